@@ -1,0 +1,1 @@
+"""fastgibbs: Monte Carlo for energies of binary variables."""

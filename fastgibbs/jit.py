@@ -1,0 +1,38 @@
+"""The one Numba decorator: nogil, IEEE-exact, cached on disk under a digest of the package's sources."""
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import numba
+
+
+def _cache_folder() -> Path | None:
+    """Folder for compiled kernels, or None where nothing can be written.
+
+    Numba notices an edit only in the kernel's own file and serves a stale kernel when a callee in another
+    file changed; a folder named by a digest of every source makes that impossible.
+    """
+    digest = hashlib.sha256(numba.__version__.encode())
+    for source in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(source.read_bytes())
+    base = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(base) / "fastgibbs" / f"{sys.implementation.cache_tag}-{digest.hexdigest()[:16]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+CACHE_FOLDER = _cache_folder()
+
+
+def njit(function):
+    """Compile `function` at its first call with the GIL released; later processes load it from the cache."""
+    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(CACHE_FOLDER or "")
+    try:
+        return numba.njit(nogil=True, cache=CACHE_FOLDER is not None)(function)
+    finally:
+        numba.config.CACHE_DIR = before
