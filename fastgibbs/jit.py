@@ -1,4 +1,4 @@
-"""The one Numba decorator: nogil, IEEE-exact, cached on disk under a digest of the package's sources."""
+"""The Numba decorators: GIL released, IEEE-exact, cached on disk under a digest of the package's sources."""
 
 import hashlib
 import os
@@ -30,9 +30,20 @@ CACHE_FOLDER = _cache_folder()
 
 
 def njit(function):
-    """Compile `function` at its first call with the GIL released; later processes load it from the cache."""
+    """Compile a kernel that Python calls: at its first call, or from the cache in later processes."""
     before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(CACHE_FOLDER or "")
     try:
         return numba.njit(nogil=True, cache=CACHE_FOLDER is not None)(function)
     finally:
         numba.config.CACHE_DIR = before
+
+
+def inlined(function):
+    """Compile a function that only kernels call: it becomes part of them and needs no cache of its own."""
+    return numba.njit(function)
+
+
+def must_compile(kernel) -> bool:
+    """Whether the next call of `kernel` compiles, because neither this process nor the cache has it."""
+    name = kernel.py_func.__name__
+    return not kernel.signatures and not (CACHE_FOLDER and any(CACHE_FOLDER.rglob(f"*.{name}-*.nbi")))

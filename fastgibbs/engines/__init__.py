@@ -1,1 +1,1 @@
-"""."""
+"""How an energy is advanced: Numba kernels, arrays in, arrays out."""

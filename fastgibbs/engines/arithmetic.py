@@ -1,0 +1,29 @@
+"""Float32 arithmetic in plain IEEE operations, so that every machine and NumPy itself get the same bits."""
+
+import numpy as np
+
+from fastgibbs.engines.vectors import bitcast, convert
+from fastgibbs.jit import inlined
+
+LOWEST_EXPONENT = -126.0  # 2^-126 is the smallest normal float32
+_ROUNDER = 12582912.0  # 1.5 * 2^23: adding it rounds a small float32 to an integer, held in the low bits
+_C1, _C2, _C3, _C4, _C5 = 0.69314698, 0.24022242, 0.05550734, 0.00967151, 0.00132647
+
+
+@inlined
+def exp2(t):
+    """2^t for float32 lanes, -126 <= t <= 0, within 2e-7 of the value; exactly 1 at t = 0.
+
+    t = k + f with k an integer and |f| <= 1/2; 2^f = 1 + c1 f + ... + c5 f^5 (minimax for the relative error, fixed
+    to 1 at f = 0); k is added to the exponent bits.
+    """
+    rounded = t + _ROUNDER
+    f = t - (rounded - _ROUNDER)
+    power = ((((_C5 * f + _C4) * f + _C3) * f + _C2) * f + _C1) * f + 1.0
+    return bitcast(bitcast(power, np.int32) + (bitcast(rounded, np.int32) << 23), np.float32)
+
+
+@inlined
+def uniform(words):
+    """(r + 1/2) / 2^32 from uint32 lanes r, in float32: resolved to 2^-32 near zero, where rare moves live."""
+    return convert(words, np.float32) * 2.0**-32 + 2.0**-33

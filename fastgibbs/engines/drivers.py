@@ -1,0 +1,20 @@
+"""Loops over sweeps that work for every engine: what is advanced, measured and recorded, and when."""
+
+from fastgibbs.engines.contract import measure, snapshot, sweep
+from fastgibbs.jit import njit
+
+
+@njit
+def advance(plan, state, betas, rule, scan, first, last, burn_in, thin, energies, magnetizations, samples):
+    """Run sweeps `first` ... `last - 1` of a block; after every thin-th past burn_in, record a draw.
+
+    `energies` and `magnetizations` are float64 (draws, lanes); `samples` uint16 (draws or 0, n, lanes // 16)
+    receives packed spins if it has room. Stopping at any sweep and going on later changes nothing.
+    """
+    for done in range(first + 1, last + 1):
+        sweep(plan, state, betas, rule, scan)
+        if done > burn_in and (done - burn_in) % thin == 0:
+            draw = (done - burn_in) // thin - 1
+            measure(plan, state, energies[draw], magnetizations[draw])
+            if samples.shape[0] > 0:
+                snapshot(plan, state, samples[draw])

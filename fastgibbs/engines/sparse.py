@@ -1,0 +1,177 @@
+"""The sparse engine: any couplings in CSR form, one attempt at one site in all lanes at a time, lanes in SIMD.
+
+Float32 fields and couplings; an attempt's uniform has 32 bits, half a word of the lane's stream. Spins are int8 with
+the lane innermost, so that a neighbour's spins are one contiguous load and J s is a flip of J's sign bit.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba.extending import overload
+
+from fastgibbs.engines import contract
+from fastgibbs.engines.arithmetic import LOWEST_EXPONENT, exp2, uniform
+from fastgibbs.engines.contract import LANE_GROUP as WIDTH
+from fastgibbs.engines.contract import METROPOLIS, RANDOM
+from fastgibbs.engines.streams import below, next_words
+from fastgibbs.engines.vectors import at, bitcast, bits, convert, full, load, select, store
+from fastgibbs.jit import inlined
+
+_SIGN = -(2**31)
+_SIGN64 = -(2**63)
+_MINUS_TWO_LOG2E = -2.0 * 1.4426950408889634  # exp(-2 x) = 2^(_MINUS_TWO_LOG2E x)
+
+
+class SparsePlan(NamedTuple):
+    """An Ising model for this engine. `unit` is a power of two that keeps float32 couplings in range."""
+
+    indptr: np.ndarray  # int64 (n + 1,)
+    upper: np.ndarray  # int64 (n,): where the neighbours j > i begin in row i
+    indices: np.ndarray  # int32 (nnz,)
+    couplings: np.ndarray  # float64 (nnz,), for energies
+    fields: np.ndarray  # float64 (n,)
+    offset: float
+    scaled_couplings: np.ndarray  # float32 (nnz,): J / unit
+    scaled_fields: np.ndarray  # float32 (n,): h / unit
+    unit: float
+
+
+class SparseState(NamedTuple):
+    """What sweeps change in a block of lanes, a multiple of 16."""
+
+    spins: np.ndarray  # int8 (n, lanes)
+    streams: np.ndarray  # uint64 (4, lanes)
+    order: np.ndarray  # uint64 (4,): the stream of site orders, the same in all blocks of a run
+    words: np.ndarray  # uint64 (lanes,): random words of this attempt and the next
+    scale: np.ndarray  # float32 (lanes,): exponent of 2 per unit of field
+
+
+def plan(model) -> SparsePlan:
+    """The plan of an Ising model."""
+    sites = np.repeat(np.arange(model.n, dtype=np.int32), np.diff(model.indptr))
+    upper = model.indptr[:-1] + np.bincount(sites[model.indices < sites], minlength=model.n)
+    largest = max(np.abs(model.couplings).max(initial=0.0), np.abs(model.fields).max(initial=0.0))
+    unit = 2.0 ** (np.frexp(largest)[1] - 1) if largest > 0 else 1.0
+    scaled_couplings = (model.couplings / unit).astype(np.float32)
+    scaled_fields = (model.fields / unit).astype(np.float32)
+    for array in (upper, scaled_couplings, scaled_fields):
+        array.flags.writeable = False  # as the model's arrays are, so that one compilation serves all
+    return SparsePlan(
+        model.indptr,
+        upper,
+        model.indices,
+        model.couplings,
+        model.fields,
+        float(model.offset),
+        scaled_couplings,
+        scaled_fields,
+        float(unit),
+    )
+
+
+def start(plan: SparsePlan, spins: np.ndarray, streams: np.ndarray, order: np.ndarray) -> SparseState:
+    """The state of a block at `spins` int8 (n, lanes)."""
+    lanes = spins.shape[1]
+    return SparseState(spins, streams, order, np.zeros(lanes, np.uint64), np.zeros(lanes, np.float32))
+
+
+@inlined
+def local_field(plan, spins, site, lane):
+    """h_i + sum_j J_ij s_j in units of `unit`, float32 lanes."""
+    lanes = spins.shape[1]
+    field = full(at(plan.scaled_fields, site), np.float32, WIDTH)
+    for k in range(at(plan.indptr, site), at(plan.indptr, site + 1)):
+        spin = convert(load(spins, at(plan.indices, k) * lanes + lane, WIDTH), np.int32)
+        coupling = bitcast(full(at(plan.scaled_couplings, k), np.float32, WIDTH), np.int32)
+        field = field + bitcast(coupling ^ (spin & _SIGN), np.float32)
+    return field
+
+
+@inlined
+def attempt(plan, state, rule, site, lane, words):
+    """One attempt at `site` in lanes `lane` ... `lane + 15`, decided by 32 random bits a lane."""
+    position = site * state.spins.shape[1] + lane
+    exponent = local_field(plan, state.spins, site, lane) * load(state.scale, lane, WIDTH)
+    lowest = full(LOWEST_EXPONENT, np.float32, WIDTH)
+    u = uniform(words)
+    if rule == METROPOLIS:  # flip with probability min(1, 2^(s exponent))
+        spin = load(state.spins, position, WIDTH)
+        exponent = bitcast(bitcast(exponent, np.int32) ^ (convert(spin, np.int32) & _SIGN), np.float32)
+        certain = full(0.0, np.float32, WIDTH)
+        exponent = select(exponent < lowest, lowest, exponent)
+        exponent = select(exponent > certain, certain, exponent)
+        store(state.spins, position, select(u <= exp2(exponent), spin * -1, spin))
+    else:  # up with probability 1 / (1 + 2^exponent): the rarer spin has e / (1 + e), decided where u is finest
+        sign = bitcast(exponent, np.int32)
+        likelier = (sign >> 31 ^ -1) | 1
+        exponent = bitcast(sign | _SIGN, np.float32)
+        e = exp2(select(exponent < lowest, lowest, exponent))
+        store(state.spins, position, convert(select(u * e + u <= e, likelier * -1, likelier), np.int8))
+
+
+@overload(contract.sweep)
+def _sweep(plan, state, betas, rule, scan):
+    if getattr(plan, "instance_class", None) is not SparsePlan:
+        return None
+
+    def sweep(plan, state, betas, rule, scan):
+        n, lanes = state.spins.shape
+        for lane in range(lanes):
+            exponent = _MINUS_TWO_LOG2E * betas[lane] * plan.unit
+            state.scale[lane] = min(max(exponent, -1e30), 1e30)
+        for number in range(n):
+            site = below(state.order, n) if scan == RANDOM else number
+            if number % 2 == 0:
+                for lane in range(0, lanes, WIDTH):
+                    store(state.words, lane, next_words(state.streams, lane, WIDTH))
+                for lane in range(0, lanes, WIDTH):
+                    words = convert(load(state.words, lane, WIDTH), np.uint32)
+                    attempt(plan, state, rule, site, lane, words)
+            else:
+                for lane in range(0, lanes, WIDTH):
+                    words = convert(load(state.words, lane, WIDTH) >> 32, np.uint32)
+                    attempt(plan, state, rule, site, lane, words)
+
+    return sweep
+
+
+@overload(contract.measure)
+def _measure(plan, state, energies, magnetizations):
+    if getattr(plan, "instance_class", None) is not SparsePlan:
+        return None
+
+    def measure(plan, state, energies, magnetizations):
+        # one addition after the other, bond by bond, as `Ising.energy` defines it: the same bits
+        n, lanes = state.spins.shape
+        for lane in range(0, lanes, WIDTH):
+            bonds = full(0.0, np.float64, WIDTH)
+            fields = full(0.0, np.float64, WIDTH)
+            total = full(0, np.int64, WIDTH)
+            for i in range(n):
+                spin = load(state.spins, i * lanes + lane, WIDTH)
+                for k in range(at(plan.upper, i), at(plan.indptr, i + 1)):
+                    other = load(state.spins, at(plan.indices, k) * lanes + lane, WIDTH)
+                    coupling = bitcast(full(at(plan.couplings, k), np.float64, WIDTH), np.int64)
+                    bonds = bonds + bitcast(coupling ^ (convert(spin ^ other, np.int64) & _SIGN64), np.float64)
+                signed = convert(spin, np.int64)
+                total = total + signed
+                field = bitcast(full(at(plan.fields, i), np.float64, WIDTH), np.int64)
+                fields = fields + bitcast(field ^ (signed & _SIGN64), np.float64)
+            store(energies, lane, full(plan.offset, np.float64, WIDTH) - bonds - fields)
+            store(magnetizations, lane, convert(total, np.float64))
+
+    return measure
+
+
+@overload(contract.snapshot)
+def _snapshot(plan, state, words):
+    if getattr(plan, "instance_class", None) is not SparsePlan:
+        return None
+
+    def snapshot(plan, state, words):
+        n, lanes = state.spins.shape
+        for i in range(n):
+            for lane in range(0, lanes, WIDTH):
+                words[i, lane // WIDTH] = bits(load(state.spins, i * lanes + lane, WIDTH) > 0)
+
+    return snapshot

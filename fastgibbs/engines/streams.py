@@ -1,0 +1,91 @@
+"""Random streams: one SFC64 generator per lane, bit-identical to `numpy.random.SFC64`, stepped in SIMD.
+
+A stream's address is logical, never a thread or a position in memory: chain k draws from
+`SFC64(SeedSequence(entropy, spawn_key=(domain, k // 64, 0, k % 64)))`. So results depend neither on threads nor
+on how chains are cut into blocks, and chain k is the same whether 8 or 64 chains were asked for.
+"""
+
+import numpy as np
+
+from fastgibbs.engines.vectors import load, store
+from fastgibbs.jit import inlined
+from fastgibbs.models import checks
+
+START, SWEEP, ORDER = range(3)  # domains keep initial states, sweeps and site orders apart
+WORD_LANES = 64  # chains that share the second part of an address; as many as a machine word has bits
+
+
+def entropy_of(seed) -> int:
+    """The integer that addresses all streams of a run, so that giving it as the seed repeats the run.
+
+    An int stands for itself, as in NumPy; a SeedSequence for its entropy, or for a digest if it is a spawned one; None
+    for fresh entropy; a Generator for 128 bits drawn from it.
+    """
+    if seed is None:
+        return np.random.SeedSequence().entropy
+    if isinstance(seed, np.random.Generator):
+        return int.from_bytes(seed.bytes(16), "little")
+    if isinstance(seed, np.random.SeedSequence):
+        if isinstance(seed.entropy, int) and not seed.spawn_key:
+            return seed.entropy
+        return int.from_bytes(seed.generate_state(4).astype("<u4").tobytes(), "little")
+    return checks.integer("seed", seed, minimum=0)
+
+
+def stream(entropy, domain: int, chain: int = 0) -> np.random.SFC64:
+    """The stream of `chain` in `domain`, as NumPy's own generator."""
+    block, lane = divmod(chain, WORD_LANES)
+    return np.random.SFC64(np.random.SeedSequence(entropy, spawn_key=(domain, block, 0, lane)))
+
+
+def stream_states(entropy, domain: int, chains: range) -> np.ndarray:
+    """States of the chains' streams, uint64 (4, lanes): the rows are SFC64's a, b, c and counter."""
+    states = [stream(entropy, domain, k).state["state"]["state"] for k in chains]
+    return np.ascontiguousarray(np.array(states, np.uint64).reshape(-1, 4).T)
+
+
+def random_spins(entropy, chain: int, n: int) -> np.ndarray:
+    """A chain's random initial spins, int8 (n,): one bit each of its START stream, lowest bit first, 1 is up."""
+    words = stream(entropy, START, chain).random_raw(-(-n // 64)).astype("<u8")
+    spins = np.unpackbits(words.view(np.uint8), count=n, bitorder="little").view(np.int8)
+    return 2 * spins - 1
+
+
+@inlined
+def next_words(streams, lane, width):
+    """The next 64-bit word of lanes `lane` ... `lane + width - 1`; SFC64 by Chris Doty-Humphrey, 2014."""
+    lanes = streams.shape[1]
+    a = load(streams, lane, width)
+    b = load(streams, lanes + lane, width)
+    c = load(streams, 2 * lanes + lane, width)
+    counter = load(streams, 3 * lanes + lane, width)
+    word = a + b + counter
+    store(streams, lane, b ^ (b >> 11))
+    store(streams, lanes + lane, c + (c << 3))
+    store(streams, 2 * lanes + lane, ((c << 24) | (c >> 40)) + word)
+    store(streams, 3 * lanes + lane, counter + 1)
+    return word
+
+
+@inlined
+def next_word(state):
+    """The next 64-bit word of a single stream, `state` uint64 (4,)."""
+    a, b, c, counter = state
+    word = a + b + counter
+    state[0] = b ^ (b >> np.uint64(11))
+    state[1] = c + (c << np.uint64(3))
+    state[2] = ((c << np.uint64(24)) | (c >> np.uint64(40))) + word
+    state[3] = counter + np.uint64(1)
+    return word
+
+
+@inlined
+def below(state, n):
+    """A uniform integer in [0, n), n <= 2^32, without bias: multiply, shift, reject (Lemire 2019)."""
+    n = np.uint64(n)
+    while True:
+        product = (next_word(state) >> np.uint64(32)) * n
+        remainder = product & np.uint64(0xFFFFFFFF)
+        # the division is wanted only where a rejection is possible
+        if remainder >= n or remainder >= np.uint64(2**32) % n:
+            return np.int64(product >> np.uint64(32))

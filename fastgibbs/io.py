@@ -1,0 +1,82 @@
+"""Couplings on disk: max-cut instances in the rudy format of the G-set."""
+
+import math
+import os
+import uuid
+
+import numpy as np
+
+from .models import Ising
+
+
+def read_rudy(path):
+    """E(s) = sum_<ij> w_ij s_i s_j, the max-cut instance of the file as an `Ising` model with J = -w.
+
+    A state cuts the bonds whose spins differ: cut(s) = (W - E(s)) / 2 with W the sum of the weights, so that
+    the ground state is the largest cut. The file holds `n m`, then m lines `i j w` with sites from 1; an absent
+    w is 1; repeated edges add up. ValueError names file, line and value: not a number, a NaN or infinity, a site
+    out of range, a self-loop, a wrong count of edges.
+    Format: rudy, the graph generator of G. Rinaldi, as in Helmberg and Rendl, SIAM J. Optim. 10, 673 (2000).
+    """
+
+    def refuse(number, problem):
+        raise ValueError(f"{path}, line {number}: {problem}")
+
+    n = m = None
+    number, i, j, weights = 0, [], [], []
+    with open(path, encoding="ascii", errors="replace") as file:
+        for number, line in enumerate(file, 1):
+            words = line.split()
+            if not words:
+                continue
+            if n is None:
+                if len(words) != 2 or not all(word.isdigit() for word in words):
+                    refuse(
+                        number, f"{line.strip()!r} stands where the numbers of sites and edges, `n m`, belong"
+                    )
+                n, m = map(int, words)
+                continue
+            try:
+                start, end, *rest = words
+                start, end, weight = int(start), int(end), float(*rest) if rest else 1.0
+            except (ValueError, TypeError):
+                refuse(number, f"{line.strip()!r} stands where an edge, `i j` or `i j w`, belongs")
+            if not (1 <= start <= n and 1 <= end <= n):
+                refuse(number, f"edge {start} {end} leaves the sites 1 to {n}")
+            if start == end:
+                refuse(number, f"edge {start} {end} is a self-loop, which no state can cut")
+            if not math.isfinite(weight):
+                refuse(number, f"edge {start} {end} has weight {weight}: give a finite number")
+            i.append(start - 1)
+            j.append(end - 1)
+            weights.append(weight)
+    if n is None:
+        refuse(1, "the file is empty, the numbers of sites and edges, `n m`, belong here")
+    if len(weights) != m:
+        refuse(number, f"the file ends after {len(weights)} edges, its header announces {m}")
+    return Ising.from_edges(n, i, j, -np.array(weights))
+
+
+def write_rudy(path, model):
+    """Write the bonds of an `Ising` model as max-cut weights w = -J, which `read_rudy` reads back exactly.
+
+    The file appears whole or not at all. ValueError if the model has fields or an offset, which the format has
+    no place for.
+    """
+    if model.fields.any():
+        site = (model.fields != 0).argmax()
+        raise ValueError(f"fields[{site}] is {model.fields[site]}: the rudy format holds couplings only")
+    if model.offset:
+        raise ValueError(f"offset is {model.offset}: the rudy format holds couplings only")
+    i, j, J = (part.tolist() for part in model.bonds)
+    partial = f"{os.fspath(path)}.{uuid.uuid4().hex}.partial"
+    try:
+        with open(partial, "x", encoding="ascii") as file:
+            file.write(f"{model.n} {len(J)}\n")
+            for start, end, coupling in zip(i, j, J, strict=True):
+                weight = int(-coupling) if coupling.is_integer() else -coupling
+                file.write(f"{start + 1} {end + 1} {weight}\n")
+        os.replace(partial, path)
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)

@@ -1,0 +1,90 @@
+"""How blocks are advanced: on threads, a chunk of sweeps at a time, with progress, and stopped without loss.
+
+Kernels release the GIL and know nothing of threads. A worker takes the block that has waited longest, advances it by
+about CHUNK_SECONDS and puts it back, so that blocks progress evenly at any number of threads, and a stop (Ctrl-C, or
+a progress callable that returns True) takes effect within one chunk. Where chunks end never shows in the results.
+"""
+
+import os
+import sys
+import threading
+import time
+from collections import deque
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+
+from fastgibbs.models import checks
+
+CHUNK_SECONDS = 0.05
+
+
+def thread_count(threads: int | None) -> int:
+    """`threads` checked; None means the cores that this process may run on."""
+    if threads is not None:
+        return checks.integer("threads", threads)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_blocks(advance, blocks: list, sweeps: int, threads: int, report) -> tuple[list[int], bool]:
+    """Call `advance(block, first, last)` until every block has done `sweeps` sweeps or the run is stopped.
+
+    `report(done, sweeps)` hears the mean number of sweeps done ten times a second, and stops the run by returning
+    True. Returns the sweeps done by each block, and whether the run was stopped before the end.
+    """
+    done = [0] * len(blocks)
+    waiting = deque(range(len(blocks)))
+    stop = threading.Event()
+
+    def work():
+        chunk = 1
+        while not stop.is_set():
+            try:
+                index = waiting.popleft()
+            except IndexError:
+                return
+            last = min(done[index] + chunk, sweeps)
+            began = time.perf_counter()
+            advance(blocks[index], done[index], last)
+            seconds = max(time.perf_counter() - began, 1e-9)
+            done[index] = last
+            chunk = max(1, int(chunk * min(CHUNK_SECONDS / seconds, 4)))
+            if last < sweeps:
+                waiting.append(index)
+
+    with ThreadPoolExecutor(min(threads, len(blocks))) as pool:
+        workers = [pool.submit(work) for _ in range(min(threads, len(blocks)))]
+        try:
+            while wait(workers, timeout=0.1, return_when=FIRST_EXCEPTION).not_done:
+                if report(sum(done) // len(done), sweeps) is True:
+                    break
+        except KeyboardInterrupt:
+            pass
+        finally:
+            stop.set()
+    for worker in workers:
+        worker.result()
+    report(sum(done) // len(done), sweeps)
+    return done, min(done) < sweeps
+
+
+@contextmanager
+def reporting(progress):
+    """A `report(done, total)` for `progress`: False, True (a tqdm bar, or a plain line) or a callable."""
+    if callable(progress):
+        yield progress
+    elif not progress:
+        yield lambda done, total: None
+    else:
+        try:
+            from tqdm.auto import tqdm
+        except ImportError:
+            yield lambda done, total: print(f"\r{done}/{total} sweeps", end="", file=sys.stderr, flush=True)
+            print(file=sys.stderr)
+        else:
+            with tqdm(unit="sweep", mininterval=0) as bar:
+
+                def report(done, total):
+                    bar.total = total
+                    bar.update(done - bar.n)
+
+                yield report

@@ -1,0 +1,162 @@
+"""What every floor checks at its door (arrays, numbers, seeds, memory), and the frozen base of the models."""
+
+import operator
+import os
+from pathlib import Path
+
+import numpy as np
+
+
+class Frozen:
+    """Attributes set once, by `__setstate__`; their arrays are read-only, also in a copy or a pickle."""
+
+    def __setstate__(self, attributes):
+        for value in attributes.values():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+        self.__dict__.update(attributes)
+
+    def __setattr__(self, name, value):
+        raise AttributeError(f"{type(self).__name__} is frozen: {name!r} cannot be set, build a new model")
+
+    def __delattr__(self, name):
+        raise AttributeError(f"{type(self).__name__} is frozen: {name!r} cannot be deleted")
+
+
+def finite_array(name, value, shape=None):
+    """`value` as a native, C-contiguous float64 array, not copied where it is one already.
+
+    TypeError if it does not hold real numbers; ValueError on another shape than `shape`, a NaN or an infinity.
+    """
+    array = _array(name, value, "biuf", "real numbers")
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}: give shape {shape}")
+    array = np.ascontiguousarray(array, dtype=np.float64).reshape(array.shape)
+    _refuse(name, array, ~np.isfinite(array), "give finite numbers")
+    return array
+
+
+def finite_number(name, value):
+    """`value` as a float; TypeError if it is not one real number, ValueError if it is NaN or infinite."""
+    number = _array(name, value, "iuf", "a real number")
+    if number.ndim:
+        raise TypeError(f"{name} has shape {number.shape}: give one real number")
+    return float(finite_array(name, number))
+
+
+def integer(name, value, minimum=1):
+    """`value` as an int; TypeError for a bool or a float (even 3.0), ValueError below `minimum`."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}: give an integer")
+    if number < minimum:
+        raise ValueError(f"{name} is {value}: give an integer of at least {minimum}")
+    return number
+
+
+def choice(name, value, valid):
+    """Raise ValueError, listing the valid ones, if `value` is none of `valid`."""
+    if value not in valid:
+        raise ValueError(f"{name} is {value!r}: give one of {', '.join(map(repr, valid))}")
+
+
+def indices(name, value, n):
+    """`value` as a 1-D int32 array; TypeError if it does not hold integers, ValueError outside 0..n-1."""
+    array = np.asarray(value)
+    if array.size:  # an empty list is float64 to NumPy
+        array = _array(name, array, "iu", "integers")
+        _refuse(name, array, (array < 0) | (array >= n), f"give site indices from 0 to {n - 1}")
+    if array.ndim != 1:
+        raise ValueError(f"{name} has shape {array.shape}: give a 1-D array of site indices")
+    return array.astype(np.int32, copy=False)
+
+
+def spins(name, value, n=None):
+    """`value` (..., n), or of any shape, as C-contiguous int8 spins of -1 and +1.
+
+    TypeError if it does not hold numbers, ValueError at one that is not -1 or +1.
+    """
+    array = _states(name, value, n, "iuf")
+    bad = array != 1
+    bad &= array != -1
+    _refuse(name, array, bad, "give spins of -1 and +1")
+    return np.ascontiguousarray(array, dtype=np.int8)
+
+
+def units(name, value, n):
+    """`value` (..., n) as C-contiguous int8 units of 0 and 1.
+
+    TypeError if it does not hold numbers or bools, ValueError at one that is not 0 or 1.
+    """
+    array = _states(name, value, n, "biuf")
+    bad = array != 0
+    bad &= array != 1
+    _refuse(name, array, bad, "give units of 0 and 1")
+    return np.ascontiguousarray(array, dtype=np.int8)
+
+
+def generator(seed):
+    """The `numpy.random.Generator` of `seed`: None, an integer >= 0, a SeedSequence or a Generator."""
+    if not (seed is None or isinstance(seed, np.random.SeedSequence | np.random.Generator)):
+        seed = integer("seed", seed, minimum=0)
+    return np.random.default_rng(seed)
+
+
+def require_memory(nbytes, what):
+    """Raise ValueError if `nbytes` is more than this process can still allocate; `what` opens the message."""
+    available = _available_memory()
+    if nbytes > available:
+        raise ValueError(
+            f"{what} needs {nbytes / 2**30:.1f} GiB and {available / 2**30:.1f} GiB are available: "
+            "build a smaller or a sparser model, or use a machine with more memory"
+        )
+
+
+def _available_memory():
+    """Bytes free on this machine or in its container; infinity where the system does not say."""
+    limits = [float("inf")]
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                limits.append(int(line.split()[1]) * 1024)
+    except OSError:
+        if hasattr(os, "sysconf"):
+            limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for container in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            limits.append(int(Path(container).read_text()))
+        except (OSError, ValueError):  # no such container, or "max"
+            continue
+    return min(limits)
+
+
+def _array(name, value, kinds, what):
+    """`value` as an array whose dtype is of one of `kinds`; TypeError otherwise, also for ragged lists."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise TypeError(f"{name} is ragged: give an array of {what}") from None
+    if array.dtype.kind not in kinds:
+        shown = f" ({value!r})" if array.ndim == 0 else ""
+        raise TypeError(f"{name} has dtype {array.dtype}{shown}: give {what}")
+    return array
+
+
+def _states(name, value, n, kinds):
+    array = _array(name, value, kinds, "numbers")
+    if n is not None and array.shape[-1:] != (n,):
+        raise ValueError(
+            f"{name} has shape {array.shape}: the last axis must hold the {n} sites of the model"
+        )
+    return array
+
+
+def _refuse(name, array, bad, advice):
+    """Raise ValueError at the first True of `bad`, naming the argument, the index and the value."""
+    if bad.any():
+        index = np.unravel_index(bad.argmax(), bad.shape)
+        place = f"[{', '.join(map(str, index))}]" if index else ""
+        raise ValueError(f"{name}{place} is {array[index]}: {advice}")

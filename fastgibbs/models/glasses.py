@@ -1,0 +1,102 @@
+"""Ising models with random couplings: Edwards-Anderson, Sherrington-Kirkpatrick and random regular graphs."""
+
+from collections import Counter
+
+import numpy as np
+
+from . import checks, lattices
+from .ising import DENSE_BYTES, Ising
+
+
+def edwards_anderson(shape, disorder="bimodal", p=0.5, mean=0.0, width=1.0, seed=None, periodic=True):
+    """E(s) = -sum_<ij> J_ij s_i s_j on the hypercubic lattice of `lattice`, every bond drawn independently.
+
+    `disorder`: "bimodal", J = +1 with probability `p` and -1 otherwise, or "gaussian", J of mean `mean` and
+    standard deviation `width`. The double bonds of a periodic side of 2 are drawn apart and add up; self-bonds
+    go to the offset. `seed`: None, an integer, a SeedSequence or a Generator. TypeError or ValueError names the
+    bad argument and value. Edwards and Anderson, J. Phys. F 5, 965 (1975).
+    """
+    shape = lattices.sides(shape)
+    p, mean = checks.finite_number("p", p), checks.finite_number("mean", mean)
+    width = checks.finite_number("width", width)
+    if not 0 <= p <= 1:
+        raise ValueError(f"p is {p}: give a probability between 0 and 1")
+    if width < 0:
+        raise ValueError(f"width is {width}: give a standard deviation of at least 0")
+    rng = checks.generator(seed)
+    i, j = lattices.bonds(shape, np.eye(len(shape), dtype=int), periodic)
+    return lattices.assemble(shape, i, j, _draw(rng, disorder, i.size, p=p, mean=mean, width=width), 0.0)
+
+
+def sherrington_kirkpatrick(n, disorder="gaussian", seed=None):
+    """E(s) = -sum_{i<j} J_ij s_i s_j on the complete graph, J of mean 0 and variance 1/n.
+
+    `disorder`: "gaussian", or "bimodal" for J = +-1/sqrt(n). `seed` as in `edwards_anderson`. ValueError if
+    the n (n-1) couplings would not fit in memory. Sherrington and Kirkpatrick, Phys. Rev. Lett. 35, 1792 (1975).
+    """
+    n = checks.integer("n", n)
+    checks.require_memory(DENSE_BYTES * n * n, f"a Sherrington-Kirkpatrick model of {n} spins")
+    J = np.zeros((n, n))
+    J[np.tri(n, k=-1, dtype=bool).T] = _draw(checks.generator(seed), disorder, n * (n - 1) // 2) / np.sqrt(n)
+    J += J.T
+    return Ising(J)
+
+
+def random_regular(n, degree, disorder="bimodal", seed=None):
+    """E(s) = -sum_<ij> J_ij s_i s_j on a random simple graph in which every site has `degree` neighbours.
+
+    `disorder`: "bimodal", J = +-1; "gaussian", J of mean 0 and variance 1; "ferromagnet", J = 1. `seed` as in
+    `edwards_anderson`. The graph pairs n * degree half-bonds at random (Bollobas, European J. Combin. 1, 311
+    (1980)) and switches each loop or double bond with random bonds until none is left: nearly uniform for
+    degree << n. ValueError unless 0 <= degree < n and n * degree is even.
+    """
+    n, degree = checks.integer("n", n), checks.integer("degree", degree, minimum=0)
+    if degree >= n:
+        raise ValueError(f"degree is {degree}: a simple graph of n = {n} sites has degrees below {n}")
+    if n * degree % 2:
+        raise ValueError(
+            f"n * degree is {n} * {degree}, odd: every bond takes two half-bonds, give an even product"
+        )
+    checks.require_memory(200 * n * degree, f"a random regular graph of {n} sites and degree {degree}")
+    rng = checks.generator(seed)
+    if 2 * degree < n:
+        i, j = _paired(n, degree, rng)
+    else:  # a dense graph is the complement of a sparse one, where a switch can always be found
+        missing = np.eye(n, dtype=bool)
+        missing[_paired(n, n - 1 - degree, rng)] = True
+        i, j = np.nonzero(np.triu(~(missing | missing.T)))
+    return Ising.from_edges(n, i, j, _draw(rng, disorder, i.size, ("bimodal", "gaussian", "ferromagnet")))
+
+
+def _paired(n, degree, rng):
+    """Sites (i, j) of the bonds of a random simple graph of this degree, 2 * degree < n."""
+    half_bonds = rng.permutation(np.repeat(np.arange(n), degree)).reshape(2, -1)
+    start, end = half_bonds.tolist()
+    bonds = len(start)
+
+    def key(a, b):
+        return min(a, b) * n + max(a, b)
+
+    copies = Counter(map(key, start, end))
+    for bond in range(bonds):
+        # (a, b), (c, d) -> (a, c), (b, d). At most 2 degree^2 of the n * degree directed bonds (c, d) are unfit
+        # because a is c or its neighbour, or b is d or its neighbour: so there is always one that fits.
+        while (a := start[bond]) == (b := end[bond]) or copies[key(a, b)] > 1:
+            other, reverse = divmod(int(rng.integers(2 * bonds)), 2)
+            c, d = (end[other], start[other]) if reverse else (start[other], end[other])
+            if a == c or b == d or copies[key(a, c)] or copies[key(b, d)]:
+                continue
+            copies.subtract([key(a, b), key(c, d)])
+            copies.update([key(a, c), key(b, d)])
+            start[bond], end[bond], start[other], end[other] = a, c, b, d
+    return np.array(start, int), np.array(end, int)
+
+
+def _draw(rng, disorder, size, names=("bimodal", "gaussian"), p=0.5, mean=0.0, width=1.0):
+    if disorder not in names:
+        raise ValueError(f"disorder is {disorder!r}: give one of {', '.join(map(repr, names))}")
+    if disorder == "bimodal":
+        return np.where(rng.random(size) < p, 1.0, -1.0)
+    if disorder == "gaussian":
+        return mean + width * rng.standard_normal(size)
+    return np.ones(size)

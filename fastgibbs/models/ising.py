@@ -1,0 +1,234 @@
+"""The Ising energy on any graph: symmetric couplings as a CSR matrix, fields and an offset."""
+
+import math
+
+import numpy as np
+
+from . import checks
+from .checks import Frozen
+
+_CHUNK = 2**20  # bonds, or spins times bonds, handled at once: bounds the temporary memory of energy()
+MAX_SITES = 2**31 - 1  # site indices are int32
+DENSE_BYTES = 24  # per entry of a dense J: the matrix, masks and a CSR form of 12
+
+
+class Ising(Frozen):
+    """E(s) = -1/2 s.J.s - h.s + offset, with J symmetric of zero diagonal and s in {-1, +1}^n.
+
+    `couplings` is J, exactly symmetric: a dense (n, n) array, or a SciPy-like sparse matrix (whatever has
+    `.tocoo()`; duplicates add up). `fields` is h, (n,), zero by default. J, h and `offset` share one unit.
+
+    Attributes, all read-only: `n`; `indptr` int64 (n+1,), `indices` int32 (nnz,) and `couplings` float64 (nnz,),
+    the CSR form of J with both directions stored, columns ascending, zeros left out; `fields` float64 (n,);
+    `offset`; `shape`, the sides of the lattice, or None.
+
+    TypeError on anything that is not real numbers; ValueError on a NaN or infinity, a wrong shape, a nonzero
+    diagonal or an asymmetric J.
+    """
+
+    def __init__(self, couplings, fields=None, offset=0.0):
+        csr = _sparse_csr(couplings) if hasattr(couplings, "tocoo") else _dense_csr(couplings)
+        self._fill(*csr, fields, offset, None)
+
+    @classmethod
+    def from_edges(cls, n, i, j, J, fields=None, offset=0.0, shape=None):
+        """The model of n >= 0 spins with bonds -J_k s_i(k) s_j(k), k = 0, 1, ...; repeated bonds add up.
+
+        `i`, `j`: (edges,) site indices from 0, in either order. `J`: a number or (edges,). `shape`: the sides
+        of the lattice whose sites, in C order, these are. ValueError at the first i == j or index out of range,
+        TypeError if the indices are not integers.
+        """
+        n = checks.integer("n", n, minimum=0)
+        _check_size(n)
+        i, j = checks.indices("i", i, n), checks.indices("j", j, n)
+        if i.shape != j.shape:
+            raise ValueError(f"i has {i.size} sites and j has {j.size}: give one of each per edge")
+        if (i == j).any():
+            edge = (i == j).argmax()
+            raise ValueError(
+                f"i[{edge}] and j[{edge}] are both {i[edge]}: put -J of a self-bond in the offset"
+            )
+        J = checks.finite_array("J", J)
+        if J.shape not in ((), i.shape):
+            raise ValueError(f"J has shape {J.shape}: give a number or one per edge, {i.shape}")
+        J = np.broadcast_to(J, i.shape)
+        if shape is not None:
+            shape = tuple(checks.integer("shape", side) for side in shape)
+            if math.prod(shape) != n:
+                raise ValueError(f"shape is {shape}, {math.prod(shape)} sites: the model has {n}")
+        model = cls.__new__(cls)
+        model._fill(*_edges_csr(n, i, j, J), fields, offset, shape)
+        return model
+
+    def _fill(self, indptr, indices, couplings, fields, offset, shape):
+        n = indptr.size - 1
+        fields = np.zeros(n) if fields is None else checks.finite_array("fields", fields, (n,)).copy()
+        offset = checks.finite_number("offset", offset)
+        csr = {"indptr": indptr, "indices": indices, "couplings": couplings}
+        self.__setstate__({"n": n, **csr, "fields": fields, "offset": offset, "shape": shape})
+
+    @property
+    def bonds(self):
+        """(i, j, J): the bonds with i < j, row by row with j ascending; int32, int32 and float64 (bonds,)."""
+        chunks = list(self._bond_chunks())
+        empty = (np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0))
+        return tuple(np.concatenate(parts) for parts in zip(empty, *chunks, strict=True))
+
+    def energy(self, states):
+        """E(s) = (offset - sum_{i<j} J_ij s_i s_j) - sum_i h_i s_i, as float64.
+
+        `states`: (..., n) spins of -1 and +1, any number type; the result has the shape of the leading axes.
+        Each sum starts at 0.0 and adds one term after the other, bonds in the order of `bonds`: a compiled loop
+        gives the same bits. TypeError if the states are not numbers, ValueError at a spin that is not +-1.
+        """
+        states = checks.spins("states", states, self.n)
+        spins = states.reshape(math.prod(states.shape[:-1]), self.n)
+        bond_sum, field_sum = np.zeros(len(spins)), np.zeros(len(spins))
+        for i, j, J in self._bond_chunks():
+            for rows in _slices(len(spins), _CHUNK // i.size):
+                _add_terms(bond_sum[rows], J * (spins[rows].take(i, axis=1) * spins[rows].take(j, axis=1)))
+        if self.fields.any():
+            for sites in _slices(self.n, _CHUNK):
+                for rows in _slices(len(spins), _CHUNK // self.n):
+                    _add_terms(field_sum[rows], self.fields[sites] * spins[rows, sites])
+        return ((self.offset - bond_sum) - field_sum).reshape(states.shape[:-1])[()]
+
+    def to_ising(self):
+        """The model itself."""
+        return self
+
+    def to_spins(self, states):
+        """The spins of `states` (..., n): the states themselves, checked, as int8."""
+        return checks.spins("states", states, self.n)
+
+    def from_spins(self, spins):
+        """The states of `spins` (..., n): the spins themselves, checked, as int8."""
+        return checks.spins("spins", spins, self.n)
+
+    def __repr__(self):
+        bonds, fields = self.couplings.size // 2, np.count_nonzero(self.fields)
+        return f"Ising(n={self.n}, bonds={bonds}, fields={fields})"
+
+    def _bond_chunks(self):
+        """Yield the bonds (i, j, J) of whole rows, about _CHUNK at a time."""
+        row = 0
+        while row < self.n:
+            end = max(row + 1, np.searchsorted(self.indptr, self.indptr[row] + _CHUNK, "right") - 1)
+            entries = slice(self.indptr[row], self.indptr[end])
+            i = np.repeat(np.arange(row, end, dtype=np.int32), np.diff(self.indptr[row : end + 1]))
+            j = self.indices[entries]
+            upper = j > i
+            if upper.any():
+                yield i[upper], j[upper], self.couplings[entries][upper]
+            row = end
+
+
+def _slices(total, step):
+    step = max(step, 1)
+    return (slice(start, start + step) for start in range(0, total, step))
+
+
+def _add_terms(sums, terms):
+    """Add each row of `terms` (rows, terms) to its entry of `sums`, strictly one term after the other."""
+    terms[:, 0] += sums
+    sums[:] = np.add.accumulate(terms, axis=1)[:, -1]
+
+
+def _check_size(n):
+    if n > MAX_SITES:
+        raise ValueError(f"n is {n}: site indices are 32-bit, give at most {MAX_SITES} sites")
+
+
+def _square(couplings):
+    """n, once `couplings` is known to be an (n, n) matrix."""
+    shape = tuple(couplings.shape)
+    if len(shape) != 2 or shape[0] != shape[1]:
+        raise ValueError(f"couplings has shape {shape}: give a square matrix (n, n)")
+    _check_size(shape[0])
+    return shape[0]
+
+
+def _refuse_diagonal(site, value):
+    raise ValueError(
+        f"couplings[{site}, {site}] is {value}: the diagonal must be zero, "
+        "since s_i s_i = 1 it only shifts the energy: put -J_ii/2 in the offset"
+    )
+
+
+def _refuse_asymmetry(i, j, value, mirrored):
+    raise ValueError(
+        f"couplings[{i}, {j}] is {value} but couplings[{j}, {i}] is {mirrored}: J must be symmetric; "
+        "an upper-triangular J must be symmetrised first (J + J.T)"
+    )
+
+
+def _dense_csr(couplings):
+    J = checks.finite_array("couplings", couplings)
+    n = _square(J)
+    if J.diagonal().any():
+        site = (J.diagonal() != 0).argmax()
+        _refuse_diagonal(site, J[site, site])
+    asymmetric = J != J.T
+    if asymmetric.any():
+        i, j = divmod(asymmetric.argmax(), n)
+        _refuse_asymmetry(i, j, J[i, j], J[j, i])
+    bonds = J != 0
+    indices = np.broadcast_to(np.arange(n, dtype=np.int32), (n, n))[bonds]
+    return _row_starts(np.count_nonzero(bonds, axis=1)), indices, J[bonds]
+
+
+def _sparse_csr(couplings):
+    n = _square(couplings)
+    entries = couplings.tocoo()
+    row = checks.indices("couplings.row", entries.row, n).astype(np.int64)
+    column = checks.indices("couplings.col", entries.col, n)
+    key, J = _summed(row * n + column, checks.finite_array("couplings.data", entries.data))
+    row, column = np.divmod(key, n)
+    if (row == column).any():
+        entry = (row == column).argmax()
+        _refuse_diagonal(row[entry], J[entry])
+    mirror = np.minimum(np.searchsorted(key, column * n + row), key.size - 1)
+    mirrored = np.where(key[mirror] == column * n + row, J[mirror], 0.0)
+    if (mirrored != J).any():
+        entry = (mirrored != J).argmax()
+        _refuse_asymmetry(row[entry], column[entry], J[entry], mirrored[entry])
+    return _row_starts(np.bincount(row, minlength=n)), column.astype(np.int32), J
+
+
+def _edges_csr(n, i, j, J):
+    key, J = _summed(np.minimum(i, j).astype(np.int64) * n + np.maximum(i, j), J)
+    low, high = (key // n).astype(np.int32), (key % n).astype(np.int32)
+    counts = np.stack([np.bincount(high, minlength=n), np.bincount(low, minlength=n)], axis=1)
+    indptr = _row_starts(counts.sum(axis=1))
+    # A row holds its columns below the diagonal, then those above; both come out in the order of the rows.
+    is_above = np.repeat(np.tile([False, True], n), counts.ravel())
+    del key, counts  # freed early: the edges of a big lattice take more memory than the model
+    transposed = np.argsort(high, kind="stable")
+    low, J_below = low[transposed], J[transposed]
+    del transposed
+    couplings = _interleave(is_above, J, J_below)
+    del J, J_below
+    return indptr, _interleave(is_above, high, low), couplings
+
+
+def _summed(key, values):
+    """The distinct keys, ascending, and the sum of the values of each, added in order; zeros left out."""
+    order = np.argsort(key, kind="stable")
+    key, values = key[order], values[order]
+    repeated = key[1:] == key[:-1]
+    if repeated.any():
+        first = np.flatnonzero(np.append(True, ~repeated))
+        key, values = key[first], np.add.reduceat(values, first)
+    nonzero = values != 0
+    return (key, values) if nonzero.all() else (key[nonzero], values[nonzero])
+
+
+def _interleave(is_first, first, second):
+    merged = np.empty(is_first.size, first.dtype)
+    merged[is_first] = first
+    merged[~is_first] = second
+    return merged
+
+
+def _row_starts(lengths):
+    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])

@@ -1,0 +1,83 @@
+"""The restricted Boltzmann machine: a bipartite energy of visible and hidden units."""
+
+import numpy as np
+
+from . import checks
+from .checks import Frozen
+from .ising import Ising
+
+
+class RBM(Frozen):
+    """E(v, h) = -a.v - b.h - v.W.h, with units v in {0, 1}^V and h in {0, 1}^H.
+
+    `weights` is W, (V, H); `visible_bias` a, (V,), and `hidden_bias` b, (H,), are zero by default; kept as
+    float64, read-only. `n` = `n_visible` + `n_hidden`. A joint state is (..., n), visible units first.
+    TypeError on anything that is not real numbers; ValueError on a NaN, an infinity or a wrong shape.
+    Smolensky, in Parallel Distributed Processing 1, 194 (1986); Hinton, Neural Comput. 14, 1771 (2002).
+    """
+
+    def __init__(self, weights, visible_bias=None, hidden_bias=None):
+        weights = checks.finite_array("weights", weights).copy()
+        if weights.ndim != 2:
+            raise ValueError(f"weights has shape {weights.shape}: give (V, H), one row per visible unit")
+        attributes = {"weights": weights}
+        biases = {"visible_bias": visible_bias, "hidden_bias": hidden_bias}
+        for (name, bias), size in zip(biases.items(), weights.shape, strict=True):
+            attributes[name] = (
+                np.zeros(size) if bias is None else checks.finite_array(name, bias, (size,)).copy()
+            )
+        self.__setstate__(attributes)
+
+    @property
+    def n_visible(self):
+        """The number of visible units, V."""
+        return self.weights.shape[0]
+
+    @property
+    def n_hidden(self):
+        """The number of hidden units, H."""
+        return self.weights.shape[1]
+
+    @property
+    def n(self):
+        """The number of units, V + H."""
+        return self.n_visible + self.n_hidden
+
+    def energy(self, v, h=None):
+        """E(v, h) = -a.v - b.h - v.W.h, float64 in the shape of the leading axes, which broadcast.
+
+        `v`: (..., V) and `h`: (..., H) units of 0 and 1; without `h`, `v` holds joint states (..., V + H).
+        TypeError if they are not numbers, ValueError at a unit that is not 0 or 1 or on a wrong last axis.
+        """
+        if h is None:
+            v, h = np.split(checks.units("v", v, self.n), [self.n_visible], axis=-1)
+        v = checks.units("v", v, self.n_visible).astype(np.float64)
+        h = checks.units("h", h, self.n_hidden).astype(np.float64)
+        return -(v @ self.visible_bias) - h @ self.hidden_bias - (v @ self.weights * h).sum(axis=-1)
+
+    def free_energy(self, v):
+        """F(v) = -log sum_h exp(-E(v, h)) = -a.v - sum_j log(1 + exp(b_j + sum_i v_i W_ij)), at beta = 1.
+
+        `v`: (..., V) units; float64 in the shape of the leading axes. Errors as for `energy`.
+        """
+        v = checks.units("v", v, self.n_visible).astype(np.float64)
+        return -(v @ self.visible_bias) - np.logaddexp(0.0, v @ self.weights + self.hidden_bias).sum(axis=-1)
+
+    def to_ising(self):
+        """The same energy of the spins s = 2x - 1, visible then hidden: J = W/4, h = bias/2 + sums of W/4."""
+        i, j = np.indices(self.weights.shape)
+        a, b, W = self.visible_bias, self.hidden_bias, self.weights
+        fields = np.concatenate([a / 2 + W.sum(axis=1) / 4, b / 2 + W.sum(axis=0) / 4])
+        offset = -(a.sum() / 2 + b.sum() / 2 + W.sum() / 4)
+        return Ising.from_edges(self.n, i.ravel(), j.ravel() + self.n_visible, W.ravel() / 4, fields, offset)
+
+    def to_spins(self, states):
+        """The spins s = 2x - 1, int8, of joint states x (..., V + H)."""
+        return 2 * checks.units("states", states, self.n) - 1
+
+    def from_spins(self, spins):
+        """The joint states x = (s + 1)/2, int8, of spins (..., V + H)."""
+        return (checks.spins("spins", spins, self.n) + 1) // 2
+
+    def __repr__(self):
+        return f"RBM(n_visible={self.n_visible}, n_hidden={self.n_hidden})"

@@ -1,0 +1,242 @@
+"""What proves the sparse engine: flip costs, exact stationarity, exact invariance, enumeration, Kaufman's torus.
+
+Each statistical test has fixed seeds, a stated false-alarm rate and a broken twin that must fail it.
+"""
+
+import numpy as np
+import pytest
+from probe import fields, flip_probabilities
+from scipy import stats
+
+import fastgibbs as fg
+from fastgibbs import exact
+
+SMALL = {
+    "ring": fg.lattice((7,)),
+    "torus 3x2": fg.lattice((3, 2), J=0.7, h=0.2),
+    "triangular": fg.triangular((3, 2), J=-1.0),
+    "EA gaussian": fg.edwards_anderson((2, 4), "gaussian", seed=1),
+    "EA +-J": fg.edwards_anderson((8,), "bimodal", seed=2),
+    "SK": fg.sherrington_kirkpatrick(6, seed=3),
+    "Hopfield": fg.Hopfield([[1, 1, -1, 1, -1, 1], [1, -1, -1, 1, 1, 1]]),
+    "RBM": fg.RBM(np.random.default_rng(4).normal(size=(4, 3)), [0.5, -1, 0, 0.2], [1, -0.5, 0]),
+    "isolated": fg.Ising(np.zeros((3, 3)), [0.3, -2.0, 0.0]),
+    "one spin": fg.Ising(np.zeros((1, 1)), [0.4]),
+    "huge units": fg.edwards_anderson((5,), "gaussian", width=1e200, seed=5),
+    "tiny units": fg.edwards_anderson((5,), "gaussian", width=1e-200, seed=5),
+}
+
+
+def spins_of(model):
+    return exact.states(model.n)
+
+
+def energies(model):
+    """The Ising energies of all states without the offset, which no flip changes."""
+    ising = model.to_ising()
+    return ising.energy(spins_of(model)) - ising.offset
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_flip_cost_equals_the_energy_difference(name):
+    model = SMALL[name]
+    spins, energy = spins_of(model), energies(model)
+    cost = 2 * spins * fields(model, spins)
+    flipped = np.arange(2**model.n)[:, None] ^ (1 << np.arange(model.n))
+    difference = energy[flipped] - energy[:, None]
+    if name in ("ring", "triangular", "EA +-J"):
+        np.testing.assert_array_equal(cost, difference)
+    else:
+        np.testing.assert_allclose(cost, difference, rtol=0, atol=1e-6 * np.abs(energy).max())
+
+
+def sweep_matrix(model, beta, rule, flip=None):
+    """Transition matrix of one sequential sweep, from the kernel's own flip probabilities."""
+    size = 2**model.n
+    flip = flip_probabilities(model, spins_of(model), beta, rule) if flip is None else flip
+    matrix, here = np.eye(size), np.arange(size)
+    for site in range(model.n):
+        step = np.zeros((size, size))
+        step[here, here] = 1 - flip[:, site]
+        step[here, here ^ (1 << site)] = flip[:, site]
+        matrix = matrix @ step
+    return matrix
+
+
+@pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("beta", [0.0, 0.3, 1.5, -0.8])
+def test_one_sweep_leaves_the_boltzmann_distribution_unchanged(name, rule, beta):
+    model = SMALL[name]
+    beta /= {"huge units": 1e200, "tiny units": 1e-200}.get(name, 1.0)
+    weights = np.exp(-beta * (energies(model) - (energies(model) * np.sign(beta)).min() * np.sign(beta)))
+    p = weights / weights.sum()
+    assert np.abs(p @ sweep_matrix(model, beta, rule) - p).max() < 1e-6
+    if beta and name != "tiny units":  # the broken twin: 5 % off in beta
+        assert np.abs(p @ sweep_matrix(model, 1.05 * beta, rule) - p).max() > 1e-5
+
+
+@pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
+def test_kernel_probabilities_are_right_to_1e6_relative_down_to_2_to_minus_32(rule):
+    model = fg.Ising(np.zeros((1, 1)), [1.0])
+    for beta in np.linspace(0.05, 10.0, 100):
+        cost = 2 * beta
+        expected = np.exp(-cost) if rule == "metropolis" else 1 / (1 + np.exp(cost))
+        flip = flip_probabilities(model, np.array([[1], [-1]], np.int8), beta, rule)[:, 0]
+        assert abs(flip[0] - expected) < 1e-6 * expected + 2.0**-32
+        assert flip[1] == (1.0 if rule == "metropolis" else pytest.approx(1 - expected, abs=2e-7))
+
+
+INVARIANT = {
+    "ring": (fg.lattice((6,)), 0.5),
+    "torus": (fg.lattice((3, 2), h=0.1), 0.44),
+    "triangular": (fg.triangular((3, 3), J=-1.0), 0.6),
+    "EA gaussian": (fg.edwards_anderson((2, 2, 2), "gaussian", seed=1), 1.0),
+    "SK": (fg.sherrington_kirkpatrick(7, seed=3), 1.2),
+    "RBM": (SMALL["RBM"], 1.0),
+    "free": (fg.lattice((6,)), 0.0),
+}
+CHAINS, LEVEL = 16_384, 1e-4  # each of the 2 x 2 x 7 tests below raises a false alarm at this rate
+
+
+def pooled_pvalue(counts, p):
+    """Chi-square p-value of state counts against probabilities p, rare states pooled to 10 expected."""
+    order = np.argsort(p)
+    group = np.floor(np.cumsum(p[order]) * counts.sum() / 10).astype(int)
+    expected = np.bincount(group, p[order] * counts.sum())
+    observed = np.bincount(group, counts[order])
+    seen = expected > 0
+    chi2 = ((observed - expected)[seen] ** 2 / expected[seen]).sum()
+    return stats.chi2.sf(chi2, seen.sum() - 1)
+
+
+def draw_exactly(model, beta, rng):
+    p = exact.spectrum(model).probabilities(beta)
+    indices = rng.choice(p.size, CHAINS, p=p)
+    return p, model.from_spins(spins_of(model)[indices])
+
+
+def state_counts(model, states):
+    up = model.to_spins(states) > 0
+    return np.bincount(up @ (1 << np.arange(model.n)), minlength=2**model.n)
+
+
+@pytest.mark.parametrize("scan", ["sequential", "random"])
+@pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
+@pytest.mark.parametrize("name", INVARIANT)
+def test_exactly_drawn_states_stay_exactly_distributed(name, rule, scan):
+    model, beta = INVARIANT[name]
+    if (rule, scan, beta) == ("metropolis", "sequential", 0.0):
+        pytest.skip("sequential Metropolis at beta = 0 is refused: it never mixes")
+    p, start = draw_exactly(model, beta, np.random.default_rng(11))
+    kwargs = dict(sweeps=3, chains=CHAINS, rule=rule, scan=scan, start=start, seed=12)
+    result = fg.sample(model, beta=beta, **kwargs)
+    assert pooled_pvalue(state_counts(model, result.states), p) > LEVEL
+
+
+def test_a_wrong_beta_fails_the_invariance_test():
+    for name in ("torus", "triangular", "EA gaussian", "SK"):
+        model, beta = INVARIANT[name]
+        p, start = draw_exactly(model, beta, np.random.default_rng(11))
+        result = fg.sample(model, beta=1.05 * beta, sweeps=30, chains=CHAINS, start=start, seed=12)
+        assert pooled_pvalue(state_counts(model, result.states), p) < LEVEL, name
+
+
+def parallel_update(model, states, beta, rng):
+    """A broken twin: every spin decided at once, from the fields before the sweep."""
+    field = fields(model, states)
+    return np.where(rng.random(states.shape) < 1 / (1 + np.exp(-2 * beta * field)), 1, -1).astype(np.int8)
+
+
+def wrong_parity(model, states, beta, rng):
+    """A broken twin: even sites at once, then odd sites at once, on a graph that is not bipartite."""
+    for parity in (0, 1):
+        updated = parallel_update(model, states, beta, rng)
+        states = np.where(np.arange(model.n) % 2 == parity, updated, states)
+    return states
+
+
+@pytest.mark.parametrize("broken", [parallel_update, wrong_parity])
+def test_stale_fields_and_wrong_parity_fail_the_invariance_test(broken):
+    rng = np.random.default_rng(13)
+    model, beta = INVARIANT["triangular"]
+    p, states = draw_exactly(model, beta, rng)
+    for _ in range(3):
+        states = broken(model, states, beta, rng)
+    assert pooled_pvalue(state_counts(model, states), p) < LEVEL
+
+
+def chain_correlation(energy):
+    """z-score of the mean correlation of energies between neighbouring chains (chains, draws)."""
+    deviation = energy - energy.mean(axis=1, keepdims=True)
+    deviation /= deviation.std(axis=1, keepdims=True)
+    pairs = (deviation[0::2] * deviation[1::2]).mean(axis=1)
+    return pairs.mean() / (pairs.std(ddof=1) / np.sqrt(pairs.size))
+
+
+def test_chains_are_independent_and_shared_random_bits_are_found():
+    model = fg.lattice((4, 4))
+    kwargs = dict(beta=0.3, sweeps=400, burn_in=20)
+    result = fg.sample(model, chains=256, seed=14, **kwargs)
+    assert abs(chain_correlation(result.energy)) < 3.9  # two-sided rate 1e-4
+    # the broken twin: pairs of chains that share every random bit
+    one = [fg.sample(model, chains=1, seed=1000 + k // 2, start=fg_start(model, k), **kwargs) for k in range(32)]
+    assert abs(chain_correlation(np.concatenate([r.energy for r in one]))) > 3.9
+
+
+def fg_start(model, k):
+    return np.random.default_rng(k).choice([-1, 1], model.n)
+
+
+def mean_and_z(values, expected):
+    """Between-chain z-score of the mean of (chains, draws) against its exact value."""
+    chain = values.mean(axis=1)
+    return (chain.mean() - expected) / (chain.std(ddof=1) / np.sqrt(chain.size))
+
+
+LONG = {
+    "ring": (fg.lattice((12,)), 0.5),
+    "EA gaussian 3D": (fg.edwards_anderson((2, 2, 3), "gaussian", seed=6), 0.8),
+    "EA +-J": (fg.edwards_anderson((4, 4), "bimodal", seed=7), 1.0),
+    "3-regular": (fg.random_regular(14, 3, "bimodal", seed=8), 1.0),
+    "Hopfield": (fg.Hopfield(np.random.default_rng(9).choice([-1, 1], (2, 14))), 1.2),
+    "RBM": (fg.RBM(np.random.default_rng(10).normal(size=(8, 5))), 1.0),
+    "antiferromagnet": (fg.lattice((3, 5)), -0.4),
+    "beta 0": (fg.edwards_anderson((3, 3), "gaussian", seed=6), 0.0),
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize(("rule", "scan"), [("gibbs", "sequential"), ("metropolis", "random")])
+def test_long_runs_from_a_bad_start_match_enumeration(name, rule, scan):
+    model, beta = LONG[name]
+    start = np.ones(model.n, np.int8)
+    kwargs = dict(sweeps=3000, chains=128, rule=rule, scan=scan, start=start, seed=15)
+    result = fg.sample(model, beta=beta, burn_in=300, **kwargs)
+    spectrum = exact.spectrum(model)
+    squared = spectrum.energy(beta) ** 2 + (spectrum.heat_capacity(beta) / beta**2 if beta else 0)
+    assert abs(mean_and_z(result.energy, spectrum.energy(beta))) < 4.5  # 16 tests at 1e-5
+    if beta:
+        assert abs(mean_and_z(result.energy**2, squared)) < 4.5
+        broken = fg.sample(model, beta=1.05 * beta, burn_in=300, **kwargs)
+        assert abs(mean_and_z(broken.energy, spectrum.energy(beta))) > 4.5
+
+
+def test_the_16_by_16_torus_matches_kaufman():
+    betas = np.repeat([0.3, 0.4, 0.44, 0.5], 64)
+    result = fg.sample(fg.lattice((16, 16)), beta=betas, sweeps=4000, burn_in=1000, seed=16, start=np.ones(256))
+    for beta in (0.3, 0.4, 0.44, 0.5):
+        energy = result.energy[betas == beta]
+        known = exact.torus((16, 16), beta)
+        assert abs(mean_and_z(energy, known.energy)) < 4.5
+        assert abs(mean_and_z(energy**2, known.energy**2 + known.heat_capacity / beta**2)) < 4.5
+
+
+def test_the_ring_mixes_where_sequential_metropolis_would_not():
+    neighbours = -exact.spectrum(fg.lattice((8,))).energy(0.5) / 8
+    result = fg.sample(fg.lattice((8,)), beta=0.5, sweeps=2000, chains=128, seed=17)
+    assert abs(mean_and_z(-result.energy / 8, neighbours)) < 4.5
+    stuck = fg.sample(fg.lattice((8,)), beta=0.5, sweeps=2000, chains=128, rule="metropolis", seed=17)
+    assert stuck.energy.mean(axis=1).std() > 5 * result.energy.mean(axis=1).std()
+
+

@@ -1,0 +1,88 @@
+"""Streams are NumPy's SFC64, word for word, at addresses that depend on nothing but the chain."""
+
+import numpy as np
+import pytest
+
+from fastgibbs.engines import streams
+from fastgibbs.engines.vectors import store
+from fastgibbs.jit import inlined
+
+
+@inlined
+def draw_words(states, out):
+    for row in range(out.shape[0]):
+        for lane in range(0, out.shape[1], 16):
+            store(out[row], lane, streams.next_words(states, lane, 16))
+
+
+@inlined
+def draw_word(state, out):
+    for k in range(out.size):
+        out[k] = streams.next_word(state)
+
+
+@inlined
+def draw_below(state, n, out):
+    for k in range(out.size):
+        out[k] = streams.below(state, n)
+
+
+def test_lanes_equal_numpys_sfc64_word_for_word():
+    states = streams.stream_states(7, streams.SWEEP, range(32, 80))
+    words = np.empty((1000, 48), np.uint64)
+    draw_words(states, words)
+    for lane, chain in enumerate(range(32, 80)):
+        sequence = np.random.SeedSequence(7, spawn_key=(streams.SWEEP, chain // 64, 0, chain % 64))
+        generator = np.random.SFC64(sequence)
+        np.testing.assert_array_equal(words[:, lane], generator.random_raw(1000))
+        np.testing.assert_array_equal(states[:, lane], generator.state["state"]["state"])
+
+
+def test_a_single_stream_equals_numpys_sfc64():
+    state = streams.stream_states(7, streams.ORDER, range(1))[:, 0].copy()
+    words = np.empty(1000, np.uint64)
+    draw_word(state, words)
+    np.testing.assert_array_equal(words, streams.stream(7, streams.ORDER).random_raw(1000))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 1000, 2**31 - 1])
+def test_below_is_uniform_and_in_range(n):
+    numbers = np.empty(60_000, np.int64)
+    draw_below(streams.stream_states(1, streams.ORDER, range(1))[:, 0].copy(), n, numbers)
+    assert numbers.min() >= 0
+    assert numbers.max() < n
+    bins = min(n, 10)
+    counts = np.bincount(numbers * bins // n, minlength=bins)
+    width = np.diff([-(-n * b // bins) for b in range(bins + 1)]) / n
+    chi2 = ((counts - numbers.size * width) ** 2 / (numbers.size * width)).sum()
+    assert chi2 < 35  # 9 degrees of freedom: 1 false alarm in 20,000
+
+
+def test_domains_and_chains_have_different_streams():
+    first = [streams.stream(3, d, k).random_raw() for d in range(3) for k in range(130)]
+    assert len(set(first)) == len(first)
+
+
+def test_random_spins_are_the_bits_of_the_start_stream():
+    words = streams.stream(5, streams.START, 9).random_raw(3)
+    expected = [1 if (int(words[i // 64]) >> (i % 64)) & 1 else -1 for i in range(150)]
+    assert streams.random_spins(5, 9, 150).tolist() == expected
+    assert streams.random_spins(5, 9, 0).shape == (0,)
+
+
+def test_entropy_repeats_the_run_for_every_kind_of_seed():
+    assert streams.entropy_of(5) == 5
+    assert streams.entropy_of(np.int64(5)) == 5
+    assert streams.entropy_of(np.random.SeedSequence(5)) == 5
+    spawned = np.random.SeedSequence(5).spawn(2)
+    assert streams.entropy_of(spawned[0]) != streams.entropy_of(spawned[1])
+    assert streams.entropy_of(np.random.default_rng(5)) == streams.entropy_of(np.random.default_rng(5))
+    generator = np.random.default_rng(5)
+    assert streams.entropy_of(generator) != streams.entropy_of(generator)
+    assert streams.entropy_of(None) != streams.entropy_of(None)
+
+
+@pytest.mark.parametrize(("seed", "error"), [(3.5, TypeError), ("1", TypeError), (True, TypeError), (-1, ValueError)])
+def test_bad_seeds_are_refused(seed, error):
+    with pytest.raises(error, match="seed"):
+        streams.entropy_of(seed)
