@@ -1,4 +1,4 @@
-"""Couplings on disk: max-cut instances in the rudy format of the G-set."""
+"""Files: max-cut instances in the rudy format of the G-set, and writing that never leaves half a file."""
 
 import math
 import os
@@ -6,17 +6,17 @@ import uuid
 
 import numpy as np
 
-from .models import Ising
+from fastgibbs.models import Ising
 
 
 def read_rudy(path):
     """E(s) = sum_<ij> w_ij s_i s_j, the max-cut instance of the file as an `Ising` model with J = -w.
 
-    A state cuts the bonds whose spins differ: cut(s) = (W - E(s)) / 2 with W the sum of the weights, so that
-    the ground state is the largest cut. The file holds `n m`, then m lines `i j w` with sites from 1; an absent
-    w is 1; repeated edges add up. ValueError names file, line and value: not a number, a NaN or infinity, a site
-    out of range, a self-loop, a wrong count of edges.
-    Format: rudy, the graph generator of G. Rinaldi, as in Helmberg and Rendl, SIAM J. Optim. 10, 673 (2000).
+    A state cuts the bonds whose spins differ: cut(s) = (W - E(s)) / 2 with W the sum of the weights, so
+    that the ground state is the largest cut. The file holds `n m`, then m lines `i j w` with sites from 1;
+    an absent w is 1; repeated edges add up. ValueError names file, line and value: not a number, a NaN or
+    infinity, a site out of range, a self-loop, a wrong count of edges. Format: rudy, the graph generator of
+    G. Rinaldi, as in Helmberg and Rendl, SIAM J. Optim. 10, 673 (2000).
     """
 
     def refuse(number, problem):
@@ -31,9 +31,7 @@ def read_rudy(path):
                 continue
             if n is None:
                 if len(words) != 2 or not all(word.isdigit() for word in words):
-                    refuse(
-                        number, f"{line.strip()!r} stands where the numbers of sites and edges, `n m`, belong"
-                    )
+                    refuse(number, f"{line.strip()!r} stands where the numbers of sites and edges, `n m`, belong")
                 n, m = map(int, words)
                 continue
             try:
@@ -60,22 +58,28 @@ def read_rudy(path):
 def write_rudy(path, model):
     """Write the bonds of an `Ising` model as max-cut weights w = -J, which `read_rudy` reads back exactly.
 
-    The file appears whole or not at all. ValueError if the model has fields or an offset, which the format has
-    no place for.
+    The file appears whole or not at all. ValueError if the model has fields or an offset, which the format
+    has no place for.
     """
     if model.fields.any():
         site = (model.fields != 0).argmax()
         raise ValueError(f"fields[{site}] is {model.fields[site]}: the rudy format holds couplings only")
     if model.offset:
         raise ValueError(f"offset is {model.offset}: the rudy format holds couplings only")
-    i, j, J = (part.tolist() for part in model.bonds)
+    edges = [f"{model.n} {model.couplings.size // 2}"]
+    for i, j, J in zip(*(part.tolist() for part in model.bonds), strict=True):
+        edges.append(f"{i + 1} {j + 1} {int(-J) if J.is_integer() else -J}")
+    replace_file(path, "\n".join([*edges, ""]).encode("ascii"))
+
+
+def replace_file(path, content: bytes):
+    """Write `content` to `path` whole or not at all: into a new file beside it, which then takes its name."""
     partial = f"{os.fspath(path)}.{uuid.uuid4().hex}.partial"
     try:
-        with open(partial, "x", encoding="ascii") as file:
-            file.write(f"{model.n} {len(J)}\n")
-            for start, end, coupling in zip(i, j, J, strict=True):
-                weight = int(-coupling) if coupling.is_integer() else -coupling
-                file.write(f"{start + 1} {end + 1} {weight}\n")
+        with open(partial, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(partial, path)
     finally:
         if os.path.exists(partial):

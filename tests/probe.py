@@ -37,12 +37,12 @@ def block(model, states, betas, entropy=0):
 
 
 def fields(model, states):
-    """The kernel's local fields of every site in every state, float32 (states, n)."""
+    """The kernel's local fields of every site in every state, float64 (states, n)."""
     plan, state = block(model, states, 1.0)
     out = np.empty((model.n, state.spins.shape[1]), np.float32)
     for site in range(model.n):
         _fields(plan, state.spins, site, out[site])
-    return out.T[: len(states)] * np.float32(plan.unit)
+    return out.T[: len(states)].astype(np.float64) * plan.unit
 
 
 def flip_probabilities(model, states, beta, rule):

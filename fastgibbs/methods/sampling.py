@@ -108,8 +108,9 @@ def sample(
         thin: sweeps from one draw to the next.
         rule: "gibbs" (heat bath: p = 1 / (1 + exp(beta dE))) or "metropolis" (p = min(1, exp(-beta dE))).
         scan: "sequential" (sites in order) or "random" (n sites drawn with replacement, the same in all chains).
-            Sequential Metropolis is not ergodic in corners: on a ring without field it never forgets its start, and at
-            beta = 0 it flips every spin in every sweep, so that this combination is refused.
+            Sequential Metropolis is not ergodic in corners: on a ring without field it never forgets its start. At
+            beta = 0 Metropolis flips every spin that a scan visits, alike in all chains: refused in sequence, or with
+            a start of your own.
         start: states (n,) or (chains, n) in the model's units; by default every spin is drawn at random.
         seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
         threads: threads to run on; by default the cores this process may use. It never changes the result.
@@ -125,6 +126,10 @@ def sample(
     Sources: Metropolis et al., J. Chem. Phys. 21, 1087 (1953), eq. (2); Geman and Geman, IEEE PAMI 6, 721 (1984).
     """
     began = time.perf_counter()
+    if not hasattr(model, "to_ising"):
+        raise TypeError(f"model is {model!r}: give an Ising, Hopfield or RBM model")
+    if not isinstance(progress, bool) and not callable(progress):
+        raise TypeError(f"progress is {progress!r}: give True, False or a callable of (done, total)")
     sweeps, thin = checks.integer("sweeps", sweeps), checks.integer("thin", thin)
     burn_in = checks.integer("burn_in", burn_in, minimum=0)
     if thin > sweeps:
@@ -133,10 +138,10 @@ def sample(
     checks.choice("scan", scan, contract.SCANS)
     checks.choice("engine", engine, ("auto", *ENGINES))
     betas = _betas(beta, chains)
-    if rule == "metropolis" and scan == "sequential" and (betas == 0).any():
+    if rule == "metropolis" and (betas == 0).any() and (scan == "sequential" or start is not None):
         raise ValueError(
-            f"beta is 0 in chain {int((betas == 0).argmax())}: there sequential Metropolis flips every spin in every "
-            'sweep and never mixes; use rule="gibbs" or scan="random"'
+            f"beta is 0 in chain {int((betas == 0).argmax())}: there Metropolis flips every spin that the scan visits, in "
+            'all chains alike; use rule="gibbs"'
         )
     seed = entropy_of(seed)
     threads = thread_count(threads)

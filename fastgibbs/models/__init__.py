@@ -1,10 +1,10 @@
 """What an energy is: frozen, validated models of binary variables, in NumPy alone."""
 
-from .glasses import edwards_anderson, random_regular, sherrington_kirkpatrick
-from .hopfield import Hopfield
-from .ising import Ising
-from .lattices import lattice, triangular
-from .rbm import RBM
+from fastgibbs.models.glasses import edwards_anderson, random_regular, sherrington_kirkpatrick
+from fastgibbs.models.hopfield import Hopfield
+from fastgibbs.models.ising import Ising
+from fastgibbs.models.lattices import lattice, triangular
+from fastgibbs.models.rbm import RBM
 
 __all__ = [
     "RBM",

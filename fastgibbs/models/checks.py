@@ -1,5 +1,6 @@
 """What every floor checks at its door (arrays, numbers, seeds, memory), and the frozen base of the models."""
 
+import difflib
 import operator
 import os
 from pathlib import Path
@@ -26,7 +27,8 @@ class Frozen:
 def finite_array(name, value, shape=None):
     """`value` as a native, C-contiguous float64 array, not copied where it is one already.
 
-    TypeError if it does not hold real numbers; ValueError on another shape than `shape`, a NaN or an infinity.
+    TypeError if it does not hold real numbers; ValueError on another shape than `shape`, a NaN or an
+    infinity.
     """
     array = _array(name, value, "biuf", "real numbers")
     if shape is not None and array.shape != shape:
@@ -58,9 +60,12 @@ def integer(name, value, minimum=1):
 
 
 def choice(name, value, valid):
-    """Raise ValueError, listing the valid ones, if `value` is none of `valid`."""
-    if value not in valid:
-        raise ValueError(f"{name} is {value!r}: give one of {', '.join(map(repr, valid))}")
+    """`value`, one of the strings `valid`; ValueError names them all and the nearest otherwise."""
+    if value in valid:
+        return value
+    nearest = difflib.get_close_matches(str(value), valid, n=1)
+    hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+    raise ValueError(f"{name} is {value!r}: give one of {', '.join(map(repr, valid))}{hint}")
 
 
 def indices(name, value, n):
@@ -148,9 +153,7 @@ def _array(name, value, kinds, what):
 def _states(name, value, n, kinds):
     array = _array(name, value, kinds, "numbers")
     if n is not None and array.shape[-1:] != (n,):
-        raise ValueError(
-            f"{name} has shape {array.shape}: the last axis must hold the {n} sites of the model"
-        )
+        raise ValueError(f"{name} has shape {array.shape}: the last axis must hold the {n} sites of the model")
     return array
 
 

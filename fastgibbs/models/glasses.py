@@ -4,17 +4,17 @@ from collections import Counter
 
 import numpy as np
 
-from . import checks, lattices
-from .ising import DENSE_BYTES, Ising
+from fastgibbs.models import checks, lattices
+from fastgibbs.models.ising import DENSE_BYTES, Ising
 
 
 def edwards_anderson(shape, disorder="bimodal", p=0.5, mean=0.0, width=1.0, seed=None, periodic=True):
     """E(s) = -sum_<ij> J_ij s_i s_j on the hypercubic lattice of `lattice`, every bond drawn independently.
 
     `disorder`: "bimodal", J = +1 with probability `p` and -1 otherwise, or "gaussian", J of mean `mean` and
-    standard deviation `width`. The double bonds of a periodic side of 2 are drawn apart and add up; self-bonds
-    go to the offset. `seed`: None, an integer, a SeedSequence or a Generator. TypeError or ValueError names the
-    bad argument and value. Edwards and Anderson, J. Phys. F 5, 965 (1975).
+    standard deviation `width`. The double bonds of a periodic side of 2 are drawn apart and add up;
+    self-bonds go to the offset. `seed`: None, an integer, a SeedSequence or a Generator. TypeError or
+    ValueError names the bad argument and value. Edwards and Anderson, J. Phys. F 5, 965 (1975).
     """
     shape = lattices.sides(shape)
     p, mean = checks.finite_number("p", p), checks.finite_number("mean", mean)
@@ -32,7 +32,8 @@ def sherrington_kirkpatrick(n, disorder="gaussian", seed=None):
     """E(s) = -sum_{i<j} J_ij s_i s_j on the complete graph, J of mean 0 and variance 1/n.
 
     `disorder`: "gaussian", or "bimodal" for J = +-1/sqrt(n). `seed` as in `edwards_anderson`. ValueError if
-    the n (n-1) couplings would not fit in memory. Sherrington and Kirkpatrick, Phys. Rev. Lett. 35, 1792 (1975).
+    the n (n-1) couplings would not fit in memory. Sherrington and Kirkpatrick, Phys. Rev. Lett. 35, 1792
+    (1975).
     """
     n = checks.integer("n", n)
     checks.require_memory(DENSE_BYTES * n * n, f"a Sherrington-Kirkpatrick model of {n} spins")
@@ -54,9 +55,7 @@ def random_regular(n, degree, disorder="bimodal", seed=None):
     if degree >= n:
         raise ValueError(f"degree is {degree}: a simple graph of n = {n} sites has degrees below {n}")
     if n * degree % 2:
-        raise ValueError(
-            f"n * degree is {n} * {degree}, odd: every bond takes two half-bonds, give an even product"
-        )
+        raise ValueError(f"n * degree is {n} * {degree}, odd: every bond takes two half-bonds, give an even product")
     checks.require_memory(200 * n * degree, f"a random regular graph of {n} sites and degree {degree}")
     rng = checks.generator(seed)
     if 2 * degree < n:
@@ -79,8 +78,9 @@ def _paired(n, degree, rng):
 
     copies = Counter(map(key, start, end))
     for bond in range(bonds):
-        # (a, b), (c, d) -> (a, c), (b, d). At most 2 degree^2 of the n * degree directed bonds (c, d) are unfit
-        # because a is c or its neighbour, or b is d or its neighbour: so there is always one that fits.
+        # (a, b), (c, d) -> (a, c), (b, d). At most 2 degree^2 of the n * degree directed bonds (c, d) are
+        # unfit because a is c or its neighbour, or b is d or its neighbour: there is always one that fits.
+        # Two loops become a double bond, which is then switched in its turn.
         while (a := start[bond]) == (b := end[bond]) or copies[key(a, b)] > 1:
             other, reverse = divmod(int(rng.integers(2 * bonds)), 2)
             c, d = (end[other], start[other]) if reverse else (start[other], end[other])
@@ -98,5 +98,5 @@ def _draw(rng, disorder, size, names=("bimodal", "gaussian"), p=0.5, mean=0.0, w
     if disorder == "bimodal":
         return np.where(rng.random(size) < p, 1.0, -1.0)
     if disorder == "gaussian":
-        return mean + width * rng.standard_normal(size)
+        return rng.normal(mean, width, size)
     return np.ones(size)

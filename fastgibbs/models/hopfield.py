@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from . import checks
-from .checks import Frozen
-from .ising import DENSE_BYTES, Ising
+from fastgibbs.models import checks
+from fastgibbs.models.checks import Frozen
+from fastgibbs.models.ising import DENSE_BYTES, Ising
 
 _CHUNK = 2**22  # entries of patterns or states cast to float32 at once; below 2^24, sums of +-1 are exact
 
@@ -23,9 +23,7 @@ class Hopfield(Frozen):
     def __init__(self, patterns):
         patterns = checks.spins("patterns", patterns)
         if patterns.ndim != 2 or patterns.shape[1] == 0:
-            raise ValueError(
-                f"patterns has shape {patterns.shape}: give (P, N), one pattern of N >= 1 spins a row"
-            )
+            raise ValueError(f"patterns has shape {patterns.shape}: give (P, N), one pattern of N >= 1 spins a row")
         self.__setstate__({"patterns": patterns.copy()})
 
     @property
@@ -42,7 +40,7 @@ class Hopfield(Frozen):
         return -((sums * sums).sum(axis=-1) - self.patterns.size) / (2 * self.n)
 
     def overlaps(self, states):
-        """m_mu(s) = (1/N) sum_i xi_i^mu s_i: float64 (..., P) of `states` (..., N). Errors as for `energy`."""
+        """m_mu(s) = (1/N) sum_i xi_i^mu s_i, float64 (..., P), of `states` (..., N). Errors as in `energy`."""
         return self._sums(states) / self.n
 
     def _sums(self, states):

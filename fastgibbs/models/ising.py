@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from . import checks
-from .checks import Frozen
+from fastgibbs.models import checks
+from fastgibbs.models.checks import Frozen
 
 _CHUNK = 2**20  # bonds, or spins times bonds, handled at once: bounds the temporary memory of energy()
 MAX_SITES = 2**31 - 1  # site indices are int32
@@ -18,9 +18,9 @@ class Ising(Frozen):
     `couplings` is J, exactly symmetric: a dense (n, n) array, or a SciPy-like sparse matrix (whatever has
     `.tocoo()`; duplicates add up). `fields` is h, (n,), zero by default. J, h and `offset` share one unit.
 
-    Attributes, all read-only: `n`; `indptr` int64 (n+1,), `indices` int32 (nnz,) and `couplings` float64 (nnz,),
-    the CSR form of J with both directions stored, columns ascending, zeros left out; `fields` float64 (n,);
-    `offset`; `shape`, the sides of the lattice, or None.
+    Attributes, all read-only: `n`; `indptr` int64 (n+1,), `indices` int32 (nnz,) and `couplings` float64
+    (nnz,), the CSR form of J with both directions stored, columns ascending, zeros left out; `fields`
+    float64 (n,); `offset`; `shape`, the sides of the lattice, or None.
 
     TypeError on anything that is not real numbers; ValueError on a NaN or infinity, a wrong shape, a nonzero
     diagonal or an asymmetric J.
@@ -34,9 +34,9 @@ class Ising(Frozen):
     def from_edges(cls, n, i, j, J, fields=None, offset=0.0, shape=None):
         """The model of n >= 0 spins with bonds -J_k s_i(k) s_j(k), k = 0, 1, ...; repeated bonds add up.
 
-        `i`, `j`: (edges,) site indices from 0, in either order. `J`: a number or (edges,). `shape`: the sides
-        of the lattice whose sites, in C order, these are. ValueError at the first i == j or index out of range,
-        TypeError if the indices are not integers.
+        `i`, `j`: (edges,) site indices from 0, in either order. `J`: a number or (edges,). `shape`: the
+        sides of the lattice whose sites, in C order, these are. ValueError at the first i == j or index out
+        of range, TypeError if the indices are not integers.
         """
         n = checks.integer("n", n, minimum=0)
         _check_size(n)
@@ -45,9 +45,7 @@ class Ising(Frozen):
             raise ValueError(f"i has {i.size} sites and j has {j.size}: give one of each per edge")
         if (i == j).any():
             edge = (i == j).argmax()
-            raise ValueError(
-                f"i[{edge}] and j[{edge}] are both {i[edge]}: put -J of a self-bond in the offset"
-            )
+            raise ValueError(f"i[{edge}] and j[{edge}] are both {i[edge]}: put -J of a self-bond in the offset")
         J = checks.finite_array("J", J)
         if J.shape not in ((), i.shape):
             raise ValueError(f"J has shape {J.shape}: give a number or one per edge, {i.shape}")
@@ -77,9 +75,10 @@ class Ising(Frozen):
     def energy(self, states):
         """E(s) = (offset - sum_{i<j} J_ij s_i s_j) - sum_i h_i s_i, as float64.
 
-        `states`: (..., n) spins of -1 and +1, any number type; the result has the shape of the leading axes.
-        Each sum starts at 0.0 and adds one term after the other, bonds in the order of `bonds`: a compiled loop
-        gives the same bits. TypeError if the states are not numbers, ValueError at a spin that is not +-1.
+        `states`: (..., n) spins of -1 and +1, any number type; the result has the shape of the leading
+        axes. Each sum starts at 0.0 and adds one term after the other, bonds in the order of `bonds`: a
+        compiled loop gives the same bits. TypeError if the states are not numbers, ValueError at a spin
+        that is not +-1.
         """
         states = checks.spins("states", states, self.n)
         spins = states.reshape(math.prod(states.shape[:-1]), self.n)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from . import checks
-from .checks import Frozen
-from .ising import Ising
+from fastgibbs.models import checks
+from fastgibbs.models.checks import Frozen
+from fastgibbs.models.ising import Ising
 
 
 class RBM(Frozen):
@@ -23,9 +23,7 @@ class RBM(Frozen):
         attributes = {"weights": weights}
         biases = {"visible_bias": visible_bias, "hidden_bias": hidden_bias}
         for (name, bias), size in zip(biases.items(), weights.shape, strict=True):
-            attributes[name] = (
-                np.zeros(size) if bias is None else checks.finite_array(name, bias, (size,)).copy()
-            )
+            attributes[name] = np.zeros(size) if bias is None else checks.finite_array(name, bias, (size,)).copy()
         self.__setstate__(attributes)
 
     @property

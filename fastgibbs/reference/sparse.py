@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from .streams import ORDER, SWEEP, next_words, seeded, start_spins
+from fastgibbs.reference.streams import ORDER, SWEEP, next_words, seeded, start_spins
 
 LOG2E = 1.4426950408889634
 MAGIC = np.float32(12582912.0)  # 1.5 * 2^23: adding it rounds to an integer, kept in the low mantissa bits
@@ -21,7 +21,7 @@ def sample(model, beta, sweeps, chains, burn_in, thin, rule, scan, seed):
 
     `beta`: a number or (chains,), in inverse units of J; `rule`: "gibbs" or "metropolis"; `scan`:
     "sequential" or "random"; KeyError on another name. `seed`: the entropy of `streams.seeded`.
-    Returns float64 energies (chains, draws) and magnetisations per spin (chains, draws), then the final states,
+    Returns energies and magnetisations per spin, float64 (chains, draws), then the final states,
     int8 (chains, n), in the model's own units; draws = sweeps // thin.
     """
     ising = model.to_ising()

@@ -1,0 +1,33 @@
+"""The command line: `python -m fastgibbs run NAME_OR_FILE.toml` and `python -m fastgibbs list`."""
+
+import argparse
+import sys
+
+from fastgibbs.gallery import runs
+
+
+def main(arguments=None) -> int:
+    """Run one command; returns the exit status, 2 if the user's input was wrong."""
+    parser = argparse.ArgumentParser(prog="fastgibbs", description="Monte Carlo runs that ship with fastgibbs.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="name the built-in runs")
+    run = commands.add_parser("run", help="carry out a built-in run or a TOML file")
+    run.add_argument("source", metavar="NAME_OR_FILE", help="a built-in run, or a file that ends in .toml")
+    run.add_argument("--input", help="the input file of runs that read one")
+    run.add_argument("--output", help="the folder to write to; results/NAME by default")
+    run.add_argument("--quiet", action="store_true", help="no progress bar")
+    options = parser.parse_args(arguments)
+    if options.command == "list":
+        width = max(map(len, runs.BUILT_IN))
+        print("\n".join(f"{name:{width}}  {runs.description(name)}" for name in runs.BUILT_IN))
+        return 0
+    try:
+        print(runs.carry_out(options.source, options.output, not options.quiet, input=options.input))
+    except (ValueError, TypeError, OSError) as error:
+        print(f"fastgibbs: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,339 @@
+"""Exact thermodynamics of small models from all their states, a block of states at a time."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+
+import numpy as np
+
+from fastgibbs.models import RBM, checks
+
+_BLOCK = 15  # log2 of the numbers held for a block of states: 256 KB, which a core keeps in its own cache
+_TASKS = 64  # a fixed cut of the blocks, so that results do not depend on the threads
+_MOST_SPINS, _MOST_UNITS = 30, 25
+_MOST_LISTED = 20  # log2 of the most states that are written out
+_MOST_LEVELS = 2**20
+_TOO_MANY = f"more than 2^{_MOST_LISTED} ground states: too many to list"
+
+
+def spectrum(model, threads=None):
+    """Z(beta) = sum_s exp(-beta E(s)) over every state, and what follows from it: a `Spectrum`.
+
+    `model`: an Ising or Hopfield model of up to 30 spins, or an RBM whose smaller layer has up to 25 units (its
+    larger layer is summed analytically). `threads`: how many to use, by default the cores of this process; the
+    results do not depend on it. Nothing is computed before it is asked for.
+    ValueError if there are more; TypeError if `model` is not one of these; TypeError or ValueError if `threads` is not
+    a positive integer.
+    """
+    threads = _cores() if threads is None else checks.integer("threads", threads)
+    if isinstance(model, RBM):
+        running, most, what = min(model.n_visible, model.n_hidden), _MOST_UNITS, "units in the smaller layer"
+    elif hasattr(model, "to_ising"):
+        running, most, what = model.n, _MOST_SPINS, "spins"
+    else:
+        raise TypeError(f"model is {model!r}: give an Ising, Hopfield or RBM model")
+    if running > most:
+        raise ValueError(f"{model!r} has {running} {what}, 2^{running} states: at most {most} are enumerated")
+    return Spectrum(model, threads)
+
+
+def states(n):
+    """The 2^n spin states as int8 (2^n, n): s_k = +1 in state b where bit k of b is set, otherwise -1.
+
+    ValueError for more than 20 spins, TypeError if n is not an integer.
+    """
+    n = checks.integer("n", n, minimum=0)
+    if n > _MOST_LISTED:
+        raise ValueError(f"n is {n}: 2^{n} states are too many to write out, give at most {_MOST_LISTED}")
+    return _spins(np.arange(2**n), n)
+
+
+class Spectrum:
+    """log Z(beta) = log sum_s exp(-beta E(s)), exact, and its derivatives; k_B = 1. Built by `spectrum`.
+
+    `beta`: a finite number or an array of any sign, in units of 1/E; results are totals in the shape of beta.
+    Models of integer couplings and fields are enumerated once; others once per call that brings new betas.
+    """
+
+    def __init__(self, model, threads):
+        self._model = model
+        self._threads = threads
+        self._blocks = _LayerBlocks(model) if isinstance(model, RBM) else _SpinBlocks(model.to_ising())
+        self._known = {}  # beta: (reference energy, log sum, mean excess, variance), as in _mix
+
+    def log_z(self, beta):
+        """log Z = log sum_s exp(-beta E(s))."""
+        beta, reference, log_sum, _, _ = self._moments(beta)
+        return log_sum - beta * reference
+
+    def energy(self, beta):
+        """<E> = -d log Z/d beta."""
+        _, reference, _, excess, _ = self._moments(beta)
+        return reference + excess
+
+    def heat_capacity(self, beta):
+        """C = beta^2 (<E^2> - <E>^2)."""
+        beta, _, _, _, variance = self._moments(beta)
+        return beta**2 * variance
+
+    def entropy(self, beta):
+        """S = log Z + beta <E>, in nats."""
+        beta, _, log_sum, excess, _ = self._moments(beta)
+        return log_sum + beta * excess
+
+    def free_energy(self, beta):
+        """F = -log Z/beta; ValueError at beta = 0, where it is infinite."""
+        checked = checks.finite_array("beta", beta)
+        if not checked.all():
+            raise ValueError(f"beta is {beta}: the free energy -log Z/beta is infinite at beta = 0, use log_z")
+        return -self.log_z(checked) / checked
+
+    def probabilities(self, beta):
+        """p(s) = exp(-beta E(s))/Z of every state, float64 (2^n,), in the order of `states(n)`.
+
+        A set bit is a spin +1, or a unit 1 of an RBM (visible units first). `beta`: a number.
+        ValueError for more than 20 spins.
+        """
+        beta = checks.finite_number("beta", beta)
+        if self._model.n > _MOST_LISTED:
+            raise ValueError(
+                f"{self._model!r} has {self._model.n} spins: probabilities are listed up to {_MOST_LISTED}"
+            )
+        ising = self._model.to_ising()
+        exponent = -beta * _energies(_dense(ising), ising.fields)
+        weights = np.exp(exponent - exponent.max())
+        return weights / weights.sum()
+
+    def density_of_states(self):
+        """g(E): the energy levels, float64 ascending, and how many states each has, int64.
+
+        ValueError unless all couplings and fields are integers (the offset is free) spanning at most 2^20 levels.
+        """
+        if self._blocks.grid is None:
+            raise ValueError(
+                f"{self._model!r} has no density of states: that needs an Ising model whose couplings and fields are "
+                f"integers, with at most {_MOST_LEVELS} levels"
+            )
+        energies, counts = self._levels
+        return energies + self._blocks.offset, counts.copy()
+
+    @property
+    def ground_energy(self):
+        """min_s E(s)."""
+        return float(self._minima.min() + self._blocks.offset)
+
+    @cached_property
+    def ground_states(self):
+        """All states of energy min_s E(s), int8 (g, n), in the units of the model.
+
+        Energies of non-integer models count as equal within 1e-13 of the largest |E| their parameters allow.
+        ValueError for more than 2^20 states.
+        """
+        ceiling = self._minima.min() + self._blocks.rounding
+        found, total = [], 0
+        for block in np.flatnonzero(self._minima <= ceiling):
+            for spins in self._blocks.below(int(block), ceiling):
+                total += len(spins)
+                if total > 2**_MOST_LISTED:
+                    raise ValueError(_TOO_MANY)
+                found.append(spins)
+        ground_states = self._model.from_spins(np.concatenate(found))
+        ground_states.flags.writeable = False  # kept for the next call
+        return ground_states
+
+    @cached_property
+    def _minima(self):
+        return np.array(self._per_block(self._blocks.minimum))
+
+    @cached_property
+    def _levels(self):
+        lowest, step, bins = self._blocks.grid
+        counts = np.zeros(bins, np.int64)
+        for part in self._per_task(lambda blocks: sum(self._blocks.counts(block) for block in blocks)):
+            counts += part
+        occupied = np.flatnonzero(counts)
+        return lowest + step * occupied, counts[occupied]
+
+    def _moments(self, beta):
+        """beta as an array, then reference energy, log sum, excess and variance (see `_mix`) in its shape."""
+        beta = checks.finite_array("beta", beta)
+        new = [one for one in dict.fromkeys(beta.ravel().tolist()) if one not in self._known]
+        if new and self._blocks.grid:
+            energies, counts = self._levels
+            for one in new:
+                self._known[one] = _mix(one, energies, np.log(counts))
+        elif new:
+            parts = np.array(self._per_block(lambda block: self._blocks.moments(block, new)))
+            for one, columns in zip(new, parts.transpose(1, 2, 0), strict=True):
+                self._known[one] = _mix(one, *columns)
+        table = np.array([self._known[one] for one in beta.ravel().tolist()]).reshape(*beta.shape, 4)
+        reference, log_sum, excess, variance = np.moveaxis(table, -1, 0)
+        return beta[()], (reference + self._blocks.offset)[()], log_sum[()], excess[()], variance[()]
+
+    def _per_block(self, function):
+        """[function(block) for every block]."""
+        results = self._per_task(lambda blocks: [function(block) for block in blocks])
+        return [result for part in results for result in part]
+
+    def _per_task(self, function):
+        """Yield function(range of blocks) task by task, computed on all threads."""
+        count = self._blocks.count
+        tasks = min(count, _TASKS)  # both are powers of two
+        with ThreadPoolExecutor(self._threads) as pool:
+            yield from pool.map(function, (range(k * count // tasks, (k + 1) * count // tasks) for k in range(tasks)))
+
+
+class _SpinBlocks:
+    """The states of an Ising model. In a block the low spins run through all their states, the high ones stand.
+
+    E = E(low) + E(high) - low.(J high): two small tables and a sum over spins, so that no rounding accumulates.
+    `grid` is (lowest, step, bins) of the energies if couplings and fields are integers, otherwise None.
+    """
+
+    def __init__(self, ising):
+        self.n, self.offset = ising.n, ising.offset
+        low = self.low = min(ising.n, _BLOCK)
+        J, h = _dense(ising), ising.fields
+        self.cross = J[:low, low:]
+        self.low_energies = _energies(J[:low, :low], h[:low])
+        self.high_energies = _energies(J[low:, low:], h[low:])
+        self.count = self.high_energies.size
+
+        parameters = np.concatenate([ising.couplings, h])
+        largest = np.abs(ising.couplings).sum() / 2 + np.abs(h).sum()
+        integers = largest < 2**53 and (parameters == np.rint(parameters)).all()
+        self.rounding = 0.0 if integers else 1e-13 * largest
+        self.grid = None
+        if integers:
+            unit = max(1, int(np.gcd.reduce(parameters.astype(np.int64), initial=0)))
+            bins = int(largest) // unit + 1
+            self.grid = (-largest, 2 * unit, bins) if bins <= _MOST_LEVELS else None
+
+    def energies(self, block):
+        high = _spins(np.array([block]), self.n - self.low)[0]
+        return self.low_energies + (self.high_energies[block] - _linear(self.cross @ high))
+
+    def minimum(self, block):
+        return self.energies(block).min()
+
+    def counts(self, block):
+        lowest, step, bins = self.grid
+        return np.bincount(((self.energies(block) - lowest) / step).astype(np.intp), minlength=bins)
+
+    def moments(self, block, betas):
+        energies = self.energies(block)
+        return [_mix(beta, energies) for beta in betas]
+
+    def below(self, block, ceiling):
+        rows = np.flatnonzero(self.energies(block) <= ceiling)
+        yield _spins((block << self.low) + rows, self.n)
+
+
+class _LayerBlocks:
+    """The states of an RBM: those of its smaller layer in blocks, each summed over the larger layer analytically.
+
+    Given the small layer the units of the other are independent: unit i, of input x_i, adds -x_i or 0 to the energy.
+    """
+
+    offset, grid = 0.0, None
+
+    def __init__(self, rbm):
+        self.visible_runs = rbm.n_visible <= rbm.n_hidden
+        W, bias, other_bias = rbm.weights, rbm.visible_bias, rbm.hidden_bias
+        if not self.visible_runs:
+            W, bias, other_bias = W.T, other_bias, bias
+        self.n, width = W.shape
+        low = self.low = min(self.n, max(0, _BLOCK - width.bit_length()))
+        units = (states(low) + 1) // 2
+        self.low_inputs = other_bias + units @ W[:low]
+        self.low_energies = -(units @ bias[:low])
+        self.high_weights, self.high_bias = W[low:], bias[low:]
+        self.count = 2 ** (self.n - low)
+        self.rounding = 1e-13 * sum(np.abs(part).sum() for part in (W, bias, other_bias))
+
+    def inputs(self, block):
+        """The inputs (states, width) of the larger layer, and the energies (states,) of the smaller layer alone."""
+        high = (_spins(np.array([block]), self.n - self.low)[0] + 1) // 2
+        return self.low_inputs + high @ self.high_weights, self.low_energies - high @ self.high_bias
+
+    def minimum(self, block):
+        inputs, energies = self.inputs(block)
+        return (energies - np.maximum(inputs, 0).sum(axis=1)).min()
+
+    def moments(self, block, betas):
+        inputs, energies = self.inputs(block)
+        gaps = np.abs(inputs)
+        results = []
+        for beta in betas:
+            # Each unit is counted from its likelier value: of low energy, or of high energy where beta < 0.
+            sign = 1 if beta >= 0 else -1
+            reference = energies - sign * np.maximum(sign * inputs, 0).sum(axis=1)
+            boltzmann = np.exp(-abs(beta) * gaps)
+            unlikely = boltzmann / (1 + boltzmann)
+            excess = sign * (gaps * unlikely).sum(axis=1)
+            variance = (gaps**2 * unlikely * (1 - unlikely)).sum(axis=1)
+            results.append(_mix(beta, reference, np.log1p(boltzmann).sum(axis=1), excess, variance))
+        return results
+
+    def below(self, block, ceiling):
+        inputs, energies = self.inputs(block)
+        for row in np.flatnonzero(energies - np.maximum(inputs, 0).sum(axis=1) <= ceiling):
+            free = np.flatnonzero(np.abs(inputs[row]) <= self.rounding)  # units of no input: either value will do
+            if free.size > _MOST_LISTED:
+                raise ValueError(_TOO_MANY)
+            other = np.tile(np.where(inputs[row] > 0, 1, -1).astype(np.int8), (2**free.size, 1))
+            other[:, free] = _spins(np.arange(2**free.size), free.size)
+            running = _spins(np.full(2**free.size, (block << self.low) + row), self.n)
+            yield np.concatenate([running, other] if self.visible_runs else [other, running], axis=1)
+
+
+def _mix(beta, reference, log_sum=0.0, excess=0.0, variance=0.0):
+    """The four numbers of all states together from those of parts of them: reference energy, log sum, excess, variance.
+
+    A part has log Z = log_sum - beta reference, mean energy reference + excess and this variance of the energy; with
+    the reference apart, nothing cancels at large |beta|.
+    """
+    exponent = log_sum - beta * reference
+    top = exponent.argmax()
+    weights = np.exp(exponent - exponent[top])
+    total = weights.sum()
+    distance = reference - reference[top] + excess
+    mean = (weights * distance).sum() / total
+    spread = (weights * (variance + (distance - mean) ** 2)).sum() / total
+    return reference[top], np.broadcast_to(log_sum, exponent.shape)[top] + np.log(total), mean, spread
+
+
+def _dense(ising):
+    J = np.zeros((ising.n, ising.n))
+    J[np.repeat(np.arange(ising.n), np.diff(ising.indptr)), ising.indices] = ising.couplings
+    return J
+
+
+def _spins(index, n):
+    """int8 (len(index), n): spin k is +1 where bit k of the index is set, otherwise -1."""
+    spins = np.empty((len(index), n), np.int8)
+    for k in range(n):
+        spins[:, k] = 2 * (index >> k & 1) - 1
+    return spins
+
+
+def _linear(weights):
+    """sum_k w_k s_k of all 2^len(w) states, in the order of `states`."""
+    sums = np.zeros(1)
+    for weight in weights:
+        sums = np.concatenate([sums - weight, sums + weight])
+    return sums
+
+
+def _energies(J, h):
+    """-1/2 s.J.s - h.s of all 2^len(h) states, in the order of `states`: each spin in the field of those before."""
+    energies = np.zeros(1)
+    for k in range(len(h)):
+        field = h[k] + _linear(J[k, :k])
+        energies = np.concatenate([energies + field, energies - field])
+    return energies
+
+
+def _cores():
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,36 @@
+"""What reports are made of: aligned tables, CSV, NumPy archives and PNG pictures, all as text or bytes."""
+
+import csv
+import io
+
+import numpy as np
+
+
+def table(columns: dict[str, tuple[str, list]]) -> str:
+    """Aligned text; `columns` maps a heading to a format and the values."""
+    cells = [[name, *(format(value, form) for value in values)] for name, (form, values) in columns.items()]
+    widths = [max(map(len, column)) for column in cells]
+    return "\n".join("  ".join(map(str.rjust, row, widths)) for row in zip(*cells, strict=True))
+
+
+def comma_separated(columns: dict[str, tuple[str, list]]) -> bytes:
+    """The same columns as CSV at full precision."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*(np.asarray(values).tolist() for _, values in columns.values()), strict=True))
+    return text.getvalue().encode()
+
+
+def archive(**arrays) -> bytes:
+    """A NumPy .npz file of the arrays."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def picture(figure) -> bytes:
+    """A matplotlib figure as PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150)
+    return buffer.getvalue()

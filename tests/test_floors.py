@@ -1,0 +1,76 @@
+"""Imports only go down the floors of the package."""
+
+import ast
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1] / "fastgibbs"
+FLOORS = [
+    ("jit", "models"),
+    ("exact", "engines", "reference", "io", "analysis"),
+    ("methods", "plots"),
+    ("gallery",),
+    ("__init__", "__main__"),
+]
+ENGINES = ["vectors", "contract", "arithmetic", "streams", "sparse", "drivers"]  # each imports only earlier ones
+CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}
+OPTIONAL = {"matplotlib", "tqdm"}  # imported inside the functions that need them
+
+
+def imports(path, top_level_only=False):
+    """Absolute names of everything a file imports."""
+    tree = ast.parse(path.read_text())
+    nodes = tree.body if top_level_only else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def place(name):
+    return next(level for level, floor in enumerate(FLOORS) if name in floor)
+
+
+def test_every_file_stands_on_a_floor_and_imports_only_from_its_own_part_or_below():
+    for path in PACKAGE.rglob("*.py"):
+        part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        for name in imports(path):
+            if name.startswith("fastgibbs.") and name != "fastgibbs.__version__":
+                other = name.split(".")[1]
+                assert other == part or place(other) < place(part), f"{path.name} of {part} imports {name}"
+
+
+def test_exact_answers_and_the_twin_never_see_an_engine():
+    for part in ("exact", "reference"):
+        for path in (PACKAGE / part).rglob("*.py"):
+            assert not any("engines" in name for name in imports(path)), path
+
+
+def test_engine_files_import_only_earlier_ones():
+    for place_, name in enumerate(ENGINES):
+        for imported in imports(PACKAGE / "engines" / f"{name}.py"):
+            if imported.startswith("fastgibbs.engines."):
+                assert imported.split(".")[2] in ENGINES[:place_], f"{name} imports {imported}"
+    assert {path.stem for path in (PACKAGE / "engines").glob("*.py")} == {"__init__", *ENGINES}
+
+
+def test_models_and_the_twin_need_numpy_only():
+    for part in ("models", "reference"):
+        for path in (PACKAGE / part).rglob("*.py"):
+            assert not any(name.split(".")[0] in {"numba", "llvmlite"} for name in imports(path)), path
+
+
+def test_importing_the_package_needs_nothing_but_the_core():
+    import sys
+
+    for path in PACKAGE.rglob("*.py"):
+        roots = {name.split(".")[0] for name in imports(path)}
+        assert roots <= CORE | OPTIONAL | set(sys.stdlib_module_names), path
+        assert not roots & OPTIONAL & {name.split(".")[0] for name in imports(path, top_level_only=True)}, path
+
+
+def test_no_module_is_longer_than_400_lines():
+    for path in PACKAGE.rglob("*.py"):
+        assert len(path.read_text().splitlines()) <= 400, path

@@ -1,0 +1,96 @@
+"""Compilation: once, cached on disk, never stale, and never again because a number, size or dtype changed."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastgibbs as fg
+from fastgibbs.engines.drivers import advance
+
+PACKAGE = Path(fg.__file__).parent
+SAMPLE = """
+import time; began = time.perf_counter()
+import fastgibbs as fg
+from fastgibbs.engines.drivers import advance
+result = fg.sample(fg.lattice((8, 8)), beta=0.4, sweeps=3, chains=16, seed=1, progress={progress})
+print(time.perf_counter() - began, sum(advance.stats.cache_hits.values()), result.energy.sum())
+"""
+
+
+def fresh_process(cache, source=PACKAGE.parent, progress=False):
+    """Seconds to the first sample, cache hits, an energy, and what was said on stderr, in a new process."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(source)}
+    command = [sys.executable, "-c", SAMPLE.format(progress=progress)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=source)
+    seconds, hits, energy = done.stdout.split()
+    return float(seconds), int(hits), float(energy), done.stderr
+
+
+def test_first_sample_takes_6_s_cold_and_1500_ms_from_the_cache(tmp_path):
+    cold, hits, energy, said = fresh_process(tmp_path, progress=True)
+    assert hits == 0
+    assert "compiling (once)" in said
+    warm = [fresh_process(tmp_path, progress=True) for _ in range(3)]
+    assert all(run[1] == 1 and run[2] == energy and "compiling" not in run[3] for run in warm)
+    assert cold < 6
+    assert min(run[0] for run in warm) < 1.5
+
+
+def test_an_edited_callee_in_another_file_is_never_served_stale(tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "copy" / "fastgibbs", ignore=shutil.ignore_patterns("__pycache__"))
+    first = fresh_process(tmp_path / "cache", tmp_path / "copy")
+    assert fresh_process(tmp_path / "cache", tmp_path / "copy")[1:3] == (1, first[2])
+    arithmetic = tmp_path / "copy" / "fastgibbs" / "engines" / "arithmetic.py"
+    before = arithmetic.stat()
+    arithmetic.write_text(arithmetic.read_text().replace("* 2.0**-32 +", "* 2.0**-33 +"))
+    os.utime(arithmetic, (before.st_atime, before.st_mtime))
+    edited = fresh_process(tmp_path / "cache", tmp_path / "copy")
+    assert edited[1] == 0
+    assert edited[2] != first[2]
+
+
+def test_a_cache_folder_that_cannot_be_written_only_costs_time(tmp_path):
+    (tmp_path / "fastgibbs").write_text("a file stands where the folder should be")
+    assert fresh_process(tmp_path)[1] == 0
+
+
+def test_changing_any_number_size_or_dtype_compiles_nothing_new():
+    fg.sample(fg.lattice((4, 4)), beta=0.4, sweeps=3)
+    signatures = len(advance.signatures)
+    couplings = np.ones((4, 4)) - np.eye(4)
+    frozen = couplings.copy()
+    frozen.flags.writeable = False
+    models = [
+        fg.lattice((3, 5, 2), J=-2, h=0.5),
+        fg.edwards_anderson((4, 4), "gaussian", seed=1),
+        fg.Ising(couplings.astype(np.float32)),
+        fg.Ising(couplings.astype(">i4")),
+        fg.Ising(frozen[::-1, ::-1], [1, 2, 3, 4], offset=3),
+        fg.Ising.from_edges(5, [0, 1], [1, 2], [1, 2]),
+        fg.Hopfield(np.ones((2, 9), np.int64)),
+        fg.RBM(np.ones((3, 2), np.float32)),
+        fg.Ising(np.zeros((0, 0))),
+    ]
+    for model in models:
+        for arguments in (
+            dict(beta=1, sweeps=2),
+            dict(beta=np.float32(0.3), sweeps=np.int32(4), thin=2, rule="metropolis"),
+            dict(beta=np.linspace(0, 1, 70, dtype=">f4"), sweeps=2, scan="random", keep_states=True),
+            dict(beta=-0.5, sweeps=2, chains=1, threads=2, start=model.from_spins(np.ones(model.n, np.int8))),
+        ):
+            fg.sample(model, **arguments)
+    assert len(advance.signatures) == signatures == 1
+
+
+def test_the_hot_loop_uses_the_machines_wide_registers():
+    features = Path("/proc/cpuinfo")
+    if not features.exists() or "avx2" not in features.read_text():
+        pytest.skip("this CPU has no AVX2, so there are no wide registers to look for")
+    fg.sample(fg.lattice((4, 4)), beta=0.4, sweeps=1)
+    (assembly,) = advance.inspect_asm().values()
+    assert assembly.count("ymm") + assembly.count("zmm") > 100

@@ -1,0 +1,602 @@
+"""Energies against double loops over all states, the shapes and types that are valid, and what is refused."""
+
+import copy
+import itertools
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from fastgibbs.models import (
+    RBM,
+    Hopfield,
+    Ising,
+    checks,
+    edwards_anderson,
+    lattice,
+    random_regular,
+    sherrington_kirkpatrick,
+    triangular,
+)
+
+
+def all_states(n, values=(-1, 1)):
+    return np.array(list(itertools.product(values, repeat=n)), np.int8).reshape(len(values) ** n, n)
+
+
+def energies_of_bonds(n, bonds, fields):
+    """E(s) = -sum of J s_i s_j over a plain list of (i, j, J), i == j allowed, minus h.s, over all states."""
+    return np.array(
+        [-sum(J * s[i] * s[j] for i, j, J in bonds) - sum(map(float, fields * s)) for s in all_states(n).astype(float)]
+    )
+
+
+def random_symmetric(n, seed, density=1.0):
+    rng = np.random.default_rng(seed)
+    J = np.triu(rng.standard_normal((n, n)) * (rng.random((n, n)) < density), 1)
+    return J + J.T
+
+
+def neighbour_bonds(shape, steps, periodic, J):
+    """One bond for every site and step, walking the sites one by one; steps over an open border are left out."""
+    bonds = []
+    for site in itertools.product(*map(range, shape)):
+        for step in steps:
+            end = [x + dx for x, dx in zip(site, step, strict=True)]
+            if any(not wrap and x >= side for x, side, wrap in zip(end, shape, periodic, strict=True)):
+                continue
+            end = tuple(x % side for x, side in zip(end, shape, strict=True))
+            bonds.append((np.ravel_multi_index(site, shape), np.ravel_multi_index(end, shape), J))
+    return bonds
+
+
+SHAPES = [(1,), (2,), (5,), (1, 1), (1, 2), (2, 2), (2, 3), (1, 4), (3, 3), (1, 2, 3), (2, 2, 2), (2, 1, 3), (1, 1, 1)]
+
+
+# --- energies
+
+
+@pytest.mark.parametrize("density", [1.0, 0.4, 0.0])
+def test_dense_sparse_and_edges_give_the_model_of_the_double_loop(density):
+    n, rng = 7, np.random.default_rng(1)
+    J, h = random_symmetric(n, 2, density), rng.standard_normal(n)
+    bonds = [(i, j, J[i, j]) for i in range(n) for j in range(i + 1, n)]
+    expected = energies_of_bonds(n, bonds, h) + 0.75
+    i, j = np.triu_indices(n, 1)
+    shuffled = rng.permutation(i.size)
+    models = [
+        Ising(J, h, 0.75),
+        Ising(scipy.sparse.csr_array(J), h, 0.75),
+        Ising(scipy.sparse.coo_matrix(J), h, 0.75),
+        Ising.from_edges(n, j[shuffled], i[shuffled], J[i, j][shuffled], h, 0.75),
+    ]
+    for model in models:
+        np.testing.assert_allclose(model.energy(all_states(n)), expected, rtol=0, atol=1e-13)
+        for name in ("indptr", "indices", "couplings"):
+            array, first = getattr(model, name), getattr(models[0], name)
+            assert array.dtype == first.dtype and np.array_equal(array, first)
+    csr = scipy.sparse.csr_array(J)
+    csr.eliminate_zeros()
+    assert np.array_equal(models[0].indptr, csr.indptr)
+    assert np.array_equal(models[0].indices, csr.indices)
+    assert np.array_equal(models[0].couplings, csr.data)
+
+
+@pytest.mark.parametrize("chunk", [2**20, 7, 1])
+def test_energy_is_the_sequential_sum_bit_for_bit(monkeypatch, chunk):
+    monkeypatch.setattr("fastgibbs.models.ising._CHUNK", chunk)
+    n, rng = 40, np.random.default_rng(3)
+    model = Ising(random_symmetric(n, 4, 0.5), rng.standard_normal(n), offset=0.1)
+    states = rng.choice([-1, 1], (6, n))
+    for state, energy in zip(states.tolist(), model.energy(states).tolist(), strict=True):
+        bond_sum = field_sum = 0.0
+        for i in range(n):
+            for entry in range(model.indptr[i], model.indptr[i + 1]):
+                j = model.indices[entry]
+                if j > i:
+                    bond_sum += float(model.couplings[entry]) * state[i] * state[j]
+        for i in range(n):
+            field_sum += float(model.fields[i]) * state[i]
+        assert energy == (0.1 - bond_sum) - field_sum
+
+
+def test_bonds_are_the_upper_triangle_row_by_row():
+    J = random_symmetric(9, 5, 0.5)
+    i, j, couplings = Ising(J).bonds
+    rows, columns = np.nonzero(np.triu(J))
+    assert np.array_equal(i, rows) and np.array_equal(j, columns) and np.array_equal(couplings, J[rows, columns])
+
+
+def test_duplicate_bonds_add_up_in_either_direction_and_cancelled_ones_vanish():
+    model = Ising.from_edges(4, [0, 1, 0, 2, 3], [1, 0, 1, 3, 2], [1.0, 0.5, 0.25, 2.0, -2.0])
+    assert [part.tolist() for part in model.bonds] == [[0], [1], [1.75]]
+    entries = ([1.0, 0.5, 1.5], ([0, 0, 1], [1, 1, 0]))
+    assert [part.tolist() for part in Ising(scipy.sparse.coo_array(entries, shape=(2, 2))).bonds] == [[0], [1], [1.5]]
+
+
+def test_one_coupling_serves_every_edge():
+    assert Ising.from_edges(3, [0, 1], [1, 2], -2).bonds[2].tolist() == [-2.0, -2.0]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_lattice_has_one_bond_a_site_and_axis_for_every_mix_of_borders(shape):
+    n = int(np.prod(shape))
+    h = np.random.default_rng(6).standard_normal(n)
+    steps = np.eye(len(shape), dtype=int).tolist()
+    for periodic in itertools.product([False, True], repeat=len(shape)):
+        model = lattice(shape, J=-0.7, h=h, periodic=periodic)
+        expected = energies_of_bonds(n, neighbour_bonds(shape, steps, periodic, -0.7), h)
+        np.testing.assert_allclose(model.energy(all_states(n)), expected, rtol=0, atol=1e-12)
+        assert model.shape == shape
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (2, 1), (2, 2), (1, 3), (3, 2), (3, 3)])
+def test_triangular_lattice_adds_the_diagonal(shape):
+    n, steps = int(np.prod(shape)), [(1, 0), (0, 1), (1, 1)]
+    for periodic in itertools.product([False, True], repeat=2):
+        model = triangular(shape, J=1.5, h=0.25, periodic=periodic)
+        expected = energies_of_bonds(n, neighbour_bonds(shape, steps, periodic, 1.5), np.full(n, 0.25))
+        np.testing.assert_allclose(model.energy(all_states(n)), expected, rtol=0, atol=1e-12)
+
+
+def test_small_periodic_sides_have_double_bonds_and_self_bonds():
+    assert lattice((2,)).bonds[2].tolist() == [2.0]
+    assert lattice((1,)).offset == -1.0
+    assert lattice((2, 1), J=3.0).offset == -6.0
+    assert edwards_anderson((1, 1), p=1.0).offset == -2.0
+    double = [edwards_anderson((2,), seed=seed).couplings.tolist() for seed in range(40)]
+    assert {tuple(couplings) for couplings in double} == {(2.0, 2.0), (-2.0, -2.0), ()}
+
+
+def test_a_large_lattice_has_six_neighbours_and_the_energy_of_its_ground_state():
+    model = lattice((20, 20, 20), h=np.ones((20, 20, 20)))
+    assert (np.diff(model.indptr) == 6).all()
+    assert model.energy(np.ones(8000, np.int8)) == -3 * 8000 - 8000
+
+
+def test_hopfield_energy_is_the_hebb_double_loop_and_its_ising_model():
+    patterns = np.random.default_rng(7).choice([-1, 1], (3, 8))
+    model, states = Hopfield(patterns), all_states(8)
+    xi = patterns.tolist()
+    hebb = [(i, j, sum(x[i] * x[j] for x in xi) / 8) for i in range(8) for j in range(i + 1, 8)]
+    expected = energies_of_bonds(8, hebb, np.zeros(8))
+    np.testing.assert_allclose(model.energy(states), expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(model.to_ising().energy(states), expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(model.overlaps(states), states.astype(float) @ patterns.T / 8, rtol=0, atol=1e-15)
+
+
+def test_hopfield_overlaps_do_not_overflow_int8(monkeypatch):
+    monkeypatch.setattr("fastgibbs.models.hopfield._CHUNK", 64)
+    model = Hopfield(np.ones((2, 300), np.int8))
+    state = np.ones(300, np.int8)
+    assert model.overlaps(state).tolist() == [1.0, 1.0]
+    assert model.energy(state) == -(2 * 300**2 - 600) / 600
+
+
+def test_hopfield_without_patterns_has_no_energy():
+    model = Hopfield(np.empty((0, 3)))
+    assert model.energy(all_states(3)).tolist() == [0.0] * 8
+    assert model.overlaps(np.ones(3)).shape == (0,)
+    assert model.to_ising().couplings.size == 0
+
+
+@pytest.fixture
+def rbm():
+    rng = np.random.default_rng(8)
+    return RBM(rng.standard_normal((4, 3)), rng.standard_normal(4), rng.standard_normal(3))
+
+
+def rbm_double_loop(rbm, v, h):
+    a, b, W = rbm.visible_bias.tolist(), rbm.hidden_bias.tolist(), rbm.weights.tolist()
+    energy = -sum(a[i] * v[i] for i in range(4)) - sum(b[j] * h[j] for j in range(3))
+    return energy - sum(v[i] * W[i][j] * h[j] for i in range(4) for j in range(3))
+
+
+def test_rbm_energy_is_the_double_loop_and_its_ising_model(rbm):
+    states = all_states(7, (0, 1))
+    expected = [rbm_double_loop(rbm, x[:4], x[4:]) for x in states.tolist()]
+    np.testing.assert_allclose(rbm.energy(states), expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(rbm.energy(states[:, :4], states[:, 4:]), expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(rbm.to_ising().energy(rbm.to_spins(states)), expected, rtol=0, atol=1e-12)
+
+
+def test_rbm_energy_broadcasts_visible_against_hidden_units(rbm):
+    v, h = all_states(4, (0, 1)), all_states(3, (0, 1))
+    energies = rbm.energy(v[:, None], h[None])
+    assert energies.shape == (16, 8)
+    assert energies[5, 6] == pytest.approx(rbm_double_loop(rbm, v[5].tolist(), h[6].tolist()), abs=1e-12)
+
+
+def test_rbm_free_energy_is_the_explicit_sum_over_hidden_units(rbm):
+    v, h = all_states(4, (0, 1)), all_states(3, (0, 1))
+    explicit = [-np.log(sum(np.exp(-rbm_double_loop(rbm, x, y)) for y in h.tolist())) for x in v.tolist()]
+    np.testing.assert_allclose(rbm.free_energy(v), explicit, rtol=0, atol=1e-12)
+
+
+def test_rbm_free_energy_is_stable_for_large_weights():
+    model = RBM([[5000.0, -5000.0]])
+    assert model.free_energy([1]) == -5000.0
+    assert model.free_energy([0]) == pytest.approx(-2 * np.log(2), rel=1e-15)
+
+
+def test_spins_and_states_of_every_model_are_each_others_reverse(rbm):
+    for model in (lattice((7,)), Hopfield(np.ones((1, 7))), rbm):
+        spins = all_states(7)
+        states = model.from_spins(spins)
+        assert states.dtype == np.int8 and model.to_spins(states).dtype == np.int8
+        assert np.array_equal(model.to_spins(states), spins)
+        np.testing.assert_allclose(model.energy(states), model.to_ising().energy(spins), rtol=0, atol=1e-12)
+    assert rbm.from_spins([-1, 1, 1, -1, 1, -1, 1]).tolist() == [0, 1, 1, 0, 1, 0, 1]
+    ising = lattice((3,))
+    assert ising.to_ising() is ising
+
+
+# --- disorder
+
+
+def test_edwards_anderson_couplings_follow_their_law():
+    bimodal = edwards_anderson((60, 60), p=0.8, seed=1).bonds[2]
+    assert set(bimodal.tolist()) == {-1.0, 1.0}
+    assert abs((bimodal == 1).mean() - 0.8) < 5 * np.sqrt(0.16 / bimodal.size)
+    gaussian = edwards_anderson((60, 60), "gaussian", mean=2.0, width=0.5, seed=1).bonds[2]
+    assert abs(gaussian.mean() - 2) < 5 * 0.5 / np.sqrt(gaussian.size)
+    assert abs(gaussian.std() - 0.5) < 5 * 0.5 / np.sqrt(2 * gaussian.size)
+    assert (edwards_anderson((4, 4), p=1.0, seed=1).couplings == 1).all()
+    assert (edwards_anderson((4, 4), "gaussian", mean=1.5, width=0, seed=1).couplings == 1.5).all()
+
+
+def test_edwards_anderson_lives_on_the_lattice():
+    glass = edwards_anderson((3, 4, 3), seed=2, periodic=(True, False, True))
+    clean = lattice((3, 4, 3), periodic=(True, False, True))
+    assert np.array_equal(glass.indices, clean.indices) and np.array_equal(glass.indptr, clean.indptr)
+    assert glass.shape == (3, 4, 3)
+
+
+@pytest.mark.parametrize("disorder", ["gaussian", "bimodal"])
+def test_sherrington_kirkpatrick_is_complete_with_variance_one_over_n(disorder):
+    model = sherrington_kirkpatrick(100, disorder, seed=3)
+    J = model.bonds[2]
+    assert J.size == 100 * 99 // 2
+    assert abs(100 * (J**2).mean() - 1) < 5 * np.sqrt(2 / J.size)
+    if disorder == "bimodal":
+        assert set(J.tolist()) == {-0.1, 0.1}
+    assert sherrington_kirkpatrick(1).couplings.size == 0
+
+
+@pytest.mark.parametrize(
+    "n, degree", [(1, 0), (4, 0), (2, 1), (3, 2), (4, 2), (5, 2), (4, 3), (6, 3), (7, 4), (8, 5), (9, 8), (30, 14)]
+)
+def test_random_regular_graph_is_simple_and_regular_for_every_seed(n, degree):
+    for seed in range(60):
+        model = random_regular(n, degree, "ferromagnet", seed)
+        assert (np.diff(model.indptr) == degree).all()
+        assert (model.couplings == 1).all()
+
+
+def test_random_regular_graph_breaks_up_loops_that_have_only_loops_to_switch_with(monkeypatch):
+    class Loops(np.random.Generator):
+        def permutation(self, half_bonds):
+            return half_bonds.reshape(-1, 2).T.ravel()
+
+    model = random_regular(5, 2, "ferromagnet", Loops(np.random.PCG64(1)))
+    assert (np.diff(model.indptr) == 2).all() and (model.couplings == 1).all()
+
+
+def test_random_regular_graph_draws_its_couplings_and_differs_between_seeds():
+    assert set(random_regular(40, 3, seed=1).couplings.tolist()) == {-1.0, 1.0}
+    assert len(set(random_regular(40, 3, "gaussian", seed=1).bonds[2].tolist())) == 60
+    assert not np.array_equal(random_regular(40, 3, seed=1).indices, random_regular(40, 3, seed=2).indices)
+    assert (np.diff(random_regular(20_000, 6, seed=1).indptr) == 6).all()
+
+
+def test_every_two_regular_graph_of_five_sites_is_equally_likely():
+    # 2-regular graphs on 5 sites are the 12 pentagons.
+    counts = {}
+    for seed in range(1200):
+        graph = tuple(random_regular(5, 2, "ferromagnet", seed).indices.tolist())
+        counts[graph] = counts.get(graph, 0) + 1
+    assert len(counts) == 12
+    assert sum((count - 100) ** 2 / 100 for count in counts.values()) < 31.3  # chi-square, 11 dof, p = 1e-3
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda seed: edwards_anderson((4, 4), "gaussian", seed=seed),
+        lambda seed: sherrington_kirkpatrick(12, seed=seed),
+        lambda seed: random_regular(12, 3, "gaussian", seed=seed),
+    ],
+)
+def test_a_seed_in_any_form_fixes_the_disorder(build):
+    couplings = build(5).couplings
+    for seed in (np.int64(5), np.random.SeedSequence(5), np.random.default_rng(5)):
+        assert np.array_equal(build(seed).couplings, couplings)
+    assert not np.array_equal(build(6).couplings, couplings)
+    assert not np.array_equal(build(None).couplings, build(None).couplings)
+
+
+# --- what is valid
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Ising(np.zeros((0, 0)), offset=2.0),
+        Ising.from_edges(0, [], [], 1.0, [], 2.0),
+        Ising(scipy.sparse.coo_array((0, 0)), offset=2.0),
+    ],
+)
+def test_the_empty_model_has_its_offset_for_energy(model):
+    assert model.n == 0 and model.bonds[0].size == 0
+    assert model.energy([]) == 2.0
+    assert model.energy(np.empty((3, 0))).tolist() == [2.0, 2.0, 2.0]
+
+
+def test_one_spin_isolated_spins_and_zero_couplings_are_models():
+    assert Ising([[0]], [0.5]).energy([[1], [-1]]).tolist() == [-0.5, 0.5]
+    isolated = Ising.from_edges(5, [1], [3], 2.0)
+    assert np.diff(isolated.indptr).tolist() == [0, 1, 0, 1, 0]
+    assert isolated.energy([1, 1, 1, -1, -1]) == 2.0
+    assert lattice((4, 4), J=0.0).couplings.size == 0
+    assert Ising(np.zeros((3, 3))).energy(np.ones(3)) == 0.0
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i8", ">i4", "f2", "f4", ">f8", "f8"])
+def test_states_of_any_number_type_and_layout_give_the_same_energies(dtype, rbm):
+    ising, states = Ising(random_symmetric(7, 9)), all_states(7)
+    assert np.array_equal(ising.energy(states.astype(dtype)), ising.energy(states))
+    units = all_states(7, (0, 1))
+    assert np.array_equal(rbm.energy(units.astype(dtype)), rbm.energy(units))
+    patterns = all_states(7)[:3]
+    assert np.array_equal(Hopfield(patterns.astype(dtype)).energy(states), Hopfield(patterns).energy(states))
+
+
+def test_states_may_be_strided_read_only_batched_or_single():
+    model, states = Ising(random_symmetric(6, 10)), all_states(6)
+    energies = model.energy(states)
+    assert np.array_equal(model.energy(np.asfortranarray(states)), energies)
+    assert np.array_equal(model.energy(states[::-2]), energies[::-2])
+    states.flags.writeable = False
+    assert np.array_equal(model.energy(states.reshape(4, 16, 6)), energies.reshape(4, 16))
+    assert isinstance(model.energy(states[3]), float) and model.energy(states[3]) == energies[3]
+    assert model.energy(states[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i8", ">i4", "f4", ">f8"])
+def test_couplings_of_any_number_type_and_layout_give_the_same_model(dtype):
+    J = np.rint(3 * random_symmetric(6, 11))
+    model = Ising(J, J[0])
+    for other in (
+        Ising(J.astype(dtype), J[0].astype(dtype)),
+        Ising(np.repeat(J, 2, axis=1).astype(dtype)[:, ::2], np.repeat(J[0], 2).astype(dtype)[::2]),
+        Ising(J.tolist(), J[0].tolist()),
+    ):
+        for name in ("couplings", "indices", "fields"):
+            assert np.array_equal(getattr(other, name), getattr(model, name))
+            assert getattr(other, name).dtype.isnative and getattr(other, name).flags.c_contiguous
+    i, j, values = model.bonds
+    edges = Ising.from_edges(np.int32(6), i.astype(">i8"), j.astype("u1"), values.astype(dtype))
+    assert np.array_equal(edges.couplings, model.couplings)
+
+
+def test_models_are_frozen_and_stay_so_in_copies_and_pickles(rbm):
+    arrays = {"indptr", "indices", "couplings", "fields", "patterns", "weights", "visible_bias", "hidden_bias"}
+    for model in (edwards_anderson((3, 3), seed=1), Hopfield(np.ones((2, 4))), rbm):
+        for twin in (model, copy.copy(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+            names = arrays & set(vars(twin))
+            assert names
+            for name in names:
+                array = getattr(twin, name)
+                assert np.array_equal(array, getattr(model, name))
+                with pytest.raises(ValueError, match="read-only"):
+                    array[...] = 0
+                with pytest.raises(AttributeError, match=name):
+                    setattr(twin, name, array)
+            with pytest.raises(AttributeError, match="frozen"):
+                twin.anything = 1
+            with pytest.raises(AttributeError, match="frozen"):
+                del twin.weights
+            assert repr(twin) == repr(model)
+
+
+def test_models_do_not_change_with_the_arrays_they_were_built_from():
+    J, h, W, a, xi = random_symmetric(3, 12), np.ones(3), np.ones((2, 2)), np.ones(2), np.ones((1, 3), np.int8)
+    ising, machine, hopfield = Ising(J, h), RBM(W, a, a), Hopfield(xi)
+    before = ising.energy(np.ones(3)), machine.energy(np.ones(4)), hopfield.energy(np.ones(3))
+    J[:], h[:], W[:], a[:], xi[:] = 5, 5, 5, 5, -1
+    xi[0, 0] = 1
+    assert (ising.energy(np.ones(3)), machine.energy(np.ones(4)), hopfield.energy(np.ones(3))) == before
+
+
+def test_reprs_are_short():
+    assert repr(lattice((64, 64))) == "Ising(n=4096, bonds=8192, fields=0)"
+    assert repr(lattice((3,), h=[0, 1, 2])) == "Ising(n=3, bonds=3, fields=2)"
+    assert repr(Hopfield(np.ones((2, 5)))) == "Hopfield(n=5, patterns=2)"
+    assert repr(RBM(np.ones((3, 2)))) == "RBM(n_visible=3, n_hidden=2)"
+
+
+# --- what is refused
+
+
+def refused(error, call, *words):
+    with pytest.raises(error) as caught:
+        call()
+    for word in words:
+        assert word in str(caught.value), f"{word!r} not in {caught.value}"
+
+
+def with_entry(array, index, value):
+    array = np.array(array, float)
+    array[index] = value
+    return array
+
+
+ZEROS = np.zeros((3, 3))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_not_finite_are_refused_by_name_index_and_value(bad):
+    value = str(bad)
+    refused(ValueError, lambda: Ising(with_entry(ZEROS, (1, 2), bad)), "couplings[1, 2]", value)
+    refused(ValueError, lambda: Ising(ZEROS, [0, bad, 0]), "fields[1]", value)
+    refused(ValueError, lambda: Ising(ZEROS, offset=bad), "offset", value)
+    refused(ValueError, lambda: Ising(scipy.sparse.coo_array(with_entry(ZEROS, (1, 2), bad))), "couplings", value)
+    refused(ValueError, lambda: Ising.from_edges(3, [0, 1], [1, 2], [1, bad]), "J[1]", value)
+    refused(ValueError, lambda: Ising.from_edges(3, [0, 1], [1, 2], bad), "J is", value)
+    refused(ValueError, lambda: lattice((3,), J=bad), "J is", value)
+    refused(ValueError, lambda: lattice((3,), h=bad), "h is", value)
+    refused(ValueError, lambda: lattice((3, 1), h=[[0], [0], [bad]]), "h[2, 0]", value)
+    refused(ValueError, lambda: RBM(with_entry(ZEROS, (2, 0), bad)), "weights[2, 0]", value)
+    refused(ValueError, lambda: RBM(ZEROS, [0, 0, bad]), "visible_bias[2]", value)
+    refused(ValueError, lambda: RBM(ZEROS, None, [bad, 0, 0]), "hidden_bias[0]", value)
+    refused(ValueError, lambda: edwards_anderson((3,), "gaussian", mean=bad), "mean", value)
+
+
+@pytest.mark.parametrize("matrix", [np.array, scipy.sparse.csr_array])
+def test_asymmetric_couplings_and_a_diagonal_are_refused(matrix):
+    upper = matrix(with_entry(ZEROS, (0, 2), 1.5))
+    refused(ValueError, lambda: Ising(upper), "couplings[0, 2] is 1.5", "couplings[2, 0] is 0.0", "J + J.T")
+    lower = matrix(with_entry(ZEROS, (2, 0), 1.5))
+    refused(ValueError, lambda: Ising(lower), "couplings[0, 2]", "couplings[2, 0]", "1.5", "0.0")
+    nearly = with_entry(random_symmetric(3, 1), (0, 1), 1.0)
+    nearly[1, 0] = 1 + 2**-52
+    refused(ValueError, lambda: Ising(matrix(nearly)), "couplings[0, 1]", "couplings[1, 0]", str(1 + 2**-52))
+    refused(ValueError, lambda: Ising(matrix(with_entry(ZEROS, (1, 1), 2.0))), "couplings[1, 1] is 2.0", "diagonal")
+
+
+@pytest.mark.parametrize(
+    "couplings", [np.zeros(3), np.zeros((2, 3)), np.zeros((2, 2, 2)), 1.0, [], scipy.sparse.csr_array((2, 3))]
+)
+def test_couplings_that_are_not_square_are_refused(couplings):
+    refused(ValueError, lambda: Ising(couplings), "couplings", "shape", "(n, n)")
+
+
+@pytest.mark.parametrize("bad", [[[0, 1j], [1j, 0]], [["0", "1"], ["1", "0"]], np.zeros((2, 2), object), [[0], [0, 1]]])
+def test_couplings_that_are_not_real_numbers_are_refused(bad):
+    refused(TypeError, lambda: Ising(bad), "couplings", "real numbers")
+    refused(TypeError, lambda: RBM(bad), "weights", "real numbers")
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    refused(ValueError, lambda: Ising(ZEROS, [1, 2]), "fields", "(2,)", "(3,)")
+    refused(ValueError, lambda: Ising.from_edges(3, [0, 1], [1], 1.0), "i has 2", "j has 1")
+    refused(ValueError, lambda: Ising.from_edges(3, [[0]], [[1]], 1.0), "i has shape (1, 1)")
+    refused(ValueError, lambda: Ising.from_edges(3, [0, 1], [1, 2], [1.0]), "J has shape (1,)", "(2,)")
+    refused(ValueError, lambda: Ising.from_edges(3, [0], [1], 1.0, shape=(2, 2)), "shape is (2, 2)", "3")
+    refused(ValueError, lambda: lattice((2, 3), h=np.zeros(5)), "h has shape (5,)", "(2, 3)")
+    refused(ValueError, lambda: lattice((2, 3), h=np.zeros((3, 2))), "h has shape (3, 2)", "(2, 3)")
+    refused(ValueError, lambda: RBM(np.zeros(3)), "weights", "(3,)")
+    refused(ValueError, lambda: RBM(np.zeros((3, 2)), np.zeros(2)), "visible_bias", "(2,)", "(3,)")
+    refused(ValueError, lambda: RBM(np.zeros((3, 2)), None, np.zeros(3)), "hidden_bias", "(3,)", "(2,)")
+    refused(ValueError, lambda: Hopfield([1, -1]), "patterns", "(2,)")
+    refused(ValueError, lambda: Hopfield(np.empty((2, 0))), "patterns", "(2, 0)")
+
+
+def test_bad_edges_are_refused_with_their_position():
+    refused(ValueError, lambda: Ising.from_edges(3, [0, 2], [1, 2], 1.0), "i[1]", "j[1]", "2")
+    refused(ValueError, lambda: Ising.from_edges(3, [0, 3], [1, 2], 1.0), "i[1] is 3", "0 to 2")
+    refused(ValueError, lambda: Ising.from_edges(3, [0, 1], [1, -1], 1.0), "j[1] is -1", "0 to 2")
+    refused(ValueError, lambda: Ising.from_edges(3, np.array([2**40]), [1], 1.0), "i[0] is 1099511627776")
+    refused(TypeError, lambda: Ising.from_edges(3, [0.0], [1], 1.0), "i has dtype float64", "integers")
+    refused(TypeError, lambda: Ising.from_edges(3, [0], [True], 1.0), "j has dtype bool", "integers")
+    refused(ValueError, lambda: Ising.from_edges(-1, [], [], 1.0), "n is -1")
+    refused(TypeError, lambda: Ising.from_edges(3.0, [], [], 1.0), "n is 3.0")
+    refused(ValueError, lambda: Ising.from_edges(2**31, [], [], 1.0), "n is 2147483648")
+
+
+def test_spins_other_than_plus_and_minus_one_are_refused_with_their_index():
+    for model in (lattice((2, 2)), Hopfield(np.ones((1, 4)))):
+        for call in (model.energy, model.to_spins):
+            refused(ValueError, lambda call=call: call([[1, 1, 1, 1], [1, 0, 1, 1]]), "states[1, 1] is 0", "-1 and +1")
+            refused(ValueError, lambda call=call: call([1, 1, np.nan, 1]), "states[2] is nan")
+            refused(ValueError, lambda call=call: call(np.array([1, 1, 255, 1], np.uint8)), "states[2] is 255")
+            refused(ValueError, lambda call=call: call([1, 1, 1]), "states has shape (3,)", "4")
+            refused(ValueError, lambda call=call: call(1), "states has shape ()")
+            refused(TypeError, lambda call=call: call([True] * 4), "states has dtype bool")
+            refused(TypeError, lambda call=call: call(["1"] * 4), "states has dtype")
+        refused(ValueError, lambda model=model: model.from_spins([1, 1, 1, 2]), "spins[3] is 2")
+    refused(ValueError, lambda: Hopfield([[1, -1], [1, 0.5]]), "patterns[1, 1] is 0.5")
+    refused(TypeError, lambda: Hopfield([["a"]]), "patterns")
+
+
+def test_units_other_than_zero_and_one_are_refused_with_their_index(rbm):
+    refused(ValueError, lambda: rbm.energy([0, 1, 0, 1, 0, 1, -1]), "v[6] is -1", "0 and 1")
+    refused(ValueError, lambda: rbm.energy([0, 1, 0, 1], [0, 1, 2]), "h[2] is 2")
+    refused(ValueError, lambda: rbm.energy([0, 1, 0, 1]), "v has shape (4,)", "7")
+    refused(ValueError, lambda: rbm.free_energy([[0, 1, 0.5, 1]]), "v[0, 2] is 0.5")
+    refused(ValueError, lambda: rbm.to_spins([0, 1, 0, 1, 0, 1, -1]), "states[6] is -1")
+    refused(ValueError, lambda: rbm.from_spins([1, 1, 0, 1, 1, 1, 1]), "spins[2] is 0")
+    assert rbm.energy([True] * 7) == rbm.energy([1] * 7)
+
+
+def test_bad_lattice_arguments_are_refused():
+    refused(ValueError, lambda: lattice((3, 0)), "shape[1] is 0")
+    refused(TypeError, lambda: lattice((3, 2.5)), "shape[1] is 2.5")
+    refused(TypeError, lambda: lattice((True, 3)), "shape[0] is True")
+    refused(TypeError, lambda: lattice(5), "shape is 5")
+    refused(TypeError, lambda: lattice(()), "shape is ()")
+    refused(TypeError, lambda: lattice((3,), periodic="yes"), "periodic is 'yes'")
+    refused(ValueError, lambda: lattice((3, 3), periodic=(True,)), "periodic has 1", "2 axes")
+    refused(TypeError, lambda: lattice((3,), J="1"), "J", "real number")
+    refused(TypeError, lambda: lattice((3,), J=[1.0]), "J has shape (1,)")
+    refused(ValueError, lambda: triangular((3, 3, 3)), "shape is (3, 3, 3)", "two")
+
+
+def test_bad_disorder_arguments_are_refused():
+    refused(ValueError, lambda: edwards_anderson((3,), p=1.5), "p is 1.5")
+    refused(ValueError, lambda: edwards_anderson((3,), "gaussian", width=-1), "width is -1")
+    refused(ValueError, lambda: edwards_anderson((3,), "binomial"), "'binomial'", "'bimodal'", "'gaussian'")
+    refused(ValueError, lambda: sherrington_kirkpatrick(3, "binomial"), "'binomial'", "'bimodal'", "'gaussian'")
+    refused(ValueError, lambda: random_regular(4, 2, "binomial"), "'binomial'", "'bimodal'", "'ferromagnet'")
+    refused(ValueError, lambda: random_regular(5, 3), "5 * 3", "even")
+    refused(ValueError, lambda: random_regular(4, 4), "degree is 4", "n = 4")
+    refused(TypeError, lambda: random_regular(4, 2.0), "degree is 2.0")
+    refused(ValueError, lambda: sherrington_kirkpatrick(0), "n is 0")
+    refused(TypeError, lambda: sherrington_kirkpatrick(True), "n is True")
+
+
+@pytest.mark.parametrize("seed, error", [(3.5, TypeError), (True, TypeError), ("1", TypeError), (-1, ValueError)])
+def test_bad_seeds_are_refused(seed, error):
+    for build in (edwards_anderson, lambda shape, seed: random_regular(4, 2, seed=seed)):
+        refused(error, lambda build=build: build((3,), seed=seed), "seed", repr(seed))
+    refused(error, lambda: sherrington_kirkpatrick(4, seed=seed), "seed", repr(seed))
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: sherrington_kirkpatrick(10**7),
+        lambda: Hopfield(np.ones((1, 10**6), np.int8)).to_ising(),
+        lambda: random_regular(10**9, 1000),
+        lambda: lattice((2,) * 30 + (1,) * 30, periodic=False),
+    ],
+)
+def test_models_too_big_for_memory_are_refused_before_anything_is_allocated(monkeypatch, build):
+    monkeypatch.setattr(checks, "_available_memory", lambda: 20 * 2**30)
+    refused(ValueError, build, "needs", "20.0 GiB", "smaller")
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak memory is read from /proc")
+def test_a_cubic_lattice_of_a_million_sites_is_built_in_330_megabytes():
+    program = """
+import numba
+from fastgibbs.models import lattice
+model = lattice((100, 100, 100))
+print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1], model.couplings.size)
+"""
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    peak, entries = map(int, output.split())
+    assert entries == 6 * 10**6
+    assert peak * 1024 < 330e6
+
+
+def test_the_memory_of_this_machine_is_known():
+    assert 2**20 < checks._available_memory() < 2**50
+    checks.require_memory(1, "a byte")
+    with pytest.raises(ValueError, match=re.escape("a galaxy needs 1073741824.0 GiB")):
+        checks.require_memory(2**60, "a galaxy")

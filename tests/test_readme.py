@@ -1,0 +1,22 @@
+"""The README's Python runs as it stands."""
+
+import re
+from pathlib import Path
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def test_every_python_block_runs_and_prints_what_it_says(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert blocks
+    names = {}
+    for block in blocks:
+        exec(block, names)
+        for expected in re.findall(r"print\(.*\)  # (.*)", block):
+            assert expected in capsys.readouterr().out
+
+
+def test_the_first_python_block_has_eight_lines():
+    first = re.search(r"```python\n(.*?)```", README, re.DOTALL).group(1)
+    assert len([line for line in first.splitlines() if line.strip()]) == 8

@@ -1,0 +1,114 @@
+"""Stopping, progress and threads: nothing is lost, and a stop takes effect quickly."""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import fastgibbs as fg
+from fastgibbs.methods import running
+
+MODEL = fg.lattice((32, 32))
+FOREVER = dict(beta=0.4, sweeps=10**6, thin=100, seed=1)
+
+
+def ctrl_c_after(seconds):
+    sent = []
+
+    def send():
+        sent.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer = threading.Timer(seconds, send)
+    timer.start()
+    return sent
+
+
+@pytest.mark.parametrize(("chains", "threads"), [(1, 1), (64, 1), (300, 2)])
+def test_ctrl_c_returns_what_was_done_within_200_ms(chains, threads):
+    fg.sample(MODEL, beta=0.4, sweeps=1, chains=chains)
+    sent = ctrl_c_after(0.5)
+    result = fg.sample(MODEL, chains=chains, threads=threads, **FOREVER)
+    assert time.perf_counter() - sent[0] < 0.2
+    assert result.interrupted
+    draws = result.energy.shape[1]
+    assert 0 < draws < 10_000
+    finished = fg.sample(MODEL, chains=chains, **FOREVER | dict(sweeps=100 * draws))
+    np.testing.assert_array_equal(result.energy, finished.energy)
+    assert not finished.interrupted
+
+
+def test_a_progress_callable_hears_of_sweeps_and_stops_the_run_by_returning_true():
+    heard = []
+
+    def stop_at_the_third(done, total):
+        heard.append((done, total))
+        return len(heard) == 3
+
+    result = fg.sample(MODEL, progress=stop_at_the_third, **FOREVER)
+    assert result.interrupted
+    assert {total for _, total in heard} == {10**6}
+    assert [done for done, _ in heard] == sorted(done for done, _ in heard)
+    assert heard[-1][0] < 10**6
+
+
+def test_a_progress_callable_hears_the_end():
+    heard = []
+    fg.sample(MODEL, beta=0.4, sweeps=30, burn_in=5, progress=lambda done, total: heard.append((done, total)))
+    assert heard[-1] == (35, 35)
+
+
+def test_an_error_in_a_progress_callable_comes_out_and_stops_the_threads():
+    before = threading.active_count()
+
+    def fail(done, total):
+        raise RuntimeError("mine")
+
+    with pytest.raises(RuntimeError, match="mine"):
+        fg.sample(MODEL, progress=fail, **FOREVER)
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("with_tqdm", [True, False])
+def test_progress_true_draws_a_bar_or_a_plain_line(with_tqdm, capsys, monkeypatch):
+    if with_tqdm:
+        pytest.importorskip("tqdm", reason="the bar needs tqdm, of the extra [plot]")
+    else:
+        monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    fg.sample(MODEL, beta=0.4, sweeps=40, progress=True)
+    shown = capsys.readouterr().err
+    assert "40/40" in shown
+    assert ("%" in shown) == with_tqdm
+
+
+def test_blocks_progress_evenly_and_all_finish():
+    blocks = list(range(5))
+    done = dict.fromkeys(blocks, 0)
+    spread = []
+
+    def advance(block, first, last):
+        assert done[block] == first
+        time.sleep(0.001 * (last - first))
+        done[block] = last
+        spread.append(max(done.values()) - min(done.values()))
+
+    finished, stopped = running.run_blocks(advance, blocks, 200, 2, lambda done, total: None)
+    assert finished == [200] * 5
+    assert not stopped
+    assert max(spread) < 150  # a chunk is about 50 sweeps here
+
+
+def test_an_error_in_a_block_comes_out():
+    def advance(block, first, last):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        running.run_blocks(advance, [0, 1], 10, 2, lambda done, total: None)
+
+
+def test_threads_default_to_the_cores_of_this_process():
+    assert running.thread_count(None) == len(os.sched_getaffinity(0))

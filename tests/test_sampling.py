@@ -1,0 +1,172 @@
+"""What `sample` promises: the same bytes however it is run, energies that are the model's, errors at the door."""
+
+import numpy as np
+import pytest
+
+import fastgibbs as fg
+from fastgibbs.methods import sampling
+
+EA = fg.edwards_anderson((4, 4, 4), "gaussian", seed=1)
+RBM = fg.RBM(np.random.default_rng(2).normal(size=(7, 4)), np.ones(7))
+
+
+def same(a, b):
+    np.testing.assert_array_equal(a.energy, b.energy)
+    np.testing.assert_array_equal(a.magnetization, b.magnetization)
+    np.testing.assert_array_equal(a.states, b.states)
+
+
+@pytest.mark.parametrize("scan", ["sequential", "random"])
+def test_the_same_seed_gives_the_same_bytes_at_any_number_of_threads_and_any_chunking(scan, monkeypatch):
+    kwargs = dict(beta=0.7, sweeps=50, chains=130, burn_in=7, thin=3, scan=scan, seed=3)
+    reference = fg.sample(EA, threads=1, **kwargs)
+    for threads in (2, 3, 8):
+        same(reference, fg.sample(EA, threads=threads, **kwargs))
+    monkeypatch.setattr("fastgibbs.methods.running.CHUNK_SECONDS", 0.0)  # chunks of one sweep
+    same(reference, fg.sample(EA, threads=2, **kwargs))
+
+
+@pytest.mark.parametrize("chains", [1, 2, 15, 16, 17, 64, 65, 200])
+def test_a_chain_is_the_same_however_many_chains_there_are(chains):
+    many = fg.sample(EA, beta=0.7, sweeps=20, chains=200, seed=3)
+    few = fg.sample(EA, beta=0.7, sweeps=20, chains=chains, seed=3)
+    assert few.energy.shape == (chains, 20)
+    np.testing.assert_array_equal(few.energy, many.energy[:chains])
+    np.testing.assert_array_equal(few.states, many.states[:chains])
+
+
+def test_a_chain_does_not_depend_on_its_neighbours_betas():
+    betas = np.linspace(0, 2, 20)
+    scan = fg.sample(EA, beta=betas, sweeps=20, seed=3)
+    alone = fg.sample(EA, beta=betas[7], sweeps=20, chains=20, seed=3)
+    np.testing.assert_array_equal(scan.energy[7], alone.energy[7])
+
+
+@pytest.mark.parametrize("model", [EA, fg.lattice((5, 5), h=0.3), fg.sherrington_kirkpatrick(40, seed=1)])
+def test_recorded_energies_equal_the_models_bit_for_bit(model):
+    result = fg.sample(model, beta=0.8, sweeps=30, burn_in=2, thin=3, chains=70, seed=4, keep_states=True)
+    assert result.samples.shape == (70, 10, model.n)
+    assert result.samples.dtype == np.int8
+    np.testing.assert_array_equal(result.energy, model.energy(result.samples))
+    np.testing.assert_array_equal(result.magnetization, result.samples.mean(axis=2))
+    np.testing.assert_array_equal(result.states, result.samples[:, -1])
+
+
+@pytest.mark.parametrize("model", [RBM, fg.Hopfield(np.random.default_rng(3).choice([-1, 1], (3, 30)))])
+def test_machines_and_memories_come_back_in_their_own_units(model):
+    result = fg.sample(model, beta=0.8, sweeps=30, chains=70, seed=4, keep_states=True)
+    assert set(np.unique(result.states)) == ({0, 1} if model is RBM else {-1, 1})
+    scale = np.abs(result.energy).max()
+    np.testing.assert_allclose(result.energy, model.energy(result.samples), rtol=0, atol=1e-12 * scale)
+    again = fg.sample(model, beta=0.8, sweeps=1, start=result.states, chains=70, seed=5)
+    assert again.states.shape == result.states.shape
+
+
+def test_the_seed_in_the_result_repeats_the_run():
+    for seed in (None, 5, np.random.SeedSequence(5).spawn(3)[2], np.random.default_rng(5)):
+        first = fg.sample(EA, beta=0.7, sweeps=5, chains=3, seed=seed)
+        same(first, fg.sample(EA, beta=0.7, sweeps=5, chains=3, seed=first.seed))
+    assert fg.sample(EA, beta=0.7, sweeps=5, chains=3, seed=5).seed == 5
+
+
+def test_start_is_used_and_kept_unchanged():
+    cold = fg.sample(EA, beta=60.0, sweeps=50, chains=4, seed=1)
+    start = cold.states.copy()
+    start.flags.writeable = False
+    one = fg.sample(EA, beta=60.0, sweeps=1, chains=4, start=start, seed=2)
+    np.testing.assert_array_equal(one.states, start)
+    shared = fg.sample(EA, beta=60.0, sweeps=1, chains=4, start=start[0], seed=2)
+    np.testing.assert_array_equal(shared.states, np.broadcast_to(start[0], (4, 64)))
+
+
+VALID = {
+    "empty model": dict(model=fg.Ising(np.zeros((0, 0)), offset=2.5)),
+    "isolated spins": dict(model=fg.Ising(np.zeros((5, 5)))),
+    "one spin": dict(model=fg.Ising([[0]], [1])),
+    "beta 0": dict(beta=0),
+    "negative beta": dict(beta=-1.5),
+    "huge beta": dict(beta=1e300),
+    "infinite energies in units of float32": dict(model=fg.lattice((3, 3), J=1e300), beta=1e-300),
+    "no coupling": dict(model=fg.lattice((3, 3), J=0.0)),
+    "non-contiguous": dict(model=fg.Ising(np.ones((8, 8))[::2, ::2] - np.eye(4), np.arange(8)[::2])),
+    "read-only": dict(beta=np.broadcast_to(0.5, 65)),
+    "big-endian": dict(model=fg.Ising((np.ones((4, 4)) - np.eye(4)).astype(">f4")), beta=np.array([1, 2], ">i4")),
+    "float32": dict(beta=np.float32(0.5), sweeps=np.int64(4)),
+    "one chain": dict(chains=1),
+    "65 chains": dict(chains=65),
+}
+
+
+@pytest.mark.parametrize("name", VALID)
+@pytest.mark.parametrize("scan", ["sequential", "random"])
+def test_unusual_but_valid_input_works(name, scan):
+    arguments = dict(model=EA, beta=0.5, sweeps=4, seed=1, scan=scan) | VALID[name]
+    model = arguments.pop("model")
+    result = fg.sample(model, **arguments)
+    assert result.energy.dtype == result.magnetization.dtype == np.float64
+    np.testing.assert_array_equal(result.energy[:, -1], model.energy(result.states))
+    assert np.abs(result.magnetization).max(initial=0) <= 1
+
+
+BAD = {
+    "NaN beta": (dict(beta=np.nan), ValueError, "beta is nan"),
+    "infinite beta": (dict(beta=[1.0, np.inf]), ValueError, r"beta\[1\] is inf"),
+    "beta of text": (dict(beta="1"), TypeError, "beta"),
+    "beta of two dimensions": (dict(beta=np.ones((2, 2))), ValueError, "beta has shape"),
+    "no beta": (dict(beta=[]), ValueError, "beta has shape"),
+    "chains against beta": (dict(beta=[1.0, 2.0], chains=3), ValueError, "chains is 3"),
+    "zero chains": (dict(chains=0), ValueError, "chains is 0"),
+    "half a chain": (dict(chains=0.5), TypeError, "chains is 0.5"),
+    "zero sweeps": (dict(sweeps=0), ValueError, "sweeps is 0"),
+    "sweeps of text": (dict(sweeps="9"), TypeError, "sweeps is '9'"),
+    "zero thin": (dict(thin=0), ValueError, "thin is 0"),
+    "thin past sweeps": (dict(thin=11), ValueError, "thin is 11"),
+    "negative burn-in": (dict(burn_in=-1), ValueError, "burn_in is -1"),
+    "unknown rule": (dict(rule="glauber"), ValueError, "rule is 'glauber'.*'gibbs', 'metropolis'"),
+    "unknown scan": (dict(scan="sequentail"), ValueError, "did you mean 'sequential'"),
+    "unknown engine": (dict(engine="gpu"), ValueError, "engine is 'gpu'"),
+    "seed 3.5": (dict(seed=3.5), TypeError, "seed is 3.5"),
+    "seed -1": (dict(seed=-1), ValueError, "seed is -1"),
+    "zero threads": (dict(threads=0), ValueError, "threads is 0"),
+    "start not +-1": (dict(start=np.zeros(64)), ValueError, r"\[0\] is 0"),
+    "start too short": (dict(start=np.ones(63)), ValueError, "63"),
+    "start of other chains": (dict(start=np.ones((3, 64)), chains=4), ValueError, "start has shape"),
+    "result too big": (dict(sweeps=10**12), ValueError, "chains x draws"),
+    "samples too big": (dict(sweeps=10**9, thin=10, keep_states=True), ValueError, "chains x draws"),
+    "ordered Metropolis at beta 0": (dict(beta=[1, 0], rule="metropolis"), ValueError, "beta is 0 in chain 1"),
+    "Metropolis at beta 0 from a start": (
+        dict(beta=0, rule="metropolis", scan="random", start=np.ones(64)),
+        ValueError,
+        "beta is 0 in chain 0",
+    ),
+    "progress of text": (dict(progress="yes"), TypeError, "progress is 'yes'"),
+    "no model": (dict(model=np.eye(3)), TypeError, "model is"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_refused_before_anything_compiles(name, monkeypatch):
+    change, error, message = BAD[name]
+    monkeypatch.setattr(sampling, "advance", None)
+    arguments = dict(model=EA, beta=0.5, sweeps=10) | change
+    with pytest.raises(error, match=message):
+        fg.sample(arguments.pop("model"), **arguments)
+
+
+def test_samples_that_were_not_kept_are_an_error_that_says_how_to_keep_them():
+    with pytest.raises(ValueError, match="keep_states=True"):
+        _ = fg.sample(EA, beta=0.5, sweeps=2).samples
+
+
+def test_the_result_says_what_was_run_and_how_fast():
+    result = fg.sample(EA, beta=0.5, sweeps=20, chains=3, burn_in=4, thin=2, rule="metropolis")
+    assert (result.engine, result.rule, result.scan, result.burn_in, result.thin) == (
+        "sparse",
+        "metropolis",
+        "sequential",
+        4,
+        2,
+    )
+    assert result.timing.updates_per_second == pytest.approx(3 * 64 * 24 / result.timing.kernel)
+    assert result.timing.total >= result.timing.kernel + result.timing.compile
+    assert repr(result) == "SampleResult(Ising(n=64, bonds=192, fields=0), chains=3, draws=10, engine='sparse')"
