@@ -1,4 +1,4 @@
-"""Compilation: once, cached on disk, never stale, and never again because a number, size or dtype changed."""
+"""Compilation: once, cached on disk, never stale, never again because a number or dtype changed; and memory."""
 
 import os
 import shutil
@@ -39,6 +39,22 @@ def test_first_sample_takes_6_s_cold_and_1500_ms_from_the_cache(tmp_path):
     assert all(run[1] == 1 and run[2] == energy and "compiling" not in run[3] for run in warm)
     assert cold < 6
     assert min(run[0] for run in warm) < 1.5
+
+
+MILLION = """
+import resource
+import fastgibbs as fg
+model = fg.edwards_anderson((100, 100, 100), "gaussian", seed=1)
+result = fg.sample(model, beta=0.5, sweeps=4, chains=32, seed=1)
+assert (model.energy(result.states[:1]) == result.energy[:1, -1]).all()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
+"""
+
+
+def test_a_million_spins_with_32_chains_take_less_than_400_megabytes(tmp_path):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", MILLION], env=environment, capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 400
 
 
 def test_an_edited_callee_in_another_file_is_never_served_stale(tmp_path):

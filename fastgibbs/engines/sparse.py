@@ -48,11 +48,14 @@ class SparseState(NamedTuple):
 
 def plan(model) -> SparsePlan:
     """The plan of an Ising model."""
-    sites = np.repeat(np.arange(model.n, dtype=np.int32), np.diff(model.indptr))
-    upper = model.indptr[:-1] + np.bincount(sites[model.indices < sites], minlength=model.n)
+    lower = model.indices < np.repeat(np.arange(model.n, dtype=np.int32), np.diff(model.indptr))
+    before = np.zeros(lower.size + 1, np.int32)
+    np.cumsum(lower, out=before[1:])
+    upper = model.indptr[:-1] + before[model.indptr[1:]] - before[model.indptr[:-1]]
     largest = max(np.abs(model.couplings).max(initial=0.0), np.abs(model.fields).max(initial=0.0))
     unit = 2.0 ** (np.frexp(largest)[1] - 1) if largest > 0 else 1.0
-    scaled_couplings = (model.couplings / unit).astype(np.float32)
+    scaled_couplings = np.empty(model.couplings.size, np.float32)
+    np.divide(model.couplings, unit, out=scaled_couplings, casting="same_kind")  # needs no float64 copy
     scaled_fields = (model.fields / unit).astype(np.float32)
     for array in (upper, scaled_couplings, scaled_fields):
         array.flags.writeable = False  # as the model's arrays are, so that one compilation serves all

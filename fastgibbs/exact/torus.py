@@ -27,8 +27,8 @@ def torus(shape, beta, J=1.0):
 
     `shape`: (n, m), any sides (2 has double bonds, 1 self-bonds, as in `models.lattice`). `beta`: a number or an
     array, in units of 1/J; `J`: a number; either may be negative. The heat capacity is beta^2 var E. Right to the
-    last digits of a float at every size and temperature, by decimal arithmetic: milliseconds a beta, up to a minute
-    an antiferromagnet of odd side at low temperature, whose sectors cancel to very many digits.
+    last digits of a float at every size and temperature, by decimal arithmetic. A beta takes milliseconds, but up to
+    a minute for a cold antiferromagnet of large odd side, whose sectors cancel to thousands of digits.
     TypeError or ValueError if the sides are not two positive integers or beta or J are not finite.
     Source: B. Kaufman, Phys. Rev. 76, 1232 (1949).
     """

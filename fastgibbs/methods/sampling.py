@@ -140,8 +140,8 @@ def sample(
     betas = _betas(beta, chains)
     if rule == "metropolis" and (betas == 0).any() and (scan == "sequential" or start is not None):
         raise ValueError(
-            f"beta is 0 in chain {int((betas == 0).argmax())}: there Metropolis flips every spin that the scan visits, in "
-            'all chains alike; use rule="gibbs"'
+            f"beta is 0 in chain {int((betas == 0).argmax())}: there Metropolis flips every spin that the scan visits, "
+            'in all chains alike; use rule="gibbs"'
         )
     seed = entropy_of(seed)
     threads = thread_count(threads)

@@ -85,9 +85,10 @@ def spins(name, value, n=None):
     TypeError if it does not hold numbers, ValueError at one that is not -1 or +1.
     """
     array = _states(name, value, n, "iuf")
-    bad = array != 1
-    bad &= array != -1
-    _refuse(name, array, bad, "give spins of -1 and +1")
+    if array.dtype != np.int8 or not array.all() or array.min(initial=1) < -1 or array.max(initial=1) > 1:
+        bad = array != 1
+        bad &= array != -1
+        _refuse(name, array, bad, "give spins of -1 and +1")
     return np.ascontiguousarray(array, dtype=np.int8)
 
 
