@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from fastgibbs.models import checks
 
-CHUNK_SECONDS = 0.05
+CHUNK_SECONDS = 0.02
 
 
 def thread_count(threads: int | None) -> int:
