@@ -600,3 +600,8 @@ def test_the_memory_of_this_machine_is_known():
     checks.require_memory(1, "a byte")
     with pytest.raises(ValueError, match=re.escape("a galaxy needs 1073741824.0 GiB")):
         checks.require_memory(2**60, "a galaxy")
+
+
+def test_a_dense_matrix_too_big_for_memory_is_refused_before_it_is_touched():
+    with pytest.raises(ValueError, match="dense coupling matrix of 1000000 spins needs"):
+        Ising(np.broadcast_to(0.0, (10**6, 10**6)))

@@ -132,6 +132,7 @@ BAD = {
     "start too short": (dict(start=np.ones(63)), ValueError, "63"),
     "start of other chains": (dict(start=np.ones((3, 64)), chains=4), ValueError, "start has shape"),
     "result too big": (dict(sweeps=10**12), ValueError, "chains x draws"),
+    "too many chains": (dict(chains=10**14), ValueError, "chains x draws"),
     "samples too big": (dict(sweeps=10**9, thin=10, keep_states=True), ValueError, "chains x draws"),
     "ordered Metropolis at beta 0": (dict(beta=[1, 0], rule="metropolis"), ValueError, "beta is 0 in chain 1"),
     "Metropolis at beta 0 from a start": (

@@ -158,7 +158,7 @@ def sample(
     blocks = []
     for first in range(0, betas.size, lanes):
         chains = range(first, min(first + lanes, betas.size))
-        blocks.append(_block(ENGINES[engine], plan, spins, betas, chains, seed, draws, keep_states))
+        blocks.append(_block(ENGINES[engine], plan, model.n, spins, betas, chains, seed, draws, keep_states))
 
     def run(block, first, last):
         advance(
@@ -191,7 +191,7 @@ def sample(
         energy=_by_chain([block.energies[:draws] for block in blocks], betas.size),
         magnetization=_by_chain([block.magnetizations[:draws] for block in blocks], betas.size) / max(model.n, 1),
         states=model.from_spins(_by_chain([block.state.spins for block in blocks], betas.size)),
-        beta=betas,
+        beta=betas.copy(),
         seed=seed,
         engine=engine,
         rule=rule,
@@ -205,11 +205,11 @@ def sample(
 
 
 def _betas(beta, chains) -> np.ndarray:
-    """One inverse temperature per chain, float64 (chains,)."""
+    """One inverse temperature per chain, float64 (chains,), read-only."""
     if np.ndim(beta) == 0:
         chains = 64 if chains is None else checks.integer("chains", chains)
-        return np.full(chains, checks.finite_number("beta", beta))
-    betas = checks.finite_array("beta", beta).copy()
+        return np.broadcast_to(checks.finite_number("beta", beta), chains)
+    betas = checks.finite_array("beta", beta)
     if betas.ndim != 1 or betas.size == 0:
         raise ValueError(f"beta has shape {betas.shape}: give a number or a 1-D array, one per chain")
     if chains is not None and checks.integer("chains", chains) != betas.size:
@@ -231,9 +231,9 @@ def _whole_groups(lanes: int) -> int:
     return -(-lanes // contract.LANE_GROUP) * contract.LANE_GROUP
 
 
-def _block(engine, plan, spins, betas, chains: range, seed, draws: int, keep_states: bool) -> Block:
+def _block(engine, plan, n, spins, betas, chains: range, seed, draws: int, keep_states: bool) -> Block:
     """A block for `chains`; lanes that only fill up the last group run at beta = 0 and are not reported."""
-    n, lanes = plan.indptr.size - 1, _whole_groups(len(chains))
+    lanes = _whole_groups(len(chains))
     start = np.ones((n, lanes), np.int8)
     for lane, chain in enumerate(chains):
         start[:, lane] = random_spins(seed, chain, n) if spins is None else spins[chain]

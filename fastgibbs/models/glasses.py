@@ -93,8 +93,7 @@ def _paired(n, degree, rng):
 
 
 def _draw(rng, disorder, size, names=("bimodal", "gaussian"), p=0.5, mean=0.0, width=1.0):
-    if disorder not in names:
-        raise ValueError(f"disorder is {disorder!r}: give one of {', '.join(map(repr, names))}")
+    checks.choice("disorder", disorder, names)
     if disorder == "bimodal":
         return np.where(rng.random(size) < p, 1.0, -1.0)
     if disorder == "gaussian":
