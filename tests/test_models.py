@@ -603,5 +603,5 @@ def test_the_memory_of_this_machine_is_known():
 
 
 def test_a_dense_matrix_too_big_for_memory_is_refused_before_it_is_touched():
-    with pytest.raises(ValueError, match="dense coupling matrix of 1000000 spins needs"):
+    with pytest.raises(ValueError, match="dense coupling matrix of 1000000000000 entries needs"):
         Ising(np.broadcast_to(0.0, (10**6, 10**6)))

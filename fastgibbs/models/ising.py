@@ -162,9 +162,10 @@ def _refuse_asymmetry(i, j, value, mirrored):
 
 
 def _dense_csr(couplings):
-    n = _square(np.asarray(couplings))
-    checks.require_memory(DENSE_BYTES * n * n, f"a dense coupling matrix of {n} spins")
+    size = getattr(couplings, "size", 0)  # a list is in memory already
+    checks.require_memory(DENSE_BYTES * size, f"a dense coupling matrix of {size} entries")
     J = checks.finite_array("couplings", couplings)
+    n = _square(J)
     if J.diagonal().any():
         site = (J.diagonal() != 0).argmax()
         _refuse_diagonal(site, J[site, site])
