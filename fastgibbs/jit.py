@@ -33,14 +33,14 @@ def njit(function):
     """Compile a kernel that Python calls: at its first call, or from the cache in later processes."""
     before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(CACHE_FOLDER or "")
     try:
-        return numba.njit(nogil=True, cache=CACHE_FOLDER is not None)(function)
+        return numba.njit(nogil=True, _nrt=False, cache=CACHE_FOLDER is not None)(function)
     finally:
         numba.config.CACHE_DIR = before
 
 
 def inlined(function):
     """Compile a function that only kernels call: it becomes part of them and needs no cache of its own."""
-    return numba.njit(function)
+    return numba.njit(_nrt=False)(function)
 
 
 def must_compile(kernel) -> bool:

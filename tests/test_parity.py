@@ -1,9 +1,10 @@
-"""The sparse engine and its NumPy twin give the same bits."""
+"""Every engine and its NumPy twin give the same bits."""
 
 import numpy as np
 import pytest
 
 import fastgibbs as fg
+from fastgibbs.reference import multispin as multispin_twin
 from fastgibbs.reference import sparse as twin
 
 RNG = np.random.default_rng(1)
@@ -30,7 +31,7 @@ def test_trajectories_equal_the_numpy_twins_bit_for_bit(name, rule, scan):
     model = MODELS[name]
     betas = np.concatenate([[1e-3, 0.1, 0.44, 1.0, 3.0, 50.0, -0.7], np.linspace(0.2, 2.0, 13)])
     kwargs = dict(sweeps=40, burn_in=3, thin=2, rule=rule, scan=scan, seed=5)
-    result = fg.sample(model, beta=betas, threads=1, **kwargs)
+    result = fg.sample(model, beta=betas, engine="sparse", threads=1, **kwargs)
     energy, magnetization, states = twin.sample(model, betas, chains=betas.size, **kwargs)
     np.testing.assert_array_equal(result.energy, energy)
     np.testing.assert_array_equal(result.magnetization, magnetization)
@@ -43,3 +44,76 @@ def test_every_bit_pattern_gives_the_twins_exp2():
     values = twin.exp2(t)
     np.testing.assert_allclose(values, np.exp2(t.astype(np.float64)), rtol=2e-7)
     assert values[0] == 1.0
+
+
+MULTISPIN = {
+    "ring": fg.lattice((9,)),
+    "torus even": fg.lattice((4, 6)),
+    "torus odd": fg.lattice((5, 4)),
+    "torus in a field": fg.lattice((4, 4), J=0.7, h=0.3),
+    "antiferromagnet": fg.lattice((4, 3), J=-2.0),
+    "triangular": fg.triangular((4, 3), J=-1.0),
+    "cubic": fg.lattice((3, 4, 3)),
+    "EA +-J": fg.edwards_anderson((4, 4, 3), "bimodal", seed=2),
+    "open EA +-J": fg.edwards_anderson((3, 4, 3), "bimodal", seed=3, periodic=False),
+    "diluted": fg.Ising.from_edges(30, *np.random.default_rng(5).permutation(30).reshape(2, 15), [1, -1, 1] * 5),
+    "3-regular": fg.random_regular(20, 3, "bimodal", seed=4),
+    "6-regular": fg.random_regular(21, 6, "bimodal", seed=5),
+    "isolated in a field": fg.Ising(np.zeros((4, 4)), [0.3] * 4),
+    "one spin": fg.Ising([[0]]),
+    "empty": fg.Ising(np.zeros((0, 0))),
+}
+
+
+def parity(model, betas, chains, **kwargs):
+    kwargs = dict(sweeps=30, burn_in=3, thin=2, rule="gibbs", seed=5) | kwargs
+    result = fg.sample(model, beta=betas, chains=chains, engine="multispin", threads=1, **kwargs)
+    energy, magnetization, states = multispin_twin.sample(model, betas, chains=chains, **kwargs)
+    np.testing.assert_allclose(result.energy, energy, rtol=1e-13, atol=1e-13)
+    np.testing.assert_array_equal(result.magnetization, magnetization)
+    np.testing.assert_array_equal(result.states, states)
+
+
+@pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
+@pytest.mark.parametrize("name", MULTISPIN)
+def test_multispin_trajectories_equal_the_twins(name, rule):
+    betas = np.concatenate([[1e-3, 0.1, 0.44, 1.0, 3.0, 50.0, -0.7], np.linspace(0.2, 2.0, 63)])
+    parity(MULTISPIN[name], betas, 70, rule=rule, strips=1)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.1, 0.44, 1.0, 3.0])
+@pytest.mark.parametrize("name", ["torus odd", "torus in a field", "EA +-J", "3-regular", "open EA +-J"])
+def test_multispin_trajectories_equal_the_twins_at_one_beta(name, beta):
+    parity(MULTISPIN[name], beta, 5, strips=1)
+
+
+@pytest.mark.parametrize("chains", [64, 129, 300, 512])
+def test_blocks_of_any_width_equal_the_twin(chains):
+    parity(MULTISPIN["EA +-J"], 0.8, chains, sweeps=6, strips=1)
+    parity(MULTISPIN["open EA +-J"], 0.8, chains, sweeps=6, strips=1)
+
+
+@pytest.mark.parametrize(
+    ("model", "strips", "chains"),
+    [
+        (fg.lattice((64, 6)), 32, 2),
+        (fg.lattice((128, 4)), 64, 3),
+        (fg.lattice((12, 5), h=0.2), 4, 20),
+        (fg.edwards_anderson((8, 4, 3), seed=6), 4, 17),
+        (fg.triangular((6, 6)), 2, 7),
+        (fg.lattice((8, 6), periodic=(True, False)), 4, 3),
+    ],
+)
+@pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
+def test_lattices_in_strips_equal_the_twin(model, strips, chains, rule):
+    parity(model, np.linspace(0.2, 0.9, chains), chains, strips=strips, rule=rule)
+
+
+def test_disorder_samples_in_one_word_equal_the_twin():
+    models = [fg.edwards_anderson((4, 3, 3), seed=seed) for seed in range(66)]
+    parity(models, np.linspace(0.2, 1.5, 66), 66)
+
+
+def test_the_twins_exponential_is_right():
+    x = -np.linspace(0, 700, 100_001)
+    np.testing.assert_allclose(multispin_twin.exp64(x), np.exp(x), rtol=4e-16)

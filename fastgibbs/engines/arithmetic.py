@@ -1,4 +1,6 @@
-"""Float32 arithmetic in plain IEEE operations, so that every machine and NumPy itself get the same bits."""
+"""Exponentials and uniforms in plain IEEE operations, so that every machine and NumPy itself get the same bits."""
+
+import math
 
 import numpy as np
 
@@ -7,6 +9,7 @@ from fastgibbs.jit import inlined
 
 LOWEST_EXPONENT = -126.0  # 2^-126 is the smallest normal float32
 _ROUNDER = 12582912.0  # 1.5 * 2^23: adding it rounds a small float32 to an integer, held in the low bits
+_INVERSE_FACTORIALS = tuple(1.0 / math.factorial(i) for i in range(12, -1, -1))
 _C1, _C2, _C3, _C4, _C5 = 0.69314698, 0.24022242, 0.05550734, 0.00967151, 0.00132647
 
 
@@ -27,3 +30,18 @@ def exp2(t):
 def uniform(words):
     """(r + 1/2) / 2^32 from uint32 lanes r, in float32: resolved to 2^-32 near zero, where rare moves live."""
     return convert(words, np.float32) * 2.0**-32 + 2.0**-33
+
+
+@inlined
+def exp64(x):
+    """e^x for a float64 scalar, -700 <= x <= 0, within 4e-16 of the value, in plain IEEE operations.
+
+    x = m ln 2 + r with m an integer and |r| <= ln 2 / 2 (ln 2 in two parts, so that r is exact); e^r by its Taylor
+    polynomial of degree 13.
+    """
+    m = np.rint(x * 1.4426950408889634)
+    r = (x - m * 6.93145751953125e-1) - m * 1.42860682030941723212e-6
+    power = 1.0 / 6227020800.0
+    for inverse in _INVERSE_FACTORIALS:
+        power = power * r + inverse
+    return math.ldexp(power, np.int32(m))

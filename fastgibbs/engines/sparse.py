@@ -13,7 +13,7 @@ from fastgibbs.engines import contract
 from fastgibbs.engines.arithmetic import LOWEST_EXPONENT, exp2, uniform
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.contract import METROPOLIS, RANDOM
-from fastgibbs.engines.streams import below, next_words
+from fastgibbs.engines.streams import ORDER, SWEEP, below, next_words, stream_state
 from fastgibbs.engines.vectors import at, bitcast, bits, convert, full, load, select, store
 from fastgibbs.jit import inlined
 
@@ -46,8 +46,24 @@ class SparseState(NamedTuple):
     scale: np.ndarray  # float32 (lanes,): exponent of 2 per unit of field
 
 
-def plan(model) -> SparsePlan:
-    """The plan of an Ising model."""
+BLOCK_LANES = 64  # as many as keep the arithmetic busy while each lane waits for its own
+
+
+def refusal(models, scan: str, strips: int) -> str | None:
+    """Why the engine cannot run these Ising models, or None if it can."""
+    if len(models) > 1:
+        return "it runs one model at a time"
+    return "it does not cut lattices into strips" if strips > 1 else None
+
+
+def strips(models, chains: int) -> int:
+    """How many strips a lattice is best cut into: none, a lane is a whole chain here."""
+    return 1
+
+
+def prepare(models: list, strips: int) -> SparsePlan:
+    """The plan of an Ising model, which all blocks share."""
+    (model,) = models
     lower = model.indices < np.repeat(np.arange(model.n, dtype=np.int32), np.diff(model.indptr))
     before = np.zeros(lower.size + 1, np.int32)
     np.cumsum(lower, out=before[1:])
@@ -72,10 +88,23 @@ def plan(model) -> SparsePlan:
     )
 
 
-def start(plan: SparsePlan, spins: np.ndarray, streams: np.ndarray, order: np.ndarray) -> SparseState:
-    """The state of a block at `spins` int8 (n, lanes)."""
-    lanes = spins.shape[1]
-    return SparseState(spins, streams, order, np.zeros(lanes, np.uint64), np.zeros(lanes, np.float32))
+def cut(lanes: int, threads: int) -> list[range]:
+    """Ranges of lanes, whole groups, that make blocks of at most BLOCK_LANES; smaller ones if threads would idle."""
+    size = min(BLOCK_LANES, -(-lanes // (threads * WIDTH)) * WIDTH)
+    whole = -(-lanes // WIDTH) * WIDTH
+    return [range(first, min(first + size, whole)) for first in range(0, whole, size)]
+
+
+def start(plan: SparsePlan, lanes: range, spins: np.ndarray, entropy) -> tuple[SparsePlan, SparseState]:
+    """Plan and state of a block at `spins` int8 (n, lanes)."""
+    streams = np.column_stack([stream_state(entropy, SWEEP, *divmod(lane, 64)) for lane in lanes])
+    order = stream_state(entropy, ORDER).copy()
+    return plan, SparseState(spins, streams, order, np.zeros(len(lanes), np.uint64), np.zeros(len(lanes), np.float32))
+
+
+def spins(plan: SparsePlan, state: SparseState) -> np.ndarray:
+    """The block's spins, int8 (n, lanes)."""
+    return state.spins
 
 
 @inlined

@@ -11,8 +11,7 @@ from fastgibbs.engines.vectors import load, store
 from fastgibbs.jit import inlined
 from fastgibbs.models import checks
 
-START, SWEEP, ORDER = range(3)  # domains keep initial states, sweeps and site orders apart
-WORD_LANES = 64  # chains that share the second part of an address; as many as a machine word has bits
+START, SWEEP, ORDER, TAIL = range(4)  # domains keep initial states, sweeps and site orders apart
 
 
 def entropy_of(seed) -> int:
@@ -32,21 +31,19 @@ def entropy_of(seed) -> int:
     return checks.integer("seed", seed, minimum=0)
 
 
-def stream(entropy, domain: int, chain: int = 0) -> np.random.SFC64:
-    """The stream of `chain` in `domain`, as NumPy's own generator."""
-    block, lane = divmod(chain, WORD_LANES)
+def stream(entropy, domain: int, block: int = 0, lane: int = 0) -> np.random.SFC64:
+    """The stream at an address, as NumPy's own generator."""
     return np.random.SFC64(np.random.SeedSequence(entropy, spawn_key=(domain, block, 0, lane)))
 
 
-def stream_states(entropy, domain: int, chains: range) -> np.ndarray:
-    """States of the chains' streams, uint64 (4, lanes): the rows are SFC64's a, b, c and counter."""
-    states = [stream(entropy, domain, k).state["state"]["state"] for k in chains]
-    return np.ascontiguousarray(np.array(states, np.uint64).reshape(-1, 4).T)
+def stream_state(entropy, domain: int, block: int = 0, lane: int = 0) -> np.ndarray:
+    """The state of the stream at an address, uint64 (4,): SFC64's a, b, c and counter."""
+    return stream(entropy, domain, block, lane).state["state"]["state"]
 
 
 def random_spins(entropy, chain: int, n: int) -> np.ndarray:
     """A chain's random initial spins, int8 (n,): one bit each of its START stream, lowest bit first, 1 is up."""
-    words = stream(entropy, START, chain).random_raw(-(-n // 64)).astype("<u8")
+    words = stream(entropy, START, *divmod(chain, 64)).random_raw(-(-n // 64)).astype("<u8")
     spins = np.unpackbits(words.view(np.uint8), count=n, bitorder="little").view(np.int8)
     return 2 * spins - 1
 

@@ -183,3 +183,46 @@ def bits(typing, mask):
         return builder.bitcast(values[0], ir.IntType(mask.width))
 
     return integer(mask), lower
+
+
+@intrinsic(prefer_literal=True)
+def gather(typing, array, positions, index, width):
+    """Lanes `array[positions[index + e]]`, e = 0 ... width - 1, of flat positions (unchecked)."""
+    lanes = Lanes(array.dtype, width.literal_value)
+
+    def lower(context, builder, sig, values):
+        data = context.make_array(sig.args[0])(context, builder, values[0]).data
+        listed = context.make_array(sig.args[1])(context, builder, values[1]).data
+        first = context.cast(builder, values[2], sig.args[2], types.intp)
+        vector = ir.Constant(context.get_value_type(lanes), ir.Undefined)
+        for e in range(lanes.width):
+            position = builder.load(builder.gep(listed, [builder.add(first, ir.Constant(first.type, e))]))
+            position = context.cast(builder, position, sig.args[1].dtype, types.intp)
+            element = builder.load(builder.gep(data, [position]))
+            vector = builder.insert_element(vector, element, ir.Constant(ir.IntType(32), e))
+        return vector
+
+    return lanes(array, positions, index, width), lower
+
+
+@intrinsic
+def nonzero(typing, lanes):
+    """The lanes that are not zero, as an unsigned integer of one bit a lane."""
+
+    def lower(context, builder, sig, values):
+        mask = builder.icmp_unsigned("!=", values[0], ir.Constant(values[0].type, None))
+        return builder.zext(builder.bitcast(mask, ir.IntType(lanes.width)), ir.IntType(64))
+
+    return types.uint64(lanes), lower
+
+
+@intrinsic(prefer_literal=True)
+def spread(typing, byte, dtype, width):
+    """Lanes whose bits are all set or all clear, as bit e of an unsigned 8-bit integer says for lane e < 8."""
+    lanes = Lanes(dtype.dtype, width.literal_value)
+
+    def lower(context, builder, sig, values):
+        mask = builder.bitcast(values[0], ir.VectorType(ir.IntType(1), 8))
+        return builder.sext(mask, context.get_value_type(lanes))
+
+    return (lanes(byte, dtype, width), lower) if byte == types.uint8 and lanes.width == 8 else None

@@ -3,19 +3,20 @@
 import sys
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import contract, sparse
+from fastgibbs.engines import contract, multispin, sparse
 from fastgibbs.engines.drivers import advance
-from fastgibbs.engines.streams import ORDER, SWEEP, entropy_of, random_spins, stream_states
+from fastgibbs.engines.streams import entropy_of, random_spins
 from fastgibbs.jit import must_compile
 from fastgibbs.methods.running import reporting, run_blocks, thread_count
 from fastgibbs.models import checks
 
-ENGINES = {"sparse": sparse}
-BLOCK_LANES = 64  # as many lanes as keep an engine busy while each waits for its own arithmetic
+STRIPS = (1, 2, 4, 8, 16, 32, 64)
+ENGINES = {"multispin": multispin, "sparse": sparse}  # "auto" takes the first that can run the model
 
 
 class Timing(NamedTuple):
@@ -30,12 +31,12 @@ class Timing(NamedTuple):
 class Block(NamedTuple):
     """Lanes that are advanced together, with room for what they record."""
 
-    chains: range
+    plan: tuple
     state: tuple
     betas: np.ndarray  # float64 (lanes,)
-    energies: np.ndarray  # float64 (draws, lanes)
-    magnetizations: np.ndarray  # float64 (draws, lanes)
-    samples: np.ndarray  # uint16 (draws or 0, n, lanes // 16)
+    energies: np.ndarray  # float64 (draws, chains)
+    magnetizations: np.ndarray  # float64 (draws, chains)
+    samples: np.ndarray  # uint16 (draws or 0, sites of a lane, lanes // 16)
 
 
 @dataclass(frozen=True, repr=False)
@@ -43,17 +44,18 @@ class SampleResult:
     """What `sample` returns. A draw is recorded after every thin-th sweep past burn_in."""
 
     model: object
+    """The model, or a tuple of models."""
     energy: np.ndarray
     """E of every draw, float64 (chains, draws)."""
     magnetization: np.ndarray
     """Mean spin of every draw, in [-1, 1], float64 (chains, draws); of an RBM, the mean of 2 x - 1."""
-    states: np.ndarray
-    """The states at the end, int8 (chains, n), in the model's own units."""
     beta: np.ndarray
     """Inverse temperature of each chain, float64 (chains,)."""
     seed: int
     """Pass it as `seed` to get the same bytes again."""
     engine: str
+    strips: int
+    """Strips that each lattice was cut into; the same seed gives the same bytes only at the same number."""
     rule: str
     scan: str
     burn_in: int
@@ -61,18 +63,32 @@ class SampleResult:
     timing: Timing
     interrupted: bool
     """True if the run was stopped: the draws are those that every chain had done."""
-    _packed: list | None
+    _blocks: list[Block]
+
+    @cached_property
+    def states(self) -> np.ndarray:
+        """The states at the end, int8 (chains, n), in the model's own units."""
+        lanes = [ENGINES[self.engine].spins(block.plan, block.state) for block in self._blocks]
+        return self._in_units(_by_lane(lanes, self.beta.size * self.strips), ())
 
     @property
     def samples(self) -> np.ndarray:
         """The states of every draw, int8 (chains, draws, n), unpacked from one bit a spin at each call."""
-        if self._packed is None:
-            raise ValueError("samples were not kept: call sample(..., keep_states=True)")
         chains, draws = self.energy.shape
-        checks.require_memory(chains * draws * self.model.n, "samples unpacked to int8")
-        lanes = [np.unpackbits(words.view(np.uint8), axis=2, bitorder="little") for words in self._packed]
-        ones = _by_chain([block.reshape(draws * self.model.n, -1) for block in lanes], chains)
-        return self.model.from_spins(2 * ones.view(np.int8).reshape(chains, draws, self.model.n) - 1)
+        packed = [block.samples[:draws] for block in self._blocks]
+        if packed[0].shape[0] < draws:
+            raise ValueError("samples were not kept: call sample(..., keep_states=True)")
+        sites = packed[0].shape[1]
+        checks.require_memory(2 * chains * draws * sites * self.strips, "samples unpacked to int8")
+        ones = [np.unpackbits(words.view(np.uint8), axis=2, bitorder="little").view(np.int8) for words in packed]
+        lanes = _by_lane([block.reshape(draws * sites, -1) for block in ones], chains * self.strips)
+        return self._in_units(2 * lanes - 1, (draws,))
+
+    def _in_units(self, lanes, draws):
+        """Spins (lanes, draws x sites of a lane) as states (chains, *draws, n) in the model's units."""
+        strips = lanes.reshape(self.beta.size, self.strips, *draws, -1)
+        spins = np.moveaxis(strips, 1, -2).reshape(self.beta.size, *draws, -1)
+        return (self.model[0] if isinstance(self.model, tuple) else self.model).from_spins(spins)
 
     def __repr__(self):
         chains, draws = self.energy.shape
@@ -96,14 +112,16 @@ def sample(
     engine="auto",
     progress=False,
     keep_states=False,
+    strips=None,
 ) -> SampleResult:
     """Draw from p(s) = exp(-beta E(s)) / Z by `sweeps` sweeps of n single-spin attempts in each chain.
 
     Args:
-        model: Ising, Hopfield or RBM.
+        model: Ising, Hopfield or RBM; or a sequence of Ising models that differ in the signs of their couplings only,
+            of which chain k runs number k * len(model) // chains.
         beta: inverse temperature 1/T, a number or one per chain; negative and 0 are allowed.
         sweeps: sweeps after burn-in; every thin-th is recorded, so there are sweeps // thin draws.
-        chains: independent chains; by default one per beta, or 64 if beta is a number.
+        chains: independent chains; by default one per beta, or one per model of a sequence, or 64.
         burn_in: sweeps made first and not recorded.
         thin: sweeps from one draw to the next.
         rule: "gibbs" (heat bath: p = 1 / (1 + exp(beta dE))) or "metropolis" (p = min(1, exp(-beta dE))).
@@ -114,20 +132,25 @@ def sample(
         start: states (n,) or (chains, n) in the model's units; by default every spin is drawn at random.
         seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
         threads: threads to run on; by default the cores this process may use. It never changes the result.
-        engine: "auto" or the name of an engine ("sparse").
+        engine: "auto", "multispin" (couplings +-J, degree at most 12, uniform field; updates a graph colour by colour
+            instead of site by site) or "sparse" (any couplings).
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         keep_states: keep the state of every draw, one bit a spin, for `result.samples`.
+        strips: a power of two up to 64, for the multi-spin engine: cut a periodic lattice along its first axis, so that
+            few chains fill the 64 lanes of a word. By default as many as do; the number is in the result.
 
     Returns a SampleResult; after Ctrl-C the draws made so far, with `interrupted` set. The same seed gives the same
-    bytes at any number of threads, and chain k is the same however many chains there are.
+    bytes at any number of threads, and chain k is the same however many chains there are (at the same `strips`).
 
     Raises ValueError or TypeError, naming the argument, before anything is compiled.
 
     Sources: Metropolis et al., J. Chem. Phys. 21, 1087 (1953), eq. (2); Geman and Geman, IEEE PAMI 6, 721 (1984).
     """
     began = time.perf_counter()
-    if not hasattr(model, "to_ising"):
-        raise TypeError(f"model is {model!r}: give an Ising, Hopfield or RBM model")
+    models = list(model) if isinstance(model, list | tuple) else [model]
+    for one in models or [model]:
+        if not hasattr(one, "to_ising"):
+            raise TypeError(f"model is {one!r}: give an Ising, Hopfield or RBM model, or a sequence of Ising models")
     if not isinstance(progress, bool) and not callable(progress):
         raise TypeError(f"progress is {progress!r}: give True, False or a callable of (done, total)")
     sweeps, thin = checks.integer("sweeps", sweeps), checks.integer("thin", thin)
@@ -137,7 +160,7 @@ def sample(
     checks.choice("rule", rule, contract.RULES)
     checks.choice("scan", scan, contract.SCANS)
     checks.choice("engine", engine, ("auto", *ENGINES))
-    betas = _betas(beta, chains)
+    betas = _betas(beta, chains, len(models))
     if rule == "metropolis" and (betas == 0).any() and (scan == "sequential" or start is not None):
         raise ValueError(
             f"beta is 0 in chain {int((betas == 0).argmax())}: there Metropolis flips every spin that the scan visits, "
@@ -145,24 +168,25 @@ def sample(
         )
     seed = entropy_of(seed)
     threads = thread_count(threads)
-    spins = _start(model, start, betas.size)
-    draws = sweeps // thin
+    n, draws = models[0].n, sweeps // thin
+    spins = _start(models[0], start, betas.size)
     checks.require_memory(
-        betas.size * (32 * draws + 4 * model.n + (draws * model.n // 8 if keep_states else 0)),
+        betas.size * (32 * draws + 4 * n + (draws * n // 8 if keep_states else 0)),
         f"a result of chains x draws = {betas.size} x {draws}",
     )
 
-    engine = "sparse" if engine == "auto" else engine
-    plan = ENGINES[engine].plan(model.to_ising())
-    lanes = min(BLOCK_LANES, _whole_groups(-(-betas.size // threads)))
-    blocks = []
-    for first in range(0, betas.size, lanes):
-        chains = range(first, min(first + lanes, betas.size))
-        blocks.append(_block(ENGINES[engine], plan, model.n, spins, betas, chains, seed, draws, keep_states))
+    isings = [one.to_ising() for one in models]
+    engine, strips = _engine(engine, isings, scan, strips, betas.size)
+    per_chain = [isings[k * len(isings) // betas.size] for k in range(betas.size)] if len(isings) > 1 else isings
+    prepared = ENGINES[engine].prepare(per_chain, strips)
+    blocks = [
+        _block(ENGINES[engine], prepared, lanes, strips, n, spins, betas, seed, draws, keep_states)
+        for lanes in ENGINES[engine].cut(betas.size * strips, threads)
+    ]
 
     def run(block, first, last):
         advance(
-            plan,
+            block.plan,
             block.state,
             block.betas,
             contract.RULES[rule],
@@ -185,36 +209,53 @@ def sample(
         done, interrupted = run_blocks(run, blocks, burn_in + sweeps, threads, report)
     seconds = time.perf_counter() - running
     draws = max(min(done) - burn_in, 0) // thin
-    updates = sum(len(block.chains) * count for block, count in zip(blocks, done, strict=True)) * model.n
+    updates = sum(block.energies.shape[1] * count for block, count in zip(blocks, done, strict=True)) * n
     return SampleResult(
-        model=model,
-        energy=_by_chain([block.energies[:draws] for block in blocks], betas.size),
-        magnetization=_by_chain([block.magnetizations[:draws] for block in blocks], betas.size) / max(model.n, 1),
-        states=model.from_spins(_by_chain([block.state.spins for block in blocks], betas.size)),
+        model=model if len(models) == 1 else tuple(models),
+        energy=_by_lane([block.energies[:draws] for block in blocks], betas.size),
+        magnetization=_by_lane([block.magnetizations[:draws] for block in blocks], betas.size) / max(n, 1),
         beta=betas.copy(),
         seed=seed,
         engine=engine,
+        strips=strips,
         rule=rule,
         scan=scan,
         burn_in=burn_in,
         thin=thin,
         timing=Timing(running - compiling, seconds, time.perf_counter() - began, updates / max(seconds, 1e-9)),
         interrupted=interrupted,
-        _packed=[block.samples[:draws] for block in blocks] if keep_states else None,
+        _blocks=blocks,
     )
 
 
-def _betas(beta, chains) -> np.ndarray:
+def _betas(beta, chains, models: int) -> np.ndarray:
     """One inverse temperature per chain, float64 (chains,), read-only."""
     if np.ndim(beta) == 0:
-        chains = 64 if chains is None else checks.integer("chains", chains)
-        return np.broadcast_to(checks.finite_number("beta", beta), chains)
-    betas = checks.finite_array("beta", beta)
-    if betas.ndim != 1 or betas.size == 0:
-        raise ValueError(f"beta has shape {betas.shape}: give a number or a 1-D array, one per chain")
-    if chains is not None and checks.integer("chains", chains) != betas.size:
-        raise ValueError(f"chains is {chains} but beta holds {betas.size} values: give one beta per chain")
+        chains = (models if models > 1 else 64) if chains is None else checks.integer("chains", chains)
+        betas = np.broadcast_to(checks.finite_number("beta", beta), chains)
+    else:
+        betas = checks.finite_array("beta", beta)
+        if betas.ndim != 1 or betas.size == 0:
+            raise ValueError(f"beta has shape {betas.shape}: give a number or a 1-D array, one per chain")
+        if chains is not None and checks.integer("chains", chains) != betas.size:
+            raise ValueError(f"chains is {chains} but beta holds {betas.size} values: give one beta per chain")
+    if betas.size % models:
+        raise ValueError(f"chains is {betas.size}: give a multiple of the {models} models")
     return betas
+
+
+def _engine(engine: str, isings: list, scan: str, strips: int | None, chains: int) -> tuple[str, int]:
+    """The engine's name and the number of strips; ValueError says why no engine, or not this one, can run the models."""
+    if strips is not None:
+        strips = checks.integer("strips", strips)
+        if strips not in STRIPS:
+            raise ValueError(f"strips is {strips}: give one of {', '.join(map(str, STRIPS))}")
+    refusals = {}
+    for name in ENGINES if engine == "auto" else [engine]:
+        refusals[name] = ENGINES[name].refusal(isings, scan, strips or 1)
+        if refusals[name] is None:
+            return name, ENGINES[name].strips(isings, chains) if strips is None else strips
+    raise ValueError("; ".join(f"engine {name!r} cannot run this: {why}" for name, why in refusals.items()))
 
 
 def _start(model, start, chains: int) -> np.ndarray | None:
@@ -227,34 +268,31 @@ def _start(model, start, chains: int) -> np.ndarray | None:
     return np.broadcast_to(spins, (chains, model.n))
 
 
-def _whole_groups(lanes: int) -> int:
-    return -(-lanes // contract.LANE_GROUP) * contract.LANE_GROUP
-
-
-def _block(engine, plan, n, spins, betas, chains: range, seed, draws: int, keep_states: bool) -> Block:
-    """A block for `chains`; lanes that only fill up the last group run at beta = 0 and are not reported."""
-    lanes = _whole_groups(len(chains))
-    start = np.ones((n, lanes), np.int8)
-    for lane, chain in enumerate(chains):
-        start[:, lane] = random_spins(seed, chain, n) if spins is None else spins[chain]
+def _block(engine, prepared, lanes: range, strips, n, spins, betas, seed, draws, keep_states) -> Block:
+    """A block of lanes; those beyond the last chain only fill it up: they start up, at beta = 0, and are not reported."""
+    sites = n // strips
+    start = np.ones((sites, len(lanes)), np.int8)
+    columns = range(lanes.start // strips, lanes.stop // strips)
+    for column, chain in enumerate(range(columns.start, min(columns.stop, betas.size))):
+        own = random_spins(seed, chain, n) if spins is None else spins[chain]
+        start[:, column * strips : (column + 1) * strips] = own.reshape(strips, sites).T
+    of_lanes = np.zeros(len(lanes))
+    inside = np.repeat(betas[columns.start : columns.stop], strips)
+    of_lanes[: inside.size] = inside
+    plan, state = engine.start(prepared, lanes, start, seed)
     return Block(
-        chains,
-        engine.start(
-            plan,
-            start,
-            stream_states(seed, SWEEP, range(chains.start, chains.start + lanes)),
-            stream_states(seed, ORDER, range(1))[:, 0].copy(),
-        ),
-        np.pad(betas[chains.start : chains.stop], (0, lanes - len(chains))),
-        np.empty((draws, lanes)),
-        np.empty((draws, lanes)),
-        np.empty((draws if keep_states else 0, n, lanes // contract.LANE_GROUP), np.uint16),
+        plan,
+        state,
+        of_lanes,
+        np.empty((draws, len(columns))),
+        np.empty((draws, len(columns))),
+        np.empty((draws if keep_states else 0, sites, len(lanes) // contract.LANE_GROUP), np.uint16),
     )
 
 
-def _by_chain(blocks: list, chains: int) -> np.ndarray:
-    """Arrays (rows, lanes) of all blocks as one (chains, rows), without the lanes that nobody asked for."""
-    joined = np.empty((chains, blocks[0].shape[0]), blocks[0].dtype)
+def _by_lane(blocks: list, lanes: int) -> np.ndarray:
+    """Arrays (rows, lanes) of all blocks as one (lanes, rows), without the lanes that nobody asked for."""
+    joined = np.empty((lanes, blocks[0].shape[0]), blocks[0].dtype)
     first = 0
     for block in blocks:
         members = joined[first : first + block.shape[1]]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-START, SWEEP, ORDER = 0, 1, 2  # domains: no two uses of randomness ever share a stream
+START, SWEEP, ORDER, TAIL = 0, 1, 2, 3  # domains: no two uses of randomness ever share a stream
 TILE = 64  # chains under one key of the seed tree
 
 

@@ -1,0 +1,148 @@
+"""Small integers of 64 lanes at once, one bit plane a word: counting, telling classes apart, choosing by class.
+
+A number is a tuple of planes, lowest bit first; a plane is `Lanes` of eight 64-bit words. How many planes or classes
+there are is known when a kernel is compiled, from the length of a tuple, so that everything here is unrolled.
+"""
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from fastgibbs.engines.vectors import Lanes
+
+PLANE = Lanes(types.uint64, 8)
+
+
+def _unrolled(emit):
+    """The lowering of an intrinsic whose tuples are taken apart: `emit(builder, *arguments)` gives the result's parts."""
+
+    def lower(context, builder, sig, values):
+        arguments = [
+            [builder.extract_value(value, k) for k in range(kind.count)] if isinstance(kind, types.UniTuple) else value
+            for kind, value in zip(sig.args, values, strict=True)
+        ]
+        result = emit(builder, *arguments)
+        return context.make_tuple(builder, sig.return_type, result) if isinstance(result, list) else result
+
+    return lower
+
+
+@intrinsic
+def zero(typing, slots):
+    """The number 0 in all lanes, with planes enough to count to the length of `slots`."""
+    planes = types.UniTuple(PLANE, slots.count.bit_length())
+    return planes(slots), _unrolled(
+        lambda builder, _: [ir.Constant(ir.VectorType(ir.IntType(64), 8), None)] * planes.count
+    )
+
+
+@intrinsic
+def increment(typing, number, bit):
+    """The number plus a bit a lane, modulo 2^planes."""
+
+    def emit(builder, planes, carry):
+        result = []
+        for plane in planes:
+            result.append(builder.xor(plane, carry))
+            carry = builder.and_(plane, carry)
+        return result
+
+    return number(number, bit), _unrolled(emit)
+
+
+@intrinsic
+def plus(typing, number, other):
+    """The sum of two numbers, modulo 2^planes of the first, which has at least as many planes."""
+
+    def emit(builder, planes, others):
+        result, carry = [], None
+        for k, plane in enumerate(planes):
+            addends = [a for a in (others[k] if k < len(others) else None, carry) if a is not None]
+            total, carry = plane, None
+            for addend in addends:
+                overflow = builder.and_(total, addend)
+                total = builder.xor(total, addend)
+                carry = overflow if carry is None else builder.or_(carry, overflow)
+            result.append(total)
+        return result
+
+    return number(number, other), _unrolled(emit)
+
+
+@intrinsic
+def classes(typing, number, slots):
+    """For k = 0 ... len(slots), the lanes in which the number is k."""
+    masks = types.UniTuple(PLANE, slots.count + 1)
+
+    def emit(builder, planes, _):
+        opposite = [builder.not_(plane) for plane in planes]
+        result = []
+        for k in range(masks.count):
+            mask = None
+            for i, plane in enumerate(planes):
+                literal = plane if k >> i & 1 else opposite[i]
+                mask = literal if mask is None else builder.and_(mask, literal)
+            result.append(mask)
+        return result
+
+    return masks(number, slots), _unrolled(emit)
+
+
+@intrinsic
+def folded(typing, masks, folds):
+    """Masks k and d - k joined, d = len(masks) - 1, if there are just that many folds; otherwise the masks."""
+    result = types.UniTuple(PLANE, folds.count)
+
+    def emit(builder, planes, _):
+        last = len(planes) - 1
+        if folds.count == len(planes):
+            return planes
+        return [planes[k] if 2 * k == last else builder.or_(planes[k], planes[last - k]) for k in range(folds.count)]
+
+    return result(masks, folds), _unrolled(emit)
+
+
+@intrinsic
+def choose(typing, masks, table, index):
+    """In each lane the bit that `table` holds for the lane's class: OR over k of masks[k] & table[index + 8 k ...]."""
+
+    def lower(context, builder, sig, values):
+        data = context.make_array(sig.args[1])(context, builder, values[1]).data
+        first = context.cast(builder, values[2], sig.args[2], types.intp)
+        result = None
+        for k in range(masks.count):
+            place = builder.gep(data, [builder.add(first, ir.Constant(first.type, PLANE.width * k))])
+            entry = builder.load(
+                builder.bitcast(place, ir.VectorType(ir.IntType(64), PLANE.width).as_pointer()), align=1
+            )
+            bits = builder.and_(builder.extract_value(values[0], k), entry)
+            result = bits if result is None else builder.or_(result, bits)
+        return result
+
+    return PLANE(masks, table, index), lower
+
+
+@intrinsic
+def keep(typing, planes, array, index):
+    """Write all planes of a tuple to an array of words, the first at flat position `index` (unchecked)."""
+
+    def lower(context, builder, sig, values):
+        data = context.make_array(sig.args[1])(context, builder, values[1]).data
+        first = context.cast(builder, values[2], sig.args[2], types.intp)
+        for k in range(planes.count):
+            place = builder.gep(data, [builder.add(first, ir.Constant(first.type, PLANE.width * k))])
+            lanes = builder.bitcast(place, ir.VectorType(ir.IntType(64), PLANE.width).as_pointer())
+            builder.store(builder.extract_value(values[0], k), lanes, align=1)
+        return context.get_dummy_value()
+
+    return types.void(planes, array, index), lower
+
+
+@intrinsic
+def lowest_bit(typing, word):
+    """The position of the lowest set bit of a word that is not zero."""
+
+    def lower(context, builder, sig, values):
+        return builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(word), lower

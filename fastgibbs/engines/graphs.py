@@ -1,0 +1,139 @@
+"""Graphs as the multi-spin engine wants them: lattices cut into strips, cells coloured, sorted and joined by position."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+import numba
+
+ALIGNMENT = 8  # cells of a group are filled up to a multiple of this, so that every vector lies in one group
+
+
+class Cells(NamedTuple):
+    """A model's sites, or the cells of a lattice cut into strips: cell q of strip t is site t * n / strips + q."""
+
+    indptr: np.ndarray  # int64 (cells + 1,)
+    neighbors: np.ndarray  # int32 (entries,): cells
+    shifts: np.ndarray  # int32 (entries,): how many strips further on the neighbour lies, modulo strips
+    negative: np.ndarray  # bool (strips, entries): J < 0
+
+
+class Layout(NamedTuple):
+    """Where every cell lies, colour by colour and degree by degree, and which positions its neighbours have.
+
+    Positions: the cells with the dummies that fill up groups, then ghosts - copies of cells seen from the next strip,
+    lanes shifted -, then ALIGNMENT positions that are always zero, for neighbours that are missing.
+    """
+
+    strips: int
+    position: np.ndarray  # int64 (cells,)
+    occupied: np.ndarray  # bool (positions of cells and dummies,)
+    groups: np.ndarray  # int64 (groups, 4): first position, end, degree, colour
+    neighbors: np.ndarray  # int32 (positions, largest degree)
+    negative: np.ndarray  # bool (strips, positions, largest degree)
+    ghosts: np.ndarray  # int64 (ghosts, 3): colour, shift, position of the original; sorted
+    size: int  # positions in all
+
+
+def cells(model, strips: int = 1) -> Cells:
+    """The cell graph of an Ising model; ValueError if the strips of its lattice do not all look alike."""
+    if strips == 1:
+        shifts = np.zeros(model.indices.size, np.int32)
+        return Cells(model.indptr, model.indices, shifts, (model.couplings < 0)[None])
+    count = model.n // strips
+    strip = np.repeat(np.arange(model.n) // count, np.diff(model.indptr))
+    shifts = (model.indices // count - strip) % strips
+    neighbors = model.indices % count
+    rows = np.repeat(np.arange(model.n) % count, np.diff(model.indptr))
+    per_strip = np.bincount(strip, minlength=strips)
+    if (per_strip != per_strip[0]).any():
+        raise ValueError(f"strips is {strips}: the strips of this lattice do not all look alike")
+    key = ((rows * count + neighbors) * strips + shifts).reshape(strips, -1)
+    order = np.argsort(key, axis=1, kind="stable")
+    key = np.take_along_axis(key, order, axis=1)
+    if (key != key[0]).any():
+        raise ValueError(f"strips is {strips}: the strips of this lattice do not all look alike")
+    first = order[0]
+    negative = np.take_along_axis((model.couplings < 0).reshape(strips, -1), order, axis=1)
+    return Cells(
+        model.indptr[: count + 1],
+        neighbors[first].astype(np.int32),
+        shifts[first].astype(np.int32),
+        negative,
+    )
+
+
+@numba.njit
+def colours(indptr, neighbors):
+    """Colours of a graph, int8 (cells,), neighbours differing: two if that is possible, otherwise greedily."""
+    count = indptr.size - 1
+    colour = np.full(count, -1, np.int8)
+    queue = np.empty(count, np.int32)
+    for root in range(count):
+        if colour[root] >= 0:
+            continue
+        colour[root] = 0
+        queue[0] = root
+        begin, end = 0, 1
+        while begin < end:
+            cell = queue[begin]
+            begin += 1
+            for k in range(indptr[cell], indptr[cell + 1]):
+                neighbor = neighbors[k]
+                if colour[neighbor] < 0:
+                    colour[neighbor] = 1 - colour[cell]
+                    queue[end] = neighbor
+                    end += 1
+                elif colour[neighbor] == colour[cell]:
+                    return _greedy_colours(indptr, neighbors)
+    return colour
+
+
+@numba.njit
+def _greedy_colours(indptr, neighbors):
+    count = indptr.size - 1
+    colour = np.full(count, -1, np.int8)
+    for cell in range(count):
+        taken = 0
+        for k in range(indptr[cell], indptr[cell + 1]):
+            if colour[neighbors[k]] >= 0:
+                taken |= 1 << colour[neighbors[k]]
+        while taken >> (colour[cell] + 1) & 1:
+            colour[cell] += 1
+        colour[cell] += 1
+    return colour
+
+
+def layout(graph: Cells, strips: int) -> Layout:
+    """Sort cells by (colour, degree, index), place them, and give every position its neighbours' positions."""
+    count = graph.indptr.size - 1
+    degree = np.diff(graph.indptr)
+    colour = colours(graph.indptr, graph.neighbors).astype(np.int64)
+    order = np.lexsort((np.arange(count), degree, colour))
+    kind = colour[order] * (degree.max(initial=0) + 1) + degree[order]
+    starts = np.flatnonzero(np.diff(kind, prepend=-1))
+    sizes = np.diff(starts, append=count)
+    padded = -(-sizes // ALIGNMENT) * ALIGNMENT
+    firsts = np.concatenate([[0], np.cumsum(padded)]).astype(np.int64)
+    position = np.empty(count, np.int64)
+    position[order] = np.arange(count) + np.repeat(firsts[:-1] - starts, sizes)
+    groups = np.column_stack([firsts[:-1], firsts[1:], degree[order[starts]], colour[order[starts]]]).astype(np.int64)
+    occupied = np.zeros(firsts[-1], bool)
+    occupied[position] = True
+
+    seam = graph.shifts != 0
+    targets = position[graph.neighbors]
+    ghost_key = (colour[graph.neighbors[seam]] * strips + graph.shifts[seam]) * occupied.size + targets[seam]
+    keys, ghost = np.unique(ghost_key, return_inverse=True)
+    targets[seam] = occupied.size + ghost
+    ghosts = np.column_stack([keys // occupied.size // strips, keys // occupied.size % strips, keys % occupied.size])
+
+    rows = np.repeat(position, degree)
+    slots = np.arange(graph.neighbors.size) - np.repeat(graph.indptr[:-1], degree)
+    zeros = occupied.size + len(ghosts)
+    shape = (occupied.size, max(1, degree.max(initial=0)))
+    neighbors = np.broadcast_to((zeros + np.arange(occupied.size) % ALIGNMENT)[:, None], shape).astype(np.int32)
+    neighbors[rows, slots] = targets
+    negative = np.zeros((strips, *shape), bool)
+    negative[:, rows, slots] = graph.negative
+    return Layout(strips, position, occupied, groups, neighbors, negative, ghosts, zeros + ALIGNMENT)
