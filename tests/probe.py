@@ -1,44 +1,36 @@
-"""Reads an engine's own probabilities and fields off its kernel, by driving the decision with chosen random bits."""
+"""Reads an engine's own probabilities and fields off its kernel."""
 
 import numpy as np
 
-from fastgibbs.engines import contract, sparse, streams
+from fastgibbs.engines import contract, multispin, multispin_kernels, sparse
 from fastgibbs.engines.sparse import attempt, local_field
 from fastgibbs.engines.vectors import convert, load, store
-from fastgibbs.jit import inlined
+from fastgibbs.jit import njit
 
 
-@inlined
+@njit
 def _attempt_everywhere(plan, state, rule, site, bits):
     for lane in range(0, bits.size, 16):
         attempt(plan, state, rule, site, lane, convert(load(bits, lane, 16), np.uint32))
 
 
-@inlined
+@njit
 def _fields(plan, spins, site, out):
     for lane in range(0, out.size, 16):
         store(out, lane, local_field(plan, spins, site, lane))
 
 
-def lanes_of(states):
-    """States (lanes, n) as a block's spins (n, lanes), filled up to whole groups of 16 lanes."""
-    return np.ascontiguousarray(np.pad(states.T, ((0, 0), (0, -len(states) % 16)), constant_values=1))
-
-
-def block(model, states, betas, entropy=0):
-    """A sparse engine's plan and the state of a block at `states` (lanes, n), ready for an attempt."""
-    plan = sparse.plan(model.to_ising())
-    spins = lanes_of(np.asarray(states, np.int8))
-    lanes = range(spins.shape[1])
-    order = streams.stream_states(entropy, streams.ORDER, range(1))[:, 0].copy()
-    state = sparse.start(plan, spins, streams.stream_states(entropy, streams.SWEEP, lanes), order)
-    state.scale[:] = np.clip(sparse._MINUS_TWO_LOG2E * np.asarray(betas) * plan.unit, -1e30, 1e30)
-    return plan, state
+def block(engine, model, states):
+    """Plan and state of one block of an engine at `states` (lanes, n), filled up with lanes that are all up."""
+    (lanes,) = engine.cut(len(states), 1) if engine is multispin else [range(-(-len(states) // 16) * 16)]
+    spins = np.ones((model.n, len(lanes)), np.int8)
+    spins[:, : len(states)] = np.transpose(states)
+    return engine.start(engine.prepare([model.to_ising()], 1), lanes, spins, 0)
 
 
 def fields(model, states):
-    """The kernel's local fields of every site in every state, float64 (states, n)."""
-    plan, state = block(model, states, 1.0)
+    """The sparse kernel's local fields of every site in every state, float64 (states, n)."""
+    plan, state = block(sparse, model, states)
     out = np.empty((model.n, state.spins.shape[1]), np.float32)
     for site in range(model.n):
         _fields(plan, state.spins, site, out[site])
@@ -46,12 +38,13 @@ def fields(model, states):
 
 
 def flip_probabilities(model, states, beta, rule):
-    """The kernel's own probability that an attempt flips site i in each state, (states, n), exact to 2^-32.
+    """The sparse kernel's own probability that an attempt flips site i in each state, (states, n), exact to 2^-32.
 
     An attempt flips in an interval of its 32 bits at one end of the range; bisection finds where it ends.
     """
     probabilities = np.empty((len(states), model.n))
-    plan, state = block(model, states, beta)
+    plan, state = block(sparse, model, states)
+    state.scale[:] = np.clip(sparse._MINUS_TWO_LOG2E * beta * plan.unit, -1e30, 1e30)
     before = state.spins.copy()
     for site in range(model.n):
 
@@ -70,3 +63,47 @@ def flip_probabilities(model, states, beta, rule):
         share = high[: len(states)] / 2**32
         probabilities[:, site] = np.where(at_zero, share, 1 - share)
     return probabilities
+
+
+@njit
+def _decisions(plan, state, betas, rule, likely, kinds):
+    multispin_kernels.set_thresholds(plan, state, betas, rule)
+    for group in range(len(plan.groups)):
+        for vector in range(plan.groups[group, 0], plan.groups[group, 1]):
+            words, masks = multispin_kernels.decision(plan, state, plan.groups[group, 2], vector)
+            store(likely[vector], 0, words)
+            multispin_kernels.keep(masks, kinds[vector], 0)
+
+
+def multispin_order_and_flips(model, states, beta, rule):
+    """The multi-spin kernel's order of cells, and its own flip probabilities (states, n), exact to 2^-76.
+
+    The kernel says the likelier spin and the class of each decision; the probability of the rarer spin is read off
+    the bit planes and the rest of the threshold of that class.
+    """
+    plan, state = block(multispin, model, states)
+    vectors, folds = state.spins.size // 8, len(plan.folds)
+    likely, kinds = np.zeros((vectors, 8), np.uint64), np.zeros((vectors, folds * 8), np.uint64)
+    _decisions(plan, state, np.full(64 * plan.words, float(beta)), contract.RULES[rule], likely, kinds)
+
+    def bit(words, cell, lane):  # words (vectors, 8): the word of a cell and a lane, then the lane's bit
+        flat = words.reshape(-1)[plan.position[cell] * plan.words + lane // 64]
+        return (flat >> (lane % 64).astype(np.uint64)) & np.uint64(1)
+
+    planes = state.planes.reshape(-1, multispin.PLANES, folds, 8)
+    rest = state.rest.reshape(-1, folds, 64 * plan.words)
+    tables = np.repeat(plan.groups[:, 2], (plan.groups[:, 1] - plan.groups[:, 0]) * 8 // plan.words)
+    lane = np.arange(len(states))
+    probabilities = np.empty((len(states), model.n))
+    for cell in range(model.n):
+        table = tables[plan.position[cell]]
+        classes = np.array([bit(kinds.reshape(vectors, folds, 8)[:, k], cell, lane) for k in range(folds)])
+        assert (classes.sum(axis=0) == 1).all()
+        kind = classes.argmax(axis=0)
+        bits = (planes[table][:, kind, lane // 64] >> (lane % 64).astype(np.uint64)) & np.uint64(1)
+        head = (bits * 2 ** np.arange(multispin.PLANES - 1, -1, -1, dtype=np.uint64)[:, None]).sum(axis=0)
+        rare = (head + rest[table, kind, lane] / 2.0**64) / 2.0**multispin.PLANES
+        at_likelier = np.asarray(states)[:, cell] == np.where(bit(likely, cell, lane), 1, -1)
+        gibbs = np.where(at_likelier, rare, 1 - rare)
+        probabilities[:, cell] = gibbs if rule == "gibbs" else np.where(at_likelier, rare, 1.0)
+    return np.argsort(plan.position), probabilities

@@ -17,25 +17,26 @@ SAMPLE = """
 import time; began = time.perf_counter()
 import fastgibbs as fg
 from fastgibbs.engines.drivers import advance
-result = fg.sample(fg.lattice((8, 8)), beta=0.4, sweeps=3, chains=16, seed=1, progress={progress})
+result = fg.sample(fg.lattice((8, 8)), beta=0.4, sweeps=3, chains=16, seed=1, progress={progress}, engine="{engine}")
 print(time.perf_counter() - began, sum(advance.stats.cache_hits.values()), result.energy.sum())
 """
 
 
-def fresh_process(cache, source=PACKAGE.parent, progress=False):
+def fresh_process(cache, source=PACKAGE.parent, progress=False, engine="sparse"):
     """Seconds to the first sample, cache hits, an energy, and what was said on stderr, in a new process."""
     environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(source)}
-    command = [sys.executable, "-c", SAMPLE.format(progress=progress)]
+    command = [sys.executable, "-c", SAMPLE.format(progress=progress, engine=engine)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=source)
     seconds, hits, energy = done.stdout.split()
     return float(seconds), int(hits), float(energy), done.stderr
 
 
-def test_first_sample_takes_6_s_cold_and_1500_ms_from_the_cache(tmp_path):
-    cold, hits, energy, said = fresh_process(tmp_path, progress=True)
+@pytest.mark.parametrize("engine", ["sparse", "multispin"])
+def test_first_sample_takes_6_s_cold_and_1500_ms_from_the_cache(tmp_path, engine):
+    cold, hits, energy, said = fresh_process(tmp_path, progress=True, engine=engine)
     assert hits == 0
     assert "compiling (once)" in said
-    warm = [fresh_process(tmp_path, progress=True) for _ in range(3)]
+    warm = [fresh_process(tmp_path, progress=True, engine=engine) for _ in range(3)]
     assert all(run[1] == 1 and run[2] == energy and "compiling" not in run[3] for run in warm)
     assert cold < 6
     assert min(run[0] for run in warm) < 1.5
@@ -76,7 +77,7 @@ def test_a_cache_folder_that_cannot_be_written_only_costs_time(tmp_path):
 
 
 def test_changing_any_number_size_or_dtype_compiles_nothing_new():
-    fg.sample(fg.lattice((4, 4)), beta=0.4, sweeps=3)
+    fg.sample(fg.lattice((4, 4)), beta=0.4, sweeps=3, engine="sparse")
     signatures = len(advance.signatures)
     couplings = np.ones((4, 4)) - np.eye(4)
     frozen = couplings.copy()
@@ -93,29 +94,51 @@ def test_changing_any_number_size_or_dtype_compiles_nothing_new():
         fg.Ising(np.zeros((0, 0))),
     ]
     for model in models:
-        for arguments in (
-            dict(beta=1, sweeps=2),
-            dict(beta=np.float32(0.3), sweeps=np.int32(4), thin=2, rule="metropolis"),
-            dict(beta=np.linspace(0, 1, 70, dtype=">f4"), sweeps=2, scan="random", keep_states=True),
-            dict(beta=-0.5, sweeps=2, chains=1, threads=2, start=model.from_spins(np.ones(model.n, np.int8))),
-        ):
-            fg.sample(model, **arguments)
-    assert len(advance.signatures) == signatures == 1
+        sample_in_many_ways(model, "sparse")
+    assert len(advance.signatures) == signatures
+
+
+def test_multispin_models_of_one_degree_compile_once():
+    """There is one kernel for each degree, folded for a uniform degree without a field, and one not folded."""
+    fg.sample(fg.lattice((4, 4)), beta=0.4, sweeps=3, engine="multispin")
+    signatures = len(advance.signatures)
+    for model in (
+        fg.lattice((3, 5), J=-2),
+        fg.edwards_anderson((6, 4), seed=1),
+        fg.random_regular(30, 4, seed=1),
+        fg.lattice((128, 4), J=np.float32(0.5)),
+        fg.lattice((4, 6)).to_ising(),
+    ):
+        sample_in_many_ways(model, "multispin")
+    fg.sample([fg.edwards_anderson((6, 4), seed=k) for k in range(3)], beta=0.4, sweeps=3)
+    assert len(advance.signatures) == signatures
+
+
+def sample_in_many_ways(model, engine):
+    for arguments in (
+        dict(beta=1, sweeps=2),
+        dict(beta=np.float32(0.3), sweeps=np.int32(4), thin=2, rule="metropolis"),
+        dict(beta=np.linspace(0, 1, 70, dtype=">f4"), sweeps=2, keep_states=True),
+        dict(beta=-0.5, sweeps=2, chains=1, threads=2, start=model.from_spins(np.ones(model.n, np.int8))),
+    ):
+        fg.sample(model, engine=engine, **arguments)
 
 
 WIDE = """
 import fastgibbs as fg
 from fastgibbs.engines.drivers import advance
-fg.sample(fg.lattice((4, 4)), beta=0.4, sweeps=1)
+fg.sample(fg.lattice((4, 4)), beta=0.4, sweeps=1, engine="{engine}")
 (assembly,) = advance.inspect_asm().values()
 print(assembly.count("%ymm") + assembly.count("%zmm"))
 """
 
 
-def test_the_hot_loop_uses_the_machines_wide_registers(tmp_path):
+@pytest.mark.parametrize("engine", ["sparse", "multispin"])
+def test_the_hot_loop_uses_the_machines_wide_registers(tmp_path, engine):
     features = Path("/proc/cpuinfo")
     if not features.exists() or "avx2" not in features.read_text():
         pytest.skip("this CPU has no AVX2, so there are no wide registers to look for")
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}  # cached code cannot be inspected
-    done = subprocess.run([sys.executable, "-c", WIDE], env=environment, capture_output=True, text=True, check=True)
+    script = WIDE.format(engine=engine)
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert int(done.stdout) > 300

@@ -1,4 +1,4 @@
-"""What proves the sparse engine: flip costs, exact stationarity, exact invariance, enumeration, Kaufman's torus.
+"""What proves the engines: flip costs, exact stationarity, exact invariance, enumeration, Kaufman's torus.
 
 Each statistical test has fixed seeds, a stated false-alarm rate and a broken twin that must fail it.
 """
@@ -7,11 +7,15 @@ import itertools
 
 import numpy as np
 import pytest
-from probe import fields, flip_probabilities
+from probe import block, fields, flip_probabilities, multispin_order_and_flips
 from scipy import stats
 
 import fastgibbs as fg
 from fastgibbs import exact
+from fastgibbs.engines import multispin, multispin_kernels
+from fastgibbs.engines.vectors import store
+from fastgibbs.jit import njit
+from fastgibbs.reference import multispin as multispin_twin
 
 SMALL = {
     "ring": fg.lattice((7,)),
@@ -52,12 +56,15 @@ def test_flip_cost_equals_the_energy_difference(name):
         np.testing.assert_allclose(cost, difference, rtol=0, atol=1e-6 * np.abs(energy).max())
 
 
-def sweep_matrix(model, beta, rule, flip=None):
+def sweep_matrix(model, beta, rule, engine):
     """Transition matrix of one sequential sweep, from the kernel's own flip probabilities."""
+    if engine == "sparse":
+        order, flip = range(model.n), flip_probabilities(model, spins_of(model), beta, rule)
+    else:
+        order, flip = multispin_order_and_flips(model, spins_of(model), beta, rule)
     size = 2**model.n
-    flip = flip_probabilities(model, spins_of(model), beta, rule) if flip is None else flip
     matrix, here = np.eye(size), np.arange(size)
-    for site in range(model.n):
+    for site in order:
         step = np.zeros((size, size))
         step[here, here] = 1 - flip[:, site]
         step[here, here ^ (1 << site)] = flip[:, site]
@@ -73,9 +80,37 @@ def test_one_sweep_leaves_the_boltzmann_distribution_unchanged(name, rule, beta)
     beta /= {"huge units": 1e200, "tiny units": 1e-200}.get(name, 1.0)
     weights = np.exp(-beta * (energies(model) - (energies(model) * np.sign(beta)).min() * np.sign(beta)))
     p = weights / weights.sum()
-    assert np.abs(p @ sweep_matrix(model, beta, rule) - p).max() < 1e-6
-    if beta and name != "tiny units":  # the broken twin: 5 % off in beta
-        assert np.abs(p @ sweep_matrix(model, 1.05 * beta, rule) - p).max() > 1e-5
+    assert np.abs(p @ sweep_matrix(model, beta, rule, "sparse") - p).max() < 1e-6
+    if beta:  # the broken twin: 5 % off in beta
+        assert np.abs(p @ sweep_matrix(model, 1.05 * beta, rule, "sparse") - p).max() > 1e-5
+
+
+UNIFORM = {
+    "ring": fg.lattice((7,)),
+    "torus odd": fg.lattice((3, 3)),
+    "in a field": fg.lattice((3, 3), J=0.7, h=0.2),
+    "triangular": fg.triangular((3, 3), J=-1.0),
+    "EA +-J": fg.edwards_anderson((3, 3), "bimodal", seed=2),
+    "open EA +-J": fg.edwards_anderson((2, 4), "bimodal", seed=2, periodic=False),
+    "3-regular": fg.random_regular(8, 3, "bimodal", seed=3),
+    "6-regular": fg.random_regular(8, 6, "bimodal", seed=3),
+    "isolated": fg.Ising(np.zeros((3, 3)), [0.3] * 3),
+    "huge units": fg.lattice((5,), J=1e200),
+}
+
+
+@pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
+@pytest.mark.parametrize("name", UNIFORM)
+@pytest.mark.parametrize("beta", [0.0, 0.1, 0.44, 1.0, 3.0, -0.8])
+def test_one_multispin_sweep_leaves_the_boltzmann_distribution_unchanged_to_1e12(name, rule, beta):
+    model = UNIFORM[name]
+    beta /= 1e200 if name == "huge units" else 1.0
+    exponent = -beta * energies(model)
+    p = np.exp(exponent - exponent.max())
+    p /= p.sum()
+    assert np.abs(p @ sweep_matrix(model, beta, rule, "multispin") - p).max() < 1e-12
+    if beta:  # the broken twin: 5 % off in beta
+        assert np.abs(p @ sweep_matrix(model, 1.05 * beta, rule, "multispin") - p).max() > 1e-11
 
 
 @pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
@@ -98,7 +133,29 @@ INVARIANT = {
     "RBM": (SMALL["RBM"], 1.0),
     "free": (fg.lattice((6,)), 0.0),
 }
-CHAINS, LEVEL = 16_384, 1e-4  # each of the 26 tests below raises a false alarm at this rate
+BY_COLOURS = {
+    "torus odd": (fg.lattice((3, 3)), 0.44),
+    "in a field": (fg.lattice((3, 3), h=0.2), 0.3),
+    "EA +-J": (fg.edwards_anderson((3, 3), "bimodal", seed=2), 1.0),
+    "open EA +-J": (fg.edwards_anderson((2, 4), "bimodal", seed=2, periodic=False), 0.8),
+    "3-regular": (fg.random_regular(8, 3, "bimodal", seed=3), 0.7),
+    "6-regular": (fg.random_regular(8, 6, "bimodal", seed=3), 0.3),
+    "ring": INVARIANT["ring"],
+    "triangular": INVARIANT["triangular"],
+}
+CASES = [
+    *(
+        (*INVARIANT[name], "sparse", rule, scan, name)
+        for name, rule, scan in itertools.product(INVARIANT, ("gibbs", "metropolis"), ("sequential", "random"))
+        if (name, rule) != ("free", "metropolis")
+    ),  # refused
+    *(
+        (*BY_COLOURS[name], "multispin", rule, "sequential", name)
+        for name in BY_COLOURS
+        for rule in ("gibbs", "metropolis")
+    ),
+]
+CHAINS, LEVEL = 16_384, 1e-4  # each of the 42 tests below raises a false alarm at this rate
 
 
 def chi_square_pvalue(observed, expected):
@@ -126,24 +183,28 @@ def draw_exactly(model, beta, rng):
     return p, model.from_spins(spins_of(model)[indices])
 
 
-@pytest.mark.parametrize("scan", ["sequential", "random"])
 @pytest.mark.parametrize(
-    ("name", "rule"), [*itertools.product(INVARIANT, ["gibbs", "metropolis"])][:-1]
-)  # the last, Metropolis at beta = 0, is refused
-def test_exactly_drawn_states_stay_exactly_distributed(name, rule, scan):
-    model, beta = INVARIANT[name]
+    ("model", "beta", "engine", "rule", "scan"),
+    [case[:5] for case in CASES],
+    ids=["-".join(case[2:]) for case in CASES],
+)
+def test_exactly_drawn_states_stay_exactly_distributed(model, beta, engine, rule, scan):
     p, start = draw_exactly(model, beta, np.random.default_rng(11))
-    kwargs = dict(sweeps=3, chains=CHAINS, rule=rule, scan=scan, start=start, seed=12)
+    kwargs = dict(sweeps=3, chains=CHAINS, rule=rule, scan=scan, start=start, seed=12, engine=engine)
     result = fg.sample(model, beta=beta, **kwargs)
     assert pvalue(model, result.states, p) > LEVEL
 
 
-def test_a_wrong_beta_fails_the_invariance_test():
-    for name, (model, beta) in INVARIANT.items():
+@pytest.mark.parametrize(
+    ("models", "engine"), [(INVARIANT, "sparse"), (BY_COLOURS, "multispin")], ids=["sparse", "multispin"]
+)
+def test_a_wrong_beta_fails_the_invariance_test(models, engine):
+    for name, (model, beta) in models.items():
         if beta == 0:  # 5 % of nothing
             continue
         p, start = draw_exactly(model, beta, np.random.default_rng(11))
-        result = fg.sample(model, beta=1.05 * beta, sweeps=30, chains=CHAINS, start=start, seed=12)
+        kwargs = dict(sweeps=30, chains=CHAINS, start=start, seed=12, engine=engine)
+        result = fg.sample(model, beta=1.05 * beta, **kwargs)
         assert pvalue(model, result.states, p) < LEVEL, name
 
 
@@ -179,18 +240,29 @@ def chain_correlation(energy):
     return pairs.mean() / (pairs.std(ddof=1) / np.sqrt(pairs.size))
 
 
-def test_chains_are_independent_and_shared_random_bits_are_found():
-    model = fg.lattice((4, 4))
-    kwargs = dict(beta=0.3, sweeps=400, burn_in=20)
-    result = fg.sample(model, chains=256, seed=14, **kwargs)
+@pytest.mark.parametrize("engine", ["sparse", "multispin"])
+def test_chains_are_independent(engine):
+    kwargs = dict(beta=0.3, sweeps=400, burn_in=20, chains=256, seed=14)
+    result = fg.sample(fg.lattice((4, 4)), engine=engine, **kwargs)
     assert abs(chain_correlation(result.energy)) < 3.9  # two-sided rate 1e-4
-    # the broken twin: pairs of chains that share every random bit
-    one = [fg.sample(model, chains=1, seed=1000 + k // 2, start=fg_start(model, k), **kwargs) for k in range(32)]
-    assert abs(chain_correlation(np.concatenate([r.energy for r in one]))) > 3.9
 
 
-def fg_start(model, k):
-    return np.random.default_rng(k).choice([-1, 1], model.n)
+def test_chains_that_share_random_bits_are_found():
+    kwargs = dict(beta=0.3, sweeps=400, burn_in=20, chains=1, engine="sparse")
+    model, rng = fg.lattice((4, 4)), np.random.default_rng(3)
+    pairs = [fg.sample(model, seed=1000 + k // 2, start=rng.choice([-1, 1], 16), **kwargs) for k in range(32)]
+    assert abs(chain_correlation(np.concatenate([pair.energy for pair in pairs]))) > 3.9
+
+
+def test_lanes_that_share_a_random_word_are_found(monkeypatch):
+    def one_uniform_for_all_lanes(head, rest, streams, tails):
+        u = multispin_twin.next_words(streams)[:, None] >> np.uint64(64 - multispin_twin.BITS)
+        return np.broadcast_to(u, head.shape) < head
+
+    monkeypatch.setattr(multispin_twin, "decide", one_uniform_for_all_lanes)
+    energy, _, _ = multispin_twin.sample(fg.lattice((4, 4)), 0.3, 200, 64, 20, 1, "gibbs", 14)
+    with np.errstate(divide="ignore"):  # lanes that coalesce have an infinite score
+        assert abs(chain_correlation(energy)) > 3.9
 
 
 def mean_and_z(values, expected):
@@ -212,14 +284,16 @@ LONG = {
 
 
 @pytest.mark.parametrize(
-    ("name", "rule", "scan"),
-    [(name, "gibbs", "sequential") for name in LONG]
-    + [(name, "metropolis", "random") for name in LONG if name != "beta 0"],
+    ("name", "engine", "rule", "scan"),
+    [(name, "sparse", "gibbs", "sequential") for name in LONG]
+    + [(name, "sparse", "metropolis", "random") for name in LONG if name != "beta 0"]
+    + [(name, "multispin", "gibbs", "sequential") for name in ("ring", "EA +-J", "3-regular", "antiferromagnet")]
+    + [(name, "multispin", "metropolis", "sequential") for name in ("EA +-J", "3-regular")],
 )
-def test_long_runs_from_a_bad_start_match_enumeration(name, rule, scan):
+def test_long_runs_from_a_bad_start_match_enumeration(name, engine, rule, scan):
     model, beta = LONG[name]
     start = np.ones(model.n, np.int8)
-    kwargs = dict(sweeps=3000, chains=128, rule=rule, scan=scan, start=start, seed=15)
+    kwargs = dict(sweeps=3000, chains=128, rule=rule, scan=scan, start=start, seed=15, engine=engine)
     result = fg.sample(model, beta=beta, burn_in=300, **kwargs)
     spectrum = exact.spectrum(model)
     squared = spectrum.energy(beta) ** 2 + (spectrum.heat_capacity(beta) / beta**2 if beta else 0)
@@ -230,14 +304,48 @@ def test_long_runs_from_a_bad_start_match_enumeration(name, rule, scan):
         assert abs(mean_and_z(broken.energy, spectrum.energy(beta))) > 4.5
 
 
-def test_the_16_by_16_torus_matches_kaufman():
+@pytest.mark.parametrize(("engine", "strips"), [("sparse", 1), ("multispin", 1), ("multispin", 8)])
+def test_the_16_by_16_torus_matches_kaufman(engine, strips):
     betas = np.repeat([0.3, 0.4, 0.44, 0.5], 64)
-    result = fg.sample(fg.lattice((16, 16)), beta=betas, sweeps=4000, burn_in=1000, seed=16, start=np.ones(256))
+    kwargs = dict(sweeps=4000, burn_in=1000, seed=16, start=np.ones(256), engine=engine, strips=strips)
+    result = fg.sample(fg.lattice((16, 16)), beta=betas, **kwargs)
     for beta in (0.3, 0.4, 0.44, 0.5):
         energy = result.energy[betas == beta]
         known = exact.torus((16, 16), beta)
         assert abs(mean_and_z(energy, known.energy)) < 4.5
         assert abs(mean_and_z(energy**2, known.energy**2 + known.heat_capacity / beta**2)) < 4.5
+
+
+@njit
+def count_accepted(plan, state, decisions):
+    """How many of so many decisions of class 0 are accepted, by the multi-spin engine's decision routine."""
+    total = 0
+    kinds = multispin_kernels.classes(multispin_kernels.zero(plan.slots), plan.slots)
+    for vector in range(decisions // 512):
+        left = multispin_kernels.accepted(state, multispin_kernels.folded(kinds, plan.folds), 0, vector, plan.words)
+        if multispin_kernels.nonzero(left) != 0:
+            store(state.scratch, 0, left)
+            for element in range(8):
+                word = state.scratch[element]
+                while word != 0:
+                    word &= word - np.uint64(1)
+                    total += 1
+    return total
+
+
+@njit
+def prepare_thresholds(plan, state, betas):
+    multispin_kernels.set_thresholds(plan, state, betas, 0)
+
+
+@pytest.mark.parametrize(("p", "decisions"), [(4e-10, 2**35), (1e-5, 2**27), (0.3, 2**20)])
+def test_rare_events_happen_at_their_rate(p, decisions):
+    """Two-sided Poisson test at 1e-4; at 4e-10, 14 events are expected in 3 * 10^10 decisions."""
+    plan, state = block(multispin, fg.lattice((4, 4)), np.ones((512, 16)))
+    beta = np.log(1 / p - 1) / 8  # four of four neighbours against it: p = 1 / (1 + exp(8 beta))
+    prepare_thresholds(plan, state, np.full(512, beta))
+    seen, expected = count_accepted(plan, state, decisions), p * decisions
+    assert min(stats.poisson.cdf(seen, expected), stats.poisson.sf(seen - 1, expected)) > 5e-5
 
 
 def test_the_ring_mixes_where_sequential_metropolis_would_not():

@@ -7,6 +7,7 @@ import fastgibbs as fg
 from fastgibbs.methods import sampling
 
 EA = fg.edwards_anderson((4, 4, 4), "gaussian", seed=1)
+GLASS = fg.edwards_anderson((4, 4, 4), seed=1)  # for the multi-spin engine
 RBM = fg.RBM(np.random.default_rng(2).normal(size=(7, 4)), np.ones(7))
 
 
@@ -16,30 +17,50 @@ def same(a, b):
     np.testing.assert_array_equal(a.states, b.states)
 
 
-@pytest.mark.parametrize("scan", ["sequential", "random"])
-def test_the_same_seed_gives_the_same_bytes_at_any_number_of_threads_and_any_chunking(scan, monkeypatch):
-    kwargs = dict(beta=0.7, sweeps=50, chains=130, burn_in=7, thin=3, scan=scan, seed=3)
-    reference = fg.sample(EA, threads=1, **kwargs)
+@pytest.mark.parametrize(("model", "scan"), [(EA, "sequential"), (EA, "random"), (GLASS, "sequential")])
+def test_the_same_seed_gives_the_same_bytes_at_any_number_of_threads_and_any_chunking(model, scan, monkeypatch):
+    kwargs = dict(beta=0.7, sweeps=50, chains=600, burn_in=7, thin=3, scan=scan, seed=3)
+    reference = fg.sample(model, threads=1, **kwargs)
     for threads in (2, 3, 8):
-        same(reference, fg.sample(EA, threads=threads, **kwargs))
+        same(reference, fg.sample(model, threads=threads, **kwargs))
     monkeypatch.setattr("fastgibbs.methods.running.CHUNK_SECONDS", 0.0)  # chunks of one sweep
-    same(reference, fg.sample(EA, threads=2, **kwargs))
+    same(reference, fg.sample(model, threads=2, **kwargs))
 
 
+@pytest.mark.parametrize("model", [EA, GLASS], ids=["sparse", "multispin"])
 @pytest.mark.parametrize("chains", [1, 2, 15, 16, 17, 64, 65, 200])
-def test_a_chain_is_the_same_however_many_chains_there_are(chains):
-    many = fg.sample(EA, beta=0.7, sweeps=20, chains=200, seed=3)
-    few = fg.sample(EA, beta=0.7, sweeps=20, chains=chains, seed=3)
+def test_a_chain_is_the_same_however_many_chains_there_are(model, chains):
+    kwargs = dict(beta=0.7, sweeps=20, seed=3, strips=1)
+    many, few = fg.sample(model, chains=200, **kwargs), fg.sample(model, chains=chains, **kwargs)
     assert few.energy.shape == (chains, 20)
     np.testing.assert_array_equal(few.energy, many.energy[:chains])
     np.testing.assert_array_equal(few.states, many.states[:chains])
 
 
-def test_a_chain_does_not_depend_on_its_neighbours_betas():
+@pytest.mark.parametrize("model", [EA, GLASS], ids=["sparse", "multispin"])
+def test_a_chain_does_not_depend_on_its_neighbours_betas(model):
     betas = np.linspace(0, 2, 20)
-    scan = fg.sample(EA, beta=betas, sweeps=20, seed=3)
-    alone = fg.sample(EA, beta=betas[7], sweeps=20, chains=20, seed=3)
+    scan = fg.sample(model, beta=betas, sweeps=20, seed=3, strips=1)
+    alone = fg.sample(model, beta=betas[7], sweeps=20, chains=20, seed=3, strips=1)
     np.testing.assert_array_equal(scan.energy[7], alone.energy[7])
+
+
+def test_disorder_samples_in_one_run_equal_runs_of_their_own():
+    models = [fg.edwards_anderson((4, 4, 4), seed=seed) for seed in range(5)]
+    together = fg.sample(models, beta=0.7, sweeps=20, chains=70, seed=3)
+    assert together.model == tuple(models)
+    for k, model in enumerate(models):
+        alone = fg.sample(model, beta=0.7, sweeps=20, chains=70, seed=3)
+        mine = slice(14 * k, 14 * (k + 1))
+        np.testing.assert_array_equal(together.energy[mine], alone.energy[mine])
+        np.testing.assert_array_equal(together.energy[mine, -1], model.energy(together.states[mine]))
+
+
+def test_samples_of_lattices_in_strips_are_in_site_order():
+    result = fg.sample(fg.lattice((16, 6)), beta=0.4, sweeps=12, thin=3, chains=5, seed=3, keep_states=True, strips=8)
+    np.testing.assert_array_equal(result.energy, fg.lattice((16, 6)).energy(result.samples))
+    np.testing.assert_array_equal(result.states, result.samples[:, -1])
+    assert result.strips == 8
 
 
 @pytest.mark.parametrize("model", [EA, fg.lattice((5, 5), h=0.3), fg.sherrington_kirkpatrick(40, seed=1)])
@@ -124,6 +145,15 @@ BAD = {
     "negative burn-in": (dict(burn_in=-1), ValueError, "burn_in is -1"),
     "unknown rule": (dict(rule="glauber"), ValueError, "rule is 'glauber'.*'gibbs', 'metropolis'"),
     "unknown scan": (dict(scan="sequentail"), ValueError, "did you mean 'sequential'"),
+    "strips of 3": (dict(strips=3), ValueError, "strips is 3"),
+    "strips of a glass with weights": (dict(strips=4), ValueError, "'sparse' cannot run this: it does not cut"),
+    "multispin of a gaussian glass": (dict(engine="multispin"), ValueError, r"the couplings are not all \+J or -J"),
+    "two graphs": (
+        dict(model=[fg.lattice((3, 3)), fg.lattice((9,))], chains=2),
+        ValueError,
+        "model 1 has not the bonds and the .J. of model 0",
+    ),
+    "chains against models": (dict(model=[fg.lattice((3, 3))] * 2, chains=3), ValueError, "chains is 3"),
     "unknown engine": (dict(engine="gpu"), ValueError, "engine is 'gpu'"),
     "seed 3.5": (dict(seed=3.5), TypeError, "seed is 3.5"),
     "seed -1": (dict(seed=-1), ValueError, "seed is -1"),
@@ -168,6 +198,7 @@ def test_the_result_says_what_was_run_and_how_fast():
         4,
         2,
     )
+    assert fg.sample(fg.lattice((5, 5)), beta=0.5, sweeps=2).engine == "multispin"
     assert result.timing.updates_per_second == pytest.approx(3 * 64 * 24 / result.timing.kernel)
     assert result.timing.total >= result.timing.kernel + result.timing.compile
     assert repr(result) == "SampleResult(Ising(n=64, bonds=192, fields=0), chains=3, draws=10, engine='sparse')"

@@ -14,7 +14,7 @@ PLANE = Lanes(types.uint64, 8)
 
 
 def _unrolled(emit):
-    """The lowering of an intrinsic whose tuples are taken apart: `emit(builder, *arguments)` gives the result's parts."""
+    """The lowering of an intrinsic whose tuples are taken apart: `emit(builder, *arguments)` gives the result."""
 
     def lower(context, builder, sig, values):
         arguments = [

@@ -1,5 +1,6 @@
 """Loops over sweeps that work for every engine: what is advanced, measured and recorded, and when."""
 
+from fastgibbs.engines import multispin_kernels, sparse  # noqa: F401 - they give the contract's functions their bodies
 from fastgibbs.engines.contract import measure, snapshot, sweep
 from fastgibbs.jit import njit
 

@@ -1,12 +1,12 @@
-"""Graphs as the multi-spin engine wants them: lattices cut into strips, cells coloured, sorted and joined by position."""
+"""Graphs as the multi-spin engine wants them: lattices cut into strips, cells coloured, sorted and placed."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-import numba
+from fastgibbs.jit import inlined, njit
 
-ALIGNMENT = 8  # cells of a group are filled up to a multiple of this, so that every vector lies in one group
+VECTOR = 8  # words handled at once; cells of a group are filled up to a multiple, so that a vector lies in one group
 
 
 class Cells(NamedTuple):
@@ -15,14 +15,14 @@ class Cells(NamedTuple):
     indptr: np.ndarray  # int64 (cells + 1,)
     neighbors: np.ndarray  # int32 (entries,): cells
     shifts: np.ndarray  # int32 (entries,): how many strips further on the neighbour lies, modulo strips
-    negative: np.ndarray  # bool (strips, entries): J < 0
+    negative: np.ndarray  # bool (strips or models, entries): J < 0
 
 
 class Layout(NamedTuple):
     """Where every cell lies, colour by colour and degree by degree, and which positions its neighbours have.
 
     Positions: the cells with the dummies that fill up groups, then ghosts - copies of cells seen from the next strip,
-    lanes shifted -, then ALIGNMENT positions that are always zero, for neighbours that are missing.
+    lanes shifted -, then VECTOR positions that are always zero, for neighbours that are missing.
     """
 
     strips: int
@@ -30,7 +30,7 @@ class Layout(NamedTuple):
     occupied: np.ndarray  # bool (positions of cells and dummies,)
     groups: np.ndarray  # int64 (groups, 4): first position, end, degree, colour
     neighbors: np.ndarray  # int32 (positions, largest degree)
-    negative: np.ndarray  # bool (strips, positions, largest degree)
+    negative: np.ndarray  # bool (strips or models, positions, largest degree)
     ghosts: np.ndarray  # int64 (ghosts, 3): colour, shift, position of the original; sorted
     size: int  # positions in all
 
@@ -63,12 +63,13 @@ def cells(model, strips: int = 1) -> Cells:
     )
 
 
-@numba.njit
-def colours(indptr, neighbors):
-    """Colours of a graph, int8 (cells,), neighbours differing: two if that is possible, otherwise greedily."""
-    count = indptr.size - 1
-    colour = np.full(count, -1, np.int8)
-    queue = np.empty(count, np.int32)
+@njit
+def colours(indptr, neighbors, colour, queue):
+    """Colour a graph, neighbours differently: with two colours if possible, otherwise greedily.
+
+    `colour` int8 (cells,) holds -1 at first and the colours at the end; `queue` int32 (cells,) is room to work in.
+    """
+    count = colour.size
     for root in range(count):
         if colour[root] >= 0:
             continue
@@ -85,15 +86,14 @@ def colours(indptr, neighbors):
                     queue[end] = neighbor
                     end += 1
                 elif colour[neighbor] == colour[cell]:
-                    return _greedy_colours(indptr, neighbors)
-    return colour
+                    _colour_greedily(indptr, neighbors, colour)
+                    return
 
 
-@numba.njit
-def _greedy_colours(indptr, neighbors):
-    count = indptr.size - 1
-    colour = np.full(count, -1, np.int8)
-    for cell in range(count):
+@inlined
+def _colour_greedily(indptr, neighbors, colour):
+    colour[:] = -1
+    for cell in range(colour.size):
         taken = 0
         for k in range(indptr[cell], indptr[cell + 1]):
             if colour[neighbors[k]] >= 0:
@@ -101,19 +101,20 @@ def _greedy_colours(indptr, neighbors):
         while taken >> (colour[cell] + 1) & 1:
             colour[cell] += 1
         colour[cell] += 1
-    return colour
 
 
 def layout(graph: Cells, strips: int) -> Layout:
     """Sort cells by (colour, degree, index), place them, and give every position its neighbours' positions."""
     count = graph.indptr.size - 1
     degree = np.diff(graph.indptr)
-    colour = colours(graph.indptr, graph.neighbors).astype(np.int64)
+    colour = np.full(count, -1, np.int8)
+    colours(graph.indptr, graph.neighbors, colour, np.empty(count, np.int32))
+    colour = colour.astype(np.int64)
     order = np.lexsort((np.arange(count), degree, colour))
     kind = colour[order] * (degree.max(initial=0) + 1) + degree[order]
     starts = np.flatnonzero(np.diff(kind, prepend=-1))
     sizes = np.diff(starts, append=count)
-    padded = -(-sizes // ALIGNMENT) * ALIGNMENT
+    padded = -(-sizes // VECTOR) * VECTOR
     firsts = np.concatenate([[0], np.cumsum(padded)]).astype(np.int64)
     position = np.empty(count, np.int64)
     position[order] = np.arange(count) + np.repeat(firsts[:-1] - starts, sizes)
@@ -132,8 +133,47 @@ def layout(graph: Cells, strips: int) -> Layout:
     slots = np.arange(graph.neighbors.size) - np.repeat(graph.indptr[:-1], degree)
     zeros = occupied.size + len(ghosts)
     shape = (occupied.size, max(1, degree.max(initial=0)))
-    neighbors = np.broadcast_to((zeros + np.arange(occupied.size) % ALIGNMENT)[:, None], shape).astype(np.int32)
+    neighbors = np.broadcast_to((zeros + np.arange(occupied.size) % VECTOR)[:, None], shape).astype(np.int32)
     neighbors[rows, slots] = targets
-    negative = np.zeros((strips, *shape), bool)
+    negative = np.zeros((len(graph.negative), *shape), bool)
     negative[:, rows, slots] = graph.negative
-    return Layout(strips, position, occupied, groups, neighbors, negative, ghosts, zeros + ALIGNMENT)
+    return Layout(strips, position, occupied, groups, neighbors, negative, ghosts, zeros + VECTOR)
+
+
+def runs(neighbors: np.ndarray, words: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each vector and slot where the eight neighbour words begin, or -1 - where they are listed; and the list."""
+    if neighbors.max(initial=0) * words >= 2**31:
+        raise ValueError(f"the model has {len(neighbors)} sites: at most {2**31 // words} fit into one block")
+    together = neighbors.reshape(-1, VECTOR // words, neighbors.shape[1])
+    steps = np.arange(VECTOR // words, dtype=np.int32)[:, None]
+    vector, slot = np.nonzero((together != together[:, :1] + steps).any(axis=1))
+    listed = together[vector, :, slot][:, :, None] * words + np.arange(words, dtype=np.int32)
+    runs = together[:, 0] * np.int32(words)
+    runs[vector, slot] = -1 - VECTOR * np.arange(vector.size)
+    return runs.ravel(), listed.astype(np.int32).ravel()
+
+
+def signs(place: Layout, lanes: range) -> tuple[np.ndarray, np.ndarray]:
+    """Bytes and words of negative couplings, of which at most one is not empty."""
+    negative, words = place.negative, len(lanes) // 64
+    degree, vectors = negative.shape[2], negative.shape[1] * words // VECTOR
+    nothing = np.empty(0, np.uint8), np.empty(0, np.uint64)
+    if not negative.any():
+        return nothing
+    if (negative == negative[0]).all():
+        eight = np.repeat(negative[0].reshape(vectors, -1, degree), words, axis=1)
+        return np.packbits(eight, axis=1, bitorder="little").ravel(), nothing[1]
+    of_lane = np.arange(lanes.start, lanes.stop)
+    of_lane = of_lane % len(negative) if place.strips > 1 else np.minimum(of_lane, len(negative) - 1)
+    columns = [
+        np.packbits(np.moveaxis(negative[of_lane[64 * w : 64 * (w + 1)]], 0, 2), axis=2, bitorder="little").view("<u8")
+        for w in range(words)
+    ]
+    by_site = np.concatenate(columns, axis=2).reshape(vectors, -1, degree, words)
+    return nothing[0], by_site.swapaxes(1, 2).ravel().astype(np.uint64)
+
+
+def unturned_lanes(shifts: np.ndarray, strips: int) -> np.ndarray:
+    """Words of the lanes whose strip plus the shift stays below the number of strips."""
+    lanes = np.arange(64) % strips < strips - shifts[:, None]
+    return np.packbits(lanes, axis=1, bitorder="little").view("<u8").ravel().astype(np.uint64)

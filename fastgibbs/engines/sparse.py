@@ -28,8 +28,10 @@ class SparsePlan(NamedTuple):
     indptr: np.ndarray  # int64 (n + 1,)
     upper: np.ndarray  # int64 (n,): where the neighbours j > i begin in row i
     indices: np.ndarray  # int32 (nnz,)
-    couplings: np.ndarray  # float64 (nnz,), for energies
-    fields: np.ndarray  # float64 (n,)
+    couplings: np.ndarray  # float64 (nnz,): J / coupling_unit, for energies
+    fields: np.ndarray  # float64 (n,): h / field_unit
+    coupling_unit: float
+    field_unit: float
     offset: float
     scaled_couplings: np.ndarray  # float32 (nnz,): J / unit
     scaled_fields: np.ndarray  # float32 (n,): h / unit
@@ -73,15 +75,19 @@ def prepare(models: list, strips: int) -> SparsePlan:
     scaled_couplings = np.empty(model.couplings.size, np.float32)
     np.divide(model.couplings, unit, out=scaled_couplings, casting="same_kind")  # needs no float64 copy
     scaled_fields = (model.fields / unit).astype(np.float32)
-    for array in (upper, scaled_couplings, scaled_fields):
+    couplings = model.couplings if model.coupling_unit == 1 else model.couplings / model.coupling_unit
+    fields = model.fields if model.field_unit == 1 else model.fields / model.field_unit
+    for array in (upper, couplings, fields, scaled_couplings, scaled_fields):
         array.flags.writeable = False  # as the model's arrays are, so that one compilation serves all
     return SparsePlan(
         model.indptr,
         upper,
         model.indices,
-        model.couplings,
-        model.fields,
-        float(model.offset),
+        couplings,
+        fields,
+        model.coupling_unit,
+        model.field_unit,
+        model.offset,
         scaled_couplings,
         scaled_fields,
         float(unit),
@@ -189,7 +195,8 @@ def _measure(plan, state, energies, magnetizations):
                 total = total + signed
                 field = bitcast(full(at(plan.fields, i), np.float64, WIDTH), np.int64)
                 fields = fields + bitcast(field ^ (signed & _SIGN64), np.float64)
-            store(energies, lane, full(plan.offset, np.float64, WIDTH) - bonds - fields)
+            energy = full(plan.offset, np.float64, WIDTH) - bonds * plan.coupling_unit
+            store(energies, lane, energy - fields * plan.field_unit)
             store(magnetizations, lane, convert(total, np.float64))
 
     return measure

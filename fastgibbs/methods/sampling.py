@@ -31,6 +31,7 @@ class Timing(NamedTuple):
 class Block(NamedTuple):
     """Lanes that are advanced together, with room for what they record."""
 
+    chains: int  # that were asked for
     plan: tuple
     state: tuple
     betas: np.ndarray  # float64 (lanes,)
@@ -209,7 +210,7 @@ def sample(
         done, interrupted = run_blocks(run, blocks, burn_in + sweeps, threads, report)
     seconds = time.perf_counter() - running
     draws = max(min(done) - burn_in, 0) // thin
-    updates = sum(block.energies.shape[1] * count for block, count in zip(blocks, done, strict=True)) * n
+    updates = sum(block.chains * count for block, count in zip(blocks, done, strict=True)) * n
     return SampleResult(
         model=model if len(models) == 1 else tuple(models),
         energy=_by_lane([block.energies[:draws] for block in blocks], betas.size),
@@ -245,7 +246,7 @@ def _betas(beta, chains, models: int) -> np.ndarray:
 
 
 def _engine(engine: str, isings: list, scan: str, strips: int | None, chains: int) -> tuple[str, int]:
-    """The engine's name and the number of strips; ValueError says why no engine, or not this one, can run the models."""
+    """The engine's name and the number of strips; ValueError says why none, or not this one, can run the models."""
     if strips is not None:
         strips = checks.integer("strips", strips)
         if strips not in STRIPS:
@@ -269,7 +270,7 @@ def _start(model, start, chains: int) -> np.ndarray | None:
 
 
 def _block(engine, prepared, lanes: range, strips, n, spins, betas, seed, draws, keep_states) -> Block:
-    """A block of lanes; those beyond the last chain only fill it up: they start up, at beta = 0, and are not reported."""
+    """A block of lanes; those beyond the last chain fill it up: they start up, at beta = 0, and are not reported."""
     sites = n // strips
     start = np.ones((sites, len(lanes)), np.int8)
     columns = range(lanes.start // strips, lanes.stop // strips)
@@ -281,6 +282,7 @@ def _block(engine, prepared, lanes: range, strips, n, spins, betas, seed, draws,
     of_lanes[: inside.size] = inside
     plan, state = engine.start(prepared, lanes, start, seed)
     return Block(
+        inside.size // strips,
         plan,
         state,
         of_lanes,

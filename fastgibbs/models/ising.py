@@ -20,7 +20,8 @@ class Ising(Frozen):
 
     Attributes, all read-only: `n`; `indptr` int64 (n+1,), `indices` int32 (nnz,) and `couplings` float64
     (nnz,), the CSR form of J with both directions stored, columns ascending, zeros left out; `fields`
-    float64 (n,); `offset`; `shape`, the sides of the lattice, or None.
+    float64 (n,); `offset`; `shape`, the sides of the lattice, or None; `coupling_unit` and `field_unit`, the
+    one |J| and the one field if there is only one and it is not zero, otherwise 1.
 
     TypeError on anything that is not real numbers; ValueError on a NaN or infinity, a wrong shape, a nonzero
     diagonal or an asymmetric J.
@@ -63,7 +64,12 @@ class Ising(Frozen):
         fields = np.zeros(n) if fields is None else checks.finite_array("fields", fields, (n,)).copy()
         offset = checks.finite_number("offset", offset)
         csr = {"indptr": indptr, "indices": indices, "couplings": couplings}
-        self.__setstate__({"n": n, **csr, "fields": fields, "offset": offset, "shape": shape})
+        J, h = abs(couplings[0]) if couplings.size else 1.0, fields[0] if n else 1.0
+        units = {
+            "coupling_unit": float(J) if ((couplings == J) | (couplings == -J)).all() else 1.0,
+            "field_unit": float(h) if h and (fields == h).all() else 1.0,
+        }
+        self.__setstate__({"n": n, **csr, "fields": fields, "offset": offset, "shape": shape, **units})
 
     @property
     def bonds(self):
@@ -73,24 +79,27 @@ class Ising(Frozen):
         return tuple(np.concatenate(parts) for parts in zip(empty, *chunks, strict=True))
 
     def energy(self, states):
-        """E(s) = (offset - sum_{i<j} J_ij s_i s_j) - sum_i h_i s_i, as float64.
+        """E(s) = (offset - J sum_{i<j} (J_ij / J) s_i s_j) - h sum_i (h_i / h) s_i, float64; J and h are the units.
 
         `states`: (..., n) spins of -1 and +1, any number type; the result has the shape of the leading
-        axes. Each sum starts at 0.0 and adds one term after the other, bonds in the order of `bonds`: a
-        compiled loop gives the same bits. TypeError if the states are not numbers, ValueError at a spin
-        that is not +-1.
+        axes. Each sum starts at 0.0 and adds one term after the other, bonds in the order of `bonds`, so that a
+        compiled loop gives the same bits; with one |J| and one field the sums are exact integers. TypeError if the
+        states are not numbers, ValueError at a spin that is not +-1.
         """
         states = checks.spins("states", states, self.n)
         spins = states.reshape(math.prod(states.shape[:-1]), self.n)
         bond_sum, field_sum = np.zeros(len(spins)), np.zeros(len(spins))
         for i, j, J in self._bond_chunks():
             for rows in _slices(len(spins), _CHUNK // i.size):
-                _add_terms(bond_sum[rows], J * (spins[rows].take(i, axis=1) * spins[rows].take(j, axis=1)))
+                _add_terms(
+                    bond_sum[rows], J / self.coupling_unit * (spins[rows].take(i, axis=1) * spins[rows].take(j, axis=1))
+                )
         if self.fields.any():
             for sites in _slices(self.n, _CHUNK):
                 for rows in _slices(len(spins), _CHUNK // self.n):
-                    _add_terms(field_sum[rows], self.fields[sites] * spins[rows, sites])
-        return ((self.offset - bond_sum) - field_sum).reshape(states.shape[:-1])[()]
+                    _add_terms(field_sum[rows], self.fields[sites] / self.field_unit * spins[rows, sites])
+        energy = (self.offset - self.coupling_unit * bond_sum) - self.field_unit * field_sum
+        return energy.reshape(states.shape[:-1])[()]
 
     def to_ising(self):
         """The model itself."""

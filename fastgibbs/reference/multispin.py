@@ -105,8 +105,8 @@ def groups(model, strips):
 def sweep(model, order, up, positive, streams, tails, betas, rule):
     """One sweep of every lane, in place: the cells in `order`, each with f_i = h + sum_j J_ij s_j at its sites.
 
-    `up`: bool (n, chains), s_i = +1; `positive`: bool (nnz, chains), J_ij > 0 of every chain; `streams`: uint64
-    (4, words, 8), `tails`: (4, words, 64); `betas`: float64 (words, 64). KeyError on an unknown `rule`. `model` gives the graph, |J| and h.
+    `up`: bool (n, chains), s_i = +1; `positive`: bool (nnz, chains), J_ij > 0; `streams`: uint64 (4, words, 8);
+    `tails`: (4, words, 64); `betas`: float64 (words, 64). KeyError on an unknown `rule`. `model` gives graph, |J|, h.
     New spins: gibbs, likely ^ accept; metropolis, likely ^ (accept & ~(s ^ likely)), s being the old ones.
     """
     J = np.abs(model.couplings).max(initial=0.0)
