@@ -1,8 +1,9 @@
-"""The command line: `python -m fastgibbs run NAME_OR_FILE.toml` and `python -m fastgibbs list`."""
+"""The command line: `python -m fastgibbs run NAME_OR_FILE.toml`, `... list` and `... bench`."""
 
 import argparse
 import sys
 
+from fastgibbs import benchmark
 from fastgibbs.gallery import runs
 
 
@@ -11,6 +12,7 @@ def main(arguments=None) -> int:
     parser = argparse.ArgumentParser(prog="fastgibbs", description="Monte Carlo runs that ship with fastgibbs.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="name the built-in runs")
+    commands.add_parser("bench", help="time every engine on this machine, in about 20 s")
     run = commands.add_parser("run", help="carry out a built-in run or a TOML file")
     run.add_argument("source", metavar="NAME_OR_FILE", help="a built-in run, or a file that ends in .toml")
     run.add_argument("--input", help="the input file of runs that read one")
@@ -20,6 +22,9 @@ def main(arguments=None) -> int:
     if options.command == "list":
         width = max(map(len, runs.BUILT_IN))
         print("\n".join(f"{name:{width}}  {runs.description(name)}" for name in runs.BUILT_IN))
+        return 0
+    if options.command == "bench":
+        print(benchmark.run())
         return 0
     try:
         print(runs.carry_out(options.source, options.output, not options.quiet, input=options.input))

@@ -8,7 +8,7 @@ FLOORS = [
     ("jit", "models"),
     ("exact", "engines", "reference", "io", "analysis"),
     ("methods", "plots"),
-    ("gallery",),
+    ("gallery", "benchmark"),
     ("__init__", "__main__"),
 ]
 ENGINES = [  # each imports only earlier ones

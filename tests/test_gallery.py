@@ -13,6 +13,7 @@ import fastgibbs as fg
 from fastgibbs import plots
 from fastgibbs.__main__ import main
 from fastgibbs.gallery import runs
+from fastgibbs.methods.sampling import ENGINES
 
 SMALL = """
 run = "ising2d"
@@ -38,6 +39,14 @@ def test_list_names_every_built_in_run_with_what_it_does(capsys):
     shown = capsys.readouterr().out
     for name in ("ising2d", "maxcut"):
         assert re.search(rf"^{name} +\w+", shown, re.MULTILINE)
+
+
+def test_bench_times_every_engine(capsys, monkeypatch):
+    monkeypatch.setattr("fastgibbs.benchmark.UPDATES", 1e6)
+    assert main(["bench"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {engine for line in lines[1:] for engine in ("sparse", "multispin") if f" {engine} " in line} == set(ENGINES)
+    assert all(float(line.split()[-1]) > 0 for line in lines[1:])
 
 
 @pytest.mark.parametrize("name", runs.BUILT_IN)

@@ -1,0 +1,40 @@
+"""How fast this machine is: spin updates per nanosecond of every engine, for `python -m fastgibbs bench`."""
+
+import math
+
+import numpy as np
+
+from fastgibbs.methods.running import thread_count
+from fastgibbs.methods.sampling import sample
+from fastgibbs.models import edwards_anderson, lattice, random_regular
+
+CRITICAL = math.log(1 + math.sqrt(2)) / 2
+UPDATES = 8e8  # attempts of one timing of a kernel that makes 4 updates per ns
+CASES = (  # title, engine, model, beta, chains
+    ("square lattice L=1024 at Tc, one chain", "multispin", lambda: lattice((1024, 1024)), CRITICAL, 1),
+    ("square lattice L=64 at Tc, 1024 chains", "multispin", lambda: lattice((64, 64)), CRITICAL, 1024),
+    ("EA +-J L=10, beta = 1, 1024 chains", "multispin", lambda: edwards_anderson((10,) * 3, seed=1), 1.0, 1024),
+    ("6-regular +-J, 10^4 sites, 1024 chains", "multispin", lambda: random_regular(10_000, 6, seed=1), 1.0, 1024),
+    (
+        "EA Gaussian L=10, beta = 1, 128 chains",
+        "sparse",
+        lambda: edwards_anderson((10,) * 3, "gaussian", seed=1),
+        1.0,
+        128,
+    ),
+)
+
+
+def run() -> str:
+    """Time every case on one thread and on all, three times, and return a table of the medians."""
+    threads = sorted({1, thread_count(None)})
+    lines = [f"{'spin updates per ns':40}  engine     " + "".join(f"{f'{t} threads':>11}" for t in threads)]
+    for title, engine, build, beta, chains in CASES:
+        model, rates = build(), []
+        for count in threads:
+            sweeps = max(2, int(UPDATES / (1 if engine == "multispin" else 8) / (model.n * chains)))
+            kwargs = dict(beta=beta, sweeps=sweeps, thin=sweeps, chains=chains, engine=engine, threads=count, seed=1)
+            sample(model, **kwargs | dict(sweeps=1, thin=1))
+            rates.append(np.median([sample(model, **kwargs).timing.updates_per_second for _ in range(3)]) / 1e9)
+        lines.append(f"{title:40}  {engine:11}" + "".join(f"{rate:11.2f}" for rate in rates))
+    return "\n".join(lines)
