@@ -2,10 +2,10 @@
 
     python -m pytest bench/bench_multispin.py -s
 
-Floor, counted for 8 words (512 decisions) of a degree-6 cell in AVX-512: 12 planes of SFC64 (9 instructions), threshold
-(4 masks and words, joined in threes: 4) and decision (3) 192, six neighbours with signs 24, adder and classes 30: 246,
-at 2 a cycle and 2.6 GHz 47 ns, or 10.8 updates/ns. AVX2 takes twice the instructions at up to 3 a cycle: 7 updates/ns.
-What is missing from it goes to the lanes left undecided, one vector in eight: a mispredicted branch and 64 bits more.
+Floor, counted for 8 words (512 decisions) of a degree-6 cell in AVX-512: 14 planes of SFC64 (9 instructions), threshold
+(4 masks and words, joined in threes: 4) and decision (3) 224, six neighbours with signs 24, adder and classes 30: 278,
+at 2 a cycle and 2.6 GHz 53 ns, or 9.6 updates/ns. AVX2 takes twice the instructions at up to 3 a cycle: 7 updates/ns.
+What is missing from it goes to the lanes left undecided, one vector in 32: a mispredicted branch and 64 bits more.
 """
 
 import time

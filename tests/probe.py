@@ -76,7 +76,7 @@ def _decisions(plan, state, betas, rule, likely, kinds):
 
 
 def multispin_order_and_flips(model, states, beta, rule):
-    """The multi-spin kernel's order of cells, and its own flip probabilities (states, n), exact to 2^-76.
+    """The multi-spin kernel's order of cells, and its own flip probabilities (states, n), exact to 2^-78.
 
     The kernel says the likelier spin and the class of each decision; the probability of the rarer spin is read off
     the bit planes and the rest of the threshold of that class.

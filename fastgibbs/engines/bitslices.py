@@ -139,6 +139,18 @@ def keep(typing, planes, array, index):
 
 
 @intrinsic
+def seldom(typing, condition):
+    """The condition, with a hint that it is nearly always false: its branch leaves the hot path's registers alone."""
+
+    def lower(context, builder, sig, values):
+        bit = ir.IntType(1)
+        expect = builder.module.declare_intrinsic("llvm.expect", [bit], ir.FunctionType(bit, [bit, bit]))
+        return builder.call(expect, [values[0], ir.Constant(bit, 0)])
+
+    return types.boolean(condition), lower
+
+
+@intrinsic
 def lowest_bit(typing, word):
     """The position of the lowest set bit of a word that is not zero."""
 

@@ -2,8 +2,8 @@
 
 A colour class is updated at once, eight words at a time. Of a word's 64 lanes every one decides by a uniform number of
 its own, compared with the lane's own threshold bit by bit: PLANES words of 64 fresh bits decide all lanes but one in
-4096, and those draw 64 more bits each, from streams of their own. So lanes are independent, and probabilities are
-exact to 2^-76. The kernels are in multispin_kernels.py.
+16384, and those draw 64 more bits each, from streams of their own. So lanes are independent, and probabilities are
+exact to 2^-78. The kernels are in multispin_kernels.py.
 
 Word w of a cell at place c of its group draws from stream (w, c % 8): how many words lie side by side in a block never
 shows in the results.
@@ -17,7 +17,7 @@ from fastgibbs.engines.graphs import VECTOR, Layout, cells, layout, runs, signs,
 from fastgibbs.engines.streams import SWEEP, TAIL, stream_state
 
 SLOTS = 8  # streams of each word
-PLANES = 12  # words drawn for every 64 decisions
+PLANES = 14  # words drawn for every 64 decisions
 MAX_DEGREE = 12
 PENDING = (0,) * 127  # what sums may reach before they are added to the counters, as the length of a tuple
 

@@ -5,7 +5,7 @@ from numba.extending import overload
 
 from fastgibbs.engines import contract
 from fastgibbs.engines.arithmetic import exp64
-from fastgibbs.engines.bitslices import choose, classes, folded, increment, keep, lowest_bit, plus, zero
+from fastgibbs.engines.bitslices import choose, classes, folded, increment, keep, lowest_bit, plus, seldom, zero
 from fastgibbs.engines.contract import METROPOLIS
 from fastgibbs.engines.graphs import VECTOR
 from fastgibbs.engines.multispin import PENDING, PLANES, SLOTS, MultispinPlan
@@ -32,7 +32,7 @@ def _neighbor(plan, state, entry):
 def accepted(state, kinds, table, vector, words):
     """In each lane of a vector whether a fresh uniform lies below the threshold of the lane's class."""
     columns = state.streams.shape[1]
-    column = VECTOR * vector % columns
+    column = (VECTOR * vector) & (columns - 1)  # columns is a power of two, and a division would be felt
     a = load(state.streams, column, VECTOR)
     b = load(state.streams, columns + column, VECTOR)
     c = load(state.streams, 2 * columns + column, VECTOR)
@@ -54,7 +54,7 @@ def accepted(state, kinds, table, vector, words):
     store(state.streams, 2 * columns + column, c)
     store(state.streams, 3 * columns + column, counter)
     left = nonzero(undecided)
-    if left != 0:
+    if seldom(left != 0):
         store(state.scratch, 0, accept)
         store(state.scratch, VECTOR, undecided)
         keep(kinds, state.scratch, 2 * VECTOR)

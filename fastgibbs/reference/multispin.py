@@ -12,7 +12,7 @@ from fastgibbs.reference.streams import SWEEP, TAIL, next_words, seeded, start_s
 
 LANES = 64  # a word: lane b is bit b
 SLOTS = 8  # streams of a word: the cell at place c of its group draws from stream c % 8
-BITS = 12  # of a uniform number, drawn before it is compared with a threshold
+BITS = 14  # of a uniform number, drawn before it is compared with a threshold
 LOG2E = 1.4426950408889634
 LN2_HIGH, LN2_LOW = 6.93145751953125e-1, 1.42860682030941723212e-6  # m * LN2_HIGH is exact: it ends in zero bits
 # exp(r) = 1 + r + ... + r^13/13! on [-ln(2)/2, ln(2)/2], highest power first
@@ -129,7 +129,7 @@ def thresholds(k, degree, J, h, betas, rule):
 
     That is rule "gibbs"; for "metropolis" p = e, the probability to leave the likely spin. `k`: int (words, 64),
     how many of the d = `degree` neighbours push up, J_ij s_j > 0; `betas`: float64 (words, 64).
-    Returns likely, bool, then head and rest, uint64, all (words, 64): p = (head + rest 2^-64) / 2^12 to 2^-76.
+    Returns likely, bool, then head and rest, uint64, all (words, 64): p = (head + rest 2^-64) / 2^14 to 2^-78.
     Geman and Geman, IEEE Trans. PAMI 6, 721 (1984); Metropolis et al., J. Chem. Phys. 21, 1087 (1953).
     """
     f = (2 * k - degree) * J + h
@@ -158,7 +158,7 @@ def exp64(x):
 
 
 def decide(head, rest, streams, tails):
-    """Whether u + v 2^-64 < head + rest 2^-64 in each lane, u uniform of 12 bits and v of 64: bool (words, 64).
+    """Whether u + v 2^-64 < head + rest 2^-64 in each lane, u uniform of 14 bits and v of 64: bool (words, 64).
 
     `head` and `rest`: uint64 (words, 64); `streams`: uint64 (4, words) and `tails`: (4, words, 64), advanced in place.
     The first word drawn holds the highest bit of u for its 64 lanes, the next one the second, and so on; then every
