@@ -31,7 +31,7 @@ class Layout(NamedTuple):
     groups: np.ndarray  # int64 (groups, 4): first position, end, degree, colour
     neighbors: np.ndarray  # int32 (positions, largest degree)
     negative: np.ndarray  # bool (strips or models, positions, largest degree)
-    ghosts: np.ndarray  # int64 (ghosts, 3): colour, shift, position of the original; sorted
+    ghosts: np.ndarray  # int64 (ghosts, 3): colour, shift, position of the original; sorted, whole vectors a colour
     size: int  # positions in all
 
 
@@ -126,12 +126,19 @@ def layout(graph: Cells, strips: int) -> Layout:
     targets = position[graph.neighbors]
     ghost_key = (colour[graph.neighbors[seam]] * strips + graph.shifts[seam]) * occupied.size + targets[seam]
     keys, ghost = np.unique(ghost_key, return_inverse=True)
-    targets[seam] = occupied.size + ghost
-    ghosts = np.column_stack([keys // occupied.size // strips, keys // occupied.size % strips, keys % occupied.size])
+    of_colour = keys // (occupied.size * strips)
+    counts = np.bincount(of_colour)
+    filled = -(-counts // VECTOR) * VECTOR  # each colour's ghosts are whole vectors too
+    places = np.arange(keys.size) + (np.cumsum(filled - counts) - filled + counts)[of_colour]
+    zeros = occupied.size + filled.sum()
+    ghosts = np.empty((filled.sum(), 3), np.int64)
+    ghosts[:, 0] = np.repeat(np.arange(filled.size), filled)
+    ghosts[:, 1:] = 1, zeros
+    ghosts[places, 1:] = np.column_stack([keys // occupied.size % strips, keys % occupied.size])
+    targets[seam] = occupied.size + places[ghost]
 
     rows = np.repeat(position, degree)
     slots = np.arange(graph.neighbors.size) - np.repeat(graph.indptr[:-1], degree)
-    zeros = occupied.size + len(ghosts)
     shape = (occupied.size, max(1, degree.max(initial=0)))
     neighbors = np.broadcast_to((zeros + np.arange(occupied.size) % VECTOR)[:, None], shape).astype(np.int32)
     neighbors[rows, slots] = targets

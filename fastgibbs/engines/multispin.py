@@ -28,14 +28,18 @@ class MultispinPlan(NamedTuple):
     words: int
     slots: tuple  # as long as the largest degree
     folds: tuple  # as long as the number of thresholds: folded, if classes k and degree - k share one
-    groups: np.ndarray  # int64 (groups, 8): first vector, end, table, degree, counted, first ghost, end, last cells
+    groups: (
+        np.ndarray
+    )  # int64 (groups, 8): first vector, end, table, degree, counted, first vector of ghosts, end, last cells
     runs: np.ndarray  # int32 (vectors * slots,): where a neighbour's eight words begin, or -1 - where they are listed
     listed: np.ndarray  # int32: the eight words one by one, where they do not lie together
     sign_bytes: np.ndarray  # uint8 (vectors * slots or 0,): J < 0 for each of eight words, the same in all lanes
     sign_words: np.ndarray  # uint64 (vectors * slots * 8 or 0,): J < 0 lane by lane
     degrees: np.ndarray  # int64 (tables,): the degree that each table of thresholds is for
-    ghosts: np.ndarray  # int64 (ghosts, 3): position, original, shift in lanes
-    ghost_lanes: np.ndarray  # uint64 (ghosts,): lanes whose neighbour strip is in the same turn of strips
+    ghosts: int  # where their words begin
+    ghost_originals: np.ndarray  # int32 (ghosts * words,): word by word
+    ghost_shifts: np.ndarray  # uint64 (2, ghosts * words): lanes on, and strips - lanes on
+    ghost_lanes: np.ndarray  # uint64 (ghosts * words,): lanes whose neighbour strip is in the same turn of strips
     position: np.ndarray  # int64 (cells,)
     coupling: float
     field: float
@@ -131,7 +135,7 @@ def start(prepared: Prepared, lanes: range, spins: np.ndarray, entropy) -> tuple
     degree = place.neighbors.shape[1]
     begins, listed = runs(place.neighbors, words)
     sign_bytes, sign_words = signs(place, lanes)
-    colours = place.groups[:, 3].max(initial=0) + 1
+    colours, shifts = place.groups[:, 3].max(initial=0) + 1, place.ghosts[:, 1]
     degrees = np.unique(place.groups[:, 2])
     field = float(model.fields[0]) if model.n else 0.0
     fold = field == 0 and (degrees == degree).all()
@@ -146,8 +150,8 @@ def start(prepared: Prepared, lanes: range, spins: np.ndarray, entropy) -> tuple
             np.searchsorted(degrees, place.groups[:, 2]),
             place.groups[:, 2],
             (place.groups[:, 3] == 0) | (colours > 2),
-            ghost_firsts,
-            np.where(last_of_colour, ghost_ends, ghost_firsts),
+            ghost_firsts * words // VECTOR,
+            np.where(last_of_colour, ghost_ends, ghost_firsts) * words // VECTOR,
             last_vector.sum(axis=1),
         ]
     )
@@ -165,10 +169,10 @@ def start(prepared: Prepared, lanes: range, spins: np.ndarray, entropy) -> tuple
         sign_bytes=sign_bytes,
         sign_words=sign_words,
         degrees=degrees,
-        ghosts=np.column_stack(
-            [place.occupied.size + np.arange(len(place.ghosts)), place.ghosts[:, 2], place.ghosts[:, 1]]
-        ).astype(np.int64),
-        ghost_lanes=unturned_lanes(place.ghosts[:, 1], place.strips),
+        ghosts=place.occupied.size * words,
+        ghost_originals=(place.ghosts[:, 2:] * words + np.arange(words)).astype(np.int32).ravel(),
+        ghost_shifts=np.repeat([shifts, place.strips - shifts], words, axis=1).astype(np.uint64),
+        ghost_lanes=np.repeat(unturned_lanes(shifts, place.strips), words),
         position=place.position,
         coupling=model.coupling_unit,
         field=field,

@@ -109,15 +109,14 @@ def _update(plan, state, rule, first, end, table, last_cells):
 
 @inlined
 def _copy_ghosts(plan, state, first, end):
-    """Refresh ghosts from their originals, lanes moved on by the ghost's shift within each turn of strips."""
-    for ghost in range(first, end):
-        position, original, shift = plan.ghosts[ghost]
-        for word in range(plan.words):
-            x = state.spins[original * plan.words + word]
-            on = x >> np.uint64(shift)
-            back = x << np.uint64(plan.strips - shift)
-            lanes = plan.ghost_lanes[ghost]
-            state.spins[position * plan.words + word] = (on & lanes) | (back & ~lanes)
+    """Refresh vectors of ghosts from their originals, lanes moved on by the shift within each turn of strips."""
+    back = plan.ghost_originals.size
+    for vector in range(first, end):
+        words = gather(state.spins, plan.ghost_originals, VECTOR * vector, VECTOR)
+        lanes = load(plan.ghost_lanes, VECTOR * vector, VECTOR)
+        on = words >> load(plan.ghost_shifts, VECTOR * vector, VECTOR)
+        around = words << load(plan.ghost_shifts, back + VECTOR * vector, VECTOR)
+        store(state.spins, plan.ghosts + VECTOR * vector, (on & lanes) | (around & (lanes ^ -1)))
 
 
 @inlined
@@ -172,7 +171,7 @@ def _sweep(plan, state, betas, rule, scan):
             for lane in range(betas.size):
                 state.current[lane] = betas[lane]
             state.current[betas.size] = rule
-            _copy_ghosts(plan, state, 0, len(plan.ghosts))
+            _copy_ghosts(plan, state, 0, plan.ghost_originals.size // VECTOR)
         for group in range(len(plan.groups)):
             first, end, table, _, _, first_ghost, end_ghost, last_cells = plan.groups[group]
             _update(plan, state, rule, first, end, table, last_cells)
