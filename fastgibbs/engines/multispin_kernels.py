@@ -225,23 +225,25 @@ def _measure(plan, state, energies, magnetizations):
         slots = len(plan.slots)
         unsatisfied, ups = zero(PENDING), zero(PENDING)
         state.counters[:] = 0
-        pending = 0
+        unsatisfied_pending, ups_pending = 0, 0
         for group in range(len(plan.groups)):
             first, end, _, degree, counted, _, _, _ = plan.groups[group]
             for vector in range(first, end):
                 spins = load(state.spins, VECTOR * vector, VECTOR)
                 ups = increment(ups, spins)
+                ups_pending += 1
+                if ups_pending == len(PENDING):
+                    _flush(ups, state.counters[1], state.scratch)
+                    ups, ups_pending = zero(PENDING), 0
                 if counted:
                     number = zero(plan.slots)
                     for slot in range(degree):
                         number = increment(number, spins ^ _neighbor(plan, state, vector * slots + slot))
                     unsatisfied = plus(unsatisfied, number)
-                pending += 1
-                if pending == len(PENDING) // slots:
-                    _flush(unsatisfied, state.counters[0], state.scratch)
-                    _flush(ups, state.counters[1], state.scratch)
-                    unsatisfied, ups = zero(PENDING), zero(PENDING)
-                    pending = 0
+                    unsatisfied_pending += 1
+                    if unsatisfied_pending == len(PENDING) // slots:
+                        _flush(unsatisfied, state.counters[0], state.scratch)
+                        unsatisfied, unsatisfied_pending = zero(PENDING), 0
         _flush(unsatisfied, state.counters[0], state.scratch)
         _flush(ups, state.counters[1], state.scratch)
         _column_sums(state.counters[0], state.totals, plan.words, plan.strips, energies)
