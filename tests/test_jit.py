@@ -33,12 +33,13 @@ def fresh_process(cache, source=PACKAGE.parent, progress=False, engine="sparse")
 
 @pytest.mark.parametrize("engine", ["sparse", "multispin"])
 def test_first_sample_takes_6_s_cold_and_1500_ms_from_the_cache(tmp_path, engine):
-    cold, hits, energy, said = fresh_process(tmp_path, progress=True, engine=engine)
-    assert hits == 0
-    assert "compiling (once)" in said
-    warm = [fresh_process(tmp_path, progress=True, engine=engine) for _ in range(3)]
-    assert all(run[1] == 1 and run[2] == energy and "compiling" not in run[3] for run in warm)
-    assert cold < 6
+    """The least of a few runs, since other work on the machine only ever adds to them."""
+    cold = [fresh_process(tmp_path / str(k), progress=True, engine=engine) for k in range(3)]
+    assert all(hits == 0 and "compiling (once)" in said for _, hits, _, said in cold)
+    warm = [fresh_process(tmp_path / "0", progress=True, engine=engine) for _ in range(3)]
+    assert all(hits == 1 and "compiling" not in said for _, hits, _, said in warm)
+    assert len({energy for _, _, energy, _ in cold + warm}) == 1
+    assert min(run[0] for run in cold) < 6
     assert min(run[0] for run in warm) < 1.5
 
 

@@ -57,7 +57,7 @@ class MultispinState(NamedTuple):
     streams: np.ndarray  # uint64 (4, 8 * words): slot by slot
     tails: np.ndarray  # uint64 (64 * words, 4): a stream for every lane
     current: np.ndarray  # float64 (64 * words + 1,): the betas and the rule that the thresholds are for
-    planes: np.ndarray  # uint64 (tables * PLANES * folds * 8,): bit by bit the first 11 bits of thresholds
+    planes: np.ndarray  # uint64 (tables * PLANES * folds * 8,): bit by bit the first PLANES bits of thresholds
     rest: np.ndarray  # uint64 (tables * folds * 64 * words,): the next 64 bits
     likely: np.ndarray  # uint64 (tables * (slots + 1) * 8,): the likelier spin in each class
     scratch: np.ndarray  # uint64 (16 + 8 * folds,)

@@ -127,9 +127,9 @@ def sample(
         thin: sweeps from one draw to the next.
         rule: "gibbs" (heat bath: p = 1 / (1 + exp(beta dE))) or "metropolis" (p = min(1, exp(-beta dE))).
         scan: "sequential" (sites in order) or "random" (n sites drawn with replacement, the same in all chains).
-            Sequential Metropolis is not ergodic in corners: on a ring without field it never forgets its start. At
-            beta = 0 Metropolis flips every spin that a scan visits, alike in all chains: refused in sequence, or with
-            a start of your own.
+            Sequential Metropolis, by sites or by colours, is not ergodic in corners: on a ring without field it never
+            forgets its start. At beta = 0 Metropolis flips every spin that a scan visits, alike in all chains: refused
+            in sequence, or with a start of your own.
         start: states (n,) or (chains, n) in the model's units; by default every spin is drawn at random.
         seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
         threads: threads to run on; by default the cores this process may use. It never changes the result.
