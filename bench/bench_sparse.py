@@ -103,7 +103,7 @@ def test_two_threads(benchmark, chains):
     ids=["2D lattice L=64", "3-regular 10^4", "SK N=256"],
 )
 def test_other_models(benchmark, model):
-    run = ours(model, sweeps=max(2, 2_000_000 // model.n // 64))
+    run = ours(model, sweeps=max(2, 2_000_000 // model.n // 64), engine="sparse")
     with one_core():
         rates = contest({"fastgibbs gibbs": run})
         benchmark.pedantic(run, rounds=1)
