@@ -200,7 +200,7 @@ def start(prepared: Prepared, lanes: range, spins: np.ndarray, entropy) -> tuple
         rest=np.zeros(tables * folds * len(lanes), np.uint64),
         likely=np.zeros(tables * (degree + 1) * VECTOR, np.uint64),
         scratch=np.zeros((2 + max(folds, len(PENDING).bit_length())) * VECTOR, np.uint64),
-        counters=np.zeros((2, depth, VECTOR), np.uint64),
+        counters=np.zeros((3, depth, VECTOR), np.uint64)[:2],  # loads of upper halves read past the end
         totals=np.zeros(64, np.int64),
     )
     state.spins[place.position] = np.packbits(spins > 0, axis=1, bitorder="little").view("<u8")

@@ -198,13 +198,15 @@ def _flush(number, counters, scratch):
 @inlined
 def _column_sums(counters, totals, words, strips, sums):
     """Turn counters, uint64 (planes, 8), into the sum over each column's lanes, float64 (columns,)."""
-    for element in range(words, VECTOR):  # elements of the same word are added plane by plane
-        carry = np.uint64(0)
+    step = VECTOR // 2
+    while step >= words:  # elements of the same word are added: the upper half to the lower, plane by plane
+        carry = full(0, np.uint64, VECTOR)
         for j in range(counters.shape[0]):
-            plane, addend = counters[j, element % words], counters[j, element]
+            plane, addend = load(counters, VECTOR * j, VECTOR), load(counters, VECTOR * j + step, VECTOR)
             half = plane ^ addend
-            counters[j, element % words] = half ^ carry
+            store(counters, VECTOR * j, half ^ carry)
             carry = (plane & addend) | (half & carry)
+        step //= 2
     sums[:] = 0.0
     for word in range(words):
         totals[:] = 0
