@@ -1,7 +1,7 @@
 """What an engine is: a file with a plan (constant arrays), a state (arrays that sweeps change) and these functions.
 
-Python calls `refusal(models, scan, strips)`, `prepare(models, strips)`, `cut(lanes, threads)`, `start(prepared, lanes,
-spins, entropy)` and `spins(plan, state)` of the engine's file. Compiled drivers call the stubs below: each engine gives
+Python calls `refusal(models, scan, strips)`, `strips(models, chains)`, `prepare(models, strips)`, `cut(lanes, threads)`,
+`start(prepared, lanes, spins, entropy)` and `spins(plan, state)` of the engine's file. Compiled drivers call the stubs below: each engine gives
 its own body for its own plan type by `numba.extending.overload`, chosen when a driver is compiled for that plan, at no
 cost when it runs.
 """
