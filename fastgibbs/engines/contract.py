@@ -1,9 +1,9 @@
 """What an engine is: a file with a plan (constant arrays), a state (arrays that sweeps change) and these functions.
 
-Python calls `refusal(models, scan, strips)`, `strips(models, chains)`, `prepare(models, strips)`, `cut(lanes, threads)`,
-`start(prepared, lanes, spins, entropy)` and `spins(plan, state)` of the engine's file. Compiled drivers call the stubs below: each engine gives
-its own body for its own plan type by `numba.extending.overload`, chosen when a driver is compiled for that plan, at no
-cost when it runs.
+Python calls `refusal(models, scan, strips)`, `strips(models, chains)`, `prepare(models, strips)`,
+`cut(lanes, threads)`, `start(prepared, lanes, spins, entropy)` and `spins(plan, state)` of the engine's file.
+Compiled drivers call the stubs below: each engine gives its own body for its own plan type by
+`numba.extending.overload`, chosen when a driver is compiled for that plan, at no cost when it runs.
 """
 
 LANE_GROUP = 16  # a block's lanes are a multiple of this: float32 lanes of the widest registers there are
