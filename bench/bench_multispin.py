@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 import pytest
-from contest import contest, one_core, report
+from contest import contest, dwave, one_core, report
 
 import fastgibbs as fg
 from fastgibbs.benchmark import CRITICAL
@@ -40,20 +40,6 @@ def mcising(side):
         began = time.perf_counter()
         simulation.sweep(sweeps, temperature=1 / CRITICAL)
         return sweeps * side**2 / (time.perf_counter() - began) / 1e9
-
-    return run
-
-
-def dwave(model, beta, reads=16, sweeps=300):
-    """Attempts per ns of kernel time alone: the conversion of the problem is not counted against it."""
-    samplers = pytest.importorskip("dwave.samplers", reason="the peers come with the extra [bench]")
-    couplings = {(int(a), int(b)): -float(c) for a, b, c in zip(*model.bonds, strict=True)}
-    kwargs = dict(num_reads=reads, num_sweeps=sweeps, beta_range=[beta, beta], beta_schedule_type="linear", seed=3)
-    sampler = samplers.SimulatedAnnealingSampler()
-
-    def run():
-        done = sampler.sample_ising({}, couplings, **kwargs)
-        return reads * sweeps * model.n / done.info["timing"]["sampling_ns"]
 
     return run
 

@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 import pytest
-from contest import contest, one_core, report
+from contest import contest, dwave, one_core, report
 
 import fastgibbs as fg
 
@@ -21,32 +21,9 @@ MODEL = fg.edwards_anderson((L, L, L), "gaussian", seed=1)
 
 def ours(model=MODEL, chains=CHAINS, threads=1, sweeps=SWEEPS, **kwargs):
     def run():
-        result = fg.sample(
-            model, beta=BETA, sweeps=sweeps, thin=sweeps, chains=chains, seed=2, threads=threads, **kwargs
-        )
+        options = {"thin": sweeps} | kwargs
+        result = fg.sample(model, beta=BETA, sweeps=sweeps, chains=chains, seed=2, threads=threads, **options)
         return result.timing.updates_per_second / 1e9
-
-    return run
-
-
-def dwave():
-    """Attempts per ns of kernel time alone: the conversion of the problem is not counted against it."""
-    samplers = pytest.importorskip("dwave.samplers", reason="the peers come with the extra [bench]")
-    i, j, J = MODEL.bonds
-    couplings = {(int(a), int(b)): -float(c) for a, b, c in zip(i, j, J, strict=True)}
-    sampler = samplers.SimulatedAnnealingSampler()
-
-    def run():
-        done = sampler.sample_ising(
-            {},
-            couplings,
-            num_reads=CHAINS,
-            num_sweeps=SWEEPS,
-            beta_range=[BETA, BETA],
-            beta_schedule_type="linear",
-            seed=3,
-        )
-        return CHAINS * SWEEPS * MODEL.n / done.info["timing"]["sampling_ns"]
 
     return run
 
@@ -69,8 +46,8 @@ def test_sparse_engine_against_its_peers(benchmark):
         "fastgibbs gibbs": ours(),
         "fastgibbs metropolis": ours(rule="metropolis"),
         "fastgibbs random scan": ours(scan="random"),
-        "fastgibbs, measured each sweep": ours_measured(),
-        "dwave-samplers": dwave(),
+        "fastgibbs, measured each sweep": ours(thin=1),
+        "dwave-samplers": dwave(MODEL, BETA, CHAINS, SWEEPS),
         "peapods": peapods(),
     }
     with one_core():
@@ -79,14 +56,6 @@ def test_sparse_engine_against_its_peers(benchmark):
     ratios = report("3D EA Gaussian L=10, 64 chains, one core", rates, benchmark)
     assert np.median(rates["fastgibbs gibbs"]) >= 0.6
     assert min(ratios["dwave-samplers"], ratios["peapods"]) >= 8
-
-
-def ours_measured():
-    def run():
-        result = fg.sample(MODEL, beta=BETA, sweeps=SWEEPS, chains=CHAINS, seed=2, threads=1)
-        return result.timing.updates_per_second / 1e9
-
-    return run
 
 
 @pytest.mark.parametrize("chains", [128, 256])

@@ -4,6 +4,7 @@ import os
 from contextlib import contextmanager
 
 import numpy as np
+import pytest
 
 
 @contextmanager
@@ -33,6 +34,20 @@ def contest(contenders, rounds=7):
         for name, contender in contenders.items():
             rates[name][k] = contender()
     return rates
+
+
+def dwave(model, beta, reads=16, sweeps=300):
+    """Attempts per ns of kernel time alone: the conversion of the problem is not counted against it."""
+    samplers = pytest.importorskip("dwave.samplers", reason="the peers come with the extra [bench]")
+    couplings = {(int(a), int(b)): -float(c) for a, b, c in zip(*model.bonds, strict=True)}
+    kwargs = dict(num_reads=reads, num_sweeps=sweeps, beta_range=[beta, beta], beta_schedule_type="linear", seed=3)
+    sampler = samplers.SimulatedAnnealingSampler()
+
+    def run():
+        done = sampler.sample_ising({}, couplings, **kwargs)
+        return reads * sweeps * model.n / done.info["timing"]["sampling_ns"]
+
+    return run
 
 
 def report(title, rates, benchmark=None):

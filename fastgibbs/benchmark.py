@@ -4,9 +4,8 @@ import math
 
 import numpy as np
 
-from fastgibbs.methods.running import thread_count
 from fastgibbs.methods.sampling import sample
-from fastgibbs.models import edwards_anderson, lattice, random_regular
+from fastgibbs.models import checks, edwards_anderson, lattice, random_regular
 
 CRITICAL = math.log(1 + math.sqrt(2)) / 2
 UPDATES = 8e8  # attempts of one timing of a kernel that makes 4 updates per ns
@@ -27,7 +26,7 @@ CASES = (  # title, engine, model, beta, chains
 
 def run() -> str:
     """Time every case on one thread and on all, three times, and return a table of the medians."""
-    threads = sorted({1, thread_count(None)})
+    threads = sorted({1, checks.thread_count(None)})
     lines = [f"{'spin updates per ns':40}  engine     " + "".join(f"{f'{t} threads':>11}" for t in threads)]
     for title, engine, build, beta, chains in CASES:
         model, rates = build(), []

@@ -11,6 +11,7 @@ import pytest
 
 import fastgibbs as fg
 from fastgibbs.methods import running
+from fastgibbs.models import checks
 
 MODEL = fg.lattice((32, 32))
 FOREVER = dict(beta=0.4, sweeps=10**6, thin=100, seed=1)
@@ -111,4 +112,4 @@ def test_an_error_in_a_block_comes_out():
 
 
 def test_threads_default_to_the_cores_of_this_process():
-    assert running.thread_count(None) == len(os.sched_getaffinity(0))
+    assert checks.thread_count(None) == len(os.sched_getaffinity(0))

@@ -49,6 +49,10 @@ def test_disorder_samples_in_one_run_equal_runs_of_their_own():
     models = [fg.edwards_anderson((4, 4, 4), seed=seed) for seed in range(5)]
     together = fg.sample(models, beta=0.7, sweeps=20, chains=70, seed=3)
     assert together.model == tuple(models)
+    same(
+        fg.sample(models[:1], beta=0.7, sweeps=20, chains=70, seed=3),
+        fg.sample(models[0], beta=0.7, sweeps=20, chains=70, seed=3),
+    )
     for k, model in enumerate(models):
         alone = fg.sample(model, beta=0.7, sweeps=20, chains=70, seed=3)
         mine = slice(14 * k, 14 * (k + 1))

@@ -1,6 +1,5 @@
 """Exact thermodynamics of small models from all their states, a block of states at a time."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
@@ -25,7 +24,7 @@ def spectrum(model, threads=None):
     ValueError if there are more; TypeError if `model` is not one of these; TypeError or ValueError if `threads` is not
     a positive integer.
     """
-    threads = _cores() if threads is None else checks.integer("threads", threads)
+    threads = checks.thread_count(threads)
     if isinstance(model, RBM):
         running, most, what = min(model.n_visible, model.n_hidden), _MOST_UNITS, "units in the smaller layer"
     elif hasattr(model, "to_ising"):
@@ -332,8 +331,3 @@ def _energies(J, h):
         field = h[k] + _linear(J[k, :k])
         energies = np.concatenate([energies + field, energies - field])
     return energies
-
-
-def _cores():
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

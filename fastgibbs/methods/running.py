@@ -5,7 +5,6 @@ about CHUNK_SECONDS and puts it back, so that blocks progress evenly at any numb
 a progress callable that returns True) takes effect within one chunk. Where chunks end never shows in the results.
 """
 
-import os
 import sys
 import threading
 import time
@@ -13,16 +12,7 @@ from collections import deque
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
-from fastgibbs.models import checks
-
 CHUNK_SECONDS = 0.02
-
-
-def thread_count(threads: int | None) -> int:
-    """`threads` checked; None means the cores that this process may run on."""
-    if threads is not None:
-        return checks.integer("threads", threads)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_blocks(advance, blocks: list, sweeps: int, threads: int, report) -> tuple[list[int], bool]:

@@ -12,7 +12,7 @@ from fastgibbs.engines import contract, multispin, sparse
 from fastgibbs.engines.drivers import advance
 from fastgibbs.engines.streams import entropy_of, random_spins
 from fastgibbs.jit import must_compile
-from fastgibbs.methods.running import reporting, run_blocks, thread_count
+from fastgibbs.methods.running import reporting, run_blocks
 from fastgibbs.models import checks
 
 STRIPS = (1, 2, 4, 8, 16, 32, 64)
@@ -168,7 +168,7 @@ def sample(
             'in all chains alike; use rule="gibbs"'
         )
     seed = entropy_of(seed)
-    threads = thread_count(threads)
+    threads = checks.thread_count(threads)
     n, draws = models[0].n, sweeps // thin
     spins = _start(models[0], start, betas.size)
     checks.require_memory(
@@ -212,7 +212,7 @@ def sample(
     draws = max(min(done) - burn_in, 0) // thin
     updates = sum(block.chains * count for block, count in zip(blocks, done, strict=True)) * n
     return SampleResult(
-        model=model if len(models) == 1 else tuple(models),
+        model=models[0] if len(models) == 1 else tuple(models),
         energy=_by_lane([block.energies[:draws] for block in blocks], betas.size),
         magnetization=_by_lane([block.magnetizations[:draws] for block in blocks], betas.size) / max(n, 1),
         beta=betas.copy(),

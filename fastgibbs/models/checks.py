@@ -59,6 +59,13 @@ def integer(name, value, minimum=1):
     return number
 
 
+def thread_count(threads):
+    """`threads` checked; None means the cores that this process may run on."""
+    if threads is not None:
+        return integer("threads", threads)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def choice(name, value, valid):
     """`value`, one of the strings `valid`; ValueError names them all and the nearest otherwise."""
     if value in valid:
