@@ -56,7 +56,7 @@ def report(title, rates, benchmark=None):
     print(f"\n{title}: updates per ns, median (min .. max); ratio of the first to each, median of the rounds")
     for name, values in rates.items():
         ratio = np.median(first / values)
-        print(f"  {name:28} {np.median(values):8.4f} ({values.min():.4f} .. {values.max():.4f})  {ratio:7.2f}")
+        print(f"  {name:44} {np.median(values):8.4f} ({values.min():.4f} .. {values.max():.4f})  {ratio:7.2f}")
         if benchmark is not None:
             benchmark.extra_info[name] = {"updates_per_ns": float(np.median(values)), "ratio": float(ratio)}
     return {name: float(np.median(first / values)) for name, values in rates.items()}

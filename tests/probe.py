@@ -20,12 +20,13 @@ def _fields(plan, spins, site, out):
         store(out, lane, local_field(plan, spins, site, lane))
 
 
-def block(engine, model, states):
+def block(engine, model, states, beta=0.0, rule="gibbs"):
     """Plan and state of one block of an engine at `states` (lanes, n), filled up with lanes that are all up."""
     (lanes,) = engine.cut(len(states), 1) if engine is multispin else [range(-(-len(states) // 16) * 16)]
-    spins = np.ones((model.n, len(lanes)), np.int8)
-    spins[:, : len(states)] = np.transpose(states)
-    return engine.start(engine.prepare([model.to_ising()], 1), lanes, spins, 0)
+    ups = np.ones((len(lanes), model.n), np.uint8)
+    ups[: len(states)] = np.asarray(states) > 0
+    betas = np.array([float(beta)])
+    return engine.start(engine.prepare([model.to_ising()], 1), lanes, [(0, ups)], 0, betas, contract.RULES[rule])
 
 
 def fields(model, states):
@@ -43,8 +44,8 @@ def flip_probabilities(model, states, beta, rule):
     An attempt flips in an interval of its 32 bits at one end of the range; bisection finds where it ends.
     """
     probabilities = np.empty((len(states), model.n))
-    plan, state = block(sparse, model, states)
-    state.scale[:] = np.clip(sparse._MINUS_TWO_LOG2E * beta * plan.unit, -1e30, 1e30)
+    plan, state = block(sparse, model, states, beta)
+    state.scale[:] = plan.scales[0]
     before = state.spins.copy()
     for site in range(model.n):
 
@@ -66,11 +67,11 @@ def flip_probabilities(model, states, beta, rule):
 
 
 @njit
-def _decisions(plan, state, betas, rule, likely, kinds):
-    multispin_kernels.set_thresholds(plan, state, betas, rule)
-    for group in range(len(plan.groups)):
-        for vector in range(plan.groups[group, 0], plan.groups[group, 1]):
-            words, masks = multispin_kernels.decision(plan, state, plan.groups[group, 2], vector)
+def _decisions(plan, state, rungs, likely, kinds):
+    multispin_kernels.show_codes(plan, state, rungs)
+    for tile in range(len(plan.tiles)):
+        for vector in range(plan.tiles[tile, 0], plan.tiles[tile, 1]):
+            words, masks = multispin_kernels.decision(plan, state, plan.tiles[tile, 2], vector)
             store(likely[vector], 0, words)
             multispin_kernels.keep(masks, kinds[vector], 0)
 
@@ -81,18 +82,19 @@ def multispin_order_and_flips(model, states, beta, rule):
     The kernel says the likelier spin and the class of each decision; the probability of the rarer spin is read off
     the bit planes and the rest of the threshold of that class.
     """
-    plan, state = block(multispin, model, states)
+    plan, state = block(multispin, model, states, beta, rule)
     vectors, folds = state.spins.size // 8, len(plan.folds)
     likely, kinds = np.zeros((vectors, 8), np.uint64), np.zeros((vectors, folds * 8), np.uint64)
-    _decisions(plan, state, np.full(64 * plan.words, float(beta)), contract.RULES[rule], likely, kinds)
+    _decisions(plan, state, np.zeros(64 * plan.words, np.int64), likely, kinds)
 
     def bit(words, cell, lane):  # words (vectors, 8): the word of a cell and a lane, then the lane's bit
         flat = words.reshape(-1)[plan.position[cell] * plan.words + lane // 64]
         return (flat >> (lane % 64).astype(np.uint64)) & np.uint64(1)
 
-    planes = state.planes.reshape(-1, multispin.PLANES, folds, 8)
-    rest = state.rest.reshape(-1, folds, 64 * plan.words)
-    tables = np.repeat(plan.groups[:, 2], (plan.groups[:, 1] - plan.groups[:, 0]) * 8 // plan.words)
+    thresholds = plan.degrees.size * multispin.PLANES * folds * 8
+    planes = state.planes[:thresholds].reshape(-1, multispin.PLANES, folds, 8)
+    rest = plan.rest.reshape(-1, folds)
+    tables = np.repeat(plan.tiles[:, 2], (plan.tiles[:, 1] - plan.tiles[:, 0]) * 8 // plan.words)
     lane = np.arange(len(states))
     probabilities = np.empty((len(states), model.n))
     for cell in range(model.n):
@@ -102,7 +104,7 @@ def multispin_order_and_flips(model, states, beta, rule):
         kind = classes.argmax(axis=0)
         bits = (planes[table][:, kind, lane // 64] >> (lane % 64).astype(np.uint64)) & np.uint64(1)
         head = (bits * 2 ** np.arange(multispin.PLANES - 1, -1, -1, dtype=np.uint64)[:, None]).sum(axis=0)
-        rare = (head + rest[table, kind, lane] / 2.0**64) / 2.0**multispin.PLANES
+        rare = (head + rest[table, kind] / 2.0**64) / 2.0**multispin.PLANES
         at_likelier = np.asarray(states)[:, cell] == np.where(bit(likely, cell, lane), 1, -1)
         gibbs = np.where(at_likelier, rare, 1 - rare)
         probabilities[:, cell] = gibbs if rule == "gibbs" else np.where(at_likelier, rare, 1.0)

@@ -12,7 +12,7 @@ FLOORS = [
     ("__init__", "__main__"),
 ]
 ENGINES = [  # each imports only earlier ones
-    *("vectors", "bitslices", "contract", "arithmetic", "streams", "graphs"),
+    *("vectors", "bitslices", "contract", "gates", "arithmetic", "streams", "graphs"),
     *("sparse", "multispin", "multispin_kernels", "drivers"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}

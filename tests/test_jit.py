@@ -44,11 +44,18 @@ def test_first_sample_takes_6_s_cold_and_1500_ms_from_the_cache(tmp_path, engine
 
 
 MILLION = """
-import re
 import fastgibbs as fg
 model = fg.edwards_anderson((100, 100, 100), "gaussian", seed=1)
 result = fg.sample(model, beta=0.5, sweeps=4, chains=32, seed=1)
 assert (model.energy(result.states[:1]) == result.energy[:1, -1]).all()
+"""
+BILLION = """
+import fastgibbs as fg
+result = fg.sample(fg.lattice((32768, 32768)), beta=0.3, sweeps=2, chains=1, seed=1)
+assert abs(result.magnetization[0, -1]) < 1e-3
+"""
+PEAK = """
+import re
 peak = re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())  # ru_maxrss counts the parent's memory too
 print(int(peak.group(1)) / 1000)
 """
@@ -57,10 +64,12 @@ print(int(peak.group(1)) / 1000)
 @pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="this system does not tell a process its peak memory"
 )
-def test_a_million_spins_with_32_chains_take_less_than_400_megabytes(tmp_path):
+@pytest.mark.parametrize(("script", "megabytes"), [(MILLION, 400), (BILLION, 600)], ids=["million", "billion"])
+def test_a_million_spins_in_32_chains_and_a_billion_in_one_take_little_memory(tmp_path, script, megabytes):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", MILLION], env=environment, capture_output=True, text=True, check=True)
-    assert float(done.stdout) < 400
+    command = [sys.executable, "-c", script + PEAK]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert float(done.stdout) < megabytes
 
 
 def test_an_edited_callee_in_another_file_is_never_served_stale(tmp_path):

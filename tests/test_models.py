@@ -6,6 +6,8 @@ import pickle
 import re
 import subprocess
 import sys
+import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from fastgibbs.models import (
     sherrington_kirkpatrick,
     triangular,
 )
+from fastgibbs.models.lattices import Lattice
 
 
 def all_states(n, values=(-1, 1)):
@@ -55,6 +58,11 @@ def neighbour_bonds(shape, steps, periodic, J):
     return bonds
 
 
+def axis_steps(dimensions):
+    return np.eye(dimensions, dtype=int).tolist()
+
+
+TRIANGULAR = [(1, 0), (0, 1), (1, 1)]
 SHAPES = [(1,), (2,), (5,), (1, 1), (1, 2), (2, 2), (2, 3), (1, 4), (3, 3), (1, 2, 3), (2, 2, 2), (2, 1, 3), (1, 1, 1)]
 
 
@@ -127,7 +135,7 @@ def test_one_coupling_serves_every_edge():
 def test_lattice_has_one_bond_a_site_and_axis_for_every_mix_of_borders(shape):
     n = int(np.prod(shape))
     h = np.random.default_rng(6).standard_normal(n)
-    steps = np.eye(len(shape), dtype=int).tolist()
+    steps = axis_steps(len(shape))
     for periodic in itertools.product([False, True], repeat=len(shape)):
         model = lattice(shape, J=-0.7, h=h, periodic=periodic)
         expected = energies_of_bonds(n, neighbour_bonds(shape, steps, periodic, -0.7), h)
@@ -137,7 +145,7 @@ def test_lattice_has_one_bond_a_site_and_axis_for_every_mix_of_borders(shape):
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 2), (2, 1), (2, 2), (1, 3), (3, 2), (3, 3)])
 def test_triangular_lattice_adds_the_diagonal(shape):
-    n, steps = int(np.prod(shape)), [(1, 0), (0, 1), (1, 1)]
+    n, steps = int(np.prod(shape)), TRIANGULAR
     for periodic in itertools.product([False, True], repeat=2):
         model = triangular(shape, J=1.5, h=0.25, periodic=periodic)
         expected = energies_of_bonds(n, neighbour_bonds(shape, steps, periodic, 1.5), np.full(n, 0.25))
@@ -385,10 +393,10 @@ def test_couplings_of_any_number_type_and_layout_give_the_same_model(dtype):
 
 
 def test_models_are_frozen_and_stay_so_in_copies_and_pickles(rbm):
-    arrays = {"indptr", "indices", "couplings", "fields", "patterns", "weights", "visible_bias", "hidden_bias"}
-    for model in (edwards_anderson((3, 3), seed=1), Hopfield(np.ones((2, 4))), rbm):
+    arrays = ["indptr", "indices", "couplings", "fields", "patterns", "weights", "visible_bias", "hidden_bias"]
+    for model in (edwards_anderson((3, 3), seed=1), lattice((3, 4), h=0.5), Hopfield(np.ones((2, 4))), rbm):
         for twin in (model, copy.copy(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
-            names = arrays & set(vars(twin))
+            names = [name for name in arrays if hasattr(twin, name)]
             assert names
             for name in names:
                 array = getattr(twin, name)
@@ -415,9 +423,141 @@ def test_models_do_not_change_with_the_arrays_they_were_built_from():
 
 def test_reprs_are_short():
     assert repr(lattice((64, 64))) == "Ising(n=4096, bonds=8192, fields=0)"
+    assert repr(lattice((64, 64), h=-1)) == "Ising(n=4096, bonds=8192, fields=4096)"
     assert repr(lattice((3,), h=[0, 1, 2])) == "Ising(n=3, bonds=3, fields=2)"
     assert repr(Hopfield(np.ones((2, 5)))) == "Hopfield(n=5, patterns=2)"
     assert repr(RBM(np.ones((3, 2)))) == "RBM(n_visible=3, n_hidden=2)"
+
+
+# --- lattices that are the same from every site
+
+CSR = ["indptr", "indices", "couplings", "fields"]
+UNIFORM = [
+    *[(lattice, shape, axis_steps(len(shape))) for shape in [(3,), (8,), (3, 3), (4, 7), (3, 4, 5), (3, 5, 4, 3)]],
+    *[(triangular, shape, TRIANGULAR) for shape in [(3, 3), (4, 6), (5, 4)]],
+]
+
+
+@pytest.mark.parametrize("chunk", [2**16, 30, 1])
+@pytest.mark.parametrize("build, shape, steps", UNIFORM)
+def test_a_lattice_is_bit_for_bit_the_model_of_its_edges(monkeypatch, build, shape, steps, chunk):
+    monkeypatch.setattr("fastgibbs.models.lattices._CHUNK", chunk)
+    rng, n = np.random.default_rng(13), int(np.prod(shape))
+    i, j, _ = zip(*neighbour_bonds(shape, steps, [True] * len(shape), 1.0), strict=True)
+    for J, h in [(0.3, 0.1), (-0.7, 0.0), (2, -3)]:
+        model, expected = build(shape, J, h), Ising.from_edges(n, i, j, J, np.full(n, h), shape=shape)
+        assert type(model) is Lattice
+        assert not set(CSR) & set(vars(model))
+        states = rng.choice([-1, 1], (5, n))
+        assert model.energy(states).tolist() == expected.energy(states).tolist()
+        for part, wanted in zip(model.bonds, expected.bonds, strict=True):
+            assert part.dtype == wanted.dtype and np.array_equal(part, wanted)
+        assert repr(model) == repr(expected)
+        assert not set(CSR) & set(vars(model)), "energy, bonds or repr built the CSR arrays"
+        for name in CSR:
+            array, wanted = getattr(model, name), getattr(expected, name)
+            assert array.dtype == wanted.dtype and np.array_equal(array, wanted) and array.flags.c_contiguous
+            assert getattr(model, name) is array
+        for name in ("n", "shape", "offset", "coupling", "field", "degree", "bond_count"):
+            value, wanted = getattr(model, name), getattr(expected, name)
+            assert value == wanted and type(value) is type(wanted), name
+
+
+@pytest.mark.parametrize("build, shape, steps", UNIFORM)
+def test_neighbors_are_one_step_ahead_and_behind(build, shape, steps):
+    model, sites = build(shape), np.random.default_rng(14).permutation(int(np.prod(shape)))
+    assert model.steps == tuple(map(tuple, steps))
+    neighbors = model.neighbors(sites)
+    assert neighbors.dtype == np.int64
+    for site, row in zip(sites, neighbors.tolist(), strict=True):
+        moved = [np.unravel_index(site, shape) + sign * np.array(step) for step in steps for sign in (1, -1)]
+        assert row == [np.ravel_multi_index(tuple(end % shape), shape) for end in moved]
+    assert model.neighbors(sites[:0]).shape == (0, 2 * len(steps))
+    for outside in (-1, model.n):
+        with pytest.raises(ValueError, match=str(outside)):
+            model.neighbors([0, outside])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        dict(shape=(2, 3)),
+        dict(shape=(3, 1)),
+        dict(shape=(3, 4), periodic=(True, False)),
+        dict(shape=(3, 4), h=np.zeros((3, 4))),
+        dict(shape=(3, 4), J=0.0),
+    ],
+)
+def test_a_lattice_that_differs_from_site_to_site_stores_its_bonds(arguments):
+    for build in (lattice, triangular):
+        assert type(build(**arguments)) is Ising
+    assert type(lattice((3, 4), h=np.array(0.5), periodic=(True, np.True_))) is Lattice
+    assert type(Lattice.from_edges(2, [0], [1], 1.0)) is Ising
+
+
+def test_the_arrays_of_a_lattice_stay_out_of_its_pickle_and_copies():
+    model = triangular((30, 40), J=-2.0, h=0.5)
+    small = pickle.dumps(model)
+    arrays = [getattr(model, name) for name in CSR]
+    assert pickle.dumps(model) == small and len(small) < 300
+    for twin in (copy.copy(model), copy.deepcopy(model), pickle.loads(small)):
+        assert type(twin) is Lattice and not set(CSR) & set(vars(twin))
+        assert all(np.array_equal(getattr(twin, name), array) for name, array in zip(CSR, arrays, strict=True))
+
+
+def test_a_lattice_of_a_billion_sites_is_cheap_and_its_arrays_are_refused_by_name(monkeypatch):
+    monkeypatch.setattr(checks, "_available_memory", lambda: 4 * 2**30)
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        lattice((2**15, 2**15))
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.01
+    tracemalloc.start()
+    try:
+        model = lattice((2**15, 2**15), h=0.5)
+        held, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 4000 and peak < 2**20
+    assert model.n == 2**30 and model.bond_count == 2**31
+    assert model.neighbors([2**30 - 1]).tolist() == [[2**15 - 1, 2**30 - 1 - 2**15, 2**30 - 2**15, 2**30 - 2]]
+    for name in CSR:
+        refused(ValueError, lambda name=name: getattr(model, name), f"array {name}", "(32768, 32768)", "4.0 GiB")
+
+
+SHARED = [
+    # model, coupling, field, degree, bond_count
+    (lambda: Ising(np.zeros((0, 0))), 1.0, 0.0, 0, 0),
+    (lambda: Ising(np.zeros((3, 3))), 1.0, 0.0, 0, 0),
+    (lambda: Ising(np.zeros((2, 2)), [0.5, 0.5]), 1.0, 0.5, 0, 0),
+    (lambda: Ising([[0, -2, 0], [-2, 0, 2], [0, 2, 0]], [1, 1, -1]), 2.0, None, 2, 2),
+    (lambda: Ising([[0, 1, 0], [1, 0, 2], [0, 2, 0]], [-3] * 3), None, -3.0, 2, 2),
+    (lambda: Ising.from_edges(4, [0, 0, 0], [1, 2, 3], 0.25), 0.25, 0.0, 3, 3),
+    (lambda: lattice((4, 5), J=-0.5, h=2), 0.5, 2.0, 4, 40),
+    (lambda: lattice((2, 4)), None, 0.0, 3, 12),
+    (lambda: lattice((2, 2), h=1), 2.0, 1.0, 2, 4),
+    (lambda: lattice((1,)), 1.0, 0.0, 0, 0),
+    (lambda: lattice((4, 5), periodic=False), 1.0, 0.0, 4, 31),
+    (lambda: lattice((3, 3), J=0, h=1), 1.0, 1.0, 0, 0),
+    (lambda: lattice((3,), h=[0, 1, 1]), 1.0, None, 2, 3),
+    (lambda: triangular((3, 5), J=3), 3.0, 0.0, 6, 45),
+    (lambda: edwards_anderson((3, 4, 5), seed=1), 1.0, 0.0, 6, 180),
+    (lambda: edwards_anderson((3, 3), "gaussian", seed=1), None, 0.0, 4, 18),
+    (lambda: sherrington_kirkpatrick(16, "bimodal", seed=1), 0.25, 0.0, 15, 120),
+    (lambda: random_regular(10, 3, seed=1), 1.0, 0.0, 3, 15),
+]
+
+
+@pytest.mark.parametrize("build, coupling, field, degree, bond_count", SHARED)
+def test_what_all_bonds_and_sites_share_is_known(build, coupling, field, degree, bond_count):
+    model = build()
+    assert (model.coupling, model.field) == (coupling, field)
+    assert (model.degree, model.bond_count) == (degree, bond_count)
+    assert model.coupling_unit == (1.0 if coupling is None else coupling)
+    assert model.field_unit == (field if field else 1.0)
+    assert all(type(value) in (float, type(None)) for value in (model.coupling, model.field))
+    assert type(model.degree) is type(model.bond_count) is int
 
 
 # --- what is refused
@@ -582,17 +722,19 @@ def test_models_too_big_for_memory_are_refused_before_anything_is_allocated(monk
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak memory is read from /proc")
-def test_a_cubic_lattice_of_a_million_sites_is_built_in_330_megabytes():
-    program = """
+@pytest.mark.parametrize("name, megabytes", [("edwards_anderson", 330), ("lattice", 220)])
+def test_a_cubic_lattice_of_a_million_sites_is_built_in_little_more_than_its_size(name, megabytes):
+    program = f"""
 import numba
-from fastgibbs.models import lattice
-model = lattice((100, 100, 100))
-print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1], model.couplings.size)
+from fastgibbs.models import {name}
+model = {name}((100, 100, 100))
+sizes = [getattr(model, array).size for array in ("indptr", "couplings", "fields", "indices")]
+print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1], sizes[-1])
 """
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     peak, entries = map(int, output.split())
     assert entries == 6 * 10**6
-    assert peak * 1024 < 330e6
+    assert peak * 1024 < megabytes * 1e6
 
 
 def test_the_memory_of_this_machine_is_known():

@@ -109,6 +109,11 @@ def test_lattices_in_strips_equal_the_twin(model, strips, chains, rule):
     parity(model, np.linspace(0.2, 0.9, chains), chains, strips=strips, rule=rule)
 
 
+@pytest.mark.parametrize("model", [fg.lattice((128, 128)), fg.edwards_anderson((20, 30, 30), seed=1)])
+def test_colours_cut_in_several_tiles_equal_the_twin(model):
+    parity(model, 0.44, 1, sweeps=3, burn_in=0, thin=1, strips=1)
+
+
 def test_disorder_samples_in_one_word_equal_the_twin():
     models = [fg.edwards_anderson((4, 3, 3), seed=seed) for seed in range(66)]
     parity(models, np.linspace(0.2, 1.5, 66), 66)

@@ -321,12 +321,14 @@ def count_accepted(plan, state, decisions):
     """How many of so many decisions of class 0 are accepted, by the multi-spin engine's decision routine."""
     total = 0
     kinds = multispin_kernels.classes(multispin_kernels.zero(plan.slots), plan.slots)
+    kinds = multispin_kernels.folded(kinds, plan.folds)
+    scratch = state.scratch[0]
     for vector in range(decisions // 512):
-        left = multispin_kernels.accepted(state, multispin_kernels.folded(kinds, plan.folds), 0, vector, plan.words)
+        left = multispin_kernels.accepted(plan, state, kinds, 0, 0, vector)
         if multispin_kernels.nonzero(left) != 0:
-            store(state.scratch, 0, left)
+            store(scratch, 0, left)
             for element in range(8):
-                word = state.scratch[element]
+                word = scratch[element]
                 while word != 0:
                     word &= word - np.uint64(1)
                     total += 1
@@ -334,16 +336,16 @@ def count_accepted(plan, state, decisions):
 
 
 @njit
-def prepare_thresholds(plan, state, betas):
-    multispin_kernels.set_thresholds(plan, state, betas, 0)
+def prepare_thresholds(plan, state, rungs):
+    multispin_kernels.show_codes(plan, state, rungs)
 
 
 @pytest.mark.parametrize(("p", "decisions"), [(4e-10, 2**35), (1e-5, 2**27), (0.3, 2**20)])
 def test_rare_events_happen_at_their_rate(p, decisions):
     """Two-sided Poisson test at 1e-4; at 4e-10, 14 events are expected in 3 * 10^10 decisions."""
-    plan, state = block(multispin, fg.lattice((4, 4)), np.ones((512, 16)))
     beta = np.log(1 / p - 1) / 8  # four of four neighbours against it: p = 1 / (1 + exp(8 beta))
-    prepare_thresholds(plan, state, np.full(512, beta))
+    plan, state = block(multispin, fg.lattice((4, 4)), np.ones((512, 16)), beta)
+    prepare_thresholds(plan, state, np.zeros(512, np.int64))
     seen, expected = count_accepted(plan, state, decisions), p * decisions
     assert min(stats.poisson.cdf(seen, expected), stats.poisson.sf(seen - 1, expected)) > 5e-5
 

@@ -91,24 +91,24 @@ def test_blocks_progress_evenly_and_all_finish():
     done = dict.fromkeys(blocks, 0)
     spread = []
 
-    def advance(block, first, last):
+    def advance(block, first, last, crew):
         assert done[block] == first
         time.sleep(0.001 * (last - first))
         done[block] = last
         spread.append(max(done.values()) - min(done.values()))
 
-    finished, stopped = running.run_blocks(advance, blocks, 200, 2, lambda done, total: None)
+    finished, stopped = running.run_blocks(advance, blocks, 200, 2, 1, lambda done, total: None)
     assert finished == [200] * 5
     assert not stopped
     assert max(spread) < 150  # a chunk is about 50 sweeps here
 
 
 def test_an_error_in_a_block_comes_out():
-    def advance(block, first, last):
+    def advance(block, first, last, crew):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        running.run_blocks(advance, [0, 1], 10, 2, lambda done, total: None)
+        running.run_blocks(advance, [0, 1], 10, 2, 1, lambda done, total: None)
 
 
 def test_threads_default_to_the_cores_of_this_process():

@@ -27,6 +27,29 @@ def test_the_same_seed_gives_the_same_bytes_at_any_number_of_threads_and_any_chu
     same(reference, fg.sample(model, threads=2, **kwargs))
 
 
+@pytest.mark.parametrize("strips", [1, 4, 64])
+def test_threads_that_share_one_lattice_change_nothing(strips, monkeypatch):
+    kwargs = dict(beta=0.44, sweeps=12, thin=2, chains=1, strips=strips, seed=3, keep_states=True)
+    model = fg.lattice((1024, 512))
+    reference = fg.sample(model, threads=1, **kwargs)
+    for threads in (2, 5):
+        shared = fg.sample(model, threads=threads, **kwargs)
+        same(reference, shared)
+        np.testing.assert_array_equal(reference.samples, shared.samples)
+    monkeypatch.setattr("fastgibbs.methods.running.CHUNK_SECONDS", 0.0)
+    same(reference, fg.sample(model, threads=2, **kwargs))
+    np.testing.assert_array_equal(reference.energy, model.energy(reference.samples))
+
+
+@pytest.mark.parametrize(("shape", "strips"), [((16, 6), 1), ((16, 6), 8), ((4, 4, 6), 2)])
+@pytest.mark.parametrize("J", [1.0, -0.5])
+def test_a_uniform_lattice_runs_as_the_same_model_given_by_its_bonds(shape, strips, J):
+    uniform = fg.lattice(shape, J=J, h=0.25)
+    listed = fg.Ising.from_edges(uniform.n, *uniform.bonds, uniform.fields, shape=shape)
+    kwargs = dict(beta=0.4, sweeps=12, chains=3, strips=strips, seed=3)
+    same(fg.sample(uniform, **kwargs), fg.sample(listed, **kwargs))
+
+
 @pytest.mark.parametrize("model", [EA, GLASS], ids=["sparse", "multispin"])
 @pytest.mark.parametrize("chains", [1, 2, 15, 16, 17, 64, 65, 200])
 def test_a_chain_is_the_same_however_many_chains_there_are(model, chains):

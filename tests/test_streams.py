@@ -63,11 +63,13 @@ def test_domains_and_chains_have_different_streams():
     assert len(set(first)) == len(first)
 
 
-def test_random_spins_are_the_bits_of_the_start_stream():
+def test_random_ups_are_the_bits_of_the_start_stream():
     words = streams.stream(5, streams.START, 0, 9).random_raw(3)
-    expected = [1 if (int(words[i // 64]) >> (i % 64)) & 1 else -1 for i in range(150)]
-    assert streams.random_spins(5, 9, 150).tolist() == expected
-    assert streams.random_spins(5, 9, 0).shape == (0,)
+    expected = [(int(words[i // 64]) >> (i % 64)) & 1 for i in range(150)]
+    ups = streams.random_ups(5, 9, 150)
+    assert ups.shape == (19,)
+    assert np.unpackbits(ups, count=150, bitorder="little").tolist() == expected
+    assert streams.random_ups(5, 9, 0).shape == (0,)
 
 
 def test_entropy_repeats_the_run_for_every_kind_of_seed():

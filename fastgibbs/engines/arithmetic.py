@@ -34,7 +34,7 @@ def uniform(words):
 
 @inlined
 def exp64(x):
-    """e^x for a float64 scalar, -700 <= x <= 0, within 4e-16 of the value, in plain IEEE operations.
+    """e^x for float64, -700 <= x <= 0, within 4e-16 of the value, in plain IEEE operations.
 
     x = m ln 2 + r with m an integer and |r| <= ln 2 / 2 (ln 2 in two parts, so that r is exact); e^r by its Taylor
     polynomial of degree 13.
@@ -44,4 +44,4 @@ def exp64(x):
     power = 1.0 / 6227020800.0
     for inverse in _INVERSE_FACTORIALS:
         power = power * r + inverse
-    return math.ldexp(power, np.int32(m))
+    return np.ldexp(power, m.astype(np.int32))

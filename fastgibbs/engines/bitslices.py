@@ -8,7 +8,8 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from fastgibbs.engines.vectors import Lanes
+from fastgibbs.engines.vectors import Lanes, load, store
+from fastgibbs.jit import inlined
 
 PLANE = Lanes(types.uint64, 8)
 
@@ -37,17 +38,19 @@ def zero(typing, slots):
 
 
 @intrinsic
-def increment(typing, number, bit):
-    """The number plus a bit a lane, modulo 2^planes."""
+def increment(typing, number, bit, other):
+    """The number plus two bits a lane, modulo 2^planes."""
 
-    def emit(builder, planes, carry):
-        result = []
-        for plane in planes:
+    def emit(builder, planes, bit, other):
+        half = builder.xor(bit, other)
+        result = [builder.xor(planes[0], half)]
+        carry = builder.or_(builder.and_(bit, other), builder.and_(planes[0], half))
+        for plane in planes[1:]:
             result.append(builder.xor(plane, carry))
             carry = builder.and_(plane, carry)
         return result
 
-    return number(number, bit), _unrolled(emit)
+    return number(number, bit, other), _unrolled(emit)
 
 
 @intrinsic
@@ -158,3 +161,31 @@ def lowest_bit(typing, word):
         return builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
 
     return types.uint64(word), lower
+
+
+@intrinsic
+def ones(typing, word):
+    """How many bits of a word are set."""
+
+    def lower(context, builder, sig, values):
+        return builder.ctpop(values[0])
+
+    return types.int64(word), lower
+
+
+@inlined
+def transpose(rows, first):
+    """Transpose eight 64 x 64 bit matrices: bit b of word first + 8 r + c becomes bit r of word first + 8 b + c.
+
+    Off-diagonal quarters change places, then those of each quarter, and so on (Warren, Hacker's Delight, 2013, 7-3).
+    """
+    step, mask = 32, 0xFFFFFFFF
+    while step > 0:
+        for row in range(64):
+            if row & step == 0:
+                a, b = load(rows, first + 8 * row, 8), load(rows, first + 8 * (row + step), 8)
+                change = ((a >> step) ^ b) & mask
+                store(rows, first + 8 * row, a ^ (change << step))
+                store(rows, first + 8 * (row + step), b ^ change)
+        step >>= 1
+        mask ^= mask << step

@@ -1,10 +1,15 @@
 """What an engine is: a file with a plan (constant arrays), a state (arrays that sweeps change) and these functions.
 
 Python calls `refusal(models, scan, strips)`, `strips(models, chains)`, `prepare(models, strips)`,
-`cut(lanes, threads)`, `start(prepared, lanes, spins, entropy)` and `spins(plan, state)` of the engine's file.
+`cut(lanes, threads)`, `start(prepared, lanes, ups, entropy, betas, rule)`, `crew(plan)` and `spins(plan, state)` of its
+file. A rung is one of the `betas` of a block.
 Compiled drivers call the stubs below: each engine gives its own body for its own plan type by
 `numba.extending.overload`, chosen when a driver is compiled for that plan, at no cost when it runs.
 """
+
+from typing import NamedTuple
+
+import numpy as np
 
 LANE_GROUP = 16  # a block's lanes are a multiple of this: float32 lanes of the widest registers there are
 
@@ -14,12 +19,20 @@ RULES = {"gibbs": GIBBS, "metropolis": METROPOLIS}
 SCANS = {"sequential": SEQUENTIAL, "random": RANDOM}
 
 
-def sweep(plan, state, betas, rule, scan):
-    """Advance every lane by one sweep of n attempts at its own beta, `betas` float64 (lanes,)."""
+class Crew(NamedTuple):
+    """One of the threads that advance a block together, each by a call of its own."""
+
+    worker: int
+    workers: int
+    gate: np.ndarray  # uint64 (1,): where they wait for each other (gates.py)
+
+
+def sweep(plan, state, rungs, rule, scan, crew):
+    """Advance every lane by one sweep of n attempts, each at the beta of its rung, `rungs` int64 (lanes,)."""
     raise NotImplementedError("only compiled drivers call this")
 
 
-def measure(plan, state, energies, magnetizations):
+def measure(plan, state, energies, magnetizations, crew):
     """Write every chain's energy and sum of spins, float64 (chains,): a lane's, or that of a chain's strips."""
     raise NotImplementedError("only compiled drivers call this")
 

@@ -5,41 +5,120 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.jit import inlined, njit
+from fastgibbs.models.lattices import Lattice
 
 VECTOR = 8  # words handled at once; cells of a group are filled up to a multiple, so that a vector lies in one group
+_CHUNK = 2**17  # cells laid out at once, so that a giant lattice needs little more memory than its spins
 
 
 class Cells(NamedTuple):
     """A model's sites, or the cells of a lattice cut into strips: cell q of strip t is site t * n / strips + q."""
 
     indptr: np.ndarray  # int64 (cells + 1,)
-    neighbors: np.ndarray  # int32 (entries,): cells
-    shifts: np.ndarray  # int32 (entries,): how many strips further on the neighbour lies, modulo strips
-    negative: np.ndarray  # bool (strips or models, entries): J < 0
+    neighbors: np.ndarray  # int32 (entries + 1,): cells; at the end -1, the neighbour that is missing
+    shifts: np.ndarray  # int8 (entries + 1,): how many strips further on the neighbour lies, modulo strips
+    negative: np.ndarray  # bool (strips or models, entries + 1): J < 0
+
+    @property
+    def degree(self) -> int:
+        """The largest number of neighbours, but at least 1."""
+        return int(np.diff(self.indptr).max(initial=1))
+
+    def degrees(self) -> np.ndarray:
+        """How many neighbours each cell has."""
+        return np.diff(self.indptr).astype(np.int8)
+
+    def colours(self) -> np.ndarray:
+        """The colour of each cell, int8 (cells,)."""
+        count = self.indptr.size - 1
+        colour = np.full(count, -1, np.int8)
+        colours(self.indptr, self.neighbors, colour, np.empty(count, np.int32))
+        return colour
+
+    def seam(self) -> np.ndarray:
+        """The cells with a neighbour in another strip."""
+        return np.unique(np.searchsorted(self.indptr, np.flatnonzero(self.shifts), "right") - 1)
+
+    def rows(self, cells) -> tuple[np.ndarray, np.ndarray]:
+        """Neighbours (cells, degree), -1 where there is none, and how many strips further on they lie."""
+        entries = self._entries(cells)
+        return self.neighbors[entries], self.shifts[entries]
+
+    def signs(self, cells) -> np.ndarray:
+        """Whether J < 0, bool (strips or models, cells, degree)."""
+        return self.negative[:, self._entries(cells)]
+
+    def _entries(self, cells):
+        entries = self.indptr[cells][:, None] + np.arange(self.degree)
+        return np.where(entries < self.indptr[cells + 1][:, None], entries, -1)
 
 
-class Layout(NamedTuple):
-    """Where every cell lies, colour by colour and degree by degree, and which positions its neighbours have.
+class Box(NamedTuple):
+    """The cells of a uniform lattice of two colours, which follow from their number: nothing is stored."""
 
-    Positions: the cells with the dummies that fill up groups, then ghosts - copies of cells seen from the next strip,
-    lanes shifted -, then VECTOR positions that are always zero, for neighbours that are missing.
-    """
-
+    lattice: Lattice
     strips: int
-    position: np.ndarray  # int64 (cells,)
-    occupied: np.ndarray  # bool (positions of cells and dummies,)
-    groups: np.ndarray  # int64 (groups, 4): first position, end, degree, colour
-    neighbors: np.ndarray  # int32 (positions, largest degree)
-    negative: np.ndarray  # bool (strips or models, positions, largest degree)
-    ghosts: np.ndarray  # int64 (ghosts, 3): colour, shift, position of the original; sorted, whole vectors a colour
-    size: int  # positions in all
+
+    @classmethod
+    def of(cls, model, strips):
+        """The cells of a model, if it is such a lattice and its strips are too; otherwise None."""
+        if not isinstance(model, Lattice) or model.shape[0] % strips:
+            return None
+        sides = (model.shape[0] // strips, *model.shape[1:])
+        even = all(side % 2 == 0 for side in sides) and all(sum(step) % 2 for step in model.steps)
+        return cls(model, strips) if even else None
+
+    @property
+    def count(self) -> int:
+        """The number of cells."""
+        return self.lattice.n // self.strips
+
+    @property
+    def degree(self) -> int:
+        """The number of neighbours of every cell."""
+        return self.lattice.degree
+
+    @property
+    def negative(self) -> np.ndarray:
+        """J < 0, the same for all bonds, bool (1, 1)."""
+        return np.array([[self.lattice.J < 0]])
+
+    def degrees(self) -> np.ndarray:
+        """How many neighbours each cell has."""
+        return np.full(self.count, self.degree, np.int8)
+
+    def colours(self) -> np.ndarray:
+        """The colour of each cell, int8 (cells,): the parity of the sum of its coordinates."""
+        colour = np.zeros(1, np.int8)
+        for side in (self.lattice.shape[0] // self.strips, *self.lattice.shape[1:]):
+            colour = (colour[:, None] ^ (np.arange(side) % 2).astype(np.int8)).ravel()
+        return colour
+
+    def seam(self) -> np.ndarray:
+        """The cells with a neighbour in another strip: those of the first and of the last layer."""
+        layer = self.lattice.n // self.lattice.shape[0] if self.strips > 1 else 0
+        return np.concatenate([np.arange(layer), np.arange(self.count - layer, self.count)])
+
+    def rows(self, cells) -> tuple[np.ndarray, np.ndarray]:
+        """Neighbours (cells, degree) and how many strips further on they lie."""
+        strip, neighbors = np.divmod(self.lattice.neighbors(cells), self.count)
+        return neighbors, strip
+
+    def signs(self, cells) -> np.ndarray:
+        """Whether J < 0, bool (1, cells, degree)."""
+        return np.broadcast_to(self.negative, (cells.size, self.degree))[None]
 
 
-def cells(model, strips: int = 1) -> Cells:
+def cells(model, strips: int = 1, csr: bool = False) -> Cells | Box:
     """The cell graph of an Ising model; ValueError if the strips of its lattice do not all look alike."""
+    box = Box.of(model, strips)
+    if box is not None and not csr:
+        return box
     if strips == 1:
-        shifts = np.zeros(model.indices.size, np.int32)
-        return Cells(model.indptr, model.indices, shifts, (model.couplings < 0)[None])
+        shifts = np.zeros(model.indices.size + 1, np.int8)
+        return Cells(
+            model.indptr, np.append(model.indices, np.int32(-1)), shifts, np.append(model.couplings < 0, False)[None]
+        )
     count = model.n // strips
     strip = np.repeat(np.arange(model.n) // count, np.diff(model.indptr))
     shifts = (model.indices // count - strip) % strips
@@ -57,9 +136,9 @@ def cells(model, strips: int = 1) -> Cells:
     negative = np.take_along_axis((model.couplings < 0).reshape(strips, -1), order, axis=1)
     return Cells(
         model.indptr[: count + 1],
-        neighbors[first].astype(np.int32),
-        shifts[first].astype(np.int32),
-        negative,
+        np.append(neighbors[first], -1).astype(np.int32),
+        np.append(shifts[first], 0).astype(np.int8),
+        np.pad(negative, ((0, 0), (0, 1))),
     )
 
 
@@ -103,80 +182,130 @@ def _colour_greedily(indptr, neighbors, colour):
         colour[cell] += 1
 
 
-def layout(graph: Cells, strips: int) -> Layout:
-    """Sort cells by (colour, degree, index), place them, and give every position its neighbours' positions."""
-    count = graph.indptr.size - 1
-    degree = np.diff(graph.indptr)
-    colour = np.full(count, -1, np.int8)
-    colours(graph.indptr, graph.neighbors, colour, np.empty(count, np.int32))
-    colour = colour.astype(np.int64)
-    order = np.lexsort((np.arange(count), degree, colour))
-    kind = colour[order] * (degree.max(initial=0) + 1) + degree[order]
-    starts = np.flatnonzero(np.diff(kind, prepend=-1))
-    sizes = np.diff(starts, append=count)
-    padded = -(-sizes // VECTOR) * VECTOR
-    firsts = np.concatenate([[0], np.cumsum(padded)]).astype(np.int64)
-    position = np.empty(count, np.int64)
-    position[order] = np.arange(count) + np.repeat(firsts[:-1] - starts, sizes)
-    groups = np.column_stack([firsts[:-1], firsts[1:], degree[order[starts]], colour[order[starts]]]).astype(np.int64)
-    occupied = np.zeros(firsts[-1], bool)
-    occupied[position] = True
+class Layout(NamedTuple):
+    """Where every cell lies, colour by colour and degree by degree.
 
-    seam = graph.shifts != 0
-    targets = position[graph.neighbors]
-    ghost_key = (colour[graph.neighbors[seam]] * strips + graph.shifts[seam]) * occupied.size + targets[seam]
-    keys, ghost = np.unique(ghost_key, return_inverse=True)
-    of_colour = keys // (occupied.size * strips)
-    counts = np.bincount(of_colour)
+    Positions: the cells with the dummies that fill up groups, then ghosts - copies of cells seen from the next strip,
+    lanes shifted -, then VECTOR positions that are always zero, for neighbours that are missing.
+    """
+
+    graph: Cells | Box
+    strips: int
+    position: np.ndarray  # int32 (cells,)
+    cell: np.ndarray  # int32 (positions of cells and dummies,): -1 in a dummy
+    groups: np.ndarray  # int64 (groups, 5): first position, end, degree, colour, cells
+    ghost_keys: np.ndarray  # int64 (true ghosts,): colour, shift and position of the original in one, ascending
+    ghost_places: np.ndarray  # int64 (true ghosts,): positions
+    ghosts: np.ndarray  # int64 (ghosts, 3): colour, shift, position of the original; whole vectors a colour
+    size: int  # positions in all
+
+    def neighbors(self, first: int, last: int) -> np.ndarray:
+        """The positions of the neighbours of positions `first` ... `last - 1`, int32 (positions, largest degree)."""
+        cells = self.cell[first:last]
+        rows, shifts = self.graph.rows(np.maximum(cells, 0))
+        targets = self.position[rows]
+        seam = shifts != 0
+        if seam.any():
+            colour = np.searchsorted(self.colour_ends, targets[seam], "right")
+            key = (colour * self.strips + shifts[seam]) * self.cell.size + targets[seam]
+            targets[seam] = self.ghost_places[np.searchsorted(self.ghost_keys, key)]
+        missing = (rows < 0) | (cells < 0)[:, None]
+        zeros = self.size - VECTOR + np.arange(first, last) % VECTOR
+        return np.where(missing, zeros[:, None], targets).astype(np.int32)
+
+    def signs(self, first: int, last: int) -> np.ndarray:
+        """Whether J < 0 at positions `first` ... `last - 1`, bool (strips or models, positions, degree)."""
+        cells = self.cell[first:last]
+        return self.graph.signs(np.maximum(cells, 0)) & (cells >= 0)[:, None]
+
+    @property
+    def colour_ends(self) -> np.ndarray:
+        """Where each colour's positions end, int64 (colours,)."""
+        last = np.diff(self.groups[:, 3], append=-1) != 0
+        return self.groups[last, 1]
+
+
+def layout(graph: Cells | Box, strips: int) -> Layout:
+    """Sort cells by (colour, degree, index), place them, and find out which ghosts their neighbours need."""
+    degree, colour = graph.degrees(), graph.colours()
+    kinds = [(c, d) for c in range(colour.max(initial=-1) + 1) for d in range(degree.max(initial=0) + 1)]
+    position = np.empty(degree.size, np.int32)
+    cell = np.full(degree.size + VECTOR * len(kinds), -1, np.int32)
+    groups, end = [], 0
+    for c, d in kinds:
+        members = np.flatnonzero((colour == c) & (degree == d))
+        if members.size:
+            first, end = end, end - (-members.size // VECTOR) * VECTOR
+            position[members] = np.arange(first, first + members.size, dtype=np.int32)
+            cell[first : first + members.size] = members
+            groups.append((first, end, d, c, members.size))
+    seam = graph.seam()
+    rows, shifts = graph.rows(seam)
+    crossing = shifts != 0
+    key = (colour[rows[crossing]].astype(np.int64) * strips + shifts[crossing]) * end + position[rows[crossing]]
+    keys = np.unique(key)
+    counts = np.bincount(keys // max(end * strips, 1))
     filled = -(-counts // VECTOR) * VECTOR  # each colour's ghosts are whole vectors too
-    places = np.arange(keys.size) + (np.cumsum(filled - counts) - filled + counts)[of_colour]
-    zeros = occupied.size + filled.sum()
+    places = np.arange(keys.size) + np.repeat(np.cumsum(filled - counts) - filled + counts, counts)
+    zeros = end + int(filled.sum())
     ghosts = np.empty((filled.sum(), 3), np.int64)
     ghosts[:, 0] = np.repeat(np.arange(filled.size), filled)
     ghosts[:, 1:] = 1, zeros
-    ghosts[places, 1:] = np.column_stack([keys // occupied.size % strips, keys % occupied.size])
-    targets[seam] = occupied.size + places[ghost]
+    ghosts[places, 1:] = np.column_stack([keys // max(end, 1) % strips, keys % max(end, 1)])
+    return Layout(
+        graph,
+        strips,
+        position,
+        cell[:end],
+        np.array(groups, np.int64).reshape(-1, 5),
+        keys,
+        end + places,
+        ghosts,
+        zeros + VECTOR,
+    )
 
-    rows = np.repeat(position, degree)
-    slots = np.arange(graph.neighbors.size) - np.repeat(graph.indptr[:-1], degree)
-    shape = (occupied.size, max(1, degree.max(initial=0)))
-    neighbors = np.broadcast_to((zeros + np.arange(occupied.size) % VECTOR)[:, None], shape).astype(np.int32)
-    neighbors[rows, slots] = targets
-    negative = np.zeros((len(graph.negative), *shape), bool)
-    negative[:, rows, slots] = graph.negative
-    return Layout(strips, position, occupied, groups, neighbors, negative, ghosts, zeros + VECTOR)
 
-
-def runs(neighbors: np.ndarray, words: int) -> tuple[np.ndarray, np.ndarray]:
+def runs(place: Layout, words: int) -> tuple[np.ndarray, np.ndarray]:
     """For each vector and slot where the eight neighbour words begin, or -1 - where they are listed; and the list."""
-    if neighbors.max(initial=0) * words >= 2**31:
-        raise ValueError(f"the model has {len(neighbors)} sites: at most {2**31 // words} fit into one block")
-    together = neighbors.reshape(-1, VECTOR // words, neighbors.shape[1])
-    steps = np.arange(VECTOR // words, dtype=np.int32)[:, None]
-    vector, slot = np.nonzero((together != together[:, :1] + steps).any(axis=1))
-    listed = together[vector, :, slot][:, :, None] * words + np.arange(words, dtype=np.int32)
-    runs = together[:, 0] * np.int32(words)
-    runs[vector, slot] = -1 - VECTOR * np.arange(vector.size)
-    return runs.ravel(), listed.astype(np.int32).ravel()
+    if place.size * words >= 2**31:
+        raise ValueError(f"the model has {place.position.size} cells: at most {2**31 // words} fit into one block")
+    each = VECTOR // words
+    steps = np.arange(each, dtype=np.int32)[:, None]
+    begins, listed, entries = [], [np.empty(0, np.int32)], 0
+    for first in range(0, place.cell.size, _CHUNK):
+        together = place.neighbors(first, min(first + _CHUNK, place.cell.size))
+        together = together.reshape(-1, each, together.shape[1])
+        vector, slot = np.nonzero((together != together[:, :1] + steps).any(axis=1))
+        begin = together[:, 0] * np.int32(words)
+        begin[vector, slot] = -1 - VECTOR * (entries + np.arange(vector.size))
+        entries += vector.size
+        begins.append(begin.ravel())
+        apart = together[vector, :, slot][:, :, None] * words + np.arange(words, dtype=np.int32)
+        listed.append(apart.astype(np.int32).ravel())
+    return np.concatenate(begins or [np.empty(0, np.int32)]), np.concatenate(listed)
 
 
 def signs(place: Layout, lanes: range) -> tuple[np.ndarray, np.ndarray]:
     """Bytes and words of negative couplings, of which at most one is not empty."""
-    negative, words = place.negative, len(lanes) // 64
-    degree, vectors = negative.shape[2], negative.shape[1] * words // VECTOR
+    words, negative = len(lanes) // 64, place.graph.negative
     nothing = np.empty(0, np.uint8), np.empty(0, np.uint64)
     if not negative.any():
         return nothing
     if (negative == negative[0]).all():
-        eight = np.repeat(negative[0].reshape(vectors, -1, degree), words, axis=1)
-        return np.packbits(eight, axis=1, bitorder="little").ravel(), nothing[1]
+        parts = []
+        for first in range(0, place.cell.size, _CHUNK):
+            of_cells = place.signs(first, first + _CHUNK)[0]
+            eight = np.repeat(of_cells.reshape(-1, VECTOR // words, of_cells.shape[1]), words, axis=1)
+            parts.append(np.packbits(eight, axis=1, bitorder="little").ravel())
+        return np.concatenate(parts), nothing[1]
     of_lane = np.arange(lanes.start, lanes.stop)
     of_lane = of_lane % len(negative) if place.strips > 1 else np.minimum(of_lane, len(negative) - 1)
+    of_cells = place.signs(0, place.cell.size)
     columns = [
-        np.packbits(np.moveaxis(negative[of_lane[64 * w : 64 * (w + 1)]], 0, 2), axis=2, bitorder="little").view("<u8")
+        np.packbits(np.moveaxis(of_cells[of_lane[64 * w : 64 * (w + 1)]], 0, 2), axis=2, bitorder="little").view("<u8")
         for w in range(words)
     ]
-    by_site = np.concatenate(columns, axis=2).reshape(vectors, -1, degree, words)
+    by_site = np.concatenate(columns, axis=2).reshape(-1, VECTOR // words, of_cells.shape[2], words)
     return nothing[0], by_site.swapaxes(1, 2).ravel().astype(np.uint64)
 
 

@@ -5,20 +5,24 @@ its own, compared with the lane's own threshold bit by bit: PLANES words of 64 f
 16384, and those draw 64 more bits each, from streams of their own. So lanes are independent, and probabilities are
 exact to 2^-78. The kernels are in multispin_kernels.py.
 
-Word w of a cell at place c of its group draws from stream (w, c % 8): how many words lie side by side in a block never
-shows in the results.
+Word w of a cell at place c of its group draws from stream (w, c % 8) of its tile: how many words lie side by side in a
+block never shows in the results. Tiles are fixed parts of a colour class, with streams of their own, that several
+threads may update at once.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
+from fastgibbs.engines.arithmetic import exp64
+from fastgibbs.engines.contract import METROPOLIS
 from fastgibbs.engines.graphs import VECTOR, Layout, cells, layout, runs, signs, unturned_lanes
 from fastgibbs.engines.streams import SWEEP, TAIL, stream_state
 
 SLOTS = 8  # streams of each word
 PLANES = 14  # words drawn for every 64 decisions
 MAX_DEGREE = 12
+TILE_CELLS, MAX_TILES = 4096, 64  # a tile's least number of cells, and how many a group is cut into at most
 PENDING = (0,) * 127  # what sums may reach before they are added to the counters, as the length of a tuple
 
 
@@ -28,14 +32,17 @@ class MultispinPlan(NamedTuple):
     words: int
     slots: tuple  # as long as the largest degree
     folds: tuple  # as long as the number of thresholds: folded, if classes k and degree - k share one
-    groups: (
+    tiles: (
         np.ndarray
-    )  # int64 (groups, 8): first vector, end, table, degree, counted, first vector of ghosts, end, last cells
+    )  # int64 (tiles, 7): first vector, end, table, degree, counted, streams, cells of the last 8 places
+    phases: np.ndarray  # int64 (colours, 4): first tile, end, first vector of ghosts, end
     runs: np.ndarray  # int32 (vectors * slots,): where a neighbour's eight words begin, or -1 - where they are listed
     listed: np.ndarray  # int32: the eight words one by one, where they do not lie together
     sign_bytes: np.ndarray  # uint8 (vectors * slots or 0,): J < 0 for each of eight words, the same in all lanes
     sign_words: np.ndarray  # uint64 (vectors * slots * 8 or 0,): J < 0 lane by lane
     degrees: np.ndarray  # int64 (tables,): the degree that each table of thresholds is for
+    codes: np.ndarray  # uint64 (rungs, -): thresholds and likelier spins at every beta, bit after bit
+    rest: np.ndarray  # uint64 (rungs, tables * folds): the next 64 bits of each threshold
     ghosts: int  # where their words begin
     ghost_originals: np.ndarray  # int32 (ghosts * words,): word by word
     ghost_shifts: np.ndarray  # uint64 (2, ghosts * words): lanes on, and strips - lanes on
@@ -51,37 +58,33 @@ class MultispinPlan(NamedTuple):
 
 
 class MultispinState(NamedTuple):
-    """What sweeps change in a block."""
+    """What sweeps change in a block; tiles of one colour have their own streams and scratch, workers their counters."""
 
     spins: np.ndarray  # uint64 (positions * words,)
-    streams: np.ndarray  # uint64 (4, 8 * words): slot by slot
-    tails: np.ndarray  # uint64 (64 * words, 4): a stream for every lane
-    current: np.ndarray  # float64 (64 * words + 1,): the betas and the rule that the thresholds are for
-    planes: np.ndarray  # uint64 (tables * PLANES * folds * 8,): bit by bit the first PLANES bits of thresholds
-    rest: np.ndarray  # uint64 (tables * folds * 64 * words,): the next 64 bits
-    likely: np.ndarray  # uint64 (tables * (slots + 1) * 8,): the likelier spin in each class
-    scratch: np.ndarray  # uint64 (16 + 8 * folds,)
-    counters: np.ndarray  # uint64 (2, planes, 8): unsatisfied bonds and up spins
-    totals: np.ndarray  # int64 (64,)
+    streams: np.ndarray  # uint64 (tiles of a colour, 5, 8 * words): slot by slot; the last row keeps tiles apart
+    tails: np.ndarray  # uint64 (tiles of a colour, 64 * words, 4): a stream for every lane
+    current: np.ndarray  # int64 (64 * words,): the rung of each lane that the planes show
+    planes: np.ndarray  # uint64 (bits of the codes * 8,): the codes, bit by bit in words of 64 lanes
+    scratch: np.ndarray  # uint64 (tiles of a colour, -)
+    counters: np.ndarray  # uint64 (tiles of a colour, 2, planes + 1, 8): unsatisfied bonds and up spins
 
 
 def refusal(models, scan: str, strips: int) -> str | None:
     """Why the engine cannot run these Ising models, or None if it can."""
     first = models[0]
-    magnitudes = np.abs(first.couplings)
     if scan != "sequential":
         return "it scans colour by colour"
-    if magnitudes.size and (magnitudes != magnitudes[0]).any():
+    if first.coupling is None:
         return "the couplings are not all +J or -J"
-    if (first.fields != first.fields[:1]).any():
+    if first.field is None:
         return "the field is not uniform"
-    if np.diff(first.indptr).max(initial=0) > MAX_DEGREE:
+    if first.degree > MAX_DEGREE:
         return f"a site has more than {MAX_DEGREE} neighbours"
     for k, model in enumerate(models[1:], 1):
         same_graph = np.array_equal(model.indptr, first.indptr) and np.array_equal(model.indices, first.indices)
-        if not (same_graph and np.array_equal(np.abs(model.couplings), magnitudes)):
+        if not (same_graph and model.coupling == first.coupling):
             return f"model {k} has not the bonds and the |J| of model 0"
-        if not np.array_equal(model.fields, first.fields):
+        if model.field != first.field:
             return f"model {k} has not the field of model 0"
     return None
 
@@ -112,7 +115,8 @@ def prepare(models: list, strips: int) -> Prepared:
     """Lay out Ising models on one graph: a single one for all chains, or one per chain."""
     graph = cells(models[0], strips)
     if len(models) > 1:
-        graph = graph._replace(negative=np.array([model.couplings < 0 for model in models]))
+        negative = np.array([model.couplings < 0 for model in models])
+        graph = cells(models[0], strips, csr=True)._replace(negative=np.pad(negative, ((0, 0), (0, 1))))
     return Prepared(models, layout(graph, strips))
 
 
@@ -128,83 +132,119 @@ def cut(lanes: int, threads: int) -> list[range]:
     return blocks
 
 
-def start(prepared: Prepared, lanes: range, spins: np.ndarray, entropy) -> tuple[MultispinPlan, MultispinState]:
-    """Plan and state of a block of whole words at `spins` int8 (cells, lanes)."""
-    model, place = prepared.models[0], prepared.layout
-    words = len(lanes) // 64
-    degree = place.neighbors.shape[1]
-    begins, listed = runs(place.neighbors, words)
-    sign_bytes, sign_words = signs(place, lanes)
-    colours, shifts = place.groups[:, 3].max(initial=0) + 1, place.ghosts[:, 1]
-    degrees = np.unique(place.groups[:, 2])
-    field = float(model.fields[0]) if model.n else 0.0
-    fold = field == 0 and (degrees == degree).all()
-    ghost_ends = np.searchsorted(place.ghosts[:, 0], place.groups[:, 3], "right")
-    ghost_firsts = np.searchsorted(place.ghosts[:, 0], place.groups[:, 3], "left")
-    last_of_colour = np.diff(place.groups[:, 3], append=-1) != 0
-    last_vector = place.occupied.reshape(-1, VECTOR)[place.groups[:, 1] // VECTOR - 1]
-    groups = np.column_stack(
-        [
-            place.groups[:, 0] * words // VECTOR,
-            place.groups[:, 1] * words // VECTOR,
-            np.searchsorted(degrees, place.groups[:, 2]),
-            place.groups[:, 2],
-            (place.groups[:, 3] == 0) | (colours > 2),
-            ghost_firsts * words // VECTOR,
-            np.where(last_of_colour, ghost_ends, ghost_firsts) * words // VECTOR,
-            last_vector.sum(axis=1),
-        ]
+def start(prepared: Prepared, lanes: range, ups, entropy, betas, rule) -> tuple[MultispinPlan, MultispinState]:
+    """Plan and state of a block; `ups` gives (first cell, which are up uint8 (lanes, cells)) part by part."""
+    place, words = prepared.layout, len(lanes) // 64
+    up_words = np.zeros((place.size, words), np.uint64)
+    for first, part in ups:
+        of_words = np.packbits(part.reshape(words, 64, -1), axis=1, bitorder="little")
+        up_words[place.position[first : first + part.shape[1]]] = of_words.transpose(2, 0, 1).copy().view("<u8")[..., 0]
+    plan, spins = _plan(prepared, lanes, betas, rule), up_words.ravel()
+    originals, (on, around) = spins[plan.ghost_originals], plan.ghost_shifts
+    ghosts = spins[plan.ghosts : plan.ghosts + originals.size]
+    ghosts[:] = (originals >> on & plan.ghost_lanes) | (originals << around & ~plan.ghost_lanes)
+    sets = crew(plan)
+    largest = max(plan.sites, plan.bonds * (1 + plan.twice))  # that a counter must hold
+    depth = max(largest, len(PENDING)).bit_length()
+    blocks = range(lanes.start // 64, lanes.stop // 64)
+    streams = [
+        [stream_state(entropy, SWEEP, block, slot, tile) for slot in range(SLOTS) for block in blocks]
+        for tile in range(sets)
+    ]
+    state = MultispinState(
+        spins=spins,
+        streams=np.pad(np.swapaxes(streams, 1, 2).copy(), ((0, 0), (0, 1), (0, 0))),  # no two tiles share a cache line
+        tails=np.array([[stream_state(entropy, TAIL, *divmod(k, 64), tile) for k in lanes] for tile in range(sets)]),
+        current=np.full(len(lanes), -1),
+        planes=np.zeros(64 * plan.codes.shape[1] * VECTOR, np.uint64),
+        scratch=np.zeros((sets, (2 + max(len(plan.folds), len(PENDING).bit_length())) * VECTOR), np.uint64),
+        counters=np.zeros((sets, 2, depth + 1, VECTOR), np.uint64),  # loads of upper halves read past the last plane
     )
+    return plan, state
+
+
+def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:
+    """The plan of a block of whole words."""
+    model, place, words = prepared.models[0], prepared.layout, len(lanes) // 64
+    degree, degrees = place.graph.degree, np.unique(place.groups[:, 2])
+    begins, listed = runs(place, words)
+    sign_bytes, sign_words = signs(place, lanes)
+    fold = model.field == 0 and (degrees == degree).all()
+    folds = degree // 2 + 1 if fold else degree + 1
+    codes, rest = _thresholds(model, degrees, degree, folds, betas, rule)
+    colours, shifts = place.colour_ends.size, place.ghosts[:, 1]
+    tiles, phases = [], []
+    for colour in range(colours):
+        first_tile = len(tiles)
+        for first, end, d, _, members in place.groups[place.groups[:, 3] == colour]:
+            count = min(MAX_TILES, max(1, (end - first) // TILE_CELLS))
+            size = VECTOR * -(-(end - first) // (VECTOR * count))
+            for begin in range(first, end, size):
+                stop = min(begin + size, end)
+                last = members - (end - first - VECTOR) if stop == end else VECTOR
+                table = np.searchsorted(degrees, d)
+                counted = colour == 0 or colours > 2
+                tile = len(tiles) - first_tile
+                tiles.append((begin * words // VECTOR, stop * words // VECTOR, table, d, counted, tile, last))
+        ghosts = np.searchsorted(place.ghosts[:, 0], [colour, colour + 1]) * words // VECTOR
+        phases.append((first_tile, len(tiles), *ghosts))
     columns = len(lanes) // place.strips
     first = lanes.start // place.strips
     several = len(prepared.models) > 1
     models = prepared.models[first : first + columns] if several else prepared.models * columns
-    plan = MultispinPlan(
+    return MultispinPlan(
         words=words,
         slots=(0,) * degree,
-        folds=(0,) * (degree // 2 + 1 if fold else degree + 1),
-        groups=groups.astype(np.int64),
+        folds=(0,) * folds,
+        tiles=np.array(tiles, np.int64).reshape(-1, 7),
+        phases=np.array(phases, np.int64).reshape(-1, 4),
         runs=begins,
         listed=listed,
         sign_bytes=sign_bytes,
         sign_words=sign_words,
         degrees=degrees,
-        ghosts=place.occupied.size * words,
+        codes=codes,
+        rest=rest,
+        ghosts=place.cell.size * words,
         ghost_originals=(place.ghosts[:, 2:] * words + np.arange(words)).astype(np.int32).ravel(),
         ghost_shifts=np.repeat([shifts, place.strips - shifts], words, axis=1).astype(np.uint64),
         ghost_lanes=np.repeat(unturned_lanes(shifts, place.strips), words),
         position=place.position,
         coupling=model.coupling_unit,
-        field=field,
+        field=model.field,
         offsets=np.array([m.offset for m in models] + [0.0] * (columns - len(models))),
-        bonds=model.indices.size // 2,
+        bonds=model.bond_count,
         sites=model.n,
         strips=place.strips,
-        twice=bool(colours > 2),
+        twice=colours > 2,
     )
-    tables, folds = degrees.size, len(plan.folds)
-    largest = max(plan.sites, plan.bonds * (1 + plan.twice))  # that a counter must hold
-    depth = max(largest, len(PENDING)).bit_length()
-    state = MultispinState(
-        spins=np.zeros((place.size, words), np.uint64),
-        streams=np.column_stack(
-            [
-                stream_state(entropy, SWEEP, lanes.start // 64 + word, slot)
-                for slot in range(SLOTS)
-                for word in range(words)
-            ]
-        ),
-        tails=np.array([stream_state(entropy, TAIL, lane // 64, lane % 64) for lane in lanes]),
-        current=np.full(len(lanes) + 1, np.nan),
-        planes=np.zeros(tables * PLANES * folds * VECTOR, np.uint64),
-        rest=np.zeros(tables * folds * len(lanes), np.uint64),
-        likely=np.zeros(tables * (degree + 1) * VECTOR, np.uint64),
-        scratch=np.zeros((2 + max(folds, len(PENDING).bit_length())) * VECTOR, np.uint64),
-        counters=np.zeros((3, depth, VECTOR), np.uint64)[:2],  # loads of upper halves read past the end
-        totals=np.zeros(64, np.int64),
-    )
-    state.spins[place.position] = np.packbits(spins > 0, axis=1, bitorder="little").view("<u8")
-    return plan, state._replace(spins=state.spins.ravel())
+
+
+def _thresholds(model, degrees, slots, folds, betas, rule) -> tuple[np.ndarray, np.ndarray]:
+    """Codes and rest of the thresholds of every class at every beta.
+
+    A cell of degree d with k neighbours pushing up has the field f = (2k - d) |J| + h. Its likelier spin is up if
+    beta f > 0. With e = exp(-2 |beta f|) the rarer one has probability e / (1 + e) under the Gibbs rule; under
+    Metropolis a likelier spin turns with probability e, a rarer one always. A code's bit (table * PLANES + j) * folds
+    + k is bit j of a threshold, highest first; after all of them, bit table * (slots + 1) + k says up.
+    """
+    field = (2 * np.arange(slots + 1) - degrees[:, None]) * model.coupling_unit + model.field
+    g = 2.0 * betas[:, None, None] * field  # (rungs, tables, classes)
+    e = exp64.py_func(-np.minimum(np.abs(g[..., :folds]), 700.0))
+    p = e if rule == METROPOLIS else e / (1.0 + e)
+    head = (p * 2.0**PLANES).astype(np.int64)
+    rest = ((p * 2.0**PLANES - head) * 2.0**64).astype(np.uint64)
+    head[p >= 1], rest[p >= 1] = 2**PLANES - 1, 2**64 - 1  # as close to 1 as they come
+    bits = head[:, :, None] >> np.arange(PLANES - 1, -1, -1)[:, None] & 1
+    bits = np.concatenate([bits.reshape(betas.size, -1) == 1, (g > 0).reshape(betas.size, -1)], axis=1)
+    bits = np.pad(bits, ((0, 0), (0, -bits.shape[1] % 64)))
+    codes = np.packbits(bits, axis=1, bitorder="little").view("<u8").astype(np.uint64)
+    return codes, rest.reshape(betas.size, -1)
+
+
+def crew(plan: MultispinPlan) -> int:
+    """How many threads may share a block: as many as a colour has tiles."""
+    return int(plan.tiles[:, 5].max(initial=0)) + 1
 
 
 def spins(plan: MultispinPlan, state: MultispinState) -> np.ndarray:

@@ -4,16 +4,25 @@ import numpy as np
 from numba.extending import overload
 
 from fastgibbs.engines import contract
-from fastgibbs.engines.arithmetic import exp64
-from fastgibbs.engines.bitslices import choose, classes, folded, increment, keep, lowest_bit, plus, seldom, zero
+from fastgibbs.engines.bitslices import (
+    choose,
+    classes,
+    folded,
+    increment,
+    keep,
+    lowest_bit,
+    plus,
+    seldom,
+    transpose,
+    zero,
+)
 from fastgibbs.engines.contract import METROPOLIS
+from fastgibbs.engines.gates import meet
 from fastgibbs.engines.graphs import VECTOR
 from fastgibbs.engines.multispin import PENDING, PLANES, SLOTS, MultispinPlan
 from fastgibbs.engines.streams import next_word
-from fastgibbs.engines.vectors import at, full, gather, load, nonzero, spread, store
+from fastgibbs.engines.vectors import at, bitcast, convert, full, gather, load, nonzero, spread, store
 from fastgibbs.jit import inlined
-
-_ALL = np.uint64(2**64 - 1)
 
 
 @inlined
@@ -29,10 +38,10 @@ def _neighbor(plan, state, entry):
 
 
 @inlined
-def accepted(state, kinds, table, vector, words):
+def accepted(plan, state, kinds, table, tile, vector):
     """In each lane of a vector whether a fresh uniform lies below the threshold of the lane's class."""
-    columns = state.streams.shape[1]
-    column = (VECTOR * vector) & (columns - 1)  # columns is a power of two, and a division would be felt
+    columns = state.streams.shape[2]  # a power of two: a division would be felt
+    column = state.streams.shape[1] * columns * tile + ((VECTOR * vector) & (columns - 1))
     a = load(state.streams, column, VECTOR)
     b = load(state.streams, columns + column, VECTOR)
     c = load(state.streams, 2 * columns + column, VECTOR)
@@ -55,32 +64,33 @@ def accepted(state, kinds, table, vector, words):
     store(state.streams, 3 * columns + column, counter)
     left = nonzero(undecided)
     if seldom(left != 0):
-        store(state.scratch, 0, accept)
-        store(state.scratch, VECTOR, undecided)
-        keep(kinds, state.scratch, 2 * VECTOR)
+        scratch = state.scratch[tile]
+        store(scratch, 0, accept)
+        store(scratch, VECTOR, undecided)
+        keep(kinds, scratch, 2 * VECTOR)
         while left != 0:
             element = lowest_bit(left)
             left &= left - np.uint64(1)
-            _decide_left(state, len(kinds), table, np.int64(element), words)
-        accept = load(state.scratch, 0, VECTOR)
+            _decide_left(plan, state, scratch, len(kinds), table, tile, np.int64(element))
+        accept = load(scratch, 0, VECTOR)
     return accept
 
 
 @inlined
-def _decide_left(state, kinds, table, element, words):
+def _decide_left(plan, state, scratch, kinds, table, tile, element):
     """Let the undecided lanes of one word, in scratch, draw 64 more bits each, from streams of their own."""
-    word = element % words
-    left = state.scratch[VECTOR + element]
+    word = element & (plan.words - 1)
+    left = scratch[VECTOR + element]
     while left != 0:
         lane = np.int64(lowest_bit(left))
         bit = np.uint64(1) << np.uint64(lane)
         left &= left - np.uint64(1)
         kind = 0
-        while not state.scratch[(2 + kind) * VECTOR + element] & bit:
+        while not scratch[(2 + kind) * VECTOR + element] & bit:
             kind += 1
-        rest = state.rest[((table * kinds + kind) * words + word) * 64 + lane]
-        if next_word(state.tails[64 * word + lane]) < rest:
-            state.scratch[element] |= bit
+        rest = plan.rest[state.current[64 * word + lane], table * kinds + kind]
+        if next_word(state.tails[tile, 64 * word + lane]) < rest:
+            scratch[element] |= bit
 
 
 @inlined
@@ -88,18 +98,23 @@ def decision(plan, state, table, vector):
     """The likelier spins of a vector's cells, and in which lanes which threshold counts."""
     slots = len(plan.slots)
     ups = zero(plan.slots)
-    for slot in range(slots):
-        ups = increment(ups, _neighbor(plan, state, vector * slots + slot))
+    for slot in range(0, slots - 1, 2):
+        entry = vector * slots + slot
+        ups = increment(ups, _neighbor(plan, state, entry), _neighbor(plan, state, entry + 1))
+    if slots % 2 == 1:
+        ups = increment(ups, _neighbor(plan, state, vector * slots + slots - 1), full(0, np.uint64, VECTOR))
     masks = classes(ups, plan.slots)
-    return choose(masks, state.likely, table * (slots + 1) * VECTOR), folded(masks, plan.folds)
+    likely = plan.degrees.size * PLANES * len(plan.folds) + table * (slots + 1)
+    return choose(masks, state.planes, likely * VECTOR), folded(masks, plan.folds)
 
 
 @inlined
-def _update(plan, state, rule, first, end, table, last_cells):
-    """Update the cells of one group, vectors `first` ... `end` - 1, the last of which holds `last_cells` of 8 cells."""
+def _update(plan, state, rule, tile):
+    """Update the cells of one tile."""
+    first, end, table, _, _, streams, last_cells = plan.tiles[tile]
     for vector in range(first, end):
         likely, kinds = decision(plan, state, table, vector)
-        accept = accepted(state, kinds, table, vector, plan.words)
+        accept = accepted(plan, state, kinds, table, streams, vector)
         if rule == METROPOLIS:
             accept = accept & (load(state.spins, VECTOR * vector, VECTOR) ^ likely ^ -1)
         store(state.spins, VECTOR * vector, likely ^ accept)
@@ -120,72 +135,49 @@ def _copy_ghosts(plan, state, first, end):
 
 
 @inlined
-def set_thresholds(plan, state, betas, rule):
-    """Thresholds and likelier spins of every class at the lanes' betas, cut into bit planes.
-
-    A cell of degree d with k neighbours pushing up has the field f = (2k - d) |J| + h. Its likelier spin is up if
-    beta f > 0. With e = exp(-2 |beta f|) the rarer one has probability e / (1 + e) under the Gibbs rule; under
-    Metropolis a likelier spin turns with probability e, a rarer one always.
-    """
-    slots, folds, words = len(plan.slots), len(plan.folds), plan.words
-    state.planes[:] = 0
-    state.likely[:] = 0
-    for table in range(plan.degrees.size):
-        for lane in range(64 * words):
-            word = lane // 64
-            bit = np.uint64(1) << np.uint64(lane % 64)
-            for k in range(slots + 1):
-                field = (2 * k - plan.degrees[table]) * plan.coupling + plan.field
-                g = 2.0 * betas[lane] * field
-                if g > 0:
-                    state.likely[(table * (slots + 1) + k) * VECTOR + word] |= bit
-                if k >= folds:
-                    continue
-                e = exp64(-min(abs(g), 700.0))
-                p = e if rule == METROPOLIS else e / (1.0 + e)
-                scaled = p * 2.0**PLANES
-                head, rest = 2**PLANES - 1, _ALL
-                if p < 1.0:
-                    head = np.int64(scaled)
-                    rest = np.uint64((scaled - head) * 2.0**64)
-                state.rest[(table * folds + k) * 64 * words + lane] = rest
-                for j in range(PLANES):
-                    if head >> (PLANES - 1 - j) & 1:
-                        state.planes[((table * PLANES + j) * folds + k) * VECTOR + word] |= bit
-    for array in (state.planes, state.likely):
-        for place in range(array.size):
-            array[place] = array[place - place % VECTOR + place % VECTOR % words]
+def show_codes(plan, state, rungs):
+    """Bring the planes up to date with the lanes' rungs: their codes, 64 lanes by 64 bits, transposed."""
+    new = False
+    for lane in range(rungs.size):
+        new |= state.current[lane] != rungs[lane]
+        state.current[lane] = rungs[lane]
+    if new:
+        for part in range(plan.codes.shape[1]):
+            for lane in range(64):
+                for place in range(VECTOR):
+                    word = place & (plan.words - 1)
+                    state.planes[(64 * part + lane) * VECTOR + place] = plan.codes[rungs[64 * word + lane], part]
+            transpose(state.planes, 64 * part * VECTOR)
 
 
 @overload(contract.sweep)
-def _sweep(plan, state, betas, rule, scan):
+def _sweep(plan, state, rungs, rule, scan, crew):
     if getattr(plan, "instance_class", None) is not MultispinPlan:
         return None
 
-    def sweep(plan, state, betas, rule, scan):
-        new = state.current[betas.size] != rule
-        for lane in range(betas.size):
-            new |= state.current[lane] != betas[lane]
-        if new:
-            set_thresholds(plan, state, betas, rule)
-            for lane in range(betas.size):
-                state.current[lane] = betas[lane]
-            state.current[betas.size] = rule
-            _copy_ghosts(plan, state, 0, plan.ghost_originals.size // VECTOR)
-        for group in range(len(plan.groups)):
-            first, end, table, _, _, first_ghost, end_ghost, last_cells = plan.groups[group]
-            _update(plan, state, rule, first, end, table, last_cells)
-            _copy_ghosts(plan, state, first_ghost, end_ghost)
+    def sweep(plan, state, rungs, rule, scan, crew):
+        if crew.worker == 0:
+            show_codes(plan, state, rungs)
+        meet(crew)
+        for phase in range(len(plan.phases)):
+            first, end, first_ghost, end_ghost = plan.phases[phase]
+            for tile in range(first + crew.worker, end, crew.workers):
+                _update(plan, state, rule, tile)
+            meet(crew)
+            if end_ghost > first_ghost:
+                if crew.worker == 0:
+                    _copy_ghosts(plan, state, first_ghost, end_ghost)
+                meet(crew)
 
     return sweep
 
 
 @inlined
 def _flush(number, counters, scratch):
-    """Add a number to counters, uint64 (planes, 8)."""
+    """Add a number to counters, uint64 (planes + 1, 8)."""
     keep(number, scratch, 0)
     carry = full(0, np.uint64, VECTOR)
-    for j in range(counters.shape[0]):
+    for j in range(len(counters) - 1):
         plane = load(counters, VECTOR * j, VECTOR)
         addend = full(0, np.uint64, VECTOR)
         if j < len(number):
@@ -196,65 +188,99 @@ def _flush(number, counters, scratch):
 
 
 @inlined
-def _column_sums(counters, totals, words, strips, sums):
-    """Turn counters, uint64 (planes, 8), into the sum over each column's lanes, float64 (columns,)."""
+def _add_column_sums(counters, words, strips, sums):
+    """Add counters, uint64 (planes + 1, 8), summed over each column's lanes, to `sums` float64 (columns,)."""
     step = VECTOR // 2
     while step >= words:  # elements of the same word are added: the upper half to the lower, plane by plane
         carry = full(0, np.uint64, VECTOR)
-        for j in range(counters.shape[0]):
+        for j in range(len(counters) - 1):
             plane, addend = load(counters, VECTOR * j, VECTOR), load(counters, VECTOR * j + step, VECTOR)
             half = plane ^ addend
             store(counters, VECTOR * j, half ^ carry)
             carry = (plane & addend) | (half & carry)
         step //= 2
-    sums[:] = 0.0
+    shift = lowest_bit(np.uint64(strips))
     for word in range(words):
-        totals[:] = 0
-        for j in range(counters.shape[0]):
-            plane = counters[j, word]
-            for lane in range(64):
-                totals[lane] += np.int64((plane >> np.uint64(lane)) & np.uint64(1)) << j
-        for lane in range(64):
-            sums[(64 * word + lane) // strips] += totals[lane]
+        for lane in range(0, 64, VECTOR):
+            total = full(0, np.int64, VECTOR)
+            for j in range(len(counters) - 1):
+                byte = np.uint8((counters[j, word] >> np.uint64(lane)) & np.uint64(0xFF))
+                total = total + (spread(byte, np.int64, VECTOR) & (1 << j))
+            if strips == 1:
+                first = 64 * word + lane
+                store(sums, first, load(sums, first, VECTOR) + convert(total, np.float64))
+            else:
+                store(counters, VECTOR * (len(counters) - 1), bitcast(total, np.uint64))
+                for k in range(VECTOR):
+                    column = np.uint64(64 * word + lane + k) >> shift
+                    sums[column] += np.int64(counters[len(counters) - 1, k])
+
+
+@inlined
+def _count_ups(state, first, end, counters, scratch):
+    """Add the up spins of vectors `first` ... `end - 1` to counters."""
+    ups, pending = zero(PENDING), 0
+    for vector in range(first, end, 2):
+        other = full(0, np.uint64, VECTOR)
+        if vector + 1 < end:
+            other = load(state.spins, VECTOR * vector + VECTOR, VECTOR)
+        ups = increment(ups, load(state.spins, VECTOR * vector, VECTOR), other)
+        pending += 2
+        if pending + 2 > len(PENDING):
+            _flush(ups, counters, scratch)
+            ups, pending = zero(PENDING), 0
+    _flush(ups, counters, scratch)
+
+
+@inlined
+def _count_unsatisfied(plan, state, first, end, degree, counters, scratch):
+    """Add the unsatisfied bonds of vectors `first` ... `end - 1` to counters."""
+    slots = len(plan.slots)
+    unsatisfied, pending = zero(PENDING), 0
+    for vector in range(first, end):
+        spins = load(state.spins, VECTOR * vector, VECTOR)
+        number = zero(plan.slots)
+        for slot in range(0, degree - 1, 2):
+            entry = vector * slots + slot
+            one, other = _neighbor(plan, state, entry), _neighbor(plan, state, entry + 1)
+            number = increment(number, spins ^ one, spins ^ other)
+        if degree % 2 == 1:
+            last = _neighbor(plan, state, vector * slots + degree - 1)
+            number = increment(number, spins ^ last, full(0, np.uint64, VECTOR))
+        unsatisfied = plus(unsatisfied, number)
+        pending += slots
+        if pending + slots > len(PENDING):
+            _flush(unsatisfied, counters, scratch)
+            unsatisfied, pending = zero(PENDING), 0
+    _flush(unsatisfied, counters, scratch)
 
 
 @overload(contract.measure)
-def _measure(plan, state, energies, magnetizations):
+def _measure(plan, state, energies, magnetizations, crew):
     if getattr(plan, "instance_class", None) is not MultispinPlan:
         return None
 
-    def measure(plan, state, energies, magnetizations):
-        slots = len(plan.slots)
-        unsatisfied, ups = zero(PENDING), zero(PENDING)
-        state.counters[:] = 0
-        unsatisfied_pending, ups_pending = 0, 0
-        for group in range(len(plan.groups)):
-            first, end, _, degree, counted, _, _, _ = plan.groups[group]
-            for vector in range(first, end):
-                spins = load(state.spins, VECTOR * vector, VECTOR)
-                ups = increment(ups, spins)
-                ups_pending += 1
-                if ups_pending == len(PENDING):
-                    _flush(ups, state.counters[1], state.scratch)
-                    ups, ups_pending = zero(PENDING), 0
-                if counted:
-                    number = zero(plan.slots)
-                    for slot in range(degree):
-                        number = increment(number, spins ^ _neighbor(plan, state, vector * slots + slot))
-                    unsatisfied = plus(unsatisfied, number)
-                    unsatisfied_pending += 1
-                    if unsatisfied_pending == len(PENDING) // slots:
-                        _flush(unsatisfied, state.counters[0], state.scratch)
-                        unsatisfied, unsatisfied_pending = zero(PENDING), 0
-        _flush(unsatisfied, state.counters[0], state.scratch)
-        _flush(ups, state.counters[1], state.scratch)
-        _column_sums(state.counters[0], state.totals, plan.words, plan.strips, energies)
-        _column_sums(state.counters[1], state.totals, plan.words, plan.strips, magnetizations)
-        for column in range(energies.size):
-            broken = energies[column] / 2 if plan.twice else energies[column]
-            magnetizations[column] = 2 * magnetizations[column] - plan.sites
-            bonds = plan.coupling * (plan.bonds - 2 * broken)
-            energies[column] = plan.offsets[column] - bonds - plan.field * magnetizations[column]
+    def measure(plan, state, energies, magnetizations, crew):
+        counters, scratch = state.counters[crew.worker], state.scratch[crew.worker]
+        counters[:] = 0
+        for tile in range(crew.worker, len(plan.tiles), crew.workers):
+            first, end, _, degree, counted, _, _ = plan.tiles[tile]
+            _count_ups(state, first, end, counters[1], scratch)
+            if counted:
+                _count_unsatisfied(plan, state, first, end, degree, counters[0], scratch)
+        meet(crew)
+        if crew.worker == 0:
+            energies[:] = 0.0
+            magnetizations[:] = 0.0
+            for worker in range(crew.workers):
+                for kind in range(2):
+                    sums = magnetizations if kind else energies
+                    _add_column_sums(state.counters[worker, kind], plan.words, plan.strips, sums)
+            for column in range(energies.size):
+                broken = energies[column] / 2 if plan.twice else energies[column]
+                magnetizations[column] = 2 * magnetizations[column] - plan.sites
+                bonds = plan.coupling * (plan.bonds - 2 * broken)
+                energies[column] = plan.offsets[column] - bonds - plan.field * magnetizations[column]
 
     return measure
 

@@ -36,6 +36,7 @@ class SparsePlan(NamedTuple):
     scaled_couplings: np.ndarray  # float32 (nnz,): J / unit
     scaled_fields: np.ndarray  # float32 (n,): h / unit
     unit: float
+    scales: np.ndarray  # float32 (rungs,): exponent of 2 per unit of field at every beta
 
 
 class SparseState(NamedTuple):
@@ -45,7 +46,7 @@ class SparseState(NamedTuple):
     streams: np.ndarray  # uint64 (4, lanes)
     order: np.ndarray  # uint64 (4,): the stream of site orders, the same in all blocks of a run
     words: np.ndarray  # uint64 (lanes,): random words of this attempt and the next
-    scale: np.ndarray  # float32 (lanes,): exponent of 2 per unit of field
+    scale: np.ndarray  # float32 (lanes,): the scale of each lane's rung
 
 
 BLOCK_LANES = 64  # as many as keep the arithmetic busy while each lane waits for its own
@@ -91,6 +92,7 @@ def prepare(models: list, strips: int) -> SparsePlan:
         scaled_couplings,
         scaled_fields,
         float(unit),
+        np.empty(0, np.float32),
     )
 
 
@@ -101,11 +103,22 @@ def cut(lanes: int, threads: int) -> list[range]:
     return [range(first, min(first + size, whole)) for first in range(0, whole, size)]
 
 
-def start(plan: SparsePlan, lanes: range, spins: np.ndarray, entropy) -> tuple[SparsePlan, SparseState]:
-    """Plan and state of a block at `spins` int8 (n, lanes)."""
+def start(plan: SparsePlan, lanes: range, ups, entropy, betas, rule) -> tuple[SparsePlan, SparseState]:
+    """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
+    spins = np.empty((plan.fields.size, len(lanes)), np.int8)
+    for first, part in ups:
+        spins[first : first + part.shape[1]] = part.T
+    spins *= 2
+    spins -= 1
     streams = np.column_stack([stream_state(entropy, SWEEP, *divmod(lane, 64)) for lane in lanes])
     order = stream_state(entropy, ORDER).copy()
+    plan = plan._replace(scales=np.clip(_MINUS_TWO_LOG2E * betas * plan.unit, -1e30, 1e30).astype(np.float32))
     return plan, SparseState(spins, streams, order, np.zeros(len(lanes), np.uint64), np.zeros(len(lanes), np.float32))
+
+
+def crew(plan: SparsePlan) -> int:
+    """How many threads may share a block: one."""
+    return 1
 
 
 def spins(plan: SparsePlan, state: SparseState) -> np.ndarray:
@@ -148,15 +161,14 @@ def attempt(plan, state, rule, site, lane, words):
 
 
 @overload(contract.sweep)
-def _sweep(plan, state, betas, rule, scan):
+def _sweep(plan, state, rungs, rule, scan, crew):
     if getattr(plan, "instance_class", None) is not SparsePlan:
         return None
 
-    def sweep(plan, state, betas, rule, scan):
+    def sweep(plan, state, rungs, rule, scan, crew):
         n, lanes = state.spins.shape
         for lane in range(lanes):
-            exponent = _MINUS_TWO_LOG2E * betas[lane] * plan.unit
-            state.scale[lane] = min(max(exponent, -1e30), 1e30)
+            state.scale[lane] = plan.scales[rungs[lane]]
         for number in range(n):
             site = below(state.order, n) if scan == RANDOM else number
             if number % 2 == 0:
@@ -174,11 +186,11 @@ def _sweep(plan, state, betas, rule, scan):
 
 
 @overload(contract.measure)
-def _measure(plan, state, energies, magnetizations):
+def _measure(plan, state, energies, magnetizations, crew):
     if getattr(plan, "instance_class", None) is not SparsePlan:
         return None
 
-    def measure(plan, state, energies, magnetizations):
+    def measure(plan, state, energies, magnetizations, crew):
         # one addition after the other, bond by bond, as `Ising.energy` defines it: the same bits
         n, lanes = state.spins.shape
         for lane in range(0, lanes, WIDTH):

@@ -1,8 +1,9 @@
 """Random streams: one SFC64 generator per lane, bit-identical to `numpy.random.SFC64`, stepped in SIMD.
 
 A stream's address is logical, never a thread or a position in memory: chain k draws from
-`SFC64(SeedSequence(entropy, spawn_key=(domain, k // 64, 0, k % 64)))`. So results depend neither on threads nor
-on how chains are cut into blocks, and chain k is the same whether 8 or 64 chains were asked for.
+`SFC64(SeedSequence(entropy, spawn_key=(domain, k // 64, 0, k % 64)))`, a tile of a lattice has its number in place
+of the 0. So results depend neither on threads nor on how chains are cut into blocks, and chain k is the same whether 8
+or 64 chains were asked for.
 """
 
 import numpy as np
@@ -31,21 +32,20 @@ def entropy_of(seed) -> int:
     return checks.integer("seed", seed, minimum=0)
 
 
-def stream(entropy, domain: int, block: int = 0, lane: int = 0) -> np.random.SFC64:
+def stream(entropy, domain: int, block: int = 0, lane: int = 0, tile: int = 0) -> np.random.SFC64:
     """The stream at an address, as NumPy's own generator."""
-    return np.random.SFC64(np.random.SeedSequence(entropy, spawn_key=(domain, block, 0, lane)))
+    return np.random.SFC64(np.random.SeedSequence(entropy, spawn_key=(domain, block, tile, lane)))
 
 
-def stream_state(entropy, domain: int, block: int = 0, lane: int = 0) -> np.ndarray:
+def stream_state(entropy, domain: int, block: int = 0, lane: int = 0, tile: int = 0) -> np.ndarray:
     """The state of the stream at an address, uint64 (4,): SFC64's a, b, c and counter."""
-    return stream(entropy, domain, block, lane).state["state"]["state"]
+    return stream(entropy, domain, block, lane, tile).state["state"]["state"]
 
 
-def random_spins(entropy, chain: int, n: int) -> np.ndarray:
-    """A chain's random initial spins, int8 (n,): one bit each of its START stream, lowest bit first, 1 is up."""
+def random_ups(entropy, chain: int, n: int) -> np.ndarray:
+    """Which of a chain's spins are up at first, uint8 (n // 8 rounded up,): bit after bit of its START stream."""
     words = stream(entropy, START, *divmod(chain, 64)).random_raw(-(-n // 64)).astype("<u8")
-    spins = np.unpackbits(words.view(np.uint8), count=n, bitorder="little").view(np.int8)
-    return 2 * spins - 1
+    return words.view(np.uint8)[: -(-n // 8)]
 
 
 @inlined

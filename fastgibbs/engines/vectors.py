@@ -103,7 +103,7 @@ def at(typing, array, index):
         data = context.make_array(sig.args[0])(context, builder, values[0]).data
         return builder.load(builder.gep(data, [context.cast(builder, values[1], sig.args[1], types.intp)]))
 
-    return array.dtype(array, index), lower
+    return (array.dtype(array, index), lower) if array.layout == "C" else None
 
 
 @intrinsic(prefer_literal=True)
@@ -114,7 +114,7 @@ def load(typing, array, index, width):
     def lower(context, builder, sig, values):
         return builder.load(_pointer(context, builder, sig, values, lanes.width), align=1)
 
-    return lanes(array, index, width), lower
+    return (lanes(array, index, width), lower) if array.layout == "C" else None
 
 
 @intrinsic
@@ -125,7 +125,7 @@ def store(typing, array, index, lanes):
         builder.store(values[2], _pointer(context, builder, sig, values, lanes.width), align=1)
         return context.get_dummy_value()
 
-    return (types.void(array, index, lanes), lower) if lanes.dtype == array.dtype else None
+    return (types.void(array, index, lanes), lower) if lanes.dtype == array.dtype and array.layout == "C" else None
 
 
 @intrinsic(prefer_literal=True)

@@ -3,6 +3,7 @@
 Kernels release the GIL and know nothing of threads. A worker takes the block that has waited longest, advances it by
 about CHUNK_SECONDS and puts it back, so that blocks progress evenly at any number of threads, and a stop (Ctrl-C, or
 a progress callable that returns True) takes effect within one chunk. Where chunks end never shows in the results.
+Where there are fewer blocks than threads, several threads make a crew that advances one block together.
 """
 
 import sys
@@ -12,11 +13,16 @@ from collections import deque
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
+import numpy as np
+
+from fastgibbs.engines.contract import Crew
+
 CHUNK_SECONDS = 0.02
+ALONE = Crew(0, 1, np.zeros(1, np.uint64))
 
 
-def run_blocks(advance, blocks: list, sweeps: int, threads: int, report) -> tuple[list[int], bool]:
-    """Call `advance(block, first, last)` until every block has done `sweeps` sweeps or the run is stopped.
+def run_blocks(advance, blocks: list, sweeps: int, threads: int, largest_crew: int, report) -> tuple[list[int], bool]:
+    """Call `advance(block, first, last, crew)` until every block has done `sweeps` sweeps or the run is stopped.
 
     `report(done, sweeps)` hears the mean number of sweeps done ten times a second, and stops the run by returning
     True. Returns the sweeps done by each block, and whether the run was stopped before the end.
@@ -24,6 +30,19 @@ def run_blocks(advance, blocks: list, sweeps: int, threads: int, report) -> tupl
     done = [0] * len(blocks)
     waiting = deque(range(len(blocks)))
     stop = threading.Event()
+
+    workers = max(1, min(threads // len(blocks), largest_crew))
+
+    def advance_together(block, first, last):
+        gate = np.zeros(1, np.uint64)
+        try:
+            others = [pool.submit(advance, block, first, last, Crew(k, workers, gate)) for k in range(1, workers)]
+            advance(block, first, last, Crew(0, workers, gate))
+        except BaseException:
+            gate[0] = 2**63  # nobody waits for a worker that will not come
+            raise
+        for other in others:
+            other.result()
 
     def work():
         chunk = 1
@@ -34,25 +53,26 @@ def run_blocks(advance, blocks: list, sweeps: int, threads: int, report) -> tupl
                 return
             last = min(done[index] + chunk, sweeps)
             began = time.perf_counter()
-            advance(blocks[index], done[index], last)
+            advance_together(blocks[index], done[index], last)
             seconds = max(time.perf_counter() - began, 1e-9)
             done[index] = last
             chunk = max(1, int(chunk * min(CHUNK_SECONDS / seconds, 4)))
             if last < sweeps:
                 waiting.append(index)
 
-    with ThreadPoolExecutor(min(threads, len(blocks))) as pool:
-        workers = [pool.submit(work) for _ in range(min(threads, len(blocks)))]
+    leaders = min(threads, len(blocks))
+    with ThreadPoolExecutor(leaders * workers) as pool:
+        work_done = [pool.submit(work) for _ in range(leaders)]
         try:
-            while wait(workers, timeout=0.1, return_when=FIRST_EXCEPTION).not_done:
+            while wait(work_done, timeout=0.1, return_when=FIRST_EXCEPTION).not_done:
                 if report(sum(done) // len(done), sweeps) is True:
                     break
         except KeyboardInterrupt:
             pass
         finally:
             stop.set()
-    for worker in workers:
-        worker.result()
+    for leader in work_done:
+        leader.result()
     report(sum(done) // len(done), sweeps)
     return done, min(done) < sweeps
 

@@ -8,15 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import contract, multispin, sparse
+from fastgibbs.engines import contract
 from fastgibbs.engines.drivers import advance
-from fastgibbs.engines.streams import entropy_of, random_spins
+from fastgibbs.engines.streams import entropy_of
 from fastgibbs.jit import must_compile
-from fastgibbs.methods.running import reporting, run_blocks
+from fastgibbs.methods.blocks import ENGINES, by_lane, choose_engine, first_ups, given_start
+from fastgibbs.methods.running import ALONE, reporting, run_blocks
 from fastgibbs.models import checks
-
-STRIPS = (1, 2, 4, 8, 16, 32, 64)
-ENGINES = {"multispin": multispin, "sparse": sparse}  # "auto" takes the first that can run the model
 
 
 class Timing(NamedTuple):
@@ -34,7 +32,7 @@ class Block(NamedTuple):
     chains: int  # that were asked for
     plan: tuple
     state: tuple
-    betas: np.ndarray  # float64 (lanes,)
+    rungs: np.ndarray  # int64 (lanes,)
     energies: np.ndarray  # float64 (draws, chains)
     magnetizations: np.ndarray  # float64 (draws, chains)
     samples: np.ndarray  # uint16 (draws or 0, sites of a lane, lanes // 16)
@@ -70,7 +68,7 @@ class SampleResult:
     def states(self) -> np.ndarray:
         """The states at the end, int8 (chains, n), in the model's own units."""
         lanes = [ENGINES[self.engine].spins(block.plan, block.state) for block in self._blocks]
-        return self._in_units(_by_lane(lanes, self.beta.size * self.strips), ())
+        return self._in_units(by_lane(lanes, self.beta.size * self.strips), ())
 
     @property
     def samples(self) -> np.ndarray:
@@ -82,7 +80,7 @@ class SampleResult:
         sites = packed[0].shape[1]
         checks.require_memory(2 * chains * draws * sites * self.strips, "samples unpacked to int8")
         ones = [np.unpackbits(words.view(np.uint8), axis=2, bitorder="little").view(np.int8) for words in packed]
-        lanes = _by_lane([block.reshape(draws * sites, -1) for block in ones], chains * self.strips)
+        lanes = by_lane([block.reshape(draws * sites, -1) for block in ones], chains * self.strips)
         return self._in_units(2 * lanes - 1, (draws,))
 
     def _in_units(self, lanes, draws):
@@ -170,26 +168,28 @@ def sample(
     seed = entropy_of(seed)
     threads = checks.thread_count(threads)
     n, draws = models[0].n, sweeps // thin
-    spins = _start(models[0], start, betas.size)
+    spins = given_start(models[0], start, betas.size)
     checks.require_memory(
-        betas.size * (32 * draws + 4 * n + (draws * n // 8 if keep_states else 0)),
+        betas.size * (32 * draws + n + (draws * n // 8 if keep_states else 0)),
         f"a result of chains x draws = {betas.size} x {draws}",
     )
 
     isings = [one.to_ising() for one in models]
-    engine, strips = _engine(engine, isings, scan, strips, betas.size)
+    engine, strips = choose_engine(engine, isings, scan, strips, betas.size)
     per_chain = [isings[k * len(isings) // betas.size] for k in range(betas.size)] if len(isings) > 1 else isings
     prepared = ENGINES[engine].prepare(per_chain, strips)
     blocks = [
-        _block(ENGINES[engine], prepared, lanes, strips, n, spins, betas, seed, draws, keep_states)
+        _block(
+            ENGINES[engine], prepared, lanes, strips, n, spins, betas, contract.RULES[rule], seed, draws, keep_states
+        )
         for lanes in ENGINES[engine].cut(betas.size * strips, threads)
     ]
 
-    def run(block, first, last):
+    def run(block, first, last, crew):
         advance(
             block.plan,
             block.state,
-            block.betas,
+            block.rungs,
             contract.RULES[rule],
             contract.SCANS[scan],
             first,
@@ -199,22 +199,24 @@ def sample(
             block.energies,
             block.magnetizations,
             block.samples,
+            crew,
         )
 
     if progress is True and must_compile(advance):
         print("compiling (once) ...", file=sys.stderr, flush=True)
     compiling = time.perf_counter()
-    run(blocks[0], 0, 0)
+    run(blocks[0], 0, 0, ALONE)
     running = time.perf_counter()
+    crew = ENGINES[engine].crew(blocks[0].plan)
     with reporting(progress) as report:
-        done, interrupted = run_blocks(run, blocks, burn_in + sweeps, threads, report)
+        done, interrupted = run_blocks(run, blocks, burn_in + sweeps, threads, crew, report)
     seconds = time.perf_counter() - running
     draws = max(min(done) - burn_in, 0) // thin
     updates = sum(block.chains * count for block, count in zip(blocks, done, strict=True)) * n
     return SampleResult(
         model=models[0] if len(models) == 1 else tuple(models),
-        energy=_by_lane([block.energies[:draws] for block in blocks], betas.size),
-        magnetization=_by_lane([block.magnetizations[:draws] for block in blocks], betas.size) / max(n, 1),
+        energy=by_lane([block.energies[:draws] for block in blocks], betas.size),
+        magnetization=by_lane([block.magnetizations[:draws] for block in blocks], betas.size) / max(n, 1),
         beta=betas.copy(),
         seed=seed,
         engine=engine,
@@ -245,59 +247,20 @@ def _betas(beta, chains, models: int) -> np.ndarray:
     return betas
 
 
-def _engine(engine: str, isings: list, scan: str, strips: int | None, chains: int) -> tuple[str, int]:
-    """The engine's name and the number of strips; ValueError says why none, or not this one, can run the models."""
-    if strips is not None:
-        strips = checks.integer("strips", strips)
-        if strips not in STRIPS:
-            raise ValueError(f"strips is {strips}: give one of {', '.join(map(str, STRIPS))}")
-    refusals = {}
-    for name in ENGINES if engine == "auto" else [engine]:
-        refusals[name] = ENGINES[name].refusal(isings, scan, strips or 1)
-        if refusals[name] is None:
-            return name, ENGINES[name].strips(isings, chains) if strips is None else strips
-    raise ValueError("; ".join(f"engine {name!r} cannot run this: {why}" for name, why in refusals.items()))
-
-
-def _start(model, start, chains: int) -> np.ndarray | None:
-    """Spins to start from, int8 (chains, n), or None for random ones."""
-    if start is None:
-        return None
-    spins = model.to_spins(start)
-    if spins.shape not in ((model.n,), (chains, model.n)):
-        raise ValueError(f"start has shape {spins.shape}: give ({model.n},) or (chains, n) = ({chains}, {model.n})")
-    return np.broadcast_to(spins, (chains, model.n))
-
-
-def _block(engine, prepared, lanes: range, strips, n, spins, betas, seed, draws, keep_states) -> Block:
-    """A block of lanes; those beyond the last chain fill it up: they start up, at beta = 0, and are not reported."""
-    sites = n // strips
-    start = np.ones((sites, len(lanes)), np.int8)
+def _block(engine, prepared, lanes: range, strips, n, spins, betas, rule, seed, draws, keep_states) -> Block:
+    """A block of lanes; those beyond the last chain fill it up: they start up, at the first beta, and are not seen."""
     columns = range(lanes.start // strips, lanes.stop // strips)
-    for column, chain in enumerate(range(columns.start, min(columns.stop, betas.size))):
-        own = random_spins(seed, chain, n) if spins is None else spins[chain]
-        start[:, column * strips : (column + 1) * strips] = own.reshape(strips, sites).T
-    of_lanes = np.zeros(len(lanes))
-    inside = np.repeat(betas[columns.start : columns.stop], strips)
-    of_lanes[: inside.size] = inside
-    plan, state = engine.start(prepared, lanes, start, seed)
+    chains = [chain if chain < betas.size else None for chain in columns]
+    rungs, inside = np.unique(betas[columns.start : columns.stop], return_inverse=True)
+    of_lanes = np.zeros(len(lanes), np.int64)
+    of_lanes[: inside.size * strips] = np.repeat(inside, strips)
+    plan, state = engine.start(prepared, lanes, first_ups(seed, spins, chains, n, strips), seed, rungs, rule)
     return Block(
-        inside.size // strips,
+        inside.size,
         plan,
         state,
         of_lanes,
         np.empty((draws, len(columns))),
         np.empty((draws, len(columns))),
-        np.empty((draws if keep_states else 0, sites, len(lanes) // contract.LANE_GROUP), np.uint16),
+        np.empty((draws if keep_states else 0, n // strips, len(lanes) // contract.LANE_GROUP), np.uint16),
     )
-
-
-def _by_lane(blocks: list, lanes: int) -> np.ndarray:
-    """Arrays (rows, lanes) of all blocks as one (lanes, rows), without the lanes that nobody asked for."""
-    joined = np.empty((lanes, blocks[0].shape[0]), blocks[0].dtype)
-    first = 0
-    for block in blocks:
-        members = joined[first : first + block.shape[1]]
-        members[:] = block.T[: len(members)]
-        first += len(members)
-    return joined

@@ -20,8 +20,9 @@ class Ising(Frozen):
 
     Attributes, all read-only: `n`; `indptr` int64 (n+1,), `indices` int32 (nnz,) and `couplings` float64
     (nnz,), the CSR form of J with both directions stored, columns ascending, zeros left out; `fields`
-    float64 (n,); `offset`; `shape`, the sides of the lattice, or None; `coupling_unit` and `field_unit`, the
-    one |J| and the one field if there is only one and it is not zero, otherwise 1.
+    float64 (n,); `offset`; `shape`, the sides of the lattice, or None; `coupling`, the |J| of all bonds, and
+    `field`, the h of all sites, each None if there are several, 1 without bonds and 0 without sites; `degree`,
+    the largest number of neighbours; `bond_count`.
 
     TypeError on anything that is not real numbers; ValueError on a NaN or infinity, a wrong shape, a nonzero
     diagonal or an asymmetric J.
@@ -31,8 +32,8 @@ class Ising(Frozen):
         csr = _sparse_csr(couplings) if hasattr(couplings, "tocoo") else _dense_csr(couplings)
         self._fill(*csr, fields, offset, None)
 
-    @classmethod
-    def from_edges(cls, n, i, j, J, fields=None, offset=0.0, shape=None):
+    @staticmethod
+    def from_edges(n, i, j, J, fields=None, offset=0.0, shape=None):
         """The model of n >= 0 spins with bonds -J_k s_i(k) s_j(k), k = 0, 1, ...; repeated bonds add up.
 
         `i`, `j`: (edges,) site indices from 0, in either order. `J`: a number or (edges,). `shape`: the
@@ -55,7 +56,7 @@ class Ising(Frozen):
             shape = tuple(checks.integer("shape", side) for side in shape)
             if math.prod(shape) != n:
                 raise ValueError(f"shape is {shape}, {math.prod(shape)} sites: the model has {n}")
-        model = cls.__new__(cls)
+        model = Ising.__new__(Ising)
         model._fill(*_edges_csr(n, i, j, J), fields, offset, shape)
         return model
 
@@ -63,13 +64,32 @@ class Ising(Frozen):
         n = indptr.size - 1
         fields = np.zeros(n) if fields is None else checks.finite_array("fields", fields, (n,)).copy()
         offset = checks.finite_number("offset", offset)
-        csr = {"indptr": indptr, "indices": indices, "couplings": couplings}
-        J, h = abs(couplings[0]) if couplings.size else 1.0, fields[0] if n else 1.0
-        units = {
-            "coupling_unit": float(J) if ((couplings == J) | (couplings == -J)).all() else 1.0,
-            "field_unit": float(h) if h and (fields == h).all() else 1.0,
-        }
-        self.__setstate__({"n": n, **csr, "fields": fields, "offset": offset, "shape": shape, **units})
+        J, h = abs(couplings[0]) if couplings.size else 1.0, fields[0] if n else 0.0
+        self.__setstate__(
+            {
+                "n": n,
+                "indptr": indptr,
+                "indices": indices,
+                "couplings": couplings,
+                "fields": fields,
+                "offset": offset,
+                "shape": shape,
+                "coupling": float(J) if ((couplings == J) | (couplings == -J)).all() else None,
+                "field": float(h) if (fields == h).all() else None,
+                "degree": int(np.diff(indptr).max(initial=0)),
+                "bond_count": couplings.size // 2,
+            }
+        )
+
+    @property
+    def coupling_unit(self):
+        """`coupling`, or 1 if it is None: what energies are counted in."""
+        return 1.0 if self.coupling is None else self.coupling
+
+    @property
+    def field_unit(self):
+        """`field`, or 1 if it is None or zero: what field energies are counted in."""
+        return self.field or 1.0
 
     @property
     def bonds(self):
@@ -94,10 +114,11 @@ class Ising(Frozen):
                 _add_terms(
                     bond_sum[rows], J / self.coupling_unit * (spins[rows].take(i, axis=1) * spins[rows].take(j, axis=1))
                 )
-        if self.fields.any():
+        if self.field != 0:
+            fields = self.fields if self.field is None else np.broadcast_to(self.field, self.n)
             for sites in _slices(self.n, _CHUNK):
                 for rows in _slices(len(spins), _CHUNK // self.n):
-                    _add_terms(field_sum[rows], self.fields[sites] / self.field_unit * spins[rows, sites])
+                    _add_terms(field_sum[rows], fields[sites] / self.field_unit * spins[rows, sites])
         energy = (self.offset - self.coupling_unit * bond_sum) - self.field_unit * field_sum
         return energy.reshape(states.shape[:-1])[()]
 
@@ -114,8 +135,8 @@ class Ising(Frozen):
         return checks.spins("spins", spins, self.n)
 
     def __repr__(self):
-        bonds, fields = self.couplings.size // 2, np.count_nonzero(self.fields)
-        return f"Ising(n={self.n}, bonds={bonds}, fields={fields})"
+        fields = np.count_nonzero(self.fields) if self.field is None else self.n * (self.field != 0)
+        return f"Ising(n={self.n}, bonds={self.bond_count}, fields={fields})"
 
     def _bond_chunks(self):
         """Yield the bonds (i, j, J) of whole rows, about _CHUNK at a time."""

@@ -1,11 +1,93 @@
 """Ising models on periodic or open lattices: hypercubic in any dimension, and triangular."""
 
+import itertools
 import math
+from functools import cached_property
 
 import numpy as np
 
 from fastgibbs.models import checks
 from fastgibbs.models.ising import MAX_SITES, Ising
+
+_CHUNK = 2**16  # neighbours handled at once: few enough to stay in a core's cache
+
+
+class Lattice(Ising):
+    """E(s) = -J sum_<ij> s_i s_j - h sum_i s_i on a periodic lattice that is the same seen from every site.
+
+    Made by `lattice` and `triangular`, which check the arguments. `shape`: sides of at least 3, sites in C
+    order. `steps`: a tuple of moves, one int per axis, one move per bond direction. `J`, not 0, and `h`: floats.
+
+    It has all of an `Ising` model, but `indptr`, `indices`, `couplings` and `fields` are built when first asked
+    for: ValueError if memory is too small. `energy` and `bonds` need none of them.
+    """
+
+    def __init__(self, shape, steps, J, h):
+        n = math.prod(shape)
+        own = {"n": n, "shape": shape, "steps": steps, "J": J, "h": h, "offset": 0.0}
+        counts = {"degree": 2 * len(steps), "bond_count": n * len(steps)}
+        self.__setstate__({**own, **counts, "coupling": abs(J), "field": h})
+
+    def __reduce__(self):
+        return Lattice, (self.shape, self.steps, self.J, self.h)
+
+    def neighbors(self, sites):
+        """The sites one step ahead of and one behind each of `sites`, for every step in turn.
+
+        `sites`: integers (k,). Returns int64 (k, 2 * len(steps)): +step 0, -step 0, +step 1, ... ValueError at
+        a site out of range.
+        """
+        position = np.unravel_index(sites, self.shape)
+        neighbors = np.empty((len(sites), self.degree), np.int64)
+        for column, (step, sign) in enumerate(itertools.product(self.steps, (1, -1))):
+            moved = [x + sign * move for x, move in zip(position, step, strict=True)]
+            neighbors[:, column] = np.ravel_multi_index(moved, self.shape, mode="wrap")
+        return neighbors
+
+    @cached_property
+    def indptr(self):
+        """Where each row of J starts in `indices` and `couplings`, int64 (n+1,)."""
+        self._require(8 * self.n, "indptr")
+        return _read_only(np.arange(0, self.n * self.degree + 1, self.degree, dtype=np.int64))
+
+    @cached_property
+    def indices(self):
+        """The columns of J, row by row and ascending, int32 (nnz,)."""
+        self._require(4 * self.n * self.degree, "indices")
+        indices = np.empty((self.n, self.degree), np.int32)
+        for sites, columns in self._rows():
+            indices[sites] = columns
+        return _read_only(indices.reshape(-1))
+
+    @cached_property
+    def couplings(self):
+        """The entries of J, float64 (nnz,)."""
+        self._require(8 * self.n * self.degree, "couplings")
+        return _read_only(np.full(self.n * self.degree, self.J))
+
+    @cached_property
+    def fields(self):
+        """The field of every site, float64 (n,)."""
+        self._require(8 * self.n, "fields")
+        return _read_only(np.full(self.n, self.h))
+
+    def _require(self, nbytes, name):
+        checks.require_memory(nbytes, f"the array {name} of a lattice of shape {self.shape}")
+
+    def _rows(self):
+        """Yield sites (k,) and their neighbours (k, degree), ascending, both int32, about _CHUNK at a time."""
+        step = max(_CHUNK // self.degree, 1)
+        for start in range(0, self.n, step):
+            sites = np.arange(start, min(start + step, self.n), dtype=np.int32)
+            yield sites, np.sort(self.neighbors(sites).astype(np.int32), axis=1)
+
+    def _bond_chunks(self):
+        """Yield the bonds (i, j, J) of whole rows, about _CHUNK entries of J at a time."""
+        for sites, columns in self._rows():
+            upper = columns > sites[:, None]
+            if upper.any():
+                i = np.broadcast_to(sites[:, None], columns.shape)[upper]
+                yield i, columns[upper], np.full(i.size, self.J)
 
 
 def lattice(shape, J=1.0, h=0.0, periodic=True):
@@ -18,8 +100,7 @@ def lattice(shape, J=1.0, h=0.0, periodic=True):
     if memory is too small.
     """
     shape = sides(shape)
-    i, j = bonds(shape, np.eye(len(shape), dtype=int), periodic)
-    return assemble(shape, i, j, checks.finite_number("J", J), h)
+    return _model(shape, np.eye(len(shape), dtype=int).tolist(), J, h, periodic)
 
 
 def triangular(shape, J=1.0, h=0.0, periodic=True):
@@ -31,8 +112,7 @@ def triangular(shape, J=1.0, h=0.0, periodic=True):
     shape = sides(shape)
     if len(shape) != 2:
         raise ValueError(f"shape is {shape}: a triangular lattice has two sides")
-    i, j = bonds(shape, [(1, 0), (0, 1), (1, 1)], periodic)
-    return assemble(shape, i, j, checks.finite_number("J", J), h)
+    return _model(shape, [(1, 0), (0, 1), (1, 1)], J, h, periodic)
 
 
 def sides(shape):
@@ -47,12 +127,7 @@ def sides(shape):
 
 def bonds(shape, steps, periodic):
     """Sites (i, j), int32, of the bonds from every site along every one of `steps`; self-bonds included."""
-    if isinstance(periodic, bool | np.bool_):
-        periodic = (periodic,) * len(shape)
-    if not (isinstance(periodic, tuple | list) and all(isinstance(wrap, bool | np.bool_) for wrap in periodic)):
-        raise TypeError(f"periodic is {periodic!r}: give a bool, or one per axis")
-    if len(periodic) != len(shape):
-        raise ValueError(f"periodic has {len(periodic)} entries: shape has {len(shape)} axes")
+    periodic = _per_axis(shape, periodic)
     n = math.prod(shape)
     # Building takes about 70 bytes a bond, measured, more than the model itself.
     checks.require_memory(n * (32 + 80 * len(steps)), f"a lattice of shape {shape}")
@@ -79,3 +154,28 @@ def assemble(shape, i, j, J, h):
         J = np.broadcast_to(J, i.shape)
         offset, i, j, J = -float(J[own].sum()), i[~own], j[~own], J[~own]
     return Ising.from_edges(n, i, j, J, fields, offset, shape)
+
+
+def _model(shape, steps, J, h, periodic):
+    """The model of one J: a `Lattice` where every site sees the same, otherwise an `Ising` of the bonds."""
+    periodic = _per_axis(shape, periodic)
+    J, h = checks.finite_number("J", J), checks.finite_array("h", h)
+    if all(periodic) and min(shape) >= 3 and J and not h.ndim:
+        return Lattice(shape, tuple(map(tuple, steps)), J, float(h))
+    return assemble(shape, *bonds(shape, steps, periodic), J, h)
+
+
+def _per_axis(shape, periodic):
+    """`periodic` as one bool per axis."""
+    if isinstance(periodic, bool | np.bool_):
+        periodic = (periodic,) * len(shape)
+    if not (isinstance(periodic, tuple | list) and all(isinstance(wrap, bool | np.bool_) for wrap in periodic)):
+        raise TypeError(f"periodic is {periodic!r}: give a bool, or one per axis")
+    if len(periodic) != len(shape):
+        raise ValueError(f"periodic has {len(periodic)} entries: shape has {len(shape)} axes")
+    return periodic
+
+
+def _read_only(array):
+    array.flags.writeable = False
+    return array

@@ -1,60 +1,79 @@
 """The multi-spin engine in NumPy: 64 lanes a word, each with its own threshold, all against the bits of one stream.
 
-A lane is a chain, or one of the equal strips of a chain's lattice; what a kernel keeps as the bits of a word is here
-an array (words, 64)."""
+A lane of a word is a chain, or one of the equal strips of a chain's lattice; what a kernel keeps as the bits of a word
+is here an array (..., words, 64)."""
 
 from collections import deque
+from typing import NamedTuple
 
 import numpy as np
 
 from fastgibbs.models.ising import Ising
+from fastgibbs.reference import sampling
+from fastgibbs.reference.arithmetic import exp64
 from fastgibbs.reference.streams import SWEEP, TAIL, next_words, seeded, start_spins
 
 LANES = 64  # a word: lane b is bit b
-SLOTS = 8  # streams of a word: the cell at place c of its group draws from stream c % 8
+SLOTS = 8  # places decided at once, the cell at place c of its group by the stream of slot c % 8
+TILE, MOST_TILES = 4096, 64  # a group of more places is cut in tiles, each with streams of its own
 BITS = 14  # of a uniform number, drawn before it is compared with a threshold
-LOG2E = 1.4426950408889634
-LN2_HIGH, LN2_LOW = 6.93145751953125e-1, 1.42860682030941723212e-6  # m * LN2_HIGH is exact: it ends in zero bits
-# exp(r) = 1 + r + ... + r^13/13! on [-ln(2)/2, ln(2)/2], highest power first
-POLYNOMIAL = 1.0 / np.cumprod([1.0, *range(1, 14)])[::-1]
+
+
+class State(NamedTuple):
+    """What a sweep reads and changes."""
+
+    spins: np.ndarray  # int8 (chains, n), changed in place
+    model: Ising  # gives the graph, |J| and h
+    signs: np.ndarray  # int8 (nnz, 1 or chains), of J_ij
+    order: list  # of `Group`
+    streams: list  # of every tile: uint64 (4, 8, words), changed in place
+    tails: list  # of every tile: uint64 (4, words, 64), changed in place
+    rule: str
+    strips: int
+
+
+class Group(NamedTuple):
+    """The cells of one colour and degree. Cell q is the sites q, q + n/S, q + 2 n/S, ..., one in each strip.
+
+    Their places are 0, 1, ..., filled up by dummies to a multiple of 8; place c is in tile first_tile + c // size.
+    """
+
+    degree: int
+    cells: np.ndarray  # int (cells, S), the sites
+    first_tile: int
+    size: int
 
 
 def sample(model, beta, sweeps, chains, burn_in, thin, rule, seed, strips=1):
-    """Draws from p(s) ~ exp(-beta E(s)): `burn_in` sweeps, then `sweeps`, each thin-th recorded.
+    """`sampling.sample` of `chains` lanes, from the `start` with these arguments."""
+    return sampling.sample(sweep, start(model, chains, seed, rule, strips), model, beta, sweeps, burn_in, thin)
+
+
+def start(model, lanes, seed, rule, strips=1, spins=None):
+    """A `State` of `lanes` chains.
 
     `model`: an `Ising` of couplings +J and -J, one |J| and one field, degree <= 12; or, with strips = 1, a sequence of
-    `chains` of them, one a chain, that differ in signs and offset only. `beta`: a number or (chains,), in inverse units
-    of J; `rule`: "gibbs" or "metropolis", KeyError on another. `seed`: the entropy of `streams.seeded`. `strips`: S,
-    a power of two <= 64; above 1 the lattice is periodic along axis 0, whose side is a multiple of S, at least 2 S.
-    Returns energies and magnetisations per spin, float64 (chains, draws), then the final states, int8 (chains, n);
-    draws = sweeps // thin. Chain k is the lanes k S, ..., k S + S - 1, counted through all words, one a strip. What is
-    left of the last word are idle chains: they start all up and run at beta = 0, and no other lane notices them.
+    `lanes` of them, one a chain, that differ in signs and offset only. `seed`: the entropy of `streams.stream`;
+    `rule`: "gibbs" or "metropolis". `strips`: S, a power of two <= 64; above 1 the lattice is periodic along axis 0,
+    whose side is a multiple of S, at least 2 S. Chain k is the lanes k S, ..., k S + S - 1, counted through all words,
+    one a strip. `spins`: int8 (lanes, n), by default random, chain k from stream k of START.
     """
-    models = [model] if isinstance(model, Ising) else model
+    models = sampling.as_models(model)
     graph = models[0]
-    words = -(-chains * strips // LANES)
-    in_words = words * LANES // strips  # chains, the idle ones included
-    up = np.ones((graph.n, in_words), bool)
-    up[:, :chains] = start_spins(seed, graph.n, chains) == 1
-    betas = np.zeros(in_words)
-    betas[:chains] = beta
-    betas = np.repeat(betas, strips).reshape(words, LANES)
-    positive = np.zeros((graph.couplings.size, in_words), bool)  # at beta = 0 no sign decides anything
-    positive[:, :chains] = np.stack([one.couplings > 0 for one in models], axis=1)
-    streams = seeded(seed, SWEEP, words * LANES).reshape(4, words, LANES)[:, :, :SLOTS]  # key (SWEEP, word, 0, slot)
-    tails = seeded(seed, TAIL, words * LANES).reshape(4, words, LANES)
+    words = -(-lanes * strips // LANES)
     order = groups(graph, strips)
-    energies = np.empty((chains, sweeps // thin))
-    magnetizations = np.empty((chains, sweeps // thin))
-    for _ in range(burn_in):
-        sweep(graph, order, up, positive, streams, tails, betas, rule)
-    for done in range(1, sweeps + 1):
-        sweep(graph, order, up, positive, streams, tails, betas, rule)
-        if done % thin == 0:
-            spins = _spins(up, chains)
-            energies[:, done // thin - 1] = _energy(models, spins)
-            magnetizations[:, done // thin - 1] = spins.sum(axis=1, dtype=np.float64) / max(graph.n, 1)
-    return energies, magnetizations, _spins(up, chains)
+    tiles = range(1 + max((tile_of(group, len(group.cells) - 1) for group in order), default=-1))
+    slots = [seeded(seed, SWEEP, words * LANES, tile).reshape(4, words, LANES)[:, :, :SLOTS] for tile in tiles]
+    return State(
+        spins=start_spins(seed, graph.n, lanes) if spins is None else spins.copy(),
+        model=graph,
+        signs=np.stack([np.sign(one.couplings).astype(np.int8) for one in models], axis=1),
+        order=order,
+        streams=[streams.swapaxes(1, 2).copy() for streams in slots],
+        tails=[seeded(seed, TAIL, words * LANES, tile).reshape(4, words, LANES) for tile in tiles],
+        rule=rule,
+        strips=strips,
+    )
 
 
 def colours(neighbours):
@@ -84,10 +103,10 @@ def colours(neighbours):
 
 
 def groups(model, strips):
-    """The order of a sweep: a list of (degree, places), the cells of one colour and degree, in turn.
+    """The order of a sweep: a list of `Group`, colour by colour and in each by degree.
 
-    Cell q is the sites q, q + n/S, q + 2 n/S, ..., one in each strip, that are updated together. A place is the list
-    of the sites of a cell, by index, or an empty list: a dummy, which fills its group up to a multiple of 8 places.
+    A group of P places, dummies counted, has T = min(64, max(1, P // 4096)) tiles of 8 ceil(P / 8T) places, the last
+    one shorter; tiles are numbered through the groups of one colour, afresh in each.
     """
     cells = model.n // strips
     # Bonds from strip 0 show all of the graph of the cells: moved by a strip, the lattice is the same.
@@ -95,41 +114,59 @@ def groups(model, strips):
     neighbours = [(model.indices[row] % cells).tolist() for row in rows]
     members = {}
     for q, colour in enumerate(colours(neighbours)):
-        places = members.setdefault((colour, len(neighbours[q])), [])
-        places.append(list(range(q, model.n, cells)))
-    for places in members.values():
-        places.extend([] for _ in range(-len(places) % SLOTS))
-    return [(degree, places) for (_, degree), places in sorted(members.items())]
+        members.setdefault((colour, len(neighbours[q])), []).append(range(q, model.n, cells))
+    order, next_tile = [], {}
+    for (colour, degree), sites in sorted(members.items()):
+        rows = -(-len(sites) // SLOTS)
+        tiles = min(MOST_TILES, max(1, SLOTS * rows // TILE))
+        first_tile = next_tile.get(colour, 0)
+        next_tile[colour] = first_tile + tiles
+        order.append(Group(degree, np.array(sites), first_tile, SLOTS * -(-rows // tiles)))
+    return order
 
 
-def sweep(model, order, up, positive, streams, tails, betas, rule):
-    """One sweep of every lane, in place: the cells in `order`, each with f_i = h + sum_j J_ij s_j at its sites.
+def tile_of(group, place):
+    """The tile of a place of a group."""
+    return group.first_tile + place // group.size
 
-    `up`: bool (n, chains), s_i = +1; `positive`: bool (nnz, chains), J_ij > 0; `streams`: uint64 (4, words, 8);
-    `tails`: (4, words, 64); `betas`: float64 (words, 64). KeyError on an unknown `rule`. `model` gives graph, |J|, h.
+
+def sweep(state, betas):
+    """One sweep of every chain, in place: group by group, 8 places at a time, with f_i = h + sum_j J_ij s_j.
+
+    `betas`: float64 (chains,), in inverse units of J. KeyError on an unknown rule.
     New spins: gibbs, likely ^ accept; metropolis, likely ^ (accept & ~(s ^ likely)), s being the old ones.
     """
-    J = np.abs(model.couplings).max(initial=0.0)
-    for degree, places in order:
-        for c, sites in enumerate(places):
-            k = np.zeros(betas.shape, np.int64)
-            if sites:
-                rows = (slice(model.indptr[i], model.indptr[i + 1]) for i in sites)
-                k = _by_lane([(up[model.indices[row]] == positive[row]).sum(axis=0) for row in rows])
-            likely, head, rest = thresholds(k, degree, J, model.fields[0], betas, rule)
-            accept = decide(head, rest, streams[:, :, c % SLOTS], tails)
-            if sites:
-                if rule == "metropolis":
-                    accept &= ~(_by_lane(up[sites]) ^ likely)
-                up[sites] = (likely ^ accept).reshape(-1, len(sites)).T
+    model, spins = state.model, state.spins.T
+    J, chains = np.abs(model.couplings).max(initial=0.0), len(betas)
+    words = -(-chains * state.strips // LANES)
+
+    def by_lane(of_strips):
+        """(places, S, chains) lane by lane, (8, words, 64): zero at dummies and at idle lanes of the last word."""
+        lanes = np.zeros((SLOTS, words * LANES), of_strips.dtype)
+        lanes[: len(of_strips), : chains * state.strips] = of_strips.swapaxes(1, 2).reshape(len(of_strips), -1)
+        return lanes.reshape(SLOTS, words, LANES)
+
+    betas = by_lane(np.broadcast_to(betas, (SLOTS, state.strips, chains)))
+    for group in state.order:
+        for place in range(0, len(group.cells), SLOTS):
+            tile = tile_of(group, place)
+            sites = group.cells[place : place + SLOTS]
+            entries = model.indptr[sites][..., None] + np.arange(group.degree)
+            k = by_lane((spins[model.indices[entries]] == state.signs[entries]).sum(axis=2))
+            likely, head, rest = thresholds(k, group.degree, J, model.fields[0], betas, state.rule)
+            accept = decide(head, rest, state.streams[tile], state.tails[tile])
+            if state.rule == "metropolis":
+                accept &= ~(by_lane(spins[sites] == 1) ^ likely)
+            up = (likely ^ accept).reshape(SLOTS, -1)[: len(sites), : chains * state.strips]
+            spins[sites] = np.where(up, 1, -1).reshape(len(sites), chains, state.strips).swapaxes(1, 2)
 
 
 def thresholds(k, degree, J, h, betas, rule):
     """g = 2 beta f, f = (2k - d) |J| + h: up is likely if g > 0; the other spin has p = e / (1 + e), e = exp(-|g|).
 
-    That is rule "gibbs"; for "metropolis" p = e, the probability to leave the likely spin. `k`: int (words, 64),
-    how many of the d = `degree` neighbours push up, J_ij s_j > 0; `betas`: float64 (words, 64).
-    Returns likely, bool, then head and rest, uint64, all (words, 64): p = (head + rest 2^-64) / 2^14 to 2^-78.
+    That is rule "gibbs"; for "metropolis" p = e, the probability to leave the likely spin. `k`: int (8, words, 64),
+    how many of the d = `degree` neighbours push up, J_ij s_j > 0; `betas`: float64 (8, words, 64).
+    Returns likely, bool, then head and rest, uint64, all (8, words, 64): p = (head + rest 2^-64) / 2^14 to 2^-78.
     Geman and Geman, IEEE Trans. PAMI 6, 721 (1984); Metropolis et al., J. Chem. Phys. 21, 1087 (1953).
     """
     f = (2 * k - degree) * J + h
@@ -143,48 +180,19 @@ def thresholds(k, degree, J, h, betas, rule):
     return g > 0, head, np.where(certain, np.uint64(2**64 - 1), rest)
 
 
-def exp64(x):
-    """exp(x) = 2^m exp(r) with m the integer nearest to x / ln 2 and r = x - m ln 2, within 4e-16 relatively.
-
-    `x`: float64, any shape, in [-700, 0]. One rounding per operation, in the order written: a compiled kernel
-    gives the same bits.
-    """
-    m = np.rint(x * LOG2E)
-    r = (x - m * LN2_HIGH) - m * LN2_LOW
-    y = np.full_like(r, POLYNOMIAL[0])
-    for c in POLYNOMIAL[1:]:
-        y = y * r + c
-    return np.ldexp(y, m.astype(np.int32))
-
-
 def decide(head, rest, streams, tails):
-    """Whether u + v 2^-64 < head + rest 2^-64 in each lane, u uniform of 14 bits and v of 64: bool (words, 64).
+    """Whether u + v 2^-64 < head + rest 2^-64 in each lane, u uniform of 14 bits and v of 64: bool (8, words, 64).
 
-    `head` and `rest`: uint64 (words, 64); `streams`: uint64 (4, words) and `tails`: (4, words, 64), advanced in place.
+    `head`, `rest`: uint64 (8, words, 64); `streams`: uint64 (4, 8, words), `tails`: (4, words, 64), advanced in place.
     The first word drawn holds the highest bit of u for its 64 lanes, the next one the second, and so on; then every
-    lane with u = head draws its v from a stream of its own (the tail), so that lanes never affect each other.
+    lane with u = head, place by place, draws its v from a stream of its own (the tail): lanes never affect each other.
     """
     u = np.zeros_like(head)
     for _ in range(BITS):
-        bits = next_words(streams)[:, None] >> np.arange(LANES, dtype=np.uint64) & 1
+        bits = next_words(streams)[..., None] >> np.arange(LANES, dtype=np.uint64) & 1
         u = u << 1 | bits
     accept = u < head
-    for word, lane in np.argwhere(u == head):
+    for place, word, lane in np.argwhere(u == head):
         v = next_words(tails[:, word, lane : lane + 1])[0]
-        accept[word, lane] = v < rest[word, lane]
+        accept[place, word, lane] = v < rest[place, word, lane]
     return accept
-
-
-def _by_lane(of_strips):
-    """What each strip of a cell has for every chain, (S, chains), lane by lane: (words, 64)."""
-    return np.asarray(of_strips).T.reshape(-1, LANES)
-
-
-def _spins(up, chains):
-    return 2 * up[:, :chains].T.astype(np.int8) - 1
-
-
-def _energy(models, spins):
-    if len(models) == 1:
-        return models[0].energy(spins)
-    return [one.energy(s) for one, s in zip(models, spins, strict=True)]

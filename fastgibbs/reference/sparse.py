@@ -4,61 +4,82 @@ Everything that decides a spin is float32 with one rounding per operation, in th
 makes a compiled kernel give the same bits."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.reference.streams import ORDER, SWEEP, next_words, seeded, start_spins
+from fastgibbs.reference import sampling
+from fastgibbs.reference.arithmetic import LOG2E
+from fastgibbs.reference.streams import ORDER, SWEEP, below, next_words, seeded, start_spins, stream
 
-LOG2E = 1.4426950408889634
 MAGIC = np.float32(12582912.0)  # 1.5 * 2^23: adding it rounds to an integer, kept in the low mantissa bits
 LOWEST = np.float32(-126.0)  # 2^-126 is the smallest normal float32
 # 2^f = 1 + c1 f + ... + c5 f^5 on [-1/2, 1/2], highest power first
 POLYNOMIAL = [np.float32(c) for c in (0.00132647, 0.00967151, 0.05550734, 0.24022242, 0.69314698, 1.0)]
 
 
+class State(NamedTuple):
+    """What a sweep reads and changes. The axis `models` has one entry for all lanes, or one a lane."""
+
+    spins: np.ndarray  # int8 (lanes, n), changed in place
+    indptr: np.ndarray  # the graph, as in `Ising`
+    indices: np.ndarray
+    J: np.ndarray  # float32 (nnz, models), in units of `unit`
+    h: np.ndarray  # float32 (n, models), in the same units
+    unit: np.ndarray  # float64 (models,)
+    streams: np.ndarray  # uint64 (4, lanes), changed in place
+    order: np.ndarray  # uint64 (4, 1), changed in place by the random scan
+    rule: str
+    scan: str
+
+
 def sample(model, beta, sweeps, chains, burn_in, thin, rule, scan, seed):
-    """Draws from p(s) ~ exp(-beta E(s)): `burn_in` sweeps, then `sweeps`, each thin-th recorded.
+    """`sampling.sample` of `chains` lanes, from the `start` with these arguments."""
+    return sampling.sample(sweep, start(model, chains, seed, rule, scan=scan), model, beta, sweeps, burn_in, thin)
 
-    `beta`: a number or (chains,), in inverse units of J; `rule`: "gibbs" or "metropolis"; `scan`:
-    "sequential" or "random"; KeyError on another name. `seed`: the entropy of `streams.seeded`.
-    Returns energies and magnetisations per spin, float64 (chains, draws), then the final states,
-    int8 (chains, n), in the model's own units; draws = sweeps // thin.
+
+def start(model, lanes, seed, rule, scan="sequential", spins=None):
+    """A `State` of `lanes` lanes: J and h over a power of two near the largest of them, as float32.
+
+    `model`: a model, or a sequence of `lanes` of them on one graph, one a lane; `seed`: the entropy of
+    `streams.stream`; `rule`: "gibbs" or "metropolis"; `scan`: "sequential" or "random", one order for all lanes.
+    `spins`: int8 (lanes, n), by default random, lane k from stream k of START.
     """
-    ising = model.to_ising()
-    betas = np.broadcast_to(np.asarray(beta, np.float64), chains)
-    spins = start_spins(seed, ising.n, chains)
-    lanes = seeded(seed, SWEEP, chains)
-    order = seeded(seed, ORDER, 1)
-    energies = np.empty((chains, sweeps // thin))
-    magnetizations = np.empty((chains, sweeps // thin))
-    for _ in range(burn_in):
-        sweep(ising, spins, lanes, order, betas, rule, scan)
-    for done in range(1, sweeps + 1):
-        sweep(ising, spins, lanes, order, betas, rule, scan)
-        if done % thin == 0:
-            energy, magnetization = energy_and_magnetization(ising, spins)
-            energies[:, done // thin - 1] = energy
-            magnetizations[:, done // thin - 1] = magnetization / max(ising.n, 1)
-    return energies, magnetizations, model.from_spins(spins.T)
+    isings = [one.to_ising() for one in sampling.as_models(model)]
+    graph = isings[0]
+    unit = np.array([_power_of_two(one) for one in isings])
+    return State(
+        spins=start_spins(seed, graph.n, lanes) if spins is None else spins.copy(),
+        indptr=graph.indptr,
+        indices=graph.indices,
+        J=np.float32(np.stack([one.couplings for one in isings], axis=1) / unit),
+        h=np.float32(np.stack([one.fields for one in isings], axis=1) / unit),
+        unit=unit,
+        streams=seeded(seed, SWEEP, lanes),
+        order=stream(seed, ORDER),
+        rule=rule,
+        scan=scan,
+    )
 
 
-def sweep(model, spins, streams, order, betas, rule, scan):
+def sweep(state, betas):
     """One sweep of every lane, in place: n attempts, each visiting one site with f_i = h_i + sum_j J_ij s_j.
 
-    `model`: an `Ising`; `spins`: int8 (n, L); `streams`: uint64 (4, L); `order`: uint64 (4, 1), used by the
-    random scan alone; `betas`: float64 (L,). KeyError on an unknown `rule` or `scan`.
+    `betas`: float64 (lanes,), in inverse units of J. KeyError on an unknown rule or scan.
     """
-    J, h, scale = _in_single_precision(model, betas)
-    decide, visits = RULES[rule], SCANS[scan](order, model.n)
+    with np.errstate(over="ignore"):  # an infinite product is clipped like any other
+        scale = np.float32(np.clip((-2.0 * LOG2E) * betas * state.unit, -1e30, 1e30))
+    spins = state.spins.T
+    decide, visits = RULES[state.rule], SCANS[state.scan](state.order, len(spins))
     for attempt, i in enumerate(visits):
         if attempt % 2 == 0:
-            words = next_words(streams)
+            words = next_words(state.streams)
             bits = words & 0xFFFFFFFF
         else:
             bits = words >> 32
-        f = np.full(spins.shape[1], h[i])
-        for k in range(model.indptr[i], model.indptr[i + 1]):
-            f += J[k] * spins[model.indices[k]]
+        f = state.h[i]
+        for k in range(state.indptr[i], state.indptr[i + 1]):
+            f = f + state.J[k] * spins[state.indices[k]]
         spins[i] = decide(f, spins[i], scale, uniform(bits))
 
 
@@ -107,36 +128,16 @@ def sequential(order, n):
 
 
 def random(order, n):
-    """n sites, each i uniform on 0..n-1, drawn with replacement from the stream `order`, uint64 (4, 1).
-
-    i = floor(r n / 2^32) of a 32-bit r, drawn again where r n mod 2^32 < 2^32 mod n: every site then has the
-    same number of r. Lemire, ACM Trans. Model. Comput. Simul. 29, 3 (2019), algorithm 5.
-    """
-    sites = []
-    while len(sites) < n:
-        product = (int(next_words(order)[0]) >> 32) * n
-        if product % 2**32 >= 2**32 % n:
-            sites.append(product >> 32)
-    return sites
+    """n sites, each uniform on 0..n-1, drawn with replacement from the stream `order`, uint64 (4, 1)."""
+    return [below(order, n) for _ in range(n)]
 
 
 RULES = {"gibbs": gibbs, "metropolis": metropolis}
 SCANS = {"sequential": sequential, "random": random}
 
 
-def energy_and_magnetization(model, spins):
-    """E(s) = -1/2 s.J.s - h.s + offset and M = sum_i s_i of every lane.
-
-    `model`: an `Ising`; `spins`: int8 (n, L). Two float64 (L,).
-    """
-    return model.energy(spins.T), spins.sum(axis=0, dtype=np.float64)
-
-
-def _in_single_precision(model, betas):
-    """J and h over a power of two near the largest of them, and -2 beta log2(e) times it, in float32."""
-    largest = max(np.abs(model.couplings).max(initial=0.0), np.abs(model.fields).max(initial=0.0))
-    # 2^floor(log2(largest)): exact by frexp, where a rounded log2 may reach the next integer
-    unit = math.ldexp(1.0, math.frexp(largest)[1] - 1) if largest > 0 else 1.0
-    with np.errstate(over="ignore"):  # an infinite product is clipped like any other
-        scale = np.clip((-2.0 * LOG2E) * betas * unit, -1e30, 1e30)
-    return np.float32(model.couplings / unit), np.float32(model.fields / unit), np.float32(scale)
+def _power_of_two(ising):
+    """2^floor(log2(largest)) of the largest |J_ij| or |h_i|, or 1 if all are zero."""
+    largest = max(np.abs(ising.couplings).max(initial=0.0), np.abs(ising.fields).max(initial=0.0))
+    # exact by frexp, where a rounded log2 may reach the next integer
+    return math.ldexp(1.0, math.frexp(largest)[1] - 1) if largest > 0 else 1.0

@@ -1,25 +1,29 @@
-"""The random streams in NumPy: one SFC64 generator a chain, and the spins that a run starts from."""
+"""The random streams in NumPy: SFC64 generators, each at its own address, and the spins that a run starts from."""
 
 import numpy as np
 
-START, SWEEP, ORDER, TAIL = 0, 1, 2, 3  # domains: no two uses of randomness ever share a stream
-TILE = 64  # chains under one key of the seed tree
+START, SWEEP, ORDER, TAIL, SWAP, CLUSTER = range(6)  # domains: no two uses of randomness ever share a stream
+LANES = 64  # of a block: lane k of a run is lane k % 64 of block k // 64
 
 
-def seeded(entropy, domain, chains):
-    """SFC64(SeedSequence(entropy, spawn_key=(domain, k // 64, 0, k % 64))) of the chains k = 0..chains-1.
+def stream(entropy, domain, block=0, tile=0, lane=0):
+    """SFC64(SeedSequence(entropy, spawn_key=(domain, block, tile, lane))): a, b, c and counter, uint64 (4, 1).
 
-    uint64 (4, chains): the rows a, b, c and counter of each stream. `entropy` as `numpy.random.SeedSequence`
-    takes it. The site order, shared by all chains, is the one stream of `seeded(entropy, ORDER, 1)`.
+    `entropy` as `numpy.random.SeedSequence` takes it.
     """
-    states = [_generator(entropy, domain, k).state["state"]["state"] for k in range(chains)]
-    return np.array(states, np.uint64).reshape(chains, 4).T.copy()
+    state = _generator(entropy, domain, block, tile, lane).state["state"]["state"]
+    return state.astype(np.uint64).reshape(4, 1)
+
+
+def seeded(entropy, domain, lanes, tile=0):
+    """`stream(entropy, domain, k // 64, tile, k % 64)` of the lanes k = 0..lanes-1, side by side: uint64 (4, lanes)."""
+    return np.hstack([stream(entropy, domain, k // LANES, tile, k % LANES) for k in range(lanes)])
 
 
 def next_words(streams):
     """t = a + b + counter; counter += 1, a = b ^ (b >> 11), b = c + (c << 3), c = rotl(c, 24) + t, mod 2^64.
 
-    `streams`: uint64 (4, L), advanced in place. Returns t, uint64 (L,): the next word of every lane.
+    `streams`: uint64 (4, ...), advanced in place. Returns t, uint64 (...): the next word of every stream.
     SFC64: Doty-Humphrey, PractRand (2010), as in `numpy.random.SFC64`.
     """
     a, b, c, counter = streams.copy()
@@ -31,20 +35,31 @@ def next_words(streams):
     return t
 
 
-def start_spins(entropy, n, chains):
+def below(stream, n):
+    """i = floor(r n / 2^32) of a 32-bit r, drawn again where r n mod 2^32 < 2^32 mod n: uniform on 0..n-1.
+
+    Every i then has the same number of r. `stream`: uint64 (4, 1), advanced in place; n <= 2^32. Lemire, ACM Trans.
+    Model. Comput. Simul. 29, 3 (2019), algorithm 5.
+    """
+    while True:
+        product = (int(next_words(stream)[0]) >> 32) * n
+        if product % 2**32 >= 2**32 % n:
+            return product >> 32
+
+
+def start_spins(entropy, n, lanes):
     """s_i = +1 where bit i % 64, least significant first, of word i // 64 of stream START is set, else -1.
 
-    int8 (n, chains): every chain from its own stream, each spin +-1 with equal probability.
+    int8 (lanes, n): every lane from its own stream, each spin +-1 with equal probability.
     """
-    spins = np.empty((n, chains), np.int8)
-    for k in range(chains):
-        words = _generator(entropy, START, k).random_raw((n + 63) // 64)
+    spins = np.empty((lanes, n), np.int8)
+    for k in range(lanes):
+        words = _generator(entropy, START, k // LANES, 0, k % LANES).random_raw((n + 63) // 64)
         for i in range(n):
             bit = int(words[i // 64]) >> (i % 64) & 1
-            spins[i, k] = 2 * bit - 1
+            spins[k, i] = 2 * bit - 1
     return spins
 
 
-def _generator(entropy, domain, k):
-    spawn_key = (domain, k // TILE, 0, k % TILE)
-    return np.random.SFC64(np.random.SeedSequence(entropy, spawn_key=spawn_key))
+def _generator(entropy, *address):
+    return np.random.SFC64(np.random.SeedSequence(entropy, spawn_key=address))

@@ -1,0 +1,208 @@
+"""Parallel tempering with any of the twins: a replica a lane; a swap exchanges the rungs of two, never their spins."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgibbs.reference.arithmetic import exp64
+from fastgibbs.reference.sampling import as_models
+from fastgibbs.reference.streams import CLUSTER, LANES, SWAP, below, next_words, stream
+
+MOST_WORDS = 8  # that a block holds
+ENOUGH = 0.9  # of the lanes in use
+MOST_BINS = 1001  # of an overlap histogram
+HOT, COLD = 1, 2  # labels: the end of the ladder that a replica saw last, 0 at first
+
+
+class Tempering(NamedTuple):
+    """Of G ladders, R rungs (0 is the hottest) and D draws, P pairs of ladders; counts are int64, the rest float64."""
+
+    energies: np.ndarray  # (G, R, D), by rung
+    magnetizations: np.ndarray  # (G, R, D), per spin
+    states: np.ndarray  # (G, R, n) int8, by rung at the end, in the model's own units
+    acceptance_sum: np.ndarray  # (G, R - 1), of the probabilities to swap rungs r and r + 1
+    attempts: np.ndarray  # (G, R - 1)
+    round_trips: np.ndarray  # (G, R), by replica: hot end to cold end and back
+    restarts: np.ndarray  # (G, R), by replica: hot end to cold end
+    hot_visits: np.ndarray  # (G, R), by rung: swap rounds that left a replica of this label there
+    cold_visits: np.ndarray  # (G, R)
+    histogram: np.ndarray  # (P, R, bins), of the overlap
+    moments: np.ndarray  # (P, R, 6), sums of q, |q|, q^2, q^4, link, link^2
+
+
+def temper(engine, model, betas, ladders, sweeps, burn_in, thin, swap_every, overlap_every, clusters, rule, seed):
+    """Draws from prod_r exp(-beta_r E(s_r)): replicas sweep, each at the beta of its rung, and exchange rungs.
+
+    `engine`: a twin, the module; `model`: a model, or a sequence of them on one graph (samples), each with `ladders`
+    ladders: ladder g is of sample g // ladders. `betas`: (R,), ascending, in inverse units of J, ValueError above 512.
+    There are `burn_in` sweeps, then `sweeps`, each thin-th recorded; after every swap_every-th there are cluster moves
+    if `clusters`, then swaps; every overlap_every-th, unless 0, the ladders 2p and 2p + 1 of a sample are compared.
+    `rule`: "gibbs" or "metropolis", KeyError on another; `seed`: the entropy of `streams.stream`. A `Tempering`.
+    Hukushima and Nemoto, J. Phys. Soc. Jpn. 65, 1604 (1996); labels: Katzgraber et al., J. Stat. Mech. P03018 (2006).
+    """
+    samples = as_models(model)
+    isings = [one.to_ising() for one in samples for _ in range(ladders)]  # one a ladder
+    betas = np.asarray(betas, np.float64)
+    n, G, R = isings[0].n, len(isings), betas.size
+    pairs = [(g, g + 1) for first in range(0, G, ladders) for g in range(first, first + ladders - 1, 2)]
+    lane = lanes_of(G, R)  # of every replica
+    of_lanes = [isings[0]] * (lane.max() + 1)
+    for one, lanes in zip(isings, lane, strict=True):
+        of_lanes[lanes[0] : lanes[-1] + 1] = [one] * R
+    state = engine.start(of_lanes, len(of_lanes), seed, rule)
+    swap_streams = [stream(seed, SWAP, g) for g in range(G)]
+    cluster_streams = [stream(seed, CLUSTER, p) for p in range(len(pairs))]
+
+    rungs = np.tile(np.arange(R), (G, 1))  # of every replica
+    at = lane.copy()  # the lane at every rung
+    labels = np.zeros((G, R), np.int64)  # of every replica
+    round_trips, restarts, hot_visits, cold_visits = np.zeros((4, G, R), np.int64)
+    acceptance_sum, attempts = np.zeros((G, R - 1)), np.zeros((G, R - 1), np.int64)
+    energies, magnetizations = np.empty((2, G, R, sweeps // thin))
+    histogram = np.zeros((len(pairs), R, min(n + 1, MOST_BINS)), np.int64)
+    moments = np.zeros((len(pairs), R, 6))
+
+    for s in range(1, burn_in + sweeps + 1):
+        lane_betas = np.zeros(len(of_lanes))  # idle lanes stay at 0
+        lane_betas[at] = betas
+        engine.sweep(state, lane_betas)
+        counted = s - burn_in  # sweeps since the burn-in
+        if s % swap_every == 0:
+            for (a, b), one in zip(pairs, cluster_streams, strict=True):
+                for r in range(R if clusters else 0):
+                    move_cluster(isings[a], state.spins[at[a, r]], state.spins[at[b, r]], one)
+            for g in range(G):
+                energy = isings[g].energy(state.spins[lane[g]])
+                tried, p = swap(swap_streams[g], betas, energy, rungs[g], (s // swap_every - 1) % 2)
+                at[g, rungs[g]] = lane[g]
+                if counted > 0:
+                    acceptance_sum[g, tried] += p
+                    attempts[g, tried] += 1
+                    count_trips(rungs[g], labels[g], round_trips[g], restarts[g], hot_visits[g], cold_visits[g])
+        if counted > 0 and counted % thin == 0:
+            draw = counted // thin - 1
+            for g in range(G):
+                energies[g, :, draw] = isings[g].energy(state.spins[at[g]])
+            magnetizations[..., draw] = state.spins[at].sum(axis=2, dtype=np.float64) / max(n, 1)
+        if overlap_every > 0 and counted > 0 and counted % overlap_every == 0:
+            for p, (a, b) in enumerate(pairs):
+                for r in range(R):
+                    add_overlap(isings[a], state.spins[at[a, r]], state.spins[at[b, r]], histogram[p, r], moments[p, r])
+
+    return Tempering(
+        energies,
+        magnetizations,
+        samples[0].from_spins(state.spins[at]),
+        acceptance_sum,
+        attempts,
+        round_trips,
+        restarts,
+        hot_visits,
+        cold_visits,
+        histogram,
+        moments,
+    )
+
+
+def packing(rungs):
+    """(w, L): a block of w words, the fewest of 1, 2, 4, 8 whose L = 64 w // R ladders of R rungs fill 9 lanes in 10.
+
+    If none do, the fewest that fill the most. ValueError above 512 rungs.
+    """
+    if rungs > MOST_WORDS * LANES:
+        raise ValueError(f"betas has {rungs} rungs: a ladder has at most {MOST_WORDS * LANES}")
+    filled = {words: LANES * words // rungs * rungs / (LANES * words) for words in (1, 2, 4, 8)}
+    words = next((words for words in filled if filled[words] >= ENOUGH), max(filled, key=filled.get))
+    return words, LANES * words // rungs
+
+
+def lanes_of(ladders, rungs):
+    """The lane of replica r of ladder g, (g // L) 64 w + (g % L) R + r with (w, L) the `packing`: int (G, R)."""
+    words, in_block = packing(rungs)
+    block, place = np.divmod(np.arange(ladders), in_block)
+    return (block * LANES * words + place * rungs)[:, None] + np.arange(rungs)
+
+
+def swap_probability(beta_gap, energy_gap):
+    """min(1, exp(x)), x = (beta_{r+1} - beta_r) (E_b - E_a), of the replicas a at rung r and b at rung r + 1."""
+    x = beta_gap * energy_gap
+    return 1.0 if x >= 0 else float(exp64(np.maximum(x, -700.0)))
+
+
+def swap(stream, betas, energies, rungs, first):
+    """A swap round of one ladder, in place: the gaps r = first, first + 2, ... in turn; returns lists of r and of p.
+
+    `stream`: uint64 (4, 1), one word a gap; `betas`: (R,), by rung; `energies` and `rungs`: (R,), by replica, the
+    rungs being exchanged where u < p.
+    """
+    gaps, probabilities = list(range(first, betas.size - 1, 2)), []
+    for r in gaps:
+        a, b = np.flatnonzero(rungs == r)[0], np.flatnonzero(rungs == r + 1)[0]
+        p = swap_probability(betas[r + 1] - betas[r], energies[b] - energies[a])
+        u = int(next_words(stream)[0] >> 11) * 2.0**-53
+        if u < p:
+            rungs[a], rungs[b] = r + 1, r
+        probabilities.append(p)
+    return gaps, probabilities
+
+
+def count_trips(rungs, labels, round_trips, restarts, hot_visits, cold_visits):
+    """Counts of one ladder after a swap round, in place: trips by replica, labels met by rung; int64, all (R,).
+
+    A replica is hot since it was at rung 0, cold since it was at rung R - 1: a restart is hot turning cold, a round
+    trip is cold turning hot again after a restart.
+    """
+    for replica in np.flatnonzero(rungs == 0):
+        if labels[replica] == COLD and restarts[replica] > 0:
+            round_trips[replica] += 1
+        labels[replica] = HOT
+    for replica in np.flatnonzero(rungs == rungs.size - 1):
+        if labels[replica] == HOT:
+            restarts[replica] += 1
+        labels[replica] = COLD
+    hot_visits[rungs] += labels == HOT
+    cold_visits[rungs] += labels == COLD
+
+
+def add_overlap(model, a, b, histogram, moments):
+    """q = sum_i s_i^a s_i^b / n and link = sum_{i<j} s_i^a s_j^a s_i^b s_j^b / bonds of two replicas, added in place.
+
+    `a` and `b`: int8 (n,); `histogram`: int64 (bins,), of k = n (1 + q) / 2 = 0..n in bin k bins // (n + 1);
+    `moments`: float64 (6,), of q, |q|, q^2, q^4, link, link^2.
+    """
+    agree = a * b
+    Q = int(agree.sum(dtype=np.int64))
+    histogram[(Q + model.n) // 2 * histogram.size // (model.n + 1)] += 1
+    i, j, _ = model.bonds
+    q = Q / max(model.n, 1)
+    link = int((agree[i] * agree[j]).sum(dtype=np.int64)) / max(i.size, 1)
+    moments += [q, abs(q), q * q, (q * q) * (q * q), link, link * link]
+
+
+def move_cluster(model, a, b, stream):
+    """Flip in both replicas one cluster of sites with q_i = s_i^a s_i^b = -1: E_a + E_b and all q_i stay.
+
+    `a` and `b`: int8 (n,), changed in place; `stream`: uint64 (4, 1), which picks the site where the cluster starts.
+    Without a field the rarer sign of q takes the place of -1. Nothing moves where as many sites percolate: above
+    1/(d - 1) of all, d the mean degree (Bethe lattice: Fisher and Essam, J. Math. Phys. 2, 609 (1961)).
+    Houdayer, Eur. Phys. J. B 22, 479 (2001); Zhu, Ochoa and Katzgraber, PRL 115, 077201 (2015).
+    """
+    q = a * b
+    sites = np.flatnonzero(q == -1)
+    if not model.fields.any() and 2 * sites.size > model.n:
+        sites = np.flatnonzero(q == 1)
+    degree = model.couplings.size / max(model.n, 1)
+    if sites.size > 0 and sites.size * (degree - 1.0) < model.n:
+        cluster = connected(model, sites, sites[below(stream, sites.size)])
+        a[cluster] *= -1
+        b[cluster] *= -1
+
+
+def connected(model, sites, first):
+    """Those of `sites` that bonds between them join to site `first`: a list."""
+    left, cluster = set(sites.tolist()) - {int(first)}, [int(first)]
+    for i in cluster:  # it grows as it is read
+        around = left.intersection(model.indices[model.indptr[i] : model.indptr[i + 1]].tolist())
+        left -= around
+        cluster.extend(around)
+    return cluster
