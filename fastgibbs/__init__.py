@@ -2,7 +2,10 @@
 
 from fastgibbs import exact
 from fastgibbs.io import read_rudy, write_rudy
+from fastgibbs.methods.annealing import AnnealResult, anneal
 from fastgibbs.methods.sampling import SampleResult, sample
+from fastgibbs.methods.schedules import geometric, linear
+from fastgibbs.methods.tempering import TemperResult, temper
 from fastgibbs.models import (
     RBM,
     Hopfield,
@@ -17,16 +20,22 @@ from fastgibbs.models import (
 __version__ = "0.1.0"
 __all__ = [
     "RBM",
+    "AnnealResult",
     "Hopfield",
     "Ising",
     "SampleResult",
+    "TemperResult",
+    "anneal",
     "edwards_anderson",
     "exact",
+    "geometric",
     "lattice",
+    "linear",
     "random_regular",
     "read_rudy",
     "sample",
     "sherrington_kirkpatrick",
+    "temper",
     "triangular",
     "write_rudy",
 ]

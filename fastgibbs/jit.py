@@ -44,7 +44,7 @@ def njit(function):
 
 def inlined(function):
     """Compile a function that only kernels call: it becomes part of them and needs no cache of its own."""
-    return numba.njit(_nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    return numba.njit(_nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)(function)
 
 
 def must_compile(kernel) -> bool:

@@ -180,31 +180,33 @@ def test_overlaps_of_many_spins_share_bins():
 
 
 def test_ladders_are_packed_in_the_fewest_words_that_fill_nine_lanes_in_ten():
-    for rungs in range(1, 513):
-        filled = {w: (64 * w // rungs) * rungs / (64 * w) for w in (1, 2, 4, 8)}
+    for rungs in range(1, 257):
+        filled = {w: (32 * w // rungs) * rungs / (32 * w) for w in (1, 2, 4, 8)}
         words, ladders = tempering.packing(rungs)
-        assert ladders == 64 * words // rungs >= 1
+        assert ladders == 2 * (32 * words // rungs) >= 2
         if max(filled.values()) >= 0.9:
             assert filled[words] >= 0.9
             assert all(filled[w] < 0.9 for w in filled if w < words)
         else:
             assert filled[words] == max(filled.values())
             assert all(filled[w] < filled[words] for w in filled if w < words)
-    assert tempering.packing(24) == (2, 5)
-    assert tempering.packing(64) == (1, 1)
-    assert tempering.packing(512) == (8, 1)
-    with pytest.raises(ValueError, match="513 rungs"):
-        tempering.packing(513)
+    assert tempering.packing(24) == (4, 10)
+    assert tempering.packing(64) == (2, 2)
+    assert tempering.packing(256) == (8, 2)
+    with pytest.raises(ValueError, match="257 rungs"):
+        tempering.packing(257)
 
 
 def test_ladders_start_at_their_lanes():
-    lane = tempering.lanes_of(11, 24)
-    assert lane[:, 0].tolist() == [0, 24, 48, 72, 96, 128, 152, 176, 200, 224, 256]
+    lane = tempering.lanes_of(1, 11, 24)
+    assert lane[:, 0].tolist() == [0, 24, 48, 72, 96, 120, 144, 168, 192, 216, 256]
     np.testing.assert_array_equal(lane - lane[:, :1], np.tile(np.arange(24), (11, 1)))
-    result = temper(sparse, fg.lattice((3, 3)), [0.0] * 24, 6, 0, 0, 1, 1, 0, False, "gibbs", 5)
+    assert tempering.lanes_of(3, 3, 24)[:, 0].tolist() == [0, 24, 48, 96, 120, 144, 192, 216, 256]
+    assert tempering.lanes_of(3, 1, 24)[:, 0].tolist() == [0, 24, 48]
+    result = temper(sparse, fg.lattice((3, 3)), [0.0] * 24, 11, 0, 0, 1, 1, 0, False, "gibbs", 5)
     for r in range(24):
-        bits = int(words(1, START, (128 + r) // 64, 0, (128 + r) % 64)[0])
-        assert result.states[5, r].tolist() == [2 * (bits >> i & 1) - 1 for i in range(9)]
+        bits = int(words(1, START, (256 + r) // 64, 0, (256 + r) % 64)[0])
+        assert result.states[10, r].tolist() == [2 * (bits >> i & 1) - 1 for i in range(9)]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -44,4 +44,4 @@ def exp64(x):
     power = 1.0 / 6227020800.0
     for inverse in _INVERSE_FACTORIALS:
         power = power * r + inverse
-    return np.ldexp(power, m.astype(np.int32))
+    return np.ldexp(power, np.int32(m))

@@ -40,3 +40,13 @@ def measure(plan, state, energies, magnetizations, crew):
 def snapshot(plan, state, words):
     """Write every spin as one bit, uint16 (sites of a lane, lanes // 16): bit b of word g is lane 16 g + b."""
     raise NotImplementedError("only compiled drivers call this")
+
+
+def restore(plan, state, words):
+    """Set every spin as `snapshot` wrote it, in a block without strips."""
+    raise NotImplementedError("only compiled drivers call this")
+
+
+def retain(plan, state, kept, better):
+    """Copy the spins of the lanes that `better`, uint8 (lanes,), marks to `kept`, an array like `state.spins`."""
+    raise NotImplementedError("only compiled drivers call this")

@@ -1,8 +1,17 @@
-"""Loops over sweeps that work for every engine: what is advanced, measured and recorded, and when."""
+"""Loops over sweeps that work for every engine: what is advanced, measured, exchanged and recorded, and when."""
+
+from typing import NamedTuple
+
+import numpy as np
 
 from fastgibbs.engines import multispin_kernels, sparse  # noqa: F401 - they give the contract's functions their bodies
-from fastgibbs.engines.contract import measure, snapshot, sweep
-from fastgibbs.jit import njit
+from fastgibbs.engines.arithmetic import exp64
+from fastgibbs.engines.contract import SEQUENTIAL, measure, restore, retain, snapshot, sweep
+from fastgibbs.engines.overlaps import add_overlaps, exchange_clusters
+from fastgibbs.engines.streams import next_word
+from fastgibbs.jit import inlined, njit
+
+READ_GROUP = 16  # reads whose energies are added up before they join the others: blocks are whole groups
 
 
 @njit
@@ -20,3 +29,139 @@ def advance(plan, state, rungs, rule, scan, first, last, burn_in, thin, energies
             measure(plan, state, energies[draw], magnetizations[draw], crew)
             if samples.shape[0] > 0 and crew.worker == 0:
                 snapshot(plan, state, samples[draw])
+
+
+class Reads(NamedTuple):
+    """What the annealing runs of a block have found; lanes beyond `count` fill it up."""
+
+    count: int
+    rungs: np.ndarray  # int64 (lanes,): this sweep's number, in every lane
+    energies: np.ndarray  # float64 (lanes,): at the last sweep
+    magnetizations: np.ndarray  # float64 (lanes,)
+    best: np.ndarray  # float64 (lanes,): the lowest energy so far
+    better: np.ndarray  # uint8 (lanes,): whether the last sweep lowered it
+    kept: np.ndarray  # like the state's spins: the state of the lowest energy
+    lowest: np.ndarray  # float64 (sweeps, groups): least energy of each group of reads
+    sums: np.ndarray  # float64 (sweeps, groups): sum of their energies
+
+
+@njit
+def anneal(plan, state, reads, rule, first, last, crew):
+    """Run sweeps `first` ... `last - 1` of a block, sweep s at rung s, and keep the best state of every read."""
+    for done in range(first, last):
+        reads.rungs[:] = done
+        sweep(plan, state, reads.rungs, rule, SEQUENTIAL, crew)
+        measure(plan, state, reads.energies, reads.magnetizations, crew)
+        improved = False
+        reads.lowest[done] = np.inf
+        reads.sums[done] = 0.0
+        for lane in range(reads.count):
+            energy, group = reads.energies[lane], lane // READ_GROUP
+            reads.sums[done, group] += energy
+            reads.lowest[done, group] = min(reads.lowest[done, group], energy)
+            better = energy < reads.best[lane]
+            reads.better[lane] = better
+            if better:
+                reads.best[lane] = energy
+                improved = True
+        if improved:
+            retain(plan, state, reads.kept, reads.better)
+
+
+class Ladders(NamedTuple):
+    """The ladders of a block: replica r of ladder g is lane `first_lane[g] + r` and moves from rung to rung."""
+
+    betas: np.ndarray  # float64 (rungs,)
+    burn_in: int
+    thin: int
+    swap_every: int
+    overlap_every: int
+    first_lane: np.ndarray  # int64 (ladders,)
+    rungs: np.ndarray  # int64 (lanes,): the rung of every lane
+    lane_at: np.ndarray  # int64 (ladders, rungs): the lane at every rung
+    streams: np.ndarray  # uint64 (ladders, 4)
+    energies: np.ndarray  # float64 (lanes,)
+    magnetizations: np.ndarray  # float64 (lanes,)
+    acceptance: np.ndarray  # float64 (ladders, rungs - 1): sums of swap probabilities
+    attempts: np.ndarray  # int64 (ladders, rungs - 1)
+    labels: np.ndarray  # int8 (ladders, rungs): the end where each replica was last, HOT or COLD, or 0
+    restarts: np.ndarray  # int64 (ladders, rungs): how often each replica came from the hot end to the cold one
+    round_trips: np.ndarray  # int64 (ladders, rungs): and back to the hot one
+    visits: np.ndarray  # int64 (2, ladders, rungs): how often a replica labelled hot, or cold, was at each rung
+
+
+HOT, COLD = 1, 2
+
+
+@njit
+def temper(plan, state, ladders, pairs, rule, first, last, energies, magnetizations, crew):
+    """Run sweeps `first` ... `last - 1` of a block of ladders, and swap, exchange, record and compare in between.
+
+    `energies` and `magnetizations` are float64 (draws, ladders * rungs), by rung.
+    """
+    for done in range(first + 1, last + 1):
+        sweep(plan, state, ladders.rungs, rule, SEQUENTIAL, crew)
+        past = done - ladders.burn_in
+        swaps = done % ladders.swap_every == 0
+        records = past > 0 and past % ladders.thin == 0
+        if swaps and pairs.clusters:
+            snapshot(plan, state, pairs.packed)
+            exchange_clusters(pairs, ladders.lane_at)
+            restore(plan, state, pairs.packed)
+        if swaps or records:
+            measure(plan, state, ladders.energies, ladders.magnetizations, crew)
+        if swaps:
+            _swap(ladders, done // ladders.swap_every - 1, past > 0)
+        if records:
+            draw = past // ladders.thin - 1
+            for ladder in range(len(ladders.lane_at)):
+                for rung in range(ladders.betas.size):
+                    lane = ladders.lane_at[ladder, rung]
+                    energies[draw, ladder * ladders.betas.size + rung] = ladders.energies[lane]
+                    magnetizations[draw, ladder * ladders.betas.size + rung] = ladders.magnetizations[lane]
+        if ladders.overlap_every > 0 and past > 0 and past % ladders.overlap_every == 0 and len(pairs.ladders) > 0:
+            snapshot(plan, state, pairs.packed)
+            add_overlaps(pairs, ladders.lane_at)
+
+
+@inlined
+def _swap(ladders, number, counts):
+    """Swap round `number`: neighbouring rungs, the lower one even or odd in turn, exchange their replicas.
+
+    p = min(1, exp((beta_{r+1} - beta_r) (E_{r+1} - E_r))) (Syed et al., J. R. Stat. Soc. B 84, 321 (2022), section 2).
+    """
+    rungs = ladders.betas.size
+    for ladder in range(len(ladders.lane_at)):
+        lane_at = ladders.lane_at[ladder]
+        for rung in range(number % 2, rungs - 1, 2):
+            a, b = lane_at[rung], lane_at[rung + 1]
+            gain = (ladders.betas[rung + 1] - ladders.betas[rung]) * (ladders.energies[b] - ladders.energies[a])
+            p = 1.0
+            if gain < 0:
+                p = exp64(max(gain, -700.0))
+            if np.float64(next_word(ladders.streams[ladder]) >> np.uint64(11)) * 2.0**-53 < p:
+                lane_at[rung], lane_at[rung + 1] = b, a
+                ladders.rungs[a], ladders.rungs[b] = rung + 1, rung
+            if counts:
+                ladders.acceptance[ladder, rung] += p
+                ladders.attempts[ladder, rung] += 1
+        if counts:
+            _follow(ladders, ladder)
+
+
+@inlined
+def _follow(ladders, ladder):
+    """Label the replicas at the ends of a ladder, and count who is where."""
+    last, first_lane = ladders.betas.size - 1, ladders.first_lane[ladder]
+    labels = ladders.labels[ladder]
+    hot, cold = ladders.lane_at[ladder, 0] - first_lane, ladders.lane_at[ladder, last] - first_lane
+    if labels[hot] == COLD and ladders.restarts[ladder, hot] > 0:
+        ladders.round_trips[ladder, hot] += 1
+    labels[hot] = HOT
+    if labels[cold] == HOT:
+        ladders.restarts[ladder, cold] += 1
+    labels[cold] = COLD
+    for rung in range(last + 1):
+        label = labels[ladders.lane_at[ladder, rung] - first_lane]
+        if label > 0:
+            ladders.visits[label - 1, ladder, rung] += 1

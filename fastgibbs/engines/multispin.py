@@ -120,13 +120,17 @@ def prepare(models: list, strips: int) -> Prepared:
     return Prepared(models, layout(graph, strips))
 
 
-def cut(lanes: int, threads: int) -> list[range]:
-    """Ranges of lanes, whole words, that make blocks of 8, 4, 2 or 1 words; smaller ones if there are idle threads."""
-    words = -(-lanes // 64)
-    most = max(1, min(VECTOR, words // threads))
+def cut(lanes: int, threads: int, together: int = 64) -> list[range]:
+    """Ranges of lanes, whole words, that make blocks of 8, 4, 2 or 1 words; smaller ones if there are idle threads.
+
+    Each `together` lanes, 1, 2, 4 or 8 words, stay in one block.
+    """
+    words, least = -(-lanes // 64), together // 64
+    most = max(least, min(VECTOR, words // threads))
     blocks, first = [], 0
     while first < words:
-        width = 2 ** (min(most, words - first).bit_length() - 1)
+        left = words - first
+        width = 2 ** (min(most, left).bit_length() - 1) if left >= least else 2 ** (left - 1).bit_length()
         blocks.append(range(64 * first, 64 * (first + width)))
         first += width
     return blocks

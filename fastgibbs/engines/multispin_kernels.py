@@ -298,3 +298,38 @@ def _snapshot(plan, state, words):
                     words[cell, 4 * word + part] = (spins >> np.uint64(16 * part)) & np.uint64(0xFFFF)
 
     return snapshot
+
+
+@overload(contract.restore)
+def _restore(plan, state, words):
+    if getattr(plan, "instance_class", None) is not MultispinPlan:
+        return None
+
+    def restore(plan, state, words):
+        for cell in range(plan.position.size):
+            for word in range(plan.words):
+                spins = np.uint64(0)
+                for part in range(4):
+                    spins |= np.uint64(words[cell, 4 * word + part]) << np.uint64(16 * part)
+                state.spins[plan.position[cell] * plan.words + word] = spins
+
+    return restore
+
+
+@overload(contract.retain)
+def _retain(plan, state, kept, better):
+    if getattr(plan, "instance_class", None) is not MultispinPlan:
+        return None
+
+    def retain(plan, state, kept, better):
+        scratch = state.scratch[0]
+        for place in range(VECTOR):
+            scratch[place] = 0
+            for lane in range(64):
+                scratch[place] |= np.uint64(better[64 * (place & (plan.words - 1)) + lane]) << np.uint64(lane)
+        lanes = load(scratch, 0, VECTOR)
+        for first in range(0, kept.size, VECTOR):
+            old = load(kept, first, VECTOR)
+            store(kept, first, old ^ ((old ^ load(state.spins, first, VECTOR)) & lanes))
+
+    return retain

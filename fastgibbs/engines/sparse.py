@@ -96,9 +96,12 @@ def prepare(models: list, strips: int) -> SparsePlan:
     )
 
 
-def cut(lanes: int, threads: int) -> list[range]:
-    """Ranges of lanes, whole groups, that make blocks of at most BLOCK_LANES; smaller ones if threads would idle."""
-    size = min(BLOCK_LANES, -(-lanes // (threads * WIDTH)) * WIDTH)
+def cut(lanes: int, threads: int, together: int = WIDTH) -> list[range]:
+    """Ranges of lanes, whole groups, that make blocks of at most BLOCK_LANES; smaller ones if threads would idle.
+
+    Each `together` lanes stay in one block.
+    """
+    size = max(together, min(BLOCK_LANES, -(-lanes // (threads * WIDTH)) * WIDTH))
     whole = -(-lanes // WIDTH) * WIDTH
     return [range(first, min(first + size, whole)) for first in range(0, whole, size)]
 
@@ -226,3 +229,32 @@ def _snapshot(plan, state, words):
                 words[i, lane // WIDTH] = bits(load(state.spins, i * lanes + lane, WIDTH) > 0)
 
     return snapshot
+
+
+@overload(contract.restore)
+def _restore(plan, state, words):
+    if getattr(plan, "instance_class", None) is not SparsePlan:
+        return None
+
+    def restore(plan, state, words):
+        n, lanes = state.spins.shape
+        for i in range(n):
+            for lane in range(lanes):
+                state.spins[i, lane] = 2 * ((words[i, lane >> 4] >> (lane & 15)) & 1) - 1
+
+    return restore
+
+
+@overload(contract.retain)
+def _retain(plan, state, kept, better):
+    if getattr(plan, "instance_class", None) is not SparsePlan:
+        return None
+
+    def retain(plan, state, kept, better):
+        n, lanes = state.spins.shape
+        for lane in range(0, lanes, WIDTH):
+            copied = load(better, lane, WIDTH) > 0
+            for place in range(lane, n * lanes, lanes):
+                store(kept, place, select(copied, load(state.spins, place, WIDTH), load(kept, place, WIDTH)))
+
+    return retain

@@ -12,7 +12,7 @@ from fastgibbs.engines.vectors import load, store
 from fastgibbs.jit import inlined
 from fastgibbs.models import checks
 
-START, SWEEP, ORDER, TAIL = range(4)  # domains keep initial states, sweeps and site orders apart
+START, SWEEP, ORDER, TAIL, SWAP, CLUSTER, ADAPT = range(7)  # domains keep the uses of randomness apart
 
 
 def entropy_of(seed) -> int:

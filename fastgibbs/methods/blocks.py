@@ -1,5 +1,7 @@
 """What every method does before it runs: choose the engine, and give the lanes of a block their first spins."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fastgibbs.engines import multispin, sparse
@@ -9,6 +11,21 @@ from fastgibbs.models import checks
 STRIPS = (1, 2, 4, 8, 16, 32, 64)
 ENGINES = {"multispin": multispin, "sparse": sparse}  # "auto" takes the first that can run the model
 _PART = 2**24  # spins unpacked at once
+
+
+class Timing(NamedTuple):
+    """Seconds spent compiling (or loading compiled code), in kernels, and in all; attempts per kernel second."""
+
+    compile: float
+    kernel: float
+    total: float
+    updates_per_second: float
+
+
+def one_model(model) -> None:
+    """TypeError unless this is a model."""
+    if not hasattr(model, "to_ising"):
+        raise TypeError(f"model is {model!r}: give an Ising, Hopfield or RBM model, or a sequence of Ising models")
 
 
 def choose_engine(engine: str, isings: list, scan: str, strips: int | None, chains: int) -> tuple[str, int]:

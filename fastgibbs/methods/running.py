@@ -24,8 +24,8 @@ ALONE = Crew(0, 1, np.zeros(1, np.uint64))
 def run_blocks(advance, blocks: list, sweeps: int, threads: int, largest_crew: int, report) -> tuple[list[int], bool]:
     """Call `advance(block, first, last, crew)` until every block has done `sweeps` sweeps or the run is stopped.
 
-    `report(done, sweeps)` hears the mean number of sweeps done ten times a second, and stops the run by returning
-    True. Returns the sweeps done by each block, and whether the run was stopped before the end.
+    `report(done, sweeps)` hears the mean number of sweeps done ten times a second; both stop the run by returning True.
+    Returns the sweeps done by each block, and whether the run was stopped before the end.
     """
     done = [0] * len(blocks)
     waiting = deque(range(len(blocks)))
@@ -37,12 +37,13 @@ def run_blocks(advance, blocks: list, sweeps: int, threads: int, largest_crew: i
         gate = np.zeros(1, np.uint64)
         try:
             others = [pool.submit(advance, block, first, last, Crew(k, workers, gate)) for k in range(1, workers)]
-            advance(block, first, last, Crew(0, workers, gate))
+            stops = advance(block, first, last, Crew(0, workers, gate))
         except BaseException:
             gate[0] = 2**63  # nobody waits for a worker that will not come
             raise
         for other in others:
             other.result()
+        return stops
 
     def work():
         chunk = 1
@@ -53,7 +54,8 @@ def run_blocks(advance, blocks: list, sweeps: int, threads: int, largest_crew: i
                 return
             last = min(done[index] + chunk, sweeps)
             began = time.perf_counter()
-            advance_together(blocks[index], done[index], last)
+            if advance_together(blocks[index], done[index], last) is True:
+                stop.set()
             seconds = max(time.perf_counter() - began, 1e-9)
             done[index] = last
             chunk = max(1, int(chunk * min(CHUNK_SECONDS / seconds, 4)))

@@ -12,18 +12,9 @@ from fastgibbs.engines import contract
 from fastgibbs.engines.drivers import advance
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.jit import must_compile
-from fastgibbs.methods.blocks import ENGINES, by_lane, choose_engine, first_ups, given_start
+from fastgibbs.methods.blocks import ENGINES, Timing, by_lane, choose_engine, first_ups, given_start, one_model
 from fastgibbs.methods.running import ALONE, reporting, run_blocks
 from fastgibbs.models import checks
-
-
-class Timing(NamedTuple):
-    """Seconds spent compiling (or loading compiled code), in kernels, and in all; attempts per kernel second."""
-
-    compile: float
-    kernel: float
-    total: float
-    updates_per_second: float
 
 
 class Block(NamedTuple):
@@ -148,10 +139,8 @@ def sample(
     began = time.perf_counter()
     models = list(model) if isinstance(model, list | tuple) else [model]
     for one in models or [model]:
-        if not hasattr(one, "to_ising"):
-            raise TypeError(f"model is {one!r}: give an Ising, Hopfield or RBM model, or a sequence of Ising models")
-    if not isinstance(progress, bool) and not callable(progress):
-        raise TypeError(f"progress is {progress!r}: give True, False or a callable of (done, total)")
+        one_model(one)
+    checks.progress(progress)
     sweeps, thin = checks.integer("sweeps", sweeps), checks.integer("thin", thin)
     burn_in = checks.integer("burn_in", burn_in, minimum=0)
     if thin > sweeps:

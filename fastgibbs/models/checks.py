@@ -66,6 +66,12 @@ def thread_count(threads):
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def progress(value):
+    """TypeError unless `value` is a bool or a callable."""
+    if not isinstance(value, bool) and not callable(value):
+        raise TypeError(f"progress is {value!r}: give True, False or a callable of (done, total)")
+
+
 def choice(name, value, valid):
     """`value`, one of the strings `valid`; ValueError names them all and the nearest otherwise."""
     if value in valid:

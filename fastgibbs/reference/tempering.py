@@ -34,7 +34,7 @@ def temper(engine, model, betas, ladders, sweeps, burn_in, thin, swap_every, ove
     """Draws from prod_r exp(-beta_r E(s_r)): replicas sweep, each at the beta of its rung, and exchange rungs.
 
     `engine`: a twin, the module; `model`: a model, or a sequence of them on one graph (samples), each with `ladders`
-    ladders: ladder g is of sample g // ladders. `betas`: (R,), ascending, in inverse units of J, ValueError above 512.
+    ladders: ladder g is of sample g // ladders. `betas`: (R,), ascending, in inverse units of J, ValueError above 256.
     There are `burn_in` sweeps, then `sweeps`, each thin-th recorded; after every swap_every-th there are cluster moves
     if `clusters`, then swaps; every overlap_every-th, unless 0, the ladders 2p and 2p + 1 of a sample are compared.
     `rule`: "gibbs" or "metropolis", KeyError on another; `seed`: the entropy of `streams.stream`. A `Tempering`.
@@ -45,7 +45,7 @@ def temper(engine, model, betas, ladders, sweeps, burn_in, thin, swap_every, ove
     betas = np.asarray(betas, np.float64)
     n, G, R = isings[0].n, len(isings), betas.size
     pairs = [(g, g + 1) for first in range(0, G, ladders) for g in range(first, first + ladders - 1, 2)]
-    lane = lanes_of(G, R)  # of every replica
+    lane = lanes_of(len(samples), ladders, R)  # of every replica
     of_lanes = [isings[0]] * (lane.max() + 1)
     for one, lanes in zip(isings, lane, strict=True):
         of_lanes[lanes[0] : lanes[-1] + 1] = [one] * R
@@ -105,21 +105,26 @@ def temper(engine, model, betas, ladders, sweeps, burn_in, thin, swap_every, ove
 
 
 def packing(rungs):
-    """(w, L): a block of w words, the fewest of 1, 2, 4, 8 whose L = 64 w // R ladders of R rungs fill 9 lanes in 10.
+    """(w, L): a block of w words, the fewest of 1, 2, 4, 8 whose L ladders of R rungs, as many pairs as fit, fill 9/10.
 
-    If none do, the fewest that fill the most. ValueError above 512 rungs.
+    If none do, the fewest that fill the most. ValueError above 256 rungs.
     """
-    if rungs > MOST_WORDS * LANES:
-        raise ValueError(f"betas has {rungs} rungs: a ladder has at most {MOST_WORDS * LANES}")
-    filled = {words: LANES * words // rungs * rungs / (LANES * words) for words in (1, 2, 4, 8)}
+    if 2 * rungs > MOST_WORDS * LANES:
+        raise ValueError(f"betas has {rungs} rungs: a ladder has at most {MOST_WORDS * LANES // 2}")
+    fitting = {words: LANES * words // (2 * rungs) * 2 for words in (1, 2, 4, 8)}
+    filled = {words: fitting[words] * rungs / (LANES * words) for words in fitting}
     words = next((words for words in filled if filled[words] >= ENOUGH), max(filled, key=filled.get))
-    return words, LANES * words // rungs
+    return words, fitting[words]
 
 
-def lanes_of(ladders, rungs):
-    """The lane of replica r of ladder g, (g // L) 64 w + (g % L) R + r with (w, L) the `packing`: int (G, R)."""
+def lanes_of(samples, ladders, rungs):
+    """The lane of replica r of every ladder, (k // L) 64 w + (k % L) R + r with (w, L) the `packing`: int (G, R).
+
+    k counts ladders, and one that is left out after each sample of an odd number of ladders above 1.
+    """
     words, in_block = packing(rungs)
-    block, place = np.divmod(np.arange(ladders), in_block)
+    sample, number = np.divmod(np.arange(samples * ladders), ladders)
+    block, place = np.divmod(sample * (ladders + ladders % 2 if ladders > 1 else 1) + number, in_block)
     return (block * LANES * words + place * rungs)[:, None] + np.arange(rungs)
 
 

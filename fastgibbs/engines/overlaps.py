@@ -1,0 +1,148 @@
+"""Overlaps of replicas, 64 sites at a time, and the cluster moves that exchange parts of two replicas.
+
+Spins come as words, uint64 (sites, words): bit b of word w is lane 64 w + b, 1 is up. Turned by 64 x 64 bit transposes,
+a lane's spins are words of 64 sites, and what two lanes have unequal is a count of bits.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgibbs.engines.bitslices import ones, transpose
+from fastgibbs.engines.streams import below
+from fastgibbs.jit import inlined
+
+
+class Pairs(NamedTuple):
+    """The pairs of ladders that are compared, and room to do it in."""
+
+    ladders: np.ndarray  # int64 (pairs, 2)
+    bonds: np.ndarray  # int32 (2, bonds)
+    indptr: np.ndarray  # int64 (n + 1,): the graph
+    indices: np.ndarray  # int32 (nnz,)
+    symmetric: bool  # whether no site has a field
+    clusters: bool  # whether clusters are exchanged
+    streams: np.ndarray  # uint64 (pairs, 4)
+    packed: np.ndarray  # uint16 (n, lanes // 16): what snapshots fill
+    words: np.ndarray  # uint64 (n, lanes // 64): the same memory
+    rows: np.ndarray  # uint64 (512,)
+    unequal: np.ndarray  # int64 (2, pairs, rungs): sites and bonds
+    queue: np.ndarray  # int32 (n,)
+    histogram: np.ndarray  # int64 (pairs, rungs, bins)
+    moments: np.ndarray  # float64 (pairs, rungs, 6): sums of q, |q|, q^2, q^4, link overlap and its square
+
+
+@inlined
+def _add_unequal(pairs, lane_at, words, counts):
+    """Add to counts (pairs, rungs) the sites, in `rows` before it is transposed, at which each two lanes differ."""
+    rows = pairs.rows
+    transpose(rows, 0)
+    for pair in range(len(pairs.ladders)):
+        one, other = pairs.ladders[pair]
+        for rung in range(lane_at.shape[1]):
+            a, b = lane_at[one, rung], lane_at[other, rung]
+            first, second = 8 * (a & 63) + (a >> 6), 8 * (b & 63) + (b >> 6)
+            for k in range(0, 8, words):
+                counts[pair, rung] += ones(rows[first + k] ^ rows[second + k])
+
+
+@inlined
+def count_unequal_sites(pairs, lane_at):
+    """At how many sites the two replicas of each pair and rung differ, to `unequal[0]`."""
+    words = pairs.words.shape[1]
+    flat = pairs.words.reshape(pairs.words.size)
+    pairs.unequal[0] = 0
+    for first in range(0, flat.size, 512):
+        for k in range(512):
+            pairs.rows[k] = flat[first + k] if first + k < flat.size else np.uint64(0)
+        _add_unequal(pairs, lane_at, words, pairs.unequal[0])
+
+
+@inlined
+def count_unequal_bonds(pairs, lane_at):
+    """On how many bonds s_i s_j differs between the two replicas of each pair and rung, to `unequal[1]`."""
+    words = pairs.words.shape[1]
+    each = 512 // words
+    pairs.unequal[1] = 0
+    for first in range(0, pairs.bonds.shape[1], each):
+        for k in range(each):
+            for word in range(words):
+                differs = np.uint64(0)
+                if first + k < pairs.bonds.shape[1]:
+                    i, j = pairs.bonds[0, first + k], pairs.bonds[1, first + k]
+                    differs = pairs.words[i, word] ^ pairs.words[j, word]
+                pairs.rows[k * words + word] = differs
+        _add_unequal(pairs, lane_at, words, pairs.unequal[1])
+
+
+@inlined
+def add_overlaps(pairs, lane_at):
+    """Add the overlaps of every pair at every rung to histogram and moments."""
+    n, bonds, bins = len(pairs.words), max(pairs.bonds.shape[1], 1), pairs.histogram.shape[2]
+    count_unequal_sites(pairs, lane_at)
+    count_unequal_bonds(pairs, lane_at)
+    for pair in range(len(pairs.ladders)):
+        for rung in range(lane_at.shape[1]):
+            equal = n - pairs.unequal[0, pair, rung]
+            pairs.histogram[pair, rung, equal * bins // (n + 1)] += 1
+            q = (2 * equal - n) / max(n, 1)
+            link = (pairs.bonds.shape[1] - 2 * pairs.unequal[1, pair, rung]) / bonds
+            moments = pairs.moments[pair, rung]
+            moments[0] += q
+            moments[1] += abs(q)
+            moments[2] += q * q
+            moments[3] += (q * q) * (q * q)
+            moments[4] += link
+            moments[5] += link * link
+
+
+@inlined
+def exchange_clusters(pairs, lane_at):
+    """In each pair, at each rung where they do not percolate, exchange a cluster of sites at which the replicas differ.
+
+    With q_i = s_i^a s_i^b, a site is drawn from those with q_i = -1 (or +1, if those are fewer and there is no field),
+    and the cluster of such sites around it is turned in both replicas: E_a + E_b is conserved (Houdayer, Eur. Phys. J.
+    B 22, 479 (2001); Zhu, Ochoa, Katzgraber, Phys. Rev. Lett. 115, 077201 (2015)). A rung takes part while fewer than
+    n / (d - 1) sites differ, d the mean degree: 1 / (d - 1) is where they percolate on a Bethe lattice (Fisher, Essam,
+    J. Math. Phys. 2, 609 (1961)). The q_i do not change, so this condition does not bias the move.
+    """
+    n = len(pairs.words)
+    count_unequal_sites(pairs, lane_at)
+    reach = 2.0 * pairs.bonds.shape[1] / max(n, 1) - 1.0
+    for pair in range(len(pairs.ladders)):
+        one, other = pairs.ladders[pair]
+        for rung in range(lane_at.shape[1]):
+            size, wanted = pairs.unequal[0, pair, rung], np.uint64(1)
+            if pairs.symmetric and 2 * size > n:
+                size, wanted = n - size, np.uint64(0)
+            if size > 0 and size * reach < n:
+                _exchange_cluster(
+                    pairs, lane_at[one, rung], lane_at[other, rung], wanted, below(pairs.streams[pair], size)
+                )
+
+
+@inlined
+def _exchange_cluster(pairs, a, b, wanted, number):
+    """Turn in lanes a and b the cluster around the site that is number `number` of those that differ as wanted."""
+    words, queue = pairs.words, pairs.queue
+    a_word, a_bit, b_word, b_bit = a >> 6, np.uint64(a & 63), b >> 6, np.uint64(b & 63)
+    site = -1
+    while number >= 0:
+        site += 1
+        if ((words[site, a_word] >> a_bit) ^ (words[site, b_word] >> b_bit)) & np.uint64(1) == wanted:
+            number -= 1
+    one = np.uint64(1)
+    # A turned spin of b alone makes q_i unlike what is wanted, and so marks the site; a follows at the end.
+    queue[0], begin, end = site, 0, 1
+    words[site, b_word] ^= one << b_bit
+    while begin < end:
+        site = queue[begin]
+        begin += 1
+        for k in range(pairs.indptr[site], pairs.indptr[site + 1]):
+            near = pairs.indices[k]
+            if ((words[near, a_word] >> a_bit) ^ (words[near, b_word] >> b_bit)) & one == wanted:
+                words[near, b_word] ^= one << b_bit
+                queue[end] = near
+                end += 1
+    for k in range(end):
+        words[queue[k], a_word] ^= one << a_bit

@@ -1,0 +1,194 @@
+"""`anneal`: independent runs that are cooled, and the lowest states that they have seen."""
+
+import sys
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastgibbs.engines import contract, drivers
+from fastgibbs.engines.streams import entropy_of
+from fastgibbs.jit import must_compile
+from fastgibbs.methods.blocks import ENGINES, Timing, by_lane, choose_engine, first_ups, given_start, one_model
+from fastgibbs.methods.running import ALONE, reporting, run_blocks
+from fastgibbs.methods.schedules import Schedule, beta_range, geometric
+from fastgibbs.models import checks
+
+
+@dataclass(frozen=True, repr=False)
+class AnnealResult:
+    """What `anneal` returns: the best state seen in each read, lowest energy first."""
+
+    model: object
+    energy: np.ndarray
+    """The lowest energy that each read has seen, ascending, float64 (reads,)."""
+    states: np.ndarray
+    """The states of these energies, int8 (reads, n), in the model's own units."""
+    read: np.ndarray
+    """The number of each read: energy[np.argsort(read)] is in the order of the reads, int64 (reads,)."""
+    ground_states: np.ndarray
+    """The distinct states of the lowest energy, int8 (candidates, n)."""
+    ground_counts: np.ndarray
+    """In how many reads each of them was the best, int64 (candidates,)."""
+    trace_min: np.ndarray
+    """Least energy of all reads after every sweep, float64 (sweeps,)."""
+    trace_mean: np.ndarray
+    """Mean energy of all reads after every sweep, float64 (sweeps,)."""
+    betas: np.ndarray
+    """The schedule: beta of every sweep, float64 (sweeps,)."""
+    seed: int
+    """Pass it as `seed` to get the same bytes again."""
+    engine: str
+    rule: str
+    timing: Timing
+    interrupted: bool
+    """True if the run was stopped before the last sweep; what it had seen by then is here."""
+
+    def __repr__(self):
+        stopped = ", interrupted" if self.interrupted else ""
+        lowest = f"lowest={self.energy.min(initial=np.inf):g} in {self.ground_counts.sum()}"
+        return f"AnnealResult({self.model!r}, reads={self.energy.size}, {lowest}, engine={self.engine!r}{stopped})"
+
+
+def anneal(
+    model,
+    *,
+    betas=None,
+    sweeps=1000,
+    reads=64,
+    rule="metropolis",
+    start=None,
+    seed=None,
+    threads=None,
+    time_limit=None,
+    target_energy=None,
+    engine="auto",
+    progress=False,
+) -> AnnealResult:
+    """Look for the minimum of E(s): `reads` independent runs of `sweeps` sweeps at beta_1, beta_2, ...
+
+    Args:
+        model: Ising, Hopfield or RBM.
+        betas: inverse temperatures: an array, one per sweep or stretched to `sweeps` by linear interpolation; a
+            schedule, `fastgibbs.geometric(first, last)` or `fastgibbs.linear(first, last)`; or None, geometric over a
+            range read off the model (`fastgibbs.methods.schedules.beta_range`). What was used is in the result.
+        sweeps: sweeps of n single-spin attempts in each read.
+        reads: independent runs. The first k of them are the same however many there are.
+        rule: "metropolis" (p = min(1, exp(-beta dE))) or "gibbs" (p = 1 / (1 + exp(beta dE))).
+        start: states (n,) or (reads, n) in the model's units; by default every spin is drawn at random.
+        seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
+        threads: threads to run on; by default the cores this process may use. It never changes the result.
+        time_limit: seconds after which the run stops.
+        target_energy: the run stops once a read has seen an energy this low.
+        engine: "auto", "multispin" or "sparse", as in `sample`.
+        progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
+
+    Returns an AnnealResult, also of a run that was stopped. The same seed gives the same bytes at any number of
+    threads, unless a time limit or a target stopped it.
+
+    Raises ValueError or TypeError, naming the argument, before anything is compiled.
+
+    Source: Kirkpatrick, Gelatt, Vecchi, Science 220, 671 (1983).
+    """
+    began = time.perf_counter()
+    one_model(model)
+    sweeps, reads = checks.integer("sweeps", sweeps), checks.integer("reads", reads)
+    checks.choice("rule", rule, contract.RULES)
+    checks.choice("engine", engine, ("auto", *ENGINES))
+    checks.progress(progress)
+    limit = np.inf if time_limit is None else checks.finite_number("time_limit", time_limit)
+    if limit <= 0:
+        raise ValueError(f"time_limit is {time_limit}: give seconds above 0")
+    target = -np.inf if target_energy is None else checks.finite_number("target_energy", target_energy)
+    ising = model.to_ising()
+    schedule = _schedule(betas, sweeps, ising)
+    seed, threads = entropy_of(seed), checks.thread_count(threads)
+    spins = given_start(model, start, reads)
+    checks.require_memory(reads * (3 * model.n + sweeps) + 100 * sweeps, f"{reads} reads of {sweeps} sweeps")
+
+    name, _ = choose_engine(engine, [ising], "sequential", 1, reads)
+    engine = ENGINES[name]
+    prepared = engine.prepare([ising], 1)
+    blocks = [
+        _block(engine, prepared, lanes, model.n, reads, spins, schedule, contract.RULES[rule], seed)
+        for lanes in engine.cut(reads, threads)
+    ]
+
+    def run(block, first, last, crew):
+        drivers.anneal(*block, contract.RULES[rule], first, last, crew)
+        found = block[2].best[: block[2].count].min(initial=np.inf)
+        return bool(found <= target) or time.perf_counter() - running > limit
+
+    if progress is True and must_compile(drivers.anneal):
+        print("compiling (once) ...", file=sys.stderr, flush=True)
+    compiling = running = time.perf_counter()
+    run(blocks[0], 0, 0, ALONE)
+    running = time.perf_counter()
+    with reporting(progress) as report:
+        done, interrupted = run_blocks(run, blocks, sweeps, threads, 1, report)
+    seconds = time.perf_counter() - running
+
+    kept = [engine.spins(plan, state._replace(spins=found.kept)) for plan, state, found in blocks]
+    best = np.concatenate([found.best[: found.count] for _, _, found in blocks])
+    states = model.from_spins(by_lane(kept, reads))
+    order = np.argsort(best, kind="stable")[: np.count_nonzero(best < np.inf)]  # of reads that have begun
+    best, states = best[order], states[order]
+    lowest = states[best == best.min(initial=np.inf)]
+    ground_states, ground_counts = np.unique(lowest, axis=0, return_counts=True)
+    seen = min(done)
+    sums = np.concatenate([found.sums[:seen] for _, _, found in blocks], axis=1)
+    updates = sum(found.count * count for (_, _, found), count in zip(blocks, done, strict=True)) * model.n
+    return AnnealResult(
+        model=model,
+        energy=best,
+        states=states,
+        read=order,
+        ground_states=ground_states,
+        ground_counts=ground_counts,
+        trace_min=np.concatenate([found.lowest[:seen] for _, _, found in blocks], axis=1).min(axis=1),
+        trace_mean=np.add.accumulate(sums, axis=1)[:, -1] / reads,
+        betas=schedule,
+        seed=seed,
+        engine=name,
+        rule=rule,
+        timing=Timing(running - compiling, seconds, time.perf_counter() - began, updates / max(seconds, 1e-9)),
+        interrupted=interrupted,
+    )
+
+
+def _schedule(betas, sweeps: int, ising) -> np.ndarray:
+    """One beta per sweep, float64 (sweeps,)."""
+    if betas is None:
+        betas = geometric(*beta_range(ising))
+    if isinstance(betas, Schedule):
+        return betas.betas(sweeps)
+    betas = checks.finite_array("betas", betas)
+    if betas.ndim != 1 or betas.size == 0:
+        raise ValueError(f"betas has shape {betas.shape}: give a 1-D array, a schedule or None")
+    if (betas < 0).any():
+        where = (betas < 0).argmax()
+        raise ValueError(f"betas[{where}] is {betas[where]}: give inverse temperatures of at least 0")
+    return np.interp(np.linspace(0, 1, sweeps), np.linspace(0, 1, betas.size), betas)
+
+
+def _block(engine, prepared, lanes: range, n, reads, spins, schedule, rule, seed):
+    """Plan, state and findings of a block of reads; lanes beyond the last read fill it up."""
+    chains = [read if read < reads else None for read in lanes]
+    plan, state = engine.start(prepared, lanes, first_ups(seed, spins, chains, n), seed, schedule, rule)
+    count, size = sum(chain is not None for chain in chains), len(lanes)
+    groups = -(-count // drivers.READ_GROUP)
+    return (
+        plan,
+        state,
+        drivers.Reads(
+            count=count,
+            rungs=np.zeros(size, np.int64),
+            energies=np.empty(size),
+            magnetizations=np.empty(size),
+            best=np.full(size, np.inf),
+            better=np.zeros(size, np.uint8),
+            kept=state.spins.copy(),
+            lowest=np.empty((schedule.size, groups)),
+            sums=np.empty((schedule.size, groups)),
+        ),
+    )

@@ -1,0 +1,303 @@
+"""`temper`: parallel tempering, ladders of replicas that exchange their temperatures."""
+
+import sys
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgibbs import analysis
+from fastgibbs.engines import contract, drivers
+from fastgibbs.engines.streams import ADAPT, entropy_of
+from fastgibbs.jit import must_compile
+from fastgibbs.methods.blocks import ENGINES, Timing, choose_engine, one_model
+from fastgibbs.methods.ladders import MAX_RUNGS, Run, Setting, run_ladders
+from fastgibbs.methods.running import reporting
+from fastgibbs.methods.schedules import beta_range
+from fastgibbs.models import checks
+
+FIRST_ROUND, FIRST_RUNGS = 64, 16  # sweeps of the first round of adaptation, and its ladder
+
+
+class Round(NamedTuple):
+    """One round of adaptation."""
+
+    sweeps: int
+    rungs: int
+    barrier: float
+    least_acceptance: float
+
+
+class Overlap(NamedTuple):
+    """Overlaps q = (1/n) sum_i s_i^a s_i^b of ladders a and b at every rung, and link overlaps, float64 (pairs, rungs).
+
+    `histogram` counts q in bins of equal width from -1 to 1, int64 (pairs, rungs, bins), one bin a value up to 1000
+    spins; the link overlap is the mean over bonds of s_i^a s_j^a s_i^b s_j^b. All are means over `draws` measurements.
+    """
+
+    draws: np.ndarray
+    histogram: np.ndarray
+    q: np.ndarray
+    q_abs: np.ndarray
+    q2: np.ndarray
+    q4: np.ndarray
+    link: np.ndarray
+    link2: np.ndarray
+
+
+@dataclass(frozen=True, repr=False)
+class TemperResult:
+    """What `temper` returns for one model. Rungs ascend in beta; a replica is a state that moves between them."""
+
+    model: object
+    betas: np.ndarray
+    """float64 (rungs,)"""
+    energy: np.ndarray
+    """E of every draw, float64 (ladders, rungs, draws)."""
+    magnetization: np.ndarray
+    """Mean spin of every draw, float64 (ladders, rungs, draws); of an RBM, the mean of 2 x - 1."""
+    states: np.ndarray
+    """The states at the end, int8 (ladders, rungs, n), in the model's own units."""
+    acceptance: np.ndarray
+    """Mean swap probability of each two neighbouring rungs, float64 (rungs - 1,)."""
+    round_trips: np.ndarray
+    """How often each replica went from the hot end to the cold one and back, int64 (ladders, rungs)."""
+    restarts: np.ndarray
+    """How often each replica reached the cold end coming from the hot one, int64 (ladders, rungs)."""
+    flow: np.ndarray
+    """f: of the replicas met at a rung, the share that was last at the hot end; float64 (rungs,), 1 ... 0."""
+    overlap: Overlap | None
+    """Of ladders 0 and 1, 2 and 3 ...; None if there is one ladder or overlap_every = 0."""
+    adaptation: tuple[Round, ...]
+    """The rounds in which the ladder was built; none of their draws is in the result."""
+    seed: int
+    """Pass it as `seed` to get the same bytes again."""
+    engine: str
+    rule: str
+    swap_every: int
+    burn_in: int
+    thin: int
+    timing: Timing
+    interrupted: bool
+    """True if the run was stopped: the draws are those that every ladder had done."""
+
+    @property
+    def barrier(self) -> analysis.Barrier:
+        """Lambda, the sum of the rejection rates, and its density (see `fastgibbs.analysis.barrier`)."""
+        return analysis.barrier(self.betas, 1 - self.acceptance)
+
+    @cached_property
+    def log_z(self) -> analysis.LogZ:
+        """log Z at every rung, with errors (see `fastgibbs.analysis.log_z`); log Z / Z(betas[0]) if betas[0] > 0."""
+        reference = self.model.n * np.log(2) if self.betas[0] == 0 else 0.0
+        return analysis.log_z(self.betas, self.energy, reference)
+
+    @cached_property
+    def equilibration(self) -> analysis.Equilibration:
+        """Whether the run looks equilibrated, and what speaks against it."""
+        return analysis.equilibration(self.energy, self.round_trips, self.model.n)
+
+    def __repr__(self):
+        ladders, rungs, draws = self.energy.shape
+        stopped = ", interrupted" if self.interrupted else ""
+        size = f"ladders={ladders}, rungs={rungs}, draws={draws}"
+        return f"TemperResult({self.model!r}, {size}, engine={self.engine!r}{stopped})"
+
+
+def temper(
+    model,
+    *,
+    betas=None,
+    rungs=None,
+    sweeps=10_000,
+    ladders=2,
+    rule="gibbs",
+    swap_every=1,
+    burn_in=None,
+    thin=1,
+    seed=None,
+    threads=None,
+    adapt=True,
+    clusters=False,
+    overlap_every=10,
+    engine="auto",
+    progress=False,
+) -> "TemperResult | list[TemperResult]":
+    """Draw from p(s) = exp(-beta E(s)) / Z at a ladder of betas whose replicas exchange their temperatures.
+
+    After a sweep of every replica, neighbouring rungs r, r + 1 swap with probability
+    min(1, exp((beta_{r+1} - beta_r) (E_{r+1} - E_r))), even and odd r in turn (non-reversible).
+
+    Args:
+        model: Ising, Hopfield or RBM; or a sequence of Ising models that differ in the signs of their couplings only,
+            for which a list of results is returned.
+        betas: ascending inverse temperatures, run as they are; the two ends of a ladder of `rungs` rungs; or None, from
+            0 to the coldest the model asks for (`fastgibbs.methods.schedules.beta_range`).
+        rungs: number of rungs; by default as many as the barrier Lambda met in adaptation asks for, 2 Lambda + 1.
+        sweeps: sweeps after burn-in; every thin-th is recorded, after the swaps.
+        ladders: independent ladders of every model.
+        rule: "gibbs" or "metropolis", as in `sample`. At beta = 0 a Gibbs sweep draws all spins afresh.
+        swap_every: sweeps between swap rounds.
+        burn_in: sweeps made first and not recorded, by default sweeps // 5.
+        thin: sweeps from one draw to the next.
+        seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
+        threads: threads to run on; by default the cores this process may use. It never changes the result.
+        adapt: unless all betas are given, space the ladder so that all swaps are equally likely, in rounds of doubling
+            length before the run; False spaces it evenly.
+        clusters: before swaps, exchange clusters between ladders 0 and 1, 2 and 3 ... at the rungs where they do not
+            percolate (Houdayer): faster on sparse glasses at low temperature.
+        overlap_every: sweeps between measurements of the overlaps of ladders 0 and 1, 2 and 3 ...; 0 for none.
+        engine: "auto", "multispin" or "sparse", as in `sample`.
+        progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
+
+    Returns a TemperResult; after Ctrl-C what was done so far, with `interrupted` set. The same seed gives the same
+    bytes at any number of threads, and ladder g is the same however many ladders there are, if betas are given.
+
+    Raises ValueError or TypeError, naming the argument, before anything is compiled.
+
+    Sources: Geyer, Computing Science and Statistics 23, 156 (1991); Hukushima and Nemoto, J. Phys. Soc. Jpn. 65, 1604
+    (1996); Syed, Bouchard-Cote, Deligiannidis, Doucet, J. R. Stat. Soc. B 84, 321 (2022), algorithms 1 and 4.
+    """
+    began = time.perf_counter()
+    models = list(model) if isinstance(model, list | tuple) else [model]
+    for one in models or [model]:
+        one_model(one)
+    checks.progress(progress)
+    for name, flag in (("adapt", adapt), ("clusters", clusters)):
+        if not isinstance(flag, bool | np.bool_):
+            raise TypeError(f"{name} is {flag!r}: give True or False")
+    sweeps, thin = checks.integer("sweeps", sweeps), checks.integer("thin", thin)
+    burn_in = sweeps // 5 if burn_in is None else checks.integer("burn_in", burn_in, minimum=0)
+    ladders, swap_every = checks.integer("ladders", ladders), checks.integer("swap_every", swap_every)
+    overlap_every = checks.integer("overlap_every", overlap_every, minimum=0)
+    if thin > sweeps:
+        raise ValueError(f"thin is {thin}: give at most sweeps = {sweeps}, or nothing is recorded")
+    if clusters and ladders < 2:
+        raise ValueError("clusters is True: clusters are exchanged between two ladders, give ladders=2 or more")
+    checks.choice("rule", rule, contract.RULES)
+    checks.choice("engine", engine, ("auto", *ENGINES))
+    isings = [one.to_ising() for one in models]
+    betas, grows, adapt = _first_ladder(betas, rungs, adapt, isings)
+    if rule == "metropolis" and betas[0] == 0:
+        raise ValueError(
+            'betas[0] is 0: there Metropolis flips every spin in order; use rule="gibbs", which draws afresh'
+        )
+    seed, threads = entropy_of(seed), checks.thread_count(threads)
+    count = len(models) * ladders
+    checks.require_memory(count * betas.size * (16 * (sweeps // thin) + models[0].n), f"{count} ladders")
+    name, _ = choose_engine(engine, isings, "sequential", 1, count * betas.size)
+    setting = Setting(
+        isings=isings,
+        engine=ENGINES[name],
+        ladders=ladders,
+        rule=contract.RULES[rule],
+        swap_every=swap_every,
+        overlap_every=overlap_every,
+        clusters=bool(clusters),
+        threads=threads,
+    )
+
+    if progress is True and must_compile(drivers.temper):
+        print("compiling (once) ...", file=sys.stderr, flush=True)
+    rounds, starts, stopped = [], None, False
+    with reporting(progress) as report:
+        while adapt and not stopped and (not rounds or 8 * rounds[-1].sweeps <= sweeps):
+            round_, betas, starts, stopped = _adapted(setting, betas, grows, rounds, starts, seed, report)
+            rounds.append(round_)
+        run = run_ladders(
+            setting, betas, sweeps, burn_in, thin, seed, starts, lambda done, all: report(done, all) is True or stopped
+        )
+    timing = Timing(run.compiling, run.seconds, time.perf_counter() - began, run.updates / max(run.seconds, 1e-9))
+    results = _results(models, run, betas, tuple(rounds), seed, name, rule, burn_in, thin, timing)
+    return results if isinstance(model, list | tuple) else results[0]
+
+
+def _first_ladder(betas, rungs, adapt: bool, isings) -> tuple[np.ndarray, bool, bool]:
+    """The ladder to begin with, whether its number of rungs may change, and whether it is adapted at all."""
+    if rungs is not None:
+        rungs = checks.integer("rungs", rungs, minimum=2)
+        if rungs > MAX_RUNGS:
+            raise ValueError(f"rungs is {rungs}: give at most {MAX_RUNGS}")
+    if betas is None:
+        ends = 0.0, beta_range(isings[0])[1]
+    else:
+        betas = checks.finite_array("betas", betas)
+        if betas.ndim != 1 or not 2 <= betas.size <= MAX_RUNGS:
+            raise ValueError(f"betas has shape {betas.shape}: give 2 to {MAX_RUNGS} inverse temperatures, ascending")
+        bad = np.append(betas[0] < 0, np.diff(betas) <= 0)
+        if bad.any():
+            where = bad.argmax()
+            raise ValueError(f"betas[{where}] is {betas[where]}: give betas of at least 0, each above the one before")
+        if rungs is None or rungs == betas.size:
+            return betas, False, False
+        if betas.size > 2:
+            raise ValueError(f"rungs is {rungs} but betas holds {betas.size}: give the two ends, or leave rungs out")
+        ends = betas
+    return np.linspace(*ends, rungs or FIRST_RUNGS), rungs is None, adapt
+
+
+def _adapted(setting: Setting, betas, grows: bool, rounds: list, starts, seed, report):
+    """One round of adaptation: what it met, the new ladder, states to start it from, and whether it was stopped.
+
+    The entropy is the round's own, so that no random number of the run is used twice.
+    """
+    sweeps = 2 * rounds[-1].sweeps if rounds else FIRST_ROUND
+    entropy = entropy_of(np.random.SeedSequence(seed, spawn_key=(ADAPT, len(rounds))))
+    quiet = setting._replace(overlap_every=0)
+    run = run_ladders(quiet, betas, sweeps, sweeps // 4, sweeps, entropy, starts, lambda done, all: report(0, 1))
+    rejections = 1 - _acceptance(run)
+    barrier = analysis.barrier(betas, rejections)
+    size = min(analysis.enough_rungs(barrier.total), MAX_RUNGS) if grows else betas.size
+    new = analysis.equalized(betas, rejections, size)
+    nearest = np.abs(new[:, None] - betas).argmin(axis=1)
+    return Round(sweeps, betas.size, barrier.total, 1 - rejections.max()), new, run.spins()[:, nearest], run.interrupted
+
+
+def _acceptance(run: Run, ladders=slice(None)) -> np.ndarray:
+    """Mean swap probabilities of neighbouring rungs, float64 (rungs - 1,)."""
+    attempts = run.of_ladders("attempts")[ladders].sum(axis=0)
+    return run.of_ladders("acceptance")[ladders].sum(axis=0) / np.maximum(attempts, 1)
+
+
+def _results(models, run: Run, betas, rounds, seed, engine, rule, burn_in, thin, timing) -> list[TemperResult]:
+    """One result for every model."""
+    energies, magnetizations, spins = run.record("energies"), run.record("magnetizations"), run.spins()
+    restarts, round_trips = run.of_ladders("restarts"), run.of_ladders("round_trips")
+    visits = np.concatenate([block.ladders.visits for block in run.blocks], axis=1)
+    histogram, moments = run.of_pairs("histogram"), run.of_pairs("moments")
+    results = []
+    for k, model in enumerate(models):
+        mine = slice(k * run.setting.ladders, (k + 1) * run.setting.ladders)
+        pairs = slice(k * (run.setting.ladders // 2), (k + 1) * (run.setting.ladders // 2))
+        hot, cold = visits[:, mine].sum(axis=1)
+        overlap = None
+        if run.setting.overlap_every and run.setting.ladders > 1:
+            draws = histogram[pairs].sum(axis=2)
+            means = moments[pairs] / np.maximum(draws, 1)[..., None]
+            overlap = Overlap(draws[:, 0], histogram[pairs], *np.moveaxis(means, 2, 0))
+        results.append(
+            TemperResult(
+                model=model,
+                betas=betas,
+                energy=energies[mine],
+                magnetization=magnetizations[mine] / max(model.n, 1),
+                states=model.from_spins(spins[mine]),
+                acceptance=_acceptance(run, mine),
+                round_trips=round_trips[mine],
+                restarts=restarts[mine],
+                flow=hot / np.maximum(hot + cold, 1),
+                overlap=overlap,
+                adaptation=rounds,
+                seed=seed,
+                engine=engine,
+                rule=rule,
+                swap_every=run.setting.swap_every,
+                burn_in=burn_in,
+                thin=thin,
+                timing=timing,
+                interrupted=run.interrupted,
+            )
+        )
+    return results
