@@ -42,8 +42,13 @@ def njit(function):
         numba.config.CACHE_DIR = before
 
 
+def called(function):
+    """Compile a function that only kernels call, in places that are not hot: it needs no cache of its own."""
+    return numba.njit(_nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+
+
 def inlined(function):
-    """Compile a function that only kernels call: it becomes part of them and needs no cache of its own."""
+    """Compile a function that only kernels call, where every instruction counts: it becomes part of them, always."""
     return numba.njit(_nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)(function)
 
 

@@ -71,7 +71,7 @@ def _decisions(plan, state, rungs, likely, kinds):
     multispin_kernels.show_codes(plan, state, rungs)
     for tile in range(len(plan.tiles)):
         for vector in range(plan.tiles[tile, 0], plan.tiles[tile, 1]):
-            words, masks = multispin_kernels.decision(plan, state, plan.tiles[tile, 2], vector)
+            words, masks, _ = multispin_kernels.decision(plan, state, plan.tiles[tile, 2], vector)
             store(likely[vector], 0, words)
             multispin_kernels.keep(masks, kinds[vector], 0)
 

@@ -8,8 +8,8 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from fastgibbs.engines.vectors import Lanes, load, store
-from fastgibbs.jit import inlined
+from fastgibbs.engines.vectors import Lanes, copied, load, store
+from fastgibbs.jit import called
 
 PLANE = Lanes(types.uint64, 8)
 
@@ -70,6 +70,31 @@ def plus(typing, number, other):
         return result
 
     return number(number, other), _unrolled(emit)
+
+
+@intrinsic
+def complement(typing, number, bit, total):
+    """total - number in the lanes where the bit is set, the number itself in the others; modulo 2^planes.
+
+    Two's complement: total - number = ~number + (total + 1).
+    """
+
+    def lower(context, builder, sig, values):
+        word = ir.IntType(64)
+        bits = context.cast(builder, values[2], sig.args[2], types.int64)
+        bits = builder.add(bits, ir.Constant(word, 1))
+        result, carry = [], None
+        for k in range(number.count):
+            turned = builder.xor(builder.extract_value(values[0], k), values[1])
+            one = builder.and_(builder.lshr(bits, ir.Constant(word, k)), ir.Constant(word, 1))
+            addend = builder.and_(values[1], copied(builder, builder.neg(one), PLANE.width))
+            half = builder.xor(turned, addend)
+            overflow = builder.and_(turned, addend)
+            result.append(half if carry is None else builder.xor(half, carry))
+            carry = overflow if carry is None else builder.or_(overflow, builder.and_(half, carry))
+        return context.make_tuple(builder, sig.return_type, result)
+
+    return number(number, bit, total), lower
 
 
 @intrinsic
@@ -142,6 +167,24 @@ def keep(typing, planes, array, index):
 
 
 @intrinsic
+def kept(typing, slots, array, index):
+    """The number of `len(slots).bit_length()` planes that `keep` wrote to an array at flat position `index`."""
+    planes = types.UniTuple(PLANE, slots.count.bit_length())
+
+    def lower(context, builder, sig, values):
+        data = context.make_array(sig.args[1])(context, builder, values[1]).data
+        first = context.cast(builder, values[2], sig.args[2], types.intp)
+        result = []
+        for k in range(planes.count):
+            place = builder.gep(data, [builder.add(first, ir.Constant(first.type, PLANE.width * k))])
+            lanes = builder.bitcast(place, ir.VectorType(ir.IntType(64), PLANE.width).as_pointer())
+            result.append(builder.load(lanes, align=1))
+        return context.make_tuple(builder, planes, result)
+
+    return planes(slots, array, index), lower
+
+
+@intrinsic
 def seldom(typing, condition):
     """The condition, with a hint that it is nearly always false: its branch leaves the hot path's registers alone."""
 
@@ -173,7 +216,7 @@ def ones(typing, word):
     return types.int64(word), lower
 
 
-@inlined
+@called
 def transpose(rows, first):
     """Transpose eight 64 x 64 bit matrices: bit b of word first + 8 r + c becomes bit r of word first + 8 b + c.
 

@@ -27,8 +27,11 @@ class Crew(NamedTuple):
     gate: np.ndarray  # uint64 (1,): where they wait for each other (gates.py)
 
 
-def sweep(plan, state, rungs, rule, scan, crew):
-    """Advance every lane by one sweep of n attempts, each at the beta of its rung, `rungs` int64 (lanes,)."""
+def sweep(plan, state, rungs, rule, scan, counts, crew):
+    """Advance every lane by one sweep of n attempts, each at the beta of its rung, `rungs` int64 (lanes,).
+
+    `counts` says whether `measure` comes next: some engines count as they sweep.
+    """
     raise NotImplementedError("only compiled drivers call this")
 
 

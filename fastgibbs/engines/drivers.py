@@ -9,7 +9,7 @@ from fastgibbs.engines.arithmetic import exp64
 from fastgibbs.engines.contract import SEQUENTIAL, measure, restore, retain, snapshot, sweep
 from fastgibbs.engines.overlaps import add_overlaps, exchange_clusters
 from fastgibbs.engines.streams import next_word
-from fastgibbs.jit import inlined, njit
+from fastgibbs.jit import called, njit
 
 READ_GROUP = 16  # reads whose energies are added up before they join the others: blocks are whole groups
 
@@ -23,8 +23,9 @@ def advance(plan, state, rungs, rule, scan, first, last, burn_in, thin, energies
     Every worker of a crew makes this call.
     """
     for done in range(first + 1, last + 1):
-        sweep(plan, state, rungs, rule, scan, crew)
-        if done > burn_in and (done - burn_in) % thin == 0:
+        records = done > burn_in and (done - burn_in) % thin == 0
+        sweep(plan, state, rungs, rule, scan, records, crew)
+        if records:
             draw = (done - burn_in) // thin - 1
             measure(plan, state, energies[draw], magnetizations[draw], crew)
             if samples.shape[0] > 0 and crew.worker == 0:
@@ -50,7 +51,7 @@ def anneal(plan, state, reads, rule, first, last, crew):
     """Run sweeps `first` ... `last - 1` of a block, sweep s at rung s, and keep the best state of every read."""
     for done in range(first, last):
         reads.rungs[:] = done
-        sweep(plan, state, reads.rungs, rule, SEQUENTIAL, crew)
+        sweep(plan, state, reads.rungs, rule, SEQUENTIAL, True, crew)
         measure(plan, state, reads.energies, reads.magnetizations, crew)
         improved = False
         reads.lowest[done] = np.inf
@@ -100,10 +101,10 @@ def temper(plan, state, ladders, pairs, rule, first, last, energies, magnetizati
     `energies` and `magnetizations` are float64 (draws, ladders * rungs), by rung.
     """
     for done in range(first + 1, last + 1):
-        sweep(plan, state, ladders.rungs, rule, SEQUENTIAL, crew)
         past = done - ladders.burn_in
         swaps = done % ladders.swap_every == 0
         records = past > 0 and past % ladders.thin == 0
+        sweep(plan, state, ladders.rungs, rule, SEQUENTIAL, swaps or records, crew)
         if swaps and pairs.clusters:
             snapshot(plan, state, pairs.packed)
             exchange_clusters(pairs, ladders.lane_at)
@@ -124,7 +125,7 @@ def temper(plan, state, ladders, pairs, rule, first, last, energies, magnetizati
             add_overlaps(pairs, ladders.lane_at)
 
 
-@inlined
+@called
 def _swap(ladders, number, counts):
     """Swap round `number`: neighbouring rungs, the lower one even or odd in turn, exchange their replicas.
 
@@ -149,7 +150,7 @@ def _swap(ladders, number, counts):
             _follow(ladders, ladder)
 
 
-@inlined
+@called
 def _follow(ladders, ladder):
     """Label the replicas at the ends of a ladder, and count who is where."""
     last, first_lane = ladders.betas.size - 1, ladders.first_lane[ladder]

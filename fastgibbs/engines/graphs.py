@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.jit import inlined, njit
+from fastgibbs.jit import called, njit
 from fastgibbs.models.lattices import Lattice
 
 VECTOR = 8  # words handled at once; cells of a group are filled up to a multiple, so that a vector lies in one group
@@ -169,7 +169,7 @@ def colours(indptr, neighbors, colour, queue):
                     return
 
 
-@inlined
+@called
 def _colour_greedily(indptr, neighbors, colour):
     colour[:] = -1
     for cell in range(colour.size):

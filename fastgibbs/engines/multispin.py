@@ -34,7 +34,8 @@ class MultispinPlan(NamedTuple):
     folds: tuple  # as long as the number of thresholds: folded, if classes k and degree - k share one
     tiles: (
         np.ndarray
-    )  # int64 (tiles, 7): first vector, end, table, degree, counted, streams, cells of the last 8 places
+    )  # int64 (tiles, 8): first vector, end, table, degree, the first vector whose bonds are counted and
+    # the end of those that sweeps count (they leave dummies out), streams, cells in the last 8 places
     phases: np.ndarray  # int64 (colours, 4): first tile, end, first vector of ghosts, end
     runs: np.ndarray  # int32 (vectors * slots,): where a neighbour's eight words begin, or -1 - where they are listed
     listed: np.ndarray  # int32: the eight words one by one, where they do not lie together
@@ -67,6 +68,8 @@ class MultispinState(NamedTuple):
     planes: np.ndarray  # uint64 (bits of the codes * 8,): the codes, bit by bit in words of 64 lanes
     scratch: np.ndarray  # uint64 (tiles of a colour, -)
     counters: np.ndarray  # uint64 (tiles of a colour, 2, planes + 1, 8): unsatisfied bonds and up spins
+    numbers: np.ndarray  # uint64 (tiles of a colour, -): unsatisfied bonds of some vectors, to be added up
+    counted: np.ndarray  # bool (1,): whether the last sweep has counted unsatisfied bonds
 
 
 def refusal(models, scan: str, strips: int) -> str | None:
@@ -163,6 +166,8 @@ def start(prepared: Prepared, lanes: range, ups, entropy, betas, rule) -> tuple[
         planes=np.zeros(64 * plan.codes.shape[1] * VECTOR, np.uint64),
         scratch=np.zeros((sets, (2 + max(len(plan.folds), len(PENDING).bit_length())) * VECTOR), np.uint64),
         counters=np.zeros((sets, 2, depth + 1, VECTOR), np.uint64),  # loads of upper halves read past the last plane
+        numbers=np.zeros((sets, len(PENDING) // len(plan.slots) * len(plan.slots).bit_length() * VECTOR), np.uint64),
+        counted=np.zeros(1, bool),
     )
     return plan, state
 
@@ -187,9 +192,11 @@ def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:
                 stop = min(begin + size, end)
                 last = members - (end - first - VECTOR) if stop == end else VECTOR
                 table = np.searchsorted(degrees, d)
-                counted = colour == 0 or colours > 2
+                counted_from = begin if colour == colours - 1 or colours > 2 else stop
+                counted_to = stop - (VECTOR if last < VECTOR else 0) if colour == colours - 1 < 2 else begin
                 tile = len(tiles) - first_tile
-                tiles.append((begin * words // VECTOR, stop * words // VECTOR, table, d, counted, tile, last))
+                vectors = np.array([begin, stop, counted_from, counted_to]) * words // VECTOR
+                tiles.append((*vectors[:2], table, d, *vectors[2:], tile, last))
         ghosts = np.searchsorted(place.ghosts[:, 0], [colour, colour + 1]) * words // VECTOR
         phases.append((first_tile, len(tiles), *ghosts))
     columns = len(lanes) // place.strips
@@ -200,7 +207,7 @@ def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:
         words=words,
         slots=(0,) * degree,
         folds=(0,) * folds,
-        tiles=np.array(tiles, np.int64).reshape(-1, 7),
+        tiles=np.array(tiles, np.int64).reshape(-1, 8),
         phases=np.array(phases, np.int64).reshape(-1, 4),
         runs=begins,
         listed=listed,
@@ -248,7 +255,7 @@ def _thresholds(model, degrees, slots, folds, betas, rule) -> tuple[np.ndarray, 
 
 def crew(plan: MultispinPlan) -> int:
     """How many threads may share a block: as many as a colour has tiles."""
-    return int(plan.tiles[:, 5].max(initial=0)) + 1
+    return int(plan.tiles[:, 6].max(initial=0)) + 1
 
 
 def spins(plan: MultispinPlan, state: MultispinState) -> np.ndarray:

@@ -7,9 +7,11 @@ from fastgibbs.engines import contract
 from fastgibbs.engines.bitslices import (
     choose,
     classes,
+    complement,
     folded,
     increment,
     keep,
+    kept,
     lowest_bit,
     plus,
     seldom,
@@ -22,7 +24,7 @@ from fastgibbs.engines.graphs import VECTOR
 from fastgibbs.engines.multispin import PENDING, PLANES, SLOTS, MultispinPlan
 from fastgibbs.engines.streams import next_word
 from fastgibbs.engines.vectors import at, bitcast, convert, full, gather, load, nonzero, spread, store
-from fastgibbs.jit import inlined
+from fastgibbs.jit import called, inlined
 
 
 @inlined
@@ -76,7 +78,7 @@ def accepted(plan, state, kinds, table, tile, vector):
     return accept
 
 
-@inlined
+@called
 def _decide_left(plan, state, scratch, kinds, table, tile, element):
     """Let the undecided lanes of one word, in scratch, draw 64 more bits each, from streams of their own."""
     word = element & (plan.words - 1)
@@ -95,7 +97,7 @@ def _decide_left(plan, state, scratch, kinds, table, tile, element):
 
 @inlined
 def decision(plan, state, table, vector):
-    """The likelier spins of a vector's cells, and in which lanes which threshold counts."""
+    """A vector's likelier spins, in which lanes which threshold counts, and how many neighbours push up."""
     slots = len(plan.slots)
     ups = zero(plan.slots)
     for slot in range(0, slots - 1, 2):
@@ -105,24 +107,34 @@ def decision(plan, state, table, vector):
         ups = increment(ups, _neighbor(plan, state, vector * slots + slots - 1), full(0, np.uint64, VECTOR))
     masks = classes(ups, plan.slots)
     likely = plan.degrees.size * PLANES * len(plan.folds) + table * (slots + 1)
-    return choose(masks, state.planes, likely * VECTOR), folded(masks, plan.folds)
+    return choose(masks, state.planes, likely * VECTOR), folded(masks, plan.folds), ups
 
 
-@inlined
-def _update(plan, state, rule, tile):
-    """Update the cells of one tile."""
-    first, end, table, _, _, streams, last_cells = plan.tiles[tile]
-    for vector in range(first, end):
-        likely, kinds = decision(plan, state, table, vector)
-        accept = accepted(plan, state, kinds, table, streams, vector)
-        if rule == METROPOLIS:
-            accept = accept & (load(state.spins, VECTOR * vector, VECTOR) ^ likely ^ -1)
-        store(state.spins, VECTOR * vector, likely ^ accept)
-    for word in range(last_cells * plan.words, SLOTS * plan.words):  # dummies stay down
-        state.spins[VECTOR * end - SLOTS * plan.words + word] = 0
+@called
+def _flush(number, counters, scratch):
+    """Add a number to counters, uint64 (planes + 1, 8)."""
+    keep(number, scratch, 0)
+    carry = full(0, np.uint64, VECTOR)
+    for j in range(len(counters) - 1):
+        plane = load(counters, VECTOR * j, VECTOR)
+        addend = full(0, np.uint64, VECTOR)
+        if j < len(number):
+            addend = load(scratch, VECTOR * j, VECTOR)
+        half = plane ^ addend
+        store(counters, VECTOR * j, half ^ carry)
+        carry = (plane & addend) | (half & carry)
 
 
-@inlined
+@called
+def _add_numbers(slots, numbers, held, counters, scratch):
+    """Add numbers, `held` of them one after the other, to counters."""
+    total = zero(PENDING)
+    for place in range(0, held * VECTOR * len(zero(slots)), VECTOR * len(zero(slots))):
+        total = plus(total, kept(slots, numbers, place))
+    _flush(total, counters, scratch)
+
+
+@called
 def _copy_ghosts(plan, state, first, end):
     """Refresh vectors of ghosts from their originals, lanes moved on by the shift within each turn of strips."""
     back = plan.ghost_originals.size
@@ -134,7 +146,7 @@ def _copy_ghosts(plan, state, first, end):
         store(state.spins, plan.ghosts + VECTOR * vector, (on & lanes) | (around & (lanes ^ -1)))
 
 
-@inlined
+@called
 def show_codes(plan, state, rungs):
     """Bring the planes up to date with the lanes' rungs: their codes, 64 lanes by 64 bits, transposed."""
     new = False
@@ -151,18 +163,40 @@ def show_codes(plan, state, rungs):
 
 
 @overload(contract.sweep)
-def _sweep(plan, state, rungs, rule, scan, crew):
+def _sweep(plan, state, rungs, rule, scan, counts, crew):
     if getattr(plan, "instance_class", None) is not MultispinPlan:
         return None
 
-    def sweep(plan, state, rungs, rule, scan, crew):
+    def sweep(plan, state, rungs, rule, scan, counts, crew):
+        counters = state.counters[crew.worker, 0]
+        if counts:
+            counters[:] = 0
         if crew.worker == 0:
             show_codes(plan, state, rungs)
+            state.counted[0] = counts
         meet(crew)
         for phase in range(len(plan.phases)):
-            first, end, first_ghost, end_ghost = plan.phases[phase]
-            for tile in range(first + crew.worker, end, crew.workers):
-                _update(plan, state, rule, tile)
+            first_tile, end_tile, first_ghost, end_ghost = plan.phases[phase]
+            for tile in range(first_tile + crew.worker, end_tile, crew.workers):
+                first, end, table, degree, _, end_counted, streams, last_cells = plan.tiles[tile]
+                if not counts:
+                    end_counted = first
+                numbers, held = state.numbers[streams], 0
+                for vector in range(first, end):
+                    likely, kinds, ups = decision(plan, state, table, vector)
+                    accept = accepted(plan, state, kinds, table, streams, vector)
+                    if rule == METROPOLIS:
+                        accept = accept & (load(state.spins, VECTOR * vector, VECTOR) ^ likely ^ -1)
+                    spins = likely ^ accept
+                    store(state.spins, VECTOR * vector, spins)
+                    if vector < end_counted:
+                        keep(complement(ups, spins, degree), numbers, held * VECTOR * len(ups))
+                        held += 1
+                        if held == len(PENDING) // len(plan.slots) or vector + 1 == end_counted:
+                            _add_numbers(plan.slots, numbers, held, counters, state.scratch[streams])
+                            held = 0
+                for word in range(last_cells * plan.words, SLOTS * plan.words):  # dummies stay down
+                    state.spins[VECTOR * end - SLOTS * plan.words + word] = 0
             meet(crew)
             if end_ghost > first_ghost:
                 if crew.worker == 0:
@@ -172,22 +206,7 @@ def _sweep(plan, state, rungs, rule, scan, crew):
     return sweep
 
 
-@inlined
-def _flush(number, counters, scratch):
-    """Add a number to counters, uint64 (planes + 1, 8)."""
-    keep(number, scratch, 0)
-    carry = full(0, np.uint64, VECTOR)
-    for j in range(len(counters) - 1):
-        plane = load(counters, VECTOR * j, VECTOR)
-        addend = full(0, np.uint64, VECTOR)
-        if j < len(number):
-            addend = load(scratch, VECTOR * j, VECTOR)
-        half = plane ^ addend
-        store(counters, VECTOR * j, half ^ carry)
-        carry = (plane & addend) | (half & carry)
-
-
-@inlined
+@called
 def _add_column_sums(counters, words, strips, sums):
     """Add counters, uint64 (planes + 1, 8), summed over each column's lanes, to `sums` float64 (columns,)."""
     step = VECTOR // 2
@@ -216,7 +235,7 @@ def _add_column_sums(counters, words, strips, sums):
                     sums[column] += np.int64(counters[len(counters) - 1, k])
 
 
-@inlined
+@called
 def _count_ups(state, first, end, counters, scratch):
     """Add the up spins of vectors `first` ... `end - 1` to counters."""
     ups, pending = zero(PENDING), 0
@@ -232,11 +251,10 @@ def _count_ups(state, first, end, counters, scratch):
     _flush(ups, counters, scratch)
 
 
-@inlined
-def _count_unsatisfied(plan, state, first, end, degree, counters, scratch):
+@called
+def _count_unsatisfied(plan, state, first, end, degree, counters, numbers, scratch):
     """Add the unsatisfied bonds of vectors `first` ... `end - 1` to counters."""
-    slots = len(plan.slots)
-    unsatisfied, pending = zero(PENDING), 0
+    slots, held = len(plan.slots), 0
     for vector in range(first, end):
         spins = load(state.spins, VECTOR * vector, VECTOR)
         number = zero(plan.slots)
@@ -247,12 +265,11 @@ def _count_unsatisfied(plan, state, first, end, degree, counters, scratch):
         if degree % 2 == 1:
             last = _neighbor(plan, state, vector * slots + degree - 1)
             number = increment(number, spins ^ last, full(0, np.uint64, VECTOR))
-        unsatisfied = plus(unsatisfied, number)
-        pending += slots
-        if pending + slots > len(PENDING):
-            _flush(unsatisfied, counters, scratch)
-            unsatisfied, pending = zero(PENDING), 0
-    _flush(unsatisfied, counters, scratch)
+        keep(number, numbers, held * VECTOR * len(number))
+        held += 1
+        if held == len(PENDING) // slots or vector + 1 == end:
+            _add_numbers(plan.slots, numbers, held, counters, scratch)
+            held = 0
 
 
 @overload(contract.measure)
@@ -262,12 +279,14 @@ def _measure(plan, state, energies, magnetizations, crew):
 
     def measure(plan, state, energies, magnetizations, crew):
         counters, scratch = state.counters[crew.worker], state.scratch[crew.worker]
-        counters[:] = 0
+        counters[1] = 0
+        if not state.counted[0]:
+            counters[0] = 0
         for tile in range(crew.worker, len(plan.tiles), crew.workers):
-            first, end, _, degree, counted, _, _ = plan.tiles[tile]
+            first, end, _, degree, begin_counted, end_counted, _, _ = plan.tiles[tile]
             _count_ups(state, first, end, counters[1], scratch)
-            if counted:
-                _count_unsatisfied(plan, state, first, end, degree, counters[0], scratch)
+            begin = max(begin_counted, end_counted) if state.counted[0] else begin_counted
+            _count_unsatisfied(plan, state, begin, end, degree, counters[0], state.numbers[crew.worker], scratch)
         meet(crew)
         if crew.worker == 0:
             energies[:] = 0.0
@@ -312,6 +331,7 @@ def _restore(plan, state, words):
                 for part in range(4):
                     spins |= np.uint64(words[cell, 4 * word + part]) << np.uint64(16 * part)
                 state.spins[plan.position[cell] * plan.words + word] = spins
+        state.counted[0] = False
 
     return restore
 

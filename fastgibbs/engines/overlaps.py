@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgibbs.engines.bitslices import ones, transpose
 from fastgibbs.engines.streams import below
-from fastgibbs.jit import inlined
+from fastgibbs.jit import called
 
 
 class Pairs(NamedTuple):
@@ -32,7 +32,7 @@ class Pairs(NamedTuple):
     moments: np.ndarray  # float64 (pairs, rungs, 6): sums of q, |q|, q^2, q^4, link overlap and its square
 
 
-@inlined
+@called
 def _add_unequal(pairs, lane_at, words, counts):
     """Add to counts (pairs, rungs) the sites, in `rows` before it is transposed, at which each two lanes differ."""
     rows = pairs.rows
@@ -46,7 +46,7 @@ def _add_unequal(pairs, lane_at, words, counts):
                 counts[pair, rung] += ones(rows[first + k] ^ rows[second + k])
 
 
-@inlined
+@called
 def count_unequal_sites(pairs, lane_at):
     """At how many sites the two replicas of each pair and rung differ, to `unequal[0]`."""
     words = pairs.words.shape[1]
@@ -58,7 +58,7 @@ def count_unequal_sites(pairs, lane_at):
         _add_unequal(pairs, lane_at, words, pairs.unequal[0])
 
 
-@inlined
+@called
 def count_unequal_bonds(pairs, lane_at):
     """On how many bonds s_i s_j differs between the two replicas of each pair and rung, to `unequal[1]`."""
     words = pairs.words.shape[1]
@@ -75,7 +75,7 @@ def count_unequal_bonds(pairs, lane_at):
         _add_unequal(pairs, lane_at, words, pairs.unequal[1])
 
 
-@inlined
+@called
 def add_overlaps(pairs, lane_at):
     """Add the overlaps of every pair at every rung to histogram and moments."""
     n, bonds, bins = len(pairs.words), max(pairs.bonds.shape[1], 1), pairs.histogram.shape[2]
@@ -96,7 +96,7 @@ def add_overlaps(pairs, lane_at):
             moments[5] += link * link
 
 
-@inlined
+@called
 def exchange_clusters(pairs, lane_at):
     """In each pair, at each rung where they do not percolate, exchange a cluster of sites at which the replicas differ.
 
@@ -121,7 +121,7 @@ def exchange_clusters(pairs, lane_at):
                 )
 
 
-@inlined
+@called
 def _exchange_cluster(pairs, a, b, wanted, number):
     """Turn in lanes a and b the cluster around the site that is number `number` of those that differ as wanted."""
     words, queue = pairs.words, pairs.queue

@@ -164,11 +164,11 @@ def attempt(plan, state, rule, site, lane, words):
 
 
 @overload(contract.sweep)
-def _sweep(plan, state, rungs, rule, scan, crew):
+def _sweep(plan, state, rungs, rule, scan, counts, crew):
     if getattr(plan, "instance_class", None) is not SparsePlan:
         return None
 
-    def sweep(plan, state, rungs, rule, scan, crew):
+    def sweep(plan, state, rungs, rule, scan, counts, crew):
         n, lanes = state.spins.shape
         for lane in range(lanes):
             state.scale[lane] = plan.scales[rungs[lane]]

@@ -32,7 +32,7 @@ class _LanesModel(models.PrimitiveModel):
         super().__init__(dmm, lanes, ir.VectorType(element, lanes.width))
 
 
-def _copied(builder, scalar, width):
+def copied(builder, scalar, width):
     """The LLVM vector that holds `scalar` in every lane."""
     undefined = ir.Constant(ir.VectorType(scalar.type, width), ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
@@ -52,7 +52,7 @@ def _operator(function, floating, signed, unsigned, compares=False):
     def lower(context, builder, sig, values):
         lanes = next(a for a in sig.args if isinstance(a, Lanes))
         operands = [
-            v if a == lanes else _copied(builder, context.cast(builder, v, a, lanes.dtype), lanes.width)
+            v if a == lanes else copied(builder, context.cast(builder, v, a, lanes.dtype), lanes.width)
             for a, v in zip(sig.args, values, strict=True)
         ]
         if isinstance(lanes.dtype, types.Float):
@@ -134,7 +134,7 @@ def full(typing, value, dtype, width):
     lanes = Lanes(dtype.dtype, width.literal_value)
 
     def lower(context, builder, sig, values):
-        return _copied(builder, context.cast(builder, values[0], sig.args[0], lanes.dtype), lanes.width)
+        return copied(builder, context.cast(builder, values[0], sig.args[0], lanes.dtype), lanes.width)
 
     return lanes(value, dtype, width), lower
 
