@@ -3,21 +3,23 @@
 import numpy as np
 
 from fastgibbs.engines import contract, multispin, multispin_kernels, sparse
-from fastgibbs.engines.sparse import attempt, local_field
+from fastgibbs.engines.sparse import attempt, gather_fields, local_field
 from fastgibbs.engines.vectors import convert, load, store
 from fastgibbs.jit import njit
 
 
 @njit
 def _attempt_everywhere(plan, state, rule, site, bits):
+    gather_fields(plan, state, site)
     for lane in range(0, bits.size, 16):
         attempt(plan, state, rule, site, lane, convert(load(bits, lane, 16), np.uint32))
 
 
 @njit
-def _fields(plan, spins, site, out):
+def _fields(plan, state, site, out):
+    gather_fields(plan, state, site)
     for lane in range(0, out.size, 16):
-        store(out, lane, local_field(plan, spins, site, lane))
+        store(out, lane, local_field(plan, state, site, lane))
 
 
 def block(engine, model, states, beta=0.0, rule="gibbs"):
@@ -34,7 +36,7 @@ def fields(model, states):
     plan, state = block(sparse, model, states)
     out = np.empty((model.n, state.spins.shape[1]), np.float32)
     for site in range(model.n):
-        _fields(plan, state.spins, site, out[site])
+        _fields(plan, state, site, out[site])
     return out.T[: len(states)].astype(np.float64) * plan.unit
 
 

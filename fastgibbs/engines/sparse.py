@@ -2,6 +2,9 @@
 
 Float32 fields and couplings; an attempt's uniform has 32 bits, half a word of the lane's stream. Spins are int8 with
 the lane innermost, so that a neighbour's spins are one contiguous load and J s is a flip of J's sign bit.
+
+Where couplings and fields are whole multiples of a power of two, few enough that 8 bits hold every local field, sums
+are taken in int8, 64 lanes in a register. Both ways are exact then, and give the same bits.
 """
 
 from typing import NamedTuple
@@ -37,6 +40,11 @@ class SparsePlan(NamedTuple):
     scaled_fields: np.ndarray  # float32 (n,): h / unit
     unit: float
     scales: np.ndarray  # float32 (rungs,): exponent of 2 per unit of field at every beta
+    step: float  # the power of two of which all couplings and fields are whole multiples, or 0.0
+    doubled: np.ndarray  # int8 (nnz or 0,): 2 J / step, modulo 256
+    row_sums: np.ndarray  # int8 (n or 0,): (h_i + sum_j J_ij) / step
+    upper_sums: np.ndarray  # int8 (n or 0,): sum_{j > i} J_ij / step
+    own: np.ndarray  # int8 (n or 0,): h_i / step
 
 
 class SparseState(NamedTuple):
@@ -47,6 +55,7 @@ class SparseState(NamedTuple):
     order: np.ndarray  # uint64 (4,): the stream of site orders, the same in all blocks of a run
     words: np.ndarray  # uint64 (lanes,): random words of this attempt and the next
     scale: np.ndarray  # float32 (lanes,): the scale of each lane's rung
+    sums: np.ndarray  # int8 (lanes,): the local field of one site in every lane, in steps
 
 
 BLOCK_LANES = 64  # as many as keep the arithmetic busy while each lane waits for its own
@@ -93,7 +102,30 @@ def prepare(models: list, strips: int) -> SparsePlan:
         scaled_fields,
         float(unit),
         np.empty(0, np.float32),
+        *_whole_numbers(model, upper),
     )
+
+
+def _whole_numbers(model, upper) -> tuple:
+    """`step` and the whole numbers of a plan, or 0.0 and nothing."""
+    values = np.concatenate([model.couplings, model.fields])
+    exponent = int(np.frexp(np.abs(values).max(initial=0.0))[1])
+    for step in 2.0 ** np.arange(exponent - 1, exponent - 8, -1):
+        multiples = values / step
+        if (multiples == np.rint(multiples)).all():
+            break
+    else:
+        return 0.0, *(np.empty(0, np.int8) for _ in range(4))
+    rows = np.repeat(np.arange(model.n), np.diff(model.indptr))
+    J, h = multiples[: model.couplings.size], multiples[model.couplings.size :]
+    above = np.arange(J.size) >= upper[rows]
+    if (np.abs(h) + np.bincount(rows, np.abs(J), model.n)).max(initial=0) > 127 or model.n > 2**24:
+        return 0.0, *(np.empty(0, np.int8) for _ in range(4))
+    row_sums, upper_sums = h + np.bincount(rows, J, model.n), np.bincount(rows[above], J[above], model.n)
+    whole = [numbers.astype(np.int64).astype(np.int8) for numbers in (2 * J, row_sums, upper_sums, h)]
+    for numbers in whole:
+        numbers.flags.writeable = False
+    return float(step), *whole
 
 
 def cut(lanes: int, threads: int, together: int = WIDTH) -> list[range]:
@@ -116,7 +148,8 @@ def start(plan: SparsePlan, lanes: range, ups, entropy, betas, rule) -> tuple[Sp
     streams = np.column_stack([stream_state(entropy, SWEEP, *divmod(lane, 64)) for lane in lanes])
     order = stream_state(entropy, ORDER).copy()
     plan = plan._replace(scales=np.clip(_MINUS_TWO_LOG2E * betas * plan.unit, -1e30, 1e30).astype(np.float32))
-    return plan, SparseState(spins, streams, order, np.zeros(len(lanes), np.uint64), np.zeros(len(lanes), np.float32))
+    words, scale, sums = (np.zeros(len(lanes), kind) for kind in (np.uint64, np.float32, np.int8))
+    return plan, SparseState(spins, streams, order, words, scale, sums)
 
 
 def crew(plan: SparsePlan) -> int:
@@ -129,9 +162,47 @@ def spins(plan: SparsePlan, state: SparseState) -> np.ndarray:
     return state.spins
 
 
+def _summing(width):
+    """The function that adds up whole numbers J s in `width` lanes."""
+
+    @inlined
+    def whole_sum(plan, spins, total, first, end, lane):
+        """total - sum of (J - J s) over entries `first` ... `end - 1`: with s = +-1 in 8 bits, J - J s = 2 J & s."""
+        lanes = spins.shape[1]
+        sums = full(total, np.int8, width)
+        for k in range(first, end):
+            sums = sums - (
+                full(at(plan.doubled, k), np.int8, width) & load(spins, at(plan.indices, k) * lanes + lane, width)
+            )
+        return sums
+
+    return whole_sum
+
+
+_WIDE = 64
+_sum_wide, _sum = _summing(_WIDE), _summing(WIDTH)
+
+
 @inlined
-def local_field(plan, spins, site, lane):
-    """h_i + sum_j J_ij s_j in units of `unit`, float32 lanes."""
+def gather_fields(plan, state, site):
+    """Add up the local field of a site in all lanes, if it is a whole number of steps."""
+    lanes = state.spins.shape[1]
+    if plan.step > 0:
+        first, end, total = at(plan.indptr, site), at(plan.indptr, site + 1), at(plan.row_sums, site)
+        if lanes % _WIDE == 0:
+            for lane in range(0, lanes, _WIDE):
+                store(state.sums, lane, _sum_wide(plan, state.spins, total, first, end, lane))
+        else:
+            for lane in range(0, lanes, WIDTH):
+                store(state.sums, lane, _sum(plan, state.spins, total, first, end, lane))
+
+
+@inlined
+def local_field(plan, state, site, lane):
+    """h_i + sum_j J_ij s_j in units of `unit`, float32 lanes; after `gather_fields`."""
+    if plan.step > 0:
+        return convert(load(state.sums, lane, WIDTH), np.float32) * np.float32(plan.step / plan.unit)
+    spins = state.spins
     lanes = spins.shape[1]
     field = full(at(plan.scaled_fields, site), np.float32, WIDTH)
     for k in range(at(plan.indptr, site), at(plan.indptr, site + 1)):
@@ -145,7 +216,7 @@ def local_field(plan, spins, site, lane):
 def attempt(plan, state, rule, site, lane, words):
     """One attempt at `site` in lanes `lane` ... `lane + 15`, decided by 32 random bits a lane."""
     position = site * state.spins.shape[1] + lane
-    exponent = local_field(plan, state.spins, site, lane) * load(state.scale, lane, WIDTH)
+    exponent = local_field(plan, state, site, lane) * load(state.scale, lane, WIDTH)
     lowest = full(LOWEST_EXPONENT, np.float32, WIDTH)
     u = uniform(words)
     if rule == METROPOLIS:  # flip with probability min(1, 2^(s exponent))
@@ -174,6 +245,7 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
             state.scale[lane] = plan.scales[rungs[lane]]
         for number in range(n):
             site = below(state.order, n) if scan == RANDOM else number
+            gather_fields(plan, state, site)
             if number % 2 == 0:
                 for lane in range(0, lanes, WIDTH):
                     store(state.words, lane, next_words(state.streams, lane, WIDTH))
@@ -188,14 +260,35 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
     return sweep
 
 
+@inlined
+def _measure_whole(plan, spins, lane, energies, magnetizations):
+    """Energies and sums of spins of 64 lanes in whole numbers: exact, and so the same as in any other order."""
+    n, lanes = spins.shape
+    bonds, fields, total = (full(0, np.int32, _WIDE), full(0, np.int32, _WIDE), full(0, np.int32, _WIDE))
+    for i in range(n):
+        spin = load(spins, i * lanes + lane, _WIDE)
+        upper = _sum_wide(plan, spins, at(plan.upper_sums, i), at(plan.upper, i), at(plan.indptr, i + 1), lane)
+        bonds = bonds + convert(upper - ((upper + upper) & spin), np.int32)
+        own = full(at(plan.own, i), np.int8, _WIDE)
+        fields = fields + convert(own - ((own + own) & spin), np.int32)
+        total = total + convert(spin, np.int32)
+    energy = full(plan.offset, np.float64, _WIDE) - convert(bonds, np.float64) * plan.step
+    store(energies, lane, energy - convert(fields, np.float64) * plan.step)
+    store(magnetizations, lane, convert(total, np.float64))
+
+
 @overload(contract.measure)
 def _measure(plan, state, energies, magnetizations, crew):
     if getattr(plan, "instance_class", None) is not SparsePlan:
         return None
 
     def measure(plan, state, energies, magnetizations, crew):
-        # one addition after the other, bond by bond, as `Ising.energy` defines it: the same bits
         n, lanes = state.spins.shape
+        if plan.step > 0 and lanes % _WIDE == 0:
+            for lane in range(0, lanes, _WIDE):
+                _measure_whole(plan, state.spins, lane, energies, magnetizations)
+            return
+        # one addition after the other, bond by bond, as `Ising.energy` defines it: the same bits
         for lane in range(0, lanes, WIDTH):
             bonds = full(0.0, np.float64, WIDTH)
             fields = full(0.0, np.float64, WIDTH)
