@@ -4,6 +4,7 @@ import csv
 import re
 import subprocess
 import sys
+import time
 import tomllib
 
 import numpy as np
@@ -27,6 +28,30 @@ seed = 3
 """
 
 
+GLASS = """
+run = "spinglass3d"
+size = 3
+coldest = 1.0
+rungs = 5
+ladders = 4
+burn_in = 500
+sweeps = 8000
+thin = 4
+shown = [2.5, 1.0]
+seed = 2
+"""
+CUT = """
+run = "maxcut"
+input = ""
+best_known = 0
+seconds = 3
+reads = 3
+ladders = 3
+rungs = 4
+seed = 7
+"""
+
+
 @pytest.fixture
 def small(tmp_path):
     path = tmp_path / "small.toml"
@@ -37,7 +62,7 @@ def small(tmp_path):
 def test_list_names_every_built_in_run_with_what_it_does(capsys):
     assert main(["list"]) == 0
     shown = capsys.readouterr().out
-    for name in ("ising2d", "maxcut"):
+    for name in ("ising2d", "maxcut", "spinglass3d"):
         assert re.search(rf"^{name} +\w+", shown, re.MULTILINE)
 
 
@@ -118,16 +143,102 @@ def test_an_unknown_run_is_an_error_with_status_2(source, capsys):
     assert source in capsys.readouterr().err
 
 
-def test_maxcut_finds_the_best_cut_of_a_small_graph_and_a_side_that_makes_it(tmp_path, capsys):
-    graph = fg.Ising.from_edges(14, *fg.random_regular(14, 3, "ferromagnet", seed=5).bonds[:2], -1.0)
+@pytest.fixture
+def regular():
+    """A 3-regular graph of 14 sites as a max-cut instance, and its largest cut."""
+    i, j, _ = fg.random_regular(14, 3, "ferromagnet", seed=5).bonds
+    graph = fg.Ising.from_edges(14, i, j, -1.0)
+    return graph, (21 - fg.exact.spectrum(graph).ground_energy) / 2
+
+
+def test_maxcut_stops_at_the_best_cut_of_a_small_graph_with_a_side_that_makes_it(regular, tmp_path, capsys):
+    graph, best = regular
     fg.write_rudy(tmp_path / "graph.txt", graph)
-    arguments = ["run", "maxcut", "--input", str(tmp_path / "graph.txt"), "--output", str(tmp_path / "out"), "--quiet"]
-    assert main(arguments) == 0
-    best = (21 - fg.exact.spectrum(graph).ground_energy) / 2
-    assert f"best cut {best:g}," in capsys.readouterr().out
+    (tmp_path / "cut.toml").write_text(CUT.replace("best_known = 0", f"best_known = {best}"))
+    arguments = ["--input", str(tmp_path / "graph.txt"), "--output", str(tmp_path / "out"), "--quiet"]
+    assert main(["run", str(tmp_path / "cut.toml"), *arguments]) == 0
+    assert re.search(
+        rf"best cut {best:g}, by annealing after [\d.]+ s and \d+ sweeps; best known {best:g}", capsys.readouterr().out
+    )
     with np.load(tmp_path / "out" / "result.npz") as saved:
         i, j, _ = graph.bonds
-        assert (saved["side"][i] != saved["side"][j]).sum() == best == saved["cuts"].max()
+        assert (saved["side"][i] != saved["side"][j]).sum() == best == saved["cut"]
+
+
+def test_maxcut_anneals_and_tempers_in_ever_longer_rounds_until_the_time_is_up(regular, tmp_path):
+    graph, best = regular
+    fg.write_rudy(tmp_path / "graph.txt", graph)
+    settings = dict(input=str(tmp_path / "graph.txt"), reads=3, ladders=2, rungs=4)
+    module, config = runs.configure("maxcut", seconds=60, best_known=best, **settings)
+    warm = module.Search(graph, config, False, time.perf_counter(), np.random.SeedSequence(1))
+    module.anneal_round(warm, 100)  # whatever is to be compiled
+    module.temper_round(warm, 100, module.ladder(warm))
+    module, config = runs.configure("maxcut", seconds=1.0, **settings)
+    began = time.perf_counter()
+    rows = list(csv.DictReader(module.run(config, False).files["table.csv"].decode().splitlines()))
+    assert 0.5 < time.perf_counter() - began < 3
+    assert [row["method"] for row in rows[:4]] == ["anneal", "temper"] * 2
+    assert [row["sweeps"] for row in rows[:4]] == ["1000", "1000", "2000", "2000"]
+    assert max(float(row["best cut"]) for row in rows) == best
+
+
+@pytest.mark.parametrize(
+    ("graph", "ladders"), [(fg.random_regular(60, 3, seed=1), 3), (fg.random_regular(60, 20, seed=1), 4)]
+)
+def test_tempering_goes_back_to_the_state_of_its_lowest_energy(graph, ladders):
+    module, config = runs.configure("maxcut", ladders=ladders, rungs=6)
+    search = module.Search(graph, config, False, time.perf_counter(), np.random.SeedSequence(4))
+    module.temper_round(search, 300, module.ladder(search))
+    ((_, _, cut, *_),) = search.rows
+    i, j, couplings = graph.bonds
+    assert search.cut == cut == -couplings[search.side[i] != search.side[j]].sum()
+
+
+def test_spinglass3d_tells_what_enumeration_tells_and_draws_it(tmp_path, capsys):
+    (tmp_path / "glass.toml").write_text(GLASS)
+    assert main(["run", str(tmp_path / "glass.toml"), "--output", str(tmp_path / "out"), "--quiet"]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"barrier Lambda = \d+\.\d+", shown)
+    assert re.search(r"round trips of a replica: \d+ to \d+", shown)
+    assert "No sign of disequilibrium." in shown
+    assert (tmp_path / "out" / "spinglass3d.png").read_bytes().startswith(b"\x89PNG")
+    spectrum = fg.exact.spectrum(fg.edwards_anderson((3, 3, 3), seed=2))
+    rows = list(csv.DictReader((tmp_path / "out" / "table.csv").read_text().splitlines()))
+    assert [float(row["T"]) for row in (rows[0], rows[-1])] == [np.inf, 1.0]
+    assert [float(row["flow f"]) for row in (rows[0], rows[-1])] == [1, 0]
+    for row in rows:
+        beta = 1 / float(row["T"])
+        assert abs(float(row["E/N"]) - spectrum.energy(beta) / 27) < 4.5 * float(row["error E"])
+        assert abs(float(row["log Z"]) - spectrum.log_z(beta)) < 4.5 * float(row["error"]) + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("text", "change", "message"),
+    [
+        (GLASS, ("ladders = 4", "ladders = 1"), "ladders is 1"),
+        (GLASS, ("coldest = 1.0", "coldest = 0"), "coldest is 0"),
+        (GLASS, ("[2.5, 1.0]", "[2.5, -1.0]"), "shown holds -1.0"),
+        (GLASS, ("rungs = 5", "rungs = 1"), "rungs is 1"),
+        (GLASS, ("thin = 4", "thin = 9000"), "thin is 9000"),
+        (CUT, ("seconds = 3", "seconds = 0"), "seconds is 0"),
+        (CUT, ("reads = 3", "reads = 0"), "reads is 0"),
+        (CUT, ("ladders = 3", "ladders = 0"), "ladders is 0"),
+        (CUT, ("rungs = 4", "rungs = 1"), "rungs is 1"),
+        (CUT, ("best_known = 0", 'best_known = "many"'), "best_known is 'many'"),
+    ],
+)
+def test_a_bad_glass_or_cut_is_named_and_nothing_is_written(text, change, message, tmp_path, capsys):
+    (tmp_path / "bad.toml").write_text(text.replace(*change))
+    assert main(["run", str(tmp_path / "bad.toml"), "--output", str(tmp_path / "out"), "--quiet"]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["ising2d", "spinglass3d"])
+def test_the_picture_of_a_run_is_stored_beside_it_and_small(name):
+    picture = (runs.HERE / f"{name}.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) < 150_000
 
 
 def test_the_command_line_answers_as_a_module():
@@ -145,4 +256,25 @@ def test_plots_draw_on_the_axes_they_are_given_and_on_new_ones():
     curve = plots.temperature_curve([1, 2], [3, 4], [0.1, 0.1], ([1, 2], [3, 4]), 2.269)
     assert curve is not ax
     assert curve.get_xlabel() == "temperature T / J"
+    pyplot.close("all")
+
+
+def test_plots_of_tempering_show_what_they_are_given():
+    pyplot = pytest.importorskip("matplotlib.pyplot", reason="pictures need the extra [plot]")
+    pyplot.switch_backend("agg")
+    ax = plots.overlap_distribution([[3, 0, 0, 1], [0, 1, 1, 0]], [1.0, 2.0])
+    q, p = ax.lines[0].get_data()
+    np.testing.assert_allclose(q, [-1, -1 / 3, 1 / 3, 1])
+    np.testing.assert_allclose(p * 2 / 3, [1 / 2, 0, 0, 1 / 2], atol=1e-12)  # P(q) = P(-q), of integral 1
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["1.00", "2.00"]
+    many = plots.overlap_distribution(np.ones((1, 513)), [1.0]).lines[0]
+    np.testing.assert_allclose(many.get_ydata() * 513 / 512, 0.5)  # a flat histogram stays flat in fewer bins
+
+    _, ax = pyplot.subplots()
+    assert plots.swap_rates([0, 0.5, 1], [0.5, 0.4], [1.0, 1.2], ax) is ax
+    np.testing.assert_allclose(ax.lines[0].get_data(), [[4, 4 / 3], [0.5, 0.4]])
+    np.testing.assert_allclose(ax.figure.axes[1].lines[0].get_ydata(), [1.0, 1.2])
+    ax = plots.replica_flow([0, 0.5, 1], [1, 0.6, 0])
+    np.testing.assert_allclose(ax.lines[0].get_data(), [[2, 1], [0.6, 0]])  # infinite temperature has no place
+    assert "J/k" in ax.get_xlabel()
     pyplot.close("all")

@@ -1,16 +1,23 @@
-"""Max-cut by cold sampling: the best cut that chains at several low temperatures meet on a weighted graph."""
+"""Max-cut against the clock: annealing and tempering in turn, in ever longer rounds, on a graph in rudy format."""
 
-from dataclasses import dataclass
+import sys
+import time
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from fastgibbs.gallery.output import archive, comma_separated, table
 from fastgibbs.gallery.runs import Report
 from fastgibbs.io import read_rudy
-from fastgibbs.methods.sampling import sample
+from fastgibbs.methods.annealing import anneal
+from fastgibbs.methods.tempering import temper
 from fastgibbs.models import Ising, checks, random_regular
 
-QUENCH = 50  # sweeps that take each chain's best draw to the bottom of its valley
+HOT, COLD, FROZEN = 1.0, 8.0, 1e3  # betas, over the typical local field of random spins
+FIRST_ROUND = 1000  # sweeps
+QUENCH = 50  # sweeps that take each read to the bottom of its valley
+MOST_DRAWS = 20_000  # of a round of tempering, in memory
+SPARSE = 6  # up to this mean degree the clusters of two cold replicas do not percolate
 
 
 @dataclass(frozen=True)
@@ -18,56 +25,187 @@ class Config:
     """What the run is told; see maxcut.toml."""
 
     input: str
-    temperatures: list[float]
-    chains: int
-    sweeps: int
-    thin: int
+    best_known: float
+    seconds: float
+    reads: int
+    ladders: int
+    rungs: int
     seed: int
 
 
+@dataclass
+class Search:
+    """What the rounds share: the problem, the clock, and the largest cut so far."""
+
+    model: Ising
+    config: Config
+    progress: bool
+    began: float
+    seeds: np.random.SeedSequence
+    cut: float = -np.inf
+    side: np.ndarray | None = None
+    rows: list = field(default_factory=list)
+    sweeps: int = 0
+    stopped: bool = False
+
+    @property
+    def weight(self) -> float:
+        """The sum of all weights."""
+        return -self.model.bonds[2].sum()
+
+    @property
+    def unit(self) -> float:
+        """The typical local field of random spins, sqrt(2 sum_<ij> w_ij^2 / n)."""
+        return np.sqrt(2 * (self.model.bonds[2] ** 2).sum() / self.model.n)
+
+    @property
+    def target(self) -> float | None:
+        """The energy of the best-known cut."""
+        return self.weight - 2 * self.config.best_known if self.config.best_known else None
+
+    @property
+    def seconds(self) -> float:
+        """The time since the run began."""
+        return time.perf_counter() - self.began
+
+    @property
+    def solved(self) -> bool:
+        """Whether the best-known cut is reached."""
+        return bool(self.config.best_known) and self.cut >= self.config.best_known
+
+    @property
+    def over(self) -> bool:
+        """Whether to stop: at the best-known cut, when the time is up, or because the user wants it."""
+        return self.solved or self.stopped or self.late()
+
+    def late(self, *_) -> bool:
+        """Whether the time is up; as `progress` of anneal and temper it stops them."""
+        return self.seconds >= self.config.seconds
+
+    def note(self, method, sweeps, energies, lowest_state):
+        """A row for the table, of the lowest energy of each read or ladder; the state is kept if its cut is larger."""
+        cuts = (self.weight - energies) / 2
+        if cuts.max() > self.cut:
+            state = lowest_state()
+            self.cut, self.side = (self.weight - self.model.energy(state)) / 2, state > 0
+        self.sweeps += sweeps
+        self.rows.append((method, sweeps, cuts.max(), cuts.mean(), self.sweeps, self.seconds))
+        if self.progress:
+            print(f"{self.seconds:.1f} s: cut {cuts.max():.10g} ({method})", file=sys.stderr, flush=True)
+
+
 def run(config: Config, progress) -> Report:
-    """Sample all temperatures in one call, quench the best draw of each chain, report the largest cut (W - E) / 2."""
-    checks.integer("chains", config.chains)
+    """Anneal, then temper, then both twice as long, until the time is up; report the largest cut (W - E) / 2."""
+    began = time.perf_counter()
+    for name, minimum in (("reads", 1), ("ladders", 1), ("rungs", 2)):
+        checks.integer(name, getattr(config, name), minimum=minimum)
+    if config.seconds <= 0:
+        raise ValueError(f"seconds is {config.seconds}: give a time above 0")
     if config.input:
         model = read_rudy(config.input)
     else:
         i, j, _ = random_regular(2000, 3, "ferromagnet", seed=config.seed).bonds
         model = Ising.from_edges(2000, i, j, -1.0)
-    weights = -model.bonds[2]
-    if not weights.size:
+    if not model.bonds[2].any():
         raise ValueError(f"{config.input} has no edges: there is nothing to cut")
-    unit = np.sqrt(2 * (weights**2).sum() / model.n)  # the typical local field of random spins
-    beta = 1 / (unit * np.repeat(np.array(config.temperatures, float), config.chains))
-    cold = sample(
-        model,
-        beta=beta,
-        sweeps=config.sweeps,
-        thin=config.thin,
-        seed=config.seed,
-        keep_states=True,
-        progress=progress,
-    )
-    if not cold.energy.size:
-        raise ValueError("interrupted before there was anything to report")
-    best_draws = cold.samples[np.arange(beta.size), cold.energy.argmin(axis=1)]
-    quenched = sample(model, beta=np.full(beta.size, 1e3 / unit), sweeps=QUENCH, start=best_draws, seed=config.seed + 1)
-    cuts = ((weights.sum() - quenched.energy[:, -1]) / 2).reshape(-1, config.chains)
-    best = int(cuts.argmax())
+    search = Search(model, config, progress, began, np.random.SeedSequence(config.seed))
+
+    sweeps, betas = FIRST_ROUND, None
+    while sweeps >= FIRST_ROUND and not search.over:
+        kernel = anneal_round(search, sweeps)
+        if betas is None and not search.over:
+            betas = ladder(search)
+        if not search.over:
+            kernel += 2 * temper_round(search, sweeps, betas)  # it may temper twice
+        sweeps = min(2 * sweeps, int(sweeps * (config.seconds - search.seconds) / kernel))
+    if not search.rows:
+        raise ValueError(f"{config.seconds} seconds were over before there was anything to report")
+
+    methods, made, cuts, means, totals, seconds = zip(*search.rows, strict=True)
+    found = int(np.argmax(cuts))
     columns = {
-        "T": (".2f", config.temperatures),
-        "best cut": (".6g", cuts.max(axis=1)),
-        "mean": (".1f", cuts.mean(axis=1)),
-        "worst": (".6g", cuts.min(axis=1)),
+        "method": ("s", methods),
+        "sweeps": ("d", made),
+        "best cut": (".10g", cuts),
+        "mean": (".1f", means),
+        "all sweeps": ("d", totals),
+        "seconds": (".1f", seconds),
     }
+    known = f"; best known {config.best_known:.10g}" if config.best_known else ""
     text = (
-        f"{model.n} sites, {weights.size} edges, total weight {weights.sum():.6g}; T in units of {unit:.4g}; "
-        f"{config.chains} chains per temperature\n{table(columns)}\n"
-        f"best cut {cuts.flat[best]:.10g}, {cold.timing.kernel:.1f} s at {cold.timing.updates_per_second / 1e9:.2f} "
-        f"spin updates per ns{' (interrupted)' if cold.interrupted else ''}"
+        f"{model.n} sites, {model.bonds[2].size} edges, total weight {search.weight:.6g}; {config.reads} reads, "
+        f"{config.ladders} ladders of {config.rungs} rungs; mean over reads, or over ladders\n{table(columns)}\n"
+        f"best cut {search.cut:.10g}, by {'annealing' if methods[found] == 'anneal' else 'tempering'} after "
+        f"{seconds[found]:.1f} s and {totals[found]} sweeps{known}"
     )
-    side = quenched.states[best] > 0
     files = {
         "table.csv": comma_separated(columns),
-        "result.npz": archive(energy=cold.energy, beta=cold.beta, cuts=cuts, side=side),
+        "result.npz": archive(
+            cut=search.cut, side=search.side, cuts=np.array(cuts), betas=np.empty(0) if betas is None else betas
+        ),
     }
     return Report(text, files)
+
+
+def anneal_round(search: Search, sweeps: int) -> float:
+    """Anneal and quench; returns the seconds in kernels."""
+    cooling = np.append(np.geomspace(HOT, COLD, sweeps - QUENCH), np.full(QUENCH, FROZEN)) / search.unit
+    result = anneal(
+        search.model,
+        betas=cooling,
+        sweeps=sweeps,
+        reads=search.config.reads,
+        target_energy=search.target,
+        seed=search.seeds.spawn(1)[0],
+        progress=search.late,
+    )
+    if result.energy.size:
+        search.note("anneal", result.trace_min.size, result.energy, lambda: result.states[0])
+    search.stopped |= result.interrupted
+    return result.timing.kernel
+
+
+def ladder(search: Search) -> np.ndarray:
+    """Betas of equal swap rates between the two ends, float64 (rungs,)."""
+    ends = np.array([HOT, COLD]) / search.unit
+    result = _temper(search, ends, search.config.ladders, FIRST_ROUND, 1, search.seeds.spawn(1)[0], search.late)
+    search.stopped |= result.interrupted
+    return result.betas
+
+
+def temper_round(search: Search, sweeps: int, betas) -> float:
+    """Temper, and go once more to the lowest draw if it is a larger cut; returns as `anneal_round`.
+
+    `temper` keeps the energies of all draws and the states of the last. The same seed gives the same bytes, so a run
+    that ends at the lowest draw has its state.
+    """
+    thin = 1 + sweeps // MOST_DRAWS
+    result = _temper(search, betas, search.config.ladders, sweeps, thin, search.seeds.spawn(1)[0], search.late)
+    if result.energy.size:
+        number, rung, draw = np.unravel_index(result.energy.argmin(), result.energy.shape)
+
+        def state():
+            ladders = min(2 * (number // 2) + 2, search.config.ladders)  # clusters pair ladders 0 and 1, 2 and 3 ...
+            return _temper(search, betas, ladders, (draw + 1) * thin, thin, result.seed, False).states[number, rung]
+
+        search.note("temper", thin * result.energy.shape[2], result.energy.min(axis=(1, 2)), state)
+    search.stopped |= result.interrupted
+    return result.timing.kernel
+
+
+def _temper(search: Search, betas, ladders: int, sweeps: int, thin: int, seed, progress):
+    """One tempering run with all that the runs of a search have in common."""
+    return temper(
+        search.model,
+        betas=betas,
+        rungs=search.config.rungs,
+        sweeps=sweeps,
+        ladders=ladders,
+        rule="metropolis",
+        burn_in=0,
+        thin=thin,
+        seed=seed,
+        clusters=ladders > 1 and search.model.indices.size <= SPARSE * search.model.n,
+        overlap_every=0,
+        progress=progress,
+    )

@@ -201,15 +201,17 @@ def temper(
 
     if progress is True and must_compile(drivers.temper):
         print("compiling (once) ...", file=sys.stderr, flush=True)
-    rounds, starts, stopped = [], None, False
+    rounds, starts, stopped, compiling = [], None, False, 0.0
     with reporting(progress) as report:
         while adapt and not stopped and (not rounds or 8 * rounds[-1].sweeps <= sweeps):
-            round_, betas, starts, stopped = _adapted(setting, betas, grows, rounds, starts, seed, report)
+            hear = lambda *_: report(0, burn_in + sweeps)  # noqa: E731 - adaptation is not counted, but may be stopped
+            round_, betas, starts, run = _adapted(setting, betas, grows, rounds, starts, seed, hear)
             rounds.append(round_)
-        run = run_ladders(
-            setting, betas, sweeps, burn_in, thin, seed, starts, lambda done, all: report(done, all) is True or stopped
-        )
-    timing = Timing(run.compiling, run.seconds, time.perf_counter() - began, run.updates / max(run.seconds, 1e-9))
+            stopped, compiling = run.interrupted, compiling + run.compiling
+        hear = (lambda *_: True) if stopped else report
+        run = run_ladders(setting, betas, sweeps, burn_in, thin, seed, starts, hear)
+    compiling += run.compiling
+    timing = Timing(compiling, run.seconds, time.perf_counter() - began, run.updates / max(run.seconds, 1e-9))
     results = _results(models, run, betas, tuple(rounds), seed, name, rule, burn_in, thin, timing)
     return results if isinstance(model, list | tuple) else results[0]
 
@@ -239,20 +241,20 @@ def _first_ladder(betas, rungs, adapt: bool, isings) -> tuple[np.ndarray, bool, 
 
 
 def _adapted(setting: Setting, betas, grows: bool, rounds: list, starts, seed, report):
-    """One round of adaptation: what it met, the new ladder, states to start it from, and whether it was stopped.
+    """One round of adaptation: what it met, the new ladder, states to start it from, and the run.
 
     The entropy is the round's own, so that no random number of the run is used twice.
     """
     sweeps = 2 * rounds[-1].sweeps if rounds else FIRST_ROUND
     entropy = entropy_of(np.random.SeedSequence(seed, spawn_key=(ADAPT, len(rounds))))
     quiet = setting._replace(overlap_every=0)
-    run = run_ladders(quiet, betas, sweeps, sweeps // 4, sweeps, entropy, starts, lambda done, all: report(0, 1))
+    run = run_ladders(quiet, betas, sweeps, sweeps // 4, sweeps, entropy, starts, report)
     rejections = 1 - _acceptance(run)
     barrier = analysis.barrier(betas, rejections)
     size = min(analysis.enough_rungs(barrier.total), MAX_RUNGS) if grows else betas.size
     new = analysis.equalized(betas, rejections, size)
     nearest = np.abs(new[:, None] - betas).argmin(axis=1)
-    return Round(sweeps, betas.size, barrier.total, 1 - rejections.max()), new, run.spins()[:, nearest], run.interrupted
+    return Round(sweeps, betas.size, barrier.total, float(1 - rejections.max())), new, run.spins()[:, nearest], run
 
 
 def _acceptance(run: Run, ladders=slice(None)) -> np.ndarray:
