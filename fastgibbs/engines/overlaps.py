@@ -24,7 +24,7 @@ class Pairs(NamedTuple):
     clusters: bool  # whether clusters are exchanged
     streams: np.ndarray  # uint64 (pairs, 4)
     packed: np.ndarray  # uint16 (n, lanes // 16): what snapshots fill
-    words: np.ndarray  # uint64 (n, lanes // 64): the same memory
+    words: np.ndarray  # uint64 (n, 1, 2, 4 or 8): the same memory
     rows: np.ndarray  # uint64 (512,)
     unequal: np.ndarray  # int64 (2, pairs, rungs): sites and bonds
     queue: np.ndarray  # int32 (n,)

@@ -62,8 +62,8 @@ class Run(NamedTuple):
         """Energies or magnetisations, float64 (ladders, rungs, draws)."""
         parts = []
         for block in self.blocks:
-            rungs = block.ladders.betas.size
-            parts.append(getattr(block, name)[: self.draws].T.reshape(-1, rungs, self.draws))
+            shape = len(block.ladders.lane_at), block.ladders.betas.size, self.draws
+            parts.append(getattr(block, name)[: self.draws].T.reshape(shape))
         return np.concatenate(parts)
 
     def spins(self) -> np.ndarray:
@@ -177,7 +177,8 @@ def _pairs(setting, inside, rungs: int, lanes: int, entropy) -> Pairs:
         first = first[:0]
     index = inside[first] // setting.ladders * (setting.ladders // 2) + number[first] // 2
     i, j, _ = model.bonds if first.size else (np.empty(0, np.int32),) * 3
-    words = np.zeros((model.n if first.size else 0, -(-lanes // 64)), np.uint64)
+    width = 2 ** (-(-lanes // 64) - 1).bit_length()  # words are compared eight at a time
+    words = np.zeros((model.n if first.size else 0, width), np.uint64)
     bins = min(model.n + 1, BINS) if setting.overlap_every else 1
     streams = [stream_state(entropy, CLUSTER, int(pair)) for pair in index]
     return Pairs(
@@ -186,7 +187,7 @@ def _pairs(setting, inside, rungs: int, lanes: int, entropy) -> Pairs:
         indptr=model.indptr,
         indices=model.indices,
         symmetric=model.field == 0,
-        clusters=setting.clusters,
+        clusters=setting.clusters and first.size > 0,
         streams=np.array(streams, np.uint64).reshape(-1, 4),
         packed=words.view(np.uint16)[:, : lanes // 16],
         words=words,

@@ -203,12 +203,17 @@ def temper(
         print("compiling (once) ...", file=sys.stderr, flush=True)
     rounds, starts, stopped, compiling = [], None, False, 0.0
     with reporting(progress) as report:
+
+        def hear(done, total):
+            """Once told to stop, whatever is run stops; sweeps of adaptation are not counted."""
+            nonlocal stopped
+            stopped = report(done if total == burn_in + sweeps else 0, burn_in + sweeps) is True or stopped
+            return stopped
+
         while adapt and not stopped and (not rounds or 8 * rounds[-1].sweeps <= sweeps):
-            hear = lambda *_: report(0, burn_in + sweeps)  # noqa: E731 - adaptation is not counted, but may be stopped
             round_, betas, starts, run = _adapted(setting, betas, grows, rounds, starts, seed, hear)
             rounds.append(round_)
-            stopped, compiling = run.interrupted, compiling + run.compiling
-        hear = (lambda *_: True) if stopped else report
+            stopped, compiling = run.interrupted or stopped, compiling + run.compiling
         run = run_ladders(setting, betas, sweeps, burn_in, thin, seed, starts, hear)
     compiling += run.compiling
     timing = Timing(compiling, run.seconds, time.perf_counter() - began, run.updates / max(run.seconds, 1e-9))

@@ -1,0 +1,485 @@
+"""What `anneal` promises: the twin's bits however it is run, exact ground states, schedules, stops without loss."""
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import fastgibbs as fg
+from fastgibbs import exact
+from fastgibbs.engines import drivers
+from fastgibbs.methods.schedules import Schedule, beta_range
+from fastgibbs.reference import annealing as twin
+from fastgibbs.reference import multispin, sparse
+
+GLASS = fg.edwards_anderson((4, 4, 3), seed=2)  # for the multi-spin engine
+WEIGHTED = fg.edwards_anderson((4, 4, 3), "gaussian", seed=2)
+IN_FIELD = fg.Ising.from_edges(16, *fg.edwards_anderson((4, 4), seed=1).bonds, np.linspace(-1, 1, 16))
+RBM = fg.RBM(np.random.default_rng(4).normal(size=(9, 5)), np.linspace(-1, 1, 9), [0.5, 0.0, -0.5, 1.0, 0.2])
+ENGINES = {"sparse": (WEIGHTED, sparse), "multispin": (GLASS, multispin)}
+BY_ENGINE = pytest.mark.parametrize(
+    ("engine", "model", "twin_engine"), [(name, *ENGINES[name]) for name in ENGINES], ids=list(ENGINES)
+)
+
+
+def same(a, b):
+    for name in ("energy", "states", "read", "ground_states", "ground_counts", "trace_min", "trace_mean", "betas"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
+
+
+# The twin
+
+
+def parity(result, expected):
+    """`result` of the engine against `expected` of the twin: every read, every trace, and the sorting on top."""
+    in_order = np.argsort(result.read)
+    np.testing.assert_array_equal(result.energy[in_order], expected.best_energies)
+    np.testing.assert_array_equal(result.states[in_order], expected.best_states)
+    np.testing.assert_array_equal(result.trace_min, expected.trace_min)
+    np.testing.assert_array_equal(result.trace_mean, expected.trace_mean)
+    assert (np.diff(result.energy) >= 0).all()
+
+
+@pytest.mark.parametrize("rule", ["metropolis", "gibbs"])
+@pytest.mark.parametrize("reads", [1, 17, 70])
+@BY_ENGINE
+def test_reads_equal_the_twins_bit_for_bit(engine, model, twin_engine, reads, rule):
+    result = fg.anneal(model, sweeps=25, reads=reads, seed=3, engine=engine, rule=rule)
+    parity(result, twin.anneal(twin_engine, model, result.betas, reads, rule, 3))
+
+
+@BY_ENGINE
+def test_several_blocks_equal_the_twin(engine, model, twin_engine):
+    result = fg.anneal(model, sweeps=5, reads=600, seed=3, engine=engine, threads=2)
+    parity(result, twin.anneal(twin_engine, model, result.betas, 600, "metropolis", 3))
+
+
+@pytest.mark.parametrize("model", [RBM, IN_FIELD, fg.sherrington_kirkpatrick(20, seed=3)])
+def test_other_models_equal_the_twin(model):
+    result = fg.anneal(model, betas=fg.linear(0, 2), sweeps=25, reads=20, seed=3)
+    expected = twin.anneal(sparse, model, result.betas, 20, "metropolis", 3)
+    np.testing.assert_array_equal(result.states[np.argsort(result.read)], expected.best_states)
+    np.testing.assert_array_equal(result.trace_mean, expected.trace_mean)
+
+
+@BY_ENGINE
+def test_a_given_start_equals_the_twins(engine, model, twin_engine):
+    starts = np.random.default_rng(5).choice([-1, 1], (20, model.n))
+    for start in (starts, starts[0]):
+        kwargs = dict(betas=[0.8] * 4, sweeps=4, reads=20, seed=3, engine=engine)
+        result = fg.anneal(model, start=start, **kwargs)
+        parity(result, twin.anneal(twin_engine, model, [0.8] * 4, 20, "metropolis", 3, start=start))
+        assert (result.trace_mean != fg.anneal(model, **kwargs).trace_mean).all()
+
+
+def test_a_start_in_units_is_that_start():
+    start = np.random.default_rng(5).integers(0, 2, (3, RBM.n))
+    result = fg.anneal(RBM, betas=[1e4], sweeps=1, reads=3, start=start, rule="gibbs", seed=1)
+    assert set(np.unique(result.states)) <= {0, 1}
+    assert (result.energy[np.argsort(result.read)] <= RBM.energy(start) + 1e-9).all()  # at this beta energies only fall
+    lowest = exact.spectrum(RBM).ground_states
+    stays = fg.anneal(RBM, betas=[1e4], sweeps=1, reads=3, start=lowest[0], seed=1)
+    np.testing.assert_array_equal(stays.states, np.repeat(lowest[:1], 3, axis=0))
+
+
+# The same bytes
+
+
+@pytest.mark.parametrize("rule", ["metropolis", "gibbs"])
+@BY_ENGINE
+def test_threads_and_chunks_change_nothing(engine, model, twin_engine, rule, monkeypatch):
+    kwargs = dict(sweeps=40, reads=1200, seed=3, engine=engine, rule=rule)
+    reference = fg.anneal(model, threads=1, **kwargs)
+    for threads in (2, 3):
+        same(reference, fg.anneal(model, threads=threads, **kwargs))
+    monkeypatch.setattr("fastgibbs.methods.running.CHUNK_SECONDS", 0.0)  # chunks of one sweep
+    same(reference, fg.anneal(model, threads=2, **kwargs))
+
+
+@pytest.mark.parametrize("reads", [1, 2, 15, 16, 17, 64, 65, 513])
+@BY_ENGINE
+def test_the_first_reads_are_the_same_however_many_there_are(engine, model, twin_engine, reads):
+    kwargs = dict(betas=fg.geometric(0.1, 1), sweeps=20, seed=3, engine=engine)
+    many, few = fg.anneal(model, reads=600, **kwargs), fg.anneal(model, reads=reads, **kwargs)
+    of_many, of_few = np.argsort(many.read)[:reads], np.argsort(few.read)
+    np.testing.assert_array_equal(np.sort(few.read), np.arange(reads))
+    np.testing.assert_array_equal(few.energy[of_few], many.energy[of_many])
+    np.testing.assert_array_equal(few.states[of_few], many.states[of_many])
+
+
+def test_the_seed_in_the_result_repeats_the_run():
+    for seed in (None, 5, np.random.SeedSequence(5).spawn(3)[2], np.random.default_rng(5)):
+        first = fg.anneal(GLASS, betas=[0.5], sweeps=3, reads=3, seed=seed)
+        same(first, fg.anneal(GLASS, betas=[0.5], sweeps=3, reads=3, seed=first.seed))
+    assert fg.anneal(GLASS, sweeps=1, seed=5).seed == 5
+    assert fg.anneal(GLASS, sweeps=1).seed != fg.anneal(GLASS, sweeps=1).seed
+
+
+# What is in the result
+
+
+@pytest.mark.parametrize(
+    "model", [GLASS, WEIGHTED, IN_FIELD, RBM, fg.Hopfield(np.random.default_rng(3).choice([-1, 1], (3, 30)))]
+)
+def test_energies_are_the_models_and_sorted_and_reads_are_each_once(model):
+    result = fg.anneal(model, betas=fg.linear(0.1, 0.6), sweeps=30, reads=70, seed=4)
+    if isinstance(model, fg.Ising):
+        np.testing.assert_array_equal(result.energy, model.energy(result.states))
+    else:  # the engine adds up the terms of the same energy as an Ising model
+        np.testing.assert_allclose(result.energy, model.energy(result.states), rtol=1e-12)
+    assert (np.diff(result.energy) >= 0).all()
+    np.testing.assert_array_equal(np.sort(result.read), np.arange(70))
+    assert result.energy.dtype == np.float64
+    assert result.states.dtype == np.int8
+    assert result.trace_min.shape == result.trace_mean.shape == result.betas.shape == (30,)
+
+
+@BY_ENGINE
+def test_the_best_state_is_the_lowest_of_the_reads_trace_and_not_the_last(engine, model, twin_engine):
+    """At a beta this hot, the last state of a read is seldom its best."""
+    kwargs = dict(betas=[0.4] * 50, sweeps=50, seed=4, engine=engine)
+    before_the_end = 0
+    for seed in range(8):
+        alone = fg.anneal(model, reads=1, **kwargs | dict(seed=seed))
+        assert alone.energy[0] == alone.trace_min.min() == model.energy(alone.states[0])
+        np.testing.assert_array_equal(alone.trace_min, alone.trace_mean)
+        before_the_end += alone.trace_min[-1] > alone.energy[0]
+    assert before_the_end >= 6
+    together = fg.anneal(model, reads=200, **kwargs)
+    assert together.energy[0] == together.trace_min.min()
+    assert (together.trace_min <= together.trace_mean).all()
+    for first in (1, 7, 31):  # of a run that ends earlier, the best so far
+        prefix = fg.anneal(model, reads=200, **kwargs | dict(betas=[0.4] * first, sweeps=first))
+        np.testing.assert_array_equal(prefix.trace_mean, together.trace_mean[:first])
+        assert prefix.energy[0] == together.trace_min[:first].min()
+        assert (together.energy[np.argsort(together.read)] <= prefix.energy[np.argsort(prefix.read)]).all()
+
+
+GROUND = {
+    "EA +-J": fg.edwards_anderson((4, 4), seed=7),
+    "EA +-J 3D": fg.edwards_anderson((3, 3, 2), seed=7),
+    "EA gaussian": fg.edwards_anderson((5, 4), "gaussian", seed=6),
+    "in a field": IN_FIELD,
+    "uniform, in a field": fg.triangular((4, 4), J=-1.0, h=0.5),
+    "3-regular": fg.random_regular(20, 3, seed=8),
+    "SK": fg.sherrington_kirkpatrick(16, seed=9),
+    "Hopfield": fg.Hopfield(np.random.default_rng(9).choice([-1, 1], (2, 20))),
+    "RBM": RBM,
+}
+
+
+@pytest.mark.parametrize("engine", ["auto", "sparse"])
+@pytest.mark.parametrize("rule", ["metropolis", "gibbs"])
+@pytest.mark.parametrize("name", GROUND)
+def test_enumerated_ground_states_are_reached_with_the_default_schedule(name, rule, engine):
+    model = GROUND[name]
+    spectrum = exact.spectrum(model)
+    result = fg.anneal(model, sweeps=300, reads=64, rule=rule, engine=engine, seed=1)
+    assert result.energy[0] == pytest.approx(spectrum.ground_energy, rel=1e-12)
+    known = {state.tobytes() for state in spectrum.ground_states}
+    assert {state.tobytes() for state in result.ground_states} <= known
+
+
+@pytest.mark.parametrize(("name", "share"), [("EA +-J", 0.5), ("3-regular", 0.5), ("Hopfield", 1.0)])
+def test_ground_states_are_distinct_and_counted(name, share):
+    """`share`: of the ground states, how many 1000 reads find at least; the rarest of many may be missing."""
+    model = GROUND[name]
+    result = fg.anneal(model, sweeps=300, reads=1000, seed=1)
+    candidates = [state.tobytes() for state in result.ground_states]
+    assert len(set(candidates)) == len(candidates) >= share * len(exact.spectrum(model).ground_states)
+    lowest = [state.tobytes() for state in result.states[result.energy == result.energy[0]]]
+    assert result.ground_counts.tolist() == [lowest.count(state) for state in candidates]
+    assert result.ground_counts.sum() == len(lowest) > 500
+    np.testing.assert_array_equal(result.ground_states, np.unique(result.ground_states, axis=0))
+
+
+def test_a_schedule_that_stays_hot_does_not_find_the_ground_state():
+    """The broken twin of the tests above: what they assert is not true of any run."""
+    model = fg.edwards_anderson((4, 4, 4), seed=1)
+    cold, hot = (fg.anneal(model, betas=fg.linear(0, last), sweeps=300, seed=1) for last in (3, 0.1))
+    assert hot.energy[0] > cold.energy[0]
+    assert hot.trace_mean[-1] > cold.trace_mean[-1] + 50
+
+
+def test_the_result_says_what_was_run_and_how_fast():
+    result = fg.anneal(WEIGHTED, sweeps=20, reads=3, rule="gibbs", seed=1)
+    assert (result.model, result.engine, result.rule, result.interrupted) == (WEIGHTED, "sparse", "gibbs", False)
+    assert fg.anneal(GLASS, sweeps=1).engine == "multispin"
+    assert result.timing.updates_per_second == pytest.approx(3 * 48 * 20 / result.timing.kernel)
+    assert result.timing.total >= result.timing.kernel + result.timing.compile
+    assert repr(result) == (
+        f"AnnealResult(Ising(n=48, bonds=144, fields=0), reads=3, lowest={result.energy[0]:g} in "
+        f"{result.ground_counts.sum()}, engine='sparse')"
+    )
+
+
+# Schedules
+
+
+def test_schedules_are_one_beta_per_sweep():
+    def betas(sweeps, given):
+        return fg.anneal(GLASS, betas=given, sweeps=sweeps, reads=1, seed=1).betas
+
+    np.testing.assert_allclose(betas(5, fg.linear(0, 2)), [0, 0.5, 1, 1.5, 2], rtol=1e-15)
+    np.testing.assert_allclose(betas(5, fg.geometric(0.25, 4)), [0.25, 0.5, 1, 2, 4], rtol=1e-15)
+    np.testing.assert_allclose(betas(3, fg.linear(2, 1)), [2, 1.5, 1], rtol=1e-15)
+    np.testing.assert_array_equal(betas(3, [0.1, 7.0, 0.3]), [0.1, 7.0, 0.3])
+    np.testing.assert_allclose(betas(5, [0, 2, 0]), [0, 1, 2, 1, 0], rtol=1e-15)  # stretched
+    np.testing.assert_allclose(betas(3, [0, 1, 2, 3, 4]), [0, 2, 4], rtol=1e-15)  # thinned out
+    np.testing.assert_array_equal(betas(4, np.array([3], ">i4")), [3.0] * 4)
+    np.testing.assert_array_equal(betas(1, fg.geometric(0.25, 4)), [0.25])
+    default = betas(7, None)
+    np.testing.assert_array_equal(default, fg.geometric(*beta_range(GLASS)).betas(7))
+    assert isinstance(fg.linear(0, 1), Schedule)
+
+
+@pytest.mark.parametrize(
+    ("model", "strongest", "weakest"),
+    [
+        (fg.lattice((6, 6)), 4, 2),  # fields of 0, +-2, +-4
+        (fg.lattice((6, 6), J=-0.7), 4 * 0.7, 2 * 0.7),
+        (fg.edwards_anderson((4, 4, 4), seed=1), 6, 2),
+        (fg.edwards_anderson((4, 4), seed=1, periodic=False), 4, 1),  # three neighbours at an edge: fields of +-1, +-3
+        (fg.random_regular(20, 3, seed=1), 3, 1),
+        (fg.lattice((6, 6), h=1.0), 5, 1),  # 1 + {0, +-2, +-4}
+        (fg.lattice((6, 6), J=1.0, h=0.5), 4.5, 0.5),
+        (fg.lattice((6, 6), J=0.5, h=1.0), 3, 1),  # in units of 0.5: 2 + {0, +-2, +-4}, so 0 or 2 units
+        (
+            fg.Ising.from_edges(3, [0, 1], [1, 2], [1.0, 1 / np.pi]),
+            1 + 1 / np.pi,
+            1 / np.pi,
+        ),  # weakest of 1, 1/pi, 1/pi
+        (fg.Ising.from_edges(3, [0, 1], [1, 2], [1.0, 1 / np.pi], [0, 0, -0.1]), 1 + 1 / np.pi, 1 / np.pi),
+        (fg.Ising.from_edges(4, [0], [1], [2.0]), 2, 2),  # two sites that feel nothing
+    ],
+)
+def test_the_range_of_betas_follows_from_the_strongest_and_the_weakest_local_field(model, strongest, weakest):
+    """exp(-2 beta F) = 1/2 at the hot end, n exp(-2 beta f) = 10^-4 at the cold one, F and f by hand."""
+    hot, cold = beta_range(model)
+    assert hot == pytest.approx(np.log(2) / (2 * strongest), rel=1e-12)
+    assert cold == pytest.approx(np.log(1e4 * model.n) / (2 * weakest), rel=1e-12)
+    betas = fg.anneal(model, sweeps=3, reads=1).betas
+    np.testing.assert_allclose(betas, [hot, np.sqrt(hot * cold), cold], rtol=1e-12)
+
+
+def test_the_range_of_a_gaussian_glass_rests_on_the_median_of_the_weakest_bonds():
+    model = fg.edwards_anderson((6, 6, 6), "gaussian", seed=1)
+    rows = [np.abs(model.couplings[model.indptr[i] : model.indptr[i + 1]]) for i in range(model.n)]
+    hot, cold = beta_range(model)
+    assert hot == pytest.approx(np.log(2) / (2 * max(row.sum() for row in rows)))
+    assert cold == pytest.approx(np.log(1e4 * model.n) / (2 * np.median([row.min() for row in rows])))
+
+
+def test_a_model_without_any_coupling_has_a_range():
+    assert beta_range(fg.Ising(np.zeros((4, 4)))) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "ends", "error", "message"),
+    [
+        (fg.geometric, (0, 1), ValueError, "first is 0.*fastgibbs.linear"),
+        (fg.geometric, (1, 0), ValueError, "last is 0"),
+        (fg.geometric, (-1, 1), ValueError, "first is -1"),
+        (fg.linear, (0, -0.5), ValueError, "last is -0.5"),
+        (fg.linear, (np.nan, 1), ValueError, "first is nan"),
+        (fg.linear, (0, np.inf), ValueError, "last is inf"),
+        (fg.linear, ("0", 1), TypeError, "first"),
+        (fg.geometric, (1, [2, 3]), TypeError, "last"),
+    ],
+)
+def test_bad_ends_of_a_schedule_are_refused(schedule, ends, error, message):
+    with pytest.raises(error, match=message):
+        schedule(*ends)
+
+
+# Stopping
+
+
+BIG, BIG_WEIGHTED = fg.edwards_anderson((10, 10, 10), seed=1), fg.edwards_anderson((10, 10, 10), "gaussian", seed=1)
+LONG = dict(betas=[0.6], sweeps=50_000, reads=256, seed=1)
+BY_MODEL = pytest.mark.parametrize("model", [BIG, BIG_WEIGHTED], ids=["multispin", "sparse"])
+
+
+def is_a_valid_part(result, reads=256):
+    """What was seen by then is what a run of so many sweeps sees; blocks that were ahead have seen a little more."""
+    model, seen = result.model, result.trace_min.size
+    assert result.interrupted
+    assert "interrupted" in repr(result)
+    assert 0 < seen == result.trace_mean.size < LONG["sweeps"]
+    assert (np.diff(result.energy) >= 0).all()
+    np.testing.assert_array_equal(result.energy, model.energy(result.states))
+    finished = fg.anneal(model, **LONG | dict(sweeps=seen, reads=reads))
+    assert not finished.interrupted
+    np.testing.assert_array_equal(result.trace_min, finished.trace_min)
+    np.testing.assert_array_equal(result.trace_mean, finished.trace_mean)
+    np.testing.assert_array_equal(np.sort(result.read), np.arange(reads))
+    earlier, later = finished.energy[np.argsort(finished.read)], result.energy[np.argsort(result.read)]
+    assert (later <= earlier).all()
+    assert (later == earlier).mean() > 0.4  # at least the block that came least far
+    assert result.betas.size == LONG["sweeps"]
+
+
+@BY_MODEL
+def test_a_time_limit_stops_the_run_and_keeps_what_it_saw(model):
+    fg.anneal(model, **LONG | dict(sweeps=1))
+    began = time.perf_counter()
+    result = fg.anneal(model, time_limit=0.3, **LONG)
+    assert 0.3 < time.perf_counter() - began < 0.8
+    is_a_valid_part(result)
+
+
+def test_a_time_limit_that_is_not_reached_changes_nothing():
+    kwargs = LONG | dict(sweeps=20)
+    result = fg.anneal(BIG, time_limit=600, target_energy=-1e9, **kwargs)
+    assert not result.interrupted
+    same(result, fg.anneal(BIG, **kwargs))
+
+
+@BY_MODEL
+def test_a_target_stops_the_run_as_soon_as_it_is_met(model):
+    target = fg.anneal(model, **LONG | dict(sweeps=200)).trace_min[100:].min()
+    result = fg.anneal(model, target_energy=target, **LONG)
+    assert result.energy[0] <= target
+    assert result.trace_min.size < 1000  # a chunk too many at most
+    is_a_valid_part(result)
+
+
+def test_a_stop_before_all_blocks_have_begun_leaves_out_their_reads():
+    """On one thread the first block alone has made a sweep when the limit is over."""
+    kwargs = dict(betas=[0.6], reads=1200, seed=1)
+    result = fg.anneal(GLASS, time_limit=1e-9, threads=1, sweeps=1000, **kwargs)
+    assert result.interrupted
+    assert 0 < result.energy.size < 1200
+    np.testing.assert_array_equal(np.sort(result.read), np.arange(result.energy.size))
+    np.testing.assert_array_equal(result.energy, GLASS.energy(result.states))
+    assert result.trace_min.size == 0
+    whole = fg.anneal(GLASS, sweeps=1, **kwargs)
+    at = np.argsort(whole.read)[result.read]
+    np.testing.assert_array_equal(result.energy, whole.energy[at])
+    np.testing.assert_array_equal(result.states, whole.states[at])
+
+
+@pytest.mark.parametrize(("reads", "threads"), [(256, 1), (1000, 2)])
+def test_ctrl_c_returns_what_was_seen_within_200_ms(reads, threads):
+    fg.anneal(BIG, **LONG | dict(sweeps=1, reads=reads))
+    sent = []
+
+    def send():
+        sent.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Timer(0.6, send).start()
+    result = fg.anneal(BIG, threads=threads, **LONG | dict(reads=reads))
+    assert time.perf_counter() - sent[0] < 0.2
+    is_a_valid_part(result, reads)
+
+
+def test_a_progress_callable_hears_of_sweeps_and_stops_the_run_by_returning_true():
+    heard = []
+
+    def stop_at_the_third(done, total):
+        heard.append((done, total))
+        return len(heard) == 3
+
+    is_a_valid_part(fg.anneal(BIG, progress=stop_at_the_third, **LONG))
+    assert {total for _, total in heard} == {50_000}
+    assert [done for done, _ in heard] == sorted(done for done, _ in heard)
+
+
+def test_a_progress_callable_hears_the_end():
+    heard = []
+    fg.anneal(GLASS, sweeps=30, progress=lambda done, total: heard.append((done, total)))
+    assert heard[-1] == (30, 30)
+
+
+# The door
+
+
+VALID = {
+    "empty model": dict(model=fg.Ising(np.zeros((0, 0)), offset=2.5)),
+    "isolated spins": dict(model=fg.Ising(np.zeros((5, 5)))),
+    "one spin": dict(model=fg.Ising([[0]], [1])),
+    "beta 0": dict(betas=[0]),
+    "huge beta": dict(betas=[1e300]),
+    "beta read-only": dict(betas=np.broadcast_to(0.5, 65)),
+    "beta of float32": dict(betas=np.linspace(0, 1, 4, dtype=np.float32), sweeps=np.int64(4)),
+    "one sweep": dict(sweeps=1),
+    "one read": dict(reads=1),
+    "a limit and a target that are integers": dict(time_limit=100, target_energy=np.int64(-(10**6))),
+    "infinite energies in units of float32": dict(model=fg.lattice((3, 3), J=1e300)),
+}
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_unusual_but_valid_input_works(name):
+    arguments = dict(model=WEIGHTED, sweeps=4, reads=5, seed=1) | VALID[name]
+    model, reads = arguments.pop("model"), arguments.get("reads")
+    result = fg.anneal(model, **arguments)
+    assert result.energy.shape == (reads,)
+    np.testing.assert_array_equal(result.energy, model.energy(result.states))
+    assert result.energy[0] == result.trace_min.min()
+    assert result.ground_counts.sum() == (result.energy == result.energy[0]).sum()
+
+
+BAD = {
+    "no model": (dict(model=np.eye(3)), TypeError, "model is"),
+    "a sequence of models": (dict(model=[GLASS, GLASS]), TypeError, "model is"),
+    "NaN in betas": (dict(betas=[0.1, np.nan]), ValueError, r"betas\[1\] is nan"),
+    "infinite beta": (dict(betas=[np.inf, 1]), ValueError, r"betas\[0\] is inf"),
+    "no betas": (dict(betas=[]), ValueError, r"betas has shape \(0,\)"),
+    "betas of two dimensions": (dict(betas=np.ones((2, 2))), ValueError, r"betas has shape \(2, 2\)"),
+    "one number as betas": (dict(betas=1.0), ValueError, r"betas has shape \(\)"),
+    "negative beta": (dict(betas=[0.1, 0.2, -0.3]), ValueError, r"betas\[2\] is -0.3"),
+    "betas of text": (dict(betas="geometric"), TypeError, "betas"),
+    "complex betas": (dict(betas=[1j]), TypeError, "betas"),
+    "zero sweeps": (dict(sweeps=0), ValueError, "sweeps is 0"),
+    "sweeps True": (dict(sweeps=True), TypeError, "sweeps is True"),
+    "sweeps a float": (dict(sweeps=10.0), TypeError, "sweeps is 10.0"),
+    "zero reads": (dict(reads=0), ValueError, "reads is 0"),
+    "negative reads": (dict(reads=-3), ValueError, "reads is -3"),
+    "reads of text": (dict(reads="64"), TypeError, "reads is '64'"),
+    "unknown rule": (dict(rule="glauber"), ValueError, "rule is 'glauber'.*'gibbs', 'metropolis'"),
+    "misspelt rule": (dict(rule="metropolos"), ValueError, "did you mean 'metropolis'"),
+    "unknown engine": (dict(engine="dense"), ValueError, "engine is 'dense'"),
+    "multispin of a gaussian glass": (
+        dict(model=WEIGHTED, engine="multispin"),
+        ValueError,
+        r"the couplings are not all \+J or -J",
+    ),
+    "start of another size": (dict(start=np.ones(47)), ValueError, r"states has shape \(47,\)"),
+    "start of another number of reads": (dict(start=np.ones((3, 48))), ValueError, r"start has shape \(3, 48\)"),
+    "start of three dimensions": (dict(start=np.ones((1, 64, 48))), ValueError, "start has shape"),
+    "start that is not +-1": (dict(start=np.zeros(48)), ValueError, r"states\[0\] is 0"),
+    "start of spins for units": (dict(model=RBM, start=-np.ones(14)), ValueError, r"states\[0\] is -1"),
+    "start of text": (dict(start="up"), TypeError, "states"),
+    "no time": (dict(time_limit=0), ValueError, "time_limit is 0"),
+    "negative time": (dict(time_limit=-1.5), ValueError, "time_limit is -1.5"),
+    "NaN time": (dict(time_limit=np.nan), ValueError, "time_limit is nan"),
+    "time of text": (dict(time_limit="1 min"), TypeError, "time_limit"),
+    "time True": (dict(time_limit=True), TypeError, "time_limit"),
+    "target of text": (dict(target_energy="-80"), TypeError, "target_energy"),
+    "NaN target": (dict(target_energy=np.nan), ValueError, "target_energy is nan"),
+    "targets": (dict(target_energy=[-80, -79]), TypeError, "target_energy has shape"),
+    "zero threads": (dict(threads=0), ValueError, "threads is 0"),
+    "seed of text": (dict(seed="7"), TypeError, "seed is '7'"),
+    "negative seed": (dict(seed=-7), ValueError, "seed is -7"),
+    "progress of text": (dict(progress="yes"), TypeError, "progress is 'yes'"),
+    "more memory than there is": (dict(reads=10**13), ValueError, "needs .* GiB"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_refused_before_anything_compiles(name, monkeypatch):
+    change, error, message = BAD[name]
+    monkeypatch.setattr(drivers, "anneal", None)
+    arguments = dict(model=GLASS, sweeps=10) | change
+    with pytest.raises(error, match=message):
+        fg.anneal(arguments.pop("model"), **arguments)
+
+
+def test_options_are_given_by_name():
+    with pytest.raises(TypeError, match="positional"):
+        fg.anneal(GLASS, [0.1, 0.2])
