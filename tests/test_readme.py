@@ -13,8 +13,7 @@ def test_every_python_block_runs_and_prints_what_it_says(capsys, tmp_path, monke
     names = {}
     for block in blocks:
         exec(block, names)
-        for expected in re.findall(r"print\(.*\)  # (.*)", block):
-            assert expected in capsys.readouterr().out
+        assert capsys.readouterr().out.splitlines() == re.findall(r"print\(.*\)  # (.*)", block)
 
 
 def test_the_first_python_block_has_eight_lines():

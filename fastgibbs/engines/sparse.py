@@ -108,16 +108,15 @@ def prepare(models: list, strips: int) -> SparsePlan:
 
 def _whole_numbers(model, upper) -> tuple:
     """`step` and the whole numbers of a plan, or 0.0 and nothing."""
-    values = np.concatenate([model.couplings, model.fields])
-    exponent = int(np.frexp(np.abs(values).max(initial=0.0))[1])
+    parts = [values[k : k + 2**16] for values in (model.couplings, model.fields) for k in range(0, values.size, 2**16)]
+    exponent = int(np.frexp(max((np.abs(part).max() for part in parts), default=0.0))[1])
     for step in 2.0 ** np.arange(exponent - 1, exponent - 8, -1):
-        multiples = values / step
-        if (multiples == np.rint(multiples)).all():
+        if all((part / step == np.rint(part / step)).all() for part in parts):
             break
     else:
         return 0.0, *(np.empty(0, np.int8) for _ in range(4))
     rows = np.repeat(np.arange(model.n), np.diff(model.indptr))
-    J, h = multiples[: model.couplings.size], multiples[model.couplings.size :]
+    J, h = model.couplings / step, model.fields / step
     above = np.arange(J.size) >= upper[rows]
     if (np.abs(h) + np.bincount(rows, np.abs(J), model.n)).max(initial=0) > 127 or model.n > 2**24:
         return 0.0, *(np.empty(0, np.int8) for _ in range(4))
