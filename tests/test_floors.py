@@ -6,7 +6,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "fastgibbs"
 FLOORS = [
     ("jit", "models"),
-    ("exact", "engines", "reference", "io", "analysis"),
+    ("exact", "engines", "reference", "io", "analysis", "integrations"),
     ("methods", "plots"),
     ("gallery", "benchmark"),
     ("__init__", "__main__"),
@@ -16,7 +16,7 @@ ENGINES = [  # each imports only earlier ones
     *("sparse", "multispin", "multispin_kernels", "overlaps", "drivers"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}
-OPTIONAL = {"matplotlib", "tqdm"}  # imported inside the functions that need them
+OPTIONAL = {"matplotlib", "pandas", "tqdm", "xarray"}  # imported inside the functions that need them
 
 
 def imports(path, top_level_only=False):

@@ -1,9 +1,35 @@
-"""What a record of draws is worth: autocorrelation, effective sample size, error bars.
+"""What a record of draws is worth: autocorrelation, effective sample size, error bars, agreement of chains.
 
-Records are float arrays (chains, draws) of one observable, chains independent and at equilibrium.
+Records are float arrays (chains, draws) of one observable, chains independent and at equilibrium. Every result pools
+the chains; give `record[k]` for chain k alone. TypeError or ValueError if a record is not of real, finite numbers.
 """
 
+from typing import NamedTuple
+
 import numpy as np
+
+from fastgibbs.models import checks
+
+_FEWEST_ROWS = 16  # a jackknife of fewer does not know its own error to 20 %
+_LAGS = 1024  # the first window tried for tau; its transforms stay in a core's own cache
+_ROUNDING = 1e-12  # of the mean: a smaller spread is no physics
+
+
+class Mean(NamedTuple):
+    """A mean, its standard error, the independent draws that it is worth and the autocorrelation time behind them."""
+
+    mean: float
+    error: float
+    effective_draws: float
+    tau: float
+
+
+class Binning(NamedTuple):
+    """Bin sizes in draws, int64 (levels,), the error of the mean from bins of each, and the error of that error."""
+
+    sizes: np.ndarray
+    errors: np.ndarray
+    uncertainties: np.ndarray
 
 
 def autocorrelation_time(record) -> float:
@@ -16,23 +42,76 @@ def autocorrelation_time(record) -> float:
 
     Raises ValueError if there is no draw.
     """
-    record = _record(record)
-    draws = record.shape[1]
-    deviation = record - record.mean()
-    size = 2 ** int(np.ceil(np.log2(2 * draws)))  # zeros keep the end of a chain from meeting its beginning
-    spectrum = np.abs(np.fft.rfft(deviation, size, axis=1)) ** 2
-    covariance = np.fft.irfft(spectrum.mean(axis=0), size)[:draws] / np.arange(draws, 0, -1)
-    if covariance[0] <= 0:
-        return 1.0
-    times = 2 * np.cumsum(covariance / covariance[0]) - 1
-    enough = np.arange(draws) >= 5 * times
-    return float(max(times[enough.argmax() if enough.any() else -1], 1.0))
+    return _autocorrelation_time(_record(record))
 
 
 def effective_sample_size(record) -> float:
     """The number of independent draws worth as much for the mean: chains x draws / tau."""
     record = _record(record)
-    return record.size / autocorrelation_time(record)
+    return record.size / _autocorrelation_time(record)
+
+
+def standard_error(record) -> Mean:
+    """The mean of all draws and its Monte Carlo error sqrt(var / (n_eff - 1)), n_eff = chains x draws / tau: a `Mean`.
+
+    var is the mean square distance from that mean and tau the `autocorrelation_time`; one effective draw is spent on
+    the mean (Sokal, Monte Carlo Methods in Statistical Mechanics, 1996, section 3). The error is infinite where
+    n_eff <= 1, as for a single draw.
+
+    Raises ValueError if there is no draw.
+    """
+    record = _record(record)
+    tau, mean = _autocorrelation_time(record), record.mean()
+    variance = np.mean([((chain - mean) ** 2).mean() for chain in record])
+    effective = record.size / tau
+    error = np.sqrt(variance / (effective - 1)) if effective > 1 else np.inf
+    return Mean(float(mean), float(error), effective, tau)
+
+
+def split_r_hat(record) -> float:
+    """R-hat = sqrt(((n - 1) W / n + B / n) / W) of the two halves of every chain, each of n draws.
+
+    W is the mean variance within a half, B / n the variance of the halves' means; the middle draw of an odd number is
+    left out. Chains that agree have R-hat - 1 near (tau - 1) / draws; above 1.01 they are too short, or disagree. A
+    record that never changes has R-hat = 1; chains that never change and differ have an infinite one.
+
+    Raises ValueError with fewer than 4 draws. Source: Gelman et al., Bayesian Data Analysis, 3rd edition, 2013, 11.4.
+    """
+    record = _record(record)
+    n = record.shape[1] // 2
+    if n < 2:
+        raise ValueError(f"record has {record.shape[1]} draws a chain: the halves of split R-hat need at least 2 each")
+    halves = [half for chain in record for half in (chain[:n], chain[-n:])]
+    means = np.array([half.mean() for half in halves])
+    within = np.mean([half.var(ddof=1) for half in halves])
+    between = means.var(ddof=1)
+    rounding = (_ROUNDING * np.abs(means).max()) ** 2
+    if within <= rounding:
+        return 1.0 if between <= rounding else np.inf
+    return float(np.sqrt((n - 1) / n + between / within))
+
+
+def binning(record) -> Binning:
+    """error(b) = sqrt(var of the means of bins of b draws / (number of bins - 1)), b = 1, 2, 4, ...: a `Binning`.
+
+    Bins lie within chains, and draws that fill none are left out. Where bins are long against tau the errors level
+    off at the error of the mean; error(1) takes draws as independent. Each is uncertain by error / sqrt(2 (bins - 1)).
+
+    Raises ValueError if there are fewer than two draws.
+    Source: Flyvbjerg and Petersen, J. Chem. Phys. 91, 461 (1989), eqs. 26 to 28.
+    """
+    bins = _record(record)
+    if bins.size < 2:
+        raise ValueError("record has 1 draw: error bars need at least 2")
+    sizes, errors, counts = [], [], []
+    while bins.size >= 2:
+        sizes.append(2 ** len(sizes))
+        errors.append(bins.std(ddof=1) / np.sqrt(bins.size))
+        counts.append(bins.size)
+        even = bins.shape[1] // 2 * 2
+        bins = (bins[:, 0:even:2] + bins[:, 1:even:2]) / 2
+    errors = np.array(errors)
+    return Binning(np.array(sizes), errors, errors / np.sqrt(2 * (np.array(counts) - 1)))
 
 
 def jackknife(statistic, *records) -> tuple[float, float]:
@@ -53,8 +132,56 @@ def jackknife(statistic, *records) -> tuple[float, float]:
     return float(statistic(*records)), float(error)
 
 
+def blocks(record) -> np.ndarray:
+    """Rows (rows, draws) for a jackknife: the chains, or equal stretches of each where there are fewer than 16.
+
+    There are then 16 rows or more, if there are draws enough; the first draws of a chain that fill no row are left
+    out. A row should be long against tau.
+
+    Raises ValueError if there is no draw.
+    """
+    record = _record(record)
+    chains, draws = record.shape
+    pieces = min(draws, -(-_FEWEST_ROWS // chains))
+    return record[:, draws % pieces :].reshape(chains * pieces, -1)
+
+
+def _autocorrelation_time(record) -> float:
+    draws, mean = record.shape[1], record.mean()
+    lags = _LAGS
+    while True:
+        covariance = _autocovariance(record, mean, lags)
+        if covariance[0] <= (_ROUNDING * mean) ** 2:
+            return 1.0
+        times = 2 * np.cumsum(covariance / covariance[0]) - 1
+        enough = np.arange(covariance.size) >= 5 * times
+        if enough.any() or lags >= draws:
+            return float(max(times[enough.argmax() if enough.any() else -1], 1.0))
+        lags *= 4
+
+
+def _autocovariance(record, mean, lags) -> np.ndarray:
+    """The mean over t and chains of (x_t - mean) (x_{t+l} - mean), of all lags l < `lags` that the chains have.
+
+    A chain is cut in pieces of `lags` draws (a power of two) and a draw meets those of its own piece and of the next.
+    Padded with as many zeros, a piece has the transform X, and together with the next X + (-1)^k X', since half a
+    period apart.
+    """
+    draws = record.shape[1]
+    pieces = np.zeros((-(-draws // lags), lags))
+    signs = np.resize([1.0, -1.0], lags + 1)
+    spectrum = np.zeros(lags + 1, complex)
+    for chain in record:
+        np.subtract(chain, mean, out=pieces.reshape(-1)[:draws])
+        transforms = np.fft.rfft(pieces, 2 * lags, axis=1)
+        spectrum += np.vecdot(transforms, transforms, axis=0)
+        spectrum += signs * np.vecdot(transforms[:-1], transforms[1:], axis=0)
+    known = min(draws, lags)
+    return np.fft.irfft(spectrum, 2 * lags)[:known] / (len(record) * np.arange(draws, draws - known, -1))
+
+
 def _record(record) -> np.ndarray:
-    record = np.atleast_2d(np.asarray(record, np.float64))
+    record = np.atleast_2d(checks.finite_array("record", record))
     if record.ndim != 2 or record.size == 0:
         raise ValueError(f"record has shape {record.shape}: give (chains, draws) with at least one draw")
     return record

@@ -1,11 +1,10 @@
-"""Files: max-cut instances in the rudy format of the G-set, and writing that never leaves half a file."""
+"""Max-cut instances in the rudy format of the G-set."""
 
 import math
-import os
-import uuid
 
 import numpy as np
 
+from fastgibbs.io.files import replace_file
 from fastgibbs.models import Ising
 
 
@@ -70,17 +69,3 @@ def write_rudy(path, model):
     for i, j, J in zip(*(part.tolist() for part in model.bonds), strict=True):
         edges.append(f"{i + 1} {j + 1} {int(-J) if J.is_integer() else -J}")
     replace_file(path, "\n".join([*edges, ""]).encode("ascii"))
-
-
-def replace_file(path, content: bytes):
-    """Write `content` to `path` whole or not at all: into a new file beside it, which then takes its name."""
-    partial = f"{os.fspath(path)}.{uuid.uuid4().hex}.partial"
-    try:
-        with open(partial, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)

@@ -1,0 +1,31 @@
+"""Results as long `pandas.DataFrame`. Needs pandas."""
+
+import numpy as np
+
+from fastgibbs.integrations.tables import table
+
+
+def to_dataframe(result):
+    """The records of a result as a `pandas.DataFrame` with one row per energy.
+
+    Columns: chain, draw, beta, energy, magnetization of a SampleResult; chain, draw, rung, beta, energy, magnetization
+    of a TemperResult, a chain for each ladder; read and energy of an AnnealResult. The settings of the run are in
+    `.attrs`, the seed as text.
+
+    ImportError if pandas is missing; TypeError at another result.
+    """
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError("to_dataframe needs pandas: pip install 'fastgibbs[xarray]', which brings it") from error
+    variables, coordinates, attributes = table(result)
+    axes, energy = variables["energy"]
+    columns = {}
+    for name, (axis, values) in coordinates.items():
+        if axis in axes:
+            along = values.reshape([-1 if axis == other else 1 for other in axes])
+            columns[name] = np.broadcast_to(along, energy.shape).ravel()
+    columns |= {name: values.ravel() for name, (of, values) in variables.items() if of == axes}
+    frame = pandas.DataFrame(columns)
+    frame.attrs = attributes
+    return frame

@@ -1,0 +1,54 @@
+"""Results as named arrays with named axes, the form that every table library starts from."""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Table(NamedTuple):
+    """Arrays by name, each with the names of its axes."""
+
+    variables: dict[str, tuple[tuple[str, ...], np.ndarray]]
+    coordinates: dict[str, tuple[str, np.ndarray]]
+    attributes: dict[str, int | str]
+    """The run's settings; the seed is text, since it may exceed 64 bits."""
+
+
+def table(result) -> Table:
+    """The records of a SampleResult, a TemperResult or an AnnealResult. TypeError at anything else.
+
+    Axes: (chain, draw), with beta a coordinate of chain; (chain, draw, rung), with chain the ladder and beta a
+    coordinate of rung; (read,) and (sweep,), with beta a coordinate of sweep.
+    """
+    match type(result).__name__:  # the classes stand on a floor above
+        case "SampleResult":
+            axes, beta = ("chain", "draw"), ("chain", result.beta)
+            records = {"energy": result.energy, "magnetization": result.magnetization}
+        case "TemperResult":
+            axes, beta = ("chain", "draw", "rung"), ("rung", result.betas)
+            records = {"energy": result.energy.swapaxes(1, 2), "magnetization": result.magnetization.swapaxes(1, 2)}
+        case "AnnealResult":
+            traces = {"trace_min": (("sweep",), result.trace_min), "trace_mean": (("sweep",), result.trace_mean)}
+            sweeps = result.trace_min.size
+            return Table(
+                {"energy": (("read",), result.energy), **traces},
+                {
+                    "read": ("read", result.read),
+                    "sweep": ("sweep", np.arange(sweeps)),
+                    "beta": ("sweep", result.betas[:sweeps]),
+                },
+                _attributes(result),
+            )
+        case _:
+            raise TypeError(f"result is {result!r}: give a SampleResult, a TemperResult or an AnnealResult")
+    numbers = {axis: (axis, np.arange(size)) for axis, size in zip(axes, records["energy"].shape, strict=True)}
+    variables = {name: (axes, values) for name, values in records.items()}
+    return Table(variables, {**numbers, "beta": beta}, _attributes(result))
+
+
+def _attributes(result) -> dict[str, int | str]:
+    fields = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
+    settings = {name: value for name, value in fields.items() if isinstance(value, int | str)}
+    settings["interrupted"] = int(result.interrupted)  # netCDF knows no bools
+    return {"model": repr(result.model), **settings, "seed": str(result.seed)}

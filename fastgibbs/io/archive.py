@@ -1,0 +1,134 @@
+"""Archives: arrays and a header in one .npz without pickle, under a checksum, written whole or not at all.
+
+Members of the zip: header.json, one NAME.npy an array, and last sha256: the hex digest over the name, a zero byte and
+the bytes of each member before it. `numpy.load` reads the arrays of any archive.
+"""
+
+import hashlib
+import io
+import json
+import zipfile
+from contextlib import suppress
+from functools import cache
+from importlib import metadata
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgibbs.io.files import replacing
+from fastgibbs.models import checks
+
+FORMAT = 1
+KINDS = ("sample", "anneal", "temper", "checkpoint")
+
+
+class Archive(NamedTuple):
+    """What an archive holds."""
+
+    kind: str
+    arrays: dict[str, np.ndarray]
+    header: dict
+    versions: dict[str, str]
+    """Of the packages that it was written with."""
+
+
+class _Hashed(NamedTuple):
+    """A member of the zip that is being written; its bytes are hashed as they pass."""
+
+    file: io.BufferedIOBase
+    digest: object
+
+    def write(self, content: bytes):
+        self.digest.update(content)
+        self.file.write(content)
+
+
+def write_archive(path, kind: str, arrays: dict[str, np.ndarray], header: dict):
+    """Write arrays and a header of JSON values to `path`: whole or not at all, the same bytes for the same content.
+
+    `kind`: one of KINDS. TypeError if an array holds Python objects or a header value is not JSON; ValueError at
+    another kind; OSError names path and reason, and leaves what stood there.
+    """
+    checks.choice("kind", kind, KINDS)
+    arrays = {name: np.asanyarray(array) for name, array in arrays.items()}
+    for name, array in arrays.items():
+        if array.dtype.hasobject:
+            raise TypeError(f"array {name!r} has dtype {array.dtype}: Python objects are not archived")
+    about = {"format": FORMAT, "kind": kind, "versions": _versions(), "header": header}
+    about = json.dumps(about, indent=1, allow_nan=False).encode()
+    digest = hashlib.sha256()
+    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, content in {"header.json": about, **{f"{name}.npy": array for name, array in arrays.items()}}.items():
+            digest.update(f"{name}\0".encode())
+            # a ZipInfo of its own is dated 1980, a bare name today
+            with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:
+                hashed = _Hashed(member, digest)
+                if content is about:
+                    hashed.write(about)
+                else:
+                    np.lib.format.write_array(hashed, content, allow_pickle=False)
+        archive.writestr(zipfile.ZipInfo("sha256"), digest.hexdigest())
+
+
+def read_archive(path, kind: str | None = None) -> Archive:
+    """What `write_archive` wrote to `path`, of this `kind` if one is given.
+
+    ValueError if a single bit of the content differs from what was written, at a format that this version does not
+    know, and at another kind, naming it. OSError if the file cannot be opened.
+    """
+    with open(path, "rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                members = {name: archive.read(name) for name in archive.namelist()}
+            about, written = json.loads(members["header.json"]), members.pop("sha256").decode()
+            version = about["format"]
+        except MemoryError:
+            raise
+        except Exception as error:  # zipfile alone raises eight kinds on damaged bytes
+            reason = f"{type(error).__name__}: {error}"
+            raise ValueError(f"{path} is damaged or not an archive of fastgibbs ({reason})") from error
+    if version != FORMAT:  # before the checksum, which may differ in another format
+        raise ValueError(f"{path} has format {version!r}, this version of fastgibbs reads format {FORMAT}")
+    digest = hashlib.sha256()
+    for name, content in members.items():
+        digest.update(f"{name}\0".encode())
+        digest.update(content)
+    if digest.hexdigest() != written:
+        raise ValueError(f"{path} is damaged: its content does not fit its checksum")
+    if kind not in (None, about["kind"]):
+        raise ValueError(f"{path} holds a {about['kind']}, not a {kind}")
+    del members["header.json"]
+    arrays = {
+        name.removesuffix(".npy"): np.lib.format.read_array(io.BytesIO(members.pop(name)), allow_pickle=False)
+        for name in list(members)
+    }
+    return Archive(about["kind"], arrays, about["header"], about["versions"])
+
+
+def pack_spins(states) -> np.ndarray:
+    """One bit a spin along the last axis, set where it is 1: (..., n) to uint8 (..., n / 8 rounded up).
+
+    `states`: all of -1 and 1, or all of 0 and 1. Site i is bit i % 8 of byte i // 8. ValueError at another value.
+    """
+    ups = states == 1
+    low = -1 if states.min(initial=1) == -1 else 0
+    if not (ups | (states == low)).all():
+        raise ValueError("states hold other values than -1 and 1, or 0 and 1")
+    return np.packbits(ups, axis=-1, bitorder="little")
+
+
+def unpack_spins(packed: np.ndarray, n: int, low: int = -1) -> np.ndarray:
+    """The states of n sites that `pack_spins` packed, int8 (..., n): 1 where a bit is set, elsewhere `low`, -1 or 0."""
+    states = np.unpackbits(packed, axis=-1, count=n, bitorder="little").view(np.int8)
+    states *= np.int8(1 - low)
+    states += np.int8(low)
+    return states
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in ("fastgibbs", "numpy", "numba"):
+        with suppress(metadata.PackageNotFoundError):  # a source tree that is not installed
+            found[package] = metadata.version(package)
+    return found

@@ -1,0 +1,107 @@
+"""`save` and `load`: results with their models, as archives."""
+
+import dataclasses
+
+import numpy as np
+
+from fastgibbs.io import pack_spins, read_archive, unpack_spins, write_archive
+from fastgibbs.methods.annealing import AnnealResult
+from fastgibbs.methods.blocks import Timing
+from fastgibbs.methods.sampling import Block, SampleResult
+from fastgibbs.methods.tempering import Overlap, Round, TemperResult
+from fastgibbs.models import RBM, Hopfield, Ising
+from fastgibbs.models.lattices import Lattice
+
+RESULTS = {"sample": SampleResult, "anneal": AnnealResult, "temper": TemperResult}
+STATES = ("states", "ground_states")
+
+
+def save(result, path):
+    """Write a result and its model to one archive at `path`, whole or not at all; states take one bit a spin.
+
+    Arrays have the names of the result's fields; `modelK.NAME` are those of its models, `overlap.NAME` those of its
+    overlap, `samples` the words (draws, sites of a lane, lanes // 16) of the states kept. All else is in the header.
+
+    TypeError at another result, or a model that is not an Ising, Hopfield or RBM; OSError names path and reason.
+    """
+    kind = next((kind for kind, cls in RESULTS.items() if isinstance(result, cls)), None)
+    if kind is None:
+        raise TypeError(f"result is {result!r}: give what sample, anneal or temper returned")
+    values = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
+    models = values.pop("model")
+    arrays, header = {}, {"models": []}
+    for k, model in enumerate(models if isinstance(models, tuple) else [models]):
+        parts, numbers = _taken_apart(model)
+        arrays |= {f"model{k}.{name}": array for name, array in parts.items()}
+        header["models"].append(numbers)
+    if kind == "sample":
+        draws = result.energy.shape[1]
+        values["samples"] = np.concatenate([block.samples[:draws] for block in values.pop("_blocks")], axis=2)
+        values["states"] = result.states
+    if kind == "temper" and (overlap := values.pop("overlap")) is not None:
+        values |= {f"overlap.{name}": array for name, array in overlap._asdict().items()}
+    values |= {name: pack_spins(values[name]) for name in STATES if name in values}
+    for name, value in values.items():
+        (arrays if isinstance(value, np.ndarray) else header)[name] = value
+    write_archive(path, kind, arrays, header)
+
+
+def load(path):
+    """The result that `save` wrote to `path`: a SampleResult, an AnnealResult or a TemperResult.
+
+    ValueError if the file is damaged, of a format that this version does not know, or holds no result.
+    """
+    kind, arrays, header, _ = read_archive(path)
+    if kind not in RESULTS:
+        raise ValueError(f"{path} holds a {kind}, not a result")
+    models = [_put_together(numbers, arrays, f"model{k}.") for k, numbers in enumerate(header.pop("models"))]
+    values = {name: array for name, array in arrays.items() if "." not in name} | header
+    values |= {"model": models[0] if len(models) == 1 else tuple(models), "timing": Timing(*header["timing"])}
+    for name in STATES:
+        if name in values:
+            low = 0 if isinstance(models[0], RBM) else -1
+            values[name] = unpack_spins(values[name], models[0].n, low)
+    if kind == "temper":
+        values["adaptation"] = tuple(Round(*numbers) for numbers in header["adaptation"])
+        parts = {name: arrays.get(f"overlap.{name}") for name in Overlap._fields}
+        values["overlap"] = None if parts["q"] is None else Overlap(**parts)
+    if kind != "sample":
+        return RESULTS[kind](**values)
+    states, samples = values.pop("states"), values.pop("samples")
+    block = Block(
+        values["beta"].size, plan=(), state=(), rungs=None, energies=None, magnetizations=None, samples=samples
+    )
+    result = SampleResult(**values, _blocks=[block])
+    vars(result)["states"] = states  # what the cached property would ask the engine for
+    return result
+
+
+def _taken_apart(model) -> tuple[dict, dict]:
+    """Arrays, and numbers for the header, from which `_put_together` builds the model."""
+    match model:
+        case Lattice():
+            return {}, {"type": "Lattice", "shape": model.shape, "steps": model.steps, "J": model.J, "h": model.h}
+        case Ising():
+            arrays = {**dict(zip("ijJ", model.bonds, strict=True)), "fields": model.fields}
+            return arrays, {"type": "Ising", "n": model.n, "offset": model.offset, "shape": model.shape}
+        case Hopfield():
+            return {"patterns": pack_spins(model.patterns)}, {"type": "Hopfield", "n": model.n}
+        case RBM():
+            return {name: getattr(model, name) for name in ("weights", "visible_bias", "hidden_bias")}, {"type": "RBM"}
+    raise TypeError(f"model is {model!r}: only Ising, Hopfield and RBM models can be saved")
+
+
+def _put_together(numbers: dict, arrays: dict, prefix: str):
+    parts = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    numbers = dict(numbers)
+    if numbers.get("shape"):
+        numbers["shape"] = tuple(numbers["shape"])
+    match numbers.pop("type"):
+        case "Lattice":
+            return Lattice(**numbers | {"steps": tuple(map(tuple, numbers["steps"]))})
+        case "Ising":
+            return Ising.from_edges(**parts, **numbers)
+        case "Hopfield":
+            return Hopfield(unpack_spins(parts["patterns"], numbers["n"]))
+        case "RBM":
+            return RBM(**parts)

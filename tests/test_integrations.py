@@ -1,0 +1,154 @@
+"""Results in other libraries: the right numbers under the right names, and a clear word where a library is missing."""
+
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+import fastgibbs as fg
+from fastgibbs.integrations.pandas import to_dataframe
+from fastgibbs.integrations.xarray import to_xarray
+
+MODEL = fg.edwards_anderson((3, 4), seed=1)
+
+
+@pytest.fixture(scope="module")
+def sampled():
+    return fg.sample(MODEL, beta=[0.1, 0.2, 0.3, 0.4], sweeps=40, burn_in=4, thin=2, seed=2**100)
+
+
+@pytest.fixture(scope="module")
+def tempered():
+    return fg.temper(MODEL, betas=[0.2, 0.5, 0.9], sweeps=30, ladders=4, seed=3)
+
+
+@pytest.fixture(scope="module")
+def annealed():
+    return fg.anneal(MODEL, sweeps=7, reads=10, seed=4)
+
+
+def arviz():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it announces its next version once a day
+        return pytest.importorskip("arviz", reason="arviz is not installed")
+
+
+@pytest.fixture
+def xarray():
+    return pytest.importorskip("xarray", reason="xarray is not installed")
+
+
+@pytest.fixture
+def pandas():
+    return pytest.importorskip("pandas", reason="pandas is not installed")
+
+
+def test_a_dataset_of_samples_has_chains_and_draws(xarray, sampled):
+    data = to_xarray(sampled)
+    assert type(data) is xarray.Dataset
+    assert dict(data.sizes) == {"chain": 4, "draw": 20}
+    assert data.energy.sel(chain=3, draw=5) == sampled.energy[3, 5]
+    np.testing.assert_array_equal(data.magnetization.transpose("chain", "draw"), sampled.magnetization)
+    assert data.energy.sel(chain=2).beta == 0.3
+    assert data.attrs == {
+        "model": "Ising(n=12, bonds=24, fields=0)",
+        "seed": str(2**100),
+        "engine": sampled.engine,
+        "strips": sampled.strips,
+        "rule": "gibbs",
+        "scan": "sequential",
+        "burn_in": 4,
+        "thin": 2,
+        "interrupted": 0,
+    }
+
+
+def test_a_dataset_of_a_tempering_has_ladders_as_chains(xarray, tempered):
+    data = to_xarray(tempered)
+    assert data.energy.dims == ("chain", "draw", "rung")
+    assert dict(data.sizes) == {"chain": 4, "draw": 30, "rung": 3}
+    assert data.energy.sel(chain=1, draw=7, rung=2) == tempered.energy[1, 2, 7]
+    assert data.magnetization.sel(chain=1, draw=7, rung=2) == tempered.magnetization[1, 2, 7]
+    np.testing.assert_array_equal(data.beta, [0.2, 0.5, 0.9])
+    assert data.attrs["swap_every"] == 1
+
+
+def test_a_dataset_of_an_annealing_has_reads_and_sweeps(xarray, annealed):
+    data = to_xarray(annealed)
+    assert dict(data.sizes) == {"read": 10, "sweep": 7}
+    assert data.energy.sel(read=annealed.read[4]) == annealed.energy[4]
+    np.testing.assert_array_equal(data.trace_mean, annealed.trace_mean)
+    assert data.trace_min.sel(sweep=3).beta == annealed.betas[3]
+
+
+def test_an_annealing_that_was_stopped_has_the_sweeps_that_were_done(xarray, monkeypatch):
+    monkeypatch.setattr("fastgibbs.methods.running.CHUNK_SECONDS", 0.0)  # chunks of one sweep
+    stopped = fg.anneal(MODEL, sweeps=10**5, reads=3, seed=4, time_limit=1e-3, threads=1)
+    assert stopped.interrupted
+    assert to_xarray(stopped).sizes["sweep"] == stopped.trace_min.size < 10**5
+
+
+@pytest.mark.parametrize("result", ["sampled", "tempered", "annealed"])
+def test_a_dataset_survives_netcdf(xarray, result, request, tmp_path):
+    data = to_xarray(request.getfixturevalue(result))
+    data.to_netcdf(tmp_path / "data.nc", engine="scipy")
+    with xarray.open_dataset(tmp_path / "data.nc", engine="scipy") as back:
+        xarray.testing.assert_equal(back, data)
+        assert back.attrs == data.attrs
+
+
+@pytest.mark.parametrize(("result", "rungs"), [("sampled", ()), ("tempered", (3,))])
+def test_arviz_takes_the_dataset_as_it_is(xarray, result, rungs, request):
+    az = arviz()
+    data = to_xarray(request.getfixturevalue(result))
+    for diagnostic in (az.ess(data), az.rhat(data)):
+        for name in ("energy", "magnetization"):
+            assert diagnostic[name].shape == rungs
+            assert (diagnostic[name] > 0.5).all()
+    summary = az.summary(data)
+    assert len(summary) == 2 * int(np.prod(rungs))
+    np.testing.assert_allclose(
+        summary["mean"].astype(float).iloc[0], data.energy.mean(("chain", "draw")).values.flat[0], 0.01
+    )
+
+
+def test_a_frame_of_samples_has_a_row_per_draw(pandas, sampled):
+    frame = to_dataframe(sampled)
+    assert list(frame) == ["chain", "draw", "beta", "energy", "magnetization"]
+    assert len(frame) == 80
+    row = frame[(frame.chain == 3) & (frame.draw == 5)]
+    assert row[["beta", "energy", "magnetization"]].to_numpy().tolist() == [
+        [0.4, sampled.energy[3, 5], sampled.magnetization[3, 5]]
+    ]
+    assert frame.attrs["seed"] == str(2**100)
+
+
+def test_a_frame_of_a_tempering_has_a_row_per_rung_and_draw(pandas, tempered):
+    frame = to_dataframe(tempered)
+    assert list(frame) == ["chain", "draw", "rung", "beta", "energy", "magnetization"]
+    by_rung = frame.groupby("beta").energy.mean()
+    np.testing.assert_allclose(by_rung, tempered.energy.mean(axis=(0, 2)))
+    assert by_rung.index.tolist() == [0.2, 0.5, 0.9]
+    row = frame[(frame.chain == 1) & (frame.draw == 7) & (frame.rung == 2)]
+    assert row.magnetization.item() == tempered.magnetization[1, 2, 7]
+
+
+def test_a_frame_of_an_annealing_has_a_row_per_read(pandas, annealed):
+    frame = to_dataframe(annealed)
+    assert list(frame) == ["read", "energy"]
+    np.testing.assert_array_equal(frame.read, annealed.read)
+    np.testing.assert_array_equal(frame.energy, annealed.energy)
+
+
+@pytest.mark.parametrize(("convert", "library"), [(to_xarray, "xarray"), (to_dataframe, "pandas")])
+def test_a_missing_library_is_named_with_the_extra_that_brings_it(convert, library, sampled, monkeypatch):
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(ImportError, match=rf"{convert.__name__} needs {library}: pip install 'fastgibbs\[xarray\]'"):
+        convert(sampled)
+
+
+@pytest.mark.parametrize("convert", [to_xarray, to_dataframe])
+def test_anything_else_is_refused(xarray, pandas, convert):
+    with pytest.raises(TypeError, match="give a SampleResult"):
+        convert(MODEL)
