@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numba
+from numba.extending import overload
 
 
 def _cache_folder() -> Path | None:
@@ -50,6 +51,14 @@ def called(function):
 def inlined(function):
     """Compile a function that only kernels call, where every instruction counts: it becomes part of them, always."""
     return numba.njit(_nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)(function)
+
+
+def implements(stub):
+    """Give a function of the engines' contract one engine's body: it becomes part of the drivers, always.
+
+    A call would copy the hundreds of words of a plan and a state.
+    """
+    return overload(stub, jit_options={"forceinline": True})
 
 
 def must_compile(kernel) -> bool:

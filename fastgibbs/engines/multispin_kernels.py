@@ -1,7 +1,6 @@
 """The kernels of the multi-spin engine: sweep, measure, snapshot."""
 
 import numpy as np
-from numba.extending import overload
 
 from fastgibbs.engines import contract
 from fastgibbs.engines.bitslices import (
@@ -13,6 +12,7 @@ from fastgibbs.engines.bitslices import (
     keep,
     kept,
     lowest_bit,
+    ones,
     plus,
     seldom,
     transpose,
@@ -24,7 +24,7 @@ from fastgibbs.engines.graphs import VECTOR
 from fastgibbs.engines.multispin import PENDING, PLANES, SLOTS, MultispinPlan
 from fastgibbs.engines.streams import next_word
 from fastgibbs.engines.vectors import at, bitcast, convert, full, gather, load, nonzero, spread, store
-from fastgibbs.jit import called, inlined
+from fastgibbs.jit import called, implements, inlined
 
 
 @inlined
@@ -162,7 +162,7 @@ def show_codes(plan, state, rungs):
             transpose(state.planes, 64 * part * VECTOR)
 
 
-@overload(contract.sweep)
+@implements(contract.sweep)
 def _sweep(plan, state, rungs, rule, scan, counts, crew):
     if getattr(plan, "instance_class", None) is not MultispinPlan:
         return None
@@ -218,21 +218,25 @@ def _add_column_sums(counters, words, strips, sums):
             store(counters, VECTOR * j, half ^ carry)
             carry = (plane & addend) | (half & carry)
         step //= 2
-    shift = lowest_bit(np.uint64(strips))
+    depth = len(counters) - 1
     for word in range(words):
-        for lane in range(0, 64, VECTOR):
-            total = full(0, np.int64, VECTOR)
-            for j in range(len(counters) - 1):
-                byte = np.uint8((counters[j, word] >> np.uint64(lane)) & np.uint64(0xFF))
-                total = total + (spread(byte, np.int64, VECTOR) & (1 << j))
-            if strips == 1:
-                first = 64 * word + lane
-                store(sums, first, load(sums, first, VECTOR) + convert(total, np.float64))
-            else:
-                store(counters, VECTOR * (len(counters) - 1), bitcast(total, np.uint64))
+        if strips == 1:  # eight planes at a time make a byte of every lane
+            for low in range(0, depth, 8):
+                lanes = full(0, np.uint8, 64)
+                for j in range(low, min(low + 8, depth)):
+                    lanes = lanes + (spread(counters[j, word], np.uint8, 64) & (1 << (j - low)))
+                store(counters, VECTOR * depth, bitcast(lanes, np.uint64))
                 for k in range(VECTOR):
-                    column = np.uint64(64 * word + lane + k) >> shift
-                    sums[column] += np.int64(counters[len(counters) - 1, k])
+                    first = 64 * word + VECTOR * k
+                    part = convert(bitcast(counters[depth, k], np.uint8), np.float64) * 2.0**low
+                    store(sums, first, load(sums, first, VECTOR) + part)
+        else:
+            members = np.uint64(2**64 - 1) >> np.uint64(64 - strips)
+            for column in range(64 // strips):
+                total = 0
+                for j in range(depth):
+                    total += ones((counters[j, word] >> np.uint64(strips * column)) & members) << j
+                sums[64 // strips * word + column] += total
 
 
 @called
@@ -272,7 +276,7 @@ def _count_unsatisfied(plan, state, first, end, degree, counters, numbers, scrat
             held = 0
 
 
-@overload(contract.measure)
+@implements(contract.measure)
 def _measure(plan, state, energies, magnetizations, crew):
     if getattr(plan, "instance_class", None) is not MultispinPlan:
         return None
@@ -286,7 +290,8 @@ def _measure(plan, state, energies, magnetizations, crew):
             first, end, _, degree, begin_counted, end_counted, _, _ = plan.tiles[tile]
             _count_ups(state, first, end, counters[1], scratch)
             begin = max(begin_counted, end_counted) if state.counted[0] else begin_counted
-            _count_unsatisfied(plan, state, begin, end, degree, counters[0], state.numbers[crew.worker], scratch)
+            if begin < end:
+                _count_unsatisfied(plan, state, begin, end, degree, counters[0], state.numbers[crew.worker], scratch)
         meet(crew)
         if crew.worker == 0:
             energies[:] = 0.0
@@ -304,7 +309,7 @@ def _measure(plan, state, energies, magnetizations, crew):
     return measure
 
 
-@overload(contract.snapshot)
+@implements(contract.snapshot)
 def _snapshot(plan, state, words):
     if getattr(plan, "instance_class", None) is not MultispinPlan:
         return None
@@ -319,7 +324,7 @@ def _snapshot(plan, state, words):
     return snapshot
 
 
-@overload(contract.restore)
+@implements(contract.restore)
 def _restore(plan, state, words):
     if getattr(plan, "instance_class", None) is not MultispinPlan:
         return None
@@ -336,7 +341,7 @@ def _restore(plan, state, words):
     return restore
 
 
-@overload(contract.retain)
+@implements(contract.retain)
 def _retain(plan, state, kept, better):
     if getattr(plan, "instance_class", None) is not MultispinPlan:
         return None

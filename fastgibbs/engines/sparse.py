@@ -10,7 +10,6 @@ are taken in int8, 64 lanes in a register. Both ways are exact then, and give th
 from typing import NamedTuple
 
 import numpy as np
-from numba.extending import overload
 
 from fastgibbs.engines import contract
 from fastgibbs.engines.arithmetic import LOWEST_EXPONENT, exp2, uniform
@@ -18,7 +17,7 @@ from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.contract import METROPOLIS, RANDOM
 from fastgibbs.engines.streams import ORDER, SWEEP, below, next_words, stream_state
 from fastgibbs.engines.vectors import at, bitcast, bits, convert, full, load, select, store
-from fastgibbs.jit import inlined
+from fastgibbs.jit import implements, inlined
 
 _SIGN = -(2**31)
 _SIGN64 = -(2**63)
@@ -233,7 +232,7 @@ def attempt(plan, state, rule, site, lane, words):
         store(state.spins, position, convert(select(u * e + u <= e, likelier * -1, likelier), np.int8))
 
 
-@overload(contract.sweep)
+@implements(contract.sweep)
 def _sweep(plan, state, rungs, rule, scan, counts, crew):
     if getattr(plan, "instance_class", None) is not SparsePlan:
         return None
@@ -276,7 +275,7 @@ def _measure_whole(plan, spins, lane, energies, magnetizations):
     store(magnetizations, lane, convert(total, np.float64))
 
 
-@overload(contract.measure)
+@implements(contract.measure)
 def _measure(plan, state, energies, magnetizations, crew):
     if getattr(plan, "instance_class", None) is not SparsePlan:
         return None
@@ -309,7 +308,7 @@ def _measure(plan, state, energies, magnetizations, crew):
     return measure
 
 
-@overload(contract.snapshot)
+@implements(contract.snapshot)
 def _snapshot(plan, state, words):
     if getattr(plan, "instance_class", None) is not SparsePlan:
         return None
@@ -323,7 +322,7 @@ def _snapshot(plan, state, words):
     return snapshot
 
 
-@overload(contract.restore)
+@implements(contract.restore)
 def _restore(plan, state, words):
     if getattr(plan, "instance_class", None) is not SparsePlan:
         return None
@@ -337,7 +336,7 @@ def _restore(plan, state, words):
     return restore
 
 
-@overload(contract.retain)
+@implements(contract.retain)
 def _retain(plan, state, kept, better):
     if getattr(plan, "instance_class", None) is not SparsePlan:
         return None

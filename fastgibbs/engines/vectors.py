@@ -158,14 +158,15 @@ def convert(typing, lanes, dtype):
 
 
 @intrinsic
-def bitcast(typing, lanes, dtype):
-    """The same bits read as another type of the same size."""
-    result = Lanes(dtype.dtype, lanes.width)
+def bitcast(typing, value, dtype):
+    """The same bits, of lanes or of one integer, read as lanes of another type, as many as they make."""
+    bitwidth = value.dtype.bitwidth * value.width if isinstance(value, Lanes) else value.bitwidth
+    result = Lanes(dtype.dtype, bitwidth // dtype.dtype.bitwidth)
 
     def lower(context, builder, sig, values):
         return builder.bitcast(values[0], context.get_value_type(result))
 
-    return result(lanes, dtype), lower
+    return result(value, dtype), lower
 
 
 @intrinsic
@@ -217,12 +218,12 @@ def nonzero(typing, lanes):
 
 
 @intrinsic(prefer_literal=True)
-def spread(typing, byte, dtype, width):
-    """Lanes whose bits are all set or all clear, as bit e of an unsigned 8-bit integer says for lane e < 8."""
+def spread(typing, word, dtype, width):
+    """Lanes whose bits are all set or all clear, as bit e of an unsigned integer of `width` bits says for lane e."""
     lanes = Lanes(dtype.dtype, width.literal_value)
 
     def lower(context, builder, sig, values):
-        mask = builder.bitcast(values[0], ir.VectorType(ir.IntType(1), 8))
+        mask = builder.bitcast(values[0], ir.VectorType(ir.IntType(1), lanes.width))
         return builder.sext(mask, context.get_value_type(lanes))
 
-    return (lanes(byte, dtype, width), lower) if byte == types.uint8 and lanes.width == 8 else None
+    return (lanes(word, dtype, width), lower) if word.bitwidth == lanes.width else None
