@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastgibbs.engines import contract, multispin, multispin_kernels, sparse
-from fastgibbs.engines.sparse import attempt, gather_fields, local_field
+from fastgibbs.engines.sparse import attempt, gather_fields
 from fastgibbs.engines.vectors import convert, load, store
 from fastgibbs.jit import njit
 
@@ -18,8 +18,8 @@ def _attempt_everywhere(plan, state, rule, site, bits):
 @njit
 def _fields(plan, state, site, out):
     gather_fields(plan, state, site)
-    for lane in range(0, out.size, 16):
-        store(out, lane, local_field(plan, state, site, lane))
+    for lane in range(out.size):
+        out[lane] = state.fields[lane]
 
 
 def block(engine, model, states, beta=0.0, rule="gibbs"):

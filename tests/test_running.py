@@ -1,14 +1,13 @@
 """Stopping, progress and threads: nothing is lost, and a stop takes effect quickly."""
 
 import os
-import signal
 import sys
 import threading
 import time
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from interrupts import ctrl_c_after
 
 import fastgibbs as fg
 from fastgibbs.methods import running
@@ -16,23 +15,6 @@ from fastgibbs.models import checks
 
 MODEL = fg.lattice((64, 64))
 FOREVER = dict(beta=0.4, sweeps=10**7, thin=100, seed=1)  # 4 * 10^10 attempts a chain
-
-
-@contextmanager
-def ctrl_c_after(seconds):
-    """Send this process a SIGINT, unless the block has ended by then; gives the list that holds when it was sent."""
-    sent = []
-
-    def send():
-        sent.append(time.perf_counter())
-        os.kill(os.getpid(), signal.SIGINT)
-
-    timer = threading.Timer(seconds, send)
-    timer.start()
-    try:
-        yield sent
-    finally:
-        timer.cancel()
 
 
 @pytest.mark.parametrize(("chains", "threads"), [(1, 1), (64, 1), (300, 2)])

@@ -6,11 +6,11 @@ chance once in 3 * 10^4 (Student's t); some 600 such scores are taken below: all
 
 import os
 import signal
-import threading
 import time
 
 import numpy as np
 import pytest
+from interrupts import ctrl_c_after
 from scipy import stats
 from test_ladders import exact_rejections
 from test_proofs import sweep_matrix
@@ -706,14 +706,8 @@ def is_a_valid_part(result, ladders=8):
 @pytest.mark.parametrize(("ladders", "threads"), [(8, 1), (100, 2)])
 def test_ctrl_c_returns_what_was_done_within_200_ms(ladders, threads):
     fg.temper(BIG, **FOREVER | dict(sweeps=100, ladders=ladders))
-    sent = []
-
-    def send():
-        sent.append(time.perf_counter())
-        os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Timer(0.6, send).start()
-    result = fg.temper(BIG, threads=threads, **FOREVER | dict(ladders=ladders))
+    with ctrl_c_after(0.5) as sent:
+        result = fg.temper(BIG, threads=threads, **FOREVER | dict(ladders=ladders))
     assert time.perf_counter() - sent[0] < 0.2
     is_a_valid_part(result, ladders)
 

@@ -54,7 +54,7 @@ class SparseState(NamedTuple):
     order: np.ndarray  # uint64 (4,): the stream of site orders, the same in all blocks of a run
     words: np.ndarray  # uint64 (lanes,): random words of this attempt and the next
     scale: np.ndarray  # float32 (lanes,): the scale of each lane's rung
-    sums: np.ndarray  # int8 (lanes,): the local field of one site in every lane, in steps
+    fields: np.ndarray  # float32 (lanes,): the local field of one site in every lane, in units of `unit`
 
 
 BLOCK_LANES = 64  # as many as keep the arithmetic busy while each lane waits for its own
@@ -146,8 +146,8 @@ def start(plan: SparsePlan, lanes: range, ups, entropy, betas, rule) -> tuple[Sp
     streams = np.column_stack([stream_state(entropy, SWEEP, *divmod(lane, 64)) for lane in lanes])
     order = stream_state(entropy, ORDER).copy()
     plan = plan._replace(scales=np.clip(_MINUS_TWO_LOG2E * betas * plan.unit, -1e30, 1e30).astype(np.float32))
-    words, scale, sums = (np.zeros(len(lanes), kind) for kind in (np.uint64, np.float32, np.int8))
-    return plan, SparseState(spins, streams, order, words, scale, sums)
+    words, scale, fields = (np.zeros(len(lanes), kind) for kind in (np.uint64, np.float32, np.float32))
+    return plan, SparseState(spins, streams, order, words, scale, fields)
 
 
 def crew(plan: SparsePlan) -> int:
@@ -160,8 +160,8 @@ def spins(plan: SparsePlan, state: SparseState) -> np.ndarray:
     return state.spins
 
 
-def _summing(width):
-    """The function that adds up whole numbers J s in `width` lanes."""
+def _adding(width):
+    """The functions that add up whole numbers J s, and write local fields, of `width` lanes."""
 
     @inlined
     def whole_sum(plan, spins, total, first, end, lane):
@@ -174,47 +174,46 @@ def _summing(width):
             )
         return sums
 
-    return whole_sum
+    @inlined
+    def write_fields(plan, state, site, lane):
+        """h_i + sum_j J_ij s_j in units of `unit`, float32."""
+        spins = state.spins
+        first, end = at(plan.indptr, site), at(plan.indptr, site + 1)
+        if plan.step > 0:
+            sums = whole_sum(plan, spins, at(plan.row_sums, site), first, end, lane)
+            field = convert(sums, np.float32) * np.float32(plan.step / plan.unit)
+        else:
+            field = full(at(plan.scaled_fields, site), np.float32, width)
+            for k in range(first, end):
+                spin = convert(load(spins, at(plan.indices, k) * spins.shape[1] + lane, width), np.int32)
+                coupling = bitcast(full(at(plan.scaled_couplings, k), np.float32, width), np.int32)
+                field = field + bitcast(coupling ^ (spin & _SIGN), np.float32)
+        store(state.fields, lane, field)
+
+    return whole_sum, write_fields
 
 
-_WIDE = 64
-_sum_wide, _sum = _summing(_WIDE), _summing(WIDTH)
+_WIDE = 64  # sums of so many lanes at once do not wait for each other
+(_sum_wide, _write_wide), (_, _write) = _adding(_WIDE), _adding(WIDTH)
 
 
 @inlined
 def gather_fields(plan, state, site):
-    """Add up the local field of a site in all lanes, if it is a whole number of steps."""
+    """Write the local field of a site in all lanes to the state."""
     lanes = state.spins.shape[1]
-    if plan.step > 0:
-        first, end, total = at(plan.indptr, site), at(plan.indptr, site + 1), at(plan.row_sums, site)
-        if lanes % _WIDE == 0:
-            for lane in range(0, lanes, _WIDE):
-                store(state.sums, lane, _sum_wide(plan, state.spins, total, first, end, lane))
-        else:
-            for lane in range(0, lanes, WIDTH):
-                store(state.sums, lane, _sum(plan, state.spins, total, first, end, lane))
-
-
-@inlined
-def local_field(plan, state, site, lane):
-    """h_i + sum_j J_ij s_j in units of `unit`, float32 lanes; after `gather_fields`."""
-    if plan.step > 0:
-        return convert(load(state.sums, lane, WIDTH), np.float32) * np.float32(plan.step / plan.unit)
-    spins = state.spins
-    lanes = spins.shape[1]
-    field = full(at(plan.scaled_fields, site), np.float32, WIDTH)
-    for k in range(at(plan.indptr, site), at(plan.indptr, site + 1)):
-        spin = convert(load(spins, at(plan.indices, k) * lanes + lane, WIDTH), np.int32)
-        coupling = bitcast(full(at(plan.scaled_couplings, k), np.float32, WIDTH), np.int32)
-        field = field + bitcast(coupling ^ (spin & _SIGN), np.float32)
-    return field
+    if lanes % _WIDE == 0:
+        for lane in range(0, lanes, _WIDE):
+            _write_wide(plan, state, site, lane)
+    else:
+        for lane in range(0, lanes, WIDTH):
+            _write(plan, state, site, lane)
 
 
 @inlined
 def attempt(plan, state, rule, site, lane, words):
     """One attempt at `site` in lanes `lane` ... `lane + 15`, decided by 32 random bits a lane."""
     position = site * state.spins.shape[1] + lane
-    exponent = local_field(plan, state, site, lane) * load(state.scale, lane, WIDTH)
+    exponent = load(state.fields, lane, WIDTH) * load(state.scale, lane, WIDTH)
     lowest = full(LOWEST_EXPONENT, np.float32, WIDTH)
     u = uniform(words)
     if rule == METROPOLIS:  # flip with probability min(1, 2^(s exponent))
@@ -275,35 +274,55 @@ def _measure_whole(plan, spins, lane, energies, magnetizations):
     store(magnetizations, lane, convert(total, np.float64))
 
 
+@inlined
+def _turned(numbers, spins):
+    """The float64 lanes times spins, int64, which changes signs alone."""
+    return bitcast(bitcast(numbers, np.int64) ^ (spins & _SIGN64), np.float64)
+
+
+def _measuring(width):
+    """The function that measures `width` lanes with one addition after the other, bond by bond, as `Ising.energy`."""
+
+    @inlined
+    def measure_lanes(plan, spins, lane, energies, magnetizations):
+        n, lanes = spins.shape
+        bonds = full(0.0, np.float64, width)
+        fields = full(0.0, np.float64, width)
+        total = full(0, np.int64, width)
+        for i in range(n):
+            own = convert(load(spins, i * lanes + lane, width), np.int64)
+            for k in range(at(plan.upper, i), at(plan.indptr, i + 1)):
+                other = convert(load(spins, at(plan.indices, k) * lanes + lane, width), np.int64)
+                bonds = bonds + _turned(full(at(plan.couplings, k), np.float64, width), own ^ other)
+            total = total + own
+            fields = fields + _turned(full(at(plan.fields, i), np.float64, width), own)
+        energy = full(plan.offset, np.float64, width) - bonds * plan.coupling_unit
+        store(energies, lane, energy - fields * plan.field_unit)
+        store(magnetizations, lane, convert(total, np.float64))
+
+    return measure_lanes
+
+
+_measure_wide, _measure = _measuring(_WIDE), _measuring(WIDTH)
+
+
 @implements(contract.measure)
-def _measure(plan, state, energies, magnetizations, crew):
+def _measured(plan, state, energies, magnetizations, crew):
     if getattr(plan, "instance_class", None) is not SparsePlan:
         return None
 
     def measure(plan, state, energies, magnetizations, crew):
-        n, lanes = state.spins.shape
-        if plan.step > 0 and lanes % _WIDE == 0:
+        spins = state.spins
+        lanes = spins.shape[1]
+        if lanes % _WIDE == 0:
             for lane in range(0, lanes, _WIDE):
-                _measure_whole(plan, state.spins, lane, energies, magnetizations)
-            return
-        # one addition after the other, bond by bond, as `Ising.energy` defines it: the same bits
-        for lane in range(0, lanes, WIDTH):
-            bonds = full(0.0, np.float64, WIDTH)
-            fields = full(0.0, np.float64, WIDTH)
-            total = full(0, np.int64, WIDTH)
-            for i in range(n):
-                spin = load(state.spins, i * lanes + lane, WIDTH)
-                for k in range(at(plan.upper, i), at(plan.indptr, i + 1)):
-                    other = load(state.spins, at(plan.indices, k) * lanes + lane, WIDTH)
-                    coupling = bitcast(full(at(plan.couplings, k), np.float64, WIDTH), np.int64)
-                    bonds = bonds + bitcast(coupling ^ (convert(spin ^ other, np.int64) & _SIGN64), np.float64)
-                signed = convert(spin, np.int64)
-                total = total + signed
-                field = bitcast(full(at(plan.fields, i), np.float64, WIDTH), np.int64)
-                fields = fields + bitcast(field ^ (signed & _SIGN64), np.float64)
-            energy = full(plan.offset, np.float64, WIDTH) - bonds * plan.coupling_unit
-            store(energies, lane, energy - fields * plan.field_unit)
-            store(magnetizations, lane, convert(total, np.float64))
+                if plan.step > 0:
+                    _measure_whole(plan, spins, lane, energies, magnetizations)
+                else:
+                    _measure_wide(plan, spins, lane, energies, magnetizations)
+        else:
+            for lane in range(0, lanes, WIDTH):
+                _measure(plan, spins, lane, energies, magnetizations)
 
     return measure
 
