@@ -5,6 +5,7 @@ from fastgibbs.io import read_rudy, write_rudy
 from fastgibbs.methods.annealing import AnnealResult, anneal
 from fastgibbs.methods.sampling import SampleResult, sample
 from fastgibbs.methods.schedules import geometric, linear
+from fastgibbs.methods.storage import load, save
 from fastgibbs.methods.tempering import TemperResult, temper
 from fastgibbs.models import (
     RBM,
@@ -31,9 +32,11 @@ __all__ = [
     "geometric",
     "lattice",
     "linear",
+    "load",
     "random_regular",
     "read_rudy",
     "sample",
+    "save",
     "sherrington_kirkpatrick",
     "temper",
     "triangular",

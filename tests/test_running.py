@@ -11,6 +11,7 @@ from interrupts import ctrl_c_after
 
 import fastgibbs as fg
 from fastgibbs.methods import running
+from fastgibbs.methods.checkpoints import NONE
 from fastgibbs.models import checks
 
 MODEL = fg.lattice((64, 64))
@@ -85,7 +86,7 @@ def test_blocks_progress_evenly_and_all_finish():
         done[block] = last
         spread.append(max(done.values()) - min(done.values()))
 
-    finished, stopped = running.run_blocks(advance, blocks, 200, 2, 1, lambda done, total: None)
+    finished, stopped = running.run_blocks(advance, blocks, [0] * 5, 200, 2, 1, lambda done, total: None, NONE)
     assert finished == [200] * 5
     assert not stopped
     assert max(spread) < 150  # a chunk is about 50 sweeps here
@@ -96,7 +97,7 @@ def test_an_error_in_a_block_comes_out():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        running.run_blocks(advance, [0, 1], 10, 2, 1, lambda done, total: None)
+        running.run_blocks(advance, [0, 1], [0, 0], 10, 2, 1, lambda done, total: None, NONE)
 
 
 def test_threads_default_to_the_cores_of_this_process():

@@ -2,14 +2,18 @@
 
 from fastgibbs.io.archive import Archive, pack_spins, read_archive, unpack_spins, write_archive
 from fastgibbs.io.files import replace_file
+from fastgibbs.io.models import digest, put_together, take_apart
 from fastgibbs.io.rudy import read_rudy, write_rudy
 
 __all__ = [
     "Archive",
+    "digest",
     "pack_spins",
+    "put_together",
     "read_archive",
     "read_rudy",
     "replace_file",
+    "take_apart",
     "unpack_spins",
     "write_archive",
     "write_rudy",

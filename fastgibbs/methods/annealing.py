@@ -3,6 +3,7 @@
 import sys
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,9 +11,18 @@ from fastgibbs.engines import contract, drivers
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.jit import must_compile
 from fastgibbs.methods.blocks import ENGINES, Timing, by_lane, choose_engine, first_ups, given_start, one_model
+from fastgibbs.methods.checkpoints import Checkpoint
 from fastgibbs.methods.running import ALONE, reporting, run_blocks
 from fastgibbs.methods.schedules import Schedule, beta_range, geometric
 from fastgibbs.models import checks
+
+
+class Block(NamedTuple):
+    """Reads that are cooled together."""
+
+    plan: tuple
+    state: tuple
+    reads: drivers.Reads
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,6 +74,8 @@ def anneal(
     target_energy=None,
     engine="auto",
     progress=False,
+    checkpoint=None,
+    every=60.0,
 ) -> AnnealResult:
     """Look for the minimum of E(s): `reads` independent runs of `sweeps` sweeps at beta_1, beta_2, ...
 
@@ -82,6 +94,7 @@ def anneal(
         target_energy: the run stops once a read has seen an energy this low.
         engine: "auto", "multispin" or "sparse", as in `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
+        checkpoint, every: a file to save the run to and go on from, and the seconds between, as in `sample`.
 
     Returns an AnnealResult, also of a run that was stopped. The same seed gives the same bytes at any number of
     threads, unless a time limit or a target stopped it.
@@ -102,21 +115,25 @@ def anneal(
     target = -np.inf if target_energy is None else checks.finite_number("target_energy", target_energy)
     ising = model.to_ising()
     schedule = _schedule(betas, sweeps, ising)
-    seed, threads = entropy_of(seed), checks.thread_count(threads)
+    seed, threads = None if seed is None else entropy_of(seed), checks.thread_count(threads)
     spins = given_start(model, start, reads)
     checks.require_memory(reads * (3 * model.n + sweeps) + 100 * sweeps, f"{reads} reads of {sweeps} sweeps")
 
     name, _ = choose_engine(engine, [ising], "sequential", 1, reads)
     engine = ENGINES[name]
+    settings = dict(model=[model], betas=schedule, reads=reads, rule=rule, start=spins, engine=name, seed=seed)
+    checkpoint = Checkpoint(checkpoint, every, "anneal", settings)
+    seed = checkpoint.settings["seed"]
     prepared = engine.prepare([ising], 1)
+    cut = checkpoint.lanes(engine.cut(reads, threads))
     blocks = [
-        _block(engine, prepared, lanes, model.n, reads, spins, schedule, contract.RULES[rule], seed)
-        for lanes in engine.cut(reads, threads)
+        _block(engine, prepared, lanes, model.n, reads, spins, schedule, contract.RULES[rule], seed) for lanes in cut
     ]
+    begun = checkpoint.restore(blocks, cut, dict.fromkeys(("reads.lowest", "reads.sums"), lambda done: done))
 
     def run(block, first, last, crew):
-        drivers.anneal(*block, contract.RULES[rule], first, last, crew)
-        found = block[2].best[: block[2].count].min(initial=np.inf)
+        drivers.anneal(block.plan, block.state, block.reads, contract.RULES[rule], first, last, crew)
+        found = block.reads.best[: block.reads.count].min(initial=np.inf)
         return bool(found <= target) or time.perf_counter() - running > limit
 
     if progress is True and must_compile(drivers.anneal):
@@ -125,19 +142,19 @@ def anneal(
     run(blocks[0], 0, 0, ALONE)
     running = time.perf_counter()
     with reporting(progress) as report:
-        done, interrupted = run_blocks(run, blocks, sweeps, threads, 1, report)
+        done, interrupted = run_blocks(run, blocks, begun, sweeps, threads, 1, report, checkpoint)
     seconds = time.perf_counter() - running
 
-    kept = [engine.spins(plan, state._replace(spins=found.kept)) for plan, state, found in blocks]
-    best = np.concatenate([found.best[: found.count] for _, _, found in blocks])
+    kept = [engine.spins(block.plan, block.state._replace(spins=block.reads.kept)) for block in blocks]
+    best = np.concatenate([block.reads.best[: block.reads.count] for block in blocks])
     states = model.from_spins(by_lane(kept, reads))
     order = np.argsort(best, kind="stable")[: np.count_nonzero(best < np.inf)]  # of reads that have begun
     best, states = best[order], states[order]
     lowest = states[best == best.min(initial=np.inf)]
     ground_states, ground_counts = np.unique(lowest, axis=0, return_counts=True)
     seen = min(done)
-    sums = np.concatenate([found.sums[:seen] for _, _, found in blocks], axis=1)
-    updates = sum(found.count * count for (_, _, found), count in zip(blocks, done, strict=True)) * model.n
+    sums = np.concatenate([block.reads.sums[:seen] for block in blocks], axis=1)
+    updates = sum(b.reads.count * (now - then) for b, then, now in zip(blocks, begun, done, strict=True)) * model.n
     return AnnealResult(
         model=model,
         energy=best,
@@ -145,7 +162,7 @@ def anneal(
         read=order,
         ground_states=ground_states,
         ground_counts=ground_counts,
-        trace_min=np.concatenate([found.lowest[:seen] for _, _, found in blocks], axis=1).min(axis=1),
+        trace_min=np.concatenate([block.reads.lowest[:seen] for block in blocks], axis=1).min(axis=1),
         trace_mean=np.add.accumulate(sums, axis=1)[:, -1] / reads,
         betas=schedule,
         seed=seed,
@@ -171,13 +188,13 @@ def _schedule(betas, sweeps: int, ising) -> np.ndarray:
     return np.interp(np.linspace(0, 1, sweeps), np.linspace(0, 1, betas.size), betas)
 
 
-def _block(engine, prepared, lanes: range, n, reads, spins, schedule, rule, seed):
-    """Plan, state and findings of a block of reads; lanes beyond the last read fill it up."""
+def _block(engine, prepared, lanes: range, n, reads, spins, schedule, rule, seed) -> Block:
+    """A block of reads; lanes beyond the last read fill it up."""
     chains = [read if read < reads else None for read in lanes]
     plan, state = engine.start(prepared, lanes, first_ups(seed, spins, chains, n), seed, schedule, rule)
     count, size = sum(chain is not None for chain in chains), len(lanes)
     groups = -(-count // drivers.READ_GROUP)
-    return (
+    return Block(
         plan,
         state,
         drivers.Reads(

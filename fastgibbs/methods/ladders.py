@@ -72,7 +72,9 @@ class Run(NamedTuple):
         return np.concatenate([spins.T[block.ladders.lane_at] for block, spins in zip(self.blocks, lanes, strict=True)])
 
 
-def run_ladders(setting: Setting, betas, sweeps: int, burn_in: int, thin: int, entropy, starts, report) -> Run:
+def run_ladders(
+    setting: Setting, betas, sweeps: int, burn_in: int, thin: int, entropy, starts, report, checkpoint
+) -> Run:
     """Start every ladder with replica r at rung r, at random or at `starts` int8 (ladders, rungs, n), and run it."""
     count, rungs = len(setting.isings) * setting.ladders, betas.size
     words, per_unit = packing(rungs)
@@ -84,11 +86,17 @@ def run_ladders(setting: Setting, betas, sweeps: int, burn_in: int, thin: int, e
         models[lane : lane + rungs] = [setting.isings[ladder // setting.ladders]] * rungs
     prepared = setting.engine.prepare(models, 1)
     blocks = []
-    for lanes in setting.engine.cut(int(first_lanes[-1]) + rungs, setting.threads, 64 * words):
+    cut = checkpoint.lanes(setting.engine.cut(int(first_lanes[-1]) + rungs, setting.threads, 64 * words))
+    for lanes in cut:
         inside = np.flatnonzero((first_lanes >= lanes.start) & (first_lanes < lanes.stop))
         blocks.append(
             _block(setting, prepared, lanes, inside, first_lanes[inside], betas, sweeps, burn_in, thin, entropy, starts)
         )
+
+    def rows(done):
+        return max(done - burn_in, 0) // thin
+
+    begun = checkpoint.restore(blocks, cut, dict.fromkeys(("energies", "magnetizations"), rows))
 
     def advance(block, first, last, crew):
         drivers.temper(
@@ -107,11 +115,11 @@ def run_ladders(setting: Setting, betas, sweeps: int, burn_in: int, thin: int, e
     compiling = time.perf_counter()
     advance(blocks[0], 0, 0, ALONE)
     running = time.perf_counter()
-    done, interrupted = run_blocks(advance, blocks, burn_in + sweeps, setting.threads, 1, report)
+    done, interrupted = run_blocks(advance, blocks, begun, burn_in + sweeps, setting.threads, 1, report, checkpoint)
     seconds = time.perf_counter() - running
-    updates = sum(len(b.ladders.lane_at) * k for b, k in zip(blocks, done, strict=True)) * rungs * setting.isings[0].n
-    draws = max(min(done) - burn_in, 0) // thin
-    return Run(setting, blocks, draws, updates, running - compiling, seconds, interrupted)
+    advanced = sum(len(b.ladders.lane_at) * (now - then) for b, then, now in zip(blocks, begun, done, strict=True))
+    updates = advanced * rungs * setting.isings[0].n
+    return Run(setting, blocks, rows(min(done)), updates, running - compiling, seconds, interrupted)
 
 
 def packing(rungs: int) -> tuple[int, int]:

@@ -16,19 +16,23 @@ from contextlib import contextmanager
 import numpy as np
 
 from fastgibbs.engines.contract import Crew
+from fastgibbs.methods.checkpoints import terminable
 
 CHUNK_SECONDS = 0.02
 ALONE = Crew(0, 1, np.zeros(1, np.uint64))
 
 
-def run_blocks(advance, blocks: list, sweeps: int, threads: int, largest_crew: int, report) -> tuple[list[int], bool]:
+def run_blocks(
+    advance, blocks: list, done: list[int], sweeps: int, threads: int, largest_crew: int, report, checkpoint
+) -> tuple[list[int], bool]:
     """Call `advance(block, first, last, crew)` until every block has done `sweeps` sweeps or the run is stopped.
 
-    `report(done, sweeps)` hears the mean number of sweeps done ten times a second; both stop the run by returning True.
-    Returns the sweeps done by each block, and whether the run was stopped before the end.
+    `done`: sweeps that each block has done before. `report(done, sweeps)` hears the mean number of sweeps done ten
+    times a second; both stop the run by returning True. Returns the sweeps done by each block, and whether the run was
+    stopped before the end.
     """
-    done = [0] * len(blocks)
-    waiting = deque(range(len(blocks)))
+    done = list(done)
+    waiting = deque(index for index in range(len(blocks)) if done[index] < sweeps)
     stop = threading.Event()
 
     workers = max(1, min(threads // len(blocks), largest_crew))
@@ -57,24 +61,29 @@ def run_blocks(advance, blocks: list, sweeps: int, threads: int, largest_crew: i
             if advance_together(blocks[index], done[index], last) is True:
                 stop.set()
             seconds = max(time.perf_counter() - began, 1e-9)
+            checkpoint.saw(index, blocks[index], last)
             done[index] = last
             chunk = max(1, int(chunk * min(CHUNK_SECONDS / seconds, 4)))
             if last < sweeps:
                 waiting.append(index)
 
     leaders = min(threads, len(blocks))
-    with ThreadPoolExecutor(leaders * workers) as pool:
-        work_done = [pool.submit(work) for _ in range(leaders)]
-        try:
-            while wait(work_done, timeout=0.1, return_when=FIRST_EXCEPTION).not_done:
-                if report(sum(done) // len(done), sweeps) is True:
-                    break
-        except KeyboardInterrupt:
-            pass
-        finally:
-            stop.set()
-    for leader in work_done:
-        leader.result()
+    checkpoint.began(blocks, done)
+    with terminable(checkpoint):
+        with ThreadPoolExecutor(leaders * workers) as pool:
+            work_done = [pool.submit(work) for _ in range(leaders)]
+            try:
+                while wait(work_done, timeout=0.1, return_when=FIRST_EXCEPTION).not_done:
+                    if report(sum(done) // len(done), sweeps) is True:
+                        break
+                    checkpoint.attend(blocks, done, sweeps)
+            except KeyboardInterrupt:
+                pass
+            finally:
+                stop.set()
+        for leader in work_done:
+            leader.result()
+        checkpoint.ended(blocks, done)
     report(sum(done) // len(done), sweeps)
     return done, min(done) < sweeps
 

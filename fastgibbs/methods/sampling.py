@@ -13,6 +13,7 @@ from fastgibbs.engines.drivers import advance
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.jit import must_compile
 from fastgibbs.methods.blocks import ENGINES, Timing, by_lane, choose_engine, first_ups, given_start, one_model
+from fastgibbs.methods.checkpoints import Checkpoint
 from fastgibbs.methods.running import ALONE, reporting, run_blocks
 from fastgibbs.models import checks
 
@@ -103,6 +104,8 @@ def sample(
     progress=False,
     keep_states=False,
     strips=None,
+    checkpoint=None,
+    every=60.0,
 ) -> SampleResult:
     """Draw from p(s) = exp(-beta E(s)) / Z by `sweeps` sweeps of n single-spin attempts in each chain.
 
@@ -128,6 +131,9 @@ def sample(
         keep_states: keep the state of every draw, one bit a spin, for `result.samples`.
         strips: a power of two up to 64, for the multi-spin engine: cut a periodic lattice along its first axis, so that
             few chains fill the 64 lanes of a word. By default as many as do; the number is in the result.
+        checkpoint: path of a file that the run is saved to; where it is there, saved by the same run, the call goes on
+            from it and returns the same bytes as if it had never stopped. Ctrl-C, SIGTERM and the end save it too.
+        every: seconds between two such savings.
 
     Returns a SampleResult; after Ctrl-C the draws made so far, with `interrupted` set. The same seed gives the same
     bytes at any number of threads, and chain k is the same however many chains there are (at the same `strips`).
@@ -154,7 +160,7 @@ def sample(
             f"beta is 0 in chain {int((betas == 0).argmax())}: there Metropolis flips every spin that the scan visits, "
             'in all chains alike; use rule="gibbs"'
         )
-    seed = entropy_of(seed)
+    seed = None if seed is None else entropy_of(seed)
     threads = checks.thread_count(threads)
     n, draws = models[0].n, sweeps // thin
     spins = given_start(models[0], start, betas.size)
@@ -165,14 +171,24 @@ def sample(
 
     isings = [one.to_ising() for one in models]
     engine, strips = choose_engine(engine, isings, scan, strips, betas.size)
+    settings = dict(model=models, beta=betas, sweeps=sweeps, burn_in=burn_in, thin=thin, rule=rule, scan=scan)
+    settings |= dict(start=spins, keep_states=bool(keep_states), engine=engine, strips=strips, seed=seed)
+    checkpoint = Checkpoint(checkpoint, every, "sample", settings)
+    seed = checkpoint.settings["seed"]
     per_chain = [isings[k * len(isings) // betas.size] for k in range(betas.size)] if len(isings) > 1 else isings
     prepared = ENGINES[engine].prepare(per_chain, strips)
+    cut = checkpoint.lanes(ENGINES[engine].cut(betas.size * strips, threads))
     blocks = [
         _block(
             ENGINES[engine], prepared, lanes, strips, n, spins, betas, contract.RULES[rule], seed, draws, keep_states
         )
-        for lanes in ENGINES[engine].cut(betas.size * strips, threads)
+        for lanes in cut
     ]
+
+    def rows(done):
+        return max(done - burn_in, 0) // thin
+
+    begun = checkpoint.restore(blocks, cut, dict.fromkeys(("energies", "magnetizations", "samples"), rows))
 
     def run(block, first, last, crew):
         advance(
@@ -198,10 +214,10 @@ def sample(
     running = time.perf_counter()
     crew = ENGINES[engine].crew(blocks[0].plan)
     with reporting(progress) as report:
-        done, interrupted = run_blocks(run, blocks, burn_in + sweeps, threads, crew, report)
+        done, interrupted = run_blocks(run, blocks, begun, burn_in + sweeps, threads, crew, report, checkpoint)
     seconds = time.perf_counter() - running
-    draws = max(min(done) - burn_in, 0) // thin
-    updates = sum(block.chains * count for block, count in zip(blocks, done, strict=True)) * n
+    draws = rows(min(done))
+    updates = sum(b.chains * (now - then) for b, then, now in zip(blocks, begun, done, strict=True)) * n
     return SampleResult(
         model=models[0] if len(models) == 1 else tuple(models),
         energy=by_lane([block.energies[:draws] for block in blocks], betas.size),

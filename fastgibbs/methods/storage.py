@@ -4,13 +4,12 @@ import dataclasses
 
 import numpy as np
 
-from fastgibbs.io import pack_spins, read_archive, unpack_spins, write_archive
+from fastgibbs.io import pack_spins, put_together, read_archive, take_apart, unpack_spins, write_archive
 from fastgibbs.methods.annealing import AnnealResult
 from fastgibbs.methods.blocks import Timing
 from fastgibbs.methods.sampling import Block, SampleResult
 from fastgibbs.methods.tempering import Overlap, Round, TemperResult
-from fastgibbs.models import RBM, Hopfield, Ising
-from fastgibbs.models.lattices import Lattice
+from fastgibbs.models import RBM
 
 RESULTS = {"sample": SampleResult, "anneal": AnnealResult, "temper": TemperResult}
 STATES = ("states", "ground_states")
@@ -31,7 +30,7 @@ def save(result, path):
     models = values.pop("model")
     arrays, header = {}, {"models": []}
     for k, model in enumerate(models if isinstance(models, tuple) else [models]):
-        parts, numbers = _taken_apart(model)
+        parts, numbers = take_apart(model)
         arrays |= {f"model{k}.{name}": array for name, array in parts.items()}
         header["models"].append(numbers)
     if kind == "sample":
@@ -54,7 +53,7 @@ def load(path):
     kind, arrays, header, _ = read_archive(path)
     if kind not in RESULTS:
         raise ValueError(f"{path} holds a {kind}, not a result")
-    models = [_put_together(numbers, arrays, f"model{k}.") for k, numbers in enumerate(header.pop("models"))]
+    models = [put_together(numbers, arrays, f"model{k}.") for k, numbers in enumerate(header.pop("models"))]
     values = {name: array for name, array in arrays.items() if "." not in name} | header
     values |= {"model": models[0] if len(models) == 1 else tuple(models), "timing": Timing(*header["timing"])}
     for name in STATES:
@@ -74,34 +73,3 @@ def load(path):
     result = SampleResult(**values, _blocks=[block])
     vars(result)["states"] = states  # what the cached property would ask the engine for
     return result
-
-
-def _taken_apart(model) -> tuple[dict, dict]:
-    """Arrays, and numbers for the header, from which `_put_together` builds the model."""
-    match model:
-        case Lattice():
-            return {}, {"type": "Lattice", "shape": model.shape, "steps": model.steps, "J": model.J, "h": model.h}
-        case Ising():
-            arrays = {**dict(zip("ijJ", model.bonds, strict=True)), "fields": model.fields}
-            return arrays, {"type": "Ising", "n": model.n, "offset": model.offset, "shape": model.shape}
-        case Hopfield():
-            return {"patterns": pack_spins(model.patterns)}, {"type": "Hopfield", "n": model.n}
-        case RBM():
-            return {name: getattr(model, name) for name in ("weights", "visible_bias", "hidden_bias")}, {"type": "RBM"}
-    raise TypeError(f"model is {model!r}: only Ising, Hopfield and RBM models can be saved")
-
-
-def _put_together(numbers: dict, arrays: dict, prefix: str):
-    parts = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-    numbers = dict(numbers)
-    if numbers.get("shape"):
-        numbers["shape"] = tuple(numbers["shape"])
-    match numbers.pop("type"):
-        case "Lattice":
-            return Lattice(**numbers | {"steps": tuple(map(tuple, numbers["steps"]))})
-        case "Ising":
-            return Ising.from_edges(**parts, **numbers)
-        case "Hopfield":
-            return Hopfield(unpack_spins(parts["patterns"], numbers["n"]))
-        case "RBM":
-            return RBM(**parts)

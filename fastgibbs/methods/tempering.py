@@ -13,6 +13,7 @@ from fastgibbs.engines import contract, drivers
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.jit import must_compile
 from fastgibbs.methods.blocks import ENGINES, Timing, choose_engine, one_model
+from fastgibbs.methods.checkpoints import NONE, Checkpoint
 from fastgibbs.methods.ladders import MAX_RUNGS, Run, Setting, run_ladders
 from fastgibbs.methods.running import reporting
 from fastgibbs.methods.schedules import beta_range
@@ -124,6 +125,8 @@ def temper(
     overlap_every=10,
     engine="auto",
     progress=False,
+    checkpoint=None,
+    every=60.0,
 ) -> "TemperResult | list[TemperResult]":
     """Draw from p(s) = exp(-beta E(s)) / Z at a ladder of betas whose replicas exchange their temperatures.
 
@@ -151,6 +154,7 @@ def temper(
         overlap_every: sweeps between measurements of the overlaps of ladders 0 and 1, 2 and 3 ...; 0 for none.
         engine: "auto", "multispin" or "sparse", as in `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
+        checkpoint, every: a file to save the run to and go on from, and the seconds between, as in `sample`.
 
     Returns a TemperResult; after Ctrl-C what was done so far, with `interrupted` set. The same seed gives the same
     bytes at any number of threads, and ladder g is the same however many ladders there are, if betas are given.
@@ -184,7 +188,7 @@ def temper(
         raise ValueError(
             'betas[0] is 0: there Metropolis flips every spin in order; use rule="gibbs", which draws afresh'
         )
-    seed, threads = entropy_of(seed), checks.thread_count(threads)
+    seed, threads = None if seed is None else entropy_of(seed), checks.thread_count(threads)
     count = len(models) * ladders
     checks.require_memory(count * betas.size * (16 * (sweeps // thin) + models[0].n), f"{count} ladders")
     name, _ = choose_engine(engine, isings, "sequential", 1, count * betas.size)
@@ -199,9 +203,17 @@ def temper(
         threads=threads,
     )
 
+    settings = dict(model=models, rungs=rungs, betas=betas, sweeps=sweeps, ladders=ladders, rule=rule, thin=thin)
+    settings |= dict(swap_every=swap_every, burn_in=burn_in, adapt=bool(adapt), clusters=bool(clusters), engine=name)
+    settings |= dict(overlap_every=overlap_every, seed=seed)
+    checkpoint = Checkpoint(checkpoint, every, "temper", settings)
+    seed = checkpoint.settings["seed"]
+    rounds = [Round(*numbers) for numbers in checkpoint.stage.get("rounds", [])]
+    betas = checkpoint.arrays.get("betas", betas)
+
     if progress is True and must_compile(drivers.temper):
         print("compiling (once) ...", file=sys.stderr, flush=True)
-    rounds, starts, stopped, compiling = [], None, False, 0.0
+    starts, stopped, compiling = None, False, 0.0
     with reporting(progress) as report:
 
         def hear(done, total):
@@ -211,10 +223,16 @@ def temper(
             return stopped
 
         while adapt and not stopped and (not rounds or 8 * rounds[-1].sweeps <= sweeps):
-            round_, betas, starts, run = _adapted(setting, betas, grows, rounds, starts, seed, hear)
-            rounds.append(round_)
+            checkpoint.enter({"rounds": rounds}, {"betas": betas})
+            round_, betas, starts, run = _adapted(setting, betas, grows, rounds, starts, seed, hear, checkpoint)
+            rounds = [*rounds, round_]
             stopped, compiling = run.interrupted or stopped, compiling + run.compiling
-        run = run_ladders(setting, betas, sweeps, burn_in, thin, seed, starts, hear)
+        unfinished = stopped
+        if unfinished:  # the file keeps the round that was stopped
+            checkpoint = NONE
+        checkpoint.enter({"rounds": rounds}, {"betas": betas})
+        run = run_ladders(setting, betas, sweeps, burn_in, thin, seed, starts, hear, checkpoint)
+        run = run._replace(interrupted=run.interrupted or unfinished)
     compiling += run.compiling
     timing = Timing(compiling, run.seconds, time.perf_counter() - began, run.updates / max(run.seconds, 1e-9))
     results = _results(models, run, betas, tuple(rounds), seed, name, rule, burn_in, thin, timing)
@@ -245,7 +263,7 @@ def _first_ladder(betas, rungs, adapt: bool, isings) -> tuple[np.ndarray, bool, 
     return np.linspace(*ends, rungs or FIRST_RUNGS), rungs is None, adapt
 
 
-def _adapted(setting: Setting, betas, grows: bool, rounds: list, starts, seed, report):
+def _adapted(setting: Setting, betas, grows: bool, rounds: list, starts, seed, report, checkpoint):
     """One round of adaptation: what it met, the new ladder, states to start it from, and the run.
 
     The entropy is the round's own, so that no random number of the run is used twice.
@@ -253,7 +271,7 @@ def _adapted(setting: Setting, betas, grows: bool, rounds: list, starts, seed, r
     sweeps = 2 * rounds[-1].sweeps if rounds else FIRST_ROUND
     entropy = entropy_of(np.random.SeedSequence(seed, spawn_key=(ADAPT, len(rounds))))
     quiet = setting._replace(overlap_every=0)
-    run = run_ladders(quiet, betas, sweeps, sweeps // 4, sweeps, entropy, starts, report)
+    run = run_ladders(quiet, betas, sweeps, sweeps // 4, sweeps, entropy, starts, report, checkpoint)
     rejections = 1 - _acceptance(run)
     barrier = analysis.barrier(betas, rejections)
     size = min(analysis.enough_rungs(barrier.total), MAX_RUNGS) if grows else betas.size
