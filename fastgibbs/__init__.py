@@ -1,6 +1,6 @@
 """fastgibbs: Monte Carlo for energies of binary variables - Ising, spin-glass, Hopfield and RBM."""
 
-from fastgibbs import exact
+from fastgibbs import exact, plots
 from fastgibbs.io import read_rudy, write_rudy
 from fastgibbs.methods.annealing import AnnealResult, anneal
 from fastgibbs.methods.sampling import SampleResult, sample
@@ -31,6 +31,7 @@ __all__ = [
     "geometric",
     "lattice",
     "linear",
+    "plots",
     "random_regular",
     "read_rudy",
     "sample",
