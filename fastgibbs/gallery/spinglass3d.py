@@ -84,7 +84,7 @@ def run(config: Config, progress) -> Report:
         ),
     }
     try:
-        figure, (left, middle, right) = plots.figure(1, 3, size=(12.5, 3.6))
+        figure, (left, middle, right) = plots.figure(1, 3, size=(12.5, 3.8))
     except ImportError as missing:
         return Report(f"{text}\nno picture: {missing}", files)
 

@@ -28,11 +28,11 @@ def swap_rates(result, *, ax=None, **line):
     require(result, _MAKER, "betas", "acceptance", "barrier")
     temperatures = 2 / (result.betas[1:] + result.betas[:-1])
     ax = given_or_new(ax)
-    ax.plot(temperatures, result.acceptance, **({"color": PALETTE[0], "marker": "o", "markersize": 3.5} | line))
+    ax.plot(temperatures, result.acceptance, **({"color": PALETTE[0], "marker": "o", "markersize": 3} | line))
     ax.set_ylim(0, 1)
     ax.set_ylabel("swap acceptance", color=PALETTE[0])
     other = ax.twinx()
-    other.plot(temperatures, result.barrier.density, "s--", color=PALETTE[1], markersize=3, linewidth=1)
+    other.plot(temperatures, result.barrier.density, "s--", color=PALETTE[1], markersize=2.5, linewidth=1)
     other.set_ylim(bottom=0)
     other.set_ylabel("barrier density $\\lambda$ (J)", color=PALETTE[1])
     other.spines[:].set_visible(False)
@@ -53,9 +53,9 @@ def replica_flow(result, *, ax=None, **line):
     warm = result.betas > 0
     temperatures = 1 / result.betas[warm]
     ax = given_or_new(ax)
-    ax.plot(temperatures, result.flow[warm], **({"color": PALETTE[0], "marker": "o", "markersize": 3.5} | line))
+    ax.plot(temperatures, result.flow[warm], **({"color": PALETTE[0], "marker": "o", "markersize": 3} | line))
     ax.set_ylim(0, 1)
-    ax.set_ylabel("share of replicas from the hot end f")
+    ax.set_ylabel("replicas from the hot end f")
     return temperature_axis(ax, temperatures)
 
 
