@@ -1,6 +1,6 @@
 """fastgibbs: Monte Carlo for energies of binary variables - Ising, spin-glass, Hopfield and RBM."""
 
-from fastgibbs import exact
+from fastgibbs import exact, plots
 from fastgibbs.io import read_rudy, write_rudy
 from fastgibbs.methods.annealing import AnnealResult, anneal
 from fastgibbs.methods.sampling import SampleResult, sample
@@ -33,6 +33,7 @@ __all__ = [
     "lattice",
     "linear",
     "load",
+    "plots",
     "random_regular",
     "read_rudy",
     "sample",

@@ -16,7 +16,7 @@ ENGINES = [  # each imports only earlier ones
     *("sparse", "multispin", "multispin_kernels", "overlaps", "drivers"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}
-OPTIONAL = {"matplotlib", "pandas", "tqdm", "xarray"}  # imported inside the functions that need them
+OPTIONAL = {"PIL", "matplotlib", "pandas", "tqdm", "xarray"}  # imported inside the functions that need them
 
 
 def imports(path, top_level_only=False):

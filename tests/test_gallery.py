@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import fastgibbs as fg
-from fastgibbs import plots
 from fastgibbs.__main__ import main
 from fastgibbs.gallery import runs
 from fastgibbs.methods.sampling import ENGINES
@@ -84,7 +83,8 @@ def test_a_users_own_file_runs_and_its_table_agrees_with_kaufman(small, tmp_path
     folder = tmp_path / "out"
     assert main(["run", str(small), "--output", str(folder), "--quiet"]) == 0
     assert "8 x 8 torus" in capsys.readouterr().out
-    assert sorted(p.name for p in folder.iterdir()) == ["configuration.toml", "ising2d.png", "result.npz", "table.csv"]
+    files = ["configuration.toml", "ising2d.png", "ising2d_traces.png", "result.npz", "table.csv"]
+    assert sorted(p.name for p in folder.iterdir()) == files
     rows = list(csv.DictReader((folder / "table.csv").read_text().splitlines()))
     for row, T in zip(rows, (1.5, 2.269, 4), strict=True):
         known = fg.exact.torus((8, 8), 1 / T)
@@ -163,6 +163,7 @@ def test_maxcut_stops_at_the_best_cut_of_a_small_graph_with_a_side_that_makes_it
     with np.load(tmp_path / "out" / "result.npz") as saved:
         i, j, _ = graph.bonds
         assert (saved["side"][i] != saved["side"][j]).sum() == best == saved["cut"]
+    assert (tmp_path / "out" / "maxcut.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_maxcut_anneals_and_tempers_in_ever_longer_rounds_until_the_time_is_up(regular, tmp_path):
@@ -234,47 +235,14 @@ def test_a_bad_glass_or_cut_is_named_and_nothing_is_written(text, change, messag
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", ["ising2d", "spinglass3d"])
-def test_the_picture_of_a_run_is_stored_beside_it_and_small(name):
+@pytest.mark.parametrize("name", ["ising2d", "ising2d_traces", "spinglass3d", "maxcut"])
+def test_a_picture_of_the_gallery_is_stored_beside_its_run_small_and_shown(name):
     picture = (runs.HERE / f"{name}.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
     assert len(picture) < 150_000
+    assert f"(fastgibbs/gallery/{name}.png)" in (runs.HERE.parents[1] / "README.md").read_text()
 
 
 def test_the_command_line_answers_as_a_module():
     done = subprocess.run([sys.executable, "-m", "fastgibbs", "list"], capture_output=True, text=True, check=True)
     assert "ising2d" in done.stdout
-
-
-def test_plots_draw_on_the_axes_they_are_given_and_on_new_ones():
-    pyplot = pytest.importorskip("matplotlib.pyplot", reason="pictures need the extra [plot]")
-    pyplot.switch_backend("agg")
-    _, ax = pyplot.subplots()
-    spins = np.random.default_rng(1).choice([-1, 1], 12)
-    assert plots.spin_image(spins, (3, 4), ax=ax) is ax
-    np.testing.assert_array_equal(ax.images[0].get_array(), spins.reshape(3, 4))
-    curve = plots.temperature_curve([1, 2], [3, 4], [0.1, 0.1], ([1, 2], [3, 4]), 2.269)
-    assert curve is not ax
-    assert curve.get_xlabel() == "temperature T / J"
-    pyplot.close("all")
-
-
-def test_plots_of_tempering_show_what_they_are_given():
-    pyplot = pytest.importorskip("matplotlib.pyplot", reason="pictures need the extra [plot]")
-    pyplot.switch_backend("agg")
-    ax = plots.overlap_distribution([[3, 0, 0, 1], [0, 1, 1, 0]], [1.0, 2.0])
-    q, p = ax.lines[0].get_data()
-    np.testing.assert_allclose(q, [-1, -1 / 3, 1 / 3, 1])
-    np.testing.assert_allclose(p * 2 / 3, [1 / 2, 0, 0, 1 / 2], atol=1e-12)  # P(q) = P(-q), of integral 1
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["1.00", "2.00"]
-    many = plots.overlap_distribution(np.ones((1, 513)), [1.0]).lines[0]
-    np.testing.assert_allclose(many.get_ydata() * 513 / 512, 0.5)  # a flat histogram stays flat in fewer bins
-
-    _, ax = pyplot.subplots()
-    assert plots.swap_rates([0, 0.5, 1], [0.5, 0.4], [1.0, 1.2], ax) is ax
-    np.testing.assert_allclose(ax.lines[0].get_data(), [[4, 4 / 3], [0.5, 0.4]])
-    np.testing.assert_allclose(ax.figure.axes[1].lines[0].get_ydata(), [1.0, 1.2])
-    ax = plots.replica_flow([0, 0.5, 1], [1, 0.6, 0])
-    np.testing.assert_allclose(ax.lines[0].get_data(), [[2, 1], [0.6, 0]])  # infinite temperature has no place
-    assert "J/k" in ax.get_xlabel()
-    pyplot.close("all")

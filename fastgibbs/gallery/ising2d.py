@@ -10,7 +10,9 @@ from fastgibbs.gallery.runs import Report
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import checks, lattice
 
-TC = 2 / np.log(1 + np.sqrt(2))
+TC = 1 / exact.CRITICAL_BETA
+WARM = 1.04  # over Tc: clusters of many sizes
+TRACED = 250  # draws of each chain in the picture of burn-in
 
 
 @dataclass(frozen=True)
@@ -82,24 +84,33 @@ def run(config: Config, progress) -> Report:
     draws = archive(energy=result.energy, magnetization=result.magnetization, beta=result.beta, states=result.states)
     files = {"table.csv": comma_separated(columns), "result.npz": draws}
     try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        return Report(f'{text}\nno picture: matplotlib is missing, pip install "fastgibbs[plot]"', files)
+        figure, (curves, images) = plots.figure(2, 4, size=(13, 6.2))
+        burning_in, traces = plots.figure(1, 2, size=(10, 3.4))
+    except ImportError as missing:
+        return Report(f"{text}\nno picture: {missing}", files)
 
-    figure = Figure(figsize=(11, 7), layout="constrained")
-    curves, images = figure.subplots(2, 3, height_ratios=(1, 1))
-    fine = np.linspace(temperatures.min(), temperatures.max(), 200)
-    smooth = exact.torus(model.shape, 1 / fine)
-    for ax, label, value, error, line in (
-        (curves[0], "energy per spin E / NJ", E, dE, smooth.energy / model.n),
-        (curves[1], "heat capacity per spin C / N", C, dC, smooth.heat_capacity / model.n),
-        (curves[2], "magnetisation |m|", m, dm, exact.onsager_magnetization(1 / fine)),
-    ):
-        plots.temperature_curve(temperatures, value, error, (fine, line), TC, ax)
-        ax.set_ylabel(label)
-    curves[2].legend(["Tc", "infinite lattice", "sampled"], frameon=False)
-    for ax, k in zip(images, (0, np.abs(temperatures - TC).argmin(), -1), strict=True):
-        plots.spin_image(result.states.reshape(len(temperatures), config.chains, *model.shape)[k, 0], ax=ax)
-        ax.set_xlabel(f"T = {temperatures[k]:.3f} J")
+    measures = plots.energy_curve, plots.heat_capacity_curve, plots.magnetization_curve, plots.susceptibility_curve
+    for ax, draw in zip(curves, measures, strict=True):
+        draw(result, ax=ax)
+    wanted = [temperatures.min(), TC, WARM * TC, temperatures.max()]
+    shown = np.unique(np.abs(temperatures[:, None] - wanted).argmin(axis=0))
+    states = result.states.reshape(len(temperatures), config.chains, *model.shape)[shown, 0]
+    for ax, T, spins in zip(images, temperatures[shown], states, strict=False):
+        plots.spin_image(spins, ax=ax)
+        ax.set_xlabel(f"T = {T:.3f} J/k$_B$")
+    for ax in images[shown.size :]:
+        ax.remove()
     figure.suptitle(f"Ising ferromagnet on a {config.size} x {config.size} torus")
-    return Report(text, files | {"ising2d.png": picture(figure)})
+
+    thin = max(2 * config.burn_in // TRACED, 1)
+    trace = sample(  # two chains each of the same start, recorded from the first sweep on
+        model,
+        beta=np.repeat(1 / temperatures[shown], 2),
+        sweeps=thin * TRACED,
+        thin=thin,
+        start=np.ones(model.n),
+        seed=config.seed,
+    )
+    for ax, draw in zip(traces, (plots.energy_trace, plots.magnetization_trace), strict=True):
+        draw(trace, burn_in=config.burn_in, ax=ax)
+    return Report(text, files | {"ising2d.png": picture(figure), "ising2d_traces.png": picture(burning_in)})

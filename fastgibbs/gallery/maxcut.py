@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastgibbs.gallery.output import archive, comma_separated, table
+from fastgibbs import plots
+from fastgibbs.gallery.output import archive, comma_separated, picture, table
 from fastgibbs.gallery.runs import Report
 from fastgibbs.io import read_rudy
-from fastgibbs.methods.annealing import anneal
+from fastgibbs.methods.annealing import AnnealResult, anneal
 from fastgibbs.methods.tempering import temper
 from fastgibbs.models import Ising, checks, random_regular
 
@@ -47,6 +48,7 @@ class Search:
     rows: list = field(default_factory=list)
     sweeps: int = 0
     stopped: bool = False
+    annealed: AnnealResult | None = None  # the longest round that came to its end, or the first
 
     @property
     def weight(self) -> float:
@@ -144,7 +146,18 @@ def run(config: Config, progress) -> Report:
             cut=search.cut, side=search.side, cuts=np.array(cuts), betas=np.empty(0) if betas is None else betas
         ),
     }
-    return Report(text, files)
+    try:
+        figure, (left, right) = plots.figure(1, 2, size=(10, 3.6))
+    except ImportError as missing:
+        return Report(f"{text}\nno picture: {missing}", files)
+
+    figure.get_layout_engine().set(wspace=0.06)  # the left panel has an axis on either side
+    plots.annealing_trace(search.annealed, ax=left)
+    cuts = left.secondary_yaxis("right", functions=(lambda e: (search.weight - e) / 2, lambda c: search.weight - 2 * c))
+    cuts.set_ylabel("cut (W - E) / 2")
+    plots.read_histogram(search.annealed, ax=right)
+    figure.suptitle(f"{config.reads} annealing reads of {search.annealed.betas.size} sweeps, {model.n} sites")
+    return Report(text, files | {"maxcut.png": picture(figure)})
 
 
 def anneal_round(search: Search, sweeps: int) -> float:
@@ -160,6 +173,8 @@ def anneal_round(search: Search, sweeps: int) -> float:
         progress=search.late,
     )
     if result.energy.size:
+        if search.annealed is None or not result.interrupted:
+            search.annealed = result
         search.note("anneal", result.trace_min.size, result.energy, lambda: result.states[0])
     search.stopped |= result.interrupted
     return result.timing.kernel

@@ -30,7 +30,10 @@ def archive(**arrays) -> bytes:
 
 
 def picture(figure) -> bytes:
-    """A matplotlib figure as PNG."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150)
-    return buffer.getvalue()
+    """A matplotlib figure as PNG of 128 colours, a third of the size of one of all."""
+    from PIL import Image  # matplotlib brings it
+
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=150)
+    Image.open(drawn).convert("RGB").quantize(128).save(small, format="png", optimize=True)
+    return small.getvalue()

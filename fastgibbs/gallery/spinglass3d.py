@@ -84,17 +84,14 @@ def run(config: Config, progress) -> Report:
         ),
     }
     try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        return Report(f'{text}\nno picture: matplotlib is missing, pip install "fastgibbs[plot]"', files)
+        figure, (left, middle, right) = plots.figure(1, 3, size=(12.5, 3.8))
+    except ImportError as missing:
+        return Report(f"{text}\nno picture: {missing}", files)
 
-    figure = Figure(figsize=(11, 3.5), layout="constrained")
     figure.get_layout_engine().set(wspace=0.06)  # the middle panel has an axis on either side
-    left, middle, right = figure.subplots(1, 3)
-    rungs = [np.abs(result.betas - 1 / T).argmin() for T in config.shown]
-    plots.overlap_distribution(overlap.histogram.sum(axis=0)[rungs], temperatures[rungs], left)
-    plots.swap_rates(result.betas, result.acceptance, barrier.density, middle)
-    plots.replica_flow(result.betas, result.flow, right)
+    plots.overlap_distribution(result, config.shown, ax=left)
+    plots.swap_rates(result, ax=middle)
+    plots.replica_flow(result, ax=right)
     figure.suptitle(
         f"{config.size}$^3$ $\\pm J$ spin glass, one sample, {config.ladders} ladders of {config.rungs} rungs"
     )

@@ -1,0 +1,37 @@
+"""Pictures: each function draws on the Axes `ax`, or on new ones in the house style, and returns them.
+
+`result` is what `sample`, `temper` or `anneal` returns, also of a run that was stopped: without a draw the Axes stay
+empty and say so. Further keywords go to matplotlib, for the lines, bars or image of the data. Nothing is shown or
+saved, and without matplotlib (the extra `plot`) the first call raises ImportError.
+"""
+
+from fastgibbs.plots.annealing import annealing_trace, read_histogram
+from fastgibbs.plots.ladders import overlap_distribution, replica_flow, swap_rates
+from fastgibbs.plots.spins import spin_image
+from fastgibbs.plots.style import PALETTE, figure
+from fastgibbs.plots.temperatures import (
+    energy_curve,
+    heat_capacity_curve,
+    magnetization_curve,
+    susceptibility_curve,
+    temperature_curve,
+)
+from fastgibbs.plots.traces import energy_trace, magnetization_trace
+
+__all__ = [
+    "PALETTE",
+    "annealing_trace",
+    "energy_curve",
+    "energy_trace",
+    "figure",
+    "heat_capacity_curve",
+    "magnetization_curve",
+    "magnetization_trace",
+    "overlap_distribution",
+    "read_histogram",
+    "replica_flow",
+    "spin_image",
+    "susceptibility_curve",
+    "swap_rates",
+    "temperature_curve",
+]

@@ -1,0 +1,103 @@
+"""Tempering: swaps, the way of the replicas, overlaps."""
+
+import numpy as np
+
+from fastgibbs.plots.style import (
+    PALETTE,
+    QUIET,
+    TEMPERATURE,
+    colors,
+    given_or_new,
+    legend_above,
+    nearest_rungs,
+    nothing,
+    require,
+    temperature_axis,
+)
+
+_BINS = 61  # of P(q): more are noise to the eye
+_MAKER = "fastgibbs.temper"
+
+
+def swap_rates(result, *, ax=None, **line):
+    """Swap acceptance of neighbouring rungs against T, and on an axis at the right the barrier density lambda(beta).
+
+    A gap stands at the T of its mean beta. `line`: keywords of `Axes.plot`, for the acceptance. The axis at the right
+    is the last of `ax.figure.axes`. TypeError if `result` is not a TemperResult.
+    """
+    require(result, _MAKER, "betas", "acceptance", "barrier")
+    temperatures = 2 / (result.betas[1:] + result.betas[:-1])
+    ax = given_or_new(ax)
+    ax.plot(temperatures, result.acceptance, **({"color": PALETTE[0], "marker": "o", "markersize": 3} | line))
+    ax.set_ylim(0, 1)
+    ax.set_ylabel("swap acceptance", color=PALETTE[0])
+    other = ax.twinx()
+    other.plot(temperatures, result.barrier.density, "s--", color=PALETTE[1], markersize=2.5, linewidth=1)
+    other.set_ylim(bottom=0)
+    other.set_ylabel("barrier density $\\lambda$ (J)", color=PALETTE[1])
+    other.spines[:].set_visible(False)
+    other.spines["right"].set(visible=True, edgecolor=QUIET)
+    for side, color in ((ax, PALETTE[0]), (other, PALETTE[1])):
+        side.tick_params(axis="y", colors=color, labelsize=9)
+    return temperature_axis(ax, temperatures)
+
+
+def replica_flow(result, *, ax=None, **line):
+    """f, of the replicas met at a rung the share that was last at the hot end, against T; infinite T has no place.
+
+    In the number of the rung a straight drop from 1 to 0 is best; where f falls steeply in T, replicas are held up
+    (Katzgraber, Trebst, Huse and Troyer, J. Stat. Mech. P03018 (2006)). `line`: keywords of `Axes.plot`. TypeError if
+    `result` is not a TemperResult.
+    """
+    require(result, _MAKER, "betas", "flow")
+    warm = result.betas > 0
+    temperatures = 1 / result.betas[warm]
+    ax = given_or_new(ax)
+    ax.plot(temperatures, result.flow[warm], **({"color": PALETTE[0], "marker": "o", "markersize": 3} | line))
+    ax.set_ylim(0, 1)
+    ax.set_ylabel("replicas from the hot end f")
+    return temperature_axis(ax, temperatures)
+
+
+def overlap_distribution(result, temperatures=None, *, ax=None, **line):
+    """P(q) of the overlaps at the rungs nearest to `temperatures`, of integral 1, with its standard error over pairs.
+
+    Without fields P(q) = P(-q), and both are averaged. More than 61 values of q are gathered in 61 bins. The band is
+    missing for a single pair, and rough for a few. By default up to four rungs, spread over the ladder. `line`:
+    keywords of `Axes.plot`. TypeError if `result` is not a TemperResult, ValueError if overlaps were not asked for.
+    """
+    require(result, _MAKER, "betas", "overlap", "model")
+    if result.overlap is None:
+        raise ValueError("result has no overlaps: temper with ladders=2 or more and overlap_every above 0")
+    rungs = nearest_rungs(result.betas, temperatures)
+    measured = result.overlap.histogram[result.overlap.draws > 0]
+    ax = given_or_new(ax)
+    ax.set_xlim(-1, 1)
+    ax.set_xticks([-1, -0.5, 0, 0.5, 1])
+    ax.set_xlabel("overlap q")
+    ax.set_ylabel("P(q)")
+    if not len(measured):
+        return nothing(ax, "no overlaps measured")
+    fields = result.model.to_ising().field
+    for rung, color in zip(rungs, colors(rungs.size), strict=True):
+        q, densities = _densities(measured[:, rung].astype(float), symmetric=fields == 0)
+        mean = densities.mean(axis=0)
+        ax.plot(q, mean, **({"color": color, "linewidth": 1.2, "label": f"{1 / result.betas[rung]:.3g}"} | line))
+        if len(densities) > 1:
+            error = densities.std(axis=0, ddof=1) / np.sqrt(len(densities))
+            ax.fill_between(q, mean - error, mean + error, color=color, alpha=0.25, linewidth=0)
+    ax.set_ylim(bottom=0)
+    legend_above(ax, TEMPERATURE)
+    return ax
+
+
+def _densities(histograms, symmetric):
+    """q (k,) and P(q) of each of `histograms` (pairs, bins), in at most 61 bins."""
+    if symmetric:
+        histograms = histograms + histograms[:, ::-1]
+    bins = histograms.shape[1]
+    fine = np.linspace(-1, 1, bins + 1) * bins / max(bins - 1, 1)  # the outermost bins are centred on -1 and 1
+    coarse = np.linspace(fine[0], fine[-1], min(bins, _BINS) + 1)
+    cumulated = np.cumsum(histograms, axis=1) / histograms.sum(axis=1, keepdims=True)
+    cumulated = np.array([np.interp(coarse, fine, np.append(0, one)) for one in cumulated])
+    return (coarse[1:] + coarse[:-1]) / 2, np.diff(cumulated, axis=1) / np.diff(coarse)

@@ -1,0 +1,27 @@
+"""Images of states."""
+
+import numpy as np
+
+from fastgibbs.models import checks
+from fastgibbs.plots.style import given_or_new
+
+
+def spin_image(spins, shape=None, *, ax=None, **image):
+    """The +-1 spins of a two-dimensional lattice as an image, up dark.
+
+    `spins`: (rows, columns), or any shape if `shape` is (rows, columns). `image`: keywords of `Axes.imshow`. ValueError
+    or TypeError if these are not spins, or not of two axes.
+    """
+    spins = checks.spins("spins", spins)
+    shape = spins.shape if shape is None else tuple(shape)
+    if len(shape) != 2:
+        raise ValueError(f"shape is {shape}: an image has rows and columns, give shape=(rows, columns) or one layer")
+    if spins.size != np.prod(shape):
+        raise ValueError(f"spins has {spins.size} sites: shape {shape} asks for {np.prod(shape)}")
+    ax = given_or_new(ax)
+    look = {"cmap": "binary", "vmin": -1, "vmax": 1, "interpolation": "nearest"}
+    ax.imshow(spins.reshape(shape), **(look | image))
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.spines[:].set_visible(True)  # white spins at an edge would run into the page
+    return ax

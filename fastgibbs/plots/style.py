@@ -1,0 +1,136 @@
+"""What all pictures share: one look, the axis of temperature, and what they take from a result."""
+
+import numpy as np
+
+from fastgibbs.models import checks
+
+# distinguishable to every eye (Okabe and Ito, Color Universal Design, 2008), without their yellow: too light for lines
+PALETTE = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"
+QUIET, MARK, SHADE = "0.35", "0.8", "0.93"  # greys: of notes and frames, of lines and areas behind the data
+TEMPERATURE = "T (J/k$_B$)"
+
+_STYLE = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": QUIET,
+    "axes.titlesize": 10,
+    "axes.labelsize": 10,
+    "figure.titlesize": 11,
+}
+_TICKS = {"color": QUIET, "labelsize": 9}  # made when they are drawn, out of reach of a style
+_PANEL = 4.2, 3.2  # inches
+_WIDE = 8  # hottest over coldest: beyond it the axis is logarithmic
+_MISSING = 'pictures need matplotlib: pip install "fastgibbs[plot]"'
+
+
+def figure(rows=1, columns=1, *, size=None, **subplots):
+    """A new matplotlib Figure in the house style and its Axes, as `Figure.subplots` returns them; pyplot stays out.
+
+    `size`: (width, height) in inches. ImportError if matplotlib is missing.
+    """
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError(_MISSING) from None
+    with rc_context(_STYLE):
+        made = Figure(figsize=size or (_PANEL[0] * columns, _PANEL[1] * rows), layout="constrained")
+        axes = made.subplots(rows, columns, **subplots)
+    for ax in made.axes:
+        ax.tick_params(**_TICKS)
+    return made, axes
+
+
+def given_or_new(ax):
+    """`ax`, or the Axes of a new pyplot figure if it is None; TypeError if it is no Axes."""
+    if ax is None:
+        try:
+            from matplotlib import pyplot, rc_context
+        except ImportError:
+            raise ImportError(_MISSING) from None
+        with rc_context(_STYLE):
+            ax = pyplot.subplots(figsize=_PANEL, layout="constrained")[1]
+        ax.tick_params(**_TICKS)
+    elif not hasattr(ax, "plot"):
+        raise TypeError(f"ax is {ax!r}: give one matplotlib Axes, or None for new ones")
+    return ax
+
+
+def legend_above(ax, title=None):
+    """A legend over the Axes, where no data are."""
+    entries = len(ax.get_legend_handles_labels()[0])
+    text = {"title": title, "fontsize": 9, "title_fontsize": 9, "alignment": "left"}
+    space = {"frameon": False, "handlelength": 1.2, "handletextpad": 0.4, "columnspacing": 1.0, "borderaxespad": 0.1}
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(entries, 5), **text, **space)
+
+
+def nothing(ax, why):
+    """Say on empty Axes why they are empty."""
+    ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", va="center", color=QUIET)
+    return ax
+
+
+def colors(count):
+    """`count` colours that can be told apart: the palette, or where it is too short, from dark to light."""
+    if count <= len(PALETTE):
+        return PALETTE[:count]
+    from matplotlib import colormaps
+
+    return [colormaps["viridis"](x) for x in np.linspace(0, 0.9, count)]
+
+
+def temperature_axis(ax, temperatures):
+    """Label the x axis as one of temperature; logarithmic, in plain numbers, over a wide range."""
+    ax.set_xlabel(f"temperature {TEMPERATURE}")
+    if len(temperatures) and max(temperatures) > _WIDE * min(temperatures):
+        from matplotlib.ticker import LogLocator, NullFormatter
+
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_formatter(NullFormatter())
+    return ax
+
+
+def require(result, makers, *names):
+    """TypeError unless `result` has the attributes of what `makers` return."""
+    if isinstance(result, list | tuple):
+        raise TypeError(f"result is a {type(result).__name__} of {len(result)}: give one of them")
+    missing = [name for name in names if not hasattr(result, name)]
+    if missing:
+        raise TypeError(f"result is {result!r}, without {missing[0]}: give what {makers} returns")
+
+
+def records(result, name):
+    """Betas float64 (rows,) and the draws of `name`, float64 (rows, draws): a row a chain, or a rung of a ladder.
+
+    Row k of a TemperResult is rung k % rungs of ladder k // rungs.
+    """
+    require(result, "fastgibbs.sample or fastgibbs.temper", "energy", "magnetization", "burn_in", "thin")
+    values = np.asarray(getattr(result, name), float)
+    if values.ndim == 2:
+        return np.asarray(result.beta, float), values
+    ladders, rungs, draws = values.shape
+    return np.tile(result.betas, ladders), values.reshape(ladders * rungs, draws)
+
+
+def sites(result):
+    """The number of sites of the model or models, at least 1."""
+    return max((result.model[0] if isinstance(result.model, tuple) else result.model).n, 1)
+
+
+def nearest_rungs(betas, temperatures, most=4):
+    """Rungs (k,) below infinite T nearest to `temperatures`, or if that is None, at most `most` spread over them all.
+
+    TypeError or ValueError if a temperature is not a finite number above 0.
+    """
+    betas = np.asarray(betas)
+    warm = np.flatnonzero(betas > 0)
+    if temperatures is None:
+        return warm[np.unique(np.linspace(0, warm.size - 1, min(most, warm.size)).round().astype(int))]
+    temperatures = np.atleast_1d(checks.finite_array("temperatures", temperatures))
+    if temperatures.ndim != 1 or temperatures.size == 0:
+        raise ValueError(f"temperatures has shape {temperatures.shape}: give one or more in a 1-D array")
+    if temperatures.min() <= 0:
+        raise ValueError(f"temperatures holds {temperatures.min()}: give temperatures above 0")
+    return np.array(list(dict.fromkeys(int(warm[np.abs(betas[warm] - 1 / T).argmin()]) for T in temperatures)))

@@ -1,0 +1,121 @@
+"""Means and fluctuations against temperature, beside what is known exactly."""
+
+import numpy as np
+
+from fastgibbs import analysis, exact
+from fastgibbs.analysis.errors import blocks
+from fastgibbs.models.lattices import Lattice
+from fastgibbs.plots.style import MARK, PALETTE, given_or_new, legend_above, nothing, records, sites, temperature_axis
+
+_POINTS = 150  # of an exact curve
+_LARGEST_TORUS = 1024  # side; beyond it Kaufman's sum takes seconds
+_SQUARE = ((1, 0), (0, 1))
+
+
+def temperature_curve(temperatures, values, errors=None, *, line=None, critical=None, ax=None, **errorbar):
+    """Values with error bars against T; `line`: (temperatures, values, label) of a curve, `critical`: T to mark.
+
+    `temperatures`, `values`, `errors` (k,), a NaN error for none. `errorbar`: keywords of `Axes.errorbar`. ValueError
+    if the lengths differ. The y axis is left to the caller to label.
+    """
+    temperatures, values = np.asarray(temperatures, float), np.asarray(values, float)
+    errors = None if errors is None else np.asarray(errors, float)
+    for name, array in (("values", values), ("errors", errors)):
+        if array is not None and array.shape != temperatures.shape:
+            raise ValueError(f"{name} has shape {array.shape}: give one per temperature, {temperatures.shape}")
+    ax = given_or_new(ax)
+    if critical is not None:
+        ax.axvline(critical, color=MARK, linewidth=1.5, zorder=0, label="T$_c$")
+    if line is not None:
+        ax.plot(line[0], line[1], color=PALETTE[1], linewidth=1.2, label=line[2])
+    look = {"color": PALETTE[0], "fmt": "o", "markersize": 3.5, "elinewidth": 1, "capsize": 2, "label": "sampled"}
+    ax.errorbar(temperatures, values, errors, **(look | errorbar))
+    legend_above(ax)
+    return temperature_axis(ax, temperatures)
+
+
+def energy_curve(result, *, ax=None, **errorbar):
+    """<E> / N against T, beside Kaufman's exact energy of the torus where the model is a square ferromagnet.
+
+    Draws of chains at one beta are pooled, chains at beta = 0 or below left out; errors are jackknifed over chains, or
+    over 16 stretches where there are fewer. `result`: of one model. `errorbar`: keywords of `Axes.errorbar`.
+    """
+    betas, energies = records(result, "energy")
+    return _curve(result, betas, energies / sites(result), None, "energy per site E/N (J)", _kaufman(1), ax, errorbar)
+
+
+def heat_capacity_curve(result, *, ax=None, **errorbar):
+    """C / N = var E / (N T^2) against T, beside Kaufman's exact one; all else as in `energy_curve`."""
+    betas, energies = records(result, "energy")
+    scale = betas**2 / sites(result)
+    return _curve(result, betas, energies, scale, "heat capacity per site C/N (k$_B$)", _kaufman(2), ax, errorbar)
+
+
+def magnetization_curve(result, *, ax=None, **errorbar):
+    """<|m|> against T, beside Onsager's m of the infinite square lattice; all else as in `energy_curve`."""
+
+    def onsager(model, T):
+        return exact.onsager_magnetization(1 / T, model.J), "infinite lattice"
+
+    betas, values = records(result, "magnetization")
+    return _curve(result, betas, np.abs(values), None, "magnetisation per site <|m|>", onsager, ax, errorbar)
+
+
+def susceptibility_curve(result, *, ax=None, **errorbar):
+    """chi = N (<m^2> - <|m|>^2) / T against T, per site; all else as in `energy_curve`.
+
+    Above Tc, where <m> = 0, the susceptibility of the infinite lattice is N <m^2> / T, larger by 1 / (1 - 2/pi).
+    """
+    betas, values = records(result, "magnetization")
+    scale = betas * sites(result)
+    return _curve(result, betas, np.abs(values), scale, "susceptibility per site $\\chi$ (1/J)", None, ax, errorbar)
+
+
+def _kaufman(column):
+    """The exact energy (1) or heat capacity (2) per site of a square lattice, as a function of model and T."""
+
+    def known(model, T):
+        return exact.torus(model.shape, 1 / T, model.J)[column] / model.n, "exact torus"
+
+    return known
+
+
+def _curve(result, betas, values, scale, label, known, ax, errorbar):
+    """The means of `values` (rows, draws) at each beta, or with a `scale` (rows,) their variances times it."""
+    if isinstance(result.model, tuple):
+        raise ValueError(f"result holds {len(result.model)} models: sample one, so that its draws can be pooled")
+    points = []
+    for beta in np.unique(betas[betas > 0])[::-1] if values.shape[1] else ():
+        here = betas == beta
+        value, error = _estimate(values[here], None if scale is None else scale[here][0])
+        points.append((1 / beta, value, error))
+    ax = given_or_new(ax)
+    ax.set_ylabel(label)
+    if not points:
+        return nothing(temperature_axis(ax, []), "no draws at T > 0")
+    temperatures, means, errors = np.array(points).T
+    line = critical = None
+    if _is_square_ferromagnet(result.model):
+        Tc = result.model.J / exact.CRITICAL_BETA
+        critical = Tc if temperatures[0] <= Tc <= temperatures[-1] else None
+        if known and temperatures.size > 1 and max(result.model.shape) <= _LARGEST_TORUS:
+            fine = np.geomspace(temperatures[0], temperatures[-1], _POINTS)
+            line = fine, *known(result.model, fine)
+    return temperature_curve(temperatures, means, errors, line=line, critical=critical, ax=ax, **errorbar)
+
+
+def _is_square_ferromagnet(model):
+    return isinstance(model, Lattice) and model.steps == _SQUARE and model.J > 0 and model.h == 0
+
+
+def _estimate(record, scale):
+    """The mean of all draws, or `scale` times their variance, and its jackknifed error; NaN for a single draw."""
+    centre = record.mean()
+    rows = blocks(record) - centre
+    moments = rows.mean(axis=1, keepdims=True), (rows**2).mean(axis=1, keepdims=True)
+
+    def statistic(mean, square):
+        return mean.mean() if scale is None else scale * (square.mean() - mean.mean() ** 2)
+
+    error = analysis.jackknife(statistic, *moments)[1] if len(rows) > 1 else np.nan
+    return centre if scale is None else scale * record.var(), error

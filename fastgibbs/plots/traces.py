@@ -1,0 +1,69 @@
+"""Records of a run against its sweeps."""
+
+import numpy as np
+
+from fastgibbs.models import checks
+from fastgibbs.plots.style import (
+    SHADE,
+    TEMPERATURE,
+    colors,
+    given_or_new,
+    legend_above,
+    nearest_rungs,
+    nothing,
+    records,
+    sites,
+)
+
+_MOST_TEMPERATURES, _MOST_CHAINS = 4, 3  # drawn unless chains are named
+_LABELS = {"energy": "energy per site E/N (J)", "magnetization": "magnetisation per site m"}
+
+
+def energy_trace(result, *, chains=None, burn_in=None, ax=None, **line):
+    """E / N of every draw against sweeps, a line a chain, one colour a temperature; burn-in is shaded.
+
+    `chains`: which; number r + rungs * g is rung r of ladder g of a TemperResult. By default the first three at each of
+    up to four temperatures. `burn_in`: sweeps to shade, by default those that the run made before its first draw.
+    `line`: keywords of `Axes.plot`. TypeError or ValueError names a bad argument.
+    """
+    return _trace(result, "energy", chains, burn_in, ax, line)
+
+
+def magnetization_trace(result, *, chains=None, burn_in=None, ax=None, **line):
+    """Mean spin m of every draw against sweeps; arguments as in `energy_trace`."""
+    return _trace(result, "magnetization", chains, burn_in, ax, line)
+
+
+def _trace(result, name, chains, burn_in, ax, line):
+    betas, values = records(result, name)
+    divisor = sites(result) if name == "energy" else 1
+    chains = _few(betas) if chains is None else checks.indices("chains", chains, betas.size)
+    burn_in = result.burn_in if burn_in is None else checks.integer("burn_in", burn_in, minimum=0)
+    ax = given_or_new(ax)
+    ax.set_xlabel("sweeps")
+    ax.set_ylabel(_LABELS[name])
+    draws = values.shape[1]
+    if not draws or not len(chains):
+        return nothing(ax, "no draws")
+    sweeps = result.burn_in + result.thin * np.arange(1, draws + 1)
+    shown = np.unique(betas[chains])[::-1]
+    named = set()
+    for k in chains:
+        temperature = np.divide(1, betas[k]) if betas[k] else np.inf
+        label = None if betas[k] in named else f"{temperature:.4g}"
+        named.add(betas[k])
+        color = colors(shown.size)[int(np.flatnonzero(shown == betas[k])[0])]
+        ax.plot(sweeps, values[k] / divisor, **({"color": color, "linewidth": 0.8, "label": label} | line))
+    if burn_in:
+        ax.axvspan(0, burn_in, color=SHADE, linewidth=0, zorder=0, label="burn-in")
+    ax.set_xlim(0, max(sweeps[-1], burn_in))
+    ax.locator_params(axis="x", nbins=5)
+    legend_above(ax, TEMPERATURE)
+    return ax
+
+
+def _few(betas):
+    """The first chains at a few of the temperatures, coldest first."""
+    different = np.unique(betas)
+    few = different[nearest_rungs(different, None, _MOST_TEMPERATURES)] if (different > 0).any() else different[:1]
+    return np.concatenate([np.flatnonzero(betas == beta)[:_MOST_CHAINS] for beta in few[::-1]])
