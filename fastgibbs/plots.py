@@ -39,6 +39,30 @@ def temperature_curve(temperature, value, error, exact=None, critical=None, ax=N
     return ax
 
 
+def binder_crossing(curves, sampled=None, critical=None, ax=None):
+    """Binder cumulants against T, a line with an error band for each size, and the critical point they cross at.
+
+    `curves` maps a size to (temperatures, values, errors), `sampled` likewise to points with error bars; `critical`
+    is (T, U), of the infinite lattice.
+    """
+    ax = _axes(ax)
+    if critical is not None:
+        ax.axvline(critical[0], color="0.6", linewidth=0.8, zorder=0)
+        ax.axhline(critical[1], color="0.6", linewidth=0.8, zorder=0)
+    for (size, (T, value, error)), colour, style in zip(
+        curves.items(), cycle(PALETTE), cycle(("-", "--", "-.", ":")), strict=False
+    ):
+        low, high = np.subtract(value, error), np.add(value, error)
+        ax.fill_between(T, low, high, color=colour, alpha=0.25, linewidth=0)
+        ax.plot(T, value, style, color=colour, linewidth=1.2, label=f"L = {size}")
+        if sampled is not None:
+            ax.errorbar(*sampled[size], color=colour, fmt="o", markersize=3.5, capsize=2)
+    ax.set_xlabel("temperature T (J/k$_B$)")
+    ax.set_ylabel("Binder cumulant U = 1 - $\\langle m^4\\rangle$ / 3$\\langle m^2\\rangle^2$")
+    ax.legend(frameon=False)
+    return ax
+
+
 def overlap_distribution(histogram, temperatures, ax=None):
     """P(q) = P(-q) of the overlap at each temperature; `histogram` (temperatures, bins) counts q from -1 to 1."""
     ax = _axes(ax)
