@@ -47,7 +47,7 @@ def binder_crossing(curves, sampled=None, critical=None, ax=None):
     """
     ax = _axes(ax)
     if critical is not None:
-        ax.axvline(critical[0], color="0.6", linewidth=0.8, zorder=0)
+        ax.axvline(critical[0], color="0.6", linewidth=0.8, zorder=0, label="infinite lattice")
         ax.axhline(critical[1], color="0.6", linewidth=0.8, zorder=0)
     for (size, (T, value, error)), colour, style in zip(
         curves.items(), cycle(PALETTE), cycle(("-", "--", "-.", ":")), strict=False
@@ -57,8 +57,9 @@ def binder_crossing(curves, sampled=None, critical=None, ax=None):
         ax.plot(T, value, style, color=colour, linewidth=1.2, label=f"L = {size}")
         if sampled is not None:
             ax.errorbar(*sampled[size], color=colour, fmt="o", markersize=3.5, capsize=2)
+    ax.locator_params(axis="x", nbins=5)
     ax.set_xlabel("temperature T (J/k$_B$)")
-    ax.set_ylabel("Binder cumulant U = 1 - $\\langle m^4\\rangle$ / 3$\\langle m^2\\rangle^2$")
+    ax.set_ylabel(r"Binder cumulant $1 - \langle m^4\rangle\,/\,3\langle m^2\rangle^2$")
     ax.legend(frameon=False)
     return ax
 

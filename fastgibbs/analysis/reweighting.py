@@ -85,7 +85,8 @@ def reweight(result, betas) -> Reweighted:
     Draws are half a tau apart (closer ones add next to nothing). Errors are jackknifed: chains are cut in 32 blocks
     of consecutive draws, the same at all betas, since replicas of a ladder carry correlations from rung to rung; f_k
     is solved for again without each. That holds for ratios and for correlated draws, which the asymptotic covariance
-    of independent ones does not; a block, chains x draws / 32, should be long against tau.
+    of independent ones does not; a block, chains x draws / 32, should be long against tau. f_k are those of pymbar,
+    which is not needed here; see `to_u_kn` for its other estimators.
 
     Warns (UserWarning) where a mean rests on fewer than 100 draws: the range of reweighting ends there. TypeError or
     ValueError names an argument that is not as above, or two neighbouring betas whose energies do not overlap.
@@ -97,7 +98,7 @@ def reweight(result, betas) -> Reweighted:
     wanted = np.atleast_1d(checks.finite_array("betas", betas))
     if wanted.ndim != 1 or wanted.size == 0:
         raise ValueError(f"betas has shape {wanted.shape}: give a number or a 1-D array")
-    n = (result.model[0] if isinstance(result.model, tuple) else result.model).n
+    n = max(result.model.n, 1)
     sampled = np.array([group.beta for group in groups])
     draws = _in_blocks(groups)
     memory = 24 * sampled.size * draws.energy.size
@@ -139,7 +140,7 @@ def reweight(result, betas) -> Reweighted:
 def _groups(result) -> list:
     """The records of a result of one model, beta by beta."""
     groups = by_beta(result)
-    if isinstance(result.model, tuple) and len(result.model) > 1:
+    if isinstance(result.model, tuple):
         raise ValueError(f"result is of {len(result.model)} models: give a result of one, whose draws can be pooled")
     if groups[0].energy.shape[1] == 0:
         raise ValueError("result has no draws")

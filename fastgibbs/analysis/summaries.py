@@ -14,7 +14,7 @@ _FEWEST_DRAWS = 4  # of which split R-hat can be had
 def summary(result) -> str:
     """A table, one row per beta of a SampleResult (and per model, if several) or rung of a TemperResult, and warnings.
 
-    E, C, chi and S are per site. tau, in draws, is the longer autocorrelation time of E and |m|, ESS the smaller number
+    E, C and chi are per site. tau, in draws, is the longer autocorrelation time of E and |m|, ESS the smaller number
     of independent draws of all chains, R-hat the larger; C, the connected chi and the Binder cumulant U are those of
     `heat_capacity`, `susceptibility` and `binder_cumulant`. 0.4321(12) is 0.4321 +- 0.0012.
 

@@ -99,23 +99,29 @@ def locate(config, dimensions: int, critical: Critical, name: str, progress) -> 
         "crossings.csv": comma_separated(found),
         "curves.csv": comma_separated({"T": (".5f", 1 / fine), **lines}),
     }
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        return Report(f'{text}\nno picture: matplotlib is missing, pip install "fastgibbs[plot]"', files)
-
     drawn = {size: (1 / fine, curve.binder, curve.binder_error) for size, curve in curves.items()}
     points = {size: np.transpose([(T, U, dU) for L, T, _, _, U, dU in rows if size == L]) for size in sizes}
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    try:
+        files[f"{name}.png"] = draw(drawn, points, critical, f"Ising ferromagnet on {shape} tori")
+    except ImportError:
+        text = f'{text}\nno picture: matplotlib is missing, pip install "fastgibbs[plot]"'
+    return Report(text, files)
+
+
+def draw(curves, points, critical: Critical, title) -> bytes:
+    """All temperatures, and those around the critical one, as PNG; arguments as in `plots.binder_crossing`."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.5, 3.7), layout="constrained")
     whole, near = figure.subplots(1, 2)
-    plots.binder_crossing(drawn, points, critical, whole)
-    plots.binder_crossing(drawn, points, critical, near)
+    plots.binder_crossing(curves, points, critical, whole)
+    plots.binder_crossing(curves, points, critical, near)
+    temperatures = next(iter(curves.values()))[0]
     half = ZOOM / 2 * np.ptp(temperatures)
-    shown = np.abs(1 / fine - critical.temperature) <= half
-    heights = np.concatenate([curve.binder[shown] for curve in curves.values()])
+    shown = np.abs(temperatures - critical.temperature) <= half
+    heights = np.concatenate([values[shown] for _, values, _ in curves.values()])
     near.set_xlim(critical.temperature - half, critical.temperature + half)
-    near.set_ylim(heights.min(), heights.max())
-    figure.suptitle(
-        f"Binder cumulants of the Ising ferromagnet on {shape} tori cross at T$_c$ = {critical.temperature:.4f}"
-    )
-    return Report(text, files | {f"{name}.png": picture(figure)})
+    if heights.size:  # a user's own temperatures may lie elsewhere
+        near.set_ylim(heights.min(), heights.max())
+    figure.suptitle(f"{title}: sampled (points) and reweighted (lines)")
+    return picture(figure)
