@@ -49,6 +49,24 @@ ladders = 3
 rungs = 4
 seed = 7
 """
+SQUARES = """
+run = "binder2d"
+sizes = [4, 8]
+temperatures = [2.5, 2.2]
+chains = 32
+sweeps = [4000, 8000]
+thin = [4, 8]
+seed = 5
+"""
+CUBES = """
+run = "ising3d"
+sizes = [3, 4, 6]
+temperatures = [4.3, 4.5, 4.7]
+chains = 32
+sweeps = [4000, 4000, 4000]
+thin = [4, 4, 8]
+seed = 6
+"""
 
 
 @pytest.fixture
@@ -61,7 +79,7 @@ def small(tmp_path):
 def test_list_names_every_built_in_run_with_what_it_does(capsys):
     assert main(["list"]) == 0
     shown = capsys.readouterr().out
-    for name in ("ising2d", "maxcut", "spinglass3d"):
+    for name in ("binder2d", "ising2d", "ising3d", "maxcut", "spinglass3d"):
         assert re.search(rf"^{name} +\w+", shown, re.MULTILINE)
 
 
@@ -107,11 +125,13 @@ def test_the_resolved_configuration_runs_again_to_the_same_bytes(small, tmp_path
     assert tomllib.loads((tmp_path / "a" / "configuration.toml").read_text()) == tomllib.loads(SMALL)
 
 
-def test_a_run_without_matplotlib_says_that_there_is_no_picture(small, tmp_path, monkeypatch):
+@pytest.mark.parametrize("configuration", [SMALL, SQUARES], ids=["ising2d", "binder2d"])
+def test_a_run_without_matplotlib_says_that_there_is_no_picture(configuration, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    text = runs.carry_out(str(small), str(tmp_path / "out"), progress=False)
+    (tmp_path / "run.toml").write_text(configuration)
+    text = runs.carry_out(str(tmp_path / "run.toml"), str(tmp_path / "out"), progress=False)
     assert 'pip install "fastgibbs[plot]"' in text
-    assert not (tmp_path / "out" / "ising2d.png").exists()
+    assert not list((tmp_path / "out").glob("*.png"))
 
 
 @pytest.mark.parametrize(
@@ -213,9 +233,65 @@ def test_spinglass3d_tells_what_enumeration_tells_and_draws_it(tmp_path, capsys)
         assert abs(float(row["log Z"]) - spectrum.log_z(beta)) < 4.5 * float(row["error"]) + 1e-9
 
 
+def csv_of(path):
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def test_binder2d_finds_the_enumerated_cumulants_and_where_they_cross(tmp_path, capsys):
+    """Two scores at the sampled temperatures, four of 201 on the curve: false alarm 10^-4."""
+    (tmp_path / "squares.toml").write_text(SQUARES)
+    assert main(["run", str(tmp_path / "squares.toml"), "--output", str(tmp_path / "out"), "--quiet"]) == 0
+    shown = capsys.readouterr().out
+    assert "known: Tc = 2.269185, Uc = 0.61069" in shown
+    states = fg.exact.states(16)
+    energy, m = fg.lattice((4, 4)).energy(states), states.mean(axis=1)
+
+    def exact(T):
+        weights = np.exp(-(energy - energy.min()) / T)
+        return 1 - weights @ m**4 * weights.sum() / (3 * (weights @ m**2) ** 2)
+
+    table = csv_of(tmp_path / "out" / "table.csv")
+    assert [(row["L"], row["T"]) for row in table] == [("4", "2.5"), ("4", "2.2"), ("8", "2.5"), ("8", "2.2")]
+    for row in table[:2]:
+        assert abs(float(row["U"]) - exact(float(row["T"]))) < 4.5 * float(row["error U"])
+    curve = csv_of(tmp_path / "out" / "curves.csv")
+    assert len(curve) == 201
+    for row in curve[::50]:
+        assert abs(float(row["U 4"]) - exact(float(row["T"]))) < 4.5 * float(row["error U 4"])
+        assert abs(float(row["U 4"]) - exact(1.02 * float(row["T"]))) > 4.5 * float(row["error U 4"])  # the broken twin
+
+    (crossing,) = csv_of(tmp_path / "out" / "crossings.csv")
+    above = [float(row["T"]) > float(crossing["T"]) for row in curve]
+    assert above == [float(row["U 4"]) > float(row["U 8"]) for row in curve]
+    assert 0 < float(crossing["error T"]) < 0.02
+    assert float(crossing["off Tc"]) == pytest.approx((float(crossing["T"]) - 2.269185314) / float(crossing["error T"]))
+    assert (tmp_path / "out" / "binder2d.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_ising3d_finds_the_cumulant_of_the_enumerated_cube(tmp_path, capsys):
+    """<m^2> and <m^4> of the 3 x 3 x 3 torus at K = 0.22165462, enumerated: one score, false alarm 10^-5."""
+    (tmp_path / "cubes.toml").write_text(CUBES)
+    assert main(["run", str(tmp_path / "cubes.toml"), "--output", str(tmp_path / "out"), "--quiet"]) == 0
+    assert "known: Tc = 4.511523, Uc = 0.46548" in capsys.readouterr().out
+    curve = csv_of(tmp_path / "out" / "curves.csv")
+    T, U, error = (np.array([float(row[name]) for row in curve])[::-1] for name in ("T", "U 3", "error U 3"))
+    found, error = (np.interp(1 / 0.22165462, np.sort(T), values[np.argsort(T)]) for values in (U, error))
+    assert abs(found - (1 - 0.2676860019 / (3 * 0.4230020799**2))) < 4.5 * error < 0.02
+    pairs = [(row["L"], row["and"]) for row in csv_of(tmp_path / "out" / "crossings.csv")]
+    assert pairs == [("3", "4"), ("4", "6")]
+
+
 @pytest.mark.parametrize(
     ("text", "change", "message"),
     [
+        (SQUARES, ("[4, 8]", "[8, 4]"), "sizes is [8, 4]"),
+        (SQUARES, ("[4, 8]", "[8]"), "sizes is [8]"),
+        (SQUARES, ("thin = [4, 8]", "thin = [4]"), "thin is [4]"),
+        (SQUARES, ("[4000, 8000]", "[4000]"), "sweeps is [4000]"),
+        (SQUARES, ("[2.5, 2.2]", "[2.5, 0.0]"), "temperatures holds 0.0"),
+        (SQUARES, ("chains = 32", "chains = 0"), "chains is 0"),
+        (SQUARES, ("[4000, 8000]", "[40, 8000]"), "10 draws of L = 4"),
+        (SQUARES, ("[2.5, 2.2]", "[3.5, 3.2]"), "do not cross"),
         (GLASS, ("ladders = 4", "ladders = 1"), "ladders is 1"),
         (GLASS, ("coldest = 1.0", "coldest = 0"), "coldest is 0"),
         (GLASS, ("[2.5, 1.0]", "[2.5, -1.0]"), "shown holds -1.0"),
@@ -235,7 +311,7 @@ def test_a_bad_glass_or_cut_is_named_and_nothing_is_written(text, change, messag
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", ["ising2d", "ising2d_traces", "spinglass3d", "maxcut"])
+@pytest.mark.parametrize("name", ["binder2d", "ising2d", "ising2d_traces", "ising3d", "spinglass3d", "maxcut"])
 def test_a_picture_of_the_gallery_is_stored_beside_its_run_small_and_shown(name):
     picture = (runs.HERE / f"{name}.png").read_bytes()
     assert picture.startswith(b"\x89PNG")

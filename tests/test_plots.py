@@ -444,3 +444,15 @@ def test_a_long_trace_can_be_drawn():
     figure, ax = plots.figure()
     plots.energy_trace(result, ax=ax)
     figure.canvas.draw()
+
+
+def test_binder_cumulants_are_drawn_with_their_bands_and_the_critical_point():
+    _, ax = pyplot.subplots()
+    line = [2.0, 2.5], [0.64, 0.5], [0.01, 0.02]
+    crossing = plots.binder_crossing({8: line, 16: line}, {8: line, 16: line}, (2.269, 0.611), ax=ax)
+    assert crossing is ax
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["infinite lattice", "L = 8", "L = 16"]
+    band = ax.collections[0].get_paths()[0].vertices
+    assert {(2.0, 0.63), (2.0, 0.65), (2.5, 0.48), (2.5, 0.52)} <= {(x, round(y, 9)) for x, y in band.tolist()}
+    assert plots.binder_crossing({8: line}).lines[0].get_ydata().tolist() == [0.64, 0.5]
+    assert "J/k" in ax.get_xlabel()

@@ -1,19 +1,48 @@
-"""What records are worth: error bars, the quality of a tempering ladder, free energies."""
+"""What records are worth: error bars, thermodynamics, reweighting, the quality of a ladder, free energies."""
 
-from fastgibbs.analysis.errors import autocorrelation_time, effective_sample_size, jackknife
+from fastgibbs.analysis.errors import (
+    Binning,
+    Mean,
+    autocorrelation_time,
+    binning,
+    blocks,
+    effective_sample_size,
+    jackknife,
+    split_r_hat,
+    standard_error,
+)
+from fastgibbs.analysis.finite_size import Crossing, binder_crossing
 from fastgibbs.analysis.free_energy import LogZ, log_z
 from fastgibbs.analysis.ladders import Barrier, Equilibration, barrier, enough_rungs, equalized, equilibration
+from fastgibbs.analysis.reweighting import Reweighted, reweight, to_u_kn
+from fastgibbs.analysis.summaries import summary
+from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, susceptibility
 
 __all__ = [
     "Barrier",
+    "Binning",
+    "Crossing",
     "Equilibration",
     "LogZ",
+    "Mean",
+    "Reweighted",
     "autocorrelation_time",
     "barrier",
+    "binder_crossing",
+    "binder_cumulant",
+    "binning",
+    "blocks",
     "effective_sample_size",
     "enough_rungs",
     "equalized",
     "equilibration",
+    "heat_capacity",
     "jackknife",
     "log_z",
+    "reweight",
+    "split_r_hat",
+    "standard_error",
+    "summary",
+    "susceptibility",
+    "to_u_kn",
 ]

@@ -157,7 +157,7 @@ def _autocorrelation_time(record) -> float:
         enough = np.arange(covariance.size) >= 5 * times
         if enough.any() or lags >= draws:
             return float(max(times[enough.argmax() if enough.any() else -1], 1.0))
-        lags *= 4
+        lags *= 16
 
 
 def _autocovariance(record, mean, lags) -> np.ndarray:

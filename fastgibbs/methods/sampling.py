@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastgibbs import analysis
 from fastgibbs.engines import contract
 from fastgibbs.engines.drivers import advance
 from fastgibbs.engines.streams import entropy_of
@@ -74,6 +75,14 @@ class SampleResult:
         ones = [np.unpackbits(words.view(np.uint8), axis=2, bitorder="little").view(np.int8) for words in packed]
         lanes = by_lane([block.reshape(draws * sites, -1) for block in ones], chains * self.strips)
         return self._in_units(2 * lanes - 1, (draws,))
+
+    def summary(self) -> str:
+        """A table by temperature with errors, and warnings (see `fastgibbs.analysis.summary`)."""
+        return analysis.summary(self)
+
+    def to_u_kn(self) -> tuple[np.ndarray, np.ndarray]:
+        """u_kn and N_k of nearly independent draws, for pymbar (see `fastgibbs.analysis.to_u_kn`)."""
+        return analysis.to_u_kn(self)
 
     def _in_units(self, lanes, draws):
         """Spins (lanes, draws x sites of a lane) as states (chains, *draws, n) in the model's units."""

@@ -100,6 +100,14 @@ class TemperResult:
         """Whether the run looks equilibrated, and what speaks against it."""
         return analysis.equilibration(self.energy, self.round_trips, self.model.n)
 
+    def summary(self) -> str:
+        """A table by temperature with errors, and warnings (see `fastgibbs.analysis.summary`)."""
+        return analysis.summary(self)
+
+    def to_u_kn(self) -> tuple[np.ndarray, np.ndarray]:
+        """u_kn and N_k of nearly independent draws, for pymbar (see `fastgibbs.analysis.to_u_kn`)."""
+        return analysis.to_u_kn(self)
+
     def __repr__(self):
         ladders, rungs, draws = self.energy.shape
         stopped = ", interrupted" if self.interrupted else ""

@@ -6,6 +6,7 @@ saved, and without matplotlib (the extra `plot`) the first call raises ImportErr
 """
 
 from fastgibbs.plots.annealing import annealing_trace, read_histogram
+from fastgibbs.plots.binder import binder_crossing
 from fastgibbs.plots.ladders import overlap_distribution, replica_flow, swap_rates
 from fastgibbs.plots.spins import spin_image
 from fastgibbs.plots.style import PALETTE, figure
@@ -21,6 +22,7 @@ from fastgibbs.plots.traces import energy_trace, magnetization_trace
 __all__ = [
     "PALETTE",
     "annealing_trace",
+    "binder_crossing",
     "energy_curve",
     "energy_trace",
     "figure",

@@ -1,0 +1,265 @@
+"""Observables as continuous functions of temperature, from the draws at a few: histograms reweighted, one or many."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgibbs.analysis.errors import autocorrelation_time
+from fastgibbs.analysis.records import by_beta
+from fastgibbs.models import checks
+
+_BLOCKS = 32  # of the jackknife, which then knows its error to 13 %
+_FEWEST_DRAWS = 100  # that a reweighted mean should rest on
+_MOST_STEPS = 100
+_TOLERANCE = 1e-10
+
+
+class Reweighted(NamedTuple):
+    """Means at each beta and their errors, float64 (betas,); all are per site, with k_B = 1."""
+
+    betas: np.ndarray
+    energy: np.ndarray
+    energy_error: np.ndarray
+    heat_capacity: np.ndarray
+    """beta^2 (<E^2> - <E>^2) / n"""
+    heat_capacity_error: np.ndarray
+    magnetization: np.ndarray
+    """<|m|>"""
+    magnetization_error: np.ndarray
+    susceptibility: np.ndarray
+    """beta n (<m^2> - <|m|>^2)"""
+    susceptibility_error: np.ndarray
+    binder: np.ndarray
+    """1 - <m^4> / (3 <m^2>^2)"""
+    binder_error: np.ndarray
+    entropy: np.ndarray
+    """(log Z + beta <E>) / n"""
+    entropy_error: np.ndarray
+    free_energy: np.ndarray
+    """-log Z / (beta n); infinite at beta = 0"""
+    free_energy_error: np.ndarray
+    effective_draws: np.ndarray
+    """(sum w)^2 / sum w^2 of the weights: the draws that the means rest on."""
+
+
+class Draws(NamedTuple):
+    """Draws of all betas, those of one block side by side: float64 (draws,) but for the counts."""
+
+    energy: np.ndarray
+    magnetization: np.ndarray
+    counts: np.ndarray
+    """Draws of each block at each beta, int64 (blocks, betas)."""
+    mean_energies: np.ndarray
+    """At each beta, float64 (betas,)."""
+
+
+def to_u_kn(result) -> tuple[np.ndarray, np.ndarray]:
+    """u_kn[k, i] = beta_k E_i and N_k, what `pymbar.MBAR(u_kn, N_k)` takes: float64 (betas, draws), int64 (betas,).
+
+    Of a SampleResult, its chains grouped by beta, or a TemperResult; betas are the distinct ones, ascending, and draws
+    stand in their order. Draws are a whole tau of E and |m| apart, the longer at that beta, so that they are nearly
+    independent: pymbar's errors take them as such. pip install 'fastgibbs[free-energy]' brings pymbar.
+
+    TypeError at another result; ValueError if it is of several models, has no draw, or the array would not fit.
+    Source: Shirts and Chodera, J. Chem. Phys. 129, 124105 (2008), eq. 11.
+    """
+    groups = _groups(result)
+    energies = [group.energy[:, at].ravel() for group, at in zip(groups, _spaced(groups, 1), strict=True)]
+    counts = np.array([energy.size for energy in energies])
+    checks.require_memory(8 * len(groups) * counts.sum(), f"u_kn of {len(groups)} betas x {counts.sum()} draws")
+    return np.multiply.outer([group.beta for group in groups], np.concatenate(energies)), counts
+
+
+def reweight(result, betas) -> Reweighted:
+    """<A>_beta = sum_i w_i A_i / sum_i w_i, w_i = exp(-beta E_i) / sum_k N_k exp(f_k - beta_k E_i): a `Reweighted`.
+
+    i runs over the draws of a SampleResult or TemperResult at all its beta_k, N_k of them at each, and
+    exp(-f_k) = sum_i exp(-beta_k E_i) / sum_j N_j exp(f_j - beta_j E_i) is Z(beta_k): the estimate of least variance
+    (MBAR). A result at one beta is a single histogram, w_i = exp(-(beta - beta_1) E_i).
+
+    `betas`: any, a number or an array, best within the range of the result's. log Z is n log 2 at beta = 0 if the
+    result has draws there; otherwise log Z(b) = 0 at the smallest beta b, so that entropies lack log Z(b) / n and free
+    energies -log Z(b) / (beta n).
+
+    Draws are half a tau apart (closer ones add next to nothing). Errors are jackknifed: chains are cut in 32 blocks
+    of consecutive draws, the same at all betas, since replicas of a ladder carry correlations from rung to rung; f_k
+    is solved for again without each. That holds for ratios and for correlated draws, which the asymptotic covariance
+    of independent ones does not; a block, chains x draws / 32, should be long against tau. f_k are those of pymbar,
+    which is not needed here; see `to_u_kn` for its other estimators.
+
+    Warns (UserWarning) where a mean rests on fewer than 100 draws: the range of reweighting ends there. TypeError or
+    ValueError names an argument that is not as above, or two neighbouring betas whose energies do not overlap.
+
+    Sources: Ferrenberg and Swendsen, Phys. Rev. Lett. 61, 2635 (1988) and 63, 1195 (1989); Shirts and Chodera,
+    J. Chem. Phys. 129, 124105 (2008), eqs. 9 to 11.
+    """
+    groups = _groups(result)
+    wanted = np.atleast_1d(checks.finite_array("betas", betas))
+    if wanted.ndim != 1 or wanted.size == 0:
+        raise ValueError(f"betas has shape {wanted.shape}: give a number or a 1-D array")
+    n = max(result.model.n, 1)
+    sampled = np.array([group.beta for group in groups])
+    draws = _in_blocks(groups)
+    memory = 24 * sampled.size * draws.energy.size
+    checks.require_memory(memory, f"reweighting {sampled.size} betas x {draws.energy.size} draws")
+    reference = int((sampled == 0).argmax())
+    log_z, means, effective = _means(wanted, sampled, draws, _solve(sampled, draws, reference))
+    if sampled[reference] == 0:
+        log_z = log_z + n * np.log(2)
+
+    poor = effective < _FEWEST_DRAWS
+    if poor.any():
+        where = effective.argmin()
+        warnings.warn(
+            f"reweighted means rest on fewer than {_FEWEST_DRAWS} draws at {poor.sum()} of {poor.size} betas, on "
+            f"{effective[where]:.0f} at beta = {wanted[where]:g}: sample nearer to them, or longer",
+            stacklevel=2,
+        )
+
+    centre = draws.energy.mean()
+    e, e2, m, m2, m4 = np.moveaxis(means, 2, 0)
+    beta = wanted[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):  # F at beta = 0, U where m is always 0
+        quantities = (
+            (e + centre) / n,
+            beta**2 * (e2 - e**2) / n,
+            m,
+            beta * n * (m2 - m**2),
+            np.where(m2 > 0, 1 - m4 / (3 * m2**2), 0.0),
+            (log_z + beta * (e + centre)) / n,
+            -log_z / (beta * n),
+        )
+        blocks = len(draws.counts)
+        errors = [np.sqrt((blocks - 1) * quantity[:, 1:].var(axis=1)) for quantity in quantities]
+        errors = [np.where(np.isnan(error), np.inf, error) for error in errors]
+    pairs = [part for quantity, error in zip(quantities, errors, strict=True) for part in (quantity[:, 0], error)]
+    return Reweighted(wanted, *pairs, effective)
+
+
+def _groups(result) -> list:
+    """The records of a result of one model, beta by beta."""
+    groups = by_beta(result)
+    if isinstance(result.model, tuple):
+        raise ValueError(f"result is of {len(result.model)} models: give a result of one, whose draws can be pooled")
+    if groups[0].energy.shape[1] == 0:
+        raise ValueError("result has no draws")
+    return groups
+
+
+def _spaced(groups, per_tau) -> list[np.ndarray]:
+    """Of each group the draws, int64, that are tau / per_tau apart, counted back from the last."""
+    kept = []
+    for group in groups:
+        tau = max(autocorrelation_time(group.energy), autocorrelation_time(np.abs(group.magnetization)))
+        draws = group.energy.shape[1]
+        kept.append(np.arange(draws - 1, -1, -max(round(tau / per_tau), 1))[::-1])
+    return kept
+
+
+def _in_blocks(groups) -> Draws:
+    """The draws of all groups, half a tau apart, block by block."""
+    blocks = min(_BLOCKS, min(group.energy.size for group in groups))
+    labels, energies, magnetizations, counts = [], [], [], []
+    for group, kept in zip(groups, _spaced(groups, 2), strict=True):
+        chains, draws = group.energy.shape
+        label = (np.arange(chains)[:, None] * draws + kept) * blocks // (chains * draws)
+        labels.append(label.ravel())
+        energies.append(group.energy[:, kept].ravel())
+        magnetizations.append(group.magnetization[:, kept].ravel())
+        counts.append(np.bincount(label.ravel(), minlength=blocks))
+        if counts[-1].max() == kept.size * chains:
+            raise ValueError(f"result has too few independent draws at beta = {group.beta:g}: run longer")
+    order = np.argsort(np.concatenate(labels), kind="stable")
+    means = np.array([energy.mean() for energy in energies])
+    return Draws(np.concatenate(energies)[order], np.concatenate(magnetizations)[order], np.transpose(counts), means)
+
+
+def _solve(betas, draws, reference) -> np.ndarray:
+    """a_k = log N_k + f_k of all draws, then without each block: float64 (1 + blocks, betas), f = 0 at `reference`.
+
+    The root of N_k = sum_i p_ik, with p_ik the shares of beta_k in the mixture at E_i, is the minimum of a convex
+    function: Newton's method, halving steps that climb, from the trapezoids of thermodynamic integration. One more step
+    with the sums that lack a block gives the root without it, to second order in what it changes.
+    """
+    blocks, counts = draws.counts.sum(axis=1), draws.counts.sum(axis=0)
+    free = np.flatnonzero(np.arange(betas.size) != reference)
+    a = np.log(counts)
+    a[1:] += np.cumsum(np.diff(betas) * (draws.mean_energies[1:] + draws.mean_energies[:-1]) / 2)
+    log_mixture, p = _mixture(a, betas, draws.energy)
+    for _ in range(_MOST_STEPS):
+        _require_overlap(betas, p)
+        sums = p.sum(axis=1)
+        hessian = np.diag(sums) - p @ p.T
+        step = np.zeros(betas.size)
+        step[free] = np.linalg.solve(hessian[np.ix_(free, free)], (counts - sums)[free])
+        loss = log_mixture.sum() - counts @ a
+        while True:
+            log_mixture, p = _mixture(a + step, betas, draws.energy)
+            if log_mixture.sum() - counts @ (a + step) <= loss + _TOLERANCE * abs(loss) or not step.any():
+                break
+            step /= 2
+        a = a + step
+        if np.abs(step).max() <= _TOLERANCE:
+            break
+
+    parts = np.split(p, np.cumsum(blocks)[:-1], axis=1)
+    sums = np.array([part.sum(axis=1) for part in parts])
+    products = np.array([part @ part.T for part in parts])
+    hessians = products - products.sum(axis=0)
+    hessians[:, range(betas.size), range(betas.size)] += sums.sum(axis=0) - sums
+    steps = np.zeros((blocks.size, betas.size))
+    inside = hessians[:, free[:, None], free]
+    steps[:, free] = np.linalg.solve(inside, (sums - draws.counts)[:, free, None])[..., 0]
+    a = np.concatenate([a[None], a + steps])
+    counts = np.concatenate([counts[None], counts - draws.counts])
+    return a - (a - np.log(counts))[:, [reference]]
+
+
+def _mixture(a, betas, energy):
+    """log sum_k exp(a_k - beta_k E_i), (draws,), and the share of every term in the sum, (betas, draws)."""
+    shares = a[:, None] - np.multiply.outer(betas, energy)
+    top = shares.max(axis=0)
+    shares = np.exp(shares - top)
+    total = shares.sum(axis=0)
+    return top + np.log(total), shares / total
+
+
+def _require_overlap(betas, p):
+    """ValueError unless one draw or more could be from either side of each gap between betas."""
+    below = np.cumsum(p, axis=0)[:-1]
+    shared = (below * (1 - below)).sum(axis=1)
+    if (shared < 1).any():
+        gap = shared.argmin()
+        raise ValueError(
+            f"energies at beta = {betas[gap]:g} and {betas[gap + 1]:g} do not overlap: sample betas between them"
+        )
+
+
+def _means(wanted, betas, draws, a):
+    """log Z (wanted, 1 + blocks) and the means of E - its mean, its square, |m|, m^2, m^4 (wanted, 1 + blocks, 5).
+
+    The first are of all draws, the others lack a block each. And the effective draws (wanted,).
+    """
+    energy, m = draws.energy - draws.energy.mean(), np.abs(draws.magnetization)
+    values = np.stack([np.ones_like(m), energy, energy**2, m, m**2, m**4], axis=1)
+    log_mixture, p = _mixture(a[0], betas, draws.energy)
+    changes = np.exp(a - a[0])
+    ends = np.cumsum(draws.counts.sum(axis=1))
+    blocks = [slice(*between) for between in zip(np.append(0, ends[:-1]), ends, strict=True)]
+
+    def log_weights(block):
+        return -np.multiply.outer(draws.energy[block], wanted) - log_mixture[block, None]
+
+    highest = np.max([log_weights(block).max(axis=0, initial=-np.inf) for block in blocks], axis=0)
+    sums, squares = np.zeros((wanted.size, len(a) * values.shape[1])), np.zeros(wanted.size)
+    for number, block in enumerate(blocks):
+        weights = np.exp(log_weights(block) - highest)
+        factors = 1 / (p[:, block].T @ changes.T)  # by which a draw weighs more where others are left out
+        factors[:, 1 + number] = 0.0
+        sums += weights.T @ (factors[:, :, None] * values[block, None]).reshape(len(weights), -1)
+        squares += (weights**2).sum(axis=0)
+    sums = sums.reshape(wanted.size, len(a), -1)
+    with np.errstate(divide="ignore", invalid="ignore"):  # one block may hold all the weight
+        log_z = np.log(sums[..., 0]) + highest[:, None]
+        return log_z, sums[..., 1:] / sums[..., :1], sums[:, 0, 0] ** 2 / squares

@@ -1,0 +1,125 @@
+"""A result as one table for people: what was measured at each temperature, and whether to believe it."""
+
+import numpy as np
+
+from fastgibbs.analysis.errors import split_r_hat, standard_error
+from fastgibbs.analysis.records import by_beta
+from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, susceptibility
+
+FEWEST_TAU = 50  # autocorrelation times in a chain: of fewer, tau itself is not to be trusted (Sokal 1996)
+LARGEST_R_HAT = 1.01  # above, chains are too short or disagree (Vehtari et al., Bayesian Anal. 16, 667 (2021))
+_FEWEST_DRAWS = 4  # of which split R-hat can be had
+
+
+def summary(result) -> str:
+    """A table, one row per beta of a SampleResult (and per model, if several) or rung of a TemperResult, and warnings.
+
+    E, C and chi are per site. tau, in draws, is the longer autocorrelation time of E and |m|, ESS the smaller number
+    of independent draws of all chains, R-hat the larger; C, the connected chi and the Binder cumulant U are those of
+    `heat_capacity`, `susceptibility` and `binder_cumulant`. 0.4321(12) is 0.4321 +- 0.0012.
+
+    It warns where chains are shorter than 50 tau or have R-hat above 1.01, and of what `equilibration` finds in a
+    TemperResult. TypeError at another result.
+    """
+    groups = by_beta(result)
+    draws = groups[0].energy.shape[1]
+    if draws < _FEWEST_DRAWS:
+        return f"{result!r}\nno table: there are {draws} draws, at least {_FEWEST_DRAWS} are needed"
+    several = isinstance(result.model, tuple)
+    n = max((result.model[0] if several else result.model).n, 1)
+    magnitudes = [np.abs(group.magnetization) for group in groups]
+    energies = [standard_error(group.energy / n) for group in groups]
+    ms = [standard_error(magnitude) for magnitude in magnitudes]
+    tau = np.array([max(e.tau, m.tau) for e, m in zip(energies, ms, strict=True)])
+    r_hats = [max(split_r_hat(g.energy), split_r_hat(m)) for g, m in zip(groups, magnitudes, strict=True)]
+    columns = {
+        "beta": [f"{group.beta:.6g}" for group in groups],
+        "T": [f"{1 / group.beta:.5g}" if group.beta else "inf" for group in groups],
+        "model": [str(group.model) for group in groups],
+        "chains": [str(len(group.energy)) for group in groups],
+        "tau": [f"{one:.1f}" for one in tau],
+        "ESS": [f"{min(e.effective_draws, m.effective_draws):.0f}" for e, m in zip(energies, ms, strict=True)],
+        "R-hat": [f"{one:.4f}" for one in r_hats],
+        "E/N": [with_error(e.mean, e.error) for e in energies],
+        "|m|": [with_error(m.mean, m.error) for m in ms],
+        "C/N": [with_error(*heat_capacity(group.energy, group.beta, n)) for group in groups],
+        "chi": [with_error(*susceptibility(group.magnetization, group.beta, n)) for group in groups],
+        "U": [with_error(*binder_cumulant(group.magnetization)) for group in groups],
+    }
+    if not several:
+        del columns["model"]
+    betas = np.array([group.beta for group in groups])
+    problems = [
+        *_too_short(betas, draws / tau),
+        *_disagreeing(betas, np.array(r_hats)),
+        *(result.equilibration.problems if hasattr(result, "equilibration") else ()),
+    ]
+    good = f"Every chain is at least {FEWEST_TAU} tau long, and no R-hat is above {LARGEST_R_HAT}."
+    return "\n".join(
+        [
+            repr(result),
+            f"{draws} draws a chain, every {result.thin} sweeps; tau in draws; (12) is the error of the last digits",
+            "",
+            *aligned(columns),
+            "",
+            *([f"WARNING: {problem}" for problem in problems] or [good]),
+        ]
+    )
+
+
+def with_error(value, error) -> str:
+    """A value with the error of its last digits, two of them: 0.4321(12), 12.3(4.5); (?) if the error is not known."""
+    if not np.isfinite(value) or error == 0:
+        return f"{value:.6g}"
+    if not np.isfinite(error):
+        return f"{value:.4g}(?)"
+    exponent = int(f"{error:.1e}".split("e")[1])
+    decimals = max(1 - exponent, 0)
+    shown = f"{error:.{decimals}f}"
+    return f"{value:.{decimals}f}({shown if exponent >= 0 else shown.replace('.', '').lstrip('0')})"
+
+
+def aligned(columns: dict[str, list[str]]) -> list[str]:
+    """The lines of a table: headings, a rule and rows, every column with its decimal points below each other."""
+    padded = []
+    for heading, cells in columns.items():
+        tails = [len(cell) - cell.find(".") if "." in cell else 0 for cell in cells]
+        cells = [cell + " " * (max(tails) - tail) for cell, tail in zip(cells, tails, strict=True)]
+        width = max(map(len, (heading, *cells)))
+        padded.append([heading.rjust(width), "-" * width, *(cell.rjust(width) for cell in cells)])
+    return ["  ".join(row).rstrip() for row in zip(*padded, strict=True)]
+
+
+def _too_short(betas, lengths) -> list[str]:
+    short = lengths < FEWEST_TAU
+    if not short.any():
+        return []
+    worst = lengths.argmin()
+    return [
+        f"chains are shorter than {FEWEST_TAU} tau at {_places(betas[short])}, worst at beta = {betas[worst]:g} "
+        f"with {lengths[worst]:.1f}: errors are guesses; give {_rounded_up(FEWEST_TAU / lengths[worst])} x the sweeps."
+    ]
+
+
+def _disagreeing(betas, r_hats) -> list[str]:
+    bad = r_hats > LARGEST_R_HAT
+    if not bad.any():
+        return []
+    worst = r_hats.argmax()
+    return [
+        f"chains disagree, R-hat is above {LARGEST_R_HAT}, at {_places(betas[bad])}, worst at beta = {betas[worst]:g} "
+        f"with {r_hats[worst]:.3f}: they remember their starts; give a longer burn_in and more sweeps."
+    ]
+
+
+def _places(betas) -> str:
+    """How many betas, and between which."""
+    distinct = np.unique(betas)
+    if distinct.size == 1:
+        return "one beta"
+    return f"{distinct.size} betas from {distinct[0]:g} to {distinct[-1]:g}"
+
+
+def _rounded_up(factor) -> str:
+    """A factor above 1 in one or two digits, not below it."""
+    return f"{np.ceil(factor * 10) / 10:g}" if factor < 10 else f"{np.ceil(factor):g}"

@@ -1,0 +1,59 @@
+"""Heat capacity, susceptibility and Binder cumulant of records at one temperature, with errors.
+
+Records are float arrays (chains, draws), chains independent and at equilibrium; results pool the chains, and
+`record[k]` is chain k alone. Errors are jackknifed over the rows of `analysis.blocks`: chains, or stretches of each
+where there are fewer than 16, which must be long against tau.
+"""
+
+import numpy as np
+
+from fastgibbs.analysis.errors import blocks, jackknife
+from fastgibbs.models import checks
+
+
+def heat_capacity(energy, beta, n) -> tuple[float, float]:
+    """C = beta^2 (<E^2> - <E>^2) / n, per site with k_B = 1, and its error.
+
+    `energy` (chains, draws): totals, in units of 1/beta; `n`: the number of sites. TypeError or ValueError names the
+    argument that is not so, or if there are fewer than 2 draws.
+    """
+    beta, n = checks.finite_number("beta", beta), checks.integer("n", n)
+    rows = blocks(energy)
+    centre = rows.mean()
+    return jackknife(
+        lambda rows: beta**2 * (rows[:, 1].mean() - rows[:, 0].mean() ** 2) / n,
+        np.array([((row - centre).mean(), ((row - centre) ** 2).mean()) for row in rows]),
+    )
+
+
+def susceptibility(magnetization, beta, n, *, connected=True) -> tuple[float, float]:
+    """chi = beta n (<m^2> - <|m|>^2), per site, and its error; chi = beta n <m^2> with connected=False.
+
+    The first, connected form is small on either side of a transition and is a lattice's finite-size stand-in for the
+    susceptibility of the ordered phase; the second is d<m>/dh at h = 0 above Tc, where <m> = 0 by symmetry, and of
+    order n below. `magnetization` (chains, draws): m, the mean spin, of either sign; `n`: the number of sites.
+    TypeError or ValueError names the argument that is not so, or if there are fewer than 2 draws.
+    """
+    beta, n = checks.finite_number("beta", beta), checks.integer("n", n)
+    return jackknife(
+        lambda rows: beta * n * (rows[:, 1].mean() - (rows[:, 0].mean() ** 2 if connected else 0.0)),
+        np.array([(np.abs(row).mean(), (row**2).mean()) for row in blocks(magnetization)]),
+    )
+
+
+def binder_cumulant(magnetization) -> tuple[float, float]:
+    """U = 1 - <m^4> / (3 <m^2>^2), and its error: 0 of a Gaussian m far above Tc, 2/3 of m = +-m0 far below.
+
+    Other conventions: the ratio Q = <m^4> / <m^2>^2 = 3 (1 - U), g = (3 - Q) / 2 = 3 U / 2, and <m^2>^2 / <m^4> = 1/Q.
+    At Tc of a large periodic square U = 0.61069 (Salas and Sokal, J. Stat. Phys. 98, 551 (2000)), of a cube 0.46548
+    (Hasenbusch, Phys. Rev. B 82, 174433 (2010)). `magnetization` (chains, draws): m, of either sign. U is 0 where m is
+    always 0. TypeError or ValueError if it is not such a record, or has fewer than 2 draws.
+    Source: K. Binder, Z. Phys. B 43, 119 (1981).
+    """
+    squares = [row**2 for row in blocks(magnetization)]
+    return jackknife(_cumulant, np.array([(row.mean(), (row**2).mean()) for row in squares]))
+
+
+def _cumulant(rows) -> float:
+    second, fourth = rows.mean(axis=0)
+    return 1 - fourth / (3 * second**2) if second else 0.0

@@ -1,0 +1,27 @@
+"""The critical point of the square lattice from the crossing of Binder cumulants, beside the exact one."""
+
+from dataclasses import dataclass
+
+from fastgibbs.exact.torus import CRITICAL_BETA
+from fastgibbs.gallery.crossings import Critical, locate
+from fastgibbs.gallery.runs import Report
+
+# U = 1 - Q / 3 with Q = 1.1679229(47): Salas and Sokal, J. Stat. Phys. 98, 551 (2000)
+CRITICAL = Critical(1 / CRITICAL_BETA, 0.61069)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the run is told; see binder2d.toml."""
+
+    sizes: list[int]
+    temperatures: list[float]
+    chains: int
+    sweeps: list[int]
+    thin: list[int]
+    seed: int
+
+
+def run(config: Config, progress) -> Report:
+    """Sample, reweight, and compare the crossings with Tc = 2 / ln(1 + sqrt 2) and U = 0.61069."""
+    return locate(config, 2, CRITICAL, "binder2d", progress)

@@ -1,0 +1,33 @@
+"""Binder cumulants of several sizes, which cross at the critical point."""
+
+from itertools import cycle
+
+import numpy as np
+
+from fastgibbs.plots.style import MARK, TEMPERATURE, colors, given_or_new, legend_above
+
+_DASHES = "-", "--", "-.", ":"
+
+
+def binder_crossing(curves, sampled=None, critical=None, *, ax=None, **line):
+    """Binder cumulants against T, a line with an error band for each size, and the critical point they cross at.
+
+    `curves` maps a size to (temperatures, values, errors), `sampled` likewise to points with error bars; `critical`
+    is (T, U) of the infinite lattice. `line`: keywords of `Axes.plot`.
+    """
+    ax = given_or_new(ax)
+    if critical is not None:
+        ax.axvline(critical[0], color=MARK, linewidth=1.5, zorder=0, label="infinite lattice")
+        ax.axhline(critical[1], color=MARK, linewidth=1.5, zorder=0)
+    for (size, (T, value, error)), color, dashes in zip(
+        curves.items(), colors(len(curves)), cycle(_DASHES), strict=False
+    ):
+        ax.fill_between(T, np.subtract(value, error), np.add(value, error), color=color, alpha=0.25, linewidth=0)
+        ax.plot(T, value, **({"color": color, "linestyle": dashes, "linewidth": 1.2, "label": f"L = {size}"} | line))
+        if sampled is not None:
+            ax.errorbar(*sampled[size], color=color, fmt="o", markersize=3.5, capsize=2)
+    ax.locator_params(axis="x", nbins=5)
+    ax.set_xlabel(f"temperature {TEMPERATURE}")
+    ax.set_ylabel(r"Binder cumulant $1 - \langle m^4\rangle\,/\,3\langle m^2\rangle^2$")
+    legend_above(ax)
+    return ax
