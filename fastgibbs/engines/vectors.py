@@ -159,8 +159,8 @@ def convert(typing, lanes, dtype):
 
 @intrinsic
 def bitcast(typing, lanes, dtype):
-    """The same bits read as another type of the same size."""
-    result = Lanes(dtype.dtype, lanes.width)
+    """The same bits read as lanes of another type; wide elements give several, the lowest bits first."""
+    result = Lanes(dtype.dtype, lanes.width * lanes.dtype.bitwidth // dtype.dtype.bitwidth)
 
     def lower(context, builder, sig, values):
         return builder.bitcast(values[0], context.get_value_type(result))
@@ -183,6 +183,17 @@ def bits(typing, mask):
         return builder.bitcast(values[0], ir.IntType(mask.width))
 
     return integer(mask), lower
+
+
+@intrinsic
+def flags(typing, words):
+    """The bits of unsigned lanes as a mask, the lowest bit of the first lane first: what `bits` makes, undone."""
+    mask = Lanes(types.boolean, words.width * words.dtype.bitwidth)
+
+    def lower(context, builder, sig, values):
+        return builder.bitcast(values[0], context.get_value_type(mask))
+
+    return mask(words), lower
 
 
 @intrinsic(prefer_literal=True)

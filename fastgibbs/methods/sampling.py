@@ -10,8 +10,10 @@ import numpy as np
 
 from fastgibbs.engines import contract
 from fastgibbs.engines.drivers import advance
+from fastgibbs.engines.observables import Observables, observables
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.jit import must_compile
+from fastgibbs.methods import observing
 from fastgibbs.methods.blocks import ENGINES, Timing, by_lane, choose_engine, first_ups, given_start, one_model
 from fastgibbs.methods.running import ALONE, reporting, run_blocks
 from fastgibbs.models import checks
@@ -26,6 +28,7 @@ class Block(NamedTuple):
     rungs: np.ndarray  # int64 (lanes,)
     energies: np.ndarray  # float64 (draws, chains)
     magnetizations: np.ndarray  # float64 (draws, chains)
+    observables: Observables
     samples: np.ndarray  # uint16 (draws or 0, sites of a lane, lanes // 16)
 
 
@@ -39,6 +42,8 @@ class SampleResult:
     """E of every draw, float64 (chains, draws)."""
     magnetization: np.ndarray
     """Mean spin of every draw, in [-1, 1], float64 (chains, draws); of an RBM, the mean of 2 x - 1."""
+    observables: dict[str, np.ndarray]
+    """What was observed, by name: float64 (chains, draws), of a function (chains, draws, ...)."""
     beta: np.ndarray
     """Inverse temperature of each chain, float64 (chains,)."""
     seed: int
@@ -70,14 +75,11 @@ class SampleResult:
             raise ValueError("samples were not kept: call sample(..., keep_states=True)")
         sites = packed[0].shape[1]
         checks.require_memory(2 * chains * draws * sites * self.strips, "samples unpacked to int8")
-        ones = [np.unpackbits(words.view(np.uint8), axis=2, bitorder="little").view(np.int8) for words in packed]
-        lanes = by_lane([block.reshape(draws * sites, -1) for block in ones], chains * self.strips)
-        return self._in_units(2 * lanes - 1, (draws,))
+        return self._in_units(_unpacked(packed, chains * self.strips), (draws,))
 
     def _in_units(self, lanes, draws):
         """Spins (lanes, draws x sites of a lane) as states (chains, *draws, n) in the model's units."""
-        strips = lanes.reshape(self.beta.size, self.strips, *draws, -1)
-        spins = np.moveaxis(strips, 1, -2).reshape(self.beta.size, *draws, -1)
+        spins = _joined(lanes, self.beta.size, self.strips, draws)
         return (self.model[0] if isinstance(self.model, tuple) else self.model).from_spins(spins)
 
     def __repr__(self):
@@ -103,6 +105,7 @@ def sample(
     progress=False,
     keep_states=False,
     strips=None,
+    observe=None,
 ) -> SampleResult:
     """Draw from p(s) = exp(-beta E(s)) / Z by `sweeps` sweeps of n single-spin attempts in each chain.
 
@@ -128,6 +131,10 @@ def sample(
         keep_states: keep the state of every draw, one bit a spin, for `result.samples`.
         strips: a power of two up to 64, for the multi-spin engine: cut a periodic lattice along its first axis, so that
             few chains fill the 64 lanes of a word. By default as many as do; the number is in the result.
+        observe: a dict of names to weights w (n,), for w.s at every draw in `result.observables`, s the spins +-1 of
+            `model.to_ising()`; or to functions of the states of a draw, int8 (chains, n) in the model's units, that
+            return (chains,) or (chains, ...) real numbers. Functions are called when the run has ended (until then
+            its states take one bit a spin), and once before, on random states, to see what they return.
 
     Returns a SampleResult; after Ctrl-C the draws made so far, with `interrupted` set. The same seed gives the same
     bytes at any number of threads, and chain k is the same however many chains there are (at the same `strips`).
@@ -157,9 +164,11 @@ def sample(
     seed = entropy_of(seed)
     threads = checks.thread_count(threads)
     n, draws = models[0].n, sweeps // thin
+    observed = observing.asked(observe, models[0], betas.size)
+    keeps = keep_states or bool(observed.functions)
     spins = given_start(models[0], start, betas.size)
     checks.require_memory(
-        betas.size * (32 * draws + n + (draws * n // 8 if keep_states else 0)),
+        betas.size * (draws * (32 + observed.nbytes(n)) + n + (draws * n // 8 if keep_states else 0)),
         f"a result of chains x draws = {betas.size} x {draws}",
     )
 
@@ -167,9 +176,10 @@ def sample(
     engine, strips = choose_engine(engine, isings, scan, strips, betas.size)
     per_chain = [isings[k * len(isings) // betas.size] for k in range(betas.size)] if len(isings) > 1 else isings
     prepared = ENGINES[engine].prepare(per_chain, strips)
+    weights = observed.matrix(n)
     blocks = [
         _block(
-            ENGINES[engine], prepared, lanes, strips, n, spins, betas, contract.RULES[rule], seed, draws, keep_states
+            ENGINES[engine], prepared, lanes, strips, weights, spins, betas, contract.RULES[rule], seed, draws, keeps
         )
         for lanes in ENGINES[engine].cut(betas.size * strips, threads)
     ]
@@ -187,6 +197,7 @@ def sample(
             thin,
             block.energies,
             block.magnetizations,
+            block.observables,
             block.samples,
             crew,
         )
@@ -202,10 +213,22 @@ def sample(
     seconds = time.perf_counter() - running
     draws = max(min(done) - burn_in, 0) // thin
     updates = sum(block.chains * count for block, count in zip(blocks, done, strict=True)) * n
+
+    def states(draw):
+        lanes = _unpacked([block.samples[draw : draw + 1] for block in blocks], betas.size * strips)
+        return models[0].from_spins(_joined(lanes, betas.size, strips))
+
+    found, evaluated = observing.evaluated(observed, states, betas.size, draws)
+    interrupted, draws = interrupted or evaluated < draws, evaluated
+    for number, name in enumerate(observed.weights):
+        found[name] = by_lane([block.observables.record[:draws, number] for block in blocks], betas.size)
+    if not keep_states:
+        blocks = [block._replace(samples=block.samples[:0].copy()) for block in blocks]
     return SampleResult(
         model=models[0] if len(models) == 1 else tuple(models),
         energy=by_lane([block.energies[:draws] for block in blocks], betas.size),
         magnetization=by_lane([block.magnetizations[:draws] for block in blocks], betas.size) / max(n, 1),
+        observables={name: found[name] for name in observed.names},
         beta=betas.copy(),
         seed=seed,
         engine=engine,
@@ -236,9 +259,21 @@ def _betas(beta, chains, models: int) -> np.ndarray:
     return betas
 
 
-def _block(engine, prepared, lanes: range, strips, n, spins, betas, rule, seed, draws, keep_states) -> Block:
+def _unpacked(packed: list, lanes: int) -> np.ndarray:
+    """Packed spins of all blocks, uint16 (draws, sites of a lane, lanes // 16), as int8 (lanes, draws x sites)."""
+    ones = [np.unpackbits(words.view(np.uint8), axis=2, bitorder="little").view(np.int8) for words in packed]
+    return 2 * by_lane([block.reshape(-1, block.shape[2]) for block in ones], lanes) - 1
+
+
+def _joined(lanes, chains: int, strips: int, draws=()) -> np.ndarray:
+    """Spins (lanes, draws x sites of a lane) as (chains, *draws, n), the strips of a chain side by side."""
+    of_strips = lanes.reshape(chains, strips, *draws, -1)
+    return np.moveaxis(of_strips, 1, -2).reshape(chains, *draws, -1)
+
+
+def _block(engine, prepared, lanes: range, strips, weights, spins, betas, rule, seed, draws, keeps) -> Block:
     """A block of lanes; those beyond the last chain fill it up: they start up, at the first beta, and are not seen."""
-    columns = range(lanes.start // strips, lanes.stop // strips)
+    n, columns = weights.shape[1], range(lanes.start // strips, lanes.stop // strips)
     chains = [chain if chain < betas.size else None for chain in columns]
     rungs, inside = np.unique(betas[columns.start : columns.stop], return_inverse=True)
     of_lanes = np.zeros(len(lanes), np.int64)
@@ -251,5 +286,6 @@ def _block(engine, prepared, lanes: range, strips, n, spins, betas, rule, seed, 
         of_lanes,
         np.empty((draws, len(columns))),
         np.empty((draws, len(columns))),
-        np.empty((draws if keep_states else 0, n // strips, len(lanes) // contract.LANE_GROUP), np.uint16),
+        observables(weights, strips, len(lanes), draws, len(columns)),
+        np.empty((draws if keeps else 0, n // strips, len(lanes) // contract.LANE_GROUP), np.uint16),
     )

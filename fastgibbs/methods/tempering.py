@@ -12,6 +12,7 @@ from fastgibbs import analysis
 from fastgibbs.engines import contract, drivers
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.jit import must_compile
+from fastgibbs.methods import observing
 from fastgibbs.methods.blocks import ENGINES, Timing, choose_engine, one_model
 from fastgibbs.methods.ladders import MAX_RUNGS, Run, Setting, run_ladders
 from fastgibbs.methods.running import reporting
@@ -58,6 +59,8 @@ class TemperResult:
     """E of every draw, float64 (ladders, rungs, draws)."""
     magnetization: np.ndarray
     """Mean spin of every draw, float64 (ladders, rungs, draws); of an RBM, the mean of 2 x - 1."""
+    observables: dict[str, np.ndarray]
+    """What was observed, by name: float64 (ladders, rungs, draws), of a function (ladders, rungs, draws, ...)."""
     states: np.ndarray
     """The states at the end, int8 (ladders, rungs, n), in the model's own units."""
     acceptance: np.ndarray
@@ -124,6 +127,7 @@ def temper(
     overlap_every=10,
     engine="auto",
     progress=False,
+    observe=None,
 ) -> "TemperResult | list[TemperResult]":
     """Draw from p(s) = exp(-beta E(s)) / Z at a ladder of betas whose replicas exchange their temperatures.
 
@@ -151,6 +155,8 @@ def temper(
         overlap_every: sweeps between measurements of the overlaps of ladders 0 and 1, 2 and 3 ...; 0 for none.
         engine: "auto", "multispin" or "sparse", as in `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
+        observe: a dict of names to weights (n,) or functions, as in `sample`; to a function the chains are the rungs
+            of ladder 0, then those of ladder 1 ..., of all models.
 
     Returns a TemperResult; after Ctrl-C what was done so far, with `interrupted` set. The same seed gives the same
     bytes at any number of threads, and ladder g is the same however many ladders there are, if betas are given.
@@ -186,7 +192,9 @@ def temper(
         )
     seed, threads = entropy_of(seed), checks.thread_count(threads)
     count = len(models) * ladders
-    checks.require_memory(count * betas.size * (16 * (sweeps // thin) + models[0].n), f"{count} ladders")
+    observed = observing.asked(observe, models[0], count * betas.size)
+    per_draw = 16 + observed.nbytes(models[0].n)
+    checks.require_memory(count * betas.size * (per_draw * (sweeps // thin) + models[0].n), f"{count} ladders")
     name, _ = choose_engine(engine, isings, "sequential", 1, count * betas.size)
     setting = Setting(
         isings=isings,
@@ -214,10 +222,12 @@ def temper(
             round_, betas, starts, run = _adapted(setting, betas, grows, rounds, starts, seed, hear)
             rounds.append(round_)
             stopped, compiling = run.interrupted or stopped, compiling + run.compiling
-        run = run_ladders(setting, betas, sweeps, burn_in, thin, seed, starts, hear)
+        watching = setting._replace(weights=observed.matrix(models[0].n), keeps=bool(observed.functions))
+        run = run_ladders(watching, betas, sweeps, burn_in, thin, seed, starts, hear)
+    run, observables = _observables(run, observed, models[0], count, betas.size)
     compiling += run.compiling
     timing = Timing(compiling, run.seconds, time.perf_counter() - began, run.updates / max(run.seconds, 1e-9))
-    results = _results(models, run, betas, tuple(rounds), seed, name, rule, burn_in, thin, timing)
+    results = _results(models, run, observables, betas, tuple(rounds), seed, name, rule, burn_in, thin, timing)
     return results if isinstance(model, list | tuple) else results[0]
 
 
@@ -268,7 +278,22 @@ def _acceptance(run: Run, ladders=slice(None)) -> np.ndarray:
     return run.of_ladders("acceptance")[ladders].sum(axis=0) / np.maximum(attempts, 1)
 
 
-def _results(models, run: Run, betas, rounds, seed, engine, rule, burn_in, thin, timing) -> list[TemperResult]:
+def _observables(run: Run, observed, model, ladders: int, rungs: int) -> tuple[Run, dict[str, np.ndarray]]:
+    """What was observed, (ladders, rungs, draws, ...), and the run with the draws of which all of it is known."""
+
+    def states(draw):
+        return model.from_spins(run.sample(draw).reshape(ladders * rungs, model.n))
+
+    found, draws = observing.evaluated(observed, states, ladders * rungs, run.draws)
+    run = run._replace(draws=draws, interrupted=run.interrupted or draws < run.draws)
+    found = {name: values.reshape(ladders, rungs, *values.shape[1:]) for name, values in found.items()}
+    found |= {name: run.observable(number) for number, name in enumerate(observed.weights)}
+    return run, {name: found[name] for name in observed.names}
+
+
+def _results(
+    models, run: Run, observables, betas, rounds, seed, engine, rule, burn_in, thin, timing
+) -> list[TemperResult]:
     """One result for every model."""
     energies, magnetizations, spins = run.record("energies"), run.record("magnetizations"), run.spins()
     restarts, round_trips = run.of_ladders("restarts"), run.of_ladders("round_trips")
@@ -290,6 +315,7 @@ def _results(models, run: Run, betas, rounds, seed, engine, rule, burn_in, thin,
                 betas=betas,
                 energy=energies[mine],
                 magnetization=magnetizations[mine] / max(model.n, 1),
+                observables={name: values[mine] for name, values in observables.items()},
                 states=model.from_spins(spins[mine]),
                 acceptance=_acceptance(run, mine),
                 round_trips=round_trips[mine],
