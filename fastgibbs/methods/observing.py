@@ -39,7 +39,9 @@ def asked(observe, model, chains: int) -> Observed:
     if observe is None:
         observe = {}
     if not isinstance(observe, dict):
-        raise TypeError(f"observe is {observe!r}: give a dict of names to weights ({model.n},) or functions")
+        raise TypeError(
+            f"observe is a {type(observe).__name__}: give a dict of names to weights ({model.n},) or functions"
+        )
     weights, functions, shapes = {}, {}, {}
     for name, value in observe.items():
         if not isinstance(name, str):
