@@ -20,18 +20,21 @@ from fastgibbs.methods import checkpoints, running
 GLASS, WEIGHTED = fg.edwards_anderson((5, 5, 5), seed=1), fg.edwards_anderson((4, 4, 4), "gaussian", seed=1)
 LATTICE, MACHINE = fg.lattice((128, 64)), fg.RBM(np.random.default_rng(1).normal(size=(9, 5)))
 DISORDER = [fg.edwards_anderson((4, 4, 4), seed=k) for k in range(3)]
+OBSERVE = {"staggered": np.resize([1.0, -1.0], 125), "first": lambda states: states[:, 0]}
 SAMPLE = dict(sweeps=2000, burn_in=100, thin=10)
 RUNS = {
     "sample multispin": (fg.sample, GLASS, SAMPLE | dict(beta=np.linspace(0.1, 1, 600), keep_states=True)),
     "sample sparse": (fg.sample, WEIGHTED, SAMPLE | dict(beta=0.7, chains=70, scan="random", rule="metropolis")),
     "sample strips": (fg.sample, LATTICE, SAMPLE | dict(sweeps=20_000, beta=0.4, chains=2)),
     "sample disorder": (fg.sample, DISORDER, SAMPLE | dict(beta=0.4, chains=300)),
+    "sample observed": (fg.sample, GLASS, SAMPLE | dict(beta=np.linspace(0.1, 1, 600), observe=OBSERVE)),
     "sample machine": (fg.sample, MACHINE, SAMPLE | dict(sweeps=20_000, beta=1.0, start=np.ones(14, int))),
     "anneal multispin": (fg.anneal, GLASS, dict(sweeps=3000, reads=600)),
     "anneal sparse": (fg.anneal, WEIGHTED, dict(sweeps=3000, reads=70, rule="gibbs")),
     "temper multispin": (fg.temper, GLASS, dict(sweeps=2000, thin=10, rungs=7, ladders=40, clusters=True)),
     "temper sparse": (fg.temper, WEIGHTED, dict(sweeps=2000, burn_in=0, betas=[0.1, 0.3, 0.6, 1.0], ladders=4)),
     "temper grown": (fg.temper, GLASS, dict(sweeps=2000, thin=10)),
+    "temper observed": (fg.temper, GLASS, dict(sweeps=2000, thin=10, rungs=7, ladders=4, observe=OBSERVE)),
     "temper disorder": (fg.temper, DISORDER, dict(sweeps=1000, betas=[0.1, 0.3, 0.6, 1.0], ladders=30)),
 }
 BY_RUN = pytest.mark.parametrize("name", RUNS)
@@ -51,6 +54,8 @@ def everything(result, name="result"):
             yield f"{name}.states", result.states
             if result._blocks[0].samples.size:
                 yield f"{name}.samples", result.samples
+    elif isinstance(result, dict):
+        yield from ((f"{name}[{key}]", value) for key, value in result.items())
     else:
         yield name, np.asarray(result)
 
@@ -121,6 +126,7 @@ def test_saving_changes_nothing(name, tmp_path):
         (dict(start=np.ones(125, int)), "start"),
         (dict(keep_states=True), "keep_states"),
         (dict(chains=65), "beta"),
+        (dict(observe={"staggered": np.ones(125)}), "observe"),
     ],
     ids=str,
 )

@@ -7,6 +7,7 @@ import numpy as np
 from fastgibbs.engines import multispin_kernels, sparse  # noqa: F401 - they give the contract's functions their bodies
 from fastgibbs.engines.arithmetic import exp64
 from fastgibbs.engines.contract import SEQUENTIAL, measure, restore, retain, snapshot, sweep
+from fastgibbs.engines.observables import measure_observables
 from fastgibbs.engines.overlaps import add_overlaps, exchange_clusters
 from fastgibbs.engines.streams import next_word
 from fastgibbs.jit import called, njit
@@ -15,11 +16,14 @@ READ_GROUP = 16  # reads whose energies are added up before they join the others
 
 
 @njit
-def advance(plan, state, rungs, rule, scan, first, last, burn_in, thin, energies, magnetizations, samples, crew):
+def advance(
+    plan, state, rungs, rule, scan, first, last, burn_in, thin, energies, magnetizations, observables, samples, crew
+):
     """Run sweeps `first` ... `last - 1` of a block; after every thin-th past burn_in, record a draw.
 
     `energies` and `magnetizations` are float64 (draws, lanes); `samples` uint16 (draws or 0, n, lanes // 16)
-    receives packed spins if it has room. Stopping at any sweep and going on later changes nothing.
+    receives packed spins if it has room, `observables` what it has weights for.
+    Stopping at any sweep and going on later changes nothing.
     Every worker of a crew makes this call.
     """
     for done in range(first + 1, last + 1):
@@ -28,8 +32,10 @@ def advance(plan, state, rungs, rule, scan, first, last, burn_in, thin, energies
         if records:
             draw = (done - burn_in) // thin - 1
             measure(plan, state, energies[draw], magnetizations[draw], crew)
-            if samples.shape[0] > 0 and crew.worker == 0:
-                snapshot(plan, state, samples[draw])
+            if crew.worker == 0 and (len(samples) > 0 or len(observables.weights) > 0):
+                packed = samples[draw] if len(samples) > 0 else observables.packed
+                snapshot(plan, state, packed)
+                measure_observables(observables, packed, observables.record[draw])
 
 
 class Reads(NamedTuple):
@@ -91,14 +97,22 @@ class Ladders(NamedTuple):
     visits: np.ndarray  # int64 (2, ladders, rungs): how often a replica labelled hot, or cold, was at each rung
 
 
+class LadderSamples(NamedTuple):
+    """The states of every draw of a block of ladders, or nothing."""
+
+    packed: np.ndarray  # uint16 (draws or 0, n, lanes // 16)
+    lane_at: np.ndarray  # int64 (draws or 0, ladders, rungs)
+
+
 HOT, COLD = 1, 2
 
 
 @njit
-def temper(plan, state, ladders, pairs, rule, first, last, energies, magnetizations, crew):
+def temper(plan, state, ladders, pairs, rule, first, last, energies, magnetizations, observables, samples, crew):
     """Run sweeps `first` ... `last - 1` of a block of ladders, and swap, exchange, record and compare in between.
 
-    `energies` and `magnetizations` are float64 (draws, ladders * rungs), by rung.
+    `energies` and `magnetizations` are float64 (draws, ladders * rungs), by rung, and so is the record of
+    `observables`; `samples`, if there is room, gets the spins of every draw by lane and the lane at every rung.
     """
     for done in range(first + 1, last + 1):
         past = done - ladders.burn_in
@@ -120,9 +134,27 @@ def temper(plan, state, ladders, pairs, rule, first, last, energies, magnetizati
                     lane = ladders.lane_at[ladder, rung]
                     energies[draw, ladder * ladders.betas.size + rung] = ladders.energies[lane]
                     magnetizations[draw, ladder * ladders.betas.size + rung] = ladders.magnetizations[lane]
+            if len(samples.packed) > 0 or len(observables.weights) > 0:
+                packed = samples.packed[draw] if len(samples.packed) > 0 else observables.packed
+                snapshot(plan, state, packed)
+                measure_observables(observables, packed, observables.by_lane)
+                _record_observables(ladders, observables, samples, draw)
         if ladders.overlap_every > 0 and past > 0 and past % ladders.overlap_every == 0 and len(pairs.ladders) > 0:
             snapshot(plan, state, pairs.packed)
             add_overlaps(pairs, ladders.lane_at)
+
+
+@called
+def _record_observables(ladders, observables, samples, draw):
+    """Record a draw's observables by rung and, if its states are kept, the lane at every rung."""
+    for ladder in range(len(ladders.lane_at)):
+        for rung in range(ladders.betas.size):
+            lane = ladders.lane_at[ladder, rung]
+            if len(samples.lane_at) > 0:
+                samples.lane_at[draw, ladder, rung] = lane
+            for number in range(len(observables.weights)):
+                value = observables.by_lane[number, lane]
+                observables.record[draw, number, ladder * ladders.betas.size + rung] = value
 
 
 @called

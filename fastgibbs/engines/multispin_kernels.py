@@ -317,9 +317,8 @@ def _snapshot(plan, state, words):
     def snapshot(plan, state, words):
         for cell in range(plan.position.size):
             for word in range(plan.words):
-                spins = state.spins[plan.position[cell] * plan.words + word]
-                for part in range(4):
-                    words[cell, 4 * word + part] = (spins >> np.uint64(16 * part)) & np.uint64(0xFFFF)
+                spins = load(state.spins, at(plan.position, cell) * plan.words + word, 1)
+                store(words, 4 * (cell * plan.words + word), bitcast(spins, np.uint16))
 
     return snapshot
 

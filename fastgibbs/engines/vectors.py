@@ -159,7 +159,7 @@ def convert(typing, lanes, dtype):
 
 @intrinsic
 def bitcast(typing, value, dtype):
-    """The same bits, of lanes or of one integer, read as lanes of another type, as many as they make."""
+    """The same bits, of lanes or of one integer, as lanes of another type; wide ones give several, low first."""
     bitwidth = value.dtype.bitwidth * value.width if isinstance(value, Lanes) else value.bitwidth
     result = Lanes(dtype.dtype, bitwidth // dtype.dtype.bitwidth)
 
@@ -184,6 +184,17 @@ def bits(typing, mask):
         return builder.bitcast(values[0], ir.IntType(mask.width))
 
     return integer(mask), lower
+
+
+@intrinsic
+def flags(typing, words):
+    """The bits of unsigned lanes as a mask, the lowest bit of the first lane first: what `bits` makes, undone."""
+    mask = Lanes(types.boolean, words.width * words.dtype.bitwidth)
+
+    def lower(context, builder, sig, values):
+        return builder.bitcast(values[0], context.get_value_type(mask))
+
+    return mask(words), lower
 
 
 @intrinsic(prefer_literal=True)

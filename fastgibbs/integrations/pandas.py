@@ -9,8 +9,8 @@ def to_dataframe(result):
     """The records of a result as a `pandas.DataFrame` with one row per energy.
 
     Columns: chain, draw, beta, energy, magnetization of a SampleResult; chain, draw, rung, beta, energy, magnetization
-    of a TemperResult, a chain for each ladder; read and energy of an AnnealResult. The settings of the run are in
-    `.attrs`, the seed as text.
+    of a TemperResult, a chain for each ladder; read and energy of an AnnealResult. Observables follow by name, those
+    that are arrays entry by entry, as NAME[0], NAME[1] ... The settings of the run are in `.attrs`, the seed as text.
 
     ImportError if pandas is missing; TypeError at another result.
     """
@@ -25,7 +25,11 @@ def to_dataframe(result):
         if axis in axes:
             along = values.reshape([-1 if axis == other else 1 for other in axes])
             columns[name] = np.broadcast_to(along, energy.shape).ravel()
-    columns |= {name: values.ravel() for name, (of, values) in variables.items() if of == axes}
+    for name, (of, values) in variables.items():
+        if of[: len(axes)] == axes:
+            for place in np.ndindex(values.shape[len(axes) :]):
+                label = f"[{', '.join(map(str, place))}]" if place else ""
+                columns[name + label] = values[..., *place].ravel()
     frame = pandas.DataFrame(columns)
     frame.attrs = attributes
     return frame

@@ -19,15 +19,17 @@ def table(result) -> Table:
     """The records of a SampleResult, a TemperResult or an AnnealResult. TypeError at anything else.
 
     Axes: (chain, draw), with beta a coordinate of chain; (chain, draw, rung), with chain the ladder and beta a
-    coordinate of rung; (read,) and (sweep,), with beta a coordinate of sweep.
+    coordinate of rung; (read,) and (sweep,), with beta a coordinate of sweep. Observables of functions that
+    return arrays have the axes NAME_dim_0, NAME_dim_1 ... besides.
     """
     match type(result).__name__:  # the classes stand on a floor above
         case "SampleResult":
             axes, beta = ("chain", "draw"), ("chain", result.beta)
-            records = {"energy": result.energy, "magnetization": result.magnetization}
+            records = {"energy": result.energy, "magnetization": result.magnetization} | result.observables
         case "TemperResult":
             axes, beta = ("chain", "draw", "rung"), ("rung", result.betas)
-            records = {"energy": result.energy.swapaxes(1, 2), "magnetization": result.magnetization.swapaxes(1, 2)}
+            records = {"energy": result.energy, "magnetization": result.magnetization} | result.observables
+            records = {name: values.swapaxes(1, 2) for name, values in records.items()}
         case "AnnealResult":
             traces = {"trace_min": (("sweep",), result.trace_min), "trace_mean": (("sweep",), result.trace_mean)}
             sweeps = result.trace_min.size
@@ -43,7 +45,9 @@ def table(result) -> Table:
         case _:
             raise TypeError(f"result is {result!r}: give a SampleResult, a TemperResult or an AnnealResult")
     numbers = {axis: (axis, np.arange(size)) for axis, size in zip(axes, records["energy"].shape, strict=True)}
-    variables = {name: (axes, values) for name, values in records.items()}
+    variables = {}
+    for name, values in records.items():
+        variables[name] = (*axes, *(f"{name}_dim_{k}" for k in range(values.ndim - len(axes)))), values
     return Table(variables, {**numbers, "beta": beta}, _attributes(result))
 
 

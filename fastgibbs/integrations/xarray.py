@@ -8,7 +8,8 @@ def to_xarray(result):
 
     SampleResult: energy and magnetization (chain, draw), beta a coordinate of chain. TemperResult: the same (chain,
     draw, rung), a chain for each ladder, beta a coordinate of rung. AnnealResult: energy (read), trace_min and
-    trace_mean (sweep), beta a coordinate of sweep. The settings of the run are attributes, the seed as text.
+    trace_mean (sweep), beta a coordinate of sweep. Observables stand beside the energy. The settings of the run are
+    attributes, the seed as text.
 
     ImportError if xarray is missing; TypeError at another result.
     """

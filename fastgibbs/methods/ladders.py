@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines import drivers
+from fastgibbs.engines.contract import LANE_GROUP
+from fastgibbs.engines.observables import Observables, observables
 from fastgibbs.engines.overlaps import Pairs
 from fastgibbs.engines.streams import CLUSTER, SWAP, stream_state
 from fastgibbs.methods.blocks import first_ups
@@ -13,6 +15,9 @@ from fastgibbs.methods.running import ALONE, run_blocks
 
 MAX_RUNGS = 256  # two ladders are compared in one block of 512 lanes
 BINS = 1001  # of the histograms of q, where there are more sites
+
+
+RECORDS = "energies", "magnetizations", "observables.record", "samples.packed", "samples.lane_at"  # of a block, by draw
 
 
 class Setting(NamedTuple):
@@ -26,6 +31,10 @@ class Setting(NamedTuple):
     overlap_every: int
     clusters: bool
     threads: int
+    weights: np.ndarray | None = None
+    """Of linear observables, float64 (observables, n), or None if there are none."""
+    keeps: bool = False
+    """Whether the states of all draws are kept."""
 
 
 class Block(NamedTuple):
@@ -37,6 +46,8 @@ class Block(NamedTuple):
     pairs: Pairs
     energies: np.ndarray  # float64 (draws, ladders * rungs)
     magnetizations: np.ndarray  # float64 (draws, ladders * rungs)
+    observables: Observables
+    samples: drivers.LadderSamples
 
 
 class Run(NamedTuple):
@@ -60,10 +71,25 @@ class Run(NamedTuple):
 
     def record(self, name: str) -> np.ndarray:
         """Energies or magnetisations, float64 (ladders, rungs, draws)."""
+        return self._by_ladder([getattr(block, name) for block in self.blocks])
+
+    def observable(self, number: int) -> np.ndarray:
+        """A linear observable, float64 (ladders, rungs, draws)."""
+        return self._by_ladder([block.observables.record[:, number] for block in self.blocks])
+
+    def _by_ladder(self, records: list) -> np.ndarray:
+        parts = []
+        for block, record in zip(self.blocks, records, strict=True):
+            shape = len(block.ladders.lane_at), block.ladders.betas.size, self.draws
+            parts.append(record[: self.draws].T.reshape(shape))
+        return np.concatenate(parts)
+
+    def sample(self, draw: int) -> np.ndarray:
+        """The spins at every rung at a draw, int8 (ladders, rungs, n), of a run that keeps them."""
         parts = []
         for block in self.blocks:
-            shape = len(block.ladders.lane_at), block.ladders.betas.size, self.draws
-            parts.append(getattr(block, name)[: self.draws].T.reshape(shape))
+            ones = np.unpackbits(block.samples.packed[draw].view(np.uint8), axis=1, bitorder="little").view(np.int8)
+            parts.append(2 * ones.T[block.samples.lane_at[draw]] - 1)
         return np.concatenate(parts)
 
     def spins(self) -> np.ndarray:
@@ -96,7 +122,7 @@ def run_ladders(
     def rows(done):
         return max(done - burn_in, 0) // thin
 
-    begun = checkpoint.restore(blocks, cut, dict.fromkeys(("energies", "magnetizations"), rows))
+    begun = checkpoint.restore(blocks, cut, dict.fromkeys(RECORDS, rows))
 
     def advance(block, first, last, crew):
         drivers.temper(
@@ -109,6 +135,8 @@ def run_ladders(
             last,
             block.energies,
             block.magnetizations,
+            block.observables,
+            block.samples,
             crew,
         )
 
@@ -171,9 +199,21 @@ def _block(
         round_trips=np.zeros(shape, np.int64),
         visits=np.zeros((2, *shape), np.int64),
     )
-    draws = sweeps // thin
-    record = np.empty((draws, len(inside) * rungs)), np.empty((draws, len(inside) * rungs))
-    return Block(plan, state, ladders, _pairs(setting, inside, rungs, len(lanes), entropy), *record)
+    draws, size = sweeps // thin, len(inside) * rungs
+    weights = np.empty((0, model.n)) if setting.weights is None else setting.weights
+    kept = draws if setting.keeps else 0
+    return Block(
+        plan,
+        state,
+        ladders,
+        _pairs(setting, inside, rungs, len(lanes), entropy),
+        np.empty((draws, size)),
+        np.empty((draws, size)),
+        observables(weights, 1, len(lanes), draws, size),
+        drivers.LadderSamples(
+            np.empty((kept, model.n, len(lanes) // LANE_GROUP), np.uint16), np.empty((kept, *shape), np.int64)
+        ),
+    )
 
 
 def _pairs(setting, inside, rungs: int, lanes: int, entropy) -> Pairs:

@@ -11,12 +11,16 @@ import numpy as np
 from fastgibbs import analysis
 from fastgibbs.engines import contract
 from fastgibbs.engines.drivers import advance
+from fastgibbs.engines.observables import Observables, observables
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.jit import must_compile
+from fastgibbs.methods import observing
 from fastgibbs.methods.blocks import ENGINES, Timing, by_lane, choose_engine, first_ups, given_start, one_model
 from fastgibbs.methods.checkpoints import Checkpoint
 from fastgibbs.methods.running import ALONE, reporting, run_blocks
 from fastgibbs.models import checks
+
+RECORDS = "energies", "magnetizations", "observables.record", "samples"  # of a block, a row a draw
 
 
 class Block(NamedTuple):
@@ -28,6 +32,7 @@ class Block(NamedTuple):
     rungs: np.ndarray  # int64 (lanes,)
     energies: np.ndarray  # float64 (draws, chains)
     magnetizations: np.ndarray  # float64 (draws, chains)
+    observables: Observables
     samples: np.ndarray  # uint16 (draws or 0, sites of a lane, lanes // 16)
 
 
@@ -41,6 +46,8 @@ class SampleResult:
     """E of every draw, float64 (chains, draws)."""
     magnetization: np.ndarray
     """Mean spin of every draw, in [-1, 1], float64 (chains, draws); of an RBM, the mean of 2 x - 1."""
+    observables: dict[str, np.ndarray]
+    """What was observed, by name: float64 (chains, draws), of a function (chains, draws, ...)."""
     beta: np.ndarray
     """Inverse temperature of each chain, float64 (chains,)."""
     seed: int
@@ -72,9 +79,7 @@ class SampleResult:
             raise ValueError("samples were not kept: call sample(..., keep_states=True)")
         sites = packed[0].shape[1]
         checks.require_memory(2 * chains * draws * sites * self.strips, "samples unpacked to int8")
-        ones = [np.unpackbits(words.view(np.uint8), axis=2, bitorder="little").view(np.int8) for words in packed]
-        lanes = by_lane([block.reshape(draws * sites, -1) for block in ones], chains * self.strips)
-        return self._in_units(2 * lanes - 1, (draws,))
+        return self._in_units(_unpacked(packed, chains * self.strips), (draws,))
 
     def summary(self) -> str:
         """A table by temperature with errors, and warnings (see `fastgibbs.analysis.summary`)."""
@@ -86,8 +91,7 @@ class SampleResult:
 
     def _in_units(self, lanes, draws):
         """Spins (lanes, draws x sites of a lane) as states (chains, *draws, n) in the model's units."""
-        strips = lanes.reshape(self.beta.size, self.strips, *draws, -1)
-        spins = np.moveaxis(strips, 1, -2).reshape(self.beta.size, *draws, -1)
+        spins = _joined(lanes, self.beta.size, self.strips, draws)
         return (self.model[0] if isinstance(self.model, tuple) else self.model).from_spins(spins)
 
     def __repr__(self):
@@ -113,6 +117,7 @@ def sample(
     progress=False,
     keep_states=False,
     strips=None,
+    observe=None,
     checkpoint=None,
     every=60.0,
 ) -> SampleResult:
@@ -140,6 +145,10 @@ def sample(
         keep_states: keep the state of every draw, one bit a spin, for `result.samples`.
         strips: a power of two up to 64, for the multi-spin engine: cut a periodic lattice along its first axis, so that
             few chains fill the 64 lanes of a word. By default as many as do; the number is in the result.
+        observe: a dict of names to weights w (n,), for w.s at every draw in `result.observables`, s the spins +-1 of
+            `model.to_ising()`; or to functions of the states of a draw, int8 (chains, n) in the model's units, that
+            return (chains,) or (chains, ...) real numbers. Functions are called when the run has ended (until then
+            its states take one bit a spin), and once before, on random states, to see what they return.
         checkpoint: path of a file that the run is saved to; where it is there, saved by the same run, the call goes on
             from it and returns the same bytes as if it had never stopped. Ctrl-C, SIGTERM and the end save it too.
         every: seconds between two such savings.
@@ -172,16 +181,20 @@ def sample(
     seed = None if seed is None else entropy_of(seed)
     threads = checks.thread_count(threads)
     n, draws = models[0].n, sweeps // thin
+    observed = observing.asked(observe, models[0], betas.size)
+    keeps = keep_states or bool(observed.functions)
     spins = given_start(models[0], start, betas.size)
     checks.require_memory(
-        betas.size * (32 * draws + n + (draws * n // 8 if keep_states else 0)),
+        betas.size * (draws * (32 + observed.nbytes(n)) + n + (draws * n // 8 if keep_states else 0)),
         f"a result of chains x draws = {betas.size} x {draws}",
     )
 
     isings = [one.to_ising() for one in models]
     engine, strips = choose_engine(engine, isings, scan, strips, betas.size)
     settings = dict(model=models, beta=betas, sweeps=sweeps, burn_in=burn_in, thin=thin, rule=rule, scan=scan)
-    settings |= dict(start=spins, keep_states=bool(keep_states), engine=engine, strips=strips, seed=seed)
+    weights = observed.matrix(n)
+    settings |= dict(start=spins, keep_states=bool(keeps), engine=engine, strips=strips, seed=seed)
+    settings |= dict(observe=[*observed.names, weights])
     checkpoint = Checkpoint(checkpoint, every, "sample", settings)
     seed = checkpoint.settings["seed"]
     per_chain = [isings[k * len(isings) // betas.size] for k in range(betas.size)] if len(isings) > 1 else isings
@@ -189,7 +202,7 @@ def sample(
     cut = checkpoint.lanes(ENGINES[engine].cut(betas.size * strips, threads))
     blocks = [
         _block(
-            ENGINES[engine], prepared, lanes, strips, n, spins, betas, contract.RULES[rule], seed, draws, keep_states
+            ENGINES[engine], prepared, lanes, strips, weights, spins, betas, contract.RULES[rule], seed, draws, keeps
         )
         for lanes in cut
     ]
@@ -197,7 +210,7 @@ def sample(
     def rows(done):
         return max(done - burn_in, 0) // thin
 
-    begun = checkpoint.restore(blocks, cut, dict.fromkeys(("energies", "magnetizations", "samples"), rows))
+    begun = checkpoint.restore(blocks, cut, dict.fromkeys(RECORDS, rows))
 
     def run(block, first, last, crew):
         advance(
@@ -212,6 +225,7 @@ def sample(
             thin,
             block.energies,
             block.magnetizations,
+            block.observables,
             block.samples,
             crew,
         )
@@ -227,10 +241,22 @@ def sample(
     seconds = time.perf_counter() - running
     draws = rows(min(done))
     updates = sum(b.chains * (now - then) for b, then, now in zip(blocks, begun, done, strict=True)) * n
+
+    def states(draw):
+        lanes = _unpacked([block.samples[draw : draw + 1] for block in blocks], betas.size * strips)
+        return models[0].from_spins(_joined(lanes, betas.size, strips))
+
+    found, evaluated = observing.evaluated(observed, states, betas.size, draws)
+    interrupted, draws = interrupted or evaluated < draws, evaluated
+    for number, name in enumerate(observed.weights):
+        found[name] = by_lane([block.observables.record[:draws, number] for block in blocks], betas.size)
+    if not keep_states:
+        blocks = [block._replace(samples=block.samples[:0].copy()) for block in blocks]
     return SampleResult(
         model=models[0] if len(models) == 1 else tuple(models),
         energy=by_lane([block.energies[:draws] for block in blocks], betas.size),
         magnetization=by_lane([block.magnetizations[:draws] for block in blocks], betas.size) / max(n, 1),
+        observables={name: found[name] for name in observed.names},
         beta=betas.copy(),
         seed=seed,
         engine=engine,
@@ -261,9 +287,21 @@ def _betas(beta, chains, models: int) -> np.ndarray:
     return betas
 
 
-def _block(engine, prepared, lanes: range, strips, n, spins, betas, rule, seed, draws, keep_states) -> Block:
+def _unpacked(packed: list, lanes: int) -> np.ndarray:
+    """Packed spins of all blocks, uint16 (draws, sites of a lane, lanes // 16), as int8 (lanes, draws x sites)."""
+    ones = [np.unpackbits(words.view(np.uint8), axis=2, bitorder="little").view(np.int8) for words in packed]
+    return 2 * by_lane([block.reshape(-1, block.shape[2]) for block in ones], lanes) - 1
+
+
+def _joined(lanes, chains: int, strips: int, draws=()) -> np.ndarray:
+    """Spins (lanes, draws x sites of a lane) as (chains, *draws, n), the strips of a chain side by side."""
+    of_strips = lanes.reshape(chains, strips, *draws, -1)
+    return np.moveaxis(of_strips, 1, -2).reshape(chains, *draws, -1)
+
+
+def _block(engine, prepared, lanes: range, strips, weights, spins, betas, rule, seed, draws, keeps) -> Block:
     """A block of lanes; those beyond the last chain fill it up: they start up, at the first beta, and are not seen."""
-    columns = range(lanes.start // strips, lanes.stop // strips)
+    n, columns = weights.shape[1], range(lanes.start // strips, lanes.stop // strips)
     chains = [chain if chain < betas.size else None for chain in columns]
     rungs, inside = np.unique(betas[columns.start : columns.stop], return_inverse=True)
     of_lanes = np.zeros(len(lanes), np.int64)
@@ -276,5 +314,6 @@ def _block(engine, prepared, lanes: range, strips, n, spins, betas, rule, seed, 
         of_lanes,
         np.empty((draws, len(columns))),
         np.empty((draws, len(columns))),
-        np.empty((draws if keep_states else 0, n // strips, len(lanes) // contract.LANE_GROUP), np.uint16),
+        observables(weights, strips, len(lanes), draws, len(columns)),
+        np.empty((draws if keeps else 0, n // strips, len(lanes) // contract.LANE_GROUP), np.uint16),
     )

@@ -19,7 +19,8 @@ def save(result, path):
     """Write a result and its model to one archive at `path`, whole or not at all; states take one bit a spin.
 
     Arrays have the names of the result's fields; `modelK.NAME` are those of its models, `overlap.NAME` those of its
-    overlap, `samples` the words (draws, sites of a lane, lanes // 16) of the states kept. All else is in the header.
+    overlap, `observables.NAME` what was observed, `samples` the words (draws, sites of a lane, lanes // 16) of the
+    states kept. All else is in the header.
 
     TypeError at another result, or a model that is not an Ising, Hopfield or RBM; OSError names path and reason.
     """
@@ -37,6 +38,7 @@ def save(result, path):
         draws = result.energy.shape[1]
         values["samples"] = np.concatenate([block.samples[:draws] for block in values.pop("_blocks")], axis=2)
         values["states"] = result.states
+    values |= {f"observables.{name}": array for name, array in values.pop("observables", {}).items()}
     if kind == "temper" and (overlap := values.pop("overlap")) is not None:
         values |= {f"overlap.{name}": array for name, array in overlap._asdict().items()}
     values |= {name: pack_spins(values[name]) for name in STATES if name in values}
@@ -60,6 +62,9 @@ def load(path):
         if name in values:
             low = 0 if isinstance(models[0], RBM) else -1
             values[name] = unpack_spins(values[name], models[0].n, low)
+    if kind != "anneal":
+        observed = {name.partition(".")[::2]: array for name, array in arrays.items()}
+        values["observables"] = {name: array for (of, name), array in observed.items() if of == "observables"}
     if kind == "temper":
         values["adaptation"] = tuple(Round(*numbers) for numbers in header["adaptation"])
         parts = {name: arrays.get(f"overlap.{name}") for name in Overlap._fields}
@@ -68,7 +73,14 @@ def load(path):
         return RESULTS[kind](**values)
     states, samples = values.pop("states"), values.pop("samples")
     block = Block(
-        values["beta"].size, plan=(), state=(), rungs=None, energies=None, magnetizations=None, samples=samples
+        values["beta"].size,
+        plan=(),
+        state=(),
+        rungs=None,
+        energies=None,
+        magnetizations=None,
+        observables=None,
+        samples=samples,
     )
     result = SampleResult(**values, _blocks=[block])
     vars(result)["states"] = states  # what the cached property would ask the engine for

@@ -12,6 +12,7 @@ from fastgibbs import analysis
 from fastgibbs.engines import contract, drivers
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.jit import must_compile
+from fastgibbs.methods import observing
 from fastgibbs.methods.blocks import ENGINES, Timing, choose_engine, one_model
 from fastgibbs.methods.checkpoints import NONE, Checkpoint
 from fastgibbs.methods.ladders import MAX_RUNGS, Run, Setting, run_ladders
@@ -59,6 +60,8 @@ class TemperResult:
     """E of every draw, float64 (ladders, rungs, draws)."""
     magnetization: np.ndarray
     """Mean spin of every draw, float64 (ladders, rungs, draws); of an RBM, the mean of 2 x - 1."""
+    observables: dict[str, np.ndarray]
+    """What was observed, by name: float64 (ladders, rungs, draws), of a function (ladders, rungs, draws, ...)."""
     states: np.ndarray
     """The states at the end, int8 (ladders, rungs, n), in the model's own units."""
     acceptance: np.ndarray
@@ -133,6 +136,7 @@ def temper(
     overlap_every=10,
     engine="auto",
     progress=False,
+    observe=None,
     checkpoint=None,
     every=60.0,
 ) -> "TemperResult | list[TemperResult]":
@@ -162,6 +166,8 @@ def temper(
         overlap_every: sweeps between measurements of the overlaps of ladders 0 and 1, 2 and 3 ...; 0 for none.
         engine: "auto", "multispin" or "sparse", as in `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
+        observe: a dict of names to weights (n,) or functions, as in `sample`; to a function the chains are the rungs
+            of ladder 0, then those of ladder 1 ..., of all models.
         checkpoint, every: a file to save the run to and go on from, and the seconds between, as in `sample`.
 
     Returns a TemperResult; after Ctrl-C what was done so far, with `interrupted` set. The same seed gives the same
@@ -198,7 +204,9 @@ def temper(
         )
     seed, threads = None if seed is None else entropy_of(seed), checks.thread_count(threads)
     count = len(models) * ladders
-    checks.require_memory(count * betas.size * (16 * (sweeps // thin) + models[0].n), f"{count} ladders")
+    observed = observing.asked(observe, models[0], count * betas.size)
+    per_draw = 16 + observed.nbytes(models[0].n)
+    checks.require_memory(count * betas.size * (per_draw * (sweeps // thin) + models[0].n), f"{count} ladders")
     name, _ = choose_engine(engine, isings, "sequential", 1, count * betas.size)
     setting = Setting(
         isings=isings,
@@ -213,7 +221,7 @@ def temper(
 
     settings = dict(model=models, rungs=rungs, betas=betas, sweeps=sweeps, ladders=ladders, rule=rule, thin=thin)
     settings |= dict(swap_every=swap_every, burn_in=burn_in, adapt=bool(adapt), clusters=bool(clusters), engine=name)
-    settings |= dict(overlap_every=overlap_every, seed=seed)
+    settings |= dict(overlap_every=overlap_every, observe=[*observed.names, observed.matrix(models[0].n)], seed=seed)
     checkpoint = Checkpoint(checkpoint, every, "temper", settings)
     seed = checkpoint.settings["seed"]
     rounds = [Round(*numbers) for numbers in checkpoint.stage.get("rounds", [])]
@@ -236,14 +244,15 @@ def temper(
             rounds = [*rounds, round_]
             stopped, compiling = run.interrupted or stopped, compiling + run.compiling
         unfinished = stopped
-        if unfinished:  # the file keeps the round that was stopped
-            checkpoint = NONE
+        checkpoint = NONE if unfinished else checkpoint  # the file keeps the round that was stopped
         checkpoint.enter({"rounds": rounds}, {"betas": betas})
-        run = run_ladders(setting, betas, sweeps, burn_in, thin, seed, starts, hear, checkpoint)
+        watching = setting._replace(weights=observed.matrix(models[0].n), keeps=bool(observed.functions))
+        run = run_ladders(watching, betas, sweeps, burn_in, thin, seed, starts, hear, checkpoint)
         run = run._replace(interrupted=run.interrupted or unfinished)
+    run, observables = _observables(run, observed, models[0], count, betas.size)
     compiling += run.compiling
     timing = Timing(compiling, run.seconds, time.perf_counter() - began, run.updates / max(run.seconds, 1e-9))
-    results = _results(models, run, betas, tuple(rounds), seed, name, rule, burn_in, thin, timing)
+    results = _results(models, run, observables, betas, tuple(rounds), seed, name, rule, burn_in, thin, timing)
     return results if isinstance(model, list | tuple) else results[0]
 
 
@@ -294,7 +303,22 @@ def _acceptance(run: Run, ladders=slice(None)) -> np.ndarray:
     return run.of_ladders("acceptance")[ladders].sum(axis=0) / np.maximum(attempts, 1)
 
 
-def _results(models, run: Run, betas, rounds, seed, engine, rule, burn_in, thin, timing) -> list[TemperResult]:
+def _observables(run: Run, observed, model, ladders: int, rungs: int) -> tuple[Run, dict[str, np.ndarray]]:
+    """What was observed, (ladders, rungs, draws, ...), and the run with the draws of which all of it is known."""
+
+    def states(draw):
+        return model.from_spins(run.sample(draw).reshape(ladders * rungs, model.n))
+
+    found, draws = observing.evaluated(observed, states, ladders * rungs, run.draws)
+    run = run._replace(draws=draws, interrupted=run.interrupted or draws < run.draws)
+    found = {name: values.reshape(ladders, rungs, *values.shape[1:]) for name, values in found.items()}
+    found |= {name: run.observable(number) for number, name in enumerate(observed.weights)}
+    return run, {name: found[name] for name in observed.names}
+
+
+def _results(
+    models, run: Run, observables, betas, rounds, seed, engine, rule, burn_in, thin, timing
+) -> list[TemperResult]:
     """One result for every model."""
     energies, magnetizations, spins = run.record("energies"), run.record("magnetizations"), run.spins()
     restarts, round_trips = run.of_ladders("restarts"), run.of_ladders("round_trips")
@@ -316,6 +340,7 @@ def _results(models, run: Run, betas, rounds, seed, engine, rule, burn_in, thin,
                 betas=betas,
                 energy=energies[mine],
                 magnetization=magnetizations[mine] / max(model.n, 1),
+                observables={name: values[mine] for name, values in observables.items()},
                 states=model.from_spins(spins[mine]),
                 acceptance=_acceptance(run, mine),
                 round_trips=round_trips[mine],

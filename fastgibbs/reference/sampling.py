@@ -16,14 +16,48 @@ def sample(sweep, state, model, beta, sweeps, burn_in, thin):
     betas = np.broadcast_to(np.asarray(beta, np.float64), lanes)
     energy = np.empty((lanes, sweeps // thin))
     magnetization = np.empty((lanes, sweeps // thin))
+    for draw in draws(sweep, state, betas, sweeps, burn_in, thin):
+        energy[:, draw] = energies(models, state.spins)
+        magnetization[:, draw] = state.spins.sum(axis=1, dtype=np.float64) / max(n, 1)
+    return energy, magnetization, models[0].from_spins(state.spins)
+
+
+def observe(sweep, state, weights, beta, sweeps, burn_in, thin, strips=1):
+    """w.s at the draws of `sample`, float64 (observables, lanes, draws).
+
+    `weights`: float64 (observables, n); `strips` that a lattice is cut into; the other arguments are those of `sample`.
+    """
+    betas = np.broadcast_to(np.asarray(beta, np.float64), len(state.spins))
+    values = np.empty((len(weights), len(state.spins), sweeps // thin))
+    for draw in draws(sweep, state, betas, sweeps, burn_in, thin):
+        values[..., draw] = linear(weights, state.spins, strips)
+    return values
+
+
+def draws(sweep, state, betas, sweeps, burn_in, thin):
+    """Make the sweeps of `sample`, and give the number of each draw as soon as `state` is there."""
     for _ in range(burn_in):
         sweep(state, betas)
     for done in range(1, sweeps + 1):
         sweep(state, betas)
         if done % thin == 0:
-            energy[:, done // thin - 1] = energies(models, state.spins)
-            magnetization[:, done // thin - 1] = state.spins.sum(axis=1, dtype=np.float64) / max(n, 1)
-    return energy, magnetization, models[0].from_spins(state.spins)
+            yield done // thin - 1
+
+
+def linear(weights, spins, strips=1):
+    """w.s = sum_i w_i s_i of every lane, float64 (observables, lanes), one term after the other from 0.0.
+
+    `weights`: float64 (observables, n); `spins`: int8 (lanes, n). A lattice in strips, n / strips sites in a row, is
+    the sum of what its strips are, added in the same way.
+    """
+    (lanes, n), count = spins.shape, len(weights)
+    of_strips = np.zeros((count, lanes, strips))
+    for q in range(n // strips):
+        of_strips += weights[:, None, q :: n // strips] * spins[:, q :: n // strips]
+    total = np.zeros((count, lanes))
+    for strip in range(strips):
+        total += of_strips[..., strip]
+    return total
 
 
 def as_models(model):

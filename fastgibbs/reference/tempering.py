@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.reference.arithmetic import exp64
-from fastgibbs.reference.sampling import as_models
+from fastgibbs.reference.sampling import as_models, linear
 from fastgibbs.reference.streams import CLUSTER, LANES, SWAP, below, next_words, stream
 
 MOST_WORDS = 8  # that a block holds
@@ -28,16 +28,20 @@ class Tempering(NamedTuple):
     cold_visits: np.ndarray  # (G, R)
     histogram: np.ndarray  # (P, R, bins), of the overlap
     moments: np.ndarray  # (P, R, 6), sums of q, |q|, q^2, q^4, link, link^2
+    observables: np.ndarray  # (K, G, R, D), w.s by rung
 
 
-def temper(engine, model, betas, ladders, sweeps, burn_in, thin, swap_every, overlap_every, clusters, rule, seed):
+def temper(
+    engine, model, betas, ladders, sweeps, burn_in, thin, swap_every, overlap_every, clusters, rule, seed, weights=()
+):
     """Draws from prod_r exp(-beta_r E(s_r)): replicas sweep, each at the beta of its rung, and exchange rungs.
 
     `engine`: a twin, the module; `model`: a model, or a sequence of them on one graph (samples), each with `ladders`
     ladders: ladder g is of sample g // ladders. `betas`: (R,), ascending, in inverse units of J, ValueError above 256.
     There are `burn_in` sweeps, then `sweeps`, each thin-th recorded; after every swap_every-th there are cluster moves
     if `clusters`, then swaps; every overlap_every-th, unless 0, the ladders 2p and 2p + 1 of a sample are compared.
-    `rule`: "gibbs" or "metropolis", KeyError on another; `seed`: the entropy of `streams.stream`. A `Tempering`.
+    `rule`: "gibbs" or "metropolis", KeyError on another; `seed`: the entropy of `streams.stream`; `weights`: (K, n),
+    w.s is observed. A `Tempering`.
     Hukushima and Nemoto, J. Phys. Soc. Jpn. 65, 1604 (1996); labels: Katzgraber et al., J. Stat. Mech. P03018 (2006).
     """
     samples = as_models(model)
@@ -59,6 +63,8 @@ def temper(engine, model, betas, ladders, sweeps, burn_in, thin, swap_every, ove
     round_trips, restarts, hot_visits, cold_visits = np.zeros((4, G, R), np.int64)
     acceptance_sum, attempts = np.zeros((G, R - 1)), np.zeros((G, R - 1), np.int64)
     energies, magnetizations = np.empty((2, G, R, sweeps // thin))
+    weights = np.reshape(np.array(weights, np.float64), (len(weights), n))
+    observables = np.empty((len(weights), G, R, sweeps // thin))
     histogram = np.zeros((len(pairs), R, min(n + 1, MOST_BINS)), np.int64)
     moments = np.zeros((len(pairs), R, 6))
 
@@ -83,6 +89,7 @@ def temper(engine, model, betas, ladders, sweeps, burn_in, thin, swap_every, ove
             draw = counted // thin - 1
             for g in range(G):
                 energies[g, :, draw] = isings[g].energy(state.spins[at[g]])
+                observables[:, g, :, draw] = linear(weights, state.spins[at[g]])
             magnetizations[..., draw] = state.spins[at].sum(axis=2, dtype=np.float64) / max(n, 1)
         if overlap_every > 0 and counted > 0 and counted % overlap_every == 0:
             for p, (a, b) in enumerate(pairs):
@@ -101,6 +108,7 @@ def temper(engine, model, betas, ladders, sweeps, burn_in, thin, swap_every, ove
         cold_visits,
         histogram,
         moments,
+        observables,
     )
 
 
