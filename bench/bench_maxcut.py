@@ -26,7 +26,7 @@ def test_best_known_cuts_within_a_minute(benchmark, name):
     cuts, seconds = [], []
     for seed in range(int(os.environ.get("SEEDS", "10"))):
         _, config = configure("maxcut", input=str(path), best_known=float(best), seed=seed)
-        report = maxcut.run(config, False)
+        report = maxcut.run(config, False, None)
         found = report.text.splitlines()[-1].split()
         cuts.append(float(found[2].rstrip(",")))
         seconds.append(float(found[found.index("after") + 1]))

@@ -1,11 +1,11 @@
 """fastgibbs: Monte Carlo for energies of binary variables - Ising, spin-glass, Hopfield and RBM."""
 
-from fastgibbs import exact, plots
+from fastgibbs import analysis, exact, plots
 from fastgibbs.io import read_rudy, write_rudy
 from fastgibbs.methods.annealing import AnnealResult, anneal
 from fastgibbs.methods.sampling import SampleResult, sample
 from fastgibbs.methods.schedules import geometric, linear
-from fastgibbs.methods.storage import load, save
+from fastgibbs.methods.storage import load
 from fastgibbs.methods.tempering import TemperResult, temper
 from fastgibbs.models import (
     RBM,
@@ -26,6 +26,7 @@ __all__ = [
     "Ising",
     "SampleResult",
     "TemperResult",
+    "analysis",
     "anneal",
     "edwards_anderson",
     "exact",
@@ -37,7 +38,6 @@ __all__ = [
     "random_regular",
     "read_rudy",
     "sample",
-    "save",
     "sherrington_kirkpatrick",
     "temper",
     "triangular",

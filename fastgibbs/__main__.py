@@ -17,6 +17,7 @@ def main(arguments=None) -> int:
     run.add_argument("source", metavar="NAME_OR_FILE", help="a built-in run, or a file that ends in .toml")
     run.add_argument("--input", help="the input file of runs that read one")
     run.add_argument("--output", help="the folder to write to; results/NAME by default")
+    run.add_argument("--resume", action="store_true", help="go on from where the run into this folder was stopped")
     run.add_argument("--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(arguments)
     if options.command == "list":
@@ -27,7 +28,7 @@ def main(arguments=None) -> int:
         print(benchmark.run())
         return 0
     try:
-        print(runs.carry_out(options.source, options.output, not options.quiet, input=options.input))
+        print(runs.carry_out(options.source, options.output, not options.quiet, options.resume, input=options.input))
     except (ValueError, TypeError, OSError) as error:
         print(f"fastgibbs: {error}", file=sys.stderr)
         return 2

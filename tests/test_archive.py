@@ -326,7 +326,7 @@ def assert_equal_fields(one, other):
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_a_model_comes_back_as_it_was(path, model):
     result = fg.sample(model, beta=[0.3, 0.5], sweeps=6, burn_in=2, thin=2, seed=8, keep_states=True)
-    storage.save(result, path)
+    result.save(path)
     back = storage.load(path)
     assert isinstance(back, SampleResult)
     assert_equal_fields(model, back.model)
@@ -339,18 +339,18 @@ def test_a_model_comes_back_as_it_was(path, model):
 
 def test_many_blocks_and_strips_come_back_and_are_saved_again_with_the_same_bytes(path):
     result = fg.sample(fg.lattice((8, 6)), beta=0.4, chains=30, strips=4, sweeps=3, seed=9, keep_states=True, threads=2)
-    storage.save(result, path)
+    result.save(path)
     content, back = path.read_bytes(), storage.load(path)
     np.testing.assert_array_equal(back.samples, result.samples)
     np.testing.assert_array_equal(back.model.energy(back.samples), result.energy)
-    storage.save(back, path)
+    back.save(path)
     assert path.read_bytes() == content
 
 
 def test_a_result_of_several_models_without_samples_comes_back(path):
     models = [fg.edwards_anderson((3, 4), seed=seed) for seed in range(3)]
     result = fg.sample(models, beta=0.5, chains=6, sweeps=2, seed=None)
-    storage.save(result, path)
+    result.save(path)
     back = storage.load(path)
     for one, other in zip(models, back.model, strict=True):
         assert_equal_fields(one, other)
@@ -363,7 +363,7 @@ def test_a_result_of_several_models_without_samples_comes_back(path):
 @pytest.mark.parametrize("model", [GLASS, MODELS["RBM"]], ids=["glass", "RBM"])
 def test_an_annealing_comes_back(path, model):
     result = fg.anneal(model, sweeps=5, reads=10, seed=10)
-    storage.save(result, path)
+    result.save(path)
     assert_equal_fields(result, storage.load(path))
 
 
@@ -372,7 +372,7 @@ def test_a_tempering_comes_back_with_its_overlaps_and_adaptation(path, ladders):
     result = fg.temper(GLASS, rungs=3, sweeps=600, ladders=ladders, seed=11)
     assert (result.overlap is None) == (ladders == 1)
     assert result.adaptation
-    storage.save(result, path)
+    result.save(path)
     back = storage.load(path)
     assert_equal_fields(result, back)
     np.testing.assert_equal(back.log_z, result.log_z)

@@ -163,7 +163,7 @@ def test_a_checkpoint_of_another_method_or_no_checkpoint_is_refused(tmp_path):
     result = fg.sample(GLASS, beta=0.5, sweeps=10, seed=5, checkpoint=path)
     with pytest.raises(ValueError, match="method='sample'"):
         fg.anneal(GLASS, sweeps=10, seed=5, checkpoint=path)
-    fg.save(result, path)
+    result.save(path)
     with pytest.raises(ValueError, match="holds a sample, not a checkpoint"):
         fg.sample(GLASS, beta=0.5, sweeps=10, seed=5, checkpoint=path)
     path.write_text("nothing of the kind")

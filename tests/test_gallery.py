@@ -13,6 +13,7 @@ import pytest
 import fastgibbs as fg
 from fastgibbs.__main__ import main
 from fastgibbs.gallery import runs
+from fastgibbs.methods import running
 from fastgibbs.methods.sampling import ENGINES
 
 SMALL = """
@@ -196,7 +197,7 @@ def test_maxcut_anneals_and_tempers_in_ever_longer_rounds_until_the_time_is_up(r
     module.temper_round(warm, 100, module.ladder(warm))
     module, config = runs.configure("maxcut", seconds=1.0, **settings)
     began = time.perf_counter()
-    rows = list(csv.DictReader(module.run(config, False).files["table.csv"].decode().splitlines()))
+    rows = list(csv.DictReader(module.run(config, False, lambda part: None).files["table.csv"].decode().splitlines()))
     assert 0.5 < time.perf_counter() - began < 3
     assert [row["method"] for row in rows[:4]] == ["anneal", "temper"] * 2
     assert [row["sweeps"] for row in rows[:4]] == ["1000", "1000", "2000", "2000"]
@@ -317,6 +318,59 @@ def test_a_picture_of_the_gallery_is_stored_beside_its_run_small_and_shown(name)
     assert picture.startswith(b"\x89PNG")
     assert len(picture) < 150_000
     assert f"(fastgibbs/gallery/{name}.png)" in (runs.HERE.parents[1] / "README.md").read_text()
+
+
+LONGER = {"sweeps = 600": "sweeps = 200_000", "thin = 2": "thin = 100"}
+LONGER |= {"sweeps = 8000": "sweeps = 200_000", "thin = 4": "thin = 100"}
+
+
+@pytest.mark.parametrize("configuration", [SMALL, GLASS], ids=["ising2d", "spinglass3d"])
+def test_a_stopped_run_goes_on_with_resume_to_the_same_files(configuration, tmp_path, capsys, monkeypatch):
+    for short, long in LONGER.items():
+        configuration = configuration.replace(short, long)
+    path = tmp_path / "run.toml"
+    path.write_text(configuration)
+    assert main(["run", str(path), "--output", str(tmp_path / "whole"), "--quiet"]) == 0
+    said = capsys.readouterr().out
+    assert "resume" not in said
+    assert not list((tmp_path / "whole").glob("*checkpoint*"))  # it has ended
+
+    with monkeypatch.context() as patched:
+        patched.setattr(running, "CHUNK_SECONDS", 0.0005)
+        patched.setattr(running, "wait", interrupting(running.wait))
+        assert main(["run", str(path), "--output", str(tmp_path / "part"), "--quiet"]) in (0, 2)
+    heard = capsys.readouterr()
+    assert "--resume goes on" in heard.out or "interrupted before" in heard.err
+    assert len(list((tmp_path / "part").glob("*.checkpoint.npz"))) == 1
+    assert main(["run", str(path), "--output", str(tmp_path / "part"), "--quiet", "--resume"]) == 0
+    assert not list((tmp_path / "part").glob("*checkpoint*"))
+    for file in (tmp_path / "whole").iterdir():
+        if file.suffix == ".csv":
+            assert (tmp_path / "part" / file.name).read_bytes() == file.read_bytes(), file.name
+
+
+def interrupting(wait):
+    """A stand-in for `concurrent.futures.wait`, during which Ctrl-C comes once, while something is left to do."""
+    waits = []
+
+    def waiting(futures, timeout, **kwargs):
+        waits.append(wait(futures, timeout=0.003, **kwargs))
+        if sum(bool(each.not_done) for each in waits) == 2 and waits[-1].not_done:
+            raise KeyboardInterrupt
+        return waits[-1]
+
+    return waiting
+
+
+def test_resume_of_nothing_or_of_another_run_is_refused(small, tmp_path, capsys):
+    out = str(tmp_path / "out")
+    assert main(["run", str(small), "--output", out, "--resume"]) == 2
+    assert "holds no checkpoint: there is nothing to resume" in capsys.readouterr().err
+    (tmp_path / "out").mkdir()
+    fg.sample(fg.lattice((4, 4)), beta=1.0, sweeps=2, checkpoint=tmp_path / "out" / "chains.checkpoint.npz")
+    assert main(["run", str(small), "--output", out, "--resume", "--quiet"]) == 2
+    assert "was written with another model" in capsys.readouterr().err
+    assert main(["run", str(small), "--output", out, "--quiet"]) == 0  # without it, a run begins anew
 
 
 def test_the_command_line_answers_as_a_module():

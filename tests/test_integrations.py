@@ -152,3 +152,15 @@ def test_a_missing_library_is_named_with_the_extra_that_brings_it(convert, libra
 def test_anything_else_is_refused(xarray, pandas, convert):
     with pytest.raises(TypeError, match="give a SampleResult"):
         convert(MODEL)
+
+
+def test_every_result_has_them_as_methods():
+    pytest.importorskip("xarray", reason="this needs the extra [xarray]")
+    model = fg.lattice((4, 4))
+    for result in (
+        fg.sample(model, beta=0.4, sweeps=4),
+        fg.anneal(model, sweeps=4),
+        fg.temper(model, sweeps=4, rungs=3),
+    ):
+        assert result.to_xarray().identical(to_xarray(result))
+        assert result.to_dataframe().equals(to_dataframe(result))

@@ -395,13 +395,13 @@ def observed(request):
 
 
 def test_an_archive_brings_observables_back(observed, tmp_path):
-    storage.save(observed, tmp_path / "run.npz")
+    observed.save(tmp_path / "run.npz")
     back = storage.load(tmp_path / "run.npz")
     assert list(back.observables) == list(observed.observables) == ["m/2 \u03b2", "f", "g"]
     for name, values in observed.observables.items():
         np.testing.assert_array_equal(back.observables[name], values)
     content = (tmp_path / "run.npz").read_bytes()
-    storage.save(back, tmp_path / "run.npz")
+    back.save(tmp_path / "run.npz")
     assert (tmp_path / "run.npz").read_bytes() == content
 
 

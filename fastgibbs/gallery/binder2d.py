@@ -22,6 +22,6 @@ class Config:
     seed: int
 
 
-def run(config: Config, progress) -> Report:
+def run(config: Config, progress, checkpoint) -> Report:
     """Sample, reweight, and compare the crossings with Tc = 2 / ln(1 + sqrt 2) and U = 0.61069."""
-    return locate(config, 2, CRITICAL, "binder2d", progress)
+    return locate(config, 2, CRITICAL, "binder2d", progress, checkpoint)

@@ -23,7 +23,7 @@ class Critical(NamedTuple):
     binder: float
 
 
-def locate(config, dimensions: int, critical: Critical, name: str, progress) -> Report:
+def locate(config, dimensions: int, critical: Critical, name: str, progress, checkpoint) -> Report:
     """Sample lattices of all sizes at the same temperatures, reweight to those between, report where U is the same."""
     sizes, temperatures = config.sizes, np.sort(config.temperatures)
     if len(sizes) < 2 or sorted(set(sizes)) != sizes:
@@ -36,7 +36,7 @@ def locate(config, dimensions: int, critical: Critical, name: str, progress) -> 
     checks.integer("chains", config.chains)
     betas = 1 / temperatures[::-1]
     fine = np.linspace(betas[0], betas[-1], FINE)
-    curves, rows, seconds, updates, interrupted = {}, [], 0.0, 0.0, False
+    curves, rows, seconds, updates = {}, [], 0.0, 0.0
     for size, sweeps, thin in zip(sizes, config.sweeps, config.thin, strict=True):
         model = lattice((size,) * dimensions)
         result = sample(
@@ -48,7 +48,10 @@ def locate(config, dimensions: int, critical: Critical, name: str, progress) -> 
             start=np.ones(model.n),
             seed=np.random.SeedSequence(config.seed, spawn_key=(size,)),
             progress=progress,
+            checkpoint=checkpoint(f"L{size}"),
         )
+        if result.interrupted and size != sizes[-1]:
+            raise ValueError(f"interrupted at L = {size}, before all sizes were sampled: --resume goes on")
         if result.energy.shape[1] < FEWEST_DRAWS:
             raise ValueError(
                 f"there are {result.energy.shape[1]} draws of L = {size}: at least {FEWEST_DRAWS} are needed"
@@ -59,7 +62,6 @@ def locate(config, dimensions: int, critical: Critical, name: str, progress) -> 
             rows.append((size, 1 / beta, thin * tau, m.size / tau, *analysis.binder_cumulant(m)))
         seconds += result.timing.kernel
         updates += result.timing.kernel * result.timing.updates_per_second
-        interrupted |= result.interrupted
     columns = dict(
         zip(
             ("L", "T", "tau", "ESS", "U", "error U"),
@@ -87,7 +89,8 @@ def locate(config, dimensions: int, critical: Critical, name: str, progress) -> 
         f"Crossings of the curves U(T), reweighted from all temperatures; off, in standard errors. They drift to the "
         f"critical point as L grows.\n{table(found)}\n"
         f"known: Tc = {critical.temperature:.6f}, Uc = {critical.binder:.5f}\n"
-        f"{updates / seconds / 1e9:.2f} spin updates per ns in {seconds:.1f} s{' (interrupted)' if interrupted else ''}"
+        f"{updates / seconds / 1e9:.2f} spin updates per ns in {seconds:.1f} s"
+        f"{' (interrupted)' if result.interrupted else ''}"
     )
     lines = {
         f"{part} {size}": (".5f", values)
@@ -105,7 +108,7 @@ def locate(config, dimensions: int, critical: Critical, name: str, progress) -> 
         files[f"{name}.png"] = draw(drawn, points, critical, f"Ising ferromagnet on {shape} tori")
     except ImportError as missing:
         text = f"{text}\nno picture: {missing}"
-    return Report(text, files)
+    return Report(text, files, result.interrupted)
 
 
 def draw(curves, points, critical: Critical, title) -> bytes:

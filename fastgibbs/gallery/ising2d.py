@@ -28,7 +28,7 @@ class Config:
     seed: int
 
 
-def run(config: Config, progress) -> Report:
+def run(config: Config, progress, checkpoint) -> Report:
     """Sample all temperatures in one call and compare E/N and C/N with the exact values of this very torus."""
     checks.integer("chains", config.chains, minimum=2)
     model = lattice((config.size, config.size))
@@ -44,6 +44,7 @@ def run(config: Config, progress) -> Report:
         start=np.ones(model.n),  # cold chains that start from random spins get stuck in stripes
         seed=config.seed,
         progress=progress,
+        checkpoint=checkpoint("chains"),
     )
     draws = result.energy.shape[1]
     if draws < 2:
@@ -87,7 +88,7 @@ def run(config: Config, progress) -> Report:
         figure, (curves, images) = plots.figure(2, 4, size=(13, 6.2))
         burning_in, traces = plots.figure(1, 2, size=(10, 3.4))
     except ImportError as missing:
-        return Report(f"{text}\nno picture: {missing}", files)
+        return Report(f"{text}\nno picture: {missing}", files, result.interrupted)
 
     measures = plots.energy_curve, plots.heat_capacity_curve, plots.magnetization_curve, plots.susceptibility_curve
     for ax, draw in zip(curves, measures, strict=True):
@@ -113,4 +114,5 @@ def run(config: Config, progress) -> Report:
     )
     for ax, draw in zip(traces, (plots.energy_trace, plots.magnetization_trace), strict=True):
         draw(trace, burn_in=config.burn_in, ax=ax)
-    return Report(text, files | {"ising2d.png": picture(figure), "ising2d_traces.png": picture(burning_in)})
+    pictures = {"ising2d.png": picture(figure), "ising2d_traces.png": picture(burning_in)}
+    return Report(text, files | pictures, result.interrupted)

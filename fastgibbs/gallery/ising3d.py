@@ -22,6 +22,6 @@ class Config:
     seed: int
 
 
-def run(config: Config, progress) -> Report:
+def run(config: Config, progress, checkpoint) -> Report:
     """Sample, reweight, and compare the crossings with Tc = 4.511523 and U = 0.46548."""
-    return locate(config, 3, CRITICAL, "ising3d", progress)
+    return locate(config, 3, CRITICAL, "ising3d", progress, checkpoint)

@@ -96,8 +96,11 @@ class Search:
             print(f"{self.seconds:.1f} s: cut {cuts.max():.10g} ({method})", file=sys.stderr, flush=True)
 
 
-def run(config: Config, progress) -> Report:
-    """Anneal, then temper, then both twice as long, until the time is up; report the largest cut (W - E) / 2."""
+def run(config: Config, progress, checkpoint) -> Report:
+    """Anneal, then temper, then both twice as long, until the time is up; report the largest cut (W - E) / 2.
+
+    A run against the clock is not saved: it could not go on to the same result.
+    """
     began = time.perf_counter()
     for name, minimum in (("reads", 1), ("ladders", 1), ("rungs", 2)):
         checks.integer(name, getattr(config, name), minimum=minimum)

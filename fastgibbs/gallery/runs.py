@@ -1,6 +1,7 @@
 """How a shipped run is configured and carried out: TOML -> Config -> Report -> a folder of results.
 
-A run is a module with a frozen dataclass `Config` and a function `run(config, progress) -> Report`.
+A run is a module with a frozen dataclass `Config` and a function `run(config, progress, checkpoint) -> Report`, where
+`checkpoint(part)` is the file that a part of the run is saved to.
 """
 
 import dataclasses
@@ -20,10 +21,11 @@ BUILT_IN = sorted(path.stem for path in HERE.glob("*.toml"))
 
 
 class Report(NamedTuple):
-    """What a run found: a text to print and the files to write, name -> bytes."""
+    """What a run found: a text to print and the files to write, name -> bytes; and whether it was stopped early."""
 
     text: str
     files: dict[str, bytes]
+    interrupted: bool = False
 
 
 def description(name: str) -> str:
@@ -63,19 +65,37 @@ def _fits(value, kind) -> bool:
     return isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
 
 
-def carry_out(source: str, output: str | None = None, progress=True, **overrides) -> str:
+def carry_out(source: str, output: str | None = None, progress=True, resume=False, **overrides) -> str:
     """Configure a run, run it and write its files and resolved configuration to `output`; returns the text to print.
 
-    `output` is results/NAME by default. Each file is written whole or not at all.
+    `output` is results/NAME by default. Each file is written whole or not at all. A run that is stopped leaves its
+    checkpoints there, and `resume` goes on from them: ValueError if there are none, or they are of another run.
     """
     module, config = configure(source, **overrides)
     name = module.__name__.rsplit(".", 1)[1]
-    report = module.run(config, progress)
     folder = Path(output or Path("results") / name)
+    if resume and not any(folder.glob("*.checkpoint.npz")):
+        raise ValueError(f"{folder} holds no checkpoint: there is nothing to resume")
+    saved = set()
+
+    def checkpoint(part):
+        path = folder / f"{part}.checkpoint.npz"
+        folder.mkdir(parents=True, exist_ok=True)
+        if not resume and path not in saved:
+            path.unlink(missing_ok=True)
+        saved.add(path)
+        return path
+
+    report = module.run(config, progress, checkpoint)
     folder.mkdir(parents=True, exist_ok=True)
     for file, content in {**report.files, "configuration.toml": _resolved(name, config)}.items():
         replace_file(folder / file, content)
-    return f"{report.text}\nwritten to {folder}: {', '.join(sorted([*report.files, 'configuration.toml']))}"
+    written = f"{report.text}\nwritten to {folder}: {', '.join(sorted([*report.files, 'configuration.toml']))}"
+    if report.interrupted and saved:
+        return f"{written}\nstopped early: --resume goes on"
+    for path in saved:
+        path.unlink(missing_ok=True)
+    return written
 
 
 def _resolved(name: str, config) -> bytes:

@@ -26,7 +26,7 @@ class Config:
     seed: int
 
 
-def run(config: Config, progress) -> Report:
+def run(config: Config, progress, checkpoint) -> Report:
     """Temper one disorder sample; report energies, swaps, overlaps, flow and log Z by rung, and the verdict."""
     checks.integer("ladders", config.ladders, minimum=2)
     if config.coldest <= 0:
@@ -44,6 +44,7 @@ def run(config: Config, progress) -> Report:
         ladders=config.ladders,
         seed=config.seed,
         progress=progress,
+        checkpoint=checkpoint("ladders"),
     )
     draws = result.energy.shape[2]
     if draws < 2 or not result.overlap.draws.all():
@@ -86,7 +87,7 @@ def run(config: Config, progress) -> Report:
     try:
         figure, (left, middle, right) = plots.figure(1, 3, size=(12.5, 3.8))
     except ImportError as missing:
-        return Report(f"{text}\nno picture: {missing}", files)
+        return Report(f"{text}\nno picture: {missing}", files, result.interrupted)
 
     figure.get_layout_engine().set(wspace=0.06)  # the middle panel has an axis on either side
     plots.overlap_distribution(result, config.shown, ax=left)
@@ -95,4 +96,4 @@ def run(config: Config, progress) -> Report:
     figure.suptitle(
         f"{config.size}$^3$ $\\pm J$ spin glass, one sample, {config.ladders} ladders of {config.rungs} rungs"
     )
-    return Report(text, files | {"spinglass3d.png": picture(figure)})
+    return Report(text, files | {"spinglass3d.png": picture(figure)}, result.interrupted)

@@ -12,6 +12,7 @@ from fastgibbs.engines.streams import entropy_of
 from fastgibbs.jit import must_compile
 from fastgibbs.methods.blocks import ENGINES, Timing, by_lane, choose_engine, first_ups, given_start, one_model
 from fastgibbs.methods.checkpoints import Checkpoint
+from fastgibbs.methods.results import Result
 from fastgibbs.methods.running import ALONE, reporting, run_blocks
 from fastgibbs.methods.schedules import Schedule, beta_range, geometric
 from fastgibbs.models import checks
@@ -26,7 +27,7 @@ class Block(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class AnnealResult:
+class AnnealResult(Result):
     """What `anneal` returns: the best state seen in each read, lowest energy first."""
 
     model: object

@@ -17,6 +17,7 @@ from fastgibbs.jit import must_compile
 from fastgibbs.methods import observing
 from fastgibbs.methods.blocks import ENGINES, Timing, by_lane, choose_engine, first_ups, given_start, one_model
 from fastgibbs.methods.checkpoints import Checkpoint
+from fastgibbs.methods.results import Result
 from fastgibbs.methods.running import ALONE, reporting, run_blocks
 from fastgibbs.models import checks
 
@@ -37,7 +38,7 @@ class Block(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class SampleResult:
+class SampleResult(Result):
     """What `sample` returns. A draw is recorded after every thin-th sweep past burn_in."""
 
     model: object

@@ -1,4 +1,4 @@
-"""`save` and `load`: results with their models, as archives."""
+"""Results with their models as archives: `load`, and `save` for the results themselves."""
 
 import dataclasses
 

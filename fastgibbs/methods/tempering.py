@@ -16,6 +16,7 @@ from fastgibbs.methods import observing
 from fastgibbs.methods.blocks import ENGINES, Timing, choose_engine, one_model
 from fastgibbs.methods.checkpoints import NONE, Checkpoint
 from fastgibbs.methods.ladders import MAX_RUNGS, Run, Setting, run_ladders
+from fastgibbs.methods.results import Result
 from fastgibbs.methods.running import reporting
 from fastgibbs.methods.schedules import beta_range
 from fastgibbs.models import checks
@@ -50,7 +51,7 @@ class Overlap(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class TemperResult:
+class TemperResult(Result):
     """What `temper` returns for one model. Rungs ascend in beta; a replica is a state that moves between them."""
 
     model: object
