@@ -60,7 +60,8 @@ def drawn(betas, chains, draws, keep=0.0, seed=1):
 def sampled(energy, magnetization, beta, model=SQUARE):
     rest = dict(seed=0, engine="exact", strips=1, rule="gibbs", scan="sequential", burn_in=0, thin=1)
     timing = Timing(0.0, 0.0, 0.0, 0.0)
-    return fg.SampleResult(model, energy, magnetization, beta, timing=timing, interrupted=False, _blocks=[], **rest)
+    arrays = dict(energy=energy, magnetization=magnetization, observables={}, beta=beta)
+    return fg.SampleResult(model, **arrays, timing=timing, interrupted=False, _blocks=[], **rest)
 
 
 def values(found):
