@@ -170,7 +170,7 @@ def test_observables_by_rung_equal_the_twins_bit_for_bit(model, twin, ladders, r
     result = fg.temper(model, betas=betas, ladders=ladders, observe=weights, **kwargs)
     expected = tempering_twin.temper(twin, model, betas, ladders, weights=list(weights.values()), **kwargs)
     np.testing.assert_array_equal(result.energy, expected.energies)
-    for values, name in zip(expected.observables, weights, strict=True):
+    for values, name in zip(expected.observables.swapaxes(0, 1), weights, strict=True):
         np.testing.assert_array_equal(result.observables[name], values, err_msg=name)
 
 

@@ -28,7 +28,7 @@ class Tempering(NamedTuple):
     cold_visits: np.ndarray  # (G, R)
     histogram: np.ndarray  # (P, R, bins), of the overlap
     moments: np.ndarray  # (P, R, 6), sums of q, |q|, q^2, q^4, link, link^2
-    observables: np.ndarray  # (K, G, R, D), w.s by rung
+    observables: np.ndarray  # (G, K, R, D), w.s by rung
 
 
 def temper(
@@ -64,7 +64,7 @@ def temper(
     acceptance_sum, attempts = np.zeros((G, R - 1)), np.zeros((G, R - 1), np.int64)
     energies, magnetizations = np.empty((2, G, R, sweeps // thin))
     weights = np.reshape(np.array(weights, np.float64), (len(weights), n))
-    observables = np.empty((len(weights), G, R, sweeps // thin))
+    observables = np.empty((G, len(weights), R, sweeps // thin))
     histogram = np.zeros((len(pairs), R, min(n + 1, MOST_BINS)), np.int64)
     moments = np.zeros((len(pairs), R, 6))
 
@@ -89,7 +89,7 @@ def temper(
             draw = counted // thin - 1
             for g in range(G):
                 energies[g, :, draw] = isings[g].energy(state.spins[at[g]])
-                observables[:, g, :, draw] = linear(weights, state.spins[at[g]])
+                observables[g, ..., draw] = linear(weights, state.spins[at[g]])
             magnetizations[..., draw] = state.spins[at].sum(axis=2, dtype=np.float64) / max(n, 1)
         if overlap_every > 0 and counted > 0 and counted % overlap_every == 0:
             for p, (a, b) in enumerate(pairs):
