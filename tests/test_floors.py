@@ -12,8 +12,8 @@ FLOORS = [
     ("__init__", "__main__"),
 ]
 ENGINES = [  # each imports only earlier ones
-    *("vectors", "bitslices", "contract", "gates", "arithmetic", "streams", "graphs"),
-    *("sparse", "multispin", "multispin_kernels", "overlaps", "drivers"),
+    *("vectors", "bitslices", "contract", "gates", "arithmetic", "streams", "graphs", "bytespins"),
+    *("sparse", "dense", "multispin", "multispin_kernels", "overlaps", "drivers"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}
 OPTIONAL = {"matplotlib", "pandas", "tqdm", "xarray"}  # imported inside the functions that need them

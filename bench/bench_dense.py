@@ -1,0 +1,108 @@
+"""The dense engine on Sherrington-Kirkpatrick glasses, one thread, against openjij, dwave-samplers and bifurcation.
+
+    python -m pytest bench/bench_dense.py -s
+
+Floor, for N = 1024, 64 lanes and an acceptance of 0.28, the mean of an anneal from beta = 0.1 to 3: an attempt is
+decided in 5 cycles (as in bench_sparse.py, without the gather), and moves 0.28 flips of N sums. In registers of 512
+bits, two reads a cycle, these are 0.28 N / 8 / 2 = 18 cycles in 64-bit integers and 4.5 in 16 bits; each field goes
+from the second cache and back once a panel of 64 attempts, 2 N 8 / 64 = 256 bytes or 8 cycles (2), J comes from the
+third once for all lanes, N 8 / 64 = 128 bytes or 8 cycles (2). At 2.6 GHz: 70 attempts/us if nothing overlapped, 140
+if all did; 190 and more with 16 bits.
+"""
+
+import time
+
+import numpy as np
+import pytest
+from bench_annealing import Annealer, Dwave, Ours
+from contest import contest, one_core, report
+
+import fastgibbs as fg
+
+N, READS, SWEEPS = 1024, 64, 1000
+GAUSSIAN = fg.sherrington_kirkpatrick(N, "gaussian", seed=1)
+BIMODAL = fg.sherrington_kirkpatrick(N, "bimodal", seed=1)
+
+
+class Openjij(Annealer):
+    """Its own time of each read, summed; a call a read, since with a seed it gives all reads of a call the same."""
+
+    def anneal(self):
+        openjij = pytest.importorskip("openjij", reason="the peers come with the extra [bench]")
+        couplings = {(int(a), int(b)): -float(c) for a, b, c in zip(*self.model.bonds, strict=True)}
+        betas = dict(beta_min=self.betas[0], beta_max=self.betas[1])
+        options = dict(num_sweeps=self.sweeps, num_reads=self.reads, sparse=False, **betas)
+        done = openjij.SASampler().sample_ising({}, couplings, **options)
+        return done.info["list_exec_times"].sum() / 1e6, done.energies
+
+
+def test_annealing_of_the_dense_glass(benchmark):
+    contenders = {
+        "fastgibbs, Gaussian": Ours(GAUSSIAN, READS),
+        "fastgibbs, +-J": Ours(BIMODAL, READS),
+        "openjij": Openjij(GAUSSIAN, 16),
+        "dwave-samplers": Dwave(GAUSSIAN, 8),
+    }
+    with one_core():
+        rates = contest(contenders, rounds=4)
+        benchmark.pedantic(contenders["fastgibbs, Gaussian"], rounds=1)
+    ratios = report("annealing, SK N=1024, 1000 sweeps, beta 0.1 -> 3", rates, benchmark)
+    mean, least = contenders["fastgibbs, Gaussian"].quality()
+    print(f"  fastgibbs: mean E/N {mean / N:.4f}, least {least / N:.4f}")
+    for peer in ("openjij", "dwave-samplers"):
+        energies = np.concatenate(contenders[peer].energies)
+        error = energies.std() / np.sqrt(energies.size)
+        print(f"  {peer}: mean E/N {energies.mean() / N:.4f} +- {error / N:.4f}, least {energies.min() / N:.4f}")
+        assert mean <= energies.mean() + 3 * error
+        assert least <= energies.min()
+    assert ratios["openjij"] >= 3
+    assert ratios["dwave-samplers"] >= 10
+    assert ratios["fastgibbs, +-J"] <= 1 / 1.5
+
+
+def test_best_energy_in_the_time_of_simulated_bifurcation(benchmark):
+    """64 agents and 1000 steps on one core, both modes; ours: tempering for as many seconds."""
+    torch = pytest.importorskip("torch", reason="the peers come with the extra [bench]")
+    bifurcation = pytest.importorskip("simulated_bifurcation", reason="the peers come with the extra [bench]")
+    J = np.zeros((N, N), np.float32)
+    i, j, values = GAUSSIAN.bonds
+    J[i, j] = J[j, i] = values
+    with one_core():
+        torch.set_num_threads(1)
+        for mode in ("ballistic", "discrete"):
+            torch.manual_seed(1)
+            began = time.perf_counter()
+            options = dict(domain="spin", agents=64, max_steps=1000, mode=mode, verbose=False)
+            spins, _ = bifurcation.minimize(torch.from_numpy(-0.5 * J), early_stopping=False, **options)
+            seconds = time.perf_counter() - began
+            theirs = GAUSSIAN.energy(np.rint(spins.numpy()).astype(np.int8).ravel()) / N
+            betas = 1 / np.linspace(0.1, 1.2, 32)[::-1]
+            warm = dict(betas=betas, ladders=2, overlap_every=0, seed=3, threads=1, burn_in=0)
+            rate = fg.temper(GAUSSIAN, sweeps=50, **warm).timing
+            rate = fg.temper(GAUSSIAN, sweeps=50, **warm).timing
+            result = fg.temper(GAUSSIAN, sweeps=int(50 * seconds / rate.total), **warm)
+            ours = result.energy.min() / N
+            print(f"\n{mode}: simulated-bifurcation {theirs:.4f} in {seconds:.2f} s", end="; ")
+            print(f"tempering {ours:.4f} in {result.timing.total:.2f} s, {result.energy.shape[2]} sweeps")
+            assert ours <= theirs
+    benchmark.pedantic(lambda: None, rounds=1)
+
+
+@pytest.mark.parametrize("disorder", ["gaussian", "bimodal"])
+@pytest.mark.parametrize(("n", "chains"), [(48, 64), (64, 64), (256, 64), (1024, 16), (4096, 64)])
+@pytest.mark.parametrize("beta", [0.5, 2.0])
+def test_dense_and_sparse_engines(benchmark, beta, n, chains, disorder):
+    model, sweeps = fg.sherrington_kirkpatrick(n, disorder, seed=1), max(2, 20_000_000 // n // chains // (1 + n // 256))
+
+    def run(engine):
+        def rate():
+            kwargs = dict(beta=beta, sweeps=sweeps, thin=sweeps, chains=chains, seed=2, threads=1, engine=engine)
+            return fg.sample(model, **kwargs).timing.updates_per_second / 1e9
+
+        return rate
+
+    with one_core():
+        rates = contest({"dense": run("dense"), "sparse": run("sparse")}, rounds=3)
+        benchmark.pedantic(run("dense"), rounds=1)
+    report(f"SK {disorder}, N={n}, {chains} chains, beta {beta}", rates, benchmark)
+    assert np.median(rates["dense"] / rates["sparse"]) > 1
