@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgibbs.engines import contract, dense, multispin, multispin_kernels, sparse
+from fastgibbs.engines import contract, dense, dense_kernels, multispin, multispin_kernels, sparse
 from fastgibbs.engines.sparse import attempt, gather_fields
 from fastgibbs.engines.vectors import convert, load, store
 from fastgibbs.jit import njit
@@ -33,20 +33,20 @@ def block(engine, model, states, beta=0.0, rule="gibbs"):
 
 @njit
 def _dense_attempt_everywhere(plan, state, rule, site, bits):
-    dense.refresh(plan, state)
+    dense_kernels.refresh(plan, state)
     state.sites[0] = site
-    dense.show_panel(plan, state, 1)
+    dense_kernels.show_panel(plan, state, 1)
     for lane in range(0, bits.size, 16):
-        dense.attempt(plan, state, rule, 0, 1, lane, convert(load(bits, lane, 16), np.uint32))
+        dense_kernels.attempt(plan, state, rule, 0, 1, lane, convert(load(bits, lane, 16), np.uint32))
 
 
 @njit
 def _dense_fields(plan, state, site, out):
-    dense.refresh(plan, state)
+    dense_kernels.refresh(plan, state)
     state.sites[0] = site
-    dense.show_panel(plan, state, 1)
+    dense_kernels.show_panel(plan, state, 1)
     for lane in range(0, out.size, 16):
-        store(out, lane, dense.local_field(plan, state, 0, lane))
+        store(out, lane, dense_kernels.local_field(plan, state, 0, lane))
 
 
 KERNELS = {sparse: (_fields, _attempt_everywhere), dense: (_dense_fields, _dense_attempt_everywhere)}

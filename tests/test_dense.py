@@ -30,6 +30,12 @@ def boltzmann_machine(n, seed):
     return fg.Ising(J + J.T, rng.normal(size=n), offset=1.5)
 
 
+def wide(n):
+    """Local fields of one site a thousand times as large as the others."""
+    machine = boltzmann_machine(n, 3)
+    return fg.Ising.from_edges(n, *machine.bonds, np.append(machine.fields[:-1], 1234.5))
+
+
 SMALL = {
     "SK": fg.sherrington_kirkpatrick(6, seed=3),
     "SK +-J": fg.sherrington_kirkpatrick(7, "bimodal", seed=3),
@@ -40,10 +46,19 @@ SMALL = {
     "ring": fg.lattice((7,)),
     "isolated": fg.Ising(np.zeros((3, 3)), [0.3, -2.0, 0.0]),
     "one spin": fg.Ising(np.zeros((1, 1)), [0.4]),
+    "wide": wide(7),
     "huge units": fg.edwards_anderson((5,), "gaussian", width=1e200, seed=5),
     "tiny units": fg.edwards_anderson((5,), "gaussian", width=1e-200, seed=5),
 }
-KINDS = {"SK +-J": np.int16, "integers": np.int16, "large integers": np.int32, "Hopfield": np.int16, "SK": np.int64}
+KINDS = {
+    "SK +-J": np.int16,
+    "integers": np.int16,
+    "Hopfield": np.int16,
+    "isolated": np.int16,
+    "large integers": np.int32,
+    "SK": np.int32,
+    "wide": np.int64,
+}
 
 
 def energies(model):
@@ -102,6 +117,7 @@ PARITY = {
     "SK +-J": fg.sherrington_kirkpatrick(131, "bimodal", seed=3),
     "Boltzmann machine": boltzmann_machine(65, 4),
     "integers": integers(64, 3, 1, field=3),
+    "wide": wide(140),
     "large integers": integers(66, 50_000, 1, field=10_000),
     "Hopfield": fg.Hopfield(RNG.choice([-1, 1], (3, 25))),
     "RBM": fg.RBM(RNG.normal(size=(9, 6)), RNG.normal(size=9), RNG.normal(size=6)),
@@ -310,7 +326,7 @@ def test_annealing_and_tempering_find_the_enumerated_ground_state(disorder):
 
 
 def test_what_it_cannot_run_is_refused_before_anything_compiles(monkeypatch):
-    model = fg.sherrington_kirkpatrick(64, seed=1)
+    model = fg.sherrington_kirkpatrick(128, seed=1)
 
     def why(models, strips=None):
         with pytest.raises(ValueError, match="engine 'dense' cannot run this") as refused:
@@ -323,8 +339,8 @@ def test_what_it_cannot_run_is_refused_before_anything_compiles(monkeypatch):
     J[0] *= 1e-12
     J[:, 0] *= 1e-12
     assert "site 0 are too small beside those of all sites" in why([fg.Ising(J + J.T)])
-    monkeypatch.setattr(checks, "_available_memory", lambda: 30_000)
-    assert "the coupling matrix of Ising(n=64" in why([model])
+    monkeypatch.setattr(checks, "_available_memory", lambda: 60_000)
+    assert "the coupling matrix of Ising(n=128" in why([model])
     assert choose_engine("auto", [model], "sequential", None, 64)[0] == "sparse"
 
 
@@ -332,8 +348,8 @@ def test_what_it_cannot_run_is_refused_before_anything_compiles(monkeypatch):
     ("model", "engine"),
     [
         (fg.sherrington_kirkpatrick(256, seed=1), "dense"),
-        (fg.sherrington_kirkpatrick(64, "bimodal", seed=1), "dense"),
-        (fg.sherrington_kirkpatrick(20, seed=1), "sparse"),
+        (fg.sherrington_kirkpatrick(128, "bimodal", seed=1), "dense"),
+        (fg.sherrington_kirkpatrick(64, seed=1), "sparse"),
         (fg.random_regular(800, 50, "gaussian", seed=1), "sparse"),
         (fg.edwards_anderson((4, 4, 4), "gaussian", seed=1), "sparse"),
         (fg.lattice((8, 8)), "multispin"),

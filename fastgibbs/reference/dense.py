@@ -20,8 +20,11 @@ class State(NamedTuple):
     """What a sweep reads and changes: J = unit grain `J`, h = unit grain `h`."""
 
     spins: np.ndarray  # int8 (lanes, n), changed in place
-    J: np.ndarray  # int64 (n, n)
+    J: np.ndarray  # int64 (n, n), rounded to the nearest
     h: np.ndarray  # int64 (n,)
+    fine_J: np.ndarray  # int64 (n, n): what is left, in units of `fineness`; energies have it, decisions do not
+    fine_h: np.ndarray  # int64 (n,)
+    fineness: float
     shift: np.ndarray  # int64 (n,): low bits of a local field that no decision sees
     grain: float
     unit: float
@@ -49,13 +52,19 @@ def start(model, lanes, seed, rule, scan="sequential", spins=None):
     J = np.zeros((ising.n, ising.n))
     J[np.repeat(np.arange(ising.n), np.diff(ising.indptr)), ising.indices] = ising.couplings / unit
     h = ising.fields / unit
-    grain = grain_of(J, h)
-    J, h = np.rint(J / grain).astype(np.int64), np.rint(h / grain).astype(np.int64)
+    grain, rounds = grain_of(J, h)
+    J, h = J / grain, h / grain
+    fineness = 2.0 ** (ising.n.bit_length() - 31)
+    fine_J, fine_h = (np.rint((x - np.rint(x)) / fineness).astype(np.int64) * rounds for x in (J, h))
+    J, h = np.rint(J).astype(np.int64), np.rint(h).astype(np.int64)
     most = [int(abs(h[i])) + sum(map(int, abs(J[i]))) for i in range(ising.n)]
     return State(
         spins=start_spins(seed, ising.n, lanes) if spins is None else spins.copy(),
         J=J,
         h=h,
+        fine_J=fine_J,
+        fine_h=fine_h,
+        fineness=fineness,
         shift=np.array([max(0, math.frexp(float(bound))[1] - 31) for bound in most], np.int64),
         grain=grain,
         unit=unit,
@@ -68,24 +77,28 @@ def start(model, lanes, seed, rule, scan="sequential", spins=None):
 
 
 def grain_of(J, h):
-    """The largest step of which all J and h are whole multiples, no field being 2^31; else 2^-61 of all together.
+    """A step, and whether J and h are rounded to whole multiples of it with something left that energies want.
 
-    `J`: (n, n), `h`: (n,), both over a unit. The step is a whole number of times the finest power of two that keeps
-    fields below 2^31 steps, or of the least |J| or |h| over an integer up to 16. The other one is a power of two,
-    so that (sum_i |h_i| + sum_ij |J_ij|) / step is below 2^61.
+    `J`: (n, n), `h`: (n,), both over a unit. The largest step of which all are whole multiples, if no field can be
+    2^31 of it: a whole number of times the finest power of two, or the least |J| or |h| over an integer up to 16. Else
+    the power of two of which the largest field is just below 2^31, if no site's largest field is below 2^27 of it. Else
+    that of which (sum_i |h_i| + sum_ij |J_ij|) is just below 2^61, with nothing left.
     """
     values = np.abs(np.concatenate([J.ravel(), h]))
     values = values[values > 0]
     bounds = np.abs(h) + np.abs(J).sum(axis=1)
     if values.size == 0:
-        return 2.0**-30
+        return 2.0**-30, False
     finest = math.ldexp(1.0, math.frexp(bounds.max())[1] - 31)
     for grain in [finest] + [values.min() / divisor for divisor in range(1, DIVISORS + 1)]:
         ratios = values / grain
         whole = (np.abs(ratios - np.rint(ratios)) <= ROUNDING * ratios).all()
-        if whole and bounds.max() / grain < 2**31:
-            return float(grain) * math.gcd(*map(int, np.rint(ratios)))
-    return math.ldexp(1.0, math.frexp(bounds.sum())[1] - 61)
+        if whole and bounds.max() / grain < 2**31 - 0.5:
+            return float(grain) * math.gcd(*map(int, np.rint(ratios))), False
+    grain = math.ldexp(1.0, math.frexp(bounds.max() * (1 + 2.0**-11))[1] - 31)
+    if (bounds[bounds > 0] >= 2**27 * grain).all():
+        return grain, True
+    return math.ldexp(1.0, math.frexp(bounds.sum())[1] - 61), False
 
 
 def sweep(state, betas):
@@ -115,6 +128,15 @@ def field(state, i):
 
 def energies(state):
     """E(s) = offset - (sum_{i<j} J_ij s_i s_j + sum_i h_i s_i), summed in integers: float64 (lanes,)."""
-    spins = state.spins.astype(np.int64)
-    twice = ((spins @ state.J) * spins).sum(axis=1) + 2 * spins @ state.h
-    return state.offset - (twice >> 1).astype(np.float64) * state.grain * state.unit
+    total = (
+        halved_sums(state.J, state.h, state.spins)
+        + halved_sums(state.fine_J, state.fine_h, state.spins) * state.fineness
+    )
+    return state.offset - total * state.grain * state.unit
+
+
+def halved_sums(J, h, spins):
+    """(s.J.s + 2 h.s) / 2 of integers, float64 (lanes,)."""
+    spins = spins.astype(np.int64)
+    twice = ((spins @ J) * spins).sum(axis=1) + 2 * spins @ h
+    return (twice >> 1).astype(np.float64)
