@@ -19,13 +19,14 @@ from contest import contest, one_core, report
 
 import fastgibbs as fg
 
-N, READS, SWEEPS = 1024, 64, 1000
+N, READS = 1024, 64
+WHAT = ("mean", "best of 64")
 GAUSSIAN = fg.sherrington_kirkpatrick(N, "gaussian", seed=1)
 BIMODAL = fg.sherrington_kirkpatrick(N, "bimodal", seed=1)
 
 
 class Openjij(Annealer):
-    """Its own time of each read, summed; a call a read, since with a seed it gives all reads of a call the same."""
+    """Its own time of each read, summed; without a seed, since with one all its reads are the same."""
 
     def anneal(self):
         openjij = pytest.importorskip("openjij", reason="the peers come with the extra [bench]")
@@ -40,21 +41,20 @@ def test_annealing_of_the_dense_glass(benchmark):
     contenders = {
         "fastgibbs, Gaussian": Ours(GAUSSIAN, READS),
         "fastgibbs, +-J": Ours(BIMODAL, READS),
-        "openjij": Openjij(GAUSSIAN, 16),
-        "dwave-samplers": Dwave(GAUSSIAN, 8),
+        "openjij": Openjij(GAUSSIAN, READS),
+        "dwave-samplers": Dwave(GAUSSIAN, READS),
     }
     with one_core():
-        rates = contest(contenders, rounds=4)
+        rates = contest(contenders, rounds=3)
         benchmark.pedantic(contenders["fastgibbs, Gaussian"], rounds=1)
     ratios = report("annealing, SK N=1024, 1000 sweeps, beta 0.1 -> 3", rates, benchmark)
-    mean, least = contenders["fastgibbs, Gaussian"].quality()
-    print(f"  fastgibbs: mean E/N {mean / N:.4f}, least {least / N:.4f}")
+    quality = {name: contender.quality() for name, contender in contenders.items()}
+    for name, values in quality.items():
+        shown = (f"{what} E/N {e / N:.4f} +- {error / N:.4f}" for what, (e, error) in zip(WHAT, values, strict=True))
+        print(f"  {name}: {', '.join(shown)}")
     for peer in ("openjij", "dwave-samplers"):
-        energies = np.concatenate(contenders[peer].energies)
-        error = energies.std() / np.sqrt(energies.size)
-        print(f"  {peer}: mean E/N {energies.mean() / N:.4f} +- {error / N:.4f}, least {energies.min() / N:.4f}")
-        assert mean <= energies.mean() + 3 * error
-        assert least <= energies.min()
+        for what, mine, theirs in zip(WHAT, quality["fastgibbs, Gaussian"], quality[peer], strict=True):
+            assert mine[0] <= theirs[0] + 3 * np.hypot(mine[1], theirs[1]), (peer, what)
     assert ratios["openjij"] >= 3
     assert ratios["dwave-samplers"] >= 10
     assert ratios["fastgibbs, +-J"] <= 1 / 1.5
@@ -89,14 +89,14 @@ def test_best_energy_in_the_time_of_simulated_bifurcation(benchmark):
 
 
 @pytest.mark.parametrize("disorder", ["gaussian", "bimodal"])
-@pytest.mark.parametrize(("n", "chains"), [(48, 64), (64, 64), (256, 64), (1024, 16), (4096, 64)])
+@pytest.mark.parametrize(("n", "chains"), [(128, 64), (256, 64), (1024, 64), (1024, 16), (2048, 64)])
 @pytest.mark.parametrize("beta", [0.5, 2.0])
 def test_dense_and_sparse_engines(benchmark, beta, n, chains, disorder):
     model, sweeps = fg.sherrington_kirkpatrick(n, disorder, seed=1), max(2, 20_000_000 // n // chains // (1 + n // 256))
 
     def run(engine):
         def rate():
-            kwargs = dict(beta=beta, sweeps=sweeps, thin=sweeps, chains=chains, seed=2, threads=1, engine=engine)
+            kwargs = dict(beta=beta, sweeps=sweeps, chains=chains, seed=2, threads=1, engine=engine)
             return fg.sample(model, **kwargs).timing.updates_per_second / 1e9
 
         return rate
