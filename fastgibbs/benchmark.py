@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from fastgibbs.methods.sampling import sample
-from fastgibbs.models import checks, edwards_anderson, lattice, random_regular
+from fastgibbs.models import checks, edwards_anderson, lattice, random_regular, sherrington_kirkpatrick
 
 CRITICAL = math.log(1 + math.sqrt(2)) / 2
 UPDATES = 8e8  # attempts of one timing of a kernel that makes 4 updates per ns
@@ -18,6 +18,13 @@ CASES = (  # title, engine, model, beta, chains
         "EA Gaussian L=10, beta = 1, 128 chains",
         "sparse",
         lambda: edwards_anderson((10,) * 3, "gaussian", seed=1),
+        1.0,
+        128,
+    ),
+    (
+        "SK Gaussian N=1024, beta = 1, 128 chains",
+        "dense",
+        lambda: sherrington_kirkpatrick(1024, "gaussian", seed=1),
         1.0,
         128,
     ),

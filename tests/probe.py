@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgibbs.engines import contract, multispin, multispin_kernels, sparse
+from fastgibbs.engines import contract, dense, dense_kernels, multispin, multispin_kernels, sparse
 from fastgibbs.engines.sparse import attempt, gather_fields
 from fastgibbs.engines.vectors import convert, load, store
 from fastgibbs.jit import njit
@@ -31,29 +31,52 @@ def block(engine, model, states, beta=0.0, rule="gibbs"):
     return engine.start(engine.prepare([model.to_ising()], 1), lanes, [(0, ups)], 0, betas, contract.RULES[rule])
 
 
-def fields(model, states):
-    """The sparse kernel's local fields of every site in every state, float64 (states, n)."""
-    plan, state = block(sparse, model, states)
+@njit
+def _dense_attempt_everywhere(plan, state, rule, site, bits):
+    dense_kernels.refresh(plan, state)
+    state.sites[0] = site
+    dense_kernels.show_panel(plan, state, 1)
+    for lane in range(0, bits.size, 16):
+        dense_kernels.attempt(plan, state, rule, 0, 1, lane, convert(load(bits, lane, 16), np.uint32))
+
+
+@njit
+def _dense_fields(plan, state, site, out):
+    dense_kernels.refresh(plan, state)
+    state.sites[0] = site
+    dense_kernels.show_panel(plan, state, 1)
+    for lane in range(0, out.size, 16):
+        store(out, lane, dense_kernels.local_field(plan, state, 0, lane))
+
+
+KERNELS = {sparse: (_fields, _attempt_everywhere), dense: (_dense_fields, _dense_attempt_everywhere)}
+
+
+def fields(model, states, engine=sparse):
+    """The kernel's local fields of every site in every state, float64 (states, n)."""
+    plan, state = block(engine, model, states)
     out = np.empty((model.n, state.spins.shape[1]), np.float32)
     for site in range(model.n):
-        _fields(plan, state, site, out[site])
+        KERNELS[engine][0](plan, state, site, out[site])
     return out.T[: len(states)].astype(np.float64) * plan.unit
 
 
-def flip_probabilities(model, states, beta, rule):
-    """The sparse kernel's own probability that an attempt flips site i in each state, (states, n), exact to 2^-32.
+def flip_probabilities(model, states, beta, rule, engine=sparse):
+    """The kernel's own probability that an attempt flips site i in each state, (states, n), exact to 2^-32.
 
     An attempt flips in an interval of its 32 bits at one end of the range; bisection finds where it ends.
     """
     probabilities = np.empty((len(states), model.n))
-    plan, state = block(sparse, model, states, beta)
+    plan, state = block(engine, model, states, beta)
     state.scale[:] = plan.scales[0]
     before = state.spins.copy()
     for site in range(model.n):
 
         def flips(bits, site=site):
             state.spins[:] = before
-            _attempt_everywhere(plan, state, contract.RULES[rule], site, bits.astype(np.uint64))
+            if engine is dense:
+                state.stale[:] = 1
+            KERNELS[engine][1](plan, state, contract.RULES[rule], site, bits.astype(np.uint64))
             return (state.spins[site] != before[site])[: len(states)]
 
         lanes = before.shape[1]

@@ -12,8 +12,8 @@ FLOORS = [
     ("__init__", "__main__"),
 ]
 ENGINES = [  # each imports only earlier ones
-    *("vectors", "bitslices", "contract", "gates", "arithmetic", "streams", "graphs"),
-    *("sparse", "multispin", "multispin_kernels", "overlaps", "observables", "drivers"),
+    *("vectors", "bitslices", "contract", "gates", "arithmetic", "streams", "graphs", "bytespins", "sparse", "dense"),
+    *("dense_kernels", "multispin", "multispin_kernels", "overlaps", "observables", "drivers"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}
 OPTIONAL = {"PIL", "matplotlib", "pandas", "tqdm", "xarray"}  # imported inside the functions that need them

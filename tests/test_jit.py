@@ -31,7 +31,7 @@ def fresh_process(cache, source=PACKAGE.parent, progress=False, engine="sparse")
     return float(seconds), int(hits), float(energy), done.stderr
 
 
-@pytest.mark.parametrize("engine", ["sparse", "multispin"])
+@pytest.mark.parametrize("engine", ["sparse", "multispin", "dense"])
 def test_first_sample_takes_6_s_cold_and_1500_ms_from_the_cache(tmp_path, engine):
     """The least of a few runs, since other work on the machine only ever adds to them."""
     cold = [fresh_process(tmp_path / str(k), progress=True, engine=engine) for k in range(3)]
@@ -147,7 +147,7 @@ print(assembly.count("%ymm") + assembly.count("%zmm"))
 """
 
 
-@pytest.mark.parametrize("engine", ["sparse", "multispin"])
+@pytest.mark.parametrize("engine", ["sparse", "multispin", "dense"])
 def test_the_hot_loop_uses_the_machines_wide_registers(tmp_path, engine):
     features = Path("/proc/cpuinfo")
     if not features.exists() or "avx2" not in features.read_text():

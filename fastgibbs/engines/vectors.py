@@ -218,6 +218,17 @@ def gather(typing, array, positions, index, width):
 
 
 @intrinsic
+def trailing_zeros(typing, word):
+    """The number of the lowest bit that is set in an unsigned integer, which is not 0."""
+
+    def lower(context, builder, sig, values):
+        count = builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
+        return builder.zext(count, ir.IntType(64))
+
+    return (types.int64(word), lower) if word in (types.uint32, types.uint64) else None
+
+
+@intrinsic
 def nonzero(typing, lanes):
     """The lanes that are not zero, as an unsigned integer of one bit a lane."""
 

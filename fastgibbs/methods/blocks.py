@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import multispin, sparse
+from fastgibbs.engines import dense, multispin, sparse
 from fastgibbs.engines.streams import random_ups
 from fastgibbs.models import checks
 
 STRIPS = (1, 2, 4, 8, 16, 32, 64)
-ENGINES = {"multispin": multispin, "sparse": sparse}  # "auto" takes the first that can run the model
+ENGINES = {"multispin": multispin, "dense": dense, "sparse": sparse}  # "auto" tries them in this order
 _PART = 2**24  # spins unpacked at once
 
 
@@ -35,11 +35,16 @@ def choose_engine(engine: str, isings: list, scan: str, strips: int | None, chai
         if strips not in STRIPS:
             raise ValueError(f"strips is {strips}: give one of {', '.join(map(str, STRIPS))}")
     refusals = {}
-    for name in ENGINES if engine == "auto" else [engine]:
+    for name in _by_speed(isings[0]) if engine == "auto" else [engine]:
         refusals[name] = ENGINES[name].refusal(isings, scan, strips or 1)
         if refusals[name] is None:
             return name, ENGINES[name].strips(isings, chains) if strips is None else strips
     raise ValueError("; ".join(f"engine {name!r} cannot run this: {why}" for name, why in refusals.items()))
+
+
+def _by_speed(model) -> list[str]:
+    """The engines that "auto" tries, best first."""
+    return sorted(ENGINES, key=lambda name: name == "dense" and not dense.pays(model))
 
 
 def given_start(model, start, chains: int) -> np.ndarray | None:

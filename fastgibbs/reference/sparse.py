@@ -47,7 +47,7 @@ def start(model, lanes, seed, rule, scan="sequential", spins=None):
     """
     isings = [one.to_ising() for one in sampling.as_models(model)]
     graph = isings[0]
-    unit = np.array([_power_of_two(one) for one in isings])
+    unit = np.array([power_of_two(one) for one in isings])
     return State(
         spins=start_spins(seed, graph.n, lanes) if spins is None else spins.copy(),
         indptr=graph.indptr,
@@ -136,7 +136,7 @@ RULES = {"gibbs": gibbs, "metropolis": metropolis}
 SCANS = {"sequential": sequential, "random": random}
 
 
-def _power_of_two(ising):
+def power_of_two(ising):
     """2^floor(log2(largest)) of the largest |J_ij| or |h_i|, or 1 if all are zero."""
     largest = max(np.abs(ising.couplings).max(initial=0.0), np.abs(ising.fields).max(initial=0.0))
     # exact by frexp, where a rounded log2 may reach the next integer

@@ -1,0 +1,219 @@
+"""The dense engine's kernels: panels of attempts, and the flips that rows of couplings are added for (dense.py)."""
+
+import numpy as np
+
+from fastgibbs.engines import contract
+from fastgibbs.engines.arithmetic import decide
+from fastgibbs.engines.bytespins import copy_lanes, pack, unpack
+from fastgibbs.engines.contract import LANE_GROUP as WIDTH
+from fastgibbs.engines.contract import RANDOM
+from fastgibbs.engines.dense import LINE, PANEL, TILE, DensePlan
+from fastgibbs.engines.streams import below, next_words
+from fastgibbs.engines.vectors import at, bits, convert, full, load, select, store, trailing_zeros
+from fastgibbs.jit import called, implements, inlined
+
+
+def _add_flips(doubled, fields, state):
+    """Add 2 J of the sites that `up` marks to all fields of each lane, and subtract that of those that `down` marks."""
+    raise NotImplementedError("only compiled kernels call this")
+
+
+@implements(_add_flips)
+def _adding_flips(doubled, fields, state):
+    tile = 8 * TILE // doubled.dtype.bitwidth
+    line = 8 * LINE // doubled.dtype.bitwidth
+
+    def add_flips(doubled, fields, state):
+        sites = state.sites
+        lanes, stride = fields.shape
+        for first in range(0, stride - line, tile):
+            for lane in range(lanes):
+                up, down = at(state.up, lane), at(state.down, lane)
+                if up | down != 0:
+                    field = load(fields, lane * stride + first, tile)
+                    while up != 0:
+                        field = field + load(doubled, at(sites, trailing_zeros(up)) * stride + first, tile)
+                        up &= up - np.uint64(1)
+                    while down != 0:
+                        field = field - load(doubled, at(sites, trailing_zeros(down)) * stride + first, tile)
+                        down &= down - np.uint64(1)
+                    store(fields, lane * stride + first, field)
+
+    return add_flips
+
+
+@called
+def refresh(plan, state):
+    """Build fields and totals from the spins, if they are stale."""
+    if state.stale[0] == 0:
+        return
+    n, lanes = state.spins.shape
+    state.stale[0] = 0
+    state.down[:] = 0
+    for lane in range(lanes):
+        for i in range(n):
+            state.fields[lane, i] = plan.lowest[i]
+    for first in range(0, n, PANEL):
+        state.up[:] = 0
+        for p in range(min(PANEL, n - first)):
+            state.sites[p] = first + p
+            for lane in range(lanes):
+                state.up[lane] |= np.uint64(state.spins[first + p, lane] > 0) << np.uint64(p)
+        _add_flips(plan.doubled, state.fields, state)
+    for lane in range(lanes):
+        total = np.int64(0)
+        for i in range(n):
+            total += state.spins[i, lane] * (np.int64(state.fields[lane, i]) + plan.own[i])
+        state.totals[lane] = total >> 1  # every bond has been met twice, every field too
+
+
+@called
+def _add_fine_energies(plan, state, energies):
+    """Let the fine fields follow the spins; add (sum_{i<j} J_ij s_i s_j + sum_i h_i s_i) of their J and h."""
+    n, lanes = state.seen.shape
+    none = full(0, np.uint64, WIDTH)
+    for first in range(0, n, PANEL):
+        state.up[:] = 0
+        state.down[:] = 0
+        for p in range(min(PANEL, n - first)):
+            state.sites[p] = first + p
+            mark = full(np.uint64(1) << np.uint64(p), np.uint64, WIDTH)
+            for lane in range(0, lanes, WIDTH):
+                position = (first + p) * lanes + lane
+                new, old = load(state.spins, position, WIDTH), load(state.seen, position, WIDTH)
+                store(state.seen, position, new)
+                store(state.up, lane, load(state.up, lane, WIDTH) | select(new > old, mark, none))
+                store(state.down, lane, load(state.down, lane, WIDTH) | select(new < old, mark, none))
+        _add_flips(plan.fine, state.fine, state)
+    if n > 0:
+        for lane in range(lanes):
+            total = np.int64(0)
+            for i in range(n):
+                total += at(state.spins, i * lanes + lane) * (np.int64(state.fine[lane, i]) + plan.fine_own[i])
+            energies[lane] += np.float64(total >> 1) * plan.fineness
+
+
+@inlined
+def show_panel(plan, state, size):
+    """Copy the fields of the panel's sites, lanes side by side, and forget the flips of the panel before."""
+    lanes, stride = state.fields.shape
+    for lane in range(lanes):
+        state.up[lane] = 0
+        state.down[lane] = 0
+        for p in range(size):
+            state.panel[p, lane] = at(state.fields, lane * stride + at(state.sites, p))
+
+
+@inlined
+def local_field(plan, state, p, lane):
+    """h_i + sum_j J_ij s_j in units of `unit`, float32 lanes, of attempt p of the panel."""
+    site = at(state.sites, p)
+    field = load(state.panel, p * state.spins.shape[1] + lane, WIDTH)
+    return convert(convert(field >> at(plan.shifts, site), np.int32), np.float32) * at(plan.factors, site)
+
+
+@inlined
+def attempt(plan, state, rule, p, size, lane, words):
+    """Attempt p of a panel of `size` in lanes `lane` ... `lane + 15`, decided by 32 random bits a lane.
+
+    A flip changes the fields of the attempts that follow in the panel, and is marked for all others.
+    """
+    lanes, stride = state.spins.shape[1], state.fields.shape[1]
+    site = at(state.sites, p)
+    position = site * lanes + lane
+    spin = load(state.spins, position, WIDTH)
+    exponent = local_field(plan, state, p, lane) * load(state.scale, lane, WIDTH)
+    new = decide(rule, exponent, spin, words, WIDTH)
+    if bits((new ^ spin) < 0) == 0:
+        return
+    up, down = new > spin, new < spin
+    store(state.spins, position, new)
+    none, mark = full(0, np.uint64, WIDTH), full(np.uint64(1) << np.uint64(p), np.uint64, WIDTH)
+    store(state.up, lane, load(state.up, lane, WIDTH) | select(up, mark, none))
+    store(state.down, lane, load(state.down, lane, WIDTH) | select(down, mark, none))
+    gain = convert(load(state.panel, p * lanes + lane, WIDTH), np.int64) << 1
+    total = load(state.totals, lane, WIDTH)
+    total = select(up, total + gain, total)
+    store(state.totals, lane, select(down, total - gain, total))
+    for q in range(p + 1, size):
+        change = at(plan.doubled, site * stride + at(state.sites, q))
+        field = load(state.panel, q * lanes + lane, WIDTH)
+        field = select(up, field + change, field)
+        store(state.panel, q * lanes + lane, select(down, field - change, field))
+
+
+@implements(contract.sweep)
+def _sweep(plan, state, rungs, rule, scan, counts, crew):
+    if getattr(plan, "instance_class", None) is not DensePlan:
+        return None
+
+    def sweep(plan, state, rungs, rule, scan, counts, crew):
+        n, lanes = state.spins.shape
+        refresh(plan, state)
+        for lane in range(lanes):
+            state.scale[lane] = plan.scales[rungs[lane]]
+        for first in range(0, n, PANEL):
+            size = min(PANEL, n - first)
+            for p in range(size):
+                state.sites[p] = below(state.order, n) if scan == RANDOM else first + p
+            show_panel(plan, state, size)
+            for p in range(0, size, 2):
+                for lane in range(0, lanes, WIDTH):
+                    words = next_words(state.streams, lane, WIDTH)
+                    store(state.words, lane, words)
+                    attempt(plan, state, rule, p, size, lane, convert(words, np.uint32))
+                if p + 1 < size:
+                    for lane in range(0, lanes, WIDTH):
+                        words = convert(load(state.words, lane, WIDTH) >> 32, np.uint32)
+                        attempt(plan, state, rule, p + 1, size, lane, words)
+            _add_flips(plan.doubled, state.fields, state)
+
+    return sweep
+
+
+@implements(contract.measure)
+def _measure(plan, state, energies, magnetizations, crew):
+    if getattr(plan, "instance_class", None) is not DensePlan:
+        return None
+
+    def measure(plan, state, energies, magnetizations, crew):
+        n, lanes = state.spins.shape
+        refresh(plan, state)
+        for lane in range(0, lanes, WIDTH):
+            total = full(0, np.int32, WIDTH)
+            for i in range(n):
+                total = total + convert(load(state.spins, i * lanes + lane, WIDTH), np.int32)
+            store(magnetizations, lane, convert(total, np.float64))
+        for lane in range(lanes):
+            energies[lane] = state.totals[lane]
+        _add_fine_energies(plan, state, energies)
+        for lane in range(lanes):
+            energies[lane] = plan.offset - energies[lane] * plan.grain * plan.unit
+
+    return measure
+
+
+@implements(contract.snapshot)
+def _snapshot(plan, state, words):
+    if getattr(plan, "instance_class", None) is not DensePlan:
+        return None
+    return lambda plan, state, words: pack(state.spins, words)
+
+
+@implements(contract.restore)
+def _restore(plan, state, words):
+    if getattr(plan, "instance_class", None) is not DensePlan:
+        return None
+
+    def restore(plan, state, words):
+        unpack(words, state.spins)
+        state.stale[0] = 1
+
+    return restore
+
+
+@implements(contract.retain)
+def _retain(plan, state, kept, better):
+    if getattr(plan, "instance_class", None) is not DensePlan:
+        return None
+    return lambda plan, state, kept, better: copy_lanes(state.spins, kept, better)
