@@ -6,8 +6,8 @@ in any order, so a sweep goes panel by panel. The fields of 64 sites, lanes in S
 fields, lane by lane, follow all flips of the panel, from rows of J that are in cache and sums that are in registers.
 
 What couplings without a common scale have beyond the step, to 2^-20 of it for 1000 sites, makes fields of its own,
-which energies need and decisions do not: they follow when energies are measured. Where the fields of some sites are much
-smaller than those of others, all are 64-bit integers in place of both.
+which energies need and decisions do not: they follow when energies are measured. Where the fields of some sites are
+much smaller than those of others, all are 64-bit integers in place of both.
 """
 
 from typing import NamedTuple
