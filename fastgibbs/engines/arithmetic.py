@@ -4,12 +4,14 @@ import math
 
 import numpy as np
 
-from fastgibbs.engines.vectors import bitcast, convert
+from fastgibbs.engines.contract import ALIGN, METROPOLIS
+from fastgibbs.engines.vectors import bitcast, convert, full, select
 from fastgibbs.jit import inlined
 
 LOWEST_EXPONENT = -126.0  # 2^-126 is the smallest normal float32
 _ROUNDER = 12582912.0  # 1.5 * 2^23: adding it rounds a small float32 to an integer, held in the low bits
 _INVERSE_FACTORIALS = tuple(1.0 / math.factorial(i) for i in range(12, -1, -1))
+_SIGN = -(2**31)
 _C1, _C2, _C3, _C4, _C5 = 0.69314698, 0.24022242, 0.05550734, 0.00967151, 0.00132647
 
 
@@ -30,6 +32,28 @@ def exp2(t):
 def uniform(words):
     """(r + 1/2) / 2^32 from uint32 lanes r, in float32: resolved to 2^-32 near zero, where rare moves live."""
     return convert(words, np.float32) * 2.0**-32 + 2.0**-33
+
+
+@inlined
+def decide(rule, exponent, spin, words, width):
+    """The new spins, int8 lanes, in the field f: `exponent` is -2 beta f log2(e), float32; 32 random bits a lane."""
+    lowest = full(LOWEST_EXPONENT, np.float32, width)
+    sign = bitcast(exponent, np.int32)
+    u = uniform(words)
+    if rule == METROPOLIS:  # flip with probability min(1, 2^(s exponent))
+        exponent = bitcast(sign ^ (convert(spin, np.int32) & _SIGN), np.float32)
+        certain = full(0.0, np.float32, width)
+        exponent = select(exponent < lowest, lowest, exponent)
+        exponent = select(exponent > certain, certain, exponent)
+        return select(u <= exp2(exponent), spin * -1, spin)
+    likelier = (sign >> 31 ^ -1) | 1
+    if rule == ALIGN:
+        felt = bitcast(sign | _SIGN, np.float32) < full(0.0, np.float32, width)
+        return select(felt, convert(likelier, np.int8), spin)
+    # up with probability 1 / (1 + 2^exponent): the rarer spin has e / (1 + e), decided where u is finest
+    exponent = bitcast(sign | _SIGN, np.float32)
+    e = exp2(select(exponent < lowest, lowest, exponent))
+    return convert(select(u * e + u <= e, likelier * -1, likelier), np.int8)
 
 
 @inlined

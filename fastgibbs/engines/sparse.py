@@ -13,16 +13,17 @@ import numpy as np
 from numba.extending import overload
 
 from fastgibbs.engines import contract
-from fastgibbs.engines.arithmetic import LOWEST_EXPONENT, exp2, uniform
+from fastgibbs.engines.arithmetic import decide
+from fastgibbs.engines.bytespins import copy_lanes, pack, start_spins, unpack
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
-from fastgibbs.engines.contract import METROPOLIS, RANDOM
+from fastgibbs.engines.contract import RANDOM
 from fastgibbs.engines.streams import ORDER, SWEEP, below, next_words, stream_state
-from fastgibbs.engines.vectors import at, bitcast, bits, convert, full, load, select, store
+from fastgibbs.engines.vectors import at, bitcast, convert, full, load, store
 from fastgibbs.jit import inlined
 
 _SIGN = -(2**31)
 _SIGN64 = -(2**63)
-_MINUS_TWO_LOG2E = -2.0 * 1.4426950408889634  # exp(-2 x) = 2^(_MINUS_TWO_LOG2E x)
+MINUS_TWO_LOG2E = -2.0 * 1.4426950408889634  # exp(-2 x) = 2^(MINUS_TWO_LOG2E x)
 
 
 class SparsePlan(NamedTuple):
@@ -139,14 +140,10 @@ def cut(lanes: int, threads: int, together: int = WIDTH) -> list[range]:
 
 def start(plan: SparsePlan, lanes: range, ups, entropy, betas, rule) -> tuple[SparsePlan, SparseState]:
     """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
-    spins = np.empty((plan.fields.size, len(lanes)), np.int8)
-    for first, part in ups:
-        spins[first : first + part.shape[1]] = part.T
-    spins *= 2
-    spins -= 1
+    spins = start_spins(plan.fields.size, len(lanes), ups)
     streams = np.column_stack([stream_state(entropy, SWEEP, *divmod(lane, 64)) for lane in lanes])
     order = stream_state(entropy, ORDER).copy()
-    plan = plan._replace(scales=np.clip(_MINUS_TWO_LOG2E * betas * plan.unit, -1e30, 1e30).astype(np.float32))
+    plan = plan._replace(scales=np.clip(MINUS_TWO_LOG2E * betas * plan.unit, -1e30, 1e30).astype(np.float32))
     words, scale, sums = (np.zeros(len(lanes), kind) for kind in (np.uint64, np.float32, np.int8))
     return plan, SparseState(spins, streams, order, words, scale, sums)
 
@@ -216,21 +213,7 @@ def attempt(plan, state, rule, site, lane, words):
     """One attempt at `site` in lanes `lane` ... `lane + 15`, decided by 32 random bits a lane."""
     position = site * state.spins.shape[1] + lane
     exponent = local_field(plan, state, site, lane) * load(state.scale, lane, WIDTH)
-    lowest = full(LOWEST_EXPONENT, np.float32, WIDTH)
-    u = uniform(words)
-    if rule == METROPOLIS:  # flip with probability min(1, 2^(s exponent))
-        spin = load(state.spins, position, WIDTH)
-        exponent = bitcast(bitcast(exponent, np.int32) ^ (convert(spin, np.int32) & _SIGN), np.float32)
-        certain = full(0.0, np.float32, WIDTH)
-        exponent = select(exponent < lowest, lowest, exponent)
-        exponent = select(exponent > certain, certain, exponent)
-        store(state.spins, position, select(u <= exp2(exponent), spin * -1, spin))
-    else:  # up with probability 1 / (1 + 2^exponent): the rarer spin has e / (1 + e), decided where u is finest
-        sign = bitcast(exponent, np.int32)
-        likelier = (sign >> 31 ^ -1) | 1
-        exponent = bitcast(sign | _SIGN, np.float32)
-        e = exp2(select(exponent < lowest, lowest, exponent))
-        store(state.spins, position, convert(select(u * e + u <= e, likelier * -1, likelier), np.int8))
+    store(state.spins, position, decide(rule, exponent, load(state.spins, position, WIDTH), words, WIDTH))
 
 
 @overload(contract.sweep)
@@ -314,13 +297,7 @@ def _snapshot(plan, state, words):
     if getattr(plan, "instance_class", None) is not SparsePlan:
         return None
 
-    def snapshot(plan, state, words):
-        n, lanes = state.spins.shape
-        for i in range(n):
-            for lane in range(0, lanes, WIDTH):
-                words[i, lane // WIDTH] = bits(load(state.spins, i * lanes + lane, WIDTH) > 0)
-
-    return snapshot
+    return lambda plan, state, words: pack(state.spins, words)
 
 
 @overload(contract.restore)
@@ -328,13 +305,7 @@ def _restore(plan, state, words):
     if getattr(plan, "instance_class", None) is not SparsePlan:
         return None
 
-    def restore(plan, state, words):
-        n, lanes = state.spins.shape
-        for i in range(n):
-            for lane in range(lanes):
-                state.spins[i, lane] = 2 * ((words[i, lane >> 4] >> (lane & 15)) & 1) - 1
-
-    return restore
+    return lambda plan, state, words: unpack(words, state.spins)
 
 
 @overload(contract.retain)
@@ -342,11 +313,4 @@ def _retain(plan, state, kept, better):
     if getattr(plan, "instance_class", None) is not SparsePlan:
         return None
 
-    def retain(plan, state, kept, better):
-        n, lanes = state.spins.shape
-        for lane in range(0, lanes, WIDTH):
-            copied = load(better, lane, WIDTH) > 0
-            for place in range(lane, n * lanes, lanes):
-                store(kept, place, select(copied, load(state.spins, place, WIDTH), load(kept, place, WIDTH)))
-
-    return retain
+    return lambda plan, state, kept, better: copy_lanes(state.spins, kept, better)

@@ -123,7 +123,7 @@ def sample(
         seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
         threads: threads to run on; by default the cores this process may use. It never changes the result.
         engine: "auto", "multispin" (couplings +-J, degree at most 12, uniform field; updates a graph colour by colour
-            instead of site by site) or "sparse" (any couplings).
+            instead of site by site), "sparse" (any couplings) or "overlap" (Hopfield models by their patterns).
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         keep_states: keep the state of every draw, one bit a spin, for `result.samples`.
         strips: a power of two up to 64, for the multi-spin engine: cut a periodic lattice along its first axis, so that
@@ -163,9 +163,8 @@ def sample(
         f"a result of chains x draws = {betas.size} x {draws}",
     )
 
-    isings = [one.to_ising() for one in models]
-    engine, strips = choose_engine(engine, isings, scan, strips, betas.size)
-    per_chain = [isings[k * len(isings) // betas.size] for k in range(betas.size)] if len(isings) > 1 else isings
+    engine, strips, taken = choose_engine(engine, models, scan, strips, betas.size)
+    per_chain = [taken[k * len(taken) // betas.size] for k in range(betas.size)] if len(taken) > 1 else taken
     prepared = ENGINES[engine].prepare(per_chain, strips)
     blocks = [
         _block(
