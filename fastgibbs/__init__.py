@@ -3,6 +3,7 @@
 from fastgibbs import exact
 from fastgibbs.io import read_rudy, write_rudy
 from fastgibbs.methods.annealing import AnnealResult, anneal
+from fastgibbs.methods.recall import RecallResult, recall
 from fastgibbs.methods.sampling import SampleResult, sample
 from fastgibbs.methods.schedules import geometric, linear
 from fastgibbs.methods.tempering import TemperResult, temper
@@ -23,6 +24,7 @@ __all__ = [
     "AnnealResult",
     "Hopfield",
     "Ising",
+    "RecallResult",
     "SampleResult",
     "TemperResult",
     "anneal",
@@ -33,6 +35,7 @@ __all__ = [
     "linear",
     "random_regular",
     "read_rudy",
+    "recall",
     "sample",
     "sherrington_kirkpatrick",
     "temper",

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fastgibbs as fg
-from fastgibbs import plots
+from fastgibbs import plots, plots_hopfield
 from fastgibbs.__main__ import main
 from fastgibbs.gallery import runs
 from fastgibbs.methods.sampling import ENGINES
@@ -49,6 +49,19 @@ reads = 3
 ladders = 3
 rungs = 4
 seed = 7
+"""
+
+MEMORY = """
+run = "hopfield_capacity"
+sizes = [100, 1000]
+loads = [0.05, 0.10, 0.30]
+samples = 3
+cues = 16
+sweeps = 30
+load = 0.05
+temperatures = [0.4, 0.9]
+noise = 0.1
+seed = 4
 """
 
 
@@ -212,9 +225,38 @@ def test_spinglass3d_tells_what_enumeration_tells_and_draws_it(tmp_path, capsys)
         assert abs(float(row["log Z"]) - spectrum.log_z(beta)) < 4.5 * float(row["error"]) + 1e-9
 
 
+def test_hopfield_capacity_agrees_with_the_theory_of_many_spins_and_draws_it(tmp_path, capsys):
+    (tmp_path / "memory.toml").write_text(MEMORY)
+    assert main(["run", str(tmp_path / "memory.toml"), "--output", str(tmp_path / "out"), "--quiet"]) == 0
+    assert "the theory's last load is 0.137906" in capsys.readouterr().out
+    assert (tmp_path / "out" / "hopfield_capacity.png").read_bytes().startswith(b"\x89PNG")
+    rows = list(csv.DictReader((tmp_path / "out" / "loads.csv").read_text().splitlines()))
+    for row in rows[:2]:
+        assert abs(float(row["N = 1000"]) - float(row["N = oo"])) < 0.004
+    assert float(rows[2]["N = oo"]) == 0
+    assert float(rows[2]["N = 1000"]) < 0.5
+    warm, hot = csv.DictReader((tmp_path / "out" / "temperatures.csv").read_text().splitlines())
+    assert abs(float(warm["N = 1000"]) - float(warm["N = oo"])) < 0.01
+    assert float(hot["N = 1000"]) < 0.3
+    with np.load(tmp_path / "out" / "result.npz") as saved:
+        hebb, inverse = (saved["recalled"] == saved["patterns"]).all(axis=2).sum(axis=1)
+    assert inverse > hebb
+
+
+def test_digits_are_replaced_by_random_pictures_without_scikit_learn(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    (tmp_path / "memory.toml").write_text(MEMORY.replace("samples = 3", "samples = 2"))
+    assert "10 random pictures" in runs.carry_out(str(tmp_path / "memory.toml"), str(tmp_path / "out"), progress=False)
+
+
 @pytest.mark.parametrize(
     ("text", "change", "message"),
     [
+        (MEMORY, ("sizes = [100, 1000]", "sizes = [0]"), "sizes holds 0"),
+        (MEMORY, ("loads = [0.05,", "loads = [-0.05,"), "loads holds -0.05"),
+        (MEMORY, ("noise = 0.1", "noise = 1.5"), "noise is 1.5"),
+        (MEMORY, ("samples = 3", "samples = 1"), "samples is 1"),
+        (MEMORY, ("load = 0.05", "load = -1.0"), "alpha is -1"),
         (GLASS, ("ladders = 4", "ladders = 1"), "ladders is 1"),
         (GLASS, ("coldest = 1.0", "coldest = 0"), "coldest is 0"),
         (GLASS, ("[2.5, 1.0]", "[2.5, -1.0]"), "shown holds -1.0"),
@@ -234,7 +276,7 @@ def test_a_bad_glass_or_cut_is_named_and_nothing_is_written(text, change, messag
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", ["ising2d", "spinglass3d"])
+@pytest.mark.parametrize("name", ["hopfield_capacity", "ising2d", "spinglass3d"])
 def test_the_picture_of_a_run_is_stored_beside_it_and_small(name):
     picture = (runs.HERE / f"{name}.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
@@ -256,6 +298,27 @@ def test_plots_draw_on_the_axes_they_are_given_and_on_new_ones():
     curve = plots.temperature_curve([1, 2], [3, 4], [0.1, 0.1], ([1, 2], [3, 4]), 2.269)
     assert curve is not ax
     assert curve.get_xlabel() == "temperature T / J"
+    pyplot.close("all")
+
+
+def test_plots_of_memories_show_what_they_are_given():
+    pyplot = pytest.importorskip("matplotlib.pyplot", reason="pictures need the extra [plot]")
+    pyplot.switch_backend("agg")
+    _, ax = pyplot.subplots()
+    theory = [0.1, 0.2], [1, 0]
+    curves = plots_hopfield.recall_curves([0.1, 0.2], [[1, 0.5]], [[0.1, 0.1]], ["N = 9"], theory, 0.14, ax)
+    assert curves is ax
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["N to infinity", "N = 9"]
+    critical, line, curve = ax.lines[:3]
+    assert critical.get_xdata() == [0.14, 0.14]
+    np.testing.assert_array_equal(line.get_data(), theory)
+    np.testing.assert_array_equal(np.asarray(curve.get_data(), float), [[0.1, 0.2], [1, 0.5]])
+    states = np.random.default_rng(1).choice([-1, 1], (2, 3, 6))
+    ax = plots_hopfield.recall_images(states, ["cue", "recalled"], (2, 3))
+    image = ax.images[0].get_array()
+    np.testing.assert_array_equal(image[3:5, 4:7], states[1, 1].reshape(2, 3))
+    assert image.shape == (5, 11)
+    assert image.mask[2].all()
     pyplot.close("all")
 
 
