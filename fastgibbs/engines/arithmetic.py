@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from fastgibbs.engines.contract import ALIGN, METROPOLIS
+from fastgibbs.engines.contract import METROPOLIS
 from fastgibbs.engines.vectors import bitcast, convert, full, select
 from fastgibbs.jit import inlined
 
@@ -47,13 +47,17 @@ def decide(rule, exponent, spin, words, width):
         exponent = select(exponent > certain, certain, exponent)
         return select(u <= exp2(exponent), spin * -1, spin)
     likelier = (sign >> 31 ^ -1) | 1
-    if rule == ALIGN:
-        felt = bitcast(sign | _SIGN, np.float32) < full(0.0, np.float32, width)
-        return select(felt, convert(likelier, np.int8), spin)
     # up with probability 1 / (1 + 2^exponent): the rarer spin has e / (1 + e), decided where u is finest
     exponent = bitcast(sign | _SIGN, np.float32)
     e = exp2(select(exponent < lowest, lowest, exponent))
     return convert(select(u * e + u <= e, likelier * -1, likelier), np.int8)
+
+
+@inlined
+def aligned(exponent, spin, width):
+    """Spins along their field, and as they were where it is zero, int8 lanes; as `decide` at beta = infinity."""
+    zero = full(0.0, np.float32, width)
+    return select(exponent < zero, full(1, np.int8, width), select(exponent > zero, full(-1, np.int8, width), spin))
 
 
 @inlined

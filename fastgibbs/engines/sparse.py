@@ -13,10 +13,10 @@ import numpy as np
 from numba.extending import overload
 
 from fastgibbs.engines import contract
-from fastgibbs.engines.arithmetic import decide
+from fastgibbs.engines.arithmetic import aligned, decide
 from fastgibbs.engines.bytespins import copy_lanes, pack, start_spins, unpack
+from fastgibbs.engines.contract import ALIGN, RANDOM
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
-from fastgibbs.engines.contract import RANDOM
 from fastgibbs.engines.streams import ORDER, SWEEP, below, next_words, stream_state
 from fastgibbs.engines.vectors import at, bitcast, convert, full, load, store
 from fastgibbs.jit import inlined
@@ -216,6 +216,16 @@ def attempt(plan, state, rule, site, lane, words):
     store(state.spins, position, decide(rule, exponent, load(state.spins, position, WIDTH), words, WIDTH))
 
 
+@inlined
+def align(plan, state, site):
+    """Turn the spins of a site along their fields in all lanes."""
+    lanes = state.spins.shape[1]
+    for lane in range(0, lanes, WIDTH):
+        exponent = local_field(plan, state, site, lane) * load(state.scale, lane, WIDTH)
+        position = site * lanes + lane
+        store(state.spins, position, aligned(exponent, load(state.spins, position, WIDTH), WIDTH))
+
+
 @overload(contract.sweep)
 def _sweep(plan, state, rungs, rule, scan, counts, crew):
     if getattr(plan, "instance_class", None) is not SparsePlan:
@@ -228,7 +238,9 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
         for number in range(n):
             site = below(state.order, n) if scan == RANDOM else number
             gather_fields(plan, state, site)
-            if number % 2 == 0:
+            if rule == ALIGN:
+                align(plan, state, site)
+            elif number % 2 == 0:
                 for lane in range(0, lanes, WIDTH):
                     store(state.words, lane, next_words(state.streams, lane, WIDTH))
                 for lane in range(0, lanes, WIDTH):
