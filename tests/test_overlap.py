@@ -13,6 +13,7 @@ from test_proofs import chain_correlation, chi_square_pvalue, mean_and_z
 import fastgibbs as fg
 from fastgibbs import exact
 from fastgibbs.engines import overlap
+from fastgibbs.engines.drivers import advance
 from fastgibbs.methods.blocks import choose_engine
 from fastgibbs.methods.schedules import beta_range
 from fastgibbs.reference import overlap as twin
@@ -428,3 +429,17 @@ def test_a_million_spins_need_no_square_array():
     result = fg.anneal(model, sweeps=2, reads=1, seed=1)
     assert result.engine == "overlap"
     assert result.energy[0] == model.energy(result.states[0])
+
+
+def test_memories_of_one_kind_compile_once():
+    """One kernel each for Hebb memories, for pseudo-inverse ones, and for each two orders 2 k - 1 and 2 k."""
+    for kwargs in (dict(), dict(rule="pseudoinverse"), dict(order=3)):
+        fg.sample(fg.Hopfield(patterns(2, 9), **kwargs), beta=1.0, sweeps=1, engine="overlap")
+        signatures = len(advance.signatures)
+        sizes = (8, None), (30, 0.2), (7, np.ones(7))
+        more = [fg.Hopfield(patterns(5, n), field=field, **kwargs) for n, field in sizes]
+        more += [fg.Hopfield(patterns(3, 12), order=4)] if "order" in kwargs else []
+        for model in more:
+            fg.sample(model, beta=[0.5, 1], sweeps=4, thin=2, rule="metropolis", scan="random", engine="overlap")
+            fg.recall(model, np.ones(model.n))
+        assert len(advance.signatures) == signatures
