@@ -3,6 +3,7 @@
 from fastgibbs import analysis, exact, plots
 from fastgibbs.io import read_rudy, write_rudy
 from fastgibbs.methods.annealing import AnnealResult, anneal
+from fastgibbs.methods.recall import RecallResult, recall
 from fastgibbs.methods.sampling import SampleResult, sample
 from fastgibbs.methods.schedules import geometric, linear
 from fastgibbs.methods.storage import load
@@ -24,6 +25,7 @@ __all__ = [
     "AnnealResult",
     "Hopfield",
     "Ising",
+    "RecallResult",
     "SampleResult",
     "TemperResult",
     "analysis",
@@ -37,6 +39,7 @@ __all__ = [
     "plots",
     "random_regular",
     "read_rudy",
+    "recall",
     "sample",
     "sherrington_kirkpatrick",
     "temper",

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from fastgibbs.methods.sampling import sample
-from fastgibbs.models import checks, edwards_anderson, lattice, random_regular, sherrington_kirkpatrick
+from fastgibbs.models import Hopfield, checks, edwards_anderson, lattice, random_regular, sherrington_kirkpatrick
 
 CRITICAL = math.log(1 + math.sqrt(2)) / 2
 UPDATES = 8e8  # attempts of one timing of a kernel that makes 4 updates per ns
@@ -28,7 +28,12 @@ CASES = (  # title, engine, model, beta, chains
         1.0,
         128,
     ),
+    ("Hopfield N=10^4, P=200, T=0.5, 128 chains", "overlap", lambda: Hopfield(_patterns(200, 10_000)), 2.0, 128),
 )
+
+
+def _patterns(count: int, n: int) -> np.ndarray:
+    return np.random.default_rng(1).choice(np.array([-1, 1], np.int8), (count, n))
 
 
 def run() -> str:

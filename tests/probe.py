@@ -1,8 +1,12 @@
 """Reads an engine's own probabilities and fields off its kernel."""
 
+from functools import cache
+
+import numba
 import numpy as np
 
-from fastgibbs.engines import contract, dense, dense_kernels, multispin, multispin_kernels, sparse
+from fastgibbs.engines import contract, dense, dense_kernels, multispin, multispin_kernels, overlap, sparse
+from fastgibbs.engines.memories import ATTEMPTS
 from fastgibbs.engines.sparse import attempt, gather_fields
 from fastgibbs.engines.vectors import convert, load, store
 from fastgibbs.jit import njit
@@ -28,7 +32,8 @@ def block(engine, model, states, beta=0.0, rule="gibbs"):
     ups = np.ones((len(lanes), model.n), np.uint8)
     ups[: len(states)] = np.asarray(states) > 0
     betas = np.array([float(beta)])
-    return engine.start(engine.prepare([model.to_ising()], 1), lanes, [(0, ups)], 0, betas, contract.RULES[rule])
+    form = model if engine is overlap else model.to_ising()
+    return engine.start(engine.prepare([form], 1), lanes, [(0, ups)], 0, betas, contract.RULES[rule])
 
 
 @njit
@@ -66,29 +71,77 @@ def flip_probabilities(model, states, beta, rule, engine=sparse):
 
     An attempt flips in an interval of its 32 bits at one end of the range; bisection finds where it ends.
     """
-    probabilities = np.empty((len(states), model.n))
     plan, state = block(engine, model, states, beta)
     state.scale[:] = plan.scales[0]
     before = state.spins.copy()
-    for site in range(model.n):
 
-        def flips(bits, site=site):
-            state.spins[:] = before
-            if engine is dense:
-                state.stale[:] = 1
-            KERNELS[engine][1](plan, state, contract.RULES[rule], site, bits.astype(np.uint64))
-            return (state.spins[site] != before[site])[: len(states)]
+    def flips(site, bits):
+        state.spins[:] = before
+        if engine is dense:
+            state.stale[:] = 1
+        KERNELS[engine][1](plan, state, contract.RULES[rule], site, bits.astype(np.uint64))
+        return state.spins[site] != before[site]
 
-        lanes = before.shape[1]
-        at_zero = flips(np.zeros(lanes))
+    return _where_flips_end(flips, before.shape, len(states))
+
+
+def _where_flips_end(flips, shape, count):
+    """Flip probabilities (count, n) from `flips(site, bits)`, what all lanes do at these bits; `shape` (n, lanes)."""
+    n, lanes = shape
+    probabilities = np.empty((count, n))
+    for site in range(n):
+        at_zero = flips(site, np.zeros(lanes, np.int64))
         low, high = np.zeros(lanes, np.int64), np.full(lanes, 2**32, np.int64)  # decided as at 0, otherwise
         for _ in range(32):
             middle = (low + high) // 2
-            same = np.pad(flips(middle) == at_zero, (0, lanes - len(states)))
+            same = flips(site, middle) == at_zero
             low, high = np.where(same, middle, low), np.where(same, high, middle)
-        share = high[: len(states)] / 2**32
-        probabilities[:, site] = np.where(at_zero, share, 1 - share)
+        share = high / 2**32
+        probabilities[:, site] = np.where(at_zero, share, 1 - share)[:count]
     return probabilities
+
+
+@cache
+def _memory_probe(kind):
+    """Functions that read fields and decisions of all sites off the overlap engine's kernels for a kind of memory."""
+    gather_fields, attempt, _ = ATTEMPTS[kind]
+
+    @numba.njit
+    def fields(plan, state, site):
+        gather_fields(plan, state, site)
+
+    @numba.njit
+    def decisions(plan, state, rule, site):
+        attempt(plan, state, rule, site, 0)
+
+    return fields, decisions
+
+
+def memory_fields(model, states):
+    """The overlap kernel's local fields of every site in every state, in units of the plan, float64 (states, n)."""
+    plan, state = block(overlap, model, states)
+    gather, _ = _memory_probe(type(plan.memory))
+    out = np.empty((len(states), model.n))
+    for site in range(model.n):
+        gather(plan, state, site)
+        out[:, site] = state.fields[: len(states)]
+    return out
+
+
+def memory_flip_probabilities(model, states, beta, rule):
+    """The overlap kernel's own probability that an attempt flips site i in each state, as `flip_probabilities`."""
+    plan, state = block(overlap, model, states, beta)
+    state.scale[:] = plan.scales[0]
+    _, attempt = _memory_probe(type(plan.memory))
+    before, overlaps = state.spins.copy(), state.overlaps.copy()
+
+    def flips(site, bits):
+        state.spins[:], state.overlaps[:], state.pending[:] = before, overlaps, 0
+        state.words[:] = bits
+        attempt(plan, state, contract.RULES[rule], site)
+        return state.spins[site] != before[site]
+
+    return _where_flips_end(flips, before.shape, len(states))
 
 
 @njit

@@ -311,6 +311,10 @@ MODELS = {
     "lattice": fg.lattice((3, 5), J=-0.3, h=0.1),
     "triangular": fg.triangular((3, 4)),
     "Hopfield": fg.Hopfield(np.random.default_rng(6).choice([-1, 1], (3, 13))),
+    "Hopfield in a field": fg.Hopfield(np.eye(4, 11) * 2 - 1, field=np.arange(11)),
+    "pseudo-inverse": fg.Hopfield(np.eye(3, 9) * 2 - 1, rule="pseudoinverse", field=0.1),
+    "Storkey": fg.Hopfield(np.eye(3, 9) * 2 - 1, rule="storkey"),
+    "dense memory": fg.Hopfield(np.eye(3, 9) * 2 - 1, order=3),
     "RBM": fg.RBM(np.random.default_rng(7).normal(size=(4, 3)), np.ones(4)),
 }
 
@@ -318,7 +322,9 @@ MODELS = {
 def assert_equal_fields(one, other):
     assert type(one) is type(other)
     for name, value in vars(one).items():
-        if name not in ("_blocks", "model"):
+        if isinstance(value, fg.Ising):  # that a model keeps
+            assert_equal_fields(value, getattr(other, name))
+        elif name not in ("_blocks", "model"):
             np.testing.assert_equal(getattr(other, name), value, err_msg=name)
             assert type(getattr(other, name)) is type(value), name
 

@@ -8,15 +8,16 @@ FLOORS = [
     ("jit", "models"),
     ("exact", "engines", "reference", "io", "analysis", "integrations"),
     ("methods", "plots"),
+    ("plots_hopfield",),
     ("gallery", "benchmark"),
     ("__init__", "__main__"),
 ]
 ENGINES = [  # each imports only earlier ones
-    *("vectors", "bitslices", "contract", "gates", "arithmetic", "streams", "graphs", "bytespins", "sparse", "dense"),
-    *("dense_kernels", "multispin", "multispin_kernels", "overlaps", "observables", "drivers"),
+    *("vectors", "bitslices", "contract", "bytespins", "gates", "arithmetic", "streams", "graphs", "sparse", "dense"),
+    *("dense_kernels", "multispin", "multispin_kernels", "memories", "overlap", "overlaps", "observables", "drivers"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}
-OPTIONAL = {"PIL", "matplotlib", "pandas", "tqdm", "xarray"}  # imported inside the functions that need them
+OPTIONAL = {"PIL", "matplotlib", "pandas", "sklearn", "tqdm", "xarray"}  # imported inside the functions that need them
 
 
 def imports(path, top_level_only=False):

@@ -69,6 +69,19 @@ thin = [4, 4, 8]
 seed = 6
 """
 
+MEMORY = """
+run = "hopfield_capacity"
+sizes = [100, 1000]
+loads = [0.05, 0.10, 0.30]
+samples = 3
+cues = 16
+sweeps = 30
+load = 0.05
+temperatures = [0.4, 0.9]
+noise = 0.1
+seed = 4
+"""
+
 
 @pytest.fixture
 def small(tmp_path):
@@ -80,7 +93,7 @@ def small(tmp_path):
 def test_list_names_every_built_in_run_with_what_it_does(capsys):
     assert main(["list"]) == 0
     shown = capsys.readouterr().out
-    for name in ("binder2d", "ising2d", "ising3d", "maxcut", "spinglass3d"):
+    for name in ("binder2d", "hopfield_capacity", "ising2d", "ising3d", "maxcut", "spinglass3d"):
         assert re.search(rf"^{name} +\w+", shown, re.MULTILINE)
 
 
@@ -282,6 +295,30 @@ def test_ising3d_finds_the_cumulant_of_the_enumerated_cube(tmp_path, capsys):
     assert pairs == [("3", "4"), ("4", "6")]
 
 
+def test_hopfield_capacity_agrees_with_the_theory_of_many_spins_and_draws_it(tmp_path, capsys):
+    (tmp_path / "memory.toml").write_text(MEMORY)
+    assert main(["run", str(tmp_path / "memory.toml"), "--output", str(tmp_path / "out"), "--quiet"]) == 0
+    assert "the theory's last load is 0.137906" in capsys.readouterr().out
+    assert (tmp_path / "out" / "hopfield_capacity.png").read_bytes().startswith(b"\x89PNG")
+    rows = list(csv.DictReader((tmp_path / "out" / "loads.csv").read_text().splitlines()))
+    for row in rows[:2]:
+        assert abs(float(row["N = 1000"]) - float(row["N = oo"])) < 0.004
+    assert float(rows[2]["N = oo"]) == 0
+    assert float(rows[2]["N = 1000"]) < 0.5
+    warm, hot = csv.DictReader((tmp_path / "out" / "temperatures.csv").read_text().splitlines())
+    assert abs(float(warm["N = 1000"]) - float(warm["N = oo"])) < 0.01
+    assert float(hot["N = 1000"]) < 0.3
+    with np.load(tmp_path / "out" / "result.npz") as saved:
+        hebb, inverse = (saved["recalled"] == saved["patterns"]).all(axis=2).sum(axis=1)
+    assert inverse > hebb
+
+
+def test_digits_are_replaced_by_random_pictures_without_scikit_learn(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    (tmp_path / "memory.toml").write_text(MEMORY.replace("samples = 3", "samples = 2"))
+    assert "10 random pictures" in runs.carry_out(str(tmp_path / "memory.toml"), str(tmp_path / "out"), progress=False)
+
+
 @pytest.mark.parametrize(
     ("text", "change", "message"),
     [
@@ -293,6 +330,11 @@ def test_ising3d_finds_the_cumulant_of_the_enumerated_cube(tmp_path, capsys):
         (SQUARES, ("chains = 32", "chains = 0"), "chains is 0"),
         (SQUARES, ("[4000, 8000]", "[40, 8000]"), "10 draws of L = 4"),
         (SQUARES, ("[2.5, 2.2]", "[3.5, 3.2]"), "do not cross"),
+        (MEMORY, ("sizes = [100, 1000]", "sizes = [0]"), "sizes holds 0"),
+        (MEMORY, ("loads = [0.05,", "loads = [-0.05,"), "loads holds -0.05"),
+        (MEMORY, ("noise = 0.1", "noise = 1.5"), "noise is 1.5"),
+        (MEMORY, ("samples = 3", "samples = 1"), "samples is 1"),
+        (MEMORY, ("load = 0.05", "load = -1.0"), "alpha is -1"),
         (GLASS, ("ladders = 4", "ladders = 1"), "ladders is 1"),
         (GLASS, ("coldest = 1.0", "coldest = 0"), "coldest is 0"),
         (GLASS, ("[2.5, 1.0]", "[2.5, -1.0]"), "shown holds -1.0"),
@@ -312,7 +354,10 @@ def test_a_bad_glass_or_cut_is_named_and_nothing_is_written(text, change, messag
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", ["binder2d", "ising2d", "ising2d_traces", "ising3d", "spinglass3d", "maxcut"])
+PICTURES = "binder2d", "hopfield_capacity", "ising2d", "ising2d_traces", "ising3d", "spinglass3d", "maxcut"
+
+
+@pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_of_the_gallery_is_stored_beside_its_run_small_and_shown(name):
     picture = (runs.HERE / f"{name}.png").read_bytes()
     assert picture.startswith(b"\x89PNG")

@@ -456,3 +456,21 @@ def test_binder_cumulants_are_drawn_with_their_bands_and_the_critical_point():
     assert {(2.0, 0.63), (2.0, 0.65), (2.5, 0.48), (2.5, 0.52)} <= {(x, round(y, 9)) for x, y in band.tolist()}
     assert plots.binder_crossing({8: line}).lines[0].get_ydata().tolist() == [0.64, 0.5]
     assert "J/k" in ax.get_xlabel()
+
+
+def test_plots_of_memories_show_what_they_are_given():
+    _, ax = pyplot.subplots()
+    theory = [0.1, 0.2], [1, 0]
+    curves = plots.recall_curves([0.1, 0.2], [[1, 0.5]], [[0.1, 0.1]], ["N = 9"], theory, 0.14, ax=ax)
+    assert curves is ax
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["N to infinity", "N = 9"]
+    critical, line, curve = ax.lines[:3]
+    assert critical.get_xdata() == [0.14, 0.14]
+    np.testing.assert_array_equal(line.get_data(), theory)
+    np.testing.assert_array_equal(np.asarray(curve.get_data(), float), [[0.1, 0.2], [1, 0.5]])
+    states = np.random.default_rng(1).choice([-1, 1], (2, 3, 6))
+    ax = plots.recall_images(states, ["cue", "recalled"], (2, 3))
+    image = ax.images[0].get_array()
+    np.testing.assert_array_equal(image[3:5, 4:7], states[1, 1].reshape(2, 3))
+    assert image.shape == (5, 11)
+    assert image.mask[2].all()

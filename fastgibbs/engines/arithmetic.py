@@ -54,6 +54,13 @@ def decide(rule, exponent, spin, words, width):
 
 
 @inlined
+def aligned(exponent, spin, width):
+    """Spins along their field, and as they were where it is zero, int8 lanes; as `decide` at beta = infinity."""
+    zero = full(0.0, np.float32, width)
+    return select(exponent < zero, full(1, np.int8, width), select(exponent > zero, full(-1, np.int8, width), spin))
+
+
+@inlined
 def exp64(x):
     """e^x for float64, -700 <= x <= 0, within 4e-16 of the value, in plain IEEE operations.
 

@@ -2,7 +2,8 @@
 
 Python calls `refusal(models, scan, strips)`, `strips(models, chains)`, `prepare(models, strips)`,
 `cut(lanes, threads)`, `start(prepared, lanes, ups, entropy, betas, rule)`, `crew(plan)` and `spins(plan, state)` of its
-file. A rung is one of the `betas` of a block.
+file. Models are Ising models, or what the user gave if the file says NATIVE = True. A rung is one of the `betas` of a
+block.
 Compiled drivers call the stubs below: each engine gives its own body for its own plan type by
 `numba.extending.overload`, chosen when a driver is compiled for that plan, at no cost when it runs.
 """
@@ -14,6 +15,7 @@ import numpy as np
 LANE_GROUP = 16  # a block's lanes are a multiple of this: float32 lanes of the widest registers there are
 
 GIBBS, METROPOLIS = 0, 1
+ALIGN = 2  # of engines for memories: along the field, and as it was where there is none - beta = infinity
 SEQUENTIAL, RANDOM = 0, 1
 RULES = {"gibbs": GIBBS, "metropolis": METROPOLIS}
 SCANS = {"sequential": SEQUENTIAL, "random": RANDOM}

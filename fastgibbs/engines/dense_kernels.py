@@ -3,10 +3,10 @@
 import numpy as np
 
 from fastgibbs.engines import contract
-from fastgibbs.engines.arithmetic import decide
+from fastgibbs.engines.arithmetic import aligned, decide
 from fastgibbs.engines.bytespins import copy_lanes, pack, unpack
+from fastgibbs.engines.contract import ALIGN, RANDOM
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
-from fastgibbs.engines.contract import RANDOM
 from fastgibbs.engines.dense import LINE, PANEL, TILE, DensePlan
 from fastgibbs.engines.streams import below, next_words
 from fastgibbs.engines.vectors import at, bits, convert, full, load, select, store, trailing_zeros
@@ -123,7 +123,7 @@ def attempt(plan, state, rule, p, size, lane, words):
     position = site * lanes + lane
     spin = load(state.spins, position, WIDTH)
     exponent = local_field(plan, state, p, lane) * load(state.scale, lane, WIDTH)
-    new = decide(rule, exponent, spin, words, WIDTH)
+    new = aligned(exponent, spin, WIDTH) if rule == ALIGN else decide(rule, exponent, spin, words, WIDTH)
     if bits((new ^ spin) < 0) == 0:
         return
     up, down = new > spin, new < spin

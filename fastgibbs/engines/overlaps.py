@@ -18,6 +18,7 @@ class Pairs(NamedTuple):
 
     ladders: np.ndarray  # int64 (pairs, 2)
     bonds: np.ndarray  # int32 (2, bonds)
+    complete: bool  # whether all pairs of sites are bonds, of which none is listed
     indptr: np.ndarray  # int64 (n + 1,): the graph
     indices: np.ndarray  # int32 (nnz,)
     symmetric: bool  # whether no site has a field
@@ -87,6 +88,8 @@ def add_overlaps(pairs, lane_at):
             pairs.histogram[pair, rung, equal * bins // (n + 1)] += 1
             q = (2 * equal - n) / max(n, 1)
             link = (pairs.bonds.shape[1] - 2 * pairs.unequal[1, pair, rung]) / bonds
+            if pairs.complete:  # the mean of q_i q_j over i < j
+                link = (np.float64(2 * equal - n) ** 2 - n) / max(n * (n - 1.0), 1.0)
             moments = pairs.moments[pair, rung]
             moments[0] += q
             moments[1] += abs(q)
@@ -108,7 +111,7 @@ def exchange_clusters(pairs, lane_at):
     """
     n = len(pairs.words)
     count_unequal_sites(pairs, lane_at)
-    reach = 2.0 * pairs.bonds.shape[1] / max(n, 1) - 1.0
+    reach = n - 2.0 if pairs.complete else 2.0 * pairs.bonds.shape[1] / max(n, 1) - 1.0
     for pair in range(len(pairs.ladders)):
         one, other = pairs.ladders[pair]
         for rung in range(lane_at.shape[1]):

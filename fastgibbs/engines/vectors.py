@@ -141,12 +141,14 @@ def full(typing, value, dtype, width):
 
 @intrinsic
 def convert(typing, lanes, dtype):
-    """Each lane converted by value: integers truncated or extended, integers rounded to floats."""
+    """Each lane converted by value: integers truncated or extended, integers rounded to floats, floats extended."""
     source, target = lanes.dtype, dtype.dtype
     result = Lanes(target, lanes.width)
 
     def lower(context, builder, sig, values):
-        if isinstance(target, types.Float):
+        if isinstance(source, types.Float):
+            cast = builder.fpext
+        elif isinstance(target, types.Float):
             cast = builder.sitofp if source.signed else builder.uitofp
         elif target.bitwidth < source.bitwidth:
             cast = builder.trunc
@@ -154,7 +156,8 @@ def convert(typing, lanes, dtype):
             cast = builder.sext if source.signed else builder.zext
         return cast(values[0], context.get_value_type(result))
 
-    return (result(lanes, dtype), lower) if isinstance(source, types.Integer) else None
+    known = isinstance(source, types.Integer) or (source, target) == (types.float32, types.float64)
+    return (result(lanes, dtype), lower) if known else None
 
 
 @intrinsic
@@ -167,6 +170,47 @@ def bitcast(typing, value, dtype):
         return builder.bitcast(values[0], context.get_value_type(result))
 
     return result(value, dtype), lower
+
+
+def _halves(context, builder, sig, values):
+    """32-bit lanes, or a scalar for all of them, as vectors of 16-bit integers, the low half first."""
+    lanes = next(a for a in sig.args if isinstance(a, Lanes))
+    parts = [
+        v if a == lanes else copied(builder, context.cast(builder, v, a, lanes.dtype), lanes.width)
+        for a, v in zip(sig.args, values, strict=True)
+    ]
+    return [builder.bitcast(part, ir.VectorType(ir.IntType(16), 2 * lanes.width)) for part in parts]
+
+
+@intrinsic
+def products(typing, a, b):
+    """a_low b_low + a_high b_high of lanes `a` that hold two signed 16-bit integers each; `b` may be a scalar."""
+
+    def lower(context, builder, sig, values):
+        # of all ways to say this, the one that LLVM knows as one instruction of the machine
+        wide = ir.VectorType(ir.IntType(32), 2 * a.width)
+        product = builder.mul(*(builder.sext(part, wide) for part in _halves(context, builder, sig, values)))
+        undefined = ir.Constant(wide, ir.Undefined)
+        low, high = (
+            ir.Constant(ir.VectorType(ir.IntType(32), a.width), [2 * k + half for k in range(a.width)])
+            for half in (0, 1)
+        )
+        return builder.add(
+            builder.shuffle_vector(product, undefined, low), builder.shuffle_vector(product, undefined, high)
+        )
+
+    return a(a, b), lower
+
+
+@intrinsic
+def less_products(typing, a, b, c):
+    """a - b c of both 16-bit integers that each lane holds; `c` may be a scalar."""
+
+    def lower(context, builder, sig, values):
+        first, second, third = _halves(context, builder, sig, values)
+        return builder.bitcast(builder.sub(first, builder.mul(second, third)), values[0].type)
+
+    return a(a, b, c), lower
 
 
 @intrinsic

@@ -1,14 +1,19 @@
-"""What is known without sampling: every state of a small model, and the square lattice in closed form."""
+"""What is known without sampling: every state of a small model, the square lattice, Hopfield memories."""
 
 from fastgibbs.exact.enumeration import Spectrum, spectrum, states
+from fastgibbs.exact.hopfield import CRITICAL_LOAD, Memory, hopfield, retrieval_overlap
 from fastgibbs.exact.torus import CRITICAL_BETA, Torus, onsager_energy, onsager_magnetization, torus
 
 __all__ = [
     "CRITICAL_BETA",
+    "CRITICAL_LOAD",
+    "Memory",
     "Spectrum",
     "Torus",
+    "hopfield",
     "onsager_energy",
     "onsager_magnetization",
+    "retrieval_overlap",
     "spectrum",
     "states",
     "torus",

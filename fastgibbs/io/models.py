@@ -17,7 +17,8 @@ def take_apart(model) -> tuple[dict, dict]:
             arrays = {**dict(zip("ijJ", model.bonds, strict=True)), "fields": model.fields}
             return arrays, {"type": "Ising", "n": model.n, "offset": model.offset, "shape": model.shape}
         case Hopfield():
-            return {"patterns": pack_spins(model.patterns)}, {"type": "Hopfield", "n": model.n}
+            numbers = {"type": "Hopfield", "n": model.n, "rule": model.rule, "order": model.order}
+            return {"patterns": pack_spins(model.patterns), "field": model.fields}, numbers
         case RBM():
             return {name: getattr(model, name) for name in ("weights", "visible_bias", "hidden_bias")}, {"type": "RBM"}
     raise TypeError(f"model is {model!r}: only Ising, Hopfield and RBM models can be saved")
@@ -35,7 +36,7 @@ def put_together(numbers: dict, arrays: dict, prefix: str = ""):
         case "Ising":
             return Ising.from_edges(**parts, **numbers)
         case "Hopfield":
-            return Hopfield(unpack_spins(parts["patterns"], numbers["n"]))
+            return Hopfield(unpack_spins(parts.pop("patterns"), numbers.pop("n")), **parts, **numbers)
         case "RBM":
             return RBM(**parts)
 

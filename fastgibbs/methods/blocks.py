@@ -4,12 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import dense, multispin, sparse
+from fastgibbs.engines import dense, multispin, overlap, sparse
 from fastgibbs.engines.streams import random_ups
 from fastgibbs.models import checks
 
 STRIPS = (1, 2, 4, 8, 16, 32, 64)
-ENGINES = {"multispin": multispin, "dense": dense, "sparse": sparse}  # "auto" tries them in this order
+# "auto" tries them in this order
+ENGINES = {"overlap": overlap, "multispin": multispin, "dense": dense, "sparse": sparse}
 _PART = 2**24  # spins unpacked at once
 
 
@@ -28,23 +29,30 @@ def one_model(model) -> None:
         raise TypeError(f"model is {model!r}: give an Ising, Hopfield or RBM model, or a sequence of Ising models")
 
 
-def choose_engine(engine: str, isings: list, scan: str, strips: int | None, chains: int) -> tuple[str, int]:
-    """The engine's name and the number of strips; ValueError says why none, or not this one, can run the models."""
+def choose_engine(engine: str, models: list, scan: str, strips: int | None, chains: int) -> tuple[str, int, list]:
+    """The engine's name, the number of strips, and the models as the engine takes them: as they are, or Ising models.
+
+    ValueError says why none, or not this one, can run the models.
+    """
     if strips is not None:
         strips = checks.integer("strips", strips)
         if strips not in STRIPS:
             raise ValueError(f"strips is {strips}: give one of {', '.join(map(str, STRIPS))}")
-    refusals = {}
-    for name in _by_speed(isings[0]) if engine == "auto" else [engine]:
-        refusals[name] = ENGINES[name].refusal(isings, scan, strips or 1)
+    refusals, taken = {}, {True: models}
+    for name in _by_speed(models[0]) if engine == "auto" else [engine]:
+        native = getattr(ENGINES[name], "NATIVE", False)
+        if native not in taken:
+            taken[native] = [one.to_ising() for one in models]
+        refusals[name] = ENGINES[name].refusal(taken[native], scan, strips or 1)
         if refusals[name] is None:
-            return name, ENGINES[name].strips(isings, chains) if strips is None else strips
+            return name, ENGINES[name].strips(taken[native], chains) if strips is None else strips, taken[native]
     raise ValueError("; ".join(f"engine {name!r} cannot run this: {why}" for name, why in refusals.items()))
 
 
 def _by_speed(model) -> list[str]:
     """The engines that "auto" tries, best first."""
-    return sorted(ENGINES, key=lambda name: name == "dense" and not dense.pays(model))
+    slow = {name for name in ("overlap", "dense") if not ENGINES[name].pays(model)}
+    return sorted(ENGINES, key=slow.__contains__)
 
 
 def given_start(model, start, chains: int) -> np.ndarray | None:

@@ -23,7 +23,7 @@ RECORDS = "energies", "magnetizations", "observables.record", "samples.packed", 
 class Setting(NamedTuple):
     """What is the same in every round of a run; ladder g belongs to model g // ladders."""
 
-    isings: list
+    models: list  # as the engine takes them
     engine: object
     ladders: int
     rule: int
@@ -102,14 +102,14 @@ def run_ladders(
     setting: Setting, betas, sweeps: int, burn_in: int, thin: int, entropy, starts, report, checkpoint
 ) -> Run:
     """Start every ladder with replica r at rung r, at random or at `starts` int8 (ladders, rungs, n), and run it."""
-    count, rungs = len(setting.isings) * setting.ladders, betas.size
+    count, rungs = len(setting.models) * setting.ladders, betas.size
     words, per_unit = packing(rungs)
     stride = setting.ladders + setting.ladders % 2 if setting.ladders > 1 else 1  # pairs lie side by side
     slots = np.arange(count) // setting.ladders * stride + np.arange(count) % setting.ladders
     first_lanes = slots // per_unit * 64 * words + slots % per_unit * rungs
-    models = [setting.isings[0]] * int(first_lanes[-1] + rungs) if len(setting.isings) > 1 else setting.isings
-    for ladder, lane in enumerate(first_lanes if len(setting.isings) > 1 else []):
-        models[lane : lane + rungs] = [setting.isings[ladder // setting.ladders]] * rungs
+    models = [setting.models[0]] * int(first_lanes[-1] + rungs) if len(setting.models) > 1 else setting.models
+    for ladder, lane in enumerate(first_lanes if len(setting.models) > 1 else []):
+        models[lane : lane + rungs] = [setting.models[ladder // setting.ladders]] * rungs
     prepared = setting.engine.prepare(models, 1)
     blocks = []
     cut = checkpoint.lanes(setting.engine.cut(int(first_lanes[-1]) + rungs, setting.threads, 64 * words))
@@ -146,7 +146,7 @@ def run_ladders(
     done, interrupted = run_blocks(advance, blocks, begun, burn_in + sweeps, setting.threads, 1, report, checkpoint)
     seconds = time.perf_counter() - running
     advanced = sum(len(b.ladders.lane_at) * (now - then) for b, then, now in zip(blocks, begun, done, strict=True))
-    updates = advanced * rungs * setting.isings[0].n
+    updates = advanced * rungs * setting.models[0].n
     return Run(setting, blocks, rows(min(done)), updates, running - compiling, seconds, interrupted)
 
 
@@ -166,7 +166,7 @@ def _block(
     setting, prepared, lanes: range, inside, first_lanes, betas, sweeps, burn_in, thin, entropy, starts
 ) -> Block:
     """The block of these lanes, with ladders number `inside` at `first_lanes`; other lanes are idle at rung 0."""
-    model, rungs, first_lane = setting.isings[0], betas.size, first_lanes - lanes.start
+    model, rungs, first_lane = setting.models[0], betas.size, first_lanes - lanes.start
     lane_at = first_lane[:, None] + np.arange(rungs)
     of_lanes = np.zeros(len(lanes), np.int64)
     of_lanes[lane_at] = np.arange(rungs)
@@ -218,13 +218,14 @@ def _block(
 
 def _pairs(setting, inside, rungs: int, lanes: int, entropy) -> Pairs:
     """The pairs of ladders of one model, 0 and 1, 2 and 3 ..., that are compared."""
-    model = setting.isings[0]
+    model = setting.models[0]
     number = inside % setting.ladders
     first = np.flatnonzero((number % 2 == 0) & (number + 1 < setting.ladders))
     if not setting.overlap_every and not setting.clusters:
         first = first[:0]
     index = inside[first] // setting.ladders * (setting.ladders // 2) + number[first] // 2
-    i, j, _ = model.bonds if first.size else (np.empty(0, np.int32),) * 3
+    complete = not hasattr(model, "bonds")  # of a Hopfield model every pair of sites is a bond, and none is listed
+    i, j = model.bonds[:2] if first.size and not complete else np.empty((2, 0), np.int32)
     width = 2 ** (-(-lanes // 64) - 1).bit_length()  # words are compared eight at a time
     words = np.zeros((model.n if first.size else 0, width), np.uint64)
     bins = min(model.n + 1, BINS) if setting.overlap_every else 1
@@ -232,9 +233,10 @@ def _pairs(setting, inside, rungs: int, lanes: int, entropy) -> Pairs:
     return Pairs(
         ladders=np.column_stack([first, first + 1]),
         bonds=np.stack([i, j]),
-        indptr=model.indptr,
-        indices=model.indices,
-        symmetric=model.field == 0,
+        complete=complete,
+        indptr=np.zeros(model.n + 1, np.int64) if complete else model.indptr,
+        indices=np.empty(0, np.int32) if complete else model.indices,
+        symmetric=model.field == 0 and getattr(model, "order", 2) % 2 == 0,
         clusters=setting.clusters and first.size > 0,
         streams=np.array(streams, np.uint64).reshape(-1, 4),
         packed=words.view(np.uint16)[:, : lanes // 16],

@@ -141,8 +141,8 @@ def sample(
         seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
         threads: threads to run on; by default the cores this process may use. It never changes the result.
         engine: "auto", "multispin" (couplings +-J, degree at most 12, uniform field; updates a graph colour by colour
-            instead of site by site), "dense" (most pairs coupled: fields are kept, and a flip costs n sums) or "sparse"
-            (any couplings).
+            instead of site by site), "dense" (most pairs coupled: fields are kept, and a flip costs n sums), "sparse"
+            (any couplings) or "overlap" (Hopfield models by their patterns).
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         keep_states: keep the state of every draw, one bit a spin, for `result.samples`.
         strips: a power of two up to 64, for the multi-spin engine: cut a periodic lattice along its first axis, so that
@@ -191,15 +191,14 @@ def sample(
         f"a result of chains x draws = {betas.size} x {draws}",
     )
 
-    isings = [one.to_ising() for one in models]
-    engine, strips = choose_engine(engine, isings, scan, strips, betas.size)
+    engine, strips, taken = choose_engine(engine, models, scan, strips, betas.size)
     settings = dict(model=models, beta=betas, sweeps=sweeps, burn_in=burn_in, thin=thin, rule=rule, scan=scan)
     weights = observed.matrix(n)
     settings |= dict(start=spins, keep_states=bool(keeps), engine=engine, strips=strips, seed=seed)
     settings |= dict(observe=[*observed.names, weights])
     checkpoint = Checkpoint(checkpoint, every, "sample", settings)
     seed = checkpoint.settings["seed"]
-    per_chain = [isings[k * len(isings) // betas.size] for k in range(betas.size)] if len(isings) > 1 else isings
+    per_chain = [taken[k * len(taken) // betas.size] for k in range(betas.size)] if len(taken) > 1 else taken
     prepared = ENGINES[engine].prepare(per_chain, strips)
     cut = checkpoint.lanes(ENGINES[engine].cut(betas.size * strips, threads))
     blocks = [

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.models import checks
+from fastgibbs.models import Hopfield, checks
 
 
 class Schedule(NamedTuple):
@@ -33,22 +33,29 @@ def geometric(first, last) -> Schedule:
     return Schedule("geometric", first, last)
 
 
-def beta_range(ising) -> tuple[float, float]:
-    """The hottest and the coldest beta worth running an Ising model at.
+def beta_range(model) -> tuple[float, float]:
+    """The hottest and the coldest beta worth running a model at.
 
     Hottest: the strongest local field F = max_i (|h_i| + sum_j |J_ij|) is overcome half the time, exp(-2 beta F) = 1/2.
     Coldest: the smallest excitation D of one spin happens once in 10^4 sweeps of all n spins, n exp(-beta D) = 10^-4.
     D = 2 min_i f_i, with f_i the smallest positive field that site i can feel if its couplings and field are whole
     multiples of one unit; otherwise f_i is its weakest coupling or field, and D the median over sites, since a few
     weak bonds do not decide how cold is cold.
+
+    Of a Hopfield model no N x N array is built: F is a bound, and f_i the least positive multiple of 1/N that a Hebb
+    field without h can be.
     """
+    if isinstance(model, Hopfield) and model.rule != "storkey":
+        smallest = (2 - len(model.patterns) * (model.n - 1) % 2) / model.n
+        return _ends_of(_strongest_field(model), smallest, model.n)
+    ising = model.to_ising()
     strengths = np.abs(ising.couplings)
     sites = np.repeat(np.arange(ising.n), np.diff(ising.indptr))
     own = np.abs(ising.fields)
     total = own + np.bincount(sites, strengths, ising.n)
     felt = total > 0
     if not felt.any():
-        return 1.0, 1.0
+        return _ends_of(0.0, 1.0, ising.n)
     values = np.unique(np.concatenate([strengths, own[own > 0]]))
     unit = _common_unit(values)
     if unit:
@@ -57,7 +64,38 @@ def beta_range(ising) -> tuple[float, float]:
         weakest = np.where(own > 0, own, np.inf)
         np.minimum.at(weakest, sites, strengths)
         smallest = np.median(weakest[felt])
-    return float(np.log(2) / (2 * total.max())), float(np.log(1e4 * ising.n) / (2 * smallest))
+    return _ends_of(total.max(), smallest, ising.n)
+
+
+def _ends_of(strongest, smallest, n: int) -> tuple[float, float]:
+    """The two ends of `beta_range`, given F and f."""
+    if strongest == 0:
+        return 1.0, 1.0
+    return float(np.log(2) / (2 * strongest)), float(np.log(1e4 * n) / (2 * smallest))
+
+
+def _strongest_field(model: Hopfield) -> float:
+    """A bound on the local fields max_i (|h_i| + sum_j |J_ij|) of a Hopfield model of rank P.
+
+    (sum_j |J_ij|)^2 <= N sum_j J_ij^2 (Cauchy and Schwarz), and sum_j J_ij^2 with the diagonal is (1/N) xi_i.Q.xi_i by
+    the Hebb rule and J_ii by the pseudo-inverse rule. Of order n > 2, |f_i| <= sum_mu |m_mu|^(n-1) <= sum_mu m_mu^2,
+    at most the largest eigenvalue of Q.
+    """
+    patterns, n = model.patterns, model.n
+    Q = model.sums(patterns) / n
+    if model.order > 2:
+        couplings = np.linalg.eigvalsh(Q)[-1:]
+    else:
+        squared = np.empty(n)
+        for first in range(0, n, 4096):
+            xi = patterns[:, first : first + 4096].astype(np.float64)
+            if model.inverse is None:
+                squares, diagonal = (xi * (Q @ xi)).sum(axis=0) / n, len(patterns) / n
+            else:
+                squares = diagonal = (xi * (model.inverse @ xi)).sum(axis=0) / n
+            squared[first : first + 4096] = squares - diagonal**2
+        couplings = np.sqrt(n * np.maximum(squared, 0.0))
+    return float((np.abs(model.fields) + couplings.max(initial=0.0)).max())
 
 
 def _common_unit(values: np.ndarray) -> float:

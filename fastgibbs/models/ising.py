@@ -108,18 +108,13 @@ class Ising(Frozen):
         """
         states = checks.spins("states", states, self.n)
         spins = states.reshape(math.prod(states.shape[:-1]), self.n)
-        bond_sum, field_sum = np.zeros(len(spins)), np.zeros(len(spins))
+        bond_sum = np.zeros(len(spins))
         for i, j, J in self._bond_chunks():
             for rows in _slices(len(spins), _CHUNK // i.size):
                 _add_terms(
                     bond_sum[rows], J / self.coupling_unit * (spins[rows].take(i, axis=1) * spins[rows].take(j, axis=1))
                 )
-        if self.field != 0:
-            fields = self.fields if self.field is None else np.broadcast_to(self.field, self.n)
-            for sites in _slices(self.n, _CHUNK):
-                for rows in _slices(len(spins), _CHUNK // self.n):
-                    _add_terms(field_sum[rows], fields[sites] / self.field_unit * spins[rows, sites])
-        energy = (self.offset - self.coupling_unit * bond_sum) - self.field_unit * field_sum
+        energy = (self.offset - self.coupling_unit * bond_sum) - self.field_unit * field_sums(self, spins)
         return energy.reshape(states.shape[:-1])[()]
 
     def to_ising(self):
@@ -150,6 +145,20 @@ class Ising(Frozen):
             if upper.any():
                 yield i[upper], j[upper], self.couplings[entries][upper]
             row = end
+
+
+def field_sums(model, spins):
+    """sum_i (h_i / h) s_i with h the field unit of an Ising or Hopfield model, float64 (rows,), of spins (rows, n).
+
+    It starts at 0.0 and adds one term after the other.
+    """
+    sums = np.zeros(len(spins))
+    if model.field != 0:
+        fields = model.fields if model.field is None else np.broadcast_to(model.field, model.n)
+        for sites in _slices(model.n, _CHUNK):
+            for rows in _slices(len(spins), _CHUNK // model.n):
+                _add_terms(sums[rows], fields[sites] / model.field_unit * spins[rows, sites])
+    return sums
 
 
 def _slices(total, step):

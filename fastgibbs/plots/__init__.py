@@ -8,6 +8,7 @@ saved, and without matplotlib (the extra `plot`) the first call raises ImportErr
 from fastgibbs.plots.annealing import annealing_trace, read_histogram
 from fastgibbs.plots.binder import binder_crossing
 from fastgibbs.plots.ladders import overlap_distribution, replica_flow, swap_rates
+from fastgibbs.plots.memories import recall_curves, recall_images
 from fastgibbs.plots.spins import spin_image
 from fastgibbs.plots.style import PALETTE, figure
 from fastgibbs.plots.temperatures import (
@@ -31,6 +32,8 @@ __all__ = [
     "magnetization_trace",
     "overlap_distribution",
     "read_histogram",
+    "recall_curves",
+    "recall_images",
     "replica_flow",
     "spin_image",
     "susceptibility_curve",

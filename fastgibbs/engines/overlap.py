@@ -1,0 +1,241 @@
+"""The overlap engine: Hopfield models as P overlaps M_mu = sum_i xi_i^mu s_i in every lane, never an N x N array.
+
+An attempt at site i sums up the field from all overlaps, N h_i = sum_mu xi_i^mu M_mu - P s_i, lanes in SIMD; flips
+change the overlaps, M_mu -= 2 s_i xi_i^mu, when the next attempt reads them: one pass over memory serves both, and
+where no lane has flipped there is nothing to write. A pattern's sign is the same in all lanes: a scalar.
+
+Overlaps of fewer than 2^15 sites are 16-bit integers, two in a lane of 32 bits: one instruction multiplies and adds 32
+of them. Overlaps are exact, and so are Hebb fields; random numbers are used as the sparse engine uses them, which gives
+the same bits where its couplings are exact too. The kernels are in memories.py.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgibbs.engines import contract, sparse
+from fastgibbs.engines.bytespins import copy_lanes, pack, start_spins, unpack
+from fastgibbs.engines.contract import LANE_GROUP as WIDTH
+from fastgibbs.engines.contract import RANDOM
+from fastgibbs.engines.memories import ATTEMPTS, KERNELS, Factors, Halves, OverlapState, Powers, Wholes
+from fastgibbs.engines.streams import ORDER, SWEEP, below, next_words, stream_state
+from fastgibbs.engines.vectors import at, bitcast, convert, full, load, store
+from fastgibbs.jit import implements
+from fastgibbs.models.hopfield import Hopfield
+
+NATIVE = True
+MOST_HALVES, MOST_FLOATS = 2**15 - 1, 2**24  # sites: up to here overlaps fit 16 bits, and float32 holds them exactly
+_SIGN64 = -(2**63)
+
+strips, cut, crew, spins = sparse.strips, sparse.cut, sparse.crew, sparse.spins  # a lane is a whole chain here too
+
+
+LARGEST_MATRIX = 10_000
+
+
+class OverlapPlan(NamedTuple):
+    """A Hopfield model for this engine."""
+
+    memory: Halves | Wholes | Factors | Powers
+    scaled_fields: np.ndarray  # float32 (n,): h / unit
+    fields: np.ndarray  # float64 (n,): h / field_unit
+    field_unit: float
+    in_field: bool
+    unit: float  # of fields
+    size: int  # what is taken from the sum of the energy: N P, or 0 if the order is above 2
+    denominator: float  # E = -(sum - size) / denominator - field energy
+    scales: np.ndarray  # float32 (rungs,): exponent of 2 per unit of field at every beta
+
+
+class Prepared(NamedTuple):
+    """A model and its plan, which all blocks share."""
+
+    model: Hopfield
+    plan: OverlapPlan
+
+
+def refusal(models, scan: str, strips: int) -> str | None:
+    """Why the engine cannot run these models, or None if it can."""
+    first = models[0]
+    if not isinstance(first, Hopfield):
+        return "it runs Hopfield models"
+    if first.rule == "storkey":
+        return "couplings of the Storkey rule have not rank P"
+    if len(models) > 1:
+        return "it runs one model at a time"
+    if first.order == 2 and first.patterns.size >= 2**31:
+        return f"P N is {first.patterns.size}: fields fit 32 bits up to 2^31 - 1"
+    if first.inverse is not None and first.n > MOST_FLOATS:
+        return f"N is {first.n}: float32 overlaps are exact up to {MOST_FLOATS}"
+    return "there is no lattice to cut into strips" if strips > 1 else None
+
+
+def pays(model) -> bool:
+    """Whether this engine is the faster one for a model, as far as N and P tell.
+
+    Measured at 64 chains against the dense engine, at high and low acceptance: 1.2 to 7 times as fast up to P = N / 4,
+    half as fast at P = N / 2. A matrix of all pairs takes seconds and gigabytes from LARGEST_MATRIX sites on.
+    """
+    if not isinstance(model, Hopfield) or model.rule == "storkey":
+        return False
+    return model.order > 2 or len(model.patterns) <= model.n / 4 or model.n >= LARGEST_MATRIX
+
+
+def prepare(models: list, strips: int) -> Prepared:
+    """The plan of a Hopfield model, which all blocks share."""
+    (model,) = models
+    memory = _memory(model)
+    unit = model.energy_unit
+    scaled_fields = (model.fields / unit).astype(np.float32)
+    fields = model.fields / model.field_unit
+    arrays = [array for array in memory if isinstance(array, np.ndarray)]
+    for array in (*arrays, scaled_fields, fields):
+        array.flags.writeable = False  # as the model's arrays are, so that one compilation serves all
+    plan = OverlapPlan(
+        memory,
+        scaled_fields,
+        fields,
+        model.field_unit,
+        model.field != 0,
+        unit,
+        model.patterns.size if model.order == 2 else 0,
+        float(model.order * model.n ** (model.order - 1)),
+        np.empty(0, np.float32),
+    )
+    return Prepared(model, plan)
+
+
+def _memory(model: Hopfield) -> Halves | Wholes | Factors | Powers:
+    count, n = model.patterns.shape
+    by_site = np.ascontiguousarray(model.patterns.T)
+    if model.order > 2:
+        odd = range(1, model.order + 1, 2)
+        return Powers(by_site, tuple(math.comb(model.order, k) for k in odd), model.order)
+    if model.inverse is not None:
+        factors = model.patterns.T.astype(np.float64) @ model.inverse
+        own = (factors * by_site).sum(axis=1).astype(np.float32)
+        return Factors(by_site, factors.astype(np.float32), own, model.inverse)
+    if n <= MOST_HALVES:
+        filled = np.pad(by_site.astype(np.int16), ((0, 0), (0, count % 2)))
+        return Halves(filled.view(np.int32).reshape(n, -1), count)
+    return Wholes(by_site, count)
+
+
+def start(prepared: Prepared, lanes: range, ups, entropy, betas, rule) -> tuple[OverlapPlan, OverlapState]:
+    """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
+    model, plan = prepared
+    spins = start_spins(model.n, len(lanes), ups)
+    sums = model.sums(spins.T)
+    if isinstance(plan.memory, Halves):
+        pairs = np.pad(sums.astype(np.int16), ((0, 0), (0, sums.shape[1] % 2)))
+        overlaps = pairs.view(np.int32).reshape(len(lanes), -1).T.copy()
+    else:
+        overlaps = sums.T.astype(np.float32 if isinstance(plan.memory, Factors) else np.int32, order="C")
+    state = OverlapState(
+        spins=spins,
+        overlaps=overlaps,
+        turned=np.zeros(len(lanes), overlaps.dtype),
+        pending=np.zeros(2, np.int64),
+        streams=np.column_stack([stream_state(entropy, SWEEP, *divmod(lane, 64)) for lane in lanes]),
+        order=stream_state(entropy, ORDER).copy(),
+        words=np.zeros(len(lanes), np.uint64),
+        scale=np.zeros(len(lanes), np.float32),
+        fields=np.zeros(len(lanes), np.float32),
+    )
+    scales = np.clip(sparse.MINUS_TWO_LOG2E * betas * plan.unit, -1e30, 1e30).astype(np.float32)
+    return plan._replace(scales=scales), state
+
+
+def _kind(plan):
+    """The kind of memory of an OverlapPlan's Numba type, or None of another type."""
+    if getattr(plan, "instance_class", None) is not OverlapPlan:
+        return None
+    return plan.types[plan.fields.index("memory")].instance_class
+
+
+@implements(contract.sweep)
+def _sweep(plan, state, rungs, rule, scan, counts, crew):
+    kind = _kind(plan)
+    if kind is None:
+        return None
+    _, attempt, settle = ATTEMPTS[kind]
+
+    def sweep(plan, state, rungs, rule, scan, counts, crew):
+        n, lanes = state.spins.shape
+        for lane in range(lanes):
+            state.scale[lane] = plan.scales[rungs[lane]]
+        for number in range(n):
+            site = below(state.order, n) if scan == RANDOM else number
+            if number % 2 == 0:
+                for lane in range(0, lanes, WIDTH):
+                    store(state.words, lane, next_words(state.streams, lane, WIDTH))
+            attempt(plan, state, rule, site, 32 * (number % 2))
+        settle(plan, state)
+
+    return sweep
+
+
+@implements(contract.measure)
+def _measure(plan, state, energies, magnetizations, crew):
+    kind = _kind(plan)
+    if kind is None:
+        return None
+    weight = KERNELS[kind].weight
+
+    def measure(plan, state, energies, magnetizations, crew):
+        n, lanes = state.spins.shape
+        for lane in range(0, lanes, WIDTH):
+            store(energies, lane, weight(plan.memory, state.overlaps, lane, plan.size))
+            total, fields = full(0, np.int64, WIDTH), full(0.0, np.float64, WIDTH)
+            for i in range(n):
+                spin = convert(load(state.spins, i * lanes + lane, WIDTH), np.int64)
+                total = total + spin
+                if plan.in_field:
+                    field = bitcast(full(at(plan.fields, i), np.float64, WIDTH), np.int64)
+                    fields = fields + bitcast(field ^ (spin & _SIGN64), np.float64)
+            store(magnetizations, lane, convert(total, np.float64))
+            field_energy = fields * plan.field_unit
+            for k in range(WIDTH):
+                energies[lane + k] = -(energies[lane + k] / plan.denominator)
+            if plan.in_field:
+                store(energies, lane, load(energies, lane, WIDTH) - field_energy)
+
+    return measure
+
+
+@implements(contract.snapshot)
+def _snapshot(plan, state, words):
+    if _kind(plan) is None:
+        return None
+
+    return lambda plan, state, words: pack(state.spins, words)
+
+
+@implements(contract.restore)
+def _restore(plan, state, words):
+    kind = _kind(plan)
+    if kind is None:
+        return None
+    (_, _, settle), turn = ATTEMPTS[kind], KERNELS[kind].turn
+
+    def restore(plan, state, words):
+        unpack(words, state.spins)
+        state.overlaps[:] = 0
+        n, lanes = state.spins.shape
+        for i in range(n):  # as if every site had turned
+            for lane in range(0, lanes, WIDTH):
+                spin = convert(load(state.spins, i * lanes + lane, WIDTH), np.int32)
+                store(state.turned, lane, turn(spin * -1))
+            state.pending[0], state.pending[1] = i, 1
+            settle(plan, state)
+
+    return restore
+
+
+@implements(contract.retain)
+def _retain(plan, state, kept, better):
+    if _kind(plan) is None:
+        return None
+
+    return lambda plan, state, kept, better: copy_lanes(state.spins, kept, better)

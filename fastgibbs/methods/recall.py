@@ -1,0 +1,104 @@
+"""`recall`: what a Hopfield memory makes of cues."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastgibbs.engines import contract, overlap
+from fastgibbs.engines.drivers import advance
+from fastgibbs.engines.observables import observables
+from fastgibbs.engines.streams import entropy_of
+from fastgibbs.methods.blocks import ENGINES, choose_engine, first_ups
+from fastgibbs.methods.checkpoints import NONE
+from fastgibbs.methods.running import run_blocks
+from fastgibbs.models import Hopfield, checks
+
+
+@dataclass(frozen=True, repr=False)
+class RecallResult:
+    """What `recall` returns."""
+
+    model: Hopfield
+    states: np.ndarray
+    """The states at the end, int8 (cues, n)."""
+    overlaps: np.ndarray
+    """m_mu = (1/n) sum_i xi_i^mu s_i after every sweep, float64 (cues, sweeps, P)."""
+    converged: np.ndarray
+    """Whether the last sweep left a state as it was, bool (cues,)."""
+    sweeps_needed: np.ndarray
+    """After how many sweeps a state was what it is at the end, int64 (cues,)."""
+    beta: float
+    seed: int
+    """Pass it as `seed` to get the same bytes again."""
+    engine: str
+
+    def __repr__(self):
+        cues, sweeps, _ = self.overlaps.shape
+        return f"RecallResult({self.model!r}, cues={cues}, sweeps={sweeps}, converged={self.converged.sum()})"
+
+
+def recall(model, cues, *, beta=np.inf, sweeps=50, seed=None, threads=None) -> RecallResult:
+    """Let the states of a Hopfield memory run from `cues` for `sweeps` sweeps, site after site.
+
+    At zero temperature, beta = inf, every spin turns along its field in its turn, s_i = sign(f_i), and stays as it is
+    where f_i = 0; once no cue changes any more, the sweeps that are left are not run. At a finite beta it is a Gibbs
+    sweep, P(s_i = 1) = 1 / (1 + exp(-2 beta f_i)).
+
+    Args:
+        model: Hopfield, of any rule and order.
+        cues: spins (n,) or (cues, n).
+        beta: inverse temperature, above 0.
+        sweeps: sweeps of n spins.
+        seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
+        threads: threads to run on; by default the cores this process may use. It never changes the result.
+
+    Returns a RecallResult. Raises ValueError or TypeError, naming the argument, before anything is compiled.
+
+    Source: Hopfield, Proc. Natl. Acad. Sci. 79, 2554 (1982).
+    """
+    if not isinstance(model, Hopfield):
+        raise TypeError(f"model is {model!r}: give a Hopfield model")
+    cues = np.atleast_2d(checks.spins("cues", cues, model.n))
+    if cues.ndim != 2 or not len(cues):
+        raise ValueError(f"cues has shape {cues.shape}: give ({model.n},) or (cues, {model.n})")
+    cold = isinstance(beta, float) and beta == np.inf
+    beta = np.inf if cold else checks.finite_number("beta", beta)
+    if beta <= 0:
+        raise ValueError(f"beta is {beta}: give an inverse temperature above 0")
+    sweeps = checks.integer("sweeps", sweeps)
+    seed, threads = entropy_of(seed), checks.thread_count(threads)
+    count = len(cues)
+    checks.require_memory(count * (8 * sweeps * len(model.patterns) + 4 * model.n), f"{count} cues and {sweeps} sweeps")
+
+    refused = overlap.refusal([model], "sequential", 1)
+    name, _, taken = choose_engine("dense" if refused else "overlap", [model], "sequential", 1, count)
+    engine = ENGINES[name]
+    prepared = engine.prepare(taken, 1)
+    rule = contract.ALIGN if cold else contract.GIBBS
+    betas = np.array([1.0 if cold else beta])
+    nothing, no_weights = np.empty((0, 0)), np.empty((0, model.n))
+    overlaps = np.empty((count, sweeps, len(model.patterns)))
+    needed = np.zeros(count, np.int64)
+    blocks = []
+    for lanes in engine.cut(count, threads):
+        chains = [lane if lane < count else None for lane in lanes]
+        ups = first_ups(seed, cues, chains, model.n)
+        plan, state = engine.start(prepared, lanes, ups, seed, betas, contract.GIBBS)
+        of_block = slice(lanes.start, min(lanes.stop, count))
+        blocks.append((plan, state, np.zeros(len(lanes), np.int64), of_block, [cues[of_block]]))
+
+    def run(block, first, last, crew):
+        plan, state, rungs, of_block, at_end = block
+        for done in range(first, last):
+            if cold and done and needed[of_block].max() < done:  # nothing changes any more
+                overlaps[of_block, done] = overlaps[of_block, done - 1]
+                continue
+            records = nothing, nothing, observables(no_weights, 1, rungs.size, 0, 0), np.empty((0, 0, 0), np.uint16)
+            advance(plan, state, rungs, rule, contract.SEQUENTIAL, done, done + 1, sweeps, 1, *records, crew)
+            before, at_end[0] = at_end[0], engine.spins(plan, state).T[: len(at_end[0])].copy()
+            needed[of_block][(at_end[0] != before).any(axis=1)] = done + 1
+            overlaps[of_block, done] = model.overlaps(at_end[0])
+
+    run_blocks(run, blocks, [0] * len(blocks), sweeps, threads, 1, lambda done, total: None, NONE)
+    states = np.concatenate([at_end[0] for *_, at_end in blocks])
+    return RecallResult(model, states, overlaps, needed < sweeps, needed, beta, seed, name)

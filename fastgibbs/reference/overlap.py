@@ -1,0 +1,116 @@
+"""The overlap engine in NumPy: Hopfield models by their overlaps M_mu = sum_i xi_i^mu s_i, one lane a chain.
+
+Overlaps are whole numbers, and so are Hebb fields; what decides a spin is float32 as in the sparse twin, whose random
+numbers and decisions these are."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgibbs.models.ising import Ising
+from fastgibbs.reference import sampling
+from fastgibbs.reference.arithmetic import LOG2E
+from fastgibbs.reference.sparse import RULES, SCANS, uniform
+from fastgibbs.reference.streams import ORDER, SWEEP, next_words, seeded, start_spins, stream
+
+
+class State(NamedTuple):
+    """What a sweep reads and changes."""
+
+    spins: np.ndarray  # int8 (lanes, n), changed in place
+    model: object
+    unit: float  # of fields: 1/N, or 1/(n N^(n-1)) of order n
+    streams: np.ndarray  # uint64 (4, lanes), changed in place
+    order: np.ndarray  # uint64 (4, 1), changed in place by the random scan
+    rule: str
+    scan: str
+
+
+class Memory(Ising):
+    """A Hopfield model as the twins of the methods want it: its own energy, and all pairs of sites as bonds."""
+
+    def __init__(self, model):
+        n = model.n
+        everyone = Ising(np.ones((n, n)) - np.eye(n), model.fields)
+        self.__setstate__({**vars(everyone), "model": model})
+
+    def energy(self, states):
+        """The energy of the Hopfield model."""
+        return self.model.energy(states)
+
+
+def sample(model, beta, sweeps, chains, burn_in, thin, rule, scan, seed):
+    """`sampling.sample` of `chains` lanes, from the `start` with these arguments."""
+    state = start(model, chains, seed, rule, scan=scan)
+    return sampling.sample(sweep, state, Memory(model), beta, sweeps, burn_in, thin)
+
+
+def start(model, lanes, seed, rule, scan="sequential", spins=None):
+    """A `State` of `lanes` lanes; arguments as of the sparse twin. `model`: Hopfield, or a `Memory`, or such a list."""
+    one = sampling.as_models(model)[0]
+    model = getattr(one, "model", one)
+    spins = start_spins(seed, model.n, lanes) if spins is None else spins.copy()
+    unit = 1 / (model.order * model.n ** (model.order - 1)) if model.order > 2 else 1 / model.n
+    return State(spins, model, unit, seeded(seed, SWEEP, lanes), stream(seed, ORDER), rule, scan)
+
+
+def sweep(state, betas):
+    """One sweep of every lane, in place: n attempts, each in the field of one site; a flip moves the overlaps.
+
+    `betas`: float64 (lanes,). KeyError on an unknown rule or scan.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        scale = np.float32(np.clip((-2.0 * LOG2E) * betas * state.unit, -1e30, 1e30))
+    model, spins = state.model, state.spins.T
+    field, own, factors = FIELDS[kind(model)], np.float32(model.fields / state.unit), factors_of(model)
+    overlaps = state.spins.astype(np.int64) @ model.patterns.T.astype(np.int64)  # (lanes, P)
+    decide, visits = RULES[state.rule], SCANS[state.scan](state.order, len(spins))
+    for attempt, i in enumerate(visits):
+        if attempt % 2 == 0:
+            words = next_words(state.streams)
+            bits = words & 0xFFFFFFFF
+        else:
+            bits = words >> 32
+        f = field(model, overlaps, i, spins[i], factors) + own[i]
+        with np.errstate(over="ignore"):
+            new = decide(f, spins[i], scale, uniform(bits))
+        overlaps -= (spins[i].astype(np.int64) - new)[:, None] * model.patterns[:, i]
+        spins[i] = new
+
+
+def kind(model):
+    """What the field is made of: "hebb", "pseudoinverse" or "powers"."""
+    return model.rule if model.order == 2 else "powers"
+
+
+def factors_of(model):
+    """y = Q^-1 xi as float32 (P, n) and c_i = sum_mu y_i^mu xi_i^mu as float32 (n,), or None."""
+    if model.inverse is None:
+        return None
+    y = model.patterns.T.astype(np.float64) @ model.inverse
+    by_site = np.ascontiguousarray(model.patterns.T)
+    return np.float32(y).T, np.float32((y * by_site).sum(axis=1))
+
+
+def hebb(model, overlaps, i, s, factors):
+    """N h_i = sum_mu xi_i^mu M_mu - P s_i, float32 (lanes,)."""
+    return np.float32(overlaps @ model.patterns[:, i].astype(np.int64) - len(model.patterns) * s.astype(np.int64))
+
+
+def pseudoinverse(model, overlaps, i, s, factors):
+    """sum_mu y_i^mu M_mu - c_i s_i, float32 (lanes,), one term after the other."""
+    y, c = factors
+    f = np.zeros(len(s), np.float32)
+    for mu in range(len(y)):
+        f = f + np.float32(overlaps[:, mu]) * y[mu, i]
+    return f - np.float32(s) * c[i]
+
+
+def powers(model, overlaps, i, s, factors):
+    """s_i (sum_mu F(M_mu) - F(M_mu - 2 xi_i^mu s_i)) / 2 with F(x) = x^n: half the cost of a flip, times s_i."""
+    s, n = s.astype(np.int64), model.order
+    flipped = overlaps - 2 * s[:, None] * model.patterns[:, i]
+    return np.float32(s * (overlaps**n - flipped**n).sum(axis=1) // 2)
+
+
+FIELDS = {"hebb": hebb, "pseudoinverse": pseudoinverse, "powers": powers}

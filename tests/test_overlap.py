@@ -1,0 +1,445 @@
+"""What proves the overlap engine: its twin bit for bit, flip costs, exact stationarity, exact invariance, class sums.
+
+Each statistical test has fixed seeds, a stated false-alarm rate and a broken twin that must fail it.
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+from probe import memory_fields, memory_flip_probabilities
+from test_proofs import chain_correlation, chi_square_pvalue, mean_and_z
+
+import fastgibbs as fg
+from fastgibbs import exact
+from fastgibbs.engines import overlap
+from fastgibbs.engines.drivers import advance
+from fastgibbs.methods.blocks import choose_engine
+from fastgibbs.methods.schedules import beta_range
+from fastgibbs.reference import overlap as twin
+from fastgibbs.reference.annealing import anneal as twin_anneal
+from fastgibbs.reference.tempering import temper as twin_temper
+
+RNG = np.random.default_rng(1)
+BETAS = np.concatenate([[1e-3, 0.1, 0.44, 1.0, 3.0, 50.0, -0.7], np.linspace(0.2, 2.0, 13)])
+
+
+def patterns(count, n, rng=RNG):
+    return rng.choice([-1, 1], (count, n))
+
+
+MODELS = {
+    "Hebb": fg.Hopfield(patterns(3, 25)),
+    "Hebb, many": fg.Hopfield(patterns(70, 32), field=0.3),
+    "Hebb, fields": fg.Hopfield(patterns(4, 21), field=RNG.normal(size=21)),
+    "Hebb, correlated": fg.Hopfield(np.where(RNG.random((5, 30)) < 0.8, 1, -1)),
+    "pseudo-inverse": fg.Hopfield(patterns(7, 33), rule="pseudoinverse"),
+    "pseudo-inverse, fields": fg.Hopfield(patterns(3, 20), rule="pseudoinverse", field=RNG.normal(size=20)),
+    "order 3": fg.Hopfield(patterns(5, 21), order=3, field=0.1),
+    "order 4": fg.Hopfield(patterns(6, 20), order=4),
+    "order 7": fg.Hopfield(patterns(2, 15), order=7),
+    "one spin": fg.Hopfield([[1], [-1]], field=0.4),
+    "no patterns": fg.Hopfield(np.empty((0, 5)), field=0.4),
+}
+
+
+# The twin
+
+
+def parity(model, betas=BETAS, **kwargs):
+    kwargs = dict(sweeps=40, burn_in=3, thin=2, rule="gibbs", scan="sequential", seed=5) | kwargs
+    result = fg.sample(model, beta=betas, engine="overlap", threads=1, **kwargs)
+    energy, magnetization, states = twin.sample(model, betas, chains=len(betas), **kwargs)
+    np.testing.assert_array_equal(result.energy, energy)
+    np.testing.assert_array_equal(result.magnetization, magnetization)
+    np.testing.assert_array_equal(result.states, states)
+    return result
+
+
+@pytest.mark.parametrize("scan", ["sequential", "random"])
+@pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
+@pytest.mark.parametrize("name", MODELS)
+def test_trajectories_equal_the_numpy_twins_bit_for_bit(name, rule, scan):
+    parity(MODELS[name], rule=rule, scan=scan)
+
+
+@pytest.mark.parametrize("chains", [1, 16, 48, 64, 130])
+def test_blocks_of_any_width_equal_the_twin(chains):
+    for name in ("Hebb", "pseudo-inverse", "order 3"):
+        parity(MODELS[name], np.linspace(0.3, 2, chains), sweeps=6)
+
+
+@pytest.mark.parametrize("name", ["Hebb", "Hebb, many", "Hebb, fields"])
+def test_overlaps_of_32_bits_give_the_bits_of_those_of_16(name, monkeypatch):
+    kwargs = dict(beta=np.linspace(0.3, 2, 70), sweeps=30, seed=6, engine="overlap")
+    halves = fg.sample(MODELS[name], **kwargs)
+    monkeypatch.setattr(overlap, "MOST_HALVES", 0)
+    wholes = fg.sample(MODELS[name], **kwargs)
+    assert type(wholes._blocks[0].plan.memory) is not type(halves._blocks[0].plan.memory)
+    np.testing.assert_array_equal(halves.energy, wholes.energy)
+    np.testing.assert_array_equal(halves.states, wholes.states)
+
+
+@pytest.mark.parametrize("n", [overlap.MOST_HALVES, overlap.MOST_HALVES + 1])
+def test_overlaps_do_not_overflow_where_their_type_ends(n):
+    """Every overlap goes from n to -n and back: at beta < 0 spins of a field flip, one after the other."""
+    model = fg.Hopfield(np.ones((3, n)), field=2.0 * 3)
+    start = np.ones(n)
+    for beta, sign in ((-50.0, -1), (50.0, 1)):
+        result = fg.sample(model, beta=beta, sweeps=1, chains=2, start=start, seed=3, engine="overlap")
+        start = np.broadcast_to(result.states[0], n)
+        assert (result.states == sign).all()
+        np.testing.assert_array_equal(result.energy[:, 0], model.energy(result.states))
+
+
+@pytest.mark.parametrize("scan", ["sequential", "random"])
+@pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
+@pytest.mark.parametrize(("n", "count", "field"), [(64, 4, 0.25), (128, 5, None)])
+def test_where_couplings_are_exact_the_sparse_engine_gives_the_same_bits(n, count, field, rule, scan):
+    model = fg.Hopfield(patterns(count, n, np.random.default_rng(n)), field=field)
+    kwargs = dict(beta=BETAS, sweeps=30, rule=rule, scan=scan, seed=7)
+    ours, sparse = (fg.sample(model, engine=engine, **kwargs) for engine in ("overlap", "sparse"))
+    np.testing.assert_array_equal(ours.states, sparse.states)
+    np.testing.assert_array_equal(ours.energy, sparse.energy)
+
+
+@pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
+@pytest.mark.parametrize("name", MODELS)
+def test_annealing_equals_the_twin(name, rule):
+    model, betas = MODELS[name], np.geomspace(0.05, 20, 40)
+    result = fg.anneal(model, betas=betas, sweeps=40, reads=37, rule=rule, seed=8, engine="overlap", threads=2)
+    expected = twin_anneal(twin, twin.Memory(model), betas, 37, rule, 8)
+    order = np.argsort(result.read)
+    np.testing.assert_array_equal(result.energy[order], expected.best_energies)
+    np.testing.assert_array_equal(result.states[order], expected.best_states)
+    np.testing.assert_array_equal(result.trace_min, expected.trace_min)
+    np.testing.assert_array_equal(result.trace_mean, expected.trace_mean)
+
+
+@pytest.mark.parametrize("clusters", [False, True])
+@pytest.mark.parametrize("name", ["Hebb", "Hebb, fields", "pseudo-inverse", "order 3", "order 4"])
+def test_tempering_equals_the_twin(name, clusters):
+    model, betas = MODELS[name], np.linspace(0.2, 2.5, 7)
+    schedule = dict(
+        sweeps=40, burn_in=10, thin=2, swap_every=2, overlap_every=4, clusters=clusters, rule="gibbs", seed=9
+    )
+    result = fg.temper(model, betas=betas, ladders=4, engine="overlap", threads=2, **schedule)
+    expected = twin_temper(twin, twin.Memory(model), betas, 4, **schedule)
+    np.testing.assert_array_equal(result.energy, expected.energies)
+    np.testing.assert_array_equal(result.magnetization, expected.magnetizations)
+    np.testing.assert_array_equal(result.states, expected.states)
+    np.testing.assert_array_equal(result.round_trips, expected.round_trips)
+    np.testing.assert_array_equal(result.overlap.histogram, expected.histogram)
+    means = expected.moments / result.overlap.draws[:, None, None]
+    for k, moment in enumerate((result.overlap.q, result.overlap.q_abs, result.overlap.q2, result.overlap.q4)):
+        np.testing.assert_array_equal(moment, means[..., k])
+    np.testing.assert_allclose(result.overlap.link, means[..., 4], rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["Hebb", "pseudo-inverse", "order 4"])
+def test_threads_chunks_and_chains_never_show(name):
+    kwargs = dict(beta=0.8, sweeps=40, seed=10, engine="overlap")
+    one = fg.sample(MODELS[name], chains=150, threads=1, **kwargs)
+    two = fg.sample(MODELS[name], chains=150, threads=2, **kwargs)
+    few = fg.sample(MODELS[name], chains=7, threads=2, **kwargs)
+    np.testing.assert_array_equal(one.energy, two.energy)
+    np.testing.assert_array_equal(one.energy[:7], few.energy)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_reported_energies_are_the_models_own(name):
+    model = MODELS[name]
+    result = fg.sample(model, beta=0.7, sweeps=60, chains=20, thin=3, seed=11, engine="overlap", keep_states=True)
+    np.testing.assert_array_equal(result.energy, model.energy(result.samples))
+    np.testing.assert_array_equal(result.magnetization, result.samples.mean(axis=2))
+
+
+# Exact stationarity
+
+
+SMALL = {
+    "Hebb": fg.Hopfield([[1, 1, -1, 1, -1, 1], [1, -1, -1, 1, 1, 1]]),
+    "Hebb, odd": fg.Hopfield(patterns(3, 7), field=0.2),
+    "pseudo-inverse": fg.Hopfield([[1, 1, -1, 1, -1, 1, 1], [1, -1, -1, 1, 1, 1, 1]], rule="pseudoinverse"),
+    "fields": fg.Hopfield(patterns(2, 8), field=0.3 * RNG.normal(size=8)),
+    "order 3": fg.Hopfield(patterns(3, 7), order=3),
+    "order 4": fg.Hopfield(patterns(4, 6), order=4, field=0.1),
+    "one spin": fg.Hopfield([[1]], field=0.4),
+}
+
+
+def boltzmann(model, beta):
+    exponent = -beta * model.energy(exact.states(model.n))
+    p = np.exp(exponent - exponent.max())
+    return p / p.sum()
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_flip_cost_equals_the_energy_difference(name):
+    """In units of 1/N, and of order n in units of 1/(n N^(n-1)), whole numbers are exact."""
+    model = SMALL[name]
+    states = exact.states(model.n)
+    energy = model.energy(states) + states @ model.fields
+    flipped = np.arange(2**model.n)[:, None] ^ (1 << np.arange(model.n))
+    difference = (energy[flipped] - energy[:, None]) / model.energy_unit
+    field = memory_fields(model, states)
+    cost = 2 * states * (field - np.float32(model.fields / model.energy_unit))
+    if model.rule == "hebb" and not model.fields.any():
+        np.testing.assert_array_equal(cost, np.rint(difference))
+        np.testing.assert_allclose(difference, np.rint(difference), rtol=0, atol=1e-9)
+    else:
+        np.testing.assert_allclose(cost, difference, rtol=0, atol=1e-6 * np.abs(difference).max() + 1e-6)
+
+
+def sweep_matrix(model, beta, rule):
+    """Transition matrix of one sequential sweep, from the kernel's own flip probabilities."""
+    flip = memory_flip_probabilities(model, exact.states(model.n), beta, rule)
+    size = 2**model.n
+    matrix, here = np.eye(size), np.arange(size)
+    for site in range(model.n):
+        step = np.zeros((size, size))
+        step[here, here] = 1 - flip[:, site]
+        step[here, here ^ (1 << site)] = flip[:, site]
+        matrix = matrix @ step
+    return matrix
+
+
+@pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("beta", [0.0, 0.3, 1.5, -0.8])
+def test_one_sweep_leaves_the_boltzmann_distribution_unchanged(name, rule, beta):
+    model = SMALL[name]
+    p = boltzmann(model, beta)
+    assert np.abs(p @ sweep_matrix(model, beta, rule) - p).max() < 1e-6
+    if beta:  # the broken twin: 5 % off in beta
+        assert np.abs(p @ sweep_matrix(model, 1.05 * beta, rule) - p).max() > 1e-5
+
+
+# Exact invariance
+
+
+CHAINS, LEVEL = 16_384, 1e-4  # each of the tests below raises a false alarm at this rate
+INVARIANT = {
+    "Hebb": (SMALL["Hebb"], 1.2),
+    "Hebb, odd": (SMALL["Hebb, odd"], 0.8),
+    "pseudo-inverse": (SMALL["pseudo-inverse"], 1.5),
+    "fields": (SMALL["fields"], 1.5),
+    "order 3": (SMALL["order 3"], 2.0),
+    "order 4": (SMALL["order 4"], 1.5),
+}
+
+
+def draw_exactly(model, beta):
+    p = boltzmann(model, beta)
+    return p, exact.states(model.n)[np.random.default_rng(11).choice(p.size, CHAINS, p=p)]
+
+
+def pvalue(model, states, p):
+    """Smaller of the chi-square p-values over states and over energy levels, times two."""
+    counts = np.bincount((states > 0) @ (1 << np.arange(model.n)), minlength=2**model.n)
+    _, level = np.unique(model.energy(exact.states(model.n)).round(9), return_inverse=True)
+    levels = chi_square_pvalue(np.bincount(level, counts), np.bincount(level, p) * len(states))
+    return 2 * min(chi_square_pvalue(counts, p * len(states)), levels)
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "scan"), list(itertools.product(INVARIANT, ("gibbs", "metropolis"), ("sequential", "random")))
+)
+def test_exactly_drawn_states_stay_exactly_distributed(name, rule, scan):
+    model, beta = INVARIANT[name]
+    p, start = draw_exactly(model, beta)
+    kwargs = dict(sweeps=3, chains=CHAINS, rule=rule, scan=scan, start=start, seed=12, engine="overlap")
+    assert pvalue(model, fg.sample(model, beta=beta, **kwargs).states, p) > LEVEL
+
+
+def test_a_wrong_beta_fails_the_invariance_test():
+    for name, (model, beta) in INVARIANT.items():
+        p, start = draw_exactly(model, beta)
+        kwargs = dict(sweeps=30, chains=CHAINS, start=start, seed=12, engine="overlap")
+        assert pvalue(model, fg.sample(model, beta=1.05 * beta, **kwargs).states, p) < LEVEL, name
+
+
+def after_sweeps(name, sweeps):
+    """The p-value of the twin's states after sweeps from the exact distribution."""
+    model, beta = INVARIANT[name]
+    p, start = draw_exactly(model, beta)
+    state = twin.start(model, CHAINS, 12, "gibbs", spins=start)
+    for _ in range(sweeps):
+        twin.sweep(state, np.full(CHAINS, beta))
+    return pvalue(model, state.spins, p)
+
+
+@pytest.mark.parametrize("name", ["Hebb", "Hebb, odd", "pseudo-inverse", "order 4"])
+def test_stale_overlaps_fail_the_invariance_test(name, monkeypatch):
+    assert after_sweeps(name, 3) > LEVEL
+    fresh = twin.FIELDS[twin.kind(INVARIANT[name][0])]
+
+    last = []
+
+    def stale(model, overlaps, i, s, factors):
+        """What the last flip did to the overlaps is not yet there."""
+        last.append(overlaps.copy())
+        return fresh(model, last[-2] if i else overlaps, i, s, factors)
+
+    monkeypatch.setitem(twin.FIELDS, twin.kind(INVARIANT[name][0]), stale)
+    assert after_sweeps(name, 3) < LEVEL
+
+
+@pytest.mark.parametrize("name", ["Hebb", "Hebb, odd", "pseudo-inverse"])
+def test_a_missing_self_term_fails_the_invariance_test(name, monkeypatch):
+    model = INVARIANT[name][0]
+    field = twin.FIELDS[model.rule]
+    zero = np.zeros(CHAINS, np.int8)
+    monkeypatch.setitem(twin.FIELDS, model.rule, lambda model, M, i, s, factors: field(model, M, i, zero, factors))
+    assert after_sweeps(name, 3) < LEVEL
+
+
+def test_chains_are_independent():
+    result = fg.sample(MODELS["Hebb"], beta=0.6, sweeps=400, burn_in=20, chains=256, seed=14, engine="overlap")
+    assert abs(chain_correlation(result.energy)) < 3.9  # two-sided rate 1e-4
+
+
+# Large memories against the sums over classes of sites
+
+
+LARGE = {
+    "P=1": (fg.Hopfield(patterns(1, 300)), 0.95),
+    "P=2": (fg.Hopfield(patterns(2, 300)), 0.95),
+    "P=3": (fg.Hopfield(patterns(3, 300)), 0.95),
+    "P=3, beyond the transition": (fg.Hopfield(patterns(3, 300)), 1.08),
+    "in a field": (fg.Hopfield(patterns(3, 300), field=0.2), 0.9),
+    "correlated": (fg.Hopfield(np.where(RNG.random((3, 300)) < 0.7, 1, -1)), 0.5),
+    "order 3": (fg.Hopfield(patterns(3, 60), order=3, field=0.1), 1.2),
+    "order 4": (fg.Hopfield(patterns(2, 20), order=4), 2.3),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_long_runs_from_a_bad_start_match_the_sums_over_classes(name):
+    """Energy and squared overlaps, z-scores of 128 chains below 4.5: two-sided rate 2e-5 each."""
+    model, beta = LARGE[name]
+    known = exact.hopfield(model, beta)
+    kwargs = dict(sweeps=3000, burn_in=1000, chains=128, seed=15, engine="overlap", thin=3, keep_states=True)
+    result = fg.sample(model, beta=beta, start=model.patterns[0], **kwargs)
+    assert abs(mean_and_z(result.energy, known.energy)) < 4.5
+    squared = model.overlaps(result.samples) ** 2
+    for mu, expected in enumerate(known.overlap2):
+        assert abs(mean_and_z(squared[..., mu], expected)) < 4.5
+    broken = fg.sample(model, beta=1.05 * beta, start=model.patterns[0], **kwargs)
+    assert abs(mean_and_z(broken.energy, known.energy)) > 4.5
+
+
+def test_tempering_gives_the_exact_free_energy_of_three_patterns_on_300_sites():
+    """The z-scores of log Z and of the energies of 32 ladders at five rungs: below 4.5."""
+    model = LARGE["P=3"][0]
+    betas = np.linspace(0, 1.4, 29)
+    result = fg.temper(model, betas=betas, sweeps=4000, burn_in=1000, ladders=32, seed=16, engine="overlap")
+    for rung in (5, 15, 20, 24, 28):
+        known = exact.hopfield(model, betas[rung])
+        assert abs(result.log_z.bar[rung] - known.log_z) < 4.5 * result.log_z.bar_error[rung]
+        assert abs(mean_and_z(result.energy[:, rung], known.energy)) < 4.5
+
+
+def test_the_pseudo_inverse_matches_enumeration():
+    model, beta = fg.Hopfield(patterns(5, 14), rule="pseudoinverse", field=0.1), 1.3
+    kwargs = dict(sweeps=3000, burn_in=300, chains=128, seed=17, engine="overlap", start=np.ones(14))
+    expected = exact.spectrum(model).energy(beta)
+    assert abs(mean_and_z(fg.sample(model, beta=beta, **kwargs).energy, expected)) < 4.5
+    assert abs(mean_and_z(fg.sample(model, beta=1.05 * beta, **kwargs).energy, expected)) > 4.5
+
+
+# Which engine, and how cold
+
+
+def chosen(model, engine="auto", **kwargs):
+    return choose_engine(engine, [model], "sequential", 1, 64, **kwargs)[0]
+
+
+def test_auto_takes_the_engine_that_fits():
+    assert chosen(fg.Hopfield(patterns(5, 100))) == "overlap"
+    assert chosen(fg.Hopfield(patterns(300, 100), order=3)) == "overlap"
+    assert chosen(fg.Hopfield(np.ones((10, 100_000), np.int8))) == "overlap"
+    assert chosen(fg.Hopfield(patterns(5, 100), rule="storkey")) != "overlap"
+    assert chosen(fg.Hopfield(patterns(2000, 20))) != "overlap"
+    assert chosen(fg.lattice((4, 4))) == "multispin"
+    assert fg.sample(fg.Hopfield(patterns(5, 100)), beta=1.0, sweeps=1).engine == "overlap"
+
+
+@pytest.mark.parametrize(
+    ("model", "engine", "message"),
+    [
+        (fg.lattice((4, 4)), "overlap", "runs Hopfield models"),
+        (fg.Hopfield(patterns(3, 30), rule="storkey"), "overlap", "Storkey.*rank P"),
+        (fg.Hopfield(patterns(3, 30), order=3), "sparse", "no Ising form.*overlap"),
+        (fg.Hopfield(np.ones((1, 2**20), np.int8)), "sparse", "coupling matrix.*GiB"),
+    ],
+)
+def test_an_engine_that_cannot_run_the_model_says_why(model, engine, message):
+    with pytest.raises(ValueError, match=message):
+        fg.sample(model, beta=1.0, sweeps=1, engine=engine)
+
+
+def test_memories_run_one_at_a_time_and_without_strips():
+    model = fg.Hopfield(patterns(3, 30), order=3)
+    with pytest.raises(ValueError, match="one model at a time"):
+        fg.sample([model, model], beta=1.0, sweeps=1, engine="overlap")
+    with pytest.raises(ValueError, match="no lattice"):
+        fg.sample(model, beta=1.0, sweeps=1, strips=2, engine="overlap")
+
+
+@pytest.mark.parametrize("name", ["Hebb", "Hebb, many", "Hebb, fields", "Hebb, correlated", "pseudo-inverse"])
+def test_the_hottest_beta_comes_from_a_bound_on_the_fields_not_far_above_them(name):
+    model = MODELS[name]
+    hottest, coldest = beta_range(model)
+    ising = model.to_ising()
+    J = np.zeros((model.n, model.n))
+    J[np.repeat(np.arange(model.n), np.diff(ising.indptr)), ising.indices] = ising.couplings
+    strongest = (np.abs(model.fields) + np.abs(J).sum(axis=1)).max()
+    assert strongest <= np.log(2) / (2 * hottest) <= 1.5 * strongest
+    assert hottest < coldest
+
+
+@pytest.mark.parametrize("order", [3, 4])
+def test_the_bound_holds_for_higher_orders(order):
+    model = SMALL[f"order {order}"]
+    field = memory_fields(model, exact.states(model.n)) * model.energy_unit
+    assert np.abs(field).max() <= np.log(2) / (2 * beta_range(model)[0])
+
+
+def test_the_coldest_beta_of_a_hebb_memory_is_that_of_its_least_excitation():
+    for count, n in ((3, 25), (5, 24), (3, 24), (8, 25)):
+        model = fg.Hopfield(patterns(count, n))
+        fields = memory_fields(model, RNG.choice(np.array([-1, 1], np.int8), (5000, n)))
+        least = np.abs(fields[fields != 0]).min() / n
+        assert beta_range(model)[1] == pytest.approx(np.log(1e4 * n) / (2 * least))
+
+
+def test_default_schedules_reach_the_enumerated_ground_states():
+    for name in ("Hebb", "pseudo-inverse, fields", "order 4"):
+        model = MODELS[name]
+        small = fg.Hopfield(model.patterns[:, :16], model.rule, model.fields[:16], model.order)
+        ground = small.energy(exact.states(16)).min()
+        assert fg.anneal(small, sweeps=300, seed=1).energy[0] == pytest.approx(ground, rel=1e-12)
+        assert fg.temper(small, sweeps=2000, seed=1, ladders=2).energy.min() == pytest.approx(ground, rel=1e-12)
+
+
+def test_a_million_spins_need_no_square_array():
+    rng = np.random.default_rng(2)
+    model = fg.Hopfield(rng.choice(np.array([-1, 1], np.int8), (4, 200_000)))
+    result = fg.anneal(model, sweeps=2, reads=1, seed=1)
+    assert result.engine == "overlap"
+    assert result.energy[0] == model.energy(result.states[0])
+
+
+def test_memories_of_one_kind_compile_once():
+    """One kernel each for Hebb memories, for pseudo-inverse ones, and for each two orders 2 k - 1 and 2 k."""
+    for kwargs in (dict(), dict(rule="pseudoinverse"), dict(order=3)):
+        fg.sample(fg.Hopfield(patterns(2, 9), **kwargs), beta=1.0, sweeps=1, engine="overlap")
+        signatures = len(advance.signatures)
+        sizes = (8, None), (30, 0.2), (7, np.ones(7))
+        more = [fg.Hopfield(patterns(5, n), field=field, **kwargs) for n, field in sizes]
+        more += [fg.Hopfield(patterns(3, 12), order=4)] if "order" in kwargs else []
+        for model in more:
+            fg.sample(model, beta=[0.5, 1], sweeps=4, thin=2, rule="metropolis", scan="random", engine="overlap")
+            fg.recall(model, np.ones(model.n))
+        assert len(advance.signatures) == signatures
