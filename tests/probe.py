@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from fastgibbs.engines import contract, multispin, multispin_kernels, sparse
+from fastgibbs.engines import layered, multispin, multispin_kernels, sparse
+from fastgibbs.engines.contract import RULES
 from fastgibbs.engines.sparse import attempt, gather_fields, local_field
 from fastgibbs.engines.vectors import convert, load, store
 from fastgibbs.jit import njit
@@ -28,7 +29,7 @@ def block(engine, model, states, beta=0.0, rule="gibbs"):
     ups = np.ones((len(lanes), model.n), np.uint8)
     ups[: len(states)] = np.asarray(states) > 0
     betas = np.array([float(beta)])
-    return engine.start(engine.prepare([model.to_ising()], 1), lanes, [(0, ups)], 0, betas, contract.RULES[rule])
+    return engine.start(engine.prepare([model], 1), lanes, [(0, ups)], 0, betas, RULES[rule])
 
 
 def fields(model, states):
@@ -41,31 +42,68 @@ def fields(model, states):
 
 
 def flip_probabilities(model, states, beta, rule):
-    """The sparse kernel's own probability that an attempt flips site i in each state, (states, n), exact to 2^-32.
-
-    An attempt flips in an interval of its 32 bits at one end of the range; bisection finds where it ends.
-    """
-    probabilities = np.empty((len(states), model.n))
+    """The sparse kernel's own probability that an attempt flips site i in each state, (states, n), exact to 2^-32."""
     plan, state = block(sparse, model, states, beta)
     state.scale[:] = plan.scales[0]
+    return _bisected(
+        plan, state, len(states), lambda site, bits: _attempt_everywhere(plan, state, RULES[rule], site, bits)
+    )
+
+
+def _bisected(plan, state, count, attempt):
+    """The probability that `attempt(site, bits)` changes the site in each of `count` lanes, (count, n), to 2^-32.
+
+    An attempt changes it in an interval of its 32 bits at one end of the range; bisection finds where it ends.
+    """
+    n, lanes = state.spins.shape
+    probabilities = np.empty((count, n))
     before = state.spins.copy()
-    for site in range(model.n):
+    for site in range(n):
 
         def flips(bits, site=site):
             state.spins[:] = before
-            _attempt_everywhere(plan, state, contract.RULES[rule], site, bits.astype(np.uint64))
-            return (state.spins[site] != before[site])[: len(states)]
+            attempt(site, bits.astype(np.uint64))
+            return (state.spins[site] != before[site])[:count]
 
-        lanes = before.shape[1]
         at_zero = flips(np.zeros(lanes))
         low, high = np.zeros(lanes, np.int64), np.full(lanes, 2**32, np.int64)  # decided as at 0, otherwise
         for _ in range(32):
             middle = (low + high) // 2
-            same = np.pad(flips(middle) == at_zero, (0, lanes - len(states)))
+            same = np.pad(flips(middle) == at_zero, (0, lanes - count))
             low, high = np.where(same, middle, low), np.where(same, high, middle)
-        share = high[: len(states)] / 2**32
+        share = high[:count] / 2**32
         probabilities[:, site] = np.where(at_zero, share, 1 - share)
+    state.spins[:] = before
     return probabilities
+
+
+@njit
+def _decide_everywhere(plan, state, rule, site, bits):
+    for lane in range(0, bits.size, 16):
+        words = convert(load(bits, lane, 16), np.uint32)
+        if site < plan.visible:
+            layered.add_inputs(
+                plan.visible_tiles, plan.visible_bias, state.spins, plan.visible, site // 6, lane, state.inputs
+            )
+            layered.decide(state, rule, site, site % 6, lane, words)
+        else:
+            unit = site - plan.visible
+            layered.add_inputs(plan.hidden_tiles, plan.hidden_bias, state.spins, 0, unit // 6, lane, state.inputs)
+            layered.decide(state, rule, site, unit % 6, lane, words)
+
+
+def layered_order_and_flips(model, states, beta, rule):
+    """The layered kernel's order of units, and its own flip probabilities (states, n), exact to 2^-32.
+
+    A unit's probability depends on the other layer alone, so units of a layer may be taken one after the other.
+    """
+    plan, state = block(layered, model, states, beta)
+    state.scale[:] = plan.scales[0]
+    order = [*range(model.n_visible, model.n), *range(model.n_visible)]
+    flips = _bisected(
+        plan, state, len(states), lambda site, bits: _decide_everywhere(plan, state, RULES[rule], site, bits)
+    )
+    return order, flips
 
 
 @njit

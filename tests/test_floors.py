@@ -13,7 +13,7 @@ FLOORS = [
 ]
 ENGINES = [  # each imports only earlier ones
     *("vectors", "bitslices", "contract", "gates", "arithmetic", "streams", "graphs"),
-    *("sparse", "multispin", "multispin_kernels", "overlaps", "drivers"),
+    *("sparse", "multispin", "multispin_kernels", "layered", "overlaps", "drivers"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}
 OPTIONAL = {"matplotlib", "pandas", "tqdm", "xarray"}  # imported inside the functions that need them

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import multispin_kernels, sparse  # noqa: F401 - they give the contract's functions their bodies
+from fastgibbs.engines import layered, multispin_kernels, sparse  # noqa: F401 - they give the contract's functions their bodies
 from fastgibbs.engines.arithmetic import exp64
 from fastgibbs.engines.contract import SEQUENTIAL, measure, restore, retain, snapshot, sweep
 from fastgibbs.engines.overlaps import add_overlaps, exchange_clusters

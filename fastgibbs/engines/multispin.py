@@ -73,8 +73,8 @@ class MultispinState(NamedTuple):
 
 
 def refusal(models, scan: str, strips: int) -> str | None:
-    """Why the engine cannot run these Ising models, or None if it can."""
-    first = models[0]
+    """Why the engine cannot run these models, or None if it can."""
+    first, *others = (model.to_ising() for model in models)
     if scan != "sequential":
         return "it scans colour by colour"
     if first.coupling is None:
@@ -83,7 +83,7 @@ def refusal(models, scan: str, strips: int) -> str | None:
         return "the field is not uniform"
     if first.degree > MAX_DEGREE:
         return f"a site has more than {MAX_DEGREE} neighbours"
-    for k, model in enumerate(models[1:], 1):
+    for k, model in enumerate(others, 1):
         same_graph = np.array_equal(model.indptr, first.indptr) and np.array_equal(model.indices, first.indices)
         if not (same_graph and model.coupling == first.coupling):
             return f"model {k} has not the bonds and the |J| of model 0"
@@ -94,7 +94,8 @@ def refusal(models, scan: str, strips: int) -> str | None:
 
 def strips(models, chains: int) -> int:
     """How many strips a lattice is best cut into: what fills the word of few chains, if the strips are alike."""
-    (model, *others), most = models, 64 // chains
+    model, *others = (model.to_ising() for model in models)
+    most = 64 // chains
     if others or model.shape is None or most < 2:
         return 1
     side, count = model.shape[0], 2 ** (most.bit_length() - 1)
@@ -115,7 +116,8 @@ class Prepared(NamedTuple):
 
 
 def prepare(models: list, strips: int) -> Prepared:
-    """Lay out Ising models on one graph: a single one for all chains, or one per chain."""
+    """Lay out models on one graph: a single one for all chains, or one per chain."""
+    models = [model.to_ising() for model in models]
     graph = cells(models[0], strips)
     if len(models) > 1:
         negative = np.array([model.couplings < 0 for model in models])

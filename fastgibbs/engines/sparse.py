@@ -62,7 +62,7 @@ BLOCK_LANES = 64  # as many as keep the arithmetic busy while each lane waits fo
 
 
 def refusal(models, scan: str, strips: int) -> str | None:
-    """Why the engine cannot run these Ising models, or None if it can."""
+    """Why the engine cannot run these models, or None if it can."""
     if len(models) > 1:
         return "it runs one model at a time"
     return "it does not cut lattices into strips" if strips > 1 else None
@@ -74,8 +74,8 @@ def strips(models, chains: int) -> int:
 
 
 def prepare(models: list, strips: int) -> SparsePlan:
-    """The plan of an Ising model, which all blocks share."""
-    (model,) = models
+    """The plan of a model, which all blocks share."""
+    model = models[0].to_ising()
     lower = model.indices < np.repeat(np.arange(model.n, dtype=np.int32), np.diff(model.indptr))
     before = np.zeros(lower.size + 1, np.int32)
     np.cumsum(lower, out=before[1:])

@@ -80,7 +80,7 @@ def anneal(
         threads: threads to run on; by default the cores this process may use. It never changes the result.
         time_limit: seconds after which the run stops.
         target_energy: the run stops once a read has seen an energy this low.
-        engine: "auto", "multispin" or "sparse", as in `sample`.
+        engine: "auto", "layered", "multispin" or "sparse", as in `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
 
     Returns an AnnealResult, also of a run that was stopped. The same seed gives the same bytes at any number of
@@ -100,15 +100,14 @@ def anneal(
     if limit <= 0:
         raise ValueError(f"time_limit is {time_limit}: give seconds above 0")
     target = -np.inf if target_energy is None else checks.finite_number("target_energy", target_energy)
-    ising = model.to_ising()
-    schedule = _schedule(betas, sweeps, ising)
+    schedule = _schedule(betas, sweeps, model)
     seed, threads = entropy_of(seed), checks.thread_count(threads)
     spins = given_start(model, start, reads)
     checks.require_memory(reads * (3 * model.n + sweeps) + 100 * sweeps, f"{reads} reads of {sweeps} sweeps")
 
-    name, _ = choose_engine(engine, [ising], "sequential", 1, reads)
+    name, _ = choose_engine(engine, [model], "sequential", 1, reads)
     engine = ENGINES[name]
-    prepared = engine.prepare([ising], 1)
+    prepared = engine.prepare([model], 1)
     blocks = [
         _block(engine, prepared, lanes, model.n, reads, spins, schedule, contract.RULES[rule], seed)
         for lanes in engine.cut(reads, threads)
@@ -156,10 +155,10 @@ def anneal(
     )
 
 
-def _schedule(betas, sweeps: int, ising) -> np.ndarray:
+def _schedule(betas, sweeps: int, model) -> np.ndarray:
     """One beta per sweep, float64 (sweeps,)."""
     if betas is None:
-        betas = geometric(*beta_range(ising))
+        betas = geometric(*beta_range(model.to_ising()))
     if isinstance(betas, Schedule):
         return betas.betas(sweeps)
     betas = checks.finite_array("betas", betas)

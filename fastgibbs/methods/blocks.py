@@ -4,12 +4,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import multispin, sparse
+from fastgibbs.engines import layered, multispin, sparse
 from fastgibbs.engines.streams import random_ups
 from fastgibbs.models import checks
 
 STRIPS = (1, 2, 4, 8, 16, 32, 64)
-ENGINES = {"multispin": multispin, "sparse": sparse}  # "auto" takes the first that can run the model
+ENGINES = {
+    "layered": layered,
+    "multispin": multispin,
+    "sparse": sparse,
+}  # "auto" takes the first that can run the model
 _PART = 2**24  # spins unpacked at once
 
 
@@ -28,7 +32,7 @@ def one_model(model) -> None:
         raise TypeError(f"model is {model!r}: give an Ising, Hopfield or RBM model, or a sequence of Ising models")
 
 
-def choose_engine(engine: str, isings: list, scan: str, strips: int | None, chains: int) -> tuple[str, int]:
+def choose_engine(engine: str, models: list, scan: str, strips: int | None, chains: int) -> tuple[str, int]:
     """The engine's name and the number of strips; ValueError says why none, or not this one, can run the models."""
     if strips is not None:
         strips = checks.integer("strips", strips)
@@ -36,9 +40,9 @@ def choose_engine(engine: str, isings: list, scan: str, strips: int | None, chai
             raise ValueError(f"strips is {strips}: give one of {', '.join(map(str, STRIPS))}")
     refusals = {}
     for name in ENGINES if engine == "auto" else [engine]:
-        refusals[name] = ENGINES[name].refusal(isings, scan, strips or 1)
+        refusals[name] = ENGINES[name].refusal(models, scan, strips or 1)
         if refusals[name] is None:
-            return name, ENGINES[name].strips(isings, chains) if strips is None else strips
+            return name, ENGINES[name].strips(models, chains) if strips is None else strips
     raise ValueError("; ".join(f"engine {name!r} cannot run this: {why}" for name, why in refusals.items()))
 
 

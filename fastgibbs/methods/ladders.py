@@ -10,6 +10,7 @@ from fastgibbs.engines.overlaps import Pairs
 from fastgibbs.engines.streams import CLUSTER, SWAP, stream_state
 from fastgibbs.methods.blocks import first_ups
 from fastgibbs.methods.running import ALONE, run_blocks
+from fastgibbs.models import Ising
 
 MAX_RUNGS = 256  # two ladders are compared in one block of 512 lanes
 BINS = 1001  # of the histograms of q, where there are more sites
@@ -18,7 +19,7 @@ BINS = 1001  # of the histograms of q, where there are more sites
 class Setting(NamedTuple):
     """What is the same in every round of a run; ladder g belongs to model g // ladders."""
 
-    isings: list
+    models: list
     engine: object
     ladders: int
     rule: int
@@ -74,14 +75,14 @@ class Run(NamedTuple):
 
 def run_ladders(setting: Setting, betas, sweeps: int, burn_in: int, thin: int, entropy, starts, report) -> Run:
     """Start every ladder with replica r at rung r, at random or at `starts` int8 (ladders, rungs, n), and run it."""
-    count, rungs = len(setting.isings) * setting.ladders, betas.size
+    count, rungs = len(setting.models) * setting.ladders, betas.size
     words, per_unit = packing(rungs)
     stride = setting.ladders + setting.ladders % 2 if setting.ladders > 1 else 1  # pairs lie side by side
     slots = np.arange(count) // setting.ladders * stride + np.arange(count) % setting.ladders
     first_lanes = slots // per_unit * 64 * words + slots % per_unit * rungs
-    models = [setting.isings[0]] * int(first_lanes[-1] + rungs) if len(setting.isings) > 1 else setting.isings
-    for ladder, lane in enumerate(first_lanes if len(setting.isings) > 1 else []):
-        models[lane : lane + rungs] = [setting.isings[ladder // setting.ladders]] * rungs
+    models = [setting.models[0]] * int(first_lanes[-1] + rungs) if len(setting.models) > 1 else setting.models
+    for ladder, lane in enumerate(first_lanes if len(setting.models) > 1 else []):
+        models[lane : lane + rungs] = [setting.models[ladder // setting.ladders]] * rungs
     prepared = setting.engine.prepare(models, 1)
     blocks = []
     for lanes in setting.engine.cut(int(first_lanes[-1]) + rungs, setting.threads, 64 * words):
@@ -109,7 +110,7 @@ def run_ladders(setting: Setting, betas, sweeps: int, burn_in: int, thin: int, e
     running = time.perf_counter()
     done, interrupted = run_blocks(advance, blocks, burn_in + sweeps, setting.threads, 1, report)
     seconds = time.perf_counter() - running
-    updates = sum(len(b.ladders.lane_at) * k for b, k in zip(blocks, done, strict=True)) * rungs * setting.isings[0].n
+    updates = sum(len(b.ladders.lane_at) * k for b, k in zip(blocks, done, strict=True)) * rungs * setting.models[0].n
     draws = max(min(done) - burn_in, 0) // thin
     return Run(setting, blocks, draws, updates, running - compiling, seconds, interrupted)
 
@@ -130,7 +131,7 @@ def _block(
     setting, prepared, lanes: range, inside, first_lanes, betas, sweeps, burn_in, thin, entropy, starts
 ) -> Block:
     """The block of these lanes, with ladders number `inside` at `first_lanes`; other lanes are idle at rung 0."""
-    model, rungs, first_lane = setting.isings[0], betas.size, first_lanes - lanes.start
+    model, rungs, first_lane = setting.models[0], betas.size, first_lanes - lanes.start
     lane_at = first_lane[:, None] + np.arange(rungs)
     of_lanes = np.zeros(len(lanes), np.int64)
     of_lanes[lane_at] = np.arange(rungs)
@@ -170,16 +171,16 @@ def _block(
 
 def _pairs(setting, inside, rungs: int, lanes: int, entropy) -> Pairs:
     """The pairs of ladders of one model, 0 and 1, 2 and 3 ..., that are compared."""
-    model = setting.isings[0]
     number = inside % setting.ladders
     first = np.flatnonzero((number % 2 == 0) & (number + 1 < setting.ladders))
     if not setting.overlap_every and not setting.clusters:
         first = first[:0]
     index = inside[first] // setting.ladders * (setting.ladders // 2) + number[first] // 2
-    i, j, _ = model.bonds if first.size else (np.empty(0, np.int32),) * 3
+    model = setting.models[0].to_ising() if first.size else Ising(np.zeros((0, 0)))
+    i, j, _ = model.bonds
     width = 2 ** (-(-lanes // 64) - 1).bit_length()  # words are compared eight at a time
-    words = np.zeros((model.n if first.size else 0, width), np.uint64)
-    bins = min(model.n + 1, BINS) if setting.overlap_every else 1
+    words = np.zeros((model.n, width), np.uint64)
+    bins = min(setting.models[0].n + 1, BINS) if setting.overlap_every else 1
     streams = [stream_state(entropy, CLUSTER, int(pair)) for pair in index]
     return Pairs(
         ladders=np.column_stack([first, first + 1]),

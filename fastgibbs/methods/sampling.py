@@ -122,8 +122,9 @@ def sample(
         start: states (n,) or (chains, n) in the model's units; by default every spin is drawn at random.
         seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
         threads: threads to run on; by default the cores this process may use. It never changes the result.
-        engine: "auto", "multispin" (couplings +-J, degree at most 12, uniform field; updates a graph colour by colour
-            instead of site by site) or "sparse" (any couplings).
+        engine: "auto", "layered" (an RBM; updates all hidden units at once, then all visible ones), "multispin"
+            (couplings +-J, degree at most 12, uniform field; updates a graph colour by colour instead of site by site)
+            or "sparse" (any couplings).
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         keep_states: keep the state of every draw, one bit a spin, for `result.samples`.
         strips: a power of two up to 64, for the multi-spin engine: cut a periodic lattice along its first axis, so that
@@ -163,9 +164,8 @@ def sample(
         f"a result of chains x draws = {betas.size} x {draws}",
     )
 
-    isings = [one.to_ising() for one in models]
-    engine, strips = choose_engine(engine, isings, scan, strips, betas.size)
-    per_chain = [isings[k * len(isings) // betas.size] for k in range(betas.size)] if len(isings) > 1 else isings
+    engine, strips = choose_engine(engine, models, scan, strips, betas.size)
+    per_chain = [models[k * len(models) // betas.size] for k in range(betas.size)] if len(models) > 1 else models
     prepared = ENGINES[engine].prepare(per_chain, strips)
     blocks = [
         _block(

@@ -149,7 +149,7 @@ def temper(
         clusters: before swaps, exchange clusters between ladders 0 and 1, 2 and 3 ... at the rungs where they do not
             percolate (Houdayer): faster on sparse glasses at low temperature.
         overlap_every: sweeps between measurements of the overlaps of ladders 0 and 1, 2 and 3 ...; 0 for none.
-        engine: "auto", "multispin" or "sparse", as in `sample`.
+        engine: "auto", "layered", "multispin" or "sparse", as in `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
 
     Returns a TemperResult; after Ctrl-C what was done so far, with `interrupted` set. The same seed gives the same
@@ -178,8 +178,7 @@ def temper(
         raise ValueError("clusters is True: clusters are exchanged between two ladders, give ladders=2 or more")
     checks.choice("rule", rule, contract.RULES)
     checks.choice("engine", engine, ("auto", *ENGINES))
-    isings = [one.to_ising() for one in models]
-    betas, grows, adapt = _first_ladder(betas, rungs, adapt, isings)
+    betas, grows, adapt = _first_ladder(betas, rungs, adapt, models[0])
     if rule == "metropolis" and betas[0] == 0:
         raise ValueError(
             'betas[0] is 0: there Metropolis flips every spin in order; use rule="gibbs", which draws afresh'
@@ -187,9 +186,9 @@ def temper(
     seed, threads = entropy_of(seed), checks.thread_count(threads)
     count = len(models) * ladders
     checks.require_memory(count * betas.size * (16 * (sweeps // thin) + models[0].n), f"{count} ladders")
-    name, _ = choose_engine(engine, isings, "sequential", 1, count * betas.size)
+    name, _ = choose_engine(engine, models, "sequential", 1, count * betas.size)
     setting = Setting(
-        isings=isings,
+        models=models,
         engine=ENGINES[name],
         ladders=ladders,
         rule=contract.RULES[rule],
@@ -221,14 +220,14 @@ def temper(
     return results if isinstance(model, list | tuple) else results[0]
 
 
-def _first_ladder(betas, rungs, adapt: bool, isings) -> tuple[np.ndarray, bool, bool]:
+def _first_ladder(betas, rungs, adapt: bool, model) -> tuple[np.ndarray, bool, bool]:
     """The ladder to begin with, whether its number of rungs may change, and whether it is adapted at all."""
     if rungs is not None:
         rungs = checks.integer("rungs", rungs, minimum=2)
         if rungs > MAX_RUNGS:
             raise ValueError(f"rungs is {rungs}: give at most {MAX_RUNGS}")
     if betas is None:
-        ends = 0.0, beta_range(isings[0])[1]
+        ends = 0.0, beta_range(model.to_ising())[1]
     else:
         betas = checks.finite_array("betas", betas)
         if betas.ndim != 1 or not 2 <= betas.size <= MAX_RUNGS:
