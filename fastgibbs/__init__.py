@@ -1,8 +1,10 @@
 """fastgibbs: Monte Carlo for energies of binary variables - Ising, spin-glass, Hopfield and RBM."""
 
 from fastgibbs import exact
+from fastgibbs.analysis import pseudo_likelihood
 from fastgibbs.io import read_rudy, write_rudy
 from fastgibbs.methods.annealing import AnnealResult, anneal
+from fastgibbs.methods.free_energies import Estimate, Likelihood, log_likelihood, log_z
 from fastgibbs.methods.sampling import SampleResult, sample
 from fastgibbs.methods.schedules import geometric, linear
 from fastgibbs.methods.tempering import TemperResult, temper
@@ -21,8 +23,10 @@ __version__ = "0.1.0"
 __all__ = [
     "RBM",
     "AnnealResult",
+    "Estimate",
     "Hopfield",
     "Ising",
+    "Likelihood",
     "SampleResult",
     "TemperResult",
     "anneal",
@@ -31,6 +35,9 @@ __all__ = [
     "geometric",
     "lattice",
     "linear",
+    "log_likelihood",
+    "log_z",
+    "pseudo_likelihood",
     "random_regular",
     "read_rudy",
     "sample",

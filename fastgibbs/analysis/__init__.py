@@ -1,12 +1,14 @@
 """What records are worth: error bars, the quality of a tempering ladder, free energies."""
 
 from fastgibbs.analysis.errors import autocorrelation_time, effective_sample_size, jackknife
-from fastgibbs.analysis.free_energy import LogZ, log_z
+from fastgibbs.analysis.free_energy import IntegratedLogZ, LogZ, integrated_log_z, log_z
 from fastgibbs.analysis.ladders import Barrier, Equilibration, barrier, enough_rungs, equalized, equilibration
+from fastgibbs.analysis.likelihood import log_mean, log_weights, pseudo_likelihood
 
 __all__ = [
     "Barrier",
     "Equilibration",
+    "IntegratedLogZ",
     "LogZ",
     "autocorrelation_time",
     "barrier",
@@ -14,6 +16,10 @@ __all__ = [
     "enough_rungs",
     "equalized",
     "equilibration",
+    "integrated_log_z",
     "jackknife",
+    "log_mean",
+    "log_weights",
     "log_z",
+    "pseudo_likelihood",
 ]

@@ -69,6 +69,20 @@ def anneal(plan, state, reads, rule, first, last, crew):
             retain(plan, state, reads.kept, reads.better)
 
 
+@njit
+def anneal_weights(plan, state, rungs, betas, rule, first, last, log_weights, energies, magnetizations, crew):
+    """From rung k = `first` to `last`: log w -= (beta_{k+1} - beta_k) E, then a sweep at rung k + 1, all lanes alike.
+
+    `log_weights`, `energies` and `magnetizations` are float64 (lanes,).
+    """
+    for done in range(first, last):
+        measure(plan, state, energies, magnetizations, crew)
+        for lane in range(log_weights.size):
+            log_weights[lane] -= (betas[done + 1] - betas[done]) * energies[lane]
+        rungs[:] = done + 1
+        sweep(plan, state, rungs, rule, SEQUENTIAL, True, crew)
+
+
 class Ladders(NamedTuple):
     """The ladders of a block: replica r of ladder g is lane `first_lane[g] + r` and moves from rung to rung."""
 

@@ -102,12 +102,24 @@ def _tiles(weights, bias) -> tuple[np.ndarray, np.ndarray]:
     return tiles, np.pad(bias, (0, whole - units)) + bias.dtype.type(0)
 
 
+def at_betas(plan: LayeredPlan, betas) -> LayeredPlan:
+    """The plan with rungs at these betas, float64 (rungs,)."""
+    return plan._replace(scales=np.clip(_MINUS_LOG2E * betas * plan.unit, -1e30, 1e30).astype(np.float32))
+
+
+def with_visible_bias(plan: LayeredPlan, bias) -> LayeredPlan:
+    """The plan of the RBM with another visible bias, for sweeps only: energies keep theirs."""
+    scaled = np.zeros_like(plan.visible_bias)
+    scaled[: plan.visible] = bias / plan.unit
+    return plan._replace(visible_bias=scaled)
+
+
 def start(plan: LayeredPlan, lanes: range, ups, entropy, betas, rule) -> tuple[LayeredPlan, LayeredState]:
     """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
     spins = np.empty((plan.visible + plan.hidden, len(lanes)), np.float32)
     for first, part in ups:
         spins[first : first + part.shape[1]] = part.T
-    plan = plan._replace(scales=np.clip(_MINUS_LOG2E * betas * plan.unit, -1e30, 1e30).astype(np.float32))
+    plan = at_betas(plan, betas)
     return plan, LayeredState(
         spins,
         np.column_stack([stream_state(entropy, SWEEP, *divmod(lane, 64)) for lane in lanes]),
