@@ -1,7 +1,7 @@
 """fastgibbs: Monte Carlo for energies of binary variables - Ising, spin-glass, Hopfield and RBM."""
 
 from fastgibbs import exact
-from fastgibbs.analysis import pseudo_likelihood
+from fastgibbs.analysis import mean_field, pseudo_likelihood
 from fastgibbs.io import read_rudy, write_rudy
 from fastgibbs.methods.annealing import AnnealResult, anneal
 from fastgibbs.methods.free_energies import Estimate, Likelihood, log_likelihood, log_z
@@ -37,6 +37,7 @@ __all__ = [
     "linear",
     "log_likelihood",
     "log_z",
+    "mean_field",
     "pseudo_likelihood",
     "random_regular",
     "read_rudy",
