@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from fastgibbs.methods.sampling import sample
-from fastgibbs.models import checks, edwards_anderson, lattice, random_regular
+from fastgibbs.models import RBM, checks, edwards_anderson, lattice, random_regular
 
 CRITICAL = math.log(1 + math.sqrt(2)) / 2
 UPDATES = 8e8  # attempts of one timing of a kernel that makes 4 updates per ns
@@ -21,7 +21,12 @@ CASES = (  # title, engine, model, beta, chains
         1.0,
         128,
     ),
+    ("RBM of 784 and 500 units, 512 chains", "layered", lambda: _machine(784, 500), 1.0, 512),
 )
+
+
+def _machine(n_visible, n_hidden):
+    return RBM(np.random.default_rng(1).normal(scale=0.05, size=(n_visible, n_hidden)))
 
 
 def run() -> str:

@@ -283,7 +283,7 @@ def test_weights_that_span_many_orders_have_a_mean():
         (SMALL_RBM, dict(method="aiss"), "did you mean 'ais'"),
         (SMALL_RBM, dict(beta=np.nan), "beta"),
         (SMALL_RBM, dict(steps=0), "steps is 0"),
-        (SMALL_RBM, dict(chains=1), "log_weights has shape"),
+        (SMALL_RBM, dict(chains=1), "chains is 1: give an integer of at least 2"),
         (SMALL_RBM, dict(method="reverse"), "start is missing"),
         (SMALL_RBM, dict(start=np.zeros((2, 14))), "start is given"),
         (SMALL_RBM, dict(method="reverse", start=np.zeros((2, 9))), "start|states"),

@@ -89,7 +89,8 @@ def log_z(
         value = float(exact.spectrum(path[0], threads).log_z(beta))
         return Estimate(value, 0.0, (value, value), math.nan, 0.0, method)
     steps = None if steps is None else checks.integer("steps", steps)
-    chains = None if chains is None else checks.integer("chains", chains)
+    fewest = 2 if method == "ais" else 1  # an error needs two
+    chains = None if chains is None else checks.integer("chains", chains, minimum=fewest)
     if method in ("tempering", "integration"):
         return _tempered(path[0], method, beta, steps or 2000, chains or 8, seed, threads)
     entropy = entropy_of(seed)
