@@ -1,8 +1,10 @@
 """fastgibbs: Monte Carlo for energies of binary variables - Ising, spin-glass, Hopfield and RBM."""
 
 from fastgibbs import analysis, exact, plots
+from fastgibbs.analysis import mean_field, pseudo_likelihood
 from fastgibbs.io import read_rudy, write_rudy
 from fastgibbs.methods.annealing import AnnealResult, anneal
+from fastgibbs.methods.free_energies import Estimate, Likelihood, log_likelihood, log_z
 from fastgibbs.methods.recall import RecallResult, recall
 from fastgibbs.methods.sampling import SampleResult, sample
 from fastgibbs.methods.schedules import geometric, linear
@@ -23,8 +25,10 @@ __version__ = "0.1.0"
 __all__ = [
     "RBM",
     "AnnealResult",
+    "Estimate",
     "Hopfield",
     "Ising",
+    "Likelihood",
     "RecallResult",
     "SampleResult",
     "TemperResult",
@@ -36,7 +40,11 @@ __all__ = [
     "lattice",
     "linear",
     "load",
+    "log_likelihood",
+    "log_z",
+    "mean_field",
     "plots",
+    "pseudo_likelihood",
     "random_regular",
     "read_rudy",
     "recall",

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from fastgibbs.methods.sampling import sample
-from fastgibbs.models import Hopfield, checks, edwards_anderson, lattice, random_regular, sherrington_kirkpatrick
+from fastgibbs.models import RBM, Hopfield, checks, edwards_anderson, lattice, random_regular, sherrington_kirkpatrick
 
 CRITICAL = math.log(1 + math.sqrt(2)) / 2
 UPDATES = 8e8  # attempts of one timing of a kernel that makes 4 updates per ns
@@ -29,11 +29,16 @@ CASES = (  # title, engine, model, beta, chains
         128,
     ),
     ("Hopfield N=10^4, P=200, T=0.5, 128 chains", "overlap", lambda: Hopfield(_patterns(200, 10_000)), 2.0, 128),
+    ("RBM of 784 and 500 units, 512 chains", "layered", lambda: _machine(784, 500), 1.0, 512),
 )
 
 
 def _patterns(count: int, n: int) -> np.ndarray:
     return np.random.default_rng(1).choice(np.array([-1, 1], np.int8), (count, n))
+
+
+def _machine(n_visible, n_hidden):
+    return RBM(np.random.default_rng(1).normal(scale=0.05, size=(n_visible, n_hidden)))
 
 
 def run() -> str:

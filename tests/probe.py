@@ -5,7 +5,7 @@ from functools import cache
 import numba
 import numpy as np
 
-from fastgibbs.engines import contract, dense, dense_kernels, multispin, multispin_kernels, overlap, sparse
+from fastgibbs.engines import contract, dense, dense_kernels, layered, multispin, multispin_kernels, overlap, sparse
 from fastgibbs.engines.memories import ATTEMPTS
 from fastgibbs.engines.sparse import attempt, gather_fields
 from fastgibbs.engines.vectors import convert, load, store
@@ -32,7 +32,7 @@ def block(engine, model, states, beta=0.0, rule="gibbs"):
     ups = np.ones((len(lanes), model.n), np.uint8)
     ups[: len(states)] = np.asarray(states) > 0
     betas = np.array([float(beta)])
-    form = model if engine is overlap else model.to_ising()
+    form = model if getattr(engine, "NATIVE", False) else model.to_ising()
     return engine.start(engine.prepare([form], 1), lanes, [(0, ups)], 0, betas, contract.RULES[rule])
 
 
@@ -73,16 +73,24 @@ def flip_probabilities(model, states, beta, rule, engine=sparse):
     """
     plan, state = block(engine, model, states, beta)
     state.scale[:] = plan.scales[0]
+    flips = _flipping(
+        state, lambda site, bits: KERNELS[engine][1](plan, state, contract.RULES[rule], site, bits), engine
+    )
+    return _where_flips_end(flips, state.spins.shape, len(states))
+
+
+def _flipping(state, attempt, engine=None):
+    """`flips(site, bits)`: the lanes in which `attempt(site, bits)` changes the site of the spins as they are now."""
     before = state.spins.copy()
 
     def flips(site, bits):
         state.spins[:] = before
         if engine is dense:
             state.stale[:] = 1
-        KERNELS[engine][1](plan, state, contract.RULES[rule], site, bits.astype(np.uint64))
+        attempt(site, bits.astype(np.uint64))
         return state.spins[site] != before[site]
 
-    return _where_flips_end(flips, before.shape, len(states))
+    return flips
 
 
 def _where_flips_end(flips, shape, count):
@@ -142,6 +150,33 @@ def memory_flip_probabilities(model, states, beta, rule):
         return state.spins[site] != before[site]
 
     return _where_flips_end(flips, before.shape, len(states))
+
+
+@njit
+def _decide_everywhere(plan, state, rule, site, bits):
+    for lane in range(0, bits.size, 16):
+        words = convert(load(bits, lane, 16), np.uint32)
+        if site < plan.visible:
+            layered.add_inputs(
+                plan.visible_tiles, plan.visible_bias, state.spins, plan.visible, site // 6, lane, state.inputs
+            )
+            layered.decide(state, rule, site, site % 6, lane, words)
+        else:
+            unit = site - plan.visible
+            layered.add_inputs(plan.hidden_tiles, plan.hidden_bias, state.spins, 0, unit // 6, lane, state.inputs)
+            layered.decide(state, rule, site, unit % 6, lane, words)
+
+
+def layered_order_and_flips(model, states, beta, rule):
+    """The layered kernel's order of units, and its own flip probabilities (states, n), exact to 2^-32.
+
+    A unit's probability depends on the other layer alone, so units of a layer may be taken one after the other.
+    """
+    plan, state = block(layered, model, states, beta)
+    state.scale[:] = plan.scales[0]
+    order = [*range(model.n_visible, model.n), *range(model.n_visible)]
+    flips = _flipping(state, lambda site, bits: _decide_everywhere(plan, state, contract.RULES[rule], site, bits))
+    return order, _where_flips_end(flips, state.spins.shape, len(states))
 
 
 @njit

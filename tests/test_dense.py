@@ -141,7 +141,7 @@ def test_trajectories_equal_the_numpy_twins_bit_for_bit(name, rule, scan):
     np.testing.assert_array_equal(result.magnetization, magnetization)
     np.testing.assert_allclose(result.energy, energy, rtol=1e-13, atol=1e-13 * np.abs(energy).max(initial=0))
     state = twin.start(model, BETAS.size, 5, rule, spins=model.to_ising().to_spins(model.to_spins(states)))
-    np.testing.assert_array_equal(result.energy[:, -1:], twin.energies(state)[:, None])
+    np.testing.assert_array_equal(result.energy[:, -1:], twin.state_energies(state)[:, None])
 
 
 @pytest.mark.parametrize("scan", ["sequential", "random"])

@@ -7,7 +7,7 @@ import itertools
 
 import numpy as np
 import pytest
-from probe import block, fields, flip_probabilities, multispin_order_and_flips
+from probe import block, fields, flip_probabilities, layered_order_and_flips, multispin_order_and_flips
 from scipy import stats
 
 import fastgibbs as fg
@@ -60,6 +60,8 @@ def sweep_matrix(model, beta, rule, engine):
     """Transition matrix of one sequential sweep, from the kernel's own flip probabilities."""
     if engine == "sparse":
         order, flip = range(model.n), flip_probabilities(model, spins_of(model), beta, rule)
+    elif engine == "layered":
+        order, flip = layered_order_and_flips(model, spins_of(model), beta, rule)
     else:
         order, flip = multispin_order_and_flips(model, spins_of(model), beta, rule)
     size = 2**model.n

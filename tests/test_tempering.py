@@ -24,6 +24,7 @@ from fastgibbs.jit import njit
 from fastgibbs.methods.checkpoints import NONE
 from fastgibbs.methods.ladders import Setting, run_ladders
 from fastgibbs.methods.schedules import beta_range
+from fastgibbs.reference import layered as layered_twin
 from fastgibbs.reference import multispin as multispin_twin
 from fastgibbs.reference import sparse as sparse_twin
 from fastgibbs.reference import tempering as twin
@@ -33,7 +34,12 @@ WEIGHTED = fg.edwards_anderson((4, 4, 3), "gaussian", seed=2)
 SQUARE = fg.edwards_anderson((4, 4), seed=7)
 IN_FIELD = fg.Ising.from_edges(12, *fg.edwards_anderson((4, 3), "gaussian", seed=1).bonds, np.linspace(-0.5, 1, 12))
 RBM = fg.RBM(np.random.default_rng(4).normal(size=(7, 5)), np.linspace(-1, 1, 7), [0.5, 0.0, -0.5, 1.0, 0.2])
-ENGINES = {"sparse": (WEIGHTED, sparse_twin), "multispin": (GLASS, multispin_twin)}
+MACHINE = fg.RBM(*(np.random.default_rng(5).normal(size=size) for size in ((27, 21), 27, 21)))
+ENGINES = {
+    "sparse": (WEIGHTED, sparse_twin),
+    "multispin": (GLASS, multispin_twin),
+    "layered": (MACHINE, layered_twin),
+}
 BY_ENGINE = pytest.mark.parametrize(
     ("engine", "model", "twin_engine"), [(name, *ENGINES[name]) for name in ENGINES], ids=list(ENGINES)
 )
@@ -136,7 +142,7 @@ def test_samples_equal_the_twin(ladders):
 
 @pytest.mark.parametrize("model", [IN_FIELD, RBM, fg.lattice((5, 4), h=0.3)])
 def test_other_models_equal_the_twin(model):
-    twin_engine = multispin_twin if model.n == 20 else sparse_twin
+    twin_engine = {RBM: layered_twin, IN_FIELD: sparse_twin}.get(model, multispin_twin)
     kwargs = dict(sweeps=24, burn_in=6, thin=3, swap_every=2, overlap_every=4, clusters=True, rule="gibbs", seed=3)
     result = fg.temper(model, betas=LADDER, ladders=4, **kwargs)
     expected = twin.temper(twin_engine, model, LADDER, 4, **kwargs)
@@ -252,6 +258,7 @@ SMALL = {
     "in a field": (fg.lattice((3,), J=0.8, h=0.3), "multispin", 1e-12),
     "gaussian": (fg.edwards_anderson((3,), "gaussian", seed=1), "sparse", 1e-6),
     "RBM": (fg.RBM([[1.0], [-2.0]], [0.3, 0.0], [0.5]), "sparse", 1e-6),
+    "RBM by layers": (fg.RBM([[1.0], [-2.0]], [0.3, 0.0], [0.5]), "layered", 1e-6),
 }
 
 

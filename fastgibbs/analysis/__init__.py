@@ -12,8 +12,10 @@ from fastgibbs.analysis.errors import (
     standard_error,
 )
 from fastgibbs.analysis.finite_size import Crossing, binder_crossing
-from fastgibbs.analysis.free_energy import LogZ, log_z
+from fastgibbs.analysis.free_energy import IntegratedLogZ, LogZ, integrated_log_z, log_z
 from fastgibbs.analysis.ladders import Barrier, Equilibration, barrier, enough_rungs, equalized, equilibration
+from fastgibbs.analysis.likelihood import log_mean, log_weights, pseudo_likelihood
+from fastgibbs.analysis.mean_field import MeanField, mean_field
 from fastgibbs.analysis.reweighting import Reweighted, reweight, to_u_kn
 from fastgibbs.analysis.summaries import summary
 from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, susceptibility
@@ -23,8 +25,10 @@ __all__ = [
     "Binning",
     "Crossing",
     "Equilibration",
+    "IntegratedLogZ",
     "LogZ",
     "Mean",
+    "MeanField",
     "Reweighted",
     "autocorrelation_time",
     "barrier",
@@ -37,8 +41,13 @@ __all__ = [
     "equalized",
     "equilibration",
     "heat_capacity",
+    "integrated_log_z",
     "jackknife",
+    "log_mean",
+    "log_weights",
     "log_z",
+    "mean_field",
+    "pseudo_likelihood",
     "reweight",
     "split_r_hat",
     "standard_error",

@@ -66,6 +66,54 @@ def log_z(betas, energies, reference):
     return LogZ(bar, bar_error, forward, forward_error, backward, backward_error)
 
 
+class IntegratedLogZ(NamedTuple):
+    """log Z at every rung, its standard error, and what half the rungs would change: float64 (rungs,) each."""
+
+    value: np.ndarray
+    error: np.ndarray
+    quadrature: np.ndarray
+
+
+def integrated_log_z(betas, energies, reference):
+    """log Z(beta) = reference - integral of <E>: thermodynamic integration, an `IntegratedLogZ`.
+
+    Between rungs d apart, V = -d<E>/dbeta being the variance of E, it is (<E> + <E>') d / 2 + (V' - V) d^2 / 12: the
+    trapezoidal rule with its end correction, wrong in the order d^5. `quadrature` compares it with the same on every
+    second rung (and the last), some 16 times as wrong: a bound, and no part of `error`, which is jackknifed over blocks
+    of draws as in `log_z`. Arguments and errors as there.
+    Kirkwood, J. Chem. Phys. 3, 300 (1935); Abramowitz and Stegun, Handbook of Mathematical Functions, 25.4.2.
+    """
+    betas, energies = ascending(betas), energy_record(energies)
+    reference = checks.finite_number("reference", reference)
+    ladders, rungs, draws = energies.shape
+    if rungs != betas.size:
+        raise ValueError(f"energies has shape {energies.shape}: give (ladders, rungs, draws) with {betas.size} rungs")
+    if ladders * draws < 2:
+        raise ValueError("energies has 1 draw: error bars need at least 2")
+    blocks = min(draws, -(-_FEWEST_BLOCKS // ladders))
+    edges = np.arange(blocks) * draws // blocks
+    counts = np.tile(np.diff(edges, append=draws), ladders)[:, None]
+    middle = energies.mean(axis=(0, 2))
+    distance = energies - middle[:, None]
+    sums = [np.add.reduceat(d, edges, axis=2).swapaxes(1, 2).reshape(-1, rungs) for d in (distance, distance**2)]
+    count, first, second = (np.vstack([part.sum(axis=0), part.sum(axis=0) - part]) for part in (counts, *sums))
+    mean, variance = middle + first / count, second / count - (first / count) ** 2
+
+    def integrals(chosen):
+        """Of <E> up to each of the chosen rungs: (1 + blocks, rungs)."""
+        d, f, V = np.diff(betas[chosen]), mean[:, chosen], variance[:, chosen]
+        steps = (f[:, 1:] + f[:, :-1]) * d / 2 + np.diff(V, axis=1) * d**2 / 12
+        return np.pad(np.cumsum(steps, axis=1), ((0, 0), (1, 0)))
+
+    value = reference - integrals(np.arange(rungs))
+    quadrature = np.zeros(rungs)
+    for last in range(2, rungs):
+        half = np.unique(np.append(np.arange(0, last, 2), last))
+        quadrature[last] = abs(reference - integrals(half)[0, -1] - value[0, last])
+    error = np.sqrt((len(value) - 2) * value[1:].var(axis=0))
+    return IntegratedLogZ(value[0], error, quadrature)
+
+
 def _bennett(hot, cold, edges):
     """Bennett's c of one gap, from exponents u = -d E (ladders, draws) at both rungs: with and without each block.
 

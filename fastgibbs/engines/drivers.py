@@ -4,7 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import dense_kernels, multispin_kernels, overlap, sparse  # noqa: F401 - they give the contract's bodies
+from fastgibbs.engines import (  # noqa: F401 - they give the contract's functions their bodies
+    dense_kernels,
+    layered,
+    multispin_kernels,
+    overlap,
+    sparse,
+)
 from fastgibbs.engines.arithmetic import exp64
 from fastgibbs.engines.contract import SEQUENTIAL, measure, restore, retain, snapshot, sweep
 from fastgibbs.engines.observables import measure_observables
@@ -73,6 +79,20 @@ def anneal(plan, state, reads, rule, first, last, crew):
                 improved = True
         if improved:
             retain(plan, state, reads.kept, reads.better)
+
+
+@njit
+def anneal_weights(plan, state, rungs, betas, rule, first, last, log_weights, energies, magnetizations, crew):
+    """From rung k = `first` to `last`: log w -= (beta_{k+1} - beta_k) E, then a sweep at rung k + 1, all lanes alike.
+
+    `log_weights`, `energies` and `magnetizations` are float64 (lanes,).
+    """
+    for done in range(first, last):
+        measure(plan, state, energies, magnetizations, crew)
+        for lane in range(log_weights.size):
+            log_weights[lane] -= (betas[done + 1] - betas[done]) * energies[lane]
+        rungs[:] = done + 1
+        sweep(plan, state, rungs, rule, SEQUENTIAL, True, crew)
 
 
 class Ladders(NamedTuple):

@@ -137,12 +137,17 @@ def cut(lanes: int, threads: int, together: int = WIDTH) -> list[range]:
     return [range(first, min(first + size, whole)) for first in range(0, whole, size)]
 
 
+def at_betas(plan: SparsePlan, betas) -> SparsePlan:
+    """The plan with rungs at these betas, float64 (rungs,)."""
+    return plan._replace(scales=np.clip(MINUS_TWO_LOG2E * betas * plan.unit, -1e30, 1e30).astype(np.float32))
+
+
 def start(plan: SparsePlan, lanes: range, ups, entropy, betas, rule) -> tuple[SparsePlan, SparseState]:
     """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
     spins = start_spins(plan.fields.size, len(lanes), ups)
     streams = np.column_stack([stream_state(entropy, SWEEP, *divmod(lane, 64)) for lane in lanes])
     order = stream_state(entropy, ORDER).copy()
-    plan = plan._replace(scales=np.clip(MINUS_TWO_LOG2E * betas * plan.unit, -1e30, 1e30).astype(np.float32))
+    plan = at_betas(plan, betas)
     words, scale, fields = (np.zeros(len(lanes), kind) for kind in (np.uint64, np.float32, np.float32))
     return plan, SparseState(spins, streams, order, words, scale, fields)
 

@@ -141,7 +141,7 @@ def full(typing, value, dtype, width):
 
 @intrinsic
 def convert(typing, lanes, dtype):
-    """Each lane converted by value: integers truncated or extended, integers rounded to floats, floats extended."""
+    """Each lane converted by value: integers truncated or extended, or rounded to floats; floats to longer ones."""
     source, target = lanes.dtype, dtype.dtype
     result = Lanes(target, lanes.width)
 
@@ -156,8 +156,20 @@ def convert(typing, lanes, dtype):
             cast = builder.sext if source.signed else builder.zext
         return cast(values[0], context.get_value_type(result))
 
-    known = isinstance(source, types.Integer) or (source, target) == (types.float32, types.float64)
-    return (result(lanes, dtype), lower) if known else None
+    longer = isinstance(source, types.Float) and isinstance(target, types.Float) and target.bitwidth >= source.bitwidth
+    return (result(lanes, dtype), lower) if isinstance(source, types.Integer) or longer else None
+
+
+@intrinsic
+def add_product(typing, total, factor, lanes):
+    """total + factor * lanes, `factor` a scalar, in one instruction where there is one: the product must be exact."""
+
+    def lower(context, builder, sig, values):
+        contract = ("contract",)  # with one rounding or with two, an exact product gives the same bits
+        product = builder.fmul(copied(builder, values[1], lanes.width), values[2], flags=contract)
+        return builder.fadd(values[0], product, flags=contract)
+
+    return (total(total, factor, lanes), lower) if total == lanes and factor == lanes.dtype else None
 
 
 @intrinsic

@@ -93,7 +93,7 @@ def anneal(
         threads: threads to run on; by default the cores this process may use. It never changes the result.
         time_limit: seconds after which the run stops.
         target_energy: the run stops once a read has seen an energy this low.
-        engine: "auto", "multispin", "dense", "sparse" or "overlap", as in `sample`.
+        engine: "auto", "multispin", "dense", "sparse", "overlap" or "layered", as in `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         checkpoint, every: a file to save the run to and go on from, and the seconds between, as in `sample`.
 

@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import dense, multispin, overlap, sparse
+from fastgibbs.engines import dense, layered, multispin, overlap, sparse
 from fastgibbs.engines.streams import random_ups
 from fastgibbs.models import checks
 
 STRIPS = (1, 2, 4, 8, 16, 32, 64)
 # "auto" tries them in this order
-ENGINES = {"overlap": overlap, "multispin": multispin, "dense": dense, "sparse": sparse}
+ENGINES = {"layered": layered, "overlap": overlap, "multispin": multispin, "dense": dense, "sparse": sparse}
 _PART = 2**24  # spins unpacked at once
 
 

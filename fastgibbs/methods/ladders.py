@@ -12,6 +12,7 @@ from fastgibbs.engines.overlaps import Pairs
 from fastgibbs.engines.streams import CLUSTER, SWAP, stream_state
 from fastgibbs.methods.blocks import first_ups
 from fastgibbs.methods.running import ALONE, run_blocks
+from fastgibbs.models import Hopfield, Ising
 
 MAX_RUNGS = 256  # two ladders are compared in one block of 512 lanes
 BINS = 1001  # of the histograms of q, where there are more sites
@@ -218,17 +219,17 @@ def _block(
 
 def _pairs(setting, inside, rungs: int, lanes: int, entropy) -> Pairs:
     """The pairs of ladders of one model, 0 and 1, 2 and 3 ..., that are compared."""
-    model = setting.models[0]
     number = inside % setting.ladders
     first = np.flatnonzero((number % 2 == 0) & (number + 1 < setting.ladders))
     if not setting.overlap_every and not setting.clusters:
         first = first[:0]
     index = inside[first] // setting.ladders * (setting.ladders // 2) + number[first] // 2
-    complete = not hasattr(model, "bonds")  # of a Hopfield model every pair of sites is a bond, and none is listed
-    i, j = model.bonds[:2] if first.size and not complete else np.empty((2, 0), np.int32)
+    complete = isinstance(setting.models[0], Hopfield)  # every pair of sites is a bond, and none is listed
+    model = setting.models[0] if complete else setting.models[0].to_ising() if first.size else Ising(np.zeros((0, 0)))
+    i, j = np.empty((2, 0), np.int32) if complete else model.bonds[:2]
     width = 2 ** (-(-lanes // 64) - 1).bit_length()  # words are compared eight at a time
     words = np.zeros((model.n if first.size else 0, width), np.uint64)
-    bins = min(model.n + 1, BINS) if setting.overlap_every else 1
+    bins = min(setting.models[0].n + 1, BINS) if setting.overlap_every else 1
     streams = [stream_state(entropy, CLUSTER, int(pair)) for pair in index]
     return Pairs(
         ladders=np.column_stack([first, first + 1]),

@@ -142,7 +142,8 @@ def sample(
         threads: threads to run on; by default the cores this process may use. It never changes the result.
         engine: "auto", "multispin" (couplings +-J, degree at most 12, uniform field; updates a graph colour by colour
             instead of site by site), "dense" (most pairs coupled: fields are kept, and a flip costs n sums), "sparse"
-            (any couplings) or "overlap" (Hopfield models by their patterns).
+            (any couplings), "overlap" (Hopfield models by their patterns) or "layered" (an RBM: all hidden units at
+            once, then all visible ones).
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         keep_states: keep the state of every draw, one bit a spin, for `result.samples`.
         strips: a power of two up to 64, for the multi-spin engine: cut a periodic lattice along its first axis, so that

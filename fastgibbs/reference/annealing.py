@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.reference.sampling import as_models, energies
+from fastgibbs.reference.sampling import as_models
 
 GROUP = 16  # reads whose energies are added before the groups are: it fixes the rounding of the mean
 
@@ -38,14 +38,14 @@ def anneal(engine, model, betas, reads, rule, seed, start=None):
     trace_min, trace_mean = np.empty(len(betas)), np.empty(len(betas))
     for t, beta in enumerate(betas):
         engine.sweep(state, np.full(reads, beta))
-        energy = energies(models, state.spins)
+        energy = engine.energies(models, state.spins)
         better = energy < best_energies
         best_energies[better] = energy[better]
         best_spins[better] = state.spins[better]
         trace_min[t] = energy.min()
         trace_mean[t] = sum_in_order([sum_in_order(energy[k : k + GROUP]) for k in range(0, reads, GROUP)]) / reads
     own = models[0].from_spins
-    last = energies(models, state.spins)
+    last = engine.energies(models, state.spins)
     return Annealing(best_energies, own(best_spins), last, own(state.spins), trace_min, trace_mean)
 
 

@@ -12,6 +12,8 @@ from fastgibbs.reference.arithmetic import LOG2E
 from fastgibbs.reference.sparse import RULES, SCANS, power_of_two, uniform
 from fastgibbs.reference.streams import ORDER, SWEEP, next_words, seeded, start_spins, stream
 
+energies = sampling.energies
+
 DIVISORS = 16
 ROUNDING = 2.0**-50  # of a ratio of two numbers that are whole multiples of a step
 
@@ -126,7 +128,7 @@ def field(state, i):
     return (exact >> state.shift[i]).astype(np.float32) * factor
 
 
-def energies(state):
+def state_energies(state):
     """E(s) = offset - (sum_{i<j} J_ij s_i s_j + sum_i h_i s_i), summed in integers: float64 (lanes,)."""
     total = (
         halved_sums(state.J, state.h, state.spins)

@@ -17,6 +17,7 @@ LANES = 64  # a word: lane b is bit b
 SLOTS = 8  # places decided at once, the cell at place c of its group by the stream of slot c % 8
 TILE, MOST_TILES = 4096, 64  # a group of more places is cut in tiles, each with streams of its own
 BITS = 14  # of a uniform number, drawn before it is compared with a threshold
+energies = sampling.energies
 
 
 class State(NamedTuple):

@@ -13,6 +13,8 @@ from fastgibbs.reference.arithmetic import LOG2E
 from fastgibbs.reference.sparse import RULES, SCANS, uniform
 from fastgibbs.reference.streams import ORDER, SWEEP, next_words, seeded, start_spins, stream
 
+energies = sampling.energies
+
 
 class State(NamedTuple):
     """What a sweep reads and changes."""

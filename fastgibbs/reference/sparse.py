@@ -16,6 +16,7 @@ MAGIC = np.float32(12582912.0)  # 1.5 * 2^23: adding it rounds to an integer, ke
 LOWEST = np.float32(-126.0)  # 2^-126 is the smallest normal float32
 # 2^f = 1 + c1 f + ... + c5 f^5 on [-1/2, 1/2], highest power first
 POLYNOMIAL = [np.float32(c) for c in (0.00132647, 0.00967151, 0.05550734, 0.24022242, 0.69314698, 1.0)]
+energies = sampling.energies
 
 
 class State(NamedTuple):

@@ -45,13 +45,14 @@ def temper(
     Hukushima and Nemoto, J. Phys. Soc. Jpn. 65, 1604 (1996); labels: Katzgraber et al., J. Stat. Mech. P03018 (2006).
     """
     samples = as_models(model)
-    isings = [one.to_ising() for one in samples for _ in range(ladders)]  # one a ladder
+    models = [one for one in samples for _ in range(ladders)]  # one a ladder
+    isings = [one.to_ising() for one in models]
     betas = np.asarray(betas, np.float64)
     n, G, R = isings[0].n, len(isings), betas.size
     pairs = [(g, g + 1) for first in range(0, G, ladders) for g in range(first, first + ladders - 1, 2)]
     lane = lanes_of(len(samples), ladders, R)  # of every replica
-    of_lanes = [isings[0]] * (lane.max() + 1)
-    for one, lanes in zip(isings, lane, strict=True):
+    of_lanes = [models[0]] * (lane.max() + 1)
+    for one, lanes in zip(models, lane, strict=True):
         of_lanes[lanes[0] : lanes[-1] + 1] = [one] * R
     state = engine.start(of_lanes, len(of_lanes), seed, rule)
     swap_streams = [stream(seed, SWAP, g) for g in range(G)]
@@ -78,7 +79,7 @@ def temper(
                 for r in range(R if clusters else 0):
                     move_cluster(isings[a], state.spins[at[a, r]], state.spins[at[b, r]], one)
             for g in range(G):
-                energy = isings[g].energy(state.spins[lane[g]])
+                energy = engine.energies([models[g]], state.spins[lane[g]])
                 tried, p = swap(swap_streams[g], betas, energy, rungs[g], (s // swap_every - 1) % 2)
                 at[g, rungs[g]] = lane[g]
                 if counted > 0:
@@ -88,7 +89,7 @@ def temper(
         if counted > 0 and counted % thin == 0:
             draw = counted // thin - 1
             for g in range(G):
-                energies[g, :, draw] = isings[g].energy(state.spins[at[g]])
+                energies[g, :, draw] = engine.energies([models[g]], state.spins[at[g]])
                 observables[g, ..., draw] = linear(weights, state.spins[at[g]])
             magnetizations[..., draw] = state.spins[at].sum(axis=2, dtype=np.float64) / max(n, 1)
         if overlap_every > 0 and counted > 0 and counted % overlap_every == 0:

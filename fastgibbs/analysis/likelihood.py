@@ -1,0 +1,71 @@
+"""Unnormalised probabilities and pseudo-likelihoods of states, and means of weights given by their logarithms."""
+
+import numpy as np
+
+from fastgibbs.models import RBM, checks
+
+_CHUNK = 2**22  # inputs of hidden units held at once
+
+
+def log_weights(model, states, beta=1.0) -> np.ndarray:
+    """log p*(s) = -beta E(s); of an RBM log sum_h exp(-beta E(v, h)) = beta a.v + sum_j log(1 + exp(beta x_j)).
+
+    `states`: (..., n), of an RBM visible units (..., V); x = b + W v. float64 in the shape of the leading axes.
+    TypeError or ValueError as for `model.energy`.
+    """
+    if not isinstance(model, RBM):
+        return -beta * model.energy(states)
+    v = checks.units("states", states, model.n_visible).astype(np.float64)
+    x = v @ model.weights + model.hidden_bias
+    return beta * (v @ model.visible_bias) + np.logaddexp(0, beta * x).sum(axis=-1)
+
+
+def log_mean(log_weights) -> tuple[float, float, float]:
+    """log mean w, its standard error sd(w) / (mean w sqrt(N)), and (sum w)^2 / sum w^2, of weights w > 0.
+
+    `log_weights`: (N,), N >= 2, otherwise ValueError. The error is that of the logarithm, to first order.
+    """
+    logs = checks.finite_array("log_weights", log_weights)
+    if logs.ndim != 1 or logs.size < 2:
+        raise ValueError(f"log_weights has shape {logs.shape}: give (N,) with N of at least 2")
+    w = np.exp(logs - logs.max())
+    mean = w.mean()
+    return (
+        float(logs.max() + np.log(mean)),
+        float(w.std(ddof=1) / mean / np.sqrt(w.size)),
+        float(w.sum() ** 2 / (w @ w)),
+    )
+
+
+def pseudo_likelihood(model, data, beta=1.0) -> float:
+    """(1 / N) sum_n sum_i log p(s_i | the other units) in nats, exactly, hidden units of an RBM summed out.
+
+    p(s_i | rest) = p*(s) / (p*(s) + p*(s with i flipped)), log p* being the `log_weights`; one half each, n log(1/2) in
+    all, if the units ignore each other. `data`: (N, n) states in the model's own units, of an RBM visible ones (N, V).
+    TypeError or ValueError as for `model.energy`. Besag, J. R. Stat. Soc. D 24, 179 (1975).
+    """
+    beta = checks.finite_number("beta", beta)
+    if isinstance(model, RBM):
+        v = checks.units("data", data, model.n_visible).reshape(-1, model.n_visible)
+        rows = max(1, _CHUNK // max(1, model.n_hidden))
+        return sum(_rbm_terms(model, v[k : k + rows], beta) for k in range(0, len(v), rows)) / max(len(v), 1)
+    ising = model.to_ising()
+    s = np.atleast_2d(model.to_spins(data)).reshape(-1, ising.n)
+    sites = np.repeat(np.arange(ising.n), np.diff(ising.indptr))
+    total = 0.0
+    for spins in s:
+        fields = ising.fields + np.bincount(sites, ising.couplings * spins[ising.indices], ising.n)
+        total -= np.logaddexp(0, -2 * beta * spins * fields).sum()
+    return float(total / max(len(s), 1))
+
+
+def _rbm_terms(rbm, v, beta) -> float:
+    """sum_n sum_i -log(1 + p*(v with i flipped) / p*(v))."""
+    x = v @ rbm.weights + rbm.hidden_bias
+    here = np.logaddexp(0, beta * x).sum(axis=1)
+    total = 0.0
+    for i in range(rbm.n_visible):
+        turn = 1.0 - 2.0 * v[:, i]
+        there = np.logaddexp(0, beta * (x + turn[:, None] * rbm.weights[i])).sum(axis=1)
+        total -= np.logaddexp(0, beta * turn * rbm.visible_bias[i] + there - here).sum()
+    return float(total)

@@ -1,0 +1,317 @@
+"""The layered engine: an RBM's hidden units all at once given the visible ones, then the visible ones given those.
+
+A layer's inputs x = b + W u are a matrix product. The other layer's units u are 0 or 1, so that every product W u is
+exact, and an input is the float32 sum of its terms one after the other, fused or not: the same bits on any machine and
+in NumPy, with any number of chains and threads, which no BLAS promises. Tiles of UNITS inputs of many lanes are added
+up in registers and decided at once, so a product is never written out, and W is laid out for it once for all sweeps:
+this is also twice as fast as a BLAS that must do both at each call.
+
+Unit j of a layer is decided by half a word of its lane's stream: the low half of word j / 2 of that layer if j is even.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from llvmlite import binding
+
+from fastgibbs.engines import contract, sparse
+from fastgibbs.engines.arithmetic import LOWEST_EXPONENT, exp2, uniform
+from fastgibbs.engines.contract import LANE_GROUP as GROUP
+from fastgibbs.engines.contract import METROPOLIS
+from fastgibbs.engines.streams import SWEEP, next_words, stream_state
+from fastgibbs.engines.vectors import add_product, at, bitcast, bits, convert, full, load, select, store
+from fastgibbs.jit import called, implements, inlined
+from fastgibbs.models import RBM
+
+NATIVE = True  # it takes RBMs, not their Ising form
+UNITS = 6  # of a tile: with WIDE lanes of each, their sums fill three quarters of the registers
+WIDE = 64 if binding.get_host_cpu_features().get("avx512f") else 16
+_SIGN = -(2**31)
+_ONE = 0x3F800000  # the bits of 1.0
+_MINUS_LOG2E = -1.4426950408889634  # exp(-x) = 2^(_MINUS_LOG2E x)
+
+
+class LayeredPlan(NamedTuple):
+    """An RBM for this engine. `unit` is a power of two that keeps float32 weights in range.
+
+    Tiles are (tiles, units of the other layer, UNITS), and biases (tiles * UNITS,); zeros fill up the last tile.
+    """
+
+    visible: int
+    hidden: int
+    unit: float
+    scales: np.ndarray  # float32 (rungs,): exponent of 2 per unit of input at every beta
+    hidden_tiles: np.ndarray  # float32: W / unit, tiles of hidden units
+    hidden_bias: np.ndarray  # float32: b / unit
+    visible_tiles: np.ndarray  # float32: W^T / unit, tiles of visible units
+    visible_bias: np.ndarray  # float32: a / unit
+    energy_tiles: np.ndarray  # float64: W, tiles of hidden units
+    energy_bias: np.ndarray  # float64: b
+    visible_energies: np.ndarray  # float64 (V,): a
+
+
+class LayeredState(NamedTuple):
+    """What sweeps change in a block of lanes, a multiple of 16."""
+
+    spins: np.ndarray  # float32 (V + H, lanes): the units, 0 or 1, visible ones first
+    streams: np.ndarray  # uint64 (4, lanes)
+    scale: np.ndarray  # float32 (lanes,): the scale of each lane's rung
+    inputs: np.ndarray  # float32 (UNITS, lanes): those of one tile
+    energy_inputs: np.ndarray  # float64 (UNITS, lanes)
+
+
+strips, cut, crew = sparse.strips, sparse.cut, sparse.crew  # a lane is a chain here too
+
+
+def refusal(models, scan: str, strips: int) -> str | None:
+    """Why the engine cannot run these models, or None if it can."""
+    if not all(isinstance(model, RBM) for model in models):
+        return "the model is not an RBM"
+    if len(models) > 1:
+        return "it runs one model at a time"
+    if scan != "sequential":
+        return "it scans layer by layer"
+    return "it does not cut lattices into strips" if strips > 1 else None
+
+
+def prepare(models: list, strips: int) -> LayeredPlan:
+    """The plan of an RBM, which all blocks share."""
+    (rbm,) = models
+    parts = rbm.weights, rbm.visible_bias, rbm.hidden_bias
+    largest = max(np.abs(part).max(initial=0.0) for part in parts)
+    unit = 2.0 ** (np.frexp(largest)[1] - 1) if largest > 0 else 1.0
+    W, a, b = ((part / unit).astype(np.float32) for part in parts)
+    return LayeredPlan(
+        rbm.n_visible,
+        rbm.n_hidden,
+        float(unit),
+        np.empty(0, np.float32),
+        *_tiles(W, b),
+        *_tiles(W.T, a),
+        *_tiles(rbm.weights, rbm.hidden_bias),
+        rbm.visible_bias,
+    )
+
+
+def _tiles(weights, bias) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (terms, units) in tiles, and the biases; a bias of -0.0 becomes 0.0, so that no sum of terms is -0.0."""
+    terms, units = weights.shape
+    whole = -(-units // UNITS) * UNITS
+    padded = np.pad(weights, ((0, 0), (0, whole - units)))
+    tiles = np.ascontiguousarray(padded.reshape(terms, whole // UNITS, UNITS).swapaxes(0, 1))
+    return tiles, np.pad(bias, (0, whole - units)) + bias.dtype.type(0)
+
+
+def at_betas(plan: LayeredPlan, betas) -> LayeredPlan:
+    """The plan with rungs at these betas, float64 (rungs,)."""
+    return plan._replace(scales=np.clip(_MINUS_LOG2E * betas * plan.unit, -1e30, 1e30).astype(np.float32))
+
+
+def with_visible_bias(plan: LayeredPlan, bias) -> LayeredPlan:
+    """The plan of the RBM with another visible bias, for sweeps only: energies keep theirs."""
+    scaled = np.zeros_like(plan.visible_bias)
+    scaled[: plan.visible] = bias / plan.unit
+    return plan._replace(visible_bias=scaled)
+
+
+def start(plan: LayeredPlan, lanes: range, ups, entropy, betas, rule) -> tuple[LayeredPlan, LayeredState]:
+    """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
+    spins = np.empty((plan.visible + plan.hidden, len(lanes)), np.float32)
+    for first, part in ups:
+        spins[first : first + part.shape[1]] = part.T
+    plan = at_betas(plan, betas)
+    return plan, LayeredState(
+        spins,
+        np.column_stack([stream_state(entropy, SWEEP, *divmod(lane, 64)) for lane in lanes]),
+        np.zeros(len(lanes), np.float32),
+        np.empty((UNITS, len(lanes)), np.float32),
+        np.empty((UNITS, len(lanes))),
+    )
+
+
+def spins(plan: LayeredPlan, state: LayeredState) -> np.ndarray:
+    """The block's spins 2 u - 1, int8 (V + H, lanes)."""
+    return 2 * state.spins.astype(np.int8) - 1
+
+
+def _adding(dtype, width):
+    """The function that adds up a tile's inputs in `width` lanes."""
+
+    @inlined
+    def add_inputs(tiles, bias, units, given, tile, lane, inputs):
+        """b_j + W_1j u_1 + W_2j u_2 + ... for the units j of a tile, to `inputs` (UNITS, lanes).
+
+        u are rows `given`, `given` + 1, ... of `units`, as many as tiles have terms.
+        """
+        terms, lanes = tiles.shape[1], units.shape[1]
+        weight, place, j = tile * terms * UNITS, given * lanes + lane, tile * UNITS
+        x0 = full(at(bias, j), dtype, width)
+        x1 = full(at(bias, j + 1), dtype, width)
+        x2 = full(at(bias, j + 2), dtype, width)
+        x3 = full(at(bias, j + 3), dtype, width)
+        x4 = full(at(bias, j + 4), dtype, width)
+        x5 = full(at(bias, j + 5), dtype, width)
+        for _ in range(terms):
+            u = convert(load(units, place, width), dtype)
+            x0 = add_product(x0, at(tiles, weight), u)
+            x1 = add_product(x1, at(tiles, weight + 1), u)
+            x2 = add_product(x2, at(tiles, weight + 2), u)
+            x3 = add_product(x3, at(tiles, weight + 3), u)
+            x4 = add_product(x4, at(tiles, weight + 4), u)
+            x5 = add_product(x5, at(tiles, weight + 5), u)
+            place += lanes
+            weight += UNITS
+        store(inputs, lane, x0)
+        store(inputs, lanes + lane, x1)
+        store(inputs, 2 * lanes + lane, x2)
+        store(inputs, 3 * lanes + lane, x3)
+        store(inputs, 4 * lanes + lane, x4)
+        store(inputs, 5 * lanes + lane, x5)
+
+    return add_inputs
+
+
+add_inputs_wide, add_inputs = _adding(np.float32, WIDE), _adding(np.float32, GROUP)
+_HALF = WIDE // 2  # lanes of float64 that take the same registers
+_add_energies_wide, _add_energies = _adding(np.float64, _HALF), _adding(np.float64, GROUP // 2)
+
+
+@inlined
+def decide(state, rule, row, input_, lane, words):
+    """Draw unit number `row` in lanes `lane` ... `lane + 15` from its input, by 32 random bits a lane."""
+    place = row * state.spins.shape[1] + lane
+    exponent = bitcast(
+        load(state.inputs, input_ * state.spins.shape[1] + lane, GROUP) * load(state.scale, lane, GROUP), np.int32
+    )
+    lowest = full(LOWEST_EXPONENT, np.float32, GROUP)
+    u = uniform(words)
+    if rule == METROPOLIS:  # change with probability min(1, 2^exponent), or 2^-exponent if the unit is 0
+        old = bitcast(load(state.spins, place, GROUP), np.int32)
+        cost = bitcast(exponent ^ ((old ^ _ONE) << 2 & _SIGN), np.float32)
+        certain = full(0.0, np.float32, GROUP)
+        cost = select(cost < lowest, lowest, cost)
+        cost = select(cost > certain, certain, cost)
+        new = select(u <= exp2(cost), old ^ _ONE, old)
+    else:  # 1 with probability 1 / (1 + 2^exponent): the rarer value has e / (1 + e), decided where u is finest
+        likelier = exponent >> 31 & _ONE
+        rarity = bitcast(exponent | _SIGN, np.float32)
+        e = exp2(select(rarity < lowest, lowest, rarity))
+        new = select(u * e + u <= e, likelier ^ _ONE, likelier)
+    store(state.spins, place, bitcast(new, np.float32))
+
+
+@called
+def update_layer(tiles, bias, state, rule, given, first, count):
+    """Draw units `first` ... `first + count - 1` of all lanes, given those from unit `given` on."""
+    lanes = state.spins.shape[1]
+    lane = 0
+    while lane < lanes:
+        width = WIDE if lane + WIDE <= lanes else GROUP
+        for tile in range(tiles.shape[0]):
+            if width == WIDE:
+                add_inputs_wide(tiles, bias, state.spins, given, tile, lane, state.inputs)
+            else:
+                add_inputs(tiles, bias, state.spins, given, tile, lane, state.inputs)
+            for j in range(0, min(UNITS, count - tile * UNITS), 2):
+                row = tile * UNITS + j
+                for group in range(lane, lane + width, GROUP):
+                    words = next_words(state.streams, group, GROUP)
+                    decide(state, rule, first + row, j, group, convert(words, np.uint32))
+                    if row + 1 < count:
+                        decide(state, rule, first + row + 1, j + 1, group, convert(words >> 32, np.uint32))
+        lane += width
+
+
+@implements(contract.sweep)
+def _sweep(plan, state, rungs, rule, scan, counts, crew):
+    if getattr(plan, "instance_class", None) is not LayeredPlan:
+        return None
+
+    def sweep(plan, state, rungs, rule, scan, counts, crew):
+        for lane in range(state.scale.size):
+            state.scale[lane] = plan.scales[rungs[lane]]
+        update_layer(plan.hidden_tiles, plan.hidden_bias, state, rule, 0, plan.visible, plan.hidden)
+        update_layer(plan.visible_tiles, plan.visible_bias, state, rule, plan.visible, 0, plan.visible)
+
+    return sweep
+
+
+@implements(contract.measure)
+def _measure(plan, state, energies, magnetizations, crew):
+    if getattr(plan, "instance_class", None) is not LayeredPlan:
+        return None
+
+    def measure(plan, state, energies, magnetizations, crew):
+        # E = -(a_1 v_1 + a_2 v_2 + ... + h_1 x_1 + h_2 x_2 + ...), x = b + W v: one addition after the other
+        n, lanes = state.spins.shape
+        for lane in range(0, lanes, GROUP):
+            energy, total = full(0.0, np.float64, GROUP), full(0.0, np.float32, GROUP)
+            for i in range(n):
+                unit = load(state.spins, i * lanes + lane, GROUP)
+                total = total + unit
+                if i < plan.visible:
+                    energy = add_product(energy, at(plan.visible_energies, i), convert(unit, np.float64))
+            store(energies, lane, energy)
+            store(magnetizations, lane, convert(total, np.float64) * 2.0 - float(n))
+        lane = 0
+        while lane < lanes:
+            width = _HALF if lane + _HALF <= lanes else GROUP // 2
+            for tile in range(plan.energy_tiles.shape[0]):
+                if width == _HALF:
+                    _add_energies_wide(
+                        plan.energy_tiles, plan.energy_bias, state.spins, 0, tile, lane, state.energy_inputs
+                    )
+                else:
+                    _add_energies(plan.energy_tiles, plan.energy_bias, state.spins, 0, tile, lane, state.energy_inputs)
+                for j in range(min(UNITS, plan.hidden - tile * UNITS)):
+                    row = plan.visible + tile * UNITS + j
+                    for k in range(lane, lane + width):
+                        energies[k] += state.energy_inputs[j, k] if state.spins[row, k] > 0 else 0.0
+            lane += width
+        for lane in range(lanes):
+            energies[lane] = -energies[lane]
+
+    return measure
+
+
+@implements(contract.snapshot)
+def _snapshot(plan, state, words):
+    if getattr(plan, "instance_class", None) is not LayeredPlan:
+        return None
+
+    def snapshot(plan, state, words):
+        n, lanes = state.spins.shape
+        for i in range(n):
+            for lane in range(0, lanes, GROUP):
+                words[i, lane // GROUP] = bits(load(state.spins, i * lanes + lane, GROUP) > 0)
+
+    return snapshot
+
+
+@implements(contract.restore)
+def _restore(plan, state, words):
+    if getattr(plan, "instance_class", None) is not LayeredPlan:
+        return None
+
+    def restore(plan, state, words):
+        n, lanes = state.spins.shape
+        for i in range(n):
+            for lane in range(lanes):
+                state.spins[i, lane] = (words[i, lane >> 4] >> (lane & 15)) & 1
+
+    return restore
+
+
+@implements(contract.retain)
+def _retain(plan, state, kept, better):
+    if getattr(plan, "instance_class", None) is not LayeredPlan:
+        return None
+
+    def retain(plan, state, kept, better):
+        n, lanes = state.spins.shape
+        for lane in range(0, lanes, GROUP):
+            copied = load(better, lane, GROUP) > 0
+            for place in range(lane, n * lanes, lanes):
+                store(kept, place, select(copied, load(state.spins, place, GROUP), load(kept, place, GROUP)))
+
+    return retain

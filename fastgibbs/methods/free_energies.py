@@ -1,0 +1,168 @@
+"""`log_z` and `log_likelihood`: log Z of a model, annealed, tempered, integrated or enumerated, and what follows."""
+
+import math
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgibbs import analysis, exact
+from fastgibbs.engines.streams import ADAPT, entropy_of
+from fastgibbs.methods.blocks import ENGINES, choose_engine, one_model
+from fastgibbs.methods.ladders import MAX_RUNGS
+from fastgibbs.methods.paths import Models, RBMPath, Temperatures, annealed
+from fastgibbs.methods.sampling import sample
+from fastgibbs.methods.tempering import temper
+from fastgibbs.models import RBM, checks
+
+METHODS = ("ais", "reverse", "tempering", "integration", "exact")
+SMALL = 16  # units of a smaller layer, or spins, up to which a likelihood enumerates
+CONFIDENCE = 0.95
+FEWEST_RUNGS = 16
+
+
+class Estimate(NamedTuple):
+    """log Z, and how far to trust it."""
+
+    value: float
+    error: float
+    """Its standard error; 0 if it is exact."""
+    interval: tuple[float, float]
+    """Of 95 % confidence, if the error is normal: of annealing, with many effective chains."""
+    effective_chains: float
+    """Of annealing, (sum w)^2 / sum w^2: how many chains carry the result. Otherwise not a number."""
+    quadrature: float
+    """Of integration, how much half the rungs would change it: a bias that is not in the error. Otherwise 0."""
+    method: str
+
+
+class Likelihood(NamedTuple):
+    """The mean log-likelihood of a state in nats, the standard error that log Z gives it, and log Z."""
+
+    value: float
+    error: float
+    log_z: Estimate
+
+
+def log_z(
+    model, *, method="ais", beta=1.0, steps=None, chains=None, data=None, start=None, seed=None, threads=None
+) -> Estimate:
+    """log Z = log sum_s exp(-beta E(s)), or of an RBM sum over v and h: an `Estimate`.
+
+    "ais": chains pass distributions p_0 ... p_K, one sweep at each; log Z_K = log Z_0 + log mean w with log w = sum_k
+    log p*_k(s_{k-1}) / p*_{k-1}(s_{k-1}), s_{k-1} the state after the sweep at p_{k-1} (Neal, Stat. Comput. 11, 125
+    (2001)). Low in the mean. An RBM starts at independent visible units, its hidden units summed out (Salakhutdinov
+    and Murray, ICML 2008); other models at beta 0.
+    "reverse": the same from `start`, states of the model at `beta`, back to p_0: high in the mean if they are
+    independent draws. If both agree, neither is far off (Burda, Grosse and Salakhutdinov, AISTATS 2015).
+    "tempering": Bennett's ratios on a ladder from beta 0 (`TemperResult.log_z`).
+    "integration": log Z_0 - integral of <E> on the same ladder (`fastgibbs.analysis.integrated_log_z`).
+    "exact": every state (`fastgibbs.exact.spectrum`).
+
+    Args:
+        model: Ising, Hopfield or RBM; for "ais" and "reverse" also a sequence of models, as met in training, each near
+            the one before: the path to the last of them, from independent units with the biases of the first.
+        method: one of the above.
+        beta: inverse temperature, above 0 for "tempering" and "integration".
+        steps: K, by default 1000, or sweeps at each model of a sequence, by default 1; of tempering, the recorded
+            sweeps, by default 2000.
+        chains: independent chains, by default 100, or ladders, by default 8.
+        data: for annealing an RBM: states (N, V) whose mean units p_0 takes; by default those of a short run of it.
+        start: for "reverse": states (chains, n), for an RBM also visible ones (chains, V).
+        seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
+        threads: threads to run on; by default the cores this process may use. It never changes the result.
+
+    Raises ValueError or TypeError, naming the argument, before anything is run; KeyboardInterrupt if it is stopped.
+    """
+    path = list(model) if isinstance(model, list | tuple) else [model]
+    for one in path or [model]:
+        one_model(one)
+    checks.choice("method", method, METHODS)
+    beta, threads = checks.finite_number("beta", beta), checks.thread_count(threads)
+    if len(path) > 1 and method not in ("ais", "reverse"):
+        raise ValueError(f'model is a sequence of {len(path)}: give one model to method={method!r}, or use "ais"')
+    if (start is None) == (method == "reverse"):
+        raise ValueError(f'start is {"missing" if start is None else "given"}: method="reverse" needs it, no other')
+    if data is not None and (method not in ("ais", "reverse") or len(path) > 1 or not isinstance(path[0], RBM)):
+        raise ValueError("data is given: it is for annealing a single RBM")
+    if method == "exact":
+        value = float(exact.spectrum(path[0], threads).log_z(beta))
+        return Estimate(value, 0.0, (value, value), math.nan, 0.0, method)
+    steps = None if steps is None else checks.integer("steps", steps)
+    fewest = 2 if method == "ais" else 1  # an error needs two
+    chains = None if chains is None else checks.integer("chains", chains, minimum=fewest)
+    if method in ("tempering", "integration"):
+        return _tempered(path[0], method, beta, steps or 2000, chains or 8, seed, threads)
+    entropy = entropy_of(seed)
+    if len(path) > 1 or isinstance(model, list | tuple):
+        stations = Models(path, beta, steps or 1)
+    elif isinstance(model, RBM) and beta:
+        stations = RBMPath(model, beta, _marginals(model, beta, data, entropy, threads), steps or 1000)
+    else:
+        name, _, taken = choose_engine("auto", path, "sequential", 1, chains or 100)
+        stations = Temperatures(model, ENGINES[name], taken, np.linspace(0.0, beta, (steps or 1000) + 1))
+    if method == "reverse":
+        start = stations.to_spins(start)
+        if chains is not None and chains != len(start):
+            raise ValueError(f"chains is {chains} but start holds {len(start)} states: give one state per chain")
+        log_weights = annealed(stations.reversed(), len(start), start, entropy, threads)
+        mean, error, effective = analysis.log_mean(log_weights)
+        return _estimate(stations.log_z - mean, error, method, effective)
+    mean, error, effective = analysis.log_mean(annealed(stations, chains or 100, None, entropy, threads))
+    return _estimate(stations.log_z + mean, error, method, effective)
+
+
+_estimated = log_z  # which an argument of `log_likelihood` hides
+
+
+def log_likelihood(model, data, *, beta=1.0, log_z=None, seed=None, threads=None) -> Likelihood:
+    """(1 / N) sum_n log p(data_n): -beta E(s) - log Z, or of an RBM log sum_h exp(-beta E(v, h)) - log Z.
+
+    `data`: (N, n) states in the model's own units, of an RBM visible ones (N, V). `log_z`: a number or an `Estimate` if
+    it is known; by default it is enumerated for up to 16 units of the smaller layer, or spins, and annealed for more.
+    Raises ValueError or TypeError, naming the argument.
+    """
+    one_model(model)
+    beta = checks.finite_number("beta", beta)
+    logs = analysis.log_weights(model, data, beta)
+    if log_z is None:
+        small = min(model.n_visible, model.n_hidden) if isinstance(model, RBM) else model.n
+        method = "exact" if small <= SMALL else "ais"
+        of_data = data if isinstance(model, RBM) and method == "ais" else None
+        log_z = _estimated(model, method=method, beta=beta, data=of_data, seed=seed, threads=threads)
+    elif not isinstance(log_z, Estimate):
+        number = checks.finite_number("log_z", log_z)
+        log_z = Estimate(number, 0.0, (number, number), math.nan, 0.0, "given")
+    return Likelihood(float(logs.mean()) - log_z.value, log_z.error, log_z)
+
+
+def _tempered(model, method, beta, sweeps, ladders, seed, threads) -> Estimate:
+    if beta <= 0:
+        raise ValueError(f"beta is {beta}: method={method!r} needs a ladder from 0 to a beta above 0")
+    kwargs = dict(betas=[0.0, beta], ladders=ladders, threads=threads, overlap_every=0)
+    other = entropy_of(np.random.SeedSequence(seed := entropy_of(seed), spawn_key=(ADAPT,)))
+    pilot = temper(model, rungs=FEWEST_RUNGS, sweeps=max(sweeps // 8, 1), seed=other, **kwargs)
+    rungs = min(max(analysis.enough_rungs(pilot.barrier.total), FEWEST_RUNGS), MAX_RUNGS)
+    result = temper(model, rungs=rungs, sweeps=sweeps, seed=seed, **kwargs)
+    if result.interrupted:
+        raise KeyboardInterrupt
+    if method == "tempering":
+        return _estimate(result.log_z.bar[-1], result.log_z.bar_error[-1], method)
+    integrated = analysis.integrated_log_z(result.betas, result.energy, model.n * math.log(2))
+    return _estimate(integrated.value[-1], integrated.error[-1], method, quadrature=integrated.quadrature[-1])
+
+
+def _estimate(value, error, method, effective=math.nan, quadrature=0.0) -> Estimate:
+    reach = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * error
+    interval = float(value - reach), float(value + reach)
+    return Estimate(float(value), float(error), interval, float(effective), float(quadrature), method)
+
+
+def _marginals(rbm, beta, data, entropy, threads) -> np.ndarray:
+    """logit p(v_i = 1), float64 (V,), of the data or of a short run, from counts with one more of each value."""
+    if data is None:
+        other = entropy_of(np.random.SeedSequence(entropy, spawn_key=(ADAPT,)))  # independent of the annealing
+        data = sample(rbm, beta=beta, sweeps=50, thin=50, seed=other, threads=threads).states[:, : rbm.n_visible]
+    data = checks.units("data", data, rbm.n_visible).reshape(-1, rbm.n_visible)
+    ones = data.sum(axis=0, dtype=np.float64)
+    return np.log(ones + 1) - np.log(len(data) - ones + 1)

@@ -1,0 +1,199 @@
+"""Paths of distributions from one of independent units to a model, and chains annealed along them.
+
+A path has distributions p_0 ... p_K, of which log p*_k is known and log Z_0 = `log_z`. `block` gives a block of lanes
+at states of p_0, and `advance` takes it along: log w += log p*_{k+1} - log p*_k, then a sweep at p_{k+1}.
+"""
+
+import copy
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgibbs.analysis import log_weights
+from fastgibbs.engines import drivers, layered, sparse
+from fastgibbs.engines.contract import GIBBS, SEQUENTIAL
+from fastgibbs.engines.observables import observables
+from fastgibbs.engines.streams import START, stream
+from fastgibbs.methods.blocks import first_ups
+from fastgibbs.methods.checkpoints import NONE
+from fastgibbs.methods.running import ALONE, run_blocks
+from fastgibbs.models import RBM, Ising, checks
+
+
+class Block(NamedTuple):
+    """Lanes that are annealed together."""
+
+    chains: int  # that were asked for
+    plan: tuple
+    state: tuple
+    rungs: np.ndarray  # int64 (lanes,)
+    log_weights: np.ndarray  # float64 (lanes,)
+    energies: np.ndarray  # float64 (lanes,)
+    magnetizations: np.ndarray  # float64 (lanes,)
+
+
+def annealed(path, chains: int, starts, entropy, threads: int) -> np.ndarray:
+    """log w of every chain, float64 (chains,), from spins `starts` int8 (chains, n) of p_0, or from its own draws."""
+    starts = path.draw(chains, entropy) if starts is None else starts
+    blocks = []
+    for lanes in path.engine.cut(chains, threads):
+        members = [chain if chain < chains else None for chain in lanes]
+        ups = first_ups(entropy, starts, members, path.n)
+        plan, state = path.engine.start(path.prepared, lanes, ups, entropy, path.betas, GIBBS)
+        inside = sum(chain is not None for chain in members)
+        blocks.append(Block(inside, plan, state, np.zeros(len(lanes), np.int64), *np.zeros((3, len(lanes)))))
+    _, interrupted = run_blocks(
+        path.advance, blocks, [0] * len(blocks), path.betas.size - 1, threads, 1, lambda done, total: None, NONE
+    )
+    if interrupted:
+        raise KeyboardInterrupt
+    return np.concatenate([block.log_weights[: block.chains] for block in blocks])
+
+
+class Temperatures:
+    """p_k(s) ~ exp(-beta_k E(s)), k = 0 ... K, of any model on any engine, `taken` as it takes it; beta_0 = 0."""
+
+    def __init__(self, model, engine, taken, betas):
+        self.model, self.engine, self.betas, self.n = model, engine, betas, model.n
+        self.prepared = engine.prepare(taken, 1)
+        self.log_z = model.n * np.log(2)
+
+    def reversed(self):
+        """The same path from p_K to p_0."""
+        path = copy.copy(self)
+        path.betas = self.betas[::-1].copy()
+        return path
+
+    def to_spins(self, states):
+        """Spins int8 (chains, n) of states of the model."""
+        return np.atleast_2d(self.model.to_spins(states))
+
+    def draw(self, chains, entropy):
+        """None: every spin at random."""
+        return None
+
+    def advance(self, block, first, last, crew):
+        """Take a block from p_first to p_last."""
+        drivers.anneal_weights(
+            *block[1:4], self.betas, GIBBS, first, last, block.log_weights, block.energies, block.magnetizations, crew
+        )
+
+
+class _Stations:
+    """A path whose p_k differ by more than a temperature: `ratios` gives log p*_{k+1} / p*_k, `plan` a sweep's."""
+
+    def draw(self, chains, entropy):
+        """Independent units, each 1 with probability 1 / (1 + exp(-logit)): spins int8 (chains, n)."""
+        up = 1 / (1 + np.exp(-self.logits))
+        draws = [np.random.Generator(stream(entropy, START, *divmod(k, 64))).random(self.n) for k in range(chains)]
+        return np.where(np.array(draws) < up, 1, -1).astype(np.int8)
+
+    def advance(self, block, first, last, crew):
+        """Take a block from p_first to p_last."""
+        lanes = block.rungs.size
+        nothing = np.empty((0, lanes)), np.empty((0, lanes)), observables(np.empty((0, self.n)), 1, lanes, 0, 0)
+        nothing += (np.empty((0, 0, 0), np.uint16),)
+        for k in range(first, last):
+            block.log_weights[:] += self.ratios(k, self.engine.spins(block.plan, block.state))
+            if k + 1 < self.betas.size - 1:
+                block.rungs[:] = k + 1
+                plan = self.plan(k + 1, block.plan)
+                for _ in range(self.sweeps):
+                    drivers.advance(plan, block.state, block.rungs, GIBBS, SEQUENTIAL, 0, 1, 1, 1, *nothing, ALONE)
+
+
+class RBMPath(_Stations):
+    """p_t(v) ~ exp(((1 - t) a0 + t beta a).v) prod_j (1 + exp(t beta x_j)), x = b + W v: at t = k / K, k = 0 ... K.
+
+    Hidden units are summed out in the weights, and drawn in the sweeps, at inverse temperature t beta with the
+    visible bias a + (1 - t) a0 / (t beta).
+    """
+
+    engine, sweeps = layered, 1
+
+    def __init__(self, rbm, beta, a0, steps):
+        self.rbm, self.beta, self.a0, self.n = rbm, beta, a0, rbm.n
+        self.prepared = layered.prepare([rbm], 1)
+        self.t = np.linspace(0.0, 1.0, steps + 1)
+        self.betas = self.t * beta
+        self.logits = np.concatenate([a0, np.zeros(rbm.n_hidden)])
+        self.log_z = np.logaddexp(0, self.logits).sum()
+
+    def reversed(self):
+        """The same path from p_K to p_0."""
+        path = copy.copy(self)
+        path.t, path.betas = self.t[::-1].copy(), self.betas[::-1].copy()
+        return path
+
+    def to_spins(self, states):
+        """Spins int8 (chains, V + H) of joint states, or of visible ones with hidden units that are never read."""
+        return _visible_too(self.rbm, states)
+
+    def ratios(self, k, spins):
+        """log p*_{k+1}(v) - log p*_k(v), float64 (lanes,), of spins int8 (n, lanes)."""
+        v = (spins[: self.rbm.n_visible] > 0).astype(np.float64)
+        x = self.rbm.hidden_bias[:, None] + self.rbm.weights.T @ v
+        step = self.t[k + 1] - self.t[k]
+        hidden = np.logaddexp(0, self.betas[k + 1] * x) - np.logaddexp(0, self.betas[k] * x)
+        return step * ((self.beta * self.rbm.visible_bias - self.a0) @ v) + hidden.sum(axis=0)
+
+    def plan(self, k, plan):
+        """The plan of a sweep at p_k."""
+        share = (1 - self.t[k]) / self.betas[k] if self.betas[k] else 0.0
+        return layered.with_visible_bias(plan, self.rbm.visible_bias + share * self.a0)
+
+
+class Models(_Stations):
+    """p_k(s) ~ exp(-beta E_k(s)) of models 1 ... K, RBMs with hidden units summed out; p_0 is model 1 uncoupled."""
+
+    def __init__(self, models, beta, sweeps):
+        first = models[0]
+        for k, model in enumerate(models):
+            if isinstance(model, RBM) != isinstance(first, RBM) or model.n != first.n:
+                raise ValueError(f"model[{k}] is {model!r} and model[0] {first!r}: give models of one kind and size")
+        if isinstance(first, RBM):
+            uncoupled = RBM(np.zeros_like(first.weights), first.visible_bias, first.hidden_bias)
+            fields, shift = np.concatenate([first.visible_bias, first.hidden_bias]), 0.0
+        else:
+            models = [model.to_ising() for model in models]
+            ising = models[0]
+            uncoupled = Ising.from_edges(ising.n, [], [], [], ising.fields, ising.offset)
+            fields, shift = 2 * ising.fields, -ising.fields.sum() - ising.offset
+        self.engine = layered if isinstance(first, RBM) else sparse
+        self.models, self.beta, self.n, self.sweeps = [uncoupled, *models], beta, first.n, sweeps
+        self.betas = np.full(len(models) + 1, beta)
+        self.prepared = self.engine.prepare([uncoupled], 1)
+        self.logits = beta * fields
+        self.log_z = np.logaddexp(0, self.logits).sum() + beta * shift
+
+    def reversed(self):
+        """The same path from p_K to p_0."""
+        path = copy.copy(self)
+        path.models = self.models[::-1]
+        return path
+
+    def to_spins(self, states):
+        """Spins int8 (chains, n) of states of the models."""
+        first = self.models[0]
+        return _visible_too(first, states) if isinstance(first, RBM) else np.atleast_2d(first.to_spins(states))
+
+    def ratios(self, k, spins):
+        """log p*_{k+1}(s) - log p*_k(s), float64 (lanes,), of spins int8 (n, lanes)."""
+        here, there = self.models[k : k + 2]
+        states = there.from_spins(spins.T)
+        if isinstance(there, RBM):
+            states = states[:, : there.n_visible]
+        return log_weights(there, states, self.beta) - log_weights(here, states, self.beta)
+
+    def plan(self, k, plan):
+        """The plan of a sweep at p_k."""
+        return self.engine.at_betas(self.engine.prepare([self.models[k]], 1), self.betas)
+
+
+def _visible_too(rbm, states):
+    """Spins of joint states (chains, V + H), or of visible ones (chains, V) with all hidden units up."""
+    states = np.atleast_2d(states)
+    if states.shape[-1] == rbm.n_visible != rbm.n:
+        states = checks.units("start", states, rbm.n_visible)
+        states = np.concatenate([states, np.ones((len(states), rbm.n_hidden), np.int8)], axis=1)
+    return rbm.to_spins(states)

@@ -1,0 +1,199 @@
+"""What proves the layered engine: its inputs and energies, exact stationarity, the twin's bits, exact invariance."""
+
+import numpy as np
+import pytest
+from probe import block
+from test_proofs import CHAINS, LEVEL, draw_exactly, energies, mean_and_z, pvalue, sweep_matrix
+
+import fastgibbs as fg
+from fastgibbs import exact
+from fastgibbs.engines import layered
+from fastgibbs.jit import njit
+from fastgibbs.reference import layered as twin
+
+
+def machine(n_visible, n_hidden, scale=1.0, seed=1, biases=True):
+    rng = np.random.default_rng(seed)
+    parts = (rng.normal(size=shape) * scale for shape in ((n_visible, n_hidden), n_visible, n_hidden))
+    W, a, b = parts
+    return fg.RBM(W, a, b) if biases else fg.RBM(W)
+
+
+SMALL = {
+    "4x3": machine(4, 3),
+    "3x5": machine(3, 5, 2.0),
+    "no biases": machine(4, 3, biases=False),
+    "one unit each": machine(1, 1),
+    "no hidden units": fg.RBM(np.zeros((5, 0)), [0.3, -2.0, 0.0, 1.0, -0.5]),
+    "no visible units": fg.RBM(np.zeros((0, 3)), hidden_bias=[0.3, -2.0, 0.0]),
+    "zero weights": fg.RBM(np.zeros((3, 3)), -np.zeros(3), [0.0, 1.0, -0.0]),
+    "huge units": machine(4, 3, 1e200),
+    "tiny units": machine(4, 3, 1e-200),
+}
+UNITS_OF = {"huge units": 1e200, "tiny units": 1e-200}
+
+
+# The twin
+
+
+MODELS = SMALL | {
+    "9x6": machine(9, 6),
+    "13x29": machine(13, 29, 0.5),
+    "64x20": machine(64, 20, 0.3),
+    "integers": fg.RBM(np.random.default_rng(3).integers(-2, 3, (12, 7)), np.ones(12)),
+    "empty": fg.RBM(np.zeros((0, 0))),
+}
+
+
+@pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
+@pytest.mark.parametrize("name", MODELS)
+def test_trajectories_equal_the_numpy_twins_bit_for_bit(name, rule):
+    """75 chains: a block of the widest registers and one of groups of 16, on machines that have both."""
+    model = MODELS[name]
+    betas = np.concatenate([[1e-3, 0.1, 0.44, 1.0, 3.0, 50.0, -0.7], np.linspace(0.2, 2.0, 68)])
+    betas /= UNITS_OF.get(name, 1.0)
+    kwargs = dict(sweeps=20, burn_in=3, thin=2, rule=rule, seed=5)
+    result = fg.sample(model, beta=betas, engine="layered", threads=1, **kwargs)
+    energy, magnetization, states = twin.sample(model, betas, chains=betas.size, **kwargs)
+    np.testing.assert_array_equal(result.states, states)
+    np.testing.assert_array_equal(result.energy, energy)
+    np.testing.assert_array_equal(result.magnetization, magnetization)
+
+
+@pytest.mark.parametrize("chains", [1, 16, 17, 64, 80, 200])
+def test_a_chain_is_the_same_however_many_chains_and_threads_there_are(chains, monkeypatch):
+    model = MODELS["13x29"]
+    kwargs = dict(beta=0.7, sweeps=21, thin=3, seed=3, keep_states=True)
+    many = fg.sample(model, chains=200, threads=1, **kwargs)
+    monkeypatch.setattr("fastgibbs.methods.running.CHUNK_SECONDS", 0.0)
+    for threads in (1, 2, 5):
+        few = fg.sample(model, chains=chains, threads=threads, **kwargs)
+        assert few.engine == "layered"
+        np.testing.assert_array_equal(few.samples, many.samples[:chains])
+        np.testing.assert_array_equal(few.energy, many.energy[:chains])
+    np.testing.assert_array_equal(many.states, many.samples[:, -1])
+    np.testing.assert_allclose(many.energy, model.energy(many.samples), rtol=0, atol=1e-12)
+
+
+@njit
+def inputs_both_ways(plan, state, wide, narrow):
+    for tile in range(plan.hidden_tiles.shape[0]):
+        layered.add_inputs_wide(plan.hidden_tiles, plan.hidden_bias, state.spins, 0, tile, 0, wide[tile])
+        for lane in range(0, state.spins.shape[1], 16):
+            layered.add_inputs(plan.hidden_tiles, plan.hidden_bias, state.spins, 0, tile, lane, narrow[tile])
+
+
+def test_inputs_are_float32_sums_in_order_whatever_the_width_of_the_registers():
+    model = machine(301, 14, 0.1)
+    states = np.random.default_rng(2).integers(0, 2, (layered.WIDE, model.n))
+    plan, state = block(layered, model, states, 1.0)
+    wide, narrow = np.empty((2, 3, layered.UNITS, layered.WIDE), np.float32)
+    inputs_both_ways(plan, state, wide, narrow)
+    v = states[:, :301].T > 0
+    scaled = [np.float32(part / plan.unit) for part in (model.hidden_bias, model.weights)]
+    np.testing.assert_array_equal(wide, narrow)
+    np.testing.assert_array_equal(wide.reshape(18, -1)[:14], twin.inputs(*scaled, v))
+    exactly = model.hidden_bias[:, None] + model.weights.T @ v
+    np.testing.assert_allclose(wide.reshape(18, -1)[:14] * plan.unit, exactly, rtol=0, atol=1e-5)
+    backwards = twin.inputs(scaled[0], scaled[1][::-1], v[::-1])
+    assert (backwards != twin.inputs(*scaled, v)).any()  # the order shows in the bits
+
+
+# The law
+
+
+@pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("beta", [0.0, 0.3, 1.5, -0.8])
+def test_one_sweep_leaves_the_boltzmann_distribution_unchanged(name, rule, beta):
+    model = SMALL[name]
+    beta /= UNITS_OF.get(name, 1.0)
+    exponent = -beta * energies(model)
+    p = np.exp(exponent - exponent.max())
+    p /= p.sum()
+    assert np.abs(p @ sweep_matrix(model, beta, rule, "layered") - p).max() < 1e-6
+    if beta:  # the broken twin: 5 % off in beta
+        assert np.abs(p @ sweep_matrix(model, 1.05 * beta, rule, "layered") - p).max() > 1e-5
+
+
+INVARIANT = {  # of a heat capacity near 3, so that 5 % of beta shows
+    "4x3": (machine(4, 3, 3.0), 1.0),
+    "3x5": (machine(3, 5, 3.0, biases=False), 1.0),
+    "negative beta": (machine(3, 5, 3.0), -1.2),
+}
+
+
+@pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
+@pytest.mark.parametrize("name", INVARIANT)
+def test_exactly_drawn_states_stay_exactly_distributed(name, rule):
+    """Chi-square over states and over energies, false alarms at 1e-4 each."""
+    model, beta = INVARIANT[name]
+    p, start = draw_exactly(model, beta, np.random.default_rng(11))
+    kwargs = dict(chains=CHAINS, rule=rule, start=start, seed=12, engine="layered")
+    assert pvalue(model, fg.sample(model, beta=beta, sweeps=3, **kwargs).states, p) > LEVEL
+    assert pvalue(model, fg.sample(model, beta=1.05 * beta, sweeps=30, **kwargs).states, p) < LEVEL
+
+
+def both_layers_at_once(model, states, beta, rng):
+    """A broken twin: both layers decided from the state before the sweep."""
+    v, h = np.split(states.astype(float), [model.n_visible], axis=1)
+    inputs = np.concatenate([h @ model.weights.T + model.visible_bias, v @ model.weights + model.hidden_bias], axis=1)
+    return (rng.random(states.shape) < 1 / (1 + np.exp(-beta * inputs))).astype(np.int8)
+
+
+def test_layers_decided_from_stale_states_fail_the_invariance_test():
+    rng = np.random.default_rng(13)
+    model, beta = INVARIANT["3x5"]
+    p, states = draw_exactly(model, beta, rng)
+    for _ in range(3):
+        states = both_layers_at_once(model, states, beta, rng)
+    assert pvalue(model, states, p) < LEVEL
+
+
+@pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
+def test_long_runs_from_a_bad_start_match_enumeration(rule):
+    model, beta = machine(8, 5), 1.0
+    kwargs = dict(sweeps=3000, burn_in=300, chains=128, rule=rule, start=np.ones(model.n), seed=15, engine="layered")
+    expected = exact.spectrum(model).energy(beta)
+    assert abs(mean_and_z(fg.sample(model, beta=beta, **kwargs).energy, expected)) < 4.5  # two-sided rate 2e-5
+    assert abs(mean_and_z(fg.sample(model, beta=1.05 * beta, **kwargs).energy, expected)) > 4.5
+
+
+def test_chains_at_their_own_betas_match_enumeration():
+    model, betas = machine(8, 5), np.repeat([0.0, 0.5, 1.0, -0.5], 64)
+    result = fg.sample(model, beta=betas, sweeps=2000, burn_in=100, seed=16, engine="layered")
+    for beta in (0.0, 0.5, 1.0, -0.5):
+        assert abs(mean_and_z(result.energy[betas == beta], exact.spectrum(model).energy(beta))) < 4.5
+
+
+# Through the verbs
+
+
+def test_big_machines_run_layer_by_layer_and_single_spin_sweeps_stay_available():
+    model = machine(20, 15)
+    assert fg.sample(model, beta=1.0, sweeps=1, seed=1).engine == "layered"
+    assert fg.anneal(model, sweeps=2, seed=1).engine == "layered"
+    assert fg.temper(model, betas=[0, 1], sweeps=1, seed=1).engine == "layered"
+    assert fg.sample(model, beta=1.0, sweeps=1, seed=1, engine="sparse").engine == "sparse"
+    assert fg.sample(model, beta=1.0, sweeps=1, seed=1, scan="random").engine == "sparse"
+
+
+@pytest.mark.parametrize(
+    ("model", "kwargs", "message"),
+    [
+        (fg.lattice((4, 4)), {}, "the model is not an RBM"),
+        (machine(3, 2), dict(scan="random"), "it scans layer by layer"),
+        (machine(3, 2), dict(strips=2), "it does not cut lattices"),
+        ([machine(3, 2), machine(3, 2)], {}, "it runs one model at a time"),
+    ],
+)
+def test_what_it_cannot_run_is_refused(model, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        fg.sample(model, beta=1.0, sweeps=1, engine="layered", **kwargs)
+
+
+def test_annealing_finds_the_ground_state():
+    model = machine(14, 9)
+    result = fg.anneal(model, sweeps=200, reads=64, seed=1, engine="layered")
+    assert result.energy[0] == pytest.approx(exact.spectrum(model).ground_energy, abs=1e-12)
+    np.testing.assert_allclose(result.energy, model.energy(result.states), rtol=0, atol=1e-12)
