@@ -10,7 +10,16 @@ import numpy as np
 from fastgibbs.engines import contract, drivers
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.jit import must_compile
-from fastgibbs.methods.blocks import ENGINES, Timing, by_lane, choose_engine, first_ups, given_start, one_model
+from fastgibbs.methods.blocks import (
+    ENGINES,
+    Timing,
+    by_lane,
+    check_betas,
+    choose_engine,
+    first_ups,
+    given_start,
+    one_model,
+)
 from fastgibbs.methods.checkpoints import Checkpoint
 from fastgibbs.methods.running import ALONE, reporting, run_blocks
 from fastgibbs.methods.schedules import Schedule, beta_range, geometric
@@ -113,11 +122,12 @@ def anneal(
     if limit <= 0:
         raise ValueError(f"time_limit is {time_limit}: give seconds above 0")
     target = -np.inf if target_energy is None else checks.finite_number("target_energy", target_energy)
-    ising = model.to_ising()
-    schedule = _schedule(betas, sweeps, ising)
     seed, threads = None if seed is None else entropy_of(seed), checks.thread_count(threads)
     spins = given_start(model, start, reads)
     checks.require_memory(reads * (3 * model.n + sweeps) + 100 * sweeps, f"{reads} reads of {sweeps} sweeps")
+    ising = model.to_ising()
+    schedule = _schedule(betas, sweeps, ising)
+    check_betas("betas", schedule, [ising])
 
     name, _ = choose_engine(engine, [ising], "sequential", 1, reads)
     engine = ENGINES[name]

@@ -24,7 +24,7 @@ class Timing(NamedTuple):
 
 def one_model(model) -> None:
     """TypeError unless this is a model."""
-    if not hasattr(model, "to_ising"):
+    if isinstance(model, type) or not hasattr(model, "to_ising"):
         raise TypeError(f"model is {model!r}: give an Ising, Hopfield or RBM model, or a sequence of Ising models")
 
 
@@ -42,11 +42,22 @@ def choose_engine(engine: str, isings: list, scan: str, strips: int | None, chai
     raise ValueError("; ".join(f"engine {name!r} cannot run this: {why}" for name, why in refusals.items()))
 
 
+def check_betas(name: str, betas: np.ndarray, isings: list) -> None:
+    """ValueError if beta times the cost of a flip, 2 (|h_i| + sum_j |J_ij|), might overflow at one of `betas`."""
+    for ising in isings:
+        J = checks.largest(ising.couplings) if ising.coupling is None else ising.coupling
+        h = checks.largest(ising.fields) if ising.field is None else abs(ising.field)
+        checks.require_range(8 * checks.largest(betas) * (J * ising.degree + h), f"{name} times the cost of a flip")
+
+
 def given_start(model, start, chains: int) -> np.ndarray | None:
     """Spins to start from, int8 (chains, n), or None for random ones."""
     if start is None:
         return None
-    spins = model.to_spins(start)
+    try:
+        spins = model.to_spins(start)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"start: {error}") from None
     if spins.shape not in ((model.n,), (chains, model.n)):
         raise ValueError(f"start has shape {spins.shape}: give ({model.n},) or (chains, n) = ({chains}, {model.n})")
     return np.broadcast_to(spins, (chains, model.n))

@@ -6,6 +6,8 @@ import numpy as np
 
 from fastgibbs.models import checks
 
+MOST_BETA = 1e300  # what a model asks for whose couplings are as small as numbers get
+
 
 class Schedule(NamedTuple):
     """Inverse temperatures from `first` to `last`, in equal steps or in equal ratios."""
@@ -57,7 +59,9 @@ def beta_range(ising) -> tuple[float, float]:
         weakest = np.where(own > 0, own, np.inf)
         np.minimum.at(weakest, sites, strengths)
         smallest = np.median(weakest[felt])
-    return float(np.log(2) / (2 * total.max())), float(np.log(1e4 * ising.n) / (2 * smallest))
+    with np.errstate(over="ignore"):
+        ends = np.log(2) / (2 * total.max()), np.log(1e4 * ising.n) / (2 * smallest)
+    return tuple(min(float(beta), MOST_BETA) for beta in ends)
 
 
 def _common_unit(values: np.ndarray) -> float:
