@@ -183,7 +183,7 @@ def test_a_checkpoint_of_another_format_is_refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("kwargs", "error", "message"),
     [
-        (dict(checkpoint=3), TypeError, "checkpoint is 3: give the path of a file, or None"),
+        (dict(checkpoint=3), TypeError, "checkpoint is 3: give the path of a file"),
         (dict(checkpoint="run.npz", every="often"), TypeError, "every"),
         (dict(checkpoint="run.npz", every=-1), ValueError, "every is -1: give seconds"),
         (dict(checkpoint="missing/run.npz"), OSError, "missing/run.npz"),

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastgibbs.engines import dense, layered, multispin, overlap, sparse
 from fastgibbs.engines.streams import random_ups
-from fastgibbs.models import checks
+from fastgibbs.models import RBM, Hopfield, checks
 
 STRIPS = (1, 2, 4, 8, 16, 32, 64)
 # "auto" tries them in this order
@@ -25,7 +25,7 @@ class Timing(NamedTuple):
 
 def one_model(model) -> None:
     """TypeError unless this is a model."""
-    if not hasattr(model, "to_ising"):
+    if isinstance(model, type) or not hasattr(model, "to_ising"):
         raise TypeError(f"model is {model!r}: give an Ising, Hopfield or RBM model, or a sequence of Ising models")
 
 
@@ -55,11 +55,30 @@ def _by_speed(model) -> list[str]:
     return sorted(ENGINES, key=slow.__contains__)
 
 
+def check_betas(name: str, betas: np.ndarray, models: list) -> None:
+    """ValueError if beta times the cost of a flip, 2 (|h_i| + sum_j |J_ij|), might overflow at one of `betas`."""
+    for model in models:
+        match model:
+            case RBM():
+                of_units = [checks.largest(bias) for bias in (model.visible_bias, model.hidden_bias)]
+                field = checks.largest(model.weights) * model.n + max(of_units)
+            case Hopfield():
+                field = checks.largest(model.fields) + len(model.patterns)
+            case _:
+                J = checks.largest(model.couplings) if model.coupling is None else model.coupling
+                h = checks.largest(model.fields) if model.field is None else abs(model.field)
+                field = J * model.degree + h
+        checks.require_range(8 * checks.largest(betas) * field, f"{name} times the cost of a flip")
+
+
 def given_start(model, start, chains: int) -> np.ndarray | None:
     """Spins to start from, int8 (chains, n), or None for random ones."""
     if start is None:
         return None
-    spins = model.to_spins(start)
+    try:
+        spins = model.to_spins(start)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"start: {error}") from None
     if spins.shape not in ((model.n,), (chains, model.n)):
         raise ValueError(f"start has shape {spins.shape}: give ({model.n},) or (chains, n) = ({chains}, {model.n})")
     return np.broadcast_to(spins, (chains, model.n))

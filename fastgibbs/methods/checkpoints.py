@@ -7,7 +7,6 @@ between two chunks, so that nobody waits; the file is written meanwhile.
 """
 
 import hashlib
-import os
 import signal
 import threading
 import time
@@ -37,9 +36,7 @@ class Checkpoint:
         self.every = checks.finite_number("every", every)
         if self.every < 0:
             raise ValueError(f"every is {every}: give seconds between two checkpoints, at least 0")
-        if path is not None and not isinstance(path, str | os.PathLike):
-            raise TypeError(f"checkpoint is {path!r}: give the path of a file, or None")
-        self.path = None if path is None else Path(path)
+        self.path = None if path is None else Path(checks.path("checkpoint", path))
         self.settings = settings if path is None else {"method": method} | {k: _plain(v) for k, v in settings.items()}
         self.stage, self.arrays, self.saved = {}, {}, None
         self._copies, self._due, self._written = {}, threading.Event(), time.monotonic()
