@@ -180,6 +180,18 @@ def test_a_checkpoint_of_another_format_is_refused(tmp_path, monkeypatch):
         fg.sample(GLASS, beta=0.5, sweeps=10, checkpoint=path)
 
 
+@pytest.mark.parametrize("change", [lambda spins: {}, lambda spins: {"block0.state.spins": spins[:, None]}])
+def test_a_checkpoint_with_other_arrays_is_refused(change, tmp_path):
+    """As a version with another engine might write it."""
+    path = tmp_path / "run.npz"
+    fg.sample(GLASS, beta=0.5, sweeps=10, seed=5, checkpoint=path)
+    _, arrays, header, _ = read_archive(path)
+    arrays |= change(arrays.pop("block0.state.spins"))
+    write_archive(path, "checkpoint", arrays, header)
+    with pytest.raises(ValueError, match=r"does not hold state\.spins of block 0: another version wrote it"):
+        fg.sample(GLASS, beta=0.5, sweeps=10, seed=5, checkpoint=path)
+
+
 @pytest.mark.parametrize(
     ("kwargs", "error", "message"),
     [

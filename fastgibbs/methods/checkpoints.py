@@ -78,7 +78,10 @@ class Checkpoint:
             return [0] * len(blocks)
         for k, block in enumerate(blocks):
             for name, array in changing(block):
-                saved = self._blocks.pop(f"block{k}.{name}")
+                saved = self._blocks.pop(f"block{k}.{name}", None)
+                alike = saved is not None and (saved.dtype, saved.shape[1:]) == (array.dtype, array.shape[1:])
+                if not alike or len(saved) > len(array):
+                    raise ValueError(f"{self.path} does not hold {name} of block {k}: another version wrote it")
                 array[: len(saved)] = saved
         done = [block["done"] for block in self.saved]
         self.saved = None
