@@ -26,7 +26,7 @@ RUNS = {
     "sample multispin": (fg.sample, GLASS, SAMPLE | dict(beta=np.linspace(0.1, 1, 600), keep_states=True)),
     "sample sparse": (fg.sample, WEIGHTED, SAMPLE | dict(beta=0.7, chains=70, scan="random", rule="metropolis")),
     "sample strips": (fg.sample, LATTICE, SAMPLE | dict(sweeps=20_000, beta=0.4, chains=2)),
-    "sample disorder": (fg.sample, DISORDER, SAMPLE | dict(beta=0.4, chains=300)),
+    "sample disorder": (fg.sample, DISORDER, SAMPLE | dict(sweeps=20_000, beta=0.4, chains=300)),
     "sample observed": (fg.sample, GLASS, SAMPLE | dict(beta=np.linspace(0.1, 1, 600), observe=OBSERVE)),
     "sample machine": (fg.sample, MACHINE, SAMPLE | dict(sweeps=20_000, beta=1.0, start=np.ones(14, int))),
     "anneal multispin": (fg.anneal, GLASS, dict(sweeps=3000, reads=600)),
