@@ -261,15 +261,17 @@ LONG = """
         "sample": (fg.sample, dict(beta=0.5, sweeps=10**7, thin=10**4)),
         "anneal": (fg.anneal, dict(betas=[0.5], sweeps=10**6)),
         "temper": (fg.temper, dict(betas=[0.2, 0.5, 1.0], sweeps=10**7, thin=10**4)),
+        "train": (fg.train, dict(data=[[0, 1, 0], [1, 1, 0]], epochs=10**5, likelihood_every=0)),
     }
     run, kwargs = runs[sys.argv[1]]
+    model = fg.RBM([[0.1, -0.1]] * 3) if run is fg.train else model
     print("ready", flush=True)
     run(model, seed=5, checkpoint=sys.argv[2], every=0.2, **kwargs)
     print("went on")
 """
 
 
-@pytest.mark.parametrize("method", ["sample", "anneal", "temper"])
+@pytest.mark.parametrize("method", ["sample", "anneal", "temper", "train"])
 def test_sigterm_saves_the_run_and_ends_the_process(method, tmp_path):
     path = tmp_path / "run.npz"
     command = [sys.executable, "-c", textwrap.dedent(LONG), method, str(path)]

@@ -337,6 +337,13 @@ def test_a_callback_sees_every_epoch_and_may_stop_and_the_history_is_right():
     assert history.reconstruction[-1] == pytest.approx(((ROWS - again) ** 2).mean(), rel=1e-12)
 
 
+def test_the_pseudo_likelihood_of_a_large_machine_is_estimated_without_bias(monkeypatch):
+    monkeypatch.setattr(training, "_TERMS", 2 * len(ROWS) * SMALL.n_hidden)  # two of eight units of each row
+    found = np.array([training._pseudo_likelihood(SMALL, ROWS.astype(np.int8), seed) for seed in range(400)])
+    assert abs(scores(found, fg.pseudo_likelihood(SMALL, ROWS))) < FALSE_ALARM
+    assert abs(scores(found * 7 / 8, fg.pseudo_likelihood(SMALL, ROWS))) > FALSE_ALARM
+
+
 def test_likelihoods_of_large_machines_are_annealed_when_asked_for():
     rbm, data = fg.RBM(np.zeros((20, 18))), np.random.default_rng(1).random((30, 20)) < 0.5
     result = fg.train(rbm, data, epochs=4, likelihood_every=2, seed=1)

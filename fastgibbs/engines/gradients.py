@@ -200,10 +200,12 @@ def put_columns(rows, count, units, layer):
 @njit
 def take_rows(layer, units, lanes, factors, rows, first):
     """Lane `lanes[k]` of a layer (units, lanes), times `factors[k]` float32, as row `first` + k of `rows`."""
+    wide = layer.shape[1]
     for block in range(0, units, GROUP):
         for k in range(lanes.size):
+            lane, factor, row = lanes[k], factors[k], rows[first + k]
             for unit in range(block, min(block + GROUP, units)):
-                rows[first + k, unit] = layer[unit, lanes[k]] * factors[k]
+                row[unit] = at(layer, unit * wide + lane) * factor
 
 
 @njit
