@@ -9,6 +9,7 @@ from fastgibbs.gallery.output import archive, comma_separated, picture, table
 from fastgibbs.gallery.runs import Report
 from fastgibbs.learning import train
 from fastgibbs.learning.filling import fill_in
+from fastgibbs.methods.free_energies import log_likelihood
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import RBM, checks
 
@@ -67,10 +68,8 @@ def falling(rates, epochs: int) -> np.ndarray:
     return np.geomspace(*rates, epochs)
 
 
-def told(name, result, unseen, shape, origin, seed, unseen_likelihood=None) -> Report:
+def told(name, result, unseen, shape, origin, seed) -> Report:
     """The report of a training: a table of epochs, and pictures of filters, dreams and in-painting."""
-    from fastgibbs.methods.free_energies import log_likelihood
-
     if not result.epochs:
         raise ValueError("interrupted before there was anything to report")
     model, history = result.model, result.history
@@ -113,7 +112,7 @@ def told(name, result, unseen, shape, origin, seed, unseen_likelihood=None) -> R
         ),
     }
     try:
-        figure, axes = plots.figure(2, 2, size=(10.5, 8.5))
+        figure, axes = plots.figure(2, 2, size=(10.5, 7))
     except ImportError as missing:
         return Report(f"{text}\nno picture: {missing}", files, result.interrupted)
     plots.training_history(result, ax=axes[0, 0])

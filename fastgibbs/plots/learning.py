@@ -1,11 +1,13 @@
 """What a machine has learnt: its filters, the states it dreams of, and how training went."""
 
+import math
+
 import numpy as np
 
 from fastgibbs.models import checks
 from fastgibbs.plots.style import PALETTE, given_or_new, legend_above, nothing, require
 
-_COLUMNS = 10
+_COLUMNS = 10  # at most, unless there is a reason
 
 
 def filters(model, shape, *, count=100, ax=None, **image):
@@ -80,7 +82,7 @@ def training_history(result, *, ax=None, **line):
     return ax
 
 
-def _grid(images, shape, ax, look, columns=_COLUMNS):
+def _grid(images, shape, ax, look, columns=None):
     """Images (N, V) side by side, a pixel apart."""
     shape = tuple(shape)
     if len(shape) != 2 or images.ndim != 2 or images.shape[1] != np.prod(shape):
@@ -93,7 +95,7 @@ def _grid(images, shape, ax, look, columns=_COLUMNS):
         side.set_visible(False)
     if not len(images):
         return nothing(ax, "no images")
-    columns = min(columns, len(images))
+    columns = columns or min(_COLUMNS, math.isqrt(2 * len(images) - 1) + 1)
     lines, (height, width) = -(-len(images) // columns), shape
     canvas = np.full((lines * (height + 1) - 1, columns * (width + 1) - 1), np.nan)
     for k, picture in enumerate(images):
