@@ -9,13 +9,14 @@ FLOORS = [
     ("exact", "engines", "reference", "io", "analysis", "integrations"),
     ("methods", "plots"),
     ("plots_hopfield",),
+    ("learning",),
     ("gallery", "benchmark"),
     ("__init__", "__main__"),
 ]
 ENGINES = [  # each imports only earlier ones
     *("vectors", "bitslices", "contract", "bytespins", "gates", "arithmetic", "streams", "graphs", "sparse", "dense"),
     *("dense_kernels", "multispin", "multispin_kernels", "memories", "overlap", "layered", "overlaps", "observables"),
-    "drivers",
+    *("drivers", "gradients"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}
 OPTIONAL = {"PIL", "matplotlib", "pandas", "sklearn", "tqdm", "xarray"}  # imported inside the functions that need them
