@@ -10,7 +10,7 @@ import numpy as np
 from fastgibbs.engines import contract, drivers
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.jit import must_compile
-from fastgibbs.methods.blocks import ENGINES, Timing, by_lane, choose_engine, first_ups, given_start, one_model
+from fastgibbs.methods.blocks import ENGINES, Timing, by_lane, choose_engine, clamped, first_ups, given_start, one_model
 from fastgibbs.methods.checkpoints import Checkpoint
 from fastgibbs.methods.results import Result
 from fastgibbs.methods.running import ALONE, reporting, run_blocks
@@ -75,6 +75,7 @@ def anneal(
     target_energy=None,
     engine="auto",
     progress=False,
+    clamp=None,
     checkpoint=None,
     every=60.0,
 ) -> AnnealResult:
@@ -95,6 +96,7 @@ def anneal(
         target_energy: the run stops once a read has seen an energy this low.
         engine: "auto", "multispin", "dense", "sparse", "overlap" or "layered", as in `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
+        clamp: sites that keep their values, as in `sample`, one for all reads or (reads,).
         checkpoint, every: a file to save the run to and go on from, and the seconds between, as in `sample`.
 
     Returns an AnnealResult, also of a run that was stopped. The same seed gives the same bytes at any number of
@@ -119,15 +121,19 @@ def anneal(
     spins = given_start(model, start, reads)
     checks.require_memory(reads * (3 * model.n + sweeps) + 100 * sweeps, f"{reads} reads of {sweeps} sweeps")
 
+    clamp = clamped(model, clamp, reads)
+    free = None if clamp is None else clamp.free
     name, _, taken = choose_engine(engine, [model], "sequential", 1, reads)
     engine = ENGINES[name]
     settings = dict(model=[model], betas=schedule, reads=reads, rule=rule, start=spins, engine=name, seed=seed)
+    settings |= dict(clamp=None if clamp is None else list(clamp[:2]))
     checkpoint = Checkpoint(checkpoint, every, "anneal", settings)
     seed = checkpoint.settings["seed"]
-    prepared = engine.prepare(taken, 1)
+    prepared = engine.prepare(taken, 1, free)
     cut = checkpoint.lanes(engine.cut(reads, threads))
     blocks = [
-        _block(engine, prepared, lanes, model.n, reads, spins, schedule, contract.RULES[rule], seed) for lanes in cut
+        _block(engine, prepared, lanes, model.n, reads, spins, clamp, schedule, contract.RULES[rule], seed)
+        for lanes in cut
     ]
     begun = checkpoint.restore(blocks, cut, dict.fromkeys(("reads.lowest", "reads.sums"), lambda done: done))
 
@@ -154,7 +160,8 @@ def anneal(
     ground_states, ground_counts = np.unique(lowest, axis=0, return_counts=True)
     seen = min(done)
     sums = np.concatenate([block.reads.sums[:seen] for block in blocks], axis=1)
-    updates = sum(b.reads.count * (now - then) for b, then, now in zip(blocks, begun, done, strict=True)) * model.n
+    advanced = sum(b.reads.count * (now - then) for b, then, now in zip(blocks, begun, done, strict=True))
+    updates = advanced * (model.n if clamp is None else free.size)
     return AnnealResult(
         model=model,
         energy=best,
@@ -188,10 +195,11 @@ def _schedule(betas, sweeps: int, model) -> np.ndarray:
     return np.interp(np.linspace(0, 1, sweeps), np.linspace(0, 1, betas.size), betas)
 
 
-def _block(engine, prepared, lanes: range, n, reads, spins, schedule, rule, seed) -> Block:
+def _block(engine, prepared, lanes: range, n, reads, spins, clamp, schedule, rule, seed) -> Block:
     """A block of reads; lanes beyond the last read fill it up."""
     chains = [read if read < reads else None for read in lanes]
-    plan, state = engine.start(prepared, lanes, first_ups(seed, spins, chains, n), seed, schedule, rule)
+    ups = first_ups(seed, spins, chains, n, clamp=clamp)
+    plan, state = engine.start(prepared, lanes, ups, seed, schedule, rule)
     count, size = sum(chain is not None for chain in chains), len(lanes)
     groups = -(-count // drivers.READ_GROUP)
     return Block(
