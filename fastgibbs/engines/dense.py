@@ -17,7 +17,7 @@ import numpy as np
 from fastgibbs.engines import contract, sparse
 from fastgibbs.engines.bytespins import start_spins
 from fastgibbs.engines.streams import ORDER, SWEEP, stream_state
-from fastgibbs.models import Hopfield, Ising, checks
+from fastgibbs.models import BoltzmannMachine, Hopfield, Ising, checks
 
 PANEL = 64  # attempts between two passes over the fields: a bit each in a word of every lane
 LINE, TILE = 64, 512  # bytes of a cache line, and of what is held in registers: eight of 512 bits
@@ -72,6 +72,8 @@ def pays(model) -> bool:
     """Whether it is faster than the sparse engine: a flip reads n couplings, an attempt of the other its neighbours."""
     if isinstance(model, Hopfield):  # nearly all pairs are coupled
         return model.n >= 100
+    if isinstance(model, BoltzmannMachine):
+        model = model.to_ising()
     return isinstance(model, Ising) and model.n >= 100 and 2 * model.bond_count >= 0.4 * model.n**2
 
 

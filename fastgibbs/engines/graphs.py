@@ -232,7 +232,7 @@ def layout(graph: Cells | Box, strips: int, free=None) -> Layout:
     Cells other than `free`, if that is not None, have a colour of their own, the last one.
     """
     degree, colour = graph.degrees(), graph.colours()
-    swept = colour.max(initial=-1) + 1
+    swept = int(colour.max(initial=-1)) + 1
     if free is not None:
         frozen = np.ones(colour.size, bool)
         frozen[free] = False
