@@ -13,6 +13,7 @@ from fastgibbs.methods.storage import load
 from fastgibbs.methods.tempering import TemperResult, temper
 from fastgibbs.models import (
     RBM,
+    BoltzmannMachine,
     Hopfield,
     Ising,
     edwards_anderson,
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 __all__ = [
     "RBM",
     "AnnealResult",
+    "BoltzmannMachine",
     "Estimate",
     "Hopfield",
     "Ising",

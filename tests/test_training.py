@@ -33,8 +33,8 @@ def bars_and_stripes(side=4):
 
 
 @njit
-def update_layer(tiles, bias, state, given, first, count):
-    layered.update_layer(tiles, bias, state, contract.GIBBS, given, first, count)
+def update_layer(tiles, bias, state, given, rows):
+    layered.update_layer(tiles, bias, state, contract.GIBBS, given, rows)
 
 
 def learner(rbm=SMALL, method="pcd", steps=1, chains=CHAINS, batch_size=CHAINS, centered=False, threads=1, seed=3):
@@ -77,12 +77,11 @@ def test_layers_are_drawn_to_the_bits_of_the_layered_engine(shape, chains):
     ups = [(0, np.uint8(start))]
     plan, state = layered.start(plan, lanes, ups, 3, np.ones(1), contract.GIBBS)
     state.scale[:] = plan.scales[0]
-    given = V, 0, V  # visible units first, as chains go on
     for _ in range(3):
         one.positive(np.zeros((1, V)), np.ones(1, np.float32))
         one.negative()
-        update_layer(plan.visible_tiles, plan.visible_bias, state, *given)
-        update_layer(plan.hidden_tiles, plan.hidden_bias, state, 0, V, rbm.n_hidden)
+        update_layer(plan.visible_tiles, plan.visible_bias, state, V, plan.visible_rows)  # first, as chains go on
+        update_layer(plan.hidden_tiles, plan.hidden_bias, state, 0, plan.hidden_rows)
         np.testing.assert_array_equal(one.chains(), state.spins[:, :chains].T)
     v, h = one.chains()[:, :V].astype(float), one.chains()[:, V:].astype(float)
     x = v @ rbm.weights + rbm.hidden_bias

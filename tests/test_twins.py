@@ -353,6 +353,6 @@ def colour_rows(tile):
 def test_a_group_is_cut_in_tiles_of_whole_rows():
     """P places, T = min(64, max(1, P // 4096)) tiles of 8 ceil(P / 8T): the last is the shorter one, none is empty."""
     for n, places, tiles, size in [(5, 8, 1, 8), (8191, 8192, 2, 4096), (12295, 12296, 3, 4104), (8184, 8184, 1, 8184)]:
-        (group,) = multispin.groups(fg.Ising.from_edges(n, [], [], []), 1)
+        (group,) = multispin.groups(fg.Ising.from_edges(n, [], [], []), 1, range(n))
         assert (group.first_tile, group.size) == (0, size)
         assert multispin.tile_of(group, places - 8) == tiles - 1

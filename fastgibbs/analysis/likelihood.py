@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgibbs.models import RBM, checks
+from fastgibbs.models import RBM, BoltzmannMachine, checks
 
 _CHUNK = 2**22  # inputs of hidden units held at once
 
@@ -10,9 +10,12 @@ _CHUNK = 2**22  # inputs of hidden units held at once
 def log_weights(model, states, beta=1.0) -> np.ndarray:
     """log p*(s) = -beta E(s); of an RBM log sum_h exp(-beta E(v, h)) = beta a.v + sum_j log(1 + exp(beta x_j)).
 
-    `states`: (..., n), of an RBM visible units (..., V); x = b + W v. float64 in the shape of the leading axes.
+    `states`: (..., n), of an RBM visible units (..., V); x = b + W v. Hidden units of a `BoltzmannMachine` are summed
+    over too (`BoltzmannMachine.log_marginal`). float64 in the shape of the leading axes.
     TypeError or ValueError as for `model.energy`.
     """
+    if isinstance(model, BoltzmannMachine):
+        return model.log_marginal(states, beta)
     if not isinstance(model, RBM):
         return -beta * model.energy(states)
     v = checks.units("states", states, model.n_visible).astype(np.float64)
@@ -38,10 +41,10 @@ def log_mean(log_weights) -> tuple[float, float, float]:
 
 
 def pseudo_likelihood(model, data, beta=1.0) -> float:
-    """(1 / N) sum_n sum_i log p(s_i | the other units) in nats, exactly, hidden units of an RBM summed out.
+    """(1 / N) sum_n sum_i log p(s_i | the other units) in nats, exactly, hidden units summed out.
 
     p(s_i | rest) = p*(s) / (p*(s) + p*(s with i flipped)), log p* being the `log_weights`; one half each, n log(1/2) in
-    all, if the units ignore each other. `data`: (N, n) states in the model's own units, of an RBM visible ones (N, V).
+    all, if the units ignore each other. `data`: (N, n) states in the model's own units, or visible ones (N, V).
     TypeError or ValueError as for `model.energy`. Besag, J. R. Stat. Soc. D 24, 179 (1975).
     """
     beta = checks.finite_number("beta", beta)
@@ -49,6 +52,8 @@ def pseudo_likelihood(model, data, beta=1.0) -> float:
         v = checks.units("data", data, model.n_visible).reshape(-1, model.n_visible)
         rows = max(1, _CHUNK // max(1, model.n_hidden))
         return sum(_rbm_terms(model, v[k : k + rows], beta) for k in range(0, len(v), rows)) / max(len(v), 1)
+    if isinstance(model, BoltzmannMachine):
+        return _machine_terms(model, np.atleast_2d(checks.units("data", data, model.n_visible)), beta)
     ising = model.to_ising()
     s = np.atleast_2d(model.to_spins(data)).reshape(-1, ising.n)
     sites = np.repeat(np.arange(ising.n), np.diff(ising.indptr))
@@ -57,6 +62,16 @@ def pseudo_likelihood(model, data, beta=1.0) -> float:
         fields = ising.fields + np.bincount(sites, ising.couplings * spins[ising.indices], ising.n)
         total -= np.logaddexp(0, -2 * beta * spins * fields).sum()
     return float(total / max(len(s), 1))
+
+
+def _machine_terms(machine, v, beta) -> float:
+    """The mean over states of sum_i -log(1 + p*(v with i flipped) / p*(v))."""
+    here, total = machine.log_marginal(v, beta), 0.0
+    for i in range(machine.n_visible):
+        flipped = v.copy()
+        flipped[..., i] ^= 1
+        total -= np.logaddexp(0, machine.log_marginal(flipped, beta) - here).sum()
+    return float(total / max(here.size, 1))
 
 
 def _rbm_terms(rbm, v, beta) -> float:

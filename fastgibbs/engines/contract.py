@@ -1,9 +1,9 @@
 """What an engine is: a file with a plan (constant arrays), a state (arrays that sweeps change) and these functions.
 
-Python calls `refusal(models, scan, strips)`, `strips(models, chains)`, `prepare(models, strips)`,
+Python calls `refusal(models, scan, strips)`, `strips(models, chains)`, `prepare(models, strips, free)`,
 `cut(lanes, threads)`, `start(prepared, lanes, ups, entropy, betas, rule)`, `crew(plan)` and `spins(plan, state)` of its
 file. Models are Ising models, or what the user gave if the file says NATIVE = True. A rung is one of the `betas` of a
-block.
+block. Sweeps visit the sites `free` alone, all by default; the spins of other sites stay as they start.
 Compiled drivers call the stubs below: each engine gives its own body for its own plan type by
 `numba.extending.overload`, chosen when a driver is compiled for that plan, at no cost when it runs.
 """
@@ -21,6 +21,13 @@ RULES = {"gibbs": GIBBS, "metropolis": METROPOLIS}
 SCANS = {"sequential": SEQUENTIAL, "random": RANDOM}
 
 
+def free_sites(n: int, free) -> np.ndarray:
+    """The sites that sweeps visit, int64, read-only: `free`, or all n if that is None."""
+    sites = np.arange(n) if free is None else np.array(free, np.int64)
+    sites.flags.writeable = False
+    return sites
+
+
 class Crew(NamedTuple):
     """One of the threads that advance a block together, each by a call of its own."""
 
@@ -30,7 +37,7 @@ class Crew(NamedTuple):
 
 
 def sweep(plan, state, rungs, rule, scan, counts, crew):
-    """Advance every lane by one sweep of n attempts, each at the beta of its rung, `rungs` int64 (lanes,).
+    """Advance every lane by one sweep, an attempt a free site, each at the beta of its rung, `rungs` int64 (lanes,).
 
     `counts` says whether `measure` comes next: some engines count as they sweep.
     """

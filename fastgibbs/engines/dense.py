@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import sparse
+from fastgibbs.engines import contract, sparse
 from fastgibbs.engines.bytespins import start_spins
 from fastgibbs.engines.streams import ORDER, SWEEP, stream_state
-from fastgibbs.models import Hopfield, Ising, checks
+from fastgibbs.models import BoltzmannMachine, Hopfield, Ising, checks
 
 PANEL = 64  # attempts between two passes over the fields: a bit each in a word of every lane
 LINE, TILE = 64, 512  # bytes of a cache line, and of what is held in registers: eight of 512 bits
@@ -43,6 +43,7 @@ class DensePlan(NamedTuple):
     unit: float  # a power of two that keeps float32 fields in range
     offset: float
     scales: np.ndarray  # float32 (rungs,): exponent of 2 per unit of field at every beta
+    free: np.ndarray  # int64: the sites that sweeps visit
 
 
 class DenseState(NamedTuple):
@@ -71,6 +72,8 @@ def pays(model) -> bool:
     """Whether it is faster than the sparse engine: a flip reads n couplings, an attempt of the other its neighbours."""
     if isinstance(model, Hopfield):  # nearly all pairs are coupled
         return model.n >= 100
+    if isinstance(model, BoltzmannMachine):
+        model = model.to_ising()
     return isinstance(model, Ising) and model.n >= 100 and 2 * model.bond_count >= 0.4 * model.n**2
 
 
@@ -141,7 +144,7 @@ def _aligned(shape, kind) -> np.ndarray:
     return raw[first : first + size].view(kind).reshape(shape)
 
 
-def prepare(models: list, strips: int) -> DensePlan:
+def prepare(models: list, strips: int, free=None) -> DensePlan:
     """The plan of an Ising model, which all blocks share."""
     (model,) = models
     unit, grain, kind = _scale(model)
@@ -169,7 +172,8 @@ def prepare(models: list, strips: int) -> DensePlan:
     arrays = doubled, lowest, own, shifts, factors, fine, fine_lowest, fine_own
     for array in arrays:
         array.flags.writeable = False  # as the model's arrays are, so that one compilation serves all
-    return DensePlan(*arrays, fineness, grain, unit, model.offset, np.empty(0, np.float32))
+    scales = np.empty(0, np.float32)
+    return DensePlan(*arrays, fineness, grain, unit, model.offset, scales, contract.free_sites(n, free))
 
 
 def _whole_and_rest(numbers, fineness) -> tuple[np.ndarray, np.ndarray]:

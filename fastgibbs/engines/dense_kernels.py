@@ -148,14 +148,14 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
         return None
 
     def sweep(plan, state, rungs, rule, scan, counts, crew):
-        n, lanes = state.spins.shape
+        free, lanes = plan.free.size, state.spins.shape[1]
         refresh(plan, state)
         for lane in range(lanes):
             state.scale[lane] = plan.scales[rungs[lane]]
-        for first in range(0, n, PANEL):
-            size = min(PANEL, n - first)
+        for first in range(0, free, PANEL):
+            size = min(PANEL, free - first)
             for p in range(size):
-                state.sites[p] = below(state.order, n) if scan == RANDOM else first + p
+                state.sites[p] = plan.free[below(state.order, free) if scan == RANDOM else first + p]
             show_panel(plan, state, size)
             for p in range(0, size, 2):
                 for lane in range(0, lanes, WIDTH):

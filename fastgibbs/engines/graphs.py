@@ -194,6 +194,7 @@ class Layout(NamedTuple):
     position: np.ndarray  # int32 (cells,)
     cell: np.ndarray  # int32 (positions of cells and dummies,): -1 in a dummy
     groups: np.ndarray  # int64 (groups, 5): first position, end, degree, colour, cells
+    swept: int  # colours that sweeps update: all, or all but the last one, of the cells that are not free
     ghost_keys: np.ndarray  # int64 (true ghosts,): colour, shift and position of the original in one, ascending
     ghost_places: np.ndarray  # int64 (true ghosts,): positions
     ghosts: np.ndarray  # int64 (ghosts, 3): colour, shift, position of the original; whole vectors a colour
@@ -225,9 +226,19 @@ class Layout(NamedTuple):
         return self.groups[last, 1]
 
 
-def layout(graph: Cells | Box, strips: int) -> Layout:
-    """Sort cells by (colour, degree, index), place them, and find out which ghosts their neighbours need."""
+def layout(graph: Cells | Box, strips: int, free=None) -> Layout:
+    """Sort cells by (colour, degree, index), place them, and find out which ghosts their neighbours need.
+
+    Cells other than `free`, if that is not None, have a colour of their own, the last one.
+    """
     degree, colour = graph.degrees(), graph.colours()
+    swept = int(colour.max(initial=-1)) + 1
+    if free is not None:
+        frozen = np.ones(colour.size, bool)
+        frozen[free] = False
+        colour[frozen] = swept
+        swept = np.unique(colour[free]).size
+        colour = np.unique(colour, return_inverse=True)[1].astype(np.int8)
     kinds = [(c, d) for c in range(colour.max(initial=-1) + 1) for d in range(degree.max(initial=0) + 1)]
     position = np.empty(degree.size, np.int32)
     cell = np.full(degree.size + VECTOR * len(kinds), -1, np.int32)
@@ -258,6 +269,7 @@ def layout(graph: Cells | Box, strips: int) -> Layout:
         position,
         cell[:end],
         np.array(groups, np.int64).reshape(-1, 5),
+        swept,
         keys,
         end + places,
         ghosts,

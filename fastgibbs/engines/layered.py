@@ -34,7 +34,8 @@ _MINUS_LOG2E = -1.4426950408889634  # exp(-x) = 2^(_MINUS_LOG2E x)
 class LayeredPlan(NamedTuple):
     """An RBM for this engine. `unit` is a power of two that keeps float32 weights in range.
 
-    Tiles are (tiles, units of the other layer, UNITS), and biases (tiles * UNITS,); zeros fill up the last tile.
+    Tiles are (tiles, units of the other layer, UNITS), and biases (tiles * UNITS,); zeros fill up the last tile. Those
+    of sweeps hold free units alone, in the order of `hidden_rows` and `visible_rows`.
     """
 
     visible: int
@@ -48,6 +49,8 @@ class LayeredPlan(NamedTuple):
     energy_tiles: np.ndarray  # float64: W, tiles of hidden units
     energy_bias: np.ndarray  # float64: b
     visible_energies: np.ndarray  # float64 (V,): a
+    hidden_rows: np.ndarray  # int64: the units that sweeps draw, from V on
+    visible_rows: np.ndarray  # int64: those below V
 
 
 class LayeredState(NamedTuple):
@@ -74,22 +77,27 @@ def refusal(models, scan: str, strips: int) -> str | None:
     return "it does not cut lattices into strips" if strips > 1 else None
 
 
-def prepare(models: list, strips: int) -> LayeredPlan:
+def prepare(models: list, strips: int, free=None) -> LayeredPlan:
     """The plan of an RBM, which all blocks share."""
     (rbm,) = models
     parts = rbm.weights, rbm.visible_bias, rbm.hidden_bias
     largest = max(np.abs(part).max(initial=0.0) for part in parts)
     unit = 2.0 ** (np.frexp(largest)[1] - 1) if largest > 0 else 1.0
     W, a, b = ((part / unit).astype(np.float32) for part in parts)
+    units = contract.free_sites(rbm.n, free)
+    hidden_rows, visible_rows = units[units >= rbm.n_visible], units[units < rbm.n_visible]
+    hidden = hidden_rows - rbm.n_visible
     return LayeredPlan(
         rbm.n_visible,
         rbm.n_hidden,
         float(unit),
         np.empty(0, np.float32),
-        *_tiles(W, b),
-        *_tiles(W.T, a),
+        *_tiles(W[:, hidden], b[hidden]),
+        *_tiles(W[visible_rows].T, a[visible_rows]),
         *_tiles(rbm.weights, rbm.hidden_bias),
         rbm.visible_bias,
+        hidden_rows,
+        visible_rows,
     )
 
 
@@ -108,7 +116,7 @@ def at_betas(plan: LayeredPlan, betas) -> LayeredPlan:
 
 
 def with_visible_bias(plan: LayeredPlan, bias) -> LayeredPlan:
-    """The plan of the RBM with another visible bias, for sweeps only: energies keep theirs."""
+    """The plan of an RBM of free units with another visible bias, for sweeps only: energies keep theirs."""
     scaled = np.zeros_like(plan.visible_bias)
     scaled[: plan.visible] = bias / plan.unit
     return plan._replace(visible_bias=scaled)
@@ -201,9 +209,9 @@ def decide(state, rule, row, input_, lane, words):
 
 
 @called
-def update_layer(tiles, bias, state, rule, given, first, count):
-    """Draw units `first` ... `first + count - 1` of all lanes, given those from unit `given` on."""
-    lanes = state.spins.shape[1]
+def update_layer(tiles, bias, state, rule, given, rows):
+    """Draw the units `rows` of all lanes, those of the tiles in order, given the units from unit `given` on."""
+    lanes, count = state.spins.shape[1], rows.size
     lane = 0
     while lane < lanes:
         width = WIDE if lane + WIDE <= lanes else GROUP
@@ -216,9 +224,9 @@ def update_layer(tiles, bias, state, rule, given, first, count):
                 row = tile * UNITS + j
                 for group in range(lane, lane + width, GROUP):
                     words = next_words(state.streams, group, GROUP)
-                    decide(state, rule, first + row, j, group, convert(words, np.uint32))
+                    decide(state, rule, rows[row], j, group, convert(words, np.uint32))
                     if row + 1 < count:
-                        decide(state, rule, first + row + 1, j + 1, group, convert(words >> 32, np.uint32))
+                        decide(state, rule, rows[row + 1], j + 1, group, convert(words >> 32, np.uint32))
         lane += width
 
 
@@ -230,8 +238,8 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
     def sweep(plan, state, rungs, rule, scan, counts, crew):
         for lane in range(state.scale.size):
             state.scale[lane] = plan.scales[rungs[lane]]
-        update_layer(plan.hidden_tiles, plan.hidden_bias, state, rule, 0, plan.visible, plan.hidden)
-        update_layer(plan.visible_tiles, plan.visible_bias, state, rule, plan.visible, 0, plan.visible)
+        update_layer(plan.hidden_tiles, plan.hidden_bias, state, rule, 0, plan.hidden_rows)
+        update_layer(plan.visible_tiles, plan.visible_bias, state, rule, plan.visible, plan.visible_rows)
 
     return sweep
 

@@ -114,13 +114,13 @@ class Prepared(NamedTuple):
     layout: Layout
 
 
-def prepare(models: list, strips: int) -> Prepared:
+def prepare(models: list, strips: int, free=None) -> Prepared:
     """Lay out Ising models on one graph: a single one for all chains, or one per chain."""
     graph = cells(models[0], strips)
     if len(models) > 1:
         negative = np.array([model.couplings < 0 for model in models])
         graph = cells(models[0], strips, csr=True)._replace(negative=np.pad(negative, ((0, 0), (0, 1))))
-    return Prepared(models, layout(graph, strips))
+    return Prepared(models, layout(graph, strips, free))
 
 
 def cut(lanes: int, threads: int, together: int = 64) -> list[range]:
@@ -182,6 +182,7 @@ def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:
     folds = degree // 2 + 1 if fold else degree + 1
     codes, rest = _thresholds(model, degrees, degree, folds, betas, rule)
     colours, shifts = place.colour_ends.size, place.ghosts[:, 1]
+    apart = colours > 2 or place.swept < colours  # bonds are not counted by a sweep of the last colour
     tiles, phases = [], []
     for colour in range(colours):
         first_tile = len(tiles)
@@ -192,13 +193,14 @@ def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:
                 stop = min(begin + size, end)
                 last = members - (end - first - VECTOR) if stop == end else VECTOR
                 table = np.searchsorted(degrees, d)
-                counted_from = begin if colour == colours - 1 or colours > 2 else stop
-                counted_to = stop - (VECTOR if last < VECTOR else 0) if colour == colours - 1 < 2 else begin
+                counted_from = begin if colour == colours - 1 or apart else stop
+                counted_to = stop - (VECTOR if last < VECTOR else 0) if colour == colours - 1 and not apart else begin
                 tile = len(tiles) - first_tile
                 vectors = np.array([begin, stop, counted_from, counted_to]) * words // VECTOR
                 tiles.append((*vectors[:2], table, d, *vectors[2:], tile, last))
         ghosts = np.searchsorted(place.ghosts[:, 0], [colour, colour + 1]) * words // VECTOR
-        phases.append((first_tile, len(tiles), *ghosts))
+        if colour < place.swept:
+            phases.append((first_tile, len(tiles), *ghosts))
     columns = len(lanes) // place.strips
     first = lanes.start // place.strips
     several = len(prepared.models) > 1
@@ -227,7 +229,7 @@ def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:
         bonds=model.bond_count,
         sites=model.n,
         strips=place.strips,
-        twice=colours > 2,
+        twice=apart,
     )
 
 

@@ -46,6 +46,7 @@ class OverlapPlan(NamedTuple):
     size: int  # what is taken from the sum of the energy: N P, or 0 if the order is above 2
     denominator: float  # E = -(sum - size) / denominator - field energy
     scales: np.ndarray  # float32 (rungs,): exponent of 2 per unit of field at every beta
+    free: np.ndarray  # int64: the sites that sweeps visit
 
 
 class Prepared(NamedTuple):
@@ -82,7 +83,7 @@ def pays(model) -> bool:
     return model.order > 2 or len(model.patterns) <= model.n / 4 or model.n >= LARGEST_MATRIX
 
 
-def prepare(models: list, strips: int) -> Prepared:
+def prepare(models: list, strips: int, free=None) -> Prepared:
     """The plan of a Hopfield model, which all blocks share."""
     (model,) = models
     memory = _memory(model)
@@ -102,6 +103,7 @@ def prepare(models: list, strips: int) -> Prepared:
         model.patterns.size if model.order == 2 else 0,
         float(model.order * model.n ** (model.order - 1)),
         np.empty(0, np.float32),
+        contract.free_sites(model.n, free),
     )
     return Prepared(model, plan)
 
@@ -162,11 +164,11 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
     _, attempt, settle = ATTEMPTS[kind]
 
     def sweep(plan, state, rungs, rule, scan, counts, crew):
-        n, lanes = state.spins.shape
+        free, lanes = plan.free.size, state.spins.shape[1]
         for lane in range(lanes):
             state.scale[lane] = plan.scales[rungs[lane]]
-        for number in range(n):
-            site = below(state.order, n) if scan == RANDOM else number
+        for number in range(free):
+            site = at(plan.free, below(state.order, free) if scan == RANDOM else number)
             if number % 2 == 0:
                 for lane in range(0, lanes, WIDTH):
                     store(state.words, lane, next_words(state.streams, lane, WIDTH))

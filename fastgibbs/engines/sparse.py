@@ -45,6 +45,7 @@ class SparsePlan(NamedTuple):
     row_sums: np.ndarray  # int8 (n or 0,): (h_i + sum_j J_ij) / step
     upper_sums: np.ndarray  # int8 (n or 0,): sum_{j > i} J_ij / step
     own: np.ndarray  # int8 (n or 0,): h_i / step
+    free: np.ndarray  # int64: the sites that sweeps visit
 
 
 class SparseState(NamedTuple):
@@ -73,7 +74,7 @@ def strips(models, chains: int) -> int:
     return 1
 
 
-def prepare(models: list, strips: int) -> SparsePlan:
+def prepare(models: list, strips: int, free=None) -> SparsePlan:
     """The plan of an Ising model, which all blocks share."""
     (model,) = models
     lower = model.indices < np.repeat(np.arange(model.n, dtype=np.int32), np.diff(model.indptr))
@@ -103,6 +104,7 @@ def prepare(models: list, strips: int) -> SparsePlan:
         float(unit),
         np.empty(0, np.float32),
         *_whole_numbers(model, upper),
+        contract.free_sites(model.n, free),
     )
 
 
@@ -229,11 +231,11 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
         return None
 
     def sweep(plan, state, rungs, rule, scan, counts, crew):
-        n, lanes = state.spins.shape
+        free, lanes = plan.free.size, state.spins.shape[1]
         for lane in range(lanes):
             state.scale[lane] = plan.scales[rungs[lane]]
-        for number in range(n):
-            site = below(state.order, n) if scan == RANDOM else number
+        for number in range(free):
+            site = at(plan.free, below(state.order, free) if scan == RANDOM else number)
             gather_fields(plan, state, site)
             if number % 2 == 0:
                 for lane in range(0, lanes, WIDTH):

@@ -4,7 +4,7 @@ import hashlib
 import json
 
 from fastgibbs.io.archive import pack_spins, unpack_spins
-from fastgibbs.models import RBM, Hopfield, Ising
+from fastgibbs.models import RBM, BoltzmannMachine, Hopfield, Ising
 from fastgibbs.models.lattices import Lattice
 
 
@@ -21,7 +21,11 @@ def take_apart(model) -> tuple[dict, dict]:
             return {"patterns": pack_spins(model.patterns), "field": model.fields}, numbers
         case RBM():
             return {name: getattr(model, name) for name in ("weights", "visible_bias", "hidden_bias")}, {"type": "RBM"}
-    raise TypeError(f"model is {model!r}: only Ising, Hopfield and RBM models can be saved")
+        case BoltzmannMachine():
+            i, j, J = model.to_ising().bonds
+            arrays = {"i": i, "j": j, "W": 4 * J, "biases": model.biases, "visible": model.visible}
+            return arrays, {"type": "BoltzmannMachine", "n": model.n}
+    raise TypeError(f"model is {model!r}: only Ising, Hopfield, RBM and BoltzmannMachine models can be saved")
 
 
 def put_together(numbers: dict, arrays: dict, prefix: str = ""):
@@ -39,6 +43,8 @@ def put_together(numbers: dict, arrays: dict, prefix: str = ""):
             return Hopfield(unpack_spins(parts.pop("patterns"), numbers.pop("n")), **parts, **numbers)
         case "RBM":
             return RBM(**parts)
+        case "BoltzmannMachine":
+            return BoltzmannMachine.from_edges(**parts, **numbers)
 
 
 def digest(model) -> str:

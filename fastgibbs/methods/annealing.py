@@ -16,6 +16,7 @@ from fastgibbs.methods.blocks import (
     by_lane,
     check_betas,
     choose_engine,
+    clamped,
     first_ups,
     given_start,
     one_model,
@@ -84,6 +85,7 @@ def anneal(
     target_energy=None,
     engine="auto",
     progress=False,
+    clamp=None,
     checkpoint=None,
     every=60.0,
 ) -> AnnealResult:
@@ -104,6 +106,7 @@ def anneal(
         target_energy: the run stops once a read has seen an energy this low.
         engine: "auto", "multispin", "dense", "sparse", "overlap" or "layered", as in `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
+        clamp: sites that keep their values, as in `sample`, one for all reads or (reads,).
         checkpoint, every: a file to save the run to and go on from, and the seconds between, as in `sample`.
 
     Returns an AnnealResult, also of a run that was stopped. The same seed gives the same bytes at any number of
@@ -129,15 +132,19 @@ def anneal(
     schedule = _schedule(betas, sweeps, model)
     check_betas("betas", schedule, [model])
 
+    clamp = clamped(model, clamp, reads)
+    free = None if clamp is None else clamp.free
     name, _, taken = choose_engine(engine, [model], "sequential", 1, reads)
     engine = ENGINES[name]
     settings = dict(model=[model], betas=schedule, reads=reads, rule=rule, start=spins, engine=name, seed=seed)
+    settings |= dict(clamp=None if clamp is None else list(clamp[:2]))
     checkpoint = Checkpoint(checkpoint, every, "anneal", settings)
     seed = checkpoint.settings["seed"]
-    prepared = engine.prepare(taken, 1)
+    prepared = engine.prepare(taken, 1, free)
     cut = checkpoint.lanes(engine.cut(reads, threads))
     blocks = [
-        _block(engine, prepared, lanes, model.n, reads, spins, schedule, contract.RULES[rule], seed) for lanes in cut
+        _block(engine, prepared, lanes, model.n, reads, spins, clamp, schedule, contract.RULES[rule], seed)
+        for lanes in cut
     ]
     begun = checkpoint.restore(blocks, cut, dict.fromkeys(("reads.lowest", "reads.sums"), lambda done: done))
 
@@ -164,7 +171,8 @@ def anneal(
     ground_states, ground_counts = np.unique(lowest, axis=0, return_counts=True)
     seen = min(done)
     sums = np.concatenate([block.reads.sums[:seen] for block in blocks], axis=1)
-    updates = sum(b.reads.count * (now - then) for b, then, now in zip(blocks, begun, done, strict=True)) * model.n
+    advanced = sum(b.reads.count * (now - then) for b, then, now in zip(blocks, begun, done, strict=True))
+    updates = advanced * (model.n if clamp is None else free.size)
     return AnnealResult(
         model=model,
         energy=best,
@@ -198,10 +206,11 @@ def _schedule(betas, sweeps: int, model) -> np.ndarray:
     return np.interp(np.linspace(0, 1, sweeps), np.linspace(0, 1, betas.size), betas)
 
 
-def _block(engine, prepared, lanes: range, n, reads, spins, schedule, rule, seed) -> Block:
+def _block(engine, prepared, lanes: range, n, reads, spins, clamp, schedule, rule, seed) -> Block:
     """A block of reads; lanes beyond the last read fill it up."""
     chains = [read if read < reads else None for read in lanes]
-    plan, state = engine.start(prepared, lanes, first_ups(seed, spins, chains, n), seed, schedule, rule)
+    ups = first_ups(seed, spins, chains, n, clamp=clamp)
+    plan, state = engine.start(prepared, lanes, ups, seed, schedule, rule)
     count, size = sum(chain is not None for chain in chains), len(lanes)
     groups = -(-count // drivers.READ_GROUP)
     return Block(

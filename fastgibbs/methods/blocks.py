@@ -14,6 +14,14 @@ ENGINES = {"layered": layered, "overlap": overlap, "multispin": multispin, "dens
 _PART = 2**24  # spins unpacked at once
 
 
+class Clamp(NamedTuple):
+    """Sites that keep their spins, the same sites in all chains, and the others."""
+
+    sites: np.ndarray  # int64 (k,), ascending
+    spins: np.ndarray  # int8 (k, 1), or (k, chains)
+    free: np.ndarray  # int64 (n - k,)
+
+
 class Timing(NamedTuple):
     """Seconds spent compiling (or loading compiled code), in kernels, and in all; attempts per kernel second."""
 
@@ -65,9 +73,10 @@ def check_betas(name: str, betas: np.ndarray, models: list) -> None:
             case Hopfield():
                 field = checks.largest(model.fields) + len(model.patterns)
             case _:
-                J = checks.largest(model.couplings) if model.coupling is None else model.coupling
-                h = checks.largest(model.fields) if model.field is None else abs(model.field)
-                field = J * model.degree + h
+                ising = model.to_ising()
+                J = checks.largest(ising.couplings) if ising.coupling is None else ising.coupling
+                h = checks.largest(ising.fields) if ising.field is None else abs(ising.field)
+                field = J * ising.degree + h
         checks.require_range(8 * checks.largest(betas) * field, f"{name} times the cost of a flip")
 
 
@@ -84,11 +93,41 @@ def given_start(model, start, chains: int) -> np.ndarray | None:
     return np.broadcast_to(spins, (chains, model.n))
 
 
-def first_ups(seed, spins: np.ndarray | None, chains: list, n: int, strips: int = 1):
+def clamped(model, clamp, chains: int | None) -> Clamp | None:
+    """`clamp`, a dict of site -> value in the model's units, one for all chains or (chains,), as a `Clamp`.
+
+    None if nothing is clamped; `chains` None if values cannot differ.
+    """
+    if clamp is None:
+        return None
+    if not isinstance(clamp, dict):
+        raise TypeError(f"clamp is a {type(clamp).__name__}: give a dict of site indices to values")
+    low = int(model.from_spins(-np.ones(model.n, np.int8)).min(initial=1))
+    spins = {}
+    for site, value in clamp.items():
+        site = checks.integer("clamp: a site", site, minimum=0)
+        if site >= model.n:
+            raise ValueError(f"clamp has the site {site}: give site indices from 0 to {model.n - 1}")
+        values = checks.finite_array(f"clamp[{site}]", value)
+        if values.shape not in ((), (chains,)):
+            several = "" if chains is None else f", or one for each of {chains} chains"
+            raise ValueError(f"clamp[{site}] has shape {values.shape}: give one value{several}")
+        if (bad := (values != low) & (values != 1)).any():
+            raise ValueError(f"clamp[{site}] is {values.flat[bad.argmax()]:g}: give {low} or 1")
+        spins[site] = np.where(values == 1, 1, -1).astype(np.int8)
+    if not spins:
+        return None
+    sites = np.array(sorted(spins), np.int64)
+    shape = np.broadcast_shapes((1,), *(values.shape for values in spins.values()))
+    rows = np.array([np.broadcast_to(spins[site], shape) for site in sites.tolist()])
+    return Clamp(sites, rows, np.setdiff1d(np.arange(model.n), sites))
+
+
+def first_ups(seed, spins: np.ndarray | None, chains: list, n: int, strips: int = 1, clamp: Clamp | None = None):
     """Which spins of a block's lanes are up at first: yields (first site, uint8 (lanes, sites)), part by part.
 
     `chains`: the chain of each column of `strips` lanes, or None for one that nobody asked for: it starts up. A chain
-    starts at its row of `spins`, or at random.
+    starts at its row of `spins`, or at random, but for the sites that are clamped, of a block without strips.
     """
     packed = [
         None
@@ -108,7 +147,12 @@ def first_ups(seed, spins: np.ndarray | None, chains: list, n: int, strips: int 
                 begin, end = strip * sites + first, strip * sites + last
                 ones = np.unpackbits(bits[begin // 8 : -(-end // 8)], bitorder="little")
                 ups[column, strip] = ones[begin % 8 : begin % 8 + last - first]
-        yield first, ups.reshape(-1, last - first)
+        ups = ups.reshape(-1, last - first)
+        if clamp is not None:
+            inside = (clamp.sites >= first) & (clamp.sites < last)
+            columns = [chain or 0 if clamp.spins.shape[1] > 1 else 0 for chain in chains]
+            ups[:, clamp.sites[inside] - first] = clamp.spins[inside][:, columns].T > 0
+        yield first, ups
 
 
 def by_lane(blocks: list, lanes: int) -> np.ndarray:

@@ -116,10 +116,11 @@ _estimated = log_z  # which an argument of `log_likelihood` hides
 
 
 def log_likelihood(model, data, *, beta=1.0, log_z=None, seed=None, threads=None) -> Likelihood:
-    """(1 / N) sum_n log p(data_n): -beta E(s) - log Z, or of an RBM log sum_h exp(-beta E(v, h)) - log Z.
+    """(1 / N) sum_n log p(data_n): -beta E(s) - log Z, or with hidden units log sum_h exp(-beta E(v, h)) - log Z.
 
-    `data`: (N, n) states in the model's own units, of an RBM visible ones (N, V). `log_z`: a number or an `Estimate` if
-    it is known; by default it is enumerated for up to 16 units of the smaller layer, or spins, and annealed for more.
+    `data`: (N, n) states in the model's own units, with hidden units visible ones (N, V). `log_z`: a number or an
+    `Estimate` if it is known; by default it is enumerated for up to 16 units of an RBM's smaller layer, or spins, and
+    annealed for more.
     Raises ValueError or TypeError, naming the argument.
     """
     one_model(model)

@@ -10,7 +10,7 @@ from fastgibbs.engines.contract import LANE_GROUP
 from fastgibbs.engines.observables import Observables, observables
 from fastgibbs.engines.overlaps import Pairs
 from fastgibbs.engines.streams import CLUSTER, SWAP, stream_state
-from fastgibbs.methods.blocks import first_ups
+from fastgibbs.methods.blocks import Clamp, first_ups
 from fastgibbs.methods.running import ALONE, run_blocks
 from fastgibbs.models import Hopfield, Ising
 
@@ -36,6 +36,12 @@ class Setting(NamedTuple):
     """Of linear observables, float64 (observables, n), or None if there are none."""
     keeps: bool = False
     """Whether the states of all draws are kept."""
+    clamp: Clamp | None = None
+
+    @property
+    def free(self) -> np.ndarray | None:
+        """The sites that sweeps visit, or None for all."""
+        return None if self.clamp is None else self.clamp.free
 
 
 class Block(NamedTuple):
@@ -111,7 +117,7 @@ def run_ladders(
     models = [setting.models[0]] * int(first_lanes[-1] + rungs) if len(setting.models) > 1 else setting.models
     for ladder, lane in enumerate(first_lanes if len(setting.models) > 1 else []):
         models[lane : lane + rungs] = [setting.models[ladder // setting.ladders]] * rungs
-    prepared = setting.engine.prepare(models, 1)
+    prepared = setting.engine.prepare(models, 1, setting.free)
     blocks = []
     cut = checkpoint.lanes(setting.engine.cut(int(first_lanes[-1]) + rungs, setting.threads, 64 * words))
     for lanes in cut:
@@ -147,7 +153,7 @@ def run_ladders(
     done, interrupted = run_blocks(advance, blocks, begun, burn_in + sweeps, setting.threads, 1, report, checkpoint)
     seconds = time.perf_counter() - running
     advanced = sum(len(b.ladders.lane_at) * (now - then) for b, then, now in zip(blocks, begun, done, strict=True))
-    updates = advanced * rungs * setting.models[0].n
+    updates = advanced * rungs * (setting.models[0].n if setting.free is None else setting.free.size)
     return Run(setting, blocks, rows(min(done)), updates, running - compiling, seconds, interrupted)
 
 
@@ -177,9 +183,8 @@ def _block(
     spins = None
     if starts is not None:
         spins = dict(zip((lane_at + lanes.start).ravel().tolist(), starts[inside].reshape(-1, model.n), strict=True))
-    plan, state = setting.engine.start(
-        prepared, lanes, first_ups(entropy, spins, chains, model.n), entropy, betas, setting.rule
-    )
+    ups = first_ups(entropy, spins, chains, model.n, clamp=setting.clamp)
+    plan, state = setting.engine.start(prepared, lanes, ups, entropy, betas, setting.rule)
     shape = (len(inside), rungs)
     ladders = drivers.Ladders(
         betas=betas,
@@ -237,7 +242,7 @@ def _pairs(setting, inside, rungs: int, lanes: int, entropy) -> Pairs:
         complete=complete,
         indptr=np.zeros(model.n + 1, np.int64) if complete else model.indptr,
         indices=np.empty(0, np.int32) if complete else model.indices,
-        symmetric=model.field == 0 and getattr(model, "order", 2) % 2 == 0,
+        symmetric=setting.clamp is None and model.field == 0 and getattr(model, "order", 2) % 2 == 0,
         clusters=setting.clusters and first.size > 0,
         streams=np.array(streams, np.uint64).reshape(-1, 4),
         packed=words.view(np.uint16)[:, : lanes // 16],

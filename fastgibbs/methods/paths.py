@@ -161,6 +161,7 @@ class Models(_Stations):
             fields, shift = 2 * ising.fields, -ising.fields.sum() - ising.offset
         self.engine = layered if isinstance(first, RBM) else sparse
         self.models, self.beta, self.n, self.sweeps = [uncoupled, *models], beta, first.n, sweeps
+        self.first = first
         self.betas = np.full(len(models) + 1, beta)
         self.prepared = self.engine.prepare([uncoupled], 1)
         self.logits = beta * fields
@@ -174,8 +175,9 @@ class Models(_Stations):
 
     def to_spins(self, states):
         """Spins int8 (chains, n) of states of the models."""
-        first = self.models[0]
-        return _visible_too(first, states) if isinstance(first, RBM) else np.atleast_2d(first.to_spins(states))
+        if isinstance(self.first, RBM):
+            return _visible_too(self.first, states)
+        return np.atleast_2d(self.first.to_spins(states))
 
     def ratios(self, k, spins):
         """log p*_{k+1}(s) - log p*_k(s), float64 (lanes,), of spins int8 (n, lanes)."""

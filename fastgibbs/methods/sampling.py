@@ -21,6 +21,7 @@ from fastgibbs.methods.blocks import (
     by_lane,
     check_betas,
     choose_engine,
+    clamped,
     first_ups,
     given_start,
     one_model,
@@ -128,6 +129,7 @@ def sample(
     keep_states=False,
     strips=None,
     observe=None,
+    clamp=None,
     checkpoint=None,
     every=60.0,
 ) -> SampleResult:
@@ -161,6 +163,8 @@ def sample(
             `model.to_ising()`; or to functions of the states of a draw, int8 (chains, n) in the model's units, that
             return (chains,) or (chains, ...) real numbers. Functions are called when the run has ended (until then
             its states take one bit a spin), and once before, on random states, to see what they return.
+        clamp: a dict of sites to values in the model's units, a number or one per chain, (chains,): these sites keep
+            their values, no sweep visits them, and the others are drawn given those.
         checkpoint: path of a file that the run is saved to; where it is there, saved by the same run, the call goes on
             from it and returns the same bytes as if it had never stopped. Ctrl-C, SIGTERM and the end save it too.
         every: seconds between two such savings.
@@ -203,19 +207,36 @@ def sample(
         )
 
     check_betas("beta", betas, models)
+    clamp = clamped(models[0], clamp, betas.size)
+    if clamp is not None:
+        if strips not in (None, 1):
+            raise ValueError(f"strips is {strips}: a lattice with clamped sites is not cut, leave strips out")
+        strips = 1
     engine, strips, taken = choose_engine(engine, models, scan, strips, betas.size)
     settings = dict(model=models, beta=betas, sweeps=sweeps, burn_in=burn_in, thin=thin, rule=rule, scan=scan)
     weights = observed.matrix(n)
     settings |= dict(start=spins, keep_states=keeps, engine=engine, strips=strips, seed=seed)
-    settings |= dict(observe=[*observed.names, weights])
+    settings |= dict(observe=[*observed.names, weights], clamp=None if clamp is None else list(clamp[:2]))
     checkpoint = Checkpoint(checkpoint, every, "sample", settings)
     seed = checkpoint.settings["seed"]
     per_chain = [taken[k * len(taken) // betas.size] for k in range(betas.size)] if len(taken) > 1 else taken
-    prepared = ENGINES[engine].prepare(per_chain, strips)
+    free = None if clamp is None else clamp.free
+    prepared = ENGINES[engine].prepare(per_chain, strips, free)
     cut = checkpoint.lanes(ENGINES[engine].cut(betas.size * strips, threads))
     blocks = [
         _block(
-            ENGINES[engine], prepared, lanes, strips, weights, spins, betas, contract.RULES[rule], seed, draws, keeps
+            ENGINES[engine],
+            prepared,
+            lanes,
+            strips,
+            weights,
+            spins,
+            clamp,
+            betas,
+            contract.RULES[rule],
+            seed,
+            draws,
+            keeps,
         )
         for lanes in cut
     ]
@@ -253,7 +274,9 @@ def sample(
         done, interrupted = run_blocks(run, blocks, begun, burn_in + sweeps, threads, crew, report, checkpoint)
     seconds = time.perf_counter() - running
     draws = rows(min(done))
-    updates = sum(b.chains * (now - then) for b, then, now in zip(blocks, begun, done, strict=True)) * n
+    updates = sum(b.chains * (now - then) for b, then, now in zip(blocks, begun, done, strict=True)) * (
+        n if clamp is None else free.size
+    )
 
     def states(draw):
         lanes = _unpacked([block.samples[draw : draw + 1] for block in blocks], betas.size * strips)
@@ -312,14 +335,15 @@ def _joined(lanes, chains: int, strips: int, draws=()) -> np.ndarray:
     return np.moveaxis(of_strips, 1, -2).reshape(chains, *draws, -1)
 
 
-def _block(engine, prepared, lanes: range, strips, weights, spins, betas, rule, seed, draws, keeps) -> Block:
+def _block(engine, prepared, lanes: range, strips, weights, spins, clamp, betas, rule, seed, draws, keeps) -> Block:
     """A block of lanes; those beyond the last chain fill it up: they start up, at the first beta, and are not seen."""
     n, columns = weights.shape[1], range(lanes.start // strips, lanes.stop // strips)
     chains = [chain if chain < betas.size else None for chain in columns]
     rungs, inside = np.unique(betas[columns.start : columns.stop], return_inverse=True)
     of_lanes = np.zeros(len(lanes), np.int64)
     of_lanes[: inside.size * strips] = np.repeat(inside, strips)
-    plan, state = engine.start(prepared, lanes, first_ups(seed, spins, chains, n, strips), seed, rungs, rule)
+    ups = first_ups(seed, spins, chains, n, strips, clamp)
+    plan, state = engine.start(prepared, lanes, ups, seed, rungs, rule)
     return Block(
         inside.size,
         plan,

@@ -9,7 +9,7 @@ from fastgibbs.methods.annealing import AnnealResult
 from fastgibbs.methods.blocks import Timing
 from fastgibbs.methods.sampling import Block, SampleResult
 from fastgibbs.methods.tempering import Overlap, Round, TemperResult
-from fastgibbs.models import RBM
+from fastgibbs.models import RBM, BoltzmannMachine
 
 RESULTS = {"sample": SampleResult, "anneal": AnnealResult, "temper": TemperResult}
 STATES = ("states", "ground_states")
@@ -22,7 +22,7 @@ def save(result, path):
     overlap, `observables.NAME` what was observed, `samples` the words (draws, sites of a lane, lanes // 16) of the
     states kept. All else is in the header.
 
-    TypeError at another result, or a model that is not an Ising, Hopfield or RBM; OSError names path and reason.
+    TypeError at another result, or a model that is none of this package; OSError names path and reason.
     """
     kind = next((kind for kind, cls in RESULTS.items() if isinstance(result, cls)), None)
     if kind is None:
@@ -60,7 +60,7 @@ def load(path):
     values |= {"model": models[0] if len(models) == 1 else tuple(models), "timing": Timing(*header["timing"])}
     for name in STATES:
         if name in values:
-            low = 0 if isinstance(models[0], RBM) else -1
+            low = 0 if isinstance(models[0], RBM | BoltzmannMachine) else -1
             values[name] = unpack_spins(values[name], models[0].n, low)
     if kind != "anneal":
         observed = {name.partition(".")[::2]: array for name, array in arrays.items()}

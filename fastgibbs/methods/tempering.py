@@ -2,7 +2,7 @@
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from fastgibbs.engines import contract, drivers
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.jit import must_compile
 from fastgibbs.methods import observing
-from fastgibbs.methods.blocks import ENGINES, Timing, check_betas, choose_engine, one_model
+from fastgibbs.methods.blocks import ENGINES, Timing, check_betas, choose_engine, clamped, one_model
 from fastgibbs.methods.checkpoints import NONE, Checkpoint
 from fastgibbs.methods.ladders import MAX_RUNGS, Run, Setting, run_ladders
 from fastgibbs.methods.results import Result
@@ -87,6 +87,8 @@ class TemperResult(Result):
     timing: Timing
     interrupted: bool
     """True if the run was stopped: the draws are those that every ladder had done."""
+    clamped: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    """The sites that kept their values, int64 (k,)."""
 
     @property
     def barrier(self) -> analysis.Barrier:
@@ -95,8 +97,11 @@ class TemperResult(Result):
 
     @cached_property
     def log_z(self) -> analysis.LogZ:
-        """log Z at every rung, with errors (see `fastgibbs.analysis.log_z`); log Z / Z(betas[0]) if betas[0] > 0."""
-        reference = self.model.n * np.log(2) if self.betas[0] == 0 else 0.0
+        """log Z at every rung, with errors (see `fastgibbs.analysis.log_z`); log Z / Z(betas[0]) if betas[0] > 0.
+
+        Clamped sites are not summed over.
+        """
+        reference = (self.model.n - self.clamped.size) * np.log(2) if self.betas[0] == 0 else 0.0
         return analysis.log_z(self.betas, self.energy, reference)
 
     @cached_property
@@ -138,6 +143,7 @@ def temper(
     engine="auto",
     progress=False,
     observe=None,
+    clamp=None,
     checkpoint=None,
     every=60.0,
 ) -> "TemperResult | list[TemperResult]":
@@ -169,6 +175,7 @@ def temper(
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         observe: a dict of names to weights (n,) or functions, as in `sample`; to a function the chains are the rungs
             of ladder 0, then those of ladder 1 ..., of all models.
+        clamp: sites that keep their values, as in `sample`, one for all replicas; log Z sums over the others.
         checkpoint, every: a file to save the run to and go on from, and the seconds between, as in `sample`.
 
     Returns a TemperResult; after Ctrl-C what was done so far, with `interrupted` set. The same seed gives the same
@@ -206,6 +213,7 @@ def temper(
     observed = observing.asked(observe, models[0], count * betas.size)
     per_draw = 16 + observed.nbytes(models[0].n)
     checks.require_memory(count * betas.size * (per_draw * (sweeps // thin) + models[0].n), f"{count} ladders")
+    clamp = clamped(models[0], clamp, None)
     name, _, taken = choose_engine(engine, models, "sequential", 1, count * betas.size)
     setting = Setting(
         models=taken,
@@ -216,11 +224,13 @@ def temper(
         overlap_every=overlap_every,
         clusters=clusters,
         threads=threads,
+        clamp=clamp,
     )
 
     settings = dict(model=models, rungs=rungs, betas=betas, sweeps=sweeps, ladders=ladders, rule=rule, thin=thin)
     settings |= dict(swap_every=swap_every, burn_in=burn_in, adapt=adapt, clusters=clusters, engine=name)
     settings |= dict(overlap_every=overlap_every, observe=[*observed.names, observed.matrix(models[0].n)], seed=seed)
+    settings |= dict(clamp=None if clamp is None else list(clamp[:2]))
     checkpoint = Checkpoint(checkpoint, every, "temper", settings)
     seed = checkpoint.settings["seed"]
     rounds = [Round(*numbers) for numbers in checkpoint.stage.get("rounds", [])]
@@ -355,6 +365,7 @@ def _results(
                 thin=thin,
                 timing=timing,
                 interrupted=run.interrupted,
+                clamped=np.empty(0, np.int64) if run.setting.clamp is None else run.setting.clamp.sites,
             )
         )
     return results

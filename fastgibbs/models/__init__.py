@@ -1,5 +1,6 @@
 """What an energy is: frozen, validated models of binary variables, in NumPy alone."""
 
+from fastgibbs.models.boltzmann import BoltzmannMachine
 from fastgibbs.models.glasses import edwards_anderson, random_regular, sherrington_kirkpatrick
 from fastgibbs.models.hopfield import Hopfield
 from fastgibbs.models.ising import Ising
@@ -8,6 +9,7 @@ from fastgibbs.models.rbm import RBM
 
 __all__ = [
     "RBM",
+    "BoltzmannMachine",
     "Hopfield",
     "Ising",
     "edwards_anderson",

@@ -9,6 +9,7 @@ from fastgibbs.models import checks
 from fastgibbs.models.checks import Frozen
 
 _CHUNK = 2**18  # bonds, or spins times bonds, handled at once: bounds the temporary memory of energy()
+_SYMBOLS = {"couplings": "J", "weights": "W"}
 MAX_SITES = 2**31 - 1  # site indices are int32
 DENSE_BYTES = 24  # per entry of a dense J: the matrix, masks and a CSR form of 12
 
@@ -30,8 +31,8 @@ class Ising(Frozen):
     """
 
     def __init__(self, couplings, fields=None, offset=0.0):
-        csr = _sparse_csr(couplings) if hasattr(couplings, "tocoo") else _dense_csr(couplings)
-        self._fill(*csr, fields, offset, None)
+        advice = "since s_i s_i = 1 it only shifts the energy: put -J_ii/2 in the offset"
+        self._fill(*symmetric_csr("couplings", couplings, advice), fields, offset, None)
 
     @staticmethod
     def from_edges(n, i, j, J, fields=None, offset=0.0, shape=None):
@@ -183,66 +184,73 @@ def _check_size(n):
         raise ValueError(f"n is {n}: site indices are 32-bit, give at most {MAX_SITES} sites")
 
 
-def _square(couplings):
-    """n, once `couplings` is known to be an (n, n) matrix."""
+def symmetric_csr(name, matrix, diagonal):
+    """indptr, indices and values of a dense or SciPy-like symmetric matrix of zero diagonal, columns ascending.
+
+    Errors call it `name`, and say by `diagonal` where diagonal entries belong.
+    """
+    build = _sparse_csr if hasattr(matrix, "tocoo") else _dense_csr
+    return build(name, matrix, diagonal)
+
+
+def _square(name, matrix):
+    """n, once `matrix` is known to be (n, n)."""
     try:
-        shape = tuple(map(operator.index, couplings.shape))
+        shape = tuple(map(operator.index, matrix.shape))
     except (TypeError, AttributeError):
-        raise TypeError(f"couplings is {couplings!r}, without a shape: give a square matrix (n, n)") from None
+        raise TypeError(f"{name} is {matrix!r}, without a shape: give a square matrix (n, n)") from None
     if len(shape) != 2 or shape[0] != shape[1] or shape[0] < 0:
-        raise ValueError(f"couplings has shape {shape}: give a square matrix (n, n)")
+        raise ValueError(f"{name} has shape {shape}: give a square matrix (n, n)")
     _check_size(shape[0])
     return shape[0]
 
 
-def _refuse_diagonal(site, value):
+def _refuse_diagonal(name, site, value, advice):
+    raise ValueError(f"{name}[{site}, {site}] is {value}: the diagonal must be zero, {advice}")
+
+
+def _refuse_asymmetry(name, i, j, value, mirrored):
+    A = _SYMBOLS[name]
     raise ValueError(
-        f"couplings[{site}, {site}] is {value}: the diagonal must be zero, "
-        "since s_i s_i = 1 it only shifts the energy: put -J_ii/2 in the offset"
+        f"{name}[{i}, {j}] is {value} but {name}[{j}, {i}] is {mirrored}: {A} must be symmetric; "
+        f"an upper-triangular {A} must be symmetrised first ({A} + {A}.T)"
     )
 
 
-def _refuse_asymmetry(i, j, value, mirrored):
-    raise ValueError(
-        f"couplings[{i}, {j}] is {value} but couplings[{j}, {i}] is {mirrored}: J must be symmetric; "
-        "an upper-triangular J must be symmetrised first (J + J.T)"
-    )
-
-
-def _dense_csr(couplings):
-    size = couplings.size if isinstance(couplings, np.ndarray) else 0  # a list is in memory already
+def _dense_csr(name, matrix, diagonal):
+    size = matrix.size if isinstance(matrix, np.ndarray) else 0  # a list is in memory already
     checks.require_memory(DENSE_BYTES * size, f"a dense coupling matrix of {size} entries")
-    J = checks.finite_array("couplings", couplings)
-    n = _square(J)
+    J = checks.finite_array(name, matrix)
+    n = _square(name, J)
     if J.diagonal().any():
         site = (J.diagonal() != 0).argmax()
-        _refuse_diagonal(site, J[site, site])
+        _refuse_diagonal(name, site, J[site, site], diagonal)
     asymmetric = J != J.T
     if asymmetric.any():
         i, j = divmod(asymmetric.argmax(), n)
-        _refuse_asymmetry(i, j, J[i, j], J[j, i])
+        _refuse_asymmetry(name, i, j, J[i, j], J[j, i])
     bonds = J != 0
     indices = np.broadcast_to(np.arange(n, dtype=np.int32), (n, n))[bonds]
     return _row_starts(np.count_nonzero(bonds, axis=1)), indices, J[bonds]
 
 
-def _sparse_csr(couplings):
-    n = _square(couplings)
-    entries = couplings.tocoo()
-    row = checks.indices("couplings.row", entries.row, n).astype(np.int64)
-    column = checks.indices("couplings.col", entries.col, n)
+def _sparse_csr(name, matrix, diagonal):
+    n = _square(name, matrix)
+    entries = matrix.tocoo()
+    row = checks.indices(f"{name}.row", entries.row, n).astype(np.int64)
+    column = checks.indices(f"{name}.col", entries.col, n)
     if column.shape != row.shape:
-        raise ValueError(f"couplings.row has {row.size} entries and couplings.col has {column.size}")
-    key, J = _summed(row * n + column, checks.finite_array("couplings.data", entries.data, row.shape))
+        raise ValueError(f"{name}.row has {row.size} entries and {name}.col has {column.size}")
+    key, J = _summed(row * n + column, checks.finite_array(f"{name}.data", entries.data, row.shape))
     row, column = np.divmod(key, n)
     if (row == column).any():
         entry = (row == column).argmax()
-        _refuse_diagonal(row[entry], J[entry])
+        _refuse_diagonal(name, row[entry], J[entry], diagonal)
     mirror = np.minimum(np.searchsorted(key, column * n + row), key.size - 1)
     mirrored = np.where(key[mirror] == column * n + row, J[mirror], 0.0)
     if (mirrored != J).any():
         entry = (mirrored != J).argmax()
-        _refuse_asymmetry(row[entry], column[entry], J[entry], mirrored[entry])
+        _refuse_asymmetry(name, row[entry], column[entry], J[entry], mirrored[entry])
     return _row_starts(np.bincount(row, minlength=n)), column.astype(np.int32), J
 
 

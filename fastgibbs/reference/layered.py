@@ -23,6 +23,7 @@ class State(NamedTuple):
     unit: float
     streams: np.ndarray  # uint64 (4, lanes), changed in place
     rule: str
+    free: np.ndarray  # the units that are drawn
 
 
 def sample(model, beta, sweeps, chains, burn_in, thin, rule, seed):
@@ -31,7 +32,7 @@ def sample(model, beta, sweeps, chains, burn_in, thin, rule, seed):
     return sampling.sample(sweep, state, model, beta, sweeps, burn_in, thin, energies)
 
 
-def start(model, lanes, seed, rule, spins=None):
+def start(model, lanes, seed, rule, spins=None, free=None):
     """A `State` of `lanes` lanes: weights and biases over a power of two near the largest of them, as float32.
 
     `model`: an RBM, or a sequence of `lanes` times the same; the rest as for `sparse.start`.
@@ -42,7 +43,8 @@ def start(model, lanes, seed, rule, spins=None):
     unit = 2.0 ** (np.frexp(largest)[1] - 1) if largest > 0 else 1.0
     spins = start_spins(seed, rbm.n, lanes) if spins is None else spins.copy()
     W, a, b = (np.float32(part / unit) + np.float32(0) for part in parts)  # no -0.0, whose sign would decide
-    return State(spins, W, a, b, unit, seeded(seed, SWEEP, lanes), rule)
+    free = np.arange(rbm.n) if free is None else free
+    return State(spins, W, a, b, unit, seeded(seed, SWEEP, lanes), rule, free)
 
 
 def sweep(state, betas):
@@ -53,8 +55,9 @@ def sweep(state, betas):
     """
     scale = np.float32(np.clip(-LOG2E * betas * state.unit, -1e30, 1e30))
     v, h = np.split(state.spins.T, [len(state.a)])
-    _draw(state, inputs(state.b, state.W, v > 0), h, scale)
-    _draw(state, inputs(state.a, state.W.T, h > 0), v, scale)
+    visible = len(state.a)
+    _draw(state, inputs(state.b, state.W, v > 0), h, state.free[state.free >= visible] - visible, scale)
+    _draw(state, inputs(state.a, state.W.T, h > 0), v, state.free[state.free < visible], scale)
 
 
 def inputs(bias, weights, units):
@@ -83,10 +86,10 @@ def energies(models, spins):
     return -total
 
 
-def _draw(state, inputs, layer, scale):
-    """New spins of a layer (units, lanes), in place: unit j by the low half of word j // 2 if it is even."""
-    for j, x in enumerate(inputs):
+def _draw(state, inputs, layer, units, scale):
+    """New spins of `units` of a layer (units, lanes), in place: the j-th by half of word j // 2, low if even."""
+    for j, i in enumerate(units):
         if j % 2 == 0:
             words = next_words(state.streams)
         bits = words >> 32 if j % 2 else words & 0xFFFFFFFF
-        layer[j] = RULES[state.rule](x, layer[j], scale, uniform(bits))
+        layer[i] = RULES[state.rule](inputs[i], layer[i], scale, uniform(bits))

@@ -50,19 +50,20 @@ def sample(model, beta, sweeps, chains, burn_in, thin, rule, seed, strips=1):
     return sampling.sample(sweep, start(model, chains, seed, rule, strips), model, beta, sweeps, burn_in, thin)
 
 
-def start(model, lanes, seed, rule, strips=1, spins=None):
+def start(model, lanes, seed, rule, strips=1, spins=None, free=None):
     """A `State` of `lanes` chains.
 
     `model`: an `Ising` of couplings +J and -J, one |J| and one field, degree <= 12; or, with strips = 1, a sequence of
     `lanes` of them, one a chain, that differ in signs and offset only. `seed`: the entropy of `streams.stream`;
     `rule`: "gibbs" or "metropolis". `strips`: S, a power of two <= 64; above 1 the lattice is periodic along axis 0,
     whose side is a multiple of S, at least 2 S. Chain k is the lanes k S, ..., k S + S - 1, counted through all words,
-    one a strip. `spins`: int8 (lanes, n), by default random, chain k from stream k of START.
+    one a strip. `spins`: int8 (lanes, n), by default random, chain k from stream k of START. `free`: with strips = 1,
+    the sites that sweeps visit, by default all.
     """
     models = sampling.as_models(model)
     graph = models[0]
     words = -(-lanes * strips // LANES)
-    order = groups(graph, strips)
+    order = groups(graph, strips, range(graph.n) if free is None else free)
     tiles = range(1 + max((tile_of(group, len(group.cells) - 1) for group in order), default=-1))
     slots = [seeded(seed, SWEEP, words * LANES, tile).reshape(4, words, LANES)[:, :, :SLOTS] for tile in tiles]
     return State(
@@ -103,8 +104,8 @@ def colours(neighbours):
     return colour
 
 
-def groups(model, strips):
-    """The order of a sweep: a list of `Group`, colour by colour and in each by degree.
+def groups(model, strips, free):
+    """The order of a sweep: a list of `Group` of the free cells, colour by colour and in each by degree.
 
     A group of P places, dummies counted, has T = min(64, max(1, P // 4096)) tiles of 8 ceil(P / 8T) places, the last
     one shorter; tiles are numbered through the groups of one colour, afresh in each.
@@ -113,9 +114,10 @@ def groups(model, strips):
     # Bonds from strip 0 show all of the graph of the cells: moved by a strip, the lattice is the same.
     rows = (slice(model.indptr[q], model.indptr[q + 1]) for q in range(cells))
     neighbours = [(model.indices[row] % cells).tolist() for row in rows]
-    members = {}
+    members, visited = {}, set(free)
     for q, colour in enumerate(colours(neighbours)):
-        members.setdefault((colour, len(neighbours[q])), []).append(range(q, model.n, cells))
+        if q in visited:
+            members.setdefault((colour, len(neighbours[q])), []).append(range(q, model.n, cells))
     order, next_tile = [], {}
     for (colour, degree), sites in sorted(members.items()):
         rows = -(-len(sites) // SLOTS)

@@ -26,6 +26,7 @@ class State(NamedTuple):
     order: np.ndarray  # uint64 (4, 1), changed in place by the random scan
     rule: str
     scan: str
+    free: np.ndarray  # the sites that are visited
 
 
 class Memory(Ising):
@@ -47,17 +48,18 @@ def sample(model, beta, sweeps, chains, burn_in, thin, rule, scan, seed):
     return sampling.sample(sweep, state, Memory(model), beta, sweeps, burn_in, thin)
 
 
-def start(model, lanes, seed, rule, scan="sequential", spins=None):
+def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None):
     """A `State` of `lanes` lanes; arguments as of the sparse twin. `model`: Hopfield, or a `Memory`, or such a list."""
     one = sampling.as_models(model)[0]
     model = getattr(one, "model", one)
     spins = start_spins(seed, model.n, lanes) if spins is None else spins.copy()
     unit = 1 / (model.order * model.n ** (model.order - 1)) if model.order > 2 else 1 / model.n
-    return State(spins, model, unit, seeded(seed, SWEEP, lanes), stream(seed, ORDER), rule, scan)
+    free = np.arange(model.n) if free is None else free
+    return State(spins, model, unit, seeded(seed, SWEEP, lanes), stream(seed, ORDER), rule, scan, free)
 
 
 def sweep(state, betas):
-    """One sweep of every lane, in place: n attempts, each in the field of one site; a flip moves the overlaps.
+    """One sweep of every lane, in place: an attempt a free site, each in the field of one; a flip moves the overlaps.
 
     `betas`: float64 (lanes,). KeyError on an unknown rule or scan.
     """
@@ -66,8 +68,8 @@ def sweep(state, betas):
     model, spins = state.model, state.spins.T
     field, own, factors = FIELDS[kind(model)], np.float32(model.fields / state.unit), factors_of(model)
     overlaps = state.spins.astype(np.int64) @ model.patterns.T.astype(np.int64)  # (lanes, P)
-    decide, visits = RULES[state.rule], SCANS[state.scan](state.order, len(spins))
-    for attempt, i in enumerate(visits):
+    decide, visits = RULES[state.rule], SCANS[state.scan](state.order, len(state.free))
+    for attempt, i in enumerate(state.free[list(visits)]):
         if attempt % 2 == 0:
             words = next_words(state.streams)
             bits = words & 0xFFFFFFFF

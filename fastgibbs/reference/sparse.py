@@ -32,6 +32,7 @@ class State(NamedTuple):
     order: np.ndarray  # uint64 (4, 1), changed in place by the random scan
     rule: str
     scan: str
+    free: np.ndarray  # the sites that are visited
 
 
 def sample(model, beta, sweeps, chains, burn_in, thin, rule, scan, seed):
@@ -39,12 +40,13 @@ def sample(model, beta, sweeps, chains, burn_in, thin, rule, scan, seed):
     return sampling.sample(sweep, start(model, chains, seed, rule, scan=scan), model, beta, sweeps, burn_in, thin)
 
 
-def start(model, lanes, seed, rule, scan="sequential", spins=None):
+def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None):
     """A `State` of `lanes` lanes: J and h over a power of two near the largest of them, as float32.
 
     `model`: a model, or a sequence of `lanes` of them on one graph, one a lane; `seed`: the entropy of
     `streams.stream`; `rule`: "gibbs" or "metropolis"; `scan`: "sequential" or "random", one order for all lanes.
-    `spins`: int8 (lanes, n), by default random, lane k from stream k of START.
+    `spins`: int8 (lanes, n), by default random, lane k from stream k of START. `free`: the sites that sweeps visit, by
+    default all.
     """
     isings = [one.to_ising() for one in sampling.as_models(model)]
     graph = isings[0]
@@ -60,19 +62,20 @@ def start(model, lanes, seed, rule, scan="sequential", spins=None):
         order=stream(seed, ORDER),
         rule=rule,
         scan=scan,
+        free=np.arange(graph.n) if free is None else free,
     )
 
 
 def sweep(state, betas):
-    """One sweep of every lane, in place: n attempts, each visiting one site with f_i = h_i + sum_j J_ij s_j.
+    """One sweep of every lane, in place: an attempt a free site, each visiting one with f_i = h_i + sum_j J_ij s_j.
 
     `betas`: float64 (lanes,), in inverse units of J. KeyError on an unknown rule or scan.
     """
     with np.errstate(over="ignore"):  # an infinite product is clipped like any other
         scale = np.float32(np.clip((-2.0 * LOG2E) * betas * state.unit, -1e30, 1e30))
     spins = state.spins.T
-    decide, visits = RULES[state.rule], SCANS[state.scan](state.order, len(spins))
-    for attempt, i in enumerate(visits):
+    decide, visits = RULES[state.rule], SCANS[state.scan](state.order, len(state.free))
+    for attempt, i in enumerate(state.free[list(visits)]):
         if attempt % 2 == 0:
             words = next_words(state.streams)
             bits = words & 0xFFFFFFFF
