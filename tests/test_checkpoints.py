@@ -33,7 +33,11 @@ RUNS = {
     "anneal multispin": (fg.anneal, GLASS, dict(sweeps=3000, reads=600)),
     "anneal sparse": (fg.anneal, WEIGHTED, dict(sweeps=3000, reads=70, rule="gibbs")),
     "temper multispin": (fg.temper, GLASS, dict(sweeps=2000, thin=10, rungs=7, ladders=40, clusters=True)),
-    "temper sparse": (fg.temper, WEIGHTED, dict(sweeps=2000, burn_in=0, betas=[0.1, 0.3, 0.6, 1.0], ladders=4)),
+    "temper sparse": (
+        fg.temper,
+        WEIGHTED,
+        dict(sweeps=20_000, thin=10, burn_in=0, betas=[0.1, 0.3, 0.6, 1.0], ladders=4),
+    ),
     "temper grown": (fg.temper, GLASS, dict(sweeps=2000, thin=10)),
     "temper observed": (fg.temper, GLASS, dict(sweeps=2000, thin=10, rungs=7, ladders=4, observe=OBSERVE)),
     "train": (fg.train, MACHINE, dict(data=SHOWN, epochs=2000, batch_size=20, likelihood_every=500)),
