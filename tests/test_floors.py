@@ -9,6 +9,7 @@ FLOORS = [
     ("exact", "engines", "reference", "io", "analysis", "integrations"),
     ("methods", "plots"),
     ("plots_hopfield",),
+    ("learning",),
     ("gallery", "benchmark"),
     ("__init__", "__main__"),
 ]
