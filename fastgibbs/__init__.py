@@ -1,8 +1,9 @@
 """fastgibbs: Monte Carlo for energies of binary variables - Ising, spin-glass, Hopfield and RBM."""
 
-from fastgibbs import analysis, exact, plots
+from fastgibbs import analysis, exact, learning, plots
 from fastgibbs.analysis import mean_field, pseudo_likelihood
-from fastgibbs.io import read_rudy, write_rudy
+from fastgibbs.io import read_idx, read_rudy, write_rudy
+from fastgibbs.learning import TrainResult, train
 from fastgibbs.methods.annealing import AnnealResult, anneal
 from fastgibbs.methods.free_energies import Estimate, Likelihood, log_likelihood, log_z
 from fastgibbs.methods.recall import RecallResult, recall
@@ -34,12 +35,14 @@ __all__ = [
     "RecallResult",
     "SampleResult",
     "TemperResult",
+    "TrainResult",
     "analysis",
     "anneal",
     "edwards_anderson",
     "exact",
     "geometric",
     "lattice",
+    "learning",
     "linear",
     "load",
     "log_likelihood",
@@ -48,11 +51,13 @@ __all__ = [
     "plots",
     "pseudo_likelihood",
     "random_regular",
+    "read_idx",
     "read_rudy",
     "recall",
     "sample",
     "sherrington_kirkpatrick",
     "temper",
+    "train",
     "triangular",
     "write_rudy",
 ]

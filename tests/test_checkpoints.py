@@ -20,13 +20,14 @@ from fastgibbs.methods import checkpoints, running
 GLASS, WEIGHTED = fg.edwards_anderson((5, 5, 5), seed=1), fg.edwards_anderson((4, 4, 4), "gaussian", seed=1)
 LATTICE, MACHINE = fg.lattice((128, 64)), fg.RBM(np.random.default_rng(1).normal(size=(9, 5)))
 DISORDER = [fg.edwards_anderson((4, 4, 4), seed=k) for k in range(3)]
+SHOWN = np.random.default_rng(2).random((64, 9))
 OBSERVE = {"staggered": np.resize([1.0, -1.0], 125), "first": lambda states: states[:, 0]}
 SAMPLE = dict(sweeps=2000, burn_in=100, thin=10)
 RUNS = {
     "sample multispin": (fg.sample, GLASS, SAMPLE | dict(beta=np.linspace(0.1, 1, 600), keep_states=True)),
     "sample sparse": (fg.sample, WEIGHTED, SAMPLE | dict(beta=0.7, chains=70, scan="random", rule="metropolis")),
     "sample strips": (fg.sample, LATTICE, SAMPLE | dict(sweeps=20_000, beta=0.4, chains=2)),
-    "sample disorder": (fg.sample, DISORDER, SAMPLE | dict(beta=0.4, chains=300)),
+    "sample disorder": (fg.sample, DISORDER, SAMPLE | dict(sweeps=20_000, beta=0.4, chains=300)),
     "sample observed": (fg.sample, GLASS, SAMPLE | dict(beta=np.linspace(0.1, 1, 600), observe=OBSERVE)),
     "sample machine": (fg.sample, MACHINE, SAMPLE | dict(sweeps=20_000, beta=1.0, start=np.ones(14, int))),
     "anneal multispin": (fg.anneal, GLASS, dict(sweeps=3000, reads=600)),
@@ -35,6 +36,8 @@ RUNS = {
     "temper sparse": (fg.temper, WEIGHTED, dict(sweeps=2000, burn_in=0, betas=[0.1, 0.3, 0.6, 1.0], ladders=4)),
     "temper grown": (fg.temper, GLASS, dict(sweeps=2000, thin=10)),
     "temper observed": (fg.temper, GLASS, dict(sweeps=2000, thin=10, rungs=7, ladders=4, observe=OBSERVE)),
+    "train": (fg.train, MACHINE, dict(data=SHOWN, epochs=2000, batch_size=20, likelihood_every=500)),
+    "train tempering": (fg.train, MACHINE, dict(data=SHOWN, method="tempering", epochs=1000, momentum=0.5, l2=1e-3)),
     "temper disorder": (fg.temper, DISORDER, dict(sweeps=1000, betas=[0.1, 0.3, 0.6, 1.0], ladders=30)),
 }
 BY_RUN = pytest.mark.parametrize("name", RUNS)
@@ -48,7 +51,9 @@ def everything(result, name="result"):
     elif hasattr(result, "_asdict") or hasattr(result, "__dataclass_fields__"):
         fields = result._asdict() if hasattr(result, "_asdict") else vars(result)
         for field, value in fields.items():
-            if field not in ("_blocks", "timing", "model", "interrupted"):
+            if field == "model" and isinstance(result, fg.TrainResult):
+                yield from ((f"{name}.{key}", part) for key, part in vars(value).items())
+            elif field not in ("_blocks", "timing", "model", "interrupted"):
                 yield from everything(value, f"{name}.{field}")
         if isinstance(result, fg.SampleResult):
             yield f"{name}.states", result.states
@@ -180,10 +185,22 @@ def test_a_checkpoint_of_another_format_is_refused(tmp_path, monkeypatch):
         fg.sample(GLASS, beta=0.5, sweeps=10, checkpoint=path)
 
 
+@pytest.mark.parametrize("change", [lambda spins: {}, lambda spins: {"block0.state.spins": spins[:, None]}])
+def test_a_checkpoint_with_other_arrays_is_refused(change, tmp_path):
+    """As a version with another engine might write it."""
+    path = tmp_path / "run.npz"
+    fg.sample(GLASS, beta=0.5, sweeps=10, seed=5, checkpoint=path)
+    _, arrays, header, _ = read_archive(path)
+    arrays |= change(arrays.pop("block0.state.spins"))
+    write_archive(path, "checkpoint", arrays, header)
+    with pytest.raises(ValueError, match=r"does not hold state\.spins of block 0: another version wrote it"):
+        fg.sample(GLASS, beta=0.5, sweeps=10, seed=5, checkpoint=path)
+
+
 @pytest.mark.parametrize(
     ("kwargs", "error", "message"),
     [
-        (dict(checkpoint=3), TypeError, "checkpoint is 3: give the path of a file, or None"),
+        (dict(checkpoint=3), TypeError, "checkpoint is 3: give the path of a file"),
         (dict(checkpoint="run.npz", every="often"), TypeError, "every"),
         (dict(checkpoint="run.npz", every=-1), ValueError, "every is -1: give seconds"),
         (dict(checkpoint="missing/run.npz"), OSError, "missing/run.npz"),
@@ -256,15 +273,17 @@ LONG = """
         "sample": (fg.sample, dict(beta=0.5, sweeps=10**7, thin=10**4)),
         "anneal": (fg.anneal, dict(betas=[0.5], sweeps=10**6)),
         "temper": (fg.temper, dict(betas=[0.2, 0.5, 1.0], sweeps=10**7, thin=10**4)),
+        "train": (fg.train, dict(data=[[0, 1, 0], [1, 1, 0]], epochs=10**5, likelihood_every=0)),
     }
     run, kwargs = runs[sys.argv[1]]
+    model = fg.RBM([[0.1, -0.1]] * 3) if run is fg.train else model
     print("ready", flush=True)
     run(model, seed=5, checkpoint=sys.argv[2], every=0.2, **kwargs)
     print("went on")
 """
 
 
-@pytest.mark.parametrize("method", ["sample", "anneal", "temper"])
+@pytest.mark.parametrize("method", ["sample", "anneal", "temper", "train"])
 def test_sigterm_saves_the_run_and_ends_the_process(method, tmp_path):
     path = tmp_path / "run.npz"
     command = [sys.executable, "-c", textwrap.dedent(LONG), method, str(path)]

@@ -108,6 +108,10 @@ def prepare(models: list, strips: int, free=None) -> SparsePlan:
     )
 
 
+_NO_NUMBERS = (np.empty(0, np.int8),) * 4
+_NO_NUMBERS[0].flags.writeable = False  # as numbers are, so that one compilation serves both
+
+
 def _whole_numbers(model, upper) -> tuple:
     """`step` and the whole numbers of a plan, or 0.0 and nothing."""
     parts = [values[k : k + 2**16] for values in (model.couplings, model.fields) for k in range(0, values.size, 2**16)]
@@ -116,12 +120,12 @@ def _whole_numbers(model, upper) -> tuple:
         if all((part / step == np.rint(part / step)).all() for part in parts):
             break
     else:
-        return 0.0, *(np.empty(0, np.int8) for _ in range(4))
+        return 0.0, *_NO_NUMBERS
     rows = np.repeat(np.arange(model.n), np.diff(model.indptr))
     J, h = model.couplings / step, model.fields / step
     above = np.arange(J.size) >= upper[rows]
     if (np.abs(h) + np.bincount(rows, np.abs(J), model.n)).max(initial=0) > 127 or model.n > 2**24:
-        return 0.0, *(np.empty(0, np.int8) for _ in range(4))
+        return 0.0, *_NO_NUMBERS
     row_sums, upper_sums = h + np.bincount(rows, J, model.n), np.bincount(rows[above], J[above], model.n)
     whole = [numbers.astype(np.int64).astype(np.int8) for numbers in (2 * J, row_sums, upper_sums, h)]
     for numbers in whole:

@@ -6,6 +6,8 @@ of the 0. So results depend neither on threads nor on how chains are cut into bl
 or 64 chains were asked for.
 """
 
+import math
+
 import numpy as np
 
 from fastgibbs.engines.vectors import load, store
@@ -29,7 +31,7 @@ def entropy_of(seed) -> int:
         if isinstance(seed.entropy, int) and not seed.spawn_key:
             return seed.entropy
         return int.from_bytes(seed.generate_state(4).astype("<u4").tobytes(), "little")
-    return checks.integer("seed", seed, minimum=0)
+    return checks.integer("seed", seed, minimum=0, maximum=math.inf)
 
 
 def stream(entropy, domain: int, block: int = 0, lane: int = 0, tile: int = 0) -> np.random.SFC64:

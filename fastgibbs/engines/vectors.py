@@ -76,6 +76,7 @@ _B = ir.IRBuilder
 _operator(operator.add, _B.fadd, _B.add, _B.add)
 _operator(operator.sub, _B.fsub, _B.sub, _B.sub)
 _operator(operator.mul, _B.fmul, _B.mul, _B.mul)
+_operator(operator.truediv, _B.fdiv, None, None)
 _operator(operator.and_, None, _B.and_, _B.and_)
 _operator(operator.or_, None, _B.or_, _B.or_)
 _operator(operator.xor, None, _B.xor, _B.xor)

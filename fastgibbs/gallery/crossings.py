@@ -7,7 +7,7 @@ import numpy as np
 
 from fastgibbs import analysis, plots
 from fastgibbs.gallery.output import comma_separated, picture, table
-from fastgibbs.gallery.runs import Report
+from fastgibbs.gallery.runs import Interrupted, Report
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import checks, lattice
 
@@ -51,7 +51,7 @@ def locate(config, dimensions: int, critical: Critical, name: str, progress, che
             checkpoint=checkpoint(f"L{size}"),
         )
         if result.interrupted and size != sizes[-1]:
-            raise ValueError(f"interrupted at L = {size}, before all sizes were sampled: --resume goes on")
+            raise Interrupted(f"interrupted at L = {size}, before all sizes were sampled: --resume goes on")
         if result.energy.shape[1] < FEWEST_DRAWS:
             raise ValueError(
                 f"there are {result.energy.shape[1]} draws of L = {size}: at least {FEWEST_DRAWS} are needed"

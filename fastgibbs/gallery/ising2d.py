@@ -6,7 +6,7 @@ import numpy as np
 
 from fastgibbs import analysis, exact, plots
 from fastgibbs.gallery.output import archive, comma_separated, picture, table
-from fastgibbs.gallery.runs import Report
+from fastgibbs.gallery.runs import Interrupted, Report
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import checks, lattice
 
@@ -48,7 +48,7 @@ def run(config: Config, progress, checkpoint) -> Report:
     )
     draws = result.energy.shape[1]
     if draws < 2:
-        raise ValueError("interrupted before there was anything to report")
+        raise Interrupted("interrupted before there was anything to report: --resume goes on")
     shape = (len(temperatures), config.chains, draws)
     energy = result.energy.reshape(shape) / model.n
     magnetization = np.abs(result.magnetization.reshape(shape))

@@ -9,6 +9,7 @@ import importlib
 import json
 import platform
 import tomllib
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple, get_args, get_origin
@@ -26,6 +27,10 @@ class Report(NamedTuple):
     text: str
     files: dict[str, bytes]
     interrupted: bool = False
+
+
+class Interrupted(ValueError):
+    """The run was stopped before there was anything to report; what it had saved is there to resume."""
 
 
 def description(name: str) -> str:
@@ -86,16 +91,29 @@ def carry_out(source: str, output: str | None = None, progress=True, resume=Fals
         saved.add(path)
         return path
 
-    report = module.run(config, progress, checkpoint)
+    try:
+        report = module.run(config, progress, checkpoint)
+    except Interrupted:
+        raise
+    except Exception:
+        _forget(saved, folder)
+        raise
     folder.mkdir(parents=True, exist_ok=True)
     for file, content in {**report.files, "configuration.toml": _resolved(name, config)}.items():
         replace_file(folder / file, content)
     written = f"{report.text}\nwritten to {folder}: {', '.join(sorted([*report.files, 'configuration.toml']))}"
     if report.interrupted and saved:
         return f"{written}\nstopped early: --resume goes on"
+    _forget(saved, folder)
+    return written
+
+
+def _forget(saved, folder):
+    """Remove checkpoints, and the folder if there is nothing else in it."""
     for path in saved:
         path.unlink(missing_ok=True)
-    return written
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _resolved(name: str, config) -> bytes:

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastgibbs import analysis, plots
 from fastgibbs.gallery.output import archive, comma_separated, picture, table
-from fastgibbs.gallery.runs import Report
+from fastgibbs.gallery.runs import Interrupted, Report
 from fastgibbs.methods.tempering import temper
 from fastgibbs.models import checks, edwards_anderson
 
@@ -48,7 +48,7 @@ def run(config: Config, progress, checkpoint) -> Report:
     )
     draws = result.energy.shape[2]
     if draws < 2 or not result.overlap.draws.all():
-        raise ValueError("interrupted before there was anything to report")
+        raise Interrupted("interrupted before there was anything to report: --resume goes on")
     temperatures = np.divide(1, result.betas, out=np.full(result.betas.size, np.inf), where=result.betas > 0)
     energies = np.moveaxis(result.energy, 1, 0) / model.n
     barrier, log_z, verdict, overlap = result.barrier, result.log_z, result.equilibration, result.overlap

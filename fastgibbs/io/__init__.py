@@ -1,7 +1,8 @@
-"""What stands on disk: couplings, and archives of results and checkpoints."""
+"""What stands on disk: couplings, data, and archives of results and checkpoints."""
 
 from fastgibbs.io.archive import Archive, pack_spins, read_archive, unpack_spins, write_archive
 from fastgibbs.io.files import replace_file
+from fastgibbs.io.idx import read_idx
 from fastgibbs.io.models import digest, put_together, take_apart
 from fastgibbs.io.rudy import read_rudy, write_rudy
 
@@ -11,6 +12,7 @@ __all__ = [
     "pack_spins",
     "put_together",
     "read_archive",
+    "read_idx",
     "read_rudy",
     "replace_file",
     "take_apart",

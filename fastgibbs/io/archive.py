@@ -76,7 +76,7 @@ def read_archive(path, kind: str | None = None) -> Archive:
     ValueError if a single bit of the content differs from what was written, at a format that this version does not
     know, and at another kind, naming it. OSError if the file cannot be opened.
     """
-    with open(path, "rb") as file:
+    with open(checks.path("path", path), "rb") as file:
         try:
             with zipfile.ZipFile(file) as archive:
                 members = {name: archive.read(name) for name in archive.namelist()}

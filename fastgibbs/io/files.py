@@ -4,6 +4,8 @@ import os
 import uuid
 from contextlib import contextmanager
 
+from fastgibbs.models import checks
+
 
 @contextmanager
 def replacing(path):
@@ -13,7 +15,7 @@ def replacing(path):
     finds all of the old file or all of the new one. A killed process may leave a `*.partial` file beside it. An OSError
     of a full disk or a read-only folder names `path` and the reason.
     """
-    path = os.fspath(path)
+    path = os.fspath(checks.path("path", path))
     partial = f"{path}.{uuid.uuid4().hex}.partial"
     try:
         try:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from fastgibbs.io.files import replace_file
-from fastgibbs.models import Ising
+from fastgibbs.models import Ising, checks
 
 
 def read_rudy(path):
@@ -23,13 +23,13 @@ def read_rudy(path):
 
     n = m = None
     number, i, j, weights = 0, [], [], []
-    with open(path, encoding="ascii", errors="replace") as file:
+    with open(checks.path("path", path), encoding="ascii", errors="replace") as file:
         for number, line in enumerate(file, 1):
             words = line.split()
             if not words:
                 continue
             if n is None:
-                if len(words) != 2 or not all(word.isdigit() for word in words):
+                if len(words) != 2 or not all(word.isdigit() and len(word) < 20 for word in words):
                     refuse(number, f"{line.strip()!r} stands where the numbers of sites and edges, `n m`, belong")
                 n, m = map(int, words)
                 continue
@@ -51,15 +51,20 @@ def read_rudy(path):
         refuse(1, "the file is empty, the numbers of sites and edges, `n m`, belong here")
     if len(weights) != m:
         refuse(number, f"the file ends after {len(weights)} edges, its header announces {m}")
-    return Ising.from_edges(n, i, j, -np.array(weights))
+    try:
+        return Ising.from_edges(n, i, j, -np.array(weights))
+    except ValueError as error:  # too many sites, or too large weights
+        raise ValueError(f"{path}: {error}") from None
 
 
 def write_rudy(path, model):
     """Write the bonds of an `Ising` model as max-cut weights w = -J, which `read_rudy` reads back exactly.
 
     The file appears whole or not at all. ValueError if the model has fields or an offset, which the format
-    has no place for.
+    has no place for; TypeError if it is another model.
     """
+    if not isinstance(model, Ising):
+        raise TypeError(f"model is {model!r}: give an Ising model")
     if model.fields.any():
         site = (model.fields != 0).argmax()
         raise ValueError(f"fields[{site}] is {model.fields[site]}: the rudy format holds couplings only")

@@ -10,7 +10,17 @@ import numpy as np
 from fastgibbs.engines import contract, drivers
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.jit import must_compile
-from fastgibbs.methods.blocks import ENGINES, Timing, by_lane, choose_engine, clamped, first_ups, given_start, one_model
+from fastgibbs.methods.blocks import (
+    ENGINES,
+    Timing,
+    by_lane,
+    check_betas,
+    choose_engine,
+    clamped,
+    first_ups,
+    given_start,
+    one_model,
+)
 from fastgibbs.methods.checkpoints import Checkpoint
 from fastgibbs.methods.results import Result
 from fastgibbs.methods.running import ALONE, reporting, run_blocks
@@ -116,10 +126,11 @@ def anneal(
     if limit <= 0:
         raise ValueError(f"time_limit is {time_limit}: give seconds above 0")
     target = -np.inf if target_energy is None else checks.finite_number("target_energy", target_energy)
-    schedule = _schedule(betas, sweeps, model)
     seed, threads = None if seed is None else entropy_of(seed), checks.thread_count(threads)
     spins = given_start(model, start, reads)
     checks.require_memory(reads * (3 * model.n + sweeps) + 100 * sweeps, f"{reads} reads of {sweeps} sweeps")
+    schedule = _schedule(betas, sweeps, model)
+    check_betas("betas", schedule, [model])
 
     clamp = clamped(model, clamp, reads)
     free = None if clamp is None else clamp.free

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastgibbs.engines import dense, layered, multispin, overlap, sparse
 from fastgibbs.engines.streams import random_ups
-from fastgibbs.models import checks
+from fastgibbs.models import RBM, Hopfield, checks
 
 STRIPS = (1, 2, 4, 8, 16, 32, 64)
 # "auto" tries them in this order
@@ -33,7 +33,7 @@ class Timing(NamedTuple):
 
 def one_model(model) -> None:
     """TypeError unless this is a model."""
-    if not hasattr(model, "to_ising"):
+    if isinstance(model, type) or not hasattr(model, "to_ising"):
         raise TypeError(
             f"model is {model!r}: give an Ising, Hopfield, RBM or BoltzmannMachine model, or a sequence of Ising models"
         )
@@ -65,11 +65,31 @@ def _by_speed(model) -> list[str]:
     return sorted(ENGINES, key=slow.__contains__)
 
 
+def check_betas(name: str, betas: np.ndarray, models: list) -> None:
+    """ValueError if beta times the cost of a flip, 2 (|h_i| + sum_j |J_ij|), might overflow at one of `betas`."""
+    for model in models:
+        match model:
+            case RBM():
+                of_units = [checks.largest(bias) for bias in (model.visible_bias, model.hidden_bias)]
+                field = checks.largest(model.weights) * model.n + max(of_units)
+            case Hopfield():
+                field = checks.largest(model.fields) + len(model.patterns)
+            case _:
+                ising = model.to_ising()
+                J = checks.largest(ising.couplings) if ising.coupling is None else ising.coupling
+                h = checks.largest(ising.fields) if ising.field is None else abs(ising.field)
+                field = J * ising.degree + h
+        checks.require_range(8 * checks.largest(betas) * field, f"{name} times the cost of a flip")
+
+
 def given_start(model, start, chains: int) -> np.ndarray | None:
     """Spins to start from, int8 (chains, n), or None for random ones."""
     if start is None:
         return None
-    spins = model.to_spins(start)
+    try:
+        spins = model.to_spins(start)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"start: {error}") from None
     if spins.shape not in ((model.n,), (chains, model.n)):
         raise ValueError(f"start has shape {spins.shape}: give ({model.n},) or (chains, n) = ({chains}, {model.n})")
     return np.broadcast_to(spins, (chains, model.n))

@@ -7,7 +7,6 @@ between two chunks, so that nobody waits; the file is written meanwhile.
 """
 
 import hashlib
-import os
 import signal
 import threading
 import time
@@ -37,9 +36,7 @@ class Checkpoint:
         self.every = checks.finite_number("every", every)
         if self.every < 0:
             raise ValueError(f"every is {every}: give seconds between two checkpoints, at least 0")
-        if path is not None and not isinstance(path, str | os.PathLike):
-            raise TypeError(f"checkpoint is {path!r}: give the path of a file, or None")
-        self.path = None if path is None else Path(path)
+        self.path = None if path is None else Path(checks.path("checkpoint", path))
         self.settings = settings if path is None else {"method": method} | {k: _plain(v) for k, v in settings.items()}
         self.stage, self.arrays, self.saved = {}, {}, None
         self._copies, self._due, self._written = {}, threading.Event(), time.monotonic()
@@ -81,7 +78,10 @@ class Checkpoint:
             return [0] * len(blocks)
         for k, block in enumerate(blocks):
             for name, array in changing(block):
-                saved = self._blocks.pop(f"block{k}.{name}")
+                saved = self._blocks.pop(f"block{k}.{name}", None)
+                alike = saved is not None and (saved.dtype, saved.shape[1:]) == (array.dtype, array.shape[1:])
+                if not alike or len(saved) > len(array):
+                    raise ValueError(f"{self.path} does not hold {name} of block {k}: another version wrote it")
                 array[: len(saved)] = saved
         done = [block["done"] for block in self.saved]
         self.saved = None

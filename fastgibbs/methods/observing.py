@@ -91,7 +91,11 @@ def _called(functions: dict[str, Callable], states) -> dict[str, np.ndarray]:
     states.flags.writeable = False
     found = {}
     for name, function in functions.items():
-        values = np.asarray(function(states))
+        value = function(states)
+        try:
+            values = np.asarray(value)
+        except ValueError:
+            raise TypeError(f"observe[{name!r}] returned {value!r}, ragged: give an array of real numbers") from None
         if values.dtype.kind not in "biuf":
             raise TypeError(f"observe[{name!r}] returned dtype {values.dtype}: give real numbers")
         found[name] = values

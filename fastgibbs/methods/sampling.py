@@ -15,7 +15,17 @@ from fastgibbs.engines.observables import Observables, observables
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.jit import must_compile
 from fastgibbs.methods import observing
-from fastgibbs.methods.blocks import ENGINES, Timing, by_lane, choose_engine, clamped, first_ups, given_start, one_model
+from fastgibbs.methods.blocks import (
+    ENGINES,
+    Timing,
+    by_lane,
+    check_betas,
+    choose_engine,
+    clamped,
+    first_ups,
+    given_start,
+    one_model,
+)
 from fastgibbs.methods.checkpoints import Checkpoint
 from fastgibbs.methods.results import Result
 from fastgibbs.methods.running import ALONE, reporting, run_blocks
@@ -171,6 +181,7 @@ def sample(
     for one in models or [model]:
         one_model(one)
     checks.progress(progress)
+    keep_states = checks.flag("keep_states", keep_states)
     sweeps, thin = checks.integer("sweeps", sweeps), checks.integer("thin", thin)
     burn_in = checks.integer("burn_in", burn_in, minimum=0)
     if thin > sweeps:
@@ -179,11 +190,6 @@ def sample(
     checks.choice("scan", scan, contract.SCANS)
     checks.choice("engine", engine, ("auto", *ENGINES))
     betas = _betas(beta, chains, len(models))
-    if rule == "metropolis" and (betas == 0).any() and (scan == "sequential" or start is not None):
-        raise ValueError(
-            f"beta is 0 in chain {int((betas == 0).argmax())}: there Metropolis flips every spin that the scan visits, "
-            'in all chains alike; use rule="gibbs"'
-        )
     seed = None if seed is None else entropy_of(seed)
     threads = checks.thread_count(threads)
     n, draws = models[0].n, sweeps // thin
@@ -194,7 +200,13 @@ def sample(
         betas.size * (draws * (32 + observed.nbytes(n)) + n + (draws * n // 8 if keep_states else 0)),
         f"a result of chains x draws = {betas.size} x {draws}",
     )
+    if rule == "metropolis" and (betas == 0).any() and (scan == "sequential" or start is not None):
+        raise ValueError(
+            f"beta is 0 in chain {int((betas == 0).argmax())}: there Metropolis flips every spin that the scan visits, "
+            'in all chains alike; use rule="gibbs"'
+        )
 
+    check_betas("beta", betas, models)
     clamp = clamped(models[0], clamp, betas.size)
     if clamp is not None:
         if strips not in (None, 1):
@@ -203,7 +215,7 @@ def sample(
     engine, strips, taken = choose_engine(engine, models, scan, strips, betas.size)
     settings = dict(model=models, beta=betas, sweeps=sweeps, burn_in=burn_in, thin=thin, rule=rule, scan=scan)
     weights = observed.matrix(n)
-    settings |= dict(start=spins, keep_states=bool(keeps), engine=engine, strips=strips, seed=seed)
+    settings |= dict(start=spins, keep_states=keeps, engine=engine, strips=strips, seed=seed)
     settings |= dict(observe=[*observed.names, weights], clamp=None if clamp is None else list(clamp[:2]))
     checkpoint = Checkpoint(checkpoint, every, "sample", settings)
     seed = checkpoint.settings["seed"]
@@ -297,11 +309,11 @@ def sample(
 
 def _betas(beta, chains, models: int) -> np.ndarray:
     """One inverse temperature per chain, float64 (chains,), read-only."""
-    if np.ndim(beta) == 0:
+    betas = checks.finite_array("beta", beta)
+    if betas.ndim == 0:
         chains = (models if models > 1 else 64) if chains is None else checks.integer("chains", chains)
         betas = np.broadcast_to(checks.finite_number("beta", beta), chains)
     else:
-        betas = checks.finite_array("beta", beta)
         if betas.ndim != 1 or betas.size == 0:
             raise ValueError(f"beta has shape {betas.shape}: give a number or a 1-D array, one per chain")
         if chains is not None and checks.integer("chains", chains) != betas.size:

@@ -6,6 +6,8 @@ import numpy as np
 
 from fastgibbs.models import Hopfield, checks
 
+MOST_BETA = 1e300  # what a model asks for whose couplings are as small as numbers get
+
 
 class Schedule(NamedTuple):
     """Inverse temperatures from `first` to `last`, in equal steps or in equal ratios."""
@@ -71,7 +73,9 @@ def _ends_of(strongest, smallest, n: int) -> tuple[float, float]:
     """The two ends of `beta_range`, given F and f."""
     if strongest == 0:
         return 1.0, 1.0
-    return float(np.log(2) / (2 * strongest)), float(np.log(1e4 * n) / (2 * smallest))
+    with np.errstate(over="ignore"):
+        ends = np.log(2) / (2 * np.float64(strongest)), np.log(1e4 * n) / (2 * np.float64(smallest))
+    return tuple(min(float(beta), MOST_BETA) for beta in ends)
 
 
 def _strongest_field(model: Hopfield) -> float:

@@ -13,7 +13,7 @@ from fastgibbs.engines import contract, drivers
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.jit import must_compile
 from fastgibbs.methods import observing
-from fastgibbs.methods.blocks import ENGINES, Timing, choose_engine, clamped, one_model
+from fastgibbs.methods.blocks import ENGINES, Timing, check_betas, choose_engine, clamped, one_model
 from fastgibbs.methods.checkpoints import NONE, Checkpoint
 from fastgibbs.methods.ladders import MAX_RUNGS, Run, Setting, run_ladders
 from fastgibbs.methods.results import Result
@@ -191,9 +191,7 @@ def temper(
     for one in models or [model]:
         one_model(one)
     checks.progress(progress)
-    for name, flag in (("adapt", adapt), ("clusters", clusters)):
-        if not isinstance(flag, bool | np.bool_):
-            raise TypeError(f"{name} is {flag!r}: give True or False")
+    adapt, clusters = checks.flag("adapt", adapt), checks.flag("clusters", clusters)
     sweeps, thin = checks.integer("sweeps", sweeps), checks.integer("thin", thin)
     burn_in = sweeps // 5 if burn_in is None else checks.integer("burn_in", burn_in, minimum=0)
     ladders, swap_every = checks.integer("ladders", ladders), checks.integer("swap_every", swap_every)
@@ -205,6 +203,7 @@ def temper(
     checks.choice("rule", rule, contract.RULES)
     checks.choice("engine", engine, ("auto", *ENGINES))
     betas, grows, adapt = _first_ladder(betas, rungs, adapt, models)
+    check_betas("betas", betas, models)
     if rule == "metropolis" and betas[0] == 0:
         raise ValueError(
             'betas[0] is 0: there Metropolis flips every spin in order; use rule="gibbs", which draws afresh'
@@ -223,13 +222,13 @@ def temper(
         rule=contract.RULES[rule],
         swap_every=swap_every,
         overlap_every=overlap_every,
-        clusters=bool(clusters),
+        clusters=clusters,
         threads=threads,
         clamp=clamp,
     )
 
     settings = dict(model=models, rungs=rungs, betas=betas, sweeps=sweeps, ladders=ladders, rule=rule, thin=thin)
-    settings |= dict(swap_every=swap_every, burn_in=burn_in, adapt=bool(adapt), clusters=bool(clusters), engine=name)
+    settings |= dict(swap_every=swap_every, burn_in=burn_in, adapt=adapt, clusters=clusters, engine=name)
     settings |= dict(overlap_every=overlap_every, observe=[*observed.names, observed.matrix(models[0].n)], seed=seed)
     settings |= dict(clamp=None if clamp is None else list(clamp[:2]))
     checkpoint = Checkpoint(checkpoint, every, "temper", settings)

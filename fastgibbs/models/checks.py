@@ -1,11 +1,14 @@
 """What every floor checks at its door (arrays, numbers, seeds, memory), and the frozen base of the models."""
 
 import difflib
+import math
 import operator
 import os
 from pathlib import Path
 
 import numpy as np
+
+MOST = 2**53  # of what is counted: products of two counts and a size in bytes stay far below what a float holds
 
 
 class Frozen:
@@ -33,7 +36,8 @@ def finite_array(name, value, shape=None):
     array = _array(name, value, "biuf", "real numbers")
     if shape is not None and array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape}: give shape {shape}")
-    array = np.ascontiguousarray(array, dtype=np.float64).reshape(array.shape)
+    with np.errstate(over="ignore"):  # a long double may become infinite
+        array = np.ascontiguousarray(array, dtype=np.float64).reshape(array.shape)
     _refuse(name, array, ~np.isfinite(array), "give finite numbers")
     return array
 
@@ -46,8 +50,8 @@ def finite_number(name, value):
     return float(finite_array(name, number))
 
 
-def integer(name, value, minimum=1):
-    """`value` as an int; TypeError for a bool or a float (even 3.0), ValueError below `minimum`."""
+def integer(name, value, minimum=1, maximum=MOST):
+    """`value` as an int; TypeError for a bool or a float (even 3.0), ValueError outside `minimum` ... `maximum`."""
     try:
         number = operator.index(value)
     except TypeError:
@@ -56,7 +60,29 @@ def integer(name, value, minimum=1):
         raise TypeError(f"{name} is {value!r}: give an integer")
     if number < minimum:
         raise ValueError(f"{name} is {value}: give an integer of at least {minimum}")
+    if number > maximum:
+        raise ValueError(f"{name} is {value}: give an integer of at most {maximum}")
     return number
+
+
+def flag(name, value):
+    """`value` as a bool; TypeError if it is anything else."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} is {value!r}: give True or False")
+    return bool(value)
+
+
+def path(name, value):
+    """`value`, the path of a file; TypeError unless it is a str or a PathLike, ValueError if no file can have it."""
+    if not isinstance(value, str | os.PathLike):  # an integer would be taken for a file that is open already
+        raise TypeError(f"{name} is {value!r}: give the path of a file")
+    try:
+        possible = value != "" and b"\0" not in os.fsencode(value)
+    except UnicodeError:
+        possible = False
+    if not possible:
+        raise ValueError(f"{name} is {value!r}: no file can have this name")
+    return value
 
 
 def thread_count(threads):
@@ -74,7 +100,7 @@ def progress(value):
 
 def choice(name, value, valid):
     """`value`, one of the strings `valid`; ValueError names them all and the nearest otherwise."""
-    if value in valid:
+    if isinstance(value, str) and value in valid:
         return value
     nearest = difflib.get_close_matches(str(value), valid, n=1)
     hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
@@ -83,13 +109,13 @@ def choice(name, value, valid):
 
 def indices(name, value, n):
     """`value` as a 1-D int32 array; TypeError if it does not hold integers, ValueError outside 0..n-1."""
-    array = np.asarray(value)
+    array = _any_array(name, value, "integers")
     if array.size:  # an empty list is float64 to NumPy
         array = _array(name, array, "iu", "integers")
         _refuse(name, array, (array < 0) | (array >= n), f"give site indices from 0 to {n - 1}")
     if array.ndim != 1:
         raise ValueError(f"{name} has shape {array.shape}: give a 1-D array of site indices")
-    return array.astype(np.int32, copy=False)
+    return array.astype(np.int32, copy=False) if array.size else np.empty(0, np.int32)
 
 
 def spins(name, value, n=None):
@@ -120,7 +146,7 @@ def units(name, value, n):
 def generator(seed):
     """The `numpy.random.Generator` of `seed`: None, an integer >= 0, a SeedSequence or a Generator."""
     if not (seed is None or isinstance(seed, np.random.SeedSequence | np.random.Generator)):
-        seed = integer("seed", seed, minimum=0)
+        seed = integer("seed", seed, minimum=0, maximum=math.inf)
     return np.random.default_rng(seed)
 
 
@@ -132,6 +158,17 @@ def require_memory(nbytes, what):
             f"{what} needs {nbytes / 2**30:.1f} GiB and {available / 2**30:.1f} GiB are available: "
             "build a smaller or a sparser model, or use a machine with more memory"
         )
+
+
+def largest(array):
+    """max |x| of an array or a number as a float, 0.0 of none; takes no memory."""
+    return max(float(np.max(array, initial=0.0)), -float(np.min(array, initial=0.0)))
+
+
+def require_range(largest, what):
+    """Raise ValueError if `largest`, a bound on the energies of a model, is infinite; `what` opens the message."""
+    if not math.isfinite(largest):
+        raise ValueError(f"{what} may add up to more than {np.finfo(np.float64).max:.2g}: give smaller ones")
 
 
 def _available_memory():
@@ -154,14 +191,18 @@ def _available_memory():
 
 def _array(name, value, kinds, what):
     """`value` as an array whose dtype is of one of `kinds`; TypeError otherwise, also for ragged lists."""
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        raise TypeError(f"{name} is ragged: give an array of {what}") from None
+    array = _any_array(name, value, what)
     if array.dtype.kind not in kinds:
         shown = f" ({value!r})" if array.ndim == 0 else ""
         raise TypeError(f"{name} has dtype {array.dtype}{shown}: give {what}")
     return array
+
+
+def _any_array(name, value, what):
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise TypeError(f"{name} is ragged: give an array of {what}") from None
 
 
 def _states(name, value, n, kinds):

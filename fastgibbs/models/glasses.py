@@ -25,6 +25,7 @@ def edwards_anderson(shape, disorder="bimodal", p=0.5, mean=0.0, width=1.0, seed
         raise ValueError(f"width is {width}: give a standard deviation of at least 0")
     rng = checks.generator(seed)
     i, j = lattices.bonds(shape, np.eye(len(shape), dtype=int), periodic)
+    checks.require_range(8.0 * i.size * (abs(mean) + 10 * width), "couplings of this mean and width")
     return lattices.assemble(shape, i, j, _draw(rng, disorder, i.size, p=p, mean=mean, width=width), 0.0)
 
 
@@ -56,7 +57,7 @@ def random_regular(n, degree, disorder="bimodal", seed=None):
         raise ValueError(f"degree is {degree}: a simple graph of n = {n} sites has degrees below {n}")
     if n * degree % 2:
         raise ValueError(f"n * degree is {n} * {degree}, odd: every bond takes two half-bonds, give an even product")
-    checks.require_memory(200 * n * degree, f"a random regular graph of {n} sites and degree {degree}")
+    checks.require_memory(200 * n * max(degree, 1), f"a random regular graph of {n} sites and degree {degree}")
     rng = checks.generator(seed)
     if 2 * degree < n:
         i, j = _paired(n, degree, rng)

@@ -1,6 +1,7 @@
 """The Ising energy on any graph: symmetric couplings as a CSR matrix, fields and an offset."""
 
 import math
+import operator
 
 import numpy as np
 
@@ -26,7 +27,7 @@ class Ising(Frozen):
     the largest number of neighbours; `bond_count`.
 
     TypeError on anything that is not real numbers; ValueError on a NaN or infinity, a wrong shape, a nonzero
-    diagonal or an asymmetric J.
+    diagonal or an asymmetric J, or where energies might overflow.
     """
 
     def __init__(self, couplings, fields=None, offset=0.0):
@@ -54,9 +55,12 @@ class Ising(Frozen):
             raise ValueError(f"J has shape {J.shape}: give a number or one per edge, {i.shape}")
         J = np.broadcast_to(J, i.shape)
         if shape is not None:
+            if not isinstance(shape, tuple | list):
+                raise TypeError(f"shape is {shape!r}: give a tuple of sides")
             shape = tuple(checks.integer("shape", side) for side in shape)
             if math.prod(shape) != n:
                 raise ValueError(f"shape is {shape}, {math.prod(shape)} sites: the model has {n}")
+        checks.require_memory(40 * n + 50 * i.size, f"a model of n = {n} sites and {i.size} edges")
         model = Ising.__new__(Ising)
         model._fill(*_edges_csr(n, i, j, J), fields, offset, shape)
         return model
@@ -65,6 +69,8 @@ class Ising(Frozen):
         n = indptr.size - 1
         fields = np.zeros(n) if fields is None else checks.finite_array("fields", fields, (n,)).copy()
         offset = checks.finite_number("offset", offset)
+        most = checks.largest(couplings) * couplings.size + checks.largest(fields) * n + abs(offset)
+        checks.require_range(4 * most, "couplings, fields and offset")
         J, h = abs(couplings[0]) if couplings.size else 1.0, fields[0] if n else 0.0
         self.__setstate__(
             {
@@ -189,8 +195,11 @@ def symmetric_csr(name, matrix, diagonal):
 
 def _square(name, matrix):
     """n, once `matrix` is known to be (n, n)."""
-    shape = tuple(matrix.shape)
-    if len(shape) != 2 or shape[0] != shape[1]:
+    try:
+        shape = tuple(map(operator.index, matrix.shape))
+    except (TypeError, AttributeError):
+        raise TypeError(f"{name} is {matrix!r}, without a shape: give a square matrix (n, n)") from None
+    if len(shape) != 2 or shape[0] != shape[1] or shape[0] < 0:
         raise ValueError(f"{name} has shape {shape}: give a square matrix (n, n)")
     _check_size(shape[0])
     return shape[0]
@@ -209,7 +218,7 @@ def _refuse_asymmetry(name, i, j, value, mirrored):
 
 
 def _dense_csr(name, matrix, diagonal):
-    size = getattr(matrix, "size", 0)  # a list is in memory already
+    size = matrix.size if isinstance(matrix, np.ndarray) else 0  # a list is in memory already
     checks.require_memory(DENSE_BYTES * size, f"a dense coupling matrix of {size} entries")
     J = checks.finite_array(name, matrix)
     n = _square(name, J)
@@ -230,7 +239,9 @@ def _sparse_csr(name, matrix, diagonal):
     entries = matrix.tocoo()
     row = checks.indices(f"{name}.row", entries.row, n).astype(np.int64)
     column = checks.indices(f"{name}.col", entries.col, n)
-    key, J = _summed(row * n + column, checks.finite_array(f"{name}.data", entries.data))
+    if column.shape != row.shape:
+        raise ValueError(f"{name}.row has {row.size} entries and {name}.col has {column.size}")
+    key, J = _summed(row * n + column, checks.finite_array(f"{name}.data", entries.data, row.shape))
     row, column = np.divmod(key, n)
     if (row == column).any():
         entry = (row == column).argmax()
@@ -266,7 +277,8 @@ def _summed(key, values):
     repeated = key[1:] == key[:-1]
     if repeated.any():
         first = np.flatnonzero(np.append(True, ~repeated))
-        key, values = key[first], np.add.reduceat(values, first)
+        with np.errstate(over="ignore", invalid="ignore"):  # refused with the model
+            key, values = key[first], np.add.reduceat(values, first)
     nonzero = values != 0
     return (key, values) if nonzero.all() else (key[nonzero], values[nonzero])
 

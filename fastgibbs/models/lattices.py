@@ -9,6 +9,7 @@ import numpy as np
 from fastgibbs.models import checks
 from fastgibbs.models.ising import MAX_SITES, Ising
 
+_MOST_SIDES = 64  # of a NumPy array
 _CHUNK = 2**16  # neighbours handled at once: few enough to stay in a core's cache
 
 
@@ -24,6 +25,7 @@ class Lattice(Ising):
 
     def __init__(self, shape, steps, J, h):
         n = math.prod(shape)
+        checks.require_range(8.0 * n * (len(steps) * abs(J) + abs(h)), "J and h")
         own = {"n": n, "shape": shape, "steps": steps, "J": J, "h": h, "offset": 0.0}
         counts = {"degree": 2 * len(steps), "bond_count": n * len(steps)}
         self.__setstate__({**own, **counts, "coupling": abs(J), "field": h})
@@ -120,6 +122,8 @@ def sides(shape):
     if not isinstance(shape, tuple | list) or not shape:
         raise TypeError(f"shape is {shape!r}: give a tuple of one or more sides")
     shape = tuple(checks.integer(f"shape[{axis}]", side) for axis, side in enumerate(shape))
+    if len(shape) > _MOST_SIDES:
+        raise ValueError(f"shape has {len(shape)} sides: give at most {_MOST_SIDES}")
     if math.prod(shape) > MAX_SITES:
         raise ValueError(f"shape is {shape}, {math.prod(shape)} sites: at most {MAX_SITES} can be held")
     return shape
@@ -149,6 +153,7 @@ def assemble(shape, i, j, J, h):
     if h.shape not in ((), (n,), shape):
         raise ValueError(f"h has shape {h.shape}: give a number, ({n},) or {shape}")
     fields = np.full(n, h) if h.ndim == 0 else h.reshape(n)
+    checks.require_range(8.0 * (checks.largest(J) * i.size + checks.largest(h) * n), "J and h")
     offset, own = 0.0, i == j
     if own.any():
         J = np.broadcast_to(J, i.shape)

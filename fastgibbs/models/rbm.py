@@ -24,6 +24,8 @@ class RBM(Frozen):
         biases = {"visible_bias": visible_bias, "hidden_bias": hidden_bias}
         for (name, bias), size in zip(biases.items(), weights.shape, strict=True):
             attributes[name] = np.zeros(size) if bias is None else checks.finite_array(name, bias, (size,)).copy()
+        most = sum(checks.largest(array) * array.size for array in attributes.values())
+        checks.require_range(4 * most, "weights and biases (visible_bias, hidden_bias)")
         self.__setstate__(attributes)
 
     @property

@@ -8,6 +8,7 @@ saved, and without matplotlib (the extra `plot`) the first call raises ImportErr
 from fastgibbs.plots.annealing import annealing_trace, read_histogram
 from fastgibbs.plots.binder import binder_crossing
 from fastgibbs.plots.ladders import overlap_distribution, replica_flow, swap_rates
+from fastgibbs.plots.learning import fantasies, filters, inpaintings, training_history
 from fastgibbs.plots.memories import recall_curves, recall_images
 from fastgibbs.plots.spins import spin_image
 from fastgibbs.plots.style import PALETTE, figure
@@ -26,8 +27,11 @@ __all__ = [
     "binder_crossing",
     "energy_curve",
     "energy_trace",
+    "fantasies",
     "figure",
+    "filters",
     "heat_capacity_curve",
+    "inpaintings",
     "magnetization_curve",
     "magnetization_trace",
     "overlap_distribution",
@@ -39,4 +43,5 @@ __all__ = [
     "susceptibility_curve",
     "swap_rates",
     "temperature_curve",
+    "training_history",
 ]

@@ -1,0 +1,142 @@
+"""An RBM learns small digits: exact log-likelihood after every epoch, its filters, dreams and in-painting."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastgibbs import plots
+from fastgibbs.gallery.output import archive, comma_separated, picture, table
+from fastgibbs.gallery.runs import Report
+from fastgibbs.learning import train
+from fastgibbs.learning.filling import fill_in
+from fastgibbs.methods.free_energies import log_likelihood
+from fastgibbs.methods.sampling import sample
+from fastgibbs.models import RBM, checks
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the run is told; see rbm_digits.toml."""
+
+    hidden: int
+    epochs: int
+    batch_size: int
+    steps: int
+    learning_rates: list[float]
+    method: str
+    held_out: float
+    seed: int
+
+
+def run(config: Config, progress, checkpoint) -> Report:
+    """Train, compare training and held-out data by exact log-likelihoods, and draw what was learnt."""
+    checks.integer("hidden", config.hidden)
+    if not 0 < config.held_out < 1:
+        raise ValueError(f"held_out is {config.held_out}: give a share of the data, between 0 and 1")
+    rng = np.random.default_rng(config.seed)
+    rows, shape, origin = _pictures()
+    rows = rng.permutation(rows)
+    held = max(1, round(config.held_out * len(rows)))
+    shown, unseen = rows[held:], rows[:held]
+    result = train(
+        beginning(shown, config.hidden, rng),
+        shown,
+        method=config.method,
+        steps=config.steps,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        learning_rate=falling(config.learning_rates, config.epochs),
+        likelihood_every=1,
+        seed=config.seed,
+        progress=progress,
+        checkpoint=checkpoint("training"),
+    )
+    return told("rbm_digits", result, unseen, shape, origin, config.seed)
+
+
+def beginning(rows, hidden: int, rng) -> RBM:
+    """Weights near 0, visible biases log((k + 1) / (N - k + 1)) of the k rows of N in which a unit is 1."""
+    ones = rows.sum(axis=0, dtype=np.float64)
+    bias = np.log(ones + 1) - np.log(len(rows) - ones + 1)
+    return RBM(rng.normal(scale=0.01, size=(rows.shape[1], hidden)), bias)
+
+
+def falling(rates, epochs: int) -> np.ndarray:
+    """Rates from the first of two to the second in equal ratios, one an epoch."""
+    if len(rates) != 2 or min(rates) <= 0:
+        raise ValueError(f"learning_rates is {rates}: give the first and the last, above 0")
+    return np.geomspace(*rates, epochs)
+
+
+def told(name, result, unseen, shape, origin, seed) -> Report:
+    """The report of a training: a table of epochs, and pictures of filters, dreams and in-painting."""
+    if not result.epochs:
+        raise ValueError("interrupted before there was anything to report")
+    model, history = result.model, result.history
+    known = np.isfinite(history.log_likelihood)
+    epochs = np.arange(1, result.epochs + 1)
+    columns = {
+        "epoch": ("d", epochs),
+        "log-likelihood": (".3f", history.log_likelihood),
+        "error": (".3f", history.log_likelihood_error),
+        "pseudo-likelihood": (".3f", history.pseudo_likelihood),
+        "reconstruction": (".5f", history.reconstruction),
+        "gradient": (".4f", history.gradient_norm),
+    }
+    chosen = np.flatnonzero(known)
+    chosen = chosen[np.unique(np.linspace(0, len(chosen) - 1, min(12, len(chosen))).round().astype(int))]
+    shown = {name: (form, values[chosen]) for name, (form, values) in columns.items()}
+    of_unseen = log_likelihood(model, unseen, seed=seed)
+    how = "exactly" if of_unseen.log_z.method == "exact" else f"by annealing, error {of_unseen.error:.3f}"
+    text = (
+        f"{model!r} trained on {origin} by {result.method}, {result.timing.kernel:.1f} s\n{table(shown)}\n"
+        f"log-likelihood of {len(unseen)} rows held out: {of_unseen.value:.3f} nats a row, {how}"
+    )
+    side = int(np.prod(shape))
+    dreams = sample(model, beta=1.0, sweeps=1000, thin=1000, chains=50, seed=seed, start=_from(result, 50)).states
+    x = dreams[:, side:] @ model.weights.T + model.visible_bias
+    dreams = 1 / (1 + np.exp(-np.clip(x, -700, 700)))
+    examples = unseen[:10]
+    upper = np.arange(side) < side // 2
+    filled = fill_in(model, examples, upper, seed=seed)
+    files = {
+        "training.csv": comma_separated(columns),
+        "result.npz": archive(
+            weights=model.weights,
+            visible_bias=model.visible_bias,
+            hidden_bias=model.hidden_bias,
+            chains=result.chains,
+            dreams=dreams,
+            examples=examples,
+            filled=filled,
+        ),
+    }
+    try:
+        figure, axes = plots.figure(2, 2, size=(10.5, 7))
+    except ImportError as missing:
+        return Report(f"{text}\nno picture: {missing}", files, result.interrupted)
+    plots.training_history(result, ax=axes[0, 0])
+    plots.filters(model, shape, count=50, ax=axes[0, 1])
+    plots.fantasies(dreams, shape, ax=axes[1, 0])
+    plots.inpaintings(examples, upper, filled, shape, ax=axes[1, 1])
+    for ax, title in ((axes[0, 1], "filters: weights of hidden units"), (axes[1, 0], "what the machine dreams of")):
+        ax.set_title(title)
+    axes[1, 1].set_title("lower halves filled in")
+    figure.suptitle(f"An RBM of {model.n_visible} and {model.n_hidden} units learns {origin}")
+    return Report(text, files | {f"{name}.png": picture(figure)}, result.interrupted)
+
+
+def _from(result, chains: int):
+    """States to start from: the persistent chains, again and again, or none."""
+    return np.resize(result.chains, (chains, result.model.n)) if len(result.chains) else None
+
+
+def _pictures():
+    """Rows of units, their shape, and what they are: digits from scikit-learn, or bars and stripes without it."""
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        lines = np.arange(256)[:, None] >> np.arange(8) & 1
+        pictures = np.concatenate([np.repeat(lines, 8, axis=1), np.tile(lines, 8)])
+        return pictures.astype(np.uint8), (8, 8), "bars and stripes of 8 x 8 pixels"
+    return (load_digits().data > 7).astype(np.uint8), (8, 8), "digits of 8 x 8 pixels"

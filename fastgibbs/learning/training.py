@@ -1,0 +1,318 @@
+"""`train`: a model learns from data."""
+
+import time
+import warnings
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgibbs import analysis
+from fastgibbs.engines.gradients import Step
+from fastgibbs.engines.streams import ADAPT, ORDER, entropy_of, stream
+from fastgibbs.learning import exact
+from fastgibbs.learning.data import Data
+from fastgibbs.learning.machines import RUNGS, ExactRBM, SampledRBM
+from fastgibbs.methods.blocks import Timing
+from fastgibbs.methods.checkpoints import Checkpoint
+from fastgibbs.methods.free_energies import log_likelihood
+from fastgibbs.methods.running import ALONE, reporting, run_blocks
+from fastgibbs.models import RBM, checks
+
+METHODS = ("pcd", "cd", "tempering", "exact")
+LARGEST = 1e4  # of weights and biases: beyond it a training has diverged
+_CHEAP = 2**22  # terms of an exact log-likelihood that is computed after every epoch
+_TERMS = 2**20  # of a pseudo-likelihood
+
+
+class History(NamedTuple):
+    """What every epoch came to, float64 (epochs,)."""
+
+    reconstruction: np.ndarray
+    """Mean of (v - v')^2 over units and data, v' the mean of v given the mean of h given v."""
+    pseudo_likelihood: np.ndarray
+    """`fastgibbs.pseudo_likelihood` in nats; of a large machine, estimated from some units of each row."""
+    gradient_norm: np.ndarray
+    """Mean over the epoch's steps of the length of the gradient, of all parameters together."""
+    log_likelihood: np.ndarray
+    """Mean log p(v) of the data in nats, or NaN where it was not asked for."""
+    log_likelihood_error: np.ndarray
+    """The standard error that log Z gives it: 0 if it is exact."""
+
+
+class Block(NamedTuple):
+    """All that a training changes."""
+
+    learner: tuple
+    history: History
+    done: np.ndarray  # int64 (1,): steps
+    norms: np.ndarray  # float64 (1,): sum over the steps of this epoch
+    diverged: np.ndarray  # int64 (1,): the epoch, from 1, or 0
+    weights: np.ndarray  # parameters at the end of the last epoch that was well
+    visible_bias: np.ndarray
+    hidden_bias: np.ndarray
+
+
+@dataclass(frozen=True, repr=False)
+class TrainResult:
+    """What `train` returns."""
+
+    model: object
+    """The model trained; of a training that diverged, as it was after the last epoch that had not."""
+    history: History
+    """Of the epochs that were finished."""
+    chains: np.ndarray
+    """The states of the model's chains at the end, int8 (chains, n): persistent ones, or those of the last batch."""
+    method: str
+    epochs: int
+    """Epochs finished."""
+    seed: int
+    """Pass it as `seed` to get the same bytes again."""
+    timing: Timing
+    interrupted: bool
+    """True if the training was stopped before the last step."""
+    diverged: bool
+
+    def __repr__(self):
+        state = ", diverged" if self.diverged else ", interrupted" if self.interrupted else ""
+        return f"TrainResult({self.model!r}, method={self.method!r}, epochs={self.epochs}{state})"
+
+
+def train(
+    model,
+    data,
+    *,
+    method="pcd",
+    steps=1,
+    chains=None,
+    epochs=10,
+    batch_size=128,
+    learning_rate=0.05,
+    momentum=0.0,
+    l1=0.0,
+    l2=0.0,
+    centered=True,
+    weights=None,
+    likelihood_every=None,
+    seed=None,
+    callback=None,
+    progress=False,
+    checkpoint=None,
+    every=60.0,
+    threads=None,
+) -> TrainResult:
+    """Move an RBM up the mean log-likelihood of data: v <- m v + r (g - l2 W - l1 sign W), W <- W + v.
+
+    g = <-dE/dW>_data - <-dE/dW>_model, the mean over a batch less an estimate over chains; biases alike, without l1
+    and l2. An epoch shows every row once, in a new order.
+
+    Args:
+        model: RBM, with the parameters to start from. Random small weights, and visible biases log(m / (1 - m)) of the
+            data's means m, are a good start.
+        data: (N, V) of bools, 0 and 1, or probabilities in [0, 1], from which units are drawn whenever they are shown;
+            an array, also memory-mapped, or a scipy.sparse matrix. It is read a batch at a time and never copied whole.
+        method: the chains of the model: "pcd", persistent (Tieleman, ICML 2008); "cd", from each batch anew (Hinton,
+            Neural Comput. 14, 1771 (2002)); "tempering", ladders of 10 temperatures (Desjardins et al., AISTATS 2010);
+            "exact", none: all states are summed, up to 16 units in the smaller layer.
+        steps: Gibbs steps of the chains for each batch.
+        chains: persistent chains, by default batch_size, or ladders, by default an eighth of it.
+        epochs: times that all data are shown.
+        batch_size: rows for each step of the parameters.
+        learning_rate: r, a number above 0; or one per epoch; or a callable of the epoch, from 0.
+        momentum: m, from 0 to below 1.
+        l1, l2: pull weights to 0.
+        centered: use the centred gradient (Melchior, Fischer, Wiskott, J. Mach. Learn. Res. 17 (99), 1 (2016)), which
+            learns as well whatever the mean of the data.
+        weights: (N,) how much each row counts, at least 0; by default all alike.
+        likelihood_every: epochs between two log-likelihoods in the history, exact if the smaller layer has up to 16
+            units, otherwise by annealing; by default every epoch where that is cheap, else never.
+        seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
+        callback: called after each epoch as callback(epoch, model, history), from 1; it stops the training by
+            returning True. It is called in the thread that trains.
+        progress: True shows a bar; a callable gets (done, total) in steps and stops the training by returning True.
+        checkpoint, every: a file to save the training to and go on from, and the seconds between, as in `sample`.
+        threads: threads to run on; by default the cores this process may use. It never changes the result.
+
+    Sampled training computes in float32, exact training in float64. The history is of up to 1000 rows. The same seed
+    gives the same bytes at any number of threads.
+
+    Returns a TrainResult, also after Ctrl-C. If a parameter is no longer finite, or above 10^4, the training stops with
+    a RuntimeWarning that names the epoch, and the last model that was well is returned. Raises ValueError or TypeError,
+    naming the argument, before anything is compiled.
+    """
+    began = time.perf_counter()
+    if not isinstance(model, RBM):
+        raise TypeError(f"model is {model!r}: give an RBM")
+    if not model.weights.size:
+        raise ValueError(f"model is {model!r}: give at least one visible and one hidden unit")
+    checks.choice("method", method, METHODS)
+    steps, epochs = checks.integer("steps", steps), checks.integer("epochs", epochs)
+    batch_size = checks.integer("batch_size", batch_size)
+    checks.progress(progress)
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback is {callback!r}: give a callable of (epoch, model, history), or None")
+    rates = _rates(learning_rate, epochs)
+    momentum, l1, l2 = (_at_least_0(*one) for one in (("momentum", momentum), ("l1", l1), ("l2", l2)))
+    if momentum >= 1:
+        raise ValueError(f"momentum is {momentum}: give a number from 0 to below 1")
+    if chains is not None and method in ("cd", "exact"):
+        raise ValueError(f'chains is {chains}: method={method!r} has no chains of its own, use "pcd"')
+    if method == "exact":
+        exact.require_small(model)
+    seed, threads = None if seed is None else entropy_of(seed), checks.thread_count(threads)
+    data = Data(data, model.n_visible, weights)
+    batch_size = min(batch_size, data.count)
+    default = {"cd": batch_size, "tempering": max(1, batch_size // 8)}.get(method, batch_size)
+    chains = default if chains is None else checks.integer("chains", chains)
+    lanes = batch_size + chains * (RUNGS if method == "tempering" else 1)
+    checks.require_memory(8 * lanes * model.n + 20 * model.weights.size, f"{chains} chains and batches of {batch_size}")
+    often = _likelihood_every(likelihood_every, model, data)
+
+    settings = dict(model=[model], method_=method, steps=steps, chains=chains, epochs=epochs, batch_size=batch_size)
+    settings |= dict(learning_rate=rates, momentum=momentum, l1=l1, l2=l2, centered=bool(centered))
+    settings |= dict(weights=data.weights, likelihood_every=often, seed=seed)
+    settings |= dict(data=None if checkpoint is None else data.digest())
+    checkpoint = Checkpoint(checkpoint, every, "train", settings)
+    seed = checkpoint.settings["seed"]
+    if method == "exact":
+        learner = ExactRBM(model, bool(centered), data.mean)
+    else:
+        learner = SampledRBM(model, method, steps, chains, batch_size, bool(centered), data.mean, seed, threads)
+    history = History(*(np.full(epochs, np.nan) for _ in History._fields))
+    block = Block(
+        learner.block, history, np.zeros(1, np.int64), np.zeros(1), np.zeros(1, np.int64), *learner.parameters()
+    )
+    checkpoint.restore([block], [range(1)], {})
+    begun = int(block.done[0])  # a chunk may end early: only the block knows
+    batches = -(-data.count // batch_size)
+    monitored = data.monitored(seed)
+    order = None, None
+
+    def run(block, first, last, crew):
+        nonlocal order
+        for done in range(first, last):
+            if block.diverged[0]:
+                return True
+            epoch, batch = divmod(done, batches)
+            if order[0] != epoch:
+                order = epoch, data.order(seed, epoch)
+            rows = order[1][batch * batch_size : (batch + 1) * batch_size]
+            learner.positive(data.units(rows, seed, epoch, 1, batch), np.float32(data.weights[rows] / len(rows)))
+            learner.negative()
+            norm = learner.move(Step(float(rates[epoch]), momentum, l1, l2))
+            block.done[0] = done + 1
+            block.norms[0] += norm
+            ends = batch + 1 == batches
+            if not np.isfinite(norm) or (ends and not _well(learner)):
+                block.diverged[0] = epoch + 1
+                learner.load(*block[5:])
+                return True
+            if ends and _epoch_ended(epoch) is True:
+                return True
+
+    def _epoch_ended(epoch):
+        parameters = learner.parameters()
+        for kept, now in zip(block[5:], parameters, strict=True):
+            kept[:] = now
+        now = learner.model(parameters)
+        history.gradient_norm[epoch] = block.norms[0] / batches
+        block.norms[0] = 0.0
+        history.reconstruction[epoch] = _reconstruction(now, monitored)
+        history.pseudo_likelihood[epoch] = _pseudo_likelihood(now, monitored, seed)
+        if often and (epoch + 1) % often == 0:
+            other = entropy_of(np.random.SeedSequence(seed, spawn_key=(ADAPT, epoch)))
+            value, error, _ = log_likelihood(now, monitored, seed=other, threads=threads)
+            history.log_likelihood[epoch], history.log_likelihood_error[epoch] = value, error
+        if callback is not None:
+            return callback(epoch + 1, now, History(*(record[: epoch + 1].copy() for record in history)))
+
+    compiling = time.perf_counter()
+    run(block, 0, 0, ALONE)
+    running = time.perf_counter()
+    try:
+        with reporting(progress) as report:
+            run_blocks(run, [block], [begun], epochs * batches, 1, 1, report, checkpoint)
+    finally:
+        learner.close()
+    seconds = time.perf_counter() - running
+    done, diverged = int(block.done[0]), int(block.diverged[0])
+    finished = done // batches
+    if diverged:
+        finished = diverged - 1
+        warnings.warn(
+            f"the training diverged in epoch {diverged}: the model after epoch {finished} is returned; lower "
+            f"learning_rate, {rates[diverged - 1]:g} there" + (", momentum or l2" if momentum or l2 else ""),
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    updates = (done - begun) * lanes * steps * model.n
+    return TrainResult(
+        model=learner.model(learner.parameters()),
+        history=History(*(record[:finished].copy() for record in history)),
+        chains=learner.chains(),
+        method=method,
+        epochs=finished,
+        seed=seed,
+        timing=Timing(running - compiling, seconds, time.perf_counter() - began, updates / max(seconds, 1e-9)),
+        interrupted=done < epochs * batches and not diverged,
+        diverged=bool(diverged),
+    )
+
+
+def _rates(learning_rate, epochs: int) -> np.ndarray:
+    """The learning rate of every epoch, float64 (epochs,)."""
+    if callable(learning_rate):
+        learning_rate = [learning_rate(epoch) for epoch in range(epochs)]
+    rates = checks.finite_array("learning_rate", learning_rate)
+    if rates.shape not in ((), (epochs,)):
+        raise ValueError(f"learning_rate has shape {rates.shape}: give a number, or one per epoch, ({epochs},)")
+    rates = np.broadcast_to(rates, (epochs,))
+    if not (rates > 0).all():
+        epoch = int((rates <= 0).argmax())
+        raise ValueError(f"learning_rate is {rates[epoch]} in epoch {epoch}: give rates above 0")
+    return rates.copy()
+
+
+def _at_least_0(name, value) -> float:
+    value = checks.finite_number(name, value)
+    if value < 0:
+        raise ValueError(f"{name} is {value}: give a number of at least 0")
+    return value
+
+
+def _likelihood_every(given, model, data) -> int:
+    """Epochs between two log-likelihoods, 0 for never."""
+    if given is not None:
+        return checks.integer("likelihood_every", given, minimum=0)
+    small, large = sorted(model.weights.shape)
+    return int(small <= exact.MOST_UNITS and 2**small * large <= _CHEAP)
+
+
+def _well(learner) -> bool:
+    """Whether all parameters are finite and none is out of bounds."""
+    return all(bool((np.abs(part) <= LARGEST).all()) for part in learner.parameters())
+
+
+def _pseudo_likelihood(rbm, v, entropy) -> float:
+    """`fastgibbs.pseudo_likelihood`, or its estimate from as many units of each row as _TERMS allows, always the same.
+
+    V / k sum over k units i of -log(1 + p*(v with i flipped) / p*(v)), each row with units of its own.
+    """
+    rows, (V, H) = np.arange(len(v)), rbm.weights.shape
+    count = max(1, _TERMS // (rows.size * H))
+    if count >= V:
+        return analysis.pseudo_likelihood(rbm, v)
+    x = v @ rbm.weights + rbm.hidden_bias
+    here, total = np.logaddexp(0, x).sum(axis=1), 0.0
+    for units in np.random.Generator(stream(entropy, ORDER, 0, 4)).integers(V, size=(count, rows.size)):
+        turn = 1.0 - 2.0 * v[rows, units]
+        there = np.logaddexp(0, x + turn[:, None] * rbm.weights[units]).sum(axis=1)
+        total -= np.logaddexp(0, turn * rbm.visible_bias[units] + there - here).mean()
+    return float(total * V / count)
+
+
+def _reconstruction(rbm, v) -> float:
+    """The mean of (v - v')^2."""
+    h = 1 / (1 + np.exp(-np.clip(v @ rbm.weights + rbm.hidden_bias, -700, 700)))
+    x = h @ rbm.weights.T + rbm.visible_bias
+    return float(np.mean((v - 1 / (1 + np.exp(-np.clip(x, -700, 700)))) ** 2))

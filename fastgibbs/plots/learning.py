@@ -1,0 +1,105 @@
+"""What a machine has learnt: its filters, the states it dreams of, and how training went."""
+
+import math
+
+import numpy as np
+
+from fastgibbs.models import checks
+from fastgibbs.plots.style import PALETTE, given_or_new, legend_above, nothing, require
+
+_COLUMNS = 10  # at most, unless there is a reason
+
+
+def filters(model, shape, *, count=100, ax=None, **image):
+    """The weights W[:, j] of hidden units as images, the strongest first: red where a unit wants 1, blue where 0.
+
+    `model`: an RBM; `shape`: (rows, columns) of its visible units; `count`: at most so many. Each filter is scaled by
+    its own largest weight. `image`: keywords of `Axes.imshow`. TypeError or ValueError names a bad argument.
+    """
+    require(model, "fastgibbs.train in its result's model", "weights", "hidden_bias")
+    order = np.argsort(-np.abs(model.weights).sum(axis=0), kind="stable")[: checks.integer("count", count)]
+    chosen = model.weights[:, order].T
+    largest = np.abs(chosen).max(axis=1, keepdims=True)
+    scaled = np.divide(chosen, largest, out=np.zeros_like(chosen), where=largest > 0)
+    return _grid(scaled, shape, ax, {"cmap": "RdBu_r", "vmin": -1, "vmax": 1} | image)
+
+
+def fantasies(states, shape, *, count=100, ax=None, **image):
+    """Visible units, or their means, as images, 1 dark: what a machine draws when nothing is held.
+
+    `states`: (N, V), or joint states (N, V + H) whose first V are shown; `shape`: (rows, columns), V in all. Otherwise
+    as `filters`.
+    """
+    states = checks.finite_array("states", states)
+    count = checks.integer("count", count)
+    if states.ndim == 2:
+        states = states[:count, : int(np.prod(shape))]
+    return _grid(states, shape, ax, {"cmap": "binary", "vmin": 0, "vmax": 1} | image)
+
+
+def inpaintings(originals, known, filled, shape, *, ax=None, **image):
+    """Three rows of images: what was there, what was given, and what a machine made of it.
+
+    `originals` and `filled`: (N, V); `known`: bool (V,) or (N, V), the units that were given; the others are grey in
+    the second row. Otherwise as `filters`.
+    """
+    originals, filled = checks.finite_array("originals", originals), checks.finite_array("filled", filled)
+    if originals.shape != filled.shape:
+        raise ValueError(f"filled has shape {filled.shape}: give that of originals, {originals.shape}")
+    given = np.where(np.broadcast_to(known, originals.shape), originals, 0.35)
+    ax = _grid(
+        np.concatenate([originals, given, filled]),
+        shape,
+        ax,
+        {"cmap": "binary", "vmin": 0, "vmax": 1} | image,
+        columns=len(originals),
+    )
+    height = shape[0] + 1
+    ax.set_yticks([k * height + (height - 2) / 2 for k in range(3)], ["data", "given", "filled in"])
+    return ax
+
+
+def training_history(result, *, ax=None, **line):
+    """Log-likelihood, where it is known, and pseudo-likelihood per row against epochs.
+
+    `result`: what `train` returned. `line`: keywords of `Axes.plot`.
+    """
+    require(result, "fastgibbs.train", "history", "epochs")
+    ax = given_or_new(ax)
+    ax.set_xlabel("epochs")
+    ax.set_ylabel("nats per row")
+    if not result.epochs:
+        return nothing(ax, "no epoch was finished")
+    epochs = np.arange(1, result.epochs + 1)
+    curves = ("log-likelihood", result.history.log_likelihood), ("pseudo-likelihood", result.history.pseudo_likelihood)
+    for (label, values), color in zip(curves, PALETTE, strict=False):
+        known = np.isfinite(values)
+        if known.any():
+            look = {"color": color, "linewidth": 1.2, "marker": "o" if known.sum() < 12 else "", "markersize": 3}
+            ax.plot(epochs[known], values[known], **(look | {"label": label} | line))
+    ax.locator_params(axis="x", integer=True)
+    legend_above(ax)
+    return ax
+
+
+def _grid(images, shape, ax, look, columns=None):
+    """Images (N, V) side by side, a pixel apart."""
+    shape = tuple(shape)
+    if len(shape) != 2 or images.ndim != 2 or images.shape[1] != np.prod(shape):
+        raise ValueError(f"shape is {shape}: give (rows, columns) of {images.shape[-1]} visible units in all")
+    ax = given_or_new(ax)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.tick_params(length=0)
+    for side in ax.spines.values():
+        side.set_visible(False)
+    if not len(images):
+        return nothing(ax, "no images")
+    columns = columns or min(_COLUMNS, math.isqrt(2 * len(images) - 1) + 1)
+    lines, (height, width) = -(-len(images) // columns), shape
+    canvas = np.full((lines * (height + 1) - 1, columns * (width + 1) - 1), np.nan)
+    for k, picture in enumerate(images):
+        top, left = k // columns * (height + 1), k % columns * (width + 1)
+        canvas[top : top + height, left : left + width] = picture.reshape(shape)
+    ax.imshow(canvas, **({"interpolation": "nearest"} | look))
+    return ax
