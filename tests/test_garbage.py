@@ -100,6 +100,14 @@ MODELS = {
     ),
     "Hopfield": (fg.Hopfield, dict(patterns=[[1, -1, 1]])),
     "RBM": (fg.RBM, dict(weights=np.ones((3, 2)), visible_bias=[1, 2, 3], hidden_bias=None)),
+    "BoltzmannMachine": (
+        fg.BoltzmannMachine,
+        dict(weights=np.ones((3, 3)) - np.eye(3), biases=[1, 2, 3], visible=[2, 0]),
+    ),
+    "machine of edges": (
+        fg.BoltzmannMachine.from_edges,
+        dict(n=3, i=[0, 1], j=[1, 2], W=[1.0, -1], biases=None, visible=[2, 0]),
+    ),
     "lattice": (fg.lattice, dict(shape=(3, 2), J=1.0, h=0.5, periodic=True)),
     "triangular": (fg.triangular, dict(shape=(3, 3), J=1.0, h=0.5, periodic=(True, False))),
     "edwards_anderson": (
@@ -113,17 +121,18 @@ VERBS = {
     "sample": (
         fg.sample,
         dict(beta=0.5, chains=3, burn_in=1, thin=2, rule="gibbs", scan="sequential", start=None, engine="auto")
-        | dict(keep_states=False, strips=None, observe=None, checkpoint=None, every=60.0),
+        | dict(keep_states=False, strips=None, observe=None, clamp=None, checkpoint=None, every=60.0),
     ),
     "anneal": (
         fg.anneal,
         dict(betas=[0.1, 1.0], reads=3, rule="gibbs", start=None, time_limit=None, target_energy=None, engine="auto")
-        | dict(checkpoint=None, every=60.0),
+        | dict(clamp=None, checkpoint=None, every=60.0),
     ),
     "temper": (
         fg.temper,
         dict(betas=[0.0, 1.0], rungs=3, ladders=2, rule="gibbs", swap_every=1, burn_in=2, thin=1, adapt=False)
-        | dict(clusters=False, overlap_every=2, engine="auto", observe=None, checkpoint=None, every=60.0),
+        | dict(clusters=False, overlap_every=2, engine="auto", observe=None, clamp=None)
+        | dict(checkpoint=None, every=60.0),
     ),
 }
 

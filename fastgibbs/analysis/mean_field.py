@@ -28,7 +28,7 @@ def mean_field(model, *, beta=1.0, method="naive", start=None) -> MeanField:
     and Krzakala, NeurIPS 2015).
 
     Args:
-        model: Ising, Hopfield or RBM, whose units are treated as spins s = 2 x - 1.
+        model: Ising, Hopfield, RBM or BoltzmannMachine, whose units are treated as spins s = 2 x - 1.
         beta: inverse temperature.
         method: "naive" or "tap".
         start: means (n,) in the model's own units to begin from, by default the middle. Where there are several maxima
@@ -38,7 +38,7 @@ def mean_field(model, *, beta=1.0, method="naive", start=None) -> MeanField:
     whether they did, within 10^-10 and 10^4 steps. ValueError or TypeError, naming the argument.
     """
     if not hasattr(model, "to_ising"):
-        raise TypeError(f"model is {model!r}: give an Ising, Hopfield or RBM model")
+        raise TypeError(f"model is {model!r}: give an Ising, Hopfield, RBM or BoltzmannMachine model")
     beta = checks.finite_number("beta", beta)
     checks.choice("method", method, ("naive", "tap"))
     ising = model.to_ising()

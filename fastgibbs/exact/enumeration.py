@@ -18,9 +18,9 @@ _TOO_MANY = f"more than 2^{_MOST_LISTED} ground states: too many to list"
 def spectrum(model, threads=None):
     """Z(beta) = sum_s exp(-beta E(s)) over every state, and what follows from it: a `Spectrum`.
 
-    `model`: an Ising or Hopfield model of up to 30 spins, or an RBM whose smaller layer has up to 25 units (its
-    larger layer is summed analytically). `threads`: how many to use, by default the cores of this process; the
-    results do not depend on it. Nothing is computed before it is asked for.
+    `model`: an Ising, Hopfield or BoltzmannMachine model of up to 30 spins, or an RBM whose smaller layer has up to 25
+    units (its larger layer is summed analytically). `threads`: how many to use, by default the cores of this process;
+    the results do not depend on it. Nothing is computed before it is asked for.
     ValueError if there are more; TypeError if `model` is not one of these; TypeError or ValueError if `threads` is not
     a positive integer.
     """
@@ -30,7 +30,7 @@ def spectrum(model, threads=None):
     elif hasattr(model, "to_ising"):
         running, most, what = model.n, _MOST_SPINS, "spins"
     else:
-        raise TypeError(f"model is {model!r}: give an Ising, Hopfield or RBM model")
+        raise TypeError(f"model is {model!r}: give an Ising, Hopfield, RBM or BoltzmannMachine model")
     if running > most:
         raise ValueError(f"{model!r} has {running} {what}, 2^{running} states: at most {most} are enumerated")
     return Spectrum(model, threads)

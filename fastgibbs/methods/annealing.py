@@ -92,7 +92,7 @@ def anneal(
     """Look for the minimum of E(s): `reads` independent runs of `sweeps` sweeps at beta_1, beta_2, ...
 
     Args:
-        model: Ising, Hopfield or RBM.
+        model: Ising, Hopfield, RBM or BoltzmannMachine.
         betas: inverse temperatures: an array, one per sweep or stretched to `sweeps` by linear interpolation; a
             schedule, `fastgibbs.geometric(first, last)` or `fastgibbs.linear(first, last)`; or None, geometric over a
             range read off the model (`fastgibbs.methods.schedules.beta_range`). What was used is in the result.

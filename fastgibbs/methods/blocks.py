@@ -34,7 +34,9 @@ class Timing(NamedTuple):
 def one_model(model) -> None:
     """TypeError unless this is a model."""
     if isinstance(model, type) or not hasattr(model, "to_ising"):
-        raise TypeError(f"model is {model!r}: give an Ising, Hopfield or RBM model, or a sequence of Ising models")
+        raise TypeError(
+            f"model is {model!r}: give an Ising, Hopfield, RBM or BoltzmannMachine model, or a sequence of Ising models"
+        )
 
 
 def choose_engine(engine: str, models: list, scan: str, strips: int | None, chains: int) -> tuple[str, int, list]:

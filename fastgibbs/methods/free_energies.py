@@ -60,8 +60,9 @@ def log_z(
     "exact": every state (`fastgibbs.exact.spectrum`).
 
     Args:
-        model: Ising, Hopfield or RBM; for "ais" and "reverse" also a sequence of models, as met in training, each near
-            the one before: the path to the last of them, from independent units with the biases of the first.
+        model: Ising, Hopfield, RBM or BoltzmannMachine; for "ais" and "reverse" also a sequence of models, as met in
+            training, each near the one before: the path to the last of them, from independent units with the biases of
+            the first.
         method: one of the above.
         beta: inverse temperature, above 0 for "tempering" and "integration".
         steps: K, by default 1000, or sweeps at each model of a sequence, by default 1; of tempering, the recorded

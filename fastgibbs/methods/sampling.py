@@ -136,8 +136,8 @@ def sample(
     """Draw from p(s) = exp(-beta E(s)) / Z by `sweeps` sweeps of n single-spin attempts in each chain.
 
     Args:
-        model: Ising, Hopfield or RBM; or a sequence of Ising models that differ in the signs of their couplings only,
-            of which chain k runs number k * len(model) // chains.
+        model: Ising, Hopfield, RBM or BoltzmannMachine; or a sequence of Ising models that differ in the signs of their
+            couplings only, of which chain k runs number k * len(model) // chains.
         beta: inverse temperature 1/T, a number or one per chain; negative and 0 are allowed.
         sweeps: sweeps after burn-in; every thin-th is recorded, so there are sweeps // thin draws.
         chains: independent chains; by default one per beta, or one per model of a sequence, or 64.

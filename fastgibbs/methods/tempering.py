@@ -153,8 +153,8 @@ def temper(
     min(1, exp((beta_{r+1} - beta_r) (E_{r+1} - E_r))), even and odd r in turn (non-reversible).
 
     Args:
-        model: Ising, Hopfield or RBM; or a sequence of Ising models that differ in the signs of their couplings only,
-            for which a list of results is returned.
+        model: Ising, Hopfield, RBM or BoltzmannMachine; or a sequence of Ising models that differ in the signs of their
+            couplings only, for which a list of results is returned.
         betas: ascending inverse temperatures, run as they are; the two ends of a ladder of `rungs` rungs; or None, from
             0 to the coldest the model asks for (`fastgibbs.methods.schedules.beta_range`).
         rungs: number of rungs; by default as many as the barrier Lambda met in adaptation asks for, 2 Lambda + 1.

@@ -36,6 +36,11 @@ class BoltzmannMachine(Frozen):
 
         Arguments and errors as for `Ising.from_edges`, W in place of J.
         """
+        n = checks.integer("n", n, minimum=0)
+        i, W = checks.indices("i", i, n), checks.finite_array("W", W)
+        if W.shape not in ((), i.shape):
+            raise ValueError(f"W has shape {W.shape}: give a number or one per pair, {i.shape}")
+        checks.require_range(4 * checks.largest(W) * max(2 * i.size, 1), "W")
         graph = Ising.from_edges(n, i, j, W)
         model = BoltzmannMachine.__new__(BoltzmannMachine)
         model._fill(graph.indptr, graph.indices, graph.couplings, biases, visible)
@@ -45,6 +50,8 @@ class BoltzmannMachine(Frozen):
         n = indptr.size - 1
         biases = np.zeros(n) if biases is None else checks.finite_array("biases", biases, (n,)).copy()
         visible = np.arange(n, dtype=np.int32) if visible is None else checks.indices("visible", visible, n).copy()
+        most = checks.largest(weights) * weights.size + checks.largest(biases) * n
+        checks.require_range(4 * most, "weights and biases")
         values, counts = np.unique(visible, return_counts=True)
         if (counts > 1).any():
             raise ValueError(f"visible holds {values[counts.argmax()]} more than once: give each unit once")
