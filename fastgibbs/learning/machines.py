@@ -100,10 +100,10 @@ class SampledRBM:
             self.mu[:V] = mean
             x = rbm.hidden_bias + np.einsum("i,ij->j", mean, rbm.weights)
             parameters.offsets[:H] = 1 / (1 + np.exp(-np.clip(x, -700, 700)))
-        most = batch_size + chains
+        most = batch_size + chains + gradients.GROUP  # kernels write, and read, whole groups
         self.v, self.h = (np.zeros((most, size), np.float32) for size in (columns, parameters.offsets.size))
-        self.ones, self.coefficients = np.ones(chains, np.float32), np.zeros(most, np.float32)
-        self.dots = np.zeros(most + 16, np.float32)
+        self.ones, self.coefficients = np.ones(most, np.float32), np.zeros(most, np.float32)
+        self.dots = np.zeros(most, np.float32)
         self.scratch = np.zeros((threads, UNITS, WIDE), np.float32)
         self.norms = np.zeros(tiles)
         self.sums = tuple(np.zeros((3, size), np.float32) for size in (columns, parameters.offsets.size))
@@ -139,11 +139,11 @@ class SampledRBM:
         """Take data: `units` (B, V) of 0 and 1, each with its coefficient, float32 (B,)."""
         count, shown, p = len(units), self.block.shown, self.block.parameters
         self.v[:count, : self.visible] = units
-        gradients.put_columns(self.v, count, self.visible, shown.spins)
-        lanes, draws = np.arange(count), self.method == "cd"
+        gradients.put_columns(self.v, count, self.visible, self.ones, shown.spins)
+        draws = self.method == "cd"
         self._by_lanes(gradients.draw_hidden, p.tiles, p.hidden_bias, shown, self.hidden, draws, count=count)
-        gradients.take_rows(shown.means, self.hidden, lanes, coefficients, self.h, 0)
         self.coefficients[:count] = coefficients
+        gradients.take_first_rows(shown.means, self.hidden, count, self.coefficients, self.h, 0)
         self.shown_count = self.count = count
         self.total = coefficients.sum(dtype=np.float64)
 
@@ -166,8 +166,12 @@ class SampledRBM:
                 self.block.round[0] += 1
         factors = self.coefficients[shown : shown + lanes.size]
         factors[:] = -self.coefficients[:shown] if self.method == "cd" else -self.total / lanes.size
-        gradients.take_rows(chains.spins, self.visible, lanes, np.ones(lanes.size, np.float32), self.v, shown)
-        gradients.take_rows(chains.means, self.hidden, lanes, factors, self.h, shown)
+        if self.method == "tempering":
+            gradients.take_rows(chains.spins, self.visible, lanes, self.ones, self.v, shown)
+            gradients.take_rows(chains.means, self.hidden, lanes, factors, self.h, shown)
+        else:
+            gradients.take_first_rows(chains.spins, self.visible, lanes.size, self.ones, self.v, shown)
+            gradients.take_first_rows(chains.means, self.hidden, lanes.size, factors, self.h, shown)
         self.count = shown + lanes.size
 
     def move(self, step: Step) -> float:
@@ -176,7 +180,7 @@ class SampledRBM:
         (dv, twice_v, _), (dh, twice_h, seen) = self.sums
         mu, lam = self.mu, p.offsets
         gradients.add_up(self.coefficients, self.v, 0, n, dv)
-        gradients.add_up(self.unit(n), self.h, 0, n, dh)
+        gradients.add_up(self.ones, self.h, 0, n, dh)
         da, db = dv[:V].astype(np.float64), dh[:H].astype(np.float64)
         if self.centered:
             # dW lambda and dW^T mu, from the states: sum_n v_n (h_n.lambda) and so on
@@ -192,7 +196,7 @@ class SampledRBM:
         self._together([(gradients.move, *arguments, self.scratch[k], *share) for k, share in enumerate(shares)])
         if self.centered:
             da, db = da - along_v, db - along_h
-            gradients.add_up(self.unit(n), self.h, 0, self.shown_count, seen)
+            gradients.add_up(self.ones, self.h, 0, self.shown_count, seen)
             lam += np.float32(FOLLOWING) * (seen - np.float32(self.total) * lam)
         for bias, velocity, change in (
             (p.visible_bias[:V], p.visible_velocity, da),
@@ -202,12 +206,6 @@ class SampledRBM:
             velocity += step.rate * change
             bias += velocity
         return float(np.sqrt(self.norms.sum() + (da**2).sum() + (db**2).sum()))
-
-    def unit(self, count):
-        """Ones, as coefficients of rows that already have theirs."""
-        if self.ones.size < count:
-            self.ones = np.ones(count, np.float32)
-        return self.ones
 
     def close(self):
         """End its threads."""
