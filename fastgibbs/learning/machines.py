@@ -2,7 +2,8 @@
 
 A learner has `block`, a NamedTuple of all arrays that a step changes; `positive(units, coefficients)`, which takes the
 states of data, and `negative()`, which takes those of the model; `move(step)`, along the difference, which returns its
-norm; `parameters()`, float64, of the model; `chains()`, int8 states. `train` knows nothing else of a model.
+norm; `parameters()`, float64, `load` of such, and the `model` of them; `chains()`, int8 states; `compile()` before the
+first step and `close()` after the last. `train` knows nothing else of a model.
 
 The centred gradient with offsets mu and lambda is, in the parameters of the model as it is,
 
@@ -109,6 +110,21 @@ class SampledRBM:
         self.sums = tuple(np.zeros((3, size), np.float32) for size in (columns, parameters.offsets.size))
         self.shown_count = self.count = 0
         self.total = 0.0
+
+    def compile(self):
+        """Compile the kernels, or load them: each is called once with nothing to do."""
+        p, chains, nothing = self.block.parameters, self.block.chains, Step(0.0, 0.0, 0.0, 0.0)
+        none, (dv, *_), (dh, *_) = np.arange(0), *self.sums
+        gradients.put_columns(self.v, 0, self.visible, self.ones, chains.spins)
+        gradients.draw_hidden(p.tiles, p.hidden_bias, chains, self.hidden, True, 0, 0)
+        gradients.draw_visible(p.tiles, p.visible_bias, chains, self.visible, 0, 0)
+        gradients.swap(chains, p.visible_bias, self.visible, self.block.lane_at[:0], self.betas, self.block.swaps, 0)
+        gradients.take_rows(chains.spins, self.visible, none, self.ones, self.v, 0)
+        gradients.take_first_rows(chains.spins, self.visible, 0, self.ones, self.v, 0)
+        gradients.add_up(self.coefficients, self.v, 0, 0, dv)
+        gradients.projections(self.v, 0, self.mu, self.dots)
+        arguments = p.weights, p.velocity, p.tiles, self.v, self.h, 0, dv, dh, self.mu, p.offsets, nothing, self.norms
+        gradients.move(*arguments, self.scratch[0], 0, 0)
 
     def load(self, W, a, b):
         """Take the parameters W (V, H), a and b."""
@@ -254,6 +270,9 @@ class ExactRBM:
             offsets = 1 / (1 + np.exp(-np.clip(x, -700, 700)))
         self.block = Exact(*(part.copy() for part in parts), *(np.zeros_like(part) for part in parts), offsets)
         self.centered, self.mu = centered, mean if centered else np.zeros(rbm.n_visible)
+
+    def compile(self):
+        """Nothing is compiled."""
 
     def load(self, *parameters):
         """Take the parameters W (V, H), a and b."""
