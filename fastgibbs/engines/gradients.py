@@ -19,7 +19,18 @@ from fastgibbs.engines.contract import GIBBS
 from fastgibbs.engines.contract import LANE_GROUP as GROUP
 from fastgibbs.engines.layered import UNITS, WIDE, add_inputs, add_inputs_wide, decide
 from fastgibbs.engines.streams import SWEEP, next_word, next_words, stream_state
-from fastgibbs.engines.vectors import add_product, at, bitcast, convert, full, load, select, store
+from fastgibbs.engines.vectors import (
+    add_product,
+    at,
+    bitcast,
+    convert,
+    full,
+    interleave,
+    load,
+    select,
+    store,
+    transpose,
+)
 from fastgibbs.jit import inlined, njit
 
 MINUS_LOG2E = -1.4426950408889634  # exp(-x) = 2^(MINUS_LOG2E x)
@@ -189,12 +200,31 @@ def swap(chains, bias, visible, lane_at, betas, streams, number):
 
 
 @njit
-def put_columns(rows, count, units, layer):
-    """The first `count` rows as lanes of a layer (units, lanes)."""
+def put_columns(rows, count, units, ones, layer):
+    """The first `count` rows as lanes of a layer (units, lanes); lanes up to the next sixteenth get what follows.
+
+    `ones`: float32, sixteen of them.
+    """
+    lanes = layer.shape[1]
     for block in range(0, count, GROUP):
-        for unit in range(units):
+        for unit in range(0, units - GROUP + 1, GROUP):
+            transpose(rows, block * rows.shape[1] + unit, rows.shape[1], ones, 0, layer, unit * lanes + block, lanes)
+        for unit in range(units - units % GROUP, units):
             for k in range(block, min(block + GROUP, count)):
                 layer[unit, k] = rows[k, unit]
+
+
+@njit
+def take_first_rows(layer, units, count, factors, rows, first):
+    """`take_rows` of the first `count` lanes; sixteen rows more may be written, and as many factors are read."""
+    lanes, columns = layer.shape[1], rows.shape[1]
+    for block in range(0, count, GROUP):
+        for unit in range(0, units - GROUP + 1, GROUP):
+            place = (first + block) * columns + unit
+            transpose(layer, unit * lanes + block, lanes, factors, block, rows, place, columns)
+        for unit in range(units - units % GROUP, units):
+            for k in range(block, min(block + GROUP, count)):
+                rows[first + k, unit] = layer[unit, k] * factors[k]
 
 
 @njit
@@ -295,9 +325,14 @@ def move(weights, velocity, tiles, v, h, count, dv, dh, mu, lam, step, norms, sc
                     W = W + g
                     store(weights, place, W)
                     store(scratch, k * WIDE + e, W)
-            for e in range(min(WIDE, tiles.shape[1] - i)):
-                for k in range(UNITS):
-                    tiles[tile, i + e, k] = scratch[k, e]
+            for e in range(0, WIDE, GROUP):
+                inside = tiles.shape[1] - i - e
+                if inside >= GROUP:
+                    interleave(scratch, e, WIDE, tiles, (tile * tiles.shape[1] + i + e) * UNITS)
+                else:
+                    for unit in range(inside):
+                        for k in range(UNITS):
+                            tiles[tile, i + e + unit, k] = scratch[k, e + unit]
             store(scratch, 0, square)
             for e in range(GROUP):
                 norms[tile] += np.float64(scratch[0, e])

@@ -306,3 +306,69 @@ def spread(typing, word, dtype, width):
         return builder.sext(mask, context.get_value_type(lanes))
 
     return (lanes(word, dtype, width), lower) if word.bitwidth == lanes.width else None
+
+
+def _lanes_at(context, builder, array, value, first, width):
+    """A function of an LLVM offset: the pointer to `width` elements of a contiguous array from `first` + offset on."""
+    data = context.make_array(array)(context, builder, value).data
+    lanes = ir.VectorType(context.get_data_type(array.dtype), width)
+    return lambda offset: builder.bitcast(builder.gep(data, [builder.add(first, offset)]), lanes.as_pointer())
+
+
+def _shuffled(builder, a, b, places):
+    """The lanes `places` of a and b side by side."""
+    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places))
+
+
+@intrinsic
+def transpose(typing, source, first, stride, factors, factor, target, place, step):
+    """target[place + step e + k] = source[first + stride k + e] factors[factor + e], e and k = 0 ... 15, unchecked.
+
+    Flat positions of contiguous arrays of one type. Four rounds exchange the lanes of rows that differ in one bit.
+    """
+    size = 16
+
+    def lower(context, builder, sig, values):
+        whole = [context.cast(builder, values[k], sig.args[k], types.intp) for k in (1, 2, 4, 6, 7)]
+        read = _lanes_at(context, builder, source, values[0], whole[0], size)
+        write = _lanes_at(context, builder, target, values[5], whole[3], size)
+        scale = builder.load(_lanes_at(context, builder, factors, values[3], whole[2], size)(whole[2].type(0)), align=1)
+        rows = []
+        for k in range(size):
+            row = builder.load(read(builder.mul(whole[1], whole[1].type(k))), align=1)
+            rows.append(builder.fmul(row, scale))
+        for bit in (1, 2, 4, 8):
+            low = [k if not k & bit else size + (k ^ bit) for k in range(size)]
+            high = [k | bit if not k & bit else size + k for k in range(size)]
+            for k in range(size):
+                if not k & bit:
+                    a, b = rows[k], rows[k | bit]
+                    rows[k], rows[k | bit] = _shuffled(builder, a, b, low), _shuffled(builder, a, b, high)
+        for e in range(size):
+            builder.store(rows[e], write(builder.mul(whole[4], whole[4].type(e))), align=1)
+        return context.get_dummy_value()
+
+    return types.void(source, first, stride, factors, factor, target, place, step), lower
+
+
+@intrinsic
+def interleave(typing, source, first, stride, target, place):
+    """target[place + 6 e + k] = source[first + stride k + e], e = 0 ... 15, k = 0 ... 5, flat and unchecked."""
+    size, count = 16, 6
+
+    def lower(context, builder, sig, values):
+        whole = [context.cast(builder, values[k], sig.args[k], types.intp) for k in (1, 2, 4)]
+        read = _lanes_at(context, builder, source, values[0], whole[0], size)
+        write = _lanes_at(context, builder, target, values[3], whole[2], size)
+        rows = [builder.load(read(builder.mul(whole[1], whole[1].type(k))), align=1) for k in range(count)]
+        for part in range(count):
+            wanted = [divmod(size * part + e, count) for e in range(size)]  # lane and row
+            lanes = rows[0]
+            for k in range(1, count):
+                kept = [lane if k == 1 and row == 0 else e for e, (lane, row) in enumerate(wanted)]
+                places = [size + lane if row == k else kept[e] for e, (lane, row) in enumerate(wanted)]
+                lanes = _shuffled(builder, lanes, rows[k], places)
+            builder.store(lanes, write(whole[2].type(size * part)), align=1)
+        return context.get_dummy_value()
+
+    return types.void(source, first, stride, target, place), lower

@@ -9,6 +9,7 @@ from fastgibbs.gallery.output import archive, comma_separated, picture, table
 from fastgibbs.gallery.runs import Report
 from fastgibbs.learning import train
 from fastgibbs.learning.filling import fill_in
+from fastgibbs.learning.training import METHODS
 from fastgibbs.methods.free_energies import log_likelihood
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import RBM, checks
@@ -30,7 +31,7 @@ class Config:
 
 def run(config: Config, progress, checkpoint) -> Report:
     """Train, compare training and held-out data by exact log-likelihoods, and draw what was learnt."""
-    checks.integer("hidden", config.hidden)
+    require(config)
     if not 0 < config.held_out < 1:
         raise ValueError(f"held_out is {config.held_out}: give a share of the data, between 0 and 1")
     rng = np.random.default_rng(config.seed)
@@ -52,6 +53,13 @@ def run(config: Config, progress, checkpoint) -> Report:
         checkpoint=checkpoint("training"),
     )
     return told("rbm_digits", result, unseen, shape, origin, config.seed)
+
+
+def require(config):
+    """ValueError, before any file is made, if the training would refuse what it is told."""
+    for name in ("hidden", "epochs", "batch_size", "steps"):
+        checks.integer(name, getattr(config, name))
+    checks.choice("method", config.method, METHODS)
 
 
 def beginning(rows, hidden: int, rng) -> RBM:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastgibbs.gallery.rbm_digits import beginning, falling, told
+from fastgibbs.gallery.rbm_digits import beginning, falling, require, told
 from fastgibbs.gallery.runs import Report
 from fastgibbs.io import read_idx
 from fastgibbs.learning import train
@@ -31,7 +31,8 @@ class Config:
 
 def run(config: Config, progress, checkpoint) -> Report:
     """Train on the 60000 images, estimate the log-likelihood of the 10000 others, and draw what was learnt."""
-    checks.integer("hidden", config.hidden)
+    require(config)
+    checks.integer("likelihood_every", config.likelihood_every, minimum=0)
     shown, unseen = (_images(config.input, split) for split in _SPLITS)
     if shown.shape[1:] != unseen.shape[1:]:
         raise ValueError(f"input: images of {shown.shape[1:]} and of {unseen.shape[1:]} pixels, give one size")

@@ -40,15 +40,18 @@ class Data:
         step = max(1, _PART // max(1, visible))
         for first in range(0, self.count, step):
             part = self._rows(slice(first, first + step))
-            bad = ~((part >= 0) & (part <= 1))
-            if bad.any():
+            if not (part.min(initial=0) >= 0 and part.max(initial=0) <= 1):  # so that a NaN is seen
+                bad = ~((part >= 0) & (part <= 1))
                 row, unit = np.unravel_index(bad.argmax(), bad.shape)
                 raise ValueError(
                     f"data[{first + row}, {unit}] is {part[row, unit]}: give units or probabilities, 0 to 1"
                 )
             if kind == "f":
                 self.certain &= bool(((part == 0) | (part == 1)).all())
-            self.mean += (part * self.weights[first : first + step, None]).sum(axis=0)
+            if weights is None:
+                self.mean += part.sum(axis=0)
+            else:
+                self.mean += (part * self.weights[first : first + step, None]).sum(axis=0)
         self.mean /= self.count
 
     def digest(self) -> str:

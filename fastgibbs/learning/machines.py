@@ -2,7 +2,8 @@
 
 A learner has `block`, a NamedTuple of all arrays that a step changes; `positive(units, coefficients)`, which takes the
 states of data, and `negative()`, which takes those of the model; `move(step)`, along the difference, which returns its
-norm; `parameters()`, float64, of the model; `chains()`, int8 states. `train` knows nothing else of a model.
+norm; `parameters()`, float64, `load` of such, and the `model` of them; `chains()`, int8 states; `compile()` before the
+first step and `close()` after the last. `train` knows nothing else of a model.
 
 The centred gradient with offsets mu and lambda is, in the parameters of the model as it is,
 
@@ -100,15 +101,30 @@ class SampledRBM:
             self.mu[:V] = mean
             x = rbm.hidden_bias + np.einsum("i,ij->j", mean, rbm.weights)
             parameters.offsets[:H] = 1 / (1 + np.exp(-np.clip(x, -700, 700)))
-        most = batch_size + chains
+        most = batch_size + chains + gradients.GROUP  # kernels write, and read, whole groups
         self.v, self.h = (np.zeros((most, size), np.float32) for size in (columns, parameters.offsets.size))
-        self.ones, self.coefficients = np.ones(chains, np.float32), np.zeros(most, np.float32)
-        self.dots = np.zeros(most + 16, np.float32)
+        self.ones, self.coefficients = np.ones(most, np.float32), np.zeros(most, np.float32)
+        self.dots = np.zeros(most, np.float32)
         self.scratch = np.zeros((threads, UNITS, WIDE), np.float32)
         self.norms = np.zeros(tiles)
         self.sums = tuple(np.zeros((3, size), np.float32) for size in (columns, parameters.offsets.size))
         self.shown_count = self.count = 0
         self.total = 0.0
+
+    def compile(self):
+        """Compile the kernels, or load them: each is called once with nothing to do."""
+        p, chains, nothing = self.block.parameters, self.block.chains, Step(0.0, 0.0, 0.0, 0.0)
+        none, (dv, *_), (dh, *_) = np.arange(0), *self.sums
+        gradients.put_columns(self.v, 0, self.visible, self.ones, chains.spins)
+        gradients.draw_hidden(p.tiles, p.hidden_bias, chains, self.hidden, True, 0, 0)
+        gradients.draw_visible(p.tiles, p.visible_bias, chains, self.visible, 0, 0)
+        gradients.swap(chains, p.visible_bias, self.visible, self.block.lane_at[:0], self.betas, self.block.swaps, 0)
+        gradients.take_rows(chains.spins, self.visible, none, self.ones, self.v, 0)
+        gradients.take_first_rows(chains.spins, self.visible, 0, self.ones, self.v, 0)
+        gradients.add_up(self.coefficients, self.v, 0, 0, dv)
+        gradients.projections(self.v, 0, self.mu, self.dots)
+        arguments = p.weights, p.velocity, p.tiles, self.v, self.h, 0, dv, dh, self.mu, p.offsets, nothing, self.norms
+        gradients.move(*arguments, self.scratch[0], 0, 0)
 
     def load(self, W, a, b):
         """Take the parameters W (V, H), a and b."""
@@ -139,11 +155,11 @@ class SampledRBM:
         """Take data: `units` (B, V) of 0 and 1, each with its coefficient, float32 (B,)."""
         count, shown, p = len(units), self.block.shown, self.block.parameters
         self.v[:count, : self.visible] = units
-        gradients.put_columns(self.v, count, self.visible, shown.spins)
-        lanes, draws = np.arange(count), self.method == "cd"
+        gradients.put_columns(self.v, count, self.visible, self.ones, shown.spins)
+        draws = self.method == "cd"
         self._by_lanes(gradients.draw_hidden, p.tiles, p.hidden_bias, shown, self.hidden, draws, count=count)
-        gradients.take_rows(shown.means, self.hidden, lanes, coefficients, self.h, 0)
         self.coefficients[:count] = coefficients
+        gradients.take_first_rows(shown.means, self.hidden, count, self.coefficients, self.h, 0)
         self.shown_count = self.count = count
         self.total = coefficients.sum(dtype=np.float64)
 
@@ -166,8 +182,12 @@ class SampledRBM:
                 self.block.round[0] += 1
         factors = self.coefficients[shown : shown + lanes.size]
         factors[:] = -self.coefficients[:shown] if self.method == "cd" else -self.total / lanes.size
-        gradients.take_rows(chains.spins, self.visible, lanes, np.ones(lanes.size, np.float32), self.v, shown)
-        gradients.take_rows(chains.means, self.hidden, lanes, factors, self.h, shown)
+        if self.method == "tempering":
+            gradients.take_rows(chains.spins, self.visible, lanes, self.ones, self.v, shown)
+            gradients.take_rows(chains.means, self.hidden, lanes, factors, self.h, shown)
+        else:
+            gradients.take_first_rows(chains.spins, self.visible, lanes.size, self.ones, self.v, shown)
+            gradients.take_first_rows(chains.means, self.hidden, lanes.size, factors, self.h, shown)
         self.count = shown + lanes.size
 
     def move(self, step: Step) -> float:
@@ -176,7 +196,7 @@ class SampledRBM:
         (dv, twice_v, _), (dh, twice_h, seen) = self.sums
         mu, lam = self.mu, p.offsets
         gradients.add_up(self.coefficients, self.v, 0, n, dv)
-        gradients.add_up(self.unit(n), self.h, 0, n, dh)
+        gradients.add_up(self.ones, self.h, 0, n, dh)
         da, db = dv[:V].astype(np.float64), dh[:H].astype(np.float64)
         if self.centered:
             # dW lambda and dW^T mu, from the states: sum_n v_n (h_n.lambda) and so on
@@ -192,7 +212,7 @@ class SampledRBM:
         self._together([(gradients.move, *arguments, self.scratch[k], *share) for k, share in enumerate(shares)])
         if self.centered:
             da, db = da - along_v, db - along_h
-            gradients.add_up(self.unit(n), self.h, 0, self.shown_count, seen)
+            gradients.add_up(self.ones, self.h, 0, self.shown_count, seen)
             lam += np.float32(FOLLOWING) * (seen - np.float32(self.total) * lam)
         for bias, velocity, change in (
             (p.visible_bias[:V], p.visible_velocity, da),
@@ -202,12 +222,6 @@ class SampledRBM:
             velocity += step.rate * change
             bias += velocity
         return float(np.sqrt(self.norms.sum() + (da**2).sum() + (db**2).sum()))
-
-    def unit(self, count):
-        """Ones, as coefficients of rows that already have theirs."""
-        if self.ones.size < count:
-            self.ones = np.ones(count, np.float32)
-        return self.ones
 
     def close(self):
         """End its threads."""
@@ -256,6 +270,9 @@ class ExactRBM:
             offsets = 1 / (1 + np.exp(-np.clip(x, -700, 700)))
         self.block = Exact(*(part.copy() for part in parts), *(np.zeros_like(part) for part in parts), offsets)
         self.centered, self.mu = centered, mean if centered else np.zeros(rbm.n_visible)
+
+    def compile(self):
+        """Nothing is compiled."""
 
     def load(self, *parameters):
         """Take the parameters W (V, H), a and b."""

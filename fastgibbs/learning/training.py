@@ -1,5 +1,6 @@
 """`train`: a model learns from data."""
 
+import sys
 import time
 import warnings
 from dataclasses import dataclass
@@ -8,15 +9,17 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs import analysis
+from fastgibbs.engines import gradients
 from fastgibbs.engines.gradients import Step
 from fastgibbs.engines.streams import ADAPT, ORDER, entropy_of, stream
+from fastgibbs.jit import must_compile
 from fastgibbs.learning import exact
 from fastgibbs.learning.data import Data
 from fastgibbs.learning.machines import RUNGS, ExactRBM, SampledRBM
 from fastgibbs.methods.blocks import Timing
 from fastgibbs.methods.checkpoints import Checkpoint
 from fastgibbs.methods.free_energies import log_likelihood
-from fastgibbs.methods.running import ALONE, reporting, run_blocks
+from fastgibbs.methods.running import reporting, run_blocks
 from fastgibbs.models import RBM, checks
 
 METHODS = ("pcd", "cd", "tempering", "exact")
@@ -226,8 +229,10 @@ def train(
         if callback is not None:
             return callback(epoch + 1, now, History(*(record[: epoch + 1].copy() for record in history)))
 
+    if progress is True and method != "exact" and must_compile(gradients.move):
+        print("compiling (once) ...", file=sys.stderr, flush=True)
     compiling = time.perf_counter()
-    run(block, 0, 0, ALONE)
+    learner.compile()
     running = time.perf_counter()
     try:
         with reporting(progress) as report:

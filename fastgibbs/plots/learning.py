@@ -102,4 +102,5 @@ def _grid(images, shape, ax, look, columns=None):
         top, left = k // columns * (height + 1), k % columns * (width + 1)
         canvas[top : top + height, left : left + width] = picture.reshape(shape)
     ax.imshow(canvas, **({"interpolation": "nearest"} | look))
+    ax.set_anchor("N")  # below its title
     return ax

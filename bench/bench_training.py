@@ -1,0 +1,166 @@
+"""Training an RBM: CD-1 epochs of 784 and 500 units against a plain NumPy loop and scikit-learn, PCD to -145 nats.
+
+    MNIST=folder python -m pytest bench/bench_training.py -s
+
+Floor: an update has five products of 128 x 784 x 500, 0.25 G multiply-adds; with 32 of them a cycle, that is 7.8 M
+cycles, 1.9 ms at 4.2 GHz. Rates are rows per microsecond over part of an epoch. Without MNIST, rows are random.
+"""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from contest import contest, one_core, report
+
+import fastgibbs as fg
+from fastgibbs.learning import data, training
+
+V, H = 784, 500
+FOLDER = Path(os.environ.get("MNIST", "nowhere"))
+
+
+def mnist(part):
+    return (fg.read_idx(FOLDER / f"{part}-images-idx3-ubyte").reshape(-1, V) > 127).astype(np.uint8)
+
+
+def rows_of(count):
+    if FOLDER.is_dir():
+        return mnist("train")[:count]
+    return (np.random.default_rng(1).random((count, V)) < 0.13).astype(np.uint8)
+
+
+def sigmoid(x):
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-x))
+
+
+def plain(rows, dtype, batch_size, rate=0.05):
+    """The loop that everyone writes first."""
+    images, rng = rows.astype(dtype), np.random.default_rng(1)
+    W, a, b = rng.normal(scale=0.01, size=(V, H)).astype(dtype), np.zeros(V, dtype), np.zeros(H, dtype)
+    uniform = rng.random if dtype is np.float32 else np.random.rand
+
+    def draw(p):
+        u = uniform(p.shape, dtype) if dtype is np.float32 else uniform(*p.shape)
+        return (u < p).astype(dtype)
+
+    def run():
+        began = time.perf_counter()
+        for first in range(0, len(images), batch_size):
+            v = images[first : first + batch_size]
+            p = sigmoid(v @ W + b)
+            w = draw(sigmoid(draw(p) @ W.T + a))
+            q = sigmoid(w @ W + b)
+            W[:] += rate * (v.T @ p - w.T @ q) / len(v)
+            a[:] += rate * (v - w).mean(axis=0)
+            b[:] += rate * (p - q).mean(axis=0)
+        return len(rows) / (time.perf_counter() - began) / 1e6
+
+    return run
+
+
+def ours(rows, batch_size, threads=1):
+    rbm, share = fg.RBM(np.random.default_rng(1).normal(scale=0.01, size=(V, H))), len(rows) / 60_000
+
+    def run():
+        result = fg.train(
+            rbm, rows, method="cd", epochs=1, batch_size=batch_size, likelihood_every=0, seed=1, threads=threads
+        )
+        return len(rows) / result.timing.kernel / 1e6
+
+    def of_its_share():
+        with pytest.MonkeyPatch.context() as patched:  # the history takes the share of the epoch that is timed
+            patched.setattr(data, "MONITORED", round(data.MONITORED * share))
+            patched.setattr(training, "_TERMS", round(training._TERMS * share))
+            return run()
+
+    return of_its_share
+
+
+def scikit_learn(rows, batch_size):
+    module = pytest.importorskip("sklearn.neural_network", reason="the peers come with the extra [bench]")
+    images = rows.astype(np.float32)
+
+    def run():
+        machine = module.BernoulliRBM(n_components=H, batch_size=batch_size, n_iter=1, random_state=1)
+        began = time.perf_counter()
+        machine.fit(images)
+        return len(rows) / (time.perf_counter() - began) / 1e6
+
+    return run
+
+
+@pytest.mark.parametrize("batch_size", [128, 10])
+def test_an_epoch_of_contrastive_divergence(benchmark, batch_size):
+    threadpoolctl = pytest.importorskip("threadpoolctl", reason="the peers come with the extra [bench]")
+    rows = rows_of(60_000 // 8 if batch_size == 128 else 2000)
+    with one_core(), threadpoolctl.threadpool_limits(1):
+        contenders = {
+            "fastgibbs": ours(rows, batch_size),
+            "scikit-learn, float32": scikit_learn(rows, batch_size),
+            "NumPy, float32": plain(rows, np.float32, batch_size),
+            "NumPy, float64": plain(rows, np.float64, batch_size),
+        }
+        rates = contest(contenders, rounds=5)
+        benchmark.pedantic(contenders["fastgibbs"], rounds=1)
+    ratios = report(f"CD-1, 784 x 500, batches of {batch_size}, one core (rows per us)", rates, benchmark)
+    assert ratios["scikit-learn, float32"] >= (2 if batch_size == 128 else 3)
+    assert ratios["NumPy, float32"] >= 1.6
+    assert ratios["NumPy, float64"] >= 2
+
+
+def centered_loop(images, W, a, b, rates, chains, rng):
+    """PCD-1 with the centred gradient in plain NumPy float32, in place."""
+    mu, lam = images.mean(axis=0, dtype=np.float32), np.full(b.size, 0.5, np.float32)
+    v = (rng.random((chains, V), np.float32) < 0.5).astype(np.float32)
+    for rate in rates:
+        order = rng.permutation(len(images))
+        for first in range(0, len(images), chains):
+            shown = images[order[first : first + chains]].astype(np.float32)
+            p, q = sigmoid(shown @ W + b), sigmoid(v @ W + b)
+            h = (rng.random(q.shape, np.float32) < q).astype(np.float32)
+            v = (rng.random(v.shape, np.float32) < sigmoid(h @ W.T + a)).astype(np.float32)
+            q = sigmoid(v @ W + b)
+            dW = (shown - mu).T @ (p - lam) / len(shown) - (v - mu).T @ (q - lam) / chains
+            da = shown.mean(axis=0) - v.mean(axis=0) - dW @ lam
+            db = p.mean(axis=0) - q.mean(axis=0) - dW.T @ mu
+            lam += np.float32(0.01) * (p.mean(axis=0) - lam)
+            W += np.float32(rate) * dW
+            a += np.float32(rate) * da
+            b += np.float32(rate) * db
+
+
+def test_mnist_to_145_nats(benchmark):
+    if not FOLDER.is_dir():
+        pytest.skip("set MNIST to a folder with the four IDX files")
+    threadpoolctl = pytest.importorskip("threadpoolctl", reason="the peers come with the extra [bench]")
+    images, test, epochs, batch_size = mnist("train"), mnist("t10k"), 10, 128
+    rates, rng = np.geomspace(0.2, 0.02, epochs), np.random.default_rng(1)
+    m = np.clip(images.mean(axis=0), 1e-3, 1 - 1e-3)
+    first = fg.RBM(rng.normal(scale=0.01, size=(V, 16)), np.log(m / (1 - m)))
+    with one_core(), threadpoolctl.threadpool_limits(1):
+        fg.train(first, images[:batch_size], epochs=1, batch_size=batch_size, seed=2, threads=1)  # compiled
+        began = time.perf_counter()
+        result = fg.train(
+            first,
+            images,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=rates,
+            likelihood_every=0,
+            seed=2,
+            threads=1,
+        )
+        seconds = time.perf_counter() - began
+        W, a, b = (np.float32(part) for part in (first.weights, first.visible_bias, first.hidden_bias))
+        began = time.perf_counter()
+        centered_loop(images, W, a, b, rates, batch_size, rng)
+        plain_seconds = time.perf_counter() - began
+    benchmark.pedantic(lambda: None, rounds=1)
+    reached = [fg.log_likelihood(rbm, test).value for rbm in (result.model, fg.RBM(W, a, b))]
+    print(f"\nMNIST 784 x 16, PCD-1, {epochs} epochs: fastgibbs {reached[0]:.2f} nats in {seconds:.1f} s, ", end="")
+    print(f"NumPy {reached[1]:.2f} nats in {plain_seconds:.1f} s: {plain_seconds / seconds:.2f}")
+    assert reached[0] >= -145
+    assert plain_seconds >= 2 * seconds
