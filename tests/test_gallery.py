@@ -354,7 +354,16 @@ def test_a_bad_glass_or_cut_is_named_and_nothing_is_written(text, change, messag
     assert not (tmp_path / "out").exists()
 
 
-PICTURES = "binder2d", "hopfield_capacity", "ising2d", "ising2d_traces", "ising3d", "spinglass3d", "maxcut"
+PICTURES = (
+    "binder2d",
+    "hopfield_capacity",
+    "ising2d",
+    "ising2d_traces",
+    "ising3d",
+    "maxcut",
+    "rbm_digits",
+    "spinglass3d",
+)
 
 
 @pytest.mark.parametrize("name", PICTURES)
