@@ -22,8 +22,8 @@ SCANS = {"sequential": SEQUENTIAL, "random": RANDOM}
 
 
 def free_sites(n: int, free) -> np.ndarray:
-    """The sites that sweeps visit, int64, read-only: `free`, or all n if that is None."""
-    sites = np.arange(n) if free is None else np.array(free, np.int64)
+    """The sites that sweeps visit, int32, read-only: `free`, or all n if that is None."""
+    sites = np.arange(n, dtype=np.int32) if free is None else np.array(free, np.int32)
     sites.flags.writeable = False
     return sites
 

@@ -43,7 +43,7 @@ class DensePlan(NamedTuple):
     unit: float  # a power of two that keeps float32 fields in range
     offset: float
     scales: np.ndarray  # float32 (rungs,): exponent of 2 per unit of field at every beta
-    free: np.ndarray  # int64: the sites that sweeps visit
+    free: np.ndarray  # int32: the sites that sweeps visit
 
 
 class DenseState(NamedTuple):

@@ -49,8 +49,8 @@ class LayeredPlan(NamedTuple):
     energy_tiles: np.ndarray  # float64: W, tiles of hidden units
     energy_bias: np.ndarray  # float64: b
     visible_energies: np.ndarray  # float64 (V,): a
-    hidden_rows: np.ndarray  # int64: the units that sweeps draw, from V on
-    visible_rows: np.ndarray  # int64: those below V
+    hidden_rows: np.ndarray  # int32: the units that sweeps draw, from V on
+    visible_rows: np.ndarray  # int32: those below V
 
 
 class LayeredState(NamedTuple):

@@ -46,7 +46,7 @@ class OverlapPlan(NamedTuple):
     size: int  # what is taken from the sum of the energy: N P, or 0 if the order is above 2
     denominator: float  # E = -(sum - size) / denominator - field energy
     scales: np.ndarray  # float32 (rungs,): exponent of 2 per unit of field at every beta
-    free: np.ndarray  # int64: the sites that sweeps visit
+    free: np.ndarray  # int32: the sites that sweeps visit
 
 
 class Prepared(NamedTuple):
@@ -168,7 +168,7 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
         for lane in range(lanes):
             state.scale[lane] = plan.scales[rungs[lane]]
         for number in range(free):
-            site = at(plan.free, below(state.order, free) if scan == RANDOM else number)
+            site = np.int64(at(plan.free, below(state.order, free) if scan == RANDOM else number))
             if number % 2 == 0:
                 for lane in range(0, lanes, WIDTH):
                     store(state.words, lane, next_words(state.streams, lane, WIDTH))

@@ -45,7 +45,7 @@ class SparsePlan(NamedTuple):
     row_sums: np.ndarray  # int8 (n or 0,): (h_i + sum_j J_ij) / step
     upper_sums: np.ndarray  # int8 (n or 0,): sum_{j > i} J_ij / step
     own: np.ndarray  # int8 (n or 0,): h_i / step
-    free: np.ndarray  # int64: the sites that sweeps visit
+    free: np.ndarray  # int32: the sites that sweeps visit
 
 
 class SparseState(NamedTuple):
@@ -235,7 +235,7 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
         for lane in range(lanes):
             state.scale[lane] = plan.scales[rungs[lane]]
         for number in range(free):
-            site = at(plan.free, below(state.order, free) if scan == RANDOM else number)
+            site = np.int64(at(plan.free, below(state.order, free) if scan == RANDOM else number))
             gather_fields(plan, state, site)
             if number % 2 == 0:
                 for lane in range(0, lanes, WIDTH):
