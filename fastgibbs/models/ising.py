@@ -8,7 +8,7 @@ import numpy as np
 from fastgibbs.models import checks
 from fastgibbs.models.checks import Frozen
 
-_CHUNK = 2**18  # bonds, or spins times bonds, handled at once: bounds the temporary memory of energy()
+_CHUNK = 2**16  # bonds, or spins times bonds, handled at once: bounds the temporary memory of energy()
 _SYMBOLS = {"couplings": "J", "weights": "W"}
 MAX_SITES = 2**31 - 1  # site indices are int32
 DENSE_BYTES = 24  # per entry of a dense J: the matrix, masks and a CSR form of 12
