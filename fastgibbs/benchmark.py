@@ -44,7 +44,7 @@ def _machine(n_visible, n_hidden):
 def run() -> str:
     """Time every case on one thread and on all, three times, and return a table of the medians."""
     threads = sorted({1, checks.thread_count(None)})
-    lines = [f"{'spin updates per ns':40}  engine     " + "".join(f"{f'{t} threads':>11}" for t in threads)]
+    lines = [f"{'spin updates per ns':42}  engine     " + "".join(f"{f'{t} threads':>11}" for t in threads)]
     for title, engine, build, beta, chains in CASES:
         model, rates = build(), []
         for count in threads:
@@ -52,5 +52,5 @@ def run() -> str:
             kwargs = dict(beta=beta, sweeps=sweeps, thin=sweeps, chains=chains, engine=engine, threads=count, seed=1)
             sample(model, **kwargs | dict(sweeps=1, thin=1))
             rates.append(np.median([sample(model, **kwargs).timing.updates_per_second for _ in range(3)]) / 1e9)
-        lines.append(f"{title:40}  {engine:11}" + "".join(f"{rate:11.2f}" for rate in rates))
+        lines.append(f"{title:42}  {engine:11}" + "".join(f"{rate:11.2f}" for rate in rates))
     return "\n".join(lines)
