@@ -109,6 +109,18 @@ def _where_flips_end(flips, shape, count):
     return probabilities
 
 
+def transition_matrix(order, flip):
+    """That of one attempt at each site of `order` in turn; `flip`: probabilities (2^n, n), states as in `exact`."""
+    size = len(flip)
+    matrix, here = np.eye(size), np.arange(size)
+    for site in order:
+        step = np.zeros((size, size))
+        step[here, here] = 1 - flip[:, site]
+        step[here, here ^ (1 << site)] = flip[:, site]
+        matrix = matrix @ step
+    return matrix
+
+
 @cache
 def _memory_probe(kind):
     """Functions that read fields and decisions of all sites off the overlap engine's kernels for a kind of memory."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from probe import fields, flip_probabilities
+from probe import fields, flip_probabilities, transition_matrix
 from scipy import stats
 
 import fastgibbs as fg
@@ -88,14 +88,7 @@ def test_flip_cost_equals_the_energy_difference(name):
 def sweep_matrix(model, beta, rule):
     """Transition matrix of one sequential sweep, from the kernel's own flip probabilities."""
     flip = flip_probabilities(model, exact.states(model.n), beta, rule, dense)
-    size = 2**model.n
-    matrix, here = np.eye(size), np.arange(size)
-    for site in range(model.n):
-        step = np.zeros((size, size))
-        step[here, here] = 1 - flip[:, site]
-        step[here, here ^ (1 << site)] = flip[:, site]
-        matrix = matrix @ step
-    return matrix
+    return transition_matrix(range(model.n), flip)
 
 
 @pytest.mark.parametrize("rule", ["gibbs", "metropolis"])

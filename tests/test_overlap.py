@@ -7,7 +7,7 @@ import itertools
 
 import numpy as np
 import pytest
-from probe import memory_fields, memory_flip_probabilities
+from probe import memory_fields, memory_flip_probabilities, transition_matrix
 from test_proofs import chain_correlation, chi_square_pvalue, mean_and_z
 
 import fastgibbs as fg
@@ -194,14 +194,7 @@ def test_flip_cost_equals_the_energy_difference(name):
 def sweep_matrix(model, beta, rule):
     """Transition matrix of one sequential sweep, from the kernel's own flip probabilities."""
     flip = memory_flip_probabilities(model, exact.states(model.n), beta, rule)
-    size = 2**model.n
-    matrix, here = np.eye(size), np.arange(size)
-    for site in range(model.n):
-        step = np.zeros((size, size))
-        step[here, here] = 1 - flip[:, site]
-        step[here, here ^ (1 << site)] = flip[:, site]
-        matrix = matrix @ step
-    return matrix
+    return transition_matrix(range(model.n), flip)
 
 
 @pytest.mark.parametrize("rule", ["gibbs", "metropolis"])

@@ -7,7 +7,14 @@ import itertools
 
 import numpy as np
 import pytest
-from probe import block, fields, flip_probabilities, layered_order_and_flips, multispin_order_and_flips
+from probe import (
+    block,
+    fields,
+    flip_probabilities,
+    layered_order_and_flips,
+    multispin_order_and_flips,
+    transition_matrix,
+)
 from scipy import stats
 
 import fastgibbs as fg
@@ -64,14 +71,7 @@ def sweep_matrix(model, beta, rule, engine):
         order, flip = layered_order_and_flips(model, spins_of(model), beta, rule)
     else:
         order, flip = multispin_order_and_flips(model, spins_of(model), beta, rule)
-    size = 2**model.n
-    matrix, here = np.eye(size), np.arange(size)
-    for site in order:
-        step = np.zeros((size, size))
-        step[here, here] = 1 - flip[:, site]
-        step[here, here ^ (1 << site)] = flip[:, site]
-        matrix = matrix @ step
-    return matrix
+    return transition_matrix(order, flip)
 
 
 @pytest.mark.parametrize("rule", ["gibbs", "metropolis"])

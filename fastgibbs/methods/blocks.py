@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines import dense, layered, multispin, overlap, sparse
+from fastgibbs.engines.observables import observables
 from fastgibbs.engines.streams import random_ups
 from fastgibbs.models import RBM, Hopfield, checks
 
@@ -155,6 +156,12 @@ def first_ups(seed, spins: np.ndarray | None, chains: list, n: int, strips: int 
             columns = [chain or 0 if clamp.spins.shape[1] > 1 else 0 for chain in chains]
             ups[:, clamp.sites[inside] - first] = clamp.spins[inside][:, columns].T > 0
         yield first, ups
+
+
+def unrecorded(n: int, lanes: int) -> tuple:
+    """What `drivers.advance` records into, in a block of n sites from which nothing is to be recorded."""
+    nothing = np.empty((0, lanes))
+    return nothing, nothing, observables(np.empty((0, n)), 1, lanes, 0, 0), np.empty((0, 0, 0), np.uint16)
 
 
 def by_lane(blocks: list, lanes: int) -> np.ndarray:

@@ -12,9 +12,8 @@ import numpy as np
 from fastgibbs.analysis import log_weights
 from fastgibbs.engines import drivers, layered, sparse
 from fastgibbs.engines.contract import GIBBS, SEQUENTIAL
-from fastgibbs.engines.observables import observables
 from fastgibbs.engines.streams import START, stream
-from fastgibbs.methods.blocks import first_ups
+from fastgibbs.methods.blocks import first_ups, unrecorded
 from fastgibbs.methods.checkpoints import NONE
 from fastgibbs.methods.running import ALONE, run_blocks
 from fastgibbs.models import RBM, Ising, checks
@@ -90,9 +89,7 @@ class _Stations:
 
     def advance(self, block, first, last, crew):
         """Take a block from p_first to p_last."""
-        lanes = block.rungs.size
-        nothing = np.empty((0, lanes)), np.empty((0, lanes)), observables(np.empty((0, self.n)), 1, lanes, 0, 0)
-        nothing += (np.empty((0, 0, 0), np.uint16),)
+        nothing = unrecorded(self.n, block.rungs.size)
         for k in range(first, last):
             block.log_weights[:] += self.ratios(k, self.engine.spins(block.plan, block.state))
             if k + 1 < self.betas.size - 1:

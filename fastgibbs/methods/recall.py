@@ -6,9 +6,8 @@ import numpy as np
 
 from fastgibbs.engines import contract, overlap
 from fastgibbs.engines.drivers import advance
-from fastgibbs.engines.observables import observables
 from fastgibbs.engines.streams import entropy_of
-from fastgibbs.methods.blocks import ENGINES, choose_engine, first_ups
+from fastgibbs.methods.blocks import ENGINES, choose_engine, first_ups, unrecorded
 from fastgibbs.methods.checkpoints import NONE
 from fastgibbs.methods.running import run_blocks
 from fastgibbs.models import Hopfield, checks
@@ -76,7 +75,6 @@ def recall(model, cues, *, beta=np.inf, sweeps=50, seed=None, threads=None) -> R
     prepared = engine.prepare(taken, 1)
     rule = contract.ALIGN if cold else contract.GIBBS
     betas = np.array([1.0 if cold else beta])
-    nothing, no_weights = np.empty((0, 0)), np.empty((0, model.n))
     overlaps = np.empty((count, sweeps, len(model.patterns)))
     needed = np.zeros(count, np.int64)
     blocks = []
@@ -89,12 +87,12 @@ def recall(model, cues, *, beta=np.inf, sweeps=50, seed=None, threads=None) -> R
 
     def run(block, first, last, crew):
         plan, state, rungs, of_block, at_end = block
+        nothing = unrecorded(model.n, rungs.size)
         for done in range(first, last):
             if cold and done and needed[of_block].max() < done:  # nothing changes any more
                 overlaps[of_block, done] = overlaps[of_block, done - 1]
                 continue
-            records = nothing, nothing, observables(no_weights, 1, rungs.size, 0, 0), np.empty((0, 0, 0), np.uint16)
-            advance(plan, state, rungs, rule, contract.SEQUENTIAL, done, done + 1, sweeps, 1, *records, crew)
+            advance(plan, state, rungs, rule, contract.SEQUENTIAL, done, done + 1, sweeps, 1, *nothing, crew)
             before, at_end[0] = at_end[0], engine.spins(plan, state).T[: len(at_end[0])].copy()
             needed[of_block][(at_end[0] != before).any(axis=1)] = done + 1
             overlaps[of_block, done] = model.overlaps(at_end[0])
