@@ -148,6 +148,17 @@ def at_betas(plan: SparsePlan, betas) -> SparsePlan:
     return plan._replace(scales=np.clip(MINUS_TWO_LOG2E * betas * plan.unit, -1e30, 1e30).astype(np.float32))
 
 
+def with_numbers(plan: SparsePlan, couplings, fields, offset: float) -> SparsePlan:
+    """The plan with other couplings J, float64 (nnz,), fields h, float64 (n,), and offset, in units of 1."""
+    scaled = couplings.astype(np.float32), fields.astype(np.float32)
+    for array in (couplings, fields, *scaled):
+        array.flags.writeable = False
+    numbers = dict(couplings=couplings, fields=fields, coupling_unit=1.0, field_unit=1.0, offset=offset)
+    numbers |= dict(scaled_couplings=scaled[0], scaled_fields=scaled[1], scales=plan.scales / np.float32(plan.unit))
+    whole = dict(zip(("doubled", "row_sums", "upper_sums", "own"), _NO_NUMBERS, strict=True))
+    return plan._replace(**numbers, unit=1.0, step=0.0, **whole)
+
+
 def start(plan: SparsePlan, lanes: range, ups, entropy, betas, rule) -> tuple[SparsePlan, SparseState]:
     """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
     spins = start_spins(plan.fields.size, len(lanes), ups)

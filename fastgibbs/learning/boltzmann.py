@@ -1,79 +1,276 @@
-"""Gradients of the log-likelihood of a Boltzmann machine, exact or sampled with persistent chains.
+"""Boltzmann machines on any graph as they are trained: the second kind of learner (see machines.py).
 
-With L = (1/N) sum_n log p(v_n), dL/dW_ij = <x_i x_j>_data - <x_i x_j>_model and dL/db_i = <x_i>_data - <x_i>_model: the
-mean over the data has hidden units drawn given the visible ones, which are clamped; the other has all units free.
-Ackley, Hinton and Sejnowski, Cogn. Sci. 9, 147 (1985), eq. (8).
+The gradient is that of the pairs that the graph couples; others stay uncoupled. With offsets mu, of all units,
+
+    dW_ij = <(x_i - mu_i)(x_j - mu_j)>_data - <(x_i - mu_i)(x_j - mu_j)>_model
+    db_i = <x_i>_data - <x_i>_model - sum_j dW_ij mu_j
+
+mu is the mean of the data, and that of hidden units follows their mean given data; offsets of 0 give the plain gradient
+(Ackley, Hinton and Sejnowski, Cogn. Sci. 9, 147 (1985), eq. (8); Montavon and Mueller, in Neural Networks: Tricks of
+the Trade, 2nd ed., 621 (2012)).
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs import exact
-from fastgibbs.engines.streams import entropy_of
-from fastgibbs.methods.sampling import sample
-from fastgibbs.models import BoltzmannMachine, checks
+from fastgibbs.engines import drivers, sparse
+from fastgibbs.engines.contract import GIBBS, LANE_GROUP
+from fastgibbs.engines.gradients import Step
+from fastgibbs.engines.moments import add_moments
+from fastgibbs.engines.streams import START, SWEEP, entropy_of, stream
+from fastgibbs.learning import exact
+from fastgibbs.learning.machines import FOLLOWING, RUNGS, Setting
+from fastgibbs.methods import ladders
+from fastgibbs.methods.blocks import Clamp
+from fastgibbs.methods.checkpoints import NONE
+from fastgibbs.methods.running import ALONE
+from fastgibbs.models import BoltzmannMachine
+
+NEVER = 2**62  # sweeps
 
 
-class Gradient(NamedTuple):
-    """dL/dW_ij of some pairs, float64 (pairs,), whether they are coupled yet or not, and dL/db, float64 (n,)."""
+class Parameters(NamedTuple):
+    """What a step moves, float64."""
 
-    weights: np.ndarray
-    biases: np.ndarray
+    weights: np.ndarray  # (pairs,), those of coupled units i < j, row by row
+    biases: np.ndarray  # (n,)
+    velocity: np.ndarray  # (pairs,)
+    bias_velocity: np.ndarray  # (n,)
+    offsets: np.ndarray  # (n,): mu
 
 
-def exact_gradient(machine, data, i, j) -> Gradient:
-    """The gradient by enumeration of all states of a machine of up to 20 units, at beta = 1.
+class _Machine:
+    """What exact and sampled training share: parameters, and how they are moved along `seen` less `known`.
 
-    `data`: (N, V) visible units; `i`, `j`: (pairs,) units. Errors as for `fastgibbs.exact.states` and `log_likelihood`.
+    `seen` and `known` are <x_i x_j> of all pairs and then <x_i> of all units, float64 (pairs + n,), of data and model,
+    both with the coefficients of the data, which add up to `total`.
     """
-    data, i, j = _checked(machine, data, i, j)
-    x = (exact.states(machine.n) + 1) // 2
-    places = 1 << np.arange(machine.n_visible)
-    visible = x[:, machine.visible] @ places
-    exponents = -machine.energy(x)
-    top = np.full(2**machine.n_visible, -np.inf)
-    np.maximum.at(top, visible, exponents)
-    given = np.exp(exponents - top[visible])  # p(x | v) but for a factor
-    sums = np.bincount(visible, given, len(top))
-    shares = np.bincount(data @ places, minlength=len(top)) / len(data)
-    joint = np.exp(exponents - exponents.max())
-    difference = given * (shares / sums)[visible] - joint / joint.sum()
-    return Gradient((difference[:, None] * x[:, i] * x[:, j]).sum(axis=0), difference @ x)
+
+    bytes_per_weight = 64  # of which there are two a pair
+
+    def __init__(self, machine, setting: Setting):
+        self.n, self.visible, self.hidden = machine.n, machine.visible, machine.hidden
+        rows = np.repeat(np.arange(machine.n, dtype=np.int32), np.diff(machine.indptr))
+        above = rows < machine.indices
+        self.i, self.j = rows[above], machine.indices[above]
+        self.centered = setting.centered
+        offsets = np.zeros(machine.n)
+        if setting.centered:
+            offsets[self.visible], offsets[self.hidden] = setting.mean, 0.5
+            offsets[self.hidden] = _mean(machine.inputs(offsets))[self.hidden]
+        numbers = machine.weights[above], machine.biases
+        copies = (part.copy() for part in numbers)
+        self.own = Parameters(*copies, *(np.zeros_like(part) for part in numbers), offsets)
+        self.total = 0.0
+
+    def load(self, weights, biases):
+        """Take the parameters W (pairs,) and b (n,)."""
+        self.own.weights[:], self.own.biases[:] = weights, biases
+
+    def parameters(self):
+        """W (pairs,) and b (n,) as they are now."""
+        return tuple(part.copy() for part in self.own[:2])
+
+    def model(self, parameters):
+        """The Boltzmann machine of such parameters."""
+        weights, biases = parameters
+        return BoltzmannMachine.from_edges(self.n, self.i, self.j, weights, biases, self.visible)
+
+    def move(self, step: Step) -> float:
+        """Move all parameters along the gradient; its norm."""
+        p, i, j, mu = self.own, self.i, self.j, self.own.offsets
+        G, d = np.split(self.seen - self.known, [i.size])
+        dW = G - mu[i] * d[j] - d[i] * mu[j]
+        db = d - np.bincount(i, dW * mu[j], self.n) - np.bincount(j, dW * mu[i], self.n)
+        pull = step.l2 * p.weights + step.l1 * np.sign(p.weights)
+        for own, velocity, change in ((p.weights, p.velocity, dW - pull), (p.biases, p.bias_velocity, db)):
+            velocity *= step.momentum
+            velocity += step.rate * change
+            own += velocity
+        if self.centered:
+            of_hidden = self.seen[i.size :][self.hidden]
+            mu[self.hidden] += FOLLOWING * (of_hidden - self.total * mu[self.hidden])
+        return float(np.sqrt((dW**2).sum() + (db**2).sum()))
 
 
-def sampled_gradient(machine, data, chains, i, j, *, steps=1, seed=None, threads=None) -> tuple[Gradient, np.ndarray]:
-    """An estimate of the gradient at beta = 1, and where the persistent chains have come to, int8 (chains, n).
+def _mean(inputs):
+    """1 / (1 + exp(-x))."""
+    return 1 / (1 + np.exp(-np.clip(inputs, -700, 700)))
 
-    `data`: (N, V) visible units, clamped while one chain each draws the hidden ones in `steps` sweeps; `chains`: states
-    (chains, n) that make `steps` sweeps with all units free. `i`, `j`: (pairs,) units. `seed`, `threads` as for
-    `sample`. Tieleman, ICML 2008; Salakhutdinov and Hinton, AISTATS 2009, section 2.
+
+class ExactMachine(_Machine):
+    """A Boltzmann machine trained along the exact gradient."""
+
+    kernel = None
+
+    def __init__(self, machine, setting: Setting):
+        super().__init__(machine, setting)
+        self.block = self.own
+        self.states = exact.AllStates(self.n, self.visible)
+
+    def compile(self):
+        """Nothing is compiled."""
+
+    def chains(self):
+        """There are none: int8 (0, n)."""
+        return np.empty((0, self.n), np.int8)
+
+    def positive(self, units, coefficients, rows):
+        """Take data: `units` (B, V) of 0 and 1, each with its coefficient."""
+        self.total = coefficients.sum(dtype=np.float64)
+        self.seen = self._moments(self.states.given_visible, units, coefficients)
+
+    def negative(self):
+        """Take the model."""
+        self.known = self.total * self._moments(self.states.of_model)
+
+    def close(self):
+        """Nothing to end."""
+
+    def _moments(self, of, *data):
+        W = np.zeros((self.n, self.n))
+        W[self.i, self.j] = W[self.j, self.i] = self.own.weights
+        products, units = of(W, self.own.biases, *data)
+        return np.concatenate([products[self.i, self.j], units])
+
+
+class Sampled(NamedTuple):
+    """What a step changes."""
+
+    parameters: Parameters
+    shown: tuple  # blocks of lanes of data, their visible units clamped
+    chains: tuple  # blocks of ladders of the model, of one rung or RUNGS
+    hidden: np.ndarray  # uint8 (N, H / 8): hidden units of every row as they were drawn last, if they are coupled
+    sweeps: np.ndarray  # int64 (1,): that the model's chains have made
+
+
+class SampledMachine(_Machine):
+    """A Boltzmann machine trained by CD, PCD or tempered chains that the sparse engine sweeps.
+
+    In the data visible units are clamped, and hidden ones are drawn given them: in one sweep if they are not coupled to
+    each other, otherwise in `steps` sweeps from where they were when this row was shown last (Neal, Artif. Intell. 56,
+    71 (1992)). Chains of the model make `steps` sweeps with all units free: of CD from the states of the data, of PCD
+    and tempering from where they were (Tieleman, ICML 2008; Salakhutdinov, NIPS 2009).
     """
-    data, i, j = _checked(machine, data, i, j)
-    entropy = np.random.SeedSequence(entropy_of(seed)).spawn(2)
-    kwargs = dict(beta=1.0, sweeps=steps, thin=steps, threads=threads)
-    clamp = dict(zip(machine.visible.tolist(), data.T, strict=True))
-    given = sample(machine, chains=len(data), clamp=clamp, seed=entropy[0], **kwargs)
-    free = sample(machine, chains=len(chains), start=chains, seed=entropy[1], **kwargs)
-    if given.interrupted or free.interrupted:
-        raise KeyboardInterrupt
-    (pairs, units), (free_pairs, free_units) = (_means(run.states, i, j) for run in (given, free))
-    return Gradient(pairs - free_pairs, units - free_units), free.states
+
+    kernel = drivers.temper
+
+    def __init__(self, machine, setting: Setting):
+        super().__init__(machine, setting)
+        self.method, self.steps = setting.method, setting.steps
+        self.pool = ThreadPoolExecutor(setting.threads)
+        self.coupled = any(len(group) > 1 for group in machine.hidden_groups)
+        rungs = np.linspace(0.0, 1.0, RUNGS) if setting.method == "tempering" else np.ones(1)
+        clamp = Clamp(np.sort(self.visible), np.ones((self.visible.size, 1), np.int8), self.hidden)
+        entropy = entropy_of(np.random.SeedSequence(setting.entropy, spawn_key=(SWEEP,)))
+        shown = _started(machine, np.ones(1), setting.batch_size, clamp, entropy)
+        chains = _started(machine, rungs, setting.chains, None, setting.entropy)
+        generator = np.random.Generator(stream(setting.entropy, START, tile=1))
+        width = -(-self.hidden.size // 8) if self.coupled else 0
+        hidden = generator.integers(256, size=(setting.rows, width), dtype=np.uint8)
+        self.block = Sampled(self.own, shown, chains, hidden, np.zeros(1, np.int64))
+        self.shares, self.chain_shares = (
+            [np.zeros(block.ladders.rungs.size) for block in blocks] for blocks in (shown, chains)
+        )
+        ends = np.cumsum([0] + [share.size for share in self.shares])
+        self.parts = [slice(*ends[k : k + 2]) for k in range(len(shown))]  # of a batch, in every block
+        rows = np.repeat(np.arange(self.n), np.diff(machine.indptr))
+        above = rows < machine.indices
+        self.rows, self.pair_of = rows, np.empty(rows.size, np.int64)  # of every entry of W
+        self.pair_of[above] = np.arange(self.i.size)
+        self.pair_of[~above] = self.pair_of[np.lexsort((rows, machine.indices))][~above]  # as W_ij, so W_ji
+        units = np.arange(self.n, dtype=np.int32)  # x_i is x_i x_i
+        self.first, self.second = np.concatenate([self.i, units]), np.concatenate([self.j, units])
+        self.seen, self.known = np.zeros((2, self.first.size))
+        self.cuts = np.linspace(0, self.first.size, setting.threads + 1).astype(int)
+        self.scratch = np.zeros((setting.threads, LANE_GROUP))
+
+    def compile(self):
+        """Compile the kernels, or load them: each is called once with nothing to do."""
+        block = self.block.shown[0]
+        ladders.advance(GIBBS, block, 0, 0, ALONE)
+        add_moments(block.state.spins, self.shares[0], self.first, self.second, 0, 0, self.scratch[0], self.seen)
+
+    def chains(self):
+        """The states of the model's chains at beta = 1, int8 (chains, n)."""
+        spins = [block.state.spins[:, block.ladders.lane_at[:, -1]] for block in self.block.chains]
+        return (np.concatenate(spins, axis=1).T + 1) // 2
+
+    def positive(self, units, coefficients, rows):
+        """Take data: `units` (B, V) of 0 and 1, each with its coefficient, which are `rows` of all data."""
+        W, b, shown = self.own.weights, self.own.biases, self.block.shown
+        J = W[self.pair_of] / 4
+        self.numbers = J, b / 2 + np.bincount(self.rows, J, self.n), -(b.sum() / 2 + W.sum() / 4)
+        self.total = coefficients.sum(dtype=np.float64)
+        for block, share, part in zip(shown, self.shares, self.parts, strict=True):
+            mine, spins = rows[part], block.state.spins
+            share[:] = 0
+            share[: mine.size] = coefficients[part]
+            spins[self.visible, : mine.size] = 2 * np.int8(units[part]).T - 1
+            if self.coupled:
+                ones = np.unpackbits(self.block.hidden[mine], axis=1, count=self.hidden.size).view(np.int8)
+                spins[self.hidden, : mine.size] = 2 * ones.T - 1
+        self._sweep(shown, 0, self.steps if self.coupled else min(self.hidden.size, 1))
+        if self.coupled:
+            for block, part in zip(shown, self.parts, strict=True):
+                mine = rows[part]
+                self.block.hidden[mine] = np.packbits(block.state.spins[self.hidden, : mine.size].T > 0, axis=1)
+        self._add_up(shown, self.shares, self.seen)
+
+    def negative(self):
+        """Take the model: the chains after `steps` sweeps, with coefficients that add up to those of the data."""
+        done, chains, shares = int(self.block.sweeps[0]), self.block.chains, self.chain_shares
+        if self.method == "cd":
+            shares = self.shares
+            for block, data in zip(chains, self.block.shown, strict=True):
+                block.state.spins[:] = data.state.spins
+        self._sweep(chains, done, done + self.steps)
+        self.block.sweeps[0] += self.steps
+        if self.method != "cd":
+            count = sum(len(block.ladders.lane_at) for block in chains)
+            for block, share in zip(chains, shares, strict=True):
+                share[:] = 0
+                share[block.ladders.lane_at[:, -1]] = self.total / count
+        self._add_up(chains, shares, self.known)
+
+    def close(self):
+        """End its threads."""
+        self.pool.shutdown()
+
+    def _sweep(self, blocks, first, last):
+        """Run sweeps `first` ... `last - 1` of all blocks with the parameters as they are."""
+        plan = sparse.with_numbers(blocks[0].plan, *self.numbers)
+        runs = [
+            self.pool.submit(ladders.advance, GIBBS, block._replace(plan=plan), first, last, ALONE) for block in blocks
+        ]
+        for run in runs:
+            run.result()
+
+    def _add_up(self, blocks, shares, moments):
+        """`moments` = the sums over all lanes of all blocks, one block after the other."""
+
+        def add(scratch, first, last):
+            for block, share in zip(blocks, shares, strict=True):
+                add_moments(block.state.spins, share, self.first, self.second, first, last, scratch, moments)
+
+        moments[:] = 0
+        list(self.pool.map(add, self.scratch, self.cuts[:-1], self.cuts[1:]))
 
 
-def _means(states, i, j):
-    """<x_i x_j> of the pairs and <x> of all units."""
-    return (states[:, i] & states[:, j]).mean(axis=0), states.mean(axis=0)
-
-
-def _checked(machine, data, i, j):
-    """Data (N, V) and pairs of units, as arrays."""
-    if not isinstance(machine, BoltzmannMachine):
-        raise TypeError(f"machine is {machine!r}: give a BoltzmannMachine")
-    data = checks.units("data", data, machine.n_visible)
-    if data.ndim != 2 or not len(data):
-        raise ValueError(f"data has shape {data.shape}: give (N, {machine.n_visible}), N of at least 1")
-    i, j = checks.indices("i", i, machine.n), checks.indices("j", j, machine.n)
-    if i.shape != j.shape:
-        raise ValueError(f"i has {i.size} units and j has {j.size}: give one of each per pair")
-    return data, i, j
+def _started(machine, betas, count, clamp, entropy) -> tuple:
+    """Blocks of `count` ladders with a rung at each of `betas`, which record nothing."""
+    setting = ladders.Setting(
+        models=[machine.to_ising()],
+        engine=sparse,
+        ladders=count,
+        rule=GIBBS,
+        swap_every=1 if betas.size > 1 else NEVER,
+        overlap_every=0,
+        clusters=False,
+        threads=1,
+        clamp=clamp,
+    )
+    blocks, _ = ladders.start_ladders(setting, betas, 0, NEVER, 1, entropy, None, NONE)
+    return tuple(blocks)

@@ -1,47 +1,99 @@
-"""The gradient of an RBM's log-likelihood from all states of its smaller layer, and an RBM that is moved along it."""
+"""Gradients of the log-likelihood by summing over states: of an RBM those of its smaller layer, otherwise all."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.models import RBM, checks
+from fastgibbs.models import RBM, BoltzmannMachine, checks
 
-MOST_UNITS = 16  # of the smaller layer
+MOST_UNITS = 16  # whose states are summed over
 _PART = 2**20  # numbers held at once
 
 
 class Gradient(NamedTuple):
-    """Derivatives of the mean log-likelihood by W, a and b, float64."""
+    """Derivatives of the mean log-likelihood of an RBM by W, a and b, float64."""
 
     weights: np.ndarray  # (V, H)
     visible_bias: np.ndarray  # (V,)
     hidden_bias: np.ndarray  # (H,)
 
 
-def gradient(model, data) -> Gradient:
-    """d/dtheta (1/N) sum_n log p(v_n) = <-dE/dtheta>_data - <-dE/dtheta>_model, exactly.
+class MachineGradient(NamedTuple):
+    """Derivatives of the mean log-likelihood of a Boltzmann machine by W_ij = W_ji and b_i, float64."""
 
-    -dE/dW_ij = v_i h_j, -dE/da_i = v_i, -dE/db_j = h_j; in the data h_j has the mean 1 / (1 + exp(-b_j - v.W_j)), in
-    the model all states count. `data`: (N, V), units or probabilities. TypeError or ValueError as from `train`; also
-    for more than 16 units in the smaller layer. Ackley, Hinton, Sejnowski, Cogn. Sci. 9, 147 (1985).
+    weights: np.ndarray  # (n, n), also of pairs that are not coupled; the diagonal is 0
+    biases: np.ndarray  # (n,)
+
+
+def gradient(model, data):
+    """d/dtheta (1/N) sum_n log p(v_n) = <-dE/dtheta>_data - <-dE/dtheta>_model, exactly, at beta = 1.
+
+    Of an RBM, a `Gradient`: -dE/dW_ij = v_i h_j, -dE/da_i = v_i, -dE/db_j = h_j. Of a BoltzmannMachine, a
+    `MachineGradient`: -dE/dW_ij = x_i x_j, -dE/db_i = x_i. In the data hidden units have their means given the visible
+    ones; in the model all states count. `data`: (N, V), units of 0 and 1, of an RBM also probabilities. TypeError or
+    ValueError as from `train`; also for more than 16 units in an RBM's smaller layer, or in all.
+    Ackley, Hinton and Sejnowski, Cogn. Sci. 9, 147 (1985), eq. (8).
     """
-    if not isinstance(model, RBM):
-        raise TypeError(f"model is {model!r}: give an RBM")
+    if not isinstance(model, RBM | BoltzmannMachine):
+        raise TypeError(f"model is {model!r}: give an RBM or a BoltzmannMachine")
     require_small(model)
-    v = checks.finite_array("data", data)
-    parameters = model.weights, model.visible_bias, model.hidden_bias
-    seen = of_data(*parameters, v, np.full(len(v), 1 / len(v)))
-    return Gradient(*(one - other for one, other in zip(seen, of_model(*parameters), strict=True)))
+    v = checks.finite_array("data", data) if isinstance(model, RBM) else checks.units("data", data, model.n_visible)
+    if v.ndim != 2 or v.shape[1] != model.n_visible or not len(v):
+        raise ValueError(f"data has shape {v.shape}: give (N, {model.n_visible}), N of at least 1")
+    shares = np.full(len(v), 1 / len(v))
+    if isinstance(model, RBM):
+        parameters = model.weights, model.visible_bias, model.hidden_bias
+        seen, known = of_data(*parameters, v, shares), of_model(*parameters)
+        return Gradient(*(one - other for one, other in zip(seen, known, strict=True)))
+    states, W = AllStates(model.n, model.visible), np.zeros((model.n, model.n))
+    W[np.repeat(np.arange(model.n), np.diff(model.indptr)), model.indices] = model.weights
+    seen, known = states.given_visible(W, model.biases, v, shares), states.of_model(W, model.biases)
+    products, units = (one - other for one, other in zip(seen, known, strict=True))
+    np.fill_diagonal(products, 0.0)
+    return MachineGradient(products, units)
 
 
 def require_small(model):
     """ValueError, with the size, if there are too many states."""
-    running = min(model.n_visible, model.n_hidden)
+    rbm = isinstance(model, RBM)
+    running = min(model.n_visible, model.n_hidden) if rbm else model.n
     if running > MOST_UNITS:
+        whose = "of its smaller layer" if rbm else "of its units"
         raise ValueError(
-            f'method is "exact": {model!r} has 2^{running} states of its smaller layer, at most 2^{MOST_UNITS} are '
-            'enumerated; use "pcd"'
+            f'method is "exact": {model!r} has 2^{running} states {whose}, at most 2^{MOST_UNITS} are enumerated; '
+            'use "pcd"'
         )
+
+
+class AllStates:
+    """The 2^n states of n units, and sums over them of x x^T (n, n) and x (n,), W being (n, n) and b (n,)."""
+
+    def __init__(self, n: int, visible):
+        self.x = (np.arange(2**n)[:, None] >> np.arange(n) & 1).astype(np.float64)
+        self.places = 1 << np.arange(visible.size)
+        self.v = self.x[:, visible].astype(np.int64) @ self.places  # the number of the visible units' states
+
+    def of_model(self, W, b):
+        """<x x^T> and <x> of the model at beta = 1."""
+        logs = self._logs(W, b)
+        p = np.exp(logs - logs.max())
+        return self._sums(p / p.sum())
+
+    def given_visible(self, W, b, v, coefficients):
+        """sum_n c_n <x x^T> and sum_n c_n <x> given visible units v_n, (N, V)."""
+        logs, top = self._logs(W, b), np.full(2**self.places.size, -np.inf)
+        np.maximum.at(top, self.v, logs)
+        given = np.exp(logs - top[self.v])  # p(x | v) but for a factor
+        shares = np.bincount(np.int64(v) @ self.places, coefficients, top.size) / np.bincount(self.v, given, top.size)
+        return self._sums(given * shares[self.v])
+
+    def _logs(self, W, b):
+        """log p(x) but for a constant. einsum adds in one order; what BLAS adds depends on its threads."""
+        return np.einsum("si,si->s", np.einsum("si,ij->sj", self.x, W) / 2 + b, self.x)
+
+    def _sums(self, p):
+        weighted = p[:, None] * self.x
+        return np.einsum("si,sj->ij", weighted, self.x), weighted.sum(axis=0)
 
 
 def of_data(W, a, b, v, coefficients):

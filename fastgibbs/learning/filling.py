@@ -4,7 +4,7 @@ import numpy as np
 
 from fastgibbs.engines import gradients
 from fastgibbs.engines.streams import entropy_of
-from fastgibbs.learning.machines import SampledRBM
+from fastgibbs.learning.machines import SampledRBM, Setting
 from fastgibbs.models import RBM, checks
 
 
@@ -24,7 +24,7 @@ def fill_in(rbm, states, known, *, sweeps=200, averaged=100, seed=None) -> np.nd
     known = np.broadcast_to(known, v.shape).T
     sweeps = checks.integer("sweeps", sweeps)
     averaged = min(checks.integer("averaged", averaged), sweeps)
-    one = SampledRBM(rbm, "pcd", 1, len(v), 1, False, None, entropy_of(seed), 1)
+    one = SampledRBM(rbm, Setting("pcd", 1, len(v), 1, len(v), False, None, entropy_of(seed), 1))
     p, chains = one.block.parameters, one.block.chains
     lanes, visible = chains.spins.shape[1], chains.spins[: rbm.n_visible, : len(v)]
     total = np.zeros(v.T.shape)

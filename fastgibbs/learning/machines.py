@@ -1,9 +1,11 @@
 """Models as they are trained: parameters and chains in arrays, and the two phases of a step.
 
-A learner has `block`, a NamedTuple of all arrays that a step changes; `positive(units, coefficients)`, which takes the
-states of data, and `negative()`, which takes those of the model; `move(step)`, along the difference, which returns its
-norm; `parameters()`, float64, `load` of such, and the `model` of them; `chains()`, int8 states; `compile()` before the
-first step and `close()` after the last. `train` knows nothing else of a model.
+A learner is made from a model and a `Setting`. It has `block`, a NamedTuple of all arrays that a step changes;
+`positive(units, coefficients, rows)`, which takes the states of data, and `negative()`, which takes those of the model;
+`move(step)`, along the difference, which returns its norm; `parameters()`, float64, `load` of such, and the `model` of
+them; `chains()`, int8 states; `compile()` before the first step and `close()` after the last; `bytes_per_weight`, about
+and `kernel`, the last that it compiles, or None. `train` knows nothing else of how a model is trained. These are the
+learners of RBMs; those of other machines are in boltzmann.py.
 
 The centred gradient with offsets mu and lambda is, in the parameters of the model as it is,
 
@@ -28,6 +30,20 @@ from fastgibbs.models import RBM
 
 FOLLOWING = 0.01  # share of the way that lambda goes in a step
 RUNGS = 10  # of a tempered ladder, from beta 0 to 1 in equal steps
+
+
+class Setting(NamedTuple):
+    """What a learner is told beside its model."""
+
+    method: str
+    steps: int
+    chains: int  # persistent ones, or ladders, or as many as a batch has rows
+    batch_size: int
+    rows: int  # of the data
+    centered: bool
+    mean: np.ndarray  # float64 (V,): of the data
+    entropy: int
+    threads: int
 
 
 class Weights(NamedTuple):
@@ -63,7 +79,10 @@ class SampledRBM:
     drawn, and in the sums hidden ones stand for themselves by their means given the visible ones.
     """
 
-    def __init__(self, rbm, method, steps, chains, batch_size, centered, mean, entropy, threads):
+    bytes_per_weight, kernel = 20, gradients.move
+
+    def __init__(self, rbm, setting: Setting):
+        method, steps, chains, batch_size, _, centered, mean, entropy, threads = setting
         V, H = self.visible, self.hidden = rbm.weights.shape
         self.method, self.steps, self.threads = method, steps, threads
         self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
@@ -151,7 +170,7 @@ class SampledRBM:
         layers = spins[: self.visible, lanes], spins[first : first + self.hidden, lanes]
         return np.concatenate(layers).T.astype(np.int8)
 
-    def positive(self, units, coefficients):
+    def positive(self, units, coefficients, rows):
         """Take data: `units` (B, V) of 0 and 1, each with its coefficient, float32 (B,)."""
         count, shown, p = len(units), self.block.shown, self.block.parameters
         self.v[:count, : self.visible] = units
@@ -262,7 +281,10 @@ class Exact(NamedTuple):
 class ExactRBM:
     """An RBM trained along the exact gradient, in float64."""
 
-    def __init__(self, rbm, centered, mean):
+    bytes_per_weight, kernel = 40, None
+
+    def __init__(self, rbm, setting: Setting):
+        centered, mean = setting.centered, setting.mean
         parts = rbm.weights, rbm.visible_bias, rbm.hidden_bias
         offsets = np.zeros(rbm.n_hidden)
         if centered:
@@ -291,7 +313,7 @@ class ExactRBM:
         """There are none: int8 (0, V + H)."""
         return np.empty((0, sum(self.block.weights.shape)), np.int8)
 
-    def positive(self, units, coefficients):
+    def positive(self, units, coefficients, rows):
         """Take data: `units` (B, V) of 0 and 1, each with its coefficient."""
         coefficients = coefficients.astype(np.float64)
         self.seen = exact.of_data(*self.block[:3], units.astype(np.float64), coefficients)

@@ -9,38 +9,28 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs import analysis
-from fastgibbs.engines import gradients
 from fastgibbs.engines.gradients import Step
-from fastgibbs.engines.streams import ADAPT, ORDER, entropy_of, stream
+from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.jit import must_compile
 from fastgibbs.learning import exact
+from fastgibbs.learning.boltzmann import ExactMachine, SampledMachine
 from fastgibbs.learning.data import Data
-from fastgibbs.learning.machines import RUNGS, ExactRBM, SampledRBM
+from fastgibbs.learning.history import History, exact_is_cheap, pseudo_likelihood, reconstruction
+from fastgibbs.learning.machines import RUNGS, ExactRBM, SampledRBM, Setting
 from fastgibbs.methods.blocks import Timing
 from fastgibbs.methods.checkpoints import Checkpoint
 from fastgibbs.methods.free_energies import log_likelihood
 from fastgibbs.methods.running import reporting, run_blocks
-from fastgibbs.models import RBM, checks
+from fastgibbs.models import RBM, BoltzmannMachine, checks
 
+LEARNERS = {  # by the kind of model, and whether the gradient is exact
+    (RBM, False): SampledRBM,
+    (RBM, True): ExactRBM,
+    (BoltzmannMachine, False): SampledMachine,
+    (BoltzmannMachine, True): ExactMachine,
+}
 METHODS = ("pcd", "cd", "tempering", "exact")
 LARGEST = 1e4  # of weights and biases: beyond it a training has diverged
-_CHEAP = 2**22  # terms of an exact log-likelihood that is computed after every epoch
-_TERMS = 2**20  # of a pseudo-likelihood
-
-
-class History(NamedTuple):
-    """What every epoch came to, float64 (epochs,)."""
-
-    reconstruction: np.ndarray
-    """Mean of (v - v')^2 over units and data, v' the mean of v given the mean of h given v."""
-    pseudo_likelihood: np.ndarray
-    """`fastgibbs.pseudo_likelihood` in nats; of a large machine, estimated from some units of each row."""
-    gradient_norm: np.ndarray
-    """Mean over the epoch's steps of the length of the gradient, of all parameters together."""
-    log_likelihood: np.ndarray
-    """Mean log p(v) of the data in nats, or NaN where it was not asked for."""
-    log_likelihood_error: np.ndarray
-    """The standard error that log Z gives it: 0 if it is exact."""
 
 
 class Block(NamedTuple):
@@ -51,9 +41,7 @@ class Block(NamedTuple):
     done: np.ndarray  # int64 (1,): steps
     norms: np.ndarray  # float64 (1,): sum over the steps of this epoch
     diverged: np.ndarray  # int64 (1,): the epoch, from 1, or 0
-    weights: np.ndarray  # parameters at the end of the last epoch that was well
-    visible_bias: np.ndarray
-    hidden_bias: np.ndarray
+    well: tuple  # parameters at the end of the last epoch that was well
 
 
 @dataclass(frozen=True, repr=False)
@@ -104,20 +92,22 @@ def train(
     every=60.0,
     threads=None,
 ) -> TrainResult:
-    """Move an RBM up the mean log-likelihood of data: v <- m v + r (g - l2 W - l1 sign W), W <- W + v.
+    """Move a model up the mean log-likelihood of data: v <- m v + r (g - l2 W - l1 sign W), W <- W + v.
 
     g = <-dE/dW>_data - <-dE/dW>_model, the mean over a batch less an estimate over chains; biases alike, without l1
     and l2. An epoch shows every row once, in a new order.
 
     Args:
-        model: RBM, with the parameters to start from. Random small weights, and visible biases log(m / (1 - m)) of the
-            data's means m, are a good start.
+        model: RBM or BoltzmannMachine, with the parameters to start from. Random small weights, and visible biases
+            log(m / (1 - m)) of the data's means m, are a good start. Of a BoltzmannMachine the pairs that are coupled
+            are trained, others stay uncoupled.
         data: (N, V) of bools, 0 and 1, or probabilities in [0, 1], from which units are drawn whenever they are shown;
             an array, also memory-mapped, or a scipy.sparse matrix. It is read a batch at a time and never copied whole.
         method: the chains of the model: "pcd", persistent (Tieleman, ICML 2008); "cd", from each batch anew (Hinton,
             Neural Comput. 14, 1771 (2002)); "tempering", ladders of 10 temperatures (Desjardins et al., AISTATS 2010);
-            "exact", none: all states are summed, up to 16 units in the smaller layer.
-        steps: Gibbs steps of the chains for each batch.
+            "exact", none: all states are summed, of up to 16 units in an RBM's smaller layer, or in all.
+        steps: Gibbs steps of the chains for each batch: h | v and v | h of an RBM, sweeps of other machines; as many
+            sweeps draw hidden units given the data if they are coupled to each other.
         chains: persistent chains, by default batch_size, or ladders, by default an eighth of it.
         epochs: times that all data are shown.
         batch_size: rows for each step of the parameters.
@@ -127,8 +117,8 @@ def train(
         centered: use the centred gradient (Melchior, Fischer, Wiskott, J. Mach. Learn. Res. 17 (99), 1 (2016)), which
             learns as well whatever the mean of the data.
         weights: (N,) how much each row counts, at least 0; by default all alike.
-        likelihood_every: epochs between two log-likelihoods in the history, exact if the smaller layer has up to 16
-            units, otherwise by annealing; by default every epoch where that is cheap, else never.
+        likelihood_every: epochs between two log-likelihoods in the history, exact for up to 16 units in an RBM's
+            smaller layer, or in all, otherwise by annealing; by default every epoch where that is cheap, else never.
         seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
         callback: called after each epoch as callback(epoch, model, history), from 1; it stops the training by
             returning True. It is called in the thread that trains.
@@ -136,18 +126,18 @@ def train(
         checkpoint, every: a file to save the training to and go on from, and the seconds between, as in `sample`.
         threads: threads to run on; by default the cores this process may use. It never changes the result.
 
-    Sampled training computes in float32, exact training in float64. The history is of up to 1000 rows. The same seed
-    gives the same bytes at any number of threads.
+    Sampled training of an RBM computes in float32, all other training in float64. The history is of up to 1000 rows.
+    The same seed gives the same bytes at any number of threads.
 
     Returns a TrainResult, also after Ctrl-C. If a parameter is no longer finite, or above 10^4, the training stops with
     a RuntimeWarning that names the epoch, and the last model that was well is returned. Raises ValueError or TypeError,
     naming the argument, before anything is compiled.
     """
     began = time.perf_counter()
-    if not isinstance(model, RBM):
-        raise TypeError(f"model is {model!r}: give an RBM")
-    if not model.weights.size:
-        raise ValueError(f"model is {model!r}: give at least one visible and one hidden unit")
+    if not isinstance(model, RBM | BoltzmannMachine):
+        raise TypeError(f"model is {model!r}: give an RBM or a BoltzmannMachine")
+    if not model.n_visible or (isinstance(model, RBM) and not model.n_hidden):
+        raise ValueError(f"model is {model!r}: give at least one visible unit, and an RBM one hidden unit")
     checks.choice("method", method, METHODS)
     steps, epochs = checks.integer("steps", steps), checks.integer("epochs", epochs)
     batch_size = checks.integer("batch_size", batch_size)
@@ -168,8 +158,10 @@ def train(
     default = {"cd": batch_size, "tempering": max(1, batch_size // 8)}.get(method, batch_size)
     chains = default if chains is None else checks.integer("chains", chains)
     lanes = batch_size + chains * (RUNGS if method == "tempering" else 1)
-    checks.require_memory(8 * lanes * model.n + 20 * model.weights.size, f"{chains} chains and batches of {batch_size}")
-    often = _likelihood_every(likelihood_every, model, data)
+    learner_of = LEARNERS[RBM if isinstance(model, RBM) else BoltzmannMachine, method == "exact"]
+    needed = 8 * lanes * model.n + learner_of.bytes_per_weight * model.weights.size
+    checks.require_memory(needed, f"{chains} chains and batches of {batch_size}")
+    often = _likelihood_every(likelihood_every, model)
 
     settings = dict(model=[model], method_=method, steps=steps, chains=chains, epochs=epochs, batch_size=batch_size)
     settings |= dict(learning_rate=rates, momentum=momentum, l1=l1, l2=l2, centered=bool(centered))
@@ -177,13 +169,11 @@ def train(
     settings |= dict(data=None if checkpoint is None else data.digest())
     checkpoint = Checkpoint(checkpoint, every, "train", settings)
     seed = checkpoint.settings["seed"]
-    if method == "exact":
-        learner = ExactRBM(model, bool(centered), data.mean)
-    else:
-        learner = SampledRBM(model, method, steps, chains, batch_size, bool(centered), data.mean, seed, threads)
+    told = Setting(method, steps, chains, batch_size, data.count, bool(centered), data.mean, seed, threads)
+    learner = learner_of(model, told)
     history = History(*(np.full(epochs, np.nan) for _ in History._fields))
     block = Block(
-        learner.block, history, np.zeros(1, np.int64), np.zeros(1), np.zeros(1, np.int64), *learner.parameters()
+        learner.block, history, np.zeros(1, np.int64), np.zeros(1), np.zeros(1, np.int64), learner.parameters()
     )
     checkpoint.restore([block], [range(1)], {})
     begun = int(block.done[0])  # a chunk may end early: only the block knows
@@ -200,7 +190,7 @@ def train(
             if order[0] != epoch:
                 order = epoch, data.order(seed, epoch)
             rows = order[1][batch * batch_size : (batch + 1) * batch_size]
-            learner.positive(data.units(rows, seed, epoch, 1, batch), np.float32(data.weights[rows] / len(rows)))
+            learner.positive(data.units(rows, seed, epoch, 1, batch), np.float32(data.weights[rows] / len(rows)), rows)
             learner.negative()
             norm = learner.move(Step(float(rates[epoch]), momentum, l1, l2))
             block.done[0] = done + 1
@@ -208,20 +198,20 @@ def train(
             ends = batch + 1 == batches
             if not np.isfinite(norm) or (ends and not _well(learner)):
                 block.diverged[0] = epoch + 1
-                learner.load(*block[5:])
+                learner.load(*block.well)
                 return True
             if ends and _epoch_ended(epoch) is True:
                 return True
 
     def _epoch_ended(epoch):
         parameters = learner.parameters()
-        for kept, now in zip(block[5:], parameters, strict=True):
+        for kept, now in zip(block.well, parameters, strict=True):
             kept[:] = now
         now = learner.model(parameters)
         history.gradient_norm[epoch] = block.norms[0] / batches
         block.norms[0] = 0.0
-        history.reconstruction[epoch] = _reconstruction(now, monitored)
-        history.pseudo_likelihood[epoch] = _pseudo_likelihood(now, monitored, seed)
+        history.reconstruction[epoch] = reconstruction(now, monitored, seed)
+        history.pseudo_likelihood[epoch] = pseudo_likelihood(now, monitored, seed)
         if often and (epoch + 1) % often == 0:
             other = entropy_of(np.random.SeedSequence(seed, spawn_key=(ADAPT, epoch)))
             value, error, _ = log_likelihood(now, monitored, seed=other, threads=threads)
@@ -229,7 +219,7 @@ def train(
         if callback is not None:
             return callback(epoch + 1, now, History(*(record[: epoch + 1].copy() for record in history)))
 
-    if progress is True and method != "exact" and must_compile(gradients.move):
+    if progress is True and learner.kernel is not None and must_compile(learner.kernel):
         print("compiling (once) ...", file=sys.stderr, flush=True)
     compiling = time.perf_counter()
     learner.compile()
@@ -285,39 +275,16 @@ def _at_least_0(name, value) -> float:
     return value
 
 
-def _likelihood_every(given, model, data) -> int:
+def _likelihood_every(given, model) -> int:
     """Epochs between two log-likelihoods, 0 for never."""
-    if given is not None:
-        return checks.integer("likelihood_every", given, minimum=0)
-    small, large = sorted(model.weights.shape)
-    return int(small <= exact.MOST_UNITS and 2**small * large <= _CHEAP)
+    if given is None:
+        return int(exact_is_cheap(model))
+    often = checks.integer("likelihood_every", given, minimum=0)
+    if often:
+        analysis.log_weights(model, np.zeros((1, model.n_visible), np.int8))  # ValueError if hidden units are too many
+    return often
 
 
 def _well(learner) -> bool:
     """Whether all parameters are finite and none is out of bounds."""
     return all(bool((np.abs(part) <= LARGEST).all()) for part in learner.parameters())
-
-
-def _pseudo_likelihood(rbm, v, entropy) -> float:
-    """`fastgibbs.pseudo_likelihood`, or its estimate from as many units of each row as _TERMS allows, always the same.
-
-    V / k sum over k units i of -log(1 + p*(v with i flipped) / p*(v)), each row with units of its own.
-    """
-    rows, (V, H) = np.arange(len(v)), rbm.weights.shape
-    count = max(1, _TERMS // (rows.size * H))
-    if count >= V:
-        return analysis.pseudo_likelihood(rbm, v)
-    x = v @ rbm.weights + rbm.hidden_bias
-    here, total = np.logaddexp(0, x).sum(axis=1), 0.0
-    for units in np.random.Generator(stream(entropy, ORDER, 0, 4)).integers(V, size=(count, rows.size)):
-        turn = 1.0 - 2.0 * v[rows, units]
-        there = np.logaddexp(0, x + turn[:, None] * rbm.weights[units]).sum(axis=1)
-        total -= np.logaddexp(0, turn * rbm.visible_bias[units] + there - here).mean()
-    return float(total * V / count)
-
-
-def _reconstruction(rbm, v) -> float:
-    """The mean of (v - v')^2."""
-    h = 1 / (1 + np.exp(-np.clip(v @ rbm.weights + rbm.hidden_bias, -700, 700)))
-    x = h @ rbm.weights.T + rbm.visible_bias
-    return float(np.mean((v - 1 / (1 + np.exp(-np.clip(x, -700, 700)))) ** 2))

@@ -164,11 +164,12 @@ def terminable(checkpoint: Checkpoint):
 
 
 def changing(block, prefix=""):
-    """Yield (dotted name, array) of all arrays of nested NamedTuples that sweeps may change: none of a plan's."""
-    for name, value in block._asdict().items():
+    """Yield (dotted name, array) of all arrays of nested tuples that sweeps may change: none of a plan's."""
+    named = block._asdict() if hasattr(block, "_asdict") else {str(k): value for k, value in enumerate(block)}
+    for name, value in named.items():
         if isinstance(value, np.ndarray) and value.flags.writeable:
             yield prefix + name, value
-        elif hasattr(value, "_asdict") and name != "plan":
+        elif isinstance(value, tuple) and name != "plan":
             yield from changing(value, f"{prefix}{name}.")
 
 

@@ -108,7 +108,31 @@ class Run(NamedTuple):
 def run_ladders(
     setting: Setting, betas, sweeps: int, burn_in: int, thin: int, entropy, starts, report, checkpoint
 ) -> Run:
-    """Start every ladder with replica r at rung r, at random or at `starts` int8 (ladders, rungs, n), and run it."""
+    """Start every ladder (see `start_ladders`) and run it."""
+    blocks, cut = start_ladders(setting, betas, sweeps, burn_in, thin, entropy, starts, checkpoint)
+
+    def rows(done):
+        return max(done - burn_in, 0) // thin
+
+    begun = checkpoint.restore(blocks, cut, dict.fromkeys(RECORDS, rows))
+
+    def run(block, first, last, crew):
+        advance(setting.rule, block, first, last, crew)
+
+    compiling = time.perf_counter()
+    run(blocks[0], 0, 0, ALONE)
+    running = time.perf_counter()
+    done, interrupted = run_blocks(run, blocks, begun, burn_in + sweeps, setting.threads, 1, report, checkpoint)
+    seconds = time.perf_counter() - running
+    advanced = sum(len(b.ladders.lane_at) * (now - then) for b, then, now in zip(blocks, begun, done, strict=True))
+    updates = advanced * betas.size * (setting.models[0].n if setting.free is None else setting.free.size)
+    return Run(setting, blocks, rows(min(done)), updates, running - compiling, seconds, interrupted)
+
+
+def start_ladders(
+    setting: Setting, betas, sweeps: int, burn_in: int, thin: int, entropy, starts, checkpoint
+) -> tuple[list[Block], list[range]]:
+    """Blocks of ladders and their lanes, replica r at rung r, at random or at `starts` int8 (ladders, rungs, n)."""
     count, rungs = len(setting.models) * setting.ladders, betas.size
     words, per_unit = packing(rungs)
     stride = setting.ladders + setting.ladders % 2 if setting.ladders > 1 else 1  # pairs lie side by side
@@ -125,36 +149,25 @@ def run_ladders(
         blocks.append(
             _block(setting, prepared, lanes, inside, first_lanes[inside], betas, sweeps, burn_in, thin, entropy, starts)
         )
+    return blocks, cut
 
-    def rows(done):
-        return max(done - burn_in, 0) // thin
 
-    begun = checkpoint.restore(blocks, cut, dict.fromkeys(RECORDS, rows))
-
-    def advance(block, first, last, crew):
-        drivers.temper(
-            block.plan,
-            block.state,
-            block.ladders,
-            block.pairs,
-            setting.rule,
-            first,
-            last,
-            block.energies,
-            block.magnetizations,
-            block.observables,
-            block.samples,
-            crew,
-        )
-
-    compiling = time.perf_counter()
-    advance(blocks[0], 0, 0, ALONE)
-    running = time.perf_counter()
-    done, interrupted = run_blocks(advance, blocks, begun, burn_in + sweeps, setting.threads, 1, report, checkpoint)
-    seconds = time.perf_counter() - running
-    advanced = sum(len(b.ladders.lane_at) * (now - then) for b, then, now in zip(blocks, begun, done, strict=True))
-    updates = advanced * rungs * (setting.models[0].n if setting.free is None else setting.free.size)
-    return Run(setting, blocks, rows(min(done)), updates, running - compiling, seconds, interrupted)
+def advance(rule: int, block: Block, first: int, last: int, crew):
+    """Run sweeps `first` ... `last - 1` of a block."""
+    drivers.temper(
+        block.plan,
+        block.state,
+        block.ladders,
+        block.pairs,
+        rule,
+        first,
+        last,
+        block.energies,
+        block.magnetizations,
+        block.observables,
+        block.samples,
+        crew,
+    )
 
 
 def packing(rungs: int) -> tuple[int, int]:

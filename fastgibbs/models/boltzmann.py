@@ -20,7 +20,8 @@ class BoltzmannMachine(Frozen):
     them, by default all; the others are hidden. A state is (..., n), all units in the order of W.
 
     Attributes, all read-only: `n`; `indptr` int64 (n+1,), `indices` int32 (nnz,) and `weights` float64 (nnz,), the CSR
-    form of W; `biases` float64 (n,); `visible` int32 (V,) and `hidden` int32 (H,), ascending.
+    form of W; `biases` float64 (n,); `visible` int32 (V,) and `hidden` int32 (H,), ascending; `hidden_groups`, tuples
+    of those hidden units that couplings between hidden units connect.
 
     TypeError on anything that is not real numbers; ValueError on a NaN or infinity, a wrong shape, a nonzero diagonal,
     an asymmetric W, or an index out of range or given twice.
@@ -71,7 +72,7 @@ class BoltzmannMachine(Frozen):
                 "visible": visible,
                 "hidden": hidden,
                 "_ising": ising,
-                "_groups": _coupled(indptr, indices, hidden),
+                "hidden_groups": _coupled(indptr, indices, hidden),
             }
         )
 
@@ -99,7 +100,7 @@ class BoltzmannMachine(Frozen):
         itself. ValueError if a group has more than 20, with the number of states that it has; others as for `energy`.
         """
         v = checks.units("v", v, self.n_visible)
-        largest = max((len(group) for group in self._groups), default=0)
+        largest = max((len(group) for group in self.hidden_groups), default=0)
         if largest > MOST_HIDDEN:
             raise ValueError(
                 f"{self!r} has {largest} hidden units that are coupled to each other, 2^{largest} states for every "
@@ -108,7 +109,7 @@ class BoltzmannMachine(Frozen):
         states = np.zeros((math.prod(v.shape[:-1]), self.n), np.int8)
         states[:, self.visible] = v.reshape(len(states), self.n_visible)
         total = -beta * self.energy(states)  # no hidden unit is on
-        for group in self._groups:
+        for group in self.hidden_groups:
             x = np.stack([self._inputs(unit, states) for unit in group], axis=1)
             if len(group) == 1:
                 total += np.logaddexp(0, beta * x[:, 0])
@@ -121,6 +122,18 @@ class BoltzmannMachine(Frozen):
                 top = exponents.max(axis=1, keepdims=True)
                 total[first : first + rows] += top[:, 0] + np.log(np.exp(exponents - top).sum(axis=1))
         return total.reshape(v.shape[:-1])
+
+    def inputs(self, states):
+        """x_i = b_i + sum_j W_ij x_j of every unit, float64 (..., n): p(x_i = 1 | the others) = 1 / (1 + exp(-x_i)).
+
+        `states`: (..., n), units or their means. TypeError or ValueError on anything else.
+        """
+        states = checks.finite_array("states", states)
+        if states.shape[-1:] != (self.n,):
+            raise ValueError(f"states has shape {states.shape}: give (..., {self.n})")
+        rows = states.reshape(-1, self.n)
+        x = [self._inputs(unit, rows) for unit in range(self.n)]
+        return np.stack(x, axis=1).reshape(states.shape) if x else states.copy()
 
     def free_energy(self, v):
         """F(v) = -log sum_h exp(-E(v, h)) of visible units `v` (..., V), at beta = 1. Errors as for `log_marginal`."""

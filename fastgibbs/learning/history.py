@@ -1,0 +1,89 @@
+"""What every epoch of a training came to: how well the model knows the data."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgibbs import analysis
+from fastgibbs.engines.streams import ORDER, entropy_of, stream
+from fastgibbs.learning import exact
+from fastgibbs.methods.sampling import sample
+from fastgibbs.models import RBM
+from fastgibbs.models.boltzmann import MOST_HIDDEN
+
+CHEAP = 2**22  # terms of an exact log-likelihood that is computed after every epoch
+TERMS = 2**20  # of a pseudo-likelihood
+_COUPLED = 10  # sweeps of hidden units that are coupled to each other, given the visible ones
+
+
+class History(NamedTuple):
+    """What every epoch came to, float64 (epochs,)."""
+
+    reconstruction: np.ndarray
+    """Mean of (v - v')^2 over units and data; v' is the mean of v given the mean of h given v, and of a
+    BoltzmannMachine that of each visible unit given all other units, h being drawn given v."""
+    pseudo_likelihood: np.ndarray
+    """`fastgibbs.pseudo_likelihood` in nats; of a large machine, estimated from some units of each row. NaN if more
+    than 20 hidden units are coupled to each other."""
+    gradient_norm: np.ndarray
+    """Mean over the epoch's steps of the length of the gradient, of all parameters together."""
+    log_likelihood: np.ndarray
+    """Mean log p(v) of the data in nats, or NaN where it was not asked for."""
+    log_likelihood_error: np.ndarray
+    """The standard error that log Z gives it: 0 if it is exact."""
+
+
+def exact_is_cheap(model) -> bool:
+    """Whether an exact log-likelihood takes less time than most epochs."""
+    small, large = sorted(model.weights.shape) if isinstance(model, RBM) else (model.n, model.n)
+    return small <= exact.MOST_UNITS and 2**small * large <= CHEAP
+
+
+def reconstruction(model, v, entropy) -> float:
+    """The mean of (v - v')^2."""
+    if isinstance(model, RBM):
+        h = _mean(v @ model.weights + model.hidden_bias)
+        return float(np.mean((v - _mean(h @ model.weights.T + model.visible_bias)) ** 2))
+    x = np.zeros((len(v), model.n), np.int8)
+    x[:, model.visible] = v
+    if model.n_hidden:
+        sweeps = _COUPLED if any(len(group) > 1 for group in model.hidden_groups) else 1
+        clamp = dict(zip(model.visible.tolist(), v.T, strict=True))
+        seed = entropy_of(np.random.SeedSequence(entropy, spawn_key=(ORDER, 0, 5)))
+        chains = dict(chains=len(v), sweeps=sweeps, thin=sweeps, clamp=clamp, seed=seed, engine="sparse")
+        x = sample(model, beta=1.0, **chains).states
+    return float(np.mean((v - _mean(model.inputs(x)[:, model.visible])) ** 2))
+
+
+def pseudo_likelihood(model, v, entropy) -> float:
+    """`fastgibbs.pseudo_likelihood`, or its estimate from as many units of each row as TERMS allows, always the same.
+
+    V / k sum over k units i of -log(1 + p*(v with i flipped) / p*(v)), each row with units of its own.
+    """
+    rows, V = np.arange(len(v)), model.n_visible
+    if not isinstance(model, RBM) and max((len(group) for group in model.hidden_groups), default=0) > MOST_HIDDEN:
+        return np.nan
+    count = max(1, TERMS // (rows.size * (model.n_hidden if isinstance(model, RBM) else model.weights.size + model.n)))
+    if count >= V:
+        return analysis.pseudo_likelihood(model, v)
+    total = 0.0
+    chosen = np.random.Generator(stream(entropy, ORDER, 0, 4)).integers(V, size=(count, rows.size))
+    if isinstance(model, RBM):
+        x = v @ model.weights + model.hidden_bias
+        here = np.logaddexp(0, x).sum(axis=1)
+        for units in chosen:
+            turn = 1.0 - 2.0 * v[rows, units]
+            there = np.logaddexp(0, x + turn[:, None] * model.weights[units]).sum(axis=1)
+            total -= np.logaddexp(0, turn * model.visible_bias[units] + there - here).mean()
+    else:
+        here = model.log_marginal(v)
+        for units in chosen:
+            flipped = v.copy()
+            flipped[rows, units] ^= 1
+            total -= np.logaddexp(0, model.log_marginal(flipped) - here).mean()
+    return float(total * V / count)
+
+
+def _mean(inputs):
+    """1 / (1 + exp(-x))."""
+    return 1 / (1 + np.exp(-np.clip(inputs, -700, 700)))
