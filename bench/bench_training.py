@@ -15,7 +15,7 @@ import pytest
 from contest import contest, one_core, report
 
 import fastgibbs as fg
-from fastgibbs.learning import data, training
+from fastgibbs.learning import data, history
 
 V, H = 784, 500
 FOLDER = Path(os.environ.get("MNIST", "nowhere"))
@@ -73,7 +73,7 @@ def ours(rows, batch_size, threads=1):
     def of_its_share():
         with pytest.MonkeyPatch.context() as patched:  # the history takes the share of the epoch that is timed
             patched.setattr(data, "MONITORED", round(data.MONITORED * share))
-            patched.setattr(training, "_TERMS", round(training._TERMS * share))
+            patched.setattr(history, "TERMS", round(history.TERMS * share))
             return run()
 
     return of_its_share

@@ -21,6 +21,7 @@ GLASS, WEIGHTED = fg.edwards_anderson((5, 5, 5), seed=1), fg.edwards_anderson((4
 LATTICE, MACHINE = fg.lattice((128, 64)), fg.RBM(np.random.default_rng(1).normal(size=(9, 5)))
 DISORDER = [fg.edwards_anderson((4, 4, 4), seed=k) for k in range(3)]
 SHOWN = np.random.default_rng(2).random((64, 9))
+GRAPH = fg.BoltzmannMachine(np.triu(np.full((14, 14), 0.1), 1) + np.tril(np.full((14, 14), 0.1), -1), visible=range(9))
 OBSERVE = {"staggered": np.resize([1.0, -1.0], 125), "first": lambda states: states[:, 0]}
 SAMPLE = dict(sweeps=2000, burn_in=100, thin=10)
 RUNS = {
@@ -41,6 +42,7 @@ RUNS = {
     "temper grown": (fg.temper, GLASS, dict(sweeps=2000, thin=10)),
     "temper observed": (fg.temper, GLASS, dict(sweeps=2000, thin=10, rungs=7, ladders=4, observe=OBSERVE)),
     "train": (fg.train, MACHINE, dict(data=SHOWN, epochs=2000, batch_size=20, likelihood_every=500)),
+    "train graph": (fg.train, GRAPH, dict(data=SHOWN, epochs=1000, batch_size=20, chains=80)),
     "train tempering": (fg.train, MACHINE, dict(data=SHOWN, method="tempering", epochs=1000, momentum=0.5, l2=1e-3)),
     "temper disorder": (fg.temper, DISORDER, dict(sweeps=1000, betas=[0.1, 0.3, 0.6, 1.0], ladders=30)),
 }
@@ -56,7 +58,8 @@ def everything(result, name="result"):
         fields = result._asdict() if hasattr(result, "_asdict") else vars(result)
         for field, value in fields.items():
             if field == "model" and isinstance(result, fg.TrainResult):
-                yield from ((f"{name}.{key}", part) for key, part in vars(value).items())
+                parts = vars(value).items()
+                yield from ((f"{name}.{key}", part) for key, part in parts if isinstance(part, np.ndarray))
             elif field not in ("_blocks", "timing", "model", "interrupted"):
                 yield from everything(value, f"{name}.{field}")
         if isinstance(result, fg.SampleResult):

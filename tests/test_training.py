@@ -14,6 +14,7 @@ from fastgibbs.engines import contract, gradients, layered
 from fastgibbs.engines.gradients import Step
 from fastgibbs.jit import njit
 from fastgibbs.learning import data as learning_data
+from fastgibbs.learning import history as learning_history
 from fastgibbs.learning import machines, training
 from fastgibbs.models import checks
 
@@ -22,6 +23,7 @@ SMALL = fg.RBM(RNG.normal(size=(8, 6)) * 0.6, RNG.normal(size=8) * 0.3, RNG.norm
 STRONG = fg.RBM(SMALL.weights * 4, SMALL.visible_bias * 4, SMALL.hidden_bias * 4)
 ROWS = (RNG.random((40, 8)) < np.linspace(0.2, 0.8, 8)).astype(np.uint8)
 CHAINS = 4096
+RBM_PARTS = "weights", "visible_bias", "hidden_bias"
 FALSE_ALARM = 4.5  # |z| of one of 62 numbers above it: 62 x 7e-6, 4e-4 a test
 
 
@@ -39,11 +41,13 @@ def update_layer(tiles, bias, state, given, rows):
 
 def learner(rbm=SMALL, method="pcd", steps=1, chains=CHAINS, batch_size=CHAINS, centered=False, threads=1, seed=3):
     mean = ROWS.mean(axis=0) if rbm is SMALL else np.full(rbm.n_visible, 0.3)
-    return machines.SampledRBM(rbm, method, steps, chains, batch_size, centered, mean, seed, threads)
+    setting = machines.Setting(method, steps, chains, batch_size, len(ROWS), centered, mean, seed, threads)
+    return machines.SampledRBM(rbm, setting)
 
 
 def everything(result):
-    parts = result.model.weights, result.model.visible_bias, result.model.hidden_bias
+    names = ("weights", "biases") if isinstance(result.model, fg.BoltzmannMachine) else RBM_PARTS
+    parts = (getattr(result.model, name) for name in names)
     return b"".join(np.ascontiguousarray(part).tobytes() for part in (*parts, *result.history, result.chains))
 
 
@@ -78,7 +82,7 @@ def test_layers_are_drawn_to_the_bits_of_the_layered_engine(shape, chains):
     plan, state = layered.start(plan, lanes, ups, 3, np.ones(1), contract.GIBBS)
     state.scale[:] = plan.scales[0]
     for _ in range(3):
-        one.positive(np.zeros((1, V)), np.ones(1, np.float32))
+        one.positive(np.zeros((1, V)), np.ones(1, np.float32), np.arange(1))
         one.negative()
         update_layer(plan.visible_tiles, plan.visible_bias, state, V, plan.visible_rows)  # first, as chains go on
         update_layer(plan.hidden_tiles, plan.hidden_bias, state, 0, plan.hidden_rows)
@@ -103,7 +107,7 @@ def test_a_step_moves_parameters_by_the_formula(shape, centered):
         lam = 1 / (1 + np.exp(-(b + mu @ W)))
     step = Step(0.3, 0.7, 0.02, 0.05)
     for _ in range(2):
-        one.positive(RNG.random((20, shape[0])) < 0.4, np.full(20, 1 / 20, np.float32))
+        one.positive(RNG.random((20, shape[0])) < 0.4, np.full(20, 1 / 20, np.float32), np.arange(20))
         one.negative()
         v, h = one.v[:50, : shape[0]].astype(float), one.h[:50, : shape[1]].astype(float)
         c = one.coefficients[:50].astype(float)
@@ -157,7 +161,7 @@ def contrast(rbm, rows, steps):
 def test_contrastive_divergence_agrees_with_enumeration(steps):
     rows = ROWS[np.arange(CHAINS) % len(ROWS)]
     one = learner(method="cd", steps=steps)
-    one.positive(rows, np.full(CHAINS, 1 / CHAINS, np.float32))
+    one.positive(rows, np.full(CHAINS, 1 / CHAINS, np.float32), np.arange(CHAINS))
     one.negative()
     shown = products(one, 0, CHAINS).mean(axis=0)
     np.testing.assert_allclose(shown, contrast(SMALL, rows, 0), atol=1e-6)
@@ -173,7 +177,7 @@ def model_means(rbm=SMALL):
 
 def drawn(method, chains=CHAINS, rbm=SMALL):
     one = learner(rbm, method, 60, chains, batch_size=1)
-    one.positive(ROWS[:1], np.ones(1, np.float32))
+    one.positive(ROWS[:1], np.ones(1, np.float32), np.arange(1))
     one.negative()
     return products(one, 1, 1 + chains)
 
@@ -216,11 +220,27 @@ def test_ladders_reach_what_single_chains_do_not():
     means = {}
     for method, chains in (("pcd", CHAINS), ("tempering", 512)):
         one = learner(rbm, method, steps=200, chains=chains, batch_size=1)
-        one.positive(np.zeros((1, 12)), np.ones(1, np.float32))
+        one.positive(np.zeros((1, 12)), np.ones(1, np.float32), np.arange(1))
         one.negative()
         found = one.v[1 : 1 + chains, :12].astype(float)
         means[method] = np.abs(scores(found, v)).max()
     assert means["tempering"] < FALSE_ALARM < means["pcd"]
+
+
+def machine(visible, hidden, joined):
+    """A Boltzmann machine of small weights, all coupled if `joined`, hidden units otherwise to visible ones alone."""
+    n = visible + hidden
+    i, j = np.triu_indices(n, 1)
+    keep = joined | (i < visible) & (j >= visible)
+    weights = np.random.default_rng(2).normal(size=keep.sum()) * 0.1
+    return fg.BoltzmannMachine.from_edges(n, i[keep], j[keep], weights, None, np.arange(visible)[::-1])
+
+
+KINDS = {
+    "RBM": lambda visible, hidden: fg.RBM(np.random.default_rng(2).normal(size=(visible, hidden)) * 0.1),
+    "machine": lambda visible, hidden: machine(visible, hidden, joined=True),
+    "machine in layers": lambda visible, hidden: machine(visible, hidden, joined=False),
+}
 
 
 def best(data, rbm, **kwargs):
@@ -239,22 +259,24 @@ def test_bars_and_stripes_are_learnt_as_well_as_by_the_exact_gradient():
     assert best(data, rbm, method="cd") < 1.02 * along_exact  # biased: it stays below
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("method", training.METHODS)
-def test_the_same_seed_gives_the_same_bytes_at_any_number_of_threads(method):
-    rbm = fg.RBM(np.random.default_rng(2).normal(size=(70, 14)) * 0.1)
-    data = np.random.default_rng(3).random((150, 70))
+def test_the_same_seed_gives_the_same_bytes_at_any_number_of_threads(method, kind):
+    visible, hidden = (8, 4) if method == "exact" and kind != "RBM" else (70, 14)
+    model, data = KINDS[kind](visible, hidden), np.random.default_rng(3).random((150, visible))
     settings = dict(method=method, epochs=2, batch_size=100, momentum=0.5, seed=7)
-    runs = [fg.train(rbm, data, threads=threads, **settings) for threads in (1, 2, 3)]
+    runs = [fg.train(model, data, threads=threads, **settings) for threads in (1, 2, 3)]
     assert everything(runs[0]) == everything(runs[1]) == everything(runs[2])
-    assert everything(fg.train(rbm, data, **(settings | dict(seed=8)))) != everything(runs[0])
+    assert everything(fg.train(model, data, **(settings | dict(seed=8)))) != everything(runs[0])
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("method", training.METHODS)
-def test_a_training_that_was_stopped_anywhere_goes_on_to_the_same_bytes(method, tmp_path):
-    rbm = fg.RBM(np.random.default_rng(2).normal(size=(20, 6)) * 0.1)
-    data = np.random.default_rng(3).random((90, 20))
+def test_a_training_that_was_stopped_anywhere_goes_on_to_the_same_bytes(method, kind, tmp_path):
+    visible, hidden = (8, 4) if method == "exact" and kind != "RBM" else (20, 6)
+    model, data = KINDS[kind](visible, hidden), np.random.default_rng(3).random((90, visible))
     settings = dict(method=method, epochs=5, batch_size=20, momentum=0.5, l1=1e-4, seed=7)
-    whole = fg.train(rbm, data, **settings)
+    whole = fg.train(model, data, **settings)
     stops = 0
     for call in range(20):
         left = [call]
@@ -263,7 +285,9 @@ def test_a_training_that_was_stopped_anywhere_goes_on_to_the_same_bytes(method, 
             left[0] -= 1
             return left[0] < 0
 
-        result = fg.train(rbm, data, threads=1 + call % 2, checkpoint=tmp_path / "c.npz", callback=callback, **settings)
+        result = fg.train(
+            model, data, threads=1 + call % 2, checkpoint=tmp_path / "c.npz", callback=callback, **settings
+        )
         stops += result.interrupted
         if not result.interrupted:
             break
@@ -337,8 +361,8 @@ def test_a_callback_sees_every_epoch_and_may_stop_and_the_history_is_right():
 
 
 def test_the_pseudo_likelihood_of_a_large_machine_is_estimated_without_bias(monkeypatch):
-    monkeypatch.setattr(training, "_TERMS", 2 * len(ROWS) * SMALL.n_hidden)  # two of eight units of each row
-    found = np.array([training._pseudo_likelihood(SMALL, ROWS.astype(np.int8), seed) for seed in range(400)])
+    monkeypatch.setattr(learning_history, "TERMS", 2 * len(ROWS) * SMALL.n_hidden)  # two of eight units of each row
+    found = np.array([learning_history.pseudo_likelihood(SMALL, ROWS.astype(np.int8), seed) for seed in range(400)])
     assert abs(scores(found, fg.pseudo_likelihood(SMALL, ROWS))) < FALSE_ALARM
     assert abs(scores(found * 7 / 8, fg.pseudo_likelihood(SMALL, ROWS))) > FALSE_ALARM
 
@@ -350,20 +374,21 @@ def test_likelihoods_of_large_machines_are_annealed_when_asked_for():
     assert result.history.log_likelihood_error[1] > 0
 
 
+@pytest.mark.parametrize("model", [SMALL, machine(8, 4, joined=True)])
 @pytest.mark.parametrize("method", training.METHODS)
-def test_a_training_that_diverges_says_when_and_returns_what_was_well(method):
+def test_a_training_that_diverges_says_when_and_returns_what_was_well(method, model):
     rates = np.array([0.1, 0.1, 1e9, 0.1])
     with pytest.warns(RuntimeWarning, match=r"diverged in epoch 3: the model after epoch 2 .* 1e\+09 there"):
-        result = fg.train(SMALL, ROWS, method=method, epochs=4, learning_rate=rates, seed=1)
+        result = fg.train(model, ROWS, method=method, epochs=4, learning_rate=rates, seed=1)
     assert result.diverged
     assert result.epochs == 2
     good = fg.train(
-        SMALL, ROWS, method=method, epochs=4, learning_rate=np.full(4, 0.1), seed=1, callback=lambda e, *_: e == 2
+        model, ROWS, method=method, epochs=4, learning_rate=np.full(4, 0.1), seed=1, callback=lambda e, *_: e == 2
     )
     np.testing.assert_array_equal(result.model.weights, good.model.weights)
     with pytest.warns(RuntimeWarning, match="epoch 1: the model after epoch 0"):
-        result = fg.train(SMALL, ROWS, method=method, epochs=50, learning_rate=1e30, momentum=0.9, l2=1e5, seed=1)
-    np.testing.assert_allclose(result.model.weights, SMALL.weights, atol=1e-6)
+        result = fg.train(model, ROWS, method=method, epochs=50, learning_rate=1e30, momentum=0.9, l2=1e5, seed=1)
+    np.testing.assert_allclose(result.model.weights, model.weights, atol=1e-6)
 
 
 BAD = np.full((3, 8), 0.5)
@@ -381,8 +406,8 @@ BAD[2, 5] = np.nan
         (dict(data=ROWS[:, :7]), ValueError, r"data has shape \(40, 7\): give \(N, 8\)"),
         (dict(data=ROWS[0]), ValueError, r"data has shape \(8,\)"),
         (dict(data=np.full((2, 8), "x")), TypeError, "data has dtype <U1"),
-        (dict(model=fg.lattice((4, 4))), TypeError, "give an RBM"),
-        (dict(model=fg.RBM(np.zeros((8, 0)))), ValueError, "at least one visible and one hidden"),
+        (dict(model=fg.lattice((4, 4))), TypeError, "give an RBM or a BoltzmannMachine"),
+        (dict(model=fg.RBM(np.zeros((8, 0)))), ValueError, "at least one visible unit, and an RBM one hidden unit"),
         (dict(method="pdc"), ValueError, "did you mean 'pcd'"),
         (dict(steps=0), ValueError, "steps is 0"),
         (dict(epochs=0), ValueError, "epochs is 0"),
