@@ -197,6 +197,30 @@ def test_ladders_that_exchange_the_wrong_way_are_seen(monkeypatch):
     assert np.abs(scores(drawn("tempering", CHAINS, STRONG), model_means(STRONG))).max() > FALSE_ALARM
 
 
+def test_exchanges_by_the_free_energies_of_beta_1_are_seen(monkeypatch):
+    """p = min(1, exp((beta' - beta)(F(v') - F(v)))), F(v) = -a.v - sum_j log(1 + exp(x_j)): a rule that is in use.
+
+    Chains at beta draw from exp(-beta E(v, h)), whose sum over h is not exp(-beta F(v)).
+    """
+    rbm, rng = fg.RBM(3 * SMALL.weights, 3 * SMALL.visible_bias, 3 * SMALL.hidden_bias), np.random.default_rng(9)
+
+    def broken(chains, bias, visible, lane_at, betas, streams, number):
+        v = chains.spins[:visible].T.astype(float)
+        F = -v @ rbm.visible_bias - np.logaddexp(0, v @ rbm.weights + rbm.hidden_bias).sum(axis=1)
+        for rung in range(number % 2, betas.size - 1, 2):
+            a, b = lane_at[:, rung].copy(), lane_at[:, rung + 1].copy()
+            gain = (betas[rung + 1] - betas[rung]) * (F[b] - F[a])
+            swaps = rng.random(a.size) < np.exp(np.minimum(gain, 0))
+            lane_at[swaps, rung], lane_at[swaps, rung + 1] = b[swaps], a[swaps]
+            chains.scale[a[swaps]], chains.scale[b[swaps]] = chains.scale[b[swaps]], chains.scale[a[swaps]]
+
+    z = []
+    for rule in (gradients.swap, broken):
+        monkeypatch.setattr(gradients, "swap", rule)
+        z.append(np.abs(scores(drawn("tempering", 4 * CHAINS, rbm), model_means(rbm))).max())
+    assert z[0] < FALSE_ALARM < z[1] / 2
+
+
 def test_means_at_another_temperature_than_1_are_seen(monkeypatch):
     """The states exchanged into beta = 1 have means of the rung that they come from."""
     real = gradients.draw_hidden
