@@ -39,7 +39,7 @@ def exact_is_cheap(model) -> bool:
     return small <= exact.MOST_UNITS and 2**small * large <= CHEAP
 
 
-def reconstruction(model, v, entropy) -> float:
+def reconstruction(model, v, entropy, threads) -> float:
     """The mean of (v - v')^2."""
     if isinstance(model, RBM):
         h = _mean(v @ model.weights + model.hidden_bias)
@@ -51,7 +51,7 @@ def reconstruction(model, v, entropy) -> float:
         clamp = dict(zip(model.visible.tolist(), v.T, strict=True))
         seed = entropy_of(np.random.SeedSequence(entropy, spawn_key=(ORDER, 0, 5)))
         chains = dict(chains=len(v), sweeps=sweeps, thin=sweeps, clamp=clamp, seed=seed, engine="sparse")
-        x = sample(model, beta=1.0, **chains).states
+        x = sample(model, beta=1.0, threads=threads, **chains).states
     return float(np.mean((v - _mean(model.inputs(x)[:, model.visible])) ** 2))
 
 

@@ -210,7 +210,7 @@ def train(
         now = learner.model(parameters)
         history.gradient_norm[epoch] = block.norms[0] / batches
         block.norms[0] = 0.0
-        history.reconstruction[epoch] = reconstruction(now, monitored, seed)
+        history.reconstruction[epoch] = reconstruction(now, monitored, seed, threads)
         history.pseudo_likelihood[epoch] = pseudo_likelihood(now, monitored, seed)
         if often and (epoch + 1) % often == 0:
             other = entropy_of(np.random.SeedSequence(seed, spawn_key=(ADAPT, epoch)))
