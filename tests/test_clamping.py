@@ -155,6 +155,49 @@ def test_no_clamp_changes_nothing_and_a_start_keeps_its_free_sites():
     assert (cold[:, 0] == -1).all()
 
 
+@pytest.mark.parametrize("several", [False, True], ids=["one state", "states per chain"])
+@pytest.mark.parametrize("engine", TWINS)
+def test_a_mask_with_states_gives_the_bytes_of_a_dict(engine, several):
+    model, rng = BIG[engine], np.random.default_rng(11)
+    mask = rng.random(model.n) < 0.3
+    low = int(model.from_spins(-np.ones(model.n, np.int8))[0])
+    states = np.where(rng.random((20, model.n) if several else model.n) < 0.5, low, 1.0)
+    by_site = {int(site): states[..., site] for site in np.flatnonzero(mask)}
+    states[..., ~mask] = np.nan  # never looked at
+    kwargs = dict(beta=0.8, sweeps=7, chains=20, engine=engine, seed=5, keep_states=True)
+    listed, masked = (fg.sample(model, clamp=clamp, **kwargs) for clamp in (by_site, (mask, states)))
+    np.testing.assert_array_equal(masked.samples, listed.samples)
+    np.testing.assert_array_equal(masked.energy, listed.energy)
+    other = (~mask, np.where(np.isnan(states), low, states))
+    assert (fg.sample(model, clamp=other, **kwargs).samples != listed.samples).any()
+
+
+def test_every_verb_takes_a_mask():
+    model = BIG["sparse"]
+    mask, state = np.arange(model.n) < 5, model.from_spins(np.ones(model.n, np.int8))
+    state[:3] = -1
+    runs = {
+        fg.sample: dict(beta=1.0, chains=3),
+        fg.anneal: dict(reads=3),
+        fg.temper: dict(betas=[0.5, 1.0]),
+    }
+    for run, arguments in runs.items():
+        arguments |= dict(sweeps=10, seed=1)
+        masked, listed = (run(model, clamp=c, **arguments) for c in ((mask, state), dict(enumerate(state[:5]))))
+        np.testing.assert_array_equal(masked.states, listed.states)
+        assert (masked.states[..., :5] == state[:5]).all()
+    per_read = np.where(np.arange(3)[:, None] == 1, -state, state)
+    reads = fg.anneal(model, clamp=(mask, per_read), reads=3, sweeps=10, seed=1)
+    np.testing.assert_array_equal(reads.states[:, :5], per_read[reads.read, :5])
+
+
+def test_an_empty_mask_clamps_nothing():
+    model = BIG["sparse"]
+    kwargs = dict(beta=0.6, sweeps=5, chains=3, seed=3)
+    empty = (np.zeros(model.n, bool), np.full(model.n, np.nan))
+    np.testing.assert_array_equal(fg.sample(model, clamp=empty, **kwargs).states, fg.sample(model, **kwargs).states)
+
+
 def test_observables_are_those_of_the_whole_state():
     model, beta = MODELS["layered"]
     clamp, w = {0: 1, 6: 0}, np.arange(8.0)
@@ -233,16 +276,28 @@ def test_a_saved_ladder_keeps_its_clamped_sites(tmp_path):
 
 
 SAMPLE = dict(beta=1.0, sweeps=1, chains=4)
+HELD, UP = np.isin(np.arange(20), [6, 7, 12]), np.ones(20)
 BAD = [
     (dict(clamp={20: 1}), ValueError, "site 20: give site indices from 0 to 19"),
     (dict(clamp={-1: 1}), ValueError, "at least 0"),
     (dict(clamp={1.0: 1}), TypeError, "a site is 1.0: give an integer"),
     (dict(clamp=[1, 2]), TypeError, "clamp is a list: give a dict"),
+    (dict(clamp=(1, 2, 3)), TypeError, r"clamp is a tuple: give a dict .* or a pair \(mask, states\)"),
     (dict(clamp={3: 0}), ValueError, r"clamp\[3\] is 0: give -1 or 1"),
     (dict(clamp={3: [1, 1, 2, 1]}), ValueError, r"clamp\[3\] is 2: give -1 or 1"),
     (dict(clamp={3: [1, 1]}), ValueError, r"clamp\[3\] has shape \(2,\): give one value, or one for each of 4 chains"),
     (dict(clamp={3: "up"}), TypeError, r"clamp\[3\]"),
     (dict(clamp={3: float("nan")}), ValueError, r"clamp\[3\]"),
+    (dict(clamp=(np.ones(20), UP)), TypeError, "clamp: the mask has dtype float64: give bools"),
+    (dict(clamp=([[True], [True, False]], UP)), TypeError, "clamp: the mask is ragged: give an array of bools"),
+    (dict(clamp=(HELD[:19], UP)), ValueError, r"clamp: the mask has shape \(19,\): give \(20,\)"),
+    (dict(clamp=(np.tile(HELD, (4, 1)), UP)), ValueError, r"clamp: the mask has shape \(4, 20\): give \(20,\)"),
+    (dict(clamp=(HELD, UP[:19])), ValueError, r"states have shape \(19,\): give \(20,\) or \(chains, n\) = \(4, 20\)"),
+    (dict(clamp=(HELD, np.tile(UP, (3, 1)))), ValueError, r"clamp: states have shape \(3, 20\)"),
+    (dict(clamp=(HELD, "up")), TypeError, "clamp: states has dtype"),
+    (dict(clamp=(HELD, [1j] * 20)), TypeError, "clamp: states has dtype complex128"),
+    (dict(clamp=(HELD, 0 * UP)), ValueError, r"clamp: states\[6\] is 0: give -1 or 1"),
+    (dict(clamp=(HELD, np.where(np.arange(80).reshape(4, 20) == 47, np.nan, 1))), ValueError, r"states\[2, 7\] is nan"),
 ]
 
 
@@ -259,6 +314,10 @@ def test_units_strips_and_ladders_limit_what_is_clamped():
         fg.sample(fg.lattice((16, 16)), **SAMPLE, strips=4, clamp={3: -1})
     with pytest.raises(ValueError, match=r"clamp\[3\] has shape \(2,\): give one value$"):
         fg.temper(BIG["sparse"], betas=[0.1, 1.0], sweeps=1, clamp={3: [1, -1]})
+    with pytest.raises(ValueError, match=r"clamp: states have shape \(2, 20\): give \(20,\)$"):
+        fg.temper(BIG["sparse"], betas=[0.1, 1.0], sweeps=1, clamp=(HELD, np.ones((2, 20))))
+    with pytest.raises(ValueError, match=r"clamp: states\[1\] is -1: give 0 or 1"):
+        fg.sample(MACHINE, **SAMPLE, clamp=(np.arange(8) < 3, [1, -1, 0, 0, 0, 0, 0, 0]))
     assert fg.sample(fg.lattice((16, 16)), **SAMPLE, clamp={3: -1}).strips == 1
 
 
