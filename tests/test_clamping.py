@@ -76,6 +76,25 @@ def test_free_sites_have_their_conditional_law(engine, rule, scan, several):
     assert pvalue(model, fg.sample(model, beta=1.1 * beta, **kwargs).states, p) < LEVEL
 
 
+@pytest.mark.parametrize("held", [range(5), range(5, 8), range(8)], ids=["visible", "hidden", "all"])
+def test_units_have_their_conditional_law_given_a_whole_layer(held):
+    """Given one layer, sweeps draw the other anew: two of them are as good as many."""
+    model, beta = MODELS["layered"]
+    values = np.random.default_rng(12).integers(0, 2, (3, 8))[np.arange(CHAINS) % 3]
+    mask = np.isin(np.arange(8), held)
+    clamp = {site: values[:, site] for site in held}
+    p = conditional(model, beta, clamp)
+    for sweeps in (1, 2):
+        result = fg.sample(model, beta=beta, sweeps=sweeps, chains=CHAINS, clamp=(mask, values), seed=3)
+        assert result.engine == "layered"
+        np.testing.assert_array_equal(result.states[:, mask], values[:, mask])
+        assert pvalue(model, result.states, p) > LEVEL
+    if len(held) < 8:  # the broken twin: every chain gets the values of its neighbour
+        other = fg.sample(model, beta=beta, sweeps=2, chains=CHAINS, clamp=(mask, np.roll(values, 1, axis=0)), seed=3)
+        states = np.where(mask, values, other.states)
+        assert pvalue(model, states, p) < LEVEL
+
+
 @pytest.mark.parametrize("engine", TWINS)
 def test_the_law_of_one_chains_clamp_is_not_that_of_another(engine):
     """The broken twin of values per chain: every chain gets the values of its neighbour."""
@@ -97,7 +116,7 @@ BIG = {
 }
 
 
-@pytest.mark.parametrize("clamps", ["some", "others", "all", "all visible"])
+@pytest.mark.parametrize("clamps", ["some", "others", "all", "all visible", "all hidden"])
 @pytest.mark.parametrize(("engine", "rule", "scan"), CASES)
 def test_trajectories_equal_the_numpy_twins_bit_for_bit(engine, rule, scan, clamps):
     model, rng = BIG[engine], np.random.default_rng(7)
@@ -106,6 +125,7 @@ def test_trajectories_equal_the_numpy_twins_bit_for_bit(engine, rule, scan, clam
         "others": np.arange(1, model.n, 2),
         "all": np.arange(model.n),
         "all visible": np.arange(27 if engine == "layered" else 1),
+        "all hidden": np.arange(27 if engine == "layered" else model.n - 1, model.n),
     }[clamps]
     values = rng.choice([-1, 1], (sites.size, 20)).astype(np.int8)
     full = np.ones((20, model.n), np.int8)
@@ -245,16 +265,18 @@ def test_tempering_has_the_conditional_law_and_its_log_z(engine, clusters):
     assert np.abs((free.mean(axis=0) - means) / (free.std(axis=0, ddof=1) / 8)).max() > 3.9
 
 
+@pytest.mark.parametrize("engine", ["sparse", "layered"])
 @pytest.mark.parametrize("verb", ["sample", "anneal", "temper"])
-def test_a_checkpoint_goes_on_with_its_own_clamp_only(verb, tmp_path):
-    model, path = BIG["sparse"], tmp_path / "run.npz"
+def test_a_checkpoint_goes_on_with_its_own_clamp_only(verb, engine, tmp_path):
+    model, path = BIG[engine], tmp_path / "run.npz"
+    low = int(model.from_spins(-np.ones(model.n, np.int8))[0])
     arguments = {
         "sample": dict(beta=1.0, chains=3, thin=1),
         "anneal": dict(reads=3),
         "temper": dict(betas=[0.5, 1.0]),
     }[verb]
     run = getattr(fg, verb)
-    kwargs = dict(sweeps=400, clamp={2: 1, 3: -1}, seed=1, checkpoint=path, **arguments)
+    kwargs = dict(sweeps=400, clamp={2: 1, 3: low}, seed=1, checkpoint=path, **arguments)
     whole = run(model, **kwargs | dict(checkpoint=None))
     stops = iter([False, True])
     run(model, **kwargs, progress=lambda done, total: next(stops, True))
