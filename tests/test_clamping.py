@@ -76,6 +76,25 @@ def test_free_sites_have_their_conditional_law(engine, rule, scan, several):
     assert pvalue(model, fg.sample(model, beta=1.1 * beta, **kwargs).states, p) < LEVEL
 
 
+@pytest.mark.parametrize("held", [range(5), range(5, 8), range(8)], ids=["visible", "hidden", "all"])
+def test_units_have_their_conditional_law_given_a_whole_layer(held):
+    """Given one layer, sweeps draw the other anew: two of them are as good as many."""
+    model, beta = MODELS["layered"]
+    values = np.random.default_rng(12).integers(0, 2, (3, 8))[np.arange(CHAINS) % 3]
+    mask = np.isin(np.arange(8), held)
+    clamp = {site: values[:, site] for site in held}
+    p = conditional(model, beta, clamp)
+    for sweeps in (1, 2):
+        result = fg.sample(model, beta=beta, sweeps=sweeps, chains=CHAINS, clamp=(mask, values), seed=3)
+        assert result.engine == "layered"
+        np.testing.assert_array_equal(result.states[:, mask], values[:, mask])
+        assert pvalue(model, result.states, p) > LEVEL
+    if len(held) < 8:  # the broken twin: every chain gets the values of its neighbour
+        other = fg.sample(model, beta=beta, sweeps=2, chains=CHAINS, clamp=(mask, np.roll(values, 1, axis=0)), seed=3)
+        states = np.where(mask, values, other.states)
+        assert pvalue(model, states, p) < LEVEL
+
+
 @pytest.mark.parametrize("engine", TWINS)
 def test_the_law_of_one_chains_clamp_is_not_that_of_another(engine):
     """The broken twin of values per chain: every chain gets the values of its neighbour."""
@@ -97,7 +116,7 @@ BIG = {
 }
 
 
-@pytest.mark.parametrize("clamps", ["some", "others", "all", "all visible"])
+@pytest.mark.parametrize("clamps", ["some", "others", "all", "all visible", "all hidden"])
 @pytest.mark.parametrize(("engine", "rule", "scan"), CASES)
 def test_trajectories_equal_the_numpy_twins_bit_for_bit(engine, rule, scan, clamps):
     model, rng = BIG[engine], np.random.default_rng(7)
@@ -106,6 +125,7 @@ def test_trajectories_equal_the_numpy_twins_bit_for_bit(engine, rule, scan, clam
         "others": np.arange(1, model.n, 2),
         "all": np.arange(model.n),
         "all visible": np.arange(27 if engine == "layered" else 1),
+        "all hidden": np.arange(27 if engine == "layered" else model.n - 1, model.n),
     }[clamps]
     values = rng.choice([-1, 1], (sites.size, 20)).astype(np.int8)
     full = np.ones((20, model.n), np.int8)
@@ -155,6 +175,49 @@ def test_no_clamp_changes_nothing_and_a_start_keeps_its_free_sites():
     assert (cold[:, 0] == -1).all()
 
 
+@pytest.mark.parametrize("several", [False, True], ids=["one state", "states per chain"])
+@pytest.mark.parametrize("engine", TWINS)
+def test_a_mask_with_states_gives_the_bytes_of_a_dict(engine, several):
+    model, rng = BIG[engine], np.random.default_rng(11)
+    mask = rng.random(model.n) < 0.3
+    low = int(model.from_spins(-np.ones(model.n, np.int8))[0])
+    states = np.where(rng.random((20, model.n) if several else model.n) < 0.5, low, 1.0)
+    by_site = {int(site): states[..., site] for site in np.flatnonzero(mask)}
+    states[..., ~mask] = np.nan  # never looked at
+    kwargs = dict(beta=0.8, sweeps=7, chains=20, engine=engine, seed=5, keep_states=True)
+    listed, masked = (fg.sample(model, clamp=clamp, **kwargs) for clamp in (by_site, (mask, states)))
+    np.testing.assert_array_equal(masked.samples, listed.samples)
+    np.testing.assert_array_equal(masked.energy, listed.energy)
+    other = (~mask, np.where(np.isnan(states), low, states))
+    assert (fg.sample(model, clamp=other, **kwargs).samples != listed.samples).any()
+
+
+def test_every_verb_takes_a_mask():
+    model = BIG["sparse"]
+    mask, state = np.arange(model.n) < 5, model.from_spins(np.ones(model.n, np.int8))
+    state[:3] = -1
+    runs = {
+        fg.sample: dict(beta=1.0, chains=3),
+        fg.anneal: dict(reads=3),
+        fg.temper: dict(betas=[0.5, 1.0]),
+    }
+    for run, arguments in runs.items():
+        arguments |= dict(sweeps=10, seed=1)
+        masked, listed = (run(model, clamp=c, **arguments) for c in ((mask, state), dict(enumerate(state[:5]))))
+        np.testing.assert_array_equal(masked.states, listed.states)
+        assert (masked.states[..., :5] == state[:5]).all()
+    per_read = np.where(np.arange(3)[:, None] == 1, -state, state)
+    reads = fg.anneal(model, clamp=(mask, per_read), reads=3, sweeps=10, seed=1)
+    np.testing.assert_array_equal(reads.states[:, :5], per_read[reads.read, :5])
+
+
+def test_an_empty_mask_clamps_nothing():
+    model = BIG["sparse"]
+    kwargs = dict(beta=0.6, sweeps=5, chains=3, seed=3)
+    empty = (np.zeros(model.n, bool), np.full(model.n, np.nan))
+    np.testing.assert_array_equal(fg.sample(model, clamp=empty, **kwargs).states, fg.sample(model, **kwargs).states)
+
+
 def test_observables_are_those_of_the_whole_state():
     model, beta = MODELS["layered"]
     clamp, w = {0: 1, 6: 0}, np.arange(8.0)
@@ -202,16 +265,18 @@ def test_tempering_has_the_conditional_law_and_its_log_z(engine, clusters):
     assert np.abs((free.mean(axis=0) - means) / (free.std(axis=0, ddof=1) / 8)).max() > 3.9
 
 
+@pytest.mark.parametrize("engine", ["sparse", "layered"])
 @pytest.mark.parametrize("verb", ["sample", "anneal", "temper"])
-def test_a_checkpoint_goes_on_with_its_own_clamp_only(verb, tmp_path):
-    model, path = BIG["sparse"], tmp_path / "run.npz"
+def test_a_checkpoint_goes_on_with_its_own_clamp_only(verb, engine, tmp_path):
+    model, path = BIG[engine], tmp_path / "run.npz"
+    low = int(model.from_spins(-np.ones(model.n, np.int8))[0])
     arguments = {
         "sample": dict(beta=1.0, chains=3, thin=1),
         "anneal": dict(reads=3),
         "temper": dict(betas=[0.5, 1.0]),
     }[verb]
     run = getattr(fg, verb)
-    kwargs = dict(sweeps=400, clamp={2: 1, 3: -1}, seed=1, checkpoint=path, **arguments)
+    kwargs = dict(sweeps=400, clamp={2: 1, 3: low}, seed=1, checkpoint=path, **arguments)
     whole = run(model, **kwargs | dict(checkpoint=None))
     stops = iter([False, True])
     run(model, **kwargs, progress=lambda done, total: next(stops, True))
@@ -233,16 +298,28 @@ def test_a_saved_ladder_keeps_its_clamped_sites(tmp_path):
 
 
 SAMPLE = dict(beta=1.0, sweeps=1, chains=4)
+HELD, UP = np.isin(np.arange(20), [6, 7, 12]), np.ones(20)
 BAD = [
     (dict(clamp={20: 1}), ValueError, "site 20: give site indices from 0 to 19"),
     (dict(clamp={-1: 1}), ValueError, "at least 0"),
     (dict(clamp={1.0: 1}), TypeError, "a site is 1.0: give an integer"),
     (dict(clamp=[1, 2]), TypeError, "clamp is a list: give a dict"),
+    (dict(clamp=(1, 2, 3)), TypeError, r"clamp is a tuple: give a dict .* or a pair \(mask, states\)"),
     (dict(clamp={3: 0}), ValueError, r"clamp\[3\] is 0: give -1 or 1"),
     (dict(clamp={3: [1, 1, 2, 1]}), ValueError, r"clamp\[3\] is 2: give -1 or 1"),
     (dict(clamp={3: [1, 1]}), ValueError, r"clamp\[3\] has shape \(2,\): give one value, or one for each of 4 chains"),
     (dict(clamp={3: "up"}), TypeError, r"clamp\[3\]"),
     (dict(clamp={3: float("nan")}), ValueError, r"clamp\[3\]"),
+    (dict(clamp=(np.ones(20), UP)), TypeError, "clamp: the mask has dtype float64: give bools"),
+    (dict(clamp=([[True], [True, False]], UP)), TypeError, "clamp: the mask is ragged: give an array of bools"),
+    (dict(clamp=(HELD[:19], UP)), ValueError, r"clamp: the mask has shape \(19,\): give \(20,\)"),
+    (dict(clamp=(np.tile(HELD, (4, 1)), UP)), ValueError, r"clamp: the mask has shape \(4, 20\): give \(20,\)"),
+    (dict(clamp=(HELD, UP[:19])), ValueError, r"states have shape \(19,\): give \(20,\) or \(chains, n\) = \(4, 20\)"),
+    (dict(clamp=(HELD, np.tile(UP, (3, 1)))), ValueError, r"clamp: states have shape \(3, 20\)"),
+    (dict(clamp=(HELD, "up")), TypeError, "clamp: states has dtype"),
+    (dict(clamp=(HELD, [1j] * 20)), TypeError, "clamp: states has dtype complex128"),
+    (dict(clamp=(HELD, 0 * UP)), ValueError, r"clamp: states\[6\] is 0: give -1 or 1"),
+    (dict(clamp=(HELD, np.where(np.arange(80).reshape(4, 20) == 47, np.nan, 1))), ValueError, r"states\[2, 7\] is nan"),
 ]
 
 
@@ -259,6 +336,10 @@ def test_units_strips_and_ladders_limit_what_is_clamped():
         fg.sample(fg.lattice((16, 16)), **SAMPLE, strips=4, clamp={3: -1})
     with pytest.raises(ValueError, match=r"clamp\[3\] has shape \(2,\): give one value$"):
         fg.temper(BIG["sparse"], betas=[0.1, 1.0], sweeps=1, clamp={3: [1, -1]})
+    with pytest.raises(ValueError, match=r"clamp: states have shape \(2, 20\): give \(20,\)$"):
+        fg.temper(BIG["sparse"], betas=[0.1, 1.0], sweeps=1, clamp=(HELD, np.ones((2, 20))))
+    with pytest.raises(ValueError, match=r"clamp: states\[1\] is -1: give 0 or 1"):
+        fg.sample(MACHINE, **SAMPLE, clamp=(np.arange(8) < 3, [1, -1, 0, 0, 0, 0, 0, 0]))
     assert fg.sample(fg.lattice((16, 16)), **SAMPLE, clamp={3: -1}).strips == 1
 
 

@@ -60,6 +60,22 @@ def test_trajectories_equal_the_numpy_twins_bit_for_bit(name, rule):
     np.testing.assert_array_equal(result.magnetization, magnetization)
 
 
+@pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
+@pytest.mark.parametrize("held", [0.3, 0.9, "visible", "hidden", "all"])
+def test_trajectories_with_held_units_equal_the_twins_in_registers_of_either_width(held, rule):
+    model, rng = machine(64, 20, 0.3), np.random.default_rng(7)
+    layers = {"visible": np.arange(84) < 64, "hidden": np.arange(84) >= 64, "all": np.ones(84, bool)}
+    mask = rng.random(84) < held if isinstance(held, float) else layers[held]
+    values = rng.integers(0, 2, (75, 84))
+    kwargs = dict(beta=np.linspace(0.2, 2.0, 75), seed=5, rule=rule, engine="layered", threads=1)
+    result = fg.sample(model, sweeps=10, start=values, clamp=(mask, values), **kwargs)
+    free = np.flatnonzero(~mask)
+    state = twin.start(model, 75, 5, rule, spins=np.int8(2 * values - 1), free=free)
+    for _ in range(10):
+        twin.sweep(state, kwargs["beta"])
+    np.testing.assert_array_equal(result.states, (state.spins + 1) // 2)
+
+
 @pytest.mark.parametrize("chains", [1, 16, 17, 64, 80, 200])
 def test_a_chain_is_the_same_however_many_chains_and_threads_there_are(chains, monkeypatch):
     model = MODELS["13x29"]
@@ -83,6 +99,15 @@ def inputs_both_ways(plan, state, wide, narrow):
             layered.add_inputs(plan.hidden_tiles, plan.hidden_bias, state.spins, 0, tile, lane, narrow[tile])
 
 
+@njit
+def inputs_of_free_units(plan, state, found):
+    for tile in range(plan.hidden_tiles.shape[0]):
+        for lane in range(0, state.spins.shape[1], 16):
+            layered.add_free(
+                plan.hidden_tiles, plan.hidden_bias, state.spins, plan.visible_rows, tile, lane, found[tile]
+            )
+
+
 def test_inputs_are_float32_sums_in_order_whatever_the_width_of_the_registers():
     model = machine(301, 14, 0.1)
     states = np.random.default_rng(2).integers(0, 2, (layered.WIDE, model.n))
@@ -97,6 +122,24 @@ def test_inputs_are_float32_sums_in_order_whatever_the_width_of_the_registers():
     np.testing.assert_allclose(wide.reshape(18, -1)[:14] * plan.unit, exactly, rtol=0, atol=1e-5)
     backwards = twin.inputs(scaled[0], scaled[1][::-1], v[::-1])
     assert (backwards != twin.inputs(*scaled, v)).any()  # the order shows in the bits
+
+
+def test_inputs_go_on_from_the_terms_of_held_units():
+    """Held terms first, then those of free units, both in ascending order."""
+    model = machine(301, 14, 0.1)
+    rng = np.random.default_rng(2)
+    states = rng.integers(0, 2, (32, model.n))
+    free = np.flatnonzero(rng.random(model.n) < 0.5)
+    plan = layered.prepare([model], 1, free)
+    plan, state = layered.start(plan, range(32), [(0, np.uint8(states))], 0, np.ones(1), 0)
+    found = np.empty((3, layered.UNITS, 32), np.float32)
+    inputs_of_free_units(plan, state, found)
+    v, h = free[free < 301], free[free >= 301] - 301
+    b, W = (np.float32(part / plan.unit) for part in (model.hidden_bias, model.weights))
+    order = np.concatenate([np.delete(np.arange(301), v), v])
+    expected = twin.inputs(b[h], W[order][:, h], states[:, order].T > 0)
+    np.testing.assert_array_equal(found.reshape(18, -1)[: h.size], expected)
+    assert (twin.inputs(b[h], W[:, h], states[:, :301].T > 0) != expected).any()  # the order shows in the bits
 
 
 # The law

@@ -13,7 +13,7 @@ import pytest
 import fastgibbs as fg
 from fastgibbs import exact, plots
 from fastgibbs.__main__ import main
-from fastgibbs.learning.filling import fill_in
+from fastgibbs.learning import fill_in
 
 RNG = np.random.default_rng(5)
 RBM = fg.RBM(RNG.normal(size=(6, 4)), RNG.normal(size=6), RNG.normal(size=4))
@@ -58,14 +58,32 @@ def test_what_is_filled_in_is_the_conditional_mean_by_enumeration():
     np.testing.assert_array_equal(found[:, known], v[known] + np.zeros((512, 1)))
     free = ~known
     assert (np.abs(found.mean(axis=0) - conditional(v, known))[free] < 4.5 * error[free]).all()  # 2e-5 to fail
+    drawn = np.sqrt(conditional(v, known) * (1 - conditional(v, known)) / 20)  # of a mean of 20 independent draws
+    assert (found.std(axis=0, ddof=1)[free] < drawn[free]).all()
     other = np.where(known, 1 - v, v)
     assert (np.abs(found.mean(axis=0) - conditional(other, known))[free] > 4.5 * error[free]).any()
+
+
+def test_rows_are_filled_in_from_their_own_known_units_at_any_number_of_threads():
+    known = np.array([True, False, True, False, False, True])
+    rows = np.tile((exact.states(6)[[3, 20, 41, 62]] + 1) // 2, (256, 1))
+    found, again = (fill_in(RBM, rows, known, sweeps=60, averaged=20, seed=3, threads=threads) for threads in (1, 3))
+    np.testing.assert_allclose(again, found, rtol=0, atol=1e-12)
+    for k in range(4):
+        of_row = found[k::4][:, ~known]
+        error = of_row.std(axis=0, ddof=1) / 16
+        assert (np.abs(of_row.mean(axis=0) - conditional(rows[k], known)[~known]) < 4.5 * error).all()
+    np.testing.assert_array_equal(fill_in(RBM, rows[:4], np.ones(6, bool), sweeps=2), rows[:4])
+    one = fill_in(RBM, rows[0], known, sweeps=20, averaged=40, seed=1)
+    assert one.shape == (1, 6)
 
 
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
         (dict(rbm=3), TypeError, "give an RBM"),
+        (dict(states=np.zeros((0, 6))), ValueError, r"states has shape \(0, 6\)"),
+        (dict(known=np.ones((2, 6), bool)), ValueError, r"known has shape \(2, 6\): give \(6,\)"),
         (dict(states=np.full((2, 6), 2)), ValueError, r"states\[0, 0\] is 2"),
         (dict(known=np.ones(6)), TypeError, "known has dtype float64: give bools"),
         (dict(sweeps=0), ValueError, "sweeps is 0"),

@@ -4,7 +4,8 @@ A layer's inputs x = b + W u are a matrix product. The other layer's units u are
 exact, and an input is the float32 sum of its terms one after the other, fused or not: the same bits on any machine and
 in NumPy, with any number of chains and threads, which no BLAS promises. Tiles of UNITS inputs of many lanes are added
 up in registers and decided at once, so a product is never written out, and W is laid out for it once for all sweeps:
-this is also twice as fast as a BLAS that must do both at each call.
+this is also twice as fast as a BLAS that must do both at each call. Terms of units that are held are added first, once
+a run: sweeps go on from there with those of free units.
 
 Unit j of a layer is decided by half a word of its lane's stream: the low half of word j / 2 of that layer if j is even.
 """
@@ -20,7 +21,7 @@ from fastgibbs.engines.contract import LANE_GROUP as GROUP
 from fastgibbs.engines.contract import METROPOLIS
 from fastgibbs.engines.streams import SWEEP, next_words, stream_state
 from fastgibbs.engines.vectors import add_product, at, bitcast, bits, convert, full, load, select, store
-from fastgibbs.jit import called, implements, inlined
+from fastgibbs.jit import called, implements, inlined, njit
 from fastgibbs.models import RBM
 
 NATIVE = True  # it takes RBMs, not their Ising form
@@ -35,7 +36,8 @@ class LayeredPlan(NamedTuple):
     """An RBM for this engine. `unit` is a power of two that keeps float32 weights in range.
 
     Tiles are (tiles, units of the other layer, UNITS), and biases (tiles * UNITS,); zeros fill up the last tile. Those
-    of sweeps hold free units alone, in the order of `hidden_rows` and `visible_rows`.
+    of sweeps hold free units alone, of both layers, in the order of `hidden_rows` and `visible_rows`. In a block with
+    held units, biases are (tiles * UNITS, lanes), what held units add included.
     """
 
     visible: int
@@ -46,6 +48,8 @@ class LayeredPlan(NamedTuple):
     hidden_bias: np.ndarray  # float32: b / unit
     visible_tiles: np.ndarray  # float32: W^T / unit, tiles of visible units
     visible_bias: np.ndarray  # float32: a / unit
+    held_visible: np.ndarray  # float32: tiles of free hidden units, of the terms of held visible ones
+    held_hidden: np.ndarray  # float32: tiles of free visible units, of the terms of held hidden ones
     energy_tiles: np.ndarray  # float64: W, tiles of hidden units
     energy_bias: np.ndarray  # float64: b
     visible_energies: np.ndarray  # float64 (V,): a
@@ -86,14 +90,16 @@ def prepare(models: list, strips: int, free=None) -> LayeredPlan:
     W, a, b = ((part / unit).astype(np.float32) for part in parts)
     units = contract.free_sites(rbm.n, free)
     hidden_rows, visible_rows = units[units >= rbm.n_visible], units[units < rbm.n_visible]
-    hidden = hidden_rows - rbm.n_visible
+    v, h = visible_rows, hidden_rows - rbm.n_visible
     return LayeredPlan(
         rbm.n_visible,
         rbm.n_hidden,
         float(unit),
         np.empty(0, np.float32),
-        *_tiles(W[:, hidden], b[hidden]),
-        *_tiles(W[visible_rows].T, a[visible_rows]),
+        *_tiles(W[np.ix_(v, h)], b[h]),
+        *_tiles(W[np.ix_(v, h)].T, a[v]),
+        _tiles(np.delete(W, v, axis=0)[:, h], b[h])[0],
+        _tiles(np.delete(W, h, axis=1)[v].T, a[v])[0],
         *_tiles(rbm.weights, rbm.hidden_bias),
         rbm.visible_bias,
         hidden_rows,
@@ -128,6 +134,13 @@ def start(plan: LayeredPlan, lanes: range, ups, entropy, betas, rule) -> tuple[L
     for first, part in ups:
         spins[first : first + part.shape[1]] = part.T
     plan = at_betas(plan, betas)
+    held = np.delete(np.arange(len(spins)), np.concatenate([plan.visible_rows, plan.hidden_rows]))
+    if held.size:
+        visible, hidden = held[held < plan.visible], held[held >= plan.visible]
+        plan = plan._replace(
+            hidden_bias=_with_held(plan.held_visible, plan.hidden_bias, spins, visible),
+            visible_bias=_with_held(plan.held_hidden, plan.visible_bias, spins, hidden),
+        )
     return plan, LayeredState(
         spins,
         np.column_stack([stream_state(entropy, SWEEP, *divmod(lane, 64)) for lane in lanes]),
@@ -137,37 +150,49 @@ def start(plan: LayeredPlan, lanes: range, ups, entropy, betas, rule) -> tuple[L
     )
 
 
+def _with_held(tiles, bias, units, rows) -> np.ndarray:
+    """Biases and the terms of the held `rows` of `units`, float32 (tiles * UNITS, lanes)."""
+    biases = np.repeat(bias[:, None], units.shape[1], axis=1)
+    _add_held(tiles, biases, units, rows)
+    return biases
+
+
 def spins(plan: LayeredPlan, state: LayeredState) -> np.ndarray:
     """The block's spins 2 u - 1, int8 (V + H, lanes)."""
     return 2 * state.spins.astype(np.int8) - 1
 
 
-def _adding(dtype, width):
-    """The function that adds up a tile's inputs in `width` lanes."""
+def _adding(dtype, width, held=False):
+    """The function that adds up a tile's inputs in `width` lanes; `held`: of a block with held units."""
+
+    @inlined
+    def begin(bias, unit, lane, lanes):
+        return load(bias, unit * lanes + lane, width) if held else full(at(bias, unit), dtype, width)
 
     @inlined
     def add_inputs(tiles, bias, units, given, tile, lane, inputs):
         """b_j + W_1j u_1 + W_2j u_2 + ... for the units j of a tile, to `inputs` (UNITS, lanes).
 
-        u are rows `given`, `given` + 1, ... of `units`, as many as tiles have terms.
+        u are rows `given`, `given` + 1, ... of `units`, as many as tiles have terms. With held units `given` lists the
+        rows, and every lane has its own b_j.
         """
         terms, lanes = tiles.shape[1], units.shape[1]
-        weight, place, j = tile * terms * UNITS, given * lanes + lane, tile * UNITS
-        x0 = full(at(bias, j), dtype, width)
-        x1 = full(at(bias, j + 1), dtype, width)
-        x2 = full(at(bias, j + 2), dtype, width)
-        x3 = full(at(bias, j + 3), dtype, width)
-        x4 = full(at(bias, j + 4), dtype, width)
-        x5 = full(at(bias, j + 5), dtype, width)
-        for _ in range(terms):
-            u = convert(load(units, place, width), dtype)
+        weight, j = tile * terms * UNITS, tile * UNITS
+        x0 = begin(bias, j, lane, lanes)
+        x1 = begin(bias, j + 1, lane, lanes)
+        x2 = begin(bias, j + 2, lane, lanes)
+        x3 = begin(bias, j + 3, lane, lanes)
+        x4 = begin(bias, j + 4, lane, lanes)
+        x5 = begin(bias, j + 5, lane, lanes)
+        for term in range(terms):
+            row = at(given, term) if held else given + term
+            u = convert(load(units, row * lanes + lane, width), dtype)
             x0 = add_product(x0, at(tiles, weight), u)
             x1 = add_product(x1, at(tiles, weight + 1), u)
             x2 = add_product(x2, at(tiles, weight + 2), u)
             x3 = add_product(x3, at(tiles, weight + 3), u)
             x4 = add_product(x4, at(tiles, weight + 4), u)
             x5 = add_product(x5, at(tiles, weight + 5), u)
-            place += lanes
             weight += UNITS
         store(inputs, lane, x0)
         store(inputs, lanes + lane, x1)
@@ -180,8 +205,18 @@ def _adding(dtype, width):
 
 
 add_inputs_wide, add_inputs = _adding(np.float32, WIDE), _adding(np.float32, GROUP)
+add_free_wide, add_free = _adding(np.float32, WIDE, held=True), _adding(np.float32, GROUP, held=True)
 _HALF = WIDE // 2  # lanes of float64 that take the same registers
 _add_energies_wide, _add_energies = _adding(np.float64, _HALF), _adding(np.float64, GROUP // 2)
+
+
+@njit
+def _add_held(tiles, biases, units, rows):
+    """Add the terms of `rows` of `units` to `biases`, float32 (tiles * UNITS, lanes)."""
+    for tile in range(tiles.shape[0]):
+        inputs = biases[tile * UNITS : (tile + 1) * UNITS]
+        for lane in range(0, units.shape[1], GROUP):
+            add_free(tiles, biases, units, rows, tile, lane, inputs)
 
 
 @inlined
@@ -208,26 +243,34 @@ def decide(state, rule, row, input_, lane, words):
     store(state.spins, place, bitcast(new, np.float32))
 
 
-@called
-def update_layer(tiles, bias, state, rule, given, rows):
-    """Draw the units `rows` of all lanes, those of the tiles in order, given the units from unit `given` on."""
-    lanes, count = state.spins.shape[1], rows.size
-    lane = 0
-    while lane < lanes:
-        width = WIDE if lane + WIDE <= lanes else GROUP
-        for tile in range(tiles.shape[0]):
-            if width == WIDE:
-                add_inputs_wide(tiles, bias, state.spins, given, tile, lane, state.inputs)
-            else:
-                add_inputs(tiles, bias, state.spins, given, tile, lane, state.inputs)
-            for j in range(0, min(UNITS, count - tile * UNITS), 2):
-                row = tile * UNITS + j
-                for group in range(lane, lane + width, GROUP):
-                    words = next_words(state.streams, group, GROUP)
-                    decide(state, rule, rows[row], j, group, convert(words, np.uint32))
-                    if row + 1 < count:
-                        decide(state, rule, rows[row + 1], j + 1, group, convert(words >> 32, np.uint32))
-        lane += width
+def _updating(add_inputs_wide, add_inputs):
+    """The function that draws a layer whose inputs are added up by these."""
+
+    @called
+    def update_layer(tiles, bias, state, rule, given, rows):
+        """Draw the units `rows` of all lanes, those of the tiles in order, given the units that `given` tells."""
+        lanes, count = state.spins.shape[1], rows.size
+        lane = 0
+        while lane < lanes:
+            width = WIDE if lane + WIDE <= lanes else GROUP
+            for tile in range(tiles.shape[0]):
+                if width == WIDE:
+                    add_inputs_wide(tiles, bias, state.spins, given, tile, lane, state.inputs)
+                else:
+                    add_inputs(tiles, bias, state.spins, given, tile, lane, state.inputs)
+                for j in range(0, min(UNITS, count - tile * UNITS), 2):
+                    row = tile * UNITS + j
+                    for group in range(lane, lane + width, GROUP):
+                        words = next_words(state.streams, group, GROUP)
+                        decide(state, rule, rows[row], j, group, convert(words, np.uint32))
+                        if row + 1 < count:
+                            decide(state, rule, rows[row + 1], j + 1, group, convert(words >> 32, np.uint32))
+            lane += width
+
+    return update_layer
+
+
+update_layer, _update_free = _updating(add_inputs_wide, add_inputs), _updating(add_free_wide, add_free)
 
 
 @implements(contract.sweep)
@@ -241,7 +284,13 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
         update_layer(plan.hidden_tiles, plan.hidden_bias, state, rule, 0, plan.hidden_rows)
         update_layer(plan.visible_tiles, plan.visible_bias, state, rule, plan.visible, plan.visible_rows)
 
-    return sweep
+    def sweep_of_free_units(plan, state, rungs, rule, scan, counts, crew):
+        for lane in range(state.scale.size):
+            state.scale[lane] = plan.scales[rungs[lane]]
+        _update_free(plan.hidden_tiles, plan.hidden_bias, state, rule, plan.visible_rows, plan.hidden_rows)
+        _update_free(plan.visible_tiles, plan.visible_bias, state, rule, plan.hidden_rows, plan.visible_rows)
+
+    return sweep if plan[plan.fields.index("hidden_bias")].ndim == 1 else sweep_of_free_units
 
 
 @implements(contract.measure)

@@ -7,8 +7,7 @@ import numpy as np
 from fastgibbs import plots
 from fastgibbs.gallery.output import archive, comma_separated, picture, table
 from fastgibbs.gallery.runs import Report
-from fastgibbs.learning import train
-from fastgibbs.learning.filling import fill_in
+from fastgibbs.learning import fill_in, train
 from fastgibbs.learning.training import METHODS
 from fastgibbs.methods.free_energies import log_likelihood
 from fastgibbs.methods.sampling import sample

@@ -1,6 +1,7 @@
-"""Learning a model from data: `train`, and the exact gradient that its estimates are measured against."""
+"""Learning a model from data: `train`, the exact gradient its estimates are measured against, and filling in."""
 
 from fastgibbs.learning.exact import gradient
+from fastgibbs.learning.filling import fill_in
 from fastgibbs.learning.training import TrainResult, train
 
-__all__ = ["TrainResult", "gradient", "train"]
+__all__ = ["TrainResult", "fill_in", "gradient", "train"]

@@ -48,7 +48,7 @@ def reconstruction(model, v, entropy, threads) -> float:
     x[:, model.visible] = v
     if model.n_hidden:
         sweeps = _COUPLED if any(len(group) > 1 for group in model.hidden_groups) else 1
-        clamp = dict(zip(model.visible.tolist(), v.T, strict=True))
+        clamp = np.isin(np.arange(model.n), model.visible), x
         seed = entropy_of(np.random.SeedSequence(entropy, spawn_key=(ORDER, 0, 5)))
         chains = dict(chains=len(v), sweeps=sweeps, thin=sweeps, clamp=clamp, seed=seed, engine="sparse")
         x = sample(model, beta=1.0, threads=threads, **chains).states

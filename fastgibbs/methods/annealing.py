@@ -106,7 +106,8 @@ def anneal(
         target_energy: the run stops once a read has seen an energy this low.
         engine: "auto", "multispin", "dense", "sparse", "overlap" or "layered", as in `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
-        clamp: sites that keep their values, as in `sample`, one for all reads or (reads,).
+        clamp: sites that keep their values, as in `sample`: a dict of sites to values, one for all reads or
+            (reads,), or a pair (mask, states), states (n,) or (reads, n).
         checkpoint, every: a file to save the run to and go on from, and the seconds between, as in `sample`.
 
     Returns an AnnealResult, also of a run that was stopped. The same seed gives the same bytes at any number of

@@ -97,33 +97,60 @@ def given_start(model, start, chains: int) -> np.ndarray | None:
 
 
 def clamped(model, clamp, chains: int | None) -> Clamp | None:
-    """`clamp`, a dict of site -> value in the model's units, one for all chains or (chains,), as a `Clamp`.
+    """`clamp` in either of its forms as a `Clamp`, or None if nothing is clamped.
 
-    None if nothing is clamped; `chains` None if values cannot differ.
+    A dict of site -> value in the model's units, one for all chains or (chains,); or a pair of a mask, bool (n,), and
+    states (n,) or (chains, n), of which the sites of the mask are read. `chains` None if values cannot differ.
     """
     if clamp is None:
         return None
-    if not isinstance(clamp, dict):
-        raise TypeError(f"clamp is a {type(clamp).__name__}: give a dict of site indices to values")
     low = int(model.from_spins(-np.ones(model.n, np.int8)).min(initial=1))
-    spins = {}
+    match clamp:
+        case dict():
+            sites, values = _listed(clamp, chains, model.n, low)
+        case (mask, states) if isinstance(clamp, tuple):
+            sites, values = _masked(mask, states, chains, model.n, low)
+        case _:
+            raise TypeError(
+                f"clamp is a {type(clamp).__name__}: give a dict of site indices to values, or a pair (mask, states)"
+            )
+    if not sites.size:
+        return None
+    return Clamp(sites, np.where(values == 1, 1, -1).astype(np.int8), np.setdiff1d(np.arange(model.n), sites))
+
+
+def _listed(clamp: dict, chains: int | None, n: int, low: int):
+    """The sites of a dict, ascending, and their values (k, 1) or (k, chains)."""
+    given = {}
     for site, value in clamp.items():
         site = checks.integer("clamp: a site", site, minimum=0)
-        if site >= model.n:
-            raise ValueError(f"clamp has the site {site}: give site indices from 0 to {model.n - 1}")
+        if site >= n:
+            raise ValueError(f"clamp has the site {site}: give site indices from 0 to {n - 1}")
         values = checks.finite_array(f"clamp[{site}]", value)
         if values.shape not in ((), (chains,)):
             several = "" if chains is None else f", or one for each of {chains} chains"
             raise ValueError(f"clamp[{site}] has shape {values.shape}: give one value{several}")
         if (bad := (values != low) & (values != 1)).any():
             raise ValueError(f"clamp[{site}] is {values.flat[bad.argmax()]:g}: give {low} or 1")
-        spins[site] = np.where(values == 1, 1, -1).astype(np.int8)
-    if not spins:
-        return None
-    sites = np.array(sorted(spins), np.int64)
-    shape = np.broadcast_shapes((1,), *(values.shape for values in spins.values()))
-    rows = np.array([np.broadcast_to(spins[site], shape) for site in sites.tolist()])
-    return Clamp(sites, rows, np.setdiff1d(np.arange(model.n), sites))
+        given[site] = values
+    sites = np.array(sorted(given), np.int64)
+    shape = np.broadcast_shapes((1,), *(values.shape for values in given.values()))
+    return sites, np.array([np.broadcast_to(given[site], shape) for site in sites.tolist()])
+
+
+def _masked(mask, states, chains: int | None, n: int, low: int):
+    """The sites of a mask, ascending, and their values (k, 1) or (k, chains)."""
+    mask, states = checks.mask("clamp: the mask", mask, n), checks.real_array("clamp: states", states)
+    if states.shape not in ((n,), (chains, n)):
+        several = "" if chains is None else f" or (chains, n) = ({chains}, {n})"
+        raise ValueError(f"clamp: states have shape {states.shape}: give ({n},){several}")
+    sites = np.flatnonzero(mask)
+    values = states[..., sites]
+    if (bad := (values != low) & (values != 1)).any():
+        *chain, number = np.unravel_index(bad.argmax(), bad.shape)
+        place = ", ".join(map(str, (*chain, sites[number])))
+        raise ValueError(f"clamp: states[{place}] is {values[(*chain, number)]:g}: give {low} or 1")
+    return sites, np.atleast_2d(values).T
 
 
 def first_ups(seed, spins: np.ndarray | None, chains: list, n: int, strips: int = 1, clamp: Clamp | None = None):

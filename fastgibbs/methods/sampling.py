@@ -163,8 +163,9 @@ def sample(
             `model.to_ising()`; or to functions of the states of a draw, int8 (chains, n) in the model's units, that
             return (chains,) or (chains, ...) real numbers. Functions are called when the run has ended (until then
             its states take one bit a spin), and once before, on random states, to see what they return.
-        clamp: a dict of sites to values in the model's units, a number or one per chain, (chains,): these sites keep
-            their values, no sweep visits them, and the others are drawn given those.
+        clamp: sites that keep their values, and no sweep visits, while the others are drawn given those: a dict of
+            sites to values in the model's units, a number or one per chain, (chains,); or a pair (mask, states), where
+            the mask, bool (n,), is True, of states (n,) or (chains, n).
         checkpoint: path of a file that the run is saved to; where it is there, saved by the same run, the call goes on
             from it and returns the same bytes as if it had never stopped. Ctrl-C, SIGTERM and the end save it too.
         every: seconds between two such savings.

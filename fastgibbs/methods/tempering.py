@@ -175,7 +175,8 @@ def temper(
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         observe: a dict of names to weights (n,) or functions, as in `sample`; to a function the chains are the rungs
             of ladder 0, then those of ladder 1 ..., of all models.
-        clamp: sites that keep their values, as in `sample`, one for all replicas; log Z sums over the others.
+        clamp: sites that keep their values, as in `sample`, alike in all replicas: a dict of sites to values, or a pair
+            (mask, states), states (n,); log Z sums over the others.
         checkpoint, every: a file to save the run to and go on from, and the seconds between, as in `sample`.
 
     Returns a TemperResult; after Ctrl-C what was done so far, with `interrupted` set. The same seed gives the same

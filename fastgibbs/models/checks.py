@@ -27,13 +27,26 @@ class Frozen:
         raise AttributeError(f"{type(self).__name__} is frozen: {name!r} cannot be deleted")
 
 
+def real_array(name, value):
+    """`value` as an array of any shape; TypeError if it does not hold real numbers, of which some may be NaN."""
+    return _array(name, value, "biuf", "real numbers")
+
+
+def mask(name, value, n):
+    """`value` as a bool array (n,); TypeError if it does not hold bools, ValueError on another shape."""
+    array = _array(name, value, "b", "bools")
+    if array.shape != (n,):
+        raise ValueError(f"{name} has shape {array.shape}: give ({n},)")
+    return array
+
+
 def finite_array(name, value, shape=None):
     """`value` as a native, C-contiguous float64 array, not copied where it is one already.
 
     TypeError if it does not hold real numbers; ValueError on another shape than `shape`, a NaN or an
     infinity.
     """
-    array = _array(name, value, "biuf", "real numbers")
+    array = real_array(name, value)
     if shape is not None and array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape}: give shape {shape}")
     with np.errstate(over="ignore"):  # a long double may become infinite

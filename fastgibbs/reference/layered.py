@@ -1,7 +1,8 @@
 """The layered engine in NumPy: an RBM's hidden units given its visible ones, then the visible ones given those.
 
 An input is a sum of float32 terms taken one after the other, and so is an energy, in float64: units are 0 or 1, so
-that products are exact, and the order of the additions fixes every bit."""
+that products are exact, and the order of the additions fixes every bit: terms of held units first, then those of
+drawn ones, both in ascending order."""
 
 from typing import NamedTuple
 
@@ -54,10 +55,17 @@ def sweep(state, betas):
     min(1, exp(-+ beta x)). `betas`: float64 (lanes,). KeyError on an unknown rule.
     """
     scale = np.float32(np.clip(-LOG2E * betas * state.unit, -1e30, 1e30))
-    v, h = np.split(state.spins.T, [len(state.a)])
-    visible = len(state.a)
-    _draw(state, inputs(state.b, state.W, v > 0), h, state.free[state.free >= visible] - visible, scale)
-    _draw(state, inputs(state.a, state.W.T, h > 0), v, state.free[state.free < visible], scale)
+    visible, hidden = state.W.shape
+    v, h = np.split(state.spins.T, [visible])
+    drawn_v, drawn_h = state.free[state.free < visible], state.free[state.free >= visible] - visible
+    of_v, of_h = _held_first(visible, drawn_v), _held_first(hidden, drawn_h)
+    _draw(state, inputs(state.b, state.W[of_v], v[of_v] > 0), h, drawn_h, scale)
+    _draw(state, inputs(state.a, state.W.T[of_h], h[of_h] > 0), v, drawn_v, scale)
+
+
+def _held_first(units, drawn):
+    """The order of the terms of a layer of `units`."""
+    return np.concatenate([np.setdiff1d(np.arange(units), drawn), drawn])
 
 
 def inputs(bias, weights, units):
