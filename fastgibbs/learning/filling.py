@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgibbs.engines import gradients
+from fastgibbs.engines import phases
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.learning.machines import SampledRBM
 from fastgibbs.models import RBM, checks
@@ -30,8 +30,8 @@ def fill_in(rbm, states, known, *, sweeps=200, averaged=100, seed=None) -> np.nd
     total = np.zeros(v.T.shape)
     for sweep in range(sweeps):
         visible[known] = v.T[known]
-        gradients.draw_hidden(p.tiles, p.hidden_bias, chains, rbm.n_hidden, True, 0, lanes)
-        gradients.draw_visible(p.tiles, p.visible_bias, chains, rbm.n_visible, 0, lanes)
+        phases.draw_hidden(p.tiles, p.hidden_bias, chains, rbm.n_hidden, True, 0, lanes)
+        phases.draw_visible(p.tiles, p.visible_bias, chains, rbm.n_visible, 0, lanes)
         if sweep >= sweeps - averaged:
             total += visible
     return np.where(known, v.T, total / averaged).T
