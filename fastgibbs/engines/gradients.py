@@ -12,7 +12,20 @@ import numpy as np
 
 from fastgibbs.engines.contract import LANE_GROUP as GROUP
 from fastgibbs.engines.layered import UNITS, WIDE
-from fastgibbs.engines.vectors import add_product, at, bits, full, load, load_groups, select, store, store_groups
+from fastgibbs.engines.vectors import (
+    add_product,
+    at,
+    bits,
+    convert,
+    full,
+    load,
+    load_groups,
+    select,
+    store,
+    store_groups,
+    total,
+    transpose,
+)
 from fastgibbs.jit import called, inlined, njit
 
 
@@ -31,32 +44,37 @@ class Sums(NamedTuple):
     v: np.ndarray  # (2, V''): sum_n c_n v_n and sum_n v_n (c_n h_n . lambda)
     h: np.ndarray  # (3, H''): sum_n c_n h_n, sum_n c_n h_n (v_n . mu), and the first of data alone
     mu: np.ndarray  # (V'',)
-    along_lambda: np.ndarray  # (N + 16,): c_n h_n . lambda
-    along_mu: np.ndarray  # (N + 16,): v_n . mu
+    along_lambda: np.ndarray  # (N,): c_n h_n . lambda
+    along_mu: np.ndarray  # (N,): v_n . mu
+    parts: np.ndarray  # (2, GROUP, GROUP): of scalar products, as they are added up
 
 
 @called
-def _project(rows, count, direction, result):
-    """result_n = sum_i rows_ni direction_i in float32, sixteen sums side by side, then those; four rows at once.
+def _project(rows, count, direction, parts, result):
+    """result_n = sum_i rows_ni direction_i in float32, sixteen sums side by side, then those.
 
-    `rows` has up to three rows more than `count`, `result` room for sixteen more.
+    Rows and results up to the next sixteenth are taken with them.
     """
     size = direction.size
-    for n in range(0, count, 4):
-        s0 = full(0.0, np.float32, GROUP)
-        s1, s2, s3 = s0, s0, s0
-        for i in range(0, size, GROUP):
-            d, place = load(direction, i, GROUP), n * size + i
-            s0 = s0 + load(rows, place, GROUP) * d
-            s1 = s1 + load(rows, place + size, GROUP) * d
-            s2 = s2 + load(rows, place + 2 * size, GROUP) * d
-            s3 = s3 + load(rows, place + 3 * size, GROUP) * d
-        for k, sums in enumerate((s0, s1, s2, s3)):
-            store(result, n + k, sums)
-            total = np.float32(0)
-            for e in range(GROUP):
-                total += result[n + k + e]
-            result[n + k] = total
+    for first in range(0, count, GROUP):
+        for k in range(0, GROUP, 4):
+            s0 = full(0.0, np.float32, GROUP)
+            s1, s2, s3 = s0, s0, s0
+            for i in range(0, size, GROUP):
+                d, place = load(direction, i, GROUP), (first + k) * size + i
+                s0 = s0 + load(rows, place, GROUP) * d
+                s1 = s1 + load(rows, place + size, GROUP) * d
+                s2 = s2 + load(rows, place + 2 * size, GROUP) * d
+                s3 = s3 + load(rows, place + 3 * size, GROUP) * d
+            store(parts, k * GROUP, s0)
+            store(parts, (k + 1) * GROUP, s1)
+            store(parts, (k + 2) * GROUP, s2)
+            store(parts, (k + 3) * GROUP, s3)
+        transpose(parts, 0, GROUP, parts, GROUP * GROUP, GROUP)
+        dots = full(0.0, np.float32, GROUP)
+        for e in range(GROUP):
+            dots = dots + load(parts, (GROUP + e) * GROUP, GROUP)
+        store(result, first, dots)
 
 
 @inlined
@@ -75,8 +93,8 @@ def add_up(v, h, coefficients, ones, shown, count, lam, sums):
 
     `v`: (N, V'') units 0 or 1; `h`: (N, H'') means times coefficients; V'' and H'' are whole WIDE vectors.
     """
-    _project(h, count, lam, sums.along_lambda)
-    _project(v, count, sums.mu, sums.along_mu)
+    _project(h, count, lam, sums.parts, sums.along_lambda)
+    _project(v, count, sums.mu, sums.parts, sums.along_mu)
     zero = full(0.0, np.float32, WIDE)
     for i in range(0, v.shape[1], WIDE):
         one, other = _add_rows(v, coefficients, sums.along_lambda, 0, count, i, zero, zero)
@@ -180,11 +198,14 @@ def _move_bias(bias, velocity, i, change, step):
 
 
 @njit
-def move_biases(visible_bias, hidden_bias, visible_velocity, hidden_velocity, sums, lam, total, following, step):
-    """Move biases along da = dv - dW lambda and db = dh - dW^T mu; |da|^2 + |db|^2. Then lambda follows.
+def move_biases(
+    visible_bias, hidden_bias, visible_velocity, hidden_velocity, sums, lam, whole, following, step, squares
+):
+    """Move biases along da = dv - dW lambda and db = dh - dW^T mu, then let lambda follow; the norm of the gradient.
 
     dW lambda = sum_n v_n (c_n h_n . lambda) - mu (dh . lambda) - dv |lambda|^2, and dW^T mu likewise, in float64;
-    lambda moves the share `following` of the way to the mean of h given data, whose coefficients sum to `total`.
+    lambda moves the share `following` of the way to the mean of h given data, whose coefficients sum to `whole`.
+    `squares`: as `move` left them.
     """
     dv, along_v, dh, along_h = sums.v[0], sums.v[1], sums.h[0], sums.h[1]
     mu2, v_mu, lam2, h_lam = 0.0, 0.0, 0.0, 0.0
@@ -194,14 +215,17 @@ def move_biases(visible_bias, hidden_bias, visible_velocity, hidden_velocity, su
     for j in range(hidden_velocity.size):
         lam2 += np.float64(lam[j]) ** 2
         h_lam += np.float64(dh[j]) * lam[j]
-    squares = 0.0
+    of_weights = full(0.0, np.float64, GROUP)
+    for k in range(0, squares.size, GROUP):
+        of_weights = of_weights + convert(load(squares, k, GROUP), np.float64)
+    square = total(of_weights)
     for i in range(visible_velocity.size):
         change = dv[i] - (along_v[i] - sums.mu[i] * h_lam - dv[i] * lam2)
-        squares += change**2
+        square += change**2
         _move_bias(visible_bias, visible_velocity, i, change, step)
     for j in range(hidden_velocity.size):
         change = dh[j] - (along_h[j] - lam[j] * v_mu - dh[j] * mu2)
-        squares += change**2
+        square += change**2
         _move_bias(hidden_bias, hidden_velocity, j, change, step)
-        lam[j] += np.float32(following) * (sums.h[2, j] - np.float32(total) * lam[j])
-    return squares
+        lam[j] += np.float32(following) * (sums.h[2, j] - np.float32(whole) * lam[j])
+    return np.sqrt(square)

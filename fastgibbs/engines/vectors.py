@@ -233,6 +233,19 @@ def select(typing, mask, a, b):
 
 
 @intrinsic
+def total(typing, lanes):
+    """The sum of float lanes, one after the other."""
+
+    def lower(context, builder, sig, values):
+        found = builder.extract_element(values[0], ir.Constant(ir.IntType(32), 0))
+        for e in range(1, lanes.width):
+            found = builder.fadd(found, builder.extract_element(values[0], ir.Constant(ir.IntType(32), e)))
+        return found
+
+    return lanes.dtype(lanes), lower
+
+
+@intrinsic
 def bits(typing, mask):
     """A mask as an unsigned integer of as many bits, lane 0 in the lowest."""
     integer = types.Integer.from_bitwidth(mask.width, False)

@@ -103,7 +103,8 @@ class SampledRBM:
         self.ones, self.coefficients = np.ones(most, np.float32), np.zeros(most, np.float32)
         self.sums = Sums(
             *(np.zeros((count, size), np.float32) for count, size in ((2, wide_rows), (3, wide_columns))),
-            *(np.zeros(size, np.float32) for size in (wide_rows, most + GROUP, most + GROUP)),
+            *(np.zeros(size, np.float32) for size in (wide_rows, most, most)),
+            np.zeros((2, GROUP, GROUP), np.float32),
         )
         self.following = FOLLOWING if centered else 0.0
         if centered:
@@ -129,7 +130,7 @@ class SampledRBM:
         gradients.add_up(self.v, self.h, self.coefficients, self.ones, 0, 0, p.offsets, self.sums)
         gradients.move(*self._weights(nothing), 0, 0)
         biases = p.visible_bias, p.hidden_bias, p.visible_velocity[:0], p.hidden_velocity[:0]
-        gradients.move_biases(*biases, self.sums, p.offsets, 0.0, 0.0, nothing)
+        gradients.move_biases(*biases, self.sums, p.offsets, 0.0, 0.0, nothing, self.squares[:0])
 
     def load(self, W, a, b):
         """Take the parameters W (V, H), a and b."""
@@ -202,8 +203,8 @@ class SampledRBM:
         shares = _shares(len(self.squares), self.threads, 1)
         self._together([(gradients.move, *arguments, *share) for share in shares])
         biases = p.visible_bias, p.hidden_bias, p.visible_velocity, p.hidden_velocity
-        of_biases = gradients.move_biases(*biases, self.sums, p.offsets, self.total, self.following, step)
-        return float(np.sqrt(self.squares.sum(dtype=np.float64) + of_biases))
+        following = self.total, self.following
+        return gradients.move_biases(*biases, self.sums, p.offsets, *following, step, self.squares)
 
     def _weights(self, step):
         """The arguments of `gradients.move`, all but its share."""

