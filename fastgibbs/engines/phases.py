@@ -26,6 +26,7 @@ from fastgibbs.engines.vectors import (
     load_groups,
     select,
     store,
+    trailing_zeros,
     transpose,
 )
 from fastgibbs.jit import called, inlined, njit
@@ -45,7 +46,7 @@ class Chains(NamedTuple):
     energies: np.ndarray  # float32 (lanes,): -sum_j h_j x_j, when hidden units were last drawn
     inputs: np.ndarray  # float32 (GROUP, lanes): those of one tile
     sums: np.ndarray  # float32 (lanes, WIDE): hidden inputs as they are added up
-    terms: np.ndarray  # int32 (lanes / 4, 1 + V'): how many visible units are not 0 in all of LANES lanes, and which
+    terms: np.ndarray  # int32 (lanes / 4, 1 + V'): how many visible units are 1 in any of LANES lanes, and which
 
 
 def whole(units: int, width: int) -> int:
@@ -72,20 +73,20 @@ def _adding_hidden(width):
     """The function that adds up `width` hidden inputs in LANES lanes."""
 
     @inlined
-    def add_hidden(tiles, bias, chains, tile, row, lane):
+    def add_hidden(tiles, bias, chains, v, given, tile, row, lane):
         """b_j + W_1j v_1 + W_2j v_2 + ... for hidden units j from `tile` on; v_i are those that row `row` lists."""
-        lanes, apart = chains.spins.shape[1], tiles.shape[1] * GROUP
+        columns, apart = v.shape[1], tiles.shape[1] * GROUP
         first, listed = tile * apart, row * chains.terms.shape[1]
         x0 = load(bias, tile * GROUP, width)
         x1, x2, x3, x4 = x0, x0, x0, x0
         for k in range(at(chains.terms, listed)):
             i = np.int64(at(chains.terms, listed + 1 + k))
-            w, place = load_groups(tiles, first + i * GROUP, apart, width), i * lanes + lane
-            x0 = add_product(x0, at(chains.spins, place), w)
-            x1 = add_product(x1, at(chains.spins, place + 1), w)
-            x2 = add_product(x2, at(chains.spins, place + 2), w)
-            x3 = add_product(x3, at(chains.spins, place + 3), w)
-            x4 = add_product(x4, at(chains.spins, place + 4), w)
+            w, place = load_groups(tiles, first + i * GROUP, apart, width), (given + lane) * columns + i
+            x0 = add_product(x0, at(v, place), w)
+            x1 = add_product(x1, at(v, place + columns), w)
+            x2 = add_product(x2, at(v, place + 2 * columns), w)
+            x3 = add_product(x3, at(v, place + 3 * columns), w)
+            x4 = add_product(x4, at(v, place + 4 * columns), w)
         store(chains.sums, lane * WIDE, x0)
         store(chains.sums, (lane + 1) * WIDE, x1)
         store(chains.sums, (lane + 2) * WIDE, x2)
@@ -148,30 +149,39 @@ def _mean(exponent):
 
 
 @called
-def _list_terms(chains, visible, first, last):
-    """List the visible units that are 1 anywhere in LANES lanes; rows from first / 4 on, of this share alone."""
-    lanes, lane, row = chains.spins.shape[1], first, first // 4
+def _list_terms(v, given, visible, chains, first, last):
+    """List the visible units that are 1 in any of LANES lanes; in rows from first / 4 on, of this share alone."""
+    columns, lane, row = v.shape[1], first, first // 4
     while lane < last:
-        start, count = max(first, min(lane, last - LANES)), 0
-        for i in range(visible):
-            chains.terms[row, 1 + count] = i
-            count += bits(load(chains.spins, i * lanes + start, 8) > 0) & (2**LANES - 1) != 0
+        count, place = 0, (given + max(first, min(lane, last - LANES))) * columns
+        for i in range(0, visible, 64):
+            word = np.uint64(0)
+            for part in range(0, 64, GROUP):
+                units = load(v, place + i + part, GROUP)
+                for k in range(1, LANES):
+                    units = units + load(v, place + k * columns + i + part, GROUP)
+                word |= np.uint64(bits(units > 0)) << np.uint64(part)
+            while word != 0:
+                chains.terms[row, 1 + count] = i + np.int64(trailing_zeros(word))
+                word &= word - np.uint64(1)
+                count += 1
         chains.terms[row, 0] = count
         lane += LANES
         row += 1
 
 
 @njit
-def draw_hidden(tiles, bias, chains, hidden, draws, first, last):
+def draw_hidden(tiles, bias, chains, v, given, hidden, draws, first, last):
     """Means of the hidden units of lanes `first` ... `last - 1` given the visible ones; if `draws`, also the units.
 
-    With them the energies: `energies` = -sum_j h_j x_j. Lanes up to the next sixteenth are drawn as well, from nothing.
+    `v`: float32 (N, V''), V'' whole words of 64 units; lane k is row `given` + k, and four rows more can be read.
+    With units the energies: `energies` = -sum_j h_j x_j. Lanes up to the next sixteenth are drawn from stale inputs.
     """
     lanes, row0, columns = chains.spins.shape[1], tiles.shape[1], chains.means.shape[1]
     if draws:
         for k in range(first, last):
             chains.energies[k] = 0.0
-    _list_terms(chains, tiles.shape[1], first, last)
+    _list_terms(v, given, tiles.shape[1], chains, first, last)
     tile = 0
     while tile < tiles.shape[0]:
         width = WIDE if tile + WIDE // GROUP <= tiles.shape[0] else GROUP
@@ -179,9 +189,9 @@ def draw_hidden(tiles, bias, chains, hidden, draws, first, last):
         while lane < last:
             start = max(first, min(lane, last - LANES))
             if width == WIDE:
-                _add_hidden_wide(tiles, bias, chains, tile, row, start)
+                _add_hidden_wide(tiles, bias, chains, v, given, tile, row, start)
             else:
-                _add_hidden(tiles, bias, chains, tile, row, start)
+                _add_hidden(tiles, bias, chains, v, given, tile, row, start)
             lane += LANES
             row += 1
         for part in range(0, width, GROUP):
@@ -208,9 +218,12 @@ def draw_hidden(tiles, bias, chains, hidden, draws, first, last):
 
 
 @njit
-def draw_visible(tiles, bias, chains, visible, first, last):
-    """Draw the visible units of lanes `first` ... `last - 1`, and up to the next sixteenth, given the hidden ones."""
-    lane = first
+def draw_visible(tiles, bias, chains, v, given, visible, first, last):
+    """Draw the visible units of lanes `first` ... `last - 1`, and up to the next sixteenth, given the hidden ones.
+
+    Row `given` + k of `v`, float32 (N, V''), gets those of lane k.
+    """
+    lanes, columns, lane = chains.spins.shape[1], v.shape[1], first
     while lane < last:
         width = WIDE if lane + WIDE <= last + GROUP - 1 else GROUP
         for unit in range(0, visible, UNITS):
@@ -224,6 +237,12 @@ def draw_visible(tiles, bias, chains, visible, first, last):
                     decide(chains, GIBBS, unit + i, i, group, convert(words, np.uint32))
                     if unit + i + 1 < visible:
                         decide(chains, GIBBS, unit + i + 1, i + 1, group, convert(words >> 32, np.uint32))
+        for group in range(lane, lane + width, GROUP):
+            for unit in range(0, visible - GROUP + 1, GROUP):
+                transpose(chains.spins, unit * lanes + group, lanes, v, (given + group) * columns + unit, columns)
+            for unit in range(visible - visible % GROUP, visible):
+                for k in range(group, group + GROUP):
+                    v[given + k, unit] = chains.spins[unit, k]
         lane += width
 
 
@@ -251,46 +270,11 @@ def swap(chains, bias, visible, lane_at, betas, streams, number):
 
 
 @njit
-def put_columns(rows, count, units, layer):
-    """The first `count` rows as lanes of a layer (units, lanes); lanes up to the next sixteenth get what follows."""
-    lanes = layer.shape[1]
-    for block in range(0, count, GROUP):
+def take_rows(source, units, taken, factors, rows, first):
+    """Row `taken[k]` of `source`, times `factors[k]` float32, as row `first` + k of `rows`, one after the other."""
+    for k in range(taken.size):
+        place, target = taken[k] * source.shape[1], (first + k) * rows.shape[1]
         for unit in range(0, units - GROUP + 1, GROUP):
-            transpose(rows, block * rows.shape[1] + unit, rows.shape[1], layer, unit * lanes + block, lanes)
+            store(rows, target + unit, load(source, place + unit, GROUP) * at(factors, k))
         for unit in range(units - units % GROUP, units):
-            for k in range(block, min(block + GROUP, count)):
-                layer[unit, k] = rows[k, unit]
-
-
-@njit
-def take_first_lanes(layer, units, count, rows, first):
-    """`take_lanes` of the first `count` lanes; sixteen rows more may be written."""
-    lanes, columns = layer.shape[1], rows.shape[1]
-    for block in range(0, count, GROUP):
-        for unit in range(0, units - GROUP + 1, GROUP):
-            transpose(layer, unit * lanes + block, lanes, rows, (first + block) * columns + unit, columns)
-        for unit in range(units - units % GROUP, units):
-            for k in range(block, min(block + GROUP, count)):
-                rows[first + k, unit] = layer[unit, k]
-
-
-@njit
-def take_lanes(layer, units, lanes, rows, first):
-    """Lane `lanes[k]` of a layer (units, lanes) as row `first` + k of `rows`."""
-    wide = layer.shape[1]
-    for block in range(0, units, GROUP):
-        for k in range(lanes.size):
-            lane, row = lanes[k], rows[first + k]
-            for unit in range(block, min(block + GROUP, units)):
-                row[unit] = at(layer, unit * wide + lane)
-
-
-@njit
-def take_rows(means, units, lanes, factors, rows, first):
-    """Row `lanes[k]` of `means`, times `factors[k]` float32, as row `first` + k of `rows`."""
-    for k in range(lanes.size):
-        source, target = lanes[k] * means.shape[1], (first + k) * rows.shape[1]
-        for unit in range(0, units - GROUP + 1, GROUP):
-            store(rows, target + unit, load(means, source + unit, GROUP) * at(factors, k))
-        for unit in range(units - units % GROUP, units):
-            rows[first + k, unit] = means[lanes[k], unit] * factors[k]
+            rows[first + k, unit] = source[taken[k], unit] * factors[k]

@@ -21,17 +21,18 @@ def fill_in(rbm, states, known, *, sweeps=200, averaged=100, seed=None) -> np.nd
     v = checks.units("states", np.atleast_2d(states), rbm.n_visible)
     if np.asarray(known).dtype != bool:
         raise TypeError(f"known has dtype {np.asarray(known).dtype}: give bools, True for units that are held")
-    known = np.broadcast_to(known, v.shape).T
+    known = np.broadcast_to(known, v.shape)
     sweeps = checks.integer("sweeps", sweeps)
     averaged = min(checks.integer("averaged", averaged), sweeps)
     one = SampledRBM(rbm, "pcd", 1, len(v), 1, False, None, entropy_of(seed), 1)
     p, chains = one.block.parameters, one.block.chains
-    lanes, visible = chains.spins.shape[1], chains.spins[: rbm.n_visible, : len(v)]
-    total = np.zeros(v.T.shape)
+    visible = one.v[: len(v), : rbm.n_visible]
+    visible[:] = chains.spins[: rbm.n_visible, : len(v)].T
+    total = np.zeros(v.shape)
     for sweep in range(sweeps):
-        visible[known] = v.T[known]
-        phases.draw_hidden(p.tiles, p.hidden_bias, chains, rbm.n_hidden, True, 0, lanes)
-        phases.draw_visible(p.tiles, p.visible_bias, chains, rbm.n_visible, 0, lanes)
+        visible[known] = v[known]
+        phases.draw_hidden(p.tiles, p.hidden_bias, chains, one.v, 0, rbm.n_hidden, True, 0, len(v))
+        phases.draw_visible(p.tiles, p.visible_bias, chains, one.v, 0, rbm.n_visible, 0, len(v))
         if sweep >= sweeps - averaged:
             total += visible
-    return np.where(known, v.T, total / averaged).T
+    return np.where(known, v, total / averaged)

@@ -71,7 +71,7 @@ class SampledRBM:
         self.threads = threads if lanes * V * H >= SHARED else 1
         self.pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
         rows, columns = whole(V, UNITS), whole(H, GROUP)
-        wide_rows, wide_columns = whole(rows, WIDE), whole(columns, WIDE)
+        wide_rows, wide_columns = whole(rows, 64), whole(columns, WIDE)
         parameters = Weights(
             np.zeros((columns // GROUP, rows, GROUP), np.float32),
             np.zeros(rows, np.float32),
@@ -99,7 +99,8 @@ class SampledRBM:
         self.block = Sampled(parameters, shown, model, ladders.copy(), swaps, np.zeros(1, np.int64))
         self.load(rbm.weights, rbm.visible_bias, rbm.hidden_bias)
         most = batch_size + chains + GROUP  # kernels write, and read, whole groups
-        self.v, self.h = (np.zeros((most, size), np.float32) for size in (wide_rows, wide_columns))
+        self.v = np.zeros((batch_size + len(model.means) + GROUP, wide_rows), np.float32)
+        self.h = np.zeros((most, wide_columns), np.float32)
         self.ones, self.coefficients = np.ones(most, np.float32), np.zeros(most, np.float32)
         self.sums = Sums(
             *(np.zeros((count, size), np.float32) for count, size in ((2, wide_rows), (3, wide_columns))),
@@ -120,12 +121,9 @@ class SampledRBM:
     def compile(self):
         """Compile the kernels, or load them: each is called once with nothing to do."""
         p, chains, nothing, none = self.block.parameters, self.block.chains, Step(0.0, 0.0, 0.0, 0.0), np.arange(0)
-        phases.put_columns(self.v, 0, self.visible, chains.spins)
-        phases.draw_hidden(p.tiles, p.hidden_bias, chains, self.hidden, True, 0, 0)
-        phases.draw_visible(p.tiles, p.visible_bias, chains, self.visible, 0, 0)
+        phases.draw_hidden(p.tiles, p.hidden_bias, chains, self.v, 0, self.hidden, True, 0, 0)
+        phases.draw_visible(p.tiles, p.visible_bias, chains, self.v, 0, self.visible, 0, 0)
         phases.swap(chains, p.visible_bias, self.visible, self.block.lane_at[:0], self.betas, self.block.swaps, 0)
-        phases.take_lanes(chains.spins, self.visible, none, self.v, 0)
-        phases.take_first_lanes(chains.spins, self.visible, 0, self.v, 0)
         phases.take_rows(chains.means, self.hidden, none, self.ones, self.h, 0)
         gradients.add_up(self.v, self.h, self.coefficients, self.ones, 0, 0, p.offsets, self.sums)
         gradients.move(*self._weights(nothing), 0, 0)
@@ -161,9 +159,8 @@ class SampledRBM:
         """Take data: `units` (B, V) of 0 and 1, each with its coefficient, float32 (B,)."""
         count, shown, p = len(units), self.block.shown, self.block.parameters
         self.v[:count, : self.visible] = units
-        phases.put_columns(self.v, count, self.visible, shown.spins)
         draws = self.method == "cd"
-        self._by_lanes(phases.draw_hidden, p.tiles, p.hidden_bias, shown, self.hidden, draws, count=count)
+        self._by_lanes(phases.draw_hidden, p.tiles, p.hidden_bias, shown, self.v, 0, self.hidden, draws, count=count)
         self.coefficients[:count] = coefficients
         phases.take_rows(shown.means, self.hidden, self.first_lanes[:count], self.coefficients, self.h, 0)
         self.shown_count = self.count = count
@@ -175,9 +172,11 @@ class SampledRBM:
         lanes = self.first_lanes[:shown]
         count = shown if self.method == "cd" else self.block.lane_at.size
         for step in range(self.steps):
-            self._by_lanes(phases.draw_visible, p.tiles, p.visible_bias, chains, self.visible, count=count)
+            layer = p.tiles, p.visible_bias, chains, self.v, shown, self.visible
+            self._by_lanes(phases.draw_visible, *layer, count=count)
             draws = self.method != "cd" or step + 1 < self.steps
-            self._by_lanes(phases.draw_hidden, p.tiles, p.hidden_bias, chains, self.hidden, draws, count=count)
+            layer = p.tiles, p.hidden_bias, chains, self.v, shown, self.hidden
+            self._by_lanes(phases.draw_hidden, *layer, draws, count=count)
             if self.method != "cd":
                 lanes = self.block.lane_at[:, -1].copy()  # before they are exchanged: their means are those at beta = 1
             if self.method == "tempering":
@@ -188,10 +187,8 @@ class SampledRBM:
                 self.block.round[0] += 1
         factors = self.coefficients[shown : shown + lanes.size]
         factors[:] = -self.coefficients[:shown] if self.method == "cd" else -self.total / lanes.size
-        if self.method == "tempering":
-            phases.take_lanes(chains.spins, self.visible, lanes, self.v, shown)
-        else:
-            phases.take_first_lanes(chains.spins, self.visible, lanes.size, self.v, shown)
+        if self.method == "tempering":  # in place: the lanes of ladder k come after row k
+            phases.take_rows(self.v, self.visible, shown + lanes, self.ones, self.v, shown)
         phases.take_rows(chains.means, self.hidden, lanes, factors, self.h, shown)
         self.count = shown + lanes.size
 
