@@ -249,6 +249,14 @@ def test_the_same_seed_gives_the_same_bytes_at_any_number_of_threads(method, mon
     assert everything(fg.train(rbm, data, **(settings | dict(seed=8)))) != everything(runs[0])
 
 
+def test_only_machines_that_are_worth_it_are_shared_among_threads(monkeypatch):
+    assert learner(chains=4, batch_size=4, threads=3).threads == 1
+    monkeypatch.setattr(machines, "SHARED", 8 * 8 * 6)
+    shared = learner(chains=4, batch_size=4, threads=3)
+    shared.close()
+    assert shared.threads == 3
+
+
 @pytest.mark.parametrize("method", training.METHODS)
 def test_a_training_that_was_stopped_anywhere_goes_on_to_the_same_bytes(method, tmp_path, monkeypatch):
     monkeypatch.setattr(machines, "SHARED", 0)

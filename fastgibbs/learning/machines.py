@@ -71,7 +71,7 @@ class SampledRBM:
         self.threads = threads if lanes * V * H >= SHARED else 1
         self.pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
         rows, columns = whole(V, UNITS), whole(H, GROUP)
-        wide_rows, wide_columns = whole(rows, 64), whole(columns, WIDE)
+        wide_rows, wide_columns = whole(rows, 64), whole(columns, WIDE)  # words, for lists of units, and vectors
         parameters = Weights(
             np.zeros((columns // GROUP, rows, GROUP), np.float32),
             np.zeros(rows, np.float32),
