@@ -16,7 +16,7 @@ FLOORS = [
 ENGINES = [  # each imports only earlier ones
     *("vectors", "bitslices", "contract", "bytespins", "gates", "arithmetic", "streams", "graphs", "sparse", "dense"),
     *("dense_kernels", "multispin", "multispin_kernels", "memories", "overlap", "layered", "overlaps", "observables"),
-    *("drivers", "gradients", "moments"),
+    *("drivers", "phases", "gradients", "moments"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}
 OPTIONAL = {"PIL", "matplotlib", "pandas", "sklearn", "tqdm", "xarray"}  # imported inside the functions that need them

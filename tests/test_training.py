@@ -10,7 +10,7 @@ import pytest
 
 import fastgibbs as fg
 from fastgibbs import exact
-from fastgibbs.engines import contract, gradients, layered
+from fastgibbs.engines import contract, layered, phases
 from fastgibbs.engines.gradients import Step
 from fastgibbs.jit import njit
 from fastgibbs.learning import data as learning_data
@@ -69,14 +69,14 @@ def flat(parts):
     return np.concatenate([np.ravel(part) for part in parts])
 
 
-@pytest.mark.parametrize("shape", [(8, 6), (13, 7), (65, 31), (3, 1), (100, 64)])
-@pytest.mark.parametrize("chains", [5, 70, 100])
+@pytest.mark.parametrize("shape", [(8, 6), (13, 7), (65, 31), (3, 1), (100, 64), (62, 70)])
+@pytest.mark.parametrize("chains", [3, 5, 70, 100])
 def test_layers_are_drawn_to_the_bits_of_the_layered_engine(shape, chains):
     rbm = fg.RBM(RNG.normal(size=shape), RNG.normal(size=shape[0]), RNG.normal(size=shape[1]))
     one = learner(rbm, chains=chains, batch_size=1)
-    V, lanes = rbm.n_visible, range(gradients.whole(chains, 16))
-    visible, hidden = np.split(one.block.chains.spins.T[:, : gradients.whole(V, 6) + rbm.n_hidden], [V], axis=1)
-    start = np.concatenate([visible, hidden[:, gradients.whole(V, 6) - V :]], axis=1)
+    V, lanes = rbm.n_visible, range(phases.whole(chains, 16))
+    visible, hidden = np.split(one.block.chains.spins.T[:, : phases.whole(V, 6) + rbm.n_hidden], [V], axis=1)
+    start = np.concatenate([visible, hidden[:, phases.whole(V, 6) - V :]], axis=1)
     plan = layered.prepare([rbm], 1)
     ups = [(0, np.uint8(start))]
     plan, state = layered.start(plan, lanes, ups, 3, np.ones(1), contract.GIBBS)
@@ -89,12 +89,12 @@ def test_layers_are_drawn_to_the_bits_of_the_layered_engine(shape, chains):
         np.testing.assert_array_equal(one.chains(), state.spins[:, :chains].T)
     v, h = one.chains()[:, :V].astype(float), one.chains()[:, V:].astype(float)
     x = v @ rbm.weights + rbm.hidden_bias
-    np.testing.assert_allclose(one.block.chains.means[: rbm.n_hidden, :chains].T, 1 / (1 + np.exp(-x)), rtol=2e-5)
+    np.testing.assert_allclose(one.block.chains.means[:chains, : rbm.n_hidden], 1 / (1 + np.exp(-x)), rtol=2e-5)
     np.testing.assert_allclose(one.block.chains.energies[:chains], -(h * x).sum(axis=1), rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("centered", [True, False])
-@pytest.mark.parametrize("shape", [(8, 6), (70, 13), (65, 65)])
+@pytest.mark.parametrize("shape", [(8, 6), (70, 13), (65, 65), (62, 130)])
 def test_a_step_moves_parameters_by_the_formula(shape, centered):
     """Two steps with momentum, l1 and l2, in float64 NumPy from the states that the kernels drew."""
     rbm = fg.RBM(RNG.normal(size=shape) * 0.1, RNG.normal(size=shape[0]), RNG.normal(size=shape[1]))
@@ -125,10 +125,9 @@ def test_a_step_moves_parameters_by_the_formula(shape, centered):
         W, a, b = one.parameters()
         if centered:
             lam += 0.01 * (seen - lam)
-    tiles = one.block.parameters.tiles.swapaxes(1, 2).reshape(-1, one.block.parameters.tiles.shape[1])
-    np.testing.assert_array_equal(tiles[: shape[1], : shape[0]], np.float32(W.T))  # both copies of W are the same
-    assert not tiles[shape[1] :].any()
-    assert not tiles[:, shape[0] :].any()
+    tiles = one.block.parameters.tiles.swapaxes(0, 1).reshape(one.block.parameters.tiles.shape[1], -1)
+    assert not tiles[shape[0] :].any()  # what fills up stays 0
+    assert not tiles[:, shape[1] :].any()
 
 
 def test_the_exact_gradient_is_the_slope_of_the_exact_log_likelihood():
@@ -188,12 +187,12 @@ def test_chains_draw_from_the_model(method, rbm):
 
 
 def test_ladders_that_exchange_the_wrong_way_are_seen(monkeypatch):
-    real = gradients.swap
+    real = phases.swap
 
     def broken(chains, bias, visible, lane_at, betas, streams, number):
         real(chains, bias, visible, lane_at, betas[::-1].copy(), streams, number)
 
-    monkeypatch.setattr(gradients, "swap", broken)
+    monkeypatch.setattr(phases, "swap", broken)
     assert np.abs(scores(drawn("tempering", CHAINS, STRONG), model_means(STRONG))).max() > FALSE_ALARM
 
 
@@ -215,15 +214,15 @@ def test_exchanges_by_the_free_energies_of_beta_1_are_seen(monkeypatch):
             chains.scale[a[swaps]], chains.scale[b[swaps]] = chains.scale[b[swaps]], chains.scale[a[swaps]]
 
     z = []
-    for rule in (gradients.swap, broken):
-        monkeypatch.setattr(gradients, "swap", rule)
+    for rule in (phases.swap, broken):
+        monkeypatch.setattr(phases, "swap", rule)
         z.append(np.abs(scores(drawn("tempering", 4 * CHAINS, rbm), model_means(rbm))).max())
     assert z[0] < FALSE_ALARM < z[1] / 2
 
 
 def test_means_at_another_temperature_than_1_are_seen(monkeypatch):
     """The states exchanged into beta = 1 have means of the rung that they come from."""
-    real = gradients.draw_hidden
+    real = phases.draw_hidden
 
     def broken(tiles, bias, chains, *rest):
         scale = chains.scale.copy()
@@ -231,7 +230,7 @@ def test_means_at_another_temperature_than_1_are_seen(monkeypatch):
         real(tiles, bias, chains, *rest)
         chains.scale[:] = scale
 
-    monkeypatch.setattr(gradients, "draw_hidden", broken)
+    monkeypatch.setattr(phases, "draw_hidden", broken)
     assert np.abs(scores(drawn("tempering"), model_means())).max() > FALSE_ALARM
 
 
@@ -285,7 +284,8 @@ def test_bars_and_stripes_are_learnt_as_well_as_by_the_exact_gradient():
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("method", training.METHODS)
-def test_the_same_seed_gives_the_same_bytes_at_any_number_of_threads(method, kind):
+def test_the_same_seed_gives_the_same_bytes_at_any_number_of_threads(method, kind, monkeypatch):
+    monkeypatch.setattr(machines, "SHARED", 0)
     visible, hidden = (8, 4) if method == "exact" and kind != "RBM" else (70, 14)
     model, data = KINDS[kind](visible, hidden), np.random.default_rng(3).random((150, visible))
     settings = dict(method=method, epochs=2, batch_size=100, momentum=0.5, seed=7)
@@ -294,9 +294,18 @@ def test_the_same_seed_gives_the_same_bytes_at_any_number_of_threads(method, kin
     assert everything(fg.train(model, data, **(settings | dict(seed=8)))) != everything(runs[0])
 
 
+def test_only_machines_that_are_worth_it_are_shared_among_threads(monkeypatch):
+    assert learner(chains=4, batch_size=4, threads=3).threads == 1
+    monkeypatch.setattr(machines, "SHARED", 8 * 8 * 6)
+    shared = learner(chains=4, batch_size=4, threads=3)
+    shared.close()
+    assert shared.threads == 3
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("method", training.METHODS)
-def test_a_training_that_was_stopped_anywhere_goes_on_to_the_same_bytes(method, kind, tmp_path):
+def test_a_training_that_was_stopped_anywhere_goes_on_to_the_same_bytes(method, kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(machines, "SHARED", 0)
     visible, hidden = (8, 4) if method == "exact" and kind != "RBM" else (20, 6)
     model, data = KINDS[kind](visible, hidden), np.random.default_rng(3).random((90, visible))
     settings = dict(method=method, epochs=5, batch_size=20, momentum=0.5, l1=1e-4, seed=7)

@@ -233,6 +233,19 @@ def select(typing, mask, a, b):
 
 
 @intrinsic
+def total(typing, lanes):
+    """The sum of float lanes, one after the other."""
+
+    def lower(context, builder, sig, values):
+        found = builder.extract_element(values[0], ir.Constant(ir.IntType(32), 0))
+        for e in range(1, lanes.width):
+            found = builder.fadd(found, builder.extract_element(values[0], ir.Constant(ir.IntType(32), e)))
+        return found
+
+    return lanes.dtype(lanes), lower
+
+
+@intrinsic
 def bits(typing, mask):
     """A mask as an unsigned integer of as many bits, lane 0 in the lowest."""
     integer = types.Integer.from_bitwidth(mask.width, False)
@@ -317,26 +330,22 @@ def _lanes_at(context, builder, array, value, first, width):
 
 def _shuffled(builder, a, b, places):
     """The lanes `places` of a and b side by side."""
-    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places))
+    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(places)), list(places)))
 
 
 @intrinsic
-def transpose(typing, source, first, stride, factors, factor, target, place, step):
-    """target[place + step e + k] = source[first + stride k + e] factors[factor + e], e and k = 0 ... 15, unchecked.
+def transpose(typing, source, first, stride, target, place, step):
+    """target[place + step e + k] = source[first + stride k + e], e and k = 0 ... 15, flat and unchecked.
 
-    Flat positions of contiguous arrays of one type. Four rounds exchange the lanes of rows that differ in one bit.
+    Four rounds exchange the lanes of rows that differ in one bit.
     """
     size = 16
 
     def lower(context, builder, sig, values):
-        whole = [context.cast(builder, values[k], sig.args[k], types.intp) for k in (1, 2, 4, 6, 7)]
+        whole = [context.cast(builder, values[k], sig.args[k], types.intp) for k in (1, 2, 4, 5)]
         read = _lanes_at(context, builder, source, values[0], whole[0], size)
-        write = _lanes_at(context, builder, target, values[5], whole[3], size)
-        scale = builder.load(_lanes_at(context, builder, factors, values[3], whole[2], size)(whole[2].type(0)), align=1)
-        rows = []
-        for k in range(size):
-            row = builder.load(read(builder.mul(whole[1], whole[1].type(k))), align=1)
-            rows.append(builder.fmul(row, scale))
+        write = _lanes_at(context, builder, target, values[3], whole[2], size)
+        rows = [builder.load(read(builder.mul(whole[1], whole[1].type(k))), align=1) for k in range(size)]
         for bit in (1, 2, 4, 8):
             low = [k if not k & bit else size + (k ^ bit) for k in range(size)]
             high = [k | bit if not k & bit else size + k for k in range(size)]
@@ -345,30 +354,40 @@ def transpose(typing, source, first, stride, factors, factor, target, place, ste
                     a, b = rows[k], rows[k | bit]
                     rows[k], rows[k | bit] = _shuffled(builder, a, b, low), _shuffled(builder, a, b, high)
         for e in range(size):
-            builder.store(rows[e], write(builder.mul(whole[4], whole[4].type(e))), align=1)
+            builder.store(rows[e], write(builder.mul(whole[3], whole[3].type(e))), align=1)
         return context.get_dummy_value()
 
-    return types.void(source, first, stride, factors, factor, target, place, step), lower
+    return types.void(source, first, stride, target, place, step), lower
+
+
+@intrinsic(prefer_literal=True)
+def load_groups(typing, array, index, step, width):
+    """Lanes from groups of 16 neighbouring elements, the groups `step` apart, the first at `index` (unchecked)."""
+    lanes, size = Lanes(array.dtype, width.literal_value), 16
+
+    def lower(context, builder, sig, values):
+        first, apart = (context.cast(builder, values[k], sig.args[k], types.intp) for k in (1, 2))
+        read = _lanes_at(context, builder, sig.args[0], values[0], first, size)
+        groups = [builder.load(read(builder.mul(apart, apart.type(k))), align=1) for k in range(lanes.width // size)]
+        while len(groups) > 1:
+            both = range(2 * groups[0].type.count)
+            groups = [_shuffled(builder, a, b, both) for a, b in zip(groups[::2], groups[1::2], strict=True)]
+        return groups[0]
+
+    return (lanes(array, index, step, width), lower) if array.layout == "C" else None
 
 
 @intrinsic
-def interleave(typing, source, first, stride, target, place):
-    """target[place + 6 e + k] = source[first + stride k + e], e = 0 ... 15, k = 0 ... 5, flat and unchecked."""
-    size, count = 16, 6
+def store_groups(typing, array, index, step, lanes):
+    """Write lanes in groups of 16 neighbouring elements, the groups `step` apart, the first at `index` (unchecked)."""
+    size = 16
 
     def lower(context, builder, sig, values):
-        whole = [context.cast(builder, values[k], sig.args[k], types.intp) for k in (1, 2, 4)]
-        read = _lanes_at(context, builder, source, values[0], whole[0], size)
-        write = _lanes_at(context, builder, target, values[3], whole[2], size)
-        rows = [builder.load(read(builder.mul(whole[1], whole[1].type(k))), align=1) for k in range(count)]
-        for part in range(count):
-            wanted = [divmod(size * part + e, count) for e in range(size)]  # lane and row
-            lanes = rows[0]
-            for k in range(1, count):
-                kept = [lane if k == 1 and row == 0 else e for e, (lane, row) in enumerate(wanted)]
-                places = [size + lane if row == k else kept[e] for e, (lane, row) in enumerate(wanted)]
-                lanes = _shuffled(builder, lanes, rows[k], places)
-            builder.store(lanes, write(whole[2].type(size * part)), align=1)
+        first, apart = (context.cast(builder, values[k], sig.args[k], types.intp) for k in (1, 2))
+        write = _lanes_at(context, builder, sig.args[0], values[0], first, size)
+        for k in range(lanes.width // size):
+            group = _shuffled(builder, values[3], values[3], range(size * k, size * k + size))
+            builder.store(group, write(builder.mul(apart, apart.type(k))), align=1)
         return context.get_dummy_value()
 
-    return types.void(source, first, stride, target, place), lower
+    return (types.void(array, index, step, lanes), lower) if array.layout == "C" else None

@@ -21,15 +21,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import gradients
-from fastgibbs.engines.gradients import Chains, Step, whole
+from fastgibbs.engines import gradients, phases
+from fastgibbs.engines.gradients import Step, Sums
 from fastgibbs.engines.layered import UNITS, WIDE
+from fastgibbs.engines.phases import GROUP, Chains, whole
 from fastgibbs.engines.streams import SWAP, random_ups, stream_state
 from fastgibbs.learning import exact
 from fastgibbs.models import RBM
 
 FOLLOWING = 0.01  # share of the way that lambda goes in a step
 RUNGS = 10  # of a tempered ladder, from beta 0 to 1 in equal steps
+SHARED = 2**23  # products of units in a layer of all chains: fewer take less time than threads need to start together
 
 
 class Setting(NamedTuple):
@@ -47,16 +49,15 @@ class Setting(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """Parameters as kernels want them, and their velocities (see engines/gradients.py)."""
+    """Parameters as kernels want them, and their velocities (see engines/phases.py)."""
 
-    weights: np.ndarray  # float32 (H', V')
-    tiles: np.ndarray  # float32 (H' / UNITS, V'', UNITS)
-    visible_bias: np.ndarray  # float32 (V'',)
+    tiles: np.ndarray  # float32 (H' / GROUP, V', GROUP)
+    visible_bias: np.ndarray  # float32 (V',)
     hidden_bias: np.ndarray  # float32 (H',)
-    velocity: np.ndarray  # float32 (H', V')
+    velocity: np.ndarray  # float32, as the tiles
     visible_velocity: np.ndarray  # float64 (V,)
     hidden_velocity: np.ndarray  # float64 (H,)
-    offsets: np.ndarray  # float32 (H',) and up to a whole vector: lambda
+    offsets: np.ndarray  # float32 (H'',), H' and up to a whole vector: lambda
 
 
 class Sampled(NamedTuple):
@@ -84,20 +85,22 @@ class SampledRBM:
     def __init__(self, rbm, setting: Setting):
         method, steps, chains, batch_size, _, centered, mean, entropy, threads = setting
         V, H = self.visible, self.hidden = rbm.weights.shape
-        self.method, self.steps, self.threads = method, steps, threads
-        self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
-        rows, tiles, columns = whole(H, UNITS), whole(H, UNITS) // UNITS, whole(V, WIDE)
+        self.method, self.steps = method, steps
+        lanes = batch_size + chains * (RUNGS if method == "tempering" else 1)
+        self.threads = threads if lanes * V * H >= SHARED else 1
+        self.pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
+        rows, columns = whole(V, UNITS), whole(H, GROUP)
+        wide_rows, wide_columns = whole(rows, 64), whole(columns, WIDE)  # words, for lists of units, and vectors
         parameters = Weights(
-            np.zeros((rows, columns), np.float32),
-            np.zeros((tiles, whole(V, UNITS), UNITS), np.float32),
-            np.zeros(whole(V, UNITS), np.float32),
+            np.zeros((columns // GROUP, rows, GROUP), np.float32),
             np.zeros(rows, np.float32),
-            np.zeros((rows, columns), np.float32),
+            np.zeros(columns, np.float32),
+            np.zeros((columns // GROUP, rows, GROUP), np.float32),
             np.zeros(V),
             np.zeros(H),
-            np.zeros(whole(rows, gradients.GROUP), np.float32),
+            np.zeros(wide_columns, np.float32),
         )
-        shown = gradients.chains_of(V, H, batch_size, entropy)
+        shown = phases.chains_of(V, H, batch_size, entropy)
         ladders, self.betas = np.arange(chains)[:, None], np.ones(1)
         if method == "cd":
             model = shown
@@ -105,58 +108,59 @@ class SampledRBM:
             if method == "tempering":
                 self.betas = np.linspace(0.0, 1.0, RUNGS)
                 ladders = np.arange(chains * RUNGS).reshape(chains, RUNGS)
-            model = gradients.chains_of(V, H, ladders.size, entropy)
+            model = phases.chains_of(V, H, ladders.size, entropy)
             for lane in range(ladders.size):
                 bits = np.unpackbits(random_ups(entropy, lane, V + H), bitorder="little")
                 model.spins[:V, lane] = bits[:V]
                 model.spins[whole(V, UNITS) : whole(V, UNITS) + H, lane] = bits[V : V + H]
-            model.scale[: ladders.size] = np.tile(gradients.MINUS_LOG2E * self.betas, chains)
+            model.scale[: ladders.size] = np.tile(phases.MINUS_LOG2E * self.betas, chains)
         swaps = np.array([stream_state(entropy, SWAP, *divmod(ladder, 64)) for ladder in range(chains)])
         self.block = Sampled(parameters, shown, model, ladders.copy(), swaps, np.zeros(1, np.int64))
         self.load(rbm.weights, rbm.visible_bias, rbm.hidden_bias)
-        self.centered = centered
-        self.mu = np.zeros(columns, np.float32)
+        most = batch_size + chains + GROUP  # kernels write, and read, whole groups
+        self.v = np.zeros((batch_size + len(model.means) + GROUP, wide_rows), np.float32)
+        self.h = np.zeros((most, wide_columns), np.float32)
+        self.ones, self.coefficients = np.ones(most, np.float32), np.zeros(most, np.float32)
+        self.sums = Sums(
+            *(np.zeros((count, size), np.float32) for count, size in ((2, wide_rows), (3, wide_columns))),
+            *(np.zeros(size, np.float32) for size in (wide_rows, most, most)),
+            np.zeros((2, GROUP, GROUP), np.float32),
+        )
+        self.following = FOLLOWING if centered else 0.0
         if centered:
-            self.mu[:V] = mean
+            self.sums.mu[:V] = mean
             x = rbm.hidden_bias + np.einsum("i,ij->j", mean, rbm.weights)
             parameters.offsets[:H] = 1 / (1 + np.exp(-np.clip(x, -700, 700)))
-        most = batch_size + chains + gradients.GROUP  # kernels write, and read, whole groups
-        self.v, self.h = (np.zeros((most, size), np.float32) for size in (columns, parameters.offsets.size))
-        self.ones, self.coefficients = np.ones(most, np.float32), np.zeros(most, np.float32)
-        self.dots = np.zeros(most, np.float32)
-        self.scratch = np.zeros((threads, UNITS, WIDE), np.float32)
-        self.norms = np.zeros(tiles)
-        self.sums = tuple(np.zeros((3, size), np.float32) for size in (columns, parameters.offsets.size))
+        self.rows = np.zeros((rows // UNITS, 1 + most), np.int32)
+        self.squares = np.zeros((rows // UNITS, WIDE), np.float32)
+        self.first_lanes = np.arange(batch_size)
         self.shown_count = self.count = 0
         self.total = 0.0
 
     def compile(self):
         """Compile the kernels, or load them: each is called once with nothing to do."""
-        p, chains, nothing = self.block.parameters, self.block.chains, Step(0.0, 0.0, 0.0, 0.0)
-        none, (dv, *_), (dh, *_) = np.arange(0), *self.sums
-        gradients.put_columns(self.v, 0, self.visible, self.ones, chains.spins)
-        gradients.draw_hidden(p.tiles, p.hidden_bias, chains, self.hidden, True, 0, 0)
-        gradients.draw_visible(p.tiles, p.visible_bias, chains, self.visible, 0, 0)
-        gradients.swap(chains, p.visible_bias, self.visible, self.block.lane_at[:0], self.betas, self.block.swaps, 0)
-        gradients.take_rows(chains.spins, self.visible, none, self.ones, self.v, 0)
-        gradients.take_first_rows(chains.spins, self.visible, 0, self.ones, self.v, 0)
-        gradients.add_up(self.coefficients, self.v, 0, 0, dv)
-        gradients.projections(self.v, 0, self.mu, self.dots)
-        arguments = p.weights, p.velocity, p.tiles, self.v, self.h, 0, dv, dh, self.mu, p.offsets, nothing, self.norms
-        gradients.move(*arguments, self.scratch[0], 0, 0)
+        p, chains, nothing, none = self.block.parameters, self.block.chains, Step(0.0, 0.0, 0.0, 0.0), np.arange(0)
+        phases.draw_hidden(p.tiles, p.hidden_bias, chains, self.v, 0, self.hidden, True, 0, 0)
+        phases.draw_visible(p.tiles, p.visible_bias, chains, self.v, 0, self.visible, 0, 0)
+        phases.swap(chains, p.visible_bias, self.visible, self.block.lane_at[:0], self.betas, self.block.swaps, 0)
+        phases.take_rows(chains.means, self.hidden, none, self.ones, self.h, 0)
+        gradients.add_up(self.v, self.h, self.coefficients, self.ones, 0, 0, p.offsets, self.sums)
+        gradients.move(*self._weights(nothing), 0, 0)
+        biases = p.visible_bias, p.hidden_bias, p.visible_velocity[:0], p.hidden_velocity[:0]
+        gradients.move_biases(*biases, self.sums, p.offsets, 0.0, 0.0, nothing, self.squares[:0])
 
     def load(self, W, a, b):
         """Take the parameters W (V, H), a and b."""
         p, (V, H) = self.block.parameters, W.shape
-        p.weights[:H, :V] = W.T
-        padded = np.pad(np.float32(W), ((0, p.tiles.shape[1] - V), (0, len(p.weights) - H)))
-        p.tiles[:] = padded.reshape(len(padded), -1, UNITS).swapaxes(0, 1)
+        padded = np.pad(np.float32(W), ((0, len(p.visible_bias) - V), (0, len(p.hidden_bias) - H)))
+        p.tiles[:] = padded.reshape(len(padded), -1, GROUP).swapaxes(0, 1)
         p.visible_bias[:V], p.hidden_bias[:H] = a, b
 
     def parameters(self):
         """W (V, H), a and b as they are now, float64."""
-        p = self.block.parameters
-        parts = p.weights[: self.hidden, : self.visible].T, p.visible_bias[: self.visible], p.hidden_bias[: self.hidden]
+        p, V, H = self.block.parameters, self.visible, self.hidden
+        W = p.tiles.swapaxes(0, 1).reshape(len(p.visible_bias), -1)
+        parts = W[:V, :H], p.visible_bias[:V], p.hidden_bias[:H]
         return tuple(part.astype(np.float64) for part in parts)
 
     def model(self, parameters):
@@ -174,73 +178,55 @@ class SampledRBM:
         """Take data: `units` (B, V) of 0 and 1, each with its coefficient, float32 (B,)."""
         count, shown, p = len(units), self.block.shown, self.block.parameters
         self.v[:count, : self.visible] = units
-        gradients.put_columns(self.v, count, self.visible, self.ones, shown.spins)
         draws = self.method == "cd"
-        self._by_lanes(gradients.draw_hidden, p.tiles, p.hidden_bias, shown, self.hidden, draws, count=count)
+        self._by_lanes(phases.draw_hidden, p.tiles, p.hidden_bias, shown, self.v, 0, self.hidden, draws, count=count)
         self.coefficients[:count] = coefficients
-        gradients.take_first_rows(shown.means, self.hidden, count, self.coefficients, self.h, 0)
+        phases.take_rows(shown.means, self.hidden, self.first_lanes[:count], self.coefficients, self.h, 0)
         self.shown_count = self.count = count
-        self.total = coefficients.sum(dtype=np.float64)
+        self.total = float(coefficients.sum(dtype=np.float64))
 
     def negative(self):
         """Take the model: the chains after `steps` steps. Coefficients sum to minus those of the data."""
         p, chains, shown = self.block.parameters, self.block.chains, self.shown_count
-        lanes = np.arange(shown)
+        lanes = self.first_lanes[:shown]
         count = shown if self.method == "cd" else self.block.lane_at.size
         for step in range(self.steps):
-            self._by_lanes(gradients.draw_visible, p.tiles, p.visible_bias, chains, self.visible, count=count)
+            layer = p.tiles, p.visible_bias, chains, self.v, shown, self.visible
+            self._by_lanes(phases.draw_visible, *layer, count=count)
             draws = self.method != "cd" or step + 1 < self.steps
-            self._by_lanes(gradients.draw_hidden, p.tiles, p.hidden_bias, chains, self.hidden, draws, count=count)
+            layer = p.tiles, p.hidden_bias, chains, self.v, shown, self.hidden
+            self._by_lanes(phases.draw_hidden, *layer, draws, count=count)
             if self.method != "cd":
                 lanes = self.block.lane_at[:, -1].copy()  # before they are exchanged: their means are those at beta = 1
             if self.method == "tempering":
                 number = int(self.block.round[0])
-                gradients.swap(
+                phases.swap(
                     chains, p.visible_bias, self.visible, self.block.lane_at, self.betas, self.block.swaps, number
                 )
                 self.block.round[0] += 1
         factors = self.coefficients[shown : shown + lanes.size]
         factors[:] = -self.coefficients[:shown] if self.method == "cd" else -self.total / lanes.size
-        if self.method == "tempering":
-            gradients.take_rows(chains.spins, self.visible, lanes, self.ones, self.v, shown)
-            gradients.take_rows(chains.means, self.hidden, lanes, factors, self.h, shown)
-        else:
-            gradients.take_first_rows(chains.spins, self.visible, lanes.size, self.ones, self.v, shown)
-            gradients.take_first_rows(chains.means, self.hidden, lanes.size, factors, self.h, shown)
+        if self.method == "tempering":  # in place: the lanes of ladder k come after row k
+            phases.take_rows(self.v, self.visible, shown + lanes, self.ones, self.v, shown)
+        phases.take_rows(chains.means, self.hidden, lanes, factors, self.h, shown)
         self.count = shown + lanes.size
 
     def move(self, step: Step) -> float:
         """Move all parameters along the gradient; its norm."""
-        p, (V, H), n = self.block.parameters, (self.visible, self.hidden), self.count
-        (dv, twice_v, _), (dh, twice_h, seen) = self.sums
-        mu, lam = self.mu, p.offsets
-        gradients.add_up(self.coefficients, self.v, 0, n, dv)
-        gradients.add_up(self.ones, self.h, 0, n, dh)
-        da, db = dv[:V].astype(np.float64), dh[:H].astype(np.float64)
-        if self.centered:
-            # dW lambda and dW^T mu, from the states: sum_n v_n (h_n.lambda) and so on
-            gradients.projections(self.h, n, lam, self.dots)
-            gradients.add_up(self.dots, self.v, 0, n, twice_v)
-            gradients.projections(self.v, n, mu, self.dots)
-            gradients.add_up(self.dots, self.h, 0, n, twice_h)
-            wide_mu, wide_lam = mu[:V].astype(np.float64), lam[:H].astype(np.float64)
-            along_v = twice_v[:V] - wide_mu * (db * wide_lam).sum() - da * (wide_lam**2).sum()
-            along_h = twice_h[:H] - db * (wide_mu**2).sum() - wide_lam * (da * wide_mu).sum()
-        arguments = p.weights, p.velocity, p.tiles, self.v, self.h, n, dv, dh, mu, lam, step, self.norms
-        shares = _shares(len(p.tiles), self.threads, 1)
-        self._together([(gradients.move, *arguments, self.scratch[k], *share) for k, share in enumerate(shares)])
-        if self.centered:
-            da, db = da - along_v, db - along_h
-            gradients.add_up(self.ones, self.h, 0, self.shown_count, seen)
-            lam += np.float32(FOLLOWING) * (seen - np.float32(self.total) * lam)
-        for bias, velocity, change in (
-            (p.visible_bias[:V], p.visible_velocity, da),
-            (p.hidden_bias[:H], p.hidden_velocity, db),
-        ):
-            velocity *= step.momentum
-            velocity += step.rate * change
-            bias += velocity
-        return float(np.sqrt(self.norms.sum() + (da**2).sum() + (db**2).sum()))
+        p, shown = self.block.parameters, self.shown_count
+        gradients.add_up(self.v, self.h, self.coefficients, self.ones, shown, self.count, p.offsets, self.sums)
+        arguments = self._weights(step)
+        shares = _shares(len(self.squares), self.threads, 1)
+        self._together([(gradients.move, *arguments, *share) for share in shares])
+        biases = p.visible_bias, p.hidden_bias, p.visible_velocity, p.hidden_velocity
+        following = self.total, self.following
+        return gradients.move_biases(*biases, self.sums, p.offsets, *following, step, self.squares)
+
+    def _weights(self, step):
+        """The arguments of `gradients.move`, all but its share."""
+        p = self.block.parameters
+        states = self.v, self.h, self.count, self.sums, p.offsets
+        return p.tiles, p.velocity, *states, step, self.rows, self.squares
 
     def close(self):
         """End its threads."""
@@ -249,7 +235,7 @@ class SampledRBM:
 
     def _by_lanes(self, kernel, *arguments, count):
         """Call a kernel for the lanes that hold the first `count` chains."""
-        shares = _shares(whole(count, gradients.GROUP), self.threads, WIDE)
+        shares = _shares(count, self.threads, WIDE)
         self._together([(kernel, *arguments, *share) for share in shares])
 
     def _together(self, calls):

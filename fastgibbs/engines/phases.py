@@ -1,0 +1,280 @@
+"""Kernels that draw the layers of an RBM that is trained, with the means of hidden units.
+
+Training keeps W in tiles of GROUP hidden units, float32 (H' / GROUP, V', GROUP); H' and V' are the numbers of units
+rounded up to whole groups and to whole UNITS; what fills up is 0 and stays 0. Hidden inputs are added up in vectors of
+hidden units, in LANES chains at once, and terms whose units are 0 in all of them are left out, which changes no bit;
+visible inputs in vectors of chains, UNITS units at once. Layers are drawn to the bits of the layered engine.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgibbs.engines.arithmetic import LOWEST_EXPONENT, exp2, exp64
+from fastgibbs.engines.contract import GIBBS
+from fastgibbs.engines.contract import LANE_GROUP as GROUP
+from fastgibbs.engines.layered import UNITS, WIDE, decide
+from fastgibbs.engines.streams import SWEEP, next_word, next_words, stream_state
+from fastgibbs.engines.vectors import (
+    add_product,
+    at,
+    bitcast,
+    bits,
+    convert,
+    full,
+    load,
+    load_groups,
+    select,
+    store,
+    trailing_zeros,
+    transpose,
+)
+from fastgibbs.jit import called, inlined, njit
+
+LANES = 5  # whose hidden inputs are added up at once: batches of 10 fit, and fewer terms are left out of more
+MINUS_LOG2E = -1.4426950408889634  # exp(-x) = 2^(MINUS_LOG2E x)
+_SIGN = -(2**31)
+
+
+class Chains(NamedTuple):
+    """States of an RBM in lanes, a multiple of 16; visible units from row 0, hidden ones from row V'."""
+
+    spins: np.ndarray  # float32 (V' + H', lanes): 0 or 1
+    means: np.ndarray  # float32 (lanes, H'): 1 / (1 + exp(-beta x)) of hidden units, when they were last drawn
+    streams: np.ndarray  # uint64 (4, lanes)
+    scale: np.ndarray  # float32 (lanes,): MINUS_LOG2E beta
+    energies: np.ndarray  # float32 (lanes,): -sum_j h_j x_j, when hidden units were last drawn
+    inputs: np.ndarray  # float32 (GROUP, lanes): those of one tile
+    sums: np.ndarray  # float32 (lanes, WIDE): hidden inputs as they are added up
+    terms: np.ndarray  # int32 (lanes / 4, 1 + V'): how many visible units are 1 in any of LANES lanes, and which
+
+
+def whole(units: int, width: int) -> int:
+    """`units` rounded up to a multiple of `width`."""
+    return -(-units // width) * width
+
+
+def chains_of(visible: int, hidden: int, count: int, entropy, domain: int = SWEEP) -> Chains:
+    """At least `count` chains, all units 0, at beta = 1, with the streams of a domain."""
+    lanes, V, H = whole(count, GROUP), whole(visible, UNITS), whole(hidden, GROUP)
+    return Chains(
+        np.zeros((V + H, lanes), np.float32),
+        np.zeros((lanes, H), np.float32),
+        np.column_stack([stream_state(entropy, domain, *divmod(lane, 64)) for lane in range(lanes)]),
+        np.full(lanes, MINUS_LOG2E, np.float32),
+        np.zeros(lanes, np.float32),
+        np.zeros((GROUP, lanes), np.float32),
+        np.zeros((lanes, WIDE), np.float32),
+        np.zeros((lanes // 4, 1 + V), np.int32),
+    )
+
+
+def _adding_hidden(width):
+    """The function that adds up `width` hidden inputs in LANES lanes."""
+
+    @inlined
+    def add_hidden(tiles, bias, chains, v, given, tile, row, lane):
+        """b_j + W_1j v_1 + W_2j v_2 + ... for hidden units j from `tile` on; v_i are those that row `row` lists."""
+        columns, apart = v.shape[1], tiles.shape[1] * GROUP
+        first, listed = tile * apart, row * chains.terms.shape[1]
+        x0 = load(bias, tile * GROUP, width)
+        x1, x2, x3, x4 = x0, x0, x0, x0
+        for k in range(at(chains.terms, listed)):
+            i = np.int64(at(chains.terms, listed + 1 + k))
+            w, place = load_groups(tiles, first + i * GROUP, apart, width), (given + lane) * columns + i
+            x0 = add_product(x0, at(v, place), w)
+            x1 = add_product(x1, at(v, place + columns), w)
+            x2 = add_product(x2, at(v, place + 2 * columns), w)
+            x3 = add_product(x3, at(v, place + 3 * columns), w)
+            x4 = add_product(x4, at(v, place + 4 * columns), w)
+        store(chains.sums, lane * WIDE, x0)
+        store(chains.sums, (lane + 1) * WIDE, x1)
+        store(chains.sums, (lane + 2) * WIDE, x2)
+        store(chains.sums, (lane + 3) * WIDE, x3)
+        store(chains.sums, (lane + 4) * WIDE, x4)
+
+    return add_hidden
+
+
+_add_hidden_wide, _add_hidden = _adding_hidden(WIDE), _adding_hidden(GROUP)
+
+
+def _adding_visible(width):
+    """The function that adds up UNITS visible inputs in `width` lanes."""
+
+    @inlined
+    def add_visible(tiles, bias, chains, first, lane):
+        """a_i + W_i1 h_1 + W_i2 h_2 + ... for visible units i from `first` on."""
+        lanes = chains.spins.shape[1]
+        place, weight = tiles.shape[1] * lanes + lane, first * GROUP
+        x0 = full(at(bias, first), np.float32, width)
+        x1 = full(at(bias, first + 1), np.float32, width)
+        x2 = full(at(bias, first + 2), np.float32, width)
+        x3 = full(at(bias, first + 3), np.float32, width)
+        x4 = full(at(bias, first + 4), np.float32, width)
+        x5 = full(at(bias, first + 5), np.float32, width)
+        for _ in range(tiles.shape[0]):
+            for j in range(GROUP):
+                u = load(chains.spins, place, width)
+                x0 = add_product(x0, at(tiles, weight + j), u)
+                x1 = add_product(x1, at(tiles, weight + GROUP + j), u)
+                x2 = add_product(x2, at(tiles, weight + 2 * GROUP + j), u)
+                x3 = add_product(x3, at(tiles, weight + 3 * GROUP + j), u)
+                x4 = add_product(x4, at(tiles, weight + 4 * GROUP + j), u)
+                x5 = add_product(x5, at(tiles, weight + 5 * GROUP + j), u)
+                place += lanes
+            weight += tiles.shape[1] * GROUP
+        store(chains.inputs, lane, x0)
+        store(chains.inputs, lanes + lane, x1)
+        store(chains.inputs, 2 * lanes + lane, x2)
+        store(chains.inputs, 3 * lanes + lane, x3)
+        store(chains.inputs, 4 * lanes + lane, x4)
+        store(chains.inputs, 5 * lanes + lane, x5)
+
+    return add_visible
+
+
+_add_visible_wide, _add_visible = _adding_visible(WIDE), _adding_visible(GROUP)
+
+
+@inlined
+def _mean(exponent):
+    """1 / (1 + 2^exponent) of float32 lanes, without overflow."""
+    sign = bitcast(exponent, np.int32)
+    rarity = bitcast(sign | _SIGN, np.float32)
+    lowest = full(LOWEST_EXPONENT, np.float32, GROUP)
+    e = exp2(select(rarity < lowest, lowest, rarity))
+    one = full(1.0, np.float32, GROUP)
+    return select(exponent > full(0.0, np.float32, GROUP), e, one) / (e + 1.0)
+
+
+@called
+def _list_terms(v, given, visible, chains, first, last):
+    """List the visible units that are 1 in any of LANES lanes; in rows from first / 4 on, of this share alone."""
+    columns, lane, row = v.shape[1], first, first // 4
+    while lane < last:
+        count, place = 0, (given + max(first, min(lane, last - LANES))) * columns
+        for i in range(0, visible, 64):
+            word = np.uint64(0)
+            for part in range(0, 64, GROUP):
+                units = load(v, place + i + part, GROUP)
+                for k in range(1, LANES):
+                    units = units + load(v, place + k * columns + i + part, GROUP)
+                word |= np.uint64(bits(units > 0)) << np.uint64(part)
+            while word != 0:
+                chains.terms[row, 1 + count] = i + np.int64(trailing_zeros(word))
+                word &= word - np.uint64(1)
+                count += 1
+        chains.terms[row, 0] = count
+        lane += LANES
+        row += 1
+
+
+@njit
+def draw_hidden(tiles, bias, chains, v, given, hidden, draws, first, last):
+    """Means of the hidden units of lanes `first` ... `last - 1` given the visible ones; if `draws`, also the units.
+
+    `v`: float32 (N, V''), V'' whole words of 64 units; lane k is row `given` + k, and four rows more can be read.
+    With units the energies: `energies` = -sum_j h_j x_j. Lanes up to the next sixteenth are drawn from stale inputs.
+    """
+    lanes, row0, columns = chains.spins.shape[1], tiles.shape[1], chains.means.shape[1]
+    if draws:
+        for k in range(first, last):
+            chains.energies[k] = 0.0
+    _list_terms(v, given, tiles.shape[1], chains, first, last)
+    tile = 0
+    while tile < tiles.shape[0]:
+        width = WIDE if tile + WIDE // GROUP <= tiles.shape[0] else GROUP
+        lane, row = first, first // 4
+        while lane < last:
+            start = max(first, min(lane, last - LANES))
+            if width == WIDE:
+                _add_hidden_wide(tiles, bias, chains, v, given, tile, row, start)
+            else:
+                _add_hidden(tiles, bias, chains, v, given, tile, row, start)
+            lane += LANES
+            row += 1
+        for part in range(0, width, GROUP):
+            unit = tile * GROUP + part
+            for k in range(first, last):
+                x = load(chains.sums, k * WIDE + part, GROUP)
+                store(chains.means, k * columns + unit, _mean(x * at(chains.scale, k)))
+            if not draws:
+                continue
+            for group in range(first, last, GROUP):
+                transpose(chains.sums, group * WIDE + part, WIDE, chains.inputs, group, lanes)
+                energy = load(chains.energies, group, GROUP)
+                for j in range(0, min(GROUP, hidden - unit), 2):
+                    words, row = next_words(chains.streams, group, GROUP), row0 + unit + j
+                    decide(chains, GIBBS, row, j, group, convert(words, np.uint32))
+                    x = load(chains.inputs, j * lanes + group, GROUP)
+                    energy = energy - load(chains.spins, row * lanes + group, GROUP) * x
+                    if unit + j + 1 < hidden:
+                        decide(chains, GIBBS, row + 1, j + 1, group, convert(words >> 32, np.uint32))
+                        x = load(chains.inputs, (j + 1) * lanes + group, GROUP)
+                        energy = energy - load(chains.spins, (row + 1) * lanes + group, GROUP) * x
+                store(chains.energies, group, energy)
+        tile += width // GROUP
+
+
+@njit
+def draw_visible(tiles, bias, chains, v, given, visible, first, last):
+    """Draw the visible units of lanes `first` ... `last - 1`, and up to the next sixteenth, given the hidden ones.
+
+    Row `given` + k of `v`, float32 (N, V''), gets those of lane k.
+    """
+    lanes, columns, lane = chains.spins.shape[1], v.shape[1], first
+    while lane < last:
+        width = WIDE if lane + WIDE <= last + GROUP - 1 else GROUP
+        for unit in range(0, visible, UNITS):
+            if width == WIDE:
+                _add_visible_wide(tiles, bias, chains, unit, lane)
+            else:
+                _add_visible(tiles, bias, chains, unit, lane)
+            for i in range(0, min(UNITS, visible - unit), 2):
+                for group in range(lane, lane + width, GROUP):
+                    words = next_words(chains.streams, group, GROUP)
+                    decide(chains, GIBBS, unit + i, i, group, convert(words, np.uint32))
+                    if unit + i + 1 < visible:
+                        decide(chains, GIBBS, unit + i + 1, i + 1, group, convert(words >> 32, np.uint32))
+        for group in range(lane, lane + width, GROUP):
+            for unit in range(0, visible - GROUP + 1, GROUP):
+                transpose(chains.spins, unit * lanes + group, lanes, v, (given + group) * columns + unit, columns)
+            for unit in range(visible - visible % GROUP, visible):
+                for k in range(group, group + GROUP):
+                    v[given + k, unit] = chains.spins[unit, k]
+        lane += width
+
+
+@njit
+def swap(chains, bias, visible, lane_at, betas, streams, number):
+    """Swap round `number` of ladders, right after hidden units were drawn; `lane_at` int64 (ladders, rungs) changes.
+
+    p = min(1, exp((beta_{r+1} - beta_r) (E_{r+1} - E_r))) of the energies E(v, h), between neighbouring rungs, the
+    lower one even or odd in turn (Syed et al., J. R. Stat. Soc. B 84, 321 (2022)).
+    """
+    ladders, rungs = lane_at.shape
+    for ladder in range(ladders):
+        for rung in range(number % 2, rungs - 1, 2):
+            a, b = lane_at[ladder, rung], lane_at[ladder, rung + 1]
+            difference = np.float64(chains.energies[b]) - np.float64(chains.energies[a])
+            for i in range(visible):
+                difference -= np.float64(bias[i]) * np.float64(chains.spins[i, b] - chains.spins[i, a])
+            gain = (betas[rung + 1] - betas[rung]) * difference
+            p = 1.0
+            if gain < 0:
+                p = exp64(max(gain, -700.0))
+            if np.float64(next_word(streams[ladder]) >> np.uint64(11)) * 2.0**-53 < p:
+                lane_at[ladder, rung], lane_at[ladder, rung + 1] = b, a
+                chains.scale[a], chains.scale[b] = chains.scale[b], chains.scale[a]
+
+
+@njit
+def take_rows(source, units, taken, factors, rows, first):
+    """Row `taken[k]` of `source`, times `factors[k]` float32, as row `first` + k of `rows`, one after the other."""
+    for k in range(taken.size):
+        place, target = taken[k] * source.shape[1], (first + k) * rows.shape[1]
+        for unit in range(0, units - GROUP + 1, GROUP):
+            store(rows, target + unit, load(source, place + unit, GROUP) * at(factors, k))
+        for unit in range(units - units % GROUP, units):
+            rows[first + k, unit] = source[taken[k], unit] * factors[k]
