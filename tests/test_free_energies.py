@@ -117,16 +117,71 @@ def test_few_steps_are_low_forwards_and_high_backwards():
 # Paths of models
 
 
-def test_training_checkpoints_serve_as_a_path():
-    """Noise of the gradients makes the path longer than it need be, and no number of sweeps shortens it."""
-    found = fg.log_z(PATH, chains=200, seed=1)
-    assert abs(found.value - known(TRAINED, 1.0)) < 4.5 * found.error
-    assert found.error < 0.2
+FEW = PATH[9::10]  # 5 of 50 checkpoints
+
+
+def test_training_checkpoints_serve_as_a_path_within_a_twentieth_nat():
+    """5 models and 1000 sweeps: |error| has a standard deviation of 0.02."""
+    truth = known(TRAINED, 1.0)
+    for seed in range(4):
+        found = fg.log_z(FEW, seed=seed)
+        assert abs(found.value - truth) < 0.05
+        assert found.error < 0.03
+        assert found.effective_chains > 80
     start = fg.temper(TRAINED, betas=[0, 1], rungs=12, sweeps=300, ladders=100, overlap_every=0, seed=2).states[:, -1]
-    back = fg.log_z(PATH, method="reverse", start=start, seed=1)
-    assert abs(back.value - known(TRAINED, 1.0)) < 4.5 * back.error
-    visible = fg.log_z(PATH, method="reverse", start=start[:, : TRAINED.n_visible], seed=1)
+    back = fg.log_z(FEW, method="reverse", start=start, seed=1)
+    assert abs(back.value - truth) < 4.5 * back.error < 0.2
+    visible = fg.log_z(FEW, method="reverse", start=start[:, : TRAINED.n_visible], seed=1)
     assert visible == back  # hidden units of the start are never read
+    other = fg.log_z(FEW[:-1], seed=0)  # the broken twin leads to another model
+    assert abs(other.value - truth) > 10 * other.error
+
+
+@pytest.mark.parametrize(("path", "steps"), [(PATH, 1), (FEW, 20)], ids=["50 models", "5 models of 20 steps"])
+def test_intervals_along_checkpoints_cover_as_often_as_they_say(path, steps):
+    """40 seeds of 100 sweeps: 33 or less inside have a probability of 3e-3, and the seeds are fixed."""
+    found = [fg.log_z(path, steps=steps, seed=seed) for seed in range(40)]
+    low, high = np.array([one.interval for one in found]).T
+    truth = known(TRAINED, 1.0)
+    assert np.count_nonzero((low <= truth) & (truth <= high)) >= 34
+
+
+def test_few_checkpoints_with_steps_between_beat_many_at_the_same_sweeps():
+    """Noise of the gradients makes a path longer than it need be."""
+    few, many = ([fg.log_z(p, steps=s, seed=k).value for k in range(20)] for p, s in ((FEW, 20), (PATH, 2)))
+    truth = known(TRAINED, 1.0)
+    rms_few, rms_many = (np.sqrt(np.mean((np.array(values) - truth) ** 2)) for values in (few, many))
+    assert rms_few < 0.1
+    assert rms_few < 0.6 * rms_many
+
+
+def test_a_path_leads_from_one_graph_to_another():
+    rng = np.random.default_rng(3)
+    dense = fg.sherrington_kirkpatrick(12, seed=3)
+    models = [
+        fg.edwards_anderson((4, 3), "gaussian", seed=1),
+        fg.Ising.from_edges(12, *dense.bonds, rng.normal(size=12), offset=-2.0),
+    ]
+    found = fg.log_z(models, beta=0.8, seed=4)
+    assert abs(found.value - known(models[1], 0.8)) < 4.5 * found.error < 0.2
+    for t in (0.25, 1.0):
+        between, states = paths.between(*models, t), exact.states(12)[::97]
+        expected = (1 - t) * models[0].energy(states) + t * models[1].energy(states)
+        np.testing.assert_allclose(between.energy(states), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("models", [FEW[:2], [m for m, _ in (MODELS["EA gaussian"], MODELS["in a field"])]])
+def test_weights_of_stations_are_ratios_of_the_models_between(models):
+    """And the way back has the opposite ones."""
+    path = paths.Models(models, 0.7, 3)
+    spins = np.random.default_rng(1).choice([-1, 1], (models[0].n, 16)).astype(np.int8)
+    for k in range(6):
+        i, j = divmod(k, 3)
+        here, there = (paths.between(*path.models[i : i + 2], t / 3) for t in (j, j + 1))
+        states = there.from_spins(spins.T)[:, : there.n_visible if isinstance(there, fg.RBM) else None]
+        expected = analysis.log_weights(there, states, 0.7) - analysis.log_weights(here, states, 0.7)
+        np.testing.assert_allclose(path.ratios(k, spins), expected, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(path.reversed().ratios(5 - k, spins), -expected, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("name", ["EA gaussian", "offset", "Hopfield", "RBM"])
@@ -269,8 +324,20 @@ def test_the_likelihood_of_a_big_machine_is_annealed_and_carries_the_error():
 def test_weights_that_span_many_orders_have_a_mean():
     mean, error, effective = analysis.log_mean([-1e4, -1e4 + np.log(3)])
     assert mean == pytest.approx(-1e4 + np.log(2))
-    assert error == pytest.approx(np.sqrt(2) / 2 / np.sqrt(2))
+    assert error == pytest.approx(np.sqrt(np.expm1(np.log(3) ** 2 / 2) / 2))  # of log-normal weights
     assert effective == pytest.approx(16 / 10)
+    _, error, _ = analysis.log_mean(np.log([1, 1, 1, 1, 1, 6]))
+    assert error == pytest.approx(np.std([1, 1, 1, 1, 1, 6], ddof=1) / (11 / 6) / np.sqrt(6))  # to first order
+
+
+def test_errors_of_means_that_few_weights_carry_cover_what_was_not_drawn():
+    """log w normal of variance 4, 100 weights, 400 means: 1.96 standard errors to first order are far too short."""
+    logs = np.random.default_rng(1).normal(-2.0, 2.0, (400, 100))  # log mean 0
+    means, errors = np.array([analysis.log_mean(one)[:2] for one in logs]).T
+    w = np.exp(logs)
+    first_order = w.std(axis=1, ddof=1) / w.mean(axis=1) / 10
+    assert np.mean(abs(means) < 1.96 * errors) > 0.9
+    assert np.mean(abs(means) < 1.96 * first_order) < 0.85
 
 
 # Bad input
@@ -293,6 +360,7 @@ def test_weights_that_span_many_orders_have_a_mean():
         (SMALL_RBM, dict(data=np.zeros((2, 7))), "data has shape"),
         (fg.lattice((3, 3)), dict(data=np.zeros((2, 9))), "data is given"),
         ([SMALL_RBM, TRAINED], {}, r"model\[1\] is RBM"),
+        ([fg.RBM(np.zeros((3, 4))), fg.RBM(np.zeros((4, 3)))], {}, "give machines of one shape"),
         ([SMALL_RBM] * 2, dict(method="exact"), "model is a sequence of 2"),
         (fg.RBM(np.zeros((40, 30))), dict(method="exact"), r"2\^30 states"),
     ],

@@ -24,18 +24,21 @@ def log_weights(model, states, beta=1.0) -> np.ndarray:
 
 
 def log_mean(log_weights) -> tuple[float, float, float]:
-    """log mean w, its standard error sd(w) / (mean w sqrt(N)), and (sum w)^2 / sum w^2, of weights w > 0.
+    """log mean w, its standard error, and (sum w)^2 / sum w^2, of weights w > 0.
 
-    `log_weights`: (N,), N >= 2, otherwise ValueError. The error is that of the logarithm, to first order.
+    The error is that of the logarithm to first order, sd(w) / (mean w sqrt(N)), or if it is larger that of log-normal
+    weights, sqrt((exp(var log w) - 1) / N): where few weights carry the mean, those that were not drawn would count.
+    `log_weights`: (N,), N >= 2, otherwise ValueError.
     """
     logs = checks.finite_array("log_weights", log_weights)
     if logs.ndim != 1 or logs.size < 2:
         raise ValueError(f"log_weights has shape {logs.shape}: give (N,) with N of at least 2")
     w = np.exp(logs - logs.max())
     mean = w.mean()
+    normal = np.expm1(min(logs.var(ddof=1), 700.0))
     return (
         float(logs.max() + np.log(mean)),
-        float(w.std(ddof=1) / mean / np.sqrt(w.size)),
+        float(np.sqrt(max(w.var(ddof=1) / mean**2, normal) / w.size)),
         float(w.sum() ** 2 / (w @ w)),
     )
 

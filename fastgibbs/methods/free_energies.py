@@ -61,12 +61,13 @@ def log_z(
 
     Args:
         model: Ising, Hopfield, RBM or BoltzmannMachine; for "ais" and "reverse" also a sequence of models, as met in
-            training, each near the one before: the path to the last of them, from independent units with the biases of
-            the first.
+            training: the path to the last of them, from independent units with the biases of the first. From one
+            model to the next, E_i to E_{i+1}, it leads by energies (1 - t) E_i + t E_{i+1}, t = 1 / steps ... 1. The
+            noise between checkpoints makes a path longer: a few of them need fewer steps than many.
         method: one of the above.
         beta: inverse temperature, above 0 for "tempering" and "integration".
-        steps: K, by default 1000, or sweeps at each model of a sequence, by default 1; of tempering, the recorded
-            sweeps, by default 2000.
+        steps: K, by default 1000; of a sequence, from each model to the next, by default as many as make 1000 or more
+            in all; of tempering, the recorded sweeps, by default 2000.
         chains: independent chains, by default 100, or ladders, by default 8.
         data: for annealing an RBM: states (N, V) whose mean units p_0 takes; by default those of a short run of it.
         start: for "reverse": states (chains, n), for an RBM also visible ones (chains, V).
@@ -96,7 +97,7 @@ def log_z(
         return _tempered(path[0], method, beta, steps or 2000, chains or 8, seed, threads)
     entropy = entropy_of(seed)
     if len(path) > 1 or isinstance(model, list | tuple):
-        stations = Models(path, beta, steps or 1)
+        stations = Models(path, beta, steps or -(-1000 // len(path)))
     elif isinstance(model, RBM) and beta:
         stations = RBMPath(model, beta, _marginals(model, beta, data, entropy, threads), steps or 1000)
     else:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.analysis import log_weights
 from fastgibbs.engines import drivers, layered, sparse
 from fastgibbs.engines.contract import GIBBS, SEQUENTIAL
 from fastgibbs.engines.streams import START, stream
@@ -95,8 +94,7 @@ class _Stations:
             if k + 1 < self.betas.size - 1:
                 block.rungs[:] = k + 1
                 plan = self.plan(k + 1, block.plan)
-                for _ in range(self.sweeps):
-                    drivers.advance(plan, block.state, block.rungs, GIBBS, SEQUENTIAL, 0, 1, 1, 1, *nothing, ALONE)
+                drivers.advance(plan, block.state, block.rungs, GIBBS, SEQUENTIAL, 0, 1, 1, 1, *nothing, ALONE)
 
 
 class RBMPath(_Stations):
@@ -106,7 +104,7 @@ class RBMPath(_Stations):
     visible bias a + (1 - t) a0 / (t beta).
     """
 
-    engine, sweeps = layered, 1
+    engine = layered
 
     def __init__(self, rbm, beta, a0, steps):
         self.rbm, self.beta, self.a0, self.n = rbm, beta, a0, rbm.n
@@ -141,13 +139,19 @@ class RBMPath(_Stations):
 
 
 class Models(_Stations):
-    """p_k(s) ~ exp(-beta E_k(s)) of models 1 ... K, RBMs with hidden units summed out; p_0 is model 1 uncoupled."""
+    """p_k(s) ~ exp(-beta ((1 - t) E_i(s) + t E_{i+1}(s))), k = steps i + j, t = j / steps, j = 0 ... steps - 1.
 
-    def __init__(self, models, beta, sweeps):
+    E_1 ... are the models, RBMs with hidden units summed out in the weights, and E_0 is model 1 uncoupled. A mean of
+    energies is the energy of mean parameters: that is what sweeps run.
+    """
+
+    def __init__(self, models, beta, steps):
         first = models[0]
         for k, model in enumerate(models):
             if isinstance(model, RBM) != isinstance(first, RBM) or model.n != first.n:
                 raise ValueError(f"model[{k}] is {model!r} and model[0] {first!r}: give models of one kind and size")
+            if isinstance(model, RBM) and model.n_visible != first.n_visible:
+                raise ValueError(f"model[{k}] is {model!r} and model[0] {first!r}: give machines of one shape")
         if isinstance(first, RBM):
             uncoupled = RBM(np.zeros_like(first.weights), first.visible_bias, first.hidden_bias)
             fields, shift = np.concatenate([first.visible_bias, first.hidden_bias]), 0.0
@@ -157,9 +161,9 @@ class Models(_Stations):
             uncoupled = Ising.from_edges(ising.n, [], [], [], ising.fields, ising.offset)
             fields, shift = 2 * ising.fields, -ising.fields.sum() - ising.offset
         self.engine = layered if isinstance(first, RBM) else sparse
-        self.models, self.beta, self.n, self.sweeps = [uncoupled, *models], beta, first.n, sweeps
+        self.models, self.beta, self.n, self.steps = [uncoupled, *models], beta, first.n, steps
         self.first = first
-        self.betas = np.full(len(models) + 1, beta)
+        self.betas = np.full(len(models) * steps + 1, beta)
         self.prepared = self.engine.prepare([uncoupled], 1)
         self.logits = beta * fields
         self.log_z = np.logaddexp(0, self.logits).sum() + beta * shift
@@ -178,15 +182,34 @@ class Models(_Stations):
 
     def ratios(self, k, spins):
         """log p*_{k+1}(s) - log p*_k(s), float64 (lanes,), of spins int8 (n, lanes)."""
-        here, there = self.models[k : k + 2]
-        states = there.from_spins(spins.T)
-        if isinstance(there, RBM):
-            states = states[:, : there.n_visible]
-        return log_weights(there, states, self.beta) - log_weights(here, states, self.beta)
+        i, j = divmod(k, self.steps)
+        here, there = self.models[i : i + 2]
+        if not isinstance(here, RBM):
+            return -self.beta / self.steps * (there.energy(spins.T) - here.energy(spins.T))
+        v = (spins[: here.n_visible] > 0).astype(np.float64)
+        x, y = (rbm.hidden_bias[:, None] + rbm.weights.T @ v for rbm in (here, there))
+        before, after = (np.logaddexp(0, self.beta * (x + t / self.steps * (y - x))) for t in (j, j + 1))
+        return self.beta / self.steps * ((there.visible_bias - here.visible_bias) @ v) + (after - before).sum(axis=0)
 
     def plan(self, k, plan):
         """The plan of a sweep at p_k."""
-        return self.engine.at_betas(self.engine.prepare([self.models[k]], 1), self.betas)
+        i, j = divmod(k, self.steps)
+        model = between(*self.models[i : i + 2], j / self.steps) if j else self.models[i]
+        return self.engine.at_betas(self.engine.prepare([model], 1), self.betas)
+
+
+def between(one, other, t):
+    """The model of energy (1 - t) E_one + t E_other."""
+
+    def mean(a, b):
+        return (1 - t) * a + t * b
+
+    if isinstance(one, RBM):
+        names = "weights", "visible_bias", "hidden_bias"
+        return RBM(*(mean(getattr(one, name), getattr(other, name)) for name in names))
+    (i, j, J), (i2, j2, J2) = one.bonds, other.bonds
+    bonds = np.concatenate([i, i2]), np.concatenate([j, j2]), np.concatenate([(1 - t) * J, t * J2])
+    return Ising.from_edges(one.n, *bonds, mean(one.fields, other.fields), mean(one.offset, other.offset))
 
 
 def _visible_too(rbm, states):
