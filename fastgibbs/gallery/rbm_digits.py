@@ -12,6 +12,7 @@ from fastgibbs.learning.training import METHODS
 from fastgibbs.methods.free_energies import log_likelihood
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import RBM, checks
+from fastgibbs.models.logistic import logistic
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def told(name, result, unseen, shape, origin, seed) -> Report:
     side = int(np.prod(shape))
     dreams = sample(model, beta=1.0, sweeps=1000, thin=1000, chains=50, seed=seed, start=_from(result, 50)).states
     x = dreams[:, side:] @ model.weights.T + model.visible_bias
-    dreams = 1 / (1 + np.exp(-np.clip(x, -700, 700)))
+    dreams = logistic(x)
     examples = unseen[:10]
     upper = np.arange(side) < side // 2
     filled = fill_in(model, examples, upper, seed=seed)

@@ -27,6 +27,7 @@ from fastgibbs.methods.blocks import Clamp
 from fastgibbs.methods.checkpoints import NONE
 from fastgibbs.methods.running import ALONE
 from fastgibbs.models import BoltzmannMachine
+from fastgibbs.models.logistic import logistic
 
 NEVER = 2**62  # sweeps
 
@@ -59,7 +60,7 @@ class _Machine:
         offsets = np.zeros(machine.n)
         if setting.centered:
             offsets[self.visible], offsets[self.hidden] = setting.mean, 0.5
-            offsets[self.hidden] = _mean(machine.inputs(offsets))[self.hidden]
+            offsets[self.hidden] = logistic(machine.inputs(offsets))[self.hidden]
         numbers = machine.weights[above], machine.biases
         copies = (part.copy() for part in numbers)
         self.own = Parameters(*copies, *(np.zeros_like(part) for part in numbers), offsets)
@@ -93,11 +94,6 @@ class _Machine:
             of_hidden = self.seen[i.size :][self.hidden]
             mu[self.hidden] += FOLLOWING * (of_hidden - self.total * mu[self.hidden])
         return float(np.sqrt((dW**2).sum() + (db**2).sum()))
-
-
-def _mean(inputs):
-    """1 / (1 + exp(-x))."""
-    return 1 / (1 + np.exp(-np.clip(inputs, -700, 700)))
 
 
 class ExactMachine(_Machine):

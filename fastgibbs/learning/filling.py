@@ -4,6 +4,7 @@ import numpy as np
 
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import RBM, checks
+from fastgibbs.models.logistic import logistic
 
 
 def fill_in(rbm, states, known, *, sweeps=200, averaged=100, seed=None, threads=None) -> np.ndarray:
@@ -40,10 +41,5 @@ def fill_in(rbm, states, known, *, sweeps=200, averaged=100, seed=None, threads=
     h = result.samples[..., V:]
     W, a = rbm.weights[~known], rbm.visible_bias[~known]
     filled = v.astype(np.float64)
-    filled[:, ~known] = sum(_mean(a + h[:, draw] @ W.T) for draw in range(averaged)) / averaged
+    filled[:, ~known] = sum(logistic(a + h[:, draw] @ W.T) for draw in range(averaged)) / averaged
     return filled
-
-
-def _mean(x):
-    """1 / (1 + exp(-x)), without overflow."""
-    return 1 / (1 + np.exp(-np.clip(x, -700, 700)))

@@ -28,6 +28,7 @@ from fastgibbs.engines.phases import GROUP, Chains, whole
 from fastgibbs.engines.streams import SWAP, random_ups, stream_state
 from fastgibbs.learning import exact
 from fastgibbs.models import RBM
+from fastgibbs.models.logistic import logistic
 
 FOLLOWING = 0.01  # share of the way that lambda goes in a step
 RUNGS = 10  # of a tempered ladder, from beta 0 to 1 in equal steps
@@ -130,7 +131,7 @@ class SampledRBM:
         if centered:
             self.sums.mu[:V] = mean
             x = rbm.hidden_bias + np.einsum("i,ij->j", mean, rbm.weights)
-            parameters.offsets[:H] = 1 / (1 + np.exp(-np.clip(x, -700, 700)))
+            parameters.offsets[:H] = logistic(x)
         self.rows = np.zeros((rows // UNITS, 1 + most), np.int32)
         self.squares = np.zeros((rows // UNITS, WIDE), np.float32)
         self.first_lanes = np.arange(batch_size)
@@ -275,7 +276,7 @@ class ExactRBM:
         offsets = np.zeros(rbm.n_hidden)
         if centered:
             x = rbm.hidden_bias + np.einsum("i,ij->j", mean, rbm.weights)
-            offsets = 1 / (1 + np.exp(-np.clip(x, -700, 700)))
+            offsets = logistic(x)
         self.block = Exact(*(part.copy() for part in parts), *(np.zeros_like(part) for part in parts), offsets)
         self.centered, self.mu = centered, mean if centered else np.zeros(rbm.n_visible)
 

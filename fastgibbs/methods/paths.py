@@ -16,6 +16,7 @@ from fastgibbs.methods.blocks import first_ups, unrecorded
 from fastgibbs.methods.checkpoints import NONE
 from fastgibbs.methods.running import ALONE, run_blocks
 from fastgibbs.models import RBM, Ising, checks
+from fastgibbs.models.logistic import logistic
 
 
 class Block(NamedTuple):
@@ -82,7 +83,7 @@ class _Stations:
 
     def draw(self, chains, entropy):
         """Independent units, each 1 with probability 1 / (1 + exp(-logit)): spins int8 (chains, n)."""
-        up = 1 / (1 + np.exp(-self.logits))
+        up = logistic(self.logits)
         draws = [np.random.Generator(stream(entropy, START, *divmod(k, 64))).random(self.n) for k in range(chains)]
         return np.where(np.array(draws) < up, 1, -1).astype(np.int8)
 
