@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
-from fastgibbs.engines.vectors import bits, load, select, store
+from fastgibbs.engines.vectors import bits, convert, full, load, select, store
 from fastgibbs.jit import called
 
 
@@ -23,6 +23,17 @@ def unpack(words, spins):
     for i in range(n):
         for lane in range(lanes):
             spins[i, lane] = 2 * ((words[i, lane >> 4] >> (lane & 15)) & 1) - 1
+
+
+@called
+def add_spins(spins, magnetizations):
+    """Write the sum of the spins of every lane, float64 (lanes,)."""
+    n, lanes = spins.shape
+    for lane in range(0, lanes, WIDTH):
+        total = full(0, np.int32, WIDTH)
+        for i in range(n):
+            total = total + convert(load(spins, i * lanes + lane, WIDTH), np.int32)
+        store(magnetizations, lane, convert(total, np.float64))
 
 
 @called

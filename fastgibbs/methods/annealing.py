@@ -166,6 +166,9 @@ def anneal(
     kept = [engine.spins(block.plan, block.state._replace(spins=block.reads.kept)) for block in blocks]
     best = np.concatenate([block.reads.best[: block.reads.count] for block in blocks])
     states = model.from_spins(by_lane(kept, reads))
+    if getattr(engine, "FOLLOWS", False):
+        seen = best < np.inf  # reads that have begun
+        best[seen] = taken[0].energy(taken[0].from_spins(model.to_spins(states[seen])))
     order = np.argsort(best, kind="stable")[: np.count_nonzero(best < np.inf)]  # of reads that have begun
     best, states = best[order], states[order]
     lowest = states[best == best.min(initial=np.inf)]
