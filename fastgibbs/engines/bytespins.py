@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
-from fastgibbs.engines.vectors import bits, convert, full, load, select, store
+from fastgibbs.engines.vectors import bits, load, select, store
 from fastgibbs.jit import called
 
 
@@ -26,23 +26,12 @@ def unpack(words, spins):
 
 
 @called
-def add_spins(spins, magnetizations):
-    """Write the sum of the spins of every lane, float64 (lanes,)."""
-    n, lanes = spins.shape
-    for lane in range(0, lanes, WIDTH):
-        total = full(0, np.int32, WIDTH)
-        for i in range(n):
-            total = total + convert(load(spins, i * lanes + lane, WIDTH), np.int32)
-        store(magnetizations, lane, convert(total, np.float64))
-
-
-@called
 def copy_lanes(spins, kept, better):
     """What `contract.retain` does."""
     n, lanes = spins.shape
     for lane in range(0, lanes, WIDTH):
         copied = load(better, lane, WIDTH) > 0
-        for place in range(lane, n * lanes, lanes):
+        for place in range(lane, n * lanes if bits(copied) > 0 else 0, lanes):
             store(kept, place, select(copied, load(spins, place, WIDTH), load(kept, place, WIDTH)))
 
 

@@ -40,8 +40,8 @@ class Crew(NamedTuple):
 def sweep(plan, state, rungs, rule, scan, counts, crew):
     """Advance every lane by one sweep, an attempt a free site, each at the beta of its rung, `rungs` int64 (lanes,).
 
-    `counts` is MEASURED if `measure` comes next, and FOLLOWED if it does after every sweep and may be told what flips
-    cost: some engines count as they sweep. Otherwise it is UNMEASURED.
+    `counts` is MEASURED if `measure` comes next; FOLLOWED if it does after every sweep, nothing but energies is asked,
+    and they may be followed from flip to flip; otherwise UNMEASURED. Some engines count as they sweep.
     """
     raise NotImplementedError("only compiled drivers call this")
 

@@ -7,7 +7,7 @@ Where couplings and fields are whole multiples of a power of two, few enough tha
 are taken in int8, 64 lanes in a register. Both ways are exact then, and give the same bits.
 
 Where they are not, energies take as long as a sweep. While annealing they are followed instead from flip to flip, by
-the float32 fields that decide them, and measured every MOST_FOLLOWED sweeps: in between they are off by some 10^-8.
+the float32 fields that decide them, and measured every MOST_FOLLOWED sweeps: in between they are a little off.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ import numpy as np
 
 from fastgibbs.engines import contract
 from fastgibbs.engines.arithmetic import decide
-from fastgibbs.engines.bytespins import add_spins, copy_lanes, pack, start_spins, unpack
+from fastgibbs.engines.bytespins import copy_lanes, pack, start_spins, unpack
 from fastgibbs.engines.contract import FOLLOWED, RANDOM
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.streams import ORDER, SWEEP, below, next_words, stream_state
@@ -62,7 +62,7 @@ class SparseState(NamedTuple):
     words: np.ndarray  # uint64 (lanes,): random words of this attempt and the next
     scale: np.ndarray  # float32 (lanes,): the scale of each lane's rung
     fields: np.ndarray  # float32 (lanes,): the local field of one site in every lane, in units of `unit`
-    energies: np.ndarray  # float64 (lanes,): as they were measured last, and followed since
+    energies: np.ndarray  # float64 (lanes,): as they were measured last, and followed since, in units of `unit`
     followed: np.ndarray  # int64 (1,): for how many sweeps, MOST_FOLLOWED or more if energies are not known
 
 
@@ -248,7 +248,7 @@ def attempt(plan, state, rule, site, lane, words, follows):
     store(state.spins, position, new)
     if follows:
         change = convert(convert(old - new, np.float32) * field, np.float64)
-        store(state.energies, lane, load(state.energies, lane, WIDTH) + change * plan.unit)
+        store(state.energies, lane, load(state.energies, lane, WIDTH) + change)
 
 
 @implements(contract.sweep)
@@ -338,8 +338,7 @@ def _measured(plan, state, energies, magnetizations, crew):
         lanes = spins.shape[1]
         if state.followed[0] < MOST_FOLLOWED:
             for lane in range(lanes):
-                energies[lane] = state.energies[lane]
-            add_spins(spins, magnetizations)
+                energies[lane] = state.energies[lane] * plan.unit
             return
         if lanes % _WIDE == 0:
             for lane in range(0, lanes, _WIDE):
@@ -351,7 +350,7 @@ def _measured(plan, state, energies, magnetizations, crew):
             for lane in range(0, lanes, WIDTH):
                 _measure(plan, spins, lane, energies, magnetizations)
         for lane in range(lanes):
-            state.energies[lane] = energies[lane]
+            state.energies[lane] = energies[lane] / plan.unit
         state.followed[0] = 0
 
     return measure
