@@ -86,13 +86,11 @@ def test_annealing_of_the_bimodal_glass(benchmark):
     compete(benchmark, "annealing, 3D EA +-J L=10, 1000 sweeps", contenders, floors)
 
 
-SHORT = pytest.mark.xfail(reason="5x: float64 energies of every read at every sweep take as long as the sweeps")
 WEIGHTED = [
     (weights, *size)
     for weights in ("max-cut", "small integers", "gaussian")
     for size in ((2000, 6), (1000, 20), (800, 48))
 ]
-WEIGHTED[-1] = pytest.param(*WEIGHTED[-1], marks=SHORT)
 
 
 @pytest.mark.parametrize(("weights", "n", "degree"), WEIGHTED)

@@ -16,7 +16,7 @@ from fastgibbs.jit import njit
 def _attempt_everywhere(plan, state, rule, site, bits):
     gather_fields(plan, state, site)
     for lane in range(0, bits.size, 16):
-        attempt(plan, state, rule, site, lane, convert(load(bits, lane, 16), np.uint32))
+        attempt(plan, state, rule, site, lane, convert(load(bits, lane, 16), np.uint32), False)
 
 
 @njit

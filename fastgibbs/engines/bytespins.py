@@ -31,7 +31,7 @@ def copy_lanes(spins, kept, better):
     n, lanes = spins.shape
     for lane in range(0, lanes, WIDTH):
         copied = load(better, lane, WIDTH) > 0
-        for place in range(lane, n * lanes, lanes):
+        for place in range(lane, n * lanes if bits(copied) > 0 else 0, lanes):
             store(kept, place, select(copied, load(spins, place, WIDTH), load(kept, place, WIDTH)))
 
 

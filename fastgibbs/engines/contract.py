@@ -15,6 +15,7 @@ import numpy as np
 LANE_GROUP = 16  # a block's lanes are a multiple of this: float32 lanes of the widest registers there are
 
 GIBBS, METROPOLIS = 0, 1
+UNMEASURED, MEASURED, FOLLOWED = 0, 1, 2
 ALIGN = 2  # of engines for memories: along the field, and as it was where there is none - beta = infinity
 SEQUENTIAL, RANDOM = 0, 1
 RULES = {"gibbs": GIBBS, "metropolis": METROPOLIS}
@@ -39,7 +40,8 @@ class Crew(NamedTuple):
 def sweep(plan, state, rungs, rule, scan, counts, crew):
     """Advance every lane by one sweep, an attempt a free site, each at the beta of its rung, `rungs` int64 (lanes,).
 
-    `counts` says whether `measure` comes next: some engines count as they sweep.
+    `counts` is MEASURED if `measure` comes next; FOLLOWED if it does after every sweep, nothing but energies is asked,
+    and they may be followed from flip to flip; otherwise UNMEASURED. Some engines count as they sweep.
     """
     raise NotImplementedError("only compiled drivers call this")
 

@@ -12,7 +12,17 @@ from fastgibbs.engines import (  # noqa: F401 - they give the contract's functio
     sparse,
 )
 from fastgibbs.engines.arithmetic import exp64
-from fastgibbs.engines.contract import SEQUENTIAL, measure, restore, retain, snapshot, sweep
+from fastgibbs.engines.contract import (
+    FOLLOWED,
+    MEASURED,
+    SEQUENTIAL,
+    UNMEASURED,
+    measure,
+    restore,
+    retain,
+    snapshot,
+    sweep,
+)
 from fastgibbs.engines.observables import measure_observables
 from fastgibbs.engines.overlaps import add_overlaps, exchange_clusters
 from fastgibbs.engines.streams import next_word
@@ -34,7 +44,7 @@ def advance(
     """
     for done in range(first + 1, last + 1):
         records = done > burn_in and (done - burn_in) % thin == 0
-        sweep(plan, state, rungs, rule, scan, records, crew)
+        sweep(plan, state, rungs, rule, scan, MEASURED if records else UNMEASURED, crew)
         if records:
             draw = (done - burn_in) // thin - 1
             measure(plan, state, energies[draw], magnetizations[draw], crew)
@@ -63,7 +73,7 @@ def anneal(plan, state, reads, rule, first, last, crew):
     """Run sweeps `first` ... `last - 1` of a block, sweep s at rung s, and keep the best state of every read."""
     for done in range(first, last):
         reads.rungs[:] = done
-        sweep(plan, state, reads.rungs, rule, SEQUENTIAL, True, crew)
+        sweep(plan, state, reads.rungs, rule, SEQUENTIAL, FOLLOWED, crew)
         measure(plan, state, reads.energies, reads.magnetizations, crew)
         improved = False
         reads.lowest[done] = np.inf
@@ -92,7 +102,7 @@ def anneal_weights(plan, state, rungs, betas, rule, first, last, log_weights, en
         for lane in range(log_weights.size):
             log_weights[lane] -= (betas[done + 1] - betas[done]) * energies[lane]
         rungs[:] = done + 1
-        sweep(plan, state, rungs, rule, SEQUENTIAL, True, crew)
+        sweep(plan, state, rungs, rule, SEQUENTIAL, MEASURED, crew)
 
 
 class Ladders(NamedTuple):
@@ -138,12 +148,13 @@ def temper(plan, state, ladders, pairs, rule, first, last, energies, magnetizati
         past = done - ladders.burn_in
         swaps = done % ladders.swap_every == 0
         records = past > 0 and past % ladders.thin == 0
-        sweep(plan, state, ladders.rungs, rule, SEQUENTIAL, swaps or records, crew)
+        measures = swaps or records
+        sweep(plan, state, ladders.rungs, rule, SEQUENTIAL, MEASURED if measures else UNMEASURED, crew)
         if swaps and pairs.clusters:
             snapshot(plan, state, pairs.packed)
             exchange_clusters(pairs, ladders.lane_at)
             restore(plan, state, pairs.packed)
-        if swaps or records:
+        if measures:
             measure(plan, state, ladders.energies, ladders.magnetizations, crew)
         if swaps:
             _swap(ladders, done // ladders.swap_every - 1, past > 0)

@@ -173,7 +173,7 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
             counters[:] = 0
         if crew.worker == 0:
             show_codes(plan, state, rungs)
-            state.counted[0] = counts
+            state.counted[0] = counts > 0
         meet(crew)
         for phase in range(len(plan.phases)):
             first_tile, end_tile, first_ghost, end_ghost = plan.phases[phase]

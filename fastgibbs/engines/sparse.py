@@ -5,6 +5,9 @@ the lane innermost, so that a neighbour's spins are one contiguous load and J s 
 
 Where couplings and fields are whole multiples of a power of two, few enough that 8 bits hold every local field, sums
 are taken in int8, 64 lanes in a register. Both ways are exact then, and give the same bits.
+
+Where they are not, energies take as long as a sweep. While annealing they are followed instead from flip to flip, by
+the float32 fields that decide them, and measured every MOST_FOLLOWED sweeps: in between they are a little off.
 """
 
 from typing import NamedTuple
@@ -14,12 +17,14 @@ import numpy as np
 from fastgibbs.engines import contract
 from fastgibbs.engines.arithmetic import decide
 from fastgibbs.engines.bytespins import copy_lanes, pack, start_spins, unpack
+from fastgibbs.engines.contract import FOLLOWED, RANDOM
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
-from fastgibbs.engines.contract import RANDOM
 from fastgibbs.engines.streams import ORDER, SWEEP, below, next_words, stream_state
 from fastgibbs.engines.vectors import at, bitcast, convert, full, load, store
 from fastgibbs.jit import implements, inlined
 
+FOLLOWS = True  # energies may be off while it anneals
+MOST_FOLLOWED = 64  # sweeps
 _SIGN = -(2**31)
 _SIGN64 = -(2**63)
 MINUS_TWO_LOG2E = -2.0 * 1.4426950408889634  # exp(-2 x) = 2^(MINUS_TWO_LOG2E x)
@@ -57,6 +62,8 @@ class SparseState(NamedTuple):
     words: np.ndarray  # uint64 (lanes,): random words of this attempt and the next
     scale: np.ndarray  # float32 (lanes,): the scale of each lane's rung
     fields: np.ndarray  # float32 (lanes,): the local field of one site in every lane, in units of `unit`
+    energies: np.ndarray  # float64 (lanes,): as they were measured last, and followed since, in units of `unit`
+    followed: np.ndarray  # int64 (1,): for how many sweeps, MOST_FOLLOWED or more if energies are not known
 
 
 BLOCK_LANES = 64  # as many as keep the arithmetic busy while each lane waits for its own
@@ -166,7 +173,8 @@ def start(plan: SparsePlan, lanes: range, ups, entropy, betas, rule) -> tuple[Sp
     order = stream_state(entropy, ORDER).copy()
     plan = at_betas(plan, betas)
     words, scale, fields = (np.zeros(len(lanes), kind) for kind in (np.uint64, np.float32, np.float32))
-    return plan, SparseState(spins, streams, order, words, scale, fields)
+    followed = np.full(1, MOST_FOLLOWED)
+    return plan, SparseState(spins, streams, order, words, scale, fields, np.zeros(len(lanes)), followed)
 
 
 def crew(plan: SparsePlan) -> int:
@@ -229,11 +237,18 @@ def gather_fields(plan, state, site):
 
 
 @inlined
-def attempt(plan, state, rule, site, lane, words):
-    """One attempt at `site` in lanes `lane` ... `lane + 15`, decided by 32 random bits a lane."""
+def attempt(plan, state, rule, site, lane, words, follows):
+    """One attempt at `site` in lanes `lane` ... `lane + 15`, decided by 32 random bits a lane.
+
+    If it `follows`, energies change by (s - s') f, s and s' being the spins before and after.
+    """
     position = site * state.spins.shape[1] + lane
-    exponent = load(state.fields, lane, WIDTH) * load(state.scale, lane, WIDTH)
-    store(state.spins, position, decide(rule, exponent, load(state.spins, position, WIDTH), words, WIDTH))
+    field, old = load(state.fields, lane, WIDTH), load(state.spins, position, WIDTH)
+    new = decide(rule, field * load(state.scale, lane, WIDTH), old, words, WIDTH)
+    store(state.spins, position, new)
+    if follows:
+        change = convert(convert(old - new, np.float32) * field, np.float64)
+        store(state.energies, lane, load(state.energies, lane, WIDTH) + change)
 
 
 @implements(contract.sweep)
@@ -243,6 +258,8 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
 
     def sweep(plan, state, rungs, rule, scan, counts, crew):
         free, lanes = plan.free.size, state.spins.shape[1]
+        follows = counts == FOLLOWED and plan.step == 0
+        state.followed[0] = state.followed[0] + 1 if follows else MOST_FOLLOWED
         for lane in range(lanes):
             state.scale[lane] = plan.scales[rungs[lane]]
         for number in range(free):
@@ -253,11 +270,11 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
                     store(state.words, lane, next_words(state.streams, lane, WIDTH))
                 for lane in range(0, lanes, WIDTH):
                     words = convert(load(state.words, lane, WIDTH), np.uint32)
-                    attempt(plan, state, rule, site, lane, words)
+                    attempt(plan, state, rule, site, lane, words, follows)
             else:
                 for lane in range(0, lanes, WIDTH):
                     words = convert(load(state.words, lane, WIDTH) >> 32, np.uint32)
-                    attempt(plan, state, rule, site, lane, words)
+                    attempt(plan, state, rule, site, lane, words, follows)
 
     return sweep
 
@@ -319,6 +336,10 @@ def _measured(plan, state, energies, magnetizations, crew):
     def measure(plan, state, energies, magnetizations, crew):
         spins = state.spins
         lanes = spins.shape[1]
+        if state.followed[0] < MOST_FOLLOWED:
+            for lane in range(lanes):
+                energies[lane] = state.energies[lane] * plan.unit
+            return
         if lanes % _WIDE == 0:
             for lane in range(0, lanes, _WIDE):
                 if plan.step > 0:
@@ -328,6 +349,9 @@ def _measured(plan, state, energies, magnetizations, crew):
         else:
             for lane in range(0, lanes, WIDTH):
                 _measure(plan, spins, lane, energies, magnetizations)
+        for lane in range(lanes):
+            state.energies[lane] = energies[lane] / plan.unit
+        state.followed[0] = 0
 
     return measure
 

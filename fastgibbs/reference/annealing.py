@@ -30,6 +30,7 @@ def anneal(engine, model, betas, reads, rule, seed, start=None):
     Kirkpatrick, Gelatt and Vecchi, Science 220, 671 (1983).
     """
     models = as_models(model)
+    follow = getattr(engine, "followed", lambda models, state, t: engine.energies(models, state.spins))
     if start is not None:
         start = np.broadcast_to(models[0].to_spins(start), (reads, models[0].n))
     state = engine.start(model, reads, seed, rule, spins=start)
@@ -38,7 +39,7 @@ def anneal(engine, model, betas, reads, rule, seed, start=None):
     trace_min, trace_mean = np.empty(len(betas)), np.empty(len(betas))
     for t, beta in enumerate(betas):
         engine.sweep(state, np.full(reads, beta))
-        energy = engine.energies(models, state.spins)
+        energy = follow(models, state, t)
         better = energy < best_energies
         best_energies[better] = energy[better]
         best_spins[better] = state.spins[better]
@@ -46,7 +47,9 @@ def anneal(engine, model, betas, reads, rule, seed, start=None):
         trace_mean[t] = sum_in_order([sum_in_order(energy[k : k + GROUP]) for k in range(0, reads, GROUP)]) / reads
     own = models[0].from_spins
     last = engine.energies(models, state.spins)
-    return Annealing(best_energies, own(best_spins), last, own(state.spins), trace_min, trace_mean)
+    return Annealing(
+        engine.energies(models, best_spins), own(best_spins), last, own(state.spins), trace_min, trace_mean
+    )
 
 
 def sum_in_order(terms):

@@ -33,6 +33,7 @@ class State(NamedTuple):
     rule: str
     scan: str
     free: np.ndarray  # the sites that are visited
+    energies: np.ndarray  # float64 (lanes,), changed in place with every flip
 
 
 def sample(model, beta, sweeps, chains, burn_in, thin, rule, scan, seed):
@@ -63,12 +64,21 @@ def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None):
         rule=rule,
         scan=scan,
         free=np.arange(graph.n) if free is None else free,
+        energies=np.zeros(lanes),
     )
+
+
+def followed(models, state, t):
+    """Energies float64 (lanes,) after sweep number t of all: measured at every 64th, followed by their changes else."""
+    if t % 64 == 0:
+        state.energies[:] = energies(models, state.spins)
+    return state.energies.copy()
 
 
 def sweep(state, betas):
     """One sweep of every lane, in place: an attempt a free site, each visiting one with f_i = h_i + sum_j J_ij s_j.
 
+    Where s_i becomes s' the energy changes by (s_i - s') f_i, a float32 that is added in float64.
     `betas`: float64 (lanes,), in inverse units of J. KeyError on an unknown rule or scan.
     """
     with np.errstate(over="ignore"):  # an infinite product is clipped like any other
@@ -84,7 +94,9 @@ def sweep(state, betas):
         f = state.h[i]
         for k in range(state.indptr[i], state.indptr[i + 1]):
             f = f + state.J[k] * spins[state.indices[k]]
-        spins[i] = decide(f, spins[i], scale, uniform(bits))
+        new = decide(f, spins[i], scale, uniform(bits))
+        state.energies[:] += np.float64((spins[i] - new) * f) * state.unit
+        spins[i] = new
 
 
 def gibbs(f, s, scale, u):
