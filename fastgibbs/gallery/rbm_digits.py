@@ -120,7 +120,7 @@ def told(name, result, unseen, shape, origin, seed) -> Report:
         ),
     }
     try:
-        figure, axes = plots.figure(2, 2, size=(10.5, 7))
+        figure, axes = plots.figure(2, 2, size=(10.5, 6.3))
     except ImportError as missing:
         return Report(f"{text}\nno picture: {missing}", files, result.interrupted)
     plots.training_history(result, ax=axes[0, 0])
