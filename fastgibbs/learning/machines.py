@@ -240,11 +240,12 @@ class SampledRBM:
         self._together([(kernel, *arguments, *share) for share in shares])
 
     def _together(self, calls):
-        if len(calls) == 1:
-            calls[0][0](*calls[0][1:])
-            return
-        for call in [self.pool.submit(*call) for call in calls]:
-            call.result()
+        """Make all calls at the same time, the first of them in this thread."""
+        others = [self.pool.submit(*call) for call in calls[1:]]
+        kernel, *arguments = calls[0]
+        kernel(*arguments)
+        for other in others:
+            other.result()
 
 
 def _shares(count, threads, unit):
