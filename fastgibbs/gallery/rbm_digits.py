@@ -39,19 +39,7 @@ def run(config: Config, progress, checkpoint) -> Report:
     rows = rng.permutation(rows)
     held = max(1, round(config.held_out * len(rows)))
     shown, unseen = rows[held:], rows[:held]
-    result = train(
-        beginning(shown, config.hidden, rng),
-        shown,
-        method=config.method,
-        steps=config.steps,
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        learning_rate=falling(config.learning_rates, config.epochs),
-        likelihood_every=1,
-        seed=config.seed,
-        progress=progress,
-        checkpoint=checkpoint("training"),
-    )
+    result = trained(config, shown, rng, 1, progress, checkpoint)
     return told("rbm_digits", result, unseen, shape, origin, config.seed)
 
 
@@ -60,6 +48,23 @@ def require(config):
     for name in ("hidden", "epochs", "batch_size", "steps"):
         checks.integer(name, getattr(config, name))
     checks.choice("method", config.method, METHODS)
+
+
+def trained(config, shown, rng, likelihood_every: int, progress, checkpoint):
+    """What `train` makes of the data as the configuration says."""
+    return train(
+        beginning(shown, config.hidden, rng),
+        shown,
+        method=config.method,
+        steps=config.steps,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        learning_rate=falling(config.learning_rates, config.epochs),
+        likelihood_every=likelihood_every,
+        seed=config.seed,
+        progress=progress,
+        checkpoint=checkpoint("training"),
+    )
 
 
 def beginning(rows, hidden: int, rng) -> RBM:

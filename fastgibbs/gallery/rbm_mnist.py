@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fastgibbs.gallery.rbm_digits import beginning, falling, require, told
+from fastgibbs.gallery.rbm_digits import require, told, trained
 from fastgibbs.gallery.runs import Report
 from fastgibbs.io import read_idx
-from fastgibbs.learning import train
 from fastgibbs.models import checks
 
 _SPLITS = "train", "t10k"
@@ -38,19 +37,7 @@ def run(config: Config, progress, checkpoint) -> Report:
         raise ValueError(f"input: images of {shown.shape[1:]} and of {unseen.shape[1:]} pixels, give one size")
     shape, rng = shown.shape[1:], np.random.default_rng(config.seed)
     shown, unseen = (images.reshape(len(images), -1) for images in (shown, unseen))
-    result = train(
-        beginning(shown, config.hidden, rng),
-        shown,
-        method=config.method,
-        steps=config.steps,
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        learning_rate=falling(config.learning_rates, config.epochs),
-        likelihood_every=config.likelihood_every,
-        seed=config.seed,
-        progress=progress,
-        checkpoint=checkpoint("training"),
-    )
+    result = trained(config, shown, rng, config.likelihood_every, progress, checkpoint)
     return told(
         "rbm_mnist", result, unseen, shape, f"{len(shown)} digits of {shape[0]} x {shape[1]} pixels", config.seed
     )

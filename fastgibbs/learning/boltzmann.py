@@ -21,7 +21,7 @@ from fastgibbs.engines.gradients import Step
 from fastgibbs.engines.moments import add_moments
 from fastgibbs.engines.streams import START, SWEEP, entropy_of, stream
 from fastgibbs.learning import exact
-from fastgibbs.learning.machines import FOLLOWING, RUNGS, Setting
+from fastgibbs.learning.machines import FOLLOWING, RUNGS, Setting, shift
 from fastgibbs.methods import ladders
 from fastgibbs.methods.blocks import Clamp
 from fastgibbs.methods.checkpoints import NONE
@@ -53,15 +53,15 @@ class _Machine:
 
     def __init__(self, machine, setting: Setting):
         self.n, self.visible, self.hidden = machine.n, machine.visible, machine.hidden
-        rows = np.repeat(np.arange(machine.n, dtype=np.int32), np.diff(machine.indptr))
-        above = rows < machine.indices
-        self.i, self.j = rows[above], machine.indices[above]
+        self.rows = np.repeat(np.arange(machine.n, dtype=np.int32), np.diff(machine.indptr))  # of every entry of W
+        self.above = self.rows < machine.indices
+        self.i, self.j = self.rows[self.above], machine.indices[self.above]
         self.centered = setting.centered
         offsets = np.zeros(machine.n)
         if setting.centered:
             offsets[self.visible], offsets[self.hidden] = setting.mean, 0.5
             offsets[self.hidden] = logistic(machine.inputs(offsets))[self.hidden]
-        numbers = machine.weights[above], machine.biases
+        numbers = machine.weights[self.above], machine.biases
         copies = (part.copy() for part in numbers)
         self.own = Parameters(*copies, *(np.zeros_like(part) for part in numbers), offsets)
         self.total = 0.0
@@ -86,10 +86,8 @@ class _Machine:
         dW = G - mu[i] * d[j] - d[i] * mu[j]
         db = d - np.bincount(i, dW * mu[j], self.n) - np.bincount(j, dW * mu[i], self.n)
         pull = step.l2 * p.weights + step.l1 * np.sign(p.weights)
-        for own, velocity, change in ((p.weights, p.velocity, dW - pull), (p.biases, p.bias_velocity, db)):
-            velocity *= step.momentum
-            velocity += step.rate * change
-            own += velocity
+        shift(p.weights, p.velocity, dW - pull, step)
+        shift(p.biases, p.bias_velocity, db, step)
         if self.centered:
             of_hidden = self.seen[i.size :][self.hidden]
             mu[self.hidden] += FOLLOWING * (of_hidden - self.total * mu[self.hidden])
@@ -157,7 +155,7 @@ class SampledMachine(_Machine):
         super().__init__(machine, setting)
         self.method, self.steps = setting.method, setting.steps
         self.pool = ThreadPoolExecutor(setting.threads)
-        self.coupled = any(len(group) > 1 for group in machine.hidden_groups)
+        self.coupled = machine.coupled_hidden > 1
         rungs = np.linspace(0.0, 1.0, RUNGS) if setting.method == "tempering" else np.ones(1)
         clamp = Clamp(np.sort(self.visible), np.ones((self.visible.size, 1), np.int8), self.hidden)
         entropy = entropy_of(np.random.SeedSequence(setting.entropy, spawn_key=(SWEEP,)))
@@ -172,11 +170,10 @@ class SampledMachine(_Machine):
         )
         ends = np.cumsum([0] + [share.size for share in self.shares])
         self.parts = [slice(*ends[k : k + 2]) for k in range(len(shown))]  # of a batch, in every block
-        rows = np.repeat(np.arange(self.n), np.diff(machine.indptr))
-        above = rows < machine.indices
-        self.rows, self.pair_of = rows, np.empty(rows.size, np.int64)  # of every entry of W
-        self.pair_of[above] = np.arange(self.i.size)
-        self.pair_of[~above] = self.pair_of[np.lexsort((rows, machine.indices))][~above]  # as W_ij, so W_ji
+        self.pair_of = np.empty(self.rows.size, np.int64)  # of every entry of W
+        self.pair_of[self.above] = np.arange(self.i.size)
+        transposed = np.lexsort((self.rows, machine.indices))  # as W_ij, so W_ji
+        self.pair_of[~self.above] = self.pair_of[transposed][~self.above]
         units = np.arange(self.n, dtype=np.int32)  # x_i is x_i x_i
         self.first, self.second = np.concatenate([self.i, units]), np.concatenate([self.j, units])
         self.seen, self.known = np.zeros((2, self.first.size))

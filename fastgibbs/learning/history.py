@@ -48,7 +48,7 @@ def reconstruction(model, v, entropy, threads) -> float:
     x = np.zeros((len(v), model.n), np.int8)
     x[:, model.visible] = v
     if model.n_hidden:
-        sweeps = _COUPLED if any(len(group) > 1 for group in model.hidden_groups) else 1
+        sweeps = _COUPLED if model.coupled_hidden > 1 else 1
         clamp = np.isin(np.arange(model.n), model.visible), x
         seed = entropy_of(np.random.SeedSequence(entropy, spawn_key=(ORDER, 0, 5)))
         chains = dict(chains=len(v), sweeps=sweeps, thin=sweeps, clamp=clamp, seed=seed, engine="sparse")
@@ -62,7 +62,7 @@ def pseudo_likelihood(model, v, entropy) -> float:
     V / k sum over k units i of -log(1 + p*(v with i flipped) / p*(v)), each row with units of its own.
     """
     rows, V = np.arange(len(v)), model.n_visible
-    if not isinstance(model, RBM) and max((len(group) for group in model.hidden_groups), default=0) > MOST_HIDDEN:
+    if not isinstance(model, RBM) and model.coupled_hidden > MOST_HIDDEN:
         return np.nan
     count = max(1, TERMS // (rows.size * (model.n_hidden if isinstance(model, RBM) else model.weights.size + model.n)))
     if count >= V:

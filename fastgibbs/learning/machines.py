@@ -254,6 +254,13 @@ def _shares(count, threads, unit):
     return [(first, min(first + each, count)) for first in range(0, count, each)]
 
 
+def shift(own, velocity, change, step: Step):
+    """velocity <- momentum velocity + rate change, own <- own + velocity, in place."""
+    velocity *= step.momentum
+    velocity += step.rate * change
+    own += velocity
+
+
 class Exact(NamedTuple):
     """What a step of exact training changes, float64."""
 
@@ -318,10 +325,8 @@ class ExactRBM:
         dW = G - mu[:, None] * dh - dv[:, None] * lam
         da, db = dv - (dW * lam).sum(axis=1), dh - (dW * mu[:, None]).sum(axis=0)
         pull = step.l2 * b.weights + step.l1 * np.sign(b.weights)
-        for own, velocity, change in ((b[0], b[3], dW - pull), (b[1], b[4], da), (b[2], b[5], db)):
-            velocity *= step.momentum
-            velocity += step.rate * change
-            own += velocity
+        for own, velocity, change in zip(b[:3], b[3:6], (dW - pull, da, db), strict=True):
+            shift(own, velocity, change, step)
         if self.centered:
             lam += FOLLOWING * (self.seen[2] - self.total * lam)
         return float(np.sqrt((dW**2).sum() + (da**2).sum() + (db**2).sum()))

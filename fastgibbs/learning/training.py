@@ -195,16 +195,15 @@ def train(
             norm = learner.move(Step(float(rates[epoch]), momentum, l1, l2))
             block.done[0] = done + 1
             block.norms[0] += norm
-            ends = batch + 1 == batches
-            if not np.isfinite(norm) or (ends and not _well(learner)):
+            parameters = learner.parameters() if batch + 1 == batches else None
+            if not np.isfinite(norm) or (parameters and not _well(parameters)):
                 block.diverged[0] = epoch + 1
                 learner.load(*block.well)
                 return True
-            if ends and _epoch_ended(epoch) is True:
+            if parameters and _epoch_ended(epoch, parameters) is True:
                 return True
 
-    def _epoch_ended(epoch):
-        parameters = learner.parameters()
+    def _epoch_ended(epoch, parameters):
         for kept, now in zip(block.well, parameters, strict=True):
             kept[:] = now
         now = learner.model(parameters)
@@ -285,6 +284,6 @@ def _likelihood_every(given, model) -> int:
     return often
 
 
-def _well(learner) -> bool:
+def _well(parameters) -> bool:
     """Whether all parameters are finite and none is out of bounds."""
-    return all(bool((np.abs(part) <= LARGEST).all()) for part in learner.parameters())
+    return all(bool((np.abs(part) <= LARGEST).all()) for part in parameters)

@@ -160,13 +160,16 @@ def anneal(
     if follows and target_energy is not None:
         near += OFF * (np.abs(taken[0].couplings).sum() + np.abs(taken[0].fields).sum())
 
+    def kept(block):
+        """The spins of the best states of a block's reads, int8 (n, lanes)."""
+        return engine.spins(block.plan, block.state._replace(spins=block.reads.kept))
+
     def best_of(block):
         """The lowest energies of a block's reads: where they were followed, those of the states that were kept."""
         best = block.reads.best[: block.reads.count].copy()
-        begun = best < np.inf
+        seen = best < np.inf
         if follows:
-            kept = engine.spins(block.plan, block.state._replace(spins=block.reads.kept))
-            best[begun] = taken[0].energy(kept.T[: best.size][begun])
+            best[seen] = taken[0].energy(kept(block).T[: best.size][seen])
         return best
 
     def run(block, first, last, crew):
@@ -183,9 +186,8 @@ def anneal(
         done, interrupted = run_blocks(run, blocks, begun, sweeps, threads, 1, report, checkpoint)
     seconds = time.perf_counter() - running
 
-    kept = [engine.spins(block.plan, block.state._replace(spins=block.reads.kept)) for block in blocks]
     best = np.concatenate([best_of(block) for block in blocks])
-    states = model.from_spins(by_lane(kept, reads))
+    states = model.from_spins(by_lane([kept(block) for block in blocks], reads))
     order = np.argsort(best, kind="stable")[: np.count_nonzero(best < np.inf)]  # of reads that have begun
     best, states = best[order], states[order]
     lowest = states[best == best.min(initial=np.inf)]

@@ -86,6 +86,11 @@ class BoltzmannMachine(Frozen):
         """The number of hidden units, H."""
         return self.hidden.size
 
+    @property
+    def coupled_hidden(self):
+        """The most hidden units that are coupled to each other: 1 if none are, 0 if there are no hidden units."""
+        return max((len(group) for group in self.hidden_groups), default=0)
+
     def energy(self, states):
         """E(x) of `states` (..., n), float64 in the shape of the leading axes: that of the spins of the Ising form.
 
@@ -100,7 +105,7 @@ class BoltzmannMachine(Frozen):
         itself. ValueError if a group has more than 20, with the number of states that it has; others as for `energy`.
         """
         v = checks.units("v", v, self.n_visible)
-        largest = max((len(group) for group in self.hidden_groups), default=0)
+        largest = self.coupled_hidden
         if largest > MOST_HIDDEN:
             raise ValueError(
                 f"{self!r} has {largest} hidden units that are coupled to each other, 2^{largest} states for every "
