@@ -1,4 +1,4 @@
-"""The Numba decorators: GIL released, IEEE-exact, cached on disk under a digest of the package's sources.
+"""The Numba decorators: GIL released, IEEE-exact, cached on disk under a digest of the engines' sources.
 
 Kernels allocate nothing and own nothing, so they are compiled without Numba's reference counts (`_nrt=False`): counting
 the arrays of a plan at every use made the multi-spin kernel ten times slower.
@@ -17,10 +17,11 @@ def _cache_folder() -> Path | None:
     """Folder for compiled kernels, or None where nothing can be written.
 
     Numba notices an edit only in the kernel's own file and serves a stale kernel when a callee in another
-    file changed; a folder named by a digest of every source makes that impossible.
+    file changed; a folder named by a digest of every source makes that impossible. Kernels are in engines/ alone, which
+    a test holds: an edit anywhere else compiles nothing again.
     """
     digest = hashlib.sha256(numba.__version__.encode())
-    for source in sorted(Path(__file__).parent.rglob("*.py")):
+    for source in [Path(__file__), *sorted((Path(__file__).parent / "engines").rglob("*.py"))]:
         digest.update(source.read_bytes())
     base = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(base) / "fastgibbs" / f"{sys.implementation.cache_tag}-{digest.hexdigest()[:16]}"

@@ -62,6 +62,15 @@ def test_engine_files_import_only_earlier_ones():
     assert {path.stem for path in (PACKAGE / "engines").glob("*.py")} == {"__init__", *ENGINES}
 
 
+def test_kernels_are_in_engines_alone_whose_sources_name_the_cache():
+    compiles = {"fastgibbs.jit.njit", "fastgibbs.jit.called", "fastgibbs.jit.inlined", "fastgibbs.jit.implements"}
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE).parts
+        if parts[0] != "engines" and parts != ("jit.py",):
+            names = set(imports(path))
+            assert not names & compiles and "numba" not in {name.split(".")[0] for name in names}, path
+
+
 def test_models_and_the_twin_need_numpy_only():
     for part in ("models", "reference"):
         for path in (PACKAGE / part).rglob("*.py"):
