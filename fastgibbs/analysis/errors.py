@@ -143,7 +143,7 @@ def blocks(record) -> np.ndarray:
     record = _record(record)
     chains, draws = record.shape
     pieces = min(draws, -(-_FEWEST_ROWS // chains))
-    return record[:, draws % pieces :].reshape(chains * pieces, -1)
+    return record[:, draws % pieces :].copy().reshape(chains * pieces, -1)
 
 
 def _autocorrelation_time(record) -> float:

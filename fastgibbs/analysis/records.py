@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastgibbs.models import checks
+
 
 class Group(NamedTuple):
     """Chains of one model at one beta."""
@@ -38,4 +40,4 @@ def by_beta(result) -> list[Group]:
                 for rung, beta in enumerate(result.betas)
             ]
         case _:
-            raise TypeError(f"result is {result!r}: give a SampleResult or a TemperResult")
+            raise TypeError(f"result is {checks.shown(result)}: give a SampleResult or a TemperResult")

@@ -95,7 +95,7 @@ def reweight(result, betas) -> Reweighted:
     J. Chem. Phys. 129, 124105 (2008), eqs. 9 to 11.
     """
     groups = _groups(result)
-    wanted = np.atleast_1d(checks.finite_array("betas", betas))
+    wanted = np.atleast_1d(checks.finite_array("betas", betas)).copy()
     if wanted.ndim != 1 or wanted.size == 0:
         raise ValueError(f"betas has shape {wanted.shape}: give a number or a 1-D array")
     n = max(result.model.n, 1)

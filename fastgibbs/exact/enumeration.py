@@ -24,13 +24,12 @@ def spectrum(model, threads=None):
     ValueError if there are more; TypeError if `model` is not one of these; TypeError or ValueError if `threads` is not
     a positive integer.
     """
+    checks.model("model", model)
     threads = checks.thread_count(threads)
     if isinstance(model, RBM):
         running, most, what = min(model.n_visible, model.n_hidden), _MOST_UNITS, "units in the smaller layer"
-    elif hasattr(model, "to_ising"):
-        running, most, what = model.n, _MOST_SPINS, "spins"
     else:
-        raise TypeError(f"model is {model!r}: give an Ising, Hopfield, RBM or BoltzmannMachine model")
+        running, most, what = model.n, _MOST_SPINS, "spins"
     if running > most:
         raise ValueError(f"{model!r} has {running} {what}, 2^{running} states: at most {most} are enumerated")
     return Spectrum(model, threads)

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastgibbs.models import checks
+
 
 class Table(NamedTuple):
     """Arrays by name, each with the names of its axes."""
@@ -43,7 +45,7 @@ def table(result) -> Table:
                 _attributes(result),
             )
         case _:
-            raise TypeError(f"result is {result!r}: give a SampleResult, a TemperResult or an AnnealResult")
+            raise TypeError(f"result is {checks.shown(result)}: give a SampleResult, a TemperResult or an AnnealResult")
     numbers = {axis: (axis, np.arange(size)) for axis, size in zip(axes, records["energy"].shape, strict=True)}
     variables = {}
     for name, values in records.items():

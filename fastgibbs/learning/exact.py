@@ -35,7 +35,7 @@ def gradient(model, data):
     Ackley, Hinton and Sejnowski, Cogn. Sci. 9, 147 (1985), eq. (8).
     """
     if not isinstance(model, RBM | BoltzmannMachine):
-        raise TypeError(f"model is {model!r}: give an RBM or a BoltzmannMachine")
+        raise TypeError(f"model is {checks.shown(model)}: give an RBM or a BoltzmannMachine")
     require_small(model)
     v = checks.finite_array("data", data) if isinstance(model, RBM) else checks.units("data", data, model.n_visible)
     if v.ndim != 2 or v.shape[1] != model.n_visible or not len(v):

@@ -3,7 +3,6 @@
 import sys
 import time
 import warnings
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from fastgibbs import analysis
 from fastgibbs.engines.gradients import Step
 from fastgibbs.engines.streams import ADAPT, entropy_of
+from fastgibbs.io import digest
 from fastgibbs.jit import must_compile
 from fastgibbs.learning import exact
 from fastgibbs.learning.boltzmann import ExactMachine, SampledMachine
@@ -19,7 +19,9 @@ from fastgibbs.learning.history import History, exact_is_cheap, pseudo_likelihoo
 from fastgibbs.learning.machines import RUNGS, ExactRBM, SampledRBM, Setting
 from fastgibbs.methods.blocks import Timing
 from fastgibbs.methods.checkpoints import Checkpoint
+from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.free_energies import log_likelihood
+from fastgibbs.methods.results import record
 from fastgibbs.methods.running import reporting, run_blocks
 from fastgibbs.models import RBM, BoltzmannMachine, checks
 
@@ -44,7 +46,7 @@ class Block(NamedTuple):
     well: tuple  # parameters at the end of the last epoch that was well
 
 
-@dataclass(frozen=True, repr=False)
+@record
 class TrainResult:
     """What `train` returns."""
 
@@ -135,15 +137,16 @@ def train(
     """
     began = time.perf_counter()
     if not isinstance(model, RBM | BoltzmannMachine):
-        raise TypeError(f"model is {model!r}: give an RBM or a BoltzmannMachine")
+        raise TypeError(f"model is {checks.shown(model)}: give an RBM or a BoltzmannMachine")
     if not model.n_visible or (isinstance(model, RBM) and not model.n_hidden):
-        raise ValueError(f"model is {model!r}: give at least one visible unit, and an RBM one hidden unit")
+        raise ValueError(f"model is {checks.shown(model)}: give at least one visible unit, and an RBM one hidden unit")
     checks.choice("method", method, METHODS)
     steps, epochs = checks.integer("steps", steps), checks.integer("epochs", epochs)
     batch_size = checks.integer("batch_size", batch_size)
     checks.progress(progress)
+    centered = checks.flag("centered", centered)
     if callback is not None and not callable(callback):
-        raise TypeError(f"callback is {callback!r}: give a callable of (epoch, model, history), or None")
+        raise TypeError(f"callback is {checks.shown(callback)}: give a callable of (epoch, model, history), or None")
     rates = _rates(learning_rate, epochs)
     momentum, l1, l2 = (_at_least_0(*one) for one in (("momentum", momentum), ("l1", l1), ("l2", l2)))
     if momentum >= 1:
@@ -164,12 +167,13 @@ def train(
     often = _likelihood_every(likelihood_every, model)
 
     settings = dict(model=[model], method_=method, steps=steps, chains=chains, epochs=epochs, batch_size=batch_size)
-    settings |= dict(learning_rate=rates, momentum=momentum, l1=l1, l2=l2, centered=bool(centered))
+    settings |= dict(learning_rate=rates, momentum=momentum, l1=l1, l2=l2, centered=centered)
     settings |= dict(weights=data.weights, likelihood_every=often, seed=seed)
     settings |= dict(data=None if checkpoint is None else data.digest())
     checkpoint = Checkpoint(checkpoint, every, "train", settings)
     seed = checkpoint.settings["seed"]
-    told = Setting(method, steps, chains, batch_size, data.count, bool(centered), data.mean, seed, threads)
+    address = run_entropy(seed, "train", digest(model))
+    told = Setting(method, steps, chains, batch_size, data.count, centered, data.mean, address, threads)
     learner = learner_of(model, told)
     history = History(*(np.full(epochs, np.nan) for _ in History._fields))
     block = Block(
@@ -178,7 +182,7 @@ def train(
     checkpoint.restore([block], [range(1)], {})
     begun = int(block.done[0])  # a chunk may end early: only the block knows
     batches = -(-data.count // batch_size)
-    monitored = data.monitored(seed)
+    monitored = data.monitored(address)
     order = None, None
 
     def run(block, first, last, crew):
@@ -188,9 +192,9 @@ def train(
                 return True
             epoch, batch = divmod(done, batches)
             if order[0] != epoch:
-                order = epoch, data.order(seed, epoch)
+                order = epoch, data.order(address, epoch)
             rows = order[1][batch * batch_size : (batch + 1) * batch_size]
-            learner.positive(data.units(rows, seed, epoch, 1, batch), np.float32(data.weights[rows] / len(rows)), rows)
+            learner.positive(data.units(rows, address, epoch, 1, batch), np.float32(data.weights[rows] / len(rows)), rows)
             learner.negative()
             norm = learner.move(Step(float(rates[epoch]), momentum, l1, l2))
             block.done[0] = done + 1
@@ -200,23 +204,26 @@ def train(
                 block.diverged[0] = epoch + 1
                 learner.load(*block.well)
                 return True
-            if parameters and _epoch_ended(epoch, parameters) is True:
+            if parameters and _epoch_ended(epoch, parameters):
                 return True
 
     def _epoch_ended(epoch, parameters):
+        """Write the history of an epoch; whether the callback ends the training."""
         for kept, now in zip(block.well, parameters, strict=True):
             kept[:] = now
         now = learner.model(parameters)
         history.gradient_norm[epoch] = block.norms[0] / batches
         block.norms[0] = 0.0
-        history.reconstruction[epoch] = reconstruction(now, monitored, seed, threads)
-        history.pseudo_likelihood[epoch] = pseudo_likelihood(now, monitored, seed)
+        history.reconstruction[epoch] = reconstruction(now, monitored, address, threads)
+        history.pseudo_likelihood[epoch] = pseudo_likelihood(now, monitored, address)
         if often and (epoch + 1) % often == 0:
-            other = entropy_of(np.random.SeedSequence(seed, spawn_key=(ADAPT, epoch)))
+            other = entropy_of(np.random.SeedSequence(address, spawn_key=(ADAPT, epoch)))
             value, error, _ = log_likelihood(now, monitored, seed=other, threads=threads)
             history.log_likelihood[epoch], history.log_likelihood_error[epoch] = value, error
-        if callback is not None:
-            return callback(epoch + 1, now, History(*(record[: epoch + 1].copy() for record in history)))
+        if callback is None:
+            return False
+        so_far = History(*(record[: epoch + 1].copy() for record in history))
+        return checks.says_stop("callback", callback(epoch + 1, now, so_far))
 
     if progress is True and learner.kernel is not None and must_compile(learner.kernel):
         print("compiling (once) ...", file=sys.stderr, flush=True)

@@ -45,9 +45,9 @@ def asked(observe, model, chains: int) -> Observed:
     weights, functions, shapes = {}, {}, {}
     for name, value in observe.items():
         if not isinstance(name, str):
-            raise TypeError(f"observe has the name {name!r}: give a str")
+            raise TypeError(f"observe has the name {checks.shown(name)}: give a str")
         if name in TAKEN or not name or not name.isprintable():
-            raise ValueError(f"observe has the name {name!r}: give a printable one other than {', '.join(TAKEN)}")
+            raise ValueError(f"observe has the name {checks.shown(name)}: give a printable one other than {', '.join(TAKEN)}")
         if callable(value):
             functions[name] = value
         else:
@@ -95,8 +95,11 @@ def _called(functions: dict[str, Callable], states) -> dict[str, np.ndarray]:
         try:
             values = np.asarray(value)
         except ValueError:
-            raise TypeError(f"observe[{name!r}] returned {value!r}, ragged: give an array of real numbers") from None
+            shown = checks.shown(value)
+            raise TypeError(f"observe[{name!r}] returned {shown}, ragged: give an array of real numbers") from None
         if values.dtype.kind not in "biuf":
             raise TypeError(f"observe[{name!r}] returned dtype {values.dtype}: give real numbers")
+        if checks.masked(value):
+            raise TypeError(f"observe[{name!r}] returned masked entries: give numbers in their place")
         found[name] = values
     return found

@@ -1,6 +1,5 @@
 """`recall`: what a Hopfield memory makes of cues."""
 
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,11 +8,13 @@ from fastgibbs.engines.drivers import advance
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods.blocks import ENGINES, choose_engine, first_ups, unrecorded
 from fastgibbs.methods.checkpoints import NONE
+from fastgibbs.methods.entropy import run_entropy
+from fastgibbs.methods.results import record
 from fastgibbs.methods.running import run_blocks
 from fastgibbs.models import Hopfield, checks
 
 
-@dataclass(frozen=True, repr=False)
+@record
 class RecallResult:
     """What `recall` returns."""
 
@@ -56,7 +57,7 @@ def recall(model, cues, *, beta=np.inf, sweeps=50, seed=None, threads=None) -> R
     Source: Hopfield, Proc. Natl. Acad. Sci. 79, 2554 (1982).
     """
     if not isinstance(model, Hopfield):
-        raise TypeError(f"model is {model!r}: give a Hopfield model")
+        raise TypeError(f"model is {checks.shown(model)}: give a Hopfield model")
     cues = np.atleast_2d(checks.spins("cues", cues, model.n))
     if cues.ndim != 2 or not len(cues):
         raise ValueError(f"cues has shape {cues.shape}: give ({model.n},) or (cues, {model.n})")
@@ -66,7 +67,7 @@ def recall(model, cues, *, beta=np.inf, sweeps=50, seed=None, threads=None) -> R
         raise ValueError(f"beta is {beta}: give an inverse temperature above 0")
     sweeps = checks.integer("sweeps", sweeps)
     seed, threads = entropy_of(seed), checks.thread_count(threads)
-    count = len(cues)
+    address, count = run_entropy(seed, "recall", cues), len(cues)
     checks.require_memory(count * (8 * sweeps * len(model.patterns) + 4 * model.n), f"{count} cues and {sweeps} sweeps")
 
     refused = overlap.refusal([model], "sequential", 1)
@@ -80,8 +81,8 @@ def recall(model, cues, *, beta=np.inf, sweeps=50, seed=None, threads=None) -> R
     blocks = []
     for lanes in engine.cut(count, threads):
         chains = [lane if lane < count else None for lane in lanes]
-        ups = first_ups(seed, cues, chains, model.n)
-        plan, state = engine.start(prepared, lanes, ups, seed, betas, contract.GIBBS)
+        ups = first_ups(address, cues, chains, model.n)
+        plan, state = engine.start(prepared, lanes, ups, address, betas, contract.GIBBS)
         of_block = slice(lanes.start, min(lanes.stop, count))
         blocks.append((plan, state, np.zeros(len(lanes), np.int64), of_block, [cues[of_block]]))
 

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -13,10 +13,11 @@ from fastgibbs.engines import contract, drivers
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.jit import must_compile
 from fastgibbs.methods import observing
-from fastgibbs.methods.blocks import ENGINES, Timing, check_betas, choose_engine, clamped, one_model
+from fastgibbs.methods.blocks import ENGINES, Timing, check_betas, choose_engine, clamped
 from fastgibbs.methods.checkpoints import NONE, Checkpoint
+from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.ladders import MAX_RUNGS, Run, Setting, run_ladders
-from fastgibbs.methods.results import Result
+from fastgibbs.methods.results import Result, record
 from fastgibbs.methods.running import reporting
 from fastgibbs.methods.schedules import beta_range
 from fastgibbs.models import checks
@@ -50,7 +51,7 @@ class Overlap(NamedTuple):
     link2: np.ndarray
 
 
-@dataclass(frozen=True, repr=False)
+@record
 class TemperResult(Result):
     """What `temper` returns for one model. Rungs ascend in beta; a replica is a state that moves between them."""
 
@@ -188,9 +189,7 @@ def temper(
     (1996); Syed, Bouchard-Cote, Deligiannidis, Doucet, J. R. Stat. Soc. B 84, 321 (2022), algorithms 1 and 4.
     """
     began = time.perf_counter()
-    models = list(model) if isinstance(model, list | tuple) else [model]
-    for one in models or [model]:
-        one_model(one)
+    models = checks.models("model", model)
     checks.progress(progress)
     adapt, clusters = checks.flag("adapt", adapt), checks.flag("clusters", clusters)
     sweeps, thin = checks.integer("sweeps", sweeps), checks.integer("thin", thin)
@@ -234,6 +233,7 @@ def temper(
     settings |= dict(clamp=None if clamp is None else list(clamp[:2]))
     checkpoint = Checkpoint(checkpoint, every, "temper", settings)
     seed = checkpoint.settings["seed"]
+    address = run_entropy(seed, "temper")
     rounds = [Round(*numbers) for numbers in checkpoint.stage.get("rounds", [])]
     betas = checkpoint.arrays.get("betas", betas)
 
@@ -250,14 +250,14 @@ def temper(
 
         while adapt and not stopped and (not rounds or 8 * rounds[-1].sweeps <= sweeps):
             checkpoint.enter({"rounds": rounds}, {"betas": betas})
-            round_, betas, starts, run = _adapted(setting, betas, grows, rounds, starts, seed, hear, checkpoint)
+            round_, betas, starts, run = _adapted(setting, betas, grows, rounds, starts, address, hear, checkpoint)
             rounds = [*rounds, round_]
             stopped, compiling = run.interrupted or stopped, compiling + run.compiling
         unfinished = stopped
         checkpoint = NONE if unfinished else checkpoint  # the file keeps the round that was stopped
         checkpoint.enter({"rounds": rounds}, {"betas": betas})
         watching = setting._replace(weights=observed.matrix(models[0].n), keeps=bool(observed.functions))
-        run = run_ladders(watching, betas, sweeps, burn_in, thin, seed, starts, hear, checkpoint)
+        run = run_ladders(watching, betas, sweeps, burn_in, thin, address, starts, hear, checkpoint)
         run = run._replace(interrupted=run.interrupted or unfinished)
     run, observables = _observables(run, observed, models[0], count, betas.size)
     compiling += run.compiling
@@ -275,7 +275,7 @@ def _first_ladder(betas, rungs, adapt: bool, models) -> tuple[np.ndarray, bool, 
     if betas is None:
         ends = 0.0, beta_range(models[0])[1]
     else:
-        betas = checks.finite_array("betas", betas)
+        betas = checks.finite_array("betas", betas).copy()
         if betas.ndim != 1 or not 2 <= betas.size <= MAX_RUNGS:
             raise ValueError(f"betas has shape {betas.shape}: give 2 to {MAX_RUNGS} inverse temperatures, ascending")
         bad = np.append(betas[0] < 0, np.diff(betas) <= 0)
@@ -290,15 +290,15 @@ def _first_ladder(betas, rungs, adapt: bool, models) -> tuple[np.ndarray, bool, 
     return np.linspace(*ends, rungs or FIRST_RUNGS), rungs is None, adapt
 
 
-def _adapted(setting: Setting, betas, grows: bool, rounds: list, starts, seed, report, checkpoint):
+def _adapted(setting: Setting, betas, grows: bool, rounds: list, starts, address, report, checkpoint):
     """One round of adaptation: what it met, the new ladder, states to start it from, and the run.
 
-    The entropy is the round's own, so that no random number of the run is used twice.
+    Its entropy is the round's own, so that no random number of the run is used twice.
     """
     sweeps = 2 * rounds[-1].sweeps if rounds else FIRST_ROUND
-    entropy = entropy_of(np.random.SeedSequence(seed, spawn_key=(ADAPT, len(rounds))))
+    own = entropy_of(np.random.SeedSequence(address, spawn_key=(ADAPT, len(rounds))))
     quiet = setting._replace(overlap_every=0)
-    run = run_ladders(quiet, betas, sweeps, sweeps // 4, sweeps, entropy, starts, report, checkpoint)
+    run = run_ladders(quiet, betas, sweeps, sweeps // 4, sweeps, own, starts, report, checkpoint)
     rejections = 1 - _acceptance(run)
     barrier = analysis.barrier(betas, rejections)
     size = min(analysis.enough_rungs(barrier.total), MAX_RUNGS) if grows else betas.size
