@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastgibbs.analysis.records import model_numbers
 from fastgibbs.models import checks
 
 
@@ -20,16 +21,18 @@ class Table(NamedTuple):
 def table(result) -> Table:
     """The records of a SampleResult, a TemperResult or an AnnealResult. TypeError at anything else.
 
-    Axes: (chain, draw), with beta a coordinate of chain; (chain, draw, rung), with chain the ladder and beta a
+    Axes: (chain, draw), with beta, and the number of the model if there are several, coordinates of chain; (chain, draw, rung), with chain the ladder and beta a
     coordinate of rung; (read,) and (sweep,), with beta a coordinate of sweep. Observables of functions that
     return arrays have the axes NAME_dim_0, NAME_dim_1 ... besides.
     """
     match type(result).__name__:  # the classes stand on a floor above
         case "SampleResult":
-            axes, beta = ("chain", "draw"), ("chain", result.beta)
+            axes, places = ("chain", "draw"), {"beta": ("chain", result.beta)}
+            if isinstance(result.model, tuple):
+                places["model"] = "chain", model_numbers(result)
             records = {"energy": result.energy, "magnetization": result.magnetization} | result.observables
         case "TemperResult":
-            axes, beta = ("chain", "draw", "rung"), ("rung", result.betas)
+            axes, places = ("chain", "draw", "rung"), {"beta": ("rung", result.betas)}
             records = {"energy": result.energy, "magnetization": result.magnetization} | result.observables
             records = {name: values.swapaxes(1, 2) for name, values in records.items()}
         case "AnnealResult":
@@ -50,7 +53,7 @@ def table(result) -> Table:
     variables = {}
     for name, values in records.items():
         variables[name] = (*axes, *(f"{name}_dim_{k}" for k in range(values.ndim - len(axes)))), values
-    return Table(variables, {**numbers, "beta": beta}, _attributes(result))
+    return Table(variables, {**numbers, **places}, _attributes(result))
 
 
 def _attributes(result) -> dict[str, int | str]:
