@@ -63,7 +63,9 @@ def test_a_large_mean_changes_neither_tau_nor_the_heat_capacity():
     record = autoregressive(0.8, chains=8, draws=2000)
     shifted = 2.0**30 + np.round(record * 2**20) / 2**20  # without rounding
     assert analysis.autocorrelation_time(shifted) == pytest.approx(analysis.autocorrelation_time(record), rel=1e-3)
-    np.testing.assert_allclose(analysis.heat_capacity(shifted, 0.5, 9), analysis.heat_capacity(record, 0.5, 9), rtol=1e-3)
+    np.testing.assert_allclose(
+        analysis.heat_capacity(shifted, 0.5, 9), analysis.heat_capacity(record, 0.5, 9), rtol=1e-3
+    )
 
 
 def test_chains_that_disagree_have_a_long_autocorrelation_time():

@@ -104,7 +104,7 @@ def test_errors_from_short_stretches_of_few_chains_are_noted():
 
 
 def test_a_score_of_disagreement_is_a_normal_one():
-    """1000 records of 16 chains of 60 tau: 5 % beyond 1.64, within 4 standard errors; half the spread of means is not."""
+    """1000 records of 16 chains of 60 tau: 5 % beyond 1.64, within 4 standard errors of 5 %."""
     records = [autoregressive(0.8, 16, 540, seed=[6, k]) for k in range(1000)]
     assert 0.022 < np.mean([analysis.disagreement(record) > 1.645 for record in records]) < 0.078
     wide = [record + np.resize([0.3, -0.3], 16)[:, None] for record in records[:100]]  # of a spread of 1.67

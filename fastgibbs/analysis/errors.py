@@ -24,6 +24,7 @@ class Mean(NamedTuple):
     tau: float
 
 
+@checks.by_contents
 class Binning(NamedTuple):
     """Bin sizes in draws, int64 (levels,), the error of the mean from bins of each, and the error of that error."""
 

@@ -19,6 +19,7 @@ _MANY_LADDERS = 16  # from here on their spread gives the errors; that of fewer 
 _ROUNDING = 1e-12  # of the largest energy: differences below it are no physics
 
 
+@checks.by_contents
 class Barrier(NamedTuple):
     """The global barrier Lambda, and of each gap the local barrier lambda(beta) and the rejection rate."""
 

@@ -10,6 +10,7 @@ _MOST_STEPS = 10_000
 _TOLERANCE = 1e-10
 
 
+@checks.by_contents
 class MeanField(NamedTuple):
     """log Z, which "naive" never overestimates; <s_i>, float64 (n,), of an RBM <x_i>; whether they have settled."""
 

@@ -19,12 +19,6 @@ class Group(NamedTuple):
     """Mean spin of every draw, float64 (chains, draws)."""
 
 
-def model_numbers(result) -> np.ndarray:
-    """The number of the model that each chain of a SampleResult runs, int64 (chains,)."""
-    models = len(result.model) if isinstance(result.model, tuple) else 1
-    return np.arange(result.beta.size) * models // result.beta.size
-
-
 def by_beta(result) -> list[Group]:
     """The chains of a SampleResult, or the ladders of a TemperResult rung by rung, beta ascending, model by model.
 
@@ -32,7 +26,7 @@ def by_beta(result) -> list[Group]:
     """
     match type(result).__name__:  # the classes stand on a floor above
         case "SampleResult":
-            number = model_numbers(result)
+            number = result.model_number
             keys = sorted(set(zip(result.beta.tolist(), number.tolist(), strict=True)))
             chains = [(result.beta == beta) & (number == model) for beta, model in keys]
             return [

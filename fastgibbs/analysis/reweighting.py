@@ -15,6 +15,7 @@ _MOST_STEPS = 100
 _TOLERANCE = 1e-10
 
 
+@checks.by_contents
 class Reweighted(NamedTuple):
     """Means at each beta and their errors, float64 (betas,); all are per site, with k_B = 1."""
 

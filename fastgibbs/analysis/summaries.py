@@ -25,10 +25,10 @@ def summary(result) -> str:
 
     It warns where chains are shorter than 50 tau; where R-hat is above 1.01 and chains disagree by more than their
     autocorrelation explains (`disagreement`), as chains stuck in different places do; and of what `equilibration` finds
-    in a TemperResult. Both limits leave room for the noise of tau in few chains, such that good chains of 60 tau or more
-    are warned of in one table of 100 (Bonferroni over its rows; 1 in 50 at most, of any tau and 4 to 64 chains). It notes where the errors of C, chi and U
-    rest on stretches of chains shorter than 10 tau, and are 5 to 8 % too small: there are fewer than 16 chains, and short
-    ones. TypeError at another result.
+    in a TemperResult. The limits leave room for the noise of tau in few chains (Bonferroni over the rows): good chains
+    of 60 tau are warned of in about 1 table of 100, and in 1 of 50 at most, of any tau and 4 to 64 chains. It notes
+    where errors of C, chi and U rest on stretches of chains shorter than 10 tau and are 5 to 8 % too small, as those of
+    fewer than 16 short chains do. TypeError at another result.
     """
     groups = by_beta(result)
     draws = groups[0].energy.shape[1]
@@ -110,8 +110,8 @@ def _notes(betas) -> list[str]:
     if not betas.size:
         return []
     return [
-        f"Errors of C, chi and U at {_places(betas)} are 5 to 8 % too small: they rest on stretches of chains shorter than "
-        f"{_ROW_TAU} tau."
+        f"Errors of C, chi and U at {_places(betas)} are 5 to 8 % too small: they rest on stretches of chains shorter "
+        f"than {_ROW_TAU} tau."
     ]
 
 
@@ -134,8 +134,8 @@ def _disagreeing(betas, r_hats, scores, limit) -> list[str]:
     worst = np.where(bad, scores, -np.inf).argmax()
     return [
         f"chains disagree, R-hat is above {LARGEST_R_HAT}, at {_places(betas[bad])}, worst at beta = {betas[worst]:g} "
-        f"with {r_hats[worst]:.3f}, {scores[worst]:.1f} standard errors from chains that agree: they remember their starts; "
-        "give a longer burn_in and more sweeps."
+        f"with {r_hats[worst]:.3f}, {scores[worst]:.1f} standard errors from chains that agree: they remember their "
+        "starts; give a longer burn_in and more sweeps."
     ]
 
 

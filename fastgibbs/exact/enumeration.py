@@ -31,7 +31,9 @@ def spectrum(model, threads=None):
     else:
         running, most, what = model.n, _MOST_SPINS, "spins"
     if running > most:
-        raise ValueError(f"{model!r} has {running} {what}, 2^{running} states: at most {most} are enumerated")
+        raise ValueError(
+            f"{checks.shown(model)} has {running} {what}, 2^{running} states: at most {most} are enumerated"
+        )
     return Spectrum(model, threads)
 
 
@@ -95,7 +97,7 @@ class Spectrum:
         beta = checks.finite_number("beta", beta)
         if self._model.n > _MOST_LISTED:
             raise ValueError(
-                f"{self._model!r} has {self._model.n} spins: probabilities are listed up to {_MOST_LISTED}"
+                f"{checks.shown(self._model)} has {self._model.n} spins: probabilities are listed up to {_MOST_LISTED}"
             )
         ising = self._model.to_ising()
         exponent = -beta * _energies(_dense(ising), ising.fields)
@@ -109,8 +111,8 @@ class Spectrum:
         """
         if self._blocks.grid is None:
             raise ValueError(
-                f"{self._model!r} has no density of states: that needs an Ising model whose couplings and fields are "
-                f"integers, with at most {_MOST_LEVELS} levels"
+                f"{checks.shown(self._model)} has no density of states: that needs an Ising model whose couplings "
+                f"and fields are integers, with at most {_MOST_LEVELS} levels"
             )
         energies, counts = self._levels
         return energies + self._blocks.offset, counts.copy()

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.analysis.records import model_numbers
 from fastgibbs.models import checks
 
 
@@ -21,15 +20,15 @@ class Table(NamedTuple):
 def table(result) -> Table:
     """The records of a SampleResult, a TemperResult or an AnnealResult. TypeError at anything else.
 
-    Axes: (chain, draw), with beta, and the number of the model if there are several, coordinates of chain; (chain, draw, rung), with chain the ladder and beta a
-    coordinate of rung; (read,) and (sweep,), with beta a coordinate of sweep. Observables of functions that
-    return arrays have the axes NAME_dim_0, NAME_dim_1 ... besides.
+    Axes: (chain, draw), with beta, and the number of the model if there are several, coordinates of chain; (chain,
+    draw, rung), with chain the ladder and beta a coordinate of rung; (read,) and (sweep,), with beta a coordinate of
+    sweep. Observables of functions that return arrays have the axes NAME_dim_0, NAME_dim_1 ... besides.
     """
     match type(result).__name__:  # the classes stand on a floor above
         case "SampleResult":
             axes, places = ("chain", "draw"), {"beta": ("chain", result.beta)}
             if isinstance(result.model, tuple):
-                places["model"] = "chain", model_numbers(result)
+                places["model"] = "chain", result.model_number
             records = {"energy": result.energy, "magnetization": result.magnetization} | result.observables
         case "TemperResult":
             axes, places = ("chain", "draw", "rung"), {"beta": ("rung", result.betas)}

@@ -9,9 +9,9 @@ def to_xarray(result):
     """The records of a result as a plain `xarray.Dataset`, which ArviZ takes as it is: chains of one law a dimension.
 
     SampleResult: energy and magnetization (chain, draw), and then beta if there are several, and model, the number of
-    each, if there are several; chains count from 0 at each. TemperResult: the same (chain, draw, rung), a chain for each
-    ladder, beta a coordinate of rung. AnnealResult: energy (read), trace_min and trace_mean (sweep), beta a coordinate of
-    sweep. Observables stand beside the energy. The settings of the run are attributes, the seed as text.
+    each, if there are several; chains count from 0 at each. TemperResult: the same (chain, draw, rung), a chain for
+    each ladder, beta a coordinate of rung. AnnealResult: energy (read), trace_min and trace_mean (sweep), beta a
+    coordinate of sweep. Observables stand beside the energy. The settings of the run are attributes, the seed as text.
 
     ImportError if xarray is missing; TypeError at another result; ValueError where some betas, or models, have more
     chains than others: `to_dataframe` takes those.

@@ -10,6 +10,7 @@ MOST_UNITS = 16  # whose states are summed over
 _PART = 2**20  # numbers held at once
 
 
+@checks.by_contents
 class Gradient(NamedTuple):
     """Derivatives of the mean log-likelihood of an RBM by W, a and b, float64."""
 
@@ -18,6 +19,7 @@ class Gradient(NamedTuple):
     hidden_bias: np.ndarray  # (H,)
 
 
+@checks.by_contents
 class MachineGradient(NamedTuple):
     """Derivatives of the mean log-likelihood of a Boltzmann machine by W_ij = W_ji and b_i, float64."""
 

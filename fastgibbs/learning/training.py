@@ -10,7 +10,6 @@ import numpy as np
 from fastgibbs import analysis
 from fastgibbs.engines.gradients import Step
 from fastgibbs.engines.streams import ADAPT, entropy_of
-from fastgibbs.io import digest
 from fastgibbs.jit import must_compile
 from fastgibbs.learning import exact
 from fastgibbs.learning.boltzmann import ExactMachine, SampledMachine
@@ -172,7 +171,7 @@ def train(
     settings |= dict(data=None if checkpoint is None else data.digest())
     checkpoint = Checkpoint(checkpoint, every, "train", settings)
     seed = checkpoint.settings["seed"]
-    address = run_entropy(seed, "train", digest(model))
+    address = run_entropy(seed, "train", _parameters(model))
     told = Setting(method, steps, chains, batch_size, data.count, centered, data.mean, address, threads)
     learner = learner_of(model, told)
     history = History(*(np.full(epochs, np.nan) for _ in History._fields))
@@ -194,7 +193,9 @@ def train(
             if order[0] != epoch:
                 order = epoch, data.order(address, epoch)
             rows = order[1][batch * batch_size : (batch + 1) * batch_size]
-            learner.positive(data.units(rows, address, epoch, 1, batch), np.float32(data.weights[rows] / len(rows)), rows)
+            learner.positive(
+                data.units(rows, address, epoch, 1, batch), np.float32(data.weights[rows] / len(rows)), rows
+            )
             learner.negative()
             norm = learner.move(Step(float(rates[epoch]), momentum, l1, l2))
             block.done[0] = done + 1
@@ -258,6 +259,13 @@ def train(
         interrupted=done < epochs * batches and not diverged,
         diverged=bool(diverged),
     )
+
+
+def _parameters(model) -> np.ndarray:
+    """All parameters, float64: the same of an RBM and of the machine of its graph."""
+    if isinstance(model, RBM):
+        return np.concatenate([model.weights.ravel(), model.visible_bias, model.hidden_bias])
+    return np.concatenate([4 * model.to_ising().bonds[2], model.biases])
 
 
 def _rates(learning_rate, epochs: int) -> np.ndarray:

@@ -98,7 +98,8 @@ def log_z(
     if len(path) > 1 or isinstance(model, list | tuple):
         stations = Models(path, beta, steps or -(-1000 // len(path)))
     elif isinstance(model, RBM) and beta:
-        stations = RBMPath(model, beta, _marginals(model, beta, data, run_entropy(seed, "log_z"), threads), steps or 1000)
+        visible = _marginals(model, beta, data, run_entropy(seed, "log_z"), threads)
+        stations = RBMPath(model, beta, visible, steps or 1000)
     else:
         name, _, taken = choose_engine("auto", path, "sequential", 1, chains or 100)
         stations = Temperatures(model, ENGINES[name], taken, np.linspace(0.0, beta, (steps or 1000) + 1))

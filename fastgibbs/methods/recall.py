@@ -1,11 +1,10 @@
 """`recall`: what a Hopfield memory makes of cues."""
 
-
 import numpy as np
 
 from fastgibbs.engines import contract, overlap
 from fastgibbs.engines.drivers import advance
-from fastgibbs.engines.streams import entropy_of
+from fastgibbs.engines.streams import SWEEP, entropy_of, stream_state
 from fastgibbs.methods.blocks import ENGINES, choose_engine, first_ups, unrecorded
 from fastgibbs.methods.checkpoints import NONE
 from fastgibbs.methods.entropy import run_entropy
@@ -67,7 +66,7 @@ def recall(model, cues, *, beta=np.inf, sweeps=50, seed=None, threads=None) -> R
         raise ValueError(f"beta is {beta}: give an inverse temperature above 0")
     sweeps = checks.integer("sweeps", sweeps)
     seed, threads = entropy_of(seed), checks.thread_count(threads)
-    address, count = run_entropy(seed, "recall", cues), len(cues)
+    count = len(cues)
     checks.require_memory(count * (8 * sweeps * len(model.patterns) + 4 * model.n), f"{count} cues and {sweeps} sweeps")
 
     refused = overlap.refusal([model], "sequential", 1)
@@ -81,8 +80,11 @@ def recall(model, cues, *, beta=np.inf, sweeps=50, seed=None, threads=None) -> R
     blocks = []
     for lanes in engine.cut(count, threads):
         chains = [lane if lane < count else None for lane in lanes]
-        ups = first_ups(address, cues, chains, model.n)
-        plan, state = engine.start(prepared, lanes, ups, address, betas, contract.GIBBS)
+        ups = first_ups(seed, cues, chains, model.n)
+        plan, state = engine.start(prepared, lanes, ups, seed, betas, contract.GIBBS)
+        for column, cue in enumerate(cues[lanes.start : lanes.stop], lanes.start):  # a cue is recalled alike among any
+            own = run_entropy(seed, "recall", cue[None])
+            state.streams[:, column - lanes.start] = stream_state(own, SWEEP, *divmod(column, 64))
         of_block = slice(lanes.start, min(lanes.stop, count))
         blocks.append((plan, state, np.zeros(len(lanes), np.int64), of_block, [cues[of_block]]))
 

@@ -91,6 +91,12 @@ class SampleResult(Result):
         checks.require_memory(2 * chains * draws * sites * self.strips, "samples unpacked to int8")
         return self._in_units(_unpacked(packed, chains * self.strips), (draws,))
 
+    @property
+    def model_number(self) -> np.ndarray:
+        """Which of several models each chain runs, from 0, int64 (chains,)."""
+        models = len(self.model) if isinstance(self.model, tuple) else 1
+        return np.arange(self.beta.size) * models // self.beta.size
+
     def summary(self) -> str:
         """A table by temperature with errors, and warnings (see `fastgibbs.analysis.summary`)."""
         return analysis.summary(self)

@@ -34,6 +34,7 @@ class Round(NamedTuple):
     least_acceptance: float
 
 
+@checks.by_contents
 class Overlap(NamedTuple):
     """Overlaps q = (1/n) sum_i s_i^a s_i^b of ladders a and b at every rung, and link overlaps, float64 (pairs, rungs).
 

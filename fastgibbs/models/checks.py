@@ -38,24 +38,36 @@ class Frozen:
     def __eq__(self, other):
         if type(other) is not type(self):
             return NotImplemented
-        return self is other or self._contents() == other._contents()
+        return self is other or contents(self._made_of()) == contents(other._made_of())
 
     def __hash__(self):
-        return hash((type(self), self._contents()))
+        return hash((type(self), contents(self._made_of())))
 
-    def _contents(self):
-        """What it was made of, as values that compare and hash: arrays as bytes, without the sign of a zero."""
-        return tuple(
-            (name, (value.shape, (value + value.dtype.type(0)).tobytes()) if isinstance(value, np.ndarray) else value)
-            for name, value in sorted(self.__dict__.items())
-            if not isinstance(getattr(type(self), name, None), cached_property)
-        )
+    def _made_of(self):
+        """Its attributes, but for those that were built when they were asked for."""
+        own = sorted(self.__dict__.items())
+        return tuple(item for item in own if not isinstance(getattr(type(self), item[0], None), cached_property))
 
 
-def model(name, value):
+def contents(value):
+    """`value` as one that compares and hashes: arrays as bytes, without the sign of a zero, also within tuples."""
+    if isinstance(value, np.ndarray):
+        return value.shape, value.dtype.kind, (value + value.dtype.type(0)).tobytes()
+    return tuple(map(contents, value)) if isinstance(value, tuple) else value
+
+
+def by_contents(cls):
+    """A NamedTuple of arrays that compares, always to a bool, and hashes by what it holds."""
+    cls.__eq__ = lambda self, other: self is other or (isinstance(other, tuple) and contents(self) == contents(other))
+    cls.__ne__ = lambda self, other: not cls.__eq__(self, other)
+    cls.__hash__ = lambda self: hash(contents(self))
+    return cls
+
+
+def model(name, value, place=""):
     """`value`, which has what the verbs ask of a model; TypeError otherwise."""
     if isinstance(value, type) or not all(hasattr(value, attribute) for attribute in _MODEL):
-        raise TypeError(f"{name} is {shown(value)}: give an Ising, Hopfield, RBM or BoltzmannMachine model")
+        raise TypeError(f"{name} is {shown(value)}{place}: give an Ising, Hopfield, RBM or BoltzmannMachine model")
     return value
 
 
@@ -65,7 +77,7 @@ def models(name, value):
         return [model(name, value)]
     if not value:
         raise TypeError(f"{name} is {value}: give a model, or a sequence of them")
-    return [model(f"{name}[{k}]", one) for k, one in enumerate(value)]
+    return [model(name, one, f" at index {k}") for k, one in enumerate(value)]
 
 
 def shown(value):

@@ -194,8 +194,8 @@ def symmetric_csr(name, matrix, diagonal):
         return _sparse_csr(name, matrix, diagonal)
     if not (isinstance(matrix, np.ndarray | list | tuple | Number) or hasattr(matrix, "__array__")):
         raise TypeError(
-            f"{name} is {checks.shown(matrix)}: give a symmetric matrix (n, n), dense or SciPy-like; from_edges takes a "
-            "graph as its edges i, j and a number for each"
+            f"{name} is {checks.shown(matrix)}: give a symmetric matrix (n, n), dense or SciPy-like; from_edges takes "
+            "a graph as its edges i, j and a number for each"
         )
     return _dense_csr(name, matrix, diagonal)
 

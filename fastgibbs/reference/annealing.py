@@ -27,7 +27,8 @@ def anneal(engine, model, betas, reads, rule, seed, start=None):
     After each sweep a read whose energy is strictly below its best so far takes its present state for the best; a start
     that was given is its best at first.
     `engine`: a twin, the module; `betas`: (sweeps,), in inverse units of J; `rule`: "gibbs" or "metropolis", KeyError
-    on another; `seed`: of `streams.run_entropy`; `start`: (n,) or (reads, n), the first states, by default random. The traces are the least and the mean energy of the reads after each sweep.
+    on another; `seed`: of `streams.run_entropy`; `start`: (n,) or (reads, n), the first states, by default random. The
+    traces are the least and the mean energy of the reads after each sweep.
     Kirkpatrick, Gelatt and Vecchi, Science 220, 671 (1983).
     """
     models = as_models(model)
