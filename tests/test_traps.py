@@ -105,6 +105,7 @@ HIDES = {
     "beta of one": lambda: fg.sample(GLASS, beta=np.ma.masked, sweeps=1),
     "betas": lambda: fg.temper(GLASS, betas=MASKED, sweeps=1),
     "start": lambda: fg.sample(GLASS, beta=1, sweeps=1, start=np.ma.array(np.ones(9), mask=np.eye(9)[0])),
+    "seed": lambda: fg.sample(GLASS, beta=1, sweeps=1, seed=np.ma.array(3, mask=True)),
     "observe": lambda: fg.sample(GLASS, beta=1, sweeps=1, observe={"w": np.ma.array(np.ones(9), mask=np.eye(9)[0])}),
     "observe a function": lambda: fg.sample(
         GLASS, beta=1, sweeps=1, observe={"w": lambda s: np.ma.array(s[:, 0], mask=s[:, 0] < 9)}
@@ -124,7 +125,7 @@ HIDES = {
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", HIDES)
 def test_a_mask_is_refused_by_name(name):
-    with pytest.raises(TypeError, match="masked"):
+    with pytest.raises(TypeError, match=r"masked|seed is"):
         HIDES[name]()
 
 
@@ -383,6 +384,8 @@ REPEATS = {
     "clamp": lambda value: fg.sample(GLASS, beta=1, sweeps=1, clamp={0: value}),
     "clamped site": lambda value: fg.sample(GLASS, beta=1, sweeps=1, clamp={repr(type(value)) * 10**4: 1}),
     "shape": lambda value: fg.lattice(value),
+    "a large shape": lambda value: fg.lattice((2**53,) * 64),
+    "another shape": lambda value: fg.Ising.from_edges(2, [0], [1], 1.0, shape=(3,) * 10**4),
     "periodic": lambda value: fg.lattice((3, 3), periodic=value),
     "n": lambda value: fg.Ising.from_edges(value, [], [], 1),
     "callback": lambda value: fg.train(RBM, UNITS, callback=value),

@@ -214,9 +214,11 @@ def between(one, other, t):
 
 
 def _visible_too(rbm, states):
-    """Spins of joint states (chains, V + H), or of visible ones (chains, V) with all hidden units up."""
+    """Spins of joint states (chains, V + H), or of visible ones (chains, V): hidden units, which nobody reads, all up."""
     states = np.atleast_2d(states)
     if states.shape[-1] == rbm.n_visible != rbm.n:
         states = checks.units("start", states, rbm.n_visible)
         states = np.concatenate([states, np.ones((len(states), rbm.n_hidden), np.int8)], axis=1)
-    return rbm.to_spins(states)
+    spins = rbm.to_spins(states)
+    spins[:, rbm.n_visible :] = 1
+    return spins

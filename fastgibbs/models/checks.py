@@ -138,7 +138,7 @@ def integer(name, value, minimum=1, maximum=MOST):
         number = operator.index(value)
     except TypeError:
         number = None
-    if number is None or isinstance(value, bool):
+    if number is None or isinstance(value, bool) or masked(value):
         raise TypeError(f"{name} is {shown(value)}: give an integer")
     if number < minimum:
         raise ValueError(f"{name} is {shown(number)}: give an integer of at least {minimum}")

@@ -60,7 +60,8 @@ class Ising(Frozen):
                 raise TypeError(f"shape is {checks.shown(shape)}: give a tuple of sides")
             shape = tuple(checks.integer("shape", side) for side in shape)
             if math.prod(shape) != n:
-                raise ValueError(f"shape is {shape}, {math.prod(shape)} sites: the model has {n}")
+                sites = checks.shown(math.prod(shape))
+                raise ValueError(f"shape is {checks.shown(shape)}, {sites} sites: the model has {n}")
         checks.require_memory(40 * n + 50 * i.size, f"a model of n = {n} sites and {i.size} edges")
         model = Ising.__new__(Ising)
         model._fill(*_edges_csr(n, i, j, J), fields, offset, shape)

@@ -125,7 +125,8 @@ def sides(shape):
     if len(shape) > _MOST_SIDES:
         raise ValueError(f"shape has {len(shape)} sides: give at most {_MOST_SIDES}")
     if math.prod(shape) > MAX_SITES:
-        raise ValueError(f"shape is {shape}, {math.prod(shape)} sites: at most {MAX_SITES} can be held")
+        sites = checks.shown(math.prod(shape))
+        raise ValueError(f"shape is {checks.shown(shape)}, {sites} sites: at most {MAX_SITES} can be held")
     return shape
 
 

@@ -23,14 +23,14 @@ def seeded(entropy, domain, lanes, tile=0):
 
 
 def run_entropy(seed, verb, start=None):
-    """The entropy of a run's streams: 128 bits of SHA-256 over "verb seed ", then "shape " and bytes of the start.
+    """The entropy of a run's streams: 128 bits of SHA-256 over "streams of verb seed ", then "shape " and the start.
 
     `seed` in hexadecimal; `start`: int8 (lanes, n), of which one row stands for all if all are alike; None adds
     nothing. A run of `sample` without a start has its seed.
     """
     if verb == "sample" and start is None:
         return seed
-    text = f"{verb} {seed:x} ".encode()
+    text = f"streams of {verb} {seed:x} ".encode()
     if start is not None:
         start = start[:1] if (start == start[0]).all() else start
         text += f"{start.shape} ".encode() + start.tobytes()
