@@ -214,7 +214,7 @@ def between(one, other, t):
 
 
 def _visible_too(rbm, states):
-    """Spins of joint states (chains, V + H), or of visible ones (chains, V): hidden units, which nobody reads, all up."""
+    """Spins of joint states (chains, V + H), or of visible ones (chains, V); hidden units, never read, are all up."""
     states = np.atleast_2d(states)
     if states.shape[-1] == rbm.n_visible != rbm.n:
         states = checks.units("start", states, rbm.n_visible)
