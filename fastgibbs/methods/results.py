@@ -5,7 +5,7 @@ from functools import partial
 
 from fastgibbs import integrations
 
-record = partial(dataclass, frozen=True, repr=False, eq=False)  # of a run: equal to itself alone, and so hashed
+run_result = partial(dataclass, frozen=True, repr=False, eq=False)  # of a run: equal to itself alone, and so hashed
 
 
 class Result:
