@@ -50,6 +50,7 @@ MULTISPIN = {  # few degrees, since each compiles kernels of its own
     "torus": fg.lattice((4, 4)),
     "torus odd": fg.lattice((3, 4)),
     "torus in a field": fg.lattice((4, 3), J=0.5, h=-0.25),
+    "prism": fg.lattice((6, 2), J=-1.0, periodic=(True, False)),
     "cylinder": fg.lattice((4, 3), periodic=(True, False)),
     "open +-J": fg.edwards_anderson((4, 3), seed=2, periodic=False),
     "+-J": fg.edwards_anderson((4, 3), seed=2),
@@ -129,13 +130,14 @@ def cases(engine):
     seen, chosen = Counter(), []
     for (i, one), (j, other) in itertools.combinations(enumerate(kinds), 2):
         for pair in itertools.product(one, other):
-            tries = 0  # in vain if they do not go together
-            while seen[(i, pair[0]), (j, pair[1])] < TWICE and (tries := tries + 1) < 400:
-                case = [values[rng.integers(len(values))] for values in kinds]
+            for numbers in rng.integers([len(values) for values in kinds], size=(300, len(kinds))).tolist():
+                if seen[(i, pair[0]), (j, pair[1])] >= TWICE:
+                    break
+                case = [values[number] for values, number in zip(kinds, numbers, strict=True)]
                 case[i], case[j] = pair
-                if valid(engine, *case):
-                    seen.update(itertools.combinations(enumerate(case), 2))
+                if valid(engine, *case):  # never, if these do not go together
                     chosen.append(case)
+                    seen.update(itertools.combinations(enumerate(case), 2))
     return chosen
 
 

@@ -34,7 +34,9 @@ class Cells(NamedTuple):
         colour = np.full(count, -1, np.int8)
         clash = colours(self.indptr, self.neighbors, colour, np.empty(count, np.int32))
         if clash >= 0:
-            raise ValueError(f"cell {clash} has no colour that differs from those of its neighbours: they would move at once")
+            raise ValueError(
+                f"cell {clash} has no colour that differs from those of its neighbours: they would move at once"
+            )
         return colour
 
     def seam(self) -> np.ndarray:
@@ -168,6 +170,20 @@ def colours(indptr, neighbors, colour, queue):
     `colour` int8 (cells,) holds -1 at first and the colours at the end; `queue` int32 (cells,) is room to work in.
     Returns a cell without a colour that its neighbours have not, or -1 if there is none.
     """
+    if not _colour_in_two(indptr, neighbors, colour, queue):
+        _colour_greedily(indptr, neighbors, colour, queue)
+    for cell in range(colour.size):
+        if colour[cell] < 0:  # more colours than int8 holds
+            return cell
+        for k in range(indptr[cell], indptr[cell + 1]):
+            if colour[neighbors[k]] == colour[cell]:
+                return cell
+    return -1
+
+
+@called
+def _colour_in_two(indptr, neighbors, colour, queue):
+    """Colour every connected part with 0 and 1, its first cell with 0; False as soon as that fails."""
     for root in range(colour.size):
         if colour[root] >= 0:
             continue
@@ -183,20 +199,9 @@ def colours(indptr, neighbors, colour, queue):
                     colour[neighbor] = 1 - colour[cell]
                     queue[end] = neighbor
                     end += 1
-    if _clash(indptr, neighbors, colour) >= 0:
-        _colour_greedily(indptr, neighbors, colour, queue)
-    return _clash(indptr, neighbors, colour)
-
-
-@called
-def _clash(indptr, neighbors, colour):
-    for cell in range(colour.size):
-        if colour[cell] < 0:  # more colours than int8 holds
-            return cell
-        for k in range(indptr[cell], indptr[cell + 1]):
-            if colour[neighbors[k]] == colour[cell]:
-                return cell
-    return -1
+                elif colour[neighbor] == colour[cell]:
+                    return False
+    return True
 
 
 @called
