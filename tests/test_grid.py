@@ -5,7 +5,7 @@ is a small model and a value of every option. Its draws must have the Boltzmann 
 own model, beta and clamped sites: chi-square tests over all states and over all energies. At every recorded draw
 energies, magnetisations and observables must be those of the state.
 
-The cases of an engine hold every pair of values of two options that may go together, at least twice.
+The cases of an engine, some 480 in all, hold every pair of values of two options that may go together, twice.
 """
 
 import itertools
@@ -24,7 +24,7 @@ from fastgibbs.reference import multispin as multispin_twin
 
 FALSE_ALARM = 1e-3  # of all chi-square tests together
 DRAWS, APART = 4096, 32  # of the Gibbs rule: draws that are tested, so many sweeps apart that they hardly correlate
-CHAINS, SWEEPS = 2048, 9  # and more, of Metropolis, which may never forget: it starts at draws, and the ends are tested
+CHAINS, SWEEPS = 2048, 9  # of Metropolis, which may never forget: more chains, from draws, whose ends are tested
 REACH = 1.4  # |beta| times the strongest local field, so that sweeps forget
 
 
@@ -162,8 +162,10 @@ def clamped_sites(model, clamp):
     match clamp:
         case "nothing":
             return []
-        case "a site" | "by chain":
+        case "a site":
             return [model.n // 2]
+        case "by chain":
+            return [model.n - 1, 0]
         case "a colour" if isinstance(model, fg.Hopfield):
             return list(range(0, model.n, 2))
         case "a colour":
@@ -253,7 +255,7 @@ def run(engine, name, rule, scan, strips, chains, betas, clamp, start, thin, thr
     if engine in ("multispin", "sparse") and isinstance(model, fg.Ising):
         np.testing.assert_array_equal(result.energy, energies)
     else:
-        np.testing.assert_allclose(result.energy, energies, rtol=0, atol=1e-11 * np.abs(energies).max())
+        np.testing.assert_allclose(result.energy, energies, rtol=0, atol=1e-12 * np.abs(energies).max())
     np.testing.assert_allclose(result.observables["w"], spins @ weights, rtol=0, atol=1e-12)
     assert (samples[:, :, sites] == values[:, None]).all()
 
@@ -269,7 +271,7 @@ def run(engine, name, rule, scan, strips, chains, betas, clamp, start, thin, thr
 
 def check(engine, case):
     p = run(engine, *case)
-    assert min(p) > LEVEL, f"{engine} {case}: p-values {p} of states and energies"
+    assert min(p) >= LEVEL, f"{engine} {case}: p-values {p} of states and energies"
     return min(p)
 
 
@@ -399,7 +401,7 @@ def test_as_many_strips_are_cut_as_are_right_and_worth_it(model, chains, strips)
 
 def test_a_cell_that_is_its_own_neighbour_gets_no_plan():
     for model, strips in [(fg.lattice((8,)), 8), (fg.lattice((4, 3)), 4), (glass(16, [1, 4], shape=(16,)), 4)]:
-        with pytest.raises(ValueError, match="no colour that differs"):
+        with pytest.raises(ValueError, match="no colour that differs from those of its neighbours"):
             graphs.layout(quotient([model], strips), strips)
 
 
@@ -455,9 +457,10 @@ def test_next_nearest_layers_in_strips_have_the_energy_of_rings():
 
 @pytest.mark.parametrize("strips", [2, 4, None])
 def test_several_models_in_strips_equal_the_twin(strips):
-    models = several([fg.edwards_anderson((8, 4), seed=seed) for seed in (1, 2, 3)])
+    models = several([fg.edwards_anderson((16, 8), seed=seed) for seed in (1, 2, 3)])
     kwargs = dict(sweeps=12, burn_in=2, thin=2, rule="gibbs", seed=5)
     result = fg.sample(models, beta=0.5, chains=18, strips=strips, keep_states=True, engine="multispin", **kwargs)
+    assert result.strips == (strips or 2)
     per_chain = [models[k // 6] for k in range(18)]
     energy, _, states = multispin_twin.sample(per_chain, 0.5, chains=18, strips=result.strips, **kwargs)
     np.testing.assert_array_equal(result.states, states)

@@ -206,7 +206,7 @@ def _colour_in_two(indptr, neighbors, colour, queue):
 
 @called
 def _colour_greedily(indptr, neighbors, colour, seen):
-    """Every cell in turn takes the lowest colour that no neighbour has; `seen` int32: the last cell next to a colour."""
+    """Every cell in turn takes the lowest colour that no neighbour has; `seen`: the last cell next to each colour."""
     colour[:] = -1
     seen[:] = -1
     for cell in range(colour.size):
