@@ -63,7 +63,9 @@ MULTISPIN = {  # few degrees, since each compiles kernels of its own
     "triangular": fg.triangular((4, 3), J=-1.0),
     "triangular even": fg.triangular((4, 4)),
     "steps to 6": glass(16, range(1, 7), 8, (16,)),
-    "complete": several([fg.Ising(np.triu(m, 1) + np.triu(m, 1).T) for m in RNG.choice([-1.0, 1.0], (2, 13, 13))]),
+    "complete": several(
+        [fg.Ising(np.triu(m, 1) + np.triu(m, 1).T, np.full(13, 0.5)) for m in RNG.choice([-1.0, 1.0], (2, 13, 13))]
+    ),
 }
 ANY = {
     "whole numbers": fg.Ising.from_edges(
@@ -329,7 +331,24 @@ def right(model, strips):
 
 def lattices():
     """Of any sides from 1 on, steps along the first axis of any length, periodic or not."""
-    for shape in [(1,), (2,), (3,), (4,), (8,), (16,), (128,), (1, 8), (2, 6), (4, 3), (8, 2), (16, 3), (6, 4), (5, 5)]:
+    for shape in [
+        (1,),
+        (2,),
+        (3,),
+        (4,),
+        (8,),
+        (16,),
+        (128,),
+        (1, 8),
+        (2, 6),
+        (4, 3),
+        (8, 2),
+        (16, 3),
+        (6, 4),
+        (5, 5),
+        (4, 3, 3),
+        (8, 4, 4),
+    ]:
         yield fg.lattice(shape)
         yield fg.lattice(shape, periodic=False)
         yield fg.edwards_anderson(shape, seed=1)
