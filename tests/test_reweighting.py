@@ -317,8 +317,11 @@ def test_binder_curves_cross_where_two_lines_do():
     assert found.temperature_error == pytest.approx(np.hypot(0.01, 0.02) / 2 / 0.41**2)
     assert found.binder_error == pytest.approx(np.hypot(3 * 0.01, 0.02) / 2)
     shift = (small.binder - large.binder) * np.exp(-(((small.betas - 0.41) / 0.04) ** 2))
-    noisy = small._replace(binder=large.binder + shift + 1e-3 * (small.betas > 0.49))
-    assert analysis.binder_crossing(noisy, large).temperature == pytest.approx(1 / 0.41)
+    for noise in (3e-3 * (small.betas > 0.495), -3e-3 * (small.betas < 0.305)):  # another crossing, behind or before
+        noisy = small._replace(binder=large.binder + shift + noise)
+        crossings = np.count_nonzero(np.diff(np.sign(noisy.binder - large.binder)))
+        assert crossings >= 2
+        assert analysis.binder_crossing(noisy, large).temperature == pytest.approx(1 / 0.41)
     with pytest.raises(ValueError, match=r"do not cross between beta = 0\.3 and 0\.5"):
         analysis.binder_crossing(small, small._replace(binder=small.binder + 1))
     with pytest.raises(ValueError, match="the same betas"):

@@ -12,6 +12,7 @@ _MOST_STEPS = 100
 _TOLERANCE = 1e-12
 
 
+@checks.by_contents
 class LogZ(NamedTuple):
     """log Z at every rung by three estimators, and their standard errors: float64 (rungs,) each."""
 
@@ -66,6 +67,7 @@ def log_z(betas, energies, reference):
     return LogZ(bar, bar_error, forward, forward_error, backward, backward_error)
 
 
+@checks.by_contents
 class IntegratedLogZ(NamedTuple):
     """log Z at every rung, its standard error, and what half the rungs would change: float64 (rungs,) each."""
 

@@ -19,6 +19,7 @@ _MANY_LADDERS = 16  # from here on their spread gives the errors; that of fewer 
 _ROUNDING = 1e-12  # of the largest energy: differences below it are no physics
 
 
+@checks.by_contents
 class Barrier(NamedTuple):
     """The global barrier Lambda, and of each gap the local barrier lambda(beta) and the rejection rate."""
 
@@ -43,7 +44,7 @@ def barrier(betas, rejections):
     Syed, Bouchard-Cote, Deligiannidis and Doucet, J. R. Stat. Soc. B 84, 321 (2022), sections 4 and 5.
     """
     betas, rejections = _gaps(betas, rejections)
-    return Barrier(float(rejections.sum()), rejections / np.diff(betas), rejections)
+    return Barrier(float(rejections.sum()), rejections / np.diff(betas), rejections.copy())
 
 
 def equalized(betas, rejections, rungs):
@@ -95,9 +96,7 @@ def equilibration(energies, round_trips, n):
     """
     energies = energy_record(energies)
     ladders, rungs, draws = energies.shape
-    round_trips = np.asarray(round_trips)
-    if round_trips.dtype.kind not in "iu":
-        raise TypeError(f"round_trips has dtype {round_trips.dtype}: give integers")
+    round_trips = checks.integers("round_trips", round_trips)
     if round_trips.shape != (ladders, rungs):
         raise ValueError(f"round_trips has shape {round_trips.shape}: give (ladders, rungs), here {(ladders, rungs)}")
     n = checks.integer("n", n)

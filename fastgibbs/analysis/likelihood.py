@@ -14,6 +14,7 @@ def log_weights(model, states, beta=1.0) -> np.ndarray:
     over too (`BoltzmannMachine.log_marginal`). float64 in the shape of the leading axes.
     TypeError or ValueError as for `model.energy`.
     """
+    checks.model("model", model)
     if isinstance(model, BoltzmannMachine):
         return model.log_marginal(states, beta)
     if not isinstance(model, RBM):
@@ -50,6 +51,7 @@ def pseudo_likelihood(model, data, beta=1.0) -> float:
     all, if the units ignore each other. `data`: (N, n) states in the model's own units, or visible ones (N, V).
     TypeError or ValueError as for `model.energy`. Besag, J. R. Stat. Soc. D 24, 179 (1975).
     """
+    checks.model("model", model)
     beta = checks.finite_number("beta", beta)
     if isinstance(model, RBM):
         v = checks.units("data", data, model.n_visible).reshape(-1, model.n_visible)

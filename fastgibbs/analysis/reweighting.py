@@ -15,6 +15,7 @@ _MOST_STEPS = 100
 _TOLERANCE = 1e-10
 
 
+@checks.by_contents
 class Reweighted(NamedTuple):
     """Means at each beta and their errors, float64 (betas,); all are per site, with k_B = 1."""
 
@@ -95,7 +96,7 @@ def reweight(result, betas) -> Reweighted:
     J. Chem. Phys. 129, 124105 (2008), eqs. 9 to 11.
     """
     groups = _groups(result)
-    wanted = np.atleast_1d(checks.finite_array("betas", betas))
+    wanted = np.atleast_1d(checks.finite_array("betas", betas)).copy()
     if wanted.ndim != 1 or wanted.size == 0:
         raise ValueError(f"betas has shape {wanted.shape}: give a number or a 1-D array")
     n = max(result.model.n, 1)

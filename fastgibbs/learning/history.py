@@ -8,7 +8,7 @@ from fastgibbs import analysis
 from fastgibbs.engines.streams import ORDER, entropy_of, stream
 from fastgibbs.learning import exact
 from fastgibbs.methods.sampling import sample
-from fastgibbs.models import RBM
+from fastgibbs.models import RBM, checks
 from fastgibbs.models.boltzmann import MOST_HIDDEN
 from fastgibbs.models.logistic import logistic
 
@@ -17,6 +17,7 @@ TERMS = 2**20  # of a pseudo-likelihood
 _COUPLED = 10  # sweeps of hidden units that are coupled to each other, given the visible ones
 
 
+@checks.by_contents
 class History(NamedTuple):
     """What every epoch came to, float64 (epochs,)."""
 

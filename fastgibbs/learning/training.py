@@ -2,7 +2,6 @@
 
 import time
 import warnings
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +16,9 @@ from fastgibbs.learning.history import History, exact_is_cheap, pseudo_likelihoo
 from fastgibbs.learning.machines import RUNGS, ExactRBM, SampledRBM, Setting
 from fastgibbs.methods.blocks import Timing
 from fastgibbs.methods.checkpoints import Checkpoint
+from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.free_energies import log_likelihood
+from fastgibbs.methods.results import run_result
 from fastgibbs.methods.running import running
 from fastgibbs.models import RBM, BoltzmannMachine, checks
 
@@ -43,7 +44,7 @@ class Block(NamedTuple):
     well: tuple  # parameters at the end of the last epoch that was well
 
 
-@dataclass(frozen=True, repr=False)
+@run_result
 class TrainResult:
     """What `train` returns."""
 
@@ -134,15 +135,16 @@ def train(
     """
     began = time.perf_counter()
     if not isinstance(model, RBM | BoltzmannMachine):
-        raise TypeError(f"model is {model!r}: give an RBM or a BoltzmannMachine")
+        raise TypeError(f"model is {checks.shown(model)}: give an RBM or a BoltzmannMachine")
     if not model.n_visible or (isinstance(model, RBM) and not model.n_hidden):
-        raise ValueError(f"model is {model!r}: give at least one visible unit, and an RBM one hidden unit")
+        raise ValueError(f"model is {checks.shown(model)}: give at least one visible unit, and an RBM one hidden unit")
     checks.choice("method", method, METHODS)
     steps, epochs = checks.integer("steps", steps), checks.integer("epochs", epochs)
     batch_size = checks.integer("batch_size", batch_size)
     checks.progress(progress)
+    centered = checks.flag("centered", centered)
     if callback is not None and not callable(callback):
-        raise TypeError(f"callback is {callback!r}: give a callable of (epoch, model, history), or None")
+        raise TypeError(f"callback is {checks.shown(callback)}: give a callable of (epoch, model, history), or None")
     rates = _rates(learning_rate, epochs)
     momentum, l1, l2 = (_at_least_0(*one) for one in (("momentum", momentum), ("l1", l1), ("l2", l2)))
     if momentum >= 1:
@@ -163,12 +165,13 @@ def train(
     often = _likelihood_every(likelihood_every, model)
 
     settings = dict(model=[model], method_=method, steps=steps, chains=chains, epochs=epochs, batch_size=batch_size)
-    settings |= dict(learning_rate=rates, momentum=momentum, l1=l1, l2=l2, centered=bool(centered))
+    settings |= dict(learning_rate=rates, momentum=momentum, l1=l1, l2=l2, centered=centered)
     settings |= dict(weights=data.weights, likelihood_every=often, seed=seed)
     settings |= dict(data=None if checkpoint is None else data.digest())
     checkpoint = Checkpoint(checkpoint, every, "train", settings)
     seed = checkpoint.settings["seed"]
-    told = Setting(method, steps, chains, batch_size, data.count, bool(centered), data.mean, seed, threads)
+    address = run_entropy(seed, "train", _parameters(model))
+    told = Setting(method, steps, chains, batch_size, data.count, centered, data.mean, address, threads)
     learner = learner_of(model, told)
     history = History(*(np.full(epochs, np.nan) for _ in History._fields))
     block = Block(
@@ -183,15 +186,16 @@ def train(
     checkpoint.restore([block], [range(1)], {})
     batches = -(-data.count // batch_size)
     begun = int(min(block.done[0], (block.recorded[0] + 1) * batches - 1))  # a chunk may end early: the block knows
-    monitored = data.monitored(seed)
+    monitored = data.monitored(address)
     order = None, None
 
     def step(epoch, batch):
         nonlocal order
         if order[0] != epoch:
-            order = epoch, data.order(seed, epoch)
+            order = epoch, data.order(address, epoch)
         rows = order[1][batch * batch_size : (batch + 1) * batch_size]
-        learner.positive(data.units(rows, seed, epoch, 1, batch), np.float32(data.weights[rows] / len(rows)), rows)
+        units = data.units(rows, address, epoch, 1, batch)
+        learner.positive(units, np.float32(data.weights[rows] / len(rows)), rows)
         learner.negative()
         norm = learner.move(Step(float(rates[epoch]), momentum, l1, l2))
         block.done[0] += 1
@@ -206,10 +210,10 @@ def train(
             kept[:] = now
         now = learner.model(block.well)
         try:
-            history.reconstruction[epoch] = reconstruction(now, monitored, seed, threads)
-            history.pseudo_likelihood[epoch] = pseudo_likelihood(now, monitored, seed)
+            history.reconstruction[epoch] = reconstruction(now, monitored, address, threads)
+            history.pseudo_likelihood[epoch] = pseudo_likelihood(now, monitored, address)
             if often and (epoch + 1) % often == 0:
-                other = entropy_of(np.random.SeedSequence(seed, spawn_key=(ADAPT, epoch)))
+                other = entropy_of(np.random.SeedSequence(address, spawn_key=(ADAPT, epoch)))
                 value, error, _ = log_likelihood(now, monitored, seed=other, threads=threads)
                 history.log_likelihood[epoch], history.log_likelihood_error[epoch] = value, error
         except KeyboardInterrupt:  # it is recorded when the training goes on
@@ -218,7 +222,8 @@ def train(
         block.norms[0] = 0.0
         block.recorded[0] = epoch + 1
         if callback is not None:
-            return callback(epoch + 1, now, History(*(record[: epoch + 1].copy() for record in history)))
+            so_far = History(*(record[: epoch + 1].copy() for record in history))
+            return checks.says_stop("callback", callback(epoch + 1, now, so_far))
 
     def run(block, first, last, crew):
         if first == last:
@@ -256,6 +261,13 @@ def train(
             interrupted=finished < epochs and not diverged,
             diverged=bool(diverged),
         )
+
+
+def _parameters(model) -> np.ndarray:
+    """All parameters, float64: the same of an RBM and of the machine of its graph."""
+    if isinstance(model, RBM):
+        return np.concatenate([model.weights.ravel(), model.visible_bias, model.hidden_bias])
+    return np.concatenate([4 * model.to_ising().bonds[2], model.biases])
 
 
 def _rates(learning_rate, epochs: int) -> np.ndarray:

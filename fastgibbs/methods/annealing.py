@@ -1,7 +1,6 @@
 """`anneal`: independent runs that are cooled, and the lowest states that they have seen."""
 
 import time
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -17,10 +16,10 @@ from fastgibbs.methods.blocks import (
     clamped,
     first_ups,
     given_start,
-    one_model,
 )
 from fastgibbs.methods.checkpoints import Checkpoint
-from fastgibbs.methods.results import Result
+from fastgibbs.methods.entropy import run_entropy
+from fastgibbs.methods.results import Result, run_result
 from fastgibbs.methods.running import running
 from fastgibbs.methods.schedules import Schedule, beta_range, geometric
 from fastgibbs.models import checks
@@ -36,7 +35,7 @@ class Block(NamedTuple):
     reads: drivers.Reads
 
 
-@dataclass(frozen=True, repr=False)
+@run_result
 class AnnealResult(Result):
     """What `anneal` returns: the best state seen in each read, lowest energy first."""
 
@@ -101,9 +100,10 @@ def anneal(
             schedule, `fastgibbs.geometric(first, last)` or `fastgibbs.linear(first, last)`; or None, geometric over a
             range read off the model (`fastgibbs.methods.schedules.beta_range`). What was used is in the result.
         sweeps: sweeps of n single-spin attempts in each read.
-        reads: independent runs. The first k of them are the same however many there are.
+        reads: independent runs. The first k of them are the same however many there are, unless each has its own start.
         rule: "metropolis" (p = min(1, exp(-beta dE))) or "gibbs" (p = 1 / (1 + exp(beta dE))).
-        start: states (n,) or (reads, n) in the model's units; by default every spin is drawn at random.
+        start: states (n,) or (reads, n) in the model's units, each the first that its read has seen: no result is above
+            it; by default every spin is drawn at random.
         seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
         threads: threads to run on; by default the cores this process may use. It never changes the result.
         time_limit: seconds after which the run stops.
@@ -115,14 +115,15 @@ def anneal(
         checkpoint, every: a file to save the run to and go on from, and the seconds between, as in `sample`.
 
     Returns an AnnealResult, also of a run that was stopped. The same seed gives the same bytes at any number of
-    threads, unless a time limit or a target stopped it.
+    threads, unless a time limit or a target stopped it; with another start, or in another verb, it gives other random
+    numbers.
 
     Raises ValueError or TypeError, naming the argument, before anything is compiled.
 
     Source: Kirkpatrick, Gelatt, Vecchi, Science 220, 671 (1983).
     """
     began = time.perf_counter()
-    one_model(model)
+    checks.model("model", model)
     sweeps, reads = checks.integer("sweeps", sweeps), checks.integer("reads", reads)
     checks.choice("rule", rule, contract.RULES)
     checks.choice("engine", engine, ("auto", *ENGINES))
@@ -145,10 +146,11 @@ def anneal(
     settings |= dict(clamp=None if clamp is None else list(clamp[:2]))
     checkpoint = Checkpoint(checkpoint, every, "anneal", settings)
     seed = checkpoint.settings["seed"]
+    address = run_entropy(seed, "anneal", spins)
     prepared = engine.prepare(taken, 1, free)
     cut = checkpoint.lanes(engine.cut(reads, threads))
     blocks = [
-        _block(engine, prepared, lanes, model.n, reads, spins, clamp, schedule, contract.RULES[rule], seed)
+        _block(engine, taken[0], prepared, lanes, reads, spins, clamp, schedule, contract.RULES[rule], address)
         for lanes in cut
     ]
     begun = checkpoint.restore(blocks, cut, dict.fromkeys(("reads.lowest", "reads.sums"), lambda done: done))
@@ -219,13 +221,18 @@ def _schedule(betas, sweeps: int, model) -> np.ndarray:
     return np.interp(np.linspace(0, 1, sweeps), np.linspace(0, 1, betas.size), betas)
 
 
-def _block(engine, prepared, lanes: range, n, reads, spins, clamp, schedule, rule, seed) -> Block:
+def _block(engine, model, prepared, lanes: range, reads, spins, clamp, schedule, rule, seed) -> Block:
     """A block of reads; lanes beyond the last read fill it up."""
     chains = [read if read < reads else None for read in lanes]
-    ups = first_ups(seed, spins, chains, n, clamp=clamp)
+    ups = first_ups(seed, spins, chains, model.n, clamp=clamp)
     plan, state = engine.start(prepared, lanes, ups, seed, schedule, rule)
     count, size = sum(chain is not None for chain in chains), len(lanes)
     groups = -(-count // drivers.READ_GROUP)
+    best = np.full(size, np.inf)
+    if spins is not None:
+        seen = engine.spins(plan, state).T[:count]  # clamped sites too
+        alike = (seen == seen[0]).all()
+        best[:count] = model.energy(model.from_spins(seen[:1] if alike else seen))
     return Block(
         plan,
         state,
@@ -234,7 +241,7 @@ def _block(engine, prepared, lanes: range, n, reads, spins, clamp, schedule, rul
             rungs=np.zeros(size, np.int64),
             energies=np.empty(size),
             magnetizations=np.empty(size),
-            best=np.full(size, np.inf),
+            best=best,
             better=np.zeros(size, np.uint8),
             kept=state.spins.copy(),
             lowest=np.empty((schedule.size, groups)),

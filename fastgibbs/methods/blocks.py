@@ -39,14 +39,6 @@ class Timing(NamedTuple):
         return cls(end.compiling, end.seconds, seconds, updates / max(end.seconds, 1e-9))
 
 
-def one_model(model) -> None:
-    """TypeError unless this is a model."""
-    if isinstance(model, type) or not hasattr(model, "to_ising"):
-        raise TypeError(
-            f"model is {model!r}: give an Ising, Hopfield, RBM or BoltzmannMachine model, or a sequence of Ising models"
-        )
-
-
 def choose_engine(engine: str, models: list, scan: str, strips: int | None, chains: int) -> tuple[str, int, list]:
     """The engine's name, the number of strips, and the models as the engine takes them: as they are, or Ising models.
 

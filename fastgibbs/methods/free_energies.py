@@ -8,7 +8,8 @@ import numpy as np
 
 from fastgibbs import analysis, exact
 from fastgibbs.engines.streams import ADAPT, entropy_of
-from fastgibbs.methods.blocks import ENGINES, choose_engine, one_model
+from fastgibbs.methods.blocks import ENGINES, choose_engine
+from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.ladders import MAX_RUNGS
 from fastgibbs.methods.paths import Models, RBMPath, Temperatures, annealed
 from fastgibbs.methods.sampling import sample
@@ -76,9 +77,7 @@ def log_z(
 
     Raises ValueError or TypeError, naming the argument, before anything is run; KeyboardInterrupt if it is stopped.
     """
-    path = list(model) if isinstance(model, list | tuple) else [model]
-    for one in path or [model]:
-        one_model(one)
+    path = checks.models("model", model)
     checks.choice("method", method, METHODS)
     beta, threads = checks.finite_number("beta", beta), checks.thread_count(threads)
     if len(path) > 1 and method not in ("ais", "reverse"):
@@ -95,11 +94,12 @@ def log_z(
     chains = None if chains is None else checks.integer("chains", chains, minimum=fewest)
     if method in ("tempering", "integration"):
         return _tempered(path[0], method, beta, steps or 2000, chains or 8, seed, threads)
-    entropy = entropy_of(seed)
+    seed = entropy_of(seed)
     if len(path) > 1 or isinstance(model, list | tuple):
         stations = Models(path, beta, steps or -(-1000 // len(path)))
     elif isinstance(model, RBM) and beta:
-        stations = RBMPath(model, beta, _marginals(model, beta, data, entropy, threads), steps or 1000)
+        visible = _marginals(model, beta, data, run_entropy(seed, "log_z"), threads)
+        stations = RBMPath(model, beta, visible, steps or 1000)
     else:
         name, _, taken = choose_engine("auto", path, "sequential", 1, chains or 100)
         stations = Temperatures(model, ENGINES[name], taken, np.linspace(0.0, beta, (steps or 1000) + 1))
@@ -107,10 +107,12 @@ def log_z(
         start = stations.to_spins(start)
         if chains is not None and chains != len(start):
             raise ValueError(f"chains is {chains} but start holds {len(start)} states: give one state per chain")
-        log_weights = annealed(stations.reversed(), len(start), start, entropy, threads)
+        own = run_entropy(seed, "log_z", start)
+        log_weights = annealed(stations.reversed(), len(start), start, own, threads)
         mean, error, effective = analysis.log_mean(log_weights)
         return _estimate(stations.log_z - mean, error, method, effective)
-    mean, error, effective = analysis.log_mean(annealed(stations, chains or 100, None, entropy, threads))
+    log_weights = annealed(stations, chains or 100, None, run_entropy(seed, "log_z"), threads)
+    mean, error, effective = analysis.log_mean(log_weights)
     return _estimate(stations.log_z + mean, error, method, effective)
 
 
@@ -125,7 +127,7 @@ def log_likelihood(model, data, *, beta=1.0, log_z=None, seed=None, threads=None
     annealed for more.
     Raises ValueError or TypeError, naming the argument.
     """
-    one_model(model)
+    checks.model("model", model)
     beta = checks.finite_number("beta", beta)
     logs = analysis.log_weights(model, data, beta)
     if log_z is None:
@@ -143,7 +145,8 @@ def _tempered(model, method, beta, sweeps, ladders, seed, threads) -> Estimate:
     if beta <= 0:
         raise ValueError(f"beta is {beta}: method={method!r} needs a ladder from 0 to a beta above 0")
     kwargs = dict(betas=[0.0, beta], ladders=ladders, threads=threads, overlap_every=0)
-    other = entropy_of(np.random.SeedSequence(seed := entropy_of(seed), spawn_key=(ADAPT,)))
+    seed = run_entropy(entropy_of(seed), "log_z")
+    other = entropy_of(np.random.SeedSequence(seed, spawn_key=(ADAPT,)))
     pilot = temper(model, rungs=FEWEST_RUNGS, sweeps=max(sweeps // 8, 1), seed=other, **kwargs)
     rungs = min(max(analysis.enough_rungs(pilot.barrier.total), FEWEST_RUNGS), MAX_RUNGS)
     result = temper(model, rungs=rungs, sweeps=sweeps, seed=seed, **kwargs)

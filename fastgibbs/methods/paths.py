@@ -147,12 +147,12 @@ class Models(_Stations):
     """
 
     def __init__(self, models, beta, steps):
-        first = models[0]
+        first, shown = models[0], [checks.shown(model) for model in models]
         for k, model in enumerate(models):
             if isinstance(model, RBM) != isinstance(first, RBM) or model.n != first.n:
-                raise ValueError(f"model[{k}] is {model!r} and model[0] {first!r}: give models of one kind and size")
+                raise ValueError(f"model[{k}] is {shown[k]} and model[0] {shown[0]}: give models of one kind and size")
             if isinstance(model, RBM) and model.n_visible != first.n_visible:
-                raise ValueError(f"model[{k}] is {model!r} and model[0] {first!r}: give machines of one shape")
+                raise ValueError(f"model[{k}] is {shown[k]} and model[0] {shown[0]}: give machines of one shape")
         if isinstance(first, RBM):
             uncoupled = RBM(np.zeros_like(first.weights), first.visible_bias, first.hidden_bias)
             fields, shift = np.concatenate([first.visible_bias, first.hidden_bias]), 0.0
@@ -214,9 +214,11 @@ def between(one, other, t):
 
 
 def _visible_too(rbm, states):
-    """Spins of joint states (chains, V + H), or of visible ones (chains, V) with all hidden units up."""
+    """Spins of joint states (chains, V + H), or of visible ones (chains, V); hidden units, never read, are all up."""
     states = np.atleast_2d(states)
     if states.shape[-1] == rbm.n_visible != rbm.n:
         states = checks.units("start", states, rbm.n_visible)
         states = np.concatenate([states, np.ones((len(states), rbm.n_hidden), np.int8)], axis=1)
-    return rbm.to_spins(states)
+    spins = rbm.to_spins(states)
+    spins[:, rbm.n_visible :] = 1
+    return spins

@@ -1,7 +1,6 @@
 """`sample`: independent Markov chains of one model, each at its own inverse temperature."""
 
 import time
-from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -22,10 +21,10 @@ from fastgibbs.methods.blocks import (
     clamped,
     first_ups,
     given_start,
-    one_model,
 )
 from fastgibbs.methods.checkpoints import Checkpoint
-from fastgibbs.methods.results import Result
+from fastgibbs.methods.entropy import run_entropy
+from fastgibbs.methods.results import Result, run_result
 from fastgibbs.methods.running import running
 from fastgibbs.models import checks
 
@@ -45,7 +44,7 @@ class Block(NamedTuple):
     samples: np.ndarray  # uint16 (draws or 0, sites of a lane, lanes // 16)
 
 
-@dataclass(frozen=True, repr=False)
+@run_result
 class SampleResult(Result):
     """What `sample` returns. A draw is recorded after every thin-th sweep past burn_in."""
 
@@ -89,6 +88,12 @@ class SampleResult(Result):
         sites = packed[0].shape[1]
         checks.require_memory(2 * chains * draws * sites * self.strips, "samples unpacked to int8")
         return self._in_units(_unpacked(packed, chains * self.strips), (draws,))
+
+    @property
+    def model_number(self) -> np.ndarray:
+        """Which of several models each chain runs, from 0, int64 (chains,)."""
+        models = len(self.model) if isinstance(self.model, tuple) else 1
+        return np.arange(self.beta.size) * models // self.beta.size
 
     def summary(self) -> str:
         """A table by temperature with errors, and warnings (see `fastgibbs.analysis.summary`)."""
@@ -143,10 +148,14 @@ def sample(
         thin: sweeps from one draw to the next.
         rule: "gibbs" (heat bath: p = 1 / (1 + exp(beta dE))) or "metropolis" (p = min(1, exp(-beta dE))).
         scan: "sequential" (sites in order) or "random" (n sites drawn with replacement, the same in all chains).
-            Sequential Metropolis, by sites or by colours, is not ergodic in corners: on a ring without field it never
-            forgets its start. At beta = 0 Metropolis flips every spin that a scan visits, alike in all chains: refused
-            in sequence, or with a start of your own.
-        start: states (n,) or (chains, n) in the model's units; by default every spin is drawn at random.
+            Sequential Metropolis, by sites or by colours, need not forget its start, at any beta: where a move costs
+            nothing it is always made, and what it carries along is carried round for ever. So on a ring without field,
+            at sites that feel neither bond nor field, in pieces that clamps leave with fields that cancel, and in small
+            dense models with nearly free spins (of 65 +-J models of 7 spins, all coupled, one). Nothing in a result may
+            show it. At beta = 0 it flips every spin that the scan visits, alike in all chains: refused in sequence, or
+            with a start of your own. "gibbs", or scan="random" at a beta above 0, has no such corner.
+        start: states (n,) or (chains, n) in the model's units; by default every spin is drawn at random. A run from
+            states of another shares no random number with it, though the seed be the same.
         seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
         threads: threads to run on; by default the cores this process may use. It never changes the result.
         engine: "auto", "multispin" (couplings +-J, degree at most 12, uniform field; updates a graph colour by colour
@@ -169,16 +178,15 @@ def sample(
         every: seconds between two such savings.
 
     Returns a SampleResult; after Ctrl-C the draws made so far, with `interrupted` set. The same seed gives the same
-    bytes at any number of threads, and chain k is the same however many chains there are (at the same `strips`).
+    bytes at any number of threads, and chain k is the same however many chains there are (at the same `strips`, and
+    unless each chain has a start of its own).
 
     Raises ValueError or TypeError, naming the argument, before anything is compiled.
 
     Sources: Metropolis et al., J. Chem. Phys. 21, 1087 (1953), eq. (2); Geman and Geman, IEEE PAMI 6, 721 (1984).
     """
     began = time.perf_counter()
-    models = list(model) if isinstance(model, list | tuple) else [model]
-    for one in models or [model]:
-        one_model(one)
+    models = checks.models("model", model)
     checks.progress(progress)
     keep_states = checks.flag("keep_states", keep_states)
     sweeps, thin = checks.integer("sweeps", sweeps), checks.integer("thin", thin)
@@ -218,6 +226,7 @@ def sample(
     settings |= dict(observe=[*observed.names, weights], clamp=None if clamp is None else list(clamp[:2]))
     checkpoint = Checkpoint(checkpoint, every, "sample", settings)
     seed = checkpoint.settings["seed"]
+    address = run_entropy(seed, "sample", spins)
     per_chain = [taken[k * len(taken) // betas.size] for k in range(betas.size)] if len(taken) > 1 else taken
     free = None if clamp is None else clamp.free
     prepared = ENGINES[engine].prepare(per_chain, strips, free)
@@ -233,7 +242,7 @@ def sample(
             clamp,
             betas,
             contract.RULES[rule],
-            seed,
+            address,
             draws,
             keeps,
         )

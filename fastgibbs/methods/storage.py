@@ -9,7 +9,7 @@ from fastgibbs.methods.annealing import AnnealResult
 from fastgibbs.methods.blocks import Timing
 from fastgibbs.methods.sampling import Block, SampleResult
 from fastgibbs.methods.tempering import Overlap, Round, TemperResult
-from fastgibbs.models import RBM, BoltzmannMachine
+from fastgibbs.models import RBM, BoltzmannMachine, checks
 
 RESULTS = {"sample": SampleResult, "anneal": AnnealResult, "temper": TemperResult}
 STATES = ("states", "ground_states")
@@ -26,7 +26,7 @@ def save(result, path):
     """
     kind = next((kind for kind, cls in RESULTS.items() if isinstance(result, cls)), None)
     if kind is None:
-        raise TypeError(f"result is {result!r}: give what sample, anneal or temper returned")
+        raise TypeError(f"result is {checks.shown(result)}: give what sample, anneal or temper returned")
     values = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
     models = values.pop("model")
     arrays, header = {}, {"models": []}
