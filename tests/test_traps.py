@@ -190,12 +190,10 @@ def test_a_flag_is_true_or_false_or_refused(name, flag):
 
 def test_a_callable_stops_a_run_by_any_true_and_by_nothing_else():
     for value in (True, np.True_, np.bool_(1)):
-        assert checks.says_stop("progress", value) is True
-    for value in (None, False, np.False_):
-        assert checks.says_stop("progress", value) is False
-    for value in (1, 0, "stop", [], np.ones(2, bool), np.ones(3)):
-        with pytest.raises(TypeError, match=r"progress returned .*: return True to stop, or False or None to go on"):
-            checks.says_stop("progress", value)
+        assert checks.says_stop(value) is True
+    for value in (None, False, np.False_, 1, 0, "stop", [], np.ones(2, bool), np.ones(3)):
+        assert checks.says_stop(value) is False
+    assert fg.sample(GLASS, beta=1, sweeps=10**8, thin=10**4, progress=lambda done, total: np.True_).interrupted
 
 
 @pytest.mark.parametrize("stop", [True, np.True_])
@@ -205,8 +203,6 @@ def test_a_callback_stops_a_training(stop):
         fg.train(RBM, UNITS, callback=lambda epoch, model, history: stop if epoch == 2 else None, **kwargs).epochs == 2
     )
     assert fg.train(RBM, UNITS, callback=lambda *_: np.False_, **kwargs).epochs == 5
-    with pytest.raises(TypeError, match="callback returned 'stop'"):
-        fg.train(RBM, UNITS, callback=lambda *_: "stop", **kwargs)
 
 
 # Threads

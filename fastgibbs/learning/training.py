@@ -223,7 +223,7 @@ def train(
         block.recorded[0] = epoch + 1
         if callback is not None:
             so_far = History(*(record[: epoch + 1].copy() for record in history))
-            return checks.says_stop("callback", callback(epoch + 1, now, so_far))
+            return checks.says_stop(callback(epoch + 1, now, so_far))
 
     def run(block, first, last, crew):
         if first == last:

@@ -178,11 +178,9 @@ def progress(value):
         raise TypeError(f"progress is {shown(value)}: give True, False or a callable of (done, total)")
 
 
-def says_stop(name, value):
-    """Whether the callable `name`, which returned `value`, stops a run; TypeError unless that is a bool or None."""
-    if value is not None and not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} returned {shown(value)}: return True to stop, or False or None to go on")
-    return bool(value)
+def says_stop(value):
+    """Whether a callable that returned `value` stops a run: by a True; whatever else it returns loses no run."""
+    return isinstance(value, bool | np.bool_) and bool(value)
 
 
 def choice(name, value, valid):
