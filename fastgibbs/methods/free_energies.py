@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs import analysis, exact
+from fastgibbs.engines import layered
 from fastgibbs.engines.streams import ADAPT, entropy_of
-from fastgibbs.methods.blocks import ENGINES, choose_engine, one_model
+from fastgibbs.methods.blocks import ENGINES, choose_engine, one_model, tolerable
 from fastgibbs.methods.ladders import MAX_RUNGS
 from fastgibbs.methods.paths import Models, RBMPath, Temperatures, annealed
 from fastgibbs.methods.sampling import sample
@@ -98,10 +99,10 @@ def log_z(
     entropy = entropy_of(seed)
     if len(path) > 1 or isinstance(model, list | tuple):
         stations = Models(path, beta, steps or -(-1000 // len(path)))
-    elif isinstance(model, RBM) and beta:
+    elif isinstance(model, RBM) and beta and layered.refusal(path, "sequential", 1, tolerable(beta)) is None:
         stations = RBMPath(model, beta, _marginals(model, beta, data, entropy, threads), steps or 1000)
     else:
-        name, _, taken = choose_engine("auto", path, "sequential", 1, chains or 100)
+        name, _, taken = choose_engine("auto", path, "sequential", 1, chains or 100, tolerable(beta))
         stations = Temperatures(model, ENGINES[name], taken, np.linspace(0.0, beta, (steps or 1000) + 1))
     if method == "reverse":
         start = stations.to_spins(start)

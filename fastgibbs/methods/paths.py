@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import drivers, layered, sparse
+from fastgibbs.engines import drivers, layered, sparse, sparse64
 from fastgibbs.engines.contract import GIBBS, SEQUENTIAL
 from fastgibbs.engines.streams import START, stream
-from fastgibbs.methods.blocks import first_ups, unrecorded
+from fastgibbs.methods.blocks import first_ups, tolerable, unrecorded
 from fastgibbs.methods.checkpoints import NONE
 from fastgibbs.methods.running import ALONE, run_blocks
 from fastgibbs.models import RBM, Ising, checks
@@ -161,7 +161,8 @@ class Models(_Stations):
             ising = models[0]
             uncoupled = Ising.from_edges(ising.n, [], [], [], ising.fields, ising.offset)
             fields, shift = 2 * ising.fields, -ising.fields.sum() - ising.offset
-        self.engine = layered if isinstance(first, RBM) else sparse
+        engines = [layered] if isinstance(first, RBM) else [sparse, sparse64]
+        self.engine = _that_can(engines, models, beta)
         self.models, self.beta, self.n, self.steps = [uncoupled, *models], beta, first.n, steps
         self.first = first
         self.betas = np.full(len(models) * steps + 1, beta)
@@ -197,6 +198,16 @@ class Models(_Stations):
         i, j = divmod(k, self.steps)
         model = between(*self.models[i : i + 2], j / self.steps) if j else self.models[i]
         return self.engine.at_betas(self.engine.prepare([model], 1), self.betas)
+
+
+def _that_can(engines, models, beta):
+    """The first engine that can run all models; ValueError says why none can."""
+    for engine in engines:
+        refusals = [engine.refusal([model], "sequential", 1, tolerable(beta)) for model in models]
+        if not any(refusals):
+            return engine
+    k = next(k for k, why in enumerate(refusals) if why)
+    raise ValueError(f"model[{k}] is {models[k]!r}: {refusals[k]}")
 
 
 def between(one, other, t):
