@@ -27,13 +27,13 @@ class Estimate(NamedTuple):
 
     value: float
     error: float
-    """Its standard error; 0 if it is exact."""
+    """Its standard error; 0 if it is exact, infinite if the draws do not tell."""
     interval: tuple[float, float]
     """Of 95 % confidence, if the error is normal: of annealing, with many effective chains."""
     effective_chains: float
     """Of annealing, (sum w)^2 / sum w^2: how many chains carry the result. Otherwise not a number."""
     quadrature: float
-    """Of integration, how much half the rungs would change it: a bias that is not in the error. Otherwise 0."""
+    """Of integration, a bound on the bias of its rule, which is not in the error. Otherwise 0."""
     method: str
 
 
@@ -57,7 +57,8 @@ def log_z(
     "reverse": the same from `start`, states of the model at `beta`, back to p_0: high in the mean if they are
     independent draws. If both agree, neither is far off (Burda, Grosse and Salakhutdinov, AISTATS 2015).
     "tempering": Bennett's ratios on a ladder from beta 0 (`TemperResult.log_z`).
-    "integration": log Z_0 - integral of <E> on the same ladder (`fastgibbs.analysis.integrated_log_z`).
+    "integration": log Z_0 - integral of <E> (`fastgibbs.analysis.integrated_log_z`) on a ladder of its own, where E
+    varies by no more than 1 / (beta' - beta) at neighbouring rungs.
     "exact": every state (`fastgibbs.exact.spectrum`).
 
     Args:
@@ -108,10 +109,9 @@ def log_z(
         start = stations.to_spins(start)
         if chains is not None and chains != len(start):
             raise ValueError(f"chains is {chains} but start holds {len(start)} states: give one state per chain")
-        log_weights = annealed(stations.reversed(), len(start), start, entropy, threads)
-        mean, error, effective = analysis.log_mean(log_weights)
+        mean, error, effective = analysis.log_mean(*annealed(stations.reversed(), len(start), start, entropy, threads))
         return _estimate(stations.log_z - mean, error, method, effective)
-    mean, error, effective = analysis.log_mean(annealed(stations, chains or 100, None, entropy, threads))
+    mean, error, effective = analysis.log_mean(*annealed(stations, chains or 100, None, entropy, threads))
     return _estimate(stations.log_z + mean, error, method, effective)
 
 
@@ -143,11 +143,18 @@ def log_likelihood(model, data, *, beta=1.0, log_z=None, seed=None, threads=None
 def _tempered(model, method, beta, sweeps, ladders, seed, threads) -> Estimate:
     if beta <= 0:
         raise ValueError(f"beta is {beta}: method={method!r} needs a ladder from 0 to a beta above 0")
-    kwargs = dict(betas=[0.0, beta], ladders=ladders, threads=threads, overlap_every=0)
+    kwargs = dict(ladders=ladders, threads=threads, overlap_every=0)
     other = entropy_of(np.random.SeedSequence(seed := entropy_of(seed), spawn_key=(ADAPT,)))
-    pilot = temper(model, rungs=FEWEST_RUNGS, sweeps=max(sweeps // 8, 1), seed=other, **kwargs)
-    rungs = min(max(analysis.enough_rungs(pilot.barrier.total), FEWEST_RUNGS), MAX_RUNGS)
-    result = temper(model, rungs=rungs, sweeps=sweeps, seed=seed, **kwargs)
+    ends = [0.0, beta]
+    pilot = temper(model, betas=ends, rungs=FEWEST_RUNGS, sweeps=max(sweeps // 8, 1), seed=other, **kwargs)
+    if pilot.interrupted:
+        raise KeyboardInterrupt
+    if method == "tempering":
+        rungs = min(max(analysis.enough_rungs(pilot.barrier.total), FEWEST_RUNGS), MAX_RUNGS)
+        result = temper(model, betas=ends, rungs=rungs, sweeps=sweeps, seed=seed, **kwargs)
+    else:
+        betas = analysis.refined(pilot.betas, pilot.energy.std(axis=(0, 2)), MAX_RUNGS)
+        result = temper(model, betas=betas, sweeps=sweeps, seed=seed, **kwargs)
     if result.interrupted:
         raise KeyboardInterrupt
     if method == "tempering":

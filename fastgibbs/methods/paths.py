@@ -18,6 +18,8 @@ from fastgibbs.methods.running import ALONE, run_blocks
 from fastgibbs.models import RBM, Ising, checks
 from fastgibbs.models.logistic import logistic
 
+FOLLOWED = 64  # sweeps of a path whose changes are measured, where that takes as long as a sweep
+
 
 class Block(NamedTuple):
     """Lanes that are annealed together."""
@@ -27,12 +29,24 @@ class Block(NamedTuple):
     state: tuple
     rungs: np.ndarray  # int64 (lanes,)
     log_weights: np.ndarray  # float64 (lanes,)
+    changes: np.ndarray  # float64 (lanes,): of log p*_{k+1} / p*_k by the sweep at p_{k+1}, summed over k
     energies: np.ndarray  # float64 (lanes,)
     magnetizations: np.ndarray  # float64 (lanes,)
 
 
-def annealed(path, chains: int, starts, entropy, threads: int) -> np.ndarray:
-    """log w of every chain, float64 (chains,), from spins `starts` int8 (chains, n) of p_0, or from its own draws."""
+class Annealed(NamedTuple):
+    """What chains bring from the path's one end to the other."""
+
+    log_weights: np.ndarray  # float64 (chains,)
+    distance: float  # sum_k <log p*_{k+1} / p*_k>_{k+1} - <log p*_{k+1} / p*_k>_k
+
+
+def annealed(path, chains: int, starts, entropy, threads: int) -> Annealed:
+    """Chains taken along a path, from spins `starts` int8 (chains, n) of p_0, or from its own draws.
+
+    If every sweep came to rest, the distance would be the sum of the Jeffreys divergences of neighbours on the path,
+    and the variance of log w.
+    """
     starts = path.draw(chains, entropy) if starts is None else starts
     blocks = []
     for lanes in path.engine.cut(chains, threads):
@@ -40,27 +54,32 @@ def annealed(path, chains: int, starts, entropy, threads: int) -> np.ndarray:
         ups = first_ups(entropy, starts, members, path.n)
         plan, state = path.engine.start(path.prepared, lanes, ups, entropy, path.betas, GIBBS)
         inside = sum(chain is not None for chain in members)
-        blocks.append(Block(inside, plan, state, np.zeros(len(lanes), np.int64), *np.zeros((3, len(lanes)))))
+        blocks.append(Block(inside, plan, state, np.zeros(len(lanes), np.int64), *np.zeros((4, len(lanes)))))
     _, interrupted = run_blocks(
         path.advance, blocks, [0] * len(blocks), path.betas.size - 1, threads, 1, lambda done, total: None, NONE
     )
     if interrupted:
         raise KeyboardInterrupt
-    return np.concatenate([block.log_weights[: block.chains] for block in blocks])
+    log_weights, changes = (
+        np.concatenate([getattr(block, name)[: block.chains] for block in blocks])
+        for name in ("log_weights", "changes")
+    )
+    return Annealed(log_weights, float(changes.mean()))
 
 
 class Temperatures:
     """p_k(s) ~ exp(-beta_k E(s)), k = 0 ... K, of any model on any engine, `taken` as it takes it; beta_0 = 0."""
 
     def __init__(self, model, engine, taken, betas):
-        self.model, self.engine, self.betas, self.n = model, engine, betas, model.n
+        self.model, self.engine, self.n = model, engine, model.n
+        self.betas = np.append(betas, betas[-1])  # one step more, of no weight, measures what the last sweep changed
         self.prepared = engine.prepare(taken, 1)
         self.log_z = model.n * np.log(2)
 
     def reversed(self):
         """The same path from p_K to p_0."""
         path = copy.copy(self)
-        path.betas = self.betas[::-1].copy()
+        path.betas = np.append(self.betas[-2::-1], self.betas[0])
         return path
 
     def to_spins(self, states):
@@ -73,9 +92,7 @@ class Temperatures:
 
     def advance(self, block, first, last, crew):
         """Take a block from p_first to p_last."""
-        drivers.anneal_weights(
-            *block[1:4], self.betas, GIBBS, first, last, block.log_weights, block.energies, block.magnetizations, crew
-        )
+        drivers.anneal_weights(*block[1:4], self.betas, GIBBS, first, last, *block[4:], crew)
 
 
 class _Stations:
@@ -89,13 +106,26 @@ class _Stations:
 
     def advance(self, block, first, last, crew):
         """Take a block from p_first to p_last."""
-        nothing = unrecorded(self.n, block.rungs.size)
+        steps = self.betas.size - 1
+        each = -(-steps // FOLLOWED)
         for k in range(first, last):
-            block.log_weights[:] += self.ratios(k, self.engine.spins(block.plan, block.state))
-            if k + 1 < self.betas.size - 1:
-                block.rungs[:] = k + 1
-                plan = self.plan(k + 1, block.plan)
-                drivers.advance(plan, block.state, block.rungs, GIBBS, SEQUENTIAL, 0, 1, 1, 1, *nothing, ALONE)
+            ratios, follows = self.ratios(k, self.engine.spins(block.plan, block.state)), k % each == 0
+            block.log_weights[:] += ratios
+            if k + 1 < steps or follows:
+                spins = self._swept(block, k + 1)
+                if follows:  # this sweep stands for those up to the next that is followed
+                    block.changes[:] += min(each, steps - k) * (self.ratios(k, spins) - ratios)
+
+    def _swept(self, block, k):
+        """The spins after a sweep at p_k, or at beta 0, where sweeps forget the biases of p_0, other draws from it."""
+        if self.betas[k] == 0:
+            return self.draw(block.rungs.size, 0).T
+        block.rungs[:] = k
+        nothing = unrecorded(self.n, block.rungs.size)
+        drivers.advance(
+            self.plan(k, block.plan), block.state, block.rungs, GIBBS, SEQUENTIAL, 0, 1, 1, 1, *nothing, ALONE
+        )
+        return self.engine.spins(block.plan, block.state)
 
 
 class RBMPath(_Stations):
