@@ -55,6 +55,7 @@ def annealed(path, chains: int, starts, entropy, threads: int) -> Annealed:
         plan, state = path.engine.start(path.prepared, lanes, ups, entropy, path.betas, GIBBS)
         inside = sum(chain is not None for chain in members)
         blocks.append(Block(inside, plan, state, np.zeros(len(lanes), np.int64), *np.zeros((4, len(lanes)))))
+    path.compile(blocks[0])
     _, interrupted = run_blocks(
         path.advance, blocks, [0] * len(blocks), path.betas.size - 1, threads, 1, lambda done, total: None, NONE
     )
@@ -90,6 +91,10 @@ class Temperatures:
         """None: every spin at random."""
         return None
 
+    def compile(self, block):
+        """Compile the kernel, or load it, in this thread, where Ctrl-C is answered."""
+        self.advance(block, 0, 0, ALONE)
+
     def advance(self, block, first, last, crew):
         """Take a block from p_first to p_last."""
         drivers.anneal_weights(*block[1:4], self.betas, GIBBS, first, last, *block[4:], crew)
@@ -103,6 +108,10 @@ class _Stations:
         up = logistic(self.logits)
         draws = [np.random.Generator(stream(entropy, START, *divmod(k, 64))).random(self.n) for k in range(chains)]
         return np.where(np.array(draws) < up, 1, -1).astype(np.int8)
+
+    def compile(self, block):
+        """Compile the kernel, or load it, in this thread, where Ctrl-C is answered."""
+        self._sweep(block, block.plan, 0)
 
     def advance(self, block, first, last, crew):
         """Take a block from p_first to p_last."""
@@ -121,11 +130,12 @@ class _Stations:
         if self.betas[k] == 0:
             return self.draw(block.rungs.size, 0).T
         block.rungs[:] = k
-        nothing = unrecorded(self.n, block.rungs.size)
-        drivers.advance(
-            self.plan(k, block.plan), block.state, block.rungs, GIBBS, SEQUENTIAL, 0, 1, 1, 1, *nothing, ALONE
-        )
+        self._sweep(block, self.plan(k, block.plan), 1)
         return self.engine.spins(block.plan, block.state)
+
+    def _sweep(self, block, plan, sweeps):
+        nothing = unrecorded(self.n, block.rungs.size)
+        drivers.advance(plan, block.state, block.rungs, GIBBS, SEQUENTIAL, 0, sweeps, sweeps, 1, *nothing, ALONE)
 
 
 class RBMPath(_Stations):
