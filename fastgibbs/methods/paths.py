@@ -13,8 +13,7 @@ from fastgibbs.engines import drivers, layered, sparse, sparse64
 from fastgibbs.engines.contract import GIBBS, SEQUENTIAL
 from fastgibbs.engines.streams import START, stream
 from fastgibbs.methods.blocks import first_ups, tolerable, unrecorded
-from fastgibbs.methods.checkpoints import NONE
-from fastgibbs.methods.running import ALONE, run_blocks
+from fastgibbs.methods.running import ALONE, running
 from fastgibbs.models import RBM, Ising, checks
 from fastgibbs.models.logistic import logistic
 
@@ -55,11 +54,9 @@ def annealed(path, chains: int, starts, entropy, threads: int) -> Annealed:
         plan, state = path.engine.start(path.prepared, lanes, ups, entropy, path.betas, GIBBS)
         inside = sum(chain is not None for chain in members)
         blocks.append(Block(inside, plan, state, np.zeros(len(lanes), np.int64), *np.zeros((4, len(lanes)))))
-    path.compile(blocks[0])
-    _, interrupted = run_blocks(
-        path.advance, blocks, [0] * len(blocks), path.betas.size - 1, threads, 1, lambda done, total: None, NONE
-    )
-    if interrupted:
+    with running() as under_way:
+        end = under_way.advance(path.advance, blocks, [0] * len(blocks), path.betas.size - 1, threads)
+    if end.interrupted:
         raise KeyboardInterrupt
     log_weights, changes = (
         np.concatenate([getattr(block, name)[: block.chains] for block in blocks])
@@ -91,10 +88,6 @@ class Temperatures:
         """None: every spin at random."""
         return None
 
-    def compile(self, block):
-        """Compile the kernel, or load it, in this thread, where Ctrl-C is answered."""
-        self.advance(block, 0, 0, ALONE)
-
     def advance(self, block, first, last, crew):
         """Take a block from p_first to p_last."""
         drivers.anneal_weights(*block[1:4], self.betas, GIBBS, first, last, *block[4:], crew)
@@ -109,14 +102,12 @@ class _Stations:
         draws = [np.random.Generator(stream(entropy, START, *divmod(k, 64))).random(self.n) for k in range(chains)]
         return np.where(np.array(draws) < up, 1, -1).astype(np.int8)
 
-    def compile(self, block):
-        """Compile the kernel, or load it, in this thread, where Ctrl-C is answered."""
-        self._sweep(block, block.plan, 0)
-
     def advance(self, block, first, last, crew):
         """Take a block from p_first to p_last."""
         steps = self.betas.size - 1
         each = -(-steps // FOLLOWED)
+        if first == last:  # compiles
+            self._sweep(block, block.plan, 0)
         for k in range(first, last):
             ratios, follows = self.ratios(k, self.engine.spins(block.plan, block.state)), k % each == 0
             block.log_weights[:] += ratios
