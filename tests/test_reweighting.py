@@ -344,3 +344,13 @@ def test_errors_of_a_crossing_cover_it():
     for covered in (abs(T - 1 / 0.41) < dT, abs(U - 0.6) < dU):
         assert 0.53 < covered.mean() < 0.83
     assert (abs(T - 1 / 0.41) < dT / 2).mean() < 0.53  # the broken twin: half the error
+
+
+def test_cold_draws_of_one_energy_say_that_they_know_nothing_of_hotter_states():
+    """All weigh the same, as if 6400 draws told the law at beta 0.3."""
+    model = fg.lattice((4, 4))
+    result = fg.sample(model, beta=4.0, sweeps=100, chains=64, start=np.ones(16), seed=1)
+    with pytest.warns(UserWarning, match="highest energy that was met"):
+        analysis.reweight(result, 0.3)
+    analysis.reweight(result, [4.0, 5.0])
+    analysis.reweight(fg.sample(model, beta=0.4, sweeps=1000, burn_in=100, chains=64, seed=1), [0.35, 0.45])

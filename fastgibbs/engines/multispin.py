@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastgibbs.engines import precision
 from fastgibbs.engines.arithmetic import exp64
 from fastgibbs.engines.contract import METROPOLIS
 from fastgibbs.engines.graphs import VECTOR, Layout, cells, layout, runs, signs, unturned_lanes
@@ -22,6 +23,7 @@ from fastgibbs.engines.streams import SWEEP, TAIL, stream_state
 SLOTS = 8  # streams of each word
 PLANES = 14  # words drawn for every 64 decisions
 MAX_DEGREE = 12
+BITS = 53  # of a field
 TILE_CELLS, MAX_TILES = 4096, 64  # a tile's least number of cells, and how many a group is cut into at most
 PENDING = (0,) * 127  # what sums may reach before they are added to the counters, as the length of a tuple
 
@@ -72,7 +74,7 @@ class MultispinState(NamedTuple):
     counted: np.ndarray  # bool (1,): whether the last sweep has counted unsatisfied bonds
 
 
-def refusal(models, scan: str, strips: int) -> str | None:
+def refusal(models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
     """Why the engine cannot run these Ising models, or None if it can."""
     first = models[0]
     if scan != "sequential":
@@ -94,7 +96,10 @@ def refusal(models, scan: str, strips: int) -> str | None:
             cells([first], strips)
         except ValueError as error:
             return f"{error}; give {_right(first, strips // 2)} at most"
-    return None
+    h = np.array([abs(first.field)])
+    sums = first.degree * first.coupling + h
+    steps = np.where(h > 0, np.minimum(*precision.whole_steps([first.coupling, *h])), np.inf)  # J alone cancels to 0
+    return precision.drowned(sums, h, precision.rounded(sums, steps, BITS, 0.0), tolerance)
 
 
 def strips(models, chains: int) -> int:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs import analysis
+from fastgibbs.engines import layered, sparse
 from fastgibbs.engines.gradients import Step
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.learning import exact
@@ -14,7 +15,7 @@ from fastgibbs.learning.boltzmann import ExactMachine, SampledMachine
 from fastgibbs.learning.data import Data
 from fastgibbs.learning.history import History, exact_is_cheap, pseudo_likelihood, reconstruction
 from fastgibbs.learning.machines import RUNGS, ExactRBM, SampledRBM, Setting
-from fastgibbs.methods.blocks import Timing
+from fastgibbs.methods.blocks import Timing, tolerable
 from fastgibbs.methods.checkpoints import Checkpoint
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.free_energies import log_likelihood
@@ -153,6 +154,10 @@ def train(
         raise ValueError(f'chains is {chains}: method={method!r} has no chains of its own, use "pcd"')
     if method == "exact":
         exact.require_small(model)
+    else:
+        engine, form = (layered, model) if isinstance(model, RBM) else (sparse, model.to_ising())
+        if why := engine.refusal([form], "sequential", 1, tolerable(1.0)):
+            raise ValueError(f'model is {model!r}: {why}; method="exact" sums in float64')
     seed, threads = None if seed is None else entropy_of(seed), checks.thread_count(threads)
     data = Data(data, model.n_visible, weights)
     batch_size = min(batch_size, data.count)

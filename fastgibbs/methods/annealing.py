@@ -8,6 +8,7 @@ import numpy as np
 from fastgibbs.engines import contract, drivers
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods.blocks import (
+    DESCENT,
     ENGINES,
     Timing,
     by_lane,
@@ -16,6 +17,7 @@ from fastgibbs.methods.blocks import (
     clamped,
     first_ups,
     given_start,
+    tolerable,
 )
 from fastgibbs.methods.checkpoints import Checkpoint
 from fastgibbs.methods.entropy import run_entropy
@@ -108,7 +110,7 @@ def anneal(
         threads: threads to run on; by default the cores this process may use. It never changes the result.
         time_limit: seconds after which the run stops.
         target_energy: the run stops once a read has seen an energy this low.
-        engine: "auto", "multispin", "dense", "sparse", "overlap" or "layered", as in `sample`.
+        engine: "auto", "multispin", "dense", "sparse", "sparse64", "overlap" or "layered", as in `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         clamp: sites that keep their values, as in `sample`: a dict of sites to values, one for all reads or
             (reads,), or a pair (mask, states), states (n,) or (reads, n).
@@ -140,7 +142,7 @@ def anneal(
 
     clamp = clamped(model, clamp, reads)
     free = None if clamp is None else clamp.free
-    name, _, taken = choose_engine(engine, [model], "sequential", 1, reads)
+    name, _, taken = choose_engine(engine, [model], "sequential", 1, reads, tolerable(schedule, DESCENT))
     engine = ENGINES[name]
     settings = dict(model=[model], betas=schedule, reads=reads, rule=rule, start=spins, engine=name, seed=seed)
     settings |= dict(clamp=None if clamp is None else list(clamp[:2]))

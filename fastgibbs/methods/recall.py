@@ -5,7 +5,7 @@ import numpy as np
 from fastgibbs.engines import contract, overlap
 from fastgibbs.engines.drivers import advance
 from fastgibbs.engines.streams import SWEEP, entropy_of, stream_state
-from fastgibbs.methods.blocks import ENGINES, choose_engine, first_ups, unrecorded
+from fastgibbs.methods.blocks import ENGINES, choose_engine, first_ups, tolerable, unrecorded
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.results import run_result
 from fastgibbs.methods.running import running
@@ -71,8 +71,9 @@ def recall(model, cues, *, beta=np.inf, sweeps=50, seed=None, threads=None) -> R
     count = len(cues)
     checks.require_memory(count * (8 * sweeps * len(model.patterns) + 4 * model.n), f"{count} cues and {sweeps} sweeps")
 
-    refused = overlap.refusal([model], "sequential", 1)
-    name, _, taken = choose_engine("dense" if refused else "overlap", [model], "sequential", 1, count)
+    most = np.inf if cold else tolerable(beta)
+    refused = overlap.refusal([model], "sequential", 1, most)
+    name, _, taken = choose_engine("dense" if refused else "overlap", [model], "sequential", 1, count, most)
     engine = ENGINES[name]
     prepared = engine.prepare(taken, 1)
     rule = contract.ALIGN if cold else contract.GIBBS

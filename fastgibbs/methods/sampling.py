@@ -21,6 +21,7 @@ from fastgibbs.methods.blocks import (
     clamped,
     first_ups,
     given_start,
+    tolerable,
 )
 from fastgibbs.methods.checkpoints import Checkpoint
 from fastgibbs.methods.entropy import run_entropy
@@ -160,8 +161,9 @@ def sample(
         threads: threads to run on; by default the cores this process may use. It never changes the result.
         engine: "auto", "multispin" (couplings +-J, degree at most 12, uniform field; updates a graph colour by colour
             instead of site by site), "dense" (most pairs coupled: fields are kept, and a flip costs n sums), "sparse"
-            (any couplings), "overlap" (Hopfield models by their patterns) or "layered" (an RBM: all hidden units at
-            once, then all visible ones).
+            (any couplings), "sparse64" (the same in 104 bits in place of 24, for small fields beside large couplings
+            that cancel: other engines refuse them, by how much beta makes of what rounding loses), "overlap" (Hopfield
+            models by their patterns) or "layered" (an RBM: all hidden units at once, then all visible ones).
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         keep_states: keep the state of every draw, one bit a spin, for `result.samples`.
         strips: a power of two up to 64, for the multi-spin engine: cut a periodic lattice along its first axis, so that
@@ -219,7 +221,7 @@ def sample(
         if strips not in (None, 1):
             raise ValueError(f"strips is {strips}: a lattice with clamped sites is not cut, leave strips out")
         strips = 1
-    engine, strips, taken = choose_engine(engine, models, scan, strips, betas.size)
+    engine, strips, taken = choose_engine(engine, models, scan, strips, betas.size, tolerable(betas))
     settings = dict(model=models, beta=betas, sweeps=sweeps, burn_in=burn_in, thin=thin, rule=rule, scan=scan)
     weights = observed.matrix(n)
     settings |= dict(start=spins, keep_states=keeps, engine=engine, strips=strips, seed=seed)

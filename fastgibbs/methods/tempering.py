@@ -11,7 +11,7 @@ from fastgibbs import analysis
 from fastgibbs.engines import contract, drivers
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.methods import observing
-from fastgibbs.methods.blocks import ENGINES, Timing, check_betas, choose_engine, clamped
+from fastgibbs.methods.blocks import ENGINES, Timing, check_betas, choose_engine, clamped, tolerable
 from fastgibbs.methods.checkpoints import NONE, Checkpoint
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.ladders import MAX_RUNGS, Run, Setting, run_ladders
@@ -171,7 +171,7 @@ def temper(
         clusters: before swaps, exchange clusters between ladders 0 and 1, 2 and 3 ... at the rungs where they do not
             percolate (Houdayer): faster on sparse glasses at low temperature.
         overlap_every: sweeps between measurements of the overlaps of ladders 0 and 1, 2 and 3 ...; 0 for none.
-        engine: "auto", "multispin", "dense", "sparse", "overlap" or "layered", as in `sample`.
+        engine: "auto", "multispin", "dense", "sparse", "sparse64", "overlap" or "layered", as in `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         observe: a dict of names to weights (n,) or functions, as in `sample`; to a function the chains are the rungs
             of ladder 0, then those of ladder 1 ..., of all models.
@@ -213,7 +213,7 @@ def temper(
     per_draw = 16 + observed.nbytes(models[0].n)
     checks.require_memory(count * betas.size * (per_draw * (sweeps // thin) + models[0].n), f"{count} ladders")
     clamp = clamped(models[0], clamp, None)
-    name, _, taken = choose_engine(engine, models, "sequential", 1, count * betas.size)
+    name, _, taken = choose_engine(engine, models, "sequential", 1, count * betas.size, tolerable(betas))
     setting = Setting(
         models=taken,
         engine=ENGINES[name],
