@@ -17,8 +17,9 @@ from fastgibbs.learning.boltzmann import ExactMachine, SampledMachine
 from fastgibbs.learning.data import Data
 from fastgibbs.learning.history import History, exact_is_cheap, pseudo_likelihood, reconstruction
 from fastgibbs.learning.machines import RUNGS, ExactRBM, SampledRBM, Setting
+from fastgibbs.methods import restoring
 from fastgibbs.methods.blocks import Timing
-from fastgibbs.methods.checkpoints import Checkpoint
+from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.free_energies import log_likelihood
 from fastgibbs.methods.running import reporting, run_blocks
 from fastgibbs.models import RBM, BoltzmannMachine, checks
@@ -31,6 +32,7 @@ LEARNERS = {  # by the kind of model, and whether the gradient is exact
 }
 METHODS = ("pcd", "cd", "tempering", "exact")
 LARGEST = 1e4  # of weights and biases: beyond it a training has diverged
+MOST = 1e6  # of what a training changes, within an epoch
 
 
 class Block(NamedTuple):
@@ -69,6 +71,7 @@ class TrainResult:
         return f"TrainResult({self.model!r}, method={self.method!r}, epochs={self.epochs}{state})"
 
 
+@holding
 def train(
     model,
     data,
@@ -175,9 +178,13 @@ def train(
     block = Block(
         learner.block, history, np.zeros(1, np.int64), np.zeros(1), np.zeros(1, np.int64), learner.parameters()
     )
-    checkpoint.restore([block], [range(1)], {})
-    begun = int(block.done[0])  # a chunk may end early: only the block knows
     batches = -(-data.count // batch_size)
+
+    def check(block, lanes, told):
+        _check(block, told, batches, steps)
+
+    checkpoint.restore([block], [range(1)], {}, epochs * batches, check)
+    begun = int(block.done[0])  # a chunk may end early: only the block knows
     monitored = data.monitored(seed)
     order = None, None
 
@@ -237,7 +244,7 @@ def train(
             f"the training diverged in epoch {diverged}: the model after epoch {finished} is returned; lower "
             f"learning_rate, {rates[diverged - 1]:g} there" + (", momentum or l2" if momentum or l2 else ""),
             RuntimeWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     updates = (done - begun) * lanes * steps * model.n
     return TrainResult(
@@ -251,6 +258,27 @@ def train(
         interrupted=done < epochs * batches and not diverged,
         diverged=bool(diverged),
     )
+
+
+def _check(block: Block, most: int, batches: int, steps: int):
+    """ValueError unless a block that was saved is as at most `most` steps of training leave it."""
+    done, diverged = int(block.done[0]), int(block.diverged[0])
+    if done > most:
+        raise ValueError(f"cannot be of this run: {done} steps are done of {most}")
+    if diverged not in (0, -(-done // batches)):
+        raise ValueError(f"cannot be of this run: it diverged in epoch {diverged}, after {done} steps")
+    if not _well(block.well):
+        raise ValueError(f"cannot be of this run: well holds a parameter above {LARGEST:g}")
+    parts = getattr(block.learner, "parameters", block.learner)
+    for name, part in {} if diverged else parts._asdict().items():
+        restoring.check_record(f"learner.{name}", part, MOST)
+    finished = diverged - 1 if diverged else done // batches
+    for name in ("gradient_norm", "reconstruction"):
+        if (np.isnan(getattr(block.history, name)) != (np.arange(block.history[0].size) >= finished)).any():
+            raise ValueError(f"cannot be of this run: history.{name} is not that of {finished} epochs")
+    for name in ("round", "sweeps"):
+        if int(getattr(block.learner, name, np.zeros(1))[0]) not in (0, done * steps):
+            raise ValueError(f"cannot be of this run: {name} of the chains is not {done * steps}")
 
 
 def _rates(learning_rate, epochs: int) -> np.ndarray:
