@@ -181,7 +181,7 @@ def train(
     batches = -(-data.count // batch_size)
 
     def check(block, lanes, told):
-        _check(block, told, batches, steps)
+        _check(block, told, batches, steps, often)
 
     checkpoint.restore([block], [range(1)], {}, epochs * batches, check)
     begun = int(block.done[0])  # a chunk may end early: only the block knows
@@ -260,7 +260,7 @@ def train(
     )
 
 
-def _check(block: Block, most: int, batches: int, steps: int):
+def _check(block: Block, most: int, batches: int, steps: int, often: int):
     """ValueError unless a block that was saved is as at most `most` steps of training leave it."""
     done, diverged = int(block.done[0]), int(block.diverged[0])
     if done > most:
@@ -269,12 +269,19 @@ def _check(block: Block, most: int, batches: int, steps: int):
         raise ValueError(f"cannot be of this run: it diverged in epoch {diverged}, after {done} steps")
     if not _well(block.well):
         raise ValueError(f"cannot be of this run: well holds a parameter above {LARGEST:g}")
+    if not diverged and not 0 <= block.norms[0] < np.inf:
+        raise ValueError(f"cannot be of this run: norms add up to {block.norms[0]}")
     parts = getattr(block.learner, "parameters", block.learner)
     for name, part in {} if diverged else parts._asdict().items():
         restoring.check_record(f"learner.{name}", part, MOST)
     finished = diverged - 1 if diverged else done // batches
-    for name in ("gradient_norm", "reconstruction"):
-        if (np.isnan(getattr(block.history, name)) != (np.arange(block.history[0].size) >= finished)).any():
+    epochs = np.arange(1, block.history[0].size + 1)
+    for name, record in block.history._asdict().items():
+        known = ~np.isnan(record)
+        kept = epochs <= finished
+        if name.startswith("log_likelihood"):
+            kept &= (epochs % often == 0) if often else False
+        if (known != kept).any() and not (name == "pseudo_likelihood" and not known.any()):
             raise ValueError(f"cannot be of this run: history.{name} is not that of {finished} epochs")
     for name in ("round", "sweeps"):
         if int(getattr(block.learner, name, np.zeros(1))[0]) not in (0, done * steps):
