@@ -34,6 +34,8 @@ def holding(verb):
 
     @wraps(verb)
     def call(*args, **kwargs):
+        if kwargs.get("checkpoint") is not None:  # before any function of the user's may change the folder
+            kwargs["checkpoint"] = absolute("checkpoint", kwargs["checkpoint"])
         with ExitStack() as stack:
             before = _CALL.set(stack)
             stack.callback(_CALL.reset, before)
