@@ -23,6 +23,7 @@ from fastgibbs.models import (
     sherrington_kirkpatrick,
     triangular,
 )
+from fastgibbs.threads import stop
 
 __all__ = [
     "RBM",
@@ -56,6 +57,7 @@ __all__ = [
     "recall",
     "sample",
     "sherrington_kirkpatrick",
+    "stop",
     "temper",
     "train",
     "triangular",

@@ -358,6 +358,7 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "history.log_likelihood": _history(-np.finfo(np.float64).max, np.finfo(np.float64).max),
     "history.log_likelihood_error": _history(0, np.inf),
     "done": _count,
+    "recorded": _count,
     "norms": _any,
     "diverged": _count,
     "well": _any,
