@@ -336,7 +336,7 @@ KILLED = """
     from fastgibbs.io import read_archive
     from fastgibbs.methods import running
     model, path = fg.edwards_anderson((5, 5, 5), seed=1), sys.argv[1]
-    kwargs = dict(beta=0.5, sweeps=10**6, thin=5000, seed=5, keep_states=True)
+    kwargs = dict(beta=0.5, sweeps=10**6, thin=50_000, seed=5, keep_states=True)
     whole = fg.sample(model, **kwargs)
     running.CHUNK_SECONDS = 0.001
     threads.TICK_SECONDS = 0.001

@@ -77,8 +77,8 @@ class Checkpoint:
             raise ValueError(f"{self.path} was written by fastgibbs {theirs}, this is {VERSION}: use that version")
         mine, theirs, blocks = (self.settings, header.get("settings"), header.get("blocks"))
         parts = isinstance(theirs, dict), isinstance(header.get("stage"), dict), isinstance(blocks, list)
-        if not all(parts) or not all(isinstance(block, dict) for block in blocks):
-            raise ValueError(f"{self.path} has no settings, stage and blocks: another version wrote it")
+        if not all(parts) or "threads" not in header or not all(isinstance(block, dict) for block in blocks):
+            raise ValueError(f"{self.path} has no settings, stage, threads and blocks: another version wrote it")
         if mine["seed"] is None:
             mine["seed"] = self._checked(checks.integer, "seed", theirs.get("seed"), 0, math.inf)
         for name in {**mine, **theirs}:

@@ -119,8 +119,8 @@ def check_draws(energies: np.ndarray, magnetizations: np.ndarray | None, models:
 
 
 def most_energy(model) -> float:
-    """A bound on |E|."""
-    return model.n * largest_field(model) + abs(getattr(model, "offset", 0.0))
+    """A bound on |E|; units of 0 and 1 have at most twice that of fields and couplings of spins."""
+    return 2 * model.n * largest_field(model) + abs(getattr(model, "offset", 0.0))
 
 
 def _refuse_unless_named(name, right, array, what):

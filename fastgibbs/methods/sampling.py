@@ -166,7 +166,8 @@ def sample(
             sites to values in the model's units, a number or one per chain, (chains,); or a pair (mask, states), where
             the mask, bool (n,), is True, of states (n,) or (chains, n).
         checkpoint: path of a file that the run is saved to; where it is there, saved by the same run, the call goes on
-            from it and returns the same bytes as if it had never stopped. Ctrl-C, SIGTERM and the end save it too.
+            from it and returns the same bytes as if it had never stopped. Ctrl-C, SIGTERM and the end save it too. No
+            other run may use it meanwhile, and what no run of this kind can have written is refused.
         every: seconds between two such savings.
 
     Returns a SampleResult; after Ctrl-C the draws made so far, with `interrupted` set. The same seed gives the same
