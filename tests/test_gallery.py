@@ -14,7 +14,7 @@ import pytest
 import fastgibbs as fg
 from fastgibbs.__main__ import main
 from fastgibbs.gallery import runs
-from fastgibbs.methods import running
+from fastgibbs.methods import checkpoints, running
 from fastgibbs.methods.sampling import ENGINES
 
 SMALL = """
@@ -390,7 +390,8 @@ def test_a_stopped_run_goes_on_by_itself_to_the_same_files(configuration, tmp_pa
 
     with monkeypatch.context() as patched:
         patched.setattr(running, "CHUNK_SECONDS", 0.0005)
-        patched.setattr(running, "wait", interrupting(running.wait))
+        patched.setattr("fastgibbs.threads.TICK_SECONDS", 0.003)
+        patched.setattr(checkpoints.Checkpoint, "attend", stopping)
         assert main(["run", str(path), "--output", str(tmp_path / "part"), "--quiet"]) in (0, 2)
     heard = capsys.readouterr()
     assert "the same command goes on" in heard.out + heard.err
@@ -402,17 +403,10 @@ def test_a_stopped_run_goes_on_by_itself_to_the_same_files(configuration, tmp_pa
             assert (tmp_path / "part" / file.name).read_bytes() == file.read_bytes(), file.name
 
 
-def interrupting(wait):
-    """A stand-in for `concurrent.futures.wait`, during which Ctrl-C comes once, while something is left to do."""
-    waits = []
-
-    def waiting(futures, timeout, **kwargs):
-        waits.append(wait(futures, timeout=0.003, **kwargs))
-        if sum(bool(each.not_done) for each in waits) == 2 and waits[-1].not_done:
-            raise KeyboardInterrupt
-        return waits[-1]
-
-    return waiting
+def stopping(checkpoint, blocks, done, sweeps):
+    """In place of looking after a checkpoint: the run is asked to stop as soon as something is done."""
+    if sum(done):
+        fg.stop()
 
 
 def test_resume_of_nothing_or_of_another_run_is_refused(small, tmp_path, capsys):
