@@ -119,6 +119,7 @@ def stopped_half_way(name, path):
     run, model, kwargs = RUNS[name]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(running, "CHUNK_SECONDS", 1e-9)
+        patch.setattr("fastgibbs.threads.TICK_SECONDS", 0.002)
         stops = lambda done, total: done > 0 or name == "adapt"  # noqa: E731 - adaptation counts no sweeps
         assert run(model, seed=5, checkpoint=path, progress=stops, threads=2, **kwargs).interrupted
 
