@@ -161,9 +161,7 @@ def start(prepared: Prepared, lanes: range, ups, entropy, betas, rule) -> tuple[
         of_words = np.packbits(part.reshape(words, 64, -1), axis=1, bitorder="little")
         up_words[place.position[first : first + part.shape[1]]] = of_words.transpose(2, 0, 1).copy().view("<u8")[..., 0]
     plan, spins = _plan(prepared, lanes, betas, rule), up_words.ravel()
-    originals, (on, around) = spins[plan.ghost_originals], plan.ghost_shifts
-    ghosts = spins[plan.ghosts : plan.ghosts + originals.size]
-    ghosts[:] = (originals >> on & plan.ghost_lanes) | (originals << around & ~plan.ghost_lanes)
+    show_ghosts(plan, spins)
     sets = crew(plan)
     largest = max(plan.sites, plan.bonds * (1 + plan.twice))  # that a counter must hold
     depth = max(largest, len(PENDING)).bit_length()
@@ -184,6 +182,13 @@ def start(prepared: Prepared, lanes: range, ups, entropy, betas, rule) -> tuple[
         counted=np.zeros(1, bool),
     )
     return plan, state
+
+
+def show_ghosts(plan: MultispinPlan, spins):
+    """Write the ghosts of the cells, as sweeps leave them."""
+    originals, (on, around) = spins[plan.ghost_originals], plan.ghost_shifts
+    ghosts = spins[plan.ghosts : plan.ghosts + originals.size]
+    ghosts[:] = (originals >> on & plan.ghost_lanes) | (originals << around & ~plan.ghost_lanes)
 
 
 def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:

@@ -53,7 +53,10 @@ def reconstruction(model, v, entropy, threads) -> float:
         clamp = np.isin(np.arange(model.n), model.visible), x
         seed = entropy_of(np.random.SeedSequence(entropy, spawn_key=(ORDER, 0, 5)))
         chains = dict(chains=len(v), sweeps=sweeps, thin=sweeps, clamp=clamp, seed=seed, engine="sparse")
-        x = sample(model, beta=1.0, threads=threads, **chains).states
+        drawn = sample(model, beta=1.0, threads=threads, **chains)
+        if drawn.interrupted:  # with the training that it is a part of
+            raise KeyboardInterrupt
+        x = drawn.states
     return float(np.mean((v - logistic(model.inputs(x)[:, model.visible])) ** 2))
 
 

@@ -15,8 +15,9 @@ from fastgibbs.learning.boltzmann import ExactMachine, SampledMachine
 from fastgibbs.learning.data import Data
 from fastgibbs.learning.history import History, exact_is_cheap, pseudo_likelihood, reconstruction
 from fastgibbs.learning.machines import RUNGS, ExactRBM, SampledRBM, Setting
+from fastgibbs.methods import restoring
 from fastgibbs.methods.blocks import Timing, tolerable
-from fastgibbs.methods.checkpoints import Checkpoint
+from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.free_energies import log_likelihood
 from fastgibbs.methods.results import run_result
@@ -31,6 +32,7 @@ LEARNERS = {  # by the kind of model, and whether the gradient is exact
 }
 METHODS = ("pcd", "cd", "tempering", "exact")
 LARGEST = 1e4  # of weights and biases: beyond it a training has diverged
+MOST = 1e6  # of what a training changes, within an epoch
 
 
 class Block(NamedTuple):
@@ -70,6 +72,7 @@ class TrainResult:
         return f"TrainResult({self.model!r}, method={self.method!r}, epochs={self.epochs}{state})"
 
 
+@holding
 def train(
     model,
     data,
@@ -188,8 +191,12 @@ def train(
         np.zeros(1, np.int64),
         learner.parameters(),
     )
-    checkpoint.restore([block], [range(1)], {})
     batches = -(-data.count // batch_size)
+
+    def check(block, lanes, told):
+        _check(block, told, batches, steps, often)
+
+    checkpoint.restore([block], [range(1)], {}, epochs * batches, check)
     begun = int(min(block.done[0], (block.recorded[0] + 1) * batches - 1))  # a chunk may end early: the block knows
     monitored = data.monitored(address)
     order = None, None
@@ -253,7 +260,7 @@ def train(
                 f"the training diverged in epoch {diverged}: the model after epoch {finished} is returned; lower "
                 f"learning_rate, {rates[diverged - 1]:g} there" + (", momentum or l2" if momentum or l2 else ""),
                 RuntimeWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         return TrainResult(
             model=learner.model(learner.parameters()),
@@ -273,6 +280,36 @@ def _parameters(model) -> np.ndarray:
     if isinstance(model, RBM):
         return np.concatenate([model.weights.ravel(), model.visible_bias, model.hidden_bias])
     return np.concatenate([4 * model.to_ising().bonds[2], model.biases])
+
+
+def _check(block: Block, most: int, batches: int, steps: int, often: int):
+    """ValueError unless a block that was saved is as at most `most` steps of training leave it."""
+    done, diverged = int(block.done[0]), int(block.diverged[0])
+    if done > most:
+        raise ValueError(f"cannot be of this run: {done} steps are done of {most}")
+    if diverged not in (0, -(-done // batches)):
+        raise ValueError(f"cannot be of this run: it diverged in epoch {diverged}, after {done} steps")
+    if not _well(block.well):
+        raise ValueError(f"cannot be of this run: well holds a parameter above {LARGEST:g}")
+    if not diverged and not 0 <= block.norms[0] < np.inf:
+        raise ValueError(f"cannot be of this run: norms add up to {block.norms[0]}")
+    parts = getattr(block.learner, "parameters", block.learner)
+    for name, part in {} if diverged else parts._asdict().items():
+        restoring.check_record(f"learner.{name}", part, MOST)
+    recorded = int(block.recorded[0])
+    if recorded not in (done // batches, (done - 1) // batches):
+        raise ValueError(f"cannot be of this run: {recorded} epochs are recorded after {done} steps")
+    epochs = np.arange(1, block.history[0].size + 1)
+    ended = epochs != recorded + 1  # of the next one, something may be known
+    for name, record in block.history._asdict().items():
+        known, kept = ~np.isnan(record), epochs <= recorded
+        if name.startswith("log_likelihood"):
+            kept &= (epochs % often == 0) if often else False
+        if (known != kept)[ended].any() and not (name == "pseudo_likelihood" and not known.any()):
+            raise ValueError(f"cannot be of this run: history.{name} is not that of {recorded} epochs")
+    for name in ("round", "sweeps"):
+        if int(getattr(block.learner, name, np.zeros(1))[0]) not in (0, done * steps):
+            raise ValueError(f"cannot be of this run: {name} of the chains is not {done * steps}")
 
 
 def _rates(learning_rate, epochs: int) -> np.ndarray:

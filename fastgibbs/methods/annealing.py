@@ -7,6 +7,7 @@ import numpy as np
 
 from fastgibbs.engines import contract, drivers
 from fastgibbs.engines.streams import entropy_of
+from fastgibbs.methods import restoring
 from fastgibbs.methods.blocks import (
     DESCENT,
     ENGINES,
@@ -19,7 +20,7 @@ from fastgibbs.methods.blocks import (
     given_start,
     tolerable,
 )
-from fastgibbs.methods.checkpoints import Checkpoint
+from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.results import Result, run_result
 from fastgibbs.methods.running import running
@@ -76,6 +77,7 @@ class AnnealResult(Result):
         return f"AnnealResult({self.model!r}, reads={self.energy.size}, {lowest}, engine={self.engine!r}{stopped})"
 
 
+@holding
 def anneal(
     model,
     *,
@@ -150,13 +152,11 @@ def anneal(
     seed = checkpoint.settings["seed"]
     address = run_entropy(seed, "anneal", spins)
     prepared = engine.prepare(taken, 1, free)
-    cut = checkpoint.lanes(engine.cut(reads, threads))
+    cut = checkpoint.cut(engine.cut, reads, threads)
     blocks = [
         _block(engine, taken[0], prepared, lanes, reads, spins, clamp, schedule, contract.RULES[rule], address)
         for lanes in cut
     ]
-    begun = checkpoint.restore(blocks, cut, dict.fromkeys(("reads.lowest", "reads.sums"), lambda done: done))
-
     follows = getattr(engine, "FOLLOWS", False)
     near = target
     if follows and target_energy is not None:
@@ -173,6 +173,15 @@ def anneal(
         if follows:
             best[seen] = taken[0].energy(kept(block).T[: best.size][seen])
         return best
+
+    def check(block, lanes, done):
+        _check(block, kept(block), model, done)
+        if follows and done:
+            energies, spins = block.state.energies * block.plan.unit, engine.spins(block.plan, block.state)
+            restoring.check_draws(energies, None, [model] * energies.size, lambda: spins.T)
+
+    rows = dict.fromkeys(("reads.lowest", "reads.sums"), lambda done: done)
+    begun = checkpoint.restore(blocks, cut, rows, sweeps, check)
 
     def run(block, first, last, crew):
         drivers.anneal(block.plan, block.state, block.reads, contract.RULES[rule], first, last, crew)
@@ -221,6 +230,23 @@ def _schedule(betas, sweeps: int, model) -> np.ndarray:
         where = (betas < 0).argmax()
         raise ValueError(f"betas[{where}] is {betas[where]}: give inverse temperatures of at least 0")
     return np.interp(np.linspace(0, 1, sweeps), np.linspace(0, 1, betas.size), betas)
+
+
+def _check(block: Block, kept: np.ndarray, model, done: int):
+    """ValueError unless the records of a block that was saved fit the states that it kept, spins (n, lanes)."""
+    reads, most = block.reads, restoring.most_energy(model)
+    best = reads.best[: reads.count]
+    seen = best < np.inf
+    if done and not seen.all():
+        raise ValueError(f"cannot be of this run: read {seen.argmin()} has no energy after {done} sweeps")
+    restoring.check_draws(best[seen], None, [model] * int(seen.sum()), lambda: kept.T[: reads.count][seen])
+    lowest, sums = reads.lowest[:done], reads.sums[:done]
+    restoring.check_record("reads.lowest", lowest, most)
+    sizes = np.bincount(np.arange(reads.count) // drivers.READ_GROUP)
+    restoring.check_record("reads.sums", sums, most * sizes)
+    least = np.minimum.reduceat(best, np.arange(0, reads.count, drivers.READ_GROUP)) if reads.count else best
+    if (lowest < least).any() or (sums < lowest * sizes - restoring.ROUNDING * (most + 1) * sizes).any():
+        raise ValueError("cannot be of this run: reads.lowest does not fit reads.best and reads.sums")
 
 
 def _block(engine, model, prepared, lanes: range, reads, spins, clamp, schedule, rule, seed) -> Block:

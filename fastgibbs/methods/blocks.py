@@ -85,18 +85,21 @@ def _by_speed(model) -> list[str]:
 def check_betas(name: str, betas: np.ndarray, models: list) -> None:
     """ValueError if beta times the cost of a flip, 2 (|h_i| + sum_j |J_ij|), might overflow at one of `betas`."""
     for model in models:
-        match model:
-            case RBM():
-                of_units = [checks.largest(bias) for bias in (model.visible_bias, model.hidden_bias)]
-                field = checks.largest(model.weights) * model.n + max(of_units)
-            case Hopfield():
-                field = checks.largest(model.fields) + len(model.patterns)
-            case _:
-                ising = model.to_ising()
-                J = checks.largest(ising.couplings) if ising.coupling is None else ising.coupling
-                h = checks.largest(ising.fields) if ising.field is None else abs(ising.field)
-                field = J * ising.degree + h
-        checks.require_range(8 * checks.largest(betas) * field, f"{name} times the cost of a flip")
+        checks.require_range(8 * checks.largest(betas) * largest_field(model), f"{name} times the cost of a flip")
+
+
+def largest_field(model) -> float:
+    """A bound on |h_i| + sum_j |J_ij|."""
+    match model:
+        case RBM():
+            of_units = [checks.largest(bias) for bias in (model.visible_bias, model.hidden_bias)]
+            return checks.largest(model.weights) * model.n + max(of_units)
+        case Hopfield():
+            return checks.largest(model.fields) + len(model.patterns)
+    ising = model.to_ising()
+    J = checks.largest(ising.couplings) if ising.coupling is None else ising.coupling
+    h = checks.largest(ising.fields) if ising.field is None else abs(ising.field)
+    return J * ising.degree + h
 
 
 def given_start(model, start, chains: int) -> np.ndarray | None:

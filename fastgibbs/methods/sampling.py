@@ -11,7 +11,7 @@ from fastgibbs.engines import contract
 from fastgibbs.engines.drivers import advance
 from fastgibbs.engines.observables import Observables, observables
 from fastgibbs.engines.streams import entropy_of
-from fastgibbs.methods import observing
+from fastgibbs.methods import observing, restoring
 from fastgibbs.methods.blocks import (
     ENGINES,
     Timing,
@@ -23,7 +23,7 @@ from fastgibbs.methods.blocks import (
     given_start,
     tolerable,
 )
-from fastgibbs.methods.checkpoints import Checkpoint
+from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.results import Result, run_result
 from fastgibbs.methods.running import running
@@ -115,6 +115,7 @@ class SampleResult(Result):
         return f"SampleResult({self.model!r}, chains={chains}, draws={draws}, engine={self.engine!r}{stopped})"
 
 
+@holding
 def sample(
     model,
     *,
@@ -176,7 +177,8 @@ def sample(
             sites to values in the model's units, a number or one per chain, (chains,); or a pair (mask, states), where
             the mask, bool (n,), is True, of states (n,) or (chains, n).
         checkpoint: path of a file that the run is saved to; where it is there, saved by the same run, the call goes on
-            from it and returns the same bytes as if it had never stopped. Ctrl-C, SIGTERM and the end save it too.
+            from it and returns the same bytes as if it had never stopped. Ctrl-C, SIGTERM and the end save it too. No
+            other run may use it meanwhile, and what no run of this kind can have written is refused.
         every: seconds between two such savings.
 
     Returns a SampleResult; after Ctrl-C the draws made so far, with `interrupted` set. The same seed gives the same
@@ -232,7 +234,7 @@ def sample(
     per_chain = [taken[k * len(taken) // betas.size] for k in range(betas.size)] if len(taken) > 1 else taken
     free = None if clamp is None else clamp.free
     prepared = ENGINES[engine].prepare(per_chain, strips, free)
-    cut = checkpoint.lanes(ENGINES[engine].cut(betas.size * strips, threads))
+    cut = checkpoint.cut(ENGINES[engine].cut, betas.size * strips, threads)
     blocks = [
         _block(
             ENGINES[engine],
@@ -254,7 +256,10 @@ def sample(
     def rows(done):
         return max(done - burn_in, 0) // thin
 
-    begun = checkpoint.restore(blocks, cut, dict.fromkeys(RECORDS, rows))
+    def check(block, lanes, done):
+        _check(block, lanes, rows(done), (done - burn_in) % thin == 0, ENGINES[engine], models, betas.size, strips)
+
+    begun = checkpoint.restore(blocks, cut, dict.fromkeys(RECORDS, rows), burn_in + sweeps, check)
 
     def run(block, first, last, crew):
         advance(
@@ -337,6 +342,24 @@ def _joined(lanes, chains: int, strips: int, draws=()) -> np.ndarray:
     """Spins (lanes, draws x sites of a lane) as (chains, *draws, n), the strips of a chain side by side."""
     of_strips = lanes.reshape(chains, strips, *draws, -1)
     return np.moveaxis(of_strips, 1, -2).reshape(chains, *draws, -1)
+
+
+def _check(block: Block, lanes: range, draws: int, at_draw: bool, engine, models: list, chains: int, strips: int):
+    """ValueError unless a block that was saved has records that fit its states: at a draw, or those that are kept."""
+    first, n, count = lanes.start // strips, models[0].n, block.chains * strips
+    mine = [models[k * len(models) // chains] for k in range(first, first + block.chains)]
+    weights = np.abs(block.observables.weights).sum(axis=1)[:, :strips].sum(axis=1)
+    restoring.check_record("magnetizations", block.magnetizations[:draws], n)
+    restoring.check_record("energies", block.energies[:draws], max(map(restoring.most_energy, models)))
+    restoring.check_record("observables", block.observables.record[:draws], weights[:, None])
+    energies, magnetizations = (record[:draws, : block.chains].T for record in (block.energies, block.magnetizations))
+    if len(block.samples):
+        packed = [block.samples[:draws]]
+        states = lambda: _joined(_unpacked(packed, count), block.chains, strips, (draws,))  # noqa: E731
+        restoring.check_draws(energies, magnetizations, mine, states)
+    if draws and at_draw:
+        states = lambda: _joined(by_lane([engine.spins(block.plan, block.state)], count), block.chains, strips)  # noqa: E731
+        restoring.check_draws(energies[:, -1], magnetizations[:, -1], mine, states)
 
 
 def _block(engine, prepared, lanes: range, strips, weights, spins, clamp, betas, rule, seed, draws, keeps) -> Block:

@@ -12,15 +12,15 @@ from fastgibbs.engines import contract, drivers
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.methods import observing
 from fastgibbs.methods.blocks import ENGINES, Timing, check_betas, choose_engine, clamped, tolerable
-from fastgibbs.methods.checkpoints import NONE, Checkpoint
+from fastgibbs.methods.checkpoints import NONE, Checkpoint, holding
 from fastgibbs.methods.entropy import run_entropy
-from fastgibbs.methods.ladders import MAX_RUNGS, Run, Setting, run_ladders
+from fastgibbs.methods.ladders import FIRST_ROUND, MAX_RUNGS, Run, Setting, run_ladders, saved_ladder
 from fastgibbs.methods.results import Result, run_result
 from fastgibbs.methods.running import running
 from fastgibbs.methods.schedules import beta_range
 from fastgibbs.models import checks
 
-FIRST_ROUND, FIRST_RUNGS = 64, 16  # sweeps of the first round of adaptation, and its ladder
+FIRST_RUNGS = 16  # of the ladder of the first round of adaptation
 
 
 class Round(NamedTuple):
@@ -124,6 +124,7 @@ class TemperResult(Result):
         return f"TemperResult({self.model!r}, {size}, engine={self.engine!r}{stopped})"
 
 
+@holding
 def temper(
     model,
     *,
@@ -233,8 +234,8 @@ def temper(
     checkpoint = Checkpoint(checkpoint, every, "temper", settings)
     seed = checkpoint.settings["seed"]
     address = run_entropy(seed, "temper")
-    rounds = [Round(*numbers) for numbers in checkpoint.stage.get("rounds", [])]
-    betas = checkpoint.arrays.get("betas", betas)
+    rounds, betas = saved_ladder(checkpoint, betas, grows, adapt, sweeps)
+    rounds = [Round(*numbers) for numbers in rounds]
 
     starts, compiling = None, 0.0
     with running(progress, checkpoint) as under_way:

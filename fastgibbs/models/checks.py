@@ -5,6 +5,7 @@ import math
 import operator
 import os
 import reprlib
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -12,6 +13,12 @@ import numpy as np
 
 from fastgibbs.models import cores
 
+try:
+    import resource
+except ImportError:  # no POSIX
+    resource = None
+
+_PROC, _CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 MOST = 2**53  # of what is counted: products of two counts and a size in bytes stay far below what a float holds
 _SHOWN = 100  # characters of a value in a message
 _MODEL = "n", "energy", "to_ising", "to_spins", "from_spins"  # what the verbs ask of a model
@@ -257,21 +264,46 @@ def require_range(largest, what):
 
 
 def _available_memory():
-    """Bytes free on this machine or in its container; infinity where the system does not say."""
-    limits = [float("inf")]
+    """Bytes that this process can still get: of the machine, its containers and its own limit; infinity if unknown."""
+    free = [float("inf"), *_left_in_containers()]
     try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
+        for line in (_PROC / "meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
-                limits.append(int(line.split()[1]) * 1024)
+                free.append(int(line.split()[1]) * 1024)
     except OSError:
         if hasattr(os, "sysconf"):
-            limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    for container in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            limits.append(int(Path(container).read_text()))
-        except (OSError, ValueError):  # no such container, or "max"
+            free.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    if resource is not None and (limit := resource.getrlimit(resource.RLIMIT_AS)[0]) != resource.RLIM_INFINITY:
+        with suppress(OSError):  # no /proc to tell how much is taken
+            limit -= int((_PROC / "self/statm").read_text().split()[0]) * resource.getpagesize()
+        free.append(limit)
+    return max(0, min(free))
+
+
+def _left_in_containers():
+    """Bytes between limit and use of every control group that this process is in, nested ones too."""
+    try:
+        groups = [line.split(":", 2)[1:] for line in (_PROC / "self/cgroup").read_text().splitlines()]
+    except OSError:
+        return
+    for controllers, place in groups:
+        if controllers == "":
+            root, names, idle = _CGROUPS, ("memory.max", "memory.current"), "inactive_file "
+        elif "memory" in controllers.split(","):
+            root, names = _CGROUPS / "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes")
+            idle = "total_inactive_file "
+        else:
             continue
-    return min(limits)
+        folder = root / place.lstrip("/")
+        for group in (folder, *folder.parents):
+            if not group.is_relative_to(root):
+                break
+            try:
+                limit, used = (int((group / name).read_text()) for name in names)
+                lines = (group / "memory.stat").read_text().splitlines()
+            except (OSError, ValueError):  # not seen from inside, or "max"
+                continue
+            yield limit - used + sum(int(line.split()[1]) for line in lines if line.startswith(idle))
 
 
 def _array(name, value, kinds, what):
