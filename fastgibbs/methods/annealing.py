@@ -21,6 +21,7 @@ from fastgibbs.methods.blocks import (
     tolerable,
 )
 from fastgibbs.methods.checkpoints import Checkpoint, holding
+from fastgibbs.methods.descent import quenched
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.results import Result, run_result
 from fastgibbs.methods.running import running
@@ -47,6 +48,8 @@ class AnnealResult(Result):
     """The lowest energy that each read has seen, ascending, float64 (reads,)."""
     states: np.ndarray
     """The states of these energies, int8 (reads, n), in the model's own units."""
+    last_states: np.ndarray
+    """The states of the same reads at the end of the schedule, before the descent, int8 (reads, n)."""
     read: np.ndarray
     """The number of each read: energy[np.argsort(read)] is in the order of the reads, int64 (reads,)."""
     ground_states: np.ndarray
@@ -67,6 +70,7 @@ class AnnealResult(Result):
     """Pass it as `seed` to get the same bytes again."""
     engine: str
     rule: str
+    scan: str
     timing: Timing
     interrupted: bool
     """True if the run was stopped before the last sweep; what it had seen by then is here."""
@@ -85,6 +89,7 @@ def anneal(
     sweeps=1000,
     reads=64,
     rule="metropolis",
+    scan="sequential",
     start=None,
     seed=None,
     threads=None,
@@ -130,6 +135,7 @@ def anneal(
     checks.model("model", model)
     sweeps, reads = checks.integer("sweeps", sweeps), checks.integer("reads", reads)
     checks.choice("rule", rule, contract.RULES)
+    checks.choice("scan", scan, contract.SCANS)
     checks.choice("engine", engine, ("auto", *ENGINES))
     checks.progress(progress)
     limit = np.inf if time_limit is None else checks.finite_number("time_limit", time_limit)
@@ -144,9 +150,9 @@ def anneal(
 
     clamp = clamped(model, clamp, reads)
     free = None if clamp is None else clamp.free
-    name, _, taken = choose_engine(engine, [model], "sequential", 1, reads, tolerable(schedule, DESCENT))
+    name, _, taken = choose_engine(engine, [model], scan, 1, reads, tolerable(schedule, DESCENT))
     engine = ENGINES[name]
-    settings = dict(model=[model], betas=schedule, reads=reads, rule=rule, start=spins, engine=name, seed=seed)
+    settings = dict(model=[model], betas=schedule, reads=reads, rule=rule, scan=scan, start=spins, engine=name, seed=seed)
     settings |= dict(clamp=None if clamp is None else list(clamp[:2]))
     checkpoint = Checkpoint(checkpoint, every, "anneal", settings)
     seed = checkpoint.settings["seed"]
@@ -184,34 +190,40 @@ def anneal(
     begun = checkpoint.restore(blocks, cut, rows, sweeps, check)
 
     def run(block, first, last, crew):
-        drivers.anneal(block.plan, block.state, block.reads, contract.RULES[rule], first, last, crew)
+        how = contract.RULES[rule], contract.SCANS[scan]
+        drivers.anneal(block.plan, block.state, block.reads, *how, first, last, crew)
         return bool(block.reads.best[: block.reads.count].min() <= near and best_of(block).min() <= target)
 
     with running(progress, checkpoint) as under_way:
         under_way.announce(drivers.anneal)
         end = under_way.advance(run, blocks, begun, sweeps, threads, limit=limit)
-        best = np.concatenate([best_of(block) for block in blocks])
-        states = model.from_spins(by_lane([kept(block) for block in blocks], reads))
-        order = np.argsort(best, kind="stable")[: np.count_nonzero(best < np.inf)]  # of reads that have begun
+        begun_reads = np.flatnonzero(np.concatenate([b.reads.best[: b.reads.count] for b in blocks]) < np.inf)
+        seen = by_lane([kept(block) for block in blocks], reads)[begun_reads]
+        distinct, which = np.unique(quenched(model, model.from_spins(seen), free), axis=0, return_inverse=True)
+        best, states = model.energy(distinct)[which], distinct[which]
+        order = np.argsort(best, kind="stable")
         best, states = best[order], states[order]
+        last_spins = by_lane([engine.spins(block.plan, block.state) for block in blocks], reads)
         lowest = states[best == best.min(initial=np.inf)]
         ground_states, ground_counts = np.unique(lowest, axis=0, return_counts=True)
-        seen = min(end.done)
-        sums = np.concatenate([block.reads.sums[:seen] for block in blocks], axis=1)
+        done = min(end.done)
+        sums = np.concatenate([block.reads.sums[:done] for block in blocks], axis=1)
         advanced = sum(b.reads.count * (now - then) for b, then, now in zip(blocks, begun, end.done, strict=True))
         return AnnealResult(
             model=model,
             energy=best,
             states=states,
-            read=order,
+            read=begun_reads[order],
+            last_states=model.from_spins(last_spins)[begun_reads[order]],
             ground_states=ground_states,
             ground_counts=ground_counts,
-            trace_min=np.concatenate([block.reads.lowest[:seen] for block in blocks], axis=1).min(axis=1),
+            trace_min=np.concatenate([block.reads.lowest[:done] for block in blocks], axis=1).min(axis=1),
             trace_mean=np.add.accumulate(sums, axis=1)[:, -1] / reads,
             betas=schedule,
             seed=seed,
             engine=name,
             rule=rule,
+            scan=scan,
             timing=Timing.of(end, advanced * (model.n if clamp is None else free.size), began),
             interrupted=end.interrupted,
         )

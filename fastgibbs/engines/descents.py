@@ -1,0 +1,56 @@
+"""Descent by single flips: every state to one that no flip of a free site lowers, in sums that do not lose small fields.
+
+The error of every addition is a float64, and they are summed beside the field (Ogita, Rump and Oishi, SIAM J. Sci.
+Comput. 26, 1955 (2005), algorithm 4.4): signs of fields are right unless 106 bits cannot tell them.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgibbs.jit import njit
+
+
+class Terms(NamedTuple):
+    """An energy -1/2 s.J.s - h.s in rows, of values s of `low` or 1, and the sites that may flip."""
+
+    indptr: np.ndarray  # int64 (n + 1,)
+    indices: np.ndarray  # int32 (nnz,)
+    couplings: np.ndarray  # float64 (nnz,)
+    fields: np.ndarray  # float64 (n,)
+    least: np.ndarray  # float64 (n,): below it the sign of a field is not known
+    free: np.ndarray  # int32
+    low: int
+
+
+@njit
+def descend(terms, states, sums, errors):
+    """Turn sites along their fields, one after the other, pass by pass, until a pass changes nothing.
+
+    `states`: int8 (n, lanes), changed in place; `sums` and `errors` float64 (lanes,) are scratch. A site without field
+    stays as it is, so each flip lowers the energy and the passes come to an end.
+    """
+    lanes = states.shape[1]
+    changed = True
+    while changed:
+        changed = False
+        for number in range(terms.free.size):
+            site = terms.free[number]
+            for lane in range(lanes):
+                sums[lane] = terms.fields[site]
+                errors[lane] = 0.0
+            for k in range(terms.indptr[site], terms.indptr[site + 1]):
+                neighbor, coupling = terms.indices[k], terms.couplings[k]
+                for lane in range(lanes):
+                    term = coupling * states[neighbor, lane]
+                    total = sums[lane] + term
+                    added = total - sums[lane]
+                    errors[lane] += (sums[lane] - (total - added)) + (term - added)
+                    sums[lane] = total
+            least = terms.least[site]
+            for lane in range(lanes):
+                field = sums[lane] + errors[lane]
+                old = states[site, lane]
+                new = np.int8(1) if field > least else np.int8(terms.low) if field < -least else old
+                states[site, lane] = new
+                changed |= new != old
