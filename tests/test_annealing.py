@@ -10,7 +10,7 @@ import fastgibbs as fg
 from fastgibbs import exact
 from fastgibbs.engines import drivers
 from fastgibbs.methods.descent import quenched
-from fastgibbs.methods.schedules import Schedule, beta_range
+from fastgibbs.methods.schedules import Schedule, coldest
 from fastgibbs.reference import annealing as twin
 from fastgibbs.reference import layered, multispin, sparse
 
@@ -32,7 +32,17 @@ def undescended(monkeypatch):
 
 
 def same(a, b):
-    for name in ("energy", "states", "last_states", "read", "ground_states", "ground_counts", "trace_min", "trace_mean", "betas"):
+    for name in (
+        "energy",
+        "states",
+        "last_states",
+        "read",
+        "ground_states",
+        "ground_counts",
+        "trace_min",
+        "trace_mean",
+        "betas",
+    ):
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
 
 
@@ -61,11 +71,11 @@ def test_reads_equal_the_twins_bit_for_bit(engine, model, twin_engine, reads, ru
 @pytest.mark.parametrize("reads", [5, 64])  # half a register of lanes, and all
 def test_energies_that_are_followed_are_measured_again_as_the_twin_does(reads):
     result = fg.anneal(WEIGHTED, sweeps=150, reads=reads, seed=3, engine="sparse")
-    expected = twin.anneal(sparse, WEIGHTED, result.betas, reads, "metropolis", 3)
+    expected = twin.anneal(sparse, WEIGHTED, result.betas, reads, result.rule, 3)
     parity(result, expected)
     once = SimpleNamespace(**vars(sparse))
     once.followed = lambda models, state, t: sparse.followed(models, state, min(t, 1))  # at the first sweep alone
-    broken = twin.anneal(once, WEIGHTED, result.betas, reads, "metropolis", 3)
+    broken = twin.anneal(once, WEIGHTED, result.betas, reads, result.rule, 3)
     np.testing.assert_array_equal(broken.trace_mean[:64], expected.trace_mean[:64])
     assert (broken.trace_mean[64:] != expected.trace_mean[64:]).any()
 
@@ -73,13 +83,13 @@ def test_energies_that_are_followed_are_measured_again_as_the_twin_does(reads):
 @BY_ENGINE
 def test_several_blocks_equal_the_twin(engine, model, twin_engine):
     result = fg.anneal(model, sweeps=5, reads=600, seed=3, engine=engine, threads=2)
-    parity(result, twin.anneal(twin_engine, model, result.betas, 600, "metropolis", 3))
+    parity(result, twin.anneal(twin_engine, model, result.betas, 600, result.rule, 3))
 
 
 @pytest.mark.parametrize("model", [RBM, IN_FIELD, fg.sherrington_kirkpatrick(20, seed=3)])
 def test_other_models_equal_the_twin(model):
     result = fg.anneal(model, betas=fg.linear(0, 2), sweeps=25, reads=20, seed=3, engine="sparse")
-    expected = twin.anneal(sparse, model, result.betas, 20, "metropolis", 3)
+    expected = twin.anneal(sparse, model, result.betas, 20, result.rule, 3)
     np.testing.assert_array_equal(result.states[np.argsort(result.read)], expected.best_states)
     np.testing.assert_array_equal(result.trace_mean, expected.trace_mean)
 
@@ -90,7 +100,7 @@ def test_a_given_start_equals_the_twins(engine, model, twin_engine):
     for start in (starts, starts[0]):
         kwargs = dict(betas=[0.8] * 4, sweeps=4, reads=20, seed=3, engine=engine)
         result = fg.anneal(model, start=start, **kwargs)
-        parity(result, twin.anneal(twin_engine, model, [0.8] * 4, 20, "metropolis", 3, start=start))
+        parity(result, twin.anneal(twin_engine, model, [0.8] * 4, 20, result.rule, 3, start=start))
         assert (result.trace_mean != fg.anneal(model, **kwargs).trace_mean).all()
 
 
@@ -145,7 +155,7 @@ def test_the_seed_in_the_result_repeats_the_run():
 )
 def test_energies_are_the_models_and_sorted_and_reads_are_each_once(model):
     result = fg.anneal(model, betas=fg.linear(0.1, 0.6), sweeps=30, reads=70, seed=4)
-    np.testing.assert_array_equal(result.energy, model.energy(result.states))
+    np.testing.assert_array_equal(result.energy, [model.energy(state) for state in result.states])
     assert (np.diff(result.energy) >= 0).all()
     np.testing.assert_array_equal(np.sort(result.read), np.arange(70))
     assert result.energy.dtype == np.float64
@@ -257,6 +267,31 @@ def machine(n):
     return fg.BoltzmannMachine(weights + weights.T, np.random.default_rng(7).normal(size=n))
 
 
+def parts(*models):
+    """The disjoint union of Ising models."""
+    firsts = np.cumsum([0, *(model.n for model in models)])
+    bonds = [model.bonds for model in models]
+    i, j = (np.concatenate([part[k] + first for part, first in zip(bonds, firsts, strict=False)]) for k in (0, 1))
+    J, h = np.concatenate([part[2] for part in bonds]), np.concatenate([model.fields for model in models])
+    return fg.Ising.from_edges(int(firsts[-1]), i, j, J, h)
+
+
+def ring(n, J=1.0):
+    return fg.Ising.from_edges(n, np.arange(n), (np.arange(n) + 1) % n, J)
+
+
+def chain(n, J=1.0):
+    return fg.Ising.from_edges(n, np.arange(n - 1), np.arange(1, n), J)
+
+
+def lone(*fields):
+    return fg.Ising.from_edges(len(fields), [], [], [], np.array(fields, float))
+
+
+def pair(J):
+    return fg.Ising.from_edges(2, [0], [1], float(J))
+
+
 PATTERNS = np.random.default_rng(3).choice([-1, 1], (9, 40))
 DESCENDING = {
     "multispin": fg.edwards_anderson((6, 6, 6), seed=1),
@@ -281,7 +316,7 @@ def test_no_flip_lowers_a_state_that_is_returned(name, sweeps):
     rounding = 1e-13 * np.abs(result.energy).max()
     assert (costs(model, result.states) >= -rounding).all()
     assert (costs(model, result.last_states) < -rounding).any() or sweeps > 1  # of other states it is not true
-    np.testing.assert_allclose(result.energy, model.energy(result.states), rtol=1e-14)  # an RBM's adds up in any order
+    np.testing.assert_array_equal(result.energy, [model.energy(state) for state in result.states])
     assert (result.energy <= model.energy(result.last_states) + rounding).all()
 
 
@@ -312,6 +347,22 @@ def test_small_fields_decide_the_descent_among_large_couplings_that_cancel(scale
     np.testing.assert_array_equal(quenched(model, states, np.array([1]))[:, 1], [1, 1])
 
 
+def test_domains_turn_in_the_descent_where_a_graph_has_few_loops():
+    """No single flip moves the walls of a chain; clamped sites and fields hold domains that they favour."""
+    rng = np.random.default_rng(4)
+    chain_, circle = chain(60, rng.normal(size=59)), ring(30)
+    for model in (chain_, circle, parts(chain_, circle, lone(0.3))):
+        starts = rng.choice([-1, 1], (20, model.n)).astype(np.int8)
+        found = quenched(model, starts)
+        np.testing.assert_allclose(model.energy(found), -np.abs(model.bonds[2]).sum() - np.abs(model.fields).sum())
+        np.testing.assert_array_equal(found, [twin.quenched(model, state) for state in starts])
+    held = fg.Ising.from_edges(6, range(5), range(1, 6), 1.0, [0, 0, 0, 0.6, 0.6, 0])
+    states = np.array([[-1, -1, -1, 1, 1, 1]], np.int8)
+    np.testing.assert_array_equal(quenched(held, states), [[1] * 6])
+    np.testing.assert_array_equal(quenched(held, states, np.arange(1, 6)), states)
+    np.testing.assert_array_equal(quenched(held, -states), [[1] * 6])
+
+
 def test_a_run_that_was_stopped_at_once_descends_too():
     result = fg.anneal(BIG_WEIGHTED, progress=lambda done, total: True, seed=1, sweeps=10**5, reads=4)
     assert result.interrupted
@@ -334,49 +385,96 @@ def test_schedules_are_one_beta_per_sweep():
     np.testing.assert_array_equal(betas(4, np.array([3], ">i4")), [3.0] * 4)
     np.testing.assert_array_equal(betas(1, fg.geometric(0.25, 4)), [0.25])
     default = betas(7, None)
-    np.testing.assert_array_equal(default, fg.geometric(*beta_range(GLASS)).betas(7))
+    np.testing.assert_array_equal(default, fg.beta_schedule(GLASS, 7))
     assert isinstance(fg.linear(0, 1), Schedule)
 
 
 @pytest.mark.parametrize(
-    ("model", "strongest", "weakest"),
+    ("model", "weakest"),
     [
-        (fg.lattice((6, 6)), 4, 2),  # fields of 0, +-2, +-4
-        (fg.lattice((6, 6), J=-0.7), 4 * 0.7, 2 * 0.7),
-        (fg.edwards_anderson((4, 4, 4), seed=1), 6, 2),
-        (fg.edwards_anderson((4, 4), seed=1, periodic=False), 4, 1),  # three neighbours at an edge: fields of +-1, +-3
-        (fg.random_regular(20, 3, seed=1), 3, 1),
-        (fg.lattice((6, 6), h=1.0), 5, 1),  # 1 + {0, +-2, +-4}
-        (fg.lattice((6, 6), J=1.0, h=0.5), 4.5, 0.5),
-        (fg.lattice((6, 6), J=0.5, h=1.0), 3, 1),  # in units of 0.5: 2 + {0, +-2, +-4}, so 0 or 2 units
-        (
-            fg.Ising.from_edges(3, [0, 1], [1, 2], [1.0, 1 / np.pi]),
-            1 + 1 / np.pi,
-            1 / np.pi,
-        ),  # weakest of 1, 1/pi, 1/pi
-        (fg.Ising.from_edges(3, [0, 1], [1, 2], [1.0, 1 / np.pi], [0, 0, -0.1]), 1 + 1 / np.pi, 1 / np.pi),
-        (fg.Ising.from_edges(4, [0], [1], [2.0]), 2, 2),  # two sites that feel nothing
+        (fg.lattice((6, 6)), 2),  # fields of 0, +-2, +-4
+        (fg.lattice((6, 6), J=-0.7), 2 * 0.7),
+        (fg.edwards_anderson((4, 4, 4), seed=1), 2),
+        (fg.edwards_anderson((4, 4), seed=1, periodic=False), 1),  # three neighbours at an edge: fields of +-1, +-3
+        (fg.random_regular(20, 3, seed=1), 1),
+        (fg.lattice((6, 6), h=1.0), 1),  # 1 + {0, +-2, +-4}
+        (fg.lattice((6, 6), J=1.0, h=0.5), 0.5),
+        (fg.lattice((6, 6), J=0.5, h=1.0), 1),  # in units of 0.5: 2 + {0, +-2, +-4}, so 0 or 2 units
+        (fg.Ising.from_edges(3, [0, 1], [1, 2], [1.0, 1 / np.pi]), 1 / np.pi),  # weakest of 1, 1/pi, 1/pi
+        (fg.Ising.from_edges(3, [0, 1], [1, 2], [1.0, 1 / np.pi], [0, 0, -0.1]), 1 / np.pi),
+        (fg.Ising.from_edges(4, [0], [1], [2.0]), 2),  # two sites that feel nothing
     ],
 )
-def test_the_range_of_betas_follows_from_the_strongest_and_the_weakest_local_field(model, strongest, weakest):
-    """exp(-2 beta F) = 1/2 at the hot end, n exp(-2 beta f) = 10^-4 at the cold one, F and f by hand."""
-    hot, cold = beta_range(model)
-    assert hot == pytest.approx(np.log(2) / (2 * strongest), rel=1e-12)
-    assert cold == pytest.approx(np.log(1e4 * model.n) / (2 * weakest), rel=1e-12)
-    betas = fg.anneal(model, sweeps=3, reads=1).betas
-    np.testing.assert_allclose(betas, [hot, np.sqrt(hot * cold), cold], rtol=1e-12)
+def test_the_coldest_beta_of_a_ladder_follows_from_the_weakest_local_field(model, weakest):
+    """n exp(-2 beta f) = 10^-4, f by hand."""
+    assert coldest(model) == pytest.approx(np.log(1e4 * model.n) / (2 * weakest), rel=1e-12)
 
 
-def test_the_range_of_a_gaussian_glass_rests_on_the_median_of_the_weakest_bonds():
+def test_the_coldest_beta_of_a_gaussian_glass_rests_on_the_median_of_the_weakest_bonds():
     model = fg.edwards_anderson((6, 6, 6), "gaussian", seed=1)
     rows = [np.abs(model.couplings[model.indptr[i] : model.indptr[i + 1]]) for i in range(model.n)]
-    hot, cold = beta_range(model)
-    assert hot == pytest.approx(np.log(2) / (2 * max(row.sum() for row in rows)))
-    assert cold == pytest.approx(np.log(1e4 * model.n) / (2 * np.median([row.min() for row in rows])))
+    assert coldest(model) == pytest.approx(np.log(1e4 * model.n) / (2 * np.median([row.min() for row in rows])))
 
 
-def test_a_model_without_any_coupling_has_a_range():
-    assert beta_range(fg.Ising(np.zeros((4, 4)))) == (1.0, 1.0)
+RBM_PAIR = fg.RBM([[3.0]], [-1.0], [-1.0])  # minima 0 0 and 1 1: a flip costs 1 or 2
+
+
+@pytest.mark.parametrize(
+    ("model", "costs"),
+    [
+        (pair(2.5), (5, 5)),
+        (fg.Ising(np.ones((8, 8)) - np.eye(8)), (14, 14)),
+        (parts(pair(1), pair(100)), (2, 200)),
+        (parts(pair(1), lone(5, 1e-3)), (2, 2)),  # sites without bonds descend
+        (lone(0.5, -3, 0), (1, 6)),
+        (fg.Ising(np.zeros((4, 4))), (None, None)),
+    ],
+)
+def test_the_range_of_betas_is_that_of_what_flips_cost_at_local_minima(model, costs):
+    least, most = costs
+    expected = (1.0, 1.0) if least is None else (2.5 / most, 9.0 / least)
+    assert fg.beta_range(model) == pytest.approx(expected, rel=1e-12)
+    assert fg.beta_range(model, hot=1, cold=2) == pytest.approx((1, 1) if least is None else (1 / most, 2 / least))
+    schedule = fg.beta_schedule(model, 9)
+    assert schedule[[0, -1]] == pytest.approx(expected)
+    assert (np.diff(schedule) >= 0).all()
+
+
+def test_units_pay_what_their_energy_says():
+    hot, cold = fg.beta_range(RBM_PAIR)
+    assert 2.5 / 2 <= hot <= 2.5 / 1
+    assert hot * 9 / 2.5 == pytest.approx(cold)  # alike for both
+
+
+def test_beta_grows_linearly_where_all_flips_cost_the_same_and_parts_on_other_scales_follow_one_another():
+    np.testing.assert_allclose(fg.beta_schedule(pair(0.5), 100), np.linspace(2.5, 9, 100), rtol=1e-3)
+    both = fg.beta_schedule(parts(pair(0.5), pair(0.5e-3)), 100)
+    assert (both <= 9).sum() == (both >= 2500).sum() == 50
+
+
+@pytest.mark.parametrize(
+    ("knobs", "error", "message"),
+    [
+        (dict(hot=9.0), ValueError, "hot is 9.0 and cold 9.0"),
+        (dict(hot=0), ValueError, "hot is 0"),
+        (dict(cold=np.inf), ValueError, "cold is inf"),
+        (dict(cold="9"), TypeError, "cold"),
+    ],
+)
+def test_knobs_of_the_schedule_that_contradict_each_other_are_refused(knobs, error, message):
+    for call in (fg.beta_range, fg.beta_schedule):
+        with pytest.raises(error, match=message):
+            call(GLASS, **knobs)
+    with pytest.raises(ValueError, match="sweeps is 0"):
+        fg.beta_schedule(GLASS, 0)
+    with pytest.raises(TypeError, match="model is"):
+        fg.beta_range(np.eye(3))
+
+
+def test_the_default_annealing_of_a_large_sk_model_is_dense():
+    model = fg.sherrington_kirkpatrick(4096, seed=1)
+    assert fg.beta_range(model)[1] < 100
+    assert fg.anneal(model, sweeps=1, reads=1, seed=1).engine == "dense"
 
 
 @pytest.mark.parametrize(

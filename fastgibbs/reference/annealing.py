@@ -29,8 +29,8 @@ def anneal(engine, model, betas, reads, rule, seed, start=None, scan="sequential
     After each sweep a read whose energy is strictly below its best so far takes its present state for the best; a start
     that was given is its best at first. At the end the best states descend, see `quenched`.
     `engine`: a twin, the module; `betas`: (sweeps,), in inverse units of J; `rule`: "gibbs" or "metropolis", KeyError
-    on another; `scan`: "random" for twins that know it; `seed`: of `streams.run_entropy`; `start`: (n,) or (reads, n), the first states, by default random. The
-    traces are the least and the mean energy of the reads after each sweep.
+    on another; `scan`: "random" for twins that know it; `seed`: of `streams.run_entropy`; `start`: (n,) or (reads, n),
+    the first states, by default random. The traces are the least and the mean energy of the reads after each sweep.
     Kirkpatrick, Gelatt and Vecchi, Science 220, 671 (1983).
     """
     models = as_models(model)
@@ -52,24 +52,47 @@ def anneal(engine, model, betas, reads, rule, seed, start=None, scan="sequential
         trace_mean[t] = sum_in_order([sum_in_order(energy[k : k + GROUP]) for k in range(0, reads, GROUP)]) / reads
     own = models[0].from_spins
     last = engine.energies(models, state.spins)
-    best_states = np.array([quenched(models[0], state) for state in own(best_spins)])
-    return Annealing(models[0].energy(best_states), best_states, last, own(state.spins), trace_min, trace_mean)
+    given = getattr(models[0], "model", models[0])
+    best_states = np.array([quenched(given, state) for state in own(best_spins)])
+    best_energies = np.array([given.energy(state) for state in best_states])
+    return Annealing(best_energies, best_states, last, own(state.spins), trace_min, trace_mean)
 
 
 def quenched(model, state):
     """Turn each site of a state (n,), in order, to what lowers E, pass by pass, until a pass changes nothing.
 
-    A site whose value makes no difference stays as it is. Costs are sums of exact terms, rounded once.
+    A site whose value makes no difference stays as it is. Costs are sums of exact terms, rounded once. Then, of spins
+    -1 and 1 with fewer than 1.5 bonds a site, clusters that satisfied bonds connect turn where that lowers E, and sites
+    again, while any do.
     """
-    state, before, low = state.copy(), None, 0 if isinstance(model, RBM | BoltzmannMachine) else -1
-    cost_of = _cost_by_overlaps if isinstance(model, Hopfield) and model.rule != "storkey" else _cost_by_row
-    cost = cost_of(model)
+    state, units = state.copy(), isinstance(model, RBM | BoltzmannMachine)
+    remembered = isinstance(model, Hopfield) and model.rule != "storkey"
+    cost = _cost_by_overlaps(model) if remembered else _cost_by_row(model)
+    low, before = 0 if units else -1, None
     while before is None or (state != before).any():
         before = state.copy()
         for site in range(state.size):
             if cost(site, state) < 0:
                 state[site] = low if state[site] == 1 else 1
+        loops = units or remembered or model.to_ising().bond_count >= 1.5 * model.n
+        if not loops and (state == before).all():
+            _turn_clusters(model.to_ising(), state)
     return state
+
+
+def _turn_clusters(ising, state):
+    """Turn each cluster of a state, in the order of their first sites, if that lowers E; in place."""
+    i, j, J = ising.bonds
+    clusters = np.arange(ising.n)
+    for a, b, satisfied in zip(i, j, J * state[i] * state[j] > 0, strict=True):
+        if satisfied:
+            clusters[clusters == max(clusters[a], clusters[b])] = min(clusters[a], clusters[b])
+    for cluster in np.unique(clusters):
+        inside = clusters == cluster
+        around = inside[i] != inside[j]
+        terms = [*(J * state[i] * state[j])[around], *(ising.fields * state)[inside]]
+        if inside.sum() > 1 and math.fsum(terms) < -(2.0**-40) * np.abs(terms).sum():
+            state[inside] *= -1
 
 
 def _cost_by_row(model):
