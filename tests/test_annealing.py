@@ -250,21 +250,7 @@ def test_the_result_says_what_was_run_and_how_fast():
     )
 
 
-# The descent
-
-
-def costs(model, states):
-    """What it costs to flip each site of each state, float64 (n, states)."""
-    low, energies = states.min(initial=0), model.energy(states)
-    flipped = np.repeat(states[None], model.n, axis=0)
-    sites = np.arange(model.n)
-    flipped[sites, :, sites] = (1 + low) - flipped[sites, :, sites] if low == 0 else -flipped[sites, :, sites]
-    return model.energy(flipped) - energies
-
-
-def machine(n):
-    weights = np.triu(np.random.default_rng(6).normal(size=(n, n)), 1)
-    return fg.BoltzmannMachine(weights + weights.T, np.random.default_rng(7).normal(size=n))
+# Easy models, by default
 
 
 def parts(*models):
@@ -290,6 +276,95 @@ def lone(*fields):
 
 def pair(J):
     return fg.Ising.from_edges(2, [0], [1], float(J))
+
+
+def ladder(length, rungs):
+    sites = np.arange(length - 1)
+    i = np.concatenate([sites, sites + length, np.arange(length)])
+    j = np.concatenate([sites + 1, sites + length + 1, np.arange(length) + length])
+    return fg.Ising.from_edges(2 * length, i, j, np.repeat([1.0, rungs], [2 * length - 2, length]))
+
+
+def tree(n, seed):
+    rng = np.random.default_rng(seed)
+    return fg.Ising.from_edges(n, [rng.integers(k) for k in range(1, n)], range(1, n), rng.normal(size=n - 1))
+
+
+NORMAL = np.random.default_rng(5).normal(size=200)
+EASY = {  # whose ground states satisfy all bonds and fields
+    "ring": ring(16),
+    "ring beside a lone spin": parts(ring(16), lone(0.5)),
+    "ring beside a stronger pair": parts(ring(16), pair(5)),
+    "rings on three scales": parts(ring(16), ring(16, 10), ring(16, 0.01)),
+    "a ring a thousand times weaker": parts(ring(16), ring(16, 1e-3)),
+    "many kinds": parts(ring(10), chain(8, 0.3), ladder(6, 2.0), lone(1, -0.01, 3), pair(-7)),
+    "fields of two sizes": lone(*[1e-3] * 20, *[1.0] * 80),
+    "normal fields": lone(*NORMAL[:100]),
+    "fields of all sizes": lone(*np.exp(4 * NORMAL[:100])),
+    "chain": chain(12),
+    "ladder": ladder(8, 1.0),
+    "ladder of weak rungs": ladder(8, 0.3),
+    "tree": tree(15, 1),
+    "pairs of all sizes": parts(*(pair(10.0**k) for k in range(-3, 4))),
+    "ferromagnet in a weak field": fg.lattice((4, 4), h=0.02),
+    "long ring": ring(64),
+    "long chain": chain(200, NORMAL[:199]),
+    "large tree": tree(200, 3),
+    "large ferromagnet": fg.lattice((8, 8)),
+}
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize("name", EASY)
+def test_easy_models_are_solved_by_default_at_any_scale(name, scale):
+    model = EASY[name]
+    model = fg.Ising.from_edges(model.n, *model.bonds[:2], scale * model.bonds[2], scale * model.fields)
+    ground = -np.abs(model.bonds[2]).sum() - np.abs(model.fields).sum()
+    start = None if model.field == 0 or model.degree == 0 else -np.sign(model.fields + (model.fields == 0))
+    result = fg.anneal(model, start=start, seed=1)
+    assert (result.energy <= ground * (1 - 1e-12)).sum() >= 60
+
+
+RINGS = "ring", "ring beside a lone spin", "ring beside a stronger pair", "rings on three scales"
+
+
+@pytest.mark.parametrize("name", RINGS)
+def test_the_sweeps_themselves_solve_rings_and_sequential_metropolis_does_not(name, undescended):
+    model = EASY[name]
+    ground = -np.abs(model.bonds[2]).sum() - np.abs(model.fields).sum()
+    solved = [
+        (fg.anneal(model, seed=1, engine="sparse", **kwargs).energy <= ground * (1 - 1e-12)).sum()
+        for kwargs in (dict(), dict(scan="random", rule="metropolis"), dict(rule="metropolis"))
+    ]
+    assert min(solved[:2]) >= 60 > 50 >= solved[2]
+
+
+@pytest.mark.parametrize("rule", ["metropolis", "gibbs"])
+def test_random_scans_equal_the_twins(rule):
+    result = fg.anneal(WEIGHTED, sweeps=25, reads=17, seed=3, engine="sparse", rule=rule, scan="random")
+    parity(result, twin.anneal(sparse, WEIGHTED, result.betas, 17, rule, 3, scan="random"))
+    assert result.scan == "random"
+    assert (result.trace_mean != fg.anneal(WEIGHTED, sweeps=25, reads=17, seed=3, rule=rule).trace_mean).all()
+    for engine, model in (("multispin", GLASS), ("layered", MACHINE)):
+        with pytest.raises(ValueError, match="it scans"):
+            fg.anneal(model, engine=engine, scan="random")
+
+
+# The descent
+
+
+def costs(model, states):
+    """What it costs to flip each site of each state, float64 (n, states)."""
+    low, energies = states.min(initial=0), model.energy(states)
+    flipped = np.repeat(states[None], model.n, axis=0)
+    sites = np.arange(model.n)
+    flipped[sites, :, sites] = (1 + low) - flipped[sites, :, sites] if low == 0 else -flipped[sites, :, sites]
+    return model.energy(flipped) - energies
+
+
+def machine(n):
+    weights = np.triu(np.random.default_rng(6).normal(size=(n, n)), 1)
+    return fg.BoltzmannMachine(weights + weights.T, np.random.default_rng(7).normal(size=n))
 
 
 PATTERNS = np.random.default_rng(3).choice([-1, 1], (9, 40))
@@ -631,6 +706,7 @@ BAD = {
     "reads of text": (dict(reads="64"), TypeError, "reads is '64'"),
     "unknown rule": (dict(rule="glauber"), ValueError, "rule is 'glauber'.*'gibbs', 'metropolis'"),
     "misspelt rule": (dict(rule="metropolos"), ValueError, "did you mean 'metropolis'"),
+    "unknown scan": (dict(scan="rows"), ValueError, "scan is 'rows'"),
     "unknown engine": (dict(engine="quantum"), ValueError, "engine is 'quantum'"),
     "multispin of a gaussian glass": (
         dict(model=WEIGHTED, engine="multispin"),
