@@ -16,7 +16,7 @@ from fastgibbs.jit import njit
 from fastgibbs.learning import data as learning_data
 from fastgibbs.learning import history as learning_history
 from fastgibbs.learning import machines, training
-from fastgibbs.models import checks
+from fastgibbs.models import resources
 
 RNG = np.random.default_rng(5)
 SMALL = fg.RBM(RNG.normal(size=(8, 6)) * 0.6, RNG.normal(size=8) * 0.3, RNG.normal(size=6) * 0.3)
@@ -472,7 +472,7 @@ def test_bad_input_is_named_before_anything_runs(change, error, message, monkeyp
 
 
 def test_too_many_chains_for_this_machine_are_refused(monkeypatch):
-    monkeypatch.setattr(checks, "_available_memory", lambda: 2**20)
+    monkeypatch.setattr(resources, "memory", lambda: 2**20)
     with pytest.raises(ValueError, match="100000 chains and batches of 40 needs"):
         fg.train(SMALL, ROWS, chains=100_000)
 
