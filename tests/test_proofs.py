@@ -7,6 +7,7 @@ import itertools
 
 import numpy as np
 import pytest
+from chi_square import chi_square
 from probe import (
     block,
     fields,
@@ -160,23 +161,13 @@ CASES = [
 CHAINS, LEVEL = 16_384, 1e-4  # each of the 42 tests below raises a false alarm at this rate
 
 
-def chi_square_pvalue(observed, expected):
-    """P-value of counts, rare classes pooled to 10 expected."""
-    order = np.argsort(expected)
-    group = np.floor(np.cumsum(expected[order]) / 10).astype(int)
-    pooled = np.bincount(group, expected[order])
-    difference = np.bincount(group, observed[order]) - pooled
-    seen = pooled > 0
-    return stats.chi2.sf((difference[seen] ** 2 / pooled[seen]).sum(), seen.sum() - 1)
-
-
 def pvalue(model, states, p):
     """Smaller of the chi-square p-values over states and over energy levels, times two."""
     up = model.to_spins(states) > 0
     counts = np.bincount(up @ (1 << np.arange(model.n)), minlength=2**model.n)
     _, level = np.unique(energies(model).round(9), return_inverse=True)
-    levels = chi_square_pvalue(np.bincount(level, counts), np.bincount(level, p) * len(states))
-    return 2 * min(chi_square_pvalue(counts, p * len(states)), levels)
+    levels = chi_square([(np.bincount(level, counts), np.bincount(level, p) * len(states))])
+    return 2 * min(chi_square([(counts, p * len(states))]), levels)
 
 
 def draw_exactly(model, beta, rng):
