@@ -3,6 +3,7 @@
 import copy
 import gzip
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -353,6 +354,37 @@ def test_probabilities_are_drawn_anew_whenever_they_are_shown():
     assert not found[:, 0].any()
     assert found[:, -1].all()
     assert np.abs(scores(found[:, 1:-1], rows[0, 1:-1])).max() < FALSE_ALARM
+
+
+def test_every_epoch_shows_each_row_once_in_a_new_order_in_batches_that_are_means(monkeypatch):
+    """90 rows in batches of 20: the last has 10, and every row of it counts for a tenth."""
+    shown, norms = [], []
+    positive, move = machines.ExactRBM.positive, machines.ExactRBM.move
+
+    def positive_too(one, units, coefficients, rows):
+        shown.append((rows.copy(), np.array(units), coefficients.copy()))
+        return positive(one, units, coefficients, rows)
+
+    def move_too(one, step):
+        norms.append(move(one, step))
+        return norms[-1]
+
+    monkeypatch.setattr(machines.ExactRBM, "positive", positive_too)
+    monkeypatch.setattr(machines.ExactRBM, "move", move_too)
+    settings = dict(method="exact", epochs=3, batch_size=20, seed=7)
+    result = fg.train(SMALL, np.full((90, 8), 0.5), weights=np.arange(90) % 4, **settings)
+    epochs = [shown[k : k + 5] for k in (0, 5, 10)]
+    orders = [np.concatenate([rows for rows, _, _ in epoch]) for epoch in epochs]
+    for order in orders:
+        np.testing.assert_array_equal(np.sort(order), np.arange(90))
+    weights = np.arange(90) % 4 / (np.arange(90) % 4).mean()
+    for (rows, _, coefficients), size in zip(shown, [20, 20, 20, 20, 10] * 3, strict=True):
+        np.testing.assert_allclose(coefficients, weights[rows] / size, rtol=1e-6)
+    # units of 50 %: in a batch of 20 x 8, or in two orders of 90 rows, no two are alike by chance
+    firsts = [units[:10].tobytes() for _, units, _ in shown]
+    assert len(set(firsts)) == 15
+    assert not any((one == other).mean() > 0.2 for one, other in pairwise(orders))
+    np.testing.assert_allclose(result.history.gradient_norm, np.reshape(norms, (3, 5)).mean(axis=1), rtol=1e-12)
 
 
 def test_weights_count_rows_as_often():
