@@ -5,6 +5,10 @@ import pytest
 
 import fastgibbs as fg
 from fastgibbs.engines import multispin
+from fastgibbs.engines.arithmetic import exp2, exp64
+from fastgibbs.engines.contract import LANE_GROUP
+from fastgibbs.engines.vectors import load, store
+from fastgibbs.jit import njit
 from fastgibbs.reference import multispin as multispin_twin
 from fastgibbs.reference import sparse as twin
 
@@ -45,6 +49,23 @@ def test_every_bit_pattern_gives_the_twins_exp2():
     values = twin.exp2(t)
     np.testing.assert_allclose(values, np.exp2(t.astype(np.float64)), rtol=2e-7)
     assert values[0] == 1.0
+
+
+@njit
+def exponentials(t, powers, x, values):
+    for k in range(0, t.size, LANE_GROUP):
+        store(powers, k, exp2(load(t, k, LANE_GROUP)))
+    for k in range(x.size):
+        values[k] = exp64(x[k])
+
+
+def test_the_kernels_exponentials_are_the_twins_to_the_last_bit():
+    """Decisions tell apart no two exponentials that differ in their last bits: trajectories do not show them."""
+    t, x = np.linspace(-126, 0, 2**20, dtype=np.float32), np.linspace(-700, 0, 2**18)
+    powers, values = np.empty_like(t), np.empty_like(x)
+    exponentials(t, powers, x, values)
+    np.testing.assert_array_equal(powers, twin.exp2(t))
+    np.testing.assert_array_equal(values, multispin_twin.exp64(x))
 
 
 MULTISPIN = {

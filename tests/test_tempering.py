@@ -201,7 +201,7 @@ def test_the_seed_in_the_result_repeats_the_run():
 
 
 @pytest.mark.parametrize("clusters", [False, True])
-@pytest.mark.parametrize("model", [GLASS, WEIGHTED, IN_FIELD, RBM, fg.lattice((5, 5), h=0.3)])
+@pytest.mark.parametrize("model", [GLASS, SQUARE, WEIGHTED, IN_FIELD, RBM, fg.lattice((5, 5), h=0.3)])
 def test_the_last_energies_are_those_of_the_states(model, clusters):
     result = fg.temper(model, betas=LADDER, sweeps=12, burn_in=5, thin=3, ladders=6, clusters=clusters, seed=1)
     assert result.energy.shape == result.magnetization.shape == (6, 13, 4)
