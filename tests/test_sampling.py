@@ -226,7 +226,7 @@ def test_betas_are_refused_where_their_product_with_a_flips_cost_might_overflow(
     """Up to 8 beta F, F a bound on every local field that is cheap to tell."""
     most = np.finfo(np.float64).max / 8 / field
     check_betas("beta", np.array([1.0, -0.99 * most]), [fg.lattice((4,)), model])
-    with pytest.raises(ValueError, match="beta times the cost of a flip may add up to more than 1.8e.308"):
+    with pytest.raises(ValueError, match=r"beta times the cost of a flip may add up to more than 1.8e\+308"):
         check_betas("beta", np.array([1.0, -1.01 * most]), [fg.lattice((4,)), model])
     for verb, name in ((fg.sample, "beta"), (fg.temper, "betas"), (fg.anneal, "betas")):
         with pytest.raises(ValueError, match=f"{name} times the cost of a flip"):
