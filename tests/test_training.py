@@ -145,6 +145,15 @@ def test_the_exact_gradient_is_the_slope_of_the_exact_log_likelihood():
                 assert (values[0] - values[1]) / 2e-5 == pytest.approx(slope[index], abs=1e-8)
 
 
+@pytest.mark.parametrize("shape", [(9, 12), (12, 9)])
+def test_sums_over_states_in_parts_are_those_of_all_at_once(shape, monkeypatch):
+    parts = RNG.normal(size=shape) * 3, RNG.normal(size=shape[0]), RNG.normal(size=shape[1])
+    whole = machines.exact.of_model(*parts)
+    monkeypatch.setattr(machines.exact, "_PART", 12 * 50)  # 11 parts of 50 states, the last of 12
+    for one, other in zip(machines.exact.of_model(*parts), whole, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
 def contrast(rbm, rows, steps):
     """What CD expects of v h^T, v and h in its chains after `steps` steps from `rows`, by enumeration."""
     v, h = ((exact.states(n) + 1) // 2 for n in rbm.weights.shape)
@@ -169,6 +178,18 @@ def test_contrastive_divergence_agrees_with_enumeration(steps):
     assert np.abs(scores(found, contrast(SMALL, rows, steps))).max() < FALSE_ALARM
     assert np.abs(scores(found, contrast(SMALL, rows, steps + 1))).max() > FALSE_ALARM  # a step too many is seen
     assert np.abs(scores(found, contrast(SMALL, rows, 1000))).max() > FALSE_ALARM  # and so is its bias
+
+
+@pytest.mark.parametrize("method", ["pcd", "tempering"])
+def test_chains_and_ladders_start_apart_and_draw_apart(method):
+    rbm = fg.RBM(np.zeros((40, 30)))
+    one = learner(rbm, method, chains=70, batch_size=1)
+    lanes = 70 * (10 if method == "tempering" else 1)
+    starts, streams = one.block.chains.spins[:, :lanes].T, one.block.chains.streams[:, :lanes].T
+    for numbers, count in ((starts[:, :40], lanes), (starts[:, 42:], lanes), (streams, lanes), (one.block.swaps, 70)):
+        assert len(np.unique(numbers, axis=0)) == count
+    bits = starts[:, :30] == starts[:, 42:72]  # visible units 0 ... 29 and all hidden ones, half of them alike
+    assert abs(bits.mean() - 0.5) < 4.5 * 0.5 / np.sqrt(bits.size)
 
 
 def model_means(rbm=SMALL):
@@ -356,6 +377,25 @@ def test_probabilities_are_drawn_anew_whenever_they_are_shown():
     assert np.abs(scores(found[:, 1:-1], rows[0, 1:-1])).max() < FALSE_ALARM
 
 
+def test_a_training_is_judged_by_rows_from_all_of_the_data_drawn_once():
+    """Row k holds the bits of k, then eight probabilities of 1/2."""
+    rows = np.concatenate([np.arange(1500)[:, None] >> np.arange(11) & 1, np.full((1500, 8), 0.5)], axis=1)
+    one = learning_data.Data(rows, 19)
+    found = one.monitored(7)
+    np.testing.assert_array_equal(found, one.monitored(7))
+    numbers = found[:, :11].astype(int) @ (1 << np.arange(11))
+    assert len(np.unique(numbers)) == 1000
+    spread = np.sqrt(1500**2 / 12 / 1000 / 3)  # of the mean of 1000 numbers of 1500
+    assert abs(numbers.mean() - 749.5) < 4.5 * spread < 250
+    shown = one.units(numbers, 7, 0, 1, 0)[:, 11:]
+    assert abs((found[:, 11:] == shown).mean() - 0.5) < 4.5 * 0.5 / np.sqrt(8000)  # not as the first batch draws them
+
+
+def test_by_default_there_are_as_many_chains_as_rows_of_a_batch_or_an_eighth_as_many_ladders():
+    for method, count in (("pcd", 24), ("cd", 24), ("tempering", 3), ("exact", 0)):
+        assert len(fg.train(SMALL, ROWS[:24], method=method, batch_size=24, epochs=1, seed=1).chains) == count
+
+
 def test_every_epoch_shows_each_row_once_in_a_new_order_in_batches_that_are_means(monkeypatch):
     """90 rows in batches of 20: the last has 10, and every row of it counts for a tenth."""
     shown, norms = [], []
@@ -432,9 +472,17 @@ def test_the_pseudo_likelihood_of_a_large_machine_is_estimated_without_bias(monk
     assert abs(scores(found * 7 / 8, fg.pseudo_likelihood(SMALL, ROWS))) > FALSE_ALARM
 
 
-def test_likelihoods_of_large_machines_are_annealed_when_asked_for():
-    rbm, data = fg.RBM(np.zeros((20, 18))), np.random.default_rng(1).random((30, 20)) < 0.5
+def test_likelihoods_of_large_machines_are_annealed_when_asked_for(monkeypatch):
+    rbm, data, seeds = fg.RBM(np.zeros((20, 18))), np.random.default_rng(1).random((30, 20)) < 0.5, {1}
+    real = training.log_likelihood
+
+    def noted(*arguments, seed, **others):
+        seeds.add(seed)
+        return real(*arguments, seed=seed, **others)
+
+    monkeypatch.setattr(training, "log_likelihood", noted)
     result = fg.train(rbm, data, epochs=4, likelihood_every=2, seed=1)
+    assert len(seeds) == 3  # the training and each of them with random numbers of its own
     np.testing.assert_array_equal(np.isnan(result.history.log_likelihood), [True, False, True, False])
     assert result.history.log_likelihood_error[1] > 0
 
