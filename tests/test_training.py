@@ -196,8 +196,8 @@ def model_means(rbm=SMALL):
     return flat(machines.exact.of_model(rbm.weights, rbm.visible_bias, rbm.hidden_bias))
 
 
-def drawn(method, chains=CHAINS, rbm=SMALL):
-    one = learner(rbm, method, 60, chains, batch_size=1)
+def drawn(method, chains=CHAINS, rbm=SMALL, steps=60):
+    one = learner(rbm, method, steps, chains, batch_size=1)
     one.positive(ROWS[:1], np.ones(1, np.float32), np.arange(1))
     one.negative()
     return products(one, 1, 1 + chains)
@@ -205,7 +205,8 @@ def drawn(method, chains=CHAINS, rbm=SMALL):
 
 @pytest.mark.parametrize(("method", "rbm"), [("pcd", SMALL), ("tempering", SMALL), ("tempering", STRONG)])
 def test_chains_draw_from_the_model(method, rbm):
-    assert np.abs(scores(drawn(method, CHAINS, rbm), model_means(rbm))).max() < FALSE_ALARM
+    """Of 61 rounds of exchange the last is one of rungs 8 and 9: the lanes at beta = 1 are those before it."""
+    assert np.abs(scores(drawn(method, CHAINS, rbm, steps=61), model_means(rbm))).max() < FALSE_ALARM
 
 
 def test_ladders_that_exchange_the_wrong_way_are_seen(monkeypatch):
@@ -377,6 +378,22 @@ def test_probabilities_are_drawn_anew_whenever_they_are_shown():
     assert np.abs(scores(found[:, 1:-1], rows[0, 1:-1])).max() < FALSE_ALARM
 
 
+def test_a_unit_of_probability_0_is_never_1_and_one_of_probability_1_always(monkeypatch):
+    """At the ends of what is drawn: the first word of a stream of zeros is 0, that of another all ones."""
+    for first, units in ((0, [False, True, True]), (2**64 - 1, [False, False, True])):
+
+        def beginning(*address, first=first):
+            bits = np.random.SFC64(0)
+            state = bits.state
+            state["state"]["state"][:] = first, 0, 0, 0
+            bits.state = state
+            return bits
+
+        monkeypatch.setattr(learning_data, "stream", beginning)
+        for k, p in enumerate((0.0, 0.5, 1.0)):
+            assert learning_data.Data([[p], [0.5]], 1).units([0], 1, 0)[0, 0] == units[k]
+
+
 def test_a_training_is_judged_by_rows_from_all_of_the_data_drawn_once():
     """Row k holds the bits of k, then eight probabilities of 1/2."""
     rows = np.concatenate([np.arange(1500)[:, None] >> np.arange(11) & 1, np.full((1500, 8), 0.5)], axis=1)
@@ -470,6 +487,18 @@ def test_the_pseudo_likelihood_of_a_large_machine_is_estimated_without_bias(monk
     found = np.array([learning_history.pseudo_likelihood(SMALL, ROWS.astype(np.int8), seed) for seed in range(400)])
     assert abs(scores(found, fg.pseudo_likelihood(SMALL, ROWS))) < FALSE_ALARM
     assert abs(scores(found * 7 / 8, fg.pseudo_likelihood(SMALL, ROWS))) > FALSE_ALARM
+    flipped = fg.analysis.log_weights(SMALL, ROWS[:, None] ^ np.eye(8, dtype=np.uint8))
+    terms = -np.logaddexp(0, flipped - fg.analysis.log_weights(SMALL, ROWS)[:, None])
+    variance = 8**2 / 2 * terms.var(axis=1).sum() / len(ROWS) ** 2  # where every row has units of its own
+    assert found.var(ddof=1) == pytest.approx(variance, rel=4.5 * np.sqrt(2 / 399))
+
+
+def test_an_exact_likelihood_is_cheap_by_the_smaller_layer():
+    for shape, cheap in (((64, 16), True), ((65, 16), False), ((3, 900), True), ((18, 17), False)):
+        assert learning_history.exact_is_cheap(fg.RBM(np.zeros(shape))) == cheap
+        assert learning_history.exact_is_cheap(fg.RBM(np.zeros(shape[::-1]))) == cheap
+    for n, cheap in ((16, True), (17, False)):
+        assert learning_history.exact_is_cheap(fg.BoltzmannMachine(np.zeros((n, n)))) == cheap
 
 
 def test_likelihoods_of_large_machines_are_annealed_when_asked_for(monkeypatch):
