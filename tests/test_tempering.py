@@ -34,6 +34,7 @@ GLASS = fg.edwards_anderson((4, 4, 3), seed=2)  # for the multi-spin engine
 WEIGHTED = fg.edwards_anderson((4, 4, 3), "gaussian", seed=2)
 SQUARE = fg.edwards_anderson((4, 4), seed=7)
 IN_FIELD = fg.Ising.from_edges(12, *fg.edwards_anderson((4, 3), "gaussian", seed=1).bonds, np.linspace(-0.5, 1, 12))
+RING = fg.edwards_anderson((12,), "gaussian", seed=3)  # whose clusters never percolate, also those of half the sites
 RBM = fg.RBM(np.random.default_rng(4).normal(size=(7, 5)), np.linspace(-1, 1, 7), [0.5, 0.0, -0.5, 1.0, 0.2])
 MACHINE = fg.RBM(*(np.random.default_rng(5).normal(size=size) for size in ((27, 21), 27, 21)))
 ENGINES = {
@@ -141,9 +142,9 @@ def test_samples_equal_the_twin(ladders):
     parity("auto", multispin_twin, models, np.linspace(0.0, 1.5, 5), ladders, clusters=ladders > 1)
 
 
-@pytest.mark.parametrize("model", [IN_FIELD, RBM, fg.lattice((5, 4), h=0.3)])
+@pytest.mark.parametrize("model", [IN_FIELD, RING, RBM, fg.lattice((5, 4), h=0.3)])
 def test_other_models_equal_the_twin(model):
-    twin_engine = {RBM: layered_twin, IN_FIELD: sparse_twin}.get(model, multispin_twin)
+    twin_engine = {RBM: layered_twin, IN_FIELD: sparse_twin, RING: sparse_twin}.get(model, multispin_twin)
     kwargs = dict(sweeps=24, burn_in=6, thin=3, swap_every=2, overlap_every=4, clusters=True, rule="gibbs", seed=3)
     result = fg.temper(model, betas=LADDER, ladders=4, **kwargs)
     expected = twin.temper(twin_engine, model, LADDER, 4, **kwargs)
