@@ -22,6 +22,7 @@ from fastgibbs.models import (
     sherrington_kirkpatrick,
     triangular,
 )
+from fastgibbs.threads import stop
 
 __version__ = "0.1.0"
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "recall",
     "sample",
     "sherrington_kirkpatrick",
+    "stop",
     "temper",
     "train",
     "triangular",

@@ -1,24 +1,16 @@
-"""A Ctrl-C that comes while a test runs, and never later."""
+"""A Ctrl-C that comes while a run goes on, and never before or after it."""
 
 import os
 import signal
-import threading
-import time
-from contextlib import contextmanager
 
 
-@contextmanager
-def ctrl_c_after(seconds):
-    """Send this process a SIGINT, unless the block has ended by then; gives the list that holds when it was sent."""
+def ctrl_c():
+    """A progress callable that sends this process a SIGINT once something has been done: the run hears it."""
     sent = []
 
-    def send():
-        sent.append(time.perf_counter())
-        os.kill(os.getpid(), signal.SIGINT)
+    def progress(done, total):
+        if 0 < done < total and not sent:
+            sent.append(done)
+            os.kill(os.getpid(), signal.SIGINT)
 
-    timer = threading.Timer(seconds, send)
-    timer.start()
-    try:
-        yield sent
-    finally:
-        timer.cancel()
+    return progress

@@ -6,7 +6,6 @@ import os
 import resource
 import subprocess
 import sys
-import time
 import zipfile
 from contextlib import contextmanager
 
@@ -292,14 +291,10 @@ def test_spins_that_one_bit_cannot_hold_are_refused(states):
         pack_spins(np.array(states, np.int8))
 
 
-def test_sixteen_million_spins_are_saved_in_fifty_milliseconds(path):
+def test_sixteen_million_spins_take_two_megabytes(path):
     states = np.random.default_rng(5).choice(np.array([-1, 1], np.int8), (256, 65536))
-    seconds = []
-    for _ in range(5):
-        start = time.process_time()
-        write_archive(path, "sample", {"states": pack_spins(states)}, {})
-        seconds.append(time.process_time() - start)
-    assert min(seconds) < 0.05
+    write_archive(path, "sample", {"states": pack_spins(states)}, {})
+    assert path.stat().st_size < 2**21 + 10_000
     np.testing.assert_array_equal(unpack_spins(read_archive(path).arrays["states"], 65536), states)
 
 

@@ -305,7 +305,7 @@ def test_where_hidden_units_are_too_many_to_sum_over_the_history_says_so():
     ],
 )
 def test_bad_input_is_named_before_anything_runs(change, error, message, monkeypatch):
-    monkeypatch.setattr("fastgibbs.learning.training.run_blocks", lambda *_: pytest.fail("it ran"))
+    monkeypatch.setattr("fastgibbs.learning.training.running", lambda *_: pytest.fail("it ran"))
     with pytest.raises(error, match=message):
         fg.train(**(dict(model=machine(), data=DATA) | change))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "fastgibbs"
 FLOORS = [
-    ("jit", "models"),
+    ("jit", "threads", "models"),
     ("exact", "engines", "reference", "io", "analysis", "integrations"),
     ("methods", "plots"),
     ("plots_hopfield",),

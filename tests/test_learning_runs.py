@@ -4,7 +4,6 @@ import csv
 import gzip
 import os
 import sys
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -203,11 +202,9 @@ def test_digits_are_learnt_better_and_better_and_told_exactly(scikit_learn, tmp_
     assert np.isfinite(unseen)
 
 
-def test_the_shipped_digits_take_less_than_40_seconds_and_reach_what_they_should(tmp_path, capsys):
+def test_the_shipped_digits_reach_what_they_should(tmp_path, capsys):
     pytest.importorskip("sklearn", reason="the digits come with scikit-learn")
-    began = time.perf_counter()
     assert main(["run", "rbm_digits", "--output", str(tmp_path), "--quiet"]) == 0
-    assert time.perf_counter() - began < 40
     found = float(capsys.readouterr().out.split("held out: ")[1].split()[0])
     assert found > -18.7  # -25.1 for independent pixels
 

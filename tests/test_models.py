@@ -6,7 +6,6 @@ import pickle
 import re
 import subprocess
 import sys
-import time
 import tracemalloc
 from pathlib import Path
 
@@ -507,12 +506,6 @@ def test_the_arrays_of_a_lattice_stay_out_of_its_pickle_and_copies():
 
 def test_a_lattice_of_a_billion_sites_is_cheap_and_its_arrays_are_refused_by_name(monkeypatch):
     monkeypatch.setattr(checks, "_available_memory", lambda: 4 * 2**30)
-    seconds = []
-    for _ in range(5):
-        start = time.perf_counter()
-        lattice((2**15, 2**15))
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 0.01
     tracemalloc.start()
     try:
         model = lattice((2**15, 2**15), h=0.5)

@@ -318,11 +318,11 @@ def test_the_same_seed_gives_the_same_bytes_at_any_number_of_threads(method, kin
 
 
 def test_only_machines_that_are_worth_it_are_shared_among_threads(monkeypatch):
-    assert learner(chains=4, batch_size=4, threads=3).threads == 1
+    assert learner(chains=4, batch_size=4, threads=3).team.size == 1
     monkeypatch.setattr(machines, "SHARED", 8 * 8 * 6)
     shared = learner(chains=4, batch_size=4, threads=3)
     shared.close()
-    assert shared.threads == 3
+    assert shared.team.size == 3
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -575,7 +575,7 @@ BAD[2, 5] = np.nan
     ],
 )
 def test_bad_input_is_named_before_anything_runs(change, error, message, monkeypatch):
-    monkeypatch.setattr(training, "run_blocks", lambda *_: pytest.fail("it ran"))
+    monkeypatch.setattr(training, "running", lambda *_: pytest.fail("it ran"))
     with pytest.raises(error, match=message):
         fg.train(**(dict(model=SMALL, data=ROWS) | change))
 

@@ -35,6 +35,7 @@ class Crew(NamedTuple):
     worker: int
     workers: int
     gate: np.ndarray  # uint64 (1,): where they wait for each other (gates.py)
+    late: int  # how often it offers its core to others after each meeting: 0, but in tests of the gates
 
 
 def sweep(plan, state, rungs, rule, scan, counts, crew):

@@ -1,6 +1,13 @@
 """Gates at which the threads that share a block wait for each other, between the colours of a sweep.
 
-A gate is a counter, uint64 (1,), zero at first: each arrival adds 1, and a crew goes on when all have come.
+Who may touch what: between two meetings either every worker works, or worker 0 alone, never both. Where every worker
+works, each reads what nobody writes until they meet again, and writes what is its own: spins, streams and scratch of
+its tiles, its counters. Where worker 0 works alone - it prepares a sweep, copies ghosts, adds up and records what was
+measured - it may touch everything, and the others do nothing at all, not even to what is their own: a sweep begins
+with worker 0 alone, and a measurement ends so. A worker that is `late`, as tests make it, shows what breaks this rule.
+
+A gate is a counter, uint64 (1,), zero at first: each arrival adds 1, and a crew goes on when all have come, or when
+the gate is BROKEN, since one of them never will.
 Waiting is spinning, since a colour takes microseconds; a thread that waits longer offers its core to others.
 """
 
@@ -13,6 +20,7 @@ from numba.extending import intrinsic
 
 from fastgibbs.jit import inlined
 
+BROKEN = 2**63  # more than all arrivals
 _YIELD = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
 
 
@@ -59,8 +67,11 @@ def meet(crew):
     workers = crew.workers
     if workers > 1:
         goal = (_arrive(crew.gate) // np.uint64(workers) + np.uint64(1)) * np.uint64(workers)
+        goal = min(goal, np.uint64(BROKEN))
         tries = 0
         while _arrivals(crew.gate) < goal:
             tries += 1
             if tries > 2000:
                 _offer_core()
+        for _ in range(crew.late):
+            _offer_core()

@@ -17,7 +17,7 @@ class Cells(NamedTuple):
     indptr: np.ndarray  # int64 (cells + 1,)
     neighbors: np.ndarray  # int32 (entries + 1,): cells; at the end -1, the neighbour that is missing
     shifts: np.ndarray  # int8 (entries + 1,): how many strips further on the neighbour lies, modulo strips
-    negative: np.ndarray  # bool (strips or models, entries + 1): J < 0
+    negative: np.ndarray  # bool (rows, entries + 1): J < 0; lane k's is row k % rows, a strip's, model after model
 
     @property
     def degree(self) -> int:
@@ -29,10 +29,14 @@ class Cells(NamedTuple):
         return np.diff(self.indptr).astype(np.int8)
 
     def colours(self) -> np.ndarray:
-        """The colour of each cell, int8 (cells,)."""
+        """The colour of each cell, int8 (cells,): ValueError unless those of neighbours differ."""
         count = self.indptr.size - 1
         colour = np.full(count, -1, np.int8)
-        colours(self.indptr, self.neighbors, colour, np.empty(count, np.int32))
+        clash = colours(self.indptr, self.neighbors, colour, np.empty(count, np.int32))
+        if clash >= 0:
+            raise ValueError(
+                f"cell {clash} has no colour that differs from those of its neighbours: they would move at once"
+            )
         return colour
 
     def seam(self) -> np.ndarray:
@@ -45,7 +49,7 @@ class Cells(NamedTuple):
         return self.neighbors[entries], self.shifts[entries]
 
     def signs(self, cells) -> np.ndarray:
-        """Whether J < 0, bool (strips or models, cells, degree)."""
+        """Whether J < 0, bool (rows, cells, degree)."""
         return self.negative[:, self._entries(cells)]
 
     def _entries(self, cells):
@@ -61,7 +65,10 @@ class Box(NamedTuple):
 
     @classmethod
     def of(cls, model, strips):
-        """The cells of a model, if it is such a lattice and its strips are too; otherwise None."""
+        """The cells of a model, if it is such a lattice and its strips are too; otherwise None.
+
+        Where all sides are even and every step has an odd sum, neighbours differ in parity, across seams too.
+        """
         if not isinstance(model, Lattice) or model.shape[0] % strips:
             return None
         sides = (model.shape[0] // strips, *model.shape[1:])
@@ -109,37 +116,51 @@ class Box(NamedTuple):
         return np.broadcast_to(self.negative, (cells.size, self.degree))[None]
 
 
-def cells(model, strips: int = 1, csr: bool = False) -> Cells | Box:
-    """The cell graph of an Ising model; ValueError if the strips of its lattice do not all look alike."""
-    box = Box.of(model, strips)
-    if box is not None and not csr:
+def cells(models: list, strips: int = 1) -> Cells | Box:
+    """The cell graph of Ising models that differ in signs alone: ValueError if it cannot be cut into so many strips."""
+    model = models[0]
+    box = Box.of(model, strips) if len(models) == 1 else None
+    if box is not None:
         return box
+    negative = np.array([one.couplings < 0 for one in models])
     if strips == 1:
         shifts = np.zeros(model.indices.size + 1, np.int8)
-        return Cells(
-            model.indptr, np.append(model.indices, np.int32(-1)), shifts, np.append(model.couplings < 0, False)[None]
-        )
+        return Cells(model.indptr, np.append(model.indices, np.int32(-1)), shifts, np.pad(negative, ((0, 0), (0, 1))))
+    key, order = _entries_by_strip(model, strips)
+    target, shift = np.divmod(key, strips)
     count = model.n // strips
-    strip = np.repeat(np.arange(model.n) // count, np.diff(model.indptr))
-    shifts = (model.indices // count - strip) % strips
-    neighbors = model.indices % count
-    rows = np.repeat(np.arange(model.n) % count, np.diff(model.indptr))
-    per_strip = np.bincount(strip, minlength=strips)
-    if (per_strip != per_strip[0]).any():
-        raise ValueError(f"strips is {strips}: the strips of this lattice do not all look alike")
-    key = ((rows * count + neighbors) * strips + shifts).reshape(strips, -1)
+    negative = negative.reshape(len(models), strips, -1)
+    negative = np.take_along_axis(negative, order[None], axis=2).reshape(len(models) * strips, -1)
+    return Cells(
+        model.indptr[: count + 1],
+        np.append(target % count, -1).astype(np.int32),
+        np.append(shift, 0).astype(np.int8),
+        np.pad(negative, ((0, 0), (0, 1))),
+    )
+
+
+def _entries_by_strip(model, strips):
+    """(row * cells + neighbour) * strips + shift of a strip's entries, ascending, and their order in each strip.
+
+    ValueError unless the strips all look alike, and no cell is its own neighbour in another one: strips move together.
+    """
+    count, rest = divmod(model.n, strips)
+    if rest or not count:
+        raise ValueError(f"strips is {strips}: {model.n} sites make no {strips} equal strips")
+    alike = ValueError(f"strips is {strips}: the strips of this lattice do not all look alike")
+    degrees = np.diff(model.indptr)
+    if (degrees.reshape(strips, count) != degrees[:count]).any():
+        raise alike
+    site = np.repeat(np.arange(model.n), degrees)
+    if ((model.indices - site) % count == 0).any():
+        raise ValueError(f"strips is {strips}: sites would be neighbours of themselves in other strips")
+    shift = (model.indices // count - site // count) % strips
+    key = ((site % count * count + model.indices % count) * strips + shift).reshape(strips, -1)
     order = np.argsort(key, axis=1, kind="stable")
     key = np.take_along_axis(key, order, axis=1)
     if (key != key[0]).any():
-        raise ValueError(f"strips is {strips}: the strips of this lattice do not all look alike")
-    first = order[0]
-    negative = np.take_along_axis((model.couplings < 0).reshape(strips, -1), order, axis=1)
-    return Cells(
-        model.indptr[: count + 1],
-        np.append(neighbors[first], -1).astype(np.int32),
-        np.append(shifts[first], 0).astype(np.int8),
-        np.pad(negative, ((0, 0), (0, 1))),
-    )
+        raise alike
+    return key[0], order
 
 
 @njit
@@ -147,9 +168,23 @@ def colours(indptr, neighbors, colour, queue):
     """Colour a graph, neighbours differently: with two colours if possible, otherwise greedily.
 
     `colour` int8 (cells,) holds -1 at first and the colours at the end; `queue` int32 (cells,) is room to work in.
+    Returns a cell without a colour that its neighbours have not, or -1 if there is none.
     """
-    count = colour.size
-    for root in range(count):
+    if not _colour_in_two(indptr, neighbors, colour, queue):
+        _colour_greedily(indptr, neighbors, colour, queue)
+    for cell in range(colour.size):
+        if colour[cell] < 0:  # more colours than int8 holds
+            return cell
+        for k in range(indptr[cell], indptr[cell + 1]):
+            if colour[neighbors[k]] == colour[cell]:
+                return cell
+    return -1
+
+
+@called
+def _colour_in_two(indptr, neighbors, colour, queue):
+    """Colour every connected part with 0 and 1, its first cell with 0; False as soon as that fails."""
+    for root in range(colour.size):
         if colour[root] >= 0:
             continue
         colour[root] = 0
@@ -165,21 +200,23 @@ def colours(indptr, neighbors, colour, queue):
                     queue[end] = neighbor
                     end += 1
                 elif colour[neighbor] == colour[cell]:
-                    _colour_greedily(indptr, neighbors, colour)
-                    return
+                    return False
+    return True
 
 
 @called
-def _colour_greedily(indptr, neighbors, colour):
+def _colour_greedily(indptr, neighbors, colour, seen):
+    """Every cell in turn takes the lowest colour that no neighbour has; `seen`: the last cell next to each colour."""
     colour[:] = -1
+    seen[:] = -1
     for cell in range(colour.size):
-        taken = 0
         for k in range(indptr[cell], indptr[cell + 1]):
             if colour[neighbors[k]] >= 0:
-                taken |= 1 << colour[neighbors[k]]
-        while taken >> (colour[cell] + 1) & 1:
-            colour[cell] += 1
-        colour[cell] += 1
+                seen[colour[neighbors[k]]] = cell
+        lowest = 0
+        while seen[lowest] == cell:
+            lowest += 1
+        colour[cell] = lowest
 
 
 class Layout(NamedTuple):
@@ -215,7 +252,7 @@ class Layout(NamedTuple):
         return np.where(missing, zeros[:, None], targets).astype(np.int32)
 
     def signs(self, first: int, last: int) -> np.ndarray:
-        """Whether J < 0 at positions `first` ... `last - 1`, bool (strips or models, positions, degree)."""
+        """Whether J < 0 at positions `first` ... `last - 1`, bool (rows, positions, degree)."""
         cells = self.cell[first:last]
         return self.graph.signs(np.maximum(cells, 0)) & (cells >= 0)[:, None]
 
@@ -310,8 +347,7 @@ def signs(place: Layout, lanes: range) -> tuple[np.ndarray, np.ndarray]:
             eight = np.repeat(of_cells.reshape(-1, VECTOR // words, of_cells.shape[1]), words, axis=1)
             parts.append(np.packbits(eight, axis=1, bitorder="little").ravel())
         return np.concatenate(parts), nothing[1]
-    of_lane = np.arange(lanes.start, lanes.stop)
-    of_lane = of_lane % len(negative) if place.strips > 1 else np.minimum(of_lane, len(negative) - 1)
+    of_lane = np.arange(lanes.start, lanes.stop) % len(negative)
     of_cells = place.signs(0, place.cell.size)
     columns = [
         np.packbits(np.moveaxis(of_cells[of_lane[64 * w : 64 * (w + 1)]], 0, 2), axis=2, bitorder="little").view("<u8")

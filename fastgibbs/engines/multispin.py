@@ -89,22 +89,35 @@ def refusal(models, scan: str, strips: int) -> str | None:
             return f"model {k} has not the bonds and the |J| of model 0"
         if model.field != first.field:
             return f"model {k} has not the field of model 0"
+    if strips > 1:
+        try:
+            cells([first], strips)
+        except ValueError as error:
+            return f"{error}; give {_right(first, strips // 2)} at most"
     return None
 
 
 def strips(models, chains: int) -> int:
-    """How many strips a lattice is best cut into: what fills the word of few chains, if the strips are alike."""
-    (model, *others), most = models, 64 // chains
-    if others or model.shape is None or most < 2:
+    """How many strips a lattice is best cut into: what fills the word of few chains, or as many as are right."""
+    model, most = models[0], 64 // chains
+    if model.shape is None or most < 2:
         return 1
     side, count = model.shape[0], 2 ** (most.bit_length() - 1)
     while count > 1 and (side % count or side // count < 2 or model.n // count < 64):
         count //= 2
-    try:
-        cells(model, count)
-    except ValueError:  # an open boundary
-        return 1
-    return count
+    return _right(model, count)
+
+
+def _right(model, most: int) -> int:
+    """The largest number of strips, a power of two up to `most`, that a model can be cut into."""
+    while most > 1:
+        try:
+            cells([model], most)
+        except ValueError:
+            most //= 2
+        else:
+            break
+    return most
 
 
 class Prepared(NamedTuple):
@@ -116,11 +129,7 @@ class Prepared(NamedTuple):
 
 def prepare(models: list, strips: int, free=None) -> Prepared:
     """Lay out Ising models on one graph: a single one for all chains, or one per chain."""
-    graph = cells(models[0], strips)
-    if len(models) > 1:
-        negative = np.array([model.couplings < 0 for model in models])
-        graph = cells(models[0], strips, csr=True)._replace(negative=np.pad(negative, ((0, 0), (0, 1))))
-    return Prepared(models, layout(graph, strips, free))
+    return Prepared(models, layout(cells(models, strips), strips, free))
 
 
 def cut(lanes: int, threads: int, together: int = 64) -> list[range]:

@@ -168,13 +168,13 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
         return None
 
     def sweep(plan, state, rungs, rule, scan, counts, crew):
-        counters = state.counters[crew.worker, 0]
-        if counts:
-            counters[:] = 0
         if crew.worker == 0:
             show_codes(plan, state, rungs)
             state.counted[0] = counts > 0
         meet(crew)
+        counters = state.counters[crew.worker, 0]
+        if counts:
+            counters[:] = 0
         for phase in range(len(plan.phases)):
             first_tile, end_tile, first_ghost, end_ghost = plan.phases[phase]
             for tile in range(first_tile + crew.worker, end_tile, crew.workers):

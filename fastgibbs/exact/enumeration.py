@@ -1,14 +1,16 @@
 """Exact thermodynamics of small models from all their states, a block of states at a time."""
 
-from concurrent.futures import ThreadPoolExecutor
+import threading
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 
 from fastgibbs.models import RBM, checks
+from fastgibbs.threads import on_threads, stoppable
 
 _BLOCK = 15  # log2 of the numbers held for a block of states: 256 KB, which a core keeps in its own cache
-_TASKS = 64  # a fixed cut of the blocks, so that results do not depend on the threads
+_TASKS = 64  # that each thread takes, one after the other
 _MOST_SPINS, _MOST_UNITS = 30, 25
 _MOST_LISTED = 20  # log2 of the most states that are written out
 _MOST_LEVELS = 2**20
@@ -147,9 +149,14 @@ class Spectrum:
     @cached_property
     def _levels(self):
         lowest, step, bins = self._blocks.grid
-        counts = np.zeros(bins, np.int64)
-        for part in self._per_task(lambda blocks: sum(self._blocks.counts(block) for block in blocks)):
-            counts += part
+        counts, adding = np.zeros(bins, np.int64), threading.Lock()
+
+        def add(block):
+            first, part = self._blocks.counts(block)
+            with adding:
+                counts[first : first + part.size] += part
+
+        self._per_block(add)
         occupied = np.flatnonzero(counts)
         return lowest + step * occupied, counts[occupied]
 
@@ -170,16 +177,26 @@ class Spectrum:
         return beta[()], (reference + self._blocks.offset)[()], log_sum[()], excess[()], variance[()]
 
     def _per_block(self, function):
-        """[function(block) for every block]."""
-        results = self._per_task(lambda blocks: [function(block) for block in blocks])
-        return [result for part in results for result in part]
+        """[function(block) for every block], on all threads; KeyboardInterrupt if it is stopped."""
+        results, waiting = [None] * self._blocks.count, iter(range(self._blocks.count))
 
-    def _per_task(self, function):
-        """Yield function(range of blocks) task by task, computed on all threads."""
-        count = self._blocks.count
-        tasks = min(count, _TASKS)  # both are powers of two
-        with ThreadPoolExecutor(self._threads) as pool:
-            yield from pool.map(function, (range(k * count // tasks, (k + 1) * count // tasks) for k in range(tasks)))
+        def work():
+            while not asked:
+                with taking:
+                    blocks = list(islice(waiting, share))
+                if not blocks:
+                    return
+                for block in blocks:
+                    if asked:
+                        return
+                    results[block] = function(block)
+
+        taking, share = threading.Lock(), -(-self._blocks.count // (_TASKS * self._threads))
+        with stoppable() as asked:
+            on_threads(work, min(self._threads, self._blocks.count))
+            if asked:
+                raise KeyboardInterrupt
+        return results
 
 
 class _SpinBlocks:
@@ -216,8 +233,11 @@ class _SpinBlocks:
         return self.energies(block).min()
 
     def counts(self, block):
-        lowest, step, bins = self.grid
-        return np.bincount(((self.energies(block) - lowest) / step).astype(np.intp), minlength=bins)
+        """The level of the block's lowest energy, and how many of its states have that and each higher one."""
+        lowest, step, _ = self.grid
+        levels = ((self.energies(block) - lowest) / step).astype(np.intp)
+        first = levels.min()
+        return first, np.bincount(levels - first)
 
     def moments(self, block, betas):
         energies = self.energies(block)

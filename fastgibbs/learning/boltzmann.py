@@ -10,7 +10,6 @@ mu is the mean of the data, and that of hidden units follows their mean given da
 the Trade, 2nd ed., 621 (2012)).
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +27,7 @@ from fastgibbs.methods.checkpoints import NONE
 from fastgibbs.methods.running import ALONE
 from fastgibbs.models import BoltzmannMachine
 from fastgibbs.models.logistic import logistic
+from fastgibbs.threads import Team
 
 NEVER = 2**62  # sweeps
 
@@ -154,7 +154,7 @@ class SampledMachine(_Machine):
     def __init__(self, machine, setting: Setting):
         super().__init__(machine, setting)
         self.method, self.steps = setting.method, setting.steps
-        self.pool = ThreadPoolExecutor(setting.threads)
+        self.team = Team(setting.threads)
         self.coupled = machine.coupled_hidden > 1
         rungs = np.linspace(0.0, 1.0, RUNGS) if setting.method == "tempering" else np.ones(1)
         clamp = Clamp(np.sort(self.visible), np.ones((self.visible.size, 1), np.int8), self.hidden)
@@ -177,8 +177,8 @@ class SampledMachine(_Machine):
         units = np.arange(self.n, dtype=np.int32)  # x_i is x_i x_i
         self.first, self.second = np.concatenate([self.i, units]), np.concatenate([self.j, units])
         self.seen, self.known = np.zeros((2, self.first.size))
-        self.cuts = np.linspace(0, self.first.size, setting.threads + 1).astype(int)
-        self.scratch = np.zeros((setting.threads, LANE_GROUP))
+        self.cuts = np.linspace(0, self.first.size, self.team.size + 1).astype(int)
+        self.scratch = np.zeros((self.team.size, LANE_GROUP))
 
     def compile(self):
         """Compile the kernels, or load them: each is called once with nothing to do."""
@@ -230,16 +230,12 @@ class SampledMachine(_Machine):
 
     def close(self):
         """End its threads."""
-        self.pool.shutdown()
+        self.team.close()
 
     def _sweep(self, blocks, first, last):
         """Run sweeps `first` ... `last - 1` of all blocks with the parameters as they are."""
         plan = sparse.with_numbers(blocks[0].plan, *self.numbers)
-        runs = [
-            self.pool.submit(ladders.advance, GIBBS, block._replace(plan=plan), first, last, ALONE) for block in blocks
-        ]
-        for run in runs:
-            run.result()
+        self.team.call([(ladders.advance, GIBBS, block._replace(plan=plan), first, last, ALONE) for block in blocks])
 
     def _add_up(self, blocks, shares, moments):
         """`moments` = the sums over all lanes of all blocks, one block after the other."""
@@ -249,7 +245,7 @@ class SampledMachine(_Machine):
                 add_moments(block.state.spins, share, self.first, self.second, first, last, scratch, moments)
 
         moments[:] = 0
-        list(self.pool.map(add, self.scratch, self.cuts[:-1], self.cuts[1:]))
+        self.team.call([(add, *part) for part in zip(self.scratch, self.cuts[:-1], self.cuts[1:], strict=True)])
 
 
 def _started(machine, betas, count, clamp, entropy) -> tuple:

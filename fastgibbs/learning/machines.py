@@ -16,7 +16,6 @@ mu is the mean of the data, lambda follows the mean of the hidden units given da
 offsets of 0 give the plain gradient (Melchior, Fischer, Wiskott, J. Mach. Learn. Res. 17 (99), 1 (2016)).
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +28,7 @@ from fastgibbs.engines.streams import SWAP, random_ups, stream_state
 from fastgibbs.learning import exact
 from fastgibbs.models import RBM
 from fastgibbs.models.logistic import logistic
+from fastgibbs.threads import Team
 
 FOLLOWING = 0.01  # share of the way that lambda goes in a step
 RUNGS = 10  # of a tempered ladder, from beta 0 to 1 in equal steps
@@ -88,8 +88,7 @@ class SampledRBM:
         V, H = self.visible, self.hidden = rbm.weights.shape
         self.method, self.steps = method, steps
         lanes = batch_size + chains * (RUNGS if method == "tempering" else 1)
-        self.threads = threads if lanes * V * H >= SHARED else 1
-        self.pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
+        self.team = Team(threads if lanes * V * H >= SHARED else 1)
         rows, columns = whole(V, UNITS), whole(H, GROUP)
         wide_rows, wide_columns = whole(rows, 64), whole(columns, WIDE)  # words, for lists of units, and vectors
         parameters = Weights(
@@ -217,8 +216,8 @@ class SampledRBM:
         p, shown = self.block.parameters, self.shown_count
         gradients.add_up(self.v, self.h, self.coefficients, self.ones, shown, self.count, p.offsets, self.sums)
         arguments = self._weights(step)
-        shares = _shares(len(self.squares), self.threads, 1)
-        self._together([(gradients.move, *arguments, *share) for share in shares])
+        shares = _shares(len(self.squares), self.team.size, 1)
+        self.team.call([(gradients.move, *arguments, *share) for share in shares])
         biases = p.visible_bias, p.hidden_bias, p.visible_velocity, p.hidden_velocity
         following = self.total, self.following
         return gradients.move_biases(*biases, self.sums, p.offsets, *following, step, self.squares)
@@ -231,21 +230,12 @@ class SampledRBM:
 
     def close(self):
         """End its threads."""
-        if self.pool:
-            self.pool.shutdown()
+        self.team.close()
 
     def _by_lanes(self, kernel, *arguments, count):
         """Call a kernel for the lanes that hold the first `count` chains."""
-        shares = _shares(count, self.threads, WIDE)
-        self._together([(kernel, *arguments, *share) for share in shares])
-
-    def _together(self, calls):
-        """Make all calls at the same time, the first of them in this thread."""
-        others = [self.pool.submit(*call) for call in calls[1:]]
-        kernel, *arguments = calls[0]
-        kernel(*arguments)
-        for other in others:
-            other.result()
+        shares = _shares(count, self.team.size, WIDE)
+        self.team.call([(kernel, *arguments, *share) for share in shares])
 
 
 def _shares(count, threads, unit):

@@ -1,6 +1,5 @@
 """`train`: a model learns from data."""
 
-import sys
 import time
 import warnings
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ import numpy as np
 from fastgibbs import analysis
 from fastgibbs.engines.gradients import Step
 from fastgibbs.engines.streams import ADAPT, entropy_of
-from fastgibbs.jit import must_compile
 from fastgibbs.learning import exact
 from fastgibbs.learning.boltzmann import ExactMachine, SampledMachine
 from fastgibbs.learning.data import Data
@@ -20,7 +18,7 @@ from fastgibbs.learning.machines import RUNGS, ExactRBM, SampledRBM, Setting
 from fastgibbs.methods.blocks import Timing
 from fastgibbs.methods.checkpoints import Checkpoint
 from fastgibbs.methods.free_energies import log_likelihood
-from fastgibbs.methods.running import reporting, run_blocks
+from fastgibbs.methods.running import running
 from fastgibbs.models import RBM, BoltzmannMachine, checks
 
 LEARNERS = {  # by the kind of model, and whether the gradient is exact
@@ -39,6 +37,7 @@ class Block(NamedTuple):
     learner: tuple
     history: History
     done: np.ndarray  # int64 (1,): steps
+    recorded: np.ndarray  # int64 (1,): epochs that are in the history
     norms: np.ndarray  # float64 (1,): sum over the steps of this epoch
     diverged: np.ndarray  # int64 (1,): the epoch, from 1, or 0
     well: tuple  # parameters at the end of the last epoch that was well
@@ -173,84 +172,90 @@ def train(
     learner = learner_of(model, told)
     history = History(*(np.full(epochs, np.nan) for _ in History._fields))
     block = Block(
-        learner.block, history, np.zeros(1, np.int64), np.zeros(1), np.zeros(1, np.int64), learner.parameters()
+        learner.block,
+        history,
+        np.zeros(1, np.int64),
+        np.zeros(1, np.int64),
+        np.zeros(1),
+        np.zeros(1, np.int64),
+        learner.parameters(),
     )
     checkpoint.restore([block], [range(1)], {})
-    begun = int(block.done[0])  # a chunk may end early: only the block knows
     batches = -(-data.count // batch_size)
+    begun = int(min(block.done[0], (block.recorded[0] + 1) * batches - 1))  # a chunk may end early: the block knows
     monitored = data.monitored(seed)
     order = None, None
 
-    def run(block, first, last, crew):
+    def step(epoch, batch):
         nonlocal order
-        for done in range(first, last):
-            if block.diverged[0]:
-                return True
-            epoch, batch = divmod(done, batches)
-            if order[0] != epoch:
-                order = epoch, data.order(seed, epoch)
-            rows = order[1][batch * batch_size : (batch + 1) * batch_size]
-            learner.positive(data.units(rows, seed, epoch, 1, batch), np.float32(data.weights[rows] / len(rows)), rows)
-            learner.negative()
-            norm = learner.move(Step(float(rates[epoch]), momentum, l1, l2))
-            block.done[0] = done + 1
-            block.norms[0] += norm
-            parameters = learner.parameters() if batch + 1 == batches else None
-            if not np.isfinite(norm) or (parameters and not _well(parameters)):
-                block.diverged[0] = epoch + 1
-                learner.load(*block.well)
-                return True
-            if parameters and _epoch_ended(epoch, parameters) is True:
-                return True
+        if order[0] != epoch:
+            order = epoch, data.order(seed, epoch)
+        rows = order[1][batch * batch_size : (batch + 1) * batch_size]
+        learner.positive(data.units(rows, seed, epoch, 1, batch), np.float32(data.weights[rows] / len(rows)), rows)
+        learner.negative()
+        norm = learner.move(Step(float(rates[epoch]), momentum, l1, l2))
+        block.done[0] += 1
+        block.norms[0] += norm
+        if not np.isfinite(norm) or (batch + 1 == batches and not _well(learner.parameters())):
+            block.diverged[0] = epoch + 1
+            learner.load(*block.well)
 
-    def _epoch_ended(epoch, parameters):
-        for kept, now in zip(block.well, parameters, strict=True):
+    def record(epoch):
+        """Write the history of an epoch whose steps are made; returns True if that, or the callback, is stopped."""
+        for kept, now in zip(block.well, learner.parameters(), strict=True):
             kept[:] = now
-        now = learner.model(parameters)
+        now = learner.model(block.well)
+        try:
+            history.reconstruction[epoch] = reconstruction(now, monitored, seed, threads)
+            history.pseudo_likelihood[epoch] = pseudo_likelihood(now, monitored, seed)
+            if often and (epoch + 1) % often == 0:
+                other = entropy_of(np.random.SeedSequence(seed, spawn_key=(ADAPT, epoch)))
+                value, error, _ = log_likelihood(now, monitored, seed=other, threads=threads)
+                history.log_likelihood[epoch], history.log_likelihood_error[epoch] = value, error
+        except KeyboardInterrupt:  # it is recorded when the training goes on
+            return True
         history.gradient_norm[epoch] = block.norms[0] / batches
         block.norms[0] = 0.0
-        history.reconstruction[epoch] = reconstruction(now, monitored, seed, threads)
-        history.pseudo_likelihood[epoch] = pseudo_likelihood(now, monitored, seed)
-        if often and (epoch + 1) % often == 0:
-            other = entropy_of(np.random.SeedSequence(seed, spawn_key=(ADAPT, epoch)))
-            value, error, _ = log_likelihood(now, monitored, seed=other, threads=threads)
-            history.log_likelihood[epoch], history.log_likelihood_error[epoch] = value, error
+        block.recorded[0] = epoch + 1
         if callback is not None:
             return callback(epoch + 1, now, History(*(record[: epoch + 1].copy() for record in history)))
 
-    if progress is True and learner.kernel is not None and must_compile(learner.kernel):
-        print("compiling (once) ...", file=sys.stderr, flush=True)
-    compiling = time.perf_counter()
-    learner.compile()
-    running = time.perf_counter()
-    try:
-        with reporting(progress) as report:
-            run_blocks(run, [block], [begun], epochs * batches, 1, 1, report, checkpoint)
-    finally:
-        learner.close()
-    seconds = time.perf_counter() - running
-    done, diverged = int(block.done[0]), int(block.diverged[0])
-    finished = done // batches
-    if diverged:
-        finished = diverged - 1
-        warnings.warn(
-            f"the training diverged in epoch {diverged}: the model after epoch {finished} is returned; lower "
-            f"learning_rate, {rates[diverged - 1]:g} there" + (", momentum or l2" if momentum or l2 else ""),
-            RuntimeWarning,
-            stacklevel=2,
+    def run(block, first, last, crew):
+        if first == last:
+            learner.compile()
+        for done in range(first, last):
+            epoch, batch = divmod(done, batches)
+            if block.done[0] == done:  # otherwise the training was stopped right after this step
+                step(epoch, batch)
+            if block.diverged[0] or (batch + 1 == batches and record(epoch) is True):
+                return True
+
+    with running(progress, checkpoint) as under_way:
+        if learner.kernel is not None:
+            under_way.announce(learner.kernel)
+        try:
+            end = under_way.advance(run, [block], [begun], epochs * batches, 1)
+        finally:
+            learner.close()
+        finished, diverged = int(block.recorded[0]), int(block.diverged[0])
+        if diverged:
+            warnings.warn(
+                f"the training diverged in epoch {diverged}: the model after epoch {finished} is returned; lower "
+                f"learning_rate, {rates[diverged - 1]:g} there" + (", momentum or l2" if momentum or l2 else ""),
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return TrainResult(
+            model=learner.model(learner.parameters()),
+            history=History(*(record[:finished].copy() for record in history)),
+            chains=learner.chains(),
+            method=method,
+            epochs=finished,
+            seed=seed,
+            timing=Timing.of(end, (int(block.done[0]) - begun) * lanes * steps * model.n, began),
+            interrupted=finished < epochs and not diverged,
+            diverged=bool(diverged),
         )
-    updates = (done - begun) * lanes * steps * model.n
-    return TrainResult(
-        model=learner.model(learner.parameters()),
-        history=History(*(record[:finished].copy() for record in history)),
-        chains=learner.chains(),
-        method=method,
-        epochs=finished,
-        seed=seed,
-        timing=Timing(running - compiling, seconds, time.perf_counter() - began, updates / max(seconds, 1e-9)),
-        interrupted=done < epochs * batches and not diverged,
-        diverged=bool(diverged),
-    )
 
 
 def _rates(learning_rate, epochs: int) -> np.ndarray:

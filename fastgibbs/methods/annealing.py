@@ -1,6 +1,5 @@
 """`anneal`: independent runs that are cooled, and the lowest states that they have seen."""
 
-import sys
 import time
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,7 +8,6 @@ import numpy as np
 
 from fastgibbs.engines import contract, drivers
 from fastgibbs.engines.streams import entropy_of
-from fastgibbs.jit import must_compile
 from fastgibbs.methods.blocks import (
     ENGINES,
     Timing,
@@ -23,7 +21,7 @@ from fastgibbs.methods.blocks import (
 )
 from fastgibbs.methods.checkpoints import Checkpoint
 from fastgibbs.methods.results import Result
-from fastgibbs.methods.running import ALONE, reporting, run_blocks
+from fastgibbs.methods.running import running
 from fastgibbs.methods.schedules import Schedule, beta_range, geometric
 from fastgibbs.models import checks
 
@@ -174,44 +172,36 @@ def anneal(
 
     def run(block, first, last, crew):
         drivers.anneal(block.plan, block.state, block.reads, contract.RULES[rule], first, last, crew)
-        found = block.reads.best[: block.reads.count].min() <= near and best_of(block).min() <= target
-        return bool(found) or time.perf_counter() - running > limit
+        return bool(block.reads.best[: block.reads.count].min() <= near and best_of(block).min() <= target)
 
-    if progress is True and must_compile(drivers.anneal):
-        print("compiling (once) ...", file=sys.stderr, flush=True)
-    compiling = running = time.perf_counter()
-    run(blocks[0], 0, 0, ALONE)
-    running = time.perf_counter()
-    with reporting(progress) as report:
-        done, interrupted = run_blocks(run, blocks, begun, sweeps, threads, 1, report, checkpoint)
-    seconds = time.perf_counter() - running
-
-    best = np.concatenate([best_of(block) for block in blocks])
-    states = model.from_spins(by_lane([kept(block) for block in blocks], reads))
-    order = np.argsort(best, kind="stable")[: np.count_nonzero(best < np.inf)]  # of reads that have begun
-    best, states = best[order], states[order]
-    lowest = states[best == best.min(initial=np.inf)]
-    ground_states, ground_counts = np.unique(lowest, axis=0, return_counts=True)
-    seen = min(done)
-    sums = np.concatenate([block.reads.sums[:seen] for block in blocks], axis=1)
-    advanced = sum(b.reads.count * (now - then) for b, then, now in zip(blocks, begun, done, strict=True))
-    updates = advanced * (model.n if clamp is None else free.size)
-    return AnnealResult(
-        model=model,
-        energy=best,
-        states=states,
-        read=order,
-        ground_states=ground_states,
-        ground_counts=ground_counts,
-        trace_min=np.concatenate([block.reads.lowest[:seen] for block in blocks], axis=1).min(axis=1),
-        trace_mean=np.add.accumulate(sums, axis=1)[:, -1] / reads,
-        betas=schedule,
-        seed=seed,
-        engine=name,
-        rule=rule,
-        timing=Timing(running - compiling, seconds, time.perf_counter() - began, updates / max(seconds, 1e-9)),
-        interrupted=interrupted,
-    )
+    with running(progress, checkpoint) as under_way:
+        under_way.announce(drivers.anneal)
+        end = under_way.advance(run, blocks, begun, sweeps, threads, limit=limit)
+        best = np.concatenate([best_of(block) for block in blocks])
+        states = model.from_spins(by_lane([kept(block) for block in blocks], reads))
+        order = np.argsort(best, kind="stable")[: np.count_nonzero(best < np.inf)]  # of reads that have begun
+        best, states = best[order], states[order]
+        lowest = states[best == best.min(initial=np.inf)]
+        ground_states, ground_counts = np.unique(lowest, axis=0, return_counts=True)
+        seen = min(end.done)
+        sums = np.concatenate([block.reads.sums[:seen] for block in blocks], axis=1)
+        advanced = sum(b.reads.count * (now - then) for b, then, now in zip(blocks, begun, end.done, strict=True))
+        return AnnealResult(
+            model=model,
+            energy=best,
+            states=states,
+            read=order,
+            ground_states=ground_states,
+            ground_counts=ground_counts,
+            trace_min=np.concatenate([block.reads.lowest[:seen] for block in blocks], axis=1).min(axis=1),
+            trace_mean=np.add.accumulate(sums, axis=1)[:, -1] / reads,
+            betas=schedule,
+            seed=seed,
+            engine=name,
+            rule=rule,
+            timing=Timing.of(end, advanced * (model.n if clamp is None else free.size), began),
+            interrupted=end.interrupted,
+        )
 
 
 def _schedule(betas, sweeps: int, model) -> np.ndarray:

@@ -1,5 +1,6 @@
 """What every method does before it runs: choose the engine, and give the lanes of a block their first spins."""
 
+import time
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,12 @@ class Timing(NamedTuple):
     kernel: float
     total: float
     updates_per_second: float
+
+    @classmethod
+    def of(cls, end, updates: int, began: float):
+        """The timing of a run that has come to an `end` (see methods/running.py) and was begun at this time."""
+        seconds = time.perf_counter() - began
+        return cls(end.compiling, end.seconds, seconds, updates / max(end.seconds, 1e-9))
 
 
 def one_model(model) -> None:

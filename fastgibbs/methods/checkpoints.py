@@ -7,11 +7,9 @@ between two chunks, so that nobody waits; the file is written meanwhile.
 """
 
 import hashlib
-import signal
 import threading
 import time
 import warnings
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -140,27 +138,6 @@ class Checkpoint:
 
 
 NONE = Checkpoint(None, 0.0, "", {"seed": 0})  # of a run that is not saved
-
-
-@contextmanager
-def terminable(checkpoint: Checkpoint):
-    """SIGTERM stops the run inside as Ctrl-C does, if it has a checkpoint, and then takes the course it had before."""
-    if checkpoint.path is None or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    received = []
-
-    def stop(number, frame):
-        received.append(number)
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        if received:
-            signal.raise_signal(signal.SIGTERM)
 
 
 def changing(block, prefix=""):

@@ -1,6 +1,5 @@
 """Ladders of replicas packed into blocks of lanes, run, and gathered ladder by ladder."""
 
-import time
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +9,8 @@ from fastgibbs.engines.contract import LANE_GROUP
 from fastgibbs.engines.observables import Observables, observables
 from fastgibbs.engines.overlaps import Pairs
 from fastgibbs.engines.streams import CLUSTER, SWAP, stream_state
+from fastgibbs.methods import running
 from fastgibbs.methods.blocks import Clamp, first_ups
-from fastgibbs.methods.running import ALONE, run_blocks
 from fastgibbs.models import Hopfield, Ising
 
 MAX_RUNGS = 256  # two ladders are compared in one block of 512 lanes
@@ -64,9 +63,7 @@ class Run(NamedTuple):
     blocks: list[Block]
     draws: int
     updates: int
-    compiling: float
-    seconds: float
-    interrupted: bool
+    end: running.Advanced
 
     def of_ladders(self, name: str) -> np.ndarray:
         """An array of `drivers.Ladders`, (ladders, ...)."""
@@ -106,27 +103,23 @@ class Run(NamedTuple):
 
 
 def run_ladders(
-    setting: Setting, betas, sweeps: int, burn_in: int, thin: int, entropy, starts, report, checkpoint
+    setting: Setting, betas, sweeps: int, burn_in: int, thin: int, entropy, starts, under_way: running.Run
 ) -> Run:
     """Start every ladder (see `start_ladders`) and run it."""
-    blocks, cut = start_ladders(setting, betas, sweeps, burn_in, thin, entropy, starts, checkpoint)
+    blocks, cut = start_ladders(setting, betas, sweeps, burn_in, thin, entropy, starts, under_way.checkpoint)
 
     def rows(done):
         return max(done - burn_in, 0) // thin
 
-    begun = checkpoint.restore(blocks, cut, dict.fromkeys(RECORDS, rows))
+    begun = under_way.checkpoint.restore(blocks, cut, dict.fromkeys(RECORDS, rows))
 
     def run(block, first, last, crew):
         advance(setting.rule, block, first, last, crew)
 
-    compiling = time.perf_counter()
-    run(blocks[0], 0, 0, ALONE)
-    running = time.perf_counter()
-    done, interrupted = run_blocks(run, blocks, begun, burn_in + sweeps, setting.threads, 1, report, checkpoint)
-    seconds = time.perf_counter() - running
-    advanced = sum(len(b.ladders.lane_at) * (now - then) for b, then, now in zip(blocks, begun, done, strict=True))
+    end = under_way.advance(run, blocks, begun, burn_in + sweeps, setting.threads)
+    advanced = sum(len(b.ladders.lane_at) * (now - then) for b, then, now in zip(blocks, begun, end.done, strict=True))
     updates = advanced * betas.size * (setting.models[0].n if setting.free is None else setting.free.size)
-    return Run(setting, blocks, rows(min(done)), updates, running - compiling, seconds, interrupted)
+    return Run(setting, blocks, rows(min(end.done)), updates, end)
 
 
 def start_ladders(

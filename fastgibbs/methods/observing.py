@@ -5,7 +5,6 @@ rates, so before that the chains are never at the same draw. Until then the stat
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -64,16 +63,18 @@ def asked(observe, model, chains: int) -> Observed:
     return Observed(tuple(observe), weights, functions, shapes)
 
 
-def evaluated(observed: Observed, states, chains: int, draws: int) -> tuple[dict[str, np.ndarray], int]:
-    """What the functions return, float64 (chains, draws, ...), and the draws that were evaluated until a Ctrl-C.
+def evaluated(observed: Observed, states, chains: int, draws: int, asked) -> tuple[dict[str, np.ndarray], int]:
+    """What the functions return, float64 (chains, draws, ...), and the draws that were evaluated.
 
-    `states(draw)`: those of a draw, (chains, n), in the model's own units.
+    `states(draw)`: those of a draw, (chains, n), in the model's own units. These are all draws, also of a run that was
+    stopped, unless it is `asked` to stop only now.
     """
     found = {name: np.empty((chains, draws, *observed.shapes[name])) for name in observed.functions}
     if not found:
         return {}, draws
-    done = 0
-    with suppress(KeyboardInterrupt):
+    done, stopped = 0, bool(asked)
+    try:
+        asked.raises = True
         for draw in range(draws):
             for name, values in _called(observed.functions, states(draw)).items():
                 shape = (chains, *observed.shapes[name])
@@ -82,7 +83,13 @@ def evaluated(observed: Observed, states, chains: int, draws: int) -> tuple[dict
                         f"observe[{name!r}] returned shape {values.shape}: give {shape}, as on other draws"
                     )
                 found[name][:, draw] = values
+            if asked and not stopped:
+                break
             done += 1
+    except KeyboardInterrupt:
+        pass
+    finally:
+        asked.raises = False
     return {name: values[:, :done] for name, values in found.items()}, done
 
 

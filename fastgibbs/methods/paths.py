@@ -13,8 +13,7 @@ from fastgibbs.engines import drivers, layered, sparse
 from fastgibbs.engines.contract import GIBBS, SEQUENTIAL
 from fastgibbs.engines.streams import START, stream
 from fastgibbs.methods.blocks import first_ups, unrecorded
-from fastgibbs.methods.checkpoints import NONE
-from fastgibbs.methods.running import ALONE, run_blocks
+from fastgibbs.methods.running import ALONE, running
 from fastgibbs.models import RBM, Ising, checks
 from fastgibbs.models.logistic import logistic
 
@@ -41,10 +40,9 @@ def annealed(path, chains: int, starts, entropy, threads: int) -> np.ndarray:
         plan, state = path.engine.start(path.prepared, lanes, ups, entropy, path.betas, GIBBS)
         inside = sum(chain is not None for chain in members)
         blocks.append(Block(inside, plan, state, np.zeros(len(lanes), np.int64), *np.zeros((3, len(lanes)))))
-    _, interrupted = run_blocks(
-        path.advance, blocks, [0] * len(blocks), path.betas.size - 1, threads, 1, lambda done, total: None, NONE
-    )
-    if interrupted:
+    with running() as under_way:
+        end = under_way.advance(path.advance, blocks, [0] * len(blocks), path.betas.size - 1, threads)
+    if end.interrupted:
         raise KeyboardInterrupt
     return np.concatenate([block.log_weights[: block.chains] for block in blocks])
 
@@ -90,6 +88,8 @@ class _Stations:
     def advance(self, block, first, last, crew):
         """Take a block from p_first to p_last."""
         nothing = unrecorded(self.n, block.rungs.size)
+        if first == last:  # compiles
+            drivers.advance(block.plan, block.state, block.rungs, GIBBS, SEQUENTIAL, 0, 0, 1, 1, *nothing, ALONE)
         for k in range(first, last):
             block.log_weights[:] += self.ratios(k, self.engine.spins(block.plan, block.state))
             if k + 1 < self.betas.size - 1:

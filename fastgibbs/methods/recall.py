@@ -8,8 +8,7 @@ from fastgibbs.engines import contract, overlap
 from fastgibbs.engines.drivers import advance
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods.blocks import ENGINES, choose_engine, first_ups, unrecorded
-from fastgibbs.methods.checkpoints import NONE
-from fastgibbs.methods.running import run_blocks
+from fastgibbs.methods.running import running
 from fastgibbs.models import Hopfield, checks
 
 
@@ -30,6 +29,8 @@ class RecallResult:
     seed: int
     """Pass it as `seed` to get the same bytes again."""
     engine: str
+    interrupted: bool
+    """True if it was stopped: the sweeps are those that every cue had done."""
 
     def __repr__(self):
         cues, sweeps, _ = self.overlaps.shape
@@ -51,7 +52,8 @@ def recall(model, cues, *, beta=np.inf, sweeps=50, seed=None, threads=None) -> R
         seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
         threads: threads to run on; by default the cores this process may use. It never changes the result.
 
-    Returns a RecallResult. Raises ValueError or TypeError, naming the argument, before anything is compiled.
+    Returns a RecallResult, also of a run that was stopped. Raises ValueError or TypeError, naming the argument, before
+    anything is compiled.
 
     Source: Hopfield, Proc. Natl. Acad. Sci. 79, 2554 (1982).
     """
@@ -88,6 +90,8 @@ def recall(model, cues, *, beta=np.inf, sweeps=50, seed=None, threads=None) -> R
     def run(block, first, last, crew):
         plan, state, rungs, of_block, at_end = block
         nothing = unrecorded(model.n, rungs.size)
+        if first == last:  # compiles
+            advance(plan, state, rungs, rule, contract.SEQUENTIAL, first, last, sweeps, 1, *nothing, crew)
         for done in range(first, last):
             if cold and done and needed[of_block].max() < done:  # nothing changes any more
                 overlaps[of_block, done] = overlaps[of_block, done - 1]
@@ -97,6 +101,8 @@ def recall(model, cues, *, beta=np.inf, sweeps=50, seed=None, threads=None) -> R
             needed[of_block][(at_end[0] != before).any(axis=1)] = done + 1
             overlaps[of_block, done] = model.overlaps(at_end[0])
 
-    run_blocks(run, blocks, [0] * len(blocks), sweeps, threads, 1, lambda done, total: None, NONE)
-    states = np.concatenate([at_end[0] for *_, at_end in blocks])
-    return RecallResult(model, states, overlaps, needed < sweeps, needed, beta, seed, name)
+    with running() as under_way:
+        end = under_way.advance(run, blocks, [0] * len(blocks), sweeps, threads)
+        done = min(end.done)
+        states = np.concatenate([at_end[0] for *_, at_end in blocks])
+        return RecallResult(model, states, overlaps[:, :done], needed < done, needed, beta, seed, name, end.interrupted)

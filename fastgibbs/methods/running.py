@@ -1,96 +1,150 @@
-"""How blocks are advanced: on threads, a chunk of sweeps at a time, with progress, and stopped without loss.
+"""The life of a run: how its blocks are advanced on threads, with progress, and stopped without loss.
 
 Kernels release the GIL and know nothing of threads. A worker takes the block that has waited longest, advances it by
-about CHUNK_SECONDS and puts it back, so that blocks progress evenly at any number of threads, and a stop (Ctrl-C, or
-a progress callable that returns True) takes effect within one chunk. Where chunks end never shows in the results.
+about CHUNK_SECONDS and puts it back, so that blocks progress evenly at any number of threads, and a stop takes effect
+within one chunk, or one sweep where that takes longer. Where chunks end never shows in the results.
 Where there are fewer blocks than threads, several threads make a crew that advances one block together.
 """
 
+import signal
 import sys
-import threading
 import time
 from collections import deque
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 
 from fastgibbs.engines.contract import Crew
-from fastgibbs.methods.checkpoints import terminable
+from fastgibbs.engines.gates import BROKEN
+from fastgibbs.jit import must_compile
+from fastgibbs.methods.checkpoints import NONE, Checkpoint
+from fastgibbs.threads import Asked, Team, on_threads, stoppable
 
 CHUNK_SECONDS = 0.02
-ALONE = Crew(0, 1, np.zeros(1, np.uint64))
+ALONE = Crew(0, 1, np.zeros(1, np.uint64), 0)
+SAVES = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]
 
 
-def run_blocks(
-    advance, blocks: list, done: list[int], sweeps: int, threads: int, largest_crew: int, report, checkpoint
-) -> tuple[list[int], bool]:
-    """Call `advance(block, first, last, crew)` until every block has done `sweeps` sweeps or the run is stopped.
+class Advanced(NamedTuple):
+    """What came of advancing blocks."""
 
-    `done`: sweeps that each block has done before. `report(done, sweeps)` hears the mean number of sweeps done ten
-    times a second; both stop the run by returning True. Returns the sweeps done by each block, and whether the run was
-    stopped before the end.
-    """
-    done = list(done)
-    waiting = deque(index for index in range(len(blocks)) if done[index] < sweeps)
-    stop = threading.Event()
+    done: list[int]  # sweeps of each block
+    interrupted: bool  # whether the run was stopped before the end
+    compiling: float  # seconds
+    seconds: float  # of all that came after
 
-    workers = max(1, min(threads // len(blocks), largest_crew))
 
-    def advance_together(block, first, last):
-        gate = np.zeros(1, np.uint64)
-        try:
-            others = [pool.submit(advance, block, first, last, Crew(k, workers, gate)) for k in range(1, workers)]
-            stops = advance(block, first, last, Crew(0, workers, gate))
-        except BaseException:
-            gate[0] = 2**63  # nobody waits for a worker that will not come
-            raise
-        for other in others:
-            other.result()
-        return stops
+class Run(NamedTuple):
+    """A run under way, from `running`."""
 
-    def work():
-        chunk = 1
-        while not stop.is_set():
+    asked: Asked  # whether it was asked to stop
+    report: object  # report(done, total), which asks it to stop by returning True
+    progress: object
+    checkpoint: Checkpoint
+
+    def announce(self, kernel):
+        """Say that a kernel will be compiled, if a bar is shown."""
+        if self.progress is True and must_compile(kernel):
+            print("compiling (once) ...", file=sys.stderr, flush=True)
+
+    def advance(self, advance, blocks, done, sweeps: int, threads: int, largest_crew=1, limit=np.inf) -> Advanced:
+        """Call `advance(block, first, last, crew)` until every block has done `sweeps` sweeps or the run is stopped.
+
+        `done`: sweeps that each block has done before. Each thread begins with a call for which first = last, which
+        compiles; it may come while others advance that block.
+        `report(done, sweeps)` hears the mean number of sweeps done ten times a second. An `advance` that returns True
+        asks the run to stop, and so does the end of `limit` seconds. SIGTERM or SIGUSR1 (which SLURM sends before it
+        kills) save a run with a checkpoint.
+        """
+        done, began, begun, ready = list(done), time.perf_counter(), done[0], []
+        waiting = deque(index for index in range(len(blocks)) if done[index] < sweeps)
+        chunks = [1] * len(blocks)
+        workers = max(1, min(threads // len(blocks), largest_crew))
+
+        def prepare():
+            advance(blocks[0], begun, begun, ALONE)
+            ready.append(time.perf_counter())
+
+        def work():
+            team = Team(workers)
             try:
-                index = waiting.popleft()
-            except IndexError:
-                return
-            last = min(done[index] + chunk, sweeps)
-            began = time.perf_counter()
-            if advance_together(blocks[index], done[index], last) is True:
-                stop.set()
-            seconds = max(time.perf_counter() - began, 1e-9)
-            checkpoint.saw(index, blocks[index], last)
-            done[index] = last
-            chunk = max(1, int(chunk * min(CHUNK_SECONDS / seconds, 4)))
-            if last < sweeps:
-                waiting.append(index)
-
-    leaders = min(threads, len(blocks))
-    checkpoint.began(blocks, done)
-    with terminable(checkpoint):
-        with ThreadPoolExecutor(leaders * workers) as pool:
-            work_done = [pool.submit(work) for _ in range(leaders)]
-            try:
-                while wait(work_done, timeout=0.1, return_when=FIRST_EXCEPTION).not_done:
-                    if report(sum(done) // len(done), sweeps) is True:
-                        break
-                    checkpoint.attend(blocks, done, sweeps)
-            except KeyboardInterrupt:
-                pass
+                while not self.asked:
+                    try:
+                        index = waiting.popleft()
+                    except IndexError:
+                        return
+                    last = min(done[index] + chunks[index], sweeps)
+                    start = time.perf_counter()
+                    stops = _together(team, advance, blocks[index], done[index], last)
+                    now = time.perf_counter()
+                    self.checkpoint.saw(index, blocks[index], last)
+                    done[index] = last
+                    growth = min(CHUNK_SECONDS / max(now - start, 1e-9), 4)
+                    chunks[index] = min(max(1, int(chunks[index] * growth)), sweeps)
+                    if last < sweeps:
+                        waiting.append(index)
+                    if stops is True or now - ready[0] > limit:
+                        self.asked.ask()
             finally:
-                stop.set()
-        for leader in work_done:
-            leader.result()
-        checkpoint.ended(blocks, done)
-    report(sum(done) // len(done), sweeps)
-    return done, min(done) < sweeps
+                team.close()
+
+        def tick():
+            if self.report(sum(done) // len(done), sweeps) is True:
+                self.asked.ask()
+            self.checkpoint.attend(blocks, done, sweeps)
+
+        self.checkpoint.began(blocks, done)
+        if waiting and not self.asked:
+            on_threads(work, min(threads, len(blocks)), prepare, tick)
+        self.checkpoint.ended(blocks, done)
+        self.report(sum(done) // len(done), sweeps)
+        compiled = ready[0] if ready else time.perf_counter()
+        return Advanced(done, min(done) < sweeps, compiled - began, time.perf_counter() - compiled)
+
+
+def _together(team: Team, advance, block, first: int, last: int):
+    """Advance a block by the whole team as one crew; what its first worker returns."""
+    gate, returned = np.zeros(1, np.uint64), []
+
+    def take_part(worker):
+        try:
+            stops = advance(block, first, last, Crew(worker, team.size, gate, 0))
+        except BaseException:
+            gate[0] = BROKEN  # nobody waits for a worker that will not come
+            raise
+        if worker == 0:
+            returned.append(stops)
+
+    team.call([(take_part, worker) for worker in range(team.size)])
+    return returned[0]
+
+
+class running:
+    """`with running(progress, checkpoint) as run:` is a `Run`, in which a stop loses nothing.
+
+    `progress`: False, True (a tqdm bar, or a plain line) or a callable.
+    """
+
+    def __init__(self, progress=False, checkpoint=NONE):
+        self._stoppable = stoppable(SAVES if checkpoint.path is not None else ())
+        self._reporting = _reporting(progress)
+        self._run = progress, checkpoint
+
+    def __enter__(self) -> Run:
+        asked = self._stoppable.__enter__()
+        return Run(asked, self._reporting.__enter__(), *self._run)
+
+    def __exit__(self, *error):
+        try:
+            self._reporting.__exit__(*error)
+        finally:
+            self._stoppable.__exit__(*error)
 
 
 @contextmanager
-def reporting(progress):
-    """A `report(done, total)` for `progress`: False, True (a tqdm bar, or a plain line) or a callable."""
+def _reporting(progress):
+    """A `report(done, total)` for `progress`."""
     if callable(progress):
         yield progress
     elif not progress:

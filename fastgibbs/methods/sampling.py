@@ -1,6 +1,5 @@
 """`sample`: independent Markov chains of one model, each at its own inverse temperature."""
 
-import sys
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,6 @@ from fastgibbs.engines import contract
 from fastgibbs.engines.drivers import advance
 from fastgibbs.engines.observables import Observables, observables
 from fastgibbs.engines.streams import entropy_of
-from fastgibbs.jit import must_compile
 from fastgibbs.methods import observing
 from fastgibbs.methods.blocks import (
     ENGINES,
@@ -28,7 +26,7 @@ from fastgibbs.methods.blocks import (
 )
 from fastgibbs.methods.checkpoints import Checkpoint
 from fastgibbs.methods.results import Result
-from fastgibbs.methods.running import ALONE, reporting, run_blocks
+from fastgibbs.methods.running import running
 from fastgibbs.models import checks
 
 RECORDS = "energies", "magnetizations", "observables.record", "samples"  # of a block, a row a draw
@@ -265,47 +263,41 @@ def sample(
             crew,
         )
 
-    if progress is True and must_compile(advance):
-        print("compiling (once) ...", file=sys.stderr, flush=True)
-    compiling = time.perf_counter()
-    run(blocks[0], 0, 0, ALONE)
-    running = time.perf_counter()
-    crew = ENGINES[engine].crew(blocks[0].plan)
-    with reporting(progress) as report:
-        done, interrupted = run_blocks(run, blocks, begun, burn_in + sweeps, threads, crew, report, checkpoint)
-    seconds = time.perf_counter() - running
-    draws = rows(min(done))
-    updates = sum(b.chains * (now - then) for b, then, now in zip(blocks, begun, done, strict=True)) * (
-        n if clamp is None else free.size
-    )
-
     def states(draw):
         lanes = _unpacked([block.samples[draw : draw + 1] for block in blocks], betas.size * strips)
         return models[0].from_spins(_joined(lanes, betas.size, strips))
 
-    found, evaluated = observing.evaluated(observed, states, betas.size, draws)
-    interrupted, draws = interrupted or evaluated < draws, evaluated
-    for number, name in enumerate(observed.weights):
-        found[name] = by_lane([block.observables.record[:draws, number] for block in blocks], betas.size)
-    if not keep_states:
-        blocks = [block._replace(samples=block.samples[:0].copy()) for block in blocks]
-    return SampleResult(
-        model=models[0] if len(models) == 1 else tuple(models),
-        energy=by_lane([block.energies[:draws] for block in blocks], betas.size),
-        magnetization=by_lane([block.magnetizations[:draws] for block in blocks], betas.size) / max(n, 1),
-        observables={name: found[name] for name in observed.names},
-        beta=betas.copy(),
-        seed=seed,
-        engine=engine,
-        strips=strips,
-        rule=rule,
-        scan=scan,
-        burn_in=burn_in,
-        thin=thin,
-        timing=Timing(running - compiling, seconds, time.perf_counter() - began, updates / max(seconds, 1e-9)),
-        interrupted=interrupted,
-        _blocks=blocks,
-    )
+    with running(progress, checkpoint) as under_way:
+        under_way.announce(advance)
+        crew = ENGINES[engine].crew(blocks[0].plan)
+        end = under_way.advance(run, blocks, begun, burn_in + sweeps, threads, crew)
+        draws = rows(min(end.done))
+        found, evaluated = observing.evaluated(observed, states, betas.size, draws, under_way.asked)
+        interrupted, draws = end.interrupted or evaluated < draws, evaluated
+        for number, name in enumerate(observed.weights):
+            found[name] = by_lane([block.observables.record[:draws, number] for block in blocks], betas.size)
+        if not keep_states:
+            blocks = [block._replace(samples=block.samples[:0].copy()) for block in blocks]
+        updates = sum(b.chains * (now - then) for b, then, now in zip(blocks, begun, end.done, strict=True)) * (
+            n if clamp is None else free.size
+        )
+        return SampleResult(
+            model=models[0] if len(models) == 1 else tuple(models),
+            energy=by_lane([block.energies[:draws] for block in blocks], betas.size),
+            magnetization=by_lane([block.magnetizations[:draws] for block in blocks], betas.size) / max(n, 1),
+            observables={name: found[name] for name in observed.names},
+            beta=betas.copy(),
+            seed=seed,
+            engine=engine,
+            strips=strips,
+            rule=rule,
+            scan=scan,
+            burn_in=burn_in,
+            thin=thin,
+            timing=Timing.of(end, updates, began),
+            interrupted=interrupted,
+            _blocks=blocks,
+        )
 
 
 def _betas(beta, chains, models: int) -> np.ndarray:

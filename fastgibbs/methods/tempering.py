@@ -1,6 +1,5 @@
 """`temper`: parallel tempering, ladders of replicas that exchange their temperatures."""
 
-import sys
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,13 +10,12 @@ import numpy as np
 from fastgibbs import analysis
 from fastgibbs.engines import contract, drivers
 from fastgibbs.engines.streams import ADAPT, entropy_of
-from fastgibbs.jit import must_compile
 from fastgibbs.methods import observing
 from fastgibbs.methods.blocks import ENGINES, Timing, check_betas, choose_engine, clamped, one_model
 from fastgibbs.methods.checkpoints import NONE, Checkpoint
 from fastgibbs.methods.ladders import MAX_RUNGS, Run, Setting, run_ladders
 from fastgibbs.methods.results import Result
-from fastgibbs.methods.running import reporting
+from fastgibbs.methods.running import running
 from fastgibbs.methods.schedules import beta_range
 from fastgibbs.models import checks
 
@@ -237,33 +235,31 @@ def temper(
     rounds = [Round(*numbers) for numbers in checkpoint.stage.get("rounds", [])]
     betas = checkpoint.arrays.get("betas", betas)
 
-    if progress is True and must_compile(drivers.temper):
-        print("compiling (once) ...", file=sys.stderr, flush=True)
-    starts, stopped, compiling = None, False, 0.0
-    with reporting(progress) as report:
+    starts, compiling = None, 0.0
+    with running(progress, checkpoint) as under_way:
+        under_way.announce(drivers.temper)
+        report = under_way.report
 
         def hear(done, total):
-            """Once told to stop, whatever is run stops; sweeps of adaptation are not counted."""
-            nonlocal stopped
-            stopped = report(done if total == burn_in + sweeps else 0, burn_in + sweeps) is True or stopped
-            return stopped
+            """Sweeps of adaptation are not counted."""
+            return report(done if total == burn_in + sweeps else 0, burn_in + sweeps)
 
-        while adapt and not stopped and (not rounds or 8 * rounds[-1].sweeps <= sweeps):
+        under_way = under_way._replace(report=hear)
+        while adapt and not under_way.asked and (not rounds or 8 * rounds[-1].sweeps <= sweeps):
             checkpoint.enter({"rounds": rounds}, {"betas": betas})
-            round_, betas, starts, run = _adapted(setting, betas, grows, rounds, starts, seed, hear, checkpoint)
+            round_, betas, starts, run = _adapted(setting, betas, grows, rounds, starts, seed, under_way)
             rounds = [*rounds, round_]
-            stopped, compiling = run.interrupted or stopped, compiling + run.compiling
-        unfinished = stopped
-        checkpoint = NONE if unfinished else checkpoint  # the file keeps the round that was stopped
-        checkpoint.enter({"rounds": rounds}, {"betas": betas})
+            compiling += run.end.compiling
+        if unfinished := bool(under_way.asked):
+            under_way = under_way._replace(checkpoint=NONE)  # the file keeps the round that was stopped
+        under_way.checkpoint.enter({"rounds": rounds}, {"betas": betas})
         watching = setting._replace(weights=observed.matrix(models[0].n), keeps=bool(observed.functions))
-        run = run_ladders(watching, betas, sweeps, burn_in, thin, seed, starts, hear, checkpoint)
-        run = run._replace(interrupted=run.interrupted or unfinished)
-    run, observables = _observables(run, observed, models[0], count, betas.size)
-    compiling += run.compiling
-    timing = Timing(compiling, run.seconds, time.perf_counter() - began, run.updates / max(run.seconds, 1e-9))
-    results = _results(models, run, observables, betas, tuple(rounds), seed, name, rule, burn_in, thin, timing)
-    return results if isinstance(model, list | tuple) else results[0]
+        run = run_ladders(watching, betas, sweeps, burn_in, thin, seed, starts, under_way)
+        end = run.end._replace(interrupted=run.end.interrupted or unfinished, compiling=compiling + run.end.compiling)
+        run, observables = _observables(run._replace(end=end), observed, models[0], count, betas.size, under_way.asked)
+        timing = Timing.of(end, run.updates, began)
+        results = _results(models, run, observables, betas, tuple(rounds), seed, name, rule, burn_in, thin, timing)
+        return results if isinstance(model, list | tuple) else results[0]
 
 
 def _first_ladder(betas, rungs, adapt: bool, models) -> tuple[np.ndarray, bool, bool]:
@@ -290,7 +286,7 @@ def _first_ladder(betas, rungs, adapt: bool, models) -> tuple[np.ndarray, bool, 
     return np.linspace(*ends, rungs or FIRST_RUNGS), rungs is None, adapt
 
 
-def _adapted(setting: Setting, betas, grows: bool, rounds: list, starts, seed, report, checkpoint):
+def _adapted(setting: Setting, betas, grows: bool, rounds: list, starts, seed, under_way):
     """One round of adaptation: what it met, the new ladder, states to start it from, and the run.
 
     The entropy is the round's own, so that no random number of the run is used twice.
@@ -298,7 +294,7 @@ def _adapted(setting: Setting, betas, grows: bool, rounds: list, starts, seed, r
     sweeps = 2 * rounds[-1].sweeps if rounds else FIRST_ROUND
     entropy = entropy_of(np.random.SeedSequence(seed, spawn_key=(ADAPT, len(rounds))))
     quiet = setting._replace(overlap_every=0)
-    run = run_ladders(quiet, betas, sweeps, sweeps // 4, sweeps, entropy, starts, report, checkpoint)
+    run = run_ladders(quiet, betas, sweeps, sweeps // 4, sweeps, entropy, starts, under_way)
     rejections = 1 - _acceptance(run)
     barrier = analysis.barrier(betas, rejections)
     size = min(analysis.enough_rungs(barrier.total), MAX_RUNGS) if grows else betas.size
@@ -313,14 +309,15 @@ def _acceptance(run: Run, ladders=slice(None)) -> np.ndarray:
     return run.of_ladders("acceptance")[ladders].sum(axis=0) / np.maximum(attempts, 1)
 
 
-def _observables(run: Run, observed, model, ladders: int, rungs: int) -> tuple[Run, dict[str, np.ndarray]]:
+def _observables(run: Run, observed, model, ladders: int, rungs: int, asked) -> tuple[Run, dict[str, np.ndarray]]:
     """What was observed, (ladders, rungs, draws, ...), and the run with the draws of which all of it is known."""
 
     def states(draw):
         return model.from_spins(run.sample(draw).reshape(ladders * rungs, model.n))
 
-    found, draws = observing.evaluated(observed, states, ladders * rungs, run.draws)
-    run = run._replace(draws=draws, interrupted=run.interrupted or draws < run.draws)
+    found, draws = observing.evaluated(observed, states, ladders * rungs, run.draws, asked)
+    end = run.end._replace(interrupted=run.end.interrupted or draws < run.draws)
+    run = run._replace(draws=draws, end=end)
     found = {name: values.reshape(ladders, rungs, *values.shape[1:]) for name, values in found.items()}
     found |= {name: run.observable(number) for number, name in enumerate(observed.weights)}
     return run, {name: found[name] for name in observed.names}
@@ -365,7 +362,7 @@ def _results(
                 burn_in=burn_in,
                 thin=thin,
                 timing=timing,
-                interrupted=run.interrupted,
+                interrupted=run.end.interrupted,
                 clamped=np.empty(0, np.int64) if run.setting.clamp is None else run.setting.clamp.sites,
             )
         )

@@ -53,12 +53,12 @@ def sample(model, beta, sweeps, chains, burn_in, thin, rule, seed, strips=1):
 def start(model, lanes, seed, rule, strips=1, spins=None, free=None):
     """A `State` of `lanes` chains.
 
-    `model`: an `Ising` of couplings +J and -J, one |J| and one field, degree <= 12; or, with strips = 1, a sequence of
-    `lanes` of them, one a chain, that differ in signs and offset only. `seed`: the entropy of `streams.stream`;
-    `rule`: "gibbs" or "metropolis". `strips`: S, a power of two <= 64; above 1 the lattice is periodic along axis 0,
-    whose side is a multiple of S, at least 2 S. Chain k is the lanes k S, ..., k S + S - 1, counted through all words,
-    one a strip. `spins`: int8 (lanes, n), by default random, chain k from stream k of START. `free`: with strips = 1,
-    the sites that sweeps visit, by default all.
+    `model`: an `Ising` of couplings +J and -J, one |J| and one field, degree <= 12; or a sequence of `lanes` of them,
+    one a chain, that differ in signs and offset only. `seed`: the entropy of `streams.stream`; `rule`: "gibbs" or
+    "metropolis". `strips`: S, a power of two <= 64; above 1 the graph stays the same when n / S is added to all sites,
+    modulo n, and no bond joins sites that are a multiple of n / S apart. Chain k is the lanes k S, ..., k S + S - 1,
+    counted through all words, one a strip. `spins`: int8 (lanes, n), by default random, chain k from stream k of START.
+    `free`: with strips = 1, the sites that sweeps visit, by default all.
     """
     models = sampling.as_models(model)
     graph = models[0]

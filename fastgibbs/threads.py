@@ -1,0 +1,200 @@
+"""Threads that work together, and the one way to stop them.
+
+A run is asked to stop by a flag that its threads look at between two pieces of work: nothing is thrown into them, so
+nothing they hold is lost, whenever the asking comes and however often. In the main thread Ctrl-C asks, and signals that
+the run was told of; anywhere else `stop` does, and a progress callable that returns True. All threads are daemons: a
+process whose main thread has ended does not wait for them.
+"""
+
+import atexit
+import signal
+import threading
+import time
+from queue import Empty, SimpleQueue
+
+TICK_SECONDS = 0.1
+_under_way = set()  # runs of this process
+_here = threading.local()  # .run: the run that this thread works for
+_at_work = set()  # one mark for each thread that does something
+
+
+class Asked:
+    """Whether a run was asked to stop, or the run that it is a part of."""
+
+    def __init__(self, whole: "Asked | None" = None):
+        self._asked, self._whole = False, whole
+        self.raises = False  # whether the first signal is a KeyboardInterrupt too, while somebody else's code is called
+
+    def __bool__(self):
+        return self._asked or bool(self._whole)
+
+    def ask(self):
+        """Ask it to stop."""
+        self._asked = True
+
+
+def stop():
+    """Ask all runs of this process to stop: each returns what it has done, with `interrupted` set, as after Ctrl-C.
+
+    It returns at once, and may be called from any thread and from a signal handler. Where nothing runs it does nothing.
+    """
+    for run in tuple(_under_way):
+        run.ask()
+
+
+class stoppable:
+    """`with stoppable() as asked:` is a run. In the main thread Ctrl-C, and `signals`, ask all runs to stop meanwhile.
+
+    A signal then takes the course it had before, if that was another than a KeyboardInterrupt; one that was ignored
+    still is. The course of Ctrl-C is given back by the very last instruction, so that none can come between the run's
+    end and its result.
+    """
+
+    def __init__(self, signals=()):
+        self._signals = signals if threading.current_thread() is threading.main_thread() else None
+
+    def __enter__(self) -> Asked:
+        self._whole = getattr(_here, "run", None)
+        run = self._run = _here.run = Asked(self._whole)
+        self._before, self._heard = {}, []
+
+        def hear(number, frame):
+            self._heard.append(number)
+            raises = run.raises and not run
+            stop()
+            if raises:
+                raise KeyboardInterrupt
+
+        _under_way.add(run)
+        if self._signals is not None:
+            for number in (*self._signals, signal.SIGINT):
+                if callable(course := signal.getsignal(number)) or course == signal.SIG_DFL:
+                    self._before[number] = course
+                    signal.signal(number, hear)
+        return run
+
+    def __exit__(self, *error):
+        self._run.ask()  # should it have ended by an error of somebody's signal handler, its threads end too
+        _under_way.discard(self._run)
+        _here.run = self._whole
+        interrupt = self._before.pop(signal.SIGINT, None)
+        for number, course in self._before.items():
+            signal.signal(number, course)
+        for number in dict.fromkeys(self._heard):
+            if number in self._before:
+                signal.raise_signal(number)
+        if interrupt not in (None, signal.default_int_handler) and signal.SIGINT in self._heard:
+            signal.signal(signal.SIGINT, interrupt)
+            signal.raise_signal(signal.SIGINT)
+        elif interrupt is not None:
+            signal.signal(signal.SIGINT, interrupt)
+
+
+def on_threads(work, count: int, prepare=lambda: None, tick=lambda: None):
+    """Call `prepare()` and then `work()` in `count` threads at once, and `tick()` ten times a second until all return.
+
+    A run that is asked to stop does not wait for threads that still prepare, as long as that takes: they do nothing
+    more. If not all threads can start, those that did do the work, and if none can this one does, without ticks. An
+    error of `work` or `tick` asks the run to stop, and comes out when all threads have returned.
+    """
+    run, ended = _here.run, SimpleQueue()
+    starting, closed, working = threading.Lock(), False, 0
+
+    def worker():
+        nonlocal working
+        _here.run = run
+        error = _error_of([(prepare,)])
+        with starting:
+            works = not closed
+            working += works
+        if works:
+            error = error or _error_of([(work,)])
+            if error is not None:
+                run.ask()
+            ended.put(error)
+
+    left, errors, ticked = _start([worker] * count), [], time.monotonic()
+    if left == 0:
+        worker()
+    try:
+        while len(errors) < left:
+            try:
+                errors.append(ended.get(timeout=TICK_SECONDS / 2))
+            except Empty:
+                if run:
+                    break
+            if time.monotonic() - ticked >= TICK_SECONDS:
+                tick()
+                ticked = time.monotonic()
+    finally:
+        if len(errors) < left:
+            run.ask()
+        with starting:
+            closed, left = True, working
+        while len(errors) < left:
+            errors.append(ended.get())
+    for error in errors:
+        if error is not None:
+            raise error
+
+
+class Team:
+    """This thread and up to `size` - 1 others, as many as could start, which make calls at the same time."""
+
+    def __init__(self, size: int):
+        self._inboxes, self._results = [SimpleQueue() for _ in range(size - 1)], SimpleQueue()
+        if self._inboxes:
+            started = _start([lambda inbox=inbox: self._serve(inbox) for inbox in self._inboxes])
+            del self._inboxes[started:]
+        self.size = 1 + len(self._inboxes)
+
+    def _serve(self, inbox):
+        while (calls := inbox.get()) is not None:
+            self._results.put(_error_of(calls))
+
+    def call(self, calls):
+        """Make calls (function, *arguments): the k-th in thread k modulo `size`, this one being 0, in order."""
+        theirs = [calls[k :: self.size] for k in range(1, min(self.size, len(calls)))]
+        for inbox, share in zip(self._inboxes, theirs, strict=False):
+            inbox.put(share)
+        errors = [_error_of(calls[:: self.size]), *(self._results.get() for _ in theirs)]
+        for error in errors:
+            if error is not None:
+                raise error
+
+    def close(self):
+        """End the other threads."""
+        for inbox in self._inboxes:
+            inbox.put(None)
+
+
+def _error_of(calls):
+    """Make calls one after the other; the error that ended them, for the thread that waits, or None."""
+    _at_work.add(me := object())
+    try:
+        for function, *arguments in calls:
+            function(*arguments)
+    except BaseException as error:
+        return error
+    finally:
+        _at_work.discard(me)
+    return None
+
+
+def _start(works) -> int:
+    """Start a daemon thread for each of `works`; the number of those that could start."""
+    for started, work in enumerate(works):
+        try:
+            threading.Thread(target=work, daemon=True).start()
+        except RuntimeError:  # the system has no more
+            return started
+    return len(works)
+
+
+@atexit.register
+def _end(patience=1.0):
+    """No kernel runs any more when the interpreter takes down what it needs."""
+    stop()
+    until = time.monotonic() + patience
+    while _at_work and time.monotonic() < until:
+        time.sleep(0.005)
