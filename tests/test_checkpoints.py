@@ -188,6 +188,20 @@ def test_a_checkpoint_of_another_format_is_refused(tmp_path, monkeypatch):
         fg.sample(GLASS, beta=0.5, sweeps=10, checkpoint=path)
 
 
+def test_a_setting_that_only_the_file_or_only_the_run_has_is_named(tmp_path):
+    """As a version with more settings, or with fewer, might write it."""
+    path, kwargs = tmp_path / "run.npz", dict(beta=0.5, sweeps=10, seed=5)
+    fg.sample(GLASS, checkpoint=path, **kwargs)
+    _, arrays, header, _ = read_archive(path)
+    write_archive(path, "checkpoint", arrays, header | {"settings": header["settings"] | {"twist": 3}})
+    with pytest.raises(ValueError, match="was written with twist=3, this run has twist=None"):
+        fg.sample(GLASS, checkpoint=path, **kwargs)
+    fewer = {name: value for name, value in header["settings"].items() if name != "rule"}
+    write_archive(path, "checkpoint", arrays, header | {"settings": fewer})
+    with pytest.raises(ValueError, match="was written with rule=None, this run has rule='gibbs'"):
+        fg.sample(GLASS, checkpoint=path, **kwargs)
+
+
 @pytest.mark.parametrize("change", [lambda spins: {}, lambda spins: {"block0.state.spins": spins[:, None]}])
 def test_a_checkpoint_with_other_arrays_is_refused(change, tmp_path):
     """As a version with another engine might write it."""
