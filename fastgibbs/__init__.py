@@ -2,6 +2,7 @@
 
 from fastgibbs import analysis, exact, learning, plots
 from fastgibbs.analysis import mean_field, pseudo_likelihood
+from fastgibbs.io import VERSION as __version__  # noqa: F401 - no function of the package
 from fastgibbs.io import read_idx, read_rudy, write_rudy
 from fastgibbs.learning import TrainResult, train
 from fastgibbs.methods.annealing import AnnealResult, anneal
@@ -24,7 +25,6 @@ from fastgibbs.models import (
 )
 from fastgibbs.threads import stop
 
-__version__ = "0.1.0"
 __all__ = [
     "RBM",
     "AnnealResult",

@@ -17,7 +17,8 @@ def main(arguments=None) -> int:
     run.add_argument("source", metavar="NAME_OR_FILE", help="a built-in run, or a file that ends in .toml")
     run.add_argument("--input", help="the input file of runs that read one")
     run.add_argument("--output", help="the folder to write to; results/NAME by default")
-    run.add_argument("--resume", action="store_true", help="go on from where the run into this folder was stopped")
+    run.add_argument("--resume", action="store_true", help="go on from a checkpoint, which must be there")
+    run.add_argument("--restart", action="store_true", help="begin anew, whatever the folder holds of this run")
     run.add_argument("--quiet", action="store_true", help="no progress bar")
     options = parser.parse_args(arguments)
     if options.command == "list":
@@ -28,7 +29,8 @@ def main(arguments=None) -> int:
         print(benchmark.run())
         return 0
     try:
-        print(runs.carry_out(options.source, options.output, not options.quiet, options.resume, input=options.input))
+        how = dict(progress=not options.quiet, resume=options.resume, restart=options.restart)
+        print(runs.carry_out(options.source, options.output, **how, input=options.input))
     except (ValueError, TypeError, OSError) as error:
         print(f"fastgibbs: {error}", file=sys.stderr)
         return 2

@@ -6,15 +6,21 @@ the arrays of a plan at every use made the multi-spin kernel ten times slower.
 
 import hashlib
 import os
+import pickle
 import sys
+import warnings
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numba
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.extending import overload
+
+_DIGEST = 32  # bytes of a SHA-256
 
 
 def _cache_folder() -> Path | None:
-    """Folder for compiled kernels, or None where nothing can be written.
+    """Folder for compiled kernels, or None where no folder is named and this user has no home.
 
     Numba notices an edit only in the kernel's own file and serves a stale kernel when a callee in another
     file changed; a folder named by a digest of every source makes that impossible. Kernels are in engines/ alone, which
@@ -23,35 +29,142 @@ def _cache_folder() -> Path | None:
     digest = hashlib.sha256(numba.__version__.encode())
     for source in [Path(__file__), *sorted((Path(__file__).parent / "engines").rglob("*.py"))]:
         digest.update(source.read_bytes())
-    base = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base) / "fastgibbs" / f"{sys.implementation.cache_tag}-{digest.hexdigest()[:16]}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return folder if os.access(folder, os.W_OK) else None
+    base = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
+    if not base:
+        try:
+            base = Path.home() / ".cache"
+        except RuntimeError:
+            return None
+    return Path(base).absolute() / "fastgibbs" / f"{sys.implementation.cache_tag}-{digest.hexdigest()[:16]}"
 
 
 CACHE_FOLDER = _cache_folder()
+_told = set()
+
+
+def _tell(problem):
+    """Warn, once a process, of what is wrong with the cache."""
+    if problem not in _told:
+        _told.add(problem)
+        warnings.warn(f"the cache of compiled kernels in {CACHE_FOLDER} {problem}", RuntimeWarning, stacklevel=2)
+
+
+class _Locator(FunctionCache._impl_class._locator_classes[0]):
+    """Where kernels are: a folder that cannot be written may still hold some."""
+
+    def ensure_cache_path(self):
+        with suppress(OSError):  # saving says so
+            os.makedirs(self.get_cache_path(), exist_ok=True)
+
+
+class _Implementation(FunctionCache._impl_class):
+    _locator_classes = (_Locator,)
+
+
+class _Files(IndexDataCacheFile):
+    """Numba's index and data, each with its digest, and the data with their key.
+
+    Two processes that save at once may give two kernels the same file.
+    """
+
+    def save(self, key, data):
+        super().save(key, (key, data))
+
+    def load(self, key):
+        found = super().load(key)
+        return found[1] if found is not None and found[0] == key else None
+
+    def _dump(self, obj):
+        content = super()._dump(obj)
+        return content + hashlib.sha256(content).digest()  # a pickle says itself where it ends
+
+    def _load_index(self):
+        with suppress(FileNotFoundError), open(self._index_path, "rb") as file:
+            pickle.load(file)  # the version
+            _verify(file.read())
+        return super()._load_index()
+
+    def _load_data(self, name):
+        _verify(Path(self._data_path(name)).read_bytes())
+        return super()._load_data(name)
+
+
+def _verify(content):
+    if hashlib.sha256(content[:-_DIGEST]).digest() != content[-_DIGEST:]:
+        raise ValueError("the content does not fit its checksum")
+
+
+class _Cache(FunctionCache):
+    """Numba's cache of a kernel: what is damaged is compiled again, and what cannot be saved is not."""
+
+    _impl_class = _Implementation
+
+    def __init__(self, function):
+        super().__init__(function)
+        files = self._cache_file
+        self._cache_file = _Files(self._cache_path, self._impl.filename_base, files._source_stamp)
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except MemoryError:
+            raise
+        except Exception:  # pickle alone raises ten kinds on damaged bytes
+            _tell("is damaged: kernels are compiled again")
+            with suppress(OSError):
+                os.unlink(self._cache_file._index_path)
+            return None
+
+    def save_overload(self, sig, data):
+        try:
+            super().save_overload(sig, data)
+        except Exception as error:
+            reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+            _tell(f"cannot be written ({reason}): every process compiles; NUMBA_CACHE_DIR names another folder")
+
+
+@contextmanager
+def _set(**values):
+    """Numba's configuration changed for a moment."""
+    before = {name: getattr(numba.config, name) for name in values}
+    vars(numba.config).update(values)
+    try:
+        yield
+    finally:
+        vars(numba.config).update(before)
+
+
+def _compiled(function, **options):
+    """Numba's dispatcher of a function, also under NUMBA_DISABLE_JIT=1: kernels have no other form."""
+    with _set(DISABLE_JIT=0):
+        dispatcher = numba.njit(_nrt=False, **options)(function)
+    compile_ = dispatcher.compile
+
+    def compiling(signature):
+        with _set(DISABLE_JIT=0):  # Numba asks again for every body that a stub is given
+            return compile_(signature)
+
+    dispatcher.compile = compiling
+    return dispatcher
 
 
 def njit(function):
     """Compile a kernel that Python calls: at its first call, or from the cache in later processes."""
-    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(CACHE_FOLDER or "")
-    try:
-        return numba.njit(nogil=True, _nrt=False, cache=CACHE_FOLDER is not None)(function)
-    finally:
-        numba.config.CACHE_DIR = before
+    dispatcher = _compiled(function, nogil=True)
+    if CACHE_FOLDER:
+        with _set(CACHE_DIR=str(CACHE_FOLDER)):
+            dispatcher._cache = _Cache(function)
+    return dispatcher
 
 
 def called(function):
     """Compile a function that only kernels call, in places that are not hot: it needs no cache of its own."""
-    return numba.njit(_nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    return _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 def inlined(function):
     """Compile a function that only kernels call, where every instruction counts: it becomes part of them, always."""
-    return numba.njit(_nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)(function)
+    return _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)
 
 
 def implements(stub):

@@ -5,7 +5,17 @@ from functools import cache
 import numba
 import numpy as np
 
-from fastgibbs.engines import contract, dense, dense_kernels, layered, multispin, multispin_kernels, overlap, sparse
+from fastgibbs.engines import (
+    contract,
+    dense,
+    dense_kernels,
+    layered,
+    multispin,
+    multispin_kernels,
+    overlap,
+    sparse,
+    sparse64,
+)
 from fastgibbs.engines.memories import ATTEMPTS
 from fastgibbs.engines.sparse import attempt, gather_fields
 from fastgibbs.engines.vectors import convert, load, store
@@ -54,13 +64,15 @@ def _dense_fields(plan, state, site, out):
         store(out, lane, dense_kernels.local_field(plan, state, 0, lane))
 
 
-KERNELS = {sparse: (_fields, _attempt_everywhere), dense: (_dense_fields, _dense_attempt_everywhere)}
+KERNELS = dict.fromkeys((sparse, sparse64), (_fields, _attempt_everywhere))
+KERNELS[dense] = _dense_fields, _dense_attempt_everywhere
 
 
 def fields(model, states, engine=sparse):
     """The kernel's local fields of every site in every state, float64 (states, n)."""
     plan, state = block(engine, model, states)
-    out = np.empty((model.n, state.spins.shape[1]), np.float32)
+    kind = state.fields.dtype if engine is sparse64 else np.float32
+    out = np.empty((model.n, state.spins.shape[1]), kind)
     for site in range(model.n):
         KERNELS[engine][0](plan, state, site, out[site])
     return out.T[: len(states)].astype(np.float64) * plan.unit

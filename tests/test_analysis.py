@@ -59,6 +59,15 @@ def test_a_record_that_never_changes_or_alternates_has_tau_1():
     assert analysis.autocorrelation_time(np.resize([1.0, -1.0], 1000)) == 1.0
 
 
+def test_a_large_mean_changes_neither_tau_nor_the_heat_capacity():
+    record = autoregressive(0.8, chains=8, draws=2000)
+    shifted = 2.0**30 + np.round(record * 2**20) / 2**20  # without rounding
+    assert analysis.autocorrelation_time(shifted) == pytest.approx(analysis.autocorrelation_time(record), rel=1e-3)
+    np.testing.assert_allclose(
+        analysis.heat_capacity(shifted, 0.5, 9), analysis.heat_capacity(record, 0.5, 9), rtol=1e-3
+    )
+
+
 def test_chains_that_disagree_have_a_long_autocorrelation_time():
     stuck = np.random.default_rng(2).normal(size=(8, 500)) + np.arange(8)[:, None]
     assert analysis.autocorrelation_time(stuck) > 100
@@ -122,6 +131,7 @@ def test_binning_errors_level_off_at_the_error_of_the_mean():
     long = (found.sizes >= 256) & (found.sizes <= 2**13)
     assert (abs(found.errors - exact)[long] < 4 * found.uncertainties[long]).all()
     assert found.errors[0] == pytest.approx(record.std(ddof=1) / np.sqrt(record.size))
+    np.testing.assert_allclose(found.uncertainties, found.errors / np.sqrt(2 * (32 * 2**13 // found.sizes - 1)))
     assert found.errors[0] + 4 * found.uncertainties[0] < exact / 4
     shuffled = np.random.default_rng(5).permutation(record, axis=1)  # the broken twin: no correlation is left
     wrong = analysis.binning(shuffled)

@@ -175,7 +175,7 @@ def file_size_limit():
 
 @contextmanager
 def failing(name, error):
-    def fail(*_):
+    def fail(*_, **__):
         raise error
 
     with pytest.MonkeyPatch.context() as patch:
@@ -243,7 +243,7 @@ import os, random, signal, sys, time
 import numpy as np
 from fastgibbs.io import read_archive, write_archive
 
-path, last = sys.argv[1], 0
+path, last, cut_short = sys.argv[1], 0, 0
 write = lambda k: write_archive(path, "checkpoint", {"states": np.full(200_000, k % 256, np.uint8)}, {"number": k})
 write(last)
 random.seed(3)
@@ -256,11 +256,16 @@ for _ in range(100):
     time.sleep(random.uniform(0.001, 0.05))
     os.kill(writer, signal.SIGKILL)
     os.waitpid(writer, 0)
+    partial = [name for name in os.listdir(os.path.dirname(path)) if name.endswith(".partial")]
+    assert len(partial) <= 1  # the next writer removes what this one has left
+    cut_short += len(partial)
     archive = read_archive(path, "checkpoint")
     assert archive.header["number"] >= last
     assert (archive.arrays["states"] == archive.header["number"] % 256).all()
     last = archive.header["number"]
-print(last, len(os.listdir(os.path.dirname(path))) - 1)
+write(last)
+assert os.listdir(os.path.dirname(path)) == [os.path.basename(path)]
+print(last, cut_short)
 """
 
 

@@ -14,8 +14,9 @@ FLOORS = [
     ("__init__", "__main__"),
 ]
 ENGINES = [  # each imports only earlier ones
-    *("vectors", "bitslices", "contract", "bytespins", "gates", "arithmetic", "streams", "graphs", "sparse", "dense"),
-    *("dense_kernels", "multispin", "multispin_kernels", "memories", "overlap", "layered", "overlaps", "observables"),
+    *("vectors", "bitslices", "contract", "bytespins", "gates", "arithmetic", "streams", "graphs", "precision"),
+    *("sparse_sums", "sparse", "sparse64", "dense", "dense_kernels", "multispin", "multispin_kernels", "memories"),
+    *("overlap", "layered", "overlaps", "observables"),
     *("drivers", "phases", "gradients", "moments"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}

@@ -222,7 +222,7 @@ def test_uncoupled_models_need_no_annealing():
 )
 def test_weights_along_temperatures_equal_a_plain_loops(engine, model, twin):
     betas = np.linspace(0, 1.3, 31)
-    weights = paths.annealed(paths.Temperatures(model, ENGINES[engine], [model], betas), 70, None, 5, 2)
+    weights = paths.annealed(paths.Temperatures(model, ENGINES[engine], [model], betas), 70, None, 5, 2).log_weights
     state, expected = twin.start(model, 70, 5, "gibbs"), np.zeros(70)
     for k in range(30):
         expected -= (betas[k + 1] - betas[k]) * twin.energies([model], state.spins)

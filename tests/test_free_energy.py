@@ -134,7 +134,7 @@ def test_bar_is_found_from_any_overlap():
         mirrored = np.stack([np.append(hot, -distance - cold), np.append(cold, -distance - hot)])
         found = analysis.log_z([0.0, 1.0], mirrored[None], 0.0)
         assert found.bar[1] == pytest.approx(distance / 2, rel=1e-12)
-        assert 0 < found.bar_error[1] < np.inf
+        assert (0 < found.bar_error[1] < np.inf) if distance == 1 else found.bar_error[1] == np.inf
     wide = rng.normal(0, 1e5, (1, 2, 500))
     assert analysis.log_z([0.0, 1.0], wide, 0.0).bar[1] == pytest.approx(
         brentq(lambda c: expit(-wide[0, 0] - c).sum() - expit(c + wide[0, 1]).sum(), -1e6, 1e6), rel=1e-9

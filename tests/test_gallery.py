@@ -1,6 +1,7 @@
 """The runs that ship: configured by TOML, written whole, checked against exact results."""
 
 import csv
+import os
 import re
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 import fastgibbs as fg
 from fastgibbs.__main__ import main
 from fastgibbs.gallery import runs
-from fastgibbs.methods import running
+from fastgibbs.methods import checkpoints, running
 from fastgibbs.methods.sampling import ENGINES
 
 SMALL = """
@@ -377,41 +378,35 @@ LONGER |= {"sweeps = 8000": "sweeps = 200_000", "thin = 4": "thin = 100"}
 
 
 @pytest.mark.parametrize("configuration", [SMALL, GLASS], ids=["ising2d", "spinglass3d"])
-def test_a_stopped_run_goes_on_with_resume_to_the_same_files(configuration, tmp_path, capsys, monkeypatch):
+def test_a_stopped_run_goes_on_by_itself_to_the_same_files(configuration, tmp_path, capsys, monkeypatch):
     for short, long in LONGER.items():
         configuration = configuration.replace(short, long)
     path = tmp_path / "run.toml"
     path.write_text(configuration)
     assert main(["run", str(path), "--output", str(tmp_path / "whole"), "--quiet"]) == 0
     said = capsys.readouterr().out
-    assert "resume" not in said
+    assert "goes on" not in said
     assert not list((tmp_path / "whole").glob("*checkpoint*"))  # it has ended
 
     with monkeypatch.context() as patched:
         patched.setattr(running, "CHUNK_SECONDS", 0.0005)
-        patched.setattr(running, "wait", interrupting(running.wait))
+        patched.setattr("fastgibbs.threads.TICK_SECONDS", 0.003)
+        patched.setattr(checkpoints.Checkpoint, "attend", stopping)
         assert main(["run", str(path), "--output", str(tmp_path / "part"), "--quiet"]) in (0, 2)
     heard = capsys.readouterr()
-    assert "--resume goes on" in heard.out or "interrupted before" in heard.err
+    assert "the same command goes on" in heard.out + heard.err
     assert len(list((tmp_path / "part").glob("*.checkpoint.npz"))) == 1
-    assert main(["run", str(path), "--output", str(tmp_path / "part"), "--quiet", "--resume"]) == 0
+    assert main(["run", str(path), "--output", str(tmp_path / "part"), "--quiet"]) == 0
     assert not list((tmp_path / "part").glob("*checkpoint*"))
     for file in (tmp_path / "whole").iterdir():
         if file.suffix == ".csv":
             assert (tmp_path / "part" / file.name).read_bytes() == file.read_bytes(), file.name
 
 
-def interrupting(wait):
-    """A stand-in for `concurrent.futures.wait`, during which Ctrl-C comes once, while something is left to do."""
-    waits = []
-
-    def waiting(futures, timeout, **kwargs):
-        waits.append(wait(futures, timeout=0.003, **kwargs))
-        if sum(bool(each.not_done) for each in waits) == 2 and waits[-1].not_done:
-            raise KeyboardInterrupt
-        return waits[-1]
-
-    return waiting
+def stopping(checkpoint, blocks, done, sweeps):
+    """In place of looking after a checkpoint: the run is asked to stop as soon as something is done."""
+    if sum(done):
+        fg.stop()
 
 
 def test_resume_of_nothing_or_of_another_run_is_refused(small, tmp_path, capsys):
@@ -422,7 +417,56 @@ def test_resume_of_nothing_or_of_another_run_is_refused(small, tmp_path, capsys)
     fg.sample(fg.lattice((4, 4)), beta=1.0, sweeps=2, checkpoint=tmp_path / "out" / "chains.checkpoint.npz")
     assert main(["run", str(small), "--output", out, "--resume", "--quiet"]) == 2
     assert "was written with another model" in capsys.readouterr().err
-    assert main(["run", str(small), "--output", out, "--quiet"]) == 0  # without it, a run begins anew
+    before = (tmp_path / "out" / "chains.checkpoint.npz").read_bytes()
+    assert main(["run", str(small), "--output", out, "--quiet"]) == 2
+    said = capsys.readouterr().err
+    assert "was written with another model" in said and "--restart" in said
+    assert (tmp_path / "out" / "chains.checkpoint.npz").read_bytes() == before
+    assert main(["run", str(small), "--output", out, "--quiet", "--restart"]) == 0
+    assert not list((tmp_path / "out").glob("*checkpoint*"))
+
+
+def test_results_are_replaced_only_when_that_is_asked(small, tmp_path, capsys):
+    out = str(tmp_path / "out")
+    assert main(["run", str(small), "--output", out, "--quiet"]) == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    capsys.readouterr()
+    assert main(["run", str(small), "--output", out, "--quiet"]) == 2
+    assert "holds the results of an earlier run: give another --output, or --restart" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert main(["run", str(small), "--output", out, "--quiet", "--resume", "--restart"]) == 2
+    assert main(["run", str(small), "--output", out, "--quiet", "--restart"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("seconds = inf", "seconds is inf: give a finite number"),
+        ("seconds = nan", "seconds is nan: give a finite number"),
+        ("seconds = -1e999", "seconds is -inf: give a finite number"),
+        (f"seconds = {10**400}", "seconds is 1000"),
+        (f"seconds = {'9' * 5000}", "is not valid TOML"),
+        ("seconds = true", "seconds is True: give a finite number"),
+        ("seconds = " + "[" * 5000, "is not valid TOML"),
+        ('input = "a\\u0000b"', "input is 'a\\x00b': give a printable str"),
+        ("input = 3", "input is 3: give a printable str"),
+    ],
+)
+def test_a_bad_value_is_refused_by_file_key_and_kind(line, words, tmp_path, capsys):
+    (tmp_path / "cut.toml").write_text(f'run = "maxcut"\n{line}\n')
+    assert main(["run", str(tmp_path / "cut.toml"), "--output", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert str(tmp_path / "cut.toml") in said and words in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_any_name_of_a_file_is_written_to_a_configuration_that_is_read_again(tmp_path):
+    _, config = runs.configure("maxcut", input='\U0001f600 "quoted" \\ \u00b5.txt')
+    (tmp_path / "again.toml").write_bytes(b"\xef\xbb\xbf" + runs._resolved("maxcut", config))
+    assert runs.configure(str(tmp_path / "again.toml"))[1] == config
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(ValueError, match=r"pipe\.toml is a pipe: give the path of a file"):
+        runs.configure(str(tmp_path / "pipe.toml"))
 
 
 def test_the_command_line_answers_as_a_module():

@@ -15,7 +15,7 @@ MODEL = fg.edwards_anderson((3, 4), seed=1)
 
 @pytest.fixture(scope="module")
 def sampled():
-    return fg.sample(MODEL, beta=[0.1, 0.2, 0.3, 0.4], sweeps=40, burn_in=4, thin=2, seed=2**100)
+    return fg.sample(MODEL, beta=[0.4, 0.1, 0.2, 0.3] * 2, sweeps=40, burn_in=4, thin=2, seed=2**100)
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +47,12 @@ def pandas():
 def test_a_dataset_of_samples_has_chains_and_draws(xarray, sampled):
     data = to_xarray(sampled)
     assert type(data) is xarray.Dataset
-    assert dict(data.sizes) == {"chain": 4, "draw": 20}
-    assert data.energy.sel(chain=3, draw=5) == sampled.energy[3, 5]
-    np.testing.assert_array_equal(data.magnetization.transpose("chain", "draw"), sampled.magnetization)
-    assert data.energy.sel(chain=2).beta == 0.3
+    assert data.energy.dims == ("chain", "draw", "beta")
+    assert dict(data.sizes) == {"chain": 2, "draw": 20, "beta": 4}
+    for k, beta in enumerate(sampled.beta):
+        one = data.sel(chain=k // 4, beta=beta)
+        np.testing.assert_array_equal(one.energy, sampled.energy[k])
+        np.testing.assert_array_equal(one.magnetization, sampled.magnetization[k])
     assert data.attrs == {
         "model": "Ising(n=12, bonds=24, fields=0)",
         "seed": str(2**100),
@@ -98,7 +100,46 @@ def test_a_dataset_survives_netcdf(xarray, result, request, tmp_path):
         assert back.attrs == data.attrs
 
 
-@pytest.mark.parametrize(("result", "rungs"), [("sampled", ()), ("tempered", (3,))])
+def test_chains_at_one_beta_have_no_axis_for_it(xarray):
+    result = fg.sample(MODEL, beta=0.3, chains=3, sweeps=4, seed=1, observe={"f": lambda states: states[:, :2]})
+    data = to_xarray(result)
+    assert (data.energy.dims, data.beta.item()) == (("chain", "draw"), 0.3)
+    np.testing.assert_array_equal(data.energy, result.energy)
+    assert data.f.dims == ("chain", "draw", "f_dim_0")
+
+
+def test_models_and_betas_of_a_scan_have_axes_of_their_own(xarray, pandas):
+    models = [fg.edwards_anderson((3, 4), seed=seed) for seed in range(2)]
+    beta = [0.1, 0.1, 0.2, 0.2, 0.2, 0.1, 0.2, 0.1]  # the first four chains run the first model
+    result = fg.sample(models, beta=beta, sweeps=6, seed=1, observe={"f": lambda states: states[:, :3]})
+    data = to_xarray(result)
+    assert data.f.dims == ("chain", "draw", "beta", "model", "f_dim_0")
+    assert dict(data.sizes) == {"chain": 2, "draw": 6, "beta": 2, "model": 2, "f_dim_0": 3}
+    for k, place in enumerate([0, 1, 0, 1, 0, 0, 1, 1]):
+        one = data.sel(chain=place, beta=beta[k], model=k // 4)
+        np.testing.assert_array_equal(one.energy, result.energy[k])
+        np.testing.assert_array_equal(one.f, result.observables["f"][k])
+    frame = to_dataframe(result)
+    assert frame.groupby(["model", "beta"]).energy.mean()[1, 0.2] == pytest.approx(result.energy[[4, 6]].mean())
+
+
+def test_r_hat_of_a_scan_mixes_no_temperatures(xarray):
+    """Of 3 betas with 16 chains each it is below 1.1 everywhere; pooled, as chains of one law, it is 2 and more."""
+    az = arviz()
+    result = fg.sample(fg.lattice((6, 6)), beta=np.tile([0.1, 0.3, 0.6], 16), burn_in=50, sweeps=200, seed=1)
+    assert az.rhat(to_xarray(result)).energy.shape == (3,)
+    assert (az.rhat(to_xarray(result)).energy < 1.1).all()
+    assert float(az.rhat(result.energy)) > 2
+
+
+def test_betas_of_unequal_numbers_of_chains_are_refused(xarray, pandas):
+    result = fg.sample(MODEL, beta=[0.1, 0.1, 0.2], sweeps=3, seed=1)
+    with pytest.raises(ValueError, match="as many chains for each beta and model, here there are 1 to 2"):
+        to_xarray(result)
+    assert len(to_dataframe(result)) == 9
+
+
+@pytest.mark.parametrize(("result", "rungs"), [("sampled", (4,)), ("tempered", (3,))])
 def test_arviz_takes_the_dataset_as_it_is(xarray, result, rungs, request):
     az = arviz()
     data = to_xarray(request.getfixturevalue(result))
@@ -116,10 +157,10 @@ def test_arviz_takes_the_dataset_as_it_is(xarray, result, rungs, request):
 def test_a_frame_of_samples_has_a_row_per_draw(pandas, sampled):
     frame = to_dataframe(sampled)
     assert list(frame) == ["chain", "draw", "beta", "energy", "magnetization"]
-    assert len(frame) == 80
+    assert len(frame) == 160
     row = frame[(frame.chain == 3) & (frame.draw == 5)]
     assert row[["beta", "energy", "magnetization"]].to_numpy().tolist() == [
-        [0.4, sampled.energy[3, 5], sampled.magnetization[3, 5]]
+        [0.3, sampled.energy[3, 5], sampled.magnetization[3, 5]]
     ]
     assert frame.attrs["seed"] == str(2**100)
 

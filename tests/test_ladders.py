@@ -257,3 +257,15 @@ def test_bad_records_are_refused():
         analysis.equilibration(np.zeros((2, 3, 100)), trips / 2, 16)
     with pytest.raises(ValueError, match="n is 0"):
         analysis.equilibration(np.zeros((2, 3, 100)), trips, 0)
+
+
+@pytest.mark.parametrize("ladders", [2, 3, 8])
+def test_ladders_apart_are_so_many_standard_errors_apart(ladders):
+    """The mean of one ladder less that of the others has the variance of a mean times L / (L - 1)."""
+    energies = np.random.default_rng(3).normal(size=(ladders, 2, 40_000))
+    energies[0] += 0.2
+    (found, *_) = [problem for problem in problems(energies) if "in ladder 0" in problem or ladders == 2]
+    half = energies[:, :, 20_000:].mean(axis=2)
+    apart = (half[0] - half[1:].mean(axis=0)) / np.sqrt(1 / 20_000 * ladders / (ladders - 1))
+    score = float(found.split("others, ")[1].split(" standard")[0])
+    assert min(abs(score / apart - 1)) < 0.1  # sqrt(L / (L - 1)) is 1.41, 1.22 and 1.07

@@ -249,27 +249,25 @@ def test_a_bad_run_is_named_and_nothing_is_written(text, change, message, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
-def test_a_stopped_run_goes_on_with_resume_to_the_same_files(tmp_path, capsys, monkeypatch):
-    from fastgibbs.methods import running
+def test_a_stopped_run_goes_on_to_the_same_files(tmp_path, capsys, monkeypatch):
+    from fastgibbs.methods import checkpoints, running
 
     for part in ("whole", "part"):
         (tmp_path / part).mkdir()
     assert carried_out(DIGITS, tmp_path / "whole") == 0
-    wait, calls = running.wait, []
 
-    def interrupting(futures, timeout, **kwargs):
-        calls.append(wait(futures, timeout=0.02, **kwargs))
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return calls[-1]
+    def stopping(checkpoint, blocks, done, sweeps):
+        if sum(done):
+            fg.stop()
 
     with monkeypatch.context() as patched:
         patched.setattr(running, "CHUNK_SECONDS", 0.001)
-        patched.setattr(running, "wait", interrupting)
+        patched.setattr("fastgibbs.threads.TICK_SECONDS", 0.02)
+        patched.setattr(checkpoints.Checkpoint, "attend", stopping)
         carried_out(DIGITS, tmp_path / "part")
     assert len(list((tmp_path / "part" / "out").glob("*.checkpoint.npz"))) == 1
     capsys.readouterr()
-    assert carried_out(DIGITS, tmp_path / "part", "--resume") == 0
+    assert carried_out(DIGITS, tmp_path / "part") == 0
     one, other = ((tmp_path / part / "out" / "training.csv").read_bytes() for part in ("whole", "part"))
     assert one == other
 

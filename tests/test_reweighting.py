@@ -317,8 +317,11 @@ def test_binder_curves_cross_where_two_lines_do():
     assert found.temperature_error == pytest.approx(np.hypot(0.01, 0.02) / 2 / 0.41**2)
     assert found.binder_error == pytest.approx(np.hypot(3 * 0.01, 0.02) / 2)
     shift = (small.binder - large.binder) * np.exp(-(((small.betas - 0.41) / 0.04) ** 2))
-    noisy = small._replace(binder=large.binder + shift + 1e-3 * (small.betas > 0.49))
-    assert analysis.binder_crossing(noisy, large).temperature == pytest.approx(1 / 0.41)
+    for noise in (3e-3 * (small.betas > 0.495), -3e-3 * (small.betas < 0.305)):  # another crossing, behind or before
+        noisy = small._replace(binder=large.binder + shift + noise)
+        crossings = np.count_nonzero(np.diff(np.sign(noisy.binder - large.binder)))
+        assert crossings >= 2
+        assert analysis.binder_crossing(noisy, large).temperature == pytest.approx(1 / 0.41)
     with pytest.raises(ValueError, match=r"do not cross between beta = 0\.3 and 0\.5"):
         analysis.binder_crossing(small, small._replace(binder=small.binder + 1))
     with pytest.raises(ValueError, match="the same betas"):
@@ -341,3 +344,13 @@ def test_errors_of_a_crossing_cover_it():
     for covered in (abs(T - 1 / 0.41) < dT, abs(U - 0.6) < dU):
         assert 0.53 < covered.mean() < 0.83
     assert (abs(T - 1 / 0.41) < dT / 2).mean() < 0.53  # the broken twin: half the error
+
+
+def test_cold_draws_of_one_energy_say_that_they_know_nothing_of_hotter_states():
+    """All weigh the same, as if 6400 draws told the law at beta 0.3."""
+    model = fg.lattice((4, 4))
+    result = fg.sample(model, beta=4.0, sweeps=100, chains=64, start=np.ones(16), seed=1)
+    with pytest.warns(UserWarning, match="highest energy that was met"):
+        analysis.reweight(result, 0.3)
+    analysis.reweight(result, [4.0, 5.0])
+    analysis.reweight(fg.sample(model, beta=0.4, sweeps=1000, burn_in=100, chains=64, seed=1), [0.35, 0.45])

@@ -99,5 +99,5 @@ def test_an_error_in_a_block_comes_out():
         run.advance(advance, [0, 1], [0, 0], 10, 2)
 
 
-def test_threads_default_to_the_cores_of_this_process():
-    assert checks.thread_count(None) == len(os.sched_getaffinity(0))
+def test_threads_default_to_the_cores_of_this_process_at_most():
+    assert 1 <= checks.thread_count(None) <= len(os.sched_getaffinity(0))

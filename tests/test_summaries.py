@@ -65,6 +65,54 @@ def test_chains_that_are_too_short_are_named_with_how_much_more_they_need():
     assert float(warning.split("give ")[1].split(" x")[0]) * 400 / tau >= 50
 
 
+def tables(chains, tau, draws, count, seed, offsets=0.0):
+    """Summaries of well-mixed chains whose records are autoregressive, or about offsets in standard deviations."""
+    rho = (tau - 1) / (tau + 1)
+    spread = np.reshape(np.resize(offsets, chains), (-1, 1)) / np.sqrt(1 - rho**2)
+    for k in range(count):
+        energy, m = (autoregressive(rho, chains, draws, seed=[seed, k, which]) + spread for which in (0, 1))
+        yield sampled(energy, m, np.full(chains, 0.3)).summary()
+
+
+MIXED = [(4, 1), (4, 9), (4, 50), (16, 9), (64, 1), (64, 3)]
+
+
+def test_good_chains_of_60_tau_are_warned_of_in_one_table_of_50_at_most():
+    """360 tables, 1 in 100 expected and 7 allowed: 4 % of seeds would fail. R-hat alone warns of more than half."""
+    texts = [text for chains, tau in MIXED for text in tables(chains, tau, 60 * tau, 60, 1)]
+    assert sum("WARNING" in text for text in texts) <= 7
+    assert not any("Every chain is at least" in text for text in texts if float(rows(text)[0]["R-hat"]) > 1.01)
+    assert sum(float(rows(text)[0]["R-hat"]) > 1.01 for text in texts) > 180  # the broken twin
+
+
+@pytest.mark.parametrize(("chains", "tau"), MIXED)
+def test_chains_stuck_in_two_wells_are_found(chains, tau):
+    for text in tables(chains, tau, 60 * tau, 10, 2, [0.75, -0.75]):
+        assert "WARNING: chains disagree, R-hat is above 1.01" in text
+
+
+@pytest.mark.parametrize("tau", [1, 9])
+def test_64_chains_of_40_tau_are_too_short_and_of_60_are_not(tau):
+    assert all("WARNING: chains are shorter than 50 tau" in text for text in tables(64, tau, 40 * tau, 10, 3))
+    assert not any("shorter than 50 tau" in text for text in tables(64, tau, 60 * tau, 10, 4))
+
+
+def test_errors_from_short_stretches_of_few_chains_are_noted():
+    for chains, draws, noted in ((2, 600, True), (2, 3000, False), (16, 600, False)):
+        (text,) = tables(chains, 9, draws, 1, 5)
+        assert ("Errors of C, chi and U at one beta are 5 to 8 % too small" in text) == noted
+
+
+def test_a_score_of_disagreement_is_a_normal_one():
+    """1000 records of 16 chains of 60 tau: 5 % beyond 1.64, within 4 standard errors of 5 %."""
+    records = [autoregressive(0.8, 16, 540, seed=[6, k]) for k in range(1000)]
+    assert 0.022 < np.mean([analysis.disagreement(record) > 1.645 for record in records]) < 0.078
+    wide = [record + np.resize([0.3, -0.3], 16)[:, None] for record in records[:100]]  # of a spread of 1.67
+    assert np.mean([analysis.disagreement(record) > 1.645 for record in wide]) > 0.3
+    assert analysis.disagreement(np.ones((3, 10))) == -np.inf
+    assert analysis.disagreement(np.ones((3, 10)) * np.arange(3)[:, None]) == np.inf
+
+
 def test_chains_that_disagree_are_named():
     energy = np.random.default_rng(1).normal(size=(32, 10_000))
     beta = np.repeat([0.3, 0.4], 16)

@@ -7,7 +7,7 @@ import fastgibbs as fg
 from fastgibbs import exact
 from fastgibbs.reference import multispin, sparse, tempering
 from fastgibbs.reference.annealing import anneal
-from fastgibbs.reference.streams import CLUSTER, START, SWAP, SWEEP, below, stream
+from fastgibbs.reference.streams import CLUSTER, START, SWAP, SWEEP, below, run_entropy, stream
 from fastgibbs.reference.tempering import temper
 
 ENGINES = {"sparse": sparse, "multispin": multispin}
@@ -205,7 +205,7 @@ def test_ladders_start_at_their_lanes():
     assert tempering.lanes_of(3, 1, 24)[:, 0].tolist() == [0, 24, 48]
     result = temper(sparse, fg.lattice((3, 3)), [0.0] * 24, 11, 0, 0, 1, 1, 0, False, "gibbs", 5)
     for r in range(24):
-        bits = int(words(1, START, (256 + r) // 64, 0, (256 + r) % 64)[0])
+        bits = int(words(1, START, (256 + r) // 64, 0, (256 + r) % 64, seed=run_entropy(5, "temper"))[0])
         assert result.states[10, r].tolist() == [2 * (bits >> i & 1) - 1 for i in range(9)]
 
 
@@ -287,7 +287,9 @@ def test_annealing_finds_the_enumerated_ground_state(engine):
 def test_annealing_at_one_beta_is_sampling(engine):
     model = fg.edwards_anderson((4, 4), seed=9)
     energy, _, states = ENGINES[engine].sample(
-        model, 0.5, 30, 70, 0, 1, "metropolis", seed=3, **({"scan": "sequential"} if engine == "sparse" else {})
+        *(model, 0.5, 30, 70, 0, 1, "metropolis"),
+        seed=run_entropy(3, "anneal"),
+        **({"scan": "sequential"} if engine == "sparse" else {}),
     )
     result = anneal(ENGINES[engine], model, [0.5] * 30, 70, "metropolis", 3)
     np.testing.assert_array_equal(result.states, states)

@@ -6,6 +6,7 @@ from fastgibbs.analysis.errors import (
     autocorrelation_time,
     binning,
     blocks,
+    disagreement,
     effective_sample_size,
     jackknife,
     split_r_hat,
@@ -13,7 +14,7 @@ from fastgibbs.analysis.errors import (
 )
 from fastgibbs.analysis.finite_size import Crossing, binder_crossing
 from fastgibbs.analysis.free_energy import IntegratedLogZ, LogZ, integrated_log_z, log_z
-from fastgibbs.analysis.ladders import Barrier, Equilibration, barrier, enough_rungs, equalized, equilibration
+from fastgibbs.analysis.ladders import Barrier, Equilibration, barrier, enough_rungs, equalized, equilibration, refined
 from fastgibbs.analysis.likelihood import log_mean, log_weights, pseudo_likelihood
 from fastgibbs.analysis.mean_field import MeanField, mean_field
 from fastgibbs.analysis.reweighting import Reweighted, reweight, to_u_kn
@@ -36,6 +37,7 @@ __all__ = [
     "binder_cumulant",
     "binning",
     "blocks",
+    "disagreement",
     "effective_sample_size",
     "enough_rungs",
     "equalized",
@@ -48,6 +50,7 @@ __all__ = [
     "log_z",
     "mean_field",
     "pseudo_likelihood",
+    "refined",
     "reweight",
     "split_r_hat",
     "standard_error",

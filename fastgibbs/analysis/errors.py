@@ -24,6 +24,7 @@ class Mean(NamedTuple):
     tau: float
 
 
+@checks.by_contents
 class Binning(NamedTuple):
     """Bin sizes in draws, int64 (levels,), the error of the mean from bins of each, and the error of that error."""
 
@@ -72,23 +73,37 @@ def split_r_hat(record) -> float:
     """R-hat = sqrt(((n - 1) W / n + B / n) / W) of the two halves of every chain, each of n draws.
 
     W is the mean variance within a half, B / n the variance of the halves' means; the middle draw of an odd number is
-    left out. Chains that agree have R-hat - 1 near (tau - 1) / draws; above 1.01 they are too short, or disagree. A
-    record that never changes has R-hat = 1; chains that never change and differ have an infinite one.
+    left out. Chains that agree have R-hat - 1 near (tau - 1) / draws, which is above 0.01 in chains shorter than 100
+    tau: `disagreement` tells those from chains that disagree. A record that never changes has R-hat = 1; chains that
+    never change and differ have an infinite one.
 
     Raises ValueError with fewer than 4 draws. Source: Gelman et al., Bayesian Data Analysis, 3rd edition, 2013, 11.4.
     """
-    record = _record(record)
-    n = record.shape[1] // 2
-    if n < 2:
-        raise ValueError(f"record has {record.shape[1]} draws a chain: the halves of split R-hat need at least 2 each")
-    halves = [half for chain in record for half in (chain[:n], chain[-n:])]
-    means = np.array([half.mean() for half in halves])
-    within = np.mean([half.var(ddof=1) for half in halves])
-    between = means.var(ddof=1)
-    rounding = (_ROUNDING * np.abs(means).max()) ** 2
-    if within <= rounding:
-        return 1.0 if between <= rounding else np.inf
-    return float(np.sqrt((n - 1) / n + between / within))
+    halves, within, between = _split(record)
+    if within == 0:
+        return 1.0 if between == 0 else np.inf
+    return float(np.sqrt((1 - 1 / halves.shape[1]) * (1 + between / within)))
+
+
+def disagreement(record) -> float:
+    """How far the means of the halves of all chains are spread beyond what autocorrelation explains: a normal score.
+
+    Of m halves of n draws that agree, F = n s^2 / (var tau) follows Fisher's law of m - 1 and m n / (10 tau) degrees of
+    freedom, s^2 being the variance of their means, and var and tau those within halves. The score is as improbable as F
+    (Paulson, Ann. Math. Stat. 13, 233 (1942)): at most 1 in 100 of chains of 60 tau that agree have one above 2.6.
+    Chains that never change have infinite scores, below 0 if all are alike.
+
+    Raises ValueError with fewer than 4 draws.
+    """
+    halves, within, between = _split(record)
+    if within == 0:
+        return -np.inf if between == 0 else np.inf
+    tau = _autocorrelation_time(halves)
+    lost = (10 * tau + 1) / halves.shape[1]  # to the means that were taken off, over a window of 5 tau on either side
+    freedoms = len(halves) - 1, halves.size / (10 * tau)
+    root = np.cbrt(between * halves.shape[1] / (within * tau) * max(1 - lost, 0.1))
+    a, b = 2 / (9 * np.array(freedoms))
+    return float(((1 - b) * root - (1 - a)) / np.sqrt(b * root**2 + a))
 
 
 def binning(record) -> Binning:
@@ -143,7 +158,24 @@ def blocks(record) -> np.ndarray:
     record = _record(record)
     chains, draws = record.shape
     pieces = min(draws, -(-_FEWEST_ROWS // chains))
-    return record[:, draws % pieces :].reshape(chains * pieces, -1)
+    return record[:, draws % pieces :].copy().reshape(chains * pieces, -1)
+
+
+def _split(record):
+    """The halves of all chains about their own means, (2 chains, draws // 2), their mean variance, and that of means.
+
+    Variances that are only rounding are 0.
+    """
+    record = _record(record)
+    n = record.shape[1] // 2
+    if n < 2:
+        raise ValueError(f"record has {record.shape[1]} draws a chain: the halves of split R-hat need at least 2 each")
+    halves = np.stack([record[:, :n], record[:, -n:]], axis=1).reshape(-1, n)
+    means = halves.mean(axis=1)
+    rounding = (_ROUNDING * np.abs(means).max()) ** 2
+    halves -= means[:, None]
+    within, between = (halves**2).mean(), means.var(ddof=1)
+    return halves, *(variance if variance > rounding else 0.0 for variance in (within, between))
 
 
 def _autocorrelation_time(record) -> float:

@@ -12,8 +12,9 @@ _MOST_STEPS = 100
 _TOLERANCE = 1e-12
 
 
+@checks.by_contents
 class LogZ(NamedTuple):
-    """log Z at every rung by three estimators, and their standard errors: float64 (rungs,) each."""
+    """log Z at every rung by three estimators, and their standard errors, which may be infinite: float64 (rungs,)."""
 
     bar: np.ndarray
     bar_error: np.ndarray
@@ -35,8 +36,11 @@ def log_z(betas, energies, reference):
     `reference` is log Z at betas[0]: n log 2 for n spins at beta = 0.
     Errors are jackknifed: each ladder's draws are cut in contiguous blocks, 32 or more in all where there are draws
     enough, and a block is left out at all rungs at once, since replicas carry correlations from rung to rung. A block
-    must be long compared with the time of a round trip. Forward and backward are biased, and their errors too small,
-    where swaps in a gap are all but always rejected.
+    must be long compared with the time of a round trip. Forward and backward are biased, and their errors too small or
+    even 0, where one rung hardly meets states that the other does: trust bar, and take them for bounds.
+
+    From the first gap on in which no draw could be from either rung - the sum of p (1 - p) over all draws, p the chance
+    that one is from the cold rung, is below 1 - the draws do not tell the ratio, and all errors are infinite.
     ValueError names the argument that is not as above, or if there is only one draw in all.
     """
     betas, energies = ascending(betas), energy_record(energies)
@@ -51,23 +55,26 @@ def log_z(betas, energies, reference):
     log_sizes = np.log(np.tile(np.diff(edges, append=draws), ladders))
 
     # Of each estimator and gap the log ratio from all draws, then from all but one block: (estimator, gap, 1 + blocks).
-    steps = np.empty((3, rungs - 1, 1 + log_sizes.size))
+    steps, shared = np.empty((3, rungs - 1, 1 + log_sizes.size)), np.empty(rungs - 1)
     count = _with_and_without(log_sizes)
     for gap, width in enumerate(np.diff(betas)):
         hot, cold = -width * energies[:, gap], -width * energies[:, gap + 1]
-        steps[0, gap] = _bennett(hot, cold, edges)
+        steps[0, gap], shared[gap] = _bennett(hot, cold, edges)
         steps[1, gap] = _with_and_without(_log_sums(hot, edges)) - count
         steps[2, gap] = count - _with_and_without(_log_sums(-cold, edges))
     cumulated = np.zeros((3, rungs, 1 + log_sizes.size))
     np.cumsum(steps, axis=1, out=cumulated[:, 1:])
     left_out = cumulated[:, :, 1:]
     errors = np.sqrt((log_sizes.size - 1) * left_out.var(axis=2))
-    (bar, forward, backward), (bar_error, forward_error, backward_error) = reference + cumulated[:, :, 0], errors
+    values = reference + cumulated[:, :, 0]
+    errors[:, 1:][:, np.logical_or.accumulate(shared < 1)] = np.inf
+    (bar, forward, backward), (bar_error, forward_error, backward_error) = values, errors
     return LogZ(bar, bar_error, forward, forward_error, backward, backward_error)
 
 
+@checks.by_contents
 class IntegratedLogZ(NamedTuple):
-    """log Z at every rung, its standard error, and what half the rungs would change: float64 (rungs,) each."""
+    """log Z at every rung, its standard error, and a bound on the bias of the rule: float64 (rungs,) each."""
 
     value: np.ndarray
     error: np.ndarray
@@ -77,10 +84,21 @@ class IntegratedLogZ(NamedTuple):
 def integrated_log_z(betas, energies, reference):
     """log Z(beta) = reference - integral of <E>: thermodynamic integration, an `IntegratedLogZ`.
 
-    Between rungs d apart, V = -d<E>/dbeta being the variance of E, it is (<E> + <E>') d / 2 + (V' - V) d^2 / 12: the
-    trapezoidal rule with its end correction, wrong in the order d^5. `quadrature` compares it with the same on every
-    second rung (and the last), some 16 times as wrong: a bound, and no part of `error`, which is jackknifed over blocks
-    of draws as in `log_z`. Arguments and errors as there.
+    <E> falls in beta, by its variance V = -d<E>/dbeta. So between rungs d apart the integral lies between <E>' d and
+    <E> d, whatever the model. Inside, it is taken as (<E> + <E>') d / 2 + (V' - V) d^2 / 12, the trapezoidal rule with
+    its end correction, wrong in the order d^5.
+
+    `quadrature` bounds the bias: in each gap it is the distance to the farther end of that bracket, times
+
+        r^(3/2) + (d s)^3 / 100, at most 1, with r = |1 - (V + V') d / 2 (<E> - <E>')| and s^2 the largest of V, V' and
+        their mean (<E> - <E>') / d,
+
+    both of the order that the rule's error has in the bracket where a gap is narrow. r is what the trapezoid of V is
+    off by, and all that two rungs tell of what lies between them; it may be 0 by chance, and then the second term
+    stands for skewness, of order 1, that they do not see. It held for every ladder tried, of 4 to 40 rungs, even,
+    geometric, random or with one wide gap; halving the rungs, which sees no single wide gap, does not.
+    `error` is jackknifed over blocks of draws as in `log_z`, and the bound is no part of it. Arguments and errors as
+    there.
     Kirkwood, J. Chem. Phys. 3, 300 (1935); Abramowitz and Stegun, Handbook of Mathematical Functions, 25.4.2.
     """
     betas, energies = ascending(betas), energy_record(energies)
@@ -97,25 +115,30 @@ def integrated_log_z(betas, energies, reference):
     distance = energies - middle[:, None]
     sums = [np.add.reduceat(d, edges, axis=2).swapaxes(1, 2).reshape(-1, rungs) for d in (distance, distance**2)]
     count, first, second = (np.vstack([part.sum(axis=0), part.sum(axis=0) - part]) for part in (counts, *sums))
-    mean, variance = middle + first / count, second / count - (first / count) ** 2
-
-    def integrals(chosen):
-        """Of <E> up to each of the chosen rungs: (1 + blocks, rungs)."""
-        d, f, V = np.diff(betas[chosen]), mean[:, chosen], variance[:, chosen]
-        steps = (f[:, 1:] + f[:, :-1]) * d / 2 + np.diff(V, axis=1) * d**2 / 12
-        return np.pad(np.cumsum(steps, axis=1), ((0, 0), (1, 0)))
-
-    value = reference - integrals(np.arange(rungs))
-    quadrature = np.zeros(rungs)
-    for last in range(2, rungs):
-        half = np.unique(np.append(np.arange(0, last, 2), last))
-        quadrature[last] = abs(reference - integrals(half)[0, -1] - value[0, last])
+    means = middle + first / count
+    integrals, bounds = _integrals(np.diff(betas), means, np.maximum(second / count - (first / count) ** 2, 0.0))
+    value = reference - np.pad(np.cumsum(integrals, axis=1), ((0, 0), (1, 0)))
     error = np.sqrt((len(value) - 2) * value[1:].var(axis=0))
-    return IntegratedLogZ(value[0], error, quadrature)
+    return IntegratedLogZ(value[0], error, np.append(0.0, np.cumsum(bounds[0])))
+
+
+def _integrals(d, f, V):
+    """The integrals of f = <E> over gaps of widths d, and bounds on their biases, from f and V (..., rungs)."""
+    top, bottom = np.maximum(f[..., :-1], f[..., 1:]), np.minimum(f[..., :-1], f[..., 1:])
+    rule = (top + bottom) * d / 2 + np.diff(V, axis=-1) * d**2 / 12
+    value = np.clip(rule, bottom * d, top * d)
+    farther = np.maximum(value - bottom * d, top * d - value)
+    fall, trapezoid = f[..., :-1] - f[..., 1:], (V[..., :-1] + V[..., 1:]) * d / 2
+    seen = fall > np.finfo(np.float64).tiny  # without a fall, the draws of both rungs say nothing of the gap
+    off = np.where(seen, np.abs(1 - trapezoid / np.where(seen, fall, 1.0)), 1.0)
+    largest = np.maximum(np.maximum(V[..., :-1], V[..., 1:]), np.maximum(fall, 0.0) / d)
+    return value, np.minimum(off**1.5 + (d * np.sqrt(largest)) ** 3 / 100, 1.0) * farther
 
 
 def _bennett(hot, cold, edges):
     """Bennett's c of one gap, from exponents u = -d E (ladders, draws) at both rungs: with and without each block.
+
+    And the sum of p (1 - p) of all draws: how many could be from either rung.
 
     c is the root of g(c) = log sum_hot p - log sum_cold (1 - p), with p = 1 / (1 + exp(c - u)) the chance that a draw
     is from the cold rung; in logarithms, g has a root even where no energies are common to both. Newton's method finds
@@ -134,7 +157,7 @@ def _bennett(hot, cold, edges):
         low, high = (c, high) if steps[0] > 0 else (low, c)
         newton = c + steps[0]
         c = newton if low < newton < high else (low + high) / 2
-    return c + steps
+    return c + steps, np.exp(p_slope[0]) + np.exp(q_slope[0])
 
 
 def _log_sums(exponents, edges):

@@ -16,9 +16,11 @@ _FEWEST_DRAWS = 64
 _FEWEST_TAU = 10
 _FEWEST_ROUND_TRIPS = 10
 _MANY_LADDERS = 16  # from here on their spread gives the errors; that of fewer is too uncertain to convict
+_STEP, _FINE = 0.5, 1000  # d s of a gap of `refined`, and the points at which it takes s
 _ROUNDING = 1e-12  # of the largest energy: differences below it are no physics
 
 
+@checks.by_contents
 class Barrier(NamedTuple):
     """The global barrier Lambda, and of each gap the local barrier lambda(beta) and the rejection rate."""
 
@@ -43,7 +45,7 @@ def barrier(betas, rejections):
     Syed, Bouchard-Cote, Deligiannidis and Doucet, J. R. Stat. Soc. B 84, 321 (2022), sections 4 and 5.
     """
     betas, rejections = _gaps(betas, rejections)
-    return Barrier(float(rejections.sum()), rejections / np.diff(betas), rejections)
+    return Barrier(float(rejections.sum()), rejections / np.diff(betas), rejections.copy())
 
 
 def equalized(betas, rejections, rungs):
@@ -61,6 +63,34 @@ def equalized(betas, rejections, rungs):
     result = _monotone_cubic(cumulated, betas, np.linspace(0.0, cumulated[-1], rungs))
     result[[0, -1]] = betas[[0, -1]]
     return result
+
+
+def refined(betas, deviations, most):
+    """The betas of a ladder and others between them, such that d s is at most 1/2 in all gaps: at most `most` of them.
+
+    d is the width of a gap and s the standard deviation of E in it, from `deviations` (rungs,) at the betas: so narrow,
+    energies at both ends overlap, and <E> is smooth. In between, s falls from either end s_i at a distance x as
+    s_i / (1 + s_i x), no faster than 1 / x, or like a geometric mean if that is more. If they would be more than `most`
+    betas, all gaps are wider alike.
+    ValueError names the argument that is not so.
+    """
+    betas = ascending(betas)
+    deviations = checks.finite_array("deviations", deviations, betas.shape)
+    if (deviations < 0).any():
+        raise ValueError(f"deviations[{(deviations < 0).argmax()}] is {deviations.min()}: give 0 or more")
+    most = checks.integer("most", most, minimum=betas.size)
+    t = np.linspace(0.0, 1.0, _FINE)
+    near = t**2 * (3 - 2 * t)  # dense at both ends
+    x = betas[:-1, None] + np.diff(betas)[:, None] * near
+    left, right = deviations[:-1, None], deviations[1:, None]
+    s = np.maximum(left / (1 + left * (x - x[:, :1])), right / (1 + right * (x[:, -1:] - x)))
+    s = np.maximum(s, left ** (1 - near) * right**near)
+    lengths = np.pad(np.cumsum((s[:, 1:] + s[:, :-1]) / 2 * np.diff(x), axis=1), ((0, 0), (1, 0)))
+    step = _STEP
+    while (parts := np.maximum(np.ceil(lengths[:, -1] / step), 1).astype(int)).sum() >= most > betas.size:
+        step *= 1.1
+    cuts = [np.interp(np.arange(1, k) * at[-1] / k, at, x) for k, at, x in zip(parts, lengths, x, strict=True)]
+    return np.sort(np.concatenate([betas, *cuts]))
 
 
 def enough_rungs(total):
@@ -95,9 +125,7 @@ def equilibration(energies, round_trips, n):
     """
     energies = energy_record(energies)
     ladders, rungs, draws = energies.shape
-    round_trips = np.asarray(round_trips)
-    if round_trips.dtype.kind not in "iu":
-        raise TypeError(f"round_trips has dtype {round_trips.dtype}: give integers")
+    round_trips = checks.integers("round_trips", round_trips)
     if round_trips.shape != (ladders, rungs):
         raise ValueError(f"round_trips has shape {round_trips.shape}: give (ladders, rungs), here {(ladders, rungs)}")
     n = checks.integer("n", n)

@@ -4,6 +4,7 @@ import numpy as np
 
 from fastgibbs.models import RBM, BoltzmannMachine, checks
 
+_MOST_VARIANCE = 50.0  # of log w: beyond it nothing is known of the mean from any number of weights
 _CHUNK = 2**22  # inputs of hidden units held at once
 
 
@@ -14,6 +15,7 @@ def log_weights(model, states, beta=1.0) -> np.ndarray:
     over too (`BoltzmannMachine.log_marginal`). float64 in the shape of the leading axes.
     TypeError or ValueError as for `model.energy`.
     """
+    checks.model("model", model)
     if isinstance(model, BoltzmannMachine):
         return model.log_marginal(states, beta)
     if not isinstance(model, RBM):
@@ -23,11 +25,13 @@ def log_weights(model, states, beta=1.0) -> np.ndarray:
     return beta * (v @ model.visible_bias) + np.logaddexp(0, beta * x).sum(axis=-1)
 
 
-def log_mean(log_weights) -> tuple[float, float, float]:
+def log_mean(log_weights, distance=0.0) -> tuple[float, float, float]:
     """log mean w, its standard error, and (sum w)^2 / sum w^2, of weights w > 0.
 
     The error is that of the logarithm to first order, sd(w) / (mean w sqrt(N)), or if it is larger that of log-normal
     weights, sqrt((exp(var log w) - 1) / N): where few weights carry the mean, those that were not drawn would count.
+    `distance` is the least that var log w may be: a path of distributions that has it (`methods.paths`) cannot have
+    weights that vary by less, but chains stuck at its end can.
     `log_weights`: (N,), N >= 2, otherwise ValueError.
     """
     logs = checks.finite_array("log_weights", log_weights)
@@ -35,7 +39,8 @@ def log_mean(log_weights) -> tuple[float, float, float]:
         raise ValueError(f"log_weights has shape {logs.shape}: give (N,) with N of at least 2")
     w = np.exp(logs - logs.max())
     mean = w.mean()
-    normal = np.expm1(min(logs.var(ddof=1), 700.0))
+    variance = max(logs.var(ddof=1), distance)
+    normal = np.expm1(variance) if variance < _MOST_VARIANCE else np.inf
     return (
         float(logs.max() + np.log(mean)),
         float(np.sqrt(max(w.var(ddof=1) / mean**2, normal) / w.size)),
@@ -50,6 +55,7 @@ def pseudo_likelihood(model, data, beta=1.0) -> float:
     all, if the units ignore each other. `data`: (N, n) states in the model's own units, or visible ones (N, V).
     TypeError or ValueError as for `model.energy`. Besag, J. R. Stat. Soc. D 24, 179 (1975).
     """
+    checks.model("model", model)
     beta = checks.finite_number("beta", beta)
     if isinstance(model, RBM):
         v = checks.units("data", data, model.n_visible).reshape(-1, model.n_visible)

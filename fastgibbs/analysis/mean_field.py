@@ -10,6 +10,7 @@ _MOST_STEPS = 10_000
 _TOLERANCE = 1e-10
 
 
+@checks.by_contents
 class MeanField(NamedTuple):
     """log Z, which "naive" never overestimates; <s_i>, float64 (n,), of an RBM <x_i>; whether they have settled."""
 
@@ -37,8 +38,7 @@ def mean_field(model, *, beta=1.0, method="naive", start=None) -> MeanField:
     Means move half way to their new values at a time, which settles where whole steps alternate; `converged` says
     whether they did, within 10^-10 and 10^4 steps. ValueError or TypeError, naming the argument.
     """
-    if not hasattr(model, "to_ising"):
-        raise TypeError(f"model is {model!r}: give an Ising, Hopfield, RBM or BoltzmannMachine model")
+    checks.model("model", model)
     beta = checks.finite_number("beta", beta)
     checks.choice("method", method, ("naive", "tap"))
     ising = model.to_ising()

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastgibbs.models import checks
+
 
 class Group(NamedTuple):
     """Chains of one model at one beta."""
@@ -24,8 +26,7 @@ def by_beta(result) -> list[Group]:
     """
     match type(result).__name__:  # the classes stand on a floor above
         case "SampleResult":
-            models = len(result.model) if isinstance(result.model, tuple) else 1
-            number = np.arange(result.beta.size) * models // result.beta.size
+            number = result.model_number
             keys = sorted(set(zip(result.beta.tolist(), number.tolist(), strict=True)))
             chains = [(result.beta == beta) & (number == model) for beta, model in keys]
             return [
@@ -38,4 +39,4 @@ def by_beta(result) -> list[Group]:
                 for rung, beta in enumerate(result.betas)
             ]
         case _:
-            raise TypeError(f"result is {result!r}: give a SampleResult or a TemperResult")
+            raise TypeError(f"result is {checks.shown(result)}: give a SampleResult or a TemperResult")

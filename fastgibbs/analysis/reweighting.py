@@ -11,10 +11,12 @@ from fastgibbs.models import checks
 
 _BLOCKS = 32  # of the jackknife, which then knows its error to 13 %
 _FEWEST_DRAWS = 100  # that a reweighted mean should rest on
+_MOST_OF_IT = 0.9  # of the weight at a beta
 _MOST_STEPS = 100
 _TOLERANCE = 1e-10
 
 
+@checks.by_contents
 class Reweighted(NamedTuple):
     """Means at each beta and their errors, float64 (betas,); all are per site, with k_B = 1."""
 
@@ -88,14 +90,16 @@ def reweight(result, betas) -> Reweighted:
     of independent ones does not; a block, chains x draws / 32, should be long against tau. f_k are those of pymbar,
     which is not needed here; see `to_u_kn` for its other estimators.
 
-    Warns (UserWarning) where a mean rests on fewer than 100 draws: the range of reweighting ends there. TypeError or
+    Warns (UserWarning) where a mean rests on fewer than 100 draws: the range of reweighting ends there; and where at a
+    beta below all of the result's draws of the highest energy carry nine tenths of the weight, since cold draws of one
+    energy all weigh the same at any beta, however many states lie above. TypeError or
     ValueError names an argument that is not as above, or two neighbouring betas whose energies do not overlap.
 
     Sources: Ferrenberg and Swendsen, Phys. Rev. Lett. 61, 2635 (1988) and 63, 1195 (1989); Shirts and Chodera,
     J. Chem. Phys. 129, 124105 (2008), eqs. 9 to 11.
     """
     groups = _groups(result)
-    wanted = np.atleast_1d(checks.finite_array("betas", betas))
+    wanted = np.atleast_1d(checks.finite_array("betas", betas)).copy()
     if wanted.ndim != 1 or wanted.size == 0:
         raise ValueError(f"betas has shape {wanted.shape}: give a number or a 1-D array")
     n = max(result.model.n, 1)
@@ -104,7 +108,8 @@ def reweight(result, betas) -> Reweighted:
     memory = 24 * sampled.size * draws.energy.size
     checks.require_memory(memory, f"reweighting {sampled.size} betas x {draws.energy.size} draws")
     reference = int((sampled == 0).argmax())
-    log_z, means, effective = _means(wanted, sampled, draws, _solve(sampled, draws, reference))
+    a = _solve(sampled, draws, reference)
+    log_z, means, effective = _means(wanted, sampled, draws, a)
     if sampled[reference] == 0:
         log_z = log_z + n * np.log(2)
 
@@ -114,6 +119,14 @@ def reweight(result, betas) -> Reweighted:
         warnings.warn(
             f"reweighted means rest on fewer than {_FEWEST_DRAWS} draws at {poor.sum()} of {poor.size} betas, on "
             f"{effective[where]:.0f} at beta = {wanted[where]:g}: sample nearer to them, or longer",
+            stacklevel=2,
+        )
+
+    blind = _carried_by_the_highest(wanted, sampled, draws, a[0])
+    if blind.any():
+        warnings.warn(
+            f"at beta = {wanted[blind].min():g}, below those of the result, means rest on draws of the highest energy "
+            "that was met, and not on those above, which hardly any draw tells of: sample nearer to it",
             stacklevel=2,
         )
 
@@ -234,6 +247,17 @@ def _require_overlap(betas, p):
         raise ValueError(
             f"energies at beta = {betas[gap]:g} and {betas[gap + 1]:g} do not overlap: sample betas between them"
         )
+
+
+def _carried_by_the_highest(wanted, betas, draws, a) -> np.ndarray:
+    """At which of the wanted betas below all others draws of the highest energy have 0.9 of the weight: bool."""
+    log_mixture, _ = _mixture(a, betas, draws.energy)
+    highest = draws.energy == draws.energy.max()
+    logs = [
+        np.logaddexp.reduce((-beta * draws.energy - log_mixture)[part]) for beta in wanted for part in (highest, ...)
+    ]
+    top, all_ = np.reshape(logs, (-1, 2)).T
+    return (wanted < betas.min()) & (top - all_ > np.log(_MOST_OF_IT))
 
 
 def _means(wanted, betas, draws, a):

@@ -1,9 +1,10 @@
 """What an engine is: a file with a plan (constant arrays), a state (arrays that sweeps change) and these functions.
 
-Python calls `refusal(models, scan, strips)`, `strips(models, chains)`, `prepare(models, strips, free)`,
+Python calls `refusal(models, scan, strips, tolerance)`, `strips(models, chains)`, `prepare(models, strips, free)`,
 `cut(lanes, threads)`, `start(prepared, lanes, ups, entropy, betas, rule)`, `crew(plan)` and `spins(plan, state)` of its
-file. Models are Ising models, or what the user gave if the file says NATIVE = True. A rung is one of the `betas` of a
-block. Sweeps visit the sites `free` alone, all by default; the spins of other sites stay as they start.
+file. Models are Ising models, or what the user gave if the file says NATIVE = True. `tolerance` is by how much rounding
+may change local fields (precision.py). A rung is one of the `betas` of a block. Sweeps visit the sites `free` alone,
+all by default; the spins of other sites stay as they start.
 Compiled drivers call the stubs below: each engine gives its own body for its own plan type by
 `numba.extending.overload`, chosen when a driver is compiled for that plan, at no cost when it runs.
 """

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import contract, sparse
+from fastgibbs.engines import contract, precision, sparse
 from fastgibbs.engines.bytespins import start_spins
 from fastgibbs.engines.streams import ORDER, SWEEP, stream_state
 from fastgibbs.models import BoltzmannMachine, Hopfield, Ising, checks
@@ -24,6 +24,7 @@ LINE, TILE = 64, 512  # bytes of a cache line, and of what is held in registers:
 _DIVISORS = 16  # a common scale that is no power of two is sought among the least |J| or |h| over 1 ... _DIVISORS
 _FIELD_BITS, _TOTAL_BITS = 31, 61  # of a field, and of all fields together in 64 bits
 _LEAST_BITS = 27  # of the smallest field beside the largest in 32 bits
+_ROUNDING = 0.29  # of a step: what rounding to the nearest is off by, root mean square
 _ROWS = 256  # handled at once by NumPy
 
 
@@ -77,14 +78,14 @@ def pays(model) -> bool:
     return isinstance(model, Ising) and model.n >= 100 and 2 * model.bond_count >= 0.4 * model.n**2
 
 
-def refusal(models, scan: str, strips: int) -> str | None:
+def refusal(models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
     """Why the engine cannot run these Ising models, or None if it can."""
     if len(models) > 1:
         return "it runs one model at a time"
     if strips > 1:
         return "it does not cut lattices into strips"
     (model,) = models
-    _, grain, kind = _scale(model)
+    unit, grain, kind = _scale(model)
     try:
         checks.require_memory(model.n * _stride(model.n, kind) * kind.itemsize, f"the coupling matrix of {model!r}")
     except ValueError as error:
@@ -94,23 +95,32 @@ def refusal(models, scan: str, strips: int) -> str | None:
         coarse = (bounds > 0) & (bounds < 2.0**_LEAST_BITS * grain)
         if coarse.any():
             return f"J and h of site {coarse.argmax()} are too small beside those of all sites together"
-    return None
+    return _drowned(model, unit, grain * unit, kind, tolerance)
 
 
-def _unit(model) -> float:
-    largest = max(np.abs(model.couplings).max(initial=0.0), np.abs(model.fields).max(initial=0.0))
-    return float(2.0 ** (np.frexp(largest)[1] - 1)) if largest > 0 else 1.0
+def _drowned(model, unit, step, kind, tolerance) -> str | None:
+    """Which site's decisions the rounding of J and h to steps, and of 64-bit fields to 31 bits, may spoil, or None."""
+    most = checks.largest(model.couplings) * model.degree + checks.largest(model.fields)
+    if _ROUNDING * np.sqrt(model.n) * step + 2.0 ** (1 - _FIELD_BITS) * most <= tolerance:
+        return None
+    sums, largest, steps = precision.field_parts(model)
+    whole = kind != np.int64 and all(_multiples(np.abs(x) / step, 1.0) for x in (model.couplings, model.fields))
+    errors = 2.0**-50 * sums if whole else _ROUNDING * np.sqrt(np.diff(model.indptr) + 1) * step
+    errors = np.where(steps < step, errors, 0.0)
+    if kind == np.int64:
+        errors = errors + precision.rounded(sums, steps, _FIELD_BITS - 1, unit)
+    return precision.drowned(sums, largest, errors, tolerance)
 
 
 def _bounds(model) -> np.ndarray:
     """(|h_i| + sum_j |J_ij|) / unit, float64 (n,): what no local field exceeds."""
-    unit, rows = _unit(model), np.repeat(np.arange(model.n), np.diff(model.indptr))
+    unit, rows = sparse.unit_of(model), np.repeat(np.arange(model.n), np.diff(model.indptr))
     return np.abs(model.fields) / unit + np.bincount(rows, np.abs(model.couplings) / unit, model.n)
 
 
 def _scale(model) -> tuple[float, float, np.dtype]:
     """unit, grain = step / unit, and the integers that hold all local fields in steps."""
-    unit, bounds = _unit(model), _bounds(model)
+    unit, bounds = sparse.unit_of(model), _bounds(model)
     values = np.concatenate([model.fields, model.couplings])
     values = np.abs(values[values != 0]) / unit
     most, least = (bounds.max(), values.min()) if values.size else (1.0, 1.0)

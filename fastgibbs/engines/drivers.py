@@ -92,14 +92,19 @@ def anneal(plan, state, reads, rule, first, last, crew):
 
 
 @njit
-def anneal_weights(plan, state, rungs, betas, rule, first, last, log_weights, energies, magnetizations, crew):
+def anneal_weights(plan, state, rungs, betas, rule, first, last, log_weights, changes, energies, magnetizations, crew):
     """From rung k = `first` to `last`: log w -= (beta_{k+1} - beta_k) E, then a sweep at rung k + 1, all lanes alike.
 
-    `log_weights`, `energies` and `magnetizations` are float64 (lanes,).
+    `changes` get -(beta_{k+1} - beta_k) (E' - E), E' being the energy after that sweep, of all but the last k.
+    `log_weights`, `changes`, `energies` and `magnetizations` are float64 (lanes,).
     """
     for done in range(first, last):
+        before = betas[done] - betas[done - 1] if done > 0 else 0.0
+        for lane in range(log_weights.size):
+            changes[lane] += before * energies[lane]
         measure(plan, state, energies, magnetizations, crew)
         for lane in range(log_weights.size):
+            changes[lane] -= before * energies[lane]
             log_weights[lane] -= (betas[done + 1] - betas[done]) * energies[lane]
         rungs[:] = done + 1
         sweep(plan, state, rungs, rule, SEQUENTIAL, MEASURED, crew)

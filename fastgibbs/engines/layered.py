@@ -15,14 +15,14 @@ from typing import NamedTuple
 import numpy as np
 from llvmlite import binding
 
-from fastgibbs.engines import contract, sparse
+from fastgibbs.engines import contract, precision, sparse
 from fastgibbs.engines.arithmetic import LOWEST_EXPONENT, exp2, uniform
 from fastgibbs.engines.contract import LANE_GROUP as GROUP
 from fastgibbs.engines.contract import METROPOLIS
 from fastgibbs.engines.streams import SWEEP, next_words, stream_state
 from fastgibbs.engines.vectors import add_product, at, bitcast, bits, convert, full, load, select, store
 from fastgibbs.jit import called, implements, inlined, njit
-from fastgibbs.models import RBM
+from fastgibbs.models import RBM, checks
 
 NATIVE = True  # it takes RBMs, not their Ising form
 UNITS = 6  # of a tile: with WIDE lanes of each, their sums fill three quarters of the registers
@@ -70,7 +70,7 @@ class LayeredState(NamedTuple):
 strips, cut, crew = sparse.strips, sparse.cut, sparse.crew  # a lane is a chain here too
 
 
-def refusal(models, scan: str, strips: int) -> str | None:
+def refusal(models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
     """Why the engine cannot run these models, or None if it can."""
     if not all(isinstance(model, RBM) for model in models):
         return "the model is not an RBM"
@@ -78,23 +78,45 @@ def refusal(models, scan: str, strips: int) -> str | None:
         return "it runs one model at a time"
     if scan != "sequential":
         return "it scans layer by layer"
-    return "it does not cut lattices into strips" if strips > 1 else None
+    if strips > 1:
+        return "it does not cut lattices into strips"
+    return _drowned(models[0], 2 * tolerance)  # a flip costs x here, and 2 f elsewhere
+
+
+def _drowned(rbm, tolerance) -> str | None:
+    """Which unit's input the rounding of float32 sums may spoil, or None."""
+    W, biases = np.abs(rbm.weights), np.abs(np.concatenate([rbm.visible_bias, rbm.hidden_bias]))
+    sums = biases + np.concatenate([W.sum(axis=1), W.sum(axis=0)])
+    if max(checks.largest(sums) * 2.0**-sparse.BITS, precision.SMALLEST * _unit(rbm)) <= tolerance:
+        return None
+    largest = np.maximum(biases, np.concatenate([W.max(axis=1, initial=0), W.max(axis=0, initial=0)]))
+    alone = precision.RELATIVE * (2 * largest - sums) > sums * 2.0**-sparse.BITS  # an input is large, or without it
+    steps = precision.whole_steps(rbm.weights)
+    steps = np.concatenate([steps.min(axis=1, initial=np.inf), steps.min(axis=0, initial=np.inf)])
+    steps = np.minimum(steps, precision.whole_steps(biases))
+    sums = np.where(alone, sums - largest, sums)
+    errors = precision.rounded(sums, steps, sparse.BITS, _unit(rbm))
+    return precision.drowned(sums, np.zeros(rbm.n), errors, tolerance)
+
+
+def _unit(rbm) -> float:
+    """A power of two near the largest weight or bias, or 1 if all are zero."""
+    largest = max(checks.largest(part) for part in (rbm.weights, rbm.visible_bias, rbm.hidden_bias))
+    return float(2.0 ** (np.frexp(largest)[1] - 1)) if largest > 0 else 1.0
 
 
 def prepare(models: list, strips: int, free=None) -> LayeredPlan:
     """The plan of an RBM, which all blocks share."""
     (rbm,) = models
-    parts = rbm.weights, rbm.visible_bias, rbm.hidden_bias
-    largest = max(np.abs(part).max(initial=0.0) for part in parts)
-    unit = 2.0 ** (np.frexp(largest)[1] - 1) if largest > 0 else 1.0
-    W, a, b = ((part / unit).astype(np.float32) for part in parts)
+    unit = _unit(rbm)
+    W, a, b = ((part / unit).astype(np.float32) for part in (rbm.weights, rbm.visible_bias, rbm.hidden_bias))
     units = contract.free_sites(rbm.n, free)
     hidden_rows, visible_rows = units[units >= rbm.n_visible], units[units < rbm.n_visible]
     v, h = visible_rows, hidden_rows - rbm.n_visible
     return LayeredPlan(
         rbm.n_visible,
         rbm.n_hidden,
-        float(unit),
+        unit,
         np.empty(0, np.float32),
         *_tiles(W[np.ix_(v, h)], b[h]),
         *_tiles(W[np.ix_(v, h)].T, a[v]),

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastgibbs.engines import precision
 from fastgibbs.engines.arithmetic import exp64
 from fastgibbs.engines.contract import METROPOLIS
 from fastgibbs.engines.graphs import VECTOR, Layout, cells, layout, runs, signs, unturned_lanes
@@ -22,6 +23,7 @@ from fastgibbs.engines.streams import SWEEP, TAIL, stream_state
 SLOTS = 8  # streams of each word
 PLANES = 14  # words drawn for every 64 decisions
 MAX_DEGREE = 12
+BITS = 53  # of a field
 TILE_CELLS, MAX_TILES = 4096, 64  # a tile's least number of cells, and how many a group is cut into at most
 PENDING = (0,) * 127  # what sums may reach before they are added to the counters, as the length of a tuple
 
@@ -72,7 +74,7 @@ class MultispinState(NamedTuple):
     counted: np.ndarray  # bool (1,): whether the last sweep has counted unsatisfied bonds
 
 
-def refusal(models, scan: str, strips: int) -> str | None:
+def refusal(models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
     """Why the engine cannot run these Ising models, or None if it can."""
     first = models[0]
     if scan != "sequential":
@@ -94,7 +96,10 @@ def refusal(models, scan: str, strips: int) -> str | None:
             cells([first], strips)
         except ValueError as error:
             return f"{error}; give {_right(first, strips // 2)} at most"
-    return None
+    h = np.array([abs(first.field)])
+    sums = first.degree * first.coupling + h
+    steps = np.where(h > 0, np.minimum(*precision.whole_steps([first.coupling, *h])), np.inf)  # J alone cancels to 0
+    return precision.drowned(sums, h, precision.rounded(sums, steps, BITS, 0.0), tolerance)
 
 
 def strips(models, chains: int) -> int:
@@ -156,9 +161,7 @@ def start(prepared: Prepared, lanes: range, ups, entropy, betas, rule) -> tuple[
         of_words = np.packbits(part.reshape(words, 64, -1), axis=1, bitorder="little")
         up_words[place.position[first : first + part.shape[1]]] = of_words.transpose(2, 0, 1).copy().view("<u8")[..., 0]
     plan, spins = _plan(prepared, lanes, betas, rule), up_words.ravel()
-    originals, (on, around) = spins[plan.ghost_originals], plan.ghost_shifts
-    ghosts = spins[plan.ghosts : plan.ghosts + originals.size]
-    ghosts[:] = (originals >> on & plan.ghost_lanes) | (originals << around & ~plan.ghost_lanes)
+    show_ghosts(plan, spins)
     sets = crew(plan)
     largest = max(plan.sites, plan.bonds * (1 + plan.twice))  # that a counter must hold
     depth = max(largest, len(PENDING)).bit_length()
@@ -179,6 +182,13 @@ def start(prepared: Prepared, lanes: range, ups, entropy, betas, rule) -> tuple[
         counted=np.zeros(1, bool),
     )
     return plan, state
+
+
+def show_ghosts(plan: MultispinPlan, spins):
+    """Write the ghosts of the cells, as sweeps leave them."""
+    originals, (on, around) = spins[plan.ghost_originals], plan.ghost_shifts
+    ghosts = spins[plan.ghosts : plan.ghosts + originals.size]
+    ghosts[:] = (originals >> on & plan.ghost_lanes) | (originals << around & ~plan.ghost_lanes)
 
 
 def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import contract, sparse
+from fastgibbs.engines import contract, precision, sparse
 from fastgibbs.engines.bytespins import copy_lanes, pack, start_spins, unpack
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.contract import RANDOM
@@ -56,7 +56,7 @@ class Prepared(NamedTuple):
     plan: OverlapPlan
 
 
-def refusal(models, scan: str, strips: int) -> str | None:
+def refusal(models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
     """Why the engine cannot run these models, or None if it can."""
     first = models[0]
     if not isinstance(first, Hopfield):
@@ -69,7 +69,28 @@ def refusal(models, scan: str, strips: int) -> str | None:
         return f"P N is {first.patterns.size}: fields fit 32 bits up to 2^31 - 1"
     if first.inverse is not None and first.n > MOST_FLOATS:
         return f"N is {first.n}: float32 overlaps are exact up to {MOST_FLOATS}"
-    return "there is no lattice to cut into strips" if strips > 1 else None
+    if strips > 1:
+        return "there is no lattice to cut into strips"
+    return _drowned(first, tolerance)
+
+
+def _drowned(model: Hopfield, tolerance) -> str | None:
+    """Which site's field the rounding of h and of a pseudo-inverse to float32 may spoil, or None: other sums are exact.
+
+    The fields of patterns are |f_i| <= P, or by the pseudo-inverse rule sums of terms of up to |y_i^mu|, and c_i / N.
+    """
+    unit, own = model.energy_unit, np.abs(model.fields)
+    if (own > unit * 2.0**126).any():
+        return f"h of site {int(own.argmax())} is too large beside 1 / N"
+    if model.inverse is None:
+        sums = own + len(model.patterns)
+        whole = model.fields / unit == np.rint(model.fields / unit)
+        steps = np.where(own == 0, np.inf, np.where(whole, unit, 0.0))
+    else:
+        factors = model.inverse @ model.patterns
+        own_terms = np.abs((factors * model.patterns).sum(axis=0)) / model.n
+        sums, steps = own + np.abs(factors).sum(axis=0) + own_terms, np.zeros(model.n)
+    return precision.drowned(sums, own, precision.rounded(sums, steps, sparse.BITS, 0.0), tolerance)
 
 
 def pays(model) -> bool:

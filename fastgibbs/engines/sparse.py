@@ -8,25 +8,28 @@ are taken in int8, 64 lanes in a register. Both ways are exact then, and give th
 
 Where they are not, energies take as long as a sweep. While annealing they are followed instead from flip to flip, by
 the float32 fields that decide them, and measured every MOST_FOLLOWED sweeps: in between they are a little off.
+
+Where float32 sums lose small fields among large couplings (precision.py), plans of float64 numbers run on the same
+kernels, with the rounding errors of their sums added up beside them: the engine of sparse64.py.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import contract
+from fastgibbs.engines import contract, precision
 from fastgibbs.engines.arithmetic import decide
 from fastgibbs.engines.bytespins import copy_lanes, pack, start_spins, unpack
 from fastgibbs.engines.contract import FOLLOWED, RANDOM
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
+from fastgibbs.engines.sparse_sums import adding, turned
 from fastgibbs.engines.streams import ORDER, SWEEP, below, next_words, stream_state
-from fastgibbs.engines.vectors import at, bitcast, convert, full, load, store
+from fastgibbs.engines.vectors import at, convert, full, load, store
 from fastgibbs.jit import implements, inlined
+from fastgibbs.models import checks
 
 FOLLOWS = True  # energies may be off while it anneals
 MOST_FOLLOWED = 64  # sweeps
-_SIGN = -(2**31)
-_SIGN64 = -(2**63)
 MINUS_TWO_LOG2E = -2.0 * 1.4426950408889634  # exp(-2 x) = 2^(MINUS_TWO_LOG2E x)
 
 
@@ -41,8 +44,8 @@ class SparsePlan(NamedTuple):
     coupling_unit: float
     field_unit: float
     offset: float
-    scaled_couplings: np.ndarray  # float32 (nnz,): J / unit
-    scaled_fields: np.ndarray  # float32 (n,): h / unit
+    scaled_couplings: np.ndarray  # float32, or of sparse64 float64 (nnz,): J / unit
+    scaled_fields: np.ndarray  # of the same type (n,): h / unit
     unit: float
     scales: np.ndarray  # float32 (rungs,): exponent of 2 per unit of field at every beta
     step: float  # the power of two of which all couplings and fields are whole multiples, or 0.0
@@ -61,7 +64,7 @@ class SparseState(NamedTuple):
     order: np.ndarray  # uint64 (4,): the stream of site orders, the same in all blocks of a run
     words: np.ndarray  # uint64 (lanes,): random words of this attempt and the next
     scale: np.ndarray  # float32 (lanes,): the scale of each lane's rung
-    fields: np.ndarray  # float32 (lanes,): the local field of one site in every lane, in units of `unit`
+    fields: np.ndarray  # as J / unit is (lanes,): the local field of one site in every lane, in units of `unit`
     energies: np.ndarray  # float64 (lanes,): as they were measured last, and followed since, in units of `unit`
     followed: np.ndarray  # int64 (1,): for how many sweeps, MOST_FOLLOWED or more if energies are not known
 
@@ -69,11 +72,22 @@ class SparseState(NamedTuple):
 BLOCK_LANES = 64  # as many as keep the arithmetic busy while each lane waits for its own
 
 
-def refusal(models, scan: str, strips: int) -> str | None:
+BITS = 24  # of a sum
+
+
+def refusal(models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
     """Why the engine cannot run these Ising models, or None if it can."""
     if len(models) > 1:
         return "it runs one model at a time"
-    return "it does not cut lattices into strips" if strips > 1 else None
+    if strips > 1:
+        return "it does not cut lattices into strips"
+    return precision.refusal(models[0], unit_of(models[0]), BITS, tolerance)
+
+
+def unit_of(model) -> float:
+    """A power of two near the largest |J| or |h|, or 1 if all are zero."""
+    largest = max(checks.largest(model.couplings), checks.largest(model.fields))
+    return float(2.0 ** (np.frexp(largest)[1] - 1)) if largest > 0 else 1.0
 
 
 def strips(models, chains: int) -> int:
@@ -81,18 +95,17 @@ def strips(models, chains: int) -> int:
     return 1
 
 
-def prepare(models: list, strips: int, free=None) -> SparsePlan:
-    """The plan of an Ising model, which all blocks share."""
+def prepare(models: list, strips: int, free=None, kind=np.float32) -> SparsePlan:
+    """The plan of an Ising model, which all blocks share, to sum up numbers of this `kind`."""
     (model,) = models
     lower = model.indices < np.repeat(np.arange(model.n, dtype=np.int32), np.diff(model.indptr))
     before = np.zeros(lower.size + 1, np.int32)
     np.cumsum(lower, out=before[1:])
     upper = model.indptr[:-1] + before[model.indptr[1:]] - before[model.indptr[:-1]]
-    largest = max(np.abs(model.couplings).max(initial=0.0), np.abs(model.fields).max(initial=0.0))
-    unit = 2.0 ** (np.frexp(largest)[1] - 1) if largest > 0 else 1.0
-    scaled_couplings = np.empty(model.couplings.size, np.float32)
+    unit = unit_of(model)
+    scaled_couplings = np.empty(model.couplings.size, kind)
     np.divide(model.couplings, unit, out=scaled_couplings, casting="same_kind")  # needs no float64 copy
-    scaled_fields = (model.fields / unit).astype(np.float32)
+    scaled_fields = (model.fields / unit).astype(kind)
     couplings = model.couplings if model.coupling_unit == 1 else model.couplings / model.coupling_unit
     fields = model.fields if model.field_unit == 1 else model.fields / model.field_unit
     for array in (upper, couplings, fields, scaled_couplings, scaled_fields):
@@ -108,7 +121,7 @@ def prepare(models: list, strips: int, free=None) -> SparsePlan:
         model.offset,
         scaled_couplings,
         scaled_fields,
-        float(unit),
+        unit,
         np.empty(0, np.float32),
         *_whole_numbers(model, upper),
         contract.free_sites(model.n, free),
@@ -172,7 +185,8 @@ def start(plan: SparsePlan, lanes: range, ups, entropy, betas, rule) -> tuple[Sp
     streams = np.column_stack([stream_state(entropy, SWEEP, *divmod(lane, 64)) for lane in lanes])
     order = stream_state(entropy, ORDER).copy()
     plan = at_betas(plan, betas)
-    words, scale, fields = (np.zeros(len(lanes), kind) for kind in (np.uint64, np.float32, np.float32))
+    kinds = np.uint64, np.float32, plan.scaled_fields.dtype
+    words, scale, fields = (np.zeros(len(lanes), kind) for kind in kinds)
     followed = np.full(1, MOST_FOLLOWED)
     return plan, SparseState(spins, streams, order, words, scale, fields, np.zeros(len(lanes)), followed)
 
@@ -187,41 +201,8 @@ def spins(plan: SparsePlan, state: SparseState) -> np.ndarray:
     return state.spins
 
 
-def _adding(width):
-    """The functions that add up whole numbers J s, and write local fields, of `width` lanes."""
-
-    @inlined
-    def whole_sum(plan, spins, total, first, end, lane):
-        """total - sum of (J - J s) over entries `first` ... `end - 1`: with s = +-1 in 8 bits, J - J s = 2 J & s."""
-        lanes = spins.shape[1]
-        sums = full(total, np.int8, width)
-        for k in range(first, end):
-            sums = sums - (
-                full(at(plan.doubled, k), np.int8, width) & load(spins, at(plan.indices, k) * lanes + lane, width)
-            )
-        return sums
-
-    @inlined
-    def write_fields(plan, state, site, lane):
-        """h_i + sum_j J_ij s_j in units of `unit`, float32."""
-        spins = state.spins
-        first, end = at(plan.indptr, site), at(plan.indptr, site + 1)
-        if plan.step > 0:
-            sums = whole_sum(plan, spins, at(plan.row_sums, site), first, end, lane)
-            field = convert(sums, np.float32) * np.float32(plan.step / plan.unit)
-        else:
-            field = full(at(plan.scaled_fields, site), np.float32, width)
-            for k in range(first, end):
-                spin = convert(load(spins, at(plan.indices, k) * spins.shape[1] + lane, width), np.int32)
-                coupling = bitcast(full(at(plan.scaled_couplings, k), np.float32, width), np.int32)
-                field = field + bitcast(coupling ^ (spin & _SIGN), np.float32)
-        store(state.fields, lane, field)
-
-    return whole_sum, write_fields
-
-
 _WIDE = 64  # sums of so many lanes at once do not wait for each other
-(_sum_wide, _write_wide), (_, _write) = _adding(_WIDE), _adding(WIDTH)
+(_sum_wide, _write_wide), (_, _write) = adding(_WIDE), adding(WIDTH)
 
 
 @inlined
@@ -244,10 +225,10 @@ def attempt(plan, state, rule, site, lane, words, follows):
     """
     position = site * state.spins.shape[1] + lane
     field, old = load(state.fields, lane, WIDTH), load(state.spins, position, WIDTH)
-    new = decide(rule, field * load(state.scale, lane, WIDTH), old, words, WIDTH)
+    new = decide(rule, convert(field, np.float32) * load(state.scale, lane, WIDTH), old, words, WIDTH)
     store(state.spins, position, new)
     if follows:
-        change = convert(convert(old - new, np.float32) * field, np.float64)
+        change = convert(convert(old - new, state.fields.dtype) * field, np.float64)
         store(state.energies, lane, load(state.energies, lane, WIDTH) + change)
 
 
@@ -296,12 +277,6 @@ def _measure_whole(plan, spins, lane, energies, magnetizations):
     store(magnetizations, lane, convert(total, np.float64))
 
 
-@inlined
-def _turned(numbers, spins):
-    """The float64 lanes times spins, int64, which changes signs alone."""
-    return bitcast(bitcast(numbers, np.int64) ^ (spins & _SIGN64), np.float64)
-
-
 def _measuring(width):
     """The function that measures `width` lanes with one addition after the other, bond by bond, as `Ising.energy`."""
 
@@ -315,9 +290,9 @@ def _measuring(width):
             own = convert(load(spins, i * lanes + lane, width), np.int64)
             for k in range(at(plan.upper, i), at(plan.indptr, i + 1)):
                 other = convert(load(spins, at(plan.indices, k) * lanes + lane, width), np.int64)
-                bonds = bonds + _turned(full(at(plan.couplings, k), np.float64, width), own ^ other)
+                bonds = bonds + turned(full(at(plan.couplings, k), np.float64, width), own ^ other)
             total = total + own
-            fields = fields + _turned(full(at(plan.fields, i), np.float64, width), own)
+            fields = fields + turned(full(at(plan.fields, i), np.float64, width), own)
         energy = full(plan.offset, np.float64, width) - bonds * plan.coupling_unit
         store(energies, lane, energy - fields * plan.field_unit)
         store(magnetizations, lane, convert(total, np.float64))

@@ -142,13 +142,13 @@ def full(typing, value, dtype, width):
 
 @intrinsic
 def convert(typing, lanes, dtype):
-    """Each lane converted by value: integers truncated or extended, or rounded to floats; floats to longer ones."""
+    """Each lane converted by value: integers truncated, extended or rounded to floats; floats rounded or extended."""
     source, target = lanes.dtype, dtype.dtype
     result = Lanes(target, lanes.width)
 
     def lower(context, builder, sig, values):
         if isinstance(source, types.Float):
-            cast = builder.fpext
+            cast = builder.fpext if target.bitwidth >= source.bitwidth else builder.fptrunc
         elif isinstance(target, types.Float):
             cast = builder.sitofp if source.signed else builder.uitofp
         elif target.bitwidth < source.bitwidth:
@@ -157,8 +157,8 @@ def convert(typing, lanes, dtype):
             cast = builder.sext if source.signed else builder.zext
         return cast(values[0], context.get_value_type(result))
 
-    longer = isinstance(source, types.Float) and isinstance(target, types.Float) and target.bitwidth >= source.bitwidth
-    return (result(lanes, dtype), lower) if isinstance(source, types.Integer) or longer else None
+    known = isinstance(source, types.Integer) or isinstance(target, types.Float)
+    return (result(lanes, dtype), lower) if known else None
 
 
 @intrinsic

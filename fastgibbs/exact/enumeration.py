@@ -26,15 +26,16 @@ def spectrum(model, threads=None):
     ValueError if there are more; TypeError if `model` is not one of these; TypeError or ValueError if `threads` is not
     a positive integer.
     """
+    checks.model("model", model)
     threads = checks.thread_count(threads)
     if isinstance(model, RBM):
         running, most, what = min(model.n_visible, model.n_hidden), _MOST_UNITS, "units in the smaller layer"
-    elif hasattr(model, "to_ising"):
-        running, most, what = model.n, _MOST_SPINS, "spins"
     else:
-        raise TypeError(f"model is {model!r}: give an Ising, Hopfield, RBM or BoltzmannMachine model")
+        running, most, what = model.n, _MOST_SPINS, "spins"
     if running > most:
-        raise ValueError(f"{model!r} has {running} {what}, 2^{running} states: at most {most} are enumerated")
+        raise ValueError(
+            f"{checks.shown(model)} has {running} {what}, 2^{running} states: at most {most} are enumerated"
+        )
     return Spectrum(model, threads)
 
 
@@ -98,7 +99,7 @@ class Spectrum:
         beta = checks.finite_number("beta", beta)
         if self._model.n > _MOST_LISTED:
             raise ValueError(
-                f"{self._model!r} has {self._model.n} spins: probabilities are listed up to {_MOST_LISTED}"
+                f"{checks.shown(self._model)} has {self._model.n} spins: probabilities are listed up to {_MOST_LISTED}"
             )
         ising = self._model.to_ising()
         exponent = -beta * _energies(_dense(ising), ising.fields)
@@ -112,8 +113,8 @@ class Spectrum:
         """
         if self._blocks.grid is None:
             raise ValueError(
-                f"{self._model!r} has no density of states: that needs an Ising model whose couplings and fields are "
-                f"integers, with at most {_MOST_LEVELS} levels"
+                f"{checks.shown(self._model)} has no density of states: that needs an Ising model whose couplings "
+                f"and fields are integers, with at most {_MOST_LEVELS} levels"
             )
         energies, counts = self._levels
         return energies + self._blocks.offset, counts.copy()

@@ -47,7 +47,7 @@ def hopfield(model, beta) -> Memory:
     site.
     """
     if not isinstance(model, Hopfield):
-        raise TypeError(f"model is {model!r}: give a Hopfield model")
+        raise TypeError(f"model is {checks.shown(model)}: give a Hopfield model")
     count, n = model.patterns.shape
     if model.rule != "hebb":
         raise ValueError(f'rule is {model.rule!r}: energies are sums over patterns by rule="hebb" only')

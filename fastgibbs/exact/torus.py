@@ -14,6 +14,7 @@ CRITICAL_BETA = math.log(1 + math.sqrt(2)) / 2  # sinh(2 beta |J|) = 1: the infi
 _COLD, _FROZEN = Decimal(30), Decimal(200)  # |K| where excitations weigh less than e^-120, and than any float
 
 
+@checks.by_contents
 class Torus(NamedTuple):
     """log Z, the mean energy and the heat capacity (k_B = 1): totals, floats or arrays in the shape of beta."""
 

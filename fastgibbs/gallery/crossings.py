@@ -51,7 +51,7 @@ def locate(config, dimensions: int, critical: Critical, name: str, progress, che
             checkpoint=checkpoint(f"L{size}"),
         )
         if result.interrupted and size != sizes[-1]:
-            raise Interrupted(f"interrupted at L = {size}, before all sizes were sampled: --resume goes on")
+            raise Interrupted(f"interrupted at L = {size}, before all sizes were sampled: the same command goes on")
         if result.energy.shape[1] < FEWEST_DRAWS:
             raise ValueError(
                 f"there are {result.energy.shape[1]} draws of L = {size}: at least {FEWEST_DRAWS} are needed"

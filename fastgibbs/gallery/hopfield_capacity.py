@@ -8,7 +8,7 @@ from fastgibbs import exact, plots
 from fastgibbs.gallery.output import archive, comma_separated, picture, table
 from fastgibbs.gallery.runs import Report
 from fastgibbs.methods.recall import recall
-from fastgibbs.methods.running import reporting
+from fastgibbs.methods.running import running
 from fastgibbs.models import Hopfield, checks
 
 
@@ -42,11 +42,11 @@ def run(config: Config, progress, checkpoint) -> Report:
     jobs = [(n, load, np.inf) for n in config.sizes for load in config.loads]
     jobs += [(n, config.load, 1 / T) for n in config.sizes for T in config.temperatures]
     means, errors = np.empty(len(jobs)), np.empty(len(jobs))
-    with reporting(progress) as report:
+    with running(progress) as under_way:
         for k, (n, load, beta) in enumerate(jobs):
             of_samples = [_recalled(config, n, load, beta, rng) for _ in range(config.samples)]
             means[k], errors[k] = np.mean(of_samples), np.std(of_samples, ddof=1) / np.sqrt(config.samples)
-            if report(k + 1, len(jobs)) is True:
+            if under_way.report(k + 1, len(jobs)) is True or under_way.asked:
                 raise ValueError("interrupted before there was anything to report")
     cold = len(config.sizes) * len(config.loads)
     at_loads = [part[:cold].reshape(len(config.sizes), -1) for part in (means, errors)]

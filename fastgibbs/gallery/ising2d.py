@@ -48,7 +48,7 @@ def run(config: Config, progress, checkpoint) -> Report:
     )
     draws = result.energy.shape[1]
     if draws < 2:
-        raise Interrupted("interrupted before there was anything to report: --resume goes on")
+        raise Interrupted("interrupted before there was anything to report: the same command goes on")
     shape = (len(temperatures), config.chains, draws)
     energy = result.energy.reshape(shape) / model.n
     magnetization = np.abs(result.magnetization.reshape(shape))

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastgibbs import plots
 from fastgibbs.gallery.output import archive, comma_separated, picture, table
-from fastgibbs.gallery.runs import Report
+from fastgibbs.gallery.runs import Interrupted, Report
 from fastgibbs.learning import fill_in, train
 from fastgibbs.learning.training import METHODS
 from fastgibbs.methods.free_energies import log_likelihood
@@ -84,7 +84,7 @@ def falling(rates, epochs: int) -> np.ndarray:
 def told(name, result, unseen, shape, origin, seed) -> Report:
     """The report of a training: a table of epochs, and pictures of filters, dreams and in-painting."""
     if not result.epochs:
-        raise ValueError("interrupted before there was anything to report")
+        raise Interrupted("interrupted before there was anything to report: the same command goes on")
     model, history = result.model, result.history
     known = np.isfinite(history.log_likelihood)
     epochs = np.arange(1, result.epochs + 1)

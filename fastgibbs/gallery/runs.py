@@ -8,16 +8,18 @@ import dataclasses
 import importlib
 import json
 import platform
+import sys
 import tomllib
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple, get_args, get_origin
 
-from fastgibbs.io import replace_file
+from fastgibbs.io import VERSION, held, opened, replace_file
 from fastgibbs.models import checks
 
 HERE = Path(__file__).parent
+CONFIGURATION = "configuration.toml"  # the last that a run writes
 BUILT_IN = sorted(path.stem for path in HERE.glob("*.toml"))
 
 
@@ -41,14 +43,15 @@ def description(name: str) -> str:
 def configure(source: str, **overrides):
     """The run module and Config of a built-in run's name or a TOML file; overrides that are not None replace keys.
 
-    Raises ValueError for an unknown run or key, naming the nearest valid one, a missing key or a value of the wrong
-    type; FileNotFoundError if there is no such file.
+    Raises ValueError for an unknown run or key, naming the nearest valid one, a missing key, a value of the wrong type
+    or one that is not finite; FileNotFoundError if there is no such file.
     """
     path = Path(source) if source.endswith(".toml") else HERE / f"{checks.choice('run', source, BUILT_IN)}.toml"
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path} is not valid TOML: {error}") from None
+    with opened(path) as file:
+        try:
+            values = tomllib.loads(file.read().decode("utf-8-sig"))
+        except (ValueError, RecursionError) as error:  # TOML, UTF-8, or an integer of too many digits
+            raise ValueError(f"{path} is not valid TOML: {error}") from None
     name = values.pop("run", None)
     checks.choice(f"{path}: run", name, BUILT_IN)
     module = importlib.import_module(f"fastgibbs.gallery.{name}")
@@ -57,37 +60,53 @@ def configure(source: str, **overrides):
     for key, value in values.items():
         checks.choice(f"{path}: a key", key, fields)
         if not _fits(value, fields[key]):
-            raise ValueError(f"{path}: {key} is {value!r}: give {getattr(fields[key], '__name__', fields[key])}")
+            raise ValueError(f"{path}: {key} is {value!r}: give {_KINDS.get(fields[key], fields[key])}")
     missing = fields.keys() - values.keys()
     if missing:
         raise ValueError(f"{path}: missing key {min(missing)!r}")
     return module, module.Config(**values)
 
 
+_KINDS = {str: "a printable str", int: "int", float: "a finite number"}
+
+
 def _fits(value, kind) -> bool:
     if get_origin(kind) is list:
         return isinstance(value, list) and bool(value) and all(_fits(v, get_args(kind)[0]) for v in value)
-    return isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
+    if kind is str:
+        return isinstance(value, str) and value.isprintable()  # so that it can be written to a file again
+    if kind is float and isinstance(value, int | float):
+        return not isinstance(value, bool) and abs(value) <= sys.float_info.max  # no NaN either
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
-def carry_out(source: str, output: str | None = None, progress=True, resume=False, **overrides) -> str:
+def carry_out(source: str, output: str | None = None, progress=True, resume=False, restart=False, **overrides) -> str:
     """Configure a run, run it and write its files and resolved configuration to `output`; returns the text to print.
 
     `output` is results/NAME by default. Each file is written whole or not at all. A run that is stopped leaves its
-    checkpoints there, and `resume` goes on from them: ValueError if there are none, or they are of another run.
+    checkpoints there, and the same call goes on from them; `resume` demands that there are some. Nothing is lost
+    without `restart`, which begins anew: ValueError if the folder holds the results of a run, or checkpoints of another
+    one.
     """
     module, config = configure(source, **overrides)
     name = module.__name__.rsplit(".", 1)[1]
-    folder = Path(output or Path("results") / name)
-    if resume and not any(folder.glob("*.checkpoint.npz")):
+    folder = Path(output or Path("results") / name).absolute()
+    unfinished = any(folder.glob("*.checkpoint.npz"))
+    if resume and restart:
+        raise ValueError("--resume goes on with a run, --restart begins it anew: give one of them")
+    if resume and not unfinished:
         raise ValueError(f"{folder} holds no checkpoint: there is nothing to resume")
-    saved = set()
+    if not restart and not unfinished and (folder / CONFIGURATION).exists():
+        raise ValueError(f"{folder} holds the results of an earlier run: give another --output, or --restart")
+    saved, new = set(), set()
 
     def checkpoint(part):
         path = folder / f"{part}.checkpoint.npz"
         folder.mkdir(parents=True, exist_ok=True)
-        if not resume and path not in saved:
-            path.unlink(missing_ok=True)
+        if restart and path not in saved and path.exists():
+            with held(path):
+                path.unlink()
+        new.update({path} - saved if not path.exists() else ())
         saved.add(path)
         return path
 
@@ -95,30 +114,30 @@ def carry_out(source: str, output: str | None = None, progress=True, resume=Fals
         report = module.run(config, progress, checkpoint)
     except Interrupted:
         raise
-    except Exception:
-        _forget(saved, folder)
+    except ValueError as error:
+        for path in new:  # what cannot be reported on is not gone on with
+            with suppress(ValueError), held(path):  # another run's is left alone
+                path.unlink(missing_ok=True)
+        if any(str(path) in str(error) for path in saved - new):
+            raise ValueError(f"{error}, or --restart") from error
         raise
+    finally:
+        with suppress(OSError):  # it is there, or holds something
+            folder.rmdir()
     folder.mkdir(parents=True, exist_ok=True)
-    for file, content in {**report.files, "configuration.toml": _resolved(name, config)}.items():
+    for file, content in {**report.files, CONFIGURATION: _resolved(name, config)}.items():
         replace_file(folder / file, content)
-    written = f"{report.text}\nwritten to {folder}: {', '.join(sorted([*report.files, 'configuration.toml']))}"
+    written = f"{report.text}\nwritten to {folder}: {', '.join(sorted([*report.files, CONFIGURATION]))}"
     if report.interrupted and saved:
-        return f"{written}\nstopped early: --resume goes on"
-    _forget(saved, folder)
-    return written
-
-
-def _forget(saved, folder):
-    """Remove checkpoints, and the folder if there is nothing else in it."""
+        return f"{written}\nstopped early: the same command goes on"
     for path in saved:
         path.unlink(missing_ok=True)
-    with suppress(OSError):
-        folder.rmdir()
+    return written
 
 
 def _resolved(name: str, config) -> bytes:
     """The configuration as TOML that `configure` reads again, with the versions it ran on as comments."""
-    versions = [f"{package} {metadata.version(package)}" for package in ("fastgibbs", "numba", "numpy")]
+    versions = [f"fastgibbs {VERSION}", *(f"{package} {metadata.version(package)}" for package in ("numba", "numpy"))]
     lines = [f"# {', '.join(versions)}, Python {platform.python_version()}", f'run = "{name}"']
-    lines += [f"{key} = {json.dumps(value)}" for key, value in dataclasses.asdict(config).items()]
+    lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in dataclasses.asdict(config).items()]
     return "\n".join([*lines, ""]).encode()

@@ -48,7 +48,7 @@ def run(config: Config, progress, checkpoint) -> Report:
     )
     draws = result.energy.shape[2]
     if draws < 2 or not result.overlap.draws.all():
-        raise Interrupted("interrupted before there was anything to report: --resume goes on")
+        raise Interrupted("interrupted before there was anything to report: the same command goes on")
     temperatures = np.divide(1, result.betas, out=np.full(result.betas.size, np.inf), where=result.betas > 0)
     energies = np.moveaxis(result.energy, 1, 0) / model.n
     barrier, log_z, verdict, overlap = result.barrier, result.log_z, result.equilibration, result.overlap

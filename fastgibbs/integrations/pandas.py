@@ -8,9 +8,10 @@ from fastgibbs.integrations.tables import table
 def to_dataframe(result):
     """The records of a result as a `pandas.DataFrame` with one row per energy.
 
-    Columns: chain, draw, beta, energy, magnetization of a SampleResult; chain, draw, rung, beta, energy, magnetization
-    of a TemperResult, a chain for each ladder; read and energy of an AnnealResult. Observables follow by name, those
-    that are arrays entry by entry, as NAME[0], NAME[1] ... The settings of the run are in `.attrs`, the seed as text.
+    Columns: chain, draw, beta, model (the number, where there are several), energy, magnetization of a SampleResult;
+    chain, draw, rung, beta, energy, magnetization of a TemperResult, a chain for each ladder; read and energy of an
+    AnnealResult. Observables follow by name, those that are arrays entry by entry, as NAME[0], NAME[1] ... The settings
+    of the run are in `.attrs`, the seed as text.
 
     ImportError if pandas is missing; TypeError at another result.
     """

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastgibbs.models import checks
+
 
 class Table(NamedTuple):
     """Arrays by name, each with the names of its axes."""
@@ -18,16 +20,18 @@ class Table(NamedTuple):
 def table(result) -> Table:
     """The records of a SampleResult, a TemperResult or an AnnealResult. TypeError at anything else.
 
-    Axes: (chain, draw), with beta a coordinate of chain; (chain, draw, rung), with chain the ladder and beta a
-    coordinate of rung; (read,) and (sweep,), with beta a coordinate of sweep. Observables of functions that
-    return arrays have the axes NAME_dim_0, NAME_dim_1 ... besides.
+    Axes: (chain, draw), with beta, and the number of the model if there are several, coordinates of chain; (chain,
+    draw, rung), with chain the ladder and beta a coordinate of rung; (read,) and (sweep,), with beta a coordinate of
+    sweep. Observables of functions that return arrays have the axes NAME_dim_0, NAME_dim_1 ... besides.
     """
     match type(result).__name__:  # the classes stand on a floor above
         case "SampleResult":
-            axes, beta = ("chain", "draw"), ("chain", result.beta)
+            axes, places = ("chain", "draw"), {"beta": ("chain", result.beta)}
+            if isinstance(result.model, tuple):
+                places["model"] = "chain", result.model_number
             records = {"energy": result.energy, "magnetization": result.magnetization} | result.observables
         case "TemperResult":
-            axes, beta = ("chain", "draw", "rung"), ("rung", result.betas)
+            axes, places = ("chain", "draw", "rung"), {"beta": ("rung", result.betas)}
             records = {"energy": result.energy, "magnetization": result.magnetization} | result.observables
             records = {name: values.swapaxes(1, 2) for name, values in records.items()}
         case "AnnealResult":
@@ -43,12 +47,12 @@ def table(result) -> Table:
                 _attributes(result),
             )
         case _:
-            raise TypeError(f"result is {result!r}: give a SampleResult, a TemperResult or an AnnealResult")
+            raise TypeError(f"result is {checks.shown(result)}: give a SampleResult, a TemperResult or an AnnealResult")
     numbers = {axis: (axis, np.arange(size)) for axis, size in zip(axes, records["energy"].shape, strict=True)}
     variables = {}
     for name, values in records.items():
         variables[name] = (*axes, *(f"{name}_dim_{k}" for k in range(values.ndim - len(axes)))), values
-    return Table(variables, {**numbers, "beta": beta}, _attributes(result))
+    return Table(variables, {**numbers, **places}, _attributes(result))
 
 
 def _attributes(result) -> dict[str, int | str]:

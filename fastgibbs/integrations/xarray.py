@@ -1,20 +1,52 @@
 """Results as `xarray.Dataset`. Needs xarray."""
 
-from fastgibbs.integrations.tables import table
+import numpy as np
+
+from fastgibbs.integrations.tables import Table, table
 
 
 def to_xarray(result):
-    """The records of a result as a plain `xarray.Dataset`, which ArviZ takes as it is.
+    """The records of a result as a plain `xarray.Dataset`, which ArviZ takes as it is: chains of one law a dimension.
 
-    SampleResult: energy and magnetization (chain, draw), beta a coordinate of chain. TemperResult: the same (chain,
-    draw, rung), a chain for each ladder, beta a coordinate of rung. AnnealResult: energy (read), trace_min and
-    trace_mean (sweep), beta a coordinate of sweep. Observables stand beside the energy. The settings of the run are
-    attributes, the seed as text.
+    SampleResult: energy and magnetization (chain, draw), and then beta if there are several, and model, the number of
+    each, if there are several; chains count from 0 at each. TemperResult: the same (chain, draw, rung), a chain for
+    each ladder, beta a coordinate of rung. AnnealResult: energy (read), trace_min and trace_mean (sweep), beta a
+    coordinate of sweep. Observables stand beside the energy. The settings of the run are attributes, the seed as text.
 
-    ImportError if xarray is missing; TypeError at another result.
+    ImportError if xarray is missing; TypeError at another result; ValueError where some betas, or models, have more
+    chains than others: `to_dataframe` takes those.
     """
     try:
         import xarray
     except ImportError as error:
         raise ImportError("to_xarray needs xarray: pip install 'fastgibbs[xarray]'") from error
-    return xarray.Dataset(*table(result))
+    flat = table(result)
+    return xarray.Dataset(*(_by_law(flat) if flat.coordinates["beta"][0] == "chain" else flat))
+
+
+def _by_law(flat: Table) -> Table:
+    """A table whose chains run at one beta, and one model, each, with these as axes where there are several of them."""
+    numbers, laws = dict(flat.coordinates), {}
+    for name in ("beta", "model"):
+        if name in numbers:
+            values, place = np.unique(numbers.pop(name)[1], return_inverse=True)
+            laws[name] = values, place
+    size = tuple(values.size for values, _ in laws.values())
+    law = np.ravel_multi_index([place for _, place in laws.values()], size)
+    chains = np.bincount(law, minlength=np.prod(size))
+    if (chains != chains[0]).any():
+        raise ValueError(
+            f"a Dataset needs as many chains for each beta and model, here there are {chains.min()} to {chains.max()}: "
+            "use to_dataframe, or sample them apart"
+        )
+    order = np.argsort(law, kind="stable").reshape(*size, -1)
+    several = [name for name, values in zip(laws, size, strict=True) if values > 1]
+    order = order.reshape(*(values for values in size if values > 1), -1)
+    coordinates = {"chain": ("chain", np.arange(chains[0])), "draw": numbers["draw"]}
+    for name, (values, _) in laws.items():
+        coordinates[name] = (name, values) if name in several else ((), values[0])
+    variables = {}
+    for name, ((_, draw, *others), values) in flat.variables.items():
+        by_law = np.moveaxis(values[order], range(len(several)), range(2, 2 + len(several)))
+        variables[name] = ("chain", draw, *several, *others), by_law
+    return Table(variables, coordinates, flat.attributes)

@@ -1,14 +1,18 @@
 """What stands on disk: couplings, data, and archives of results and checkpoints."""
 
-from fastgibbs.io.archive import Archive, pack_spins, read_archive, unpack_spins, write_archive
-from fastgibbs.io.files import replace_file
+from fastgibbs.io.archive import VERSION, Archive, pack_spins, read_archive, unpack_spins, write_archive
+from fastgibbs.io.files import absolute, held, opened, replace_file
 from fastgibbs.io.idx import read_idx
 from fastgibbs.io.models import digest, put_together, take_apart
 from fastgibbs.io.rudy import read_rudy, write_rudy
 
 __all__ = [
+    "VERSION",
     "Archive",
+    "absolute",
     "digest",
+    "held",
+    "opened",
     "pack_spins",
     "put_together",
     "read_archive",

@@ -1,23 +1,26 @@
 """Archives: arrays and a header in one .npz without pickle, under a checksum, written whole or not at all.
 
-Members of the zip: header.json, one NAME.npy an array, and last sha256: the hex digest over the name, a zero byte and
-the bytes of each member before it. `numpy.load` reads the arrays of any archive.
+Members of the zip, none compressed: header.json, one NAME.npy an array, and last sha256: the hex digest over the name,
+a zero byte and the bytes of each member before it. `numpy.load` reads the arrays of any archive. A checksum is against
+damage: who reads an archive checks what it holds like arguments.
 """
 
 import hashlib
 import io
 import json
+import math
+import os
 import zipfile
-from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.io.files import replacing
+from fastgibbs.io.files import opened, replacing
 from fastgibbs.models import checks
 
+VERSION = "0.1.0"  # of fastgibbs
 FORMAT = 1
 KINDS = ("sample", "anneal", "temper", "checkpoint")
 
@@ -74,12 +77,12 @@ def read_archive(path, kind: str | None = None) -> Archive:
     """What `write_archive` wrote to `path`, of this `kind` if one is given.
 
     ValueError if a single bit of the content differs from what was written, at a format that this version does not
-    know, and at another kind, naming it. OSError if the file cannot be opened.
+    know, and at another kind, naming it. No member is larger than the file, whatever size it declares. OSError if the
+    file cannot be opened.
     """
-    with open(checks.path("path", path), "rb") as file:
+    with opened(path) as file:
         try:
-            with zipfile.ZipFile(file) as archive:
-                members = {name: archive.read(name) for name in archive.namelist()}
+            members = _members(file)
             about, written = json.loads(members["header.json"]), members.pop("sha256").decode()
             version = about["format"]
         except MemoryError:
@@ -95,14 +98,47 @@ def read_archive(path, kind: str | None = None) -> Archive:
         digest.update(content)
     if digest.hexdigest() != written:
         raise ValueError(f"{path} is damaged: its content does not fit its checksum")
-    if kind not in (None, about["kind"]):
-        raise ValueError(f"{path} holds a {about['kind']}, not a {kind}")
+    found, header, versions = (about.get(name) for name in ("kind", "header", "versions"))
+    if kind not in (None, found):
+        raise ValueError(f"{path} holds a {found}, not a {kind}")
+    if found not in KINDS or not isinstance(header, dict) or not isinstance(versions, dict):
+        raise ValueError(f"{path} holds a {found!r}: give one of {', '.join(KINDS)}, with a header and versions")
     del members["header.json"]
-    arrays = {
-        name.removesuffix(".npy"): np.lib.format.read_array(io.BytesIO(members.pop(name)), allow_pickle=False)
-        for name in list(members)
-    }
-    return Archive(about["kind"], arrays, about["header"], about["versions"])
+    arrays = {}
+    for name in list(members):
+        try:
+            arrays[name.removesuffix(".npy")] = _array(members.pop(name))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{path}: {name} holds no array ({error})") from error
+    return Archive(found, arrays, header, versions)
+
+
+def _members(file) -> dict[str, bytes]:
+    """The members of an open zip; ValueError, before any is read, unless they are what `write_archive` writes."""
+    with zipfile.ZipFile(file) as archive:
+        left = os.fstat(file.fileno()).st_size
+        for info in archive.infolist():
+            left -= info.file_size
+            if info.compress_type != zipfile.ZIP_STORED or left < 0:
+                raise ValueError(f"{info.filename} declares {info.file_size} bytes: archives are not compressed")
+        if len(set(archive.namelist())) < len(archive.namelist()):
+            raise ValueError("two members have the same name")
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def _array(content: bytes) -> np.ndarray:
+    """The array of a .npy file; ValueError if it holds other bytes than its header declares, or Python objects."""
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
+    if read is None:
+        raise ValueError(f"its version is {version}")
+    shape, fortran, dtype = read(stream)
+    size = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or dtype.hasobject or size != len(content) - stream.tell():
+        raise ValueError(f"its header declares {dtype} of shape {shape}, {len(content) - stream.tell()} bytes follow")
+    array = np.frombuffer(bytearray(memoryview(content)[stream.tell() :]), dtype)  # which may be written
+    return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)
 
 
 def pack_spins(states) -> np.ndarray:
@@ -127,8 +163,4 @@ def unpack_spins(packed: np.ndarray, n: int, low: int = -1) -> np.ndarray:
 
 @cache
 def _versions() -> dict[str, str]:
-    found = {}
-    for package in ("fastgibbs", "numpy", "numba"):
-        with suppress(metadata.PackageNotFoundError):  # a source tree that is not installed
-            found[package] = metadata.version(package)
-    return found
+    return {"fastgibbs": VERSION} | {package: metadata.version(package) for package in ("numpy", "numba")}

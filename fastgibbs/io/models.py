@@ -3,9 +3,11 @@
 import hashlib
 import json
 
+import numpy as np
+
 from fastgibbs.io.archive import pack_spins, unpack_spins
-from fastgibbs.models import RBM, BoltzmannMachine, Hopfield, Ising
-from fastgibbs.models.lattices import Lattice
+from fastgibbs.models import RBM, BoltzmannMachine, Hopfield, Ising, checks
+from fastgibbs.models.lattices import Lattice, lattice, sides, triangular
 
 
 def take_apart(model) -> tuple[dict, dict]:
@@ -29,22 +31,43 @@ def take_apart(model) -> tuple[dict, dict]:
 
 
 def put_together(numbers: dict, arrays: dict, prefix: str = ""):
-    """The model that was taken apart into these values, and these arrays under names that begin with `prefix`."""
+    """The model that was taken apart into these values, and these arrays under names that begin with `prefix`.
+
+    They are checked like arguments, and before memory is taken: ValueError or TypeError says what no model has.
+    """
     parts = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
     numbers = dict(numbers)
-    if numbers.get("shape"):
-        numbers["shape"] = tuple(numbers["shape"])
-    match numbers.pop("type"):
+    kind, n = numbers.pop("type", None), numbers.get("n")
+    of_sites = {"Ising": "fields", "Hopfield": "field", "BoltzmannMachine": "biases"}.get(kind)
+    if of_sites is not None and (type(n) is not int or parts[of_sites].shape != (n,)):
+        raise ValueError(f"n is {n!r}, {of_sites} has shape {parts[of_sites].shape}: give (n,)")
+    match kind:
         case "Lattice":
-            return Lattice(**numbers | {"steps": tuple(map(tuple, numbers["steps"]))})
+            return _lattice(**numbers)
         case "Ising":
             return Ising.from_edges(**parts, **numbers)
         case "Hopfield":
-            return Hopfield(unpack_spins(parts.pop("patterns"), numbers.pop("n")), **parts, **numbers)
+            patterns = parts.pop("patterns")
+            if patterns.dtype != np.uint8 or patterns.ndim != 2 or patterns.shape[1] != -(-n // 8):
+                raise ValueError(f"patterns are {patterns.dtype} of shape {patterns.shape}: give a bit for each of {n}")
+            return Hopfield(unpack_spins(patterns, numbers.pop("n")), **parts, **numbers)
         case "RBM":
             return RBM(**parts)
         case "BoltzmannMachine":
             return BoltzmannMachine.from_edges(**parts, **numbers)
+    raise ValueError(f"type is {kind!r}: no model has it")
+
+
+def _lattice(shape, steps, J, h) -> Lattice:
+    """The lattice whose sites move along `steps`, square or triangular."""
+    shape, J, h = sides(shape), checks.finite_number("J", J), checks.finite_number("h", h)
+    if min(shape) < 3 or not J:
+        raise ValueError(f"shape is {shape} and J {J}: a Lattice has sides of at least 3, and a J other than 0")
+    made = [lattice(shape, J, h), *([triangular(shape, J, h)] if len(shape) == 2 else [])]
+    steps = tuple(map(tuple, steps))
+    if steps not in [one.steps for one in made]:
+        raise ValueError(f"steps are {steps}: give those of a square or triangular lattice")
+    return next(one for one in made if one.steps == steps)
 
 
 def digest(model) -> str:

@@ -1,11 +1,12 @@
 """Max-cut instances in the rudy format of the G-set."""
 
+import io
 import math
 
 import numpy as np
 
-from fastgibbs.io.files import replace_file
-from fastgibbs.models import Ising, checks
+from fastgibbs.io.files import opened, replace_file
+from fastgibbs.models import Ising
 
 
 def read_rudy(path):
@@ -13,9 +14,9 @@ def read_rudy(path):
 
     A state cuts the bonds whose spins differ: cut(s) = (W - E(s)) / 2 with W the sum of the weights, so
     that the ground state is the largest cut. The file holds `n m`, then m lines `i j w` with sites from 1;
-    an absent w is 1; repeated edges add up. ValueError names file, line and value: not a number, a NaN or
-    infinity, a site out of range, a self-loop, a wrong count of edges. Format: rudy, the graph generator of
-    G. Rinaldi, as in Helmberg and Rendl, SIAM J. Optim. 10, 673 (2000).
+    an absent w is 1; repeated edges add up; lines that begin with # are comments. ValueError names file, line
+    and value: not a number, a NaN or infinity, a site out of range, a self-loop, a wrong count of edges. Format:
+    rudy, the graph generator of G. Rinaldi, as in Helmberg and Rendl, SIAM J. Optim. 10, 673 (2000).
     """
 
     def refuse(number, problem):
@@ -23,17 +24,19 @@ def read_rudy(path):
 
     n = m = None
     number, i, j, weights = 0, [], [], []
-    with open(checks.path("path", path), encoding="ascii", errors="replace") as file:
-        for number, line in enumerate(file, 1):
+    with opened(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace") as text:
+        for number, line in enumerate(text, 1):
             words = line.split()
-            if not words:
+            if not words or words[0].startswith("#"):
                 continue
             if n is None:
-                if len(words) != 2 or not all(word.isdigit() and len(word) < 20 for word in words):
+                if len(words) != 2 or not all(_plain(word) and word.isdigit() and len(word) < 20 for word in words):
                     refuse(number, f"{line.strip()!r} stands where the numbers of sites and edges, `n m`, belong")
                 n, m = map(int, words)
                 continue
             try:
+                if not all(map(_plain, words)):
+                    raise ValueError
                 start, end, *rest = words
                 start, end, weight = int(start), int(end), float(*rest) if rest else 1.0
             except (ValueError, TypeError):
@@ -55,6 +58,11 @@ def read_rudy(path):
         return Ising.from_edges(n, i, j, -np.array(weights))
     except ValueError as error:  # too many sites, or too large weights
         raise ValueError(f"{path}: {error}") from None
+
+
+def _plain(word: str) -> bool:
+    """Whether a word is none of those that only Python takes for numbers, such as 1_0."""
+    return word.isascii() and "_" not in word
 
 
 def write_rudy(path, model):

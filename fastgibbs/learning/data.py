@@ -21,10 +21,10 @@ class Data:
 
     def __init__(self, data, visible: int, weights=None):
         self._sparse = hasattr(data, "tocsr") and not isinstance(data, np.ndarray)
-        self._data = data.tocsr() if self._sparse else np.asarray(data)
+        self._data = data.tocsr() if self._sparse else checks.real_array("data", data)
         kind = self._data.dtype.kind
-        if kind not in "biuf":
-            raise TypeError(f"data has dtype {self._data.dtype}: give units 0 and 1, or probabilities")
+        if self._sparse:
+            checks.real_array("data", self._data.data)
         if len(self._data.shape) != 2 or self._data.shape[1] != visible:
             raise ValueError(f"data has shape {self._data.shape}: give (N, {visible}), a row an observation")
         self.count = self._data.shape[0]

@@ -10,6 +10,7 @@ MOST_UNITS = 16  # whose states are summed over
 _PART = 2**20  # numbers held at once
 
 
+@checks.by_contents
 class Gradient(NamedTuple):
     """Derivatives of the mean log-likelihood of an RBM by W, a and b, float64."""
 
@@ -18,6 +19,7 @@ class Gradient(NamedTuple):
     hidden_bias: np.ndarray  # (H,)
 
 
+@checks.by_contents
 class MachineGradient(NamedTuple):
     """Derivatives of the mean log-likelihood of a Boltzmann machine by W_ij = W_ji and b_i, float64."""
 
@@ -35,7 +37,7 @@ def gradient(model, data):
     Ackley, Hinton and Sejnowski, Cogn. Sci. 9, 147 (1985), eq. (8).
     """
     if not isinstance(model, RBM | BoltzmannMachine):
-        raise TypeError(f"model is {model!r}: give an RBM or a BoltzmannMachine")
+        raise TypeError(f"model is {checks.shown(model)}: give an RBM or a BoltzmannMachine")
     require_small(model)
     v = checks.finite_array("data", data) if isinstance(model, RBM) else checks.units("data", data, model.n_visible)
     if v.ndim != 2 or v.shape[1] != model.n_visible or not len(v):

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from fastgibbs.engines.streams import entropy_of
+from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import RBM, checks
 from fastgibbs.models.logistic import logistic
@@ -17,9 +19,9 @@ def fill_in(rbm, states, known, *, sweeps=200, averaged=100, seed=None, threads=
     TypeError or ValueError names the argument; KeyboardInterrupt if it is stopped.
     """
     if not isinstance(rbm, RBM):
-        raise TypeError(f"rbm is {rbm!r}: give an RBM")
+        raise TypeError(f"rbm is {checks.shown(rbm)}: give an RBM")
     V = rbm.n_visible
-    v = checks.units("states", np.atleast_2d(states), V)
+    v = np.atleast_2d(checks.units("states", states, V))
     if v.ndim != 2 or not len(v):
         raise ValueError(f"states has shape {v.shape}: give (N, {V}), N of at least 1")
     known = checks.mask("known", known, V)
@@ -33,7 +35,7 @@ def fill_in(rbm, states, known, *, sweeps=200, averaged=100, seed=None, threads=
         chains=len(v),
         clamp=(np.pad(known, (0, rbm.n_hidden)), np.pad(v, ((0, 0), (0, rbm.n_hidden)))),
         keep_states=True,
-        seed=seed,
+        seed=run_entropy(entropy_of(seed), "fill_in", v),
         threads=threads,
     )
     if result.interrupted:

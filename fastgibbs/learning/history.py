@@ -8,7 +8,7 @@ from fastgibbs import analysis
 from fastgibbs.engines.streams import ORDER, entropy_of, stream
 from fastgibbs.learning import exact
 from fastgibbs.methods.sampling import sample
-from fastgibbs.models import RBM
+from fastgibbs.models import RBM, checks
 from fastgibbs.models.boltzmann import MOST_HIDDEN
 from fastgibbs.models.logistic import logistic
 
@@ -17,6 +17,7 @@ TERMS = 2**20  # of a pseudo-likelihood
 _COUPLED = 10  # sweeps of hidden units that are coupled to each other, given the visible ones
 
 
+@checks.by_contents
 class History(NamedTuple):
     """What every epoch came to, float64 (epochs,)."""
 
@@ -52,7 +53,10 @@ def reconstruction(model, v, entropy, threads) -> float:
         clamp = np.isin(np.arange(model.n), model.visible), x
         seed = entropy_of(np.random.SeedSequence(entropy, spawn_key=(ORDER, 0, 5)))
         chains = dict(chains=len(v), sweeps=sweeps, thin=sweeps, clamp=clamp, seed=seed, engine="sparse")
-        x = sample(model, beta=1.0, threads=threads, **chains).states
+        drawn = sample(model, beta=1.0, threads=threads, **chains)
+        if drawn.interrupted:  # with the training that it is a part of
+            raise KeyboardInterrupt
+        x = drawn.states
     return float(np.mean((v - logistic(model.inputs(x)[:, model.visible])) ** 2))
 
 

@@ -2,12 +2,12 @@
 
 import time
 import warnings
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from fastgibbs import analysis
+from fastgibbs.engines import layered, sparse
 from fastgibbs.engines.gradients import Step
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.learning import exact
@@ -15,9 +15,12 @@ from fastgibbs.learning.boltzmann import ExactMachine, SampledMachine
 from fastgibbs.learning.data import Data
 from fastgibbs.learning.history import History, exact_is_cheap, pseudo_likelihood, reconstruction
 from fastgibbs.learning.machines import RUNGS, ExactRBM, SampledRBM, Setting
-from fastgibbs.methods.blocks import Timing
-from fastgibbs.methods.checkpoints import Checkpoint
+from fastgibbs.methods import restoring
+from fastgibbs.methods.blocks import Timing, tolerable
+from fastgibbs.methods.checkpoints import Checkpoint, holding
+from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.free_energies import log_likelihood
+from fastgibbs.methods.results import run_result
 from fastgibbs.methods.running import running
 from fastgibbs.models import RBM, BoltzmannMachine, checks
 
@@ -29,6 +32,7 @@ LEARNERS = {  # by the kind of model, and whether the gradient is exact
 }
 METHODS = ("pcd", "cd", "tempering", "exact")
 LARGEST = 1e4  # of weights and biases: beyond it a training has diverged
+MOST = 1e6  # of what a training changes, within an epoch
 
 
 class Block(NamedTuple):
@@ -43,7 +47,7 @@ class Block(NamedTuple):
     well: tuple  # parameters at the end of the last epoch that was well
 
 
-@dataclass(frozen=True, repr=False)
+@run_result
 class TrainResult:
     """What `train` returns."""
 
@@ -68,6 +72,7 @@ class TrainResult:
         return f"TrainResult({self.model!r}, method={self.method!r}, epochs={self.epochs}{state})"
 
 
+@holding
 def train(
     model,
     data,
@@ -134,15 +139,16 @@ def train(
     """
     began = time.perf_counter()
     if not isinstance(model, RBM | BoltzmannMachine):
-        raise TypeError(f"model is {model!r}: give an RBM or a BoltzmannMachine")
+        raise TypeError(f"model is {checks.shown(model)}: give an RBM or a BoltzmannMachine")
     if not model.n_visible or (isinstance(model, RBM) and not model.n_hidden):
-        raise ValueError(f"model is {model!r}: give at least one visible unit, and an RBM one hidden unit")
+        raise ValueError(f"model is {checks.shown(model)}: give at least one visible unit, and an RBM one hidden unit")
     checks.choice("method", method, METHODS)
     steps, epochs = checks.integer("steps", steps), checks.integer("epochs", epochs)
     batch_size = checks.integer("batch_size", batch_size)
     checks.progress(progress)
+    centered = checks.flag("centered", centered)
     if callback is not None and not callable(callback):
-        raise TypeError(f"callback is {callback!r}: give a callable of (epoch, model, history), or None")
+        raise TypeError(f"callback is {checks.shown(callback)}: give a callable of (epoch, model, history), or None")
     rates = _rates(learning_rate, epochs)
     momentum, l1, l2 = (_at_least_0(*one) for one in (("momentum", momentum), ("l1", l1), ("l2", l2)))
     if momentum >= 1:
@@ -151,6 +157,10 @@ def train(
         raise ValueError(f'chains is {chains}: method={method!r} has no chains of its own, use "pcd"')
     if method == "exact":
         exact.require_small(model)
+    else:
+        engine, form = (layered, model) if isinstance(model, RBM) else (sparse, model.to_ising())
+        if why := engine.refusal([form], "sequential", 1, tolerable(1.0)):
+            raise ValueError(f'model is {model!r}: {why}; method="exact" sums in float64')
     seed, threads = None if seed is None else entropy_of(seed), checks.thread_count(threads)
     data = Data(data, model.n_visible, weights)
     batch_size = min(batch_size, data.count)
@@ -163,12 +173,13 @@ def train(
     often = _likelihood_every(likelihood_every, model)
 
     settings = dict(model=[model], method_=method, steps=steps, chains=chains, epochs=epochs, batch_size=batch_size)
-    settings |= dict(learning_rate=rates, momentum=momentum, l1=l1, l2=l2, centered=bool(centered))
+    settings |= dict(learning_rate=rates, momentum=momentum, l1=l1, l2=l2, centered=centered)
     settings |= dict(weights=data.weights, likelihood_every=often, seed=seed)
     settings |= dict(data=None if checkpoint is None else data.digest())
     checkpoint = Checkpoint(checkpoint, every, "train", settings)
     seed = checkpoint.settings["seed"]
-    told = Setting(method, steps, chains, batch_size, data.count, bool(centered), data.mean, seed, threads)
+    address = run_entropy(seed, "train", _parameters(model))
+    told = Setting(method, steps, chains, batch_size, data.count, centered, data.mean, address, threads)
     learner = learner_of(model, told)
     history = History(*(np.full(epochs, np.nan) for _ in History._fields))
     block = Block(
@@ -180,18 +191,23 @@ def train(
         np.zeros(1, np.int64),
         learner.parameters(),
     )
-    checkpoint.restore([block], [range(1)], {})
     batches = -(-data.count // batch_size)
+
+    def check(block, lanes, told):
+        _check(block, told, batches, steps, often)
+
+    checkpoint.restore([block], [range(1)], {}, epochs * batches, check)
     begun = int(min(block.done[0], (block.recorded[0] + 1) * batches - 1))  # a chunk may end early: the block knows
-    monitored = data.monitored(seed)
+    monitored = data.monitored(address)
     order = None, None
 
     def step(epoch, batch):
         nonlocal order
         if order[0] != epoch:
-            order = epoch, data.order(seed, epoch)
+            order = epoch, data.order(address, epoch)
         rows = order[1][batch * batch_size : (batch + 1) * batch_size]
-        learner.positive(data.units(rows, seed, epoch, 1, batch), np.float32(data.weights[rows] / len(rows)), rows)
+        units = data.units(rows, address, epoch, 1, batch)
+        learner.positive(units, np.float32(data.weights[rows] / len(rows)), rows)
         learner.negative()
         norm = learner.move(Step(float(rates[epoch]), momentum, l1, l2))
         block.done[0] += 1
@@ -206,10 +222,10 @@ def train(
             kept[:] = now
         now = learner.model(block.well)
         try:
-            history.reconstruction[epoch] = reconstruction(now, monitored, seed, threads)
-            history.pseudo_likelihood[epoch] = pseudo_likelihood(now, monitored, seed)
+            history.reconstruction[epoch] = reconstruction(now, monitored, address, threads)
+            history.pseudo_likelihood[epoch] = pseudo_likelihood(now, monitored, address)
             if often and (epoch + 1) % often == 0:
-                other = entropy_of(np.random.SeedSequence(seed, spawn_key=(ADAPT, epoch)))
+                other = entropy_of(np.random.SeedSequence(address, spawn_key=(ADAPT, epoch)))
                 value, error, _ = log_likelihood(now, monitored, seed=other, threads=threads)
                 history.log_likelihood[epoch], history.log_likelihood_error[epoch] = value, error
         except KeyboardInterrupt:  # it is recorded when the training goes on
@@ -218,7 +234,8 @@ def train(
         block.norms[0] = 0.0
         block.recorded[0] = epoch + 1
         if callback is not None:
-            return callback(epoch + 1, now, History(*(record[: epoch + 1].copy() for record in history)))
+            so_far = History(*(record[: epoch + 1].copy() for record in history))
+            return checks.says_stop(callback(epoch + 1, now, so_far))
 
     def run(block, first, last, crew):
         if first == last:
@@ -243,7 +260,7 @@ def train(
                 f"the training diverged in epoch {diverged}: the model after epoch {finished} is returned; lower "
                 f"learning_rate, {rates[diverged - 1]:g} there" + (", momentum or l2" if momentum or l2 else ""),
                 RuntimeWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         return TrainResult(
             model=learner.model(learner.parameters()),
@@ -256,6 +273,43 @@ def train(
             interrupted=finished < epochs and not diverged,
             diverged=bool(diverged),
         )
+
+
+def _parameters(model) -> np.ndarray:
+    """All parameters, float64: the same of an RBM and of the machine of its graph."""
+    if isinstance(model, RBM):
+        return np.concatenate([model.weights.ravel(), model.visible_bias, model.hidden_bias])
+    return np.concatenate([4 * model.to_ising().bonds[2], model.biases])
+
+
+def _check(block: Block, most: int, batches: int, steps: int, often: int):
+    """ValueError unless a block that was saved is as at most `most` steps of training leave it."""
+    done, diverged = int(block.done[0]), int(block.diverged[0])
+    if done > most:
+        raise ValueError(f"cannot be of this run: {done} steps are done of {most}")
+    if diverged not in (0, -(-done // batches)):
+        raise ValueError(f"cannot be of this run: it diverged in epoch {diverged}, after {done} steps")
+    if not _well(block.well):
+        raise ValueError(f"cannot be of this run: well holds a parameter above {LARGEST:g}")
+    if not diverged and not 0 <= block.norms[0] < np.inf:
+        raise ValueError(f"cannot be of this run: norms add up to {block.norms[0]}")
+    parts = getattr(block.learner, "parameters", block.learner)
+    for name, part in {} if diverged else parts._asdict().items():
+        restoring.check_record(f"learner.{name}", part, MOST)
+    recorded = int(block.recorded[0])
+    if recorded not in (done // batches, (done - 1) // batches):
+        raise ValueError(f"cannot be of this run: {recorded} epochs are recorded after {done} steps")
+    epochs = np.arange(1, block.history[0].size + 1)
+    ended = epochs != recorded + 1  # of the next one, something may be known
+    for name, record in block.history._asdict().items():
+        known, kept = ~np.isnan(record), epochs <= recorded
+        if name.startswith("log_likelihood"):
+            kept &= (epochs % often == 0) if often else False
+        if (known != kept)[ended].any() and not (name == "pseudo_likelihood" and not known.any()):
+            raise ValueError(f"cannot be of this run: history.{name} is not that of {recorded} epochs")
+    for name in ("round", "sweeps"):
+        if int(getattr(block.learner, name, np.zeros(1))[0]) not in (0, done * steps):
+            raise ValueError(f"cannot be of this run: {name} of the chains is not {done * steps}")
 
 
 def _rates(learning_rate, epochs: int) -> np.ndarray:

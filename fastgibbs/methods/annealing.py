@@ -1,14 +1,15 @@
 """`anneal`: independent runs that are cooled, and the lowest states that they have seen."""
 
 import time
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from fastgibbs.engines import contract, drivers
 from fastgibbs.engines.streams import entropy_of
+from fastgibbs.methods import restoring
 from fastgibbs.methods.blocks import (
+    DESCENT,
     ENGINES,
     Timing,
     by_lane,
@@ -17,10 +18,11 @@ from fastgibbs.methods.blocks import (
     clamped,
     first_ups,
     given_start,
-    one_model,
+    tolerable,
 )
-from fastgibbs.methods.checkpoints import Checkpoint
-from fastgibbs.methods.results import Result
+from fastgibbs.methods.checkpoints import Checkpoint, holding
+from fastgibbs.methods.entropy import run_entropy
+from fastgibbs.methods.results import Result, run_result
 from fastgibbs.methods.running import running
 from fastgibbs.methods.schedules import Schedule, beta_range, geometric
 from fastgibbs.models import checks
@@ -36,7 +38,7 @@ class Block(NamedTuple):
     reads: drivers.Reads
 
 
-@dataclass(frozen=True, repr=False)
+@run_result
 class AnnealResult(Result):
     """What `anneal` returns: the best state seen in each read, lowest energy first."""
 
@@ -75,6 +77,7 @@ class AnnealResult(Result):
         return f"AnnealResult({self.model!r}, reads={self.energy.size}, {lowest}, engine={self.engine!r}{stopped})"
 
 
+@holding
 def anneal(
     model,
     *,
@@ -101,28 +104,30 @@ def anneal(
             schedule, `fastgibbs.geometric(first, last)` or `fastgibbs.linear(first, last)`; or None, geometric over a
             range read off the model (`fastgibbs.methods.schedules.beta_range`). What was used is in the result.
         sweeps: sweeps of n single-spin attempts in each read.
-        reads: independent runs. The first k of them are the same however many there are.
+        reads: independent runs. The first k of them are the same however many there are, unless each has its own start.
         rule: "metropolis" (p = min(1, exp(-beta dE))) or "gibbs" (p = 1 / (1 + exp(beta dE))).
-        start: states (n,) or (reads, n) in the model's units; by default every spin is drawn at random.
+        start: states (n,) or (reads, n) in the model's units, each the first that its read has seen: no result is above
+            it; by default every spin is drawn at random.
         seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
         threads: threads to run on; by default the cores this process may use. It never changes the result.
         time_limit: seconds after which the run stops.
         target_energy: the run stops once a read has seen an energy this low.
-        engine: "auto", "multispin", "dense", "sparse", "overlap" or "layered", as in `sample`.
+        engine: "auto", "multispin", "dense", "sparse", "sparse64", "overlap" or "layered", as in `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         clamp: sites that keep their values, as in `sample`: a dict of sites to values, one for all reads or
             (reads,), or a pair (mask, states), states (n,) or (reads, n).
         checkpoint, every: a file to save the run to and go on from, and the seconds between, as in `sample`.
 
     Returns an AnnealResult, also of a run that was stopped. The same seed gives the same bytes at any number of
-    threads, unless a time limit or a target stopped it.
+    threads, unless a time limit or a target stopped it; with another start, or in another verb, it gives other random
+    numbers.
 
     Raises ValueError or TypeError, naming the argument, before anything is compiled.
 
     Source: Kirkpatrick, Gelatt, Vecchi, Science 220, 671 (1983).
     """
     began = time.perf_counter()
-    one_model(model)
+    checks.model("model", model)
     sweeps, reads = checks.integer("sweeps", sweeps), checks.integer("reads", reads)
     checks.choice("rule", rule, contract.RULES)
     checks.choice("engine", engine, ("auto", *ENGINES))
@@ -139,20 +144,19 @@ def anneal(
 
     clamp = clamped(model, clamp, reads)
     free = None if clamp is None else clamp.free
-    name, _, taken = choose_engine(engine, [model], "sequential", 1, reads)
+    name, _, taken = choose_engine(engine, [model], "sequential", 1, reads, tolerable(schedule, DESCENT))
     engine = ENGINES[name]
     settings = dict(model=[model], betas=schedule, reads=reads, rule=rule, start=spins, engine=name, seed=seed)
     settings |= dict(clamp=None if clamp is None else list(clamp[:2]))
     checkpoint = Checkpoint(checkpoint, every, "anneal", settings)
     seed = checkpoint.settings["seed"]
+    address = run_entropy(seed, "anneal", spins)
     prepared = engine.prepare(taken, 1, free)
-    cut = checkpoint.lanes(engine.cut(reads, threads))
+    cut = checkpoint.cut(engine.cut, reads, threads)
     blocks = [
-        _block(engine, prepared, lanes, model.n, reads, spins, clamp, schedule, contract.RULES[rule], seed)
+        _block(engine, taken[0], prepared, lanes, reads, spins, clamp, schedule, contract.RULES[rule], address)
         for lanes in cut
     ]
-    begun = checkpoint.restore(blocks, cut, dict.fromkeys(("reads.lowest", "reads.sums"), lambda done: done))
-
     follows = getattr(engine, "FOLLOWS", False)
     near = target
     if follows and target_energy is not None:
@@ -169,6 +173,15 @@ def anneal(
         if follows:
             best[seen] = taken[0].energy(kept(block).T[: best.size][seen])
         return best
+
+    def check(block, lanes, done):
+        _check(block, kept(block), model, done)
+        if follows and done:
+            energies, spins = block.state.energies * block.plan.unit, engine.spins(block.plan, block.state)
+            restoring.check_draws(energies, None, [model] * energies.size, lambda: spins.T)
+
+    rows = dict.fromkeys(("reads.lowest", "reads.sums"), lambda done: done)
+    begun = checkpoint.restore(blocks, cut, rows, sweeps, check)
 
     def run(block, first, last, crew):
         drivers.anneal(block.plan, block.state, block.reads, contract.RULES[rule], first, last, crew)
@@ -219,13 +232,35 @@ def _schedule(betas, sweeps: int, model) -> np.ndarray:
     return np.interp(np.linspace(0, 1, sweeps), np.linspace(0, 1, betas.size), betas)
 
 
-def _block(engine, prepared, lanes: range, n, reads, spins, clamp, schedule, rule, seed) -> Block:
+def _check(block: Block, kept: np.ndarray, model, done: int):
+    """ValueError unless the records of a block that was saved fit the states that it kept, spins (n, lanes)."""
+    reads, most = block.reads, restoring.most_energy(model)
+    best = reads.best[: reads.count]
+    seen = best < np.inf
+    if done and not seen.all():
+        raise ValueError(f"cannot be of this run: read {seen.argmin()} has no energy after {done} sweeps")
+    restoring.check_draws(best[seen], None, [model] * int(seen.sum()), lambda: kept.T[: reads.count][seen])
+    lowest, sums = reads.lowest[:done], reads.sums[:done]
+    restoring.check_record("reads.lowest", lowest, most)
+    sizes = np.bincount(np.arange(reads.count) // drivers.READ_GROUP)
+    restoring.check_record("reads.sums", sums, most * sizes)
+    least = np.minimum.reduceat(best, np.arange(0, reads.count, drivers.READ_GROUP)) if reads.count else best
+    if (lowest < least).any() or (sums < lowest * sizes - restoring.ROUNDING * (most + 1) * sizes).any():
+        raise ValueError("cannot be of this run: reads.lowest does not fit reads.best and reads.sums")
+
+
+def _block(engine, model, prepared, lanes: range, reads, spins, clamp, schedule, rule, seed) -> Block:
     """A block of reads; lanes beyond the last read fill it up."""
     chains = [read if read < reads else None for read in lanes]
-    ups = first_ups(seed, spins, chains, n, clamp=clamp)
+    ups = first_ups(seed, spins, chains, model.n, clamp=clamp)
     plan, state = engine.start(prepared, lanes, ups, seed, schedule, rule)
     count, size = sum(chain is not None for chain in chains), len(lanes)
     groups = -(-count // drivers.READ_GROUP)
+    best = np.full(size, np.inf)
+    if spins is not None:
+        seen = engine.spins(plan, state).T[:count]  # clamped sites too
+        alike = (seen == seen[0]).all()
+        best[:count] = model.energy(model.from_spins(seen[:1] if alike else seen))
     return Block(
         plan,
         state,
@@ -234,7 +269,7 @@ def _block(engine, prepared, lanes: range, n, reads, spins, clamp, schedule, rul
             rungs=np.zeros(size, np.int64),
             energies=np.empty(size),
             magnetizations=np.empty(size),
-            best=np.full(size, np.inf),
+            best=best,
             better=np.zeros(size, np.uint8),
             kept=state.spins.copy(),
             lowest=np.empty((schedule.size, groups)),

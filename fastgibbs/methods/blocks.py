@@ -1,11 +1,12 @@
 """What every method does before it runs: choose the engine, and give the lanes of a block their first spins."""
 
 import time
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import dense, layered, multispin, overlap, sparse
+from fastgibbs.engines import dense, layered, multispin, overlap, sparse, sparse64
 from fastgibbs.engines.observables import observables
 from fastgibbs.engines.streams import random_ups
 from fastgibbs.models import RBM, Hopfield, checks
@@ -13,6 +14,8 @@ from fastgibbs.models import RBM, Hopfield, checks
 STRIPS = (1, 2, 4, 8, 16, 32, 64)
 # "auto" tries them in this order
 ENGINES = {"layered": layered, "overlap": overlap, "multispin": multispin, "dense": dense, "sparse": sparse}
+ENGINES |= {"sparse64": sparse64}
+LAW, DESCENT = 2.0**-8, 2.0  # what rounding may change in the log odds of a spin: draws stay right, or the way downhill
 _PART = 2**24  # spins unpacked at once
 
 
@@ -39,16 +42,18 @@ class Timing(NamedTuple):
         return cls(end.compiling, end.seconds, seconds, updates / max(end.seconds, 1e-9))
 
 
-def one_model(model) -> None:
-    """TypeError unless this is a model."""
-    if isinstance(model, type) or not hasattr(model, "to_ising"):
-        raise TypeError(
-            f"model is {model!r}: give an Ising, Hopfield, RBM or BoltzmannMachine model, or a sequence of Ising models"
-        )
+def tolerable(betas, change: float = LAW) -> float:
+    """By how much a local field may be wrong at all `betas`: 2 beta times as much changes the log odds of a spin."""
+    largest = checks.largest(betas)
+    return change / 2 / largest if largest > 0 else np.inf
 
 
-def choose_engine(engine: str, models: list, scan: str, strips: int | None, chains: int) -> tuple[str, int, list]:
+def choose_engine(
+    engine: str, models: list, scan: str, strips: int | None, chains: int, tolerance: float = np.inf
+) -> tuple[str, int, list]:
     """The engine's name, the number of strips, and the models as the engine takes them: as they are, or Ising models.
+
+    `tolerance`: by how much local fields may be wrong.
 
     ValueError says why none, or not this one, can run the models.
     """
@@ -61,10 +66,14 @@ def choose_engine(engine: str, models: list, scan: str, strips: int | None, chai
         native = getattr(ENGINES[name], "NATIVE", False)
         if native not in taken:
             taken[native] = [one.to_ising() for one in models]
-        refusals[name] = ENGINES[name].refusal(taken[native], scan, strips or 1)
+        refusals[name] = ENGINES[name].refusal(taken[native], scan, strips or 1, tolerance)
         if refusals[name] is None:
             return name, ENGINES[name].strips(taken[native], chains) if strips is None else strips, taken[native]
-    raise ValueError("; ".join(f"engine {name!r} cannot run this: {why}" for name, why in refusals.items()))
+    reasons = "; ".join(f"engine {name!r} cannot run this: {why}" for name, why in refusals.items())
+    if engine != "auto":
+        with suppress(ValueError):
+            reasons += f"; engine {choose_engine('auto', models, scan, strips, chains, tolerance)[0]!r} can"
+    raise ValueError(reasons)
 
 
 def _by_speed(model) -> list[str]:
@@ -76,18 +85,21 @@ def _by_speed(model) -> list[str]:
 def check_betas(name: str, betas: np.ndarray, models: list) -> None:
     """ValueError if beta times the cost of a flip, 2 (|h_i| + sum_j |J_ij|), might overflow at one of `betas`."""
     for model in models:
-        match model:
-            case RBM():
-                of_units = [checks.largest(bias) for bias in (model.visible_bias, model.hidden_bias)]
-                field = checks.largest(model.weights) * model.n + max(of_units)
-            case Hopfield():
-                field = checks.largest(model.fields) + len(model.patterns)
-            case _:
-                ising = model.to_ising()
-                J = checks.largest(ising.couplings) if ising.coupling is None else ising.coupling
-                h = checks.largest(ising.fields) if ising.field is None else abs(ising.field)
-                field = J * ising.degree + h
-        checks.require_range(8 * checks.largest(betas) * field, f"{name} times the cost of a flip")
+        checks.require_range(8 * checks.largest(betas) * largest_field(model), f"{name} times the cost of a flip")
+
+
+def largest_field(model) -> float:
+    """A bound on |h_i| + sum_j |J_ij|."""
+    match model:
+        case RBM():
+            of_units = [checks.largest(bias) for bias in (model.visible_bias, model.hidden_bias)]
+            return checks.largest(model.weights) * model.n + max(of_units)
+        case Hopfield():
+            return checks.largest(model.fields) + len(model.patterns)
+    ising = model.to_ising()
+    J = checks.largest(ising.couplings) if ising.coupling is None else ising.coupling
+    h = checks.largest(ising.fields) if ising.field is None else abs(ising.field)
+    return J * ising.degree + h
 
 
 def given_start(model, start, chains: int) -> np.ndarray | None:

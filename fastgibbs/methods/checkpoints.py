@@ -1,22 +1,46 @@
 """Checkpoints: a run is saved to one archive from time to time, and a later call goes on from it to the same bytes.
 
 A run is a list of blocks that know nothing of each other: NamedTuples, nested, whose arrays change as they are
-advanced, all but those of a plan. A checkpoint holds these arrays, the sweeps that each block had done, and the
-settings of the run, which must be the same when it goes on. Every block is copied by the thread that advanced it,
-between two chunks, so that nobody waits; the file is written meanwhile.
+advanced, all but those of a plan. A checkpoint holds what restoring.py lists of these arrays, the sweeps that each
+block had done, and the settings of the run, which must be the same when it goes on. Every block is copied by the thread
+that advanced it, between two chunks, so that nobody waits; the file is written meanwhile. As long as the call lasts,
+its file is held: another run on it is refused.
 """
 
 import hashlib
+import math
+import os
+import re
 import threading
 import time
 import warnings
-from pathlib import Path
+from contextlib import ExitStack
+from contextvars import ContextVar
+from functools import wraps
 
 import numpy as np
 
 from fastgibbs.engines.streams import entropy_of
-from fastgibbs.io import digest, read_archive, write_archive
+from fastgibbs.io import VERSION, absolute, digest, held, read_archive, write_archive
+from fastgibbs.methods import restoring
 from fastgibbs.models import checks
+
+_CALL = ContextVar("what ends with the call of a verb", default=None)
+
+
+def holding(verb):
+    """The verb, whose call holds the files of its checkpoints until it returns or raises."""
+
+    @wraps(verb)
+    def call(*args, **kwargs):
+        if kwargs.get("checkpoint") is not None:  # before any function of the user's may change the folder
+            kwargs["checkpoint"] = absolute("checkpoint", kwargs["checkpoint"])
+        with ExitStack() as stack:
+            before = _CALL.set(stack)
+            stack.callback(_CALL.reset, before)
+            return verb(*args, **kwargs)
+
+    return call
 
 
 class Checkpoint:
@@ -26,64 +50,93 @@ class Checkpoint:
     the run, or None for that of the file, or a fresh one; `settings["seed"]` tells.
 
     If the file is there, the run goes on from it: ValueError, naming the setting, if it was written with another one;
-    ValueError also if it is damaged, holds no checkpoint, or has a format that this version does not know. OSError if
-    nothing can be written.
+    ValueError also if it is damaged, holds no checkpoint or what no run can have written, or was written by a later
+    version; and if another run holds the file. OSError if nothing can be written.
     """
 
     def __init__(self, path, every, method: str, settings: dict):
         self.every = checks.finite_number("every", every)
         if self.every < 0:
             raise ValueError(f"every is {every}: give seconds between two checkpoints, at least 0")
-        self.path = None if path is None else Path(checks.path("checkpoint", path))
+        self.path = None if path is None else absolute("checkpoint", path)
         self.settings = settings if path is None else {"method": method} | {k: _plain(v) for k, v in settings.items()}
-        self.stage, self.arrays, self.saved = {}, {}, None
+        self.stage, self.arrays, self.saved, self.threads = {}, {}, None, 1
         self._copies, self._due, self._written = {}, threading.Event(), time.monotonic()
-        if path is not None and self.path.exists():
-            self._read()
+        if path is not None:
+            if (call := _CALL.get()) is not None:
+                call.enter_context(held(self.path))
+            if os.path.exists(self.path):
+                self._read()
         if self.settings["seed"] is None:
             self.settings["seed"] = entropy_of(None)
 
     def _read(self):
-        _, arrays, header, _ = read_archive(self.path, "checkpoint")
-        mine, theirs = self.settings, header["settings"]
+        _, arrays, header, versions = read_archive(self.path, "checkpoint")
+        theirs = str(versions.get("fastgibbs", VERSION))
+        if _numbers(theirs) > _numbers(VERSION):
+            raise ValueError(f"{self.path} was written by fastgibbs {theirs}, this is {VERSION}: use that version")
+        mine, theirs, blocks = (self.settings, header.get("settings"), header.get("blocks"))
+        parts = isinstance(theirs, dict), isinstance(header.get("stage"), dict), isinstance(blocks, list)
+        if not all(parts) or "threads" not in header or not all(isinstance(block, dict) for block in blocks):
+            raise ValueError(f"{self.path} has no settings, stage, threads and blocks: another version wrote it")
         if mine["seed"] is None:
-            mine["seed"] = theirs.get("seed")
+            mine["seed"] = self._checked(checks.integer, "seed", theirs.get("seed"), 0, math.inf)
         for name in {**mine, **theirs}:
             if mine.get(name) != theirs.get(name):
                 raise ValueError(
                     f"{self.path} was written with {_told(name, theirs)}, this run has {_told(name, mine)}: give the "
                     "same, or another checkpoint"
                 )
-        self.stage, self.saved = header["stage"], header["blocks"]
+        self.stage, self.saved = header["stage"], blocks
+        self.threads = self._checked(checks.integer, "threads", header.get("threads"))
         self.arrays = {name: array for name, array in arrays.items() if not name.startswith("block")}
         self._blocks = {name: array for name, array in arrays.items() if name.startswith("block")}
+
+    def _checked(self, check, *arguments):
+        """What a check of an argument returns of something read; ValueError names the file."""
+        try:
+            return check(*arguments)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{self.path} cannot be of this run: {error}") from None
 
     def enter(self, stage: dict, arrays: dict):
         """The run has come to a stage, which JSON values and arrays describe: the blocks that follow belong to it."""
         self.stage, self.arrays = stage, arrays
 
-    def lanes(self, cut: list[range]) -> list[range]:
-        """The lanes of each block: as the checkpoint has them, or as they were cut for this run."""
-        return cut if self.saved is None else [range(*block["lanes"]) for block in self.saved]
+    def cut(self, cut, lanes: int, threads: int, *together) -> list[range]:
+        """The lanes of each block, as an engine's `cut` has them for the threads that the run began with."""
+        if self.path is None:
+            return cut(lanes, threads, *together)
+        self.threads = threads if self.saved is None else self.threads
+        return cut(lanes, self.threads, *together)
 
-    def restore(self, blocks: list, cut: list[range], records: dict) -> list[int]:
+    def restore(self, blocks: list, cut: list[range], records: dict, sweeps: int, check) -> list[int]:
         """Bring blocks that have just been started to where the checkpoint has them; the sweeps that each has done.
 
-        `records`: names of the arrays whose rows are written one after the other -> the rows after a number of sweeps.
+        `records`: names of the arrays whose rows are written one after the other -> the rows after a number of sweeps,
+        of `sweeps` in all. `check(block, lanes, done)` raises ValueError if a block is not as a run leaves it.
         """
-        self.records, self.cut = records, cut
+        self.records, self._cut = records, cut
         if self.saved is None:
             return [0] * len(blocks)
-        for k, block in enumerate(blocks):
-            for name, array in changing(block):
-                saved = self._blocks.pop(f"block{k}.{name}", None)
-                alike = saved is not None and (saved.dtype, saved.shape[1:]) == (array.dtype, array.shape[1:])
-                if not alike or len(saved) > len(array):
-                    raise ValueError(f"{self.path} does not hold {name} of block {k}: another version wrote it")
-                array[: len(saved)] = saved
-        done = [block["done"] for block in self.saved]
+        if [told.get("lanes") for told in self.saved] != _ends(cut):
+            raise ValueError(f"{self.path} cannot be of this run, whose blocks have the lanes {_ends(cut)}"[:400])
+        begun = []
+        for k, (block, lanes, told) in enumerate(zip(blocks, cut, self.saved, strict=True)):
+            done = self._checked(checks.integer, f"done of block {k}", told.get("done"), 0, sweeps)
+            prefix = f"block{k}."
+            found = {name: array for name, array in self._blocks.items() if name.startswith(prefix)}
+            found = {name.removeprefix(prefix): self._blocks.pop(name) for name in found}
+            try:
+                restoring.fill(block, f"block {k}", found, done, {name: rows(done) for name, rows in records.items()})
+                check(block, lanes, done)
+            except ValueError as error:
+                raise ValueError(f"{self.path} {error}") from None
+            begun.append(done)
+        if self._blocks:
+            raise ValueError(f"{self.path} holds {min(self._blocks)}, which this run has not: another version wrote it")
         self.saved = None
-        return done
+        return begun
 
     def began(self, blocks: list, done: list[int]):
         """Write a first checkpoint, so that a file that cannot be written is known before anything is computed."""
@@ -120,14 +173,14 @@ class Checkpoint:
 
     def _copied(self, block, done):
         rows = {name: count(done) for name, count in self.records.items()}
-        return {name: array[: rows.get(name)].copy() for name, array in changing(block)}
+        return {name: array[: rows.get(name)].copy() for name, array in restoring.saved(block)}
 
     def _write(self, keeps_going=False):
         """Write the copies; one that cannot be written does not end a run that keeps going."""
         copies, self._copies = self._copies, {}
         arrays = {f"block{k}.{name}": array for k in copies for name, array in copies[k][1].items()}
-        blocks = [{"done": copies[k][0], "lanes": [lanes.start, lanes.stop]} for k, lanes in enumerate(self.cut)]
-        header = {"settings": self.settings, "stage": self.stage, "blocks": blocks}
+        blocks = [{"done": copies[k][0], "lanes": lanes} for k, lanes in enumerate(_ends(self._cut))]
+        header = {"settings": self.settings, "stage": self.stage, "threads": self.threads, "blocks": blocks}
         try:
             write_archive(self.path, "checkpoint", self.arrays | arrays, header)
         except OSError as error:
@@ -140,14 +193,13 @@ class Checkpoint:
 NONE = Checkpoint(None, 0.0, "", {"seed": 0})  # of a run that is not saved
 
 
-def changing(block, prefix=""):
-    """Yield (dotted name, array) of all arrays of nested tuples that sweeps may change: none of a plan's."""
-    named = block._asdict() if hasattr(block, "_asdict") else {str(k): value for k, value in enumerate(block)}
-    for name, value in named.items():
-        if isinstance(value, np.ndarray) and value.flags.writeable:
-            yield prefix + name, value
-        elif isinstance(value, tuple) and name != "plan":
-            yield from changing(value, f"{prefix}{name}.")
+def _ends(cut: list[range]) -> list[list[int]]:
+    return [[lanes.start, lanes.stop] for lanes in cut]
+
+
+def _numbers(version: str) -> list[int]:
+    """What versions are compared by: the numbers of 0.1.0 and the like."""
+    return [int(number) for number in re.findall(r"\d+", version[:50])]
 
 
 def _plain(value):

@@ -7,8 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs import analysis, exact
+from fastgibbs.engines import layered
 from fastgibbs.engines.streams import ADAPT, entropy_of
-from fastgibbs.methods.blocks import ENGINES, choose_engine, one_model
+from fastgibbs.methods.blocks import ENGINES, choose_engine, tolerable
+from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.ladders import MAX_RUNGS
 from fastgibbs.methods.paths import Models, RBMPath, Temperatures, annealed
 from fastgibbs.methods.sampling import sample
@@ -26,13 +28,13 @@ class Estimate(NamedTuple):
 
     value: float
     error: float
-    """Its standard error; 0 if it is exact."""
+    """Its standard error; 0 if it is exact, infinite if the draws do not tell."""
     interval: tuple[float, float]
     """Of 95 % confidence, if the error is normal: of annealing, with many effective chains."""
     effective_chains: float
     """Of annealing, (sum w)^2 / sum w^2: how many chains carry the result. Otherwise not a number."""
     quadrature: float
-    """Of integration, how much half the rungs would change it: a bias that is not in the error. Otherwise 0."""
+    """Of integration, a bound on the bias of its rule, which is not in the error. Otherwise 0."""
     method: str
 
 
@@ -56,7 +58,8 @@ def log_z(
     "reverse": the same from `start`, states of the model at `beta`, back to p_0: high in the mean if they are
     independent draws. If both agree, neither is far off (Burda, Grosse and Salakhutdinov, AISTATS 2015).
     "tempering": Bennett's ratios on a ladder from beta 0 (`TemperResult.log_z`).
-    "integration": log Z_0 - integral of <E> on the same ladder (`fastgibbs.analysis.integrated_log_z`).
+    "integration": log Z_0 - integral of <E> (`fastgibbs.analysis.integrated_log_z`) on a ladder of its own, where E
+    varies by no more than 1 / (beta' - beta) at neighbouring rungs.
     "exact": every state (`fastgibbs.exact.spectrum`).
 
     Args:
@@ -76,9 +79,7 @@ def log_z(
 
     Raises ValueError or TypeError, naming the argument, before anything is run; KeyboardInterrupt if it is stopped.
     """
-    path = list(model) if isinstance(model, list | tuple) else [model]
-    for one in path or [model]:
-        one_model(one)
+    path = checks.models("model", model)
     checks.choice("method", method, METHODS)
     beta, threads = checks.finite_number("beta", beta), checks.thread_count(threads)
     if len(path) > 1 and method not in ("ais", "reverse"):
@@ -95,22 +96,24 @@ def log_z(
     chains = None if chains is None else checks.integer("chains", chains, minimum=fewest)
     if method in ("tempering", "integration"):
         return _tempered(path[0], method, beta, steps or 2000, chains or 8, seed, threads)
-    entropy = entropy_of(seed)
+    seed = entropy_of(seed)
     if len(path) > 1 or isinstance(model, list | tuple):
         stations = Models(path, beta, steps or -(-1000 // len(path)))
-    elif isinstance(model, RBM) and beta:
-        stations = RBMPath(model, beta, _marginals(model, beta, data, entropy, threads), steps or 1000)
+    elif isinstance(model, RBM) and beta and layered.refusal(path, "sequential", 1, tolerable(beta)) is None:
+        visible = _marginals(model, beta, data, run_entropy(seed, "log_z"), threads)
+        stations = RBMPath(model, beta, visible, steps or 1000)
     else:
-        name, _, taken = choose_engine("auto", path, "sequential", 1, chains or 100)
+        name, _, taken = choose_engine("auto", path, "sequential", 1, chains or 100, tolerable(beta))
         stations = Temperatures(model, ENGINES[name], taken, np.linspace(0.0, beta, (steps or 1000) + 1))
     if method == "reverse":
         start = stations.to_spins(start)
         if chains is not None and chains != len(start):
             raise ValueError(f"chains is {chains} but start holds {len(start)} states: give one state per chain")
-        log_weights = annealed(stations.reversed(), len(start), start, entropy, threads)
-        mean, error, effective = analysis.log_mean(log_weights)
+        own = run_entropy(seed, "log_z", start)
+        mean, error, effective = analysis.log_mean(*annealed(stations.reversed(), len(start), start, own, threads))
         return _estimate(stations.log_z - mean, error, method, effective)
-    mean, error, effective = analysis.log_mean(annealed(stations, chains or 100, None, entropy, threads))
+    own = run_entropy(seed, "log_z")
+    mean, error, effective = analysis.log_mean(*annealed(stations, chains or 100, None, own, threads))
     return _estimate(stations.log_z + mean, error, method, effective)
 
 
@@ -125,7 +128,7 @@ def log_likelihood(model, data, *, beta=1.0, log_z=None, seed=None, threads=None
     annealed for more.
     Raises ValueError or TypeError, naming the argument.
     """
-    one_model(model)
+    checks.model("model", model)
     beta = checks.finite_number("beta", beta)
     logs = analysis.log_weights(model, data, beta)
     if log_z is None:
@@ -142,11 +145,19 @@ def log_likelihood(model, data, *, beta=1.0, log_z=None, seed=None, threads=None
 def _tempered(model, method, beta, sweeps, ladders, seed, threads) -> Estimate:
     if beta <= 0:
         raise ValueError(f"beta is {beta}: method={method!r} needs a ladder from 0 to a beta above 0")
-    kwargs = dict(betas=[0.0, beta], ladders=ladders, threads=threads, overlap_every=0)
-    other = entropy_of(np.random.SeedSequence(seed := entropy_of(seed), spawn_key=(ADAPT,)))
-    pilot = temper(model, rungs=FEWEST_RUNGS, sweeps=max(sweeps // 8, 1), seed=other, **kwargs)
-    rungs = min(max(analysis.enough_rungs(pilot.barrier.total), FEWEST_RUNGS), MAX_RUNGS)
-    result = temper(model, rungs=rungs, sweeps=sweeps, seed=seed, **kwargs)
+    kwargs = dict(ladders=ladders, threads=threads, overlap_every=0)
+    seed = run_entropy(entropy_of(seed), "log_z")
+    other = entropy_of(np.random.SeedSequence(seed, spawn_key=(ADAPT,)))
+    ends = [0.0, beta]
+    pilot = temper(model, betas=ends, rungs=FEWEST_RUNGS, sweeps=max(sweeps // 8, 1), seed=other, **kwargs)
+    if pilot.interrupted:
+        raise KeyboardInterrupt
+    if method == "tempering":
+        rungs = min(max(analysis.enough_rungs(pilot.barrier.total), FEWEST_RUNGS), MAX_RUNGS)
+        result = temper(model, betas=ends, rungs=rungs, sweeps=sweeps, seed=seed, **kwargs)
+    else:
+        betas = analysis.refined(pilot.betas, pilot.energy.std(axis=(0, 2)), MAX_RUNGS)
+        result = temper(model, betas=betas, sweeps=sweeps, seed=seed, **kwargs)
     if result.interrupted:
         raise KeyboardInterrupt
     if method == "tempering":

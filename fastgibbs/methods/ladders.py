@@ -9,11 +9,12 @@ from fastgibbs.engines.contract import LANE_GROUP
 from fastgibbs.engines.observables import Observables, observables
 from fastgibbs.engines.overlaps import Pairs
 from fastgibbs.engines.streams import CLUSTER, SWAP, stream_state
-from fastgibbs.methods import running
+from fastgibbs.methods import restoring, running
 from fastgibbs.methods.blocks import Clamp, first_ups
-from fastgibbs.models import Hopfield, Ising
+from fastgibbs.models import Hopfield, Ising, checks
 
 MAX_RUNGS = 256  # two ladders are compared in one block of 512 lanes
+FIRST_ROUND = 64  # sweeps of the first round of adaptation, doubled from round to round
 BINS = 1001  # of the histograms of q, where there are more sites
 
 
@@ -111,7 +112,11 @@ def run_ladders(
     def rows(done):
         return max(done - burn_in, 0) // thin
 
-    begun = under_way.checkpoint.restore(blocks, cut, dict.fromkeys(RECORDS, rows))
+    def check(block, lanes, done):
+        before = sum(len(blocks[k].ladders.lane_at) for k in range(cut.index(lanes)))
+        _check(setting, block, before, rows(done), (done - burn_in) % thin == 0)
+
+    begun = under_way.checkpoint.restore(blocks, cut, dict.fromkeys(RECORDS, rows), burn_in + sweeps, check)
 
     def run(block, first, last, crew):
         advance(setting.rule, block, first, last, crew)
@@ -136,13 +141,57 @@ def start_ladders(
         models[lane : lane + rungs] = [setting.models[ladder // setting.ladders]] * rungs
     prepared = setting.engine.prepare(models, 1, setting.free)
     blocks = []
-    cut = checkpoint.lanes(setting.engine.cut(int(first_lanes[-1]) + rungs, setting.threads, 64 * words))
+    cut = checkpoint.cut(setting.engine.cut, int(first_lanes[-1]) + rungs, setting.threads, 64 * words)
     for lanes in cut:
         inside = np.flatnonzero((first_lanes >= lanes.start) & (first_lanes < lanes.stop))
         blocks.append(
             _block(setting, prepared, lanes, inside, first_lanes[inside], betas, sweeps, burn_in, thin, entropy, starts)
         )
     return blocks, cut
+
+
+def _check(setting: Setting, block: Block, first: int, draws: int, at_draw: bool):
+    """ValueError unless a block that was saved, of ladders from `first` on, has records that fit its states."""
+    ladders, rungs = block.ladders.lane_at.shape
+    models = [setting.models[(first + k) // setting.ladders] for k in range(ladders) for _ in range(rungs)]
+    weights = np.abs(block.observables.weights).sum(axis=(1, 2))
+    restoring.check_record("magnetizations", block.magnetizations[:draws], models[0].n)
+    restoring.check_record("energies", block.energies[:draws], max(map(restoring.most_energy, setting.models)))
+    restoring.check_record("observables", block.observables.record[:draws], weights[:, None])
+    if (block.ladders.round_trips > block.ladders.restarts).any():
+        raise ValueError("cannot be of this run: more round trips than restarts")
+    if draws and at_draw:
+        lanes = block.ladders.lane_at.ravel()
+        records = block.energies[draws - 1], block.magnetizations[draws - 1]
+        restoring.check_draws(*records, models, lambda: setting.engine.spins(block.plan, block.state).T[lanes])
+
+
+def saved_ladder(checkpoint, betas, grows: bool, adapt: bool, sweeps: int) -> tuple[list[tuple], np.ndarray]:
+    """The numbers of each round of adaptation that a checkpoint knows, and their ladder; else none, and `betas`."""
+    if checkpoint.saved is None:
+        return [], betas
+    try:
+        rounds, ladder = [], checks.finite_array("betas", checkpoint.arrays.get("betas"))
+        for k, (length, rungs, barrier, acceptance) in enumerate(checkpoint.stage.get("rounds", [])):
+            length, rungs = checks.integer("sweeps", length), checks.integer("rungs", rungs, 2, MAX_RUNGS)
+            barrier, acceptance = (checks.finite_number("a number", number) for number in (barrier, acceptance))
+            asked = 4 * length <= sweeps if k else adapt
+            size = rungs if grows and k else betas.size
+            possible = 0 <= barrier <= rungs and 0 <= acceptance <= 1
+            if not asked or not possible or (length, rungs) != (FIRST_ROUND * 2**k, size):
+                raise ValueError(f"round {k} of adaptation is {[length, rungs, barrier, acceptance]}")
+            rounds.append((length, rungs, barrier, acceptance))
+        right = ladder.ndim == 1 and 2 <= ladder.size <= MAX_RUNGS and (np.diff(ladder) > 0).all()
+        right = right and (ladder[0], ladder[-1]) == (betas[0], betas[-1])
+        if (
+            not right
+            or not ((grows and rounds) or ladder.size == betas.size)
+            or not (rounds or (ladder == betas).all())
+        ):
+            raise ValueError(f"betas are {ladder.size} numbers that are no ladder of it")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{checkpoint.path} cannot be of this run: {error}") from None
+    return rounds, ladder
 
 
 def advance(rule: int, block: Block, first: int, last: int, crew):

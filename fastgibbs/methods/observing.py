@@ -44,20 +44,22 @@ def asked(observe, model, chains: int) -> Observed:
     weights, functions, shapes = {}, {}, {}
     for name, value in observe.items():
         if not isinstance(name, str):
-            raise TypeError(f"observe has the name {name!r}: give a str")
+            raise TypeError(f"observe has the name {checks.shown(name)}: give a str")
         if name in TAKEN or not name or not name.isprintable():
-            raise ValueError(f"observe has the name {name!r}: give a printable one other than {', '.join(TAKEN)}")
+            raise ValueError(
+                f"observe has the name {checks.shown(name)}: give a printable one other than {', '.join(TAKEN)}"
+            )
         if callable(value):
             functions[name] = value
         else:
-            weights[name] = checks.finite_array(f"observe[{name!r}]", value, (model.n,))
+            weights[name] = checks.finite_array(_told(name), value, (model.n,))
     if functions:
         checks.require_memory(3 * chains * model.n, f"the states of {chains} chains")
         spins = 2 * np.random.default_rng(0).integers(0, 2, (chains, model.n), np.int8) - 1
         for name, values in _called(functions, model.from_spins(spins)).items():
             if values.shape[:1] != (chains,):
                 raise ValueError(
-                    f"observe[{name!r}] returned shape {values.shape}: give ({chains}, ...), the first axis the chains"
+                    f"{_told(name)} returned shape {values.shape}: give ({chains}, ...), the first axis the chains"
                 )
             shapes[name] = values.shape[1:]
     return Observed(tuple(observe), weights, functions, shapes)
@@ -79,9 +81,7 @@ def evaluated(observed: Observed, states, chains: int, draws: int, asked) -> tup
             for name, values in _called(observed.functions, states(draw)).items():
                 shape = (chains, *observed.shapes[name])
                 if values.shape != shape:
-                    raise ValueError(
-                        f"observe[{name!r}] returned shape {values.shape}: give {shape}, as on other draws"
-                    )
+                    raise ValueError(f"{_told(name)} returned shape {values.shape}: give {shape}, as on other draws")
                 found[name][:, draw] = values
             if asked and not stopped:
                 break
@@ -93,6 +93,11 @@ def evaluated(observed: Observed, states, chains: int, draws: int, asked) -> tup
     return {name: values[:, :done] for name, values in found.items()}, done
 
 
+def _told(name: str) -> str:
+    """An observable in a message."""
+    return f"observe[{checks.shown(name)}]"
+
+
 def _called(functions: dict[str, Callable], states) -> dict[str, np.ndarray]:
     """What each function returns on these states, which none may change."""
     states.flags.writeable = False
@@ -102,8 +107,11 @@ def _called(functions: dict[str, Callable], states) -> dict[str, np.ndarray]:
         try:
             values = np.asarray(value)
         except ValueError:
-            raise TypeError(f"observe[{name!r}] returned {value!r}, ragged: give an array of real numbers") from None
+            shown = checks.shown(value)
+            raise TypeError(f"{_told(name)} returned {shown}, ragged: give an array of real numbers") from None
         if values.dtype.kind not in "biuf":
-            raise TypeError(f"observe[{name!r}] returned dtype {values.dtype}: give real numbers")
+            raise TypeError(f"{_told(name)} returned dtype {values.dtype}: give real numbers")
+        if checks.masked(value):
+            raise TypeError(f"{_told(name)} returned masked entries: give numbers in their place")
         found[name] = values
     return found

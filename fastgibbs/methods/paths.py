@@ -9,13 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import drivers, layered, sparse
+from fastgibbs.engines import drivers, layered, sparse, sparse64
 from fastgibbs.engines.contract import GIBBS, SEQUENTIAL
 from fastgibbs.engines.streams import START, stream
-from fastgibbs.methods.blocks import first_ups, unrecorded
+from fastgibbs.methods.blocks import first_ups, tolerable, unrecorded
 from fastgibbs.methods.running import ALONE, running
 from fastgibbs.models import RBM, Ising, checks
 from fastgibbs.models.logistic import logistic
+
+FOLLOWED = 64  # sweeps of a path whose changes are measured, where that takes as long as a sweep
 
 
 class Block(NamedTuple):
@@ -26,12 +28,24 @@ class Block(NamedTuple):
     state: tuple
     rungs: np.ndarray  # int64 (lanes,)
     log_weights: np.ndarray  # float64 (lanes,)
+    changes: np.ndarray  # float64 (lanes,): of log p*_{k+1} / p*_k by the sweep at p_{k+1}, summed over k
     energies: np.ndarray  # float64 (lanes,)
     magnetizations: np.ndarray  # float64 (lanes,)
 
 
-def annealed(path, chains: int, starts, entropy, threads: int) -> np.ndarray:
-    """log w of every chain, float64 (chains,), from spins `starts` int8 (chains, n) of p_0, or from its own draws."""
+class Annealed(NamedTuple):
+    """What chains bring from the path's one end to the other."""
+
+    log_weights: np.ndarray  # float64 (chains,)
+    distance: float  # sum_k <log p*_{k+1} / p*_k>_{k+1} - <log p*_{k+1} / p*_k>_k
+
+
+def annealed(path, chains: int, starts, entropy, threads: int) -> Annealed:
+    """Chains taken along a path, from spins `starts` int8 (chains, n) of p_0, or from its own draws.
+
+    If every sweep came to rest, the distance would be the sum of the Jeffreys divergences of neighbours on the path,
+    and the variance of log w.
+    """
     starts = path.draw(chains, entropy) if starts is None else starts
     blocks = []
     for lanes in path.engine.cut(chains, threads):
@@ -39,26 +53,31 @@ def annealed(path, chains: int, starts, entropy, threads: int) -> np.ndarray:
         ups = first_ups(entropy, starts, members, path.n)
         plan, state = path.engine.start(path.prepared, lanes, ups, entropy, path.betas, GIBBS)
         inside = sum(chain is not None for chain in members)
-        blocks.append(Block(inside, plan, state, np.zeros(len(lanes), np.int64), *np.zeros((3, len(lanes)))))
+        blocks.append(Block(inside, plan, state, np.zeros(len(lanes), np.int64), *np.zeros((4, len(lanes)))))
     with running() as under_way:
         end = under_way.advance(path.advance, blocks, [0] * len(blocks), path.betas.size - 1, threads)
     if end.interrupted:
         raise KeyboardInterrupt
-    return np.concatenate([block.log_weights[: block.chains] for block in blocks])
+    log_weights, changes = (
+        np.concatenate([getattr(block, name)[: block.chains] for block in blocks])
+        for name in ("log_weights", "changes")
+    )
+    return Annealed(log_weights, float(changes.mean()))
 
 
 class Temperatures:
     """p_k(s) ~ exp(-beta_k E(s)), k = 0 ... K, of any model on any engine, `taken` as it takes it; beta_0 = 0."""
 
     def __init__(self, model, engine, taken, betas):
-        self.model, self.engine, self.betas, self.n = model, engine, betas, model.n
+        self.model, self.engine, self.n = model, engine, model.n
+        self.betas = np.append(betas, betas[-1])  # one step more, of no weight, measures what the last sweep changed
         self.prepared = engine.prepare(taken, 1)
         self.log_z = model.n * np.log(2)
 
     def reversed(self):
         """The same path from p_K to p_0."""
         path = copy.copy(self)
-        path.betas = self.betas[::-1].copy()
+        path.betas = np.append(self.betas[-2::-1], self.betas[0])
         return path
 
     def to_spins(self, states):
@@ -71,9 +90,7 @@ class Temperatures:
 
     def advance(self, block, first, last, crew):
         """Take a block from p_first to p_last."""
-        drivers.anneal_weights(
-            *block[1:4], self.betas, GIBBS, first, last, block.log_weights, block.energies, block.magnetizations, crew
-        )
+        drivers.anneal_weights(*block[1:4], self.betas, GIBBS, first, last, *block[4:], crew)
 
 
 class _Stations:
@@ -87,15 +104,29 @@ class _Stations:
 
     def advance(self, block, first, last, crew):
         """Take a block from p_first to p_last."""
-        nothing = unrecorded(self.n, block.rungs.size)
+        steps = self.betas.size - 1
+        each = -(-steps // FOLLOWED)
         if first == last:  # compiles
-            drivers.advance(block.plan, block.state, block.rungs, GIBBS, SEQUENTIAL, 0, 0, 1, 1, *nothing, ALONE)
+            self._sweep(block, block.plan, 0)
         for k in range(first, last):
-            block.log_weights[:] += self.ratios(k, self.engine.spins(block.plan, block.state))
-            if k + 1 < self.betas.size - 1:
-                block.rungs[:] = k + 1
-                plan = self.plan(k + 1, block.plan)
-                drivers.advance(plan, block.state, block.rungs, GIBBS, SEQUENTIAL, 0, 1, 1, 1, *nothing, ALONE)
+            ratios, follows = self.ratios(k, self.engine.spins(block.plan, block.state)), k % each == 0
+            block.log_weights[:] += ratios
+            if k + 1 < steps or follows:
+                spins = self._swept(block, k + 1)
+                if follows:  # this sweep stands for those up to the next that is followed
+                    block.changes[:] += min(each, steps - k) * (self.ratios(k, spins) - ratios)
+
+    def _swept(self, block, k):
+        """The spins after a sweep at p_k, or at beta 0, where sweeps forget the biases of p_0, other draws from it."""
+        if self.betas[k] == 0:
+            return self.draw(block.rungs.size, 0).T
+        block.rungs[:] = k
+        self._sweep(block, self.plan(k, block.plan), 1)
+        return self.engine.spins(block.plan, block.state)
+
+    def _sweep(self, block, plan, sweeps):
+        nothing = unrecorded(self.n, block.rungs.size)
+        drivers.advance(plan, block.state, block.rungs, GIBBS, SEQUENTIAL, 0, sweeps, sweeps, 1, *nothing, ALONE)
 
 
 class RBMPath(_Stations):
@@ -147,12 +178,12 @@ class Models(_Stations):
     """
 
     def __init__(self, models, beta, steps):
-        first = models[0]
+        first, shown = models[0], [checks.shown(model) for model in models]
         for k, model in enumerate(models):
             if isinstance(model, RBM) != isinstance(first, RBM) or model.n != first.n:
-                raise ValueError(f"model[{k}] is {model!r} and model[0] {first!r}: give models of one kind and size")
+                raise ValueError(f"model[{k}] is {shown[k]} and model[0] {shown[0]}: give models of one kind and size")
             if isinstance(model, RBM) and model.n_visible != first.n_visible:
-                raise ValueError(f"model[{k}] is {model!r} and model[0] {first!r}: give machines of one shape")
+                raise ValueError(f"model[{k}] is {shown[k]} and model[0] {shown[0]}: give machines of one shape")
         if isinstance(first, RBM):
             uncoupled = RBM(np.zeros_like(first.weights), first.visible_bias, first.hidden_bias)
             fields, shift = np.concatenate([first.visible_bias, first.hidden_bias]), 0.0
@@ -161,7 +192,8 @@ class Models(_Stations):
             ising = models[0]
             uncoupled = Ising.from_edges(ising.n, [], [], [], ising.fields, ising.offset)
             fields, shift = 2 * ising.fields, -ising.fields.sum() - ising.offset
-        self.engine = layered if isinstance(first, RBM) else sparse
+        engines = [layered] if isinstance(first, RBM) else [sparse, sparse64]
+        self.engine = _that_can(engines, models, beta)
         self.models, self.beta, self.n, self.steps = [uncoupled, *models], beta, first.n, steps
         self.first = first
         self.betas = np.full(len(models) * steps + 1, beta)
@@ -199,6 +231,16 @@ class Models(_Stations):
         return self.engine.at_betas(self.engine.prepare([model], 1), self.betas)
 
 
+def _that_can(engines, models, beta):
+    """The first engine that can run all models; ValueError says why none can."""
+    for engine in engines:
+        refusals = [engine.refusal([model], "sequential", 1, tolerable(beta)) for model in models]
+        if not any(refusals):
+            return engine
+    k = next(k for k, why in enumerate(refusals) if why)
+    raise ValueError(f"model[{k}] is {models[k]!r}: {refusals[k]}")
+
+
 def between(one, other, t):
     """The model of energy (1 - t) E_one + t E_other."""
 
@@ -214,9 +256,11 @@ def between(one, other, t):
 
 
 def _visible_too(rbm, states):
-    """Spins of joint states (chains, V + H), or of visible ones (chains, V) with all hidden units up."""
+    """Spins of joint states (chains, V + H), or of visible ones (chains, V); hidden units, never read, are all up."""
     states = np.atleast_2d(states)
     if states.shape[-1] == rbm.n_visible != rbm.n:
         states = checks.units("start", states, rbm.n_visible)
         states = np.concatenate([states, np.ones((len(states), rbm.n_hidden), np.int8)], axis=1)
-    return rbm.to_spins(states)
+    spins = rbm.to_spins(states)
+    spins[:, rbm.n_visible :] = 1
+    return spins

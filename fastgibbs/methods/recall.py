@@ -1,18 +1,18 @@
 """`recall`: what a Hopfield memory makes of cues."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from fastgibbs.engines import contract, overlap
 from fastgibbs.engines.drivers import advance
-from fastgibbs.engines.streams import entropy_of
-from fastgibbs.methods.blocks import ENGINES, choose_engine, first_ups, unrecorded
+from fastgibbs.engines.streams import SWEEP, entropy_of, stream_state
+from fastgibbs.methods.blocks import ENGINES, choose_engine, first_ups, tolerable, unrecorded
+from fastgibbs.methods.entropy import run_entropy
+from fastgibbs.methods.results import run_result
 from fastgibbs.methods.running import running
 from fastgibbs.models import Hopfield, checks
 
 
-@dataclass(frozen=True, repr=False)
+@run_result
 class RecallResult:
     """What `recall` returns."""
 
@@ -58,7 +58,7 @@ def recall(model, cues, *, beta=np.inf, sweeps=50, seed=None, threads=None) -> R
     Source: Hopfield, Proc. Natl. Acad. Sci. 79, 2554 (1982).
     """
     if not isinstance(model, Hopfield):
-        raise TypeError(f"model is {model!r}: give a Hopfield model")
+        raise TypeError(f"model is {checks.shown(model)}: give a Hopfield model")
     cues = np.atleast_2d(checks.spins("cues", cues, model.n))
     if cues.ndim != 2 or not len(cues):
         raise ValueError(f"cues has shape {cues.shape}: give ({model.n},) or (cues, {model.n})")
@@ -71,8 +71,9 @@ def recall(model, cues, *, beta=np.inf, sweeps=50, seed=None, threads=None) -> R
     count = len(cues)
     checks.require_memory(count * (8 * sweeps * len(model.patterns) + 4 * model.n), f"{count} cues and {sweeps} sweeps")
 
-    refused = overlap.refusal([model], "sequential", 1)
-    name, _, taken = choose_engine("dense" if refused else "overlap", [model], "sequential", 1, count)
+    most = np.inf if cold else tolerable(beta)
+    refused = overlap.refusal([model], "sequential", 1, most)
+    name, _, taken = choose_engine("dense" if refused else "overlap", [model], "sequential", 1, count, most)
     engine = ENGINES[name]
     prepared = engine.prepare(taken, 1)
     rule = contract.ALIGN if cold else contract.GIBBS
@@ -84,6 +85,9 @@ def recall(model, cues, *, beta=np.inf, sweeps=50, seed=None, threads=None) -> R
         chains = [lane if lane < count else None for lane in lanes]
         ups = first_ups(seed, cues, chains, model.n)
         plan, state = engine.start(prepared, lanes, ups, seed, betas, contract.GIBBS)
+        for column, cue in enumerate(cues[lanes.start : lanes.stop], lanes.start):  # a cue is recalled alike among any
+            own = run_entropy(seed, "recall", cue[None])
+            state.streams[:, column - lanes.start] = stream_state(own, SWEEP, *divmod(column, 64))
         of_block = slice(lanes.start, min(lanes.stop, count))
         blocks.append((plan, state, np.zeros(len(lanes), np.int64), of_block, [cues[of_block]]))
 

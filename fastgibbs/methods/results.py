@@ -1,6 +1,11 @@
 """What every result can do: be saved, and become a table of another library."""
 
+from dataclasses import dataclass
+from functools import partial
+
 from fastgibbs import integrations
+
+run_result = partial(dataclass, frozen=True, repr=False, eq=False)  # of a run: equal to itself alone, and so hashed
 
 
 class Result:

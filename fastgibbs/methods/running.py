@@ -19,6 +19,7 @@ from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.gates import BROKEN
 from fastgibbs.jit import must_compile
 from fastgibbs.methods.checkpoints import NONE, Checkpoint
+from fastgibbs.models import checks
 from fastgibbs.threads import Asked, Team, on_threads, stoppable
 
 CHUNK_SECONDS = 0.02
@@ -39,7 +40,7 @@ class Run(NamedTuple):
     """A run under way, from `running`."""
 
     asked: Asked  # whether it was asked to stop
-    report: object  # report(done, total), which asks it to stop by returning True
+    report: object  # report(done, total), which says whether to stop
     progress: object
     checkpoint: Checkpoint
 
@@ -90,7 +91,7 @@ class Run(NamedTuple):
                 team.close()
 
         def tick():
-            if self.report(sum(done) // len(done), sweeps) is True:
+            if self.report(sum(done) // len(done), sweeps):
                 self.asked.ask()
             self.checkpoint.attend(blocks, done, sweeps)
 
@@ -146,7 +147,7 @@ class running:
 def _reporting(progress):
     """A `report(done, total)` for `progress`."""
     if callable(progress):
-        yield progress
+        yield lambda done, total: checks.says_stop(progress(done, total))
     elif not progress:
         yield lambda done, total: None
     else:

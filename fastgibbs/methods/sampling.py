@@ -1,7 +1,6 @@
 """`sample`: independent Markov chains of one model, each at its own inverse temperature."""
 
 import time
-from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ from fastgibbs.engines import contract
 from fastgibbs.engines.drivers import advance
 from fastgibbs.engines.observables import Observables, observables
 from fastgibbs.engines.streams import entropy_of
-from fastgibbs.methods import observing
+from fastgibbs.methods import observing, restoring
 from fastgibbs.methods.blocks import (
     ENGINES,
     Timing,
@@ -22,10 +21,11 @@ from fastgibbs.methods.blocks import (
     clamped,
     first_ups,
     given_start,
-    one_model,
+    tolerable,
 )
-from fastgibbs.methods.checkpoints import Checkpoint
-from fastgibbs.methods.results import Result
+from fastgibbs.methods.checkpoints import Checkpoint, holding
+from fastgibbs.methods.entropy import run_entropy
+from fastgibbs.methods.results import Result, run_result
 from fastgibbs.methods.running import running
 from fastgibbs.models import checks
 
@@ -45,7 +45,7 @@ class Block(NamedTuple):
     samples: np.ndarray  # uint16 (draws or 0, sites of a lane, lanes // 16)
 
 
-@dataclass(frozen=True, repr=False)
+@run_result
 class SampleResult(Result):
     """What `sample` returns. A draw is recorded after every thin-th sweep past burn_in."""
 
@@ -90,6 +90,12 @@ class SampleResult(Result):
         checks.require_memory(2 * chains * draws * sites * self.strips, "samples unpacked to int8")
         return self._in_units(_unpacked(packed, chains * self.strips), (draws,))
 
+    @property
+    def model_number(self) -> np.ndarray:
+        """Which of several models each chain runs, from 0, int64 (chains,)."""
+        models = len(self.model) if isinstance(self.model, tuple) else 1
+        return np.arange(self.beta.size) * models // self.beta.size
+
     def summary(self) -> str:
         """A table by temperature with errors, and warnings (see `fastgibbs.analysis.summary`)."""
         return analysis.summary(self)
@@ -109,6 +115,7 @@ class SampleResult(Result):
         return f"SampleResult({self.model!r}, chains={chains}, draws={draws}, engine={self.engine!r}{stopped})"
 
 
+@holding
 def sample(
     model,
     *,
@@ -143,16 +150,21 @@ def sample(
         thin: sweeps from one draw to the next.
         rule: "gibbs" (heat bath: p = 1 / (1 + exp(beta dE))) or "metropolis" (p = min(1, exp(-beta dE))).
         scan: "sequential" (sites in order) or "random" (n sites drawn with replacement, the same in all chains).
-            Sequential Metropolis, by sites or by colours, is not ergodic in corners: on a ring without field it never
-            forgets its start. At beta = 0 Metropolis flips every spin that a scan visits, alike in all chains: refused
-            in sequence, or with a start of your own.
-        start: states (n,) or (chains, n) in the model's units; by default every spin is drawn at random.
+            Sequential Metropolis, by sites or by colours, need not forget its start, at any beta: where a move costs
+            nothing it is always made, and what it carries along is carried round for ever. So on a ring without field,
+            at sites that feel neither bond nor field, in pieces that clamps leave with fields that cancel, and in small
+            dense models with nearly free spins (of 65 +-J models of 7 spins, all coupled, one). Nothing in a result may
+            show it. At beta = 0 it flips every spin that the scan visits, alike in all chains: refused in sequence, or
+            with a start of your own. "gibbs", or scan="random" at a beta above 0, has no such corner.
+        start: states (n,) or (chains, n) in the model's units; by default every spin is drawn at random. A run from
+            states of another shares no random number with it, though the seed be the same.
         seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
         threads: threads to run on; by default the cores this process may use. It never changes the result.
         engine: "auto", "multispin" (couplings +-J, degree at most 12, uniform field; updates a graph colour by colour
             instead of site by site), "dense" (most pairs coupled: fields are kept, and a flip costs n sums), "sparse"
-            (any couplings), "overlap" (Hopfield models by their patterns) or "layered" (an RBM: all hidden units at
-            once, then all visible ones).
+            (any couplings), "sparse64" (the same in 104 bits in place of 24, for small fields beside large couplings
+            that cancel: other engines refuse them, by how much beta makes of what rounding loses), "overlap" (Hopfield
+            models by their patterns) or "layered" (an RBM: all hidden units at once, then all visible ones).
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         keep_states: keep the state of every draw, one bit a spin, for `result.samples`.
         strips: a power of two up to 64, for the multi-spin engine: cut a periodic lattice along its first axis, so that
@@ -165,20 +177,20 @@ def sample(
             sites to values in the model's units, a number or one per chain, (chains,); or a pair (mask, states), where
             the mask, bool (n,), is True, of states (n,) or (chains, n).
         checkpoint: path of a file that the run is saved to; where it is there, saved by the same run, the call goes on
-            from it and returns the same bytes as if it had never stopped. Ctrl-C, SIGTERM and the end save it too.
+            from it and returns the same bytes as if it had never stopped. Ctrl-C, SIGTERM and the end save it too. No
+            other run may use it meanwhile, and what no run of this kind can have written is refused.
         every: seconds between two such savings.
 
     Returns a SampleResult; after Ctrl-C the draws made so far, with `interrupted` set. The same seed gives the same
-    bytes at any number of threads, and chain k is the same however many chains there are (at the same `strips`).
+    bytes at any number of threads, and chain k is the same however many chains there are (at the same `strips`, and
+    unless each chain has a start of its own).
 
     Raises ValueError or TypeError, naming the argument, before anything is compiled.
 
     Sources: Metropolis et al., J. Chem. Phys. 21, 1087 (1953), eq. (2); Geman and Geman, IEEE PAMI 6, 721 (1984).
     """
     began = time.perf_counter()
-    models = list(model) if isinstance(model, list | tuple) else [model]
-    for one in models or [model]:
-        one_model(one)
+    models = checks.models("model", model)
     checks.progress(progress)
     keep_states = checks.flag("keep_states", keep_states)
     sweeps, thin = checks.integer("sweeps", sweeps), checks.integer("thin", thin)
@@ -211,17 +223,18 @@ def sample(
         if strips not in (None, 1):
             raise ValueError(f"strips is {strips}: a lattice with clamped sites is not cut, leave strips out")
         strips = 1
-    engine, strips, taken = choose_engine(engine, models, scan, strips, betas.size)
+    engine, strips, taken = choose_engine(engine, models, scan, strips, betas.size, tolerable(betas))
     settings = dict(model=models, beta=betas, sweeps=sweeps, burn_in=burn_in, thin=thin, rule=rule, scan=scan)
     weights = observed.matrix(n)
     settings |= dict(start=spins, keep_states=keeps, engine=engine, strips=strips, seed=seed)
     settings |= dict(observe=[*observed.names, weights], clamp=None if clamp is None else list(clamp[:2]))
     checkpoint = Checkpoint(checkpoint, every, "sample", settings)
     seed = checkpoint.settings["seed"]
+    address = run_entropy(seed, "sample", spins)
     per_chain = [taken[k * len(taken) // betas.size] for k in range(betas.size)] if len(taken) > 1 else taken
     free = None if clamp is None else clamp.free
     prepared = ENGINES[engine].prepare(per_chain, strips, free)
-    cut = checkpoint.lanes(ENGINES[engine].cut(betas.size * strips, threads))
+    cut = checkpoint.cut(ENGINES[engine].cut, betas.size * strips, threads)
     blocks = [
         _block(
             ENGINES[engine],
@@ -233,7 +246,7 @@ def sample(
             clamp,
             betas,
             contract.RULES[rule],
-            seed,
+            address,
             draws,
             keeps,
         )
@@ -243,7 +256,10 @@ def sample(
     def rows(done):
         return max(done - burn_in, 0) // thin
 
-    begun = checkpoint.restore(blocks, cut, dict.fromkeys(RECORDS, rows))
+    def check(block, lanes, done):
+        _check(block, lanes, rows(done), (done - burn_in) % thin == 0, ENGINES[engine], models, betas.size, strips)
+
+    begun = checkpoint.restore(blocks, cut, dict.fromkeys(RECORDS, rows), burn_in + sweeps, check)
 
     def run(block, first, last, crew):
         advance(
@@ -326,6 +342,24 @@ def _joined(lanes, chains: int, strips: int, draws=()) -> np.ndarray:
     """Spins (lanes, draws x sites of a lane) as (chains, *draws, n), the strips of a chain side by side."""
     of_strips = lanes.reshape(chains, strips, *draws, -1)
     return np.moveaxis(of_strips, 1, -2).reshape(chains, *draws, -1)
+
+
+def _check(block: Block, lanes: range, draws: int, at_draw: bool, engine, models: list, chains: int, strips: int):
+    """ValueError unless a block that was saved has records that fit its states: at a draw, or those that are kept."""
+    first, n, count = lanes.start // strips, models[0].n, block.chains * strips
+    mine = [models[k * len(models) // chains] for k in range(first, first + block.chains)]
+    weights = np.abs(block.observables.weights).sum(axis=1)[:, :strips].sum(axis=1)
+    restoring.check_record("magnetizations", block.magnetizations[:draws], n)
+    restoring.check_record("energies", block.energies[:draws], max(map(restoring.most_energy, models)))
+    restoring.check_record("observables", block.observables.record[:draws], weights[:, None])
+    energies, magnetizations = (record[:draws, : block.chains].T for record in (block.energies, block.magnetizations))
+    if len(block.samples):
+        packed = [block.samples[:draws]]
+        states = lambda: _joined(_unpacked(packed, count), block.chains, strips, (draws,))  # noqa: E731
+        restoring.check_draws(energies, magnetizations, mine, states)
+    if draws and at_draw:
+        states = lambda: _joined(by_lane([engine.spins(block.plan, block.state)], count), block.chains, strips)  # noqa: E731
+        restoring.check_draws(energies[:, -1], magnetizations[:, -1], mine, states)
 
 
 def _block(engine, prepared, lanes: range, strips, weights, spins, clamp, betas, rule, seed, draws, keeps) -> Block:

@@ -4,15 +4,28 @@ import dataclasses
 
 import numpy as np
 
+from fastgibbs.engines import contract
 from fastgibbs.io import pack_spins, put_together, read_archive, take_apart, unpack_spins, write_archive
 from fastgibbs.methods.annealing import AnnealResult
-from fastgibbs.methods.blocks import Timing
+from fastgibbs.methods.blocks import ENGINES, Timing
 from fastgibbs.methods.sampling import Block, SampleResult
 from fastgibbs.methods.tempering import Overlap, Round, TemperResult
-from fastgibbs.models import RBM, BoltzmannMachine
+from fastgibbs.models import RBM, BoltzmannMachine, checks
 
 RESULTS = {"sample": SampleResult, "anneal": AnnealResult, "temper": TemperResult}
 STATES = ("states", "ground_states")
+_PAIRS = dict.fromkeys((f"overlap.{name}" for name in Overlap._fields), "f8 pairs rungs")
+SHAPES = {  # type and axes of the arrays of a result; an axis of one name has one size
+    "sample": dict(energy="f8 chains draws", magnetization="f8 chains draws", beta="f8 chains")
+    | dict(observables="f8 chains draws ...", states="u1 chains bytes", samples="u2 kept sites groups"),
+    "anneal": dict(energy="f8 best", read="i8 best", states="u1 best bytes", ground_states="u1 candidates bytes")
+    | dict(ground_counts="i8 candidates", trace_min="f8 seen", trace_mean="f8 seen", betas="f8 sweeps"),
+    "temper": dict(energy="f8 ladders rungs draws", magnetization="f8 ladders rungs draws", betas="f8 rungs")
+    | dict(observables="f8 ladders rungs draws ...", states="u1 ladders rungs bytes", acceptance="f8 gaps")
+    | dict(round_trips="i8 ladders rungs", restarts="i8 ladders rungs", flow="f8 rungs")
+    | _PAIRS
+    | {"overlap.draws": "i8 pairs", "overlap.histogram": "i8 pairs rungs bins"},
+}
 
 
 def save(result, path):
@@ -26,7 +39,7 @@ def save(result, path):
     """
     kind = next((kind for kind, cls in RESULTS.items() if isinstance(result, cls)), None)
     if kind is None:
-        raise TypeError(f"result is {result!r}: give what sample, anneal or temper returned")
+        raise TypeError(f"result is {checks.shown(result)}: give what sample, anneal or temper returned")
     values = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
     models = values.pop("model")
     arrays, header = {}, {"models": []}
@@ -50,12 +63,26 @@ def save(result, path):
 def load(path):
     """The result that `save` wrote to `path`: a SampleResult, an AnnealResult or a TemperResult.
 
-    ValueError if the file is damaged, of a format that this version does not know, or holds no result.
+    ValueError if the file is damaged, of a format that this version does not know, or holds no result, or one that no
+    run can have returned.
     """
     kind, arrays, header, _ = read_archive(path)
     if kind not in RESULTS:
         raise ValueError(f"{path} holds a {kind}, not a result")
-    models = [put_together(numbers, arrays, f"model{k}.") for k, numbers in enumerate(header.pop("models"))]
+    try:
+        return _result(kind, arrays, header)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} holds a {kind} that no run returns: {type(error).__name__}: {error}") from error
+
+
+def _result(kind: str, arrays: dict, header: dict):
+    sizes = _check_arrays(kind, arrays)
+    _check_numbers(header)
+    models = []
+    for k, numbers in enumerate(header.pop("models")):
+        models.append(put_together(numbers, arrays, f"model{k}."))
+        if sizes["bytes"] != -(-models[k].n // 8):
+            raise ValueError(f"states take {sizes['bytes']} bytes: model {k} has {models[k].n} sites, a bit each")
     values = {name: array for name, array in arrays.items() if "." not in name} | header
     values |= {"model": models[0] if len(models) == 1 else tuple(models), "timing": Timing(*header["timing"])}
     for name in STATES:
@@ -72,6 +99,10 @@ def load(path):
     if kind != "sample":
         return RESULTS[kind](**values)
     states, samples = values.pop("states"), values.pop("samples")
+    draws, sites, groups = samples.shape
+    needed = sizes["chains"] * values["strips"]
+    if draws not in (0, sizes["draws"]) or sites * values["strips"] != models[0].n or not needed <= 16 * groups < 2**31:
+        raise ValueError(f"samples have shape {samples.shape}, of {sizes} and {values['strips']} strips")
     block = Block(
         values["beta"].size,
         plan=(),
@@ -85,3 +116,34 @@ def load(path):
     result = SampleResult(**values, _blocks=[block])
     vars(result)["states"] = states  # what the cached property would ask the engine for
     return result
+
+
+def _check_arrays(kind: str, arrays: dict) -> dict[str, int]:
+    """The sizes that the arrays of a result agree on; ValueError if they do not, or at a number that is not finite."""
+    sizes = {}
+    for name, array in arrays.items():
+        part = name.partition(".")[0]
+        dtype, *axes = SHAPES[kind].get(name, SHAPES[kind].get(part, "")).split() or [array.dtype.str]
+        known = {axis: size for axis, size in zip(axes, array.shape, strict=False) if axis != "..."}
+        right = len(known) == array.ndim or axes[-1:] == ["..."]
+        if axes and not (right and array.dtype == dtype and len(known) == len(set(axes) - {"..."})):
+            raise ValueError(f"{name} is {array.dtype} of shape {array.shape}: give {dtype} ({', '.join(axes)})")
+        for axis, size in known.items():
+            if sizes.setdefault(axis, size) != size:
+                raise ValueError(f"{name} has {size} {axis}: others have {sizes[axis]}")
+        if array.dtype.kind == "f" and part != "observables" and not np.isfinite(array).all():
+            raise ValueError(f"{name} holds a number that is not finite")
+    return sizes
+
+
+def _check_numbers(header: dict):
+    """ValueError or TypeError at a number of a header that no result has."""
+    least = {"seed": 0, "burn_in": 0, "thin": 1, "swap_every": 1, "strips": 1}
+    for name, value in header.items():
+        if name in least:
+            checks.integer(name, value, least[name], np.inf)
+    checks.flag("interrupted", header["interrupted"])
+    checks.choice("engine", header["engine"], ENGINES)
+    checks.choice("rule", header["rule"], contract.RULES)
+    for value in header["timing"]:
+        checks.finite_number("timing", value)

@@ -1,7 +1,7 @@
 """`temper`: parallel tempering, ladders of replicas that exchange their temperatures."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -11,15 +11,16 @@ from fastgibbs import analysis
 from fastgibbs.engines import contract, drivers
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.methods import observing
-from fastgibbs.methods.blocks import ENGINES, Timing, check_betas, choose_engine, clamped, one_model
-from fastgibbs.methods.checkpoints import NONE, Checkpoint
-from fastgibbs.methods.ladders import MAX_RUNGS, Run, Setting, run_ladders
-from fastgibbs.methods.results import Result
+from fastgibbs.methods.blocks import ENGINES, Timing, check_betas, choose_engine, clamped, tolerable
+from fastgibbs.methods.checkpoints import NONE, Checkpoint, holding
+from fastgibbs.methods.entropy import run_entropy
+from fastgibbs.methods.ladders import FIRST_ROUND, MAX_RUNGS, Run, Setting, run_ladders, saved_ladder
+from fastgibbs.methods.results import Result, run_result
 from fastgibbs.methods.running import running
 from fastgibbs.methods.schedules import beta_range
 from fastgibbs.models import checks
 
-FIRST_ROUND, FIRST_RUNGS = 64, 16  # sweeps of the first round of adaptation, and its ladder
+FIRST_RUNGS = 16  # of the ladder of the first round of adaptation
 
 
 class Round(NamedTuple):
@@ -31,6 +32,7 @@ class Round(NamedTuple):
     least_acceptance: float
 
 
+@checks.by_contents
 class Overlap(NamedTuple):
     """Overlaps q = (1/n) sum_i s_i^a s_i^b of ladders a and b at every rung, and link overlaps, float64 (pairs, rungs).
 
@@ -48,7 +50,7 @@ class Overlap(NamedTuple):
     link2: np.ndarray
 
 
-@dataclass(frozen=True, repr=False)
+@run_result
 class TemperResult(Result):
     """What `temper` returns for one model. Rungs ascend in beta; a replica is a state that moves between them."""
 
@@ -122,6 +124,7 @@ class TemperResult(Result):
         return f"TemperResult({self.model!r}, {size}, engine={self.engine!r}{stopped})"
 
 
+@holding
 def temper(
     model,
     *,
@@ -169,7 +172,7 @@ def temper(
         clusters: before swaps, exchange clusters between ladders 0 and 1, 2 and 3 ... at the rungs where they do not
             percolate (Houdayer): faster on sparse glasses at low temperature.
         overlap_every: sweeps between measurements of the overlaps of ladders 0 and 1, 2 and 3 ...; 0 for none.
-        engine: "auto", "multispin", "dense", "sparse", "overlap" or "layered", as in `sample`.
+        engine: "auto", "multispin", "dense", "sparse", "sparse64", "overlap" or "layered", as in `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         observe: a dict of names to weights (n,) or functions, as in `sample`; to a function the chains are the rungs
             of ladder 0, then those of ladder 1 ..., of all models.
@@ -186,9 +189,7 @@ def temper(
     (1996); Syed, Bouchard-Cote, Deligiannidis, Doucet, J. R. Stat. Soc. B 84, 321 (2022), algorithms 1 and 4.
     """
     began = time.perf_counter()
-    models = list(model) if isinstance(model, list | tuple) else [model]
-    for one in models or [model]:
-        one_model(one)
+    models = checks.models("model", model)
     checks.progress(progress)
     adapt, clusters = checks.flag("adapt", adapt), checks.flag("clusters", clusters)
     sweeps, thin = checks.integer("sweeps", sweeps), checks.integer("thin", thin)
@@ -213,7 +214,7 @@ def temper(
     per_draw = 16 + observed.nbytes(models[0].n)
     checks.require_memory(count * betas.size * (per_draw * (sweeps // thin) + models[0].n), f"{count} ladders")
     clamp = clamped(models[0], clamp, None)
-    name, _, taken = choose_engine(engine, models, "sequential", 1, count * betas.size)
+    name, _, taken = choose_engine(engine, models, "sequential", 1, count * betas.size, tolerable(betas))
     setting = Setting(
         models=taken,
         engine=ENGINES[name],
@@ -232,8 +233,9 @@ def temper(
     settings |= dict(clamp=None if clamp is None else list(clamp[:2]))
     checkpoint = Checkpoint(checkpoint, every, "temper", settings)
     seed = checkpoint.settings["seed"]
-    rounds = [Round(*numbers) for numbers in checkpoint.stage.get("rounds", [])]
-    betas = checkpoint.arrays.get("betas", betas)
+    address = run_entropy(seed, "temper")
+    rounds, betas = saved_ladder(checkpoint, betas, grows, adapt, sweeps)
+    rounds = [Round(*numbers) for numbers in rounds]
 
     starts, compiling = None, 0.0
     with running(progress, checkpoint) as under_way:
@@ -247,14 +249,14 @@ def temper(
         under_way = under_way._replace(report=hear)
         while adapt and not under_way.asked and (not rounds or 8 * rounds[-1].sweeps <= sweeps):
             checkpoint.enter({"rounds": rounds}, {"betas": betas})
-            round_, betas, starts, run = _adapted(setting, betas, grows, rounds, starts, seed, under_way)
+            round_, betas, starts, run = _adapted(setting, betas, grows, rounds, starts, address, under_way)
             rounds = [*rounds, round_]
             compiling += run.end.compiling
         if unfinished := bool(under_way.asked):
             under_way = under_way._replace(checkpoint=NONE)  # the file keeps the round that was stopped
         under_way.checkpoint.enter({"rounds": rounds}, {"betas": betas})
         watching = setting._replace(weights=observed.matrix(models[0].n), keeps=bool(observed.functions))
-        run = run_ladders(watching, betas, sweeps, burn_in, thin, seed, starts, under_way)
+        run = run_ladders(watching, betas, sweeps, burn_in, thin, address, starts, under_way)
         end = run.end._replace(interrupted=run.end.interrupted or unfinished, compiling=compiling + run.end.compiling)
         run, observables = _observables(run._replace(end=end), observed, models[0], count, betas.size, under_way.asked)
         timing = Timing.of(end, run.updates, began)
@@ -271,7 +273,7 @@ def _first_ladder(betas, rungs, adapt: bool, models) -> tuple[np.ndarray, bool, 
     if betas is None:
         ends = 0.0, beta_range(models[0])[1]
     else:
-        betas = checks.finite_array("betas", betas)
+        betas = checks.finite_array("betas", betas).copy()
         if betas.ndim != 1 or not 2 <= betas.size <= MAX_RUNGS:
             raise ValueError(f"betas has shape {betas.shape}: give 2 to {MAX_RUNGS} inverse temperatures, ascending")
         bad = np.append(betas[0] < 0, np.diff(betas) <= 0)
@@ -286,15 +288,15 @@ def _first_ladder(betas, rungs, adapt: bool, models) -> tuple[np.ndarray, bool, 
     return np.linspace(*ends, rungs or FIRST_RUNGS), rungs is None, adapt
 
 
-def _adapted(setting: Setting, betas, grows: bool, rounds: list, starts, seed, under_way):
+def _adapted(setting: Setting, betas, grows: bool, rounds: list, starts, address, under_way):
     """One round of adaptation: what it met, the new ladder, states to start it from, and the run.
 
-    The entropy is the round's own, so that no random number of the run is used twice.
+    Its entropy is the round's own, so that no random number of the run is used twice.
     """
     sweeps = 2 * rounds[-1].sweeps if rounds else FIRST_ROUND
-    entropy = entropy_of(np.random.SeedSequence(seed, spawn_key=(ADAPT, len(rounds))))
+    own = entropy_of(np.random.SeedSequence(address, spawn_key=(ADAPT, len(rounds))))
     quiet = setting._replace(overlap_every=0)
-    run = run_ladders(quiet, betas, sweeps, sweeps // 4, sweeps, entropy, starts, under_way)
+    run = run_ladders(quiet, betas, sweeps, sweeps // 4, sweeps, own, starts, under_way)
     rejections = 1 - _acceptance(run)
     barrier = analysis.barrier(betas, rejections)
     size = min(analysis.enough_rungs(barrier.total), MAX_RUNGS) if grows else betas.size

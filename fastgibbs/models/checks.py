@@ -4,15 +4,31 @@ import difflib
 import math
 import operator
 import os
+import reprlib
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from fastgibbs.models import cores
+
+try:
+    import resource
+except ImportError:  # no POSIX
+    resource = None
+
+_PROC, _CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 MOST = 2**53  # of what is counted: products of two counts and a size in bytes stay far below what a float holds
+_SHOWN = 100  # characters of a value in a message
+_MODEL = "n", "energy", "to_ising", "to_spins", "from_spins"  # what the verbs ask of a model
 
 
 class Frozen:
-    """Attributes set once, by `__setstate__`; their arrays are read-only, also in a copy or a pickle."""
+    """Attributes set once, by `__setstate__`; their arrays are read-only, also in a copy or a pickle.
+
+    Two are equal if they are of one class and hold equal numbers; equal ones have the same hash.
+    """
 
     def __setstate__(self, attributes):
         for value in attributes.values():
@@ -26,10 +42,70 @@ class Frozen:
     def __delattr__(self, name):
         raise AttributeError(f"{type(self).__name__} is frozen: {name!r} cannot be deleted")
 
+    def __eq__(self, other):
+        if type(other) is not type(self):
+            return NotImplemented
+        return self is other or contents(self._made_of()) == contents(other._made_of())
+
+    def __hash__(self):
+        return hash((type(self), contents(self._made_of())))
+
+    def _made_of(self):
+        """Its attributes, but for those that were built when they were asked for."""
+        own = sorted(self.__dict__.items())
+        return tuple(item for item in own if not isinstance(getattr(type(self), item[0], None), cached_property))
+
+
+def contents(value):
+    """`value` as one that compares and hashes: arrays as bytes, without the sign of a zero, also within tuples."""
+    if isinstance(value, np.ndarray):
+        return value.shape, value.dtype.kind, (value + value.dtype.type(0)).tobytes()
+    return tuple(map(contents, value)) if isinstance(value, tuple) else value
+
+
+def by_contents(cls):
+    """A NamedTuple of arrays that compares, always to a bool, and hashes by what it holds."""
+    cls.__eq__ = lambda self, other: self is other or (isinstance(other, tuple) and contents(self) == contents(other))
+    cls.__ne__ = lambda self, other: not cls.__eq__(self, other)
+    cls.__hash__ = lambda self: hash(contents(self))
+    return cls
+
+
+def model(name, value, place=""):
+    """`value`, which has what the verbs ask of a model; TypeError otherwise."""
+    if isinstance(value, type) or not all(hasattr(value, attribute) for attribute in _MODEL):
+        raise TypeError(f"{name} is {shown(value)}{place}: give an Ising, Hopfield, RBM or BoltzmannMachine model")
+    return value
+
+
+def models(name, value):
+    """`value`, a model or a sequence of models, as a list; TypeError at anything else, and at an empty sequence."""
+    if not isinstance(value, list | tuple):
+        return [model(name, value)]
+    if not value:
+        raise TypeError(f"{name} is {value}: give a model, or a sequence of them")
+    return [model(name, one, f" at index {k}") for k, one in enumerate(value)]
+
+
+def shown(value):
+    """`value` in a message: its repr on one line, of at most 100 characters."""
+    short = reprlib.Repr()
+    short.maxother = short.maxstring = short.maxlong = _SHOWN
+    try:
+        text = " ".join(short.repr(value).split())
+    except Exception:  # a repr, or an int of more digits than Python shows
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 4] + " ..."
+
 
 def real_array(name, value):
     """`value` as an array of any shape; TypeError if it does not hold real numbers, of which some may be NaN."""
     return _array(name, value, "biuf", "real numbers")
+
+
+def integers(name, value):
+    """`value` as an array of any shape; TypeError if it does not hold integers."""
+    return _array(name, value, "iu", "integers")
 
 
 def mask(name, value, n):
@@ -69,55 +145,58 @@ def integer(name, value, minimum=1, maximum=MOST):
         number = operator.index(value)
     except TypeError:
         number = None
-    if number is None or isinstance(value, bool):
-        raise TypeError(f"{name} is {value!r}: give an integer")
+    if number is None or isinstance(value, bool) or masked(value):
+        raise TypeError(f"{name} is {shown(value)}: give an integer")
     if number < minimum:
-        raise ValueError(f"{name} is {value}: give an integer of at least {minimum}")
+        raise ValueError(f"{name} is {shown(number)}: give an integer of at least {minimum}")
     if number > maximum:
-        raise ValueError(f"{name} is {value}: give an integer of at most {maximum}")
+        raise ValueError(f"{name} is {shown(number)}: give an integer of at most {maximum}")
     return number
 
 
 def flag(name, value):
     """`value` as a bool; TypeError if it is anything else."""
     if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} is {value!r}: give True or False")
+        raise TypeError(f"{name} is {shown(value)}: give True or False")
     return bool(value)
 
 
 def path(name, value):
     """`value`, the path of a file; TypeError unless it is a str or a PathLike, ValueError if no file can have it."""
     if not isinstance(value, str | os.PathLike):  # an integer would be taken for a file that is open already
-        raise TypeError(f"{name} is {value!r}: give the path of a file")
+        raise TypeError(f"{name} is {shown(value)}: give the path of a file")
     try:
         possible = value != "" and b"\0" not in os.fsencode(value)
     except UnicodeError:
         possible = False
     if not possible:
-        raise ValueError(f"{name} is {value!r}: no file can have this name")
+        raise ValueError(f"{name} is {shown(value)}: no file can have this name")
     return value
 
 
 def thread_count(threads):
-    """`threads` checked; None means the cores that this process may run on."""
-    if threads is not None:
-        return integer("threads", threads)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """`threads` checked; None means as many as this process may use (see `models/cores.py`)."""
+    return cores.usable() if threads is None else integer("threads", threads)
 
 
 def progress(value):
     """TypeError unless `value` is a bool or a callable."""
     if not isinstance(value, bool) and not callable(value):
-        raise TypeError(f"progress is {value!r}: give True, False or a callable of (done, total)")
+        raise TypeError(f"progress is {shown(value)}: give True, False or a callable of (done, total)")
+
+
+def says_stop(value):
+    """Whether a callable that returned `value` stops a run: by a True; whatever else it returns loses no run."""
+    return isinstance(value, bool | np.bool_) and bool(value)
 
 
 def choice(name, value, valid):
     """`value`, one of the strings `valid`; ValueError names them all and the nearest otherwise."""
     if isinstance(value, str) and value in valid:
         return value
-    nearest = difflib.get_close_matches(str(value), valid, n=1)
+    nearest = difflib.get_close_matches(value[:_SHOWN], valid, n=1) if isinstance(value, str) else ()
     hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
-    raise ValueError(f"{name} is {value!r}: give one of {', '.join(map(repr, valid))}{hint}")
+    raise ValueError(f"{name} is {shown(value)}: give one of {', '.join(map(repr, valid))}{hint}")
 
 
 def indices(name, value, n):
@@ -185,37 +264,75 @@ def require_range(largest, what):
 
 
 def _available_memory():
-    """Bytes free on this machine or in its container; infinity where the system does not say."""
-    limits = [float("inf")]
+    """Bytes that this process can still get: of the machine, its containers and its own limit; infinity if unknown."""
+    free = [float("inf"), *_left_in_containers()]
     try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
+        for line in (_PROC / "meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
-                limits.append(int(line.split()[1]) * 1024)
+                free.append(int(line.split()[1]) * 1024)
     except OSError:
         if hasattr(os, "sysconf"):
-            limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    for container in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            limits.append(int(Path(container).read_text()))
-        except (OSError, ValueError):  # no such container, or "max"
+            free.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    if resource is not None and (limit := resource.getrlimit(resource.RLIMIT_AS)[0]) != resource.RLIM_INFINITY:
+        with suppress(OSError):  # no /proc to tell how much is taken
+            limit -= int((_PROC / "self/statm").read_text().split()[0]) * resource.getpagesize()
+        free.append(limit)
+    return max(0, min(free))
+
+
+def _left_in_containers():
+    """Bytes between limit and use of every control group that this process is in, nested ones too."""
+    try:
+        groups = [line.split(":", 2)[1:] for line in (_PROC / "self/cgroup").read_text().splitlines()]
+    except OSError:
+        return
+    for controllers, place in groups:
+        if controllers == "":
+            root, names, idle = _CGROUPS, ("memory.max", "memory.current"), "inactive_file "
+        elif "memory" in controllers.split(","):
+            root, names = _CGROUPS / "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes")
+            idle = "total_inactive_file "
+        else:
             continue
-    return min(limits)
+        folder = root / place.lstrip("/")
+        for group in (folder, *folder.parents):
+            if not group.is_relative_to(root):
+                break
+            try:
+                limit, used = (int((group / name).read_text()) for name in names)
+                lines = (group / "memory.stat").read_text().splitlines()
+            except (OSError, ValueError):  # not seen from inside, or "max"
+                continue
+            yield limit - used + sum(int(line.split()[1]) for line in lines if line.startswith(idle))
 
 
 def _array(name, value, kinds, what):
     """`value` as an array whose dtype is of one of `kinds`; TypeError otherwise, also for ragged lists."""
     array = _any_array(name, value, what)
     if array.dtype.kind not in kinds:
-        shown = f" ({value!r})" if array.ndim == 0 else ""
-        raise TypeError(f"{name} has dtype {array.dtype}{shown}: give {what}")
+        single = f" ({shown(value)})" if array.ndim == 0 else ""
+        raise TypeError(f"{name} has dtype {array.dtype}{single}: give {what}")
     return array
 
 
 def _any_array(name, value, what):
+    if masked(value):
+        raise TypeError(f"{name} has masked entries, whose mask would be lost: fill them or leave them out")
     try:
         return np.asarray(value)
+    except MemoryError:
+        raise
     except ValueError:
         raise TypeError(f"{name} is ragged: give an array of {what}") from None
+    except Exception as error:  # of an object's own code
+        raise TypeError(f"{name} is {shown(value)}, which becomes no array: give {what}") from error
+
+
+def masked(value, depth=4):
+    """Whether any entry is masked, of an array or of one in lists, which are looked through to this depth."""
+    if isinstance(value, list | tuple):
+        return depth > 0 and any(masked(one, depth - 1) for one in value)
+    return isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value)
 
 
 def _states(name, value, n, kinds):

@@ -2,6 +2,7 @@
 
 import math
 import operator
+from numbers import Number
 
 import numpy as np
 
@@ -56,10 +57,11 @@ class Ising(Frozen):
         J = np.broadcast_to(J, i.shape)
         if shape is not None:
             if not isinstance(shape, tuple | list):
-                raise TypeError(f"shape is {shape!r}: give a tuple of sides")
+                raise TypeError(f"shape is {checks.shown(shape)}: give a tuple of sides")
             shape = tuple(checks.integer("shape", side) for side in shape)
             if math.prod(shape) != n:
-                raise ValueError(f"shape is {shape}, {math.prod(shape)} sites: the model has {n}")
+                sites = checks.shown(math.prod(shape))
+                raise ValueError(f"shape is {checks.shown(shape)}, {sites} sites: the model has {n}")
         checks.require_memory(40 * n + 50 * i.size, f"a model of n = {n} sites and {i.size} edges")
         model = Ising.__new__(Ising)
         model._fill(*_edges_csr(n, i, j, J), fields, offset, shape)
@@ -189,8 +191,14 @@ def symmetric_csr(name, matrix, diagonal):
 
     Errors call it `name`, and say by `diagonal` where diagonal entries belong.
     """
-    build = _sparse_csr if hasattr(matrix, "tocoo") else _dense_csr
-    return build(name, matrix, diagonal)
+    if hasattr(matrix, "tocoo"):
+        return _sparse_csr(name, matrix, diagonal)
+    if not (isinstance(matrix, np.ndarray | list | tuple | Number) or hasattr(matrix, "__array__")):
+        raise TypeError(
+            f"{name} is {checks.shown(matrix)}: give a symmetric matrix (n, n), dense or SciPy-like; from_edges takes "
+            "a graph as its edges i, j and a number for each"
+        )
+    return _dense_csr(name, matrix, diagonal)
 
 
 def _square(name, matrix):
@@ -198,7 +206,7 @@ def _square(name, matrix):
     try:
         shape = tuple(map(operator.index, matrix.shape))
     except (TypeError, AttributeError):
-        raise TypeError(f"{name} is {matrix!r}, without a shape: give a square matrix (n, n)") from None
+        raise TypeError(f"{name} is {checks.shown(matrix)}, without a shape: give a square matrix (n, n)") from None
     if len(shape) != 2 or shape[0] != shape[1] or shape[0] < 0:
         raise ValueError(f"{name} has shape {shape}: give a square matrix (n, n)")
     _check_size(shape[0])

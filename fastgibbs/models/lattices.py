@@ -120,12 +120,13 @@ def triangular(shape, J=1.0, h=0.0, periodic=True):
 def sides(shape):
     """`shape` as a tuple of one or more ints of at least 1."""
     if not isinstance(shape, tuple | list) or not shape:
-        raise TypeError(f"shape is {shape!r}: give a tuple of one or more sides")
+        raise TypeError(f"shape is {checks.shown(shape)}: give a tuple of one or more sides")
     shape = tuple(checks.integer(f"shape[{axis}]", side) for axis, side in enumerate(shape))
     if len(shape) > _MOST_SIDES:
         raise ValueError(f"shape has {len(shape)} sides: give at most {_MOST_SIDES}")
     if math.prod(shape) > MAX_SITES:
-        raise ValueError(f"shape is {shape}, {math.prod(shape)} sites: at most {MAX_SITES} can be held")
+        sites = checks.shown(math.prod(shape))
+        raise ValueError(f"shape is {checks.shown(shape)}, {sites} sites: at most {MAX_SITES} can be held")
     return shape
 
 
@@ -175,7 +176,7 @@ def _per_axis(shape, periodic):
     if isinstance(periodic, bool | np.bool_):
         periodic = (periodic,) * len(shape)
     if not (isinstance(periodic, tuple | list) and all(isinstance(wrap, bool | np.bool_) for wrap in periodic)):
-        raise TypeError(f"periodic is {periodic!r}: give a bool, or one per axis")
+        raise TypeError(f"periodic is {checks.shown(periodic)}: give a bool, or one per axis")
     if len(periodic) != len(shape):
         raise ValueError(f"periodic has {len(periodic)} entries: shape has {len(shape)} axes")
     return periodic

@@ -52,7 +52,7 @@ def given_or_new(ax):
             ax = pyplot.subplots(figsize=_PANEL, layout="constrained")[1]
         ax.tick_params(**_TICKS)
     elif not hasattr(ax, "plot"):
-        raise TypeError(f"ax is {ax!r}: give one matplotlib Axes, or None for new ones")
+        raise TypeError(f"ax is {checks.shown(ax)}: give one matplotlib Axes, or None for new ones")
     return ax
 
 
@@ -98,7 +98,7 @@ def require(result, makers, *names):
         raise TypeError(f"result is a {type(result).__name__} of {len(result)}: give one of them")
     missing = [name for name in names if not hasattr(result, name)]
     if missing:
-        raise TypeError(f"result is {result!r}, without {missing[0]}: give what {makers} returns")
+        raise TypeError(f"result is {checks.shown(result)}, without {missing[0]}: give what {makers} returns")
 
 
 def records(result, name):

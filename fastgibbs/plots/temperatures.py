@@ -4,6 +4,7 @@ import numpy as np
 
 from fastgibbs import analysis, exact
 from fastgibbs.analysis.errors import blocks
+from fastgibbs.models import checks
 from fastgibbs.models.lattices import Lattice
 from fastgibbs.plots.style import MARK, PALETTE, given_or_new, legend_above, nothing, records, sites, temperature_axis
 
@@ -18,8 +19,8 @@ def temperature_curve(temperatures, values, errors=None, *, line=None, critical=
     `temperatures`, `values`, `errors` (k,), a NaN error for none. `errorbar`: keywords of `Axes.errorbar`. ValueError
     if the lengths differ. The y axis is left to the caller to label.
     """
-    temperatures, values = np.asarray(temperatures, float), np.asarray(values, float)
-    errors = None if errors is None else np.asarray(errors, float)
+    temperatures, values = checks.real_array("temperatures", temperatures), checks.real_array("values", values)
+    errors = None if errors is None else checks.real_array("errors", errors)
     for name, array in (("values", values), ("errors", errors)):
         if array is not None and array.shape != temperatures.shape:
             raise ValueError(f"{name} has shape {array.shape}: give one per temperature, {temperatures.shape}")

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.reference.sampling import as_models
+from fastgibbs.reference.streams import run_entropy
 
 GROUP = 16  # reads whose energies are added before the groups are: it fixes the rounding of the mean
 
@@ -23,18 +24,19 @@ class Annealing(NamedTuple):
 def anneal(engine, model, betas, reads, rule, seed, start=None):
     """min_s E(s), looked for by sweeps at rising beta: sweep t of every read is at betas[t]; an `Annealing`.
 
-    After each sweep a read whose energy is strictly below its best so far takes its present state for the best.
+    After each sweep a read whose energy is strictly below its best so far takes its present state for the best; a start
+    that was given is its best at first.
     `engine`: a twin, the module; `betas`: (sweeps,), in inverse units of J; `rule`: "gibbs" or "metropolis", KeyError
-    on another; `seed`: the entropy of `streams.stream`; `start`: (n,) or (reads, n), the first states, by default
-    random. The traces are the least and the mean energy of the reads after each sweep.
+    on another; `seed`: of `streams.run_entropy`; `start`: (n,) or (reads, n), the first states, by default random. The
+    traces are the least and the mean energy of the reads after each sweep.
     Kirkpatrick, Gelatt and Vecchi, Science 220, 671 (1983).
     """
     models = as_models(model)
     follow = getattr(engine, "followed", lambda models, state, t: engine.energies(models, state.spins))
     if start is not None:
         start = np.broadcast_to(models[0].to_spins(start), (reads, models[0].n))
-    state = engine.start(model, reads, seed, rule, spins=start)
-    best_energies = np.full(reads, np.inf)
+    state = engine.start(model, reads, run_entropy(seed, "anneal", start), rule, spins=start)
+    best_energies = np.full(reads, np.inf) if start is None else engine.energies(models, start)
     best_spins = state.spins.copy()
     trace_min, trace_mean = np.empty(len(betas)), np.empty(len(betas))
     for t, beta in enumerate(betas):

@@ -25,8 +25,8 @@ class State(NamedTuple):
     spins: np.ndarray  # int8 (lanes, n), changed in place
     indptr: np.ndarray  # the graph, as in `Ising`
     indices: np.ndarray
-    J: np.ndarray  # float32 (nnz, models), in units of `unit`
-    h: np.ndarray  # float32 (n, models), in the same units
+    J: np.ndarray  # float32, or float64 (nnz, models), in units of `unit`
+    h: np.ndarray  # of the same type (n, models), in the same units
     unit: np.ndarray  # float64 (models,)
     streams: np.ndarray  # uint64 (4, lanes), changed in place
     order: np.ndarray  # uint64 (4, 1), changed in place by the random scan
@@ -41,8 +41,8 @@ def sample(model, beta, sweeps, chains, burn_in, thin, rule, scan, seed):
     return sampling.sample(sweep, start(model, chains, seed, rule, scan=scan), model, beta, sweeps, burn_in, thin)
 
 
-def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None):
-    """A `State` of `lanes` lanes: J and h over a power of two near the largest of them, as float32.
+def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None, kind=np.float32):
+    """A `State` of `lanes` lanes: J and h over a power of two near the largest of them, as float32, or another `kind`.
 
     `model`: a model, or a sequence of `lanes` of them on one graph, one a lane; `seed`: the entropy of
     `streams.stream`; `rule`: "gibbs" or "metropolis"; `scan`: "sequential" or "random", one order for all lanes.
@@ -56,8 +56,8 @@ def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None):
         spins=start_spins(seed, graph.n, lanes) if spins is None else spins.copy(),
         indptr=graph.indptr,
         indices=graph.indices,
-        J=np.float32(np.stack([one.couplings for one in isings], axis=1) / unit),
-        h=np.float32(np.stack([one.fields for one in isings], axis=1) / unit),
+        J=kind(np.stack([one.couplings for one in isings], axis=1) / unit),
+        h=kind(np.stack([one.fields for one in isings], axis=1) / unit),
         unit=unit,
         streams=seeded(seed, SWEEP, lanes),
         order=stream(seed, ORDER),
@@ -78,7 +78,7 @@ def followed(models, state, t):
 def sweep(state, betas):
     """One sweep of every lane, in place: an attempt a free site, each visiting one with f_i = h_i + sum_j J_ij s_j.
 
-    Where s_i becomes s' the energy changes by (s_i - s') f_i, a float32 that is added in float64.
+    Where s_i becomes s' the energy changes by (s_i - s') f_i, of the type of f_i, that is added in float64.
     `betas`: float64 (lanes,), in inverse units of J. KeyError on an unknown rule or scan.
     """
     with np.errstate(over="ignore"):  # an infinite product is clipped like any other
@@ -91,12 +91,22 @@ def sweep(state, betas):
             bits = words & 0xFFFFFFFF
         else:
             bits = words >> 32
-        f = state.h[i]
-        for k in range(state.indptr[i], state.indptr[i + 1]):
-            f = f + state.J[k] * spins[state.indices[k]]
-        new = decide(f, spins[i], scale, uniform(bits))
+        f = field(state, spins, i)
+        new = decide(np.float32(f), spins[i], scale, uniform(bits))
         state.energies[:] += np.float64((spins[i] - new) * f) * state.unit
         spins[i] = new
+
+
+def field(state, spins, i):
+    """f_i over the unit, (lanes,): in float32, one term after the other; of float64 numbers rounded once."""
+    entries = range(state.indptr[i], state.indptr[i + 1])
+    if state.J.dtype == np.float64:
+        terms = [state.h[i] + np.zeros(spins.shape[1]), *(state.J[k] * spins[state.indices[k]] for k in entries)]
+        return np.array([math.fsum(of_lane) for of_lane in np.transpose(terms)])
+    f = state.h[i]
+    for k in entries:
+        f = f + state.J[k] * spins[state.indices[k]]
+    return f
 
 
 def gibbs(f, s, scale, u):

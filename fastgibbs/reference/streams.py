@@ -1,5 +1,7 @@
 """The random streams in NumPy: SFC64 generators, each at its own address, and the spins that a run starts from."""
 
+import hashlib
+
 import numpy as np
 
 START, SWEEP, ORDER, TAIL, SWAP, CLUSTER = range(6)  # domains: no two uses of randomness ever share a stream
@@ -18,6 +20,21 @@ def stream(entropy, domain, block=0, tile=0, lane=0):
 def seeded(entropy, domain, lanes, tile=0):
     """`stream(entropy, domain, k // 64, tile, k % 64)` of the lanes k = 0..lanes-1, side by side: uint64 (4, lanes)."""
     return np.hstack([stream(entropy, domain, k // LANES, tile, k % LANES) for k in range(lanes)])
+
+
+def run_entropy(seed, verb, start=None):
+    """The entropy of a run's streams: 128 bits of SHA-256 over "streams of verb seed ", then "shape " and the start.
+
+    `seed` in hexadecimal; `start`: int8 (lanes, n), of which one row stands for all if all are alike; None adds
+    nothing. A run of `sample` without a start has its seed.
+    """
+    if verb == "sample" and start is None:
+        return seed
+    text = f"streams of {verb} {seed:x} ".encode()
+    if start is not None:
+        start = start[:1] if (start == start[0]).all() else start
+        text += f"{start.shape} ".encode() + start.tobytes()
+    return int.from_bytes(hashlib.sha256(text).digest()[:16], "little")
 
 
 def next_words(streams):

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastgibbs.reference.arithmetic import exp64
 from fastgibbs.reference.sampling import as_models, linear
-from fastgibbs.reference.streams import CLUSTER, LANES, SWAP, below, next_words, stream
+from fastgibbs.reference.streams import CLUSTER, LANES, SWAP, below, next_words, run_entropy, stream
 
 MOST_WORDS = 8  # that a block holds
 ENOUGH = 0.9  # of the lanes in use
@@ -40,11 +40,11 @@ def temper(
     ladders: ladder g is of sample g // ladders. `betas`: (R,), ascending, in inverse units of J, ValueError above 256.
     There are `burn_in` sweeps, then `sweeps`, each thin-th recorded; after every swap_every-th there are cluster moves
     if `clusters`, then swaps; every overlap_every-th, unless 0, the ladders 2p and 2p + 1 of a sample are compared.
-    `rule`: "gibbs" or "metropolis", KeyError on another; `seed`: the entropy of `streams.stream`; `weights`: (K, n),
+    `rule`: "gibbs" or "metropolis", KeyError on another; `seed`: of `streams.run_entropy`; `weights`: (K, n),
     w.s is observed. A `Tempering`.
     Hukushima and Nemoto, J. Phys. Soc. Jpn. 65, 1604 (1996); labels: Katzgraber et al., J. Stat. Mech. P03018 (2006).
     """
-    samples = as_models(model)
+    samples, entropy = as_models(model), run_entropy(seed, "temper")
     models = [one for one in samples for _ in range(ladders)]  # one a ladder
     isings = [one.to_ising() for one in models]
     betas = np.asarray(betas, np.float64)
@@ -54,9 +54,9 @@ def temper(
     of_lanes = [models[0]] * (lane.max() + 1)
     for one, lanes in zip(models, lane, strict=True):
         of_lanes[lanes[0] : lanes[-1] + 1] = [one] * R
-    state = engine.start(of_lanes, len(of_lanes), seed, rule)
-    swap_streams = [stream(seed, SWAP, g) for g in range(G)]
-    cluster_streams = [stream(seed, CLUSTER, p) for p in range(len(pairs))]
+    state = engine.start(of_lanes, len(of_lanes), entropy, rule)
+    swap_streams = [stream(entropy, SWAP, g) for g in range(G)]
+    cluster_streams = [stream(entropy, CLUSTER, p) for p in range(len(pairs))]
 
     rungs = np.tile(np.arange(R), (G, 1))  # of every replica
     at = lane.copy()  # the lane at every rung

@@ -1,0 +1,67 @@
+"""Whether rounding can drown a local field: where large couplings cancel, what is left of them is small.
+
+A sum in floating point of unit roundoff u is off by about u S, S = |h_i| + sum_j |J_ij|: each addition rounds by at
+most u times what has been added up so far, at random. An error e in the field changes the log odds of a spin by
+2 beta e: beta and S decide together whether it matters, whatever the couplings are. So a run has a `tolerance`, in
+units of energy, that an engine compares with its e at every site, and it refuses the model, naming the site, where e is
+larger.
+
+Two kinds of sites are safe at any beta. Where all terms are whole multiples of a step and S is at most 1/u steps, sums
+are exact. And where one term outweighs all others together, the field cannot be small: an error of RELATIVE times the
+least it can be changes the probability of a flip, at least 2^-126, by a factor of 1 +- 1e-4 at most.
+"""
+
+import numpy as np
+
+from fastgibbs.models import checks
+
+RELATIVE = 2.0**-20
+SMALLEST = 2.0**-92  # of the unit: below it a scaled field times a clipped scale (arithmetic.py) may end before 2^-126
+
+
+def whole_steps(values) -> np.ndarray:
+    """The largest power of two of which each number is a whole multiple, and infinity of 0: float64."""
+    mantissas, exponents = np.frexp(values)
+    whole = np.ldexp(mantissas, 53).astype(np.int64)
+    return np.where(whole == 0, np.inf, np.ldexp((whole & -whole).astype(np.float64), exponents - 53))
+
+
+def field_parts(model) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each site of an Ising model the sum, the largest and the step of its |h_i| and |J_ij|: float64 (n,)."""
+    rows, J = np.repeat(np.arange(model.n), np.diff(model.indptr)), np.abs(model.couplings)
+    largest, steps = np.abs(model.fields), whole_steps(model.fields)
+    sums = largest + np.bincount(rows, J, model.n)
+    np.maximum.at(largest, rows, J)
+    np.minimum.at(steps, rows, whole_steps(J))
+    return sums, largest, steps
+
+
+def drowned(sums, largest, errors, tolerance) -> str | None:
+    """Which site's field may be off by more than `tolerance`, in words, or None: arrays (n,).
+
+    `largest`: of each site's terms, one that no state leaves out: a field is 2 largest - sum or more.
+    """
+    least = np.maximum(2 * largest - sums, 0.0)
+    harmed = errors > np.maximum(tolerance, RELATIVE * least)
+    if not harmed.any():
+        return None
+    site = int(harmed.argmax())
+    return (
+        f"J and h of site {site} add up to {sums[site]:.3g}, and where they cancel its field is off by "
+        f"{errors[site]:.1g}, more than the {tolerance:.1g} that these betas allow"
+    )
+
+
+def rounded(sums, steps, bits: int, unit: float) -> np.ndarray:
+    """The errors of sums of numbers over `unit` with `bits` bits: float64 (n,)."""
+    inexact = sums > steps * 2.0**bits
+    return np.where(inexact, sums * 2.0**-bits, 0.0) + np.where(steps < SMALLEST * unit, SMALLEST * unit, 0.0)
+
+
+def refusal(model, unit: float, bits: int, tolerance: float) -> str | None:
+    """Why sums of `bits` bits cannot stand for the fields of an Ising model, or None if they can."""
+    most = checks.largest(model.couplings) * model.degree + checks.largest(model.fields)
+    if max(most * 2.0**-bits, SMALLEST * unit) <= tolerance:
+        return None
+    sums, largest, steps = field_parts(model)
+    return drowned(sums, largest, rounded(sums, steps, bits, unit), tolerance)

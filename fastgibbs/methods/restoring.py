@@ -1,0 +1,372 @@
+"""What a checkpoint holds of a block, and what that must be: a rule for every array that sweeps change.
+
+A file is checked like an argument: whatever it holds, kernels stay inside their arrays, and what no run can have
+written is refused. What a run finds again by itself is not in the file at all: places of ladders, local fields,
+overlaps of memories, thresholds, and whatever is computed anew before it is read.
+"""
+
+import re
+
+import numpy as np
+
+from fastgibbs.engines import graphs, multispin, overlap, sparse
+from fastgibbs.engines.layered import LayeredPlan
+from fastgibbs.engines.memories import Halves
+from fastgibbs.methods.blocks import largest_field
+
+_SITES = 4096  # whose overlaps are added up at once
+_CHEAP = 2**24  # spins whose energies are computed to check those on record
+ROUNDING = 1e-6  # of the largest energy there is
+
+
+def changing(block, prefix="", owners=()):
+    """Yield (dotted name, array, the tuples around it) of all arrays that may be written, but those of a plan."""
+    named = block._asdict() if hasattr(block, "_asdict") else {str(k): value for k, value in enumerate(block)}
+    for name, value in named.items():
+        if isinstance(value, np.ndarray) and value.flags.writeable:
+            yield prefix + name, value, (*owners, block)
+        elif isinstance(value, tuple) and name != "plan":
+            yield from changing(value, f"{prefix}{name}.", (*owners, block))
+
+
+def saved(block):
+    """Yield (dotted name, array) of all arrays that a checkpoint holds."""
+    for name, array, _ in changing(block):
+        if _rule(name) is not None:
+            yield name, array
+
+
+def fill(block, where: str, found: dict, done: int, rows: dict):
+    """Write what a checkpoint has `found`, by dotted name, into a block that has just been started.
+
+    `rows`: how much of an array is written after `done` sweeps, by name, where that is not all. ValueError says what no
+    run can have written, and `where`.
+    """
+    for name, array, owners in changing(block):
+        rule = _rule(name)
+        if rule is None:
+            continue
+        array, mine = array[: rows.get(name)], found.pop(name, None)
+        if mine is None or (mine.dtype, mine.shape) != (array.dtype, array.shape):
+            raise ValueError(f"does not hold {name} of {where}: another version wrote it")
+        try:
+            array[...] = rule(mine, array, done, owners)
+        except ValueError as error:
+            raise ValueError(f"cannot be of this run: {name} of {where} {error}") from None
+    if found:
+        raise ValueError(f"holds {min(found)} of {where}, which this run has not: another version wrote it")
+    _renew(block)
+
+
+def _renew(part):
+    """Compute again what follows from the rest."""
+    if hasattr(part, "ladders") and hasattr(part, "plan"):
+        part.ladders.rungs[part.ladders.lane_at] = np.arange(part.ladders.betas.size)
+    if hasattr(part, "chains") and hasattr(part, "lane_at"):  # scales go from lane to lane with the rungs
+        part.chains.scale[part.lane_at] = part.chains.scale[np.sort(part.lane_at, axis=1)]
+    if isinstance(getattr(part, "plan", None), multispin.MultispinPlan):
+        multispin.show_ghosts(part.plan, part.state.spins)
+    if isinstance(getattr(part, "plan", None), overlap.OverlapPlan):
+        _add_overlaps(part.plan.memory, part.state)
+    for value in part if isinstance(part, tuple) else ():
+        if isinstance(value, tuple):
+            _renew(value)
+
+
+def _add_overlaps(memory, state):
+    patterns = memory.patterns.view(np.int16) if isinstance(memory, Halves) else memory.patterns
+    sums = np.zeros((patterns.shape[1], state.spins.shape[1]))
+    for first in range(0, len(patterns), _SITES):  # whole numbers far below 2^53
+        sums += patterns[first : first + _SITES].T.astype(float) @ state.spins[first : first + _SITES].astype(float)
+    if isinstance(memory, Halves):
+        state.overlaps[:] = sums.T.astype(np.int16).copy().view(np.int32).T
+    else:
+        state.overlaps[:] = sums
+
+
+def _refuse_unless(right, array, what):
+    """ValueError at the first entry that is not right."""
+    if not np.all(right):
+        right = np.broadcast_to(right, array.shape)
+        index = np.unravel_index(int(np.argmin(right)), array.shape)
+        raise ValueError(f"is {array[index]} at [{', '.join(map(str, index))}]: {what}")
+
+
+def check_record(name: str, record: np.ndarray, most):
+    """ValueError unless the numbers that a block has recorded are from -`most` to `most`."""
+    right = np.abs(record) <= np.multiply(most, 1 + 1e-9)
+    _refuse_unless_named(name, right, record, f"give a number of at most {np.max(most, initial=0):g}")
+
+
+def check_draws(energies: np.ndarray, magnetizations: np.ndarray | None, models: list, states):
+    """ValueError unless these are the energies and sums of spins of `states()`, where that is cheap.
+
+    `energies` and `magnetizations` are (chains, ...), `states()` spins (chains, ..., n), of a model for each chain.
+    """
+    different = {id(model): model for model in models}.values()
+    check_record("energies", energies, max(map(most_energy, different), default=0))
+    if not energies.size or energies.size * models[0].n > _CHEAP:
+        return
+    spins = states()
+    for model in different:
+        mine = np.array([model is other for other in models])
+        expected = model.energy(model.from_spins(spins[mine]))
+        right = np.abs(energies[mine] - expected) <= ROUNDING * (most_energy(model) + 1)
+        _refuse_unless_named("energies", right, energies[mine], "the states saved with it have another energy")
+    if magnetizations is not None:
+        right = magnetizations == spins.sum(axis=-1)
+        _refuse_unless_named("magnetizations", right, magnetizations, "the states saved with it have another sum")
+
+
+def most_energy(model) -> float:
+    """A bound on |E|; units of 0 and 1 have at most twice that of fields and couplings of spins."""
+    return 2 * model.n * largest_field(model) + abs(getattr(model, "offset", 0.0))
+
+
+def _refuse_unless_named(name, right, array, what):
+    try:
+        _refuse_unless(right, array, what)
+    except ValueError as error:
+        raise ValueError(f"cannot be of this run: {name} {error}") from None
+
+
+def _any(found, fresh, done, owners):
+    return found
+
+
+def within(low, high):
+    """The rule for finite numbers from `low` to `high`."""
+
+    def rule(found, fresh, done, owners):
+        _refuse_unless((found >= low) & (found <= high), found, f"a run has numbers from {low:g} to {high:g} there")
+        return found
+
+    return rule
+
+
+def _drawn(axis):
+    """The rule for states of SFC64 streams, a, b, c and counter along an axis: those of this run, further on."""
+
+    def rule(found, fresh, done, owners):
+        ours, theirs = np.moveaxis(fresh, axis, 0), np.moveaxis(found, axis, 0)
+        drawn = theirs[3] - ours[3]
+        _refuse_unless(drawn < 2**53, theirs[3], "a stream of this run does not come there")
+        same = (theirs == ours).all(axis=0)
+        _refuse_unless((drawn > 0) | same, theirs[0], "a stream from which nothing was drawn stands where it began")
+        return found
+
+    return rule
+
+
+def _spins(found, fresh, done, owners):
+    """Spins as an engine keeps them: those of sites that sweeps do not visit as they are."""
+    plan = next(owner.plan for owner in owners[::-1] if hasattr(owner, "plan"))
+    if isinstance(plan, multispin.MultispinPlan):
+        return _spin_words(found, fresh, plan)
+    if isinstance(plan, LayeredPlan):
+        low, free = 0, np.concatenate([plan.visible_rows, plan.hidden_rows])
+    else:
+        low, free = -1, plan.free
+    _refuse_unless((found == low) | (found == 1), found, f"give {low} or 1")
+    if not hasattr(owners[0], "learner"):  # which shows its data to other sites
+        held = np.ones(len(found), bool)
+        held[free] = False
+        _refuse_unless((found == fresh) | ~held[:, None], found, "this site is clamped to another value")
+    return found
+
+
+def _spin_words(found, fresh, plan):
+    """The words of cells; whatever else lies between them is as it was."""
+    cells = (plan.position[:, None] * plan.words + np.arange(plan.words)).ravel()
+    swept = np.zeros(found.size + graphs.VECTOR, bool)
+    for first_tile, end, *_ in plan.phases:
+        for first, last, *_ in plan.tiles[first_tile:end]:
+            swept[graphs.VECTOR * first : graphs.VECTOR * last] = True
+    mine = found[cells]
+    _refuse_unless((mine == fresh[cells]) | swept[cells], mine, "this site is clamped to another value")
+    words = fresh.copy()
+    words[cells] = mine
+    return words
+
+
+def _lane_at(found, fresh, done, owners):
+    """The lane at every rung: all lanes of a ladder, each once."""
+    _refuse_unless(np.sort(found, axis=-1) == np.sort(fresh, axis=-1), found, "a ladder has each of its lanes once")
+    return found
+
+
+def _lanes_of_draws(found, fresh, done, owners):
+    return _lane_at(found, np.broadcast_to(owners[-2].ladders.lane_at, found.shape), done, owners)
+
+
+def _swap_rounds(ladders, done):
+    """The numbers of the first swap round that counts, and of the first that does not yet."""
+    first, end = ladders.burn_in // ladders.swap_every, done // ladders.swap_every
+    return min(first, end), end
+
+
+def _attempts(ladders, done):
+    """How often each two rungs have tried to swap, int64 (rungs - 1,): even and odd pairs in turn."""
+    first, end = _swap_rounds(ladders, done)
+    counts = (end + 1) // 2 - (first + 1) // 2, end // 2 - first // 2
+    return np.resize(np.array(counts, np.int64), ladders.betas.size - 1)
+
+
+def _tried(found, fresh, done, owners):
+    expected = np.broadcast_to(_attempts(owners[-1], done), found.shape)
+    _refuse_unless(found == expected, found, f"after {done} sweeps it is another number")
+    return found
+
+
+def _accepted(found, fresh, done, owners):
+    most = np.broadcast_to(_attempts(owners[-1], done), found.shape)
+    _refuse_unless((found >= 0) & (found <= most), found, "it is from 0 to the number of attempts")
+    return found
+
+
+def _counted(found, fresh, done, owners):
+    first, end = _swap_rounds(owners[-1], done)
+    return within(0, end - first)(found, fresh, done, owners)
+
+
+def _measured(owners, done):
+    """How often the overlaps of a block were measured."""
+    ladders = owners[-2].ladders
+    return max(done - ladders.burn_in, 0) // ladders.overlap_every if ladders.overlap_every else 0
+
+
+def _histogram(found, fresh, done, owners):
+    within(0, _measured(owners, done))(found, fresh, done, owners)
+    counts = found.sum(axis=2)
+    _refuse_unless(counts == _measured(owners, done), counts, f"there were {_measured(owners, done)} measurements")
+    return found
+
+
+def _moments(found, fresh, done, owners):
+    most = _measured(owners, done) * (1 + 1e-9)
+    _refuse_unless(np.abs(found) <= most, found, f"{_measured(owners, done)} numbers from -1 to 1 were added up")
+    _refuse_unless(found[..., [1, 2, 3, 5]] >= 0, found[..., [1, 2, 3, 5]], "no square was negative")
+    return found
+
+
+def _layers(found, fresh, done, owners):
+    """The units of an RBM's chains; rows that fill up stay 0."""
+    _refuse_unless((found == 0) | (found == 1), found, "give 0 or 1")
+    parameters = owners[0].learner.parameters
+    rows = np.zeros(len(found), bool)
+    rows[: parameters.visible_velocity.size] = True
+    rows[parameters.visible_bias.size :][: parameters.hidden_velocity.size] = True
+    _refuse_unless((found == 0) | rows[:, None], found, "there is no such unit")
+    return found
+
+
+def _tiles(found, fresh, done, owners):
+    """Weights in tiles; what fills them up stays 0."""
+    V, H = owners[-1].visible_velocity.size, owners[-1].hidden_velocity.size
+    W = found.swapaxes(0, 1).reshape(found.shape[1], -1).copy()
+    W[:V, :H] = 0
+    _refuse_unless(W == 0, W, "there is no such pair of units")
+    return found
+
+
+def _padded(velocity):
+    """The rule for biases of a layer that is filled up with zeros."""
+
+    def rule(found, fresh, done, owners):
+        beyond = found[getattr(owners[-1], velocity).size :]
+        _refuse_unless(beyond == 0, beyond, "there is no such unit")
+        return found
+
+    return rule
+
+
+def _history(low, high):
+    """The rule for a record of epochs: numbers from `low` to `high`, or NaN where there is none."""
+
+    def rule(found, fresh, done, owners):
+        _refuse_unless(np.isnan(found) | (found >= low) & (found <= high), found, f"it is from {low:g} to {high:g}")
+        return found
+
+    return rule
+
+
+_finite = within(-np.finfo(np.float64).max, np.finfo(np.float64).max)
+_count = within(0, 2**53)
+
+# by name, or None for what is not saved: it is constant, follows from the rest, or is written before it is read
+_NOTHING = {
+    "": "rungs",
+    "observables.": "weights packed sums by_lane",
+    "state.": "current planes scratch counters numbers counted words scale fields totals stale fine seen sites panel "
+    "up down overlaps turned pending inputs energy_inputs",
+    "reads.": "rungs energies magnetizations better",
+    "ladders.": "betas first_lane rungs energies magnetizations",
+    "pairs.": "ladders bonds indptr indices packed words rows unequal queue",
+    "shown.": "means scale energies inputs sums terms",
+    "chains.": "means scale energies inputs sums terms",
+}
+RULES = {part + name: None for part, names in _NOTHING.items() for name in names.split()} | {
+    "state.spins": _spins,
+    "state.streams": _drawn(-2),
+    "state.tails": _drawn(-1),
+    "state.order": _drawn(0),
+    "state.energies": _finite,
+    "state.followed": within(0, sparse.MOST_FOLLOWED),
+    "energies": _finite,
+    "magnetizations": _finite,
+    "observables.record": _finite,
+    "samples": _any,
+    "reads.best": within(-np.finfo(np.float64).max, np.inf),
+    "reads.kept": _spins,
+    "reads.lowest": _finite,
+    "reads.sums": _finite,
+    "ladders.lane_at": _lane_at,
+    "ladders.streams": _drawn(-1),
+    "ladders.acceptance": _accepted,
+    "ladders.attempts": _tried,
+    "ladders.labels": within(0, 2),
+    "ladders.restarts": _counted,
+    "ladders.round_trips": _counted,
+    "ladders.visits": _counted,
+    "pairs.streams": _drawn(-1),
+    "pairs.histogram": _histogram,
+    "pairs.moments": _moments,
+    "samples.packed": _any,
+    "samples.lane_at": _lanes_of_draws,
+    "parameters.tiles": _tiles,
+    "parameters.visible_bias": _padded("visible_velocity"),
+    "parameters.hidden_bias": _padded("hidden_velocity"),
+    "parameters.velocity": _any,
+    "parameters.visible_velocity": _any,
+    "parameters.hidden_velocity": _any,
+    "parameters.offsets": _any,
+    "parameters.weights": _any,
+    "parameters.biases": _any,
+    "parameters.bias_velocity": _any,
+    "shown.spins": _layers,
+    "shown.streams": _drawn(0),
+    "chains.spins": _layers,
+    "chains.streams": _drawn(0),
+    "lane_at": _lane_at,
+    "swaps": _drawn(-1),
+    "round": _count,
+    "hidden": _any,
+    "sweeps": _count,
+    "history.reconstruction": _history(0, 1),
+    "history.pseudo_likelihood": _history(-np.finfo(np.float64).max, 0),
+    "history.gradient_norm": _history(0, np.finfo(np.float64).max),
+    "history.log_likelihood": _history(-np.finfo(np.float64).max, np.finfo(np.float64).max),
+    "history.log_likelihood_error": _history(0, np.inf),
+    "done": _count,
+    "recorded": _count,
+    "norms": _any,
+    "diverged": _count,
+    "well": _any,
+}
+_PREFIX = re.compile(r"^learner\.((shown|chains)\.\d+\.)?|(?<=^well)\.\d+$")
+
+
+def _rule(name: str):
+    """The rule of an array, whatever learner or list its block is in; KeyError if this table has none."""
+    name = _PREFIX.sub("", name)
+    return RULES[name] if name in RULES else RULES[f"parameters.{name}"]
