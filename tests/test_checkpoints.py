@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -190,6 +191,40 @@ def test_a_checkpoint_of_another_format_is_refused(tmp_path, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(ValueError, match="has format 99, this version of fastgibbs reads format 1"):
         fg.sample(GLASS, beta=0.5, sweeps=10, checkpoint=path)
+
+
+def test_what_is_saved_while_a_run_goes_on_is_where_its_states_are(tmp_path, monkeypatch):
+    """Copies of the file, as it would be left if the process died: each goes on to the bytes of the whole run."""
+    monkeypatch.setattr(threads, "TICK_SECONDS", 0.002)
+    monkeypatch.setattr(running, "CHUNK_SECONDS", 0.002)
+    path, kwargs, left = tmp_path / "run.npz", dict(beta=0.5, sweeps=20_000, thin=1000, chains=256, seed=5), {}
+
+    def keep(done, total):
+        if path.exists() and len(left) < 4:
+            of_blocks = tuple(block["done"] for block in read_archive(path)[2]["blocks"])
+            if min(of_blocks) > 0 and of_blocks not in left:
+                left[of_blocks] = shutil.copy(path, tmp_path / f"{len(left)}.npz")
+
+    whole = fg.sample(fg.lattice((32, 32)), progress=keep, checkpoint=path, every=0, threads=1, **kwargs)
+    assert min(map(min, left)) < 20_000
+    for copy in left.values():
+        again = fg.sample(fg.lattice((32, 32)), checkpoint=copy, **kwargs)
+        np.testing.assert_array_equal(again.states, whole.states)
+        np.testing.assert_array_equal(again.energy, whole.energy)
+
+
+def test_a_setting_that_only_the_file_or_only_the_run_has_is_named(tmp_path):
+    """As a version with more settings, or with fewer, might write it."""
+    path, kwargs = tmp_path / "run.npz", dict(beta=0.5, sweeps=10, seed=5)
+    fg.sample(GLASS, checkpoint=path, **kwargs)
+    _, arrays, header, _ = read_archive(path)
+    write_archive(path, "checkpoint", arrays, header | {"settings": header["settings"] | {"twist": 3}})
+    with pytest.raises(ValueError, match="was written with twist=3, this run has twist=None"):
+        fg.sample(GLASS, checkpoint=path, **kwargs)
+    fewer = {name: value for name, value in header["settings"].items() if name != "rule"}
+    write_archive(path, "checkpoint", arrays, header | {"settings": fewer})
+    with pytest.raises(ValueError, match="was written with rule=None, this run has rule='gibbs'"):
+        fg.sample(GLASS, checkpoint=path, **kwargs)
 
 
 @pytest.mark.parametrize("change", [lambda spins: {}, lambda spins: {"block0.state.spins": spins[:, None]}])
