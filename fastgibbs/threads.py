@@ -65,12 +65,15 @@ class stoppable:
             if raises:
                 raise KeyboardInterrupt
 
-        _under_way.add(run)
-        if self._signals is not None:
-            for number in (*self._signals, signal.SIGINT):
+        try:
+            _under_way.add(run)
+            for number in (*self._signals, signal.SIGINT) if self._signals is not None else ():
                 if callable(course := signal.getsignal(number)) or course == signal.SIG_DFL:
                     self._before[number] = course
                     signal.signal(number, hear)
+        except BaseException:  # Ctrl-C before that is ours, or an error of somebody's signal handler
+            self.__exit__()
+            raise
         return run
 
     def __exit__(self, *error):

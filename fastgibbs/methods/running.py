@@ -134,7 +134,11 @@ class running:
 
     def __enter__(self) -> Run:
         asked = self._stoppable.__enter__()
-        return Run(asked, self._reporting.__enter__(), *self._run)
+        try:
+            return Run(asked, self._reporting.__enter__(), *self._run)
+        except BaseException:
+            self._stoppable.__exit__()
+            raise
 
     def __exit__(self, *error):
         try:
