@@ -377,7 +377,9 @@ KILLED = """
     threads.TICK_SECONDS = 0.001
     random.seed(1)
     places, cut_short = set(), 0
-    for _ in range(100):
+    kills = 0
+    while kills < 100 or (len(places) <= 3 and kills < 1000):  # a busy machine comes less far between two kills
+        kills += 1
         pid = os.fork()
         if pid == 0:
             while True:  # a run that has ended is saved twice more each time

@@ -21,8 +21,8 @@ from fastgibbs.engines import drivers, multispin, overlaps, sparse
 from fastgibbs.engines.contract import RULES, restore, snapshot
 from fastgibbs.engines.streams import SWAP, stream_state
 from fastgibbs.jit import njit
-from fastgibbs.methods.checkpoints import NONE
 from fastgibbs.methods.ladders import Setting, run_ladders
+from fastgibbs.methods.running import running
 from fastgibbs.methods.schedules import beta_range
 from fastgibbs.reference import layered as layered_twin
 from fastgibbs.reference import multispin as multispin_twin
@@ -525,7 +525,8 @@ def exchange(plan, state, pairs, lane_at):
 def test_clusters_conserve_the_energy_of_a_pair_and_what_is_equal_in_it(engine, model, beta):
     setting = Setting([model], engine, 20, RULES["gibbs"], 1, 0, True, 1)
     betas = beta * np.linspace(0.5, 1.5, 6)
-    run = run_ladders(setting, betas, 50, 0, 1, 3, None, lambda done, total: None, NONE)
+    with running() as under_way:
+        run = run_ladders(setting, betas, 50, 0, 1, 3, None, under_way)
     before = run.spins()
     for block in run.blocks:
         exchange(block.plan, block.state, block.pairs, block.ladders.lane_at)

@@ -99,7 +99,8 @@ class Run(NamedTuple):
         if waiting and not self.asked:
             on_threads(work, min(threads, len(blocks)), prepare, tick)
         self.checkpoint.ended(blocks, done)
-        self.report(sum(done) // len(done), sweeps)
+        if self.report(sum(done) // len(done), sweeps):
+            self.asked.ask()  # of what comes next
         compiled = ready[0] if ready else time.perf_counter()
         return Advanced(done, min(done) < sweeps, compiled - began, time.perf_counter() - compiled)
 
