@@ -117,7 +117,7 @@ def on_threads(work, count: int, prepare=lambda: None, tick=lambda: None):
             ended.put(error)
 
     left, errors, ticked = _start([worker] * count), [], time.monotonic()
-    if left == 0:
+    if left == 0 and not run:
         worker()
     try:
         while len(errors) < left:
@@ -185,8 +185,10 @@ def _error_of(calls):
 
 
 def _start(works) -> int:
-    """Start a daemon thread for each of `works`; the number of those that could start."""
+    """Start a daemon thread for each of `works`; the number of those that could start before the run was stopped."""
     for started, work in enumerate(works):
+        if getattr(_here, "run", None):
+            return started
         try:
             threading.Thread(target=work, daemon=True).start()
         except RuntimeError:  # the system has no more

@@ -439,9 +439,9 @@ class Block(NamedTuple):
     norms: np.ndarray
 
 
-def test_checkpoints_of_blocks_at_different_sweeps_are_consistent():
+def test_checkpoints_of_blocks_at_different_sweeps_are_consistent(tmp_path):
     """Each block is copied where it is, with the rows it has written by then."""
-    checkpoint = checkpoints.Checkpoint("unused", 0, "sample", {"seed": 1})
+    checkpoint = checkpoints.Checkpoint(tmp_path / "unused", 0, "sample", {"seed": 1})
     blocks = [Block(np.arange(6.0), np.zeros(2)), Block(np.arange(6.0), np.ones(2))]
     cut = [range(0, 64), range(64, 128)]
     checkpoint.restore(blocks, cut, {"energies": lambda done: done // 2}, 12, None)

@@ -145,6 +145,7 @@ class running:
         try:
             self._reporting.__exit__(*error)
         finally:
+            self._run[1].release()
             self._stoppable.__exit__(*error)
 
 
