@@ -87,9 +87,8 @@ def told(name, result, unseen, shape, origin, seed) -> Report:
         raise Interrupted("interrupted before there was anything to report: the same command goes on")
     model, history = result.model, result.history
     known = np.isfinite(history.log_likelihood)
-    epochs = np.arange(1, result.epochs + 1)
     columns = {
-        "epoch": ("d", epochs),
+        "epoch": ("d", history.epoch),
         "log-likelihood": (".3f", history.log_likelihood),
         "error": (".3f", history.log_likelihood_error),
         "pseudo-likelihood": (".3f", history.pseudo_likelihood),

@@ -68,7 +68,7 @@ class Sampled(NamedTuple):
     shown: Chains  # lanes of data; of CD those of the model too
     chains: Chains  # of the model
     lane_at: np.ndarray  # int64 (ladders, rungs): the lane at every rung
-    swaps: np.ndarray  # uint64 (ladders, 4): streams
+    swaps: np.ndarray  # uint64 (ladders, 4): streams of those that swap
     round: np.ndarray  # int64 (1,): swap rounds done
 
 
@@ -114,8 +114,9 @@ class SampledRBM:
                 model.spins[:V, lane] = bits[:V]
                 model.spins[whole(V, UNITS) : whole(V, UNITS) + H, lane] = bits[V : V + H]
             model.scale[: ladders.size] = np.tile(phases.MINUS_LOG2E * self.betas, chains)
-        swaps = np.array([stream_state(entropy, SWAP, *divmod(ladder, 64)) for ladder in range(chains)])
-        self.block = Sampled(parameters, shown, model, ladders.copy(), swaps, np.zeros(1, np.int64))
+        swapping = range(chains if method == "tempering" else 0)
+        swaps = np.array([stream_state(entropy, SWAP, *divmod(ladder, 64)) for ladder in swapping], np.uint64)
+        self.block = Sampled(parameters, shown, model, ladders.copy(), swaps.reshape(-1, 4), np.zeros(1, np.int64))
         self.load(rbm.weights, rbm.visible_bias, rbm.hidden_bias)
         most = batch_size + chains + GROUP  # kernels write, and read, whole groups
         self.v = np.zeros((batch_size + len(model.means) + GROUP, wide_rows), np.float32)
