@@ -12,9 +12,9 @@ from fastgibbs.engines import layered, sparse
 from fastgibbs.engines.gradients import Step
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.learning import exact
+from fastgibbs.learning import history as monitors
 from fastgibbs.learning.boltzmann import ExactMachine, SampledMachine
 from fastgibbs.learning.data import Data
-from fastgibbs.learning import history as monitors
 from fastgibbs.learning.history import History, pseudo_likelihood, reconstruction
 from fastgibbs.learning.machines import RUNGS, ExactRBM, SampledRBM, Setting
 from fastgibbs.methods import restoring
@@ -206,15 +206,23 @@ def train(
     checkpoint.restore([block], [range(1)], {}, epochs * batches, check)
     begun = int(min(block.done[0], (block.recorded[0] + 1) * batches - 1))  # a chunk may end early: the block knows
     monitored = data.monitored(address)
-    order = None, np.arange(data.count)
+    order, always = (None, np.arange(data.count)), []
 
-    def step(epoch, batch):
+    def shown(epoch, batch):
+        """Units (B, V), coefficients and numbers of the rows of a batch; the same ones if a batch holds them all."""
         nonlocal order
+        if always:
+            return always[0]
         if batches > 1 and order[0] != epoch:
             order = epoch, data.order(address, epoch)
         rows = order[1][batch * batch_size : (batch + 1) * batch_size]
-        units = data.units(rows, address, epoch, 1, batch)
-        learner.positive(units, np.float32(data.weights[rows] / len(rows)), rows)
+        found = data.units(rows, address, epoch, 1, batch), np.float32(data.weights[rows] / len(rows)), rows
+        if batches == 1 and data.certain:
+            always.append(found)
+        return found
+
+    def step(epoch, batch):
+        learner.positive(*shown(epoch, batch))
         learner.negative()
         norm = learner.move(Step(float(rates[epoch]), momentum, l1, l2))
         block.done[0] += 1
