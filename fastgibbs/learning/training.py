@@ -13,6 +13,7 @@ from fastgibbs.engines.gradients import Step
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.learning import exact
 from fastgibbs.learning import history as monitors
+from fastgibbs.learning.advice import fall, stillness
 from fastgibbs.learning.boltzmann import ExactMachine, SampledMachine
 from fastgibbs.learning.data import Data
 from fastgibbs.learning.history import History, pseudo_likelihood, reconstruction
@@ -105,9 +106,9 @@ def train(
     and l2. An epoch shows every row once, in a new order.
 
     Args:
-        model: RBM or BoltzmannMachine, with the parameters to start from. Random small weights, and visible biases
-            log(m / (1 - m)) of the data's means m, are a good start. Of a BoltzmannMachine the pairs that are coupled
-            are trained, others stay uncoupled.
+        model: RBM or BoltzmannMachine, with the parameters to start from. `RBM.random(visible, hidden, data)` is a good
+            start: small weights, and visible biases log(m / (1 - m)) of the data's means m. Of a BoltzmannMachine the
+            pairs that are coupled are trained, others stay uncoupled.
         data: (N, V) of bools, 0 and 1, or probabilities in [0, 1], from which units are drawn whenever they are shown;
             an array, also memory-mapped, or a scipy.sparse matrix. It is read a batch at a time and never copied whole.
         method: the chains of the model: "pcd", persistent (Tieleman, ICML 2008); "cd", from each batch anew (Hinton,
@@ -136,12 +137,15 @@ def train(
         checkpoint, every: a file to save the training to and go on from, and the seconds between, as in `sample`.
         threads: threads to run on; by default the cores this process may use. It never changes the result.
 
-    Sampled training of an RBM computes in float32, all other training in float64. Up to 1000 rows of data are
-    judged for the history. The same seed gives the same bytes at any number of threads, with any history.
+    Sampled training of an RBM computes in float32, all other training in float64. The history judges up to 1000 rows of
+    data. The same seed gives the same bytes at any number of threads, with any history.
 
     Returns a TrainResult, also after Ctrl-C. If a parameter is no longer finite, or above 10^4, the training stops with
-    a RuntimeWarning that names the epoch, and the last model that was well is returned. Raises ValueError or TypeError,
-    naming the argument, before anything is compiled.
+    a RuntimeWarning that names the epoch, and the last model that was well is returned. A RuntimeWarning also tells of
+    a training that ends more than one nat, and a twentieth, below the best log-likelihood of its history, or
+    pseudo-likelihood where the last row has none; and of persistent or tempered chains whose visible units change in
+    the last update less than a hundredth as often as between two random rows of the data. Raises ValueError or
+    TypeError, naming the argument, before anything is compiled.
     """
     began = time.perf_counter()
     if not isinstance(model, RBM | BoltzmannMachine):
@@ -206,6 +210,7 @@ def train(
     checkpoint.restore([block], [range(1)], {}, epochs * batches, check)
     begun = int(min(block.done[0], (block.recorded[0] + 1) * batches - 1))  # a chunk may end early: the block knows
     monitored = data.monitored(address)
+    persistent, visible, changed = method in ("pcd", "tempering"), _visible(model), []
     order, always = (None, np.arange(data.count)), []
 
     def shown(epoch, batch):
@@ -223,7 +228,11 @@ def train(
 
     def step(epoch, batch):
         learner.positive(*shown(epoch, batch))
+        last = persistent and block.done[0] + 1 == epochs * batches
+        before = learner.chains() if last else None
         learner.negative()
+        if last:
+            changed.append(float((learner.chains() != before)[:, visible].mean()))
         norm = learner.move(Step(float(rates[epoch]), momentum, l1, l2))
         block.done[0] += 1
         block.norms[0] = norm + (block.norms[0] if batch else 0.0)
@@ -283,6 +292,10 @@ def train(
                 RuntimeWarning,
                 stacklevel=3,
             )
+        elif finished == epochs:
+            for found in (fall(history), *(stillness(share, data.mean, chains) for share in changed)):
+                if found is not None:
+                    warnings.warn(found, RuntimeWarning, stacklevel=3)
         return TrainResult(
             model=learner.model(learner.parameters()),
             history=monitors.until(history, finished),
@@ -294,6 +307,11 @@ def train(
             interrupted=finished < epochs and not diverged,
             diverged=bool(diverged),
         )
+
+
+def _visible(model) -> np.ndarray:
+    """The places of visible units in a joint state."""
+    return np.arange(model.n_visible) if isinstance(model, RBM) else model.visible
 
 
 def _parameters(model) -> np.ndarray:
