@@ -13,8 +13,8 @@ from fastgibbs.models.boltzmann import MOST_HIDDEN
 from fastgibbs.models.logistic import logistic
 
 ROWS = 200  # of a history, by default
-CHEAP = 2**12  # terms of an exact log-likelihood that is in every row whatever the data
-SHARE = 16  # times as long as a product of training takes such a term
+CHEAP = 2**12  # terms of an exact log-likelihood that every row has
+TERM, STEP = 16, 50_000  # products of units that take as long as such a term, and as a step of none
 TERMS = 2**16  # of a pseudo-likelihood
 _COUPLED = 10  # sweeps of hidden units that are coupled to each other, given the visible ones
 
@@ -60,10 +60,18 @@ def until(history: History, epoch: int) -> History:
     return History(*(record[:rows].copy() for record in history))
 
 
-def exact_is_cheap(model, rows: int) -> bool:
-    """Whether an exact log-likelihood takes less time than an epoch of so many rows of data, or next to none."""
+def affordable(model, epochs: int, every: int, products: int) -> int:
+    """Epochs between two exact log-likelihoods, each in a row, that take about a quarter of a training's time; or 0.
+
+    `products`: of a unit with a unit in an epoch; 0 too if there would be fewer than two.
+    """
     small, large = sorted(model.weights.shape) if isinstance(model, RBM) else (model.n, model.n)
-    return small <= exact.MOST_UNITS and 2**small * large <= max(CHEAP, rows * model.weights.size // SHARE)
+    if not every or small > exact.MOST_UNITS:
+        return 0
+    if 2**small * large <= CHEAP:
+        return every
+    count = epochs * products // (4 * TERM * 2**small * large)
+    return every * -(-epochs // (every * count)) if count >= 2 else 0
 
 
 def reconstruction(model, v, entropy, threads) -> float:

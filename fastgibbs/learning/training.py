@@ -34,6 +34,9 @@ LEARNERS = {  # by the kind of model, and whether the gradient is exact
     (BoltzmannMachine, True): ExactMachine,
 }
 METHODS = ("pcd", "cd", "tempering", "exact")
+PERSISTENT = ("pcd", "tempering")  # those whose chains go on from step to step
+RATES = 0.2, 0.01  # of the first and the last epoch, by default
+CHAINS = 128  # as many as a batch asks for may be more than there are rows
 LARGEST = 1e4  # of weights and biases: beyond it a training has diverged
 MOST = 1e6  # of what a training changes, within an epoch
 
@@ -85,7 +88,7 @@ def train(
     chains=None,
     epochs=10,
     batch_size=128,
-    learning_rate=0.05,
+    learning_rate=None,
     momentum=0.0,
     l1=0.0,
     l2=0.0,
@@ -116,10 +119,11 @@ def train(
             "exact", none: all states are summed, of up to 16 units in an RBM's smaller layer, or in all.
         steps: Gibbs steps of the chains for each batch: h | v and v | h of an RBM, sweeps of other machines; as many
             sweeps draw hidden units given the data if they are coupled to each other.
-        chains: persistent chains, by default batch_size, or ladders, by default an eighth of it.
+        chains: persistent chains, by default batch_size, of fewer rows at most 128; or ladders, by default an eighth.
         epochs: times that all data are shown.
         batch_size: rows for each step of the parameters.
-        learning_rate: r, a number above 0; or one per epoch; or a callable of the epoch, from 0.
+        learning_rate: r, a number above 0; or one per epoch; or a callable of the epoch, from 0. By default it falls in
+            equal steps from 0.2 to 0.01.
         momentum: m, from 0 to below 1.
         l1, l2: pull weights to 0.
         centered: use the centred gradient (Melchior, Fischer, Wiskott, J. Mach. Learn. Res. 17 (99), 1 (2016)), which
@@ -128,8 +132,8 @@ def train(
         history_every: epochs between two rows of the history; the last epoch has one too. By default as few as make at
             most 200 rows; 0 for no history, which costs nothing.
         likelihood_every: epochs between two log-likelihoods, each in a row of the history, and one at the end; exact
-            for up to 16 units in an RBM's smaller layer, or in all, otherwise by annealing. By default every row has
-            one where that takes less time than an epoch, else none; 0 for never.
+            for up to 16 units in an RBM's smaller layer, or in all, otherwise by annealing. By default as often as
+            exact ones take less than about a quarter of the training's time, at most in every row; 0 for never.
         seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
         callback: called after each epoch as callback(epoch, model, history), from 1; it stops the training by
             returning True. It is called in the thread that trains.
@@ -173,15 +177,16 @@ def train(
             raise ValueError(f'model is {model!r}: {why}; method="exact" sums in float64')
     seed, threads = None if seed is None else entropy_of(seed), checks.thread_count(threads)
     data = Data(data, model.n_visible, weights)
-    batch_size = min(batch_size, data.count)
-    default = {"cd": batch_size, "tempering": max(1, batch_size // 8)}.get(method, batch_size)
+    default, batch_size = min(batch_size, max(data.count, CHAINS)), min(batch_size, data.count)
+    default = {"pcd": default, "tempering": max(1, default // 8)}.get(method, batch_size)
     chains = default if chains is None else checks.integer("chains", chains)
     lanes = batch_size + chains * (RUNGS if method == "tempering" else 1)
     learner_of = LEARNERS[RBM if isinstance(model, RBM) else BoltzmannMachine, method == "exact"]
     needed = 8 * lanes * model.n + learner_of.bytes_per_weight * model.weights.size
     checks.require_memory(needed, f"{chains} chains and batches of {batch_size}")
-    cheap = method == "exact" or monitors.exact_is_cheap(model, data.count)
-    every_row, every_likelihood = _rows(history_every, likelihood_every, epochs, cheap, model)
+    batches = -(-data.count // batch_size)
+    products = batches * monitors.STEP + steps * data.count * model.weights.size
+    every_row, every_likelihood = _rows(history_every, likelihood_every, epochs, model, method, products)
 
     settings = dict(model=[model], method_=method, steps=steps, chains=chains, epochs=epochs, batch_size=batch_size)
     settings |= dict(learning_rate=rates, momentum=momentum, l1=l1, l2=l2, centered=centered)
@@ -202,7 +207,6 @@ def train(
         np.zeros(1, np.int64),
         learner.parameters(),
     )
-    batches = -(-data.count // batch_size)
 
     def check(block, lanes, told):
         _check(block, told, batches, steps, likely)
@@ -210,7 +214,7 @@ def train(
     checkpoint.restore([block], [range(1)], {}, epochs * batches, check)
     begun = int(min(block.done[0], (block.recorded[0] + 1) * batches - 1))  # a chunk may end early: the block knows
     monitored = data.monitored(address)
-    persistent, visible, changed = method in ("pcd", "tempering"), _visible(model), []
+    persistent, visible, changed = method in PERSISTENT, _visible(model), []
     order, always = (None, np.arange(data.count)), []
 
     def shown(epoch, batch):
@@ -355,6 +359,8 @@ def _check(block: Block, most: int, batches: int, steps: int, likely: np.ndarray
 
 def _rates(learning_rate, epochs: int) -> np.ndarray:
     """The learning rate of every epoch, float64 (epochs,)."""
+    if learning_rate is None:
+        learning_rate = np.linspace(*RATES, epochs)
     if callable(learning_rate):
         learning_rate = [learning_rate(epoch) for epoch in range(epochs)]
     rates = checks.finite_array("learning_rate", learning_rate)
@@ -374,13 +380,13 @@ def _at_least_0(name, value) -> float:
     return value
 
 
-def _rows(history_every, likelihood_every, epochs: int, cheap: bool, model) -> tuple[int, int]:
+def _rows(history_every, likelihood_every, epochs: int, model, method: str, products: int) -> tuple[int, int]:
     """Epochs between two rows of the history, and between two log-likelihoods; 0 for never."""
     often = -(-epochs // monitors.ROWS)
     if history_every is not None:
         often = checks.integer("history_every", history_every, minimum=0)
     if likelihood_every is None:
-        return often, often * cheap
+        return often, often if method == "exact" else monitors.affordable(model, epochs, often, products)
     likely = checks.integer("likelihood_every", likelihood_every, minimum=0)
     if likely and not often:
         raise ValueError(f"likelihood_every is {likely}, history_every 0, for no history: leave one of them out")
