@@ -214,6 +214,7 @@ def train(
     checkpoint.restore([block], [range(1)], {}, epochs * batches, check)
     begun = int(min(block.done[0], (block.recorded[0] + 1) * batches - 1))  # a chunk may end early: the block knows
     monitored = data.monitored(address)
+    row_of = {int(one): row for row, one in enumerate(history.epoch)}
     persistent, visible, changed = method in PERSISTENT, _visible(model), []
     order, always = (None, np.arange(data.count)), []
 
@@ -250,11 +251,10 @@ def train(
 
     def record(epoch):
         """Finish an epoch whose steps are made, with its row if it has one; returns True if the training is to stop."""
-        row = int(np.searchsorted(history.epoch, epoch + 1))
-        has_row = row < history.epoch.size and history.epoch[row] == epoch + 1
-        now = learner.model(block.well) if has_row or callback is not None else None
+        row = row_of.get(epoch + 1)
+        now = None if row is None and callback is None else learner.model(block.well)
         try:
-            if has_row:
+            if row is not None:
                 fill(row, now)
         except KeyboardInterrupt:  # it is recorded when the training goes on
             return True
