@@ -36,7 +36,7 @@ LEARNERS = {  # by the kind of model, and whether the gradient is exact
 METHODS = ("pcd", "cd", "tempering", "exact")
 PERSISTENT = ("pcd", "tempering")  # those whose chains go on from step to step
 RATES = 0.2, 0.01  # of the first and the last epoch, by default
-CHAINS = 128  # as many as a batch asks for may be more than there are rows
+CHAINS = 128  # that may be more than there are rows, if a batch is to hold as many
 LARGEST = 1e4  # of weights and biases: beyond it a training has diverged
 MOST = 1e6  # of what a training changes, within an epoch
 
@@ -177,8 +177,8 @@ def train(
             raise ValueError(f'model is {model!r}: {why}; method="exact" sums in float64')
     seed, threads = None if seed is None else entropy_of(seed), checks.thread_count(threads)
     data = Data(data, model.n_visible, weights)
-    default, batch_size = min(batch_size, max(data.count, CHAINS)), min(batch_size, data.count)
-    default = {"pcd": default, "tempering": max(1, default // 8)}.get(method, batch_size)
+    asked, batch_size = min(batch_size, max(data.count, CHAINS)), min(batch_size, data.count)
+    default = {"pcd": asked, "tempering": max(1, asked // 8)}.get(method, batch_size)
     chains = default if chains is None else checks.integer("chains", chains)
     lanes = batch_size + chains * (RUNGS if method == "tempering" else 1)
     learner_of = LEARNERS[RBM if isinstance(model, RBM) else BoltzmannMachine, method == "exact"]
@@ -213,7 +213,7 @@ def train(
 
     checkpoint.restore([block], [range(1)], {}, epochs * batches, check)
     begun = int(min(block.done[0], (block.recorded[0] + 1) * batches - 1))  # a chunk may end early: the block knows
-    monitored = data.monitored(address)
+    monitored = data.monitored(address) if history.epoch.size else None
     row_of = {int(one): row for row, one in enumerate(history.epoch)}
     persistent, visible, changed = method in PERSISTENT, _visible(model), []
     order, always = (None, np.arange(data.count)), []
