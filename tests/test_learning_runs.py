@@ -150,6 +150,10 @@ def test_a_history_is_drawn_where_it_is_known(pyplot):
     np.testing.assert_array_equal(likelihood.get_ydata(), result.history.log_likelihood[[2, 5]])
     np.testing.assert_array_equal(pseudo.get_ydata(), result.history.pseudo_likelihood)
     assert likelihood.get_linewidth() == 3
+    few = plots.training_history(fg.train(RBM, data, epochs=7, history_every=3, seed=1))
+    assert [line.get_xdata().tolist() for line in few.lines] == [[3, 6, 7]] * 2
+    none = fg.train(RBM, data, epochs=2, history_every=0, seed=1)
+    assert "no epoch is in the history" in plots.training_history(none).texts[0].get_text()
     nothing = replace(result, epochs=0, history=type(result.history)(*(record[:0] for record in result.history)))
     assert "no epoch" in plots.training_history(nothing).texts[0].get_text()
 

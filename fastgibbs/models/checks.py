@@ -12,6 +12,7 @@ import numpy as np
 from fastgibbs.models import resources
 
 MOST = 2**53  # of what is counted: products of two counts and a size in bytes stay far below what a float holds
+_LITTLE = 2**20  # bytes that every machine has
 _SHOWN = 100  # characters of a value in a message
 _MODEL = "n", "energy", "to_ising", "to_spins", "from_spins"  # what the verbs ask of a model
 
@@ -236,6 +237,8 @@ def generator(seed):
 
 def require_memory(nbytes, what):
     """Raise ValueError if `nbytes` is more than this process can still allocate; `what` opens the message."""
+    if nbytes <= _LITTLE:  # to look takes longer than small runs do
+        return
     available = resources.memory()
     if nbytes > available:
         raise ValueError(
