@@ -186,7 +186,9 @@ def test_chains_and_ladders_start_apart_and_draw_apart(method):
     one = learner(rbm, method, chains=70, batch_size=1)
     lanes = 70 * (10 if method == "tempering" else 1)
     starts, streams = one.block.chains.spins[:, :lanes].T, one.block.chains.streams[:, :lanes].T
-    for numbers, count in ((starts[:, :40], lanes), (starts[:, 42:], lanes), (streams, lanes), (one.block.swaps, 70)):
+    swaps = one.block.swaps, 70 if method == "tempering" else 0
+    for numbers, count in ((starts[:, :40], lanes), (starts[:, 42:], lanes), (streams, lanes), swaps):
+        assert len(numbers) == count
         assert len(np.unique(numbers, axis=0)) == count
     bits = starts[:, :30] == starts[:, 42:72]  # visible units 0 ... 29 and all hidden ones, half of them alike
     assert abs(bits.mean() - 0.5) < 4.5 * 0.5 / np.sqrt(bits.size)
@@ -493,12 +495,27 @@ def test_the_pseudo_likelihood_of_a_large_machine_is_estimated_without_bias(monk
     assert found.var(ddof=1) == pytest.approx(variance, rel=4.5 * np.sqrt(2 / 399))
 
 
-def test_an_exact_likelihood_is_cheap_by_the_smaller_layer():
-    for shape, cheap in (((64, 16), True), ((65, 16), False), ((3, 900), True), ((18, 17), False)):
-        assert learning_history.exact_is_cheap(fg.RBM(np.zeros(shape))) == cheap
-        assert learning_history.exact_is_cheap(fg.RBM(np.zeros(shape[::-1]))) == cheap
-    for n, cheap in ((16, True), (17, False)):
-        assert learning_history.exact_is_cheap(fg.BoltzmannMachine(np.zeros((n, n)))) == cheap
+def test_exact_likelihoods_are_as_frequent_as_the_smaller_layer_lets_them():
+    """Every time where 2^small * large is at most 2^12; else in a quarter of the time, twice at least, or never."""
+
+    def every(shape, products):
+        model = fg.RBM(np.zeros(shape)) if isinstance(shape, tuple) else fg.BoltzmannMachine(np.zeros((shape, shape)))
+        return learning_history.affordable(model, 100, 1, products)
+
+    for shape, products, expected in (
+        ((512, 3), 1, 1),
+        ((513, 3), 1, 0),
+        ((18, 17), 10**12, 0),
+        (8, 1, 1),
+        (9, 1, 0),
+        (17, 10**12, 0),
+    ):
+        assert every(shape, products) == expected
+        if isinstance(shape, tuple):
+            assert every(shape[::-1], products) == expected
+    term = 4 * learning_history.TERM * 2**8 * 100  # that one of a hundred epochs pays for
+    assert [every((8, 100), share * term // 100) for share in (100, 50, 2)] == [1, 2, 50]
+    assert every((8, 100), 2 * term // 100 - 1) == 0
 
 
 def test_likelihoods_of_large_machines_are_annealed_when_asked_for(monkeypatch):
