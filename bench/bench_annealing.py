@@ -43,6 +43,7 @@ class Ours(Annealer):
             betas=fg.linear(*self.betas),
             sweeps=self.sweeps,
             reads=self.reads,
+            rule="metropolis",
             seed=self.seed,
             threads=1,
         )

@@ -9,7 +9,7 @@ from fastgibbs.methods.annealing import AnnealResult, anneal
 from fastgibbs.methods.free_energies import Estimate, Likelihood, log_likelihood, log_z
 from fastgibbs.methods.recall import RecallResult, recall
 from fastgibbs.methods.sampling import SampleResult, sample
-from fastgibbs.methods.schedules import geometric, linear
+from fastgibbs.methods.schedules import beta_range, beta_schedule, geometric, linear
 from fastgibbs.methods.storage import load
 from fastgibbs.methods.tempering import TemperResult, temper
 from fastgibbs.models import (
@@ -39,6 +39,8 @@ __all__ = [
     "TrainResult",
     "analysis",
     "anneal",
+    "beta_range",
+    "beta_schedule",
     "edwards_anderson",
     "exact",
     "geometric",

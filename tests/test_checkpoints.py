@@ -152,11 +152,15 @@ def test_a_checkpoint_of_another_run_is_refused_by_the_name_of_what_differs(chan
     assert (tmp_path / "run.npz").read_bytes() == before
 
 
-@pytest.mark.parametrize("change", [dict(betas=fg.linear(0.1, 2)), dict(reads=65), dict(rule="gibbs")], ids=str)
+@pytest.mark.parametrize(
+    "change",
+    [dict(betas=fg.linear(0.1, 2)), dict(reads=65), dict(rule="metropolis"), dict(scan="random", engine="sparse")],
+    ids=str,
+)
 def test_an_annealing_checkpoint_of_another_run_is_refused(change, tmp_path):
-    kwargs = dict(sweeps=100, seed=5, checkpoint=tmp_path / "run.npz")
+    kwargs = dict(sweeps=100, seed=5, checkpoint=tmp_path / "run.npz", engine=change.get("engine", "auto"))
     fg.anneal(GLASS, **kwargs)
-    with pytest.raises(ValueError, match=r"was written with (reads|rule|another betas)"):
+    with pytest.raises(ValueError, match=r"was written with (reads|rule|scan|another betas)"):
         fg.anneal(GLASS, **kwargs | change)
 
 

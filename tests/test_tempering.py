@@ -23,7 +23,7 @@ from fastgibbs.engines.streams import SWAP, stream_state
 from fastgibbs.jit import njit
 from fastgibbs.methods.ladders import Setting, run_ladders
 from fastgibbs.methods.running import running
-from fastgibbs.methods.schedules import beta_range
+from fastgibbs.methods.schedules import coldest
 from fastgibbs.reference import layered as layered_twin
 from fastgibbs.reference import multispin as multispin_twin
 from fastgibbs.reference import sparse as sparse_twin
@@ -595,7 +595,7 @@ def test_an_adapted_ladder_swaps_equally_often_everywhere_and_has_two_rungs_per_
     assert rejections.max() < 1.25 * rejections.mean()
     assert rejections.min() > 0.75 * rejections.mean()
     assert abs(result.betas.size - (2 * result.barrier.total + 1)) <= 2
-    assert result.betas[[0, -1]].tolist() == [0.0, beta_range(model)[1]]
+    assert result.betas[[0, -1]].tolist() == [0.0, coldest(model)]
     assert (np.diff(result.betas) > 0).all()
     assert [one.sweeps for one in result.adaptation] == [64, 128, 256, 512, 1024]
     assert result.adaptation[0].rungs == 16

@@ -69,11 +69,11 @@ class Reads(NamedTuple):
 
 
 @njit
-def anneal(plan, state, reads, rule, first, last, crew):
+def anneal(plan, state, reads, rule, scan, first, last, crew):
     """Run sweeps `first` ... `last - 1` of a block, sweep s at rung s, and keep the best state of every read."""
     for done in range(first, last):
         reads.rungs[:] = done
-        sweep(plan, state, reads.rungs, rule, SEQUENTIAL, FOLLOWED, crew)
+        sweep(plan, state, reads.rungs, rule, scan, FOLLOWED, crew)
         measure(plan, state, reads.energies, reads.magnetizations, crew)
         improved = False
         reads.lowest[done] = np.inf

@@ -171,6 +171,7 @@ def anneal_round(search: Search, sweeps: int) -> float:
         betas=cooling,
         sweeps=sweeps,
         reads=search.config.reads,
+        rule="metropolis",
         target_energy=search.target,
         seed=search.seeds.spawn(1)[0],
         progress=search.late,

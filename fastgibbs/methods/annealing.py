@@ -21,10 +21,11 @@ from fastgibbs.methods.blocks import (
     tolerable,
 )
 from fastgibbs.methods.checkpoints import Checkpoint, holding
+from fastgibbs.methods.descent import quenched
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.results import Result, run_result
 from fastgibbs.methods.running import running
-from fastgibbs.methods.schedules import Schedule, beta_range, geometric
+from fastgibbs.methods.schedules import Schedule, beta_schedule
 from fastgibbs.models import checks
 
 OFF = 1e-6  # of sum |J|: more than energies are off by that were followed from flip to flip
@@ -47,6 +48,8 @@ class AnnealResult(Result):
     """The lowest energy that each read has seen, ascending, float64 (reads,)."""
     states: np.ndarray
     """The states of these energies, int8 (reads, n), in the model's own units."""
+    last_states: np.ndarray
+    """The states of the same reads at the end of the schedule, before the descent, int8 (reads, n)."""
     read: np.ndarray
     """The number of each read: energy[np.argsort(read)] is in the order of the reads, int64 (reads,)."""
     ground_states: np.ndarray
@@ -67,6 +70,7 @@ class AnnealResult(Result):
     """Pass it as `seed` to get the same bytes again."""
     engine: str
     rule: str
+    scan: str
     timing: Timing
     interrupted: bool
     """True if the run was stopped before the last sweep; what it had seen by then is here."""
@@ -84,7 +88,8 @@ def anneal(
     betas=None,
     sweeps=1000,
     reads=64,
-    rule="metropolis",
+    rule="gibbs",
+    scan="sequential",
     start=None,
     seed=None,
     threads=None,
@@ -98,14 +103,18 @@ def anneal(
 ) -> AnnealResult:
     """Look for the minimum of E(s): `reads` independent runs of `sweeps` sweeps at beta_1, beta_2, ...
 
+    At the end the best state that each read has seen descends, site by site, until no single flip lowers it.
+
     Args:
         model: Ising, Hopfield, RBM or BoltzmannMachine.
         betas: inverse temperatures: an array, one per sweep or stretched to `sweeps` by linear interpolation; a
-            schedule, `fastgibbs.geometric(first, last)` or `fastgibbs.linear(first, last)`; or None, geometric over a
-            range read off the model (`fastgibbs.methods.schedules.beta_range`). What was used is in the result.
+            schedule, `fastgibbs.geometric(first, last)` or `fastgibbs.linear(first, last)`; or None,
+            `fastgibbs.beta_schedule(model, sweeps)`, read off what flips cost. What was used is in the result.
         sweeps: sweeps of n single-spin attempts in each read.
         reads: independent runs. The first k of them are the same however many there are, unless each has its own start.
-        rule: "metropolis" (p = min(1, exp(-beta dE))) or "gibbs" (p = 1 / (1 + exp(beta dE))).
+        rule: "gibbs" (p = 1 / (1 + exp(beta dE))) or "metropolis" (p = min(1, exp(-beta dE))), which is a little faster
+            on glasses, and in sequence carries domain walls along that cost nothing to move: it may never solve a ring.
+        scan: "sequential" or "random" (the sites of a sweep are drawn with replacement), as in `sample`.
         start: states (n,) or (reads, n) in the model's units, each the first that its read has seen: no result is above
             it; by default every spin is drawn at random.
         seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
@@ -130,6 +139,7 @@ def anneal(
     checks.model("model", model)
     sweeps, reads = checks.integer("sweeps", sweeps), checks.integer("reads", reads)
     checks.choice("rule", rule, contract.RULES)
+    checks.choice("scan", scan, contract.SCANS)
     checks.choice("engine", engine, ("auto", *ENGINES))
     checks.progress(progress)
     limit = np.inf if time_limit is None else checks.finite_number("time_limit", time_limit)
@@ -144,10 +154,10 @@ def anneal(
 
     clamp = clamped(model, clamp, reads)
     free = None if clamp is None else clamp.free
-    name, _, taken = choose_engine(engine, [model], "sequential", 1, reads, tolerable(schedule, DESCENT))
+    name, _, taken = choose_engine(engine, [model], scan, 1, reads, _tolerance(schedule, betas is None))
     engine = ENGINES[name]
-    settings = dict(model=[model], betas=schedule, reads=reads, rule=rule, start=spins, engine=name, seed=seed)
-    settings |= dict(clamp=None if clamp is None else list(clamp[:2]))
+    settings = dict(model=[model], betas=schedule, reads=reads, rule=rule, scan=scan, start=spins, engine=name)
+    settings |= dict(seed=seed, clamp=None if clamp is None else list(clamp[:2]))
     checkpoint = Checkpoint(checkpoint, every, "anneal", settings)
     seed = checkpoint.settings["seed"]
     address = run_entropy(seed, "anneal", spins)
@@ -184,43 +194,55 @@ def anneal(
     begun = checkpoint.restore(blocks, cut, rows, sweeps, check)
 
     def run(block, first, last, crew):
-        drivers.anneal(block.plan, block.state, block.reads, contract.RULES[rule], first, last, crew)
+        how = contract.RULES[rule], contract.SCANS[scan]
+        drivers.anneal(block.plan, block.state, block.reads, *how, first, last, crew)
         return bool(block.reads.best[: block.reads.count].min() <= near and best_of(block).min() <= target)
 
     with running(progress, checkpoint) as under_way:
         under_way.announce(drivers.anneal)
         end = under_way.advance(run, blocks, begun, sweeps, threads, limit=limit)
-        best = np.concatenate([best_of(block) for block in blocks])
-        states = model.from_spins(by_lane([kept(block) for block in blocks], reads))
-        order = np.argsort(best, kind="stable")[: np.count_nonzero(best < np.inf)]  # of reads that have begun
+        begun_reads = np.flatnonzero(np.concatenate([b.reads.best[: b.reads.count] for b in blocks]) < np.inf)
+        seen = by_lane([kept(block) for block in blocks], reads)[begun_reads]
+        distinct, which = np.unique(quenched(model, model.from_spins(seen), free), axis=0, return_inverse=True)
+        energies = np.array([model.energy(state) for state in distinct])  # an RBM adds up by the number of rows
+        best, states = energies[which], distinct[which]
+        order = np.argsort(best, kind="stable")
         best, states = best[order], states[order]
+        last_spins = by_lane([engine.spins(block.plan, block.state) for block in blocks], reads)
         lowest = states[best == best.min(initial=np.inf)]
         ground_states, ground_counts = np.unique(lowest, axis=0, return_counts=True)
-        seen = min(end.done)
-        sums = np.concatenate([block.reads.sums[:seen] for block in blocks], axis=1)
+        done = min(end.done)
+        sums = np.concatenate([block.reads.sums[:done] for block in blocks], axis=1)
         advanced = sum(b.reads.count * (now - then) for b, then, now in zip(blocks, begun, end.done, strict=True))
         return AnnealResult(
             model=model,
             energy=best,
             states=states,
-            read=order,
+            read=begun_reads[order],
+            last_states=model.from_spins(last_spins)[begun_reads[order]],
             ground_states=ground_states,
             ground_counts=ground_counts,
-            trace_min=np.concatenate([block.reads.lowest[:seen] for block in blocks], axis=1).min(axis=1),
+            trace_min=np.concatenate([block.reads.lowest[:done] for block in blocks], axis=1).min(axis=1),
             trace_mean=np.add.accumulate(sums, axis=1)[:, -1] / reads,
             betas=schedule,
             seed=seed,
             engine=name,
             rule=rule,
+            scan=scan,
             timing=Timing.of(end, advanced * (model.n if clamp is None else free.size), began),
             interrupted=end.interrupted,
         )
 
 
+def _tolerance(schedule: np.ndarray, default: bool) -> float:
+    """By how much local fields may be wrong: what the last tenth of the default schedule misses, the descent finds."""
+    return tolerable(np.quantile(schedule, 0.9) if default else schedule, DESCENT)
+
+
 def _schedule(betas, sweeps: int, model) -> np.ndarray:
     """One beta per sweep, float64 (sweeps,)."""
     if betas is None:
-        betas = geometric(*beta_range(model))
+        return beta_schedule(model, sweeps)
     if isinstance(betas, Schedule):
         return betas.betas(sweeps)
     betas = checks.finite_array("betas", betas)

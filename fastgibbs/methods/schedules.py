@@ -1,11 +1,14 @@
-"""Inverse temperatures of a run: schedules, and the range that a model asks for."""
+"""Inverse temperatures of a run: schedules, the range that a model asks for, and how long it asks for each of them."""
 
 from typing import NamedTuple
 
 import numpy as np
 
+from fastgibbs.methods.descent import flip_costs
 from fastgibbs.models import Hopfield, checks
 
+HOT, COLD = 2.5, 9.0  # beta times what a flip costs, where annealing begins and ends (bench/bench_schedules.py)
+_SITES, _POINTS = 512, 2**15  # whose windows stand for those of all, and betas in all windows
 MOST_BETA = 1e300  # what a model asks for whose couplings are as small as numbers get
 
 
@@ -35,21 +38,65 @@ def geometric(first, last) -> Schedule:
     return Schedule("geometric", first, last)
 
 
-def beta_range(model) -> tuple[float, float]:
-    """The hottest and the coldest beta worth running a model at.
+def beta_range(model, hot=HOT, cold=COLD) -> tuple[float, float]:
+    """The hottest and the coldest beta worth annealing a model at: the ends of `beta_schedule`, which see.
 
-    Hottest: the strongest local field F = max_i (|h_i| + sum_j |J_ij|) is overcome half the time, exp(-2 beta F) = 1/2.
-    Coldest: the smallest excitation D of one spin happens once in 10^4 sweeps of all n spins, n exp(-beta D) = 10^-4.
+    ValueError unless 0 < hot < cold, both finite.
+    """
+    return _ends_of(*_knobs(model, hot, cold))
+
+
+def beta_schedule(model, sweeps=1000, hot=HOT, cold=COLD) -> np.ndarray:
+    """The betas that `anneal` goes through by default, ascending, float64 (sweeps,).
+
+    Site i asks for beta from hot / D_i to cold / D_i, D_i being what its flip costs at local minima (root mean square
+    over those that 16 random states descend to): from e^-hot to e^-cold, that is how often such a flip is accepted.
+    Each beta gets sweeps in proportion to the sites that ask for it: where all D_i are alike beta grows linearly, and
+    parts of a model on scales of their own are cooled one after the other. Gaps much smaller than D_i are left to the
+    descent at the end. ValueError unless 0 < hot < cold, both finite.
+    """
+    sweeps = checks.integer("sweeps", sweeps)
+    hot, cold, costs = _knobs(model, hot, cold)
+    first, last = _ends_of(hot, cold, costs)
+    if first == last:
+        return np.full(sweeps, first)
+    costs = costs[np.linspace(0, costs.size - 1, min(costs.size, _SITES)).round().astype(np.int64)]
+    points = np.arange(_POINTS // costs.size * costs.size) + 0.5  # site by site in turn
+    with np.errstate(over="ignore"):
+        windows = (hot + (cold - hot) * (points / points.size)) / np.resize(costs, points.size)
+    return np.quantile(np.concatenate([[first], np.clip(windows, first, last), [last]]), np.linspace(0, 1, sweeps))
+
+
+def _ends_of(hot, cold, costs) -> tuple[float, float]:
+    with np.errstate(over="ignore"):
+        return min(float(hot / costs[-1]), MOST_BETA), min(float(cold / costs[0]), MOST_BETA)
+
+
+def _knobs(model, hot, cold) -> tuple[float, float, np.ndarray]:
+    """`hot` and `cold`, and ascending what flips cost, where it is more than 0; 1s where that is nowhere."""
+    checks.model("model", model)
+    hot, cold = checks.finite_number("hot", hot), checks.finite_number("cold", cold)
+    if not 0 < hot < cold:
+        raise ValueError(f"hot is {hot} and cold {cold}: give numbers above 0, the hot one smaller")
+    costs = np.sort(flip_costs(model))
+    costs = costs[costs > 0]
+    return (hot, cold, costs) if costs.size else (1.0, 1.0, np.ones(1))
+
+
+def coldest(model) -> float:
+    """The coldest beta worth tempering a model at.
+
+    The smallest excitation D of one spin happens once in 10^4 sweeps of all n spins, n exp(-beta D) = 10^-4.
     D = 2 min_i f_i, with f_i the smallest positive field that site i can feel if its couplings and field are whole
     multiples of one unit; otherwise f_i is its weakest coupling or field, and D the median over sites, since a few
     weak bonds do not decide how cold is cold.
 
-    Of a Hopfield model no N x N array is built: F is a bound, and f_i the least positive multiple of 1/N that a Hebb
-    field without h can be.
+    Of a Hopfield model no N x N array is built: f_i is the least positive multiple of 1/N that a Hebb field without h
+    can be.
     """
     if isinstance(model, Hopfield) and model.rule != "storkey":
         smallest = (2 - len(model.patterns) * (model.n - 1) % 2) / model.n
-        return _ends_of(_strongest_field(model), smallest, model.n)
+        return _freezing(smallest, model.n)
     ising = model.to_ising()
     strengths = np.abs(ising.couplings)
     sites = np.repeat(np.arange(ising.n), np.diff(ising.indptr))
@@ -57,7 +104,7 @@ def beta_range(model) -> tuple[float, float]:
     total = own + np.bincount(sites, strengths, ising.n)
     felt = total > 0
     if not felt.any():
-        return _ends_of(0.0, 1.0, ising.n)
+        return 1.0
     values = np.unique(np.concatenate([strengths, own[own > 0]]))
     unit = _common_unit(values)
     if unit:
@@ -66,40 +113,13 @@ def beta_range(model) -> tuple[float, float]:
         weakest = np.where(own > 0, own, np.inf)
         np.minimum.at(weakest, sites, strengths)
         smallest = np.median(weakest[felt])
-    return _ends_of(total.max(), smallest, ising.n)
+    return _freezing(smallest, ising.n)
 
 
-def _ends_of(strongest, smallest, n: int) -> tuple[float, float]:
-    """The two ends of `beta_range`, given F and f."""
-    if strongest == 0:
-        return 1.0, 1.0
+def _freezing(smallest, n: int) -> float:
+    """The beta of `coldest`, given f."""
     with np.errstate(over="ignore"):
-        ends = np.log(2) / (2 * np.float64(strongest)), np.log(1e4 * n) / (2 * np.float64(smallest))
-    return tuple(min(float(beta), MOST_BETA) for beta in ends)
-
-
-def _strongest_field(model: Hopfield) -> float:
-    """A bound on the local fields max_i (|h_i| + sum_j |J_ij|) of a Hopfield model of rank P.
-
-    (sum_j |J_ij|)^2 <= N sum_j J_ij^2 (Cauchy and Schwarz), and sum_j J_ij^2 with the diagonal is (1/N) xi_i.Q.xi_i by
-    the Hebb rule and J_ii by the pseudo-inverse rule. Of order n > 2, |f_i| <= sum_mu |m_mu|^(n-1) <= sum_mu m_mu^2,
-    at most the largest eigenvalue of Q.
-    """
-    patterns, n = model.patterns, model.n
-    Q = model.sums(patterns) / n
-    if model.order > 2:
-        couplings = np.linalg.eigvalsh(Q)[-1:]
-    else:
-        squared = np.empty(n)
-        for first in range(0, n, 4096):
-            xi = patterns[:, first : first + 4096].astype(np.float64)
-            if model.inverse is None:
-                squares, diagonal = (xi * (Q @ xi)).sum(axis=0) / n, len(patterns) / n
-            else:
-                squares = diagonal = (xi * (model.inverse @ xi)).sum(axis=0) / n
-            squared[first : first + 4096] = squares - diagonal**2
-        couplings = np.sqrt(n * np.maximum(squared, 0.0))
-    return float((np.abs(model.fields) + couplings.max(initial=0.0)).max())
+        return min(float(np.log(1e4 * n) / (2 * np.float64(smallest))), MOST_BETA)
 
 
 def _common_unit(values: np.ndarray) -> float:

@@ -13,13 +13,19 @@ from fastgibbs.methods.tempering import Overlap, Round, TemperResult
 from fastgibbs.models import RBM, BoltzmannMachine, checks
 
 RESULTS = {"sample": SampleResult, "anneal": AnnealResult, "temper": TemperResult}
-STATES = ("states", "ground_states")
+STATES = ("states", "last_states", "ground_states")
 _PAIRS = dict.fromkeys((f"overlap.{name}" for name in Overlap._fields), "f8 pairs rungs")
 SHAPES = {  # type and axes of the arrays of a result; an axis of one name has one size
     "sample": dict(energy="f8 chains draws", magnetization="f8 chains draws", beta="f8 chains")
     | dict(observables="f8 chains draws ...", states="u1 chains bytes", samples="u2 kept sites groups"),
-    "anneal": dict(energy="f8 best", read="i8 best", states="u1 best bytes", ground_states="u1 candidates bytes")
-    | dict(ground_counts="i8 candidates", trace_min="f8 seen", trace_mean="f8 seen", betas="f8 sweeps"),
+    "anneal": dict(energy="f8 best", read="i8 best", states="u1 best bytes", last_states="u1 best bytes")
+    | dict(
+        ground_states="u1 candidates bytes",
+        ground_counts="i8 candidates",
+        trace_min="f8 seen",
+        trace_mean="f8 seen",
+        betas="f8 sweeps",
+    ),
     "temper": dict(energy="f8 ladders rungs draws", magnetization="f8 ladders rungs draws", betas="f8 rungs")
     | dict(observables="f8 ladders rungs draws ...", states="u1 ladders rungs bytes", acceptance="f8 gaps")
     | dict(round_trips="i8 ladders rungs", restarts="i8 ladders rungs", flow="f8 rungs")
@@ -145,5 +151,6 @@ def _check_numbers(header: dict):
     checks.flag("interrupted", header["interrupted"])
     checks.choice("engine", header["engine"], ENGINES)
     checks.choice("rule", header["rule"], contract.RULES)
+    checks.choice("scan", header.get("scan", "sequential"), contract.SCANS)
     for value in header["timing"]:
         checks.finite_number("timing", value)

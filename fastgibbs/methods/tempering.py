@@ -17,7 +17,7 @@ from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.ladders import FIRST_ROUND, MAX_RUNGS, Run, Setting, run_ladders, saved_ladder
 from fastgibbs.methods.results import Result, run_result
 from fastgibbs.methods.running import running
-from fastgibbs.methods.schedules import beta_range
+from fastgibbs.methods.schedules import coldest
 from fastgibbs.models import checks
 
 FIRST_RUNGS = 16  # of the ladder of the first round of adaptation
@@ -157,7 +157,7 @@ def temper(
         model: Ising, Hopfield, RBM or BoltzmannMachine; or a sequence of Ising models that differ in the signs of their
             couplings only, for which a list of results is returned.
         betas: ascending inverse temperatures, run as they are; the two ends of a ladder of `rungs` rungs; or None, from
-            0 to the coldest the model asks for (`fastgibbs.methods.schedules.beta_range`).
+            0 to the coldest the model asks for (`fastgibbs.methods.schedules.coldest`).
         rungs: number of rungs; by default as many as the barrier Lambda met in adaptation asks for, 2 Lambda + 1.
         sweeps: sweeps after burn-in; every thin-th is recorded, after the swaps.
         ladders: independent ladders of every model.
@@ -271,7 +271,7 @@ def _first_ladder(betas, rungs, adapt: bool, models) -> tuple[np.ndarray, bool, 
         if rungs > MAX_RUNGS:
             raise ValueError(f"rungs is {rungs}: give at most {MAX_RUNGS}")
     if betas is None:
-        ends = 0.0, beta_range(models[0])[1]
+        ends = 0.0, coldest(models[0])
     else:
         betas = checks.finite_array("betas", betas).copy()
         if betas.ndim != 1 or not 2 <= betas.size <= MAX_RUNGS:

@@ -1,9 +1,11 @@
-"""Simulated annealing with any of the twins: every read at the beta of the sweep."""
+"""Simulated annealing with any of the twins: every read at the beta of the sweep, and a descent at the end."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
+from fastgibbs.models import RBM, BoltzmannMachine, Hopfield
 from fastgibbs.reference.sampling import as_models
 from fastgibbs.reference.streams import run_entropy
 
@@ -21,21 +23,22 @@ class Annealing(NamedTuple):
     trace_mean: np.ndarray
 
 
-def anneal(engine, model, betas, reads, rule, seed, start=None):
+def anneal(engine, model, betas, reads, rule, seed, start=None, scan="sequential"):
     """min_s E(s), looked for by sweeps at rising beta: sweep t of every read is at betas[t]; an `Annealing`.
 
     After each sweep a read whose energy is strictly below its best so far takes its present state for the best; a start
-    that was given is its best at first.
+    that was given is its best at first. At the end the best states descend, see `quenched`.
     `engine`: a twin, the module; `betas`: (sweeps,), in inverse units of J; `rule`: "gibbs" or "metropolis", KeyError
-    on another; `seed`: of `streams.run_entropy`; `start`: (n,) or (reads, n), the first states, by default random. The
-    traces are the least and the mean energy of the reads after each sweep.
+    on another; `scan`: "random" for twins that know it; `seed`: of `streams.run_entropy`; `start`: (n,) or (reads, n),
+    the first states, by default random. The traces are the least and the mean energy of the reads after each sweep.
     Kirkpatrick, Gelatt and Vecchi, Science 220, 671 (1983).
     """
     models = as_models(model)
     follow = getattr(engine, "followed", lambda models, state, t: engine.energies(models, state.spins))
     if start is not None:
         start = np.broadcast_to(models[0].to_spins(start), (reads, models[0].n))
-    state = engine.start(model, reads, run_entropy(seed, "anneal", start), rule, spins=start)
+    scans = {} if scan == "sequential" else {"scan": scan}
+    state = engine.start(model, reads, run_entropy(seed, "anneal", start), rule, spins=start, **scans)
     best_energies = np.full(reads, np.inf) if start is None else engine.energies(models, start)
     best_spins = state.spins.copy()
     trace_min, trace_mean = np.empty(len(betas)), np.empty(len(betas))
@@ -49,9 +52,83 @@ def anneal(engine, model, betas, reads, rule, seed, start=None):
         trace_mean[t] = sum_in_order([sum_in_order(energy[k : k + GROUP]) for k in range(0, reads, GROUP)]) / reads
     own = models[0].from_spins
     last = engine.energies(models, state.spins)
-    return Annealing(
-        engine.energies(models, best_spins), own(best_spins), last, own(state.spins), trace_min, trace_mean
-    )
+    given = getattr(models[0], "model", models[0])
+    best_states = np.array([quenched(given, state) for state in own(best_spins)])
+    best_energies = np.array([given.energy(state) for state in best_states])
+    return Annealing(best_energies, best_states, last, own(state.spins), trace_min, trace_mean)
+
+
+def quenched(model, state):
+    """Turn each site of a state (n,), in order, to what lowers E, pass by pass, until a pass changes nothing.
+
+    A site whose value makes no difference stays as it is. Costs are sums of exact terms, rounded once. Then, of spins
+    -1 and 1 with fewer than 1.5 bonds a site, clusters that satisfied bonds connect turn where that lowers E, and sites
+    again, while any do.
+    """
+    state, units = state.copy(), isinstance(model, RBM | BoltzmannMachine)
+    remembered = isinstance(model, Hopfield) and model.rule != "storkey"
+    cost = _cost_by_overlaps(model) if remembered else _cost_by_row(model)
+    low, before = 0 if units else -1, None
+    while before is None or (state != before).any():
+        before = state.copy()
+        for site in range(state.size):
+            if cost(site, state) < 0:
+                state[site] = low if state[site] == 1 else 1
+        loops = units or remembered or model.to_ising().bond_count >= 1.5 * model.n
+        if not loops and (state == before).all():
+            _turn_clusters(model.to_ising(), state)
+    return state
+
+
+def _turn_clusters(ising, state):
+    """Turn each cluster of a state, in the order of their first sites, if that lowers E; in place."""
+    i, j, J = ising.bonds
+    clusters = np.arange(ising.n)
+    for a, b, satisfied in zip(i, j, J * state[i] * state[j] > 0, strict=True):
+        if satisfied:
+            clusters[clusters == max(clusters[a], clusters[b])] = min(clusters[a], clusters[b])
+    for cluster in np.unique(clusters):
+        inside = clusters == cluster
+        around = inside[i] != inside[j]
+        terms = [*(J * state[i] * state[j])[around], *(ising.fields * state)[inside]]
+        if inside.sum() > 1 and math.fsum(terms) < -(2.0**-40) * np.abs(terms).sum():
+            state[inside] *= -1
+
+
+def _cost_by_row(model):
+    """The function of a site and a state that gives the sign of what it costs to change that site."""
+    if isinstance(model, RBM):
+        V, H = model.weights.shape
+        J = np.block([[np.zeros((V, V)), model.weights], [model.weights.T, np.zeros((H, H))]])
+        fields = np.concatenate([model.visible_bias, model.hidden_bias])
+    else:
+        of_units = isinstance(model, BoltzmannMachine)
+        graph = model if of_units else model.to_ising()
+        couplings, fields = (graph.weights, graph.biases) if of_units else (graph.couplings, graph.fields)
+        J = np.zeros((graph.n, graph.n))
+        J[np.repeat(np.arange(graph.n), np.diff(graph.indptr)), graph.indices] = couplings
+
+    def cost(site, state):
+        field = math.fsum([fields[site], *(J[site] * state)])
+        return field if state[site] == 1 else -field
+
+    return cost
+
+
+def _cost_by_overlaps(model):
+    """The same of a Hopfield model, from the change of its energy by whole numbers where the rule is Hebb's."""
+
+    def cost(site, state):
+        sums, spin, xi = model.sums(state), int(state[site]), model.patterns[:, site].astype(np.int64)
+        if model.inverse is not None:
+            row = model.inverse @ xi
+            change = (spin * (row @ sums) - row @ xi) / model.n + spin * model.fields[site]
+            return 0.0 if abs(change) < 1e-12 else change
+        change = int((sums**model.order - (sums - 2 * spin * xi) ** model.order).sum())
+        scale = 4 * model.n if model.order == 2 else 2 * model.order * model.n ** (model.order - 1)
+        return change / scale + spin * model.fields[site]
+
+    return cost
 
 
 def sum_in_order(terms):
