@@ -1,5 +1,7 @@
 """Training an RBM: CD-1 epochs of 784 and 500 units against a plain NumPy loop and scikit-learn, PCD to -145 nats.
 
+And what beginners train, 6 and 3 units or digits of 8 x 8, against the NumPy class of every textbook.
+
     MNIST=folder python -m pytest bench/bench_training.py -s
 
 Floor: an update has five products of 128 x 784 x 500, 0.25 G multiply-adds; with 32 of them a cycle, that is 7.8 M
@@ -111,6 +113,77 @@ def test_an_epoch_of_contrastive_divergence(benchmark, batch_size):
     assert ratios["scikit-learn, float32"] >= (2 if batch_size == 128 else 3)
     assert ratios["NumPy, float32"] >= 1.6
     assert ratios["NumPy, float64"] >= 2
+
+
+class Textbook:
+    """An RBM as courses write it: CD-1 in float64, and the squared error of the reconstruction after every epoch."""
+
+    def __init__(self, visible, hidden, rate):
+        self.rng, self.rate = np.random.default_rng(1), rate
+        self.W = self.rng.normal(scale=0.01, size=(visible, hidden))
+        self.a, self.b = np.zeros(visible), np.zeros(hidden)
+
+    def hidden(self, v):
+        return 1 / (1 + np.exp(-(v @ self.W + self.b)))
+
+    def visible(self, h):
+        return 1 / (1 + np.exp(-(h @ self.W.T + self.a)))
+
+    def drawn(self, p):
+        return (self.rng.random(p.shape) < p).astype(float)
+
+    def learn(self, v):
+        p = self.hidden(v)
+        w = self.visible(self.drawn(p))
+        q = self.hidden(self.drawn(w))
+        self.W += self.rate * (v.T @ p - w.T @ q) / len(v)
+        self.a += self.rate * (v - w).mean(axis=0)
+        self.b += self.rate * (p - q).mean(axis=0)
+        return ((v - w) ** 2).mean()
+
+    def fit(self, data, epochs, batch_size):
+        errors = []
+        for _ in range(epochs):
+            rows = self.rng.permutation(data) if batch_size < len(data) else data
+            batches = range(0, len(rows), batch_size)
+            errors.append(np.mean([self.learn(rows[first : first + batch_size]) for first in batches]))
+        return errors
+
+
+def small_job(name):
+    """Data (N, V) and the hidden units, epochs and rows a batch of what a beginner trains first."""
+    if name == "textbook":
+        return np.random.default_rng(2).integers(0, 2, (100, 6)), 3, 100, 100
+    datasets = pytest.importorskip("sklearn.datasets", reason="the digits come with scikit-learn")
+    return (datasets.load_digits().data > 7).astype(int), 16, 20, 100
+
+
+@pytest.mark.parametrize("name", ["textbook", "digits"])
+def test_what_beginners_train(benchmark, name):
+    """With no history, and with that of the defaults."""
+    threadpoolctl = pytest.importorskip("threadpoolctl", reason="the peers come with the extra [bench]")
+    data, hidden, epochs, batch_size = small_job(name)
+    visible = data.shape[1]
+    rbm = fg.RBM(np.random.default_rng(1).normal(scale=0.01, size=(visible, hidden)))
+    settings = dict(method="cd", epochs=epochs, batch_size=batch_size, learning_rate=0.1, seed=1, threads=1)
+
+    def timed(job):
+        def run():
+            began = time.process_time()  # of all threads: milliseconds by the clock are those of other processes too
+            job()
+            return len(data) * epochs / (time.process_time() - began) / 1e6
+
+        return run
+
+    with one_core(), threadpoolctl.threadpool_limits(1):
+        contenders = {
+            "fastgibbs, no history": timed(lambda: fg.train(rbm, data, history_every=0, **settings)),
+            "fastgibbs": timed(lambda: fg.train(rbm, data, **settings)),
+            "NumPy, as in textbooks": timed(lambda: Textbook(visible, hidden, 0.1).fit(data * 1.0, epochs, batch_size)),
+        }
+        rates = contest(contenders, rounds=15)
+        benchmark.pedantic(contenders["fastgibbs, no history"], rounds=1)
+    report(f"{name}: CD-1, {visible} x {hidden}, {epochs} epochs, one core (rows per us of CPU time)", rates, benchmark)
 
 
 def centered_loop(images, W, a, b, rates, chains, rng):

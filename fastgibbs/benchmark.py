@@ -22,6 +22,13 @@ CASES = (  # title, engine, model, beta, chains
         128,
     ),
     (
+        "EA Gaussian L=10, summed in 104 bits",
+        "sparse64",
+        lambda: edwards_anderson((10,) * 3, "gaussian", seed=1),
+        1.0,
+        128,
+    ),
+    (
         "SK Gaussian N=1024, beta = 1, 128 chains",
         "dense",
         lambda: sherrington_kirkpatrick(1024, "gaussian", seed=1),

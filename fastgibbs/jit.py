@@ -4,6 +4,7 @@ Kernels allocate nothing and own nothing, so they are compiled without Numba's r
 the arrays of a plan at every use made the multi-spin kernel ten times slower.
 """
 
+import ctypes
 import hashlib
 import os
 import pickle
@@ -154,6 +155,16 @@ def njit(function):
     if CACHE_FOLDER:
         with _set(CACHE_DIR=str(CACHE_FOLDER)):
             dispatcher._cache = _Cache(function)
+    compile_ = dispatcher.compile
+
+    def compiling(signature):
+        try:
+            return compile_(signature)
+        finally:  # tens of MB that LLVM has freed would stay with this process
+            with suppress(AttributeError, OSError, TypeError):  # no glibc
+                ctypes.CDLL(None).malloc_trim(0)
+
+    dispatcher.compile = compiling
     return dispatcher
 
 

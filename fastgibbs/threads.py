@@ -65,12 +65,15 @@ class stoppable:
             if raises:
                 raise KeyboardInterrupt
 
-        _under_way.add(run)
-        if self._signals is not None:
-            for number in (*self._signals, signal.SIGINT):
+        try:
+            _under_way.add(run)
+            for number in (*self._signals, signal.SIGINT) if self._signals is not None else ():
                 if callable(course := signal.getsignal(number)) or course == signal.SIG_DFL:
                     self._before[number] = course
                     signal.signal(number, hear)
+        except BaseException:  # Ctrl-C before that is ours, or an error of somebody's signal handler
+            self.__exit__()
+            raise
         return run
 
     def __exit__(self, *error):
@@ -114,7 +117,7 @@ def on_threads(work, count: int, prepare=lambda: None, tick=lambda: None):
             ended.put(error)
 
     left, errors, ticked = _start([worker] * count), [], time.monotonic()
-    if left == 0:
+    if left == 0 and not run:
         worker()
     try:
         while len(errors) < left:
@@ -182,8 +185,10 @@ def _error_of(calls):
 
 
 def _start(works) -> int:
-    """Start a daemon thread for each of `works`; the number of those that could start."""
+    """Start a daemon thread for each of `works`; the number of those that could start before the run was stopped."""
     for started, work in enumerate(works):
+        if getattr(_here, "run", None):
+            return started
         try:
             threading.Thread(target=work, daemon=True).start()
         except RuntimeError:  # the system has no more

@@ -7,6 +7,7 @@ import fastgibbs as fg
 from fastgibbs import BoltzmannMachine, exact
 from fastgibbs.engines.gradients import Step
 from fastgibbs.engines.moments import add_moments
+from fastgibbs.engines.streams import random_ups
 from fastgibbs.learning import gradient
 from fastgibbs.learning.boltzmann import ExactMachine, SampledMachine
 from fastgibbs.learning.history import pseudo_likelihood
@@ -127,6 +128,19 @@ def test_sampled_gradients_are_the_exact_one_in_the_mean(method):
     # broken twins: 20 % too strong a machine, visible units in another order
     assert largest_z(estimates(machine(1.2 * W, 1.2 * B), method), truth) > 4.7
     assert largest_z(estimates(machine(), method, DATA[:, ::-1]), truth) > 4.7
+
+
+@pytest.mark.parametrize("method", ["pcd", "tempering"])
+def test_data_chains_and_ladders_draw_apart(method):
+    """Neither lanes nor swaps share a stream, and rows' hidden units begin with no chain's start."""
+    one = SampledMachine(machine(), setting(method, chains=70))
+    blocks = one.block.shown + one.block.chains
+    lanes = np.concatenate([block.state.streams for block in blocks], axis=1).T
+    swaps = np.concatenate([block.ladders.streams for block in blocks])
+    for streams in (lanes, swaps):
+        assert len(np.unique(streams, axis=0)) == len(streams)
+    first = np.resize(one.block.hidden, 8)
+    assert all((random_ups(3, chain, 64) != first).any() for chain in range(70))
 
 
 def sweep_matrix(model):

@@ -9,7 +9,7 @@ import fastgibbs as fg
 from fastgibbs import exact
 from fastgibbs.engines import dense
 from fastgibbs.methods.blocks import choose_engine
-from fastgibbs.models import checks
+from fastgibbs.models import resources
 from fastgibbs.reference import annealing as annealing_twin
 from fastgibbs.reference import dense as twin
 from fastgibbs.reference import tempering as tempering_twin
@@ -332,7 +332,7 @@ def test_what_it_cannot_run_is_refused_before_anything_compiles(monkeypatch):
     J[0] *= 1e-12
     J[:, 0] *= 1e-12
     assert "site 0 are too small beside those of all sites" in why([fg.Ising(J + J.T)])
-    monkeypatch.setattr(checks, "_available_memory", lambda: 60_000)
+    monkeypatch.setattr(resources, "memory", lambda: 60_000)
     assert "the coupling matrix of Ising(n=128" in why([model])
     assert choose_engine("auto", [model], "sequential", None, 64)[0] == "sparse"
 

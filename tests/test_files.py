@@ -19,7 +19,7 @@ import pytest
 import fastgibbs as fg
 from fastgibbs.io import archive, held, read_archive, read_idx, read_rudy, replace_file, write_archive, write_rudy
 from fastgibbs.methods import storage
-from fastgibbs.models import checks
+from fastgibbs.models import resources
 
 MODEL = fg.Ising.from_edges(3, [0, 1], [1, 2], [1.0, 2.0])
 TINY = dict(beta=0.5, sweeps=3, chains=2, engine="sparse")
@@ -345,9 +345,9 @@ def test_memory_is_what_the_containers_of_this_process_have_left(tmp_path, monke
     (proc / "self").mkdir(parents=True)
     (proc / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:   8000 kB\n")
     (proc / "self/statm").write_text("1 1 1 1 1 1 1\n")
-    monkeypatch.setattr(checks, "_PROC", proc)
-    monkeypatch.setattr(checks, "_CGROUPS", groups)
-    assert checks._available_memory() == 8_192_000
+    monkeypatch.setattr(resources, "_PROC", proc)
+    monkeypatch.setattr(resources, "_CGROUPS", groups)
+    assert resources.memory() == 8_192_000
     (proc / "self/cgroup").write_text("7:cpu,memory:/old\n0::/outer/inner\n")
     outer, old = groups / "outer", groups / "memory" / "old"
     for folder in (outer / "inner", old):
@@ -357,18 +357,18 @@ def test_memory_is_what_the_containers_of_this_process_have_left(tmp_path, monke
     for folder, limit, used in ((outer / "inner", "max", 3), (outer, "1000000", 400_000)):
         (folder / "memory.max").write_text(f"{limit}\n")
         (folder / "memory.current").write_text(f"{used}\n")
-    assert checks._available_memory() == 600_000
+    assert resources.memory() == 600_000
     (old / "memory.limit_in_bytes").write_text("500000\n")
     (old / "memory.usage_in_bytes").write_text("100000\n")
-    assert checks._available_memory() == 402_000
+    assert resources.memory() == 402_000
 
 
 def test_memory_is_what_the_limit_on_this_process_leaves():
     script = """
         import resource
-        from fastgibbs.models import checks
+        from fastgibbs.models import checks, resources
         resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))
-        left = checks._available_memory()
+        left = resources.memory()
         assert 0 < left < 2**33, left
         try:
             checks.require_memory(2**33, "it")

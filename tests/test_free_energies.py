@@ -288,13 +288,14 @@ def test_integration_has_errors_that_repeats_confirm():
 # Likelihoods
 
 
-@pytest.mark.parametrize("name", ["EA gaussian", "offset", "Hopfield", "RBM"])
+@pytest.mark.parametrize("name", ["EA gaussian", "offset", "Hopfield", "RBM", "RBM at beta 0.6", "RBM at beta -0.5"])
 def test_likelihoods_equal_brute_force(name):
     model, beta = MODELS[name]
+    machine = isinstance(model, fg.RBM)
     states = exact.states(model.n)
     p = exact.spectrum(model).probabilities(beta)
     data = drawn(model, beta, 50)
-    if name == "RBM":
+    if machine:
         p, data = p.reshape(2**6, 2**8).sum(axis=0), data[:, :8]
         states = (exact.states(8) + 1) // 2
     width = data.shape[1]
@@ -309,7 +310,7 @@ def test_likelihoods_equal_brute_force(name):
     flipped = p[index[:, None] ^ (1 << np.arange(width))]
     pseudo = np.log(p[index][:, None] / (p[index][:, None] + flipped)).sum(axis=1).mean()
     assert fg.pseudo_likelihood(model, data, beta=beta) == pytest.approx(pseudo, abs=1e-10)
-    every = np.sum(p * analysis.log_weights(model, states if name == "RBM" else model.from_spins(states), beta))
+    every = np.sum(p * analysis.log_weights(model, states if machine else model.from_spins(states), beta))
     assert every - known(model, beta) == pytest.approx(np.sum(p * np.log(p)), abs=1e-10)
 
 

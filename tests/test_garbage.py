@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import fastgibbs as fg
-from fastgibbs.models import checks
+from fastgibbs.models import checks, resources
 
 
 def fuzzed(examples):
@@ -140,7 +140,7 @@ VERBS = {
 @pytest.fixture(autouse=True)
 def little_memory(monkeypatch):
     """What is big is refused at 64 MB, so that no test allocates what this machine happens to have."""
-    monkeypatch.setattr(checks, "_available_memory", lambda: 2**26)
+    monkeypatch.setattr(resources, "memory", lambda: 2**26)
 
 
 def outcome(function, arguments):

@@ -14,7 +14,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from scipy import stats
+from chi_square import chi_square
 
 import fastgibbs as fg
 from fastgibbs import exact
@@ -173,22 +173,6 @@ def clamped_sites(model, clamp):
         case "a colour":
             colour = graphs.cells([model.to_ising()]).colours()
             return np.flatnonzero(colour == colour.max() // 2).tolist()
-
-
-def chi_square(laws):
-    """P-value of counts against what is expected, pairs of arrays, rare classes pooled to 5 expected or more."""
-    total = freedom = 0
-    for observed, expected in laws:
-        if (observed[expected == 0] > 0).any():
-            return 0.0
-        order = np.argsort(expected)
-        observed, expected = observed[order], expected[order]
-        group = np.minimum((np.cumsum(expected) - expected) // 10, expected.sum() // 10 - 1).astype(int).clip(0)
-        pooled, expected = np.bincount(group, observed), np.bincount(group, expected)
-        seen = expected > 0
-        total += ((pooled - expected)[seen] ** 2 / expected[seen]).sum()
-        freedom += seen.sum() - 1
-    return stats.chi2.sf(total, freedom) if freedom else 1.0
 
 
 def strongest(model):

@@ -89,9 +89,11 @@ def test_a_ladder_of_equal_rejections_stays_as_it_is():
 
 def test_equalized_interpolates_the_inverse_of_the_barrier_as_scipy_does():
     rng = np.random.default_rng(5)
-    for size in (2, 3, 4, 12):
+    for size in (2, 3, 4, 12, 13):
         betas, rejections = np.cumsum(rng.random(size)), rng.random(size - 1)
-        cumulated = np.append(0.0, np.cumsum(rejections))
+        if size == 13:  # down to those that count as 1e-6
+            rejections = 10.0 ** np.arange(-9, 3)[rng.permutation(12)] / 100
+        cumulated = np.append(0.0, np.cumsum(np.maximum(rejections, 1e-6)))
         expected = PchipInterpolator(cumulated, betas)(np.linspace(0, cumulated[-1], 31))
         np.testing.assert_allclose(analysis.equalized(betas, rejections, 31), expected, rtol=1e-12)
 

@@ -9,6 +9,7 @@ import fastgibbs as fg
 from fastgibbs import exact
 from fastgibbs.engines import layered
 from fastgibbs.jit import njit
+from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.reference import layered as twin
 
 
@@ -70,7 +71,8 @@ def test_trajectories_with_held_units_equal_the_twins_in_registers_of_either_wid
     kwargs = dict(beta=np.linspace(0.2, 2.0, 75), seed=5, rule=rule, engine="layered", threads=1)
     result = fg.sample(model, sweeps=10, start=values, clamp=(mask, values), **kwargs)
     free = np.flatnonzero(~mask)
-    state = twin.start(model, 75, 5, rule, spins=np.int8(2 * values - 1), free=free)
+    spins = np.int8(2 * values - 1)
+    state = twin.start(model, 75, run_entropy(5, "sample", spins), rule, spins=spins, free=free)
     for _ in range(10):
         twin.sweep(state, kwargs["beta"])
     np.testing.assert_array_equal(result.states, (state.spins + 1) // 2)

@@ -63,6 +63,13 @@ def test_what_is_filled_in_is_the_conditional_mean_by_enumeration():
     assert (np.abs(found.mean(axis=0) - conditional(other, known))[free] > 4.5 * error[free]).any()
 
 
+def test_the_last_sweeps_are_those_averaged():
+    """The same chains: sums over sweeps 1 ... 7 less those over 1 ... 4 are sums over 5 ... 7."""
+    known, rows = np.array([True, False, True, False, False, True]), (exact.states(6)[:32] + 1) // 2
+    last, whole, first = (fill_in(RBM, rows, known, sweeps=s, averaged=a, seed=3) for s, a in ((7, 3), (7, 7), (4, 4)))
+    np.testing.assert_allclose(3 * last, 7 * whole - 4 * first, rtol=0, atol=1e-12)
+
+
 def test_rows_are_filled_in_from_their_own_known_units_at_any_number_of_threads():
     known = np.array([True, False, True, False, False, True])
     rows = np.tile((exact.states(6)[[3, 20, 41, 62]] + 1) // 2, (256, 1))
@@ -143,6 +150,10 @@ def test_a_history_is_drawn_where_it_is_known(pyplot):
     np.testing.assert_array_equal(likelihood.get_ydata(), result.history.log_likelihood[[2, 5]])
     np.testing.assert_array_equal(pseudo.get_ydata(), result.history.pseudo_likelihood)
     assert likelihood.get_linewidth() == 3
+    few = plots.training_history(fg.train(RBM, data, epochs=7, history_every=3, seed=1))
+    assert [line.get_xdata().tolist() for line in few.lines] == [[3, 6, 7]] * 2
+    none = fg.train(RBM, data, epochs=2, history_every=0, seed=1)
+    assert "no epoch is in the history" in plots.training_history(none).texts[0].get_text()
     nothing = replace(result, epochs=0, history=type(result.history)(*(record[:0] for record in result.history)))
     assert "no epoch" in plots.training_history(nothing).texts[0].get_text()
 

@@ -75,6 +75,25 @@ def test_tap_is_wrong_in_the_third_order_of_beta_and_the_naive_field_in_the_seco
     assert errors["tap"][1] < errors["naive"][1] / 20
 
 
+@pytest.mark.parametrize("method", ["naive", "tap"])
+@pytest.mark.parametrize("name", ["EA gaussian", "SK"])
+def test_means_are_the_slope_of_log_z_by_the_fields(name, method):
+    """beta m_i = d log Z / d h_i, since log Z is stationary in the means: its last term and theirs belong together."""
+    ising, beta, step = MODELS[name].to_ising(), 0.6, 1e-4
+    h = np.random.default_rng(4).normal(size=ising.n)
+
+    def found(fields):
+        result = fg.mean_field(fg.Ising.from_edges(ising.n, *ising.bonds, fields), beta=beta, method=method)
+        assert result.converged
+        return result
+
+    means = found(h).means
+    for i in range(ising.n):
+        moved = step * (np.arange(ising.n) == i)
+        slope = (found(h + moved).log_z - found(h - moved).log_z) / (2 * step)
+        assert slope == pytest.approx(beta * means[i], abs=1e-6)
+
+
 def test_tap_means_are_closer_than_naive_ones():
     model, beta = MODELS["RBM"], 0.5
     far = {

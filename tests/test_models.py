@@ -21,6 +21,7 @@ from fastgibbs.models import (
     edwards_anderson,
     lattice,
     random_regular,
+    resources,
     sherrington_kirkpatrick,
     triangular,
 )
@@ -505,7 +506,7 @@ def test_the_arrays_of_a_lattice_stay_out_of_its_pickle_and_copies():
 
 
 def test_a_lattice_of_a_billion_sites_is_cheap_and_its_arrays_are_refused_by_name(monkeypatch):
-    monkeypatch.setattr(checks, "_available_memory", lambda: 4 * 2**30)
+    monkeypatch.setattr(resources, "memory", lambda: 4 * 2**30)
     tracemalloc.start()
     try:
         model = lattice((2**15, 2**15), h=0.5)
@@ -710,7 +711,7 @@ def test_bad_seeds_are_refused(seed, error):
     ],
 )
 def test_models_too_big_for_memory_are_refused_before_anything_is_allocated(monkeypatch, build):
-    monkeypatch.setattr(checks, "_available_memory", lambda: 20 * 2**30)
+    monkeypatch.setattr(resources, "memory", lambda: 20 * 2**30)
     refused(ValueError, build, "needs", "20.0 GiB", "smaller")
 
 
@@ -731,7 +732,7 @@ print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM"
 
 
 def test_the_memory_of_this_machine_is_known():
-    assert 2**20 < checks._available_memory() < 2**50
+    assert 2**20 < resources.memory() < 2**50
     checks.require_memory(1, "a byte")
     with pytest.raises(ValueError, match=re.escape("a galaxy needs 1073741824.0 GiB")):
         checks.require_memory(2**60, "a galaxy")

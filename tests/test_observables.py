@@ -379,7 +379,7 @@ def test_a_bad_observe_is_refused_before_anything_compiles(method, name, monkeyp
 def test_states_for_functions_that_do_not_fit_in_memory_are_refused_before_anything_compiles(method, monkeypatch):
     monkeypatch.setattr(sampling, "advance", None)
     monkeypatch.setattr(drivers, "temper", None)
-    monkeypatch.setattr("fastgibbs.models.checks._available_memory", lambda: 2**25)
+    monkeypatch.setattr("fastgibbs.models.resources.memory", lambda: 2**25)
     model = fg.lattice((64, 64))
     with pytest.raises(ValueError, match=r"GiB are available"):
         run(method, model, sweeps=10**4, observe={"f": lambda states: states[:, 0]})

@@ -4,6 +4,11 @@ import numpy as np
 import pytest
 
 import fastgibbs as fg
+from fastgibbs.engines import multispin
+from fastgibbs.engines.arithmetic import exp2, exp64
+from fastgibbs.engines.contract import LANE_GROUP
+from fastgibbs.engines.vectors import load, store
+from fastgibbs.jit import njit
 from fastgibbs.reference import multispin as multispin_twin
 from fastgibbs.reference import sparse as twin
 
@@ -44,6 +49,23 @@ def test_every_bit_pattern_gives_the_twins_exp2():
     values = twin.exp2(t)
     np.testing.assert_allclose(values, np.exp2(t.astype(np.float64)), rtol=2e-7)
     assert values[0] == 1.0
+
+
+@njit
+def exponentials(t, powers, x, values):
+    for k in range(0, t.size, LANE_GROUP):
+        store(powers, k, exp2(load(t, k, LANE_GROUP)))
+    for k in range(x.size):
+        values[k] = exp64(x[k])
+
+
+def test_the_kernels_exponentials_are_the_twins_to_the_last_bit():
+    """Decisions tell apart no two exponentials that differ in their last bits: trajectories do not show them."""
+    t, x = np.linspace(-126, 0, 2**20, dtype=np.float32), np.linspace(-700, 0, 2**18)
+    powers, values = np.empty_like(t), np.empty_like(x)
+    exponentials(t, powers, x, values)
+    np.testing.assert_array_equal(powers, twin.exp2(t))
+    np.testing.assert_array_equal(values, multispin_twin.exp64(x))
 
 
 MULTISPIN = {
@@ -112,6 +134,22 @@ def test_lattices_in_strips_equal_the_twin(model, strips, chains, rule):
 @pytest.mark.parametrize("model", [fg.lattice((128, 128)), fg.edwards_anderson((20, 30, 30), seed=1)])
 def test_colours_cut_in_several_tiles_equal_the_twin(model):
     parity(model, 0.44, 1, sweeps=3, burn_in=0, thin=1, strips=1)
+
+
+def test_tiles_of_eight_cells_equal_the_twin(monkeypatch):
+    """8 tiles a colour and some 100 numbers that need more than 14 bits: each tile has streams of its own for those."""
+    monkeypatch.setattr(multispin, "TILE_CELLS", 8)
+    monkeypatch.setattr(multispin_twin, "TILE", 8)
+    parity(fg.lattice((16, 8)), 0.3, 64, sweeps=200, strips=1)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (33, 33), (4096,)])
+def test_counts_hold_every_spin_up_and_every_bond_unsatisfied(shape):
+    """An antiferromagnet in a field that overcomes it: what is counted a vector at a time is as much as can be."""
+    model = fg.lattice(shape, J=-1.0, h=100.0)
+    result = fg.sample(model, beta=1.0, sweeps=2, chains=3, start=np.ones(model.n), engine="multispin", strips=1)
+    assert (result.magnetization == 1).all()
+    np.testing.assert_array_equal(result.energy, model.bond_count - 100.0 * model.n)
 
 
 def test_disorder_samples_in_one_word_equal_the_twin():

@@ -49,14 +49,16 @@ def test_a_progress_callable_hears_the_end():
 
 
 def test_an_error_in_a_progress_callable_comes_out_and_stops_the_threads():
-    before = threading.active_count()
+    before = set(threading.enumerate())
 
     def fail(done, total):
         raise RuntimeError("mine")
 
     with pytest.raises(RuntimeError, match="mine"):
         fg.sample(MODEL, progress=fail, **FOREVER)
-    assert threading.active_count() == before
+    for thread in set(threading.enumerate()) - before:  # it has returned, and ends
+        thread.join(timeout=60)
+        assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("with_tqdm", [True, False])

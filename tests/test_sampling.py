@@ -5,6 +5,7 @@ import pytest
 
 import fastgibbs as fg
 from fastgibbs.methods import sampling
+from fastgibbs.methods.blocks import check_betas
 
 EA = fg.edwards_anderson((4, 4, 4), "gaussian", seed=1)
 GLASS = fg.edwards_anderson((4, 4, 4), seed=1)  # for the multi-spin engine
@@ -209,6 +210,27 @@ def test_bad_input_is_refused_before_anything_compiles(name, monkeypatch):
     arguments = dict(model=EA, beta=0.5, sweeps=10) | change
     with pytest.raises(error, match=message):
         fg.sample(arguments.pop("model"), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [
+        (fg.Ising.from_edges(4, [0, 0, 0], [1, 2, 3], [1.0, -2.0, 0.5], [0.0, -3.0, 0.0, 1.0]), 2.0 * 3 + 3.0),
+        (fg.lattice((4, 4), J=-2.0, h=-0.5), 2.0 * 4 + 0.5),
+        (fg.Hopfield(np.ones((3, 8)), field=-0.25), 3 + 0.25),
+        (fg.RBM([[1.0, -4.0], [0.0, 2.0]], [0.5, 0.0], [0.0, -1.5]), 4.0 * 4 + 1.5),
+    ],
+    ids=["bonds", "lattice", "memory", "machine"],
+)
+def test_betas_are_refused_where_their_product_with_a_flips_cost_might_overflow(model, field):
+    """Up to 8 beta F, F a bound on every local field that is cheap to tell."""
+    most = np.finfo(np.float64).max / 8 / field
+    check_betas("beta", np.array([1.0, -0.99 * most]), [fg.lattice((4,)), model])
+    with pytest.raises(ValueError, match=r"beta times the cost of a flip may add up to more than 1.8e\+308"):
+        check_betas("beta", np.array([1.0, -1.01 * most]), [fg.lattice((4,)), model])
+    for verb, name in ((fg.sample, "beta"), (fg.temper, "betas"), (fg.anneal, "betas")):
+        with pytest.raises(ValueError, match=f"{name} times the cost of a flip"):
+            verb(model, sweeps=9, **{name: [0.5, 1.01 * most]})
 
 
 def test_samples_that_were_not_kept_are_an_error_that_says_how_to_keep_them():

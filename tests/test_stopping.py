@@ -192,7 +192,7 @@ def test_an_error_of_somebodys_handler_comes_out_and_leaves_no_thread_behind():
         raise TimeoutError("mine")
 
     before = signal.signal(signal.SIGALRM, alarm)
-    known = threading.active_count()
+    known = set(threading.enumerate())
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         with pytest.raises(TimeoutError, match="mine"):
@@ -200,8 +200,9 @@ def test_an_error_of_somebodys_handler_comes_out_and_leaves_no_thread_behind():
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    for thread in threading.enumerate()[known:]:
-        thread.join()
+    for thread in set(threading.enumerate()) - known:
+        thread.join(timeout=60)
+        assert not thread.is_alive()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 

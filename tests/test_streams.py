@@ -88,3 +88,13 @@ def test_entropy_repeats_the_run_for_every_kind_of_seed():
 def test_bad_seeds_are_refused(seed, error):
     with pytest.raises(error, match="seed"):
         streams.entropy_of(seed)
+
+
+@pytest.mark.parametrize("entropy", [0, 5, 2**32 - 1, 2**32, 2**96, 2**128 - 1, 2**128, 2**4000 + 3])
+def test_streams_of_many_lanes_are_those_of_each(entropy):
+    for domain in (streams.START, streams.SWEEP, streams.ADAPT):
+        for lanes in (0, 1, 64, 130):
+            expected = [streams.stream_state(entropy, domain, *divmod(lane, 64)) for lane in range(lanes)]
+            found = streams.lane_states(entropy, domain, lanes)
+            np.testing.assert_array_equal(found.T, np.reshape(expected, (lanes, 4)))
+            assert found.dtype == np.uint64

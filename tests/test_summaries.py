@@ -9,6 +9,7 @@ from test_reweighting import TORUS, sampled
 
 import fastgibbs as fg
 from fastgibbs import analysis
+from fastgibbs.analysis.records import by_beta
 from fastgibbs.analysis.summaries import aligned, with_error
 
 
@@ -181,6 +182,15 @@ def test_columns_are_aligned_at_their_decimal_points():
         "10                yy",
         "-2.5               1.0",
     ]
+
+
+def test_records_of_a_ladder_are_those_of_its_rungs():
+    result = fg.temper(fg.lattice((4, 4)), betas=[0.1, 0.3, 0.6], sweeps=20, ladders=3, seed=1, overlap_every=0)
+    groups = by_beta(result)
+    assert [group.beta for group in groups] == [0.1, 0.3, 0.6]
+    for rung, group in enumerate(groups):
+        np.testing.assert_array_equal(group.energy, result.energy[:, rung])
+        np.testing.assert_array_equal(group.magnetization, result.magnetization[:, rung])
 
 
 def test_other_results_are_refused():

@@ -4,6 +4,7 @@ Statistical tests have fixed seeds and errors from 64 or more independent parts.
 chance once in 3 * 10^4 (Student's t); some 600 such scores are taken below: all pass with 98 of 100 sets of seeds.
 """
 
+import inspect
 import os
 import signal
 
@@ -20,8 +21,8 @@ from fastgibbs.engines import drivers, multispin, overlaps, sparse
 from fastgibbs.engines.contract import RULES, restore, snapshot
 from fastgibbs.engines.streams import SWAP, stream_state
 from fastgibbs.jit import njit
-from fastgibbs.methods.checkpoints import NONE
 from fastgibbs.methods.ladders import Setting, run_ladders
+from fastgibbs.methods.running import running
 from fastgibbs.methods.schedules import coldest
 from fastgibbs.reference import layered as layered_twin
 from fastgibbs.reference import multispin as multispin_twin
@@ -32,6 +33,7 @@ GLASS = fg.edwards_anderson((4, 4, 3), seed=2)  # for the multi-spin engine
 WEIGHTED = fg.edwards_anderson((4, 4, 3), "gaussian", seed=2)
 SQUARE = fg.edwards_anderson((4, 4), seed=7)
 IN_FIELD = fg.Ising.from_edges(12, *fg.edwards_anderson((4, 3), "gaussian", seed=1).bonds, np.linspace(-0.5, 1, 12))
+RING = fg.edwards_anderson((12,), "gaussian", seed=3)  # whose clusters never percolate, also those of half the sites
 RBM = fg.RBM(np.random.default_rng(4).normal(size=(7, 5)), np.linspace(-1, 1, 7), [0.5, 0.0, -0.5, 1.0, 0.2])
 MACHINE = fg.RBM(*(np.random.default_rng(5).normal(size=size) for size in ((27, 21), 27, 21)))
 ENGINES = {
@@ -139,9 +141,9 @@ def test_samples_equal_the_twin(ladders):
     parity("auto", multispin_twin, models, np.linspace(0.0, 1.5, 5), ladders, clusters=ladders > 1)
 
 
-@pytest.mark.parametrize("model", [IN_FIELD, RBM, fg.lattice((5, 4), h=0.3)])
+@pytest.mark.parametrize("model", [IN_FIELD, RING, RBM, fg.lattice((5, 4), h=0.3)])
 def test_other_models_equal_the_twin(model):
-    twin_engine = {RBM: layered_twin, IN_FIELD: sparse_twin}.get(model, multispin_twin)
+    twin_engine = {RBM: layered_twin, IN_FIELD: sparse_twin, RING: sparse_twin}.get(model, multispin_twin)
     kwargs = dict(sweeps=24, burn_in=6, thin=3, swap_every=2, overlap_every=4, clusters=True, rule="gibbs", seed=3)
     result = fg.temper(model, betas=LADDER, ladders=4, **kwargs)
     expected = twin.temper(twin_engine, model, LADDER, 4, **kwargs)
@@ -200,7 +202,7 @@ def test_the_seed_in_the_result_repeats_the_run():
 
 
 @pytest.mark.parametrize("clusters", [False, True])
-@pytest.mark.parametrize("model", [GLASS, WEIGHTED, IN_FIELD, RBM, fg.lattice((5, 5), h=0.3)])
+@pytest.mark.parametrize("model", [GLASS, SQUARE, WEIGHTED, IN_FIELD, RBM, fg.lattice((5, 5), h=0.3)])
 def test_the_last_energies_are_those_of_the_states(model, clusters):
     result = fg.temper(model, betas=LADDER, sweeps=12, burn_in=5, thin=3, ladders=6, clusters=clusters, seed=1)
     assert result.energy.shape == result.magnetization.shape == (6, 13, 4)
@@ -523,7 +525,8 @@ def exchange(plan, state, pairs, lane_at):
 def test_clusters_conserve_the_energy_of_a_pair_and_what_is_equal_in_it(engine, model, beta):
     setting = Setting([model], engine, 20, RULES["gibbs"], 1, 0, True, 1)
     betas = beta * np.linspace(0.5, 1.5, 6)
-    run = run_ladders(setting, betas, 50, 0, 1, 3, None, lambda done, total: None, NONE)
+    with running() as under_way:
+        run = run_ladders(setting, betas, 50, 0, 1, 3, None, under_way)
     before = run.spins()
     for block in run.blocks:
         exchange(block.plan, block.state, block.pairs, block.ladders.lane_at)
@@ -627,6 +630,19 @@ def test_an_adapted_ladder_samples_the_right_law():
     assert varies.sum() >= 4
     assert np.abs(z_scores(result.energy.mean(axis=2), energy)[varies]).max() < 4.5
     assert np.abs(z_scores((result.magnetization**2).mean(axis=2), squared)).max() < 4.5
+
+
+def test_rounds_of_adaptation_and_the_run_draw_random_numbers_of_their_own(monkeypatch):
+    """Each goes on from the states of the one before: with its random numbers it would repeat its moves."""
+    seen, places = [], inspect.signature(run_ladders)
+
+    def run_too(*given):
+        seen.append(places.bind(*given).arguments["entropy"])
+        return run_ladders(*given)
+
+    monkeypatch.setattr("fastgibbs.methods.tempering.run_ladders", run_too)
+    result = fg.temper(SQUARE, sweeps=1024, seed=5)
+    assert len(set(seen)) == len(seen) == 1 + len(result.adaptation) > 2
 
 
 def test_samples_share_one_adapted_ladder():

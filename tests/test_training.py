@@ -3,6 +3,7 @@
 import copy
 import gzip
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from fastgibbs.jit import njit
 from fastgibbs.learning import data as learning_data
 from fastgibbs.learning import history as learning_history
 from fastgibbs.learning import machines, training
-from fastgibbs.models import checks
+from fastgibbs.models import resources
 
 RNG = np.random.default_rng(5)
 SMALL = fg.RBM(RNG.normal(size=(8, 6)) * 0.6, RNG.normal(size=8) * 0.3, RNG.normal(size=6) * 0.3)
@@ -144,6 +145,15 @@ def test_the_exact_gradient_is_the_slope_of_the_exact_log_likelihood():
                 assert (values[0] - values[1]) / 2e-5 == pytest.approx(slope[index], abs=1e-8)
 
 
+@pytest.mark.parametrize("shape", [(9, 12), (12, 9)])
+def test_sums_over_states_in_parts_are_those_of_all_at_once(shape, monkeypatch):
+    parts = RNG.normal(size=shape) * 3, RNG.normal(size=shape[0]), RNG.normal(size=shape[1])
+    whole = machines.exact.of_model(*parts)
+    monkeypatch.setattr(machines.exact, "_PART", 12 * 50)  # 11 parts of 50 states, the last of 12
+    for one, other in zip(machines.exact.of_model(*parts), whole, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
 def contrast(rbm, rows, steps):
     """What CD expects of v h^T, v and h in its chains after `steps` steps from `rows`, by enumeration."""
     v, h = ((exact.states(n) + 1) // 2 for n in rbm.weights.shape)
@@ -170,12 +180,26 @@ def test_contrastive_divergence_agrees_with_enumeration(steps):
     assert np.abs(scores(found, contrast(SMALL, rows, 1000))).max() > FALSE_ALARM  # and so is its bias
 
 
+@pytest.mark.parametrize("method", ["pcd", "tempering"])
+def test_chains_and_ladders_start_apart_and_draw_apart(method):
+    rbm = fg.RBM(np.zeros((40, 30)))
+    one = learner(rbm, method, chains=70, batch_size=1)
+    lanes = 70 * (10 if method == "tempering" else 1)
+    starts, streams = one.block.chains.spins[:, :lanes].T, one.block.chains.streams[:, :lanes].T
+    swaps = one.block.swaps, 70 if method == "tempering" else 0
+    for numbers, count in ((starts[:, :40], lanes), (starts[:, 42:], lanes), (streams, lanes), swaps):
+        assert len(numbers) == count
+        assert len(np.unique(numbers, axis=0)) == count
+    bits = starts[:, :30] == starts[:, 42:72]  # visible units 0 ... 29 and all hidden ones, half of them alike
+    assert abs(bits.mean() - 0.5) < 4.5 * 0.5 / np.sqrt(bits.size)
+
+
 def model_means(rbm=SMALL):
     return flat(machines.exact.of_model(rbm.weights, rbm.visible_bias, rbm.hidden_bias))
 
 
-def drawn(method, chains=CHAINS, rbm=SMALL):
-    one = learner(rbm, method, 60, chains, batch_size=1)
+def drawn(method, chains=CHAINS, rbm=SMALL, steps=60):
+    one = learner(rbm, method, steps, chains, batch_size=1)
     one.positive(ROWS[:1], np.ones(1, np.float32), np.arange(1))
     one.negative()
     return products(one, 1, 1 + chains)
@@ -183,7 +207,8 @@ def drawn(method, chains=CHAINS, rbm=SMALL):
 
 @pytest.mark.parametrize(("method", "rbm"), [("pcd", SMALL), ("tempering", SMALL), ("tempering", STRONG)])
 def test_chains_draw_from_the_model(method, rbm):
-    assert np.abs(scores(drawn(method, CHAINS, rbm), model_means(rbm))).max() < FALSE_ALARM
+    """Of 61 rounds of exchange the last is one of rungs 8 and 9: the lanes at beta = 1 are those before it."""
+    assert np.abs(scores(drawn(method, CHAINS, rbm, steps=61), model_means(rbm))).max() < FALSE_ALARM
 
 
 def test_ladders_that_exchange_the_wrong_way_are_seen(monkeypatch):
@@ -355,6 +380,72 @@ def test_probabilities_are_drawn_anew_whenever_they_are_shown():
     assert np.abs(scores(found[:, 1:-1], rows[0, 1:-1])).max() < FALSE_ALARM
 
 
+def test_a_unit_of_probability_0_is_never_1_and_one_of_probability_1_always(monkeypatch):
+    """At the ends of what is drawn: the first word of a stream of zeros is 0, that of another all ones."""
+    for first, units in ((0, [False, True, True]), (2**64 - 1, [False, False, True])):
+
+        def beginning(*address, first=first):
+            bits = np.random.SFC64(0)
+            state = bits.state
+            state["state"]["state"][:] = first, 0, 0, 0
+            bits.state = state
+            return bits
+
+        monkeypatch.setattr(learning_data, "stream", beginning)
+        for k, p in enumerate((0.0, 0.5, 1.0)):
+            assert learning_data.Data([[p], [0.5]], 1).units([0], 1, 0)[0, 0] == units[k]
+
+
+def test_a_training_is_judged_by_rows_from_all_of_the_data_drawn_once():
+    """Row k holds the bits of k, then eight probabilities of 1/2."""
+    rows = np.concatenate([np.arange(1500)[:, None] >> np.arange(11) & 1, np.full((1500, 8), 0.5)], axis=1)
+    one = learning_data.Data(rows, 19)
+    found = one.monitored(7)
+    np.testing.assert_array_equal(found, one.monitored(7))
+    numbers = found[:, :11].astype(int) @ (1 << np.arange(11))
+    assert len(np.unique(numbers)) == 1000
+    spread = np.sqrt(1500**2 / 12 / 1000 / 3)  # of the mean of 1000 numbers of 1500
+    assert abs(numbers.mean() - 749.5) < 4.5 * spread < 250
+    shown = one.units(numbers, 7, 0, 1, 0)[:, 11:]
+    assert abs((found[:, 11:] == shown).mean() - 0.5) < 4.5 * 0.5 / np.sqrt(8000)  # not as the first batch draws them
+
+
+def test_by_default_there_are_as_many_chains_as_rows_of_a_batch_or_an_eighth_as_many_ladders():
+    for method, count in (("pcd", 24), ("cd", 24), ("tempering", 3), ("exact", 0)):
+        assert len(fg.train(SMALL, ROWS[:24], method=method, batch_size=24, epochs=1, seed=1).chains) == count
+
+
+def test_every_epoch_shows_each_row_once_in_a_new_order_in_batches_that_are_means(monkeypatch):
+    """90 rows in batches of 20: the last has 10, and every row of it counts for a tenth."""
+    shown, norms = [], []
+    positive, move = machines.ExactRBM.positive, machines.ExactRBM.move
+
+    def positive_too(one, units, coefficients, rows):
+        shown.append((rows.copy(), np.array(units), coefficients.copy()))
+        return positive(one, units, coefficients, rows)
+
+    def move_too(one, step):
+        norms.append(move(one, step))
+        return norms[-1]
+
+    monkeypatch.setattr(machines.ExactRBM, "positive", positive_too)
+    monkeypatch.setattr(machines.ExactRBM, "move", move_too)
+    settings = dict(method="exact", epochs=3, batch_size=20, seed=7)
+    result = fg.train(SMALL, np.full((90, 8), 0.5), weights=np.arange(90) % 4, **settings)
+    epochs = [shown[k : k + 5] for k in (0, 5, 10)]
+    orders = [np.concatenate([rows for rows, _, _ in epoch]) for epoch in epochs]
+    for order in orders:
+        np.testing.assert_array_equal(np.sort(order), np.arange(90))
+    weights = np.arange(90) % 4 / (np.arange(90) % 4).mean()
+    for (rows, _, coefficients), size in zip(shown, [20, 20, 20, 20, 10] * 3, strict=True):
+        np.testing.assert_allclose(coefficients, weights[rows] / size, rtol=1e-6)
+    # units of 50 %: in a batch of 20 x 8, or in two orders of 90 rows, no two are alike by chance
+    firsts = [units[:10].tobytes() for _, units, _ in shown]
+    assert len(set(firsts)) == 15
+    assert not any((one == other).mean() > 0.2 for one, other in pairwise(orders))
+    np.testing.assert_allclose(result.history.gradient_norm, np.reshape(norms, (3, 5)).mean(axis=1), rtol=1e-12)
+
+
 def test_weights_count_rows_as_often():
     twice = np.repeat(ROWS[:20], np.arange(20) % 3, axis=0)
     settings = dict(method="exact", epochs=20, batch_size=100, seed=1)
@@ -398,11 +489,46 @@ def test_the_pseudo_likelihood_of_a_large_machine_is_estimated_without_bias(monk
     found = np.array([learning_history.pseudo_likelihood(SMALL, ROWS.astype(np.int8), seed) for seed in range(400)])
     assert abs(scores(found, fg.pseudo_likelihood(SMALL, ROWS))) < FALSE_ALARM
     assert abs(scores(found * 7 / 8, fg.pseudo_likelihood(SMALL, ROWS))) > FALSE_ALARM
+    flipped = fg.analysis.log_weights(SMALL, ROWS[:, None] ^ np.eye(8, dtype=np.uint8))
+    terms = -np.logaddexp(0, flipped - fg.analysis.log_weights(SMALL, ROWS)[:, None])
+    variance = 8**2 / 2 * terms.var(axis=1).sum() / len(ROWS) ** 2  # where every row has units of its own
+    assert found.var(ddof=1) == pytest.approx(variance, rel=4.5 * np.sqrt(2 / 399))
 
 
-def test_likelihoods_of_large_machines_are_annealed_when_asked_for():
-    rbm, data = fg.RBM(np.zeros((20, 18))), np.random.default_rng(1).random((30, 20)) < 0.5
+def test_exact_likelihoods_are_as_frequent_as_the_smaller_layer_lets_them():
+    """Every time where 2^small * large is at most 2^12; else in a quarter of the time, twice at least, or never."""
+
+    def every(shape, products):
+        model = fg.RBM(np.zeros(shape)) if isinstance(shape, tuple) else fg.BoltzmannMachine(np.zeros((shape, shape)))
+        return learning_history.affordable(model, 100, 1, products)
+
+    for shape, products, expected in (
+        ((512, 3), 1, 1),
+        ((513, 3), 1, 0),
+        ((18, 17), 10**12, 0),
+        (8, 1, 1),
+        (9, 1, 0),
+        (17, 10**12, 0),
+    ):
+        assert every(shape, products) == expected
+        if isinstance(shape, tuple):
+            assert every(shape[::-1], products) == expected
+    term = 4 * learning_history.TERM * 2**8 * 100  # that one of a hundred epochs pays for
+    assert [every((8, 100), share * term // 100) for share in (100, 50, 2)] == [1, 2, 50]
+    assert every((8, 100), 2 * term // 100 - 1) == 0
+
+
+def test_likelihoods_of_large_machines_are_annealed_when_asked_for(monkeypatch):
+    rbm, data, seeds = fg.RBM(np.zeros((20, 18))), np.random.default_rng(1).random((30, 20)) < 0.5, {1}
+    real = training.log_likelihood
+
+    def noted(*arguments, seed, **others):
+        seeds.add(seed)
+        return real(*arguments, seed=seed, **others)
+
+    monkeypatch.setattr(training, "log_likelihood", noted)
     result = fg.train(rbm, data, epochs=4, likelihood_every=2, seed=1)
+    assert len(seeds) == 3  # the training and each of them with random numbers of its own
     np.testing.assert_array_equal(np.isnan(result.history.log_likelihood), [True, False, True, False])
     assert result.history.log_likelihood_error[1] > 0
 
@@ -472,7 +598,7 @@ def test_bad_input_is_named_before_anything_runs(change, error, message, monkeyp
 
 
 def test_too_many_chains_for_this_machine_are_refused(monkeypatch):
-    monkeypatch.setattr(checks, "_available_memory", lambda: 2**20)
+    monkeypatch.setattr(resources, "memory", lambda: 2**20)
     with pytest.raises(ValueError, match="100000 chains and batches of 40 needs"):
         fg.train(SMALL, ROWS, chains=100_000)
 
@@ -502,8 +628,8 @@ def test_idx_files_are_read_gzipped_or_not(kind, dtype, tmp_path):
         (b"\x89PNG....", "is no IDX file: it begins with"),
         (idx(np.zeros((2, 3), np.uint8), 10), "type 10 of the numbers is unknown"),
         (idx(np.zeros((2, 3), np.uint8))[:9], "ends in its header"),
-        (idx(np.zeros((2, 3), np.uint8))[:-1], r"holds 5 bytes of numbers, its header \(2, 3\) announces 6"),
-        (idx(np.zeros((2, 3), np.uint8)) + b"x", "holds 7 bytes"),
+        (idx(np.zeros((2, 3), np.uint8))[:-1], r"holds too few bytes of numbers, its header \(2, 3\) announces 6"),
+        (idx(np.zeros((2, 3), np.uint8)) + b"x", "holds more bytes of numbers"),
         (gzip.compress(idx(np.zeros((2, 3), np.uint8)), mtime=0)[:-9], "damaged gzip stream"),
     ],
 )

@@ -11,7 +11,7 @@ import scipy.sparse
 import fastgibbs as fg
 from fastgibbs import analysis
 from fastgibbs.learning import fill_in
-from fastgibbs.models import checks, cores
+from fastgibbs.models import checks, resources
 
 GLASS = fg.edwards_anderson((3, 3), "gaussian", seed=1)
 RBM = fg.RBM(np.random.default_rng(2).normal(size=(4, 3)))
@@ -276,7 +276,7 @@ GROUPS = {
 def test_threads_are_no_more_than_the_quota_of_a_cgroup(machine, name):
     groups, files, threads = GROUPS[name]
     machine |= files | {"/proc/self/cgroup": groups + "\n"}
-    assert cores.usable() == threads
+    assert resources.cores() == threads
 
 
 # What is no model

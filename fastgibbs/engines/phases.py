@@ -14,7 +14,7 @@ from fastgibbs.engines.arithmetic import LOWEST_EXPONENT, exp2, exp64
 from fastgibbs.engines.contract import GIBBS
 from fastgibbs.engines.contract import LANE_GROUP as GROUP
 from fastgibbs.engines.layered import UNITS, WIDE, decide
-from fastgibbs.engines.streams import SWEEP, next_word, next_words, stream_state
+from fastgibbs.engines.streams import SWEEP, lane_states, next_word, next_words
 from fastgibbs.engines.vectors import (
     add_product,
     at,
@@ -60,7 +60,7 @@ def chains_of(visible: int, hidden: int, count: int, entropy, domain: int = SWEE
     return Chains(
         np.zeros((V + H, lanes), np.float32),
         np.zeros((lanes, H), np.float32),
-        np.column_stack([stream_state(entropy, domain, *divmod(lane, 64)) for lane in range(lanes)]),
+        lane_states(entropy, domain, lanes),
         np.full(lanes, MINUS_LOG2E, np.float32),
         np.zeros(lanes, np.float32),
         np.zeros((GROUP, lanes), np.float32),

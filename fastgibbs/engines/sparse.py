@@ -30,6 +30,7 @@ from fastgibbs.models import checks
 
 FOLLOWS = True  # energies may be off while it anneals
 MOST_FOLLOWED = 64  # sweeps
+_ROWS = 2**16  # looked at at once, so that a large model takes no more memory than it must
 MINUS_TWO_LOG2E = -2.0 * 1.4426950408889634  # exp(-2 x) = 2^(MINUS_TWO_LOG2E x)
 
 
@@ -98,10 +99,12 @@ def strips(models, chains: int) -> int:
 def prepare(models: list, strips: int, free=None, kind=np.float32) -> SparsePlan:
     """The plan of an Ising model, which all blocks share, to sum up numbers of this `kind`."""
     (model,) = models
-    lower = model.indices < np.repeat(np.arange(model.n, dtype=np.int32), np.diff(model.indptr))
-    before = np.zeros(lower.size + 1, np.int32)
-    np.cumsum(lower, out=before[1:])
-    upper = model.indptr[:-1] + before[model.indptr[1:]] - before[model.indptr[:-1]]
+    upper = np.empty(model.n, np.int64)
+    for first in range(0, model.n, _ROWS):
+        ends = model.indptr[first : first + _ROWS + 1]
+        rows = np.repeat(np.arange(ends.size - 1), np.diff(ends))
+        lower = model.indices[ends[0] : ends[-1]] < first + rows
+        upper[first : first + _ROWS] = ends[:-1] + np.bincount(rows[lower], minlength=ends.size - 1)
     unit = unit_of(model)
     scaled_couplings = np.empty(model.couplings.size, kind)
     np.divide(model.couplings, unit, out=scaled_couplings, casting="same_kind")  # needs no float64 copy

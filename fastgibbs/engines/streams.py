@@ -16,6 +16,9 @@ from fastgibbs.models import checks
 
 START, SWEEP, ORDER, TAIL, SWAP, CLUSTER, ADAPT = range(7)  # domains keep the uses of randomness apart
 
+_INIT_A, _MULT_A, _INIT_B, _MULT_B = 0x43B0D7E5, 0x931E8875, 0x8B51F9DD, 0x58F38DED  # of NumPy's SeedSequence
+_MIX_LEFT, _MIX_RIGHT = np.uint32(0xCA01F9DD), np.uint32(0x4973F715)
+
 
 def entropy_of(seed) -> int:
     """The integer that addresses all streams of a run, so that giving it as the seed repeats the run.
@@ -42,6 +45,43 @@ def stream(entropy, domain: int, block: int = 0, lane: int = 0, tile: int = 0) -
 def stream_state(entropy, domain: int, block: int = 0, lane: int = 0, tile: int = 0) -> np.ndarray:
     """The state of the stream at an address, uint64 (4,): SFC64's a, b, c and counter."""
     return stream(entropy, domain, block, lane, tile).state["state"]["state"]
+
+
+def lane_states(entropy, domain: int, lanes: int) -> np.ndarray:
+    """`stream_state(entropy, domain, *divmod(lane, 64))` of lanes 0 ... `lanes` - 1, uint64 (4, lanes), all at once.
+
+    A lane's number is the last word that NumPy's SeedSequence mixes into its pool: what comes before is the same for
+    the 64 lanes of a block.
+    """
+    number = np.arange(lanes, dtype=np.uint32)
+    blocks = [np.random.SeedSequence(entropy, spawn_key=(domain, block, 0)).pool for block in range(-(-lanes // 64))]
+    before = np.array(blocks, np.uint32).reshape(-1, 4).T[:, number // np.uint32(64)]
+    mixed = (
+        max(4, -(-int(entropy).bit_length() // 32)) + 3
+    )  # words: those of the entropy, padded, and three of one each
+    factors = _powers(_INIT_A, _MULT_A, 4 * mixed, 5)
+    hashed = np.array([_hashed(number % np.uint32(64), *factors[k : k + 2]) for k in range(4)])
+    pool, factors = _folded(_MIX_LEFT * before - _MIX_RIGHT * hashed), _powers(_INIT_B, _MULT_B, 0, 7)
+    words = np.array([_hashed(pool[k % 4], *factors[k : k + 2]) for k in range(6)]).astype(np.uint64)
+    a, b, c = words[::2] | words[1::2] << np.uint64(32)
+    for counter in range(1, 13):  # as SFC64 begins
+        word = a + b + np.uint64(counter)
+        a, b = b ^ (b >> np.uint64(11)), c + (c << np.uint64(3))
+        c = ((c << np.uint64(24)) | (c >> np.uint64(40))) + word
+    return np.array([a, b, c, np.full_like(a, 13)])
+
+
+def _powers(first: int, ratio: int, begin: int, count: int) -> np.ndarray:
+    """first ratio^begin, first ratio^(begin + 1), ... modulo 2^32, uint32 (count,)."""
+    return np.array([first * pow(ratio, begin + k, 2**32) % 2**32 for k in range(count)], np.uint32)
+
+
+def _hashed(words, key, factor) -> np.ndarray:
+    return _folded((words ^ key) * factor)
+
+
+def _folded(words) -> np.ndarray:
+    return words ^ words >> np.uint32(16)
 
 
 def random_ups(entropy, chain: int, n: int) -> np.ndarray:

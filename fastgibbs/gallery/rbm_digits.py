@@ -53,7 +53,7 @@ def require(config):
 def trained(config, shown, rng, likelihood_every: int, progress, checkpoint):
     """What `train` makes of the data as the configuration says."""
     return train(
-        beginning(shown, config.hidden, rng),
+        RBM.random(shown.shape[1], config.hidden, shown, seed=rng),
         shown,
         method=config.method,
         steps=config.steps,
@@ -65,13 +65,6 @@ def trained(config, shown, rng, likelihood_every: int, progress, checkpoint):
         progress=progress,
         checkpoint=checkpoint("training"),
     )
-
-
-def beginning(rows, hidden: int, rng) -> RBM:
-    """Weights near 0, visible biases log((k + 1) / (N - k + 1)) of the k rows of N in which a unit is 1."""
-    ones = rows.sum(axis=0, dtype=np.float64)
-    bias = np.log(ones + 1) - np.log(len(rows) - ones + 1)
-    return RBM(rng.normal(scale=0.01, size=(rows.shape[1], hidden)), bias)
 
 
 def falling(rates, epochs: int) -> np.ndarray:
@@ -87,9 +80,8 @@ def told(name, result, unseen, shape, origin, seed) -> Report:
         raise Interrupted("interrupted before there was anything to report: the same command goes on")
     model, history = result.model, result.history
     known = np.isfinite(history.log_likelihood)
-    epochs = np.arange(1, result.epochs + 1)
     columns = {
-        "epoch": ("d", epochs),
+        "epoch": ("d", history.epoch),
         "log-likelihood": (".3f", history.log_likelihood),
         "error": (".3f", history.log_likelihood_error),
         "pseudo-likelihood": (".3f", history.pseudo_likelihood),

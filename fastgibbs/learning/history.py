@@ -1,4 +1,4 @@
-"""What every epoch of a training came to: how well the model knows the data."""
+"""What epochs of a training came to: how well the model knows the data."""
 
 from typing import NamedTuple
 
@@ -12,15 +12,19 @@ from fastgibbs.models import RBM, checks
 from fastgibbs.models.boltzmann import MOST_HIDDEN
 from fastgibbs.models.logistic import logistic
 
-CHEAP = 2**22  # terms of an exact log-likelihood that is computed after every epoch
-TERMS = 2**20  # of a pseudo-likelihood
+ROWS = 200  # of a history, by default
+CHEAP = 2**12  # terms of an exact log-likelihood that every row has
+TERM, STEP = 16, 50_000  # products of units that take as long as such a term, and as a step of none
+TERMS = 2**16  # of a pseudo-likelihood
 _COUPLED = 10  # sweeps of hidden units that are coupled to each other, given the visible ones
 
 
 @checks.by_contents
 class History(NamedTuple):
-    """What every epoch came to, float64 (epochs,)."""
+    """What some epochs came to, float64 (rows,), one row for each of them."""
 
+    epoch: np.ndarray
+    """The epochs that have a row, from 1, int64 (rows,)."""
     reconstruction: np.ndarray
     """Mean of (v - v')^2 over units and data; v' is the mean of v given the mean of h given v, and of a
     BoltzmannMachine that of each visible unit given all other units, h being drawn given v."""
@@ -35,10 +39,39 @@ class History(NamedTuple):
     """The standard error that log Z gives it: 0 if it is exact."""
 
 
-def exact_is_cheap(model) -> bool:
-    """Whether an exact log-likelihood takes less time than most epochs."""
+def planned(epochs: int, every: int, likelihood_every: int) -> tuple[History, np.ndarray]:
+    """The history that a training will have, NaN until then, and which rows will have a log-likelihood, bool (rows,).
+
+    Rows are of each `every`-th epoch and each `likelihood_every`-th, 0 for never, and of the last.
+    """
+    epoch = np.arange(1, epochs + 1)
+    kept, likely = (
+        (epoch % often == 0) | (epoch == epochs) if often else np.zeros(epochs, bool)
+        for often in (every, likelihood_every)
+    )
+    epoch, likely = epoch[kept | likely], likely[kept | likely]
+    epoch.flags.writeable = False  # no training changes it
+    return History(epoch, *(np.full(epoch.size, np.nan) for _ in History._fields[1:])), likely
+
+
+def until(history: History, epoch: int) -> History:
+    """A copy of the rows up to an epoch."""
+    rows = int(np.searchsorted(history.epoch, epoch, side="right"))
+    return History(*(record[:rows].copy() for record in history))
+
+
+def affordable(model, epochs: int, every: int, products: int) -> int:
+    """Epochs between two exact log-likelihoods, each in a row, that take about a quarter of a training's time; or 0.
+
+    `products`: of a unit with a unit in an epoch; 0 too if there would be fewer than two.
+    """
     small, large = sorted(model.weights.shape) if isinstance(model, RBM) else (model.n, model.n)
-    return small <= exact.MOST_UNITS and 2**small * large <= CHEAP
+    if not every or small > exact.MOST_UNITS:
+        return 0
+    if 2**small * large <= CHEAP:
+        return every
+    count = epochs * products // (4 * TERM * 2**small * large)
+    return every * -(-epochs // (every * count)) if count >= 2 else 0
 
 
 def reconstruction(model, v, entropy, threads) -> float:

@@ -24,7 +24,7 @@ from fastgibbs.engines import gradients, phases
 from fastgibbs.engines.gradients import Step, Sums
 from fastgibbs.engines.layered import UNITS, WIDE
 from fastgibbs.engines.phases import GROUP, Chains, whole
-from fastgibbs.engines.streams import SWAP, random_ups, stream_state
+from fastgibbs.engines.streams import SWAP, lane_states, random_ups
 from fastgibbs.learning import exact
 from fastgibbs.models import RBM
 from fastgibbs.models.logistic import logistic
@@ -68,7 +68,7 @@ class Sampled(NamedTuple):
     shown: Chains  # lanes of data; of CD those of the model too
     chains: Chains  # of the model
     lane_at: np.ndarray  # int64 (ladders, rungs): the lane at every rung
-    swaps: np.ndarray  # uint64 (ladders, 4): streams
+    swaps: np.ndarray  # uint64 (ladders, 4): streams of those that swap
     round: np.ndarray  # int64 (1,): swap rounds done
 
 
@@ -114,7 +114,7 @@ class SampledRBM:
                 model.spins[:V, lane] = bits[:V]
                 model.spins[whole(V, UNITS) : whole(V, UNITS) + H, lane] = bits[V : V + H]
             model.scale[: ladders.size] = np.tile(phases.MINUS_LOG2E * self.betas, chains)
-        swaps = np.array([stream_state(entropy, SWAP, *divmod(ladder, 64)) for ladder in range(chains)])
+        swaps = np.ascontiguousarray(lane_states(entropy, SWAP, chains if method == "tempering" else 0).T)
         self.block = Sampled(parameters, shown, model, ladders.copy(), swaps, np.zeros(1, np.int64))
         self.load(rbm.weights, rbm.visible_bias, rbm.hidden_bias)
         most = batch_size + chains + GROUP  # kernels write, and read, whole groups
@@ -179,11 +179,11 @@ class SampledRBM:
         count, shown, p = len(units), self.block.shown, self.block.parameters
         self.v[:count, : self.visible] = units
         draws = self.method == "cd"
-        self._by_lanes(phases.draw_hidden, p.tiles, p.hidden_bias, shown, self.v, 0, self.hidden, draws, count=count)
+        self._shared(phases.draw_hidden, p.tiles, p.hidden_bias, shown, self.v, 0, self.hidden, draws, count=count)
         self.coefficients[:count] = coefficients
         phases.take_rows(shown.means, self.hidden, self.first_lanes[:count], self.coefficients, self.h, 0)
         self.shown_count = self.count = count
-        self.total = float(coefficients.sum(dtype=np.float64))
+        self.total = float(np.add.reduce(coefficients, dtype=np.float64))
 
     def negative(self):
         """Take the model: the chains after `steps` steps. Coefficients sum to minus those of the data."""
@@ -192,10 +192,10 @@ class SampledRBM:
         count = shown if self.method == "cd" else self.block.lane_at.size
         for step in range(self.steps):
             layer = p.tiles, p.visible_bias, chains, self.v, shown, self.visible
-            self._by_lanes(phases.draw_visible, *layer, count=count)
+            self._shared(phases.draw_visible, *layer, count=count)
             draws = self.method != "cd" or step + 1 < self.steps
             layer = p.tiles, p.hidden_bias, chains, self.v, shown, self.hidden
-            self._by_lanes(phases.draw_hidden, *layer, draws, count=count)
+            self._shared(phases.draw_hidden, *layer, draws, count=count)
             if self.method != "cd":
                 lanes = self.block.lane_at[:, -1].copy()  # before they are exchanged: their means are those at beta = 1
             if self.method == "tempering":
@@ -216,8 +216,7 @@ class SampledRBM:
         p, shown = self.block.parameters, self.shown_count
         gradients.add_up(self.v, self.h, self.coefficients, self.ones, shown, self.count, p.offsets, self.sums)
         arguments = self._weights(step)
-        shares = _shares(len(self.squares), self.team.size, 1)
-        self.team.call([(gradients.move, *arguments, *share) for share in shares])
+        self._shared(gradients.move, *arguments, count=len(self.squares), unit=1)
         biases = p.visible_bias, p.hidden_bias, p.visible_velocity, p.hidden_velocity
         following = self.total, self.following
         return gradients.move_biases(*biases, self.sums, p.offsets, *following, step, self.squares)
@@ -232,16 +231,13 @@ class SampledRBM:
         """End its threads."""
         self.team.close()
 
-    def _by_lanes(self, kernel, *arguments, count):
-        """Call a kernel for the lanes that hold the first `count` chains."""
-        shares = _shares(count, self.team.size, WIDE)
-        self.team.call([(kernel, *arguments, *share) for share in shares])
-
-
-def _shares(count, threads, unit):
-    """0 ... count cut into at most `threads` ranges (first, last), whole units but for the last."""
-    each = whole(-(-count // threads), unit)
-    return [(first, min(first + each, count)) for first in range(0, count, each)]
+    def _shared(self, kernel, *arguments, count, unit=WIDE):
+        """Call a kernel for 0 ... count, lanes or others, each thread for a range (first, last) of whole units."""
+        if self.team.size == 1:
+            return kernel(*arguments, 0, count)
+        each = whole(-(-count // self.team.size), unit)
+        firsts = range(0, count, each)
+        self.team.call([(kernel, *arguments, first, min(first + each, count)) for first in firsts])
 
 
 def shift(own, velocity, change, step: Step):

@@ -16,7 +16,7 @@ STRIPS = (1, 2, 4, 8, 16, 32, 64)
 ENGINES = {"layered": layered, "overlap": overlap, "multispin": multispin, "dense": dense, "sparse": sparse}
 ENGINES |= {"sparse64": sparse64}
 LAW, DESCENT = 2.0**-8, 2.0  # what rounding may change in the log odds of a spin: draws stay right, or the way downhill
-_PART = 2**24  # spins unpacked at once
+_PART = 2**21  # spins unpacked at once
 
 
 class Clamp(NamedTuple):

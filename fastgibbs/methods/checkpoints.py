@@ -14,8 +14,6 @@ import re
 import threading
 import time
 import warnings
-from contextlib import ExitStack
-from contextvars import ContextVar
 from functools import wraps
 
 import numpy as np
@@ -25,20 +23,25 @@ from fastgibbs.io import VERSION, absolute, digest, held, read_archive, write_ar
 from fastgibbs.methods import restoring
 from fastgibbs.models import checks
 
-_CALL = ContextVar("what ends with the call of a verb", default=None)
+_here = threading.local()  # .checkpoint: the last one that this thread has begun
 
 
 def holding(verb):
-    """The verb, whose call holds the files of its checkpoints until it returns or raises."""
+    """The verb, whose checkpoint is released by the end of its run, or here if it fails before that.
+
+    When it returns, nothing is called any more: a Ctrl-C there would cost the result.
+    """
 
     @wraps(verb)
     def call(*args, **kwargs):
         if kwargs.get("checkpoint") is not None:  # before any function of the user's may change the folder
             kwargs["checkpoint"] = absolute("checkpoint", kwargs["checkpoint"])
-        with ExitStack() as stack:
-            before = _CALL.set(stack)
-            stack.callback(_CALL.reset, before)
+        _here.checkpoint = NONE
+        try:
             return verb(*args, **kwargs)
+        except BaseException:
+            _here.checkpoint.release()
+            raise
 
     return call
 
@@ -62,13 +65,20 @@ class Checkpoint:
         self.settings = settings if path is None else {"method": method} | {k: _plain(v) for k, v in settings.items()}
         self.stage, self.arrays, self.saved, self.threads = {}, {}, None, 1
         self._copies, self._due, self._written = {}, threading.Event(), time.monotonic()
+        self._lock, _here.checkpoint = None, self
         if path is not None:
-            if (call := _CALL.get()) is not None:
-                call.enter_context(held(self.path))
+            self._lock = held(self.path)
+            self._lock.__enter__()
             if os.path.exists(self.path):
                 self._read()
         if self.settings["seed"] is None:
             self.settings["seed"] = entropy_of(None)
+
+    def release(self):
+        """Let other runs have the file."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.__exit__(None, None, None)
 
     def _read(self):
         _, arrays, header, versions = read_archive(self.path, "checkpoint")

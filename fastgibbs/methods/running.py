@@ -99,7 +99,8 @@ class Run(NamedTuple):
         if waiting and not self.asked:
             on_threads(work, min(threads, len(blocks)), prepare, tick)
         self.checkpoint.ended(blocks, done)
-        self.report(sum(done) // len(done), sweeps)
+        if self.report(sum(done) // len(done), sweeps):
+            self.asked.ask()  # of what comes next
         compiled = ready[0] if ready else time.perf_counter()
         return Advanced(done, min(done) < sweeps, compiled - began, time.perf_counter() - compiled)
 
@@ -134,12 +135,17 @@ class running:
 
     def __enter__(self) -> Run:
         asked = self._stoppable.__enter__()
-        return Run(asked, self._reporting.__enter__(), *self._run)
+        try:
+            return Run(asked, self._reporting.__enter__(), *self._run)
+        except BaseException:
+            self._stoppable.__exit__()
+            raise
 
     def __exit__(self, *error):
         try:
             self._reporting.__exit__(*error)
         finally:
+            self._run[1].release()
             self._stoppable.__exit__(*error)
 
 

@@ -5,21 +5,14 @@ import math
 import operator
 import os
 import reprlib
-from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
-from fastgibbs.models import cores
+from fastgibbs.models import resources
 
-try:
-    import resource
-except ImportError:  # no POSIX
-    resource = None
-
-_PROC, _CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 MOST = 2**53  # of what is counted: products of two counts and a size in bytes stay far below what a float holds
+_LITTLE = 2**20  # bytes that every machine has
 _SHOWN = 100  # characters of a value in a message
 _MODEL = "n", "energy", "to_ising", "to_spins", "from_spins"  # what the verbs ask of a model
 
@@ -175,8 +168,8 @@ def path(name, value):
 
 
 def thread_count(threads):
-    """`threads` checked; None means as many as this process may use (see `models/cores.py`)."""
-    return cores.usable() if threads is None else integer("threads", threads)
+    """`threads` checked; None means as many as this process may use (see `models/resources.py`)."""
+    return resources.cores() if threads is None else integer("threads", threads)
 
 
 def progress(value):
@@ -244,7 +237,9 @@ def generator(seed):
 
 def require_memory(nbytes, what):
     """Raise ValueError if `nbytes` is more than this process can still allocate; `what` opens the message."""
-    available = _available_memory()
+    if nbytes <= _LITTLE:  # to look takes longer than small runs do
+        return
+    available = resources.memory()
     if nbytes > available:
         raise ValueError(
             f"{what} needs {nbytes / 2**30:.1f} GiB and {available / 2**30:.1f} GiB are available: "
@@ -261,49 +256,6 @@ def require_range(largest, what):
     """Raise ValueError if `largest`, a bound on the energies of a model, is infinite; `what` opens the message."""
     if not math.isfinite(largest):
         raise ValueError(f"{what} may add up to more than {np.finfo(np.float64).max:.2g}: give smaller ones")
-
-
-def _available_memory():
-    """Bytes that this process can still get: of the machine, its containers and its own limit; infinity if unknown."""
-    free = [float("inf"), *_left_in_containers()]
-    try:
-        for line in (_PROC / "meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                free.append(int(line.split()[1]) * 1024)
-    except OSError:
-        if hasattr(os, "sysconf"):
-            free.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    if resource is not None and (limit := resource.getrlimit(resource.RLIMIT_AS)[0]) != resource.RLIM_INFINITY:
-        with suppress(OSError):  # no /proc to tell how much is taken
-            limit -= int((_PROC / "self/statm").read_text().split()[0]) * resource.getpagesize()
-        free.append(limit)
-    return max(0, min(free))
-
-
-def _left_in_containers():
-    """Bytes between limit and use of every control group that this process is in, nested ones too."""
-    try:
-        groups = [line.split(":", 2)[1:] for line in (_PROC / "self/cgroup").read_text().splitlines()]
-    except OSError:
-        return
-    for controllers, place in groups:
-        if controllers == "":
-            root, names, idle = _CGROUPS, ("memory.max", "memory.current"), "inactive_file "
-        elif "memory" in controllers.split(","):
-            root, names = _CGROUPS / "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes")
-            idle = "total_inactive_file "
-        else:
-            continue
-        folder = root / place.lstrip("/")
-        for group in (folder, *folder.parents):
-            if not group.is_relative_to(root):
-                break
-            try:
-                limit, used = (int((group / name).read_text()) for name in names)
-                lines = (group / "memory.stat").read_text().splitlines()
-            except (OSError, ValueError):  # not seen from inside, or "max"
-                continue
-            yield limit - used + sum(int(line.split()[1]) for line in lines if line.startswith(idle))
 
 
 def _array(name, value, kinds, what):

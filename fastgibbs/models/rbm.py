@@ -5,6 +5,7 @@ import numpy as np
 from fastgibbs.models import checks
 from fastgibbs.models.checks import Frozen
 from fastgibbs.models.ising import Ising
+from fastgibbs.models.rows import Rows
 
 
 class RBM(Frozen):
@@ -27,6 +28,24 @@ class RBM(Frozen):
         most = sum(checks.largest(array) * array.size for array in attributes.values())
         checks.require_range(4 * most, "weights and biases (visible_bias, hidden_bias)")
         self.__setstate__(attributes)
+
+    @classmethod
+    def random(cls, n_visible, n_hidden, data=None, *, seed=None):
+        """A machine to start a training from: weights normal with deviation 0.01, hidden biases 0.
+
+        Visible biases are log(m / (1 - m)) of the means m of `data`, so that the machine knows its units, if not yet
+        how they go together; m is kept 1/(N + 2) away from 0 and 1. Without data they are 0. `data`: (N, n_visible) as
+        `train` takes it; `seed`: None, an int, a numpy SeedSequence or Generator. TypeError or ValueError names a bad
+        argument. Hinton, in Neural Networks: Tricks of the Trade, 2nd ed., 599 (2012), section 8.
+        """
+        n_visible, n_hidden = checks.integer("n_visible", n_visible), checks.integer("n_hidden", n_hidden)
+        rng, bias = checks.generator(seed), None
+        if data is not None:
+            rows = Rows(data, n_visible)
+            least = 1 / (rows.count + 2)
+            mean = np.clip(rows.mean, least, 1 - least)
+            bias = np.log(mean / (1 - mean))
+        return cls(rng.normal(scale=0.01, size=(n_visible, n_hidden)), bias)
 
     @property
     def n_visible(self):

@@ -70,13 +70,14 @@ def training_history(result, *, ax=None, **line):
     ax.set_ylabel("nats per row")
     if not result.epochs:
         return nothing(ax, "no epoch was finished")
-    epochs = np.arange(1, result.epochs + 1)
+    if not result.history.epoch.size:
+        return nothing(ax, "no epoch is in the history")
     curves = ("log-likelihood", result.history.log_likelihood), ("pseudo-likelihood", result.history.pseudo_likelihood)
     for (label, values), color in zip(curves, PALETTE, strict=False):
         known = np.isfinite(values)
         if known.any():
             look = {"color": color, "linewidth": 1.2, "marker": "o" if known.sum() < 12 else "", "markersize": 3}
-            ax.plot(epochs[known], values[known], **(look | {"label": label} | line))
+            ax.plot(result.history.epoch[known], values[known], **(look | {"label": label} | line))
     ax.locator_params(axis="x", integer=True)
     legend_above(ax)
     return ax

@@ -1,0 +1,61 @@
+"""Data of machines, checked and read a part at a time: arrays, memory-mapped arrays, sparse matrices."""
+
+import numpy as np
+
+from fastgibbs.models import checks
+
+_PART = 2**22  # numbers looked at at once
+
+
+class Rows:
+    """N rows of V units or of probabilities in [0, 1].
+
+    `data`: bool, integer or float (N, V), memory-mapped or not, or a scipy.sparse matrix; only parts are copied.
+    `weights`: (N,) how much each row counts, at least 0, by default all alike; kept with mean 1.
+    `mean` is that of each unit, float64 (V,); `certain`, whether all are units.
+    TypeError or ValueError names the argument and the first index that is wrong.
+    """
+
+    def __init__(self, data, visible: int, weights=None):
+        self._sparse = hasattr(data, "tocsr") and not isinstance(data, np.ndarray)
+        self._data = data.tocsr() if self._sparse else checks.real_array("data", data)
+        kind = self._data.dtype.kind
+        if self._sparse:
+            checks.real_array("data", self._data.data)
+        if len(self._data.shape) != 2 or self._data.shape[1] != visible:
+            raise ValueError(f"data has shape {self._data.shape}: give (N, {visible}), a row an observation")
+        self.count = self._data.shape[0]
+        if not self.count:
+            raise ValueError("data is empty: give at least one row")
+        self.weights = np.ones(self.count)
+        if weights is not None:
+            given = checks.finite_array("weights", weights, (self.count,))
+            if given.min() < 0 or not given.sum():
+                raise ValueError(f"weights holds {given.min()}: give numbers of at least 0, not all of them 0")
+            self.weights = given / given.mean()
+        self.mean, self.certain = np.zeros(visible), True
+        for first, part in self.parts():
+            if not (part.min(initial=0) >= 0 and part.max(initial=0) <= 1):  # so that a NaN is seen
+                bad = ~((part >= 0) & (part <= 1))
+                row, unit = np.unravel_index(bad.argmax(), bad.shape)
+                raise ValueError(
+                    f"data[{first + row}, {unit}] is {part[row, unit]}: give units or probabilities, 0 to 1"
+                )
+            if kind == "f":
+                self.certain &= bool(((part == 0) | (part == 1)).all())
+            if weights is None:
+                self.mean += part.sum(axis=0)
+            else:
+                self.mean += (part * self.weights[first : first + len(part), None]).sum(axis=0)
+        self.mean /= self.count
+
+    def parts(self):
+        """Yield (first row, rows) of all rows, as many at once as are cheap to hold."""
+        step = max(1, _PART // max(1, self._data.shape[1]))
+        for first in range(0, self.count, step):
+            yield first, self.rows(slice(first, first + step))
+
+    def rows(self, chosen):
+        """Some rows as an array (rows, V)."""
+        part = self._data[chosen]
+        return part.toarray() if self._sparse else part
