@@ -10,7 +10,7 @@ import fastgibbs as fg
 from fastgibbs import exact
 from fastgibbs.engines import drivers
 from fastgibbs.methods.descent import quenched
-from fastgibbs.methods.schedules import Schedule, coldest
+from fastgibbs.methods.schedules import COLD, HOT, Schedule, coldest
 from fastgibbs.reference import annealing as twin
 from fastgibbs.reference import layered, multispin, sparse
 
@@ -307,6 +307,9 @@ EASY = {  # whose ground states satisfy all bonds and fields
     "tree": tree(15, 1),
     "pairs of all sizes": parts(*(pair(10.0**k) for k in range(-3, 4))),
     "ferromagnet in a weak field": fg.lattice((4, 4), h=0.02),
+    "ferromagnet in a very weak field": fg.lattice((4, 4), h=-1e-4),
+    "all to all in a weak field": fg.Ising(np.ones((12, 12)) - np.eye(12), [0.01] * 12),
+    "ferromagnet beside a strong field": parts(fg.lattice((4, 4), h=0.01), lone(10)),
     "long ring": ring(64),
     "long chain": chain(200, NORMAL[:199]),
     "large tree": tree(200, 3),
@@ -507,7 +510,7 @@ RBM_PAIR = fg.RBM([[3.0]], [-1.0], [-1.0])  # minima 0 0 and 1 1: a flip costs 1
 )
 def test_the_range_of_betas_is_that_of_what_flips_cost_at_local_minima(model, costs):
     least, most = costs
-    expected = (1.0, 1.0) if least is None else (2.5 / most, 9.0 / least)
+    expected = (1.0, 1.0) if least is None else (HOT / most, COLD / least)
     assert fg.beta_range(model) == pytest.approx(expected, rel=1e-12)
     assert fg.beta_range(model, hot=1, cold=2) == pytest.approx((1, 1) if least is None else (1 / most, 2 / least))
     schedule = fg.beta_schedule(model, 9)
@@ -517,20 +520,20 @@ def test_the_range_of_betas_is_that_of_what_flips_cost_at_local_minima(model, co
 
 def test_units_pay_what_their_energy_says():
     hot, cold = fg.beta_range(RBM_PAIR)
-    assert 2.5 / 2 <= hot <= 2.5 / 1
-    assert hot * 9 / 2.5 == pytest.approx(cold)  # alike for both
+    assert HOT / 2 <= hot <= HOT / 1
+    assert hot * COLD / HOT == pytest.approx(cold)  # alike for both
 
 
 def test_beta_grows_linearly_where_all_flips_cost_the_same_and_parts_on_other_scales_follow_one_another():
-    np.testing.assert_allclose(fg.beta_schedule(pair(0.5), 100), np.linspace(2.5, 9, 100), rtol=1e-3)
+    np.testing.assert_allclose(fg.beta_schedule(pair(0.5), 100), np.linspace(HOT, COLD, 100), rtol=1e-3)
     both = fg.beta_schedule(parts(pair(0.5), pair(0.5e-3)), 100)
-    assert (both <= 9).sum() == (both >= 2500).sum() == 50
+    assert (both <= COLD).sum() == (both >= 1000 * HOT).sum() == 50
 
 
 @pytest.mark.parametrize(
     ("knobs", "error", "message"),
     [
-        (dict(hot=9.0), ValueError, "hot is 9.0 and cold 9.0"),
+        (dict(hot=9, cold=9.0), ValueError, "hot is 9.0 and cold 9.0"),
         (dict(hot=0), ValueError, "hot is 0"),
         (dict(cold=np.inf), ValueError, "cold is inf"),
         (dict(cold="9"), TypeError, "cold"),

@@ -16,7 +16,7 @@ from fastgibbs import exact
 from fastgibbs.engines import overlap
 from fastgibbs.engines.drivers import advance
 from fastgibbs.methods.blocks import choose_engine
-from fastgibbs.methods.schedules import beta_range, coldest
+from fastgibbs.methods.schedules import COLD, HOT, beta_range, coldest
 from fastgibbs.reference import overlap as twin
 from fastgibbs.reference.annealing import anneal as twin_anneal
 from fastgibbs.reference.tempering import temper as twin_temper
@@ -414,7 +414,7 @@ def test_the_range_of_higher_orders_rests_on_what_flips_cost(order):
     flipped[sites, :, sites] *= -1
     costs = np.abs(model.energy(flipped) - energies)
     hot, cold = beta_range(model)
-    assert 2.5 / costs.max() <= hot < cold <= 9 / costs[costs > 0].min()
+    assert HOT / costs.max() <= hot < cold <= COLD / costs[costs > 0].min()
 
 
 def test_the_coldest_beta_of_a_hebb_memory_is_that_of_its_least_excitation():

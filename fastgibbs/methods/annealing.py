@@ -103,7 +103,8 @@ def anneal(
 ) -> AnnealResult:
     """Look for the minimum of E(s): `reads` independent runs of `sweeps` sweeps at beta_1, beta_2, ...
 
-    At the end the best state that each read has seen descends, site by site, until no single flip lowers it.
+    At the end the best state that each read has seen descends, site by site, until no single flip lowers it; on graphs
+    of few loops, or in fields, no domain of satisfied bonds either.
 
     Args:
         model: Ising, Hopfield, RBM or BoltzmannMachine.

@@ -10,6 +10,7 @@ _LANES = 64  # states that descend together
 _SITES = 64  # of a memory whose costs are found at once
 _ENTRIES = 2**22  # patterns x sites x states at once
 _LOOPS = 3  # neighbours of a site: with as many or more, satisfied bonds leave no domains but the whole
+_IN_FIELDS = 64  # neighbours: with more it takes too long
 _TURNS, _ALL = 8, 2**62  # passes that come near a minimum, and as many as there are
 
 
@@ -17,16 +18,17 @@ def quenched(model, states: np.ndarray, free: np.ndarray | None = None) -> np.nd
     """What is left of `states` (reads, n), in the model's units, when sites have turned along their fields, in order.
 
     A site without field stays as it is, and so do sites that are not `free`; passes go on until one changes nothing.
-    Then, where there are few loops, clusters of spins that satisfied bonds connect turn where that lowers E, and sites
-    again, while any do.
+    Then clusters of spins that satisfied bonds connect turn where that lowers E, and sites again, while any do: where
+    there are few loops, or fields, in which all of a model may be the wrong way up.
     """
     if isinstance(model, Hopfield) and model.rule != "storkey":
         return _remembered(model, states, contract.free_sites(model.n, free))
     terms, found = _terms(model, free), states.copy()
     clusters, queue = np.empty(model.n, np.int32), np.empty(model.n, np.int32)
     _descend(terms, found, _ALL)
-    few_loops = terms.low == -1 and terms.indices.size < _LOOPS * model.n
-    while few_loops and turn_clusters(terms, found, clusters, queue):
+    most = _IN_FIELDS if terms.fields.any() else _LOOPS
+    domains = terms.low == -1 and terms.indices.size < most * model.n
+    while domains and turn_clusters(terms, found, clusters, queue):
         _descend(terms, found, _ALL)
     return found
 

@@ -62,8 +62,8 @@ def quenched(model, state):
     """Turn each site of a state (n,), in order, to what lowers E, pass by pass, until a pass changes nothing.
 
     A site whose value makes no difference stays as it is. Costs are sums of exact terms, rounded once. Then, of spins
-    -1 and 1 with fewer than 1.5 bonds a site, clusters that satisfied bonds connect turn where that lowers E, and sites
-    again, while any do.
+    -1 and 1 with fewer than 1.5 bonds a site, or 32 in fields, clusters that satisfied bonds connect turn where that
+    lowers E, and sites again, while any do.
     """
     state, units = state.copy(), isinstance(model, RBM | BoltzmannMachine)
     remembered = isinstance(model, Hopfield) and model.rule != "storkey"
@@ -74,8 +74,9 @@ def quenched(model, state):
         for site in range(state.size):
             if cost(site, state) < 0:
                 state[site] = low if state[site] == 1 else 1
-        loops = units or remembered or model.to_ising().bond_count >= 1.5 * model.n
-        if not loops and (state == before).all():
+        most = 32 if not units and not remembered and np.any(model.to_ising().fields) else 1.5
+        domains = not units and not remembered and model.to_ising().bond_count < most * model.n
+        if domains and (state == before).all():
             _turn_clusters(model.to_ising(), state)
     return state
 
