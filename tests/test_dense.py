@@ -319,7 +319,7 @@ def test_annealing_and_tempering_find_the_enumerated_ground_state(disorder):
 
 
 def test_what_it_cannot_run_is_refused_before_anything_compiles(monkeypatch):
-    model = fg.sherrington_kirkpatrick(128, seed=1)
+    model = fg.sherrington_kirkpatrick(512, seed=1)
 
     def why(models, strips=None):
         with pytest.raises(ValueError, match="engine 'dense' cannot run this") as refused:
@@ -332,8 +332,8 @@ def test_what_it_cannot_run_is_refused_before_anything_compiles(monkeypatch):
     J[0] *= 1e-12
     J[:, 0] *= 1e-12
     assert "site 0 are too small beside those of all sites" in why([fg.Ising(J + J.T)])
-    monkeypatch.setattr(resources, "memory", lambda: 60_000)
-    assert "the coupling matrix of Ising(n=128" in why([model])
+    monkeypatch.setattr(resources, "memory", lambda: 2**20)
+    assert "the coupling matrix of Ising(n=512" in why([model])
     assert choose_engine("auto", [model], "sequential", None, 64)[0] == "sparse"
 
 
