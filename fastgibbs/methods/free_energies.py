@@ -16,6 +16,7 @@ from fastgibbs.methods.paths import Models, RBMPath, Temperatures, annealed
 from fastgibbs.methods.sampling import sample
 from fastgibbs.methods.tempering import temper
 from fastgibbs.models import RBM, checks
+from fastgibbs.threads import stoppable
 
 METHODS = ("ais", "reverse", "tempering", "integration", "exact")
 SMALL = 16  # units of a smaller layer, or spins, up to which a likelihood enumerates
@@ -94,27 +95,28 @@ def log_z(
     steps = None if steps is None else checks.integer("steps", steps)
     fewest = 2 if method == "ais" else 1  # an error needs two
     chains = None if chains is None else checks.integer("chains", chains, minimum=fewest)
-    if method in ("tempering", "integration"):
-        return _tempered(path[0], method, beta, steps or 2000, chains or 8, seed, threads)
-    seed = entropy_of(seed)
-    if len(path) > 1 or isinstance(model, list | tuple):
-        stations = Models(path, beta, steps or -(-1000 // len(path)))
-    elif isinstance(model, RBM) and beta and layered.refusal(path, "sequential", 1, tolerable(beta)) is None:
-        visible = _marginals(model, beta, data, run_entropy(seed, "log_z"), threads)
-        stations = RBMPath(model, beta, visible, steps or 1000)
-    else:
-        name, _, taken = choose_engine("auto", path, "sequential", 1, chains or 100, tolerable(beta))
-        stations = Temperatures(model, ENGINES[name], taken, np.linspace(0.0, beta, (steps or 1000) + 1))
-    if method == "reverse":
-        start = stations.to_spins(start)
-        if chains is not None and chains != len(start):
-            raise ValueError(f"chains is {chains} but start holds {len(start)} states: give one state per chain")
-        own = run_entropy(seed, "log_z", start)
-        mean, error, effective = analysis.log_mean(*annealed(stations.reversed(), len(start), start, own, threads))
-        return _estimate(stations.log_z - mean, error, method, effective)
-    own = run_entropy(seed, "log_z")
-    mean, error, effective = analysis.log_mean(*annealed(stations, chains or 100, None, own, threads))
-    return _estimate(stations.log_z + mean, error, method, effective)
+    with stoppable():  # whatever stops one of its runs stops those that follow
+        if method in ("tempering", "integration"):
+            return _tempered(path[0], method, beta, steps or 2000, chains or 8, seed, threads)
+        seed = entropy_of(seed)
+        if len(path) > 1 or isinstance(model, list | tuple):
+            stations = Models(path, beta, steps or -(-1000 // len(path)))
+        elif isinstance(model, RBM) and beta and layered.refusal(path, "sequential", 1, tolerable(beta)) is None:
+            visible = _marginals(model, beta, data, run_entropy(seed, "log_z"), threads)
+            stations = RBMPath(model, beta, visible, steps or 1000)
+        else:
+            name, _, taken = choose_engine("auto", path, "sequential", 1, chains or 100, tolerable(beta))
+            stations = Temperatures(model, ENGINES[name], taken, np.linspace(0.0, beta, (steps or 1000) + 1))
+        if method == "reverse":
+            start = stations.to_spins(start)
+            if chains is not None and chains != len(start):
+                raise ValueError(f"chains is {chains} but start holds {len(start)} states: give one state per chain")
+            own = run_entropy(seed, "log_z", start)
+            mean, error, effective = analysis.log_mean(*annealed(stations.reversed(), len(start), start, own, threads))
+            return _estimate(stations.log_z - mean, error, method, effective)
+        own = run_entropy(seed, "log_z")
+        mean, error, effective = analysis.log_mean(*annealed(stations, chains or 100, None, own, threads))
+        return _estimate(stations.log_z + mean, error, method, effective)
 
 
 _estimated = log_z  # which an argument of `log_likelihood` hides
