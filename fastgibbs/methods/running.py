@@ -131,12 +131,12 @@ class running:
     def __init__(self, progress=False, checkpoint=NONE):
         self._stoppable = stoppable(SAVES if checkpoint.path is not None else ())
         self._reporting = _reporting(progress)
-        self._run = progress, checkpoint
+        self._progress, self._checkpoint = progress, checkpoint
 
     def __enter__(self) -> Run:
         asked = self._stoppable.__enter__()
         try:
-            return Run(asked, self._reporting.__enter__(), *self._run)
+            return Run(asked, self._reporting.__enter__(), self._progress, self._checkpoint)
         except BaseException:
             self._stoppable.__exit__()
             raise
@@ -145,7 +145,7 @@ class running:
         try:
             self._reporting.__exit__(*error)
         finally:
-            self._run[1].release()
+            self._checkpoint.release()
             self._stoppable.__exit__(*error)
 
 
