@@ -5,7 +5,8 @@ from fastgibbs.analysis import mean_field, pseudo_likelihood
 from fastgibbs.io import VERSION as __version__  # noqa: F401 - no function of the package
 from fastgibbs.io import read_idx, read_rudy, write_rudy
 from fastgibbs.learning import TrainResult, train
-from fastgibbs.methods.annealing import AnnealResult, anneal
+from fastgibbs.methods.annealing import anneal
+from fastgibbs.methods.answers import AnnealResult
 from fastgibbs.methods.free_energies import Estimate, Likelihood, log_likelihood, log_z
 from fastgibbs.methods.recall import RecallResult, recall
 from fastgibbs.methods.sampling import SampleResult, sample

@@ -10,7 +10,8 @@ from fastgibbs import plots
 from fastgibbs.gallery.output import archive, comma_separated, picture, table
 from fastgibbs.gallery.runs import Report
 from fastgibbs.io import read_rudy
-from fastgibbs.methods.annealing import AnnealResult, anneal
+from fastgibbs.methods.annealing import anneal
+from fastgibbs.methods.answers import AnnealResult
 from fastgibbs.methods.tempering import temper
 from fastgibbs.models import Ising, checks, random_regular
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastgibbs.engines import contract
 from fastgibbs.io import pack_spins, put_together, read_archive, take_apart, unpack_spins, write_archive
-from fastgibbs.methods.annealing import AnnealResult
+from fastgibbs.methods.answers import AnnealResult
 from fastgibbs.methods.blocks import ENGINES, Timing
 from fastgibbs.methods.sampling import Block, SampleResult
 from fastgibbs.methods.tempering import Overlap, Round, TemperResult
