@@ -104,8 +104,11 @@ def _drowned(model, unit, step, kind, tolerance) -> str | None:
     if _ROUNDING * np.sqrt(model.n) * step + 2.0 ** (1 - _FIELD_BITS) * most <= tolerance:
         return None
     sums, largest, steps = precision.field_parts(model)
-    whole = kind != np.int64 and all(_multiples(np.abs(x) / step, 1.0) for x in (model.couplings, model.fields))
-    errors = 2.0**-50 * sums if whole else _ROUNDING * np.sqrt(np.diff(model.indptr) + 1) * step
+    numbers = model.couplings, model.fields
+    if kind != np.int64 and all(_multiples(np.abs(x) / step, 1.0) for x in numbers):
+        errors = (2.0**-50 if any(np.fmod(x, step).any() for x in numbers) else 0.0) * sums
+    else:
+        errors = _ROUNDING * np.sqrt(np.diff(model.indptr) + 1) * step
     errors = np.where(steps < step, errors, 0.0)
     if kind == np.int64:
         errors = errors + precision.rounded(sums, steps, _FIELD_BITS - 1, unit)

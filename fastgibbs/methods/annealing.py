@@ -66,9 +66,11 @@ def anneal(
 
     Args:
         model: Ising, Hopfield, RBM or BoltzmannMachine.
-        betas: inverse temperatures: an array, one per sweep or stretched to `sweeps` by linear interpolation; a
-            schedule, `fastgibbs.geometric(first, last)` or `fastgibbs.linear(first, last)`; or None,
-            `fastgibbs.beta_schedule(model, sweeps)`, read off what flips cost. What was used is in the result.
+        betas: inverse temperatures: an array, one per sweep or stretched to `sweeps` by linear interpolation, of which
+            some may be inf (T = 0: a spin goes along its field, one without field by a fair coin, or by "metropolis"
+            turns; the line from a finite beta to inf is inf all along); a schedule, `fastgibbs.geometric(first, last)`
+            or `fastgibbs.linear(first, last)`; or None, `fastgibbs.beta_schedule(model, sweeps)`, read off what flips
+            cost. What was used is in the result.
         sweeps: sweeps of n single-spin attempts in each read.
         reads: independent runs. The first k of them are the same however many there are, unless each has its own start.
         rule: "gibbs" (p = 1 / (1 + exp(beta dE))) or "metropolis" (p = min(1, exp(-beta dE))), which is a little faster
@@ -194,8 +196,14 @@ def anneal(
 
 
 def _tolerance(schedule: np.ndarray, default: bool) -> float:
-    """By how much local fields may be wrong: what the last tenth of the default schedule misses, the descent finds."""
-    return tolerable(np.quantile(schedule, 0.9) if default else schedule, DESCENT)
+    """By how much local fields may be wrong: what the last tenth of the default schedule misses, the descent finds.
+
+    So it does after sweeps at beta = inf, if they are no more than a tenth: more of them want exact signs of fields.
+    """
+    if default:
+        return tolerable(np.quantile(schedule, 0.9), DESCENT)
+    cold = schedule == np.inf
+    return tolerable(schedule[~cold] if cold.mean() <= 0.1 else schedule, DESCENT)
 
 
 def _schedule(betas, sweeps: int, model) -> np.ndarray:
@@ -204,13 +212,14 @@ def _schedule(betas, sweeps: int, model) -> np.ndarray:
         return beta_schedule(model, sweeps)
     if isinstance(betas, Schedule):
         return betas.betas(sweeps)
-    betas = checks.finite_array("betas", betas)
+    betas = checks.inverse_temperatures("betas", betas)
     if betas.ndim != 1 or betas.size == 0:
         raise ValueError(f"betas has shape {betas.shape}: give a 1-D array, a schedule or None")
     if (betas < 0).any():
         where = (betas < 0).argmax()
         raise ValueError(f"betas[{where}] is {betas[where]}: give inverse temperatures of at least 0")
-    return np.interp(np.linspace(0, 1, sweeps), np.linspace(0, 1, betas.size), betas)
+    places = np.arange(sweeps) * (betas.size - 1) / max(sweeps - 1, 1)  # exact where they are whole
+    return np.interp(places, np.arange(betas.size), betas)
 
 
 def _check(block: Block, kept: np.ndarray, model, done: int):

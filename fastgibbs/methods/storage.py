@@ -13,6 +13,7 @@ from fastgibbs.methods.tempering import Overlap, Round, TemperResult
 from fastgibbs.models import RBM, BoltzmannMachine, checks
 
 RESULTS = {"sample": SampleResult, "anneal": AnnealResult, "temper": TemperResult}
+COLD = {"sample": "beta", "anneal": "betas"}  # which may be inf
 STATES = ("states", "last_states", "ground_states")
 _PAIRS = dict.fromkeys((f"overlap.{name}" for name in Overlap._fields), "f8 pairs rungs")
 SHAPES = {  # type and axes of the arrays of a result; an axis of one name has one size
@@ -137,7 +138,8 @@ def _check_arrays(kind: str, arrays: dict) -> dict[str, int]:
         for axis, size in known.items():
             if sizes.setdefault(axis, size) != size:
                 raise ValueError(f"{name} has {size} {axis}: others have {sizes[axis]}")
-        if array.dtype.kind == "f" and part != "observables" and not np.isfinite(array).all():
+        cold = (array == np.inf) & (name == COLD.get(kind))
+        if array.dtype.kind == "f" and part != "observables" and not (np.isfinite(array) | cold).all():
             raise ValueError(f"{name} holds a number that is not finite")
     return sizes
 
