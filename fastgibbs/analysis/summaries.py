@@ -81,7 +81,7 @@ def summary(result) -> str:
             "",
             *_notes(betas[cut & warm]),
             *([] if warm.all() else ["Chains at beta = inf go down and stay there: where depends on their starts."]),
-            *([f"WARNING: {problem}" for problem in problems] or [good] * warm.any()),
+            *([f"WARNING: {problem}" for problem in problems] or ([good] if warm.any() else [])),
         ]
     )
 

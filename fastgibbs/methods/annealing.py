@@ -66,11 +66,11 @@ def anneal(
 
     Args:
         model: Ising, Hopfield, RBM or BoltzmannMachine.
-        betas: inverse temperatures: an array, one per sweep or stretched to `sweeps` by linear interpolation, of which
-            some may be inf (T = 0: a spin goes along its field, one without field by a fair coin, or by "metropolis"
-            turns; the line from a finite beta to inf is inf all along); a schedule, `fastgibbs.geometric(first, last)`
-            or `fastgibbs.linear(first, last)`; or None, `fastgibbs.beta_schedule(model, sweeps)`, read off what flips
-            cost. What was used is in the result.
+        betas: inverse temperatures: an array, one per sweep or stretched to `sweeps` by linear interpolation; a
+            schedule, `fastgibbs.geometric(first, last)` or `fastgibbs.linear(first, last)`; or None,
+            `fastgibbs.beta_schedule(model, sweeps)`, read off what flips cost. What was used is in the result. An array
+            may hold inf, next to which T = 1 / beta is interpolated: there a spin goes along its field, and one without
+            field by a fair coin, or by "metropolis" turns.
         sweeps: sweeps of n single-spin attempts in each read.
         reads: independent runs. The first k of them are the same however many there are, unless each has its own start.
         rule: "gibbs" (p = 1 / (1 + exp(beta dE))) or "metropolis" (p = min(1, exp(-beta dE))), which is a little faster
@@ -198,12 +198,10 @@ def anneal(
 def _tolerance(schedule: np.ndarray, default: bool) -> float:
     """By how much local fields may be wrong: what the last tenth of the default schedule misses, the descent finds.
 
-    So it does after sweeps at beta = inf, if they are no more than a tenth: more of them want exact signs of fields.
+    So it does of a schedule that goes to inf; but if more than a tenth of it is there, signs of fields must be right.
     """
-    if default:
-        return tolerable(np.quantile(schedule, 0.9), DESCENT)
-    cold = schedule == np.inf
-    return tolerable(schedule[~cold] if cold.mean() <= 0.1 else schedule, DESCENT)
+    spares = default or (schedule == np.inf).any()
+    return tolerable(np.quantile(schedule, 0.9, method="higher") if spares else schedule, DESCENT)
 
 
 def _schedule(betas, sweeps: int, model) -> np.ndarray:
@@ -218,8 +216,10 @@ def _schedule(betas, sweeps: int, model) -> np.ndarray:
     if (betas < 0).any():
         where = (betas < 0).argmax()
         raise ValueError(f"betas[{where}] is {betas[where]}: give inverse temperatures of at least 0")
-    places = np.arange(sweeps) * (betas.size - 1) / max(sweeps - 1, 1)  # exact where they are whole
-    return np.interp(places, np.arange(betas.size), betas)
+    places, given = np.arange(sweeps) * (betas.size - 1) / max(sweeps - 1, 1), np.arange(betas.size)
+    stretched = np.interp(places, given, betas)
+    with np.errstate(divide="ignore", over="ignore"):  # beta = 0, or nearly
+        return np.where(stretched == np.inf, 1 / np.interp(places, given, 1 / betas), stretched)
 
 
 def _check(block: Block, kept: np.ndarray, model, done: int):
