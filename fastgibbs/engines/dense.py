@@ -129,7 +129,7 @@ def _scale(model) -> tuple[float, float, np.dtype]:
     most, least = (bounds.max(), values.min()) if values.size else (1.0, 1.0)
     finest = 2.0 ** (np.frexp(most)[1] - _FIELD_BITS)
     for grain in (finest, *(least / divisor for divisor in range(1, _DIVISORS + 1))):
-        if most / grain < 2**_FIELD_BITS - 0.5 and _multiples(values[:_ROWS], grain) and _multiples(values, grain):
+        if most < (2**_FIELD_BITS - 0.5) * grain and _multiples(values[:_ROWS], grain) and _multiples(values, grain):
             grain *= np.gcd.reduce(np.rint(values / grain).astype(np.int64)) if values.size else 1
             return unit, float(grain), np.dtype(np.int16 if most / grain < 2**15 - 0.5 else np.int32)
     grain = 2.0 ** (np.frexp(most * (1 + 2.0**-11))[1] - _FIELD_BITS)  # rounding adds n / 2 steps to a field
