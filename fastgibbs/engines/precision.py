@@ -41,7 +41,7 @@ def drowned(sums, largest, errors, tolerance) -> str | None:
 
     `largest`: of each site's terms, one that no state leaves out: a field is 2 largest - sum or more.
     """
-    least = np.maximum(largest - (sums - largest), 0.0)
+    least = np.maximum(2 * largest - sums, 0.0)
     harmed = errors > np.maximum(tolerance, RELATIVE * least)
     if not harmed.any():
         return None
