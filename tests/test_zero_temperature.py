@@ -13,7 +13,7 @@ import fastgibbs as fg
 from fastgibbs import analysis, plots
 from fastgibbs.engines import dense, sparse64
 from fastgibbs.methods import annealing, sampling
-from fastgibbs.methods.annealing import _schedule
+from fastgibbs.methods.annealing import _cooled
 from fastgibbs.methods.blocks import choose_engine
 from fastgibbs.reference import annealing as annealing_twin
 from fastgibbs.reference import dense as dense_twin
@@ -210,7 +210,7 @@ def test_an_engine_that_rounds_fields_is_refused_by_name(name, monkeypatch):
     engine, model, message = REFUSED[name]
     monkeypatch.setattr(sampling, "advance", None)
     monkeypatch.setattr(annealing, "drivers", None)
-    for verb, given in ((fg.sample, dict(beta=[1.0, INF])), (fg.anneal, dict(betas=[1.0, INF]))):
+    for verb, given in ((fg.sample, dict(beta=[1.0, INF])), (fg.anneal, dict(betas=[INF, INF]))):
         with pytest.raises(ValueError, match=message):
             verb(model, sweeps=2, engine=engine, **given)
 
@@ -309,7 +309,7 @@ def test_annealing_at_infinity_throws_coins():
     ],
 )
 def test_schedules_are_stretched_through_infinity_by_the_temperature(given, sweeps, expected):
-    np.testing.assert_allclose(_schedule(given, sweeps, RING), expected, rtol=1e-15)
+    np.testing.assert_allclose(_cooled(np.array(given, float), sweeps), expected, rtol=1e-15)
 
 
 def test_no_stretched_schedule_holds_nan_and_knots_are_met_exactly():
@@ -317,16 +317,24 @@ def test_no_stretched_schedule_holds_nan_and_knots_are_met_exactly():
     for _ in range(500):
         given = rng.choice([0.0, 0.1, 1.0, 7.0, INF], rng.integers(1, 9))
         steps = int(rng.integers(1, 99))
-        stretched = _schedule(given, (given.size - 1) * steps + 1, RING)
+        stretched = _cooled(given, (given.size - 1) * steps + 1)
         assert (stretched >= 0).all()
         np.testing.assert_array_equal(stretched[::steps], given)
-        assert (_schedule(given, int(rng.integers(1, 50)), RING) >= 0).all()
+        assert (_cooled(given, int(rng.integers(1, 50))) >= 0).all()
 
 
 def test_a_last_sweep_at_infinity_leaves_the_engine_and_many_want_exact_signs():
     glass = fg.edwards_anderson((3, 3, 3), "gaussian", seed=1)
-    engines = [fg.anneal(glass, betas=[0.1] * 19 + [INF] * k, sweeps=19 + k, reads=2).engine for k in (1, 2, 3)]
+    engines = [fg.anneal(glass, betas=[0.1] * 19 + [INF] * k, sweeps=19 + k, reads=2).engine for k in (1, 2, 4)]
     assert engines == ["sparse", "sparse", "sparse64"]
+
+
+def test_the_way_to_infinity_may_pass_all_that_float64_holds():
+    """Where 2 beta and beta J overflow."""
+    kwargs = dict(betas=[1e290, INF], sweeps=20_000, reads=2, seed=1)
+    for engine in ("multispin", "sparse"):
+        result = fg.anneal(fg.lattice((6,), 2.0**51), engine=engine, **kwargs)
+        assert result.betas[-2] > 1e294 and result.betas[-1] == INF and result.energy[0] == -6 * 2.0**51
 
 
 def test_annealing_to_infinity_finds_ground_states():

@@ -32,7 +32,13 @@ class AnnealResult(Result):
     trace_mean: np.ndarray
     """Mean energy of all reads after every sweep, float64 (sweeps,)."""
     betas: np.ndarray
-    """The schedule: beta of every sweep, float64 (sweeps,)."""
+    """The schedule: beta of every sweep, float64 (sweeps,). Of several batches it is that of the first to see the
+    lowest energy, and so are the traces and `last_states`."""
+    sweeps: np.ndarray
+    """The sweeps of each batch, int64 (batches,). If `done` is the same, `anneal(..., sweeps=result.sweeps,
+    seed=result.seed)`, without limit and target, gives these bytes again."""
+    done: np.ndarray
+    """How many of them all reads made, int64 (batches,): fewer if the run was stopped there."""
     seed: int
     """Pass it as `seed` to get the same bytes again."""
     engine: str
@@ -40,7 +46,7 @@ class AnnealResult(Result):
     scan: str
     timing: Timing
     interrupted: bool
-    """True if the run was stopped before the last sweep; what it had seen by then is here."""
+    """True if fewer sweeps were made than asked for, or the last batch was stopped; what was seen by then is here."""
 
     def __repr__(self):
         stopped = ", interrupted" if self.interrupted else ""

@@ -25,7 +25,9 @@ SHAPES = {  # type and axes of the arrays of a result; an axis of one name has o
         ground_counts="i8 candidates",
         trace_min="f8 seen",
         trace_mean="f8 seen",
-        betas="f8 sweeps",
+        betas="f8 schedule",
+        sweeps="i8 batches",
+        done="i8 batches",
     ),
     "temper": dict(energy="f8 ladders rungs draws", magnetization="f8 ladders rungs draws", betas="f8 rungs")
     | dict(observables="f8 ladders rungs draws ...", states="u1 ladders rungs bytes", acceptance="f8 gaps")
