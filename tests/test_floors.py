@@ -7,8 +7,8 @@ PACKAGE = Path(__file__).parents[1] / "fastgibbs"
 FLOORS = [
     ("jit", "threads", "models"),
     ("exact", "engines", "reference", "io", "analysis", "integrations"),
+    ("results",),
     ("methods", "plots"),
-    ("plots_hopfield",),
     ("learning",),
     ("gallery", "benchmark"),
     ("__init__", "__main__"),

@@ -9,13 +9,10 @@ import numpy as np
 from fastgibbs.engines import contract, drivers
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods import restoring
-from fastgibbs.methods.answers import AnnealResult
 from fastgibbs.methods.blocks import (
     DESCENT,
     ENGINES,
     Clamp,
-    Timing,
-    by_lane,
     check_betas,
     choose_engine,
     clamped,
@@ -30,6 +27,9 @@ from fastgibbs.methods.pacing import Pace
 from fastgibbs.methods.running import Advanced, running
 from fastgibbs.methods.schedules import Schedule, stretched, windows
 from fastgibbs.models import checks
+from fastgibbs.results.annealed import AnnealResult
+from fastgibbs.results.base import Timing
+from fastgibbs.results.lanes import by_lane
 
 _POINTS = 1001  # of a schedule that goes to inf, which tell how cold it is
 OFF = 1e-6  # of sum |J|: more than energies are off by that were followed from flip to flip

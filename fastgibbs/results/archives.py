@@ -4,13 +4,13 @@ import dataclasses
 
 import numpy as np
 
-from fastgibbs.engines import contract
+from fastgibbs.engines import ENGINES, contract
 from fastgibbs.io import pack_spins, put_together, read_archive, take_apart, unpack_spins, write_archive
-from fastgibbs.methods.answers import AnnealResult
-from fastgibbs.methods.blocks import ENGINES, Timing
-from fastgibbs.methods.sampling import Block, SampleResult
-from fastgibbs.methods.tempering import Overlap, Round, TemperResult
 from fastgibbs.models import RBM, BoltzmannMachine, checks
+from fastgibbs.results.annealed import AnnealResult
+from fastgibbs.results.base import Timing
+from fastgibbs.results.sampled import Block, SampleResult
+from fastgibbs.results.tempered import Overlap, Round, TemperResult
 
 RESULTS = {"sample": SampleResult, "anneal": AnnealResult, "temper": TemperResult}
 COLD = {"sample": "beta", "anneal": "betas"}  # which may be inf

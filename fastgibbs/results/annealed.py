@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from fastgibbs.methods.blocks import Timing
-from fastgibbs.methods.results import Result, run_result
+from fastgibbs.results.base import Result, Timing, run_result
 
 
 @run_result
