@@ -1,14 +1,15 @@
 """`anneal`: independent runs that are cooled, and the lowest states that they have seen."""
 
 import time
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import contract, drivers
+from fastgibbs.engines import contract, drivers, lowest
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods import restoring
-from fastgibbs.methods.answers import AnnealResult
+from fastgibbs.methods.answers import AnnealResult, check_lowest, lowest_states
 from fastgibbs.methods.blocks import (
     DESCENT,
     ENGINES,
@@ -37,6 +38,7 @@ class Block(NamedTuple):
     plan: tuple
     state: tuple
     reads: drivers.Reads
+    lowest: lowest.Lowest
 
 
 @holding
@@ -54,6 +56,7 @@ def anneal(
     time_limit=None,
     target_energy=None,
     engine="auto",
+    keep=0,
     progress=False,
     clamp=None,
     checkpoint=None,
@@ -81,6 +84,9 @@ def anneal(
         time_limit: seconds after which the run stops.
         target_energy: the run stops once a read has seen an energy this low.
         engine: "auto", "multispin", "dense", "sparse", "sparse64", "overlap" or "layered", as in `sample`.
+        keep: how many of the lowest distinct states that any read was in after any sweep to keep, for `result.lowest`;
+            they take K (n / 8 + reads) bytes in each block of 64 reads or more, and up to as much time again where a
+            sweep is short, less the longer the schedule. 0 keeps the best state of each read alone.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         clamp: sites that keep their values, as in `sample`: a dict of sites to values, one for all reads or
             (reads,), or a pair (mask, states), states (n,) or (reads, n).
@@ -97,6 +103,7 @@ def anneal(
     began = time.perf_counter()
     checks.model("model", model)
     sweeps, reads = checks.integer("sweeps", sweeps), checks.integer("reads", reads)
+    keep = checks.integer("keep", keep, minimum=0)
     checks.choice("rule", rule, contract.RULES)
     checks.choice("scan", scan, contract.SCANS)
     checks.choice("engine", engine, ("auto", *ENGINES))
@@ -116,20 +123,22 @@ def anneal(
     name, _, taken = choose_engine(engine, [model], scan, 1, reads, _tolerance(schedule, betas is None))
     engine = ENGINES[name]
     settings = dict(model=[model], betas=schedule, reads=reads, rule=rule, scan=scan, start=spins, engine=name)
-    settings |= dict(seed=seed, clamp=None if clamp is None else list(clamp[:2]))
+    settings |= dict(seed=seed, keep=keep, clamp=None if clamp is None else list(clamp[:2]))
     checkpoint = Checkpoint(checkpoint, every, "anneal", settings)
     seed = checkpoint.settings["seed"]
     address = run_entropy(seed, "anneal", spins)
     prepared = engine.prepare(taken, 1, free)
+    follows = getattr(engine, "FOLLOWS", False)
+    off = OFF * (np.abs(taken[0].couplings).sum() + np.abs(taken[0].fields).sum()) if follows else 0.0
+    table = partial(lowest.nothing_yet, lowest.site_words(address, model.n, keep), model.n, keep, slack=off)
     cut = checkpoint.cut(engine.cut, reads, threads)
+    needed = keep * (2 * model.n * len(cut) + reads) + reads * model.n // 4 if keep else 0
+    checks.require_memory(needed, f"the {keep} lowest states in each of {len(cut)} blocks")
     blocks = [
-        _block(engine, taken[0], prepared, lanes, reads, spins, clamp, schedule, contract.RULES[rule], address)
+        _block(engine, taken[0], prepared, lanes, reads, spins, clamp, schedule, contract.RULES[rule], address, table)
         for lanes in cut
     ]
-    follows = getattr(engine, "FOLLOWS", False)
-    near = target
-    if follows and target_energy is not None:
-        near += OFF * (np.abs(taken[0].couplings).sum() + np.abs(taken[0].fields).sum())
+    near = target + off
 
     def kept(block):
         """The spins of the best states of a block's reads, int8 (n, lanes)."""
@@ -145,6 +154,7 @@ def anneal(
 
     def check(block, lanes, done):
         _check(block, kept(block), model, done)
+        check_lowest(block.lowest, block.reads.count, model, lanes, clamp)
         if follows and done:
             energies, spins = block.state.energies * block.plan.unit, engine.spins(block.plan, block.state)
             restoring.check_draws(energies, None, [model] * energies.size, lambda: spins.T)
@@ -154,7 +164,7 @@ def anneal(
 
     def run(block, first, last, crew):
         how = contract.RULES[rule], contract.SCANS[scan]
-        drivers.anneal(block.plan, block.state, block.reads, *how, first, last, crew)
+        drivers.anneal(block.plan, block.state, block.reads, block.lowest, *how, first, last, crew)
         return bool(block.reads.best[: block.reads.count].min() <= near and best_of(block).min() <= target)
 
     with running(progress, checkpoint) as under_way:
@@ -162,17 +172,20 @@ def anneal(
         end = under_way.advance(run, blocks, begun, sweeps, threads, limit=limit)
         begun_reads = np.flatnonzero(np.concatenate([b.reads.best[: b.reads.count] for b in blocks]) < np.inf)
         seen = by_lane([kept(block) for block in blocks], reads)[begun_reads]
-        distinct, which = np.unique(quenched(model, model.from_spins(seen), free), axis=0, return_inverse=True)
+        ends = quenched(model, model.from_spins(seen), free)
+        kept_lowest = lowest_states(model, [block.lowest for block in blocks], cut, ends, begun_reads)
+        distinct, which = np.unique(ends, axis=0, return_inverse=True)
         energies = np.array([model.energy(state) for state in distinct])  # an RBM adds up by the number of rows
         best, states = energies[which], distinct[which]
         order = np.argsort(best, kind="stable")
         best, states = best[order], states[order]
         last_spins = by_lane([engine.spins(block.plan, block.state) for block in blocks], reads)
-        lowest = states[best == best.min(initial=np.inf)]
-        ground_states, ground_counts = np.unique(lowest, axis=0, return_counts=True)
+        ground = states[best == best.min(initial=np.inf)]
+        ground_states, ground_counts = np.unique(ground, axis=0, return_counts=True)
         done = min(end.done)
         sums = np.concatenate([block.reads.sums[:done] for block in blocks], axis=1)
         advanced = sum(b.reads.count * (now - then) for b, then, now in zip(blocks, begun, end.done, strict=True))
+        all_sweeps = sum(block.reads.count * now for block, now in zip(blocks, end.done, strict=True))
         return AnnealResult(
             model=model,
             energy=best,
@@ -181,6 +194,9 @@ def anneal(
             last_states=model.from_spins(last_spins)[begun_reads[order]],
             ground_states=ground_states,
             ground_counts=ground_counts,
+            kept_energy=kept_lowest.energy,
+            kept_states=kept_lowest.states,
+            kept_counts=kept_lowest.counts,
             trace_min=np.concatenate([block.reads.lowest[:done] for block in blocks], axis=1).min(axis=1),
             trace_mean=np.add.accumulate(sums, axis=1)[:, -1] / reads,
             betas=schedule,
@@ -189,6 +205,7 @@ def anneal(
             rule=rule,
             scan=scan,
             timing=Timing.of(end, advanced * (model.n if clamp is None else free.size), began),
+            seconds_per_read=end.seconds * all_sweeps / advanced / begun_reads.size if advanced else None,
             interrupted=end.interrupted,
         )
 
@@ -230,7 +247,7 @@ def _check(block: Block, kept: np.ndarray, model, done: int):
         raise ValueError("cannot be of this run: reads.lowest does not fit reads.best and reads.sums")
 
 
-def _block(engine, model, prepared, lanes: range, reads, spins, clamp, schedule, rule, seed) -> Block:
+def _block(engine, model, prepared, lanes: range, reads, spins, clamp, schedule, rule, seed, table) -> Block:
     """A block of reads; lanes beyond the last read fill it up."""
     chains = [read if read < reads else None for read in lanes]
     ups = first_ups(seed, spins, chains, model.n, clamp=clamp)
@@ -256,4 +273,5 @@ def _block(engine, model, prepared, lanes: range, reads, spins, clamp, schedule,
             lowest=np.empty((schedule.size, groups)),
             sums=np.empty((schedule.size, groups)),
         ),
+        table(lanes=size),
     )

@@ -1,9 +1,63 @@
-"""What annealing has found, and what it is worth."""
+"""What annealing has found, and what it is worth: the lowest states, chances of success, the time to a solution."""
+
+from math import inf, log1p, nan, sqrt
+from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.methods.blocks import Timing
+from fastgibbs import analysis
+from fastgibbs.analysis.summaries import aligned
+from fastgibbs.engines.lowest import Lowest, hashes
+from fastgibbs.methods import restoring
+from fastgibbs.methods.blocks import Clamp, Timing
 from fastgibbs.methods.results import Result, run_result
+from fastgibbs.models import checks
+
+TIE = 2.0**-44  # of the largest energy there may be: energies nearer to a target are equal to it, but for rounding
+_SHOWN = 64  # sites of a state
+
+
+class LowestStates(NamedTuple):
+    """Distinct states, lowest energy first; it prints as a table, spins as + and -, units as 1 and 0."""
+
+    energy: np.ndarray
+    """Float64 (k,)."""
+    states: np.ndarray
+    """Int8 (k, n), in the model's own units."""
+    counts: np.ndarray
+    """In how many reads each was seen, int64 (k,)."""
+
+    def __repr__(self):
+        low = "-" if (self.states < 0).any() else "0"
+        high = "+" if low == "-" else "1"
+        shown = [
+            "".join(high if value == 1 else low for value in state[:_SHOWN]) + " ..." * (state.size > _SHOWN)
+            for state in self.states
+        ]
+        width = max(map(len, shown), default=0)
+        columns = {
+            "energy": [f"{energy:.10g}" for energy in self.energy],
+            "reads": [str(count) for count in self.counts],
+            "state": [state.ljust(width) for state in shown],
+        }
+        return "\n".join(aligned(columns))
+
+
+class Success(NamedTuple):
+    """The share of reads that came to a target, and its 95 % interval."""
+
+    rate: float
+    low: float
+    high: float
+
+
+class TimeToSolution(NamedTuple):
+    """Seconds until a target is found, and their 95 % interval."""
+
+    seconds: float
+    low: float
+    high: float
 
 
 @run_result
@@ -23,6 +77,12 @@ class AnnealResult(Result):
     """The distinct states of the lowest energy, int8 (candidates, n)."""
     ground_counts: np.ndarray
     """In how many reads each of them was the best, int64 (candidates,)."""
+    kept_energy: np.ndarray
+    """The lowest energies of distinct states that any read was in, ascending, float64 (kept,): none by keep=0."""
+    kept_states: np.ndarray
+    """The states of these energies, int8 (kept, n)."""
+    kept_counts: np.ndarray
+    """In how many reads each of them was seen, int64 (kept,)."""
     trace_min: np.ndarray
     """Least energy of all reads after every sweep, float64 (sweeps,).
 
@@ -39,10 +99,129 @@ class AnnealResult(Result):
     rule: str
     scan: str
     timing: Timing
+    seconds_per_read: float | None
+    """Seconds in kernels over the reads made in them, on all threads; None if a checkpoint had the whole run."""
     interrupted: bool
     """True if the run was stopped before the last sweep; what it had seen by then is here."""
+
+    def lowest(self, k: int = 10) -> LowestStates:
+        """The `k` lowest distinct states, in order of energy, or as many as there are.
+
+        By `anneal(..., keep=K)`, the K lowest states that any read was in after any sweep, or came to in the descent at
+        the end, and in how many reads each was seen; of states of one energy some, and always the same. By keep=0, the
+        best states of the reads, and of how many reads each was the best. ValueError, TypeError if k is no whole number
+        above 0.
+        """
+        k = checks.integer("k", k)
+        if self.kept_energy.size:
+            return LowestStates(self.kept_energy[:k], self.kept_states[:k], self.kept_counts[:k])
+        states, first, counts = np.unique(self.states, axis=0, return_index=True, return_counts=True)
+        order = np.argsort(self.energy[first], kind="stable")[:k]
+        return LowestStates(self.energy[first][order], states[order], counts[order])
+
+    def success(self, target=None) -> Success:
+        """The share p of reads whose energy is at most `target`, and Wilson's interval of 95 % for its mean.
+
+        Its ends are (p + z^2/2N -+ z sqrt(p (1 - p)/N + z^2/4N^2)) / (1 + z^2/N), for N reads and z = 1.96 (Wilson,
+        J. Am. Stat. Assoc. 22, 209 (1927)): an interval also where all reads, or none, have come there. `target` may be
+        any finite energy; those within 2^-44 of the largest |E| that couplings and fields allow count as equal, so that
+        rounding does not matter. None is the lowest energy of this result, which is optimistic: some read has always
+        come there, and there may be lower energies. NaN, 0 and 1 without any read. ValueError, TypeError at a target
+        that is no finite number.
+        """
+        target = self.energy.min(initial=inf) if target is None else checks.finite_number("target", target)
+        reads = self.energy.size
+        hits = int((self.energy <= target + TIE * restoring.most_energy(self.model)).sum())
+        return Success(hits / reads, *_wilson(hits, reads)) if reads else Success(nan, 0.0, 1.0)
+
+    def time_to_solution(self, target=None, confidence: float = 0.99) -> TimeToSolution:
+        """The time that reads like these take to come to `target` with probability c, `confidence`, at least once.
+
+        t_read max(1, ln(1 - c) / ln(1 - p)), p = `success(target)`: infinite if no read has come there. The interval is
+        that of p: its low end is finite always. t_read is `seconds_per_read`, the time that kernels took on all threads
+        together, over the number of reads: with threads=1 the core time of a read, which benchmarks report, else the
+        time of a read among many. It leaves out compiling, setting up and the descent at the end. NaN where that time
+        is not known. ValueError, TypeError at a target that is no finite number, or a confidence outside (0, 1).
+
+        Source: Ronnow et al., Science 345, 420 (2014), eq. 3.
+        """
+        confidence = checks.finite_number("confidence", confidence)
+        if not 0 < confidence < 1:
+            raise ValueError(f"confidence is {confidence:g}: give a probability above 0 and below 1")
+        rate, low, high = self.success(target)
+        seconds = nan if self.seconds_per_read is None else self.seconds_per_read
+        return TimeToSolution(*(seconds * _repeats(p, confidence) for p in (rate, high, low)))
+
+    def summary(self) -> str:
+        """A few lines: the lowest energy, the chance and the time to find it (see `fastgibbs.analysis.summary`)."""
+        return analysis.summary(self)
 
     def __repr__(self):
         stopped = ", interrupted" if self.interrupted else ""
         lowest = f"lowest={self.energy.min(initial=np.inf):g} in {self.ground_counts.sum()}"
         return f"AnnealResult({self.model!r}, reads={self.energy.size}, {lowest}, engine={self.engine!r}{stopped})"
+
+
+def _wilson(hits: int, trials: int) -> tuple[float, float]:
+    """Wilson's interval for a probability, 95 %."""
+    z, p = NormalDist().inv_cdf(0.975), hits / trials
+    centre, width = p + z**2 / (2 * trials), z * sqrt(p * (1 - p) / trials + z**2 / (4 * trials**2))
+    scale = 1 + z**2 / trials
+    return (centre - width) / scale if hits else 0.0, (centre + width) / scale if hits < trials else 1.0
+
+
+def _repeats(p: float, confidence: float) -> float:
+    """How many reads find with probability `confidence` what one finds with probability p; at least one."""
+    if p <= 0:
+        return inf
+    return max(1.0, log1p(-confidence) / log1p(-p)) if p < 1 else 1.0
+
+
+def lowest_states(model, tables: list[Lowest], cut: list[range], ends: np.ndarray, reads: np.ndarray) -> LowestStates:
+    """The K lowest distinct states of the blocks' tables, of K entries, and of the states `ends`, int8 (reads, n).
+
+    `cut`: the numbers of the reads in the lanes of each block; `reads`: those of the ends. A state counts once a read.
+    """
+    keep, words = tables[0].energies.size, tables[0].words
+    if not keep:
+        return LowestStates(np.empty(0), ends[:0], np.empty(0, np.int64))
+    packed = [np.packbits(model.to_spins(ends) > 0, axis=1, bitorder="little")]
+    seen = [np.column_stack([np.arange(len(ends)), reads])]
+    first = len(ends)
+    for table, lanes in zip(tables, cut, strict=True):
+        filled = table.energies < inf
+        packed.append(table.states[filled])
+        entries, members = np.nonzero(table.reads[filled])
+        seen.append(np.column_stack([first + entries, lanes.start + members]))
+        first += len(packed[-1])
+    distinct, which = np.unique(np.concatenate(packed), axis=0, return_inverse=True)
+    pairs = np.concatenate(seen)
+    pairs[:, 0] = which.ravel()[pairs[:, 0]]
+    counts = np.bincount(np.unique(pairs, axis=0)[:, 0], minlength=len(distinct))
+    states = model.from_spins(_spins(distinct, model.n))
+    energies = np.array([model.energy(state) for state in states])  # an RBM adds up by the number of rows
+    order = np.lexsort((hashes(words, distinct), energies))[:keep]
+    return LowestStates(energies[order], states[order], counts[order])
+
+
+def check_lowest(table: Lowest, count: int, model, lanes: range, clamp: Clamp | None):
+    """ValueError unless a table that was saved is as the first `count` lanes of a block leave it."""
+    filled = table.energies < inf
+    states, reads = table.states[filled], table.reads[:, :count] > 0
+    spins = _spins(states, model.n)
+    restoring.check_draws(table.energies[filled], None, [model] * len(states), lambda: spins)
+    if (reads.any(axis=1) != filled).any() or table.reads[:, count:].any():
+        raise ValueError("cannot be of this run: lowest.reads does not fit lowest.energies")
+    padded = (np.packbits(spins > 0, axis=1, bitorder="little") != states).any()
+    if padded or len(np.unique(states, axis=0)) < len(states):
+        raise ValueError("cannot be of this run: lowest.states are not distinct states")
+    if clamp is not None:
+        for state, mine in zip(spins, reads[filled], strict=True):
+            chains = lanes.start + np.flatnonzero(mine) if clamp.spins.shape[1] > 1 else [0]
+            if (state[clamp.sites, None] != clamp.spins[:, chains]).any():
+                raise ValueError("cannot be of this run: lowest.states has a site that is clamped to another value")
+
+
+def _spins(packed: np.ndarray, n: int) -> np.ndarray:
+    """Spins int8 (rows, n) of packed states."""
+    return 2 * np.unpackbits(packed, axis=1, count=n, bitorder="little").astype(np.int8) - 1

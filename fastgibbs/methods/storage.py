@@ -13,7 +13,7 @@ from fastgibbs.methods.tempering import Overlap, Round, TemperResult
 from fastgibbs.models import RBM, BoltzmannMachine, checks
 
 RESULTS = {"sample": SampleResult, "anneal": AnnealResult, "temper": TemperResult}
-STATES = ("states", "last_states", "ground_states")
+STATES = ("states", "last_states", "ground_states", "kept_states")
 _PAIRS = dict.fromkeys((f"overlap.{name}" for name in Overlap._fields), "f8 pairs rungs")
 SHAPES = {  # type and axes of the arrays of a result; an axis of one name has one size
     "sample": dict(energy="f8 chains draws", magnetization="f8 chains draws", beta="f8 chains")
@@ -22,6 +22,9 @@ SHAPES = {  # type and axes of the arrays of a result; an axis of one name has o
     | dict(
         ground_states="u1 candidates bytes",
         ground_counts="i8 candidates",
+        kept_energy="f8 kept",
+        kept_states="u1 kept bytes",
+        kept_counts="i8 kept",
         trace_min="f8 seen",
         trace_mean="f8 seen",
         betas="f8 sweeps",
@@ -154,3 +157,5 @@ def _check_numbers(header: dict):
     checks.choice("scan", header.get("scan", "sequential"), contract.SCANS)
     for value in header["timing"]:
         checks.finite_number("timing", value)
+    if header.get("seconds_per_read") is not None:
+        checks.finite_number("seconds_per_read", header["seconds_per_read"])
