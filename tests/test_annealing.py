@@ -600,13 +600,6 @@ def is_a_valid_part(result, reads=256):
     assert result.betas.size == LONG["sweeps"]
 
 
-@BY_MODEL
-def test_a_time_limit_stops_the_run_and_keeps_what_it_saw(model, undescended):
-    result = fg.anneal(model, time_limit=0.3, **LONG)
-    assert result.timing.kernel > 0.3
-    is_a_valid_part(result)
-
-
 def test_a_time_limit_that_is_not_reached_changes_nothing():
     kwargs = LONG | dict(sweeps=20)
     result = fg.anneal(BIG, time_limit=600, target_energy=-1e9, **kwargs)
@@ -735,6 +728,13 @@ BAD = {
     "negative seed": (dict(seed=-7), ValueError, "seed is -7"),
     "progress of text": (dict(progress="yes"), TypeError, "progress is 'yes'"),
     "more memory than there is": (dict(reads=10**13), ValueError, "needs .* GiB"),
+    "more sweeps than memory": (dict(sweeps=10**10), ValueError, "sweeps=10000000000.*needs.*GiB.*time_limit"),
+    "no batch": (dict(sweeps=[]), TypeError, "sweeps"),
+    "a batch of no sweeps": (dict(sweeps=[10, 0]), ValueError, r"sweeps\[1\] is 0"),
+    "a batch of half sweeps": (dict(sweeps=(10, 0.5)), TypeError, r"sweeps\[1\] is 0.5"),
+    "batches against a clock": (dict(sweeps=[10, 20], time_limit=1), ValueError, "one number, or none"),
+    "a clock and a checkpoint": (dict(time_limit=1, checkpoint="a.npz"), ValueError, "checkpoint.*one batch"),
+    "batches and a checkpoint": (dict(sweeps=[1, 2], checkpoint="a.npz"), ValueError, "checkpoint.*one batch"),
 }
 
 

@@ -11,6 +11,7 @@ import fastgibbs as fg
 from fastgibbs import analysis, exact
 from fastgibbs.reference import annealing as twin
 from fastgibbs.reference import dense, layered, multispin, overlap, sparse
+from fastgibbs.reference.streams import run_entropy, site_words
 
 GLASS = fg.edwards_anderson((4, 4, 3), seed=2)
 WEIGHTED = fg.edwards_anderson((4, 4, 3), "gaussian", seed=2)
@@ -73,6 +74,36 @@ def test_the_lowest_states_do_not_depend_on_threads_blocks_or_chunks(monkeypatch
             same(whole, fg.anneal(model, threads=2, engine=name.partition(",")[0], **kwargs))
 
 
+@pytest.mark.parametrize("name", ["multispin", "sparse"])
+def test_the_lowest_states_of_several_batches_are_those_of_each_together(name, monkeypatch):
+    model, engine = MODELS[name]
+    result = fg.anneal(model, sweeps=[30, 12], reads=1, seed=3, engine=name, keep=25)
+    words, seen = site_words(run_entropy(3, "anneal"), model.n), {}
+    for verb, sweeps in (("anneal", 30), ("anneal 1", 12)):
+        monkeypatch.setattr(twin, "run_entropy", lambda seed, _, start, verb=verb: run_entropy(seed, verb, start))
+        for state in twin.anneal(engine, model, fg.beta_schedule(model, sweeps), 1, "gibbs", 3, keep=99).lowest[1]:
+            seen[state.tobytes()] = model.energy(state), np.bitwise_xor.reduce(words[state > 0]), verb
+    expected = sorted(seen, key=lambda state: seen[state][:2])[:25]
+    assert {seen[state][2] for state in expected} == {"anneal", "anneal 1"}
+    assert [state.tobytes() for state in result.kept_states] == expected
+    assert (result.kept_counts == 1).all()
+
+
+def test_a_state_that_a_read_sees_in_several_batches_counts_once():
+    model = fg.lattice((4,))
+    one, three = (fg.anneal(model, sweeps=sweeps, reads=20, seed=3, keep=16) for sweeps in ([90], [90, 30, 30]))
+    assert one.kept_counts[:2].min() > 0
+    for state, count in zip(one.kept_states, one.kept_counts, strict=True):
+        (same_state,) = np.flatnonzero((three.kept_states == state).all(axis=1))
+        assert count <= three.kept_counts[same_state] <= 20
+    assert three.kept_counts.sum() > one.kept_counts.sum()
+
+
+def test_a_limit_that_leaves_time_for_the_sweeps_keeps_their_states_alone():
+    kwargs = dict(sweeps=200, reads=20, seed=3, keep=30)
+    same(fg.anneal(GLASS, time_limit=60, **kwargs), fg.anneal(GLASS, **kwargs))
+
+
 def test_keeping_states_changes_nothing_else():
     for name in ("multispin", "sparse"):
         plain, kept = (fg.anneal(MODELS[name][0], sweeps=90, reads=20, seed=3, keep=keep) for keep in (0, 30))
@@ -113,7 +144,7 @@ def test_without_kept_states_the_bests_of_the_reads_serve():
 
 
 def test_a_run_goes_on_to_the_same_lowest_states(tmp_path, monkeypatch):
-    kwargs = dict(sweeps=400, reads=70, seed=5, keep=25)
+    kwargs = dict(sweeps=8000, reads=70, seed=5, keep=25)
     for name in ("multispin", "sparse, tenths"):
         model, path = MODELS[name][0], tmp_path / name
         with monkeypatch.context() as patch:
@@ -136,7 +167,7 @@ def test_a_result_comes_back_with_its_lowest_states(tmp_path):
 
 def test_more_states_than_memory_holds_are_refused_before_anything_compiles(monkeypatch):
     monkeypatch.setattr("fastgibbs.engines.drivers.anneal", None)
-    with pytest.raises(ValueError, match="the 1000000000000 lowest states in each of 1 blocks needs"):
+    with pytest.raises(ValueError, match=r"keep=1000000000000 in each of 1 blocks needs .*: keep fewer"):
         fg.anneal(GLASS, keep=10**12)
     for keep, error, message in (
         (-1, ValueError, "keep is -1"),
@@ -187,7 +218,7 @@ def test_wilsons_interval_covers_the_truth_in_95_of_100():
 def fake(energy, seconds=0.5):
     """A result with these energies, as if each read had taken so many seconds."""
     base = fg.anneal(fg.Ising.from_edges(2, [0], [1], 1.0), sweeps=1, reads=1, seed=1)
-    return replace(base, energy=energy, seconds_per_read=seconds)
+    return replace(base, energy=energy, attempts=seconds, timing=base.timing._replace(updates_per_second=1.0))
 
 
 def test_energies_equal_a_target_up_to_their_rounding():
@@ -211,15 +242,18 @@ def test_time_to_solution_is_that_of_the_reads_it_takes():
     never = one.time_to_solution(-2.0)
     assert (never.seconds, never.high) == (math.inf, math.inf)
     assert 0.5 < never.low < math.inf
-    assert all(map(math.isnan, fake(one.energy, None).time_to_solution(-1.0)))
+    unknown = replace(one, timing=one.timing._replace(updates_per_second=0.0))
+    assert all(map(math.isnan, unknown.time_to_solution(-1.0)))
 
 
 def test_the_time_of_a_read_is_its_share_of_the_kernels_time(tmp_path):
     result = fg.anneal(GLASS, sweeps=3000, reads=64, seed=3, threads=1)
     assert result.seconds_per_read == pytest.approx(result.timing.kernel / 64)
+    assert result.attempts == 3000 * GLASS.n
+    assert fg.anneal(GLASS, sweeps=[5, 3], reads=9, seed=3, clamp={3: 1, 5: 1}).attempts == 8 * (GLASS.n - 2)
     path, kwargs = tmp_path / "run.npz", dict(sweeps=3000, reads=64, seed=3)
     fg.anneal(GLASS, checkpoint=path, **kwargs)
-    assert fg.anneal(GLASS, checkpoint=path, **kwargs).seconds_per_read is None
+    assert math.isnan(fg.anneal(GLASS, checkpoint=path, **kwargs).seconds_per_read)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, "x", [1.0], 1j])
@@ -249,7 +283,7 @@ def test_a_summary_tells_the_answer_and_how_it_was_found(result):
     for part in (
         f"{result.energy[0]:g}, in {hits} of 50 reads, {len(result.ground_states)} distinct",
         "50 reads of 25 sweeps",
-        f"seed={result.seed}",
+        f"to repeat: seed={result.seed}, sweeps=25\n",
         f"{hits / 50:.3g} of the reads",
         f"{result.time_to_solution().seconds:.3g} s for 99 %",
     ):
@@ -257,11 +291,20 @@ def test_a_summary_tells_the_answer_and_how_it_was_found(result):
     assert "WARNING" not in text
 
 
+def test_a_summary_lists_batches():
+    few, many = (fg.anneal(GLASS, sweeps=sweeps, reads=4, seed=3).summary() for sweeps in ([3, 5], list(range(1, 12))))
+    assert "4 reads that were cooled 2 times, by [3, 5] sweeps" in few
+    assert "to repeat: seed=3, sweeps=[3, 5]" in few
+    assert "cooled 11 times, by [1, 2, 3, ..., 11] sweeps" in many
+    assert "to repeat: seed=3, sweeps=result.sweeps" in many
+
+
 def test_a_summary_warns_of_runs_that_were_stopped_and_of_lone_reads(monkeypatch):
     monkeypatch.setattr("fastgibbs.methods.running.CHUNK_SECONDS", 1e-9)
     stopped = fg.anneal(GLASS, sweeps=10**5, reads=64, seed=3, target_energy=1000.0)
     assert stopped.interrupted
-    assert f"64 reads of {stopped.trace_min.size} of 100000 sweeps" in stopped.summary()
+    assert f"64 reads of {stopped.done[0]} of 100000 sweeps" in stopped.summary()
+    assert "not to be repeated" in stopped.summary()
     assert "WARNING: the run was stopped" in stopped.summary()
     lone = fg.anneal(fg.sherrington_kirkpatrick(200, seed=1), sweeps=3, reads=4, seed=1)
     assert lone.ground_counts.sum() == 1

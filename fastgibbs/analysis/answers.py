@@ -1,19 +1,20 @@
 """What annealing has found, in a few lines for people, and whether to believe it."""
 
+MANY = 9  # batches: more are not listed
 FEWEST = 2  # reads that came to the lowest energy: where one alone did, others may have missed lower ones too
 
 
 def answer(result) -> list[str]:
     """The lines of `summary` of an AnnealResult: its answer, the chance and time to find it again, and what was run."""
-    reads = result.energy.size
-    made = f"{result.trace_min.size} of {result.betas.size}" if result.interrupted else f"{result.betas.size}"
+    reads, stopped = result.energy.size, (result.done < result.sweeps).any()
+    repeat = f"seed={result.seed}, sweeps={_listed(result.sweeps) if len(result.sweeps) < MANY else 'result.sweeps'}"
     lines = [
         repr(result),
         "",
-        f"{reads} reads of {made} sweeps, beta {result.betas[0]:.4g} to {result.betas[-1]:.4g}, rule {result.rule!r}, "
+        f"{reads} reads {_made(result)}, beta {result.betas[0]:.4g} to {result.betas[-1]:.4g}, rule {result.rule!r}, "
         f"scan {result.scan!r}",
         f"engine {result.engine!r}, {result.timing.total:.3g} s in all, {result.timing.kernel:.3g} s in kernels",
-        f"to repeat: seed={result.seed}",
+        f"stopped on the way, so not to be repeated: seed={result.seed}" if stopped else f"to repeat: {repeat}",
         "",
     ]
     if not reads:
@@ -28,8 +29,23 @@ def answer(result) -> list[str]:
     ]
     problems = []
     if result.interrupted:
-        problems.append("the run was stopped before the last sweep: its reads are not cold.")
+        problems.append("the run was stopped before its last sweep: the reads of that batch may not be cold.")
     if hits < FEWEST:
         problems.append("one read alone came to this energy: there may be lower ones; give more sweeps or reads.")
     good = "Several reads came to this energy; if it is not the lowest there is, success and time are of no use."
     return [*lines, "", *([f"WARNING: {problem}" for problem in problems] or [good])]
+
+
+def _made(result) -> str:
+    """How many sweeps were made, and in how many batches."""
+    if len(result.sweeps) == 1:
+        of = f"{result.done[0]} of " if result.done[0] < result.sweeps[0] else ""
+        return f"of {of}{result.sweeps[0]} sweeps"
+    return f"that were cooled {len(result.sweeps)} times, by {_listed(result.done)} sweeps"
+
+
+def _listed(numbers) -> str:
+    """Numbers in words: all of them if they are few."""
+    if len(numbers) == 1:
+        return str(numbers[0])
+    return f"[{', '.join(map(str, numbers if len(numbers) < MANY else [*numbers[:3], '...', numbers[-1]]))}]"

@@ -71,6 +71,27 @@ def hashes(words, states) -> np.ndarray:
     return np.array([np.bitwise_xor.reduce(words[up > 0]) for up in ups], np.uint64)
 
 
+def unpacked(states, n: int) -> np.ndarray:
+    """Spins int8 (rows, n) of packed states."""
+    return 2 * np.unpackbits(states, axis=1, count=n, bitorder="little").astype(np.int8) - 1
+
+
+def enter(table: Lowest, energies, states, reads):
+    """Take more states into a table: their energies, packed, and which lanes were in each, uint8 (states, lanes)."""
+    known, more = table.energies < np.inf, energies < np.inf
+    energies = np.concatenate([table.energies[known], energies[more]])
+    states = np.concatenate([table.states[known], states[more]])
+    reads = np.concatenate([table.reads[known], reads[more]])
+    keys, first, which = np.unique(hashes(table.words, states), return_index=True, return_inverse=True)
+    together = np.zeros((keys.size, reads.shape[1]), np.uint8)
+    np.maximum.at(together, which, reads)
+    order = np.lexsort((keys, energies[first]))[: table.energies.size]
+    table.energies[: order.size] = energies[first][order]
+    table.states[: order.size] = states[first][order]
+    table.reads[: order.size] = together[order]
+    renew(table)
+
+
 def renew(table: Lowest):
     """Compute again what follows from the states and energies of a table."""
     table.hashes[:] = hashes(table.words, table.states)

@@ -8,9 +8,9 @@ import numpy as np
 
 from fastgibbs import analysis
 from fastgibbs.analysis.summaries import aligned
-from fastgibbs.engines.lowest import Lowest, hashes
+from fastgibbs.engines.lowest import Lowest, hashes, unpacked
 from fastgibbs.methods import restoring
-from fastgibbs.methods.blocks import Clamp, Timing
+from fastgibbs.methods.blocks import Timing
 from fastgibbs.methods.results import Result, run_result
 from fastgibbs.models import checks
 
@@ -92,17 +92,31 @@ class AnnealResult(Result):
     trace_mean: np.ndarray
     """Mean energy of all reads after every sweep, float64 (sweeps,)."""
     betas: np.ndarray
-    """The schedule: beta of every sweep, float64 (sweeps,)."""
+    """The schedule: beta of every sweep, float64 (sweeps,). Of several batches it is that of the first to see the
+    lowest energy, and so are the traces and `last_states`."""
+    sweeps: np.ndarray
+    """The sweeps of each batch, int64 (batches,). If `done` is the same, `anneal(..., sweeps=result.sweeps,
+    seed=result.seed)`, without limit and target, gives these bytes again."""
+    done: np.ndarray
+    """How many of them all reads made, int64 (batches,): fewer if the run was stopped there."""
+    attempts: float
+    """Single-spin attempts that a read has made, on average: all its sweeps times the sites that are not clamped."""
     seed: int
     """Pass it as `seed` to get the same bytes again."""
     engine: str
     rule: str
     scan: str
     timing: Timing
-    seconds_per_read: float | None
-    """Seconds in kernels over the reads made in them, on all threads; None if a checkpoint had the whole run."""
     interrupted: bool
-    """True if the run was stopped before the last sweep; what it had seen by then is here."""
+    """True if fewer sweeps were made than asked for, or the last batch was stopped; what was seen by then is here."""
+
+    @property
+    def seconds_per_read(self) -> float:
+        """The seconds in kernels that a read took, among those that ran beside it on all threads.
+
+        NaN if a checkpoint had the whole run.
+        """
+        return self.attempts / self.timing.updates_per_second if self.timing.updates_per_second else nan
 
     def lowest(self, k: int = 10) -> LowestStates:
         """The `k` lowest distinct states, in order of energy, or as many as there are.
@@ -149,8 +163,7 @@ class AnnealResult(Result):
         if not 0 < confidence < 1:
             raise ValueError(f"confidence is {confidence:g}: give a probability above 0 and below 1")
         rate, low, high = self.success(target)
-        seconds = nan if self.seconds_per_read is None else self.seconds_per_read
-        return TimeToSolution(*(seconds * _repeats(p, confidence) for p in (rate, high, low)))
+        return TimeToSolution(*(self.seconds_per_read * _repeats(p, confidence) for p in (rate, high, low)))
 
     def summary(self) -> str:
         """A few lines: the lowest energy, the chance and the time to find it (see `fastgibbs.analysis.summary`)."""
@@ -177,51 +190,14 @@ def _repeats(p: float, confidence: float) -> float:
     return max(1.0, log1p(-confidence) / log1p(-p)) if p < 1 else 1.0
 
 
-def lowest_states(model, tables: list[Lowest], cut: list[range], ends: np.ndarray, reads: np.ndarray) -> LowestStates:
-    """The K lowest distinct states of the blocks' tables, of K entries, and of the states `ends`, int8 (reads, n).
-
-    `cut`: the numbers of the reads in the lanes of each block; `reads`: those of the ends. A state counts once a read.
-    """
-    keep, words = tables[0].energies.size, tables[0].words
-    if not keep:
-        return LowestStates(np.empty(0), ends[:0], np.empty(0, np.int64))
-    packed = [np.packbits(model.to_spins(ends) > 0, axis=1, bitorder="little")]
-    seen = [np.column_stack([np.arange(len(ends)), reads])]
-    first = len(ends)
-    for table, lanes in zip(tables, cut, strict=True):
-        filled = table.energies < inf
-        packed.append(table.states[filled])
-        entries, members = np.nonzero(table.reads[filled])
-        seen.append(np.column_stack([first + entries, lanes.start + members]))
-        first += len(packed[-1])
-    distinct, which = np.unique(np.concatenate(packed), axis=0, return_inverse=True)
-    pairs = np.concatenate(seen)
-    pairs[:, 0] = which.ravel()[pairs[:, 0]]
-    counts = np.bincount(np.unique(pairs, axis=0)[:, 0], minlength=len(distinct))
-    states = model.from_spins(_spins(distinct, model.n))
+def lowest_states(model, tables: list[Lowest]) -> LowestStates:
+    """The K lowest distinct states of the tables of all blocks, each of K entries and other reads."""
+    filled = [table.energies < inf for table in tables]
+    packed = np.concatenate([table.states[mine] for table, mine in zip(tables, filled, strict=True)])
+    reads = [table.reads[mine].sum(axis=1, dtype=np.int64) for table, mine in zip(tables, filled, strict=True)]
+    _, first, which = np.unique(hashes(tables[0].words, packed), return_index=True, return_inverse=True)
+    states = model.from_spins(unpacked(packed[first], model.n))
     energies = np.array([model.energy(state) for state in states])  # an RBM adds up by the number of rows
-    order = np.lexsort((hashes(words, distinct), energies))[:keep]
+    counts = np.bincount(which, np.concatenate(reads), first.size).astype(np.int64)
+    order = np.argsort(energies, kind="stable")[: tables[0].energies.size]  # by hash among equals
     return LowestStates(energies[order], states[order], counts[order])
-
-
-def check_lowest(table: Lowest, count: int, model, lanes: range, clamp: Clamp | None):
-    """ValueError unless a table that was saved is as the first `count` lanes of a block leave it."""
-    filled = table.energies < inf
-    states, reads = table.states[filled], table.reads[:, :count] > 0
-    spins = _spins(states, model.n)
-    restoring.check_draws(table.energies[filled], None, [model] * len(states), lambda: spins)
-    if (reads.any(axis=1) != filled).any() or table.reads[:, count:].any():
-        raise ValueError("cannot be of this run: lowest.reads does not fit lowest.energies")
-    padded = (np.packbits(spins > 0, axis=1, bitorder="little") != states).any()
-    if padded or len(np.unique(states, axis=0)) < len(states):
-        raise ValueError("cannot be of this run: lowest.states are not distinct states")
-    if clamp is not None:
-        for state, mine in zip(spins, reads[filled], strict=True):
-            chains = lanes.start + np.flatnonzero(mine) if clamp.spins.shape[1] > 1 else [0]
-            if (state[clamp.sites, None] != clamp.spins[:, chains]).any():
-                raise ValueError("cannot be of this run: lowest.states has a site that is clamped to another value")
-
-
-def _spins(packed: np.ndarray, n: int) -> np.ndarray:
-    """Spins int8 (rows, n) of packed states."""
-    return 2 * np.unpackbits(packed, axis=1, count=n, bitorder="little").astype(np.int8) - 1

@@ -27,7 +27,9 @@ SHAPES = {  # type and axes of the arrays of a result; an axis of one name has o
         kept_counts="i8 kept",
         trace_min="f8 seen",
         trace_mean="f8 seen",
-        betas="f8 sweeps",
+        betas="f8 schedule",
+        sweeps="i8 batches",
+        done="i8 batches",
     ),
     "temper": dict(energy="f8 ladders rungs draws", magnetization="f8 ladders rungs draws", betas="f8 rungs")
     | dict(observables="f8 ladders rungs draws ...", states="u1 ladders rungs bytes", acceptance="f8 gaps")
@@ -157,5 +159,4 @@ def _check_numbers(header: dict):
     checks.choice("scan", header.get("scan", "sequential"), contract.SCANS)
     for value in header["timing"]:
         checks.finite_number("timing", value)
-    if header.get("seconds_per_read") is not None:
-        checks.finite_number("seconds_per_read", header["seconds_per_read"])
+    checks.finite_number("attempts", header.get("attempts", 0))

@@ -235,15 +235,14 @@ def generator(seed):
     return np.random.default_rng(seed)
 
 
-def require_memory(nbytes, what):
+def require_memory(nbytes, what, instead="build a smaller or a sparser model, or use a machine with more memory"):
     """Raise ValueError if `nbytes` is more than this process can still allocate; `what` opens the message."""
     if nbytes <= _LITTLE:  # to look takes longer than small runs do
         return
     available = resources.memory()
     if nbytes > available:
         raise ValueError(
-            f"{what} needs {nbytes / 2**30:.1f} GiB and {available / 2**30:.1f} GiB are available: "
-            "build a smaller or a sparser model, or use a machine with more memory"
+            f"{what} needs {nbytes / 2**30:.1f} GiB and {available / 2**30:.1f} GiB are available: {instead}"
         )
 
 
