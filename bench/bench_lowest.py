@@ -11,22 +11,18 @@ import pytest
 import fastgibbs as fg
 
 
-def ring(n):
-    return fg.lattice((n,))
-
-
-def toroidal_max_cut():
+def max_cut():
     i, j = np.triu_indices(800, 1)
     edges = np.random.default_rng(1).permutation(i.size)[:19176]
     return fg.Ising.from_edges(800, i[edges], j[edges], -1.0)
 
 
 MODELS = {
-    "max-cut like G1, n=800, degree 48": (toroidal_max_cut, 1000),
+    "max-cut like G1, n=800, degree 48": (max_cut, 1000),
     "EA 3D +-J L=10": (lambda: fg.edwards_anderson((10, 10, 10), seed=1), 1000),
     "EA 3D Gaussian L=10": (lambda: fg.edwards_anderson((10, 10, 10), "gaussian", seed=1), 300),
     "SK 256": (lambda: fg.sherrington_kirkpatrick(256, seed=1), 1000),
-    "ring of 16": (lambda: ring(16), 10_000),
+    "ring of 16": (lambda: fg.lattice((16,)), 10_000),
     "Hopfield n=500, 25 patterns": (
         lambda: fg.Hopfield(np.random.default_rng(1).choice([-1, 1], (25, 500))),
         300,

@@ -281,7 +281,7 @@ def test_a_summary_tells_the_answer_and_how_it_was_found(result):
     assert text.startswith(repr(result))
     hits = (result.energy == result.energy[0]).sum()
     for part in (
-        f"{result.energy[0]:g}, in {hits} of 50 reads, {len(result.ground_states)} distinct",
+        f"{result.energy[0]:g}, in {hits} of 50 reads; distinct states: {len(result.ground_states)}",
         "50 reads of 25 sweeps",
         f"to repeat: seed={result.seed}, sweeps=25\n",
         f"{hits / 50:.3g} of the reads",

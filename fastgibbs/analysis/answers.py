@@ -23,7 +23,7 @@ def answer(result) -> list[str]:
     rate, low, high = result.success()
     seconds, soonest, latest = result.time_to_solution()
     lines += [
-        f"lowest energy     {result.energy[0]:.12g}, in {hits} of {reads} reads, {ground} distinct states",
+        f"lowest energy     {result.energy[0]:.12g}, in {hits} of {reads} reads; distinct states: {ground}",
         f"success           {rate:.3g} of the reads, {low:.3g} to {high:.3g} by Wilson's interval of 95 %",
         f"time to solution  {seconds:.3g} s for 99 %, {soonest:.3g} to {latest:.3g} s",
     ]

@@ -17,7 +17,7 @@ from fastgibbs.engines.contract import LANE_GROUP, snapshot
 from fastgibbs.engines.sparse import SparsePlan
 from fastgibbs.engines.streams import HASH, stream
 from fastgibbs.engines.vectors import at, load, nonzero, trailing_zeros
-from fastgibbs.jit import called, implements
+from fastgibbs.jit import implements, inlined
 
 
 class Lowest(NamedTuple):
@@ -99,7 +99,7 @@ def renew(table: Lowest):
         table.highest[0] = np.lexsort((table.hashes, table.energies))[-1]
 
 
-@called
+@inlined
 def note(plan, state, table, energies, count):
     """Mark the states of the first `count` lanes, of these energies, in the table, and take in those that are lower."""
     bound = table.energies[table.highest[0]] + table.slack
@@ -121,7 +121,7 @@ def note(plan, state, table, energies, count):
             _look_up(plan, table, lane, energies[lane])
 
 
-@called
+@inlined
 def _follow(table):
     """Follow the spins of the lanes that are near, and let those wait that have changed."""
     size, period, start = table.packed.size, table.near.size, 0
@@ -136,7 +136,7 @@ def _follow(table):
         _turn(table, place)
 
 
-@called
+@inlined
 def _turn(table, place):
     """Follow the spins of one site in 16 lanes."""
     groups = table.packed.shape[1]
@@ -151,7 +151,7 @@ def _turn(table, place):
         left &= left - np.uint64(1)
 
 
-@called
+@inlined
 def _look_up(plan, table, lane, energy):
     """Mark the state of a lane if the table has it; else let it take the place of the last if it comes before that."""
     key, last, keep = table.lane_hashes[lane], table.highest[0], table.energies.size

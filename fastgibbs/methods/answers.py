@@ -37,7 +37,7 @@ class LowestStates(NamedTuple):
         ]
         width = max(map(len, shown), default=0)
         columns = {
-            "energy": [f"{energy:.10g}" for energy in self.energy],
+            "energy": [f"{energy + 0.0:.10g}" for energy in self.energy],
             "reads": [str(count) for count in self.counts],
             "state": [state.ljust(width) for state in shown],
         }
