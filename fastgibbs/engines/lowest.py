@@ -45,9 +45,9 @@ def site_words(entropy, n: int, keep: int) -> np.ndarray:
     return words
 
 
-def nothing_yet(words, n: int, keep: int, lanes: int, slack: float) -> Lowest:
+def nothing_yet(words, keep: int, lanes: int, slack: float) -> Lowest:
     """An empty table of `keep` entries for a block."""
-    groups = lanes // LANE_GROUP if keep else 0
+    n, groups = words.size, lanes // LANE_GROUP if keep else 0
     return Lowest(
         words,
         slack,
@@ -78,6 +78,8 @@ def unpacked(states, n: int) -> np.ndarray:
 
 def enter(table: Lowest, energies, states, reads):
     """Take more states into a table: their energies, packed, and which lanes were in each, uint8 (states, lanes)."""
+    if not table.energies.size:
+        return
     known, more = table.energies < np.inf, energies < np.inf
     energies = np.concatenate([table.energies[known], energies[more]])
     states = np.concatenate([table.states[known], states[more]])

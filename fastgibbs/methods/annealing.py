@@ -94,9 +94,8 @@ def anneal(
         target_energy: the run stops once a read has seen an energy this low, or comes down to it in the descent that
             ends a batch; one that no state has is never met.
         keep: how many of the lowest distinct states to keep that any read was in after any sweep, or came to in the
-            descent, for `result.lowest`. It takes time: none to speak of where energies change little from sweep to
-            sweep or a sweep is long, as much again as the run where sweeps are a few and short. 0 keeps none but the
-            best of each read.
+            descent, for `result.lowest`. 20 take next to no time on dense models, and half as much time again as the
+            run, twice at most, where sweeps are fast or few; many more take longer. 0 keeps the best of each read.
         engine: "auto", "multispin", "dense", "sparse", "sparse64", "overlap" or "layered", as in `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         clamp: sites that keep their values, as in `sample`: a dict of sites to values, one for all reads or
@@ -312,7 +311,7 @@ class Cooling(NamedTuple):
             lowest=np.empty((betas.size, groups)),
             sums=np.empty((betas.size, groups)),
         )
-        table = nothing_yet(self.words, self.model.n, self.keep, size, self.off)
+        table = nothing_yet(self.words, self.keep, size, self.off)
         return Block(plan, state, reads, table)
 
     def advance(self, block: Block, first: int, last: int, crew) -> bool:

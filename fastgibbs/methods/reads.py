@@ -29,7 +29,7 @@ def check_lowest(table: Lowest, count: int, model, lanes: range, clamp: Clamp | 
     """ValueError unless a table that was saved is as the first `count` lanes of a block leave it."""
     filled = table.energies < np.inf
     states, reads = table.states[filled], table.reads[:, :count] > 0
-    spins = unpacked(states, model.n)
+    spins = unpacked(states, table.words.size)
     restoring.check_draws(table.energies[filled], None, [model] * len(states), lambda: spins)
     if (reads.any(axis=1) != filled).any() or table.reads[:, count:].any():
         raise ValueError("cannot be of this run: lowest.reads does not fit lowest.energies")
