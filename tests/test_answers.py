@@ -134,6 +134,15 @@ def test_lowest_gives_distinct_states_with_their_counts():
     assert lines[2].split() == [f"{energy[0]:g}", str(counts[0]), "".join("-+"[int(s > 0)] for s in states[0])]
 
 
+def test_states_print_as_spins_or_units_and_long_ones_in_part():
+    long = fg.anneal(fg.lattice((70,)), sweeps=3, reads=2, seed=1).lowest(1)
+    assert repr(long).splitlines()[2].endswith("".join("-+"[int(s > 0)] for s in long.states[0, :64]) + " ...")
+    units = fg.anneal(fg.RBM(np.ones((2, 1)), [1, -9], [0.5]), sweeps=30, reads=2, seed=1).lowest(1)
+    assert repr(units).splitlines()[2].split() == ["-2.5", "2", "101"]
+    up = fg.anneal(fg.lattice((5,), h=1.0), sweeps=30, reads=2, seed=1).lowest(1)
+    assert repr(up).splitlines()[2].split() == ["-10", "2", "+++++"]
+
+
 def test_without_kept_states_the_bests_of_the_reads_serve():
     result = fg.anneal(WEIGHTED, sweeps=40, reads=30, seed=1)
     energy, states, counts = result.lowest(100)

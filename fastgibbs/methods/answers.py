@@ -29,10 +29,9 @@ class LowestStates(NamedTuple):
     """In how many reads each was seen, int64 (k,)."""
 
     def __repr__(self):
-        low = "-" if (self.states < 0).any() else "0"
-        high = "+" if low == "-" else "1"
+        signs = "01" if (self.states == 0).any() else "-+"
         shown = [
-            "".join(high if value == 1 else low for value in state[:_SHOWN]) + " ..." * (state.size > _SHOWN)
+            "".join(signs[int(value > 0)] for value in state[:_SHOWN]) + " ..." * (state.size > _SHOWN)
             for state in self.states
         ]
         width = max(map(len, shown), default=0)
@@ -157,7 +156,7 @@ class AnnealResult(Result):
         time of a read among many. It leaves out compiling, setting up and the descent at the end. NaN where that time
         is not known. ValueError, TypeError at a target that is no finite number, or a confidence outside (0, 1).
 
-        Source: Ronnow et al., Science 345, 420 (2014), eq. 3.
+        Source: Ronnow et al., Science 345, 420 (2014).
         """
         confidence = checks.finite_number("confidence", confidence)
         if not 0 < confidence < 1:
