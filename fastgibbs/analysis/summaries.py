@@ -4,6 +4,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from fastgibbs.analysis.answers import answer
 from fastgibbs.analysis.errors import blocks, disagreement, split_r_hat, standard_error
 from fastgibbs.analysis.records import by_beta
 from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, susceptibility
@@ -29,8 +30,13 @@ def summary(result) -> str:
     of 60 tau are warned of in about 1 table of 100, and in 1 of 50 at most, of any tau and 4 to 64 chains. It notes
     where errors of C, chi and U rest on stretches of chains shorter than 10 tau and are 5 to 8 % too small, as those of
     fewer than 16 short chains do. Chains at beta = inf draw from no law: they have no C and chi and are not judged.
+
+    Of an AnnealResult it gives a few lines instead: the lowest energy, in how many reads and states, the chance and the
+    time to come to it again, and what was run; it warns of runs that were stopped and of energies that one read found.
     TypeError at another result.
     """
+    if type(result).__name__ == "AnnealResult":  # the class stands on a floor above
+        return "\n".join(answer(result))
     groups = by_beta(result)
     draws = groups[0].energy.shape[1]
     if draws < _FEWEST_DRAWS:

@@ -2,45 +2,32 @@
 
 import time
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 
 from fastgibbs.engines import contract, drivers
+from fastgibbs.engines.lowest import site_words
 from fastgibbs.engines.streams import entropy_of
-from fastgibbs.methods import restoring
 from fastgibbs.methods.blocks import (
     DESCENT,
     ENGINES,
-    Clamp,
     check_betas,
     choose_engine,
     clamped,
-    first_ups,
     given_start,
     tolerable,
 )
 from fastgibbs.methods.checkpoints import Checkpoint, holding
-from fastgibbs.methods.descent import quenched
+from fastgibbs.methods.cooling import Cooling, followed_error
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.pacing import Pace
-from fastgibbs.methods.running import Advanced, running
+from fastgibbs.methods.running import running
 from fastgibbs.methods.schedules import Schedule, stretched, windows
 from fastgibbs.models import checks
-from fastgibbs.results.annealed import AnnealResult
+from fastgibbs.results.annealed import AnnealResult, lowest_states
 from fastgibbs.results.base import Timing
-from fastgibbs.results.lanes import by_lane
 
 _POINTS = 1001  # of a schedule that goes to inf, which tell how cold it is
-OFF = 1e-6  # of sum |J|: more than energies are off by that were followed from flip to flip
-
-
-class Block(NamedTuple):
-    """Reads that are cooled together."""
-
-    plan: tuple
-    state: tuple
-    reads: drivers.Reads
 
 
 @holding
@@ -57,6 +44,7 @@ def anneal(
     threads=None,
     time_limit=None,
     target_energy=None,
+    keep=0,
     engine="auto",
     progress=False,
     clamp=None,
@@ -92,6 +80,9 @@ def anneal(
             made, and repeat it.
         target_energy: the run stops once a read has seen an energy this low, or comes down to it in the descent that
             ends a batch; one that no state has is never met.
+        keep: how many of the lowest distinct states to keep that any read was in after any sweep, or came to in the
+            descent, for `result.lowest`. 20 take next to no time on dense models, and half as much time again as the
+            run, twice at most, where sweeps are fast or few; many more take longer. 0 keeps the best of each read.
         engine: "auto", "multispin", "dense", "sparse", "sparse64", "overlap" or "layered", as in `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         clamp: sites that keep their values, as in `sample`: a dict of sites to values, one for all reads or
@@ -110,6 +101,7 @@ def anneal(
     began = time.perf_counter()
     checks.model("model", model)
     reads, threads = checks.integer("reads", reads), checks.thread_count(threads)
+    keep = checks.integer("keep", keep, minimum=0)
     checks.choice("rule", rule, contract.RULES)
     checks.choice("scan", scan, contract.SCANS)
     checks.choice("engine", engine, ("auto", *ENGINES))
@@ -128,21 +120,27 @@ def anneal(
     name, _, taken = choose_engine(engine, [model], scan, 1, reads, tolerable(coldest, DESCENT))
     betas = schedule(pace.sweeps)
     settings = dict(model=[model], betas=betas, reads=reads, rule=rule, scan=scan, start=spins, engine=name)
-    settings |= dict(seed=seed, clamp=None if clamp is None else list(clamp[:2]))
+    settings |= dict(seed=seed, keep=keep, clamp=None if clamp is None else list(clamp[:2]))
     checkpoint = Checkpoint(checkpoint, every, "anneal", settings)
+    cut = checkpoint.cut(ENGINES[name].cut, reads, threads)
+    needed = keep * (3 * model.n * len(cut) + 2 * reads) + reads * model.n // 4 if keep else 0
+    checks.require_memory(needed, f"keep={keep} in each of {len(cut)} blocks", "keep fewer states")
+    first_seed = run_entropy(checkpoint.settings["seed"], "anneal", spins)
     cooling = Cooling(
         model=model,
         taken=taken[0],
         engine=ENGINES[name],
         prepared=ENGINES[name].prepare(taken, 1, free),
-        cut=checkpoint.cut(ENGINES[name].cut, reads, threads),
+        cut=cut,
         reads=reads,
         start=spins,
         clamp=clamp,
         rule=contract.RULES[rule],
         scan=contract.SCANS[scan],
         seed=checkpoint.settings["seed"],
-        near=target + _margin(ENGINES[name], taken[0]),
+        keep=keep,
+        words=site_words(first_seed, model.n, keep),
+        off=followed_error(ENGINES[name], taken[0]),
         target=target,
     )
     blocks = cooling.blocks(betas, 0)
@@ -170,6 +168,7 @@ def anneal(
         ground_states, ground_counts = np.unique(
             states[energy == energy.min(initial=np.inf)], axis=0, return_counts=True
         )
+        kept = lowest_states(model, found.tables)
         return AnnealResult(
             model=model,
             energy=energy,
@@ -178,11 +177,15 @@ def anneal(
             last_states=found.last_states[order],
             ground_states=ground_states,
             ground_counts=ground_counts,
+            kept_energy=kept.energy,
+            kept_states=kept.states,
+            kept_counts=kept.counts,
             trace_min=found.trace_min,
             trace_mean=found.trace_mean,
             betas=found.betas,
             sweeps=np.array(found.sweeps),
             done=np.array(found.done),
+            attempts=found.attempts / max(1, order.size),
             seed=cooling.seed,
             engine=name,
             rule=rule,
@@ -222,161 +225,3 @@ def _cooled(betas: np.ndarray, sweeps: int) -> np.ndarray:
     linear = np.interp(places, given, betas)
     with np.errstate(divide="ignore", over="ignore"):  # beta = 0, or nearly
         return np.where(linear == np.inf, 1 / np.interp(places, given, 1 / betas), linear)
-
-
-class Batch(NamedTuple):
-    """What came of cooling all reads once, or of several such batches."""
-
-    sweeps: tuple  # of each batch
-    done: tuple  # of them
-    best: np.ndarray  # float64 (reads,): the lowest energies, infinite where a read had not begun
-    states: np.ndarray  # int8 (reads, n): theirs, in the model's units
-    betas: np.ndarray  # of the batch that saw the lowest energy, and so the rest
-    last_states: np.ndarray
-    trace_min: np.ndarray
-    trace_mean: np.ndarray
-    updates: int
-    end: Advanced
-
-    def joined(self, later: "Batch") -> "Batch":
-        """The better of two batches in each read."""
-        lower = later.best < self.best
-        leads = later.trace_min.min(initial=np.inf) < self.trace_min.min(initial=np.inf)
-        return (later if leads else self)._replace(
-            sweeps=self.sweeps + later.sweeps,
-            done=self.done + later.done,
-            best=np.where(lower, later.best, self.best),
-            states=np.where(lower[:, None], later.states, self.states),
-            updates=self.updates + later.updates,
-            end=later.end._replace(
-                compiling=self.end.compiling + later.end.compiling, seconds=self.end.seconds + later.end.seconds
-            ),
-        )
-
-
-class Cooling(NamedTuple):
-    """What all batches of a run share: how its reads are cooled."""
-
-    model: object
-    taken: object  # the model as the engine takes it
-    engine: object
-    prepared: tuple
-    cut: list  # the lanes of each block
-    reads: int
-    start: np.ndarray | None
-    clamp: Clamp | None
-    rule: int
-    scan: int
-    seed: int
-    near: float  # the target, and what energies may be off: below it, states are asked
-    target: float
-
-    def blocks(self, betas: np.ndarray, number: int) -> list[Block]:
-        """The blocks of batch `number`, none of whose sweeps is done; lanes beyond the last read fill them up."""
-        seed = run_entropy(self.seed, f"anneal {number}" if number else "anneal", self.start)
-        return [self._block(lanes, betas, seed) for lanes in self.cut]
-
-    def _block(self, lanes: range, betas: np.ndarray, seed: int) -> Block:
-        chains = [read if read < self.reads else None for read in lanes]
-        ups = first_ups(seed, self.start, chains, self.model.n, clamp=self.clamp)
-        with np.errstate(over="ignore"):  # beta may be as large as it likes on the way to inf
-            plan, state = self.engine.start(self.prepared, lanes, ups, seed, betas, self.rule)
-        count, size = sum(chain is not None for chain in chains), len(lanes)
-        groups = -(-count // drivers.READ_GROUP)
-        best = np.full(size, np.inf)
-        if self.start is not None:
-            seen = self.engine.spins(plan, state).T[:count]  # clamped sites too
-            alike = (seen == seen[0]).all()
-            best[:count] = self.model.energy(self.model.from_spins(seen[:1] if alike else seen))
-        reads = drivers.Reads(
-            count=count,
-            rungs=np.zeros(size, np.int64),
-            energies=np.empty(size),
-            magnetizations=np.empty(size),
-            best=best,
-            better=np.zeros(size, np.uint8),
-            kept=state.spins.copy(),
-            lowest=np.empty((betas.size, groups)),
-            sums=np.empty((betas.size, groups)),
-        )
-        return Block(plan, state, reads)
-
-    def advance(self, block: Block, first: int, last: int, crew) -> bool:
-        """Run sweeps `first` ... `last - 1` of a block; whether one of its reads has come down to the target."""
-        drivers.anneal(block.plan, block.state, block.reads, self.rule, self.scan, first, last, crew)
-        best = block.reads.best[: block.reads.count].min()
-        return bool(best <= self.near and self.lowest(block).min() <= self.target)
-
-    def kept(self, block: Block) -> np.ndarray:
-        """The spins of the best states of a block's reads, int8 (n, lanes)."""
-        return self.engine.spins(block.plan, block.state._replace(spins=block.reads.kept))
-
-    def lowest(self, block: Block) -> np.ndarray:
-        """The lowest energies of a block's reads: where they were followed, those of the states that were kept."""
-        best = block.reads.best[: block.reads.count].copy()
-        seen = best < np.inf
-        if _follows(self.engine):
-            best[seen] = self.taken.energy(self.kept(block).T[: best.size][seen])
-        return best
-
-    def batch(self, blocks: list[Block], betas: np.ndarray, begun: list[int], end: Advanced) -> Batch:
-        """What came of blocks that had `begun` sweeps behind them when they were advanced."""
-        best = np.concatenate([block.reads.best[: block.reads.count] for block in blocks])
-        free = None if self.clamp is None else self.clamp.free
-        states = self.model.from_spins(by_lane([self.kept(block) for block in blocks], self.reads))
-        seen = best < np.inf
-        distinct, which = np.unique(quenched(self.model, states[seen], free), axis=0, return_inverse=True)
-        energies = np.array([self.model.energy(state) for state in distinct])  # an RBM adds up by the number of rows
-        best[seen], states[seen] = energies[which], distinct[which]
-        last = by_lane([self.engine.spins(block.plan, block.state) for block in blocks], self.reads)
-        done = min(end.done)
-        sums = np.concatenate([block.reads.sums[:done] for block in blocks], axis=1)
-        lowest = np.concatenate([block.reads.lowest[:done] for block in blocks], axis=1)
-        advanced = sum(b.reads.count * (now - then) for b, then, now in zip(blocks, begun, end.done, strict=True))
-        return Batch(
-            sweeps=(betas.size,),
-            done=(done,),
-            best=best,
-            states=states,
-            betas=betas,
-            last_states=self.model.from_spins(last),
-            trace_min=lowest.min(axis=1),
-            trace_mean=np.add.accumulate(sums, axis=1)[:, -1] / self.reads,
-            updates=advanced * (self.model.n if free is None else free.size),
-            end=end,
-        )
-
-    def check(self, block: Block, lanes: range, done: int):
-        """ValueError unless a block that was saved is as a run leaves it."""
-        _check(block, self.kept(block), self.model, done)
-        if _follows(self.engine) and done:
-            energies = block.state.energies * block.plan.unit
-            spins = self.engine.spins(block.plan, block.state)
-            restoring.check_draws(energies, None, [self.model] * energies.size, lambda: spins.T)
-
-
-def _follows(engine) -> bool:
-    """Whether an engine follows energies from flip to flip while it anneals."""
-    return getattr(engine, "FOLLOWS", False)
-
-
-def _margin(engine, model) -> float:
-    """How far energies may be off that an engine has followed."""
-    return OFF * (np.abs(model.couplings).sum() + np.abs(model.fields).sum()) if _follows(engine) else 0.0
-
-
-def _check(block: Block, kept: np.ndarray, model, done: int):
-    """ValueError unless the records of a block that was saved fit the states that it kept, spins (n, lanes)."""
-    reads, most = block.reads, restoring.most_energy(model)
-    best = reads.best[: reads.count]
-    seen = best < np.inf
-    if done and not seen.all():
-        raise ValueError(f"cannot be of this run: read {seen.argmin()} has no energy after {done} sweeps")
-    restoring.check_draws(best[seen], None, [model] * int(seen.sum()), lambda: kept.T[: reads.count][seen])
-    lowest, sums = reads.lowest[:done], reads.sums[:done]
-    restoring.check_record("reads.lowest", lowest, most)
-    sizes = np.bincount(np.arange(reads.count) // drivers.READ_GROUP)
-    restoring.check_record("reads.sums", sums, most * sizes)
-    least = np.minimum.reduceat(best, np.arange(0, reads.count, drivers.READ_GROUP)) if reads.count else best
-    if (lowest < least).any() or (sums < lowest * sizes - restoring.ROUNDING * (most + 1) * sizes).any():
-        raise ValueError("cannot be of this run: reads.lowest does not fit reads.best and reads.sums")

@@ -8,7 +8,8 @@ import numpy as np
 from fastgibbs.engines import ENGINES
 from fastgibbs.engines.observables import observables
 from fastgibbs.engines.streams import random_ups
-from fastgibbs.models import RBM, Hopfield, checks
+from fastgibbs.models import checks
+from fastgibbs.models.bounds import largest_field
 
 STRIPS = (1, 2, 4, 8, 16, 32, 64)
 LAW, DESCENT = 2.0**-8, 2.0  # what rounding may change in the log odds of a spin: draws stay right, or the way downhill
@@ -71,20 +72,6 @@ def check_betas(name: str, betas: np.ndarray, models: list) -> None:
     largest = checks.largest(betas[betas < np.inf])
     for model in models:
         checks.require_range(8 * largest * largest_field(model), f"{name} times the cost of a flip")
-
-
-def largest_field(model) -> float:
-    """A bound on |h_i| + sum_j |J_ij|."""
-    match model:
-        case RBM():
-            of_units = [checks.largest(bias) for bias in (model.visible_bias, model.hidden_bias)]
-            return checks.largest(model.weights) * model.n + max(of_units)
-        case Hopfield():
-            return checks.largest(model.fields) + len(model.patterns)
-    ising = model.to_ising()
-    J = checks.largest(ising.couplings) if ising.coupling is None else ising.coupling
-    h = checks.largest(ising.fields) if ising.field is None else abs(ising.field)
-    return J * ising.degree + h
 
 
 def given_start(model, start, chains: int) -> np.ndarray | None:

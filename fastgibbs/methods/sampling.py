@@ -22,6 +22,7 @@ from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.running import running
 from fastgibbs.models import checks
+from fastgibbs.models.bounds import most_energy
 from fastgibbs.results.base import Timing
 from fastgibbs.results.lanes import by_lane, joined, unpacked
 from fastgibbs.results.sampled import Block, SampleResult
@@ -261,7 +262,7 @@ def _check(block: Block, lanes: range, draws: int, at_draw: bool, engine, models
     mine = [models[k * len(models) // chains] for k in range(first, first + block.chains)]
     weights = np.abs(block.observables.weights).sum(axis=1)[:, :strips].sum(axis=1)
     restoring.check_record("magnetizations", block.magnetizations[:draws], n)
-    restoring.check_record("energies", block.energies[:draws], max(map(restoring.most_energy, models)))
+    restoring.check_record("energies", block.energies[:draws], max(map(most_energy, models)))
     restoring.check_record("observables", block.observables.record[:draws], weights[:, None])
     energies, magnetizations = (record[:draws, : block.chains].T for record in (block.energies, block.magnetizations))
     if len(block.samples):

@@ -14,7 +14,7 @@ from fastgibbs.results.tempered import Overlap, Round, TemperResult
 
 RESULTS = {"sample": SampleResult, "anneal": AnnealResult, "temper": TemperResult}
 COLD = {"sample": "beta", "anneal": "betas"}  # which may be inf
-STATES = ("states", "last_states", "ground_states")
+STATES = ("states", "last_states", "ground_states", "kept_states")
 _PAIRS = dict.fromkeys((f"overlap.{name}" for name in Overlap._fields), "f8 pairs rungs")
 SHAPES = {  # type and axes of the arrays of a result; an axis of one name has one size
     "sample": dict(energy="f8 chains draws", magnetization="f8 chains draws", beta="f8 chains")
@@ -23,6 +23,9 @@ SHAPES = {  # type and axes of the arrays of a result; an axis of one name has o
     | dict(
         ground_states="u1 candidates bytes",
         ground_counts="i8 candidates",
+        kept_energy="f8 kept",
+        kept_states="u1 kept bytes",
+        kept_counts="i8 kept",
         trace_min="f8 seen",
         trace_mean="f8 seen",
         betas="f8 schedule",
@@ -158,3 +161,4 @@ def _check_numbers(header: dict):
     checks.choice("scan", header.get("scan", "sequential"), contract.SCANS)
     for value in header["timing"]:
         checks.finite_number("timing", value)
+    checks.finite_number("attempts", header.get("attempts", 0))
