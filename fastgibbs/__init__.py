@@ -24,7 +24,7 @@ from fastgibbs.models import (
     triangular,
 )
 from fastgibbs.results.annealed import AnnealResult
-from fastgibbs.results.archives import load
+from fastgibbs.results.archives import load, save
 from fastgibbs.results.recalled import RecallResult
 from fastgibbs.results.sampled import SampleResult
 from fastgibbs.results.tempered import TemperResult
@@ -65,6 +65,7 @@ __all__ = [
     "read_rudy",
     "recall",
     "sample",
+    "save",
     "sherrington_kirkpatrick",
     "stop",
     "temper",

@@ -14,7 +14,6 @@ import pytest
 
 import fastgibbs as fg
 from fastgibbs.io import pack_spins, read_archive, replace_file, unpack_spins, write_archive
-from fastgibbs.results import archives
 from fastgibbs.results.sampled import SampleResult
 
 RNG = np.random.default_rng(1)
@@ -384,7 +383,8 @@ def test_a_tempering_comes_back_with_its_overlaps_and_adaptation(path, ladders):
     np.testing.assert_equal(back.log_z, result.log_z)
 
 
-def test_only_results_are_saved(path):
-    with pytest.raises(TypeError, match="give what sample, anneal or temper returned"):
-        archives.save(GLASS, path)
+@pytest.mark.parametrize("thing", [3, None, fg.SampleResult, fg.Ising, np.ones(3), [GLASS], {"a": GLASS}])
+def test_only_models_and_results_are_saved(path, thing):
+    with pytest.raises(TypeError, match="give a model, or what sample, anneal, temper, recall or train returned"):
+        fg.save(thing, path)
     assert not path.exists()

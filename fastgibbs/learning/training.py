@@ -26,6 +26,7 @@ from fastgibbs.methods.free_energies import log_likelihood
 from fastgibbs.methods.running import running
 from fastgibbs.models import RBM, BoltzmannMachine, checks
 from fastgibbs.results.base import Timing
+from fastgibbs.results.parts import METHODS
 from fastgibbs.results.trained import History, TrainResult
 
 LEARNERS = {  # by the kind of model, and whether the gradient is exact
@@ -34,7 +35,6 @@ LEARNERS = {  # by the kind of model, and whether the gradient is exact
     (BoltzmannMachine, False): SampledMachine,
     (BoltzmannMachine, True): ExactMachine,
 }
-METHODS = ("pcd", "cd", "tempering", "exact")
 PERSISTENT = ("pcd", "tempering")  # those whose chains go on from step to step
 RATES = 0.2, 0.01  # of the first and the last epoch, by default
 CHAINS = 128  # that may be more than there are rows, if a batch is to hold as many

@@ -25,7 +25,7 @@ from fastgibbs.methods.running import running
 from fastgibbs.methods.schedules import Schedule, stretched, windows
 from fastgibbs.models import checks
 from fastgibbs.results.annealed import AnnealResult, lowest_states
-from fastgibbs.results.base import Timing
+from fastgibbs.results.base import Timing, no_sites
 
 _POINTS = 1001  # of a schedule that goes to inf, which tell how cold it is
 
@@ -192,6 +192,7 @@ def anneal(
             scan=scan,
             timing=Timing.of(found.end, found.updates, began),
             interrupted=found.done != (pace.asked or found.sweeps),
+            clamped=no_sites() if clamp is None else clamp.sites,
         )
 
 

@@ -23,7 +23,7 @@ from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.running import running
 from fastgibbs.models import checks
 from fastgibbs.models.bounds import most_energy
-from fastgibbs.results.base import Timing
+from fastgibbs.results.base import Timing, no_sites
 from fastgibbs.results.lanes import by_lane, joined, unpacked
 from fastgibbs.results.sampled import Block, SampleResult
 
@@ -237,6 +237,7 @@ def sample(
             timing=Timing.of(end, updates, began),
             interrupted=interrupted,
             _blocks=blocks,
+            clamped=no_sites() if clamp is None else clamp.sites,
         )
 
 

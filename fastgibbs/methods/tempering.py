@@ -15,7 +15,7 @@ from fastgibbs.methods.ladders import FIRST_ROUND, MAX_RUNGS, Run, Setting, run_
 from fastgibbs.methods.running import running
 from fastgibbs.methods.schedules import coldest
 from fastgibbs.models import checks
-from fastgibbs.results.base import Timing
+from fastgibbs.results.base import Timing, no_sites
 from fastgibbs.results.tempered import Overlap, Round, TemperResult
 
 FIRST_RUNGS = 16  # of the ladder of the first round of adaptation
@@ -262,7 +262,7 @@ def _results(
                 thin=thin,
                 timing=timing,
                 interrupted=run.end.interrupted,
-                clamped=np.empty(0, np.int64) if run.setting.clamp is None else run.setting.clamp.sites,
+                clamped=no_sites() if run.setting.clamp is None else run.setting.clamp.sites,
             )
         )
     return results

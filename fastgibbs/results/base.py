@@ -1,22 +1,38 @@
-"""What every result can do: be saved, and become a table of another library."""
+"""What every result can do: be saved and shown, and become a table of another library."""
 
+import dataclasses
 import time
-from dataclasses import dataclass
-from functools import partial
-from typing import NamedTuple
+from typing import Annotated, NamedTuple, dataclass_transform
+
+import numpy as np
 
 from fastgibbs import integrations
+from fastgibbs.fields import Field, described, fields
+from fastgibbs.io import write_archive
+from fastgibbs.results.parts import take_apart
 
-run_result = partial(dataclass, frozen=True, repr=False, eq=False)  # of a run: equal to itself alone, and so hashed
+SITES = "int64 (clamped,)", "The sites that kept their values, ascending; `states` tells which."
 
 
+@dataclass_transform(eq_default=False, frozen_default=True)
+def run_result(cls):
+    """The class as a frozen dataclass that is equal to itself alone, and so hashed, its docstring with its fields."""
+    return described(dataclasses.dataclass(frozen=True, repr=False, eq=False)(cls))
+
+
+def no_sites() -> np.ndarray:
+    """Where nothing was clamped."""
+    return np.empty(0, np.int64)
+
+
+@described
 class Timing(NamedTuple):
-    """Seconds spent compiling (or loading compiled code), in kernels, and in all; attempts per kernel second."""
+    """How long a run took."""
 
-    compile: float
-    kernel: float
-    total: float
-    updates_per_second: float
+    compile: Annotated[float, "Seconds spent compiling, or loading compiled code."]
+    kernel: Annotated[float, "Seconds in kernels."]
+    total: Annotated[float, "Seconds in all."]
+    updates_per_second: Annotated[float, "Single-spin attempts per second in kernels."]
 
     @classmethod
     def of(cls, end, updates: int, began: float):
@@ -26,16 +42,21 @@ class Timing(NamedTuple):
 
 
 class Result:
-    """The base of SampleResult, AnnealResult and TemperResult."""
+    """The base of all that runs return: SampleResult, AnnealResult, TemperResult, RecallResult and TrainResult.
+
+    Of a class: KIND, what its archives are called; `report()` and `table()`.
+    """
 
     def save(self, path):
         """Write this result and its model to one archive, which `fastgibbs.load` reads; whole or not at all.
 
         It is an .npz without pickle, under a checksum; states take one bit a spin. OSError names path and reason.
         """
-        from fastgibbs.results.archives import save  # which builds results
+        write_archive(path, self.KIND, *take_apart(self._values()))
 
-        save(self, path)
+    def summary(self) -> str:
+        """What it has to say, and whether to believe it (see `fastgibbs.analysis.summary`)."""
+        return str(self.report())
 
     def to_xarray(self):
         """A plain `xarray.Dataset`, which ArviZ takes as it is (see `fastgibbs.integrations.xarray.to_xarray`)."""
@@ -44,3 +65,32 @@ class Result:
     def to_dataframe(self):
         """A long `pandas.DataFrame` (see `fastgibbs.integrations.pandas.to_dataframe`)."""
         return integrations.to_dataframe(self)
+
+    def _ends(self) -> str:
+        """What its repr ends with, if there is anything to say."""
+        clamped = len(getattr(self, "clamped", ()))
+        return (f", clamped={clamped}" if clamped else "") + (", interrupted" if self.interrupted else "")
+
+    def _settings(self) -> dict[str, int | float | str]:
+        """The model, and all numbers and texts among the fields, as attributes of a table: the seed is text."""
+        values = {field.name: getattr(self, field.name) for field in fields(type(self))}
+        found = {name: value for name, value in values.items() if isinstance(value, int | float | str)}
+        found = {name: int(value) if isinstance(value, bool) else value for name, value in found.items()}  # netCDF
+        return {"model": repr(self.model), **found, "seed": str(self.seed)}
+
+    def _values(self) -> dict:
+        """All that an archive holds of it, by name."""
+        return {field.name: getattr(self, field.name) for field in fields(type(self))}
+
+    @classmethod
+    def _stored(cls) -> list[Field]:
+        """What they are."""
+        return fields(cls)
+
+    @classmethod
+    def _of(cls, values: dict):
+        """The result of such values; ValueError if no run returns it."""
+        return cls(**values)
+
+    def _repr_html_(self):
+        return self.report().html()

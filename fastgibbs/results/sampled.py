@@ -1,15 +1,21 @@
 """What chains have drawn: energies, magnetizations and observables of every draw, and states."""
 
+from dataclasses import field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from fastgibbs import analysis
+from fastgibbs.analysis.records import Group
+from fastgibbs.analysis.reports import Report
+from fastgibbs.analysis.summaries import by_temperature
 from fastgibbs.engines import ENGINES
 from fastgibbs.engines.observables import Observables
+from fastgibbs.fields import Field
+from fastgibbs.integrations.tables import Table, of_draws
 from fastgibbs.models import checks
-from fastgibbs.results.base import Result, Timing, run_result
+from fastgibbs.results.base import SITES, Result, Timing, no_sites, run_result
 from fastgibbs.results.lanes import by_lane, joined, unpacked
 
 
@@ -28,31 +34,34 @@ class Block(NamedTuple):
 
 @run_result
 class SampleResult(Result):
-    """What `sample` returns. A draw is recorded after every thin-th sweep past burn_in."""
+    """What `sample` returns. A draw is recorded after every thin-th sweep past burn_in.
 
-    model: object
-    """The model, or a tuple of models."""
-    energy: np.ndarray
-    """E of every draw, float64 (chains, draws)."""
-    magnetization: np.ndarray
-    """Mean spin of every draw, in [-1, 1], float64 (chains, draws); of an RBM, the mean of 2 x - 1."""
-    observables: dict[str, np.ndarray]
-    """What was observed, by name: float64 (chains, draws), of a function (chains, draws, ...)."""
-    beta: np.ndarray
-    """Inverse temperature of each chain, inf at T = 0, float64 (chains,)."""
-    seed: int
-    """Pass it as `seed` to get the same bytes again."""
-    engine: str
-    strips: int
-    """Strips that each lattice was cut into; the same seed gives the same bytes only at the same number."""
-    rule: str
-    scan: str
-    burn_in: int
-    thin: int
-    timing: Timing
-    interrupted: bool
-    """True if the run was stopped: the draws are those that every chain had done."""
+    Besides the fields: `states`, `samples` and `model_number`.
+    """
+
+    KIND = "sample"
+    model: Annotated[object, "The model, or a tuple of models."]
+    energy: Annotated[np.ndarray, "float64 (chains, draws)", "E of every draw, in the units of J and h."]
+    magnetization: Annotated[
+        np.ndarray, "float64 (chains, draws)", "Mean spin of every draw, in [-1, 1]; of an RBM, the mean of 2 x - 1."
+    ]
+    observables: Annotated[
+        dict[str, np.ndarray], "float64 (chains, draws, ...)", "What was observed, by name; more axes are a function's."
+    ]
+    beta: Annotated[np.ndarray, "float64 (chains,), or inf", "Inverse temperature of each chain, inf at T = 0."]
+    seed: Annotated[int, "Pass it as `seed` to get the same bytes again."]
+    engine: Annotated[str, "The engine that ran it."]
+    strips: Annotated[
+        int, "Strips that each lattice was cut into; the same seed gives the same bytes only at the same number."
+    ]
+    rule: Annotated[str, '"gibbs" or "metropolis".']
+    scan: Annotated[str, '"sequential" or "random".']
+    burn_in: Annotated[int, "Sweeps made first and not recorded."]
+    thin: Annotated[int, "Sweeps from one draw to the next."]
+    timing: Annotated[Timing, "Seconds, and attempts per second."]
+    interrupted: Annotated[bool, "True if the run was stopped: the draws are those that every chain had done."]
     _blocks: list[Block]
+    clamped: Annotated[np.ndarray, *SITES] = field(default_factory=no_sites)
 
     @cached_property
     def states(self) -> np.ndarray:
@@ -77,9 +86,26 @@ class SampleResult(Result):
         models = len(self.model) if isinstance(self.model, tuple) else 1
         return np.arange(self.beta.size) * models // self.beta.size
 
-    def summary(self) -> str:
-        """A table by temperature with errors, and warnings (see `fastgibbs.analysis.summary`)."""
-        return analysis.summary(self)
+    def by_beta(self) -> list[Group]:
+        """The chains of each beta, ascending, and of each model."""
+        numbers = self.model_number
+        keys = sorted(set(zip(self.beta.tolist(), numbers.tolist(), strict=True)))
+        chains = [(self.beta == beta) & (numbers == number) for beta, number in keys]
+        return [
+            Group(*key, self.energy[mine], self.magnetization[mine]) for key, mine in zip(keys, chains, strict=True)
+        ]
+
+    def report(self) -> Report:
+        """A table by temperature with errors, and warnings."""
+        return by_temperature(self)
+
+    def table(self) -> Table:
+        """Its records as named arrays, (chain, draw); beta, and the model if there are several, belong to chains."""
+        places = {"beta": ("chain", self.beta)}
+        if isinstance(self.model, tuple):
+            places["model"] = "chain", self.model_number
+        records = {"energy": self.energy, "magnetization": self.magnetization} | self.observables
+        return of_draws(("chain", "draw"), records, places, self._settings())
 
     def to_u_kn(self) -> tuple[np.ndarray, np.ndarray]:
         """u_kn and N_k of nearly independent draws, for pymbar (see `fastgibbs.analysis.to_u_kn`)."""
@@ -90,7 +116,27 @@ class SampleResult(Result):
         spins = joined(lanes, self.beta.size, self.strips, draws)
         return (self.model[0] if isinstance(self.model, tuple) else self.model).from_spins(spins)
 
+    def _values(self):
+        words = np.concatenate([block.samples[: self.energy.shape[1]] for block in self._blocks], axis=2)
+        return super()._values() | {"states": self.states, "samples": words}
+
+    @classmethod
+    def _stored(cls):
+        words = Field("samples", np.ndarray, "uint16 (kept, sites of a lane, lanes // 16)", "The states kept.")
+        return [*super()._stored(), Field("states", np.ndarray, "int8 (chains, n)", "The states at the end."), words]
+
+    @classmethod
+    def _of(cls, values):
+        states, words = values.pop("states"), values.pop("samples")
+        (chains, draws), (kept, sites, groups) = values["energy"].shape, words.shape
+        strips, needed = values["strips"], chains * values["strips"]
+        if kept not in (0, draws) or sites * strips != states.shape[1] or not needed <= 16 * groups < 2**31:
+            raise ValueError(f"samples have shape {words.shape}, of {chains} chains, {draws} draws and {strips} strips")
+        block = Block(chains, (), (), None, None, None, None, words)
+        result = cls(**values, _blocks=[block])
+        vars(result)["states"] = states  # what the cached property would ask the engine for
+        return result
+
     def __repr__(self):
         chains, draws = self.energy.shape
-        stopped = ", interrupted" if self.interrupted else ""
-        return f"SampleResult({self.model!r}, chains={chains}, draws={draws}, engine={self.engine!r}{stopped})"
+        return f"SampleResult({self.model!r}, chains={chains}, draws={draws}, engine={self.engine!r}{self._ends()})"

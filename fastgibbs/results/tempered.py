@@ -2,81 +2,101 @@
 
 from dataclasses import field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from fastgibbs import analysis
+from fastgibbs.analysis.records import Group
+from fastgibbs.analysis.reports import Report
+from fastgibbs.analysis.summaries import by_temperature
+from fastgibbs.fields import described
+from fastgibbs.integrations.tables import Table, of_draws
 from fastgibbs.models import checks
-from fastgibbs.results.base import Result, Timing, run_result
+from fastgibbs.results.base import SITES, Result, Timing, no_sites, run_result
 
 
+@described
 class Round(NamedTuple):
     """One round of adaptation."""
 
-    sweeps: int
-    rungs: int
-    barrier: float
-    least_acceptance: float
+    sweeps: Annotated[int, "Its sweeps."]
+    rungs: Annotated[int, "Rungs of its ladder."]
+    barrier: Annotated[float, "Lambda, the sum of the rejection rates that it met."]
+    least_acceptance: Annotated[float, "The least swap probability of two neighbouring rungs."]
 
 
 @checks.by_contents
+@described
 class Overlap(NamedTuple):
-    """Overlaps q = (1/n) sum_i s_i^a s_i^b of ladders a and b at every rung, and link overlaps, float64 (pairs, rungs).
+    """Overlaps q = (1/n) sum_i s_i^a s_i^b of ladders a and b at every rung, and link overlaps.
 
-    `histogram` counts q in bins of equal width from -1 to 1, int64 (pairs, rungs, bins), one bin a value up to 1000
-    spins; the link overlap is the mean over bonds of s_i^a s_j^a s_i^b s_j^b. All are means over `draws` measurements.
+    The link overlap is the mean over bonds of s_i^a s_j^a s_i^b s_j^b. All are means over `draws` measurements.
     """
 
-    draws: np.ndarray
-    histogram: np.ndarray
-    q: np.ndarray
-    q_abs: np.ndarray
-    q2: np.ndarray
-    q4: np.ndarray
-    link: np.ndarray
-    link2: np.ndarray
+    draws: Annotated[np.ndarray, "int64 (pairs,)", "Measurements."]
+    histogram: Annotated[
+        np.ndarray,
+        "int64 (pairs, rungs, bins)",
+        "Counts of q in bins of equal width from -1 to 1, one bin a value up to 1000 spins.",
+    ]
+    q: Annotated[np.ndarray, "float64 (pairs, rungs)", "Mean of q."]
+    q_abs: Annotated[np.ndarray, "float64 (pairs, rungs)", "Mean of |q|."]
+    q2: Annotated[np.ndarray, "float64 (pairs, rungs)", "Mean of q^2."]
+    q4: Annotated[np.ndarray, "float64 (pairs, rungs)", "Mean of q^4."]
+    link: Annotated[np.ndarray, "float64 (pairs, rungs)", "Mean of the link overlap."]
+    link2: Annotated[np.ndarray, "float64 (pairs, rungs)", "Mean of its square."]
 
 
 @run_result
 class TemperResult(Result):
-    """What `temper` returns for one model. Rungs ascend in beta; a replica is a state that moves between them."""
+    """What `temper` returns for one model. Rungs ascend in beta; a replica is a state that moves between them.
 
-    model: object
-    betas: np.ndarray
-    """float64 (rungs,)"""
-    energy: np.ndarray
-    """E of every draw, float64 (ladders, rungs, draws)."""
-    magnetization: np.ndarray
-    """Mean spin of every draw, float64 (ladders, rungs, draws); of an RBM, the mean of 2 x - 1."""
-    observables: dict[str, np.ndarray]
-    """What was observed, by name: float64 (ladders, rungs, draws), of a function (ladders, rungs, draws, ...)."""
-    states: np.ndarray
-    """The states at the end, int8 (ladders, rungs, n), in the model's own units."""
-    acceptance: np.ndarray
-    """Mean swap probability of each two neighbouring rungs, float64 (rungs - 1,)."""
-    round_trips: np.ndarray
-    """How often each replica went from the hot end to the cold one and back, int64 (ladders, rungs)."""
-    restarts: np.ndarray
-    """How often each replica reached the cold end coming from the hot one, int64 (ladders, rungs)."""
-    flow: np.ndarray
-    """f: of the replicas met at a rung, the share that was last at the hot end; float64 (rungs,), 1 ... 0."""
-    overlap: Overlap | None
-    """Of ladders 0 and 1, 2 and 3 ...; None if there is one ladder or overlap_every = 0."""
-    adaptation: tuple[Round, ...]
-    """The rounds in which the ladder was built; none of their draws is in the result."""
-    seed: int
-    """Pass it as `seed` to get the same bytes again."""
-    engine: str
-    rule: str
-    swap_every: int
-    burn_in: int
-    thin: int
-    timing: Timing
-    interrupted: bool
-    """True if the run was stopped: the draws are those that every ladder had done."""
-    clamped: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
-    """The sites that kept their values, int64 (k,)."""
+    Besides the fields: `log_z`, `barrier` and `equilibration`.
+    """
+
+    KIND = "temper"
+    model: Annotated[object, "The model."]
+    betas: Annotated[np.ndarray, "float64 (rungs,)", "Inverse temperature of each rung, ascending."]
+    energy: Annotated[np.ndarray, "float64 (ladders, rungs, draws)", "E of every draw, in the units of J and h."]
+    magnetization: Annotated[
+        np.ndarray,
+        "float64 (ladders, rungs, draws)",
+        "Mean spin of every draw, in [-1, 1]; of an RBM, the mean of 2 x - 1.",
+    ]
+    observables: Annotated[
+        dict[str, np.ndarray],
+        "float64 (ladders, rungs, draws, ...)",
+        "What was observed, by name; more axes are a function's.",
+    ]
+    states: Annotated[np.ndarray, "int8 (ladders, rungs, n)", "The states at the end, in the model's own units."]
+    acceptance: Annotated[np.ndarray, "float64 (rungs - 1,)", "Mean swap probability of each two neighbouring rungs."]
+    round_trips: Annotated[
+        np.ndarray, "int64 (ladders, rungs)", "How often each replica went from the hot end to the cold one and back."
+    ]
+    restarts: Annotated[
+        np.ndarray, "int64 (ladders, rungs)", "How often each replica reached the cold end coming from the hot one."
+    ]
+    flow: Annotated[
+        np.ndarray,
+        "float64 (rungs,)",
+        "f: of the replicas met at a rung, the share that was last at the hot end; 1 ... 0.",
+    ]
+    overlap: Annotated[
+        Overlap | None, "Of ladders 0 and 1, 2 and 3 ...; None if there is one ladder or overlap_every = 0."
+    ]
+    adaptation: Annotated[
+        tuple[Round, ...], "The rounds in which the ladder was built; none of their draws is in the result."
+    ]
+    seed: Annotated[int, "Pass it as `seed` to get the same bytes again."]
+    engine: Annotated[str, "The engine that ran it."]
+    rule: Annotated[str, '"gibbs" or "metropolis".']
+    swap_every: Annotated[int, "Sweeps between swap rounds."]
+    burn_in: Annotated[int, "Sweeps made first and not recorded."]
+    thin: Annotated[int, "Sweeps from one draw to the next."]
+    timing: Annotated[Timing, "Seconds, and attempts per second."]
+    interrupted: Annotated[bool, "True if the run was stopped: the draws are those that every ladder had done."]
+    clamped: Annotated[np.ndarray, *SITES] = field(default_factory=no_sites)
 
     @property
     def barrier(self) -> analysis.Barrier:
@@ -97,9 +117,22 @@ class TemperResult(Result):
         """Whether the run looks equilibrated, and what speaks against it."""
         return analysis.equilibration(self.energy, self.round_trips, self.model.n)
 
-    def summary(self) -> str:
-        """A table by temperature with errors, and warnings (see `fastgibbs.analysis.summary`)."""
-        return analysis.summary(self)
+    def by_beta(self) -> list[Group]:
+        """All ladders, rung by rung."""
+        return [
+            Group(float(beta), 0, self.energy[:, rung], self.magnetization[:, rung])
+            for rung, beta in enumerate(self.betas)
+        ]
+
+    def report(self) -> Report:
+        """A table by temperature with errors, and warnings."""
+        return by_temperature(self)
+
+    def table(self) -> Table:
+        """Its records as named arrays, (chain, draw, rung), a chain for each ladder; beta belongs to rungs."""
+        records = {"energy": self.energy, "magnetization": self.magnetization} | self.observables
+        records = {name: values.swapaxes(1, 2) for name, values in records.items()}
+        return of_draws(("chain", "draw", "rung"), records, {"beta": ("rung", self.betas)}, self._settings())
 
     def to_u_kn(self) -> tuple[np.ndarray, np.ndarray]:
         """u_kn and N_k of nearly independent draws, for pymbar (see `fastgibbs.analysis.to_u_kn`)."""
@@ -107,6 +140,5 @@ class TemperResult(Result):
 
     def __repr__(self):
         ladders, rungs, draws = self.energy.shape
-        stopped = ", interrupted" if self.interrupted else ""
         size = f"ladders={ladders}, rungs={rungs}, draws={draws}"
-        return f"TemperResult({self.model!r}, {size}, engine={self.engine!r}{stopped})"
+        return f"TemperResult({self.model!r}, {size}, engine={self.engine!r}{self._ends()})"
