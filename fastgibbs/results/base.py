@@ -90,6 +90,8 @@ class Result:
     @classmethod
     def _of(cls, values: dict):
         """The result of such values; ValueError if no run returns it."""
+        if isinstance(values["model"], tuple):
+            raise ValueError(f"it holds {len(values['model'])} models, not one")
         return cls(**values)
 
     def _repr_html_(self):

@@ -132,6 +132,8 @@ class SampleResult(Result):
         strips, needed = values["strips"], chains * values["strips"]
         if kept not in (0, draws) or sites * strips != states.shape[1] or not needed <= 16 * groups < 2**31:
             raise ValueError(f"samples have shape {words.shape}, of {chains} chains, {draws} draws and {strips} strips")
+        if isinstance(values["model"], tuple) and chains % len(values["model"]):
+            raise ValueError(f"{chains} chains are no multiple of {len(values['model'])} models")
         block = Block(chains, (), (), None, None, None, None, words)
         result = cls(**values, _blocks=[block])
         vars(result)["states"] = states  # what the cached property would ask the engine for
