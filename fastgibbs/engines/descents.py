@@ -60,11 +60,12 @@ def find_units(terms, magnitudes, units, most):
             exponent = max(exponent, math.frexp(terms.fields[site])[1])
         unit = abs(at(terms.couplings, first) if last > first else terms.fields[site])
         scale, whole = 1.0, False
-        if unit > 2.0**-1000 and count * math.ldexp(1.0, min(exponent - math.frexp(unit)[1], 30) + 1) <= min(
-            most, 2.0**24
-        ):
+        if unit > 2.0**-1000:
+            multiple = math.ldexp(
+                1.0, min(exponent - math.frexp(unit)[1] + 1, 30)
+            )  # the largest term in units, or more
             scale = 1 / unit
-            whole = _whole(terms, site, unit, scale)
+            whole = count * multiple <= min(most, 2.0**24) and _whole(terms, site, unit, scale)
         if not whole:
             scale = math.ldexp(1.0, min(math.frexp(most / 2 / count)[1] - 1 - exponent, 1000))
             whole = _whole(terms, site, 1 / scale, scale)
@@ -189,43 +190,76 @@ def _turn(terms, units, block, site, risen, fallen):
 
 
 @njit
-def turn_clusters(terms, states, clusters, queue):
-    """Turn clusters of spins that satisfied bonds connect where that lowers the energy; whether any has turned.
+def turn_clusters(terms, states, moved, clusters, queue):
+    """Turn clusters of spins that satisfied bonds connect where that lowers the energy.
 
-    `states`: int8 (reads, n) of -1 and 1, changed in place; `clusters` and `queue`, int32 (n,), are scratch. The bonds
-    around a cluster are not satisfied: without fields each one gains. So domains go, whose walls no single flip moves.
+    `states`: int8 (reads, n) of -1 and 1, changed in place, where `moved`, uint8 (reads,), is set; it says then whether
+    any has turned. `clusters` and `queue`, int32 (n,), are scratch. The bonds around a cluster are not satisfied:
+    without fields each one gains. So domains go, whose walls no single flip moves.
     """
-    turned = False
     for read in range(len(states)):
-        spins = states[read]
-        clusters[:] = -1
-        for site in terms.free:
-            clusters[site] = 0
-        number = 0
-        for start in terms.free:
-            if clusters[start] != 0:
-                continue
+        if moved[read]:
+            moved[read] = _turn_clusters_of(terms, states[read], clusters, queue)
+
+
+@called
+def _turn_clusters_of(terms, spins, clusters, queue):
+    turned, number, left = False, 0, terms.free.size
+    clusters[:] = -1
+    for site in terms.free:
+        clusters[site] = 0
+    for start in terms.free:
+        if clusters[start] == 0:
             number += 1
-            clusters[start], queue[0] = number, start
-            size, done, gain, bound = 1, 0, 0.0, 0.0
-            while done < size:
-                site = queue[done]
-                done += 1
-                for k in range(terms.indptr[site], terms.indptr[site + 1]):
-                    neighbor = terms.indices[k]
-                    if clusters[neighbor] == 0 and terms.couplings[k] * spins[site] * spins[neighbor] > 0:
-                        clusters[neighbor], queue[size] = number, neighbor
-                        size += 1
-            for done in range(size):
-                site = queue[done]
-                gain -= terms.fields[site] * spins[site]
-                bound += abs(terms.fields[site])
-                for k in range(terms.indptr[site], terms.indptr[site + 1]):
-                    if clusters[terms.indices[k]] != number:
-                        gain -= terms.couplings[k] * spins[site] * spins[terms.indices[k]]
-                        bound += abs(terms.couplings[k])
-            if size > 1 and gain > 2.0**-40 * bound:
+            size = _find_cluster(terms, spins, clusters, queue, start, number, left)
+            left -= size
+            if size > 1 and _gains(terms, spins, clusters, queue, number, size):
                 turned = True
                 for done in range(size):
                     spins[queue[done]] = -spins[queue[done]]
     return turned
+
+
+@called
+def _find_cluster(terms, spins, clusters, queue, start, number, left):
+    """Write the sites of a cluster to `queue`, and its number to `clusters`, 0 of `left` sites before; its size."""
+    clusters[start], queue[0] = number, start
+    size, done = 1, 0
+    while done < size < left:
+        if left - size >= size - done:
+            site = queue[done]
+            done += 1
+            for k in range(terms.indptr[site], terms.indptr[site + 1]):
+                neighbor = terms.indices[k]
+                if clusters[neighbor] == 0 and terms.couplings[k] * spins[site] * spins[neighbor] > 0:
+                    clusters[neighbor], queue[size] = number, neighbor
+                    size += 1
+        else:  # of the two sides the smaller looks for the other
+            done = size
+            for site in terms.free:
+                if clusters[site] == 0:
+                    for k in range(terms.indptr[site], terms.indptr[site + 1]):
+                        neighbor = terms.indices[k]
+                        if clusters[neighbor] == number and terms.couplings[k] * spins[site] * spins[neighbor] > 0:
+                            clusters[site], queue[size] = number, site
+                            size += 1
+                            break
+    return size
+
+
+@called
+def _gains(terms, spins, clusters, queue, number, size):
+    """Whether the energy is lower when a cluster, of the first `size` sites of `queue`, has turned."""
+    gain, bound = 0.0, 0.0
+    for done in range(size):
+        gain -= terms.fields[queue[done]] * spins[queue[done]]
+        bound += abs(terms.fields[queue[done]])
+    few = 2 * size < spins.size  # or the others are, and see the bonds around it from outside
+    for done in range(size if few else spins.size):
+        site = queue[done] if few else done
+        if few or clusters[site] != number:
+            for k in range(terms.indptr[site], terms.indptr[site + 1]):
+                if (clusters[terms.indices[k]] == number) != few:
+                    gain -= terms.couplings[k] * spins[site] * spins[terms.indices[k]]
+                    bound += abs(terms.couplings[k])
+    return gain > 2.0**-40 * bound

@@ -1,10 +1,10 @@
-"""Descent of a memory to states that no flip of a site lowers, by the overlaps M_mu = sum_i xi_i^mu s_i of its patterns.
+"""Descent of a memory to states that no flip of a site lowers, by its overlaps M_mu = sum_i xi_i^mu s_i.
 
 Half of what a flip costs is s_i h_i - unit g_i, where g_i is
 
-    Halves, Wholes  P - s_i sum_mu xi_i^mu M_mu                               Hebb; n < 2^15, or any n
-    Factors         c_i - s_i sum_mu y_i^mu M_mu                              pseudo-inverse: y = Q^-1 xi, c_i = y_i.xi_i
-    Powers          sum_mu ((M_mu - 2 s_i xi_i^mu)^order - M_mu^order) / 2    order above 2
+    Halves, Wholes  P - s_i sum_mu xi_i^mu M_mu                              Hebb; n < 2^15, or any n
+    Factors         c_i - s_i sum_mu y_i^mu M_mu                             pseudo-inverse: y = Q^-1 xi, c_i = y_i.xi_i
+    Powers          sum_mu ((M_mu - 2 s_i xi_i^mu)^order - M_mu^order) / 2   order above 2
 
 Sums of whole numbers are exact. States are int8 (n, LANES).
 """

@@ -29,7 +29,8 @@ def quenched(model, states: np.ndarray, free: np.ndarray | None = None, threads=
         most = _IN_FIELDS if terms.fields.any() else _LOOPS
         quench, how = _quench, (terms, *_units(terms), terms.low == -1 and terms.indices.size < most * model.n)
     found = states.copy()
-    parts = [found[first : first + LANES] for first in range(0, len(found), LANES)]
+    size = max(1, min(LANES, -(-len(found) // threads)))
+    parts = [found[first : first + size] for first in range(0, len(found), size)]
     team = Team(min(threads, len(parts)))
     try:
         team.call([(quench, part, *how) for part in parts])
@@ -41,9 +42,12 @@ def quenched(model, states: np.ndarray, free: np.ndarray | None = None, threads=
 def _quench(states: np.ndarray, terms: Terms, units: Units, kind, domains: bool):
     """`quenched` of states (up to LANES, n), changed in place."""
     _descend(terms, units, kind, states, _ALL)
-    clusters, queue = np.empty(states.shape[1], np.int32), np.empty(states.shape[1], np.int32)
-    while domains and turn_clusters(terms, states, clusters, queue):
-        _descend(terms, units, kind, states, _ALL)
+    moved, (clusters, queue) = np.full(len(states), domains), np.empty((2, states.shape[1]), np.int32)
+    while moved.any():
+        turn_clusters(terms, states, moved, clusters, queue)
+        some = states[moved]
+        _descend(terms, units, kind, some, _ALL)
+        states[moved] = some
 
 
 def _descend(terms: Terms, units: Units, kind, states: np.ndarray, most: int):
