@@ -51,12 +51,14 @@ def _quench(states: np.ndarray, terms: Terms, units: Units, kind, domains: bool)
 
 
 def _descend(terms: Terms, units: Units, kind, states: np.ndarray, most: int):
-    """At most `most` passes over the sites of states (up to LANES, n), changed in place."""
+    """At most `most` passes over the sites of states (up to LANES, n), changed in place; their fields, (n, LANES)."""
     n = states.shape[1]
     lanes = np.full((n, LANES), terms.low, np.int8)
     lanes[:, : len(states)] = states.T
-    descend(terms, units, Block(lanes, np.empty((n, LANES), kind), np.empty(n, np.uint8)), len(states), most)
+    block = Block(lanes, np.empty((n, LANES), kind), np.empty(n, np.uint8))
+    descend(terms, units, block, len(states), most)
     states[...] = lanes[:, : len(states)].T
+    return block.sums
 
 
 def _units(terms: Terms):
@@ -87,27 +89,30 @@ def _terms(model, free) -> Terms:
 
 
 def flip_costs(model) -> np.ndarray:
-    """What a flip of each site costs at a local minimum, root mean square of those below random states: float64 (n,).
+    """D_i = S_i sqrt(r_i r), what a flip of each site costs at a local minimum, in units of E: float64 (n,).
 
-    Units are those of E. The same numbers at every call; 0 where a flip is free in all of them, and where sites are
-    coupled also at those that are not: they find their value in the descent.
+    S_i = |h_i| + sum_j |J_ij|, and r_i S_i is the mean of what flips cost, where they do, at minima below 16 random
+    states; r is the mean of r_i. So what few minima say of a site is half made up for by what they say of all.
+    The same numbers at every call; 0 where a flip is free in all of them, and where sites are coupled also at those
+    that are not: they find their value in the descent.
     """
     spins = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (16, model.n))
     if isinstance(model, Hopfield) and model.rule != "storkey":
-        costs, bounds = _costs_of_memory(model, spins), np.ones(model.n)
+        costs, sizes = _costs_of_memory(model, spins), np.ones(model.n)  # all sites have about the same S_i
     else:
-        states, terms = model.from_spins(spins), _terms(model, None)
-        _descend(terms, *_units(terms), states, _TURNS)
-        degrees = np.diff(terms.indptr)
+        terms = _terms(model, None)
+        units, kind = _units(terms)
+        sums, degrees = _descend(terms, units, kind, model.from_spins(spins), _TURNS), np.diff(terms.indptr)
+        numbers = np.abs(sums[:, : len(spins)].T.astype(np.float64))
+        costs = (1 - terms.low) * (np.where(numbers > units.bounds, numbers, 0.0) / units.scales)
         sites = np.repeat(np.arange(model.n), degrees)
-        fields = [np.bincount(sites, terms.couplings * state[terms.indices], model.n) for state in states]
-        costs = (1 - terms.low) * np.abs(np.array(fields) + terms.fields)
-        bounds = np.abs(terms.fields) + np.bincount(sites, np.abs(terms.couplings), model.n)
+        sizes = np.abs(terms.fields) + np.bincount(sites, np.abs(terms.couplings), model.n)
         if degrees.any():
             costs[:, degrees == 0] = 0.0
-    costs = np.where(costs > 2.0**-40 * bounds, costs, 0.0)  # less is rounding
-    unit = costs.max(initial=0.0) or 1.0
-    return np.sqrt(((costs / unit) ** 2).mean(axis=0)) * unit
+    shares = costs / np.where(sizes > 0, sizes, 1.0)
+    shares[shares < 2.0**-40] = 0.0  # rounding
+    shares = (shares / np.maximum((shares > 0).sum(axis=0), 1)).sum(axis=0)
+    return sizes * np.sqrt(shares) * np.sqrt(shares[shares > 0].mean()) if shares.any() else shares
 
 
 def _costs_of_memory(model: Hopfield, spins: np.ndarray) -> np.ndarray:
