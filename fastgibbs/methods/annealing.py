@@ -204,7 +204,7 @@ def anneal(
         end = under_way.advance(run, blocks, begun, sweeps, threads, limit=limit)
         begun_reads = np.flatnonzero(np.concatenate([b.reads.best[: b.reads.count] for b in blocks]) < np.inf)
         seen = by_lane([kept(block) for block in blocks], reads)[begun_reads]
-        distinct, which = np.unique(quenched(model, model.from_spins(seen), free), axis=0, return_inverse=True)
+        distinct, which = np.unique(quenched(model, model.from_spins(seen), free, threads), axis=0, return_inverse=True)
         energies = np.array([model.energy(state) for state in distinct])  # an RBM adds up by the number of rows
         best, states = energies[which], distinct[which]
         order = np.argsort(best, kind="stable")

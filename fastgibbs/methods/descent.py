@@ -29,8 +29,7 @@ def quenched(model, states: np.ndarray, free: np.ndarray | None = None, threads=
         most = _IN_FIELDS if terms.fields.any() else _LOOPS
         quench, how = _quench, (terms, *_units(terms), terms.low == -1 and terms.indices.size < most * model.n)
     found = states.copy()
-    size = max(1, min(LANES, -(-len(found) // threads)))
-    parts = [found[first : first + size] for first in range(0, len(found), size)]
+    parts = [found[first : first + LANES] for first in range(0, len(found), LANES)]
     team = Team(min(threads, len(parts)))
     try:
         team.call([(quench, part, *how) for part in parts])
