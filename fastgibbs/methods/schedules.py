@@ -7,7 +7,7 @@ import numpy as np
 from fastgibbs.methods.descent import flip_costs
 from fastgibbs.models import Hopfield, checks
 
-HOT, COLD = 3.8, 8.5  # beta times what a flip costs, where annealing begins and ends (bench/bench_schedules.py)
+HOT, COLD = 3.3, 9.5  # beta times what a flip costs, where annealing begins and ends (bench/bench_schedules.py)
 _SITES, _POINTS = 512, 2**15  # whose windows stand for those of all, and betas in all windows
 MOST_BETA = 1e300  # what a model asks for whose couplings are as small as numbers get
 
