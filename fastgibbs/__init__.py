@@ -5,7 +5,8 @@ from fastgibbs.analysis import mean_field, pseudo_likelihood
 from fastgibbs.io import VERSION as __version__  # noqa: F401 - no function of the package
 from fastgibbs.io import read_idx, read_rudy, write_rudy
 from fastgibbs.learning import TrainResult, train
-from fastgibbs.methods.annealing import AnnealResult, anneal
+from fastgibbs.methods.annealing import anneal
+from fastgibbs.methods.answers import AnnealResult
 from fastgibbs.methods.free_energies import Estimate, Likelihood, log_likelihood, log_z
 from fastgibbs.methods.recall import RecallResult, recall
 from fastgibbs.methods.sampling import SampleResult, sample
@@ -17,6 +18,7 @@ from fastgibbs.models import (
     BoltzmannMachine,
     Hopfield,
     Ising,
+    cut,
     edwards_anderson,
     lattice,
     random_regular,
@@ -41,6 +43,7 @@ __all__ = [
     "anneal",
     "beta_range",
     "beta_schedule",
+    "cut",
     "edwards_anderson",
     "exact",
     "geometric",

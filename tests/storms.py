@@ -35,6 +35,7 @@ WITH_PROGRESS = {
         GLASS, beta=0.5, checkpoint=os.path.join(run.pop("folder"), "sample.npz"), every=0.02, **LONG, **run
     ),
     "anneal": lambda **run: fg.anneal(GLASS, betas=[0.5], sweeps=10**6, engine="sparse", **run),
+    "anneal by the clock": lambda **run: fg.anneal(GLASS, time_limit=60, engine="sparse", **run),
     "temper": lambda **run: fg.temper(GLASS, **LONG, **run),
     "temper saved": lambda **run: fg.temper(
         GLASS, checkpoint=os.path.join(run.pop("folder"), "temper.npz"), every=0.02, **LONG, **run

@@ -25,7 +25,7 @@ OBSERVE = {"staggered": np.resize([1.0, -1.0], 16), "first": lambda states: stat
 RUNS = {
     "sample": (fg.sample, GLASS, dict(beta=0.5, sweeps=4000, chains=70, thin=2, engine="sparse", observe=OBSERVE)),
     "clamped": (fg.sample, BITS, dict(beta=0.5, sweeps=4000, chains=70, keep_states=True, clamp={3: 1, 8: -1})),
-    "anneal": (fg.anneal, GLASS, dict(sweeps=4000, reads=40, engine="sparse")),
+    "anneal": (fg.anneal, GLASS, dict(sweeps=4000, reads=40, engine="sparse", keep=20, clamp={3: 1})),
     "temper": (fg.temper, GLASS, dict(sweeps=4000, ladders=4, clusters=True, engine="sparse", observe=OBSERVE)),
     "adapt": (fg.temper, GLASS, dict(sweeps=40_000, ladders=4, engine="sparse", observe=OBSERVE)),
     "train": (fg.train, MACHINE, dict(data=DATA, epochs=300, batch_size=8, method="tempering", momentum=0.5)),
@@ -82,6 +82,8 @@ def arrays_doctored(name, array, rng):
             yield "ones", np.full_like(array, 2**64 - 1)
         if array.dtype == np.uint16 and name not in FREE:
             yield "other bits", array ^ np.uint16(0x5A5A)
+        if array.dtype == np.uint8:
+            yield "other bits", array ^ np.uint8(0x5A)
         if "lane_at" in name or "first_lane" in name:
             yield "all alike", np.full_like(array, array.flat[0])
         if name.endswith("energies") and "state" not in name:
@@ -111,6 +113,7 @@ def content(result):
     found = [result.model.weights, result.chains, *result.history] if isinstance(result, fg.TrainResult) else []
     if not found:
         names = ("energy", "magnetization", "states", "trace_min", "trace_mean", "restarts", "round_trips", "betas")
+        names += "kept_energy", "kept_states", "kept_counts"
         found = [getattr(result, name) for name in names if hasattr(result, name)]
         found += list(getattr(result, "observables", {}).values())
     return b"".join(np.asarray(part).tobytes() for part in found)

@@ -126,7 +126,7 @@ VERBS = {
     "anneal": (
         fg.anneal,
         dict(betas=[0.1, 1.0], reads=3, rule="gibbs", start=None, time_limit=None, target_energy=None, engine="auto")
-        | dict(clamp=None, checkpoint=None, every=60.0),
+        | dict(keep=3, clamp=None, checkpoint=None, every=60.0),
     ),
     "temper": (
         fg.temper,
@@ -191,6 +191,31 @@ def test_a_verb_runs_sanely_or_names_the_argument(name, data, tmp_path, monkeypa
     result = outcome(run, spoiled(data.draw, {"model": model} | SMALL_RUN | valid))
     for one in result if isinstance(result, list) else [] if result is None else [result]:
         assert np.isfinite(one.energy).all()
+
+
+QUESTIONS = {
+    "lowest": dict(k=3),
+    "success": dict(target=-1.0),
+    "time_to_solution": dict(target=-1.0, confidence=0.9),
+    "cut": dict(model=GLASS, states=np.ones((2, 6))),
+}
+
+
+@pytest.fixture(scope="module")
+def annealed():
+    return fg.anneal(GLASS, sweeps=3, reads=4, seed=1, keep=3)
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+@fuzzed(120)
+@given(data=st.data())
+def test_a_question_is_answered_or_names_the_argument(name, data, annealed):
+    ask = fg.cut if name == "cut" else getattr(annealed, name)
+    answer = outcome(ask, spoiled(data.draw, QUESTIONS[name]))
+    if name == "success" and answer is not None:
+        assert 0 <= answer.low <= answer.rate <= answer.high <= 1
+    if name == "time_to_solution" and answer is not None:
+        assert 0 < answer.low <= answer.seconds <= answer.high
 
 
 WORDS = st.one_of(

@@ -160,7 +160,7 @@ def test_unusual_but_valid_input_works(name, scan):
 
 BAD = {
     "NaN beta": (dict(beta=np.nan), ValueError, "beta is nan"),
-    "infinite beta": (dict(beta=[1.0, np.inf]), ValueError, r"beta\[1\] is inf"),
+    "minus infinite beta": (dict(beta=[1.0, -np.inf]), ValueError, r"beta\[1\] is -inf"),
     "beta of text": (dict(beta="1"), TypeError, "beta"),
     "beta of two dimensions": (dict(beta=np.ones((2, 2))), ValueError, "beta has shape"),
     "no beta": (dict(beta=[]), ValueError, "beta has shape"),

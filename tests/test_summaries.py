@@ -195,4 +195,4 @@ def test_records_of_a_ladder_are_those_of_its_rungs():
 
 def test_other_results_are_refused():
     with pytest.raises(TypeError, match="give a SampleResult or a TemperResult"):
-        analysis.summary(fg.anneal(TORUS, sweeps=3, seed=1))
+        analysis.summary(fg.recall(fg.Hopfield(np.ones((1, 4))), np.ones((1, 4))))

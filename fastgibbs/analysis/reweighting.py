@@ -157,6 +157,8 @@ def _groups(result) -> list:
         raise ValueError(f"result is of {len(result.model)} models: give a result of one, whose draws can be pooled")
     if groups[0].energy.shape[1] == 0:
         raise ValueError("result has no draws")
+    if groups[-1].beta == np.inf:
+        raise ValueError("result has chains at beta = inf, which draw from no law: give a result without them")
     return groups
 
 

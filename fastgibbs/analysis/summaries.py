@@ -4,6 +4,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from fastgibbs.analysis.answers import answer
 from fastgibbs.analysis.errors import blocks, disagreement, split_r_hat, standard_error
 from fastgibbs.analysis.records import by_beta
 from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, susceptibility
@@ -28,8 +29,14 @@ def summary(result) -> str:
     in a TemperResult. The limits leave room for the noise of tau in few chains (Bonferroni over the rows): good chains
     of 60 tau are warned of in about 1 table of 100, and in 1 of 50 at most, of any tau and 4 to 64 chains. It notes
     where errors of C, chi and U rest on stretches of chains shorter than 10 tau and are 5 to 8 % too small, as those of
-    fewer than 16 short chains do. TypeError at another result.
+    fewer than 16 short chains do. Chains at beta = inf draw from no law: they have no C and chi and are not judged.
+
+    Of an AnnealResult it gives a few lines instead: the lowest energy, in how many reads and states, the chance and the
+    time to come to it again, and what was run; it warns of runs that were stopped and of energies that one read found.
+    TypeError at another result.
     """
+    if type(result).__name__ == "AnnealResult":  # the class stands on a floor above
+        return "\n".join(answer(result))
     groups = by_beta(result)
     draws = groups[0].energy.shape[1]
     if draws < _FEWEST_DRAWS:
@@ -52,21 +59,22 @@ def summary(result) -> str:
         "R-hat": [f"{one:.4f}" for one in r_hats],
         "E/N": [with_error(e.mean, e.error) for e in energies],
         "|m|": [with_error(m.mean, m.error) for m in ms],
-        "C/N": [with_error(*heat_capacity(group.energy, group.beta, n)) for group in groups],
-        "chi": [with_error(*susceptibility(group.magnetization, group.beta, n)) for group in groups],
+        "C/N": ["-" if g.beta == np.inf else with_error(*heat_capacity(g.energy, g.beta, n)) for g in groups],
+        "chi": ["-" if g.beta == np.inf else with_error(*susceptibility(g.magnetization, g.beta, n)) for g in groups],
         "U": [with_error(*binder_cumulant(group.magnetization)) for group in groups],
     }
     if not several:
         del columns["model"]
     betas, lengths = np.array([group.beta for group in groups]), draws / tau
     limit = NormalDist().inv_cdf(1 - FALSE_ALARMS / (4 * len(groups)))  # two records a row, and two signs
+    noise, warm = limit / np.sqrt(3 * np.array([len(group.energy) for group in groups])), betas < np.inf
     problems = [
-        *_too_short(betas, lengths, limit / np.sqrt(3 * np.array([len(group.energy) for group in groups]))),
-        *_disagreeing(betas, r_hats, scores, limit),
+        *_too_short(betas[warm], lengths[warm], noise[warm]),
+        *_disagreeing(betas[warm], r_hats[warm], scores[warm], limit),
         *(result.equilibration.problems if hasattr(result, "equilibration") else ()),
     ]
     good = f"Every chain is at least {FEWEST_TAU} tau long, and no R-hat is above {LARGEST_R_HAT}."
-    if lengths.min() < FEWEST_TAU or r_hats.max() > LARGEST_R_HAT:
+    if lengths[warm].min(initial=np.inf) < FEWEST_TAU or r_hats[warm].max(initial=1.0) > LARGEST_R_HAT:
         good = "No sign that anything is wrong, as far as so few draws can show it."
     rows = np.array([blocks(group.energy).shape for group in groups])
     cut = (rows[:, 0] > [len(group.energy) for group in groups]) & (rows[:, 1] < _ROW_TAU * tau)
@@ -77,8 +85,9 @@ def summary(result) -> str:
             "",
             *aligned(columns),
             "",
-            *_notes(betas[cut]),
-            *([f"WARNING: {problem}" for problem in problems] or [good]),
+            *_notes(betas[cut & warm]),
+            *([] if warm.all() else ["Chains at beta = inf go down and stay there: where depends on their starts."]),
+            *([f"WARNING: {problem}" for problem in problems] or ([good] if warm.any() else [])),
         ]
     )
 

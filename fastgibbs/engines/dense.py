@@ -104,8 +104,11 @@ def _drowned(model, unit, step, kind, tolerance) -> str | None:
     if _ROUNDING * np.sqrt(model.n) * step + 2.0 ** (1 - _FIELD_BITS) * most <= tolerance:
         return None
     sums, largest, steps = precision.field_parts(model)
-    whole = kind != np.int64 and all(_multiples(np.abs(x) / step, 1.0) for x in (model.couplings, model.fields))
-    errors = 2.0**-50 * sums if whole else _ROUNDING * np.sqrt(np.diff(model.indptr) + 1) * step
+    numbers = model.couplings, model.fields
+    if kind != np.int64 and all(_multiples(np.abs(x) / step, 1.0) for x in numbers):
+        errors = (2.0**-50 if any(np.fmod(x, step).any() for x in numbers) else 0.0) * sums
+    else:
+        errors = _ROUNDING * np.sqrt(np.diff(model.indptr) + 1) * step
     errors = np.where(steps < step, errors, 0.0)
     if kind == np.int64:
         errors = errors + precision.rounded(sums, steps, _FIELD_BITS - 1, unit)
@@ -126,7 +129,7 @@ def _scale(model) -> tuple[float, float, np.dtype]:
     most, least = (bounds.max(), values.min()) if values.size else (1.0, 1.0)
     finest = 2.0 ** (np.frexp(most)[1] - _FIELD_BITS)
     for grain in (finest, *(least / divisor for divisor in range(1, _DIVISORS + 1))):
-        if most / grain < 2**_FIELD_BITS - 0.5 and _multiples(values[:_ROWS], grain) and _multiples(values, grain):
+        if most < (2**_FIELD_BITS - 0.5) * grain and _multiples(values[:_ROWS], grain) and _multiples(values, grain):
             grain *= np.gcd.reduce(np.rint(values / grain).astype(np.int64)) if values.size else 1
             return unit, float(grain), np.dtype(np.int16 if most / grain < 2**15 - 0.5 else np.int32)
     grain = 2.0 ** (np.frexp(most * (1 + 2.0**-11))[1] - _FIELD_BITS)  # rounding adds n / 2 steps to a field

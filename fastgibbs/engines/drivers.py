@@ -23,6 +23,7 @@ from fastgibbs.engines.contract import (
     snapshot,
     sweep,
 )
+from fastgibbs.engines.lowest import note
 from fastgibbs.engines.observables import measure_observables
 from fastgibbs.engines.overlaps import add_overlaps, exchange_clusters
 from fastgibbs.engines.streams import next_word
@@ -69,8 +70,11 @@ class Reads(NamedTuple):
 
 
 @njit
-def anneal(plan, state, reads, rule, scan, first, last, crew):
-    """Run sweeps `first` ... `last - 1` of a block, sweep s at rung s, and keep the best state of every read."""
+def anneal(plan, state, reads, lowest, rule, scan, first, last, crew):
+    """Run sweeps `first` ... `last - 1` of a block, sweep s at rung s, and keep the best state of every read.
+
+    A table that has room keeps the lowest states of all reads besides.
+    """
     for done in range(first, last):
         reads.rungs[:] = done
         sweep(plan, state, reads.rungs, rule, scan, FOLLOWED, crew)
@@ -89,6 +93,8 @@ def anneal(plan, state, reads, rule, scan, first, last, crew):
                 improved = True
         if improved:
             retain(plan, state, reads.kept, reads.better)
+        if lowest.energies.size > 0:
+            note(plan, state, lowest, reads.energies, reads.count)
 
 
 @njit

@@ -257,11 +257,13 @@ def _thresholds(model, degrees, slots, folds, betas, rule) -> tuple[np.ndarray, 
 
     A cell of degree d with k neighbours pushing up has the field f = (2k - d) |J| + h. Its likelier spin is up if
     beta f > 0. With e = exp(-2 |beta f|) the rarer one has probability e / (1 + e) under the Gibbs rule; under
-    Metropolis a likelier spin turns with probability e, a rarer one always. A code's bit (table * PLANES + j) * folds
-    + k is bit j of a threshold, highest first; after all of them, bit table * (slots + 1) + k says up.
+    Metropolis a likelier spin turns with probability e, a rarer one always. At beta = inf, beta f = 0 where f = 0. A
+    code's bit (table * PLANES + j) * folds + k is bit j of a threshold, highest first; after all of them, bit
+    table * (slots + 1) + k says up.
     """
     field = (2 * np.arange(slots + 1) - degrees[:, None]) * model.coupling_unit + model.field
-    g = 2.0 * betas[:, None, None] * field  # (rungs, tables, classes)
+    g = np.zeros((betas.size, *field.shape))  # (rungs, tables, classes)
+    np.multiply(2.0 * betas[:, None, None], field, out=g, where=field != 0)
     e = exp64.py_func(-np.minimum(np.abs(g[..., :folds]), 700.0))
     p = e if rule == METROPOLIS else e / (1.0 + e)
     head = (p * 2.0**PLANES).astype(np.int64)

@@ -90,7 +90,7 @@ def _drowned(model: Hopfield, tolerance) -> str | None:
         factors = model.inverse @ model.patterns
         own_terms = np.abs((factors * model.patterns).sum(axis=0)) / model.n
         sums, steps = own + np.abs(factors).sum(axis=0) + own_terms, np.zeros(model.n)
-    return precision.drowned(sums, own, precision.rounded(sums, steps, sparse.BITS, 0.0), tolerance)
+    return precision.drowned(sums, own, precision.rounded(sums, steps, sparse.BITS, unit), tolerance)
 
 
 def pays(model) -> bool:

@@ -4,7 +4,7 @@ A sum in floating point of unit roundoff u is off by about u S, S = |h_i| + sum_
 most u times what has been added up so far, at random. An error e in the field changes the log odds of a spin by
 2 beta e: beta and S decide together whether it matters, whatever the couplings are. So a run has a `tolerance`, in
 units of energy, that an engine compares with its e at every site, and it refuses the model, naming the site, where e is
-larger.
+larger. At beta = infinity the tolerance is 0: signs of fields must be right, and zeros exact.
 
 Two kinds of sites are safe at any beta. Where all terms are whole multiples of a step and S is at most 1/u steps, sums
 are exact. And where one term outweighs all others together, the field cannot be small: an error of RELATIVE times the
@@ -52,16 +52,17 @@ def drowned(sums, largest, errors, tolerance) -> str | None:
     )
 
 
-def rounded(sums, steps, bits: int, unit: float) -> np.ndarray:
+def rounded(sums, steps, bits, unit: float) -> np.ndarray:
     """The errors of sums of numbers over `unit` with `bits` bits: float64 (n,)."""
-    inexact = sums > steps * 2.0**bits
+    with np.errstate(over="ignore"):  # no sum is more than what overflows
+        inexact = sums > steps * 2.0**bits
     return np.where(inexact, sums * 2.0**-bits, 0.0) + np.where(steps < SMALLEST * unit, SMALLEST * unit, 0.0)
 
 
-def refusal(model, unit: float, bits: int, tolerance: float) -> str | None:
-    """Why sums of `bits` bits cannot stand for the fields of an Ising model, or None if they can."""
+def refusal(model, unit: float, bits, tolerance: float) -> str | None:
+    """Why sums of `bits` bits, a number or (n,), cannot stand for the fields of an Ising model, or None if they can."""
     most = checks.largest(model.couplings) * model.degree + checks.largest(model.fields)
-    if max(most * 2.0**-bits, SMALLEST * unit) <= tolerance:
+    if max(most * checks.largest(2.0**-bits), SMALLEST * unit) <= tolerance:
         return None
     sums, largest, steps = field_parts(model)
     return drowned(sums, largest, rounded(sums, steps, bits, unit), tolerance)

@@ -8,7 +8,7 @@ import numpy as np
 from fastgibbs.engines import precision, sparse
 
 FOLLOWS = sparse.FOLLOWS
-BITS = 104  # of a float64 sum and its rounding errors, at least
+BITS = 104  # of a float64 sum and its rounding errors; of d terms no more than 106 - log2 d, lest errors round too
 strips, cut, crew, spins = sparse.strips, sparse.cut, sparse.crew, sparse.spins
 at_betas, start = sparse.at_betas, sparse.start
 
@@ -17,7 +17,9 @@ def refusal(models, scan: str, strips: int, tolerance: float = np.inf) -> str | 
     """Why the engine cannot run these Ising models, or None if it can."""
     if why := sparse.refusal(models, scan, strips):
         return why
-    why = precision.refusal(models[0], sparse.unit_of(models[0]), BITS, tolerance)
+    (model,) = models
+    bits = np.minimum(BITS, 106 - np.ceil(np.log2(np.maximum(np.diff(model.indptr), 1))))
+    why = precision.refusal(model, sparse.unit_of(model), bits, tolerance)
     return why and f"{why}: no engine has more bits, give couplings of nearer magnitudes or smaller betas"
 
 

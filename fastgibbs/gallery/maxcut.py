@@ -10,9 +10,10 @@ from fastgibbs import plots
 from fastgibbs.gallery.output import archive, comma_separated, picture, table
 from fastgibbs.gallery.runs import Report
 from fastgibbs.io import read_rudy
-from fastgibbs.methods.annealing import AnnealResult, anneal
+from fastgibbs.methods.annealing import anneal
+from fastgibbs.methods.answers import AnnealResult
 from fastgibbs.methods.tempering import temper
-from fastgibbs.models import Ising, checks, random_regular
+from fastgibbs.models import Ising, checks, cut, random_regular
 
 HOT, COLD, FROZEN = 1.0, 8.0, 1e3  # betas, over the typical local field of random spins
 FIRST_ROUND = 1000  # sweeps
@@ -89,7 +90,7 @@ class Search:
         cuts = (self.weight - energies) / 2
         if cuts.max() > self.cut:
             state = lowest_state()
-            self.cut, self.side = (self.weight - self.model.energy(state)) / 2, state > 0
+            self.cut, self.side = float(cut(self.model, state)), state > 0
         self.sweeps += sweeps
         self.rows.append((method, sweeps, cuts.max(), cuts.mean(), self.sweeps, self.seconds))
         if self.progress:

@@ -12,8 +12,8 @@ from fastgibbs.models import Ising
 def read_rudy(path):
     """E(s) = sum_<ij> w_ij s_i s_j, the max-cut instance of the file as an `Ising` model with J = -w.
 
-    A state cuts the bonds whose spins differ: cut(s) = (W - E(s)) / 2 with W the sum of the weights, so
-    that the ground state is the largest cut. The file holds `n m`, then m lines `i j w` with sites from 1;
+    A state cuts the bonds whose spins differ: `fastgibbs.cut(model, s)` = (W - E(s)) / 2 with W the sum of the weights,
+    so that the ground state is the largest cut. The file holds `n m`, then m lines `i j w` with sites from 1;
     an absent w is 1; repeated edges add up; lines that begin with # are comments. ValueError names file, line
     and value: not a number, a NaN or infinity, a site out of range, a self-loop, a wrong count of edges. Format:
     rudy, the graph generator of G. Rinaldi, as in Helmberg and Rendl, SIAM J. Optim. 10, 673 (2000).

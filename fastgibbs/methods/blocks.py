@@ -43,7 +43,10 @@ class Timing(NamedTuple):
 
 
 def tolerable(betas, change: float = LAW) -> float:
-    """By how much a local field may be wrong at all `betas`: 2 beta times as much changes the log odds of a spin."""
+    """By how much a local field may be wrong at all `betas`: 2 beta times as much changes the log odds of a spin.
+
+    Not at all at beta = inf, where its sign is all that counts.
+    """
     largest = checks.largest(betas)
     return change / 2 / largest if largest > 0 else np.inf
 
@@ -83,9 +86,10 @@ def _by_speed(model) -> list[str]:
 
 
 def check_betas(name: str, betas: np.ndarray, models: list) -> None:
-    """ValueError if beta times the cost of a flip, 2 (|h_i| + sum_j |J_ij|), might overflow at one of `betas`."""
+    """ValueError if beta times what a flip costs, 2 (|h_i| + sum_j |J_ij|), might overflow at any finite beta."""
+    largest = checks.largest(betas[betas < np.inf])
     for model in models:
-        checks.require_range(8 * checks.largest(betas) * largest_field(model), f"{name} times the cost of a flip")
+        checks.require_range(8 * largest * largest_field(model), f"{name} times the cost of a flip")
 
 
 def largest_field(model) -> float:

@@ -9,7 +9,7 @@ import re
 
 import numpy as np
 
-from fastgibbs.engines import graphs, multispin, overlap, sparse
+from fastgibbs.engines import graphs, lowest, multispin, overlap, sparse
 from fastgibbs.engines.layered import LayeredPlan
 from fastgibbs.engines.memories import Halves
 from fastgibbs.methods.blocks import largest_field
@@ -68,6 +68,8 @@ def _renew(part):
         multispin.show_ghosts(part.plan, part.state.spins)
     if isinstance(getattr(part, "plan", None), overlap.OverlapPlan):
         _add_overlaps(part.plan.memory, part.state)
+    if isinstance(part, lowest.Lowest):
+        lowest.renew(part)
     for value in part if isinstance(part, tuple) else ():
         if isinstance(value, tuple):
             _renew(value)
@@ -300,6 +302,7 @@ _NOTHING = {
     "state.": "current planes scratch counters numbers counted words scale fields totals stale fine seen sites panel "
     "up down overlaps turned pending inputs products multiplied",
     "reads.": "rungs energies magnetizations better",
+    "lowest.": "hashes highest packed followed lane_hashes waiting ups near",
     "ladders.": "betas first_lane rungs energies magnetizations",
     "pairs.": "ladders bonds indptr indices packed words rows unequal queue",
     "shown.": "means scale energies inputs sums terms",
@@ -320,6 +323,9 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "reads.kept": _spins,
     "reads.lowest": _finite,
     "reads.sums": _finite,
+    "lowest.energies": within(-np.finfo(np.float64).max, np.inf),
+    "lowest.states": _any,
+    "lowest.reads": within(0, 1),
     "ladders.lane_at": _lane_at,
     "ladders.streams": _drawn(-1),
     "ladders.acceptance": _accepted,

@@ -49,6 +49,10 @@ class Run(NamedTuple):
         if self.progress is True and must_compile(kernel):
             print("compiling (once) ...", file=sys.stderr, flush=True)
 
+    def after(self, past: int) -> "Run":
+        """The run, of which `past` sweeps have come before those that are reported now."""
+        return self._replace(report=lambda done, total: self.report(past + done, past + total))
+
     def advance(self, advance, blocks, done, sweeps: int, threads: int, largest_crew=1, limit=np.inf) -> Advanced:
         """Call `advance(block, first, last, crew)` until every block has done `sweeps` sweeps or the run is stopped.
 

@@ -60,7 +60,7 @@ class SampleResult(Result):
     observables: dict[str, np.ndarray]
     """What was observed, by name: float64 (chains, draws), of a function (chains, draws, ...)."""
     beta: np.ndarray
-    """Inverse temperature of each chain, float64 (chains,)."""
+    """Inverse temperature of each chain, inf at T = 0, float64 (chains,)."""
     seed: int
     """Pass it as `seed` to get the same bytes again."""
     engine: str
@@ -145,7 +145,10 @@ def sample(
     Args:
         model: Ising, Hopfield, RBM or BoltzmannMachine; or a sequence of Ising models that differ in the signs of their
             couplings only, of which chain k runs number k * len(model) // chains.
-        beta: inverse temperature 1/T, a number or one per chain; negative and 0 are allowed.
+        beta: inverse temperature 1/T, a number or one per chain; negative and 0 are allowed, and with "gibbs" inf. At
+            T = 0 a spin goes along its field, and one without field by a fair coin: chains go down to where no field
+            turns a spin, and what they reach is no draw from a law. Fields must be exact there: where those of float32
+            are not, "auto" takes a slower engine.
         sweeps: sweeps after burn-in; every thin-th is recorded, so there are sweeps // thin draws.
         chains: independent chains; by default one per beta, or one per model of a sequence, or 64.
         burn_in: sweeps made first and not recorded.
@@ -221,7 +224,11 @@ def sample(
             f"beta is 0 in chain {int((betas == 0).argmax())}: there Metropolis flips every spin that the scan visits, "
             'in all chains alike; use rule="gibbs"'
         )
-
+    if rule == "metropolis" and (betas == np.inf).any():
+        raise ValueError(
+            f"beta is inf in chain {int((betas == np.inf).argmax())}: there Metropolis leaves nothing to chance, and "
+            'turns every spin without field at each visit; use rule="gibbs"'
+        )
     check_betas("beta", betas, models)
     clamp = clamped(models[0], clamp, betas.size)
     if clamp is not None:
@@ -323,10 +330,10 @@ def sample(
 
 def _betas(beta, chains, models: int) -> np.ndarray:
     """One inverse temperature per chain, float64 (chains,), read-only."""
-    betas = checks.finite_array("beta", beta)
+    betas = checks.inverse_temperatures("beta", beta)
     if betas.ndim == 0:
         chains = (models if models > 1 else 64) if chains is None else checks.integer("chains", chains)
-        betas = np.broadcast_to(checks.finite_number("beta", beta), chains)
+        betas = np.broadcast_to(betas, chains)
     else:
         if betas.ndim != 1 or betas.size == 0:
             raise ValueError(f"beta has shape {betas.shape}: give a number or a 1-D array, one per chain")

@@ -55,16 +55,27 @@ def beta_schedule(model, sweeps=1000, hot=HOT, cold=COLD) -> np.ndarray:
     parts of a model on scales of their own are cooled one after the other. Gaps much smaller than D_i are left to the
     descent at the end. ValueError unless 0 < hot < cold, both finite.
     """
-    sweeps = checks.integer("sweeps", sweeps)
+    return stretched(windows(model, hot, cold), checks.integer("sweeps", sweeps))
+
+
+def stretched(windows: np.ndarray, sweeps: int) -> np.ndarray:
+    """Betas in equal parts of what is asked for, float64 (sweeps,)."""
+    return np.interp(np.linspace(0, windows.size - 1, sweeps), np.arange(windows.size), windows)
+
+
+def windows(model, hot=HOT, cold=COLD) -> np.ndarray:
+    """The betas that sites ask for in `beta_schedule`, each as often as it is asked for, between those of `beta_range`.
+
+    Ascending, float64."""
     hot, cold, costs = _knobs(model, hot, cold)
     first, last = _ends_of(hot, cold, costs)
     if first == last:
-        return np.full(sweeps, first)
+        return np.full(1, first)
     costs = costs[np.linspace(0, costs.size - 1, min(costs.size, _SITES)).round().astype(np.int64)]
     points = np.arange(_POINTS // costs.size * costs.size) + 0.5  # site by site in turn
     with np.errstate(over="ignore"):
-        windows = (hot + (cold - hot) * (points / points.size)) / np.resize(costs, points.size)
-    return np.quantile(np.concatenate([[first], np.clip(windows, first, last), [last]]), np.linspace(0, 1, sweeps))
+        asked = (hot + (cold - hot) * (points / points.size)) / np.resize(costs, points.size)
+    return np.sort(np.concatenate([[first], np.clip(asked, first, last), [last]]))
 
 
 def _ends_of(hot, cold, costs) -> tuple[float, float]:

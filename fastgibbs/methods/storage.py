@@ -6,14 +6,15 @@ import numpy as np
 
 from fastgibbs.engines import contract
 from fastgibbs.io import pack_spins, put_together, read_archive, take_apart, unpack_spins, write_archive
-from fastgibbs.methods.annealing import AnnealResult
+from fastgibbs.methods.answers import AnnealResult
 from fastgibbs.methods.blocks import ENGINES, Timing
 from fastgibbs.methods.sampling import Block, SampleResult
 from fastgibbs.methods.tempering import Overlap, Round, TemperResult
 from fastgibbs.models import RBM, BoltzmannMachine, checks
 
 RESULTS = {"sample": SampleResult, "anneal": AnnealResult, "temper": TemperResult}
-STATES = ("states", "last_states", "ground_states")
+COLD = {"sample": "beta", "anneal": "betas"}  # which may be inf
+STATES = ("states", "last_states", "ground_states", "kept_states")
 _PAIRS = dict.fromkeys((f"overlap.{name}" for name in Overlap._fields), "f8 pairs rungs")
 SHAPES = {  # type and axes of the arrays of a result; an axis of one name has one size
     "sample": dict(energy="f8 chains draws", magnetization="f8 chains draws", beta="f8 chains")
@@ -22,9 +23,14 @@ SHAPES = {  # type and axes of the arrays of a result; an axis of one name has o
     | dict(
         ground_states="u1 candidates bytes",
         ground_counts="i8 candidates",
+        kept_energy="f8 kept",
+        kept_states="u1 kept bytes",
+        kept_counts="i8 kept",
         trace_min="f8 seen",
         trace_mean="f8 seen",
-        betas="f8 sweeps",
+        betas="f8 schedule",
+        sweeps="i8 batches",
+        done="i8 batches",
     ),
     "temper": dict(energy="f8 ladders rungs draws", magnetization="f8 ladders rungs draws", betas="f8 rungs")
     | dict(observables="f8 ladders rungs draws ...", states="u1 ladders rungs bytes", acceptance="f8 gaps")
@@ -137,7 +143,8 @@ def _check_arrays(kind: str, arrays: dict) -> dict[str, int]:
         for axis, size in known.items():
             if sizes.setdefault(axis, size) != size:
                 raise ValueError(f"{name} has {size} {axis}: others have {sizes[axis]}")
-        if array.dtype.kind == "f" and part != "observables" and not np.isfinite(array).all():
+        cold = (array == np.inf) & (name == COLD.get(kind))
+        if array.dtype.kind == "f" and part != "observables" and not (np.isfinite(array) | cold).all():
             raise ValueError(f"{name} holds a number that is not finite")
     return sizes
 
@@ -154,3 +161,4 @@ def _check_numbers(header: dict):
     checks.choice("scan", header.get("scan", "sequential"), contract.SCANS)
     for value in header["timing"]:
         checks.finite_number("timing", value)
+    checks.finite_number("attempts", header.get("attempts", 0))

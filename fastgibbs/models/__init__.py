@@ -1,6 +1,7 @@
 """What an energy is: frozen, validated models of binary variables, in NumPy alone."""
 
 from fastgibbs.models.boltzmann import BoltzmannMachine
+from fastgibbs.models.cuts import cut
 from fastgibbs.models.glasses import edwards_anderson, random_regular, sherrington_kirkpatrick
 from fastgibbs.models.hopfield import Hopfield
 from fastgibbs.models.ising import Ising
@@ -12,6 +13,7 @@ __all__ = [
     "BoltzmannMachine",
     "Hopfield",
     "Ising",
+    "cut",
     "edwards_anderson",
     "lattice",
     "random_regular",

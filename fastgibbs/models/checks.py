@@ -118,10 +118,13 @@ def finite_array(name, value, shape=None):
     array = real_array(name, value)
     if shape is not None and array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape}: give shape {shape}")
-    with np.errstate(over="ignore"):  # a long double may become infinite
-        array = np.ascontiguousarray(array, dtype=np.float64).reshape(array.shape)
-    _refuse(name, array, ~np.isfinite(array), "give finite numbers")
-    return array
+    return _float64(name, array, False, "give finite numbers")
+
+
+def inverse_temperatures(name, value):
+    """`value` as `finite_array` returns it, but that entries may be inf: temperature 0. Bools are a TypeError."""
+    array = _array(name, value, "iuf", "real numbers")
+    return _float64(name, array, array == np.inf, "give finite numbers, or inf")
 
 
 def finite_number(name, value):
@@ -235,15 +238,14 @@ def generator(seed):
     return np.random.default_rng(seed)
 
 
-def require_memory(nbytes, what):
+def require_memory(nbytes, what, instead="build a smaller or a sparser model, or use a machine with more memory"):
     """Raise ValueError if `nbytes` is more than this process can still allocate; `what` opens the message."""
     if nbytes <= _LITTLE:  # to look takes longer than small runs do
         return
     available = resources.memory()
     if nbytes > available:
         raise ValueError(
-            f"{what} needs {nbytes / 2**30:.1f} GiB and {available / 2**30:.1f} GiB are available: "
-            "build a smaller or a sparser model, or use a machine with more memory"
+            f"{what} needs {nbytes / 2**30:.1f} GiB and {available / 2**30:.1f} GiB are available: {instead}"
         )
 
 
@@ -256,6 +258,14 @@ def require_range(largest, what):
     """Raise ValueError if `largest`, a bound on the energies of a model, is infinite; `what` opens the message."""
     if not math.isfinite(largest):
         raise ValueError(f"{what} may add up to more than {np.finfo(np.float64).max:.2g}: give smaller ones")
+
+
+def _float64(name, array, allowed, advice):
+    """An array as native, C-contiguous float64; ValueError at a NaN or an infinity, but where it is `allowed`."""
+    with np.errstate(over="ignore"):  # a long double may become infinite
+        array = np.ascontiguousarray(array, dtype=np.float64).reshape(array.shape)
+    _refuse(name, array, ~(np.isfinite(array) | allowed), advice)
+    return array
 
 
 def _array(name, value, kinds, what):

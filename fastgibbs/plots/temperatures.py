@@ -38,8 +38,8 @@ def temperature_curve(temperatures, values, errors=None, *, line=None, critical=
 def energy_curve(result, *, ax=None, **errorbar):
     """<E> / N against T, beside Kaufman's exact energy of the torus where the model is a square ferromagnet.
 
-    Draws of chains at one beta are pooled, chains at beta = 0 or below left out; errors are jackknifed over chains, or
-    over 16 stretches where there are fewer. `result`: of one model. `errorbar`: keywords of `Axes.errorbar`.
+    Draws of chains at one beta are pooled, chains at beta = 0 or below, or at inf, left out; errors are jackknifed over
+    chains, or over 16 stretches where there are fewer. `result`: of one model. `errorbar`: keywords of `Axes.errorbar`.
     """
     betas, energies = records(result, "energy")
     return _curve(result, betas, energies / sites(result), None, "energy per site E/N (J)", _kaufman(1), ax, errorbar)
@@ -86,7 +86,7 @@ def _curve(result, betas, values, scale, label, known, ax, errorbar):
     if isinstance(result.model, tuple):
         raise ValueError(f"result holds {len(result.model)} models: sample one, so that its draws can be pooled")
     points = []
-    for beta in np.unique(betas[betas > 0])[::-1] if values.shape[1] else ():
+    for beta in np.unique(betas[(betas > 0) & (betas < np.inf)])[::-1] if values.shape[1] else ():
         here = betas == beta
         value, error = _estimate(values[here], None if scale is None else scale[here][0])
         points.append((1 / beta, value, error))

@@ -7,7 +7,7 @@ import numpy as np
 
 from fastgibbs.models import RBM, BoltzmannMachine, Hopfield
 from fastgibbs.reference.sampling import as_models
-from fastgibbs.reference.streams import run_entropy
+from fastgibbs.reference.streams import run_entropy, site_words
 
 GROUP = 16  # reads whose energies are added before the groups are: it fixes the rounding of the mean
 
@@ -21,13 +21,15 @@ class Annealing(NamedTuple):
     states: np.ndarray
     trace_min: np.ndarray
     trace_mean: np.ndarray
+    lowest: tuple  # the `keep` lowest states: energies, states, and in how many reads each was seen
 
 
-def anneal(engine, model, betas, reads, rule, seed, start=None, scan="sequential"):
+def anneal(engine, model, betas, reads, rule, seed, start=None, scan="sequential", keep=0):
     """min_s E(s), looked for by sweeps at rising beta: sweep t of every read is at betas[t]; an `Annealing`.
 
     After each sweep a read whose energy is strictly below its best so far takes its present state for the best; a start
-    that was given is its best at first. At the end the best states descend, see `quenched`.
+    that was given is its best at first. At the end the best states descend, see `quenched`. Of all states after any
+    sweep and the descent, the `keep` first in the order of (energy, hash) are the lowest; see `streams.site_words`.
     `engine`: a twin, the module; `betas`: (sweeps,), in inverse units of J; `rule`: "gibbs" or "metropolis", KeyError
     on another; `scan`: "random" for twins that know it; `seed`: of `streams.run_entropy`; `start`: (n,) or (reads, n),
     the first states, by default random. The traces are the least and the mean energy of the reads after each sweep.
@@ -38,7 +40,8 @@ def anneal(engine, model, betas, reads, rule, seed, start=None, scan="sequential
     if start is not None:
         start = np.broadcast_to(models[0].to_spins(start), (reads, models[0].n))
     scans = {} if scan == "sequential" else {"scan": scan}
-    state = engine.start(model, reads, run_entropy(seed, "anneal", start), rule, spins=start, **scans)
+    entropy, seen = run_entropy(seed, "anneal", start), {}
+    state = engine.start(model, reads, entropy, rule, spins=start, **scans)
     best_energies = np.full(reads, np.inf) if start is None else engine.energies(models, start)
     best_spins = state.spins.copy()
     trace_min, trace_mean = np.empty(len(betas)), np.empty(len(betas))
@@ -48,6 +51,8 @@ def anneal(engine, model, betas, reads, rule, seed, start=None, scan="sequential
         better = energy < best_energies
         best_energies[better] = energy[better]
         best_spins[better] = state.spins[better]
+        for read in range(reads if keep else 0):
+            seen.setdefault(state.spins[read].tobytes(), set()).add(read)
         trace_min[t] = energy.min()
         trace_mean[t] = sum_in_order([sum_in_order(energy[k : k + GROUP]) for k in range(0, reads, GROUP)]) / reads
     own = models[0].from_spins
@@ -55,7 +60,21 @@ def anneal(engine, model, betas, reads, rule, seed, start=None, scan="sequential
     given = getattr(models[0], "model", models[0])
     best_states = np.array([quenched(given, state) for state in own(best_spins)])
     best_energies = np.array([given.energy(state) for state in best_states])
-    return Annealing(best_energies, best_states, last, own(state.spins), trace_min, trace_mean)
+    for read in range(reads if keep else 0):
+        seen.setdefault(given.to_spins(best_states[read]).tobytes(), set()).add(read)
+    lowest = _lowest(given, seen, site_words(entropy, given.n), keep)
+    return Annealing(best_energies, best_states, last, own(state.spins), trace_min, trace_mean, lowest)
+
+
+def _lowest(model, seen, words, keep):
+    """The first `keep` states, of spins `seen` by sets of reads, in the order of (energy, hash)."""
+    spins = [np.frombuffer(state, np.int8) for state in seen]
+    energies = [model.energy(model.from_spins(state)) for state in spins]
+    hashes = [np.bitwise_xor.reduce(words[state > 0]) for state in spins]
+    order = sorted(range(len(spins)), key=lambda k: (energies[k], hashes[k]))[:keep]
+    counts = [len(reads) for reads in seen.values()]
+    states = [model.from_spins(spins[k]) for k in order]
+    return np.array([energies[k] for k in order]), np.array(states), np.array([counts[k] for k in order])
 
 
 def quenched(model, state):

@@ -95,10 +95,10 @@ def grain_of(J, h):
         return 2.0**-30, False
     finest = math.ldexp(1.0, math.frexp(bounds.max())[1] - 31)
     for grain in [finest] + [values.min() / divisor for divisor in range(1, DIVISORS + 1)]:
-        ratios = values / grain
-        whole = (np.abs(ratios - np.rint(ratios)) <= ROUNDING * ratios).all()
-        if whole and bounds.max() / grain < 2**31 - 0.5:
-            return float(grain) * math.gcd(*map(int, np.rint(ratios))), False
+        if bounds.max() < (2**31 - 0.5) * grain:
+            ratios = values / grain
+            if (np.abs(ratios - np.rint(ratios)) <= ROUNDING * ratios).all():
+                return float(grain) * math.gcd(*map(int, np.rint(ratios))), False
     grain = math.ldexp(1.0, math.frexp(bounds.max() * (1 + 2.0**-11))[1] - 31)
     if (bounds[bounds > 0] >= 2**27 * grain).all():
         return grain, True

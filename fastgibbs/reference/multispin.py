@@ -167,13 +167,15 @@ def sweep(state, betas):
 def thresholds(k, degree, J, h, betas, rule):
     """g = 2 beta f, f = (2k - d) |J| + h: up is likely if g > 0; the other spin has p = e / (1 + e), e = exp(-|g|).
 
+    At beta = inf the other spin has p = 0, or 1/2 where f = 0.
+
     That is rule "gibbs"; for "metropolis" p = e, the probability to leave the likely spin. `k`: int (8, words, 64),
     how many of the d = `degree` neighbours push up, J_ij s_j > 0; `betas`: float64 (8, words, 64).
     Returns likely, bool, then head and rest, uint64, all (8, words, 64): p = (head + rest 2^-64) / 2^14 to 2^-78.
     Geman and Geman, IEEE Trans. PAMI 6, 721 (1984); Metropolis et al., J. Chem. Phys. 21, 1087 (1953).
     """
     f = (2 * k - degree) * J + h
-    g = 2.0 * betas * f
+    g = np.multiply(2.0 * betas, f, out=np.zeros_like(f), where=f != 0)
     e = exp64(-np.minimum(np.abs(g), 700.0))
     p = {"gibbs": e / (1.0 + e), "metropolis": e}[rule]
     head = np.floor(p * 2.0**BITS)

@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 
 START, SWEEP, ORDER, TAIL, SWAP, CLUSTER = range(6)  # domains: no two uses of randomness ever share a stream
+HASH = 7
 LANES = 64  # of a block: lane k of a run is lane k % 64 of block k // 64
 
 
@@ -76,6 +77,11 @@ def start_spins(entropy, n, lanes):
             bit = int(words[i // 64]) >> (i % 64) & 1
             spins[k, i] = 2 * bit - 1
     return spins
+
+
+def site_words(entropy, n):
+    """A random word of 64 bits for each of n sites, uint64 (n,): their XOR over the sites that are up is a hash."""
+    return _generator(entropy, HASH, 0, 0, 0).random_raw(n)
 
 
 def _generator(entropy, *address):

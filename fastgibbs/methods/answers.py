@@ -1,0 +1,202 @@
+"""What annealing has found, and what it is worth: the lowest states, chances of success, the time to a solution."""
+
+from math import inf, log1p, nan, sqrt
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgibbs import analysis
+from fastgibbs.analysis.summaries import aligned
+from fastgibbs.engines.lowest import Lowest, hashes, unpacked
+from fastgibbs.methods import restoring
+from fastgibbs.methods.blocks import Timing
+from fastgibbs.methods.results import Result, run_result
+from fastgibbs.models import checks
+
+TIE = 2.0**-44  # of the largest energy there may be: energies nearer to a target are equal to it, but for rounding
+_SHOWN = 64  # sites of a state
+
+
+class LowestStates(NamedTuple):
+    """Distinct states, lowest energy first; it prints as a table, spins as + and -, units as 1 and 0."""
+
+    energy: np.ndarray
+    """Float64 (k,)."""
+    states: np.ndarray
+    """Int8 (k, n), in the model's own units."""
+    counts: np.ndarray
+    """In how many reads each was seen, int64 (k,)."""
+
+    def __repr__(self):
+        signs = "01" if (self.states == 0).any() else "-+"
+        shown = [
+            "".join(signs[int(value > 0)] for value in state[:_SHOWN]) + " ..." * (state.size > _SHOWN)
+            for state in self.states
+        ]
+        width = max(map(len, shown), default=0)
+        columns = {
+            "energy": [f"{energy + 0.0:.10g}" for energy in self.energy],
+            "reads": [str(count) for count in self.counts],
+            "state": [state.ljust(width) for state in shown],
+        }
+        return "\n".join(aligned(columns))
+
+
+class Success(NamedTuple):
+    """The share of reads that came to a target, and its 95 % interval."""
+
+    rate: float
+    low: float
+    high: float
+
+
+class TimeToSolution(NamedTuple):
+    """Seconds until a target is found, and their 95 % interval."""
+
+    seconds: float
+    low: float
+    high: float
+
+
+@run_result
+class AnnealResult(Result):
+    """What `anneal` returns: the best state seen in each read, lowest energy first."""
+
+    model: object
+    energy: np.ndarray
+    """The lowest energy that each read has seen, ascending, float64 (reads,)."""
+    states: np.ndarray
+    """The states of these energies, int8 (reads, n), in the model's own units."""
+    last_states: np.ndarray
+    """The states of the same reads at the end of the schedule, before the descent, int8 (reads, n)."""
+    read: np.ndarray
+    """The number of each read: energy[np.argsort(read)] is in the order of the reads, int64 (reads,)."""
+    ground_states: np.ndarray
+    """The distinct states of the lowest energy, int8 (candidates, n)."""
+    ground_counts: np.ndarray
+    """In how many reads each of them was the best, int64 (candidates,)."""
+    kept_energy: np.ndarray
+    """The lowest energies of distinct states that any read was in, ascending, float64 (kept,): none by keep=0."""
+    kept_states: np.ndarray
+    """The states of these energies, int8 (kept, n)."""
+    kept_counts: np.ndarray
+    """In how many reads each of them was seen, int64 (kept,)."""
+    trace_min: np.ndarray
+    """Least energy of all reads after every sweep, float64 (sweeps,).
+
+    The sparse engine follows energies from flip to flip, in float32 steps: where couplings are no whole multiples of
+    one number, traces and the choice of the best state are off by up to 10^-6 sum |J|, 10^-9 in large models; `energy`
+    is that of the states."""
+    trace_mean: np.ndarray
+    """Mean energy of all reads after every sweep, float64 (sweeps,)."""
+    betas: np.ndarray
+    """The schedule: beta of every sweep, float64 (sweeps,). Of several batches it is that of the first to see the
+    lowest energy, and so are the traces and `last_states`."""
+    sweeps: np.ndarray
+    """The sweeps of each batch, int64 (batches,). If `done` is the same, `anneal(..., sweeps=result.sweeps,
+    seed=result.seed)`, without limit and target, gives these bytes again."""
+    done: np.ndarray
+    """How many of them all reads made, int64 (batches,): fewer if the run was stopped there."""
+    attempts: float
+    """Single-spin attempts that a read has made, on average: all its sweeps times the sites that are not clamped."""
+    seed: int
+    """Pass it as `seed` to get the same bytes again."""
+    engine: str
+    rule: str
+    scan: str
+    timing: Timing
+    interrupted: bool
+    """True if fewer sweeps were made than asked for, or the last batch was stopped; what was seen by then is here."""
+
+    @property
+    def seconds_per_read(self) -> float:
+        """The seconds in kernels that a read took, among those that ran beside it on all threads.
+
+        NaN if a checkpoint had the whole run.
+        """
+        return self.attempts / self.timing.updates_per_second if self.timing.updates_per_second else nan
+
+    def lowest(self, k: int = 10) -> LowestStates:
+        """The `k` lowest distinct states, in order of energy, or as many as there are.
+
+        By `anneal(..., keep=K)`, the K lowest states that any read was in after any sweep, or came to in the descent at
+        the end, and in how many reads each was seen; of states of one energy some, and always the same. By keep=0, the
+        best states of the reads, and of how many reads each was the best. ValueError, TypeError if k is no whole number
+        above 0.
+        """
+        k = checks.integer("k", k)
+        if self.kept_energy.size:
+            return LowestStates(self.kept_energy[:k], self.kept_states[:k], self.kept_counts[:k])
+        states, first, counts = np.unique(self.states, axis=0, return_index=True, return_counts=True)
+        order = np.argsort(self.energy[first], kind="stable")[:k]
+        return LowestStates(self.energy[first][order], states[order], counts[order])
+
+    def success(self, target=None) -> Success:
+        """The share p of reads whose energy is at most `target`, and Wilson's interval of 95 % for its mean.
+
+        Its ends are (p + z^2/2N -+ z sqrt(p (1 - p)/N + z^2/4N^2)) / (1 + z^2/N), for N reads and z = 1.96 (Wilson,
+        J. Am. Stat. Assoc. 22, 209 (1927)): an interval also where all reads, or none, have come there. `target` may be
+        any finite energy; those within 2^-44 of the largest |E| that couplings and fields allow count as equal, so that
+        rounding does not matter. None is the lowest energy of this result, which is optimistic: some read has always
+        come there, and there may be lower energies. NaN, 0 and 1 without any read. ValueError, TypeError at a target
+        that is no finite number.
+        """
+        target = self.energy.min(initial=inf) if target is None else checks.finite_number("target", target)
+        reads = self.energy.size
+        hits = int((self.energy <= target + TIE * restoring.most_energy(self.model)).sum())
+        return Success(hits / reads, *_wilson(hits, reads)) if reads else Success(nan, 0.0, 1.0)
+
+    def time_to_solution(self, target=None, confidence: float = 0.99) -> TimeToSolution:
+        """The time that reads like these take to come to `target` with probability c, `confidence`, at least once.
+
+        t_read max(1, ln(1 - c) / ln(1 - p)), p = `success(target)`: infinite if no read has come there. The interval is
+        that of p: its low end is finite always. t_read is `seconds_per_read`, the time that kernels took on all threads
+        together, over the number of reads: with threads=1 the core time of a read, which benchmarks report, else the
+        time of a read among many. It leaves out compiling, setting up and the descent at the end. NaN where that time
+        is not known. ValueError, TypeError at a target that is no finite number, or a confidence outside (0, 1).
+
+        Source: Ronnow et al., Science 345, 420 (2014).
+        """
+        confidence = checks.finite_number("confidence", confidence)
+        if not 0 < confidence < 1:
+            raise ValueError(f"confidence is {confidence:g}: give a probability above 0 and below 1")
+        rate, low, high = self.success(target)
+        return TimeToSolution(*(self.seconds_per_read * _repeats(p, confidence) for p in (rate, high, low)))
+
+    def summary(self) -> str:
+        """A few lines: the lowest energy, the chance and the time to find it (see `fastgibbs.analysis.summary`)."""
+        return analysis.summary(self)
+
+    def __repr__(self):
+        stopped = ", interrupted" if self.interrupted else ""
+        lowest = f"lowest={self.energy.min(initial=np.inf):g} in {self.ground_counts.sum()}"
+        return f"AnnealResult({self.model!r}, reads={self.energy.size}, {lowest}, engine={self.engine!r}{stopped})"
+
+
+def _wilson(hits: int, trials: int) -> tuple[float, float]:
+    """Wilson's interval for a probability, 95 %."""
+    z, p = NormalDist().inv_cdf(0.975), hits / trials
+    centre, width = p + z**2 / (2 * trials), z * sqrt(p * (1 - p) / trials + z**2 / (4 * trials**2))
+    scale = 1 + z**2 / trials
+    return (centre - width) / scale if hits else 0.0, (centre + width) / scale if hits < trials else 1.0
+
+
+def _repeats(p: float, confidence: float) -> float:
+    """How many reads find with probability `confidence` what one finds with probability p; at least one."""
+    if p <= 0:
+        return inf
+    return max(1.0, log1p(-confidence) / log1p(-p)) if p < 1 else 1.0
+
+
+def lowest_states(model, tables: list[Lowest]) -> LowestStates:
+    """The K lowest distinct states of the tables of all blocks, each of K entries and other reads."""
+    filled = [table.energies < inf for table in tables]
+    packed = np.concatenate([table.states[mine] for table, mine in zip(tables, filled, strict=True)])
+    reads = [table.reads[mine].sum(axis=1, dtype=np.int64) for table, mine in zip(tables, filled, strict=True)]
+    _, first, which = np.unique(hashes(tables[0].words, packed), return_index=True, return_inverse=True)
+    states = model.from_spins(unpacked(packed[first], model.n))
+    energies = np.array([model.energy(state) for state in states])  # an RBM adds up by the number of rows
+    counts = np.bincount(which, np.concatenate(reads), first.size).astype(np.int64)
+    order = np.argsort(energies, kind="stable")[: tables[0].energies.size]  # by hash among equals
+    return LowestStates(energies[order], states[order], counts[order])
