@@ -299,3 +299,12 @@ def test_annealing_finds_the_ground_state():
     result = fg.anneal(model, sweeps=200, reads=64, seed=1, engine="layered")
     assert result.energy[0] == pytest.approx(exact.spectrum(model).ground_energy, abs=1e-12)
     np.testing.assert_allclose(result.energy, model.energy(result.states), rtol=0, atol=1e-12)
+
+
+def test_a_target_is_met_by_the_energy_of_a_state_that_rounding_has_measured_above_it():
+    for seed in range(6):
+        model = machine(10, 6, seed=seed)
+        ground = exact.spectrum(model).ground_energy
+        result = fg.anneal(model, sweeps=3000, reads=16, betas=[3.0], target_energy=ground, seed=1, engine="layered")
+        assert result.energy[0] == pytest.approx(ground, abs=1e-12)
+        assert result.done.sum() < 3000
