@@ -20,7 +20,7 @@ from fastgibbs.methods.blocks import (
     tolerable,
 )
 from fastgibbs.methods.checkpoints import Checkpoint, holding
-from fastgibbs.methods.cooling import Cooling, distinct, followed_error
+from fastgibbs.methods.cooling import Cooling, distinct, energy_error
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.pacing import Pace
 from fastgibbs.methods.running import running
@@ -141,7 +141,7 @@ def anneal(
         seed=checkpoint.settings["seed"],
         keep=keep,
         words=site_words(first_seed, model.n, keep),
-        off=followed_error(ENGINES[name], taken[0]),
+        off=energy_error(ENGINES[name], taken[0]),
         target=target,
     )
     blocks = cooling.blocks(betas, 0)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import drivers
+from fastgibbs.engines import drivers, precision
 from fastgibbs.engines.lowest import Lowest, enter, nothing_yet
 from fastgibbs.methods import restoring
 from fastgibbs.methods.blocks import Clamp, by_lane, first_ups
@@ -134,11 +134,11 @@ class Cooling(NamedTuple):
         return self.engine.spins(block.plan, block.state._replace(spins=block.reads.kept))
 
     def lowest(self, block: Block) -> np.ndarray:
-        """The lowest energies of a block's reads: where they were followed, those of the states that were kept."""
+        """The lowest energies of a block's reads: where they may be off, those of the states that were kept."""
         best = block.reads.best[: block.reads.count].copy()
         seen = best < np.inf
-        if follows(self.engine):
-            best[seen] = self.taken.energy(self.kept(block).T[: best.size][seen])
+        if self.off:
+            best[seen] = self.taken.energy(self.taken.from_spins(self.kept(block).T[: best.size][seen]))
         return best
 
     def batch(self, blocks: list[Block], betas: np.ndarray, begun: list[int], end: Advanced) -> Batch:
@@ -206,6 +206,8 @@ def follows(engine) -> bool:
     return getattr(engine, "FOLLOWS", False)
 
 
-def followed_error(engine, model) -> float:
-    """How far energies may be off that an engine has followed."""
+def energy_error(engine, model) -> float:
+    """How far the energies may be off that an engine anneals by: sums of float32 inputs of an RBM, or followed ones."""
+    if isinstance(model, RBM):
+        return precision.energy_error(model)
     return OFF * (np.abs(model.couplings).sum() + np.abs(model.fields).sum()) if follows(engine) else 0.0
