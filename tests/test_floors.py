@@ -19,7 +19,7 @@ FLOORS = [
 ENGINES = [  # each imports only earlier ones
     *("vectors", "bitslices", "contract", "bytespins", "gates", "arithmetic", "streams", "graphs", "precision"),
     *("sparse_sums", "sparse", "sparse64", "dense", "dense_kernels", "multispin", "multispin_kernels", "memories"),
-    *("overlap", "layered", "overlaps", "observables", "descents", "lowest"),
+    *("overlap", "layered", "overlaps", "observables", "descents", "remembering", "lowest"),
     *("drivers", "phases", "gradients", "moments"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}

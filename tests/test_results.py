@@ -210,7 +210,9 @@ def doctored(arrays, header):
         if name != "overlap":
             yield f"{name} is gone", arrays, {other: mine for other, mine in header.items() if other != name}
     yield "no model", arrays, header | {"models": []}
-    several = {f"model{k}.{name[7:]}": array for k in range(7) for name, array in arrays.items() if name[:6] == "model0"}
+    several = {
+        f"model{k}.{name[7:]}": array for k in range(7) for name, array in arrays.items() if name[:6] == "model0"
+    }
     yield "7 models", arrays | several, header | {"models": header["models"][:1] * 7}
 
 

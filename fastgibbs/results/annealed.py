@@ -90,7 +90,8 @@ class AnnealResult(Result):
         "float64 (sweeps made,)",
         "Least energy of all reads after every sweep. The sparse engine follows energies from flip to flip, in float32 "
         "steps: where couplings are no whole multiples of one number, traces and the choice of the best state are off "
-        "by up to 10^-6 sum |J|, 10^-9 in large models; `energy` is that of the states.",
+        "by up to 10^-6 sum |J|, 10^-9 in large models; on the layered engine by as much as `SampleResult.energy` "
+        "says. `energy` is that of the states.",
     ]
     trace_mean: Annotated[np.ndarray, "float64 (sweeps made,)", "Mean energy of all reads after every sweep."]
     betas: Annotated[

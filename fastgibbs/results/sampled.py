@@ -41,7 +41,13 @@ class SampleResult(Result):
 
     KIND = "sample"
     model: Annotated[object, "The model, or a tuple of models."]
-    energy: Annotated[np.ndarray, "float64 (chains, draws)", "E of every draw, in the units of J and h."]
+    energy: Annotated[
+        np.ndarray,
+        "float64 (chains, draws)",
+        "E of every draw, in the units of J and h: `model.energy` of the state, but for rounding in the last digits; "
+        "on the layered engine within (V + H) 2^-24 (sum |W_ij| + sum |a_i| + sum |b_j|), of random weights within "
+        "1e-7 of these sums.",
+    ]
     magnetization: Annotated[
         np.ndarray, "float64 (chains, draws)", "Mean spin of every draw, in [-1, 1]; of an RBM, the mean of 2 x - 1."
     ]
