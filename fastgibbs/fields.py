@@ -9,12 +9,14 @@ _WIDTH = 108  # of a description, whose class `help` indents
 
 
 class Field(NamedTuple):
-    """A field of a class, as it was annotated."""
+    """A field of a class, as it was annotated.
+
+    `shape` of an array tells its type, its axes and what need not be finite, as "float64 (chains, draws), or inf".
+    """
 
     name: str
     type: object
     shape: str
-    """Of an array its type and axes, and what may not be finite, as in "float64 (chains, draws), or inf"; or empty."""
     text: str
 
 

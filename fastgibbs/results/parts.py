@@ -1,7 +1,7 @@
 """Results as arrays and JSON values, the form in which archives hold them, by what their fields say of themselves.
 
 An array has the name of its field; those of a field that is a dict or a NamedTuple of arrays are FIELD.NAME, and those
-of model k modelK.NAME. Spins take one bit each. All else is in the header.
+of model k modelK.NAME. Spins take one bit each. All else is in the header, but for None.
 """
 
 import dataclasses
@@ -38,7 +38,7 @@ def take_apart(values: dict) -> tuple[dict, dict]:
             arrays[name] = io.pack_spins(value) if value.dtype == np.int8 else value
         elif isinstance(value, dict):
             arrays |= {f"{name}.{key}": array for key, array in value.items()}
-        elif name != "model":
+        elif name != "model" and value is not None:
             header[name] = str(value) if value == math.inf else value
     return arrays, header
 
@@ -91,14 +91,15 @@ def _value(field: Field, arrays: dict, header: dict, sizes: dict, low: int):
         return _array(name, arrays.pop(name), shape, sizes, low)
     if get_origin(kind) is dict:
         return {key: _array(f"{name}.{key}", array, shape, sizes, low) for key, array in _under(name, arrays).items()}
-    if isinstance(kind, UnionType):
+    missing = isinstance(kind, UnionType)  # or None
+    if missing:
         (kind,) = set(get_args(kind)) - {NoneType}
     if get_origin(kind) is tuple:
         return tuple(_numbers(get_args(kind)[0], numbers) for numbers in header.pop(name))
     if hasattr(kind, "_fields") and fields(kind)[0].type is np.ndarray:
-        if header.get(name, False) is None:
-            return header.pop(name)
         parts = _under(name, arrays)
+        if missing and not parts:
+            return None
         if parts.keys() != set(kind._fields):
             raise ValueError(f"{name} holds {sorted(parts)}: give {', '.join(kind._fields)}")
         return kind(*(_array(f"{name}.{of.name}", parts[of.name], of.shape, sizes, low) for of in fields(kind)))

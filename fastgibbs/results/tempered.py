@@ -115,7 +115,7 @@ class TemperResult(Result):
     @cached_property
     def equilibration(self) -> analysis.Equilibration:
         """Whether the run looks equilibrated, and what speaks against it."""
-        return analysis.equilibration(self.energy, self.round_trips, self.model.n)
+        return analysis.equilibration(self.energy, self.round_trips, max(self.model.n, 1))
 
     def by_beta(self) -> list[Group]:
         """All ladders, rung by rung."""

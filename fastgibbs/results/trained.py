@@ -83,7 +83,7 @@ class TrainResult(Result):
         notes = ["Likelihoods in nats, per row of data."] if rows.size else ["no table: no epoch has a row"]
         if self.diverged:
             notes.append(
-                f"WARNING: the training diverged after epoch {self.epochs}; the model is the last that was well."
+                f"WARNING: the training diverged in epoch {self.epochs + 1}; the model is the last that was well."
             )
         elif self.interrupted:
             notes.append(f"WARNING: the training was stopped after epoch {self.epochs}.")
