@@ -1,8 +1,11 @@
 """Results of all verbs alike: every field is described, and they are saved, shown, compared and made tables of."""
 
+import ast
 import copy
 import dataclasses
 import html.parser
+import inspect
+import itertools
 import pickle
 import re
 from typing import get_args
@@ -113,6 +116,17 @@ def test_every_public_field_of_a_result_is_described_in_its_help(cls):
         for part in (kind, *get_args(kind)):
             for inner in getattr(part, "_fields", ()):
                 assert f"\n    {name}.{inner}" in cls.__doc__
+
+
+@pytest.mark.parametrize("public", [fg, fg.analysis, fg.exact, fg.learning], ids=lambda module: module.__name__)
+def test_no_public_class_describes_a_field_where_help_does_not_show_it(public):
+    for name in public.__all__:
+        if not isinstance(cls := getattr(public, name), type):
+            continue
+        (tree,) = ast.parse(inspect.getsource(cls)).body
+        for field, text in itertools.pairwise(tree.body):
+            described = isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+            assert not (isinstance(field, ast.AnnAssign) and described), f"{name}.{field.target.id}"
 
 
 @LOOP
@@ -340,11 +354,22 @@ def test_results_compare_and_hash_without_raising(results, name):
             assert hash(part) == hash(copy.deepcopy(part))
 
 
-def test_lowest_states_compare_and_hash_by_what_they_hold(results):
-    lowest, other = results["anneal"].lowest(3), results["anneal"].lowest(2)
-    assert lowest == results["anneal"].lowest(3)
-    assert hash(lowest) == hash(results["anneal"].lowest(3))
-    assert lowest != other
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda results, k: results["anneal"].lowest(2 + k),
+        lambda results, k: results["anneal"].success(-1.0 - 100 * k),
+        lambda results, k: results["temper"].barrier._replace(total=k),
+        lambda results, k: results["temper"].log_z._replace(bar_error=np.full(3, k)),
+        lambda results, k: results["temper"].equilibration._replace(reached=bool(k)),
+        lambda results, k: fg.exact.hopfield(fg.Hopfield(MEMORY.patterns), 0.1 + k),
+        lambda results, k: fg.exact.torus((4, 4), [0.1, 0.2 + k]),
+    ],
+)
+def test_what_results_give_compares_and_hashes_by_what_it_holds(results, made):
+    assert made(results, 0) == made(results, 0)
+    assert hash(made(results, 0)) == hash(made(results, 0))
+    assert (made(results, 0) != made(results, 1)) is True
 
 
 @pytest.mark.parametrize(
