@@ -267,6 +267,10 @@ def test_doctored_models_are_refused(name, path):
         ("train", {"model": fg.Ising(np.zeros((8, 8)))}, "give an RBM"),
         ("train", {"epochs": 3}, "other epochs than 1 to 3"),
         ("temper", {"acceptance": np.zeros(5)}, "5 rungs - 1"),
+        ("sample clamped", {"clamped": np.array([7, 2])}, "give some of 0 to 11, ascending"),
+        ("anneal", {"clamped": np.array([3, 3])}, "give some of 0 to 11, ascending"),
+        ("temper", {"clamped": np.array([-1])}, "give some of 0 to 11, ascending"),
+        ("temper", {"clamped": np.array([12])}, "give some of 0 to 11, ascending"),
     ],
 )
 def test_what_does_not_belong_together_is_refused(results, name, change, words, path):

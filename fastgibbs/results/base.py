@@ -9,6 +9,7 @@ import numpy as np
 from fastgibbs import integrations
 from fastgibbs.fields import Field, described, fields
 from fastgibbs.io import write_archive
+from fastgibbs.models import checks
 from fastgibbs.results.parts import take_apart
 
 SITES = "int64 (clamped,)", "The sites that kept their values, ascending; `states` tells which."
@@ -90,8 +91,12 @@ class Result:
     @classmethod
     def _of(cls, values: dict):
         """The result of such values; ValueError if no run returns it."""
-        if isinstance(values["model"], tuple):
-            raise ValueError(f"it holds {len(values['model'])} models, not one")
+        model, sites = values["model"], values.get("clamped", no_sites())
+        if isinstance(model, tuple) and not hasattr(cls, "model_number"):
+            raise ValueError(f"it holds {len(model)} models, not one")
+        n = (model[0] if isinstance(model, tuple) else model).n
+        if (np.diff(sites, prepend=-1) < 1).any() or sites.max(initial=-1) >= n:
+            raise ValueError(f"clamped sites are {checks.shown(sites)}: give some of 0 to {n - 1}, ascending")
         return cls(**values)
 
     def _repr_html_(self):

@@ -141,7 +141,7 @@ class SampleResult(Result):
         if isinstance(values["model"], tuple) and chains % len(values["model"]):
             raise ValueError(f"{chains} chains are no multiple of {len(values['model'])} models")
         block = Block(chains, (), (), None, None, None, None, words)
-        result = cls(**values, _blocks=[block])
+        result = super()._of(values | {"_blocks": [block]})
         vars(result)["states"] = states  # what the cached property would ask the engine for
         return result
 
