@@ -210,7 +210,9 @@ def test_the_last_energies_are_those_of_the_states(model, clusters):
     if isinstance(model, fg.Ising):
         np.testing.assert_array_equal(result.energy[..., -1], model.energy(result.states))
     else:
-        np.testing.assert_allclose(result.energy[..., -1], model.energy(result.states), rtol=0, atol=energy_error(model))
+        np.testing.assert_allclose(
+            result.energy[..., -1], model.energy(result.states), rtol=0, atol=energy_error(model)
+        )
     spins = model.to_spins(result.states)
     np.testing.assert_array_equal(result.magnetization[..., -1], spins.mean(axis=2))
 
