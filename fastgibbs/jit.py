@@ -14,10 +14,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numba
+from llvmlite import binding
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.codegen import get_host_cpu_features
 from numba.extending import overload
 
 _DIGEST = 32  # bytes of a SHA-256
+_WIDTHS, _LEAST_WIDTH = {"avx512f": 512, "avx2": 256}, 128  # bits of vector registers, also of ARM's
 
 
 def _cache_folder() -> Path | None:
@@ -190,3 +193,11 @@ def must_compile(kernel) -> bool:
     """Whether the next call of `kernel` compiles, because neither this process nor the cache has it."""
     name = kernel.py_func.__name__
     return not kernel.signatures and not (CACHE_FOLDER and any(CACHE_FOLDER.rglob(f"*.{name}-*.nbi")))
+
+
+def target() -> tuple[str, int]:
+    """The processor that kernels are compiled for, as LLVM calls it, and the bits of its widest vector registers."""
+    name, features = numba.config.CPU_NAME, numba.config.CPU_FEATURES
+    features = (get_host_cpu_features() if features is None else features).split(",")
+    widths = [width for feature, width in _WIDTHS.items() if f"+{feature}" in features]
+    return name or binding.get_host_cpu_name(), max(widths, default=_LEAST_WIDTH)

@@ -9,14 +9,14 @@ FLOORS = [
     ("exact", "engines", "reference", "io", "analysis", "integrations"),
     ("methods", "plots"),
     ("plots_hopfield",),
-    ("learning",),
-    ("gallery", "benchmark"),
+    ("learning", "testing"),
+    ("gallery", "benchmark", "verify", "info"),
     ("__init__", "__main__"),
 ]
 ENGINES = [  # each imports only earlier ones
     *("vectors", "bitslices", "contract", "bytespins", "gates", "arithmetic", "streams", "graphs", "precision"),
     *("sparse_sums", "sparse", "sparse64", "dense", "dense_kernels", "multispin", "multispin_kernels", "memories"),
-    *("overlap", "layered", "overlaps", "observables", "descents", "lowest"),
+    *("overlap", "layered", "overlaps", "observables", "descents", "lowest", "carrying"),
     *("drivers", "phases", "gradients", "moments"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}
