@@ -99,7 +99,10 @@ def _verify(content):
 
 
 class _Cache(FunctionCache):
-    """Numba's cache of a kernel: what is damaged is compiled again, and what cannot be saved is not."""
+    """Numba's cache of a kernel: what is damaged is compiled again, and what cannot be saved is not.
+
+    Nor are kernels for an engine outside the package: each process compiles them.
+    """
 
     _impl_class = _Implementation
 
@@ -120,11 +123,23 @@ class _Cache(FunctionCache):
             return None
 
     def save_overload(self, sig, data):
+        if any(map(_foreign, data.signature.args)):
+            return
         try:
             super().save_overload(sig, data)
         except Exception as error:
             reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
             _tell(f"cannot be written ({reason}): every process compiles; NUMBA_CACHE_DIR names another folder")
+
+
+def _foreign(kind) -> bool:
+    """Whether a type holds tuples of a class outside this package: an engine's, whose edits the digest does not see.
+
+    Nor could a process without that class read the index.
+    """
+    of_class = getattr(kind, "instance_class", None)
+    outside = of_class is not None and of_class.__module__.partition(".")[0] != __package__
+    return outside or any(map(_foreign, getattr(kind, "types", ())))
 
 
 @contextmanager

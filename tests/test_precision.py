@@ -5,7 +5,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from chi_square import chi_square
 from probe import fields
 
 import fastgibbs as fg
@@ -15,6 +14,7 @@ from fastgibbs.methods.blocks import ENGINES, choose_engine, tolerable
 from fastgibbs.reference import annealing as annealing_twin
 from fastgibbs.reference import sparse64 as twin
 from fastgibbs.reference import tempering as tempering_twin
+from fastgibbs.testing.laws import chi_square
 
 
 def pair_of(J, h=1.0):
