@@ -24,7 +24,7 @@ def run() -> bool:
     began, failed = time.perf_counter(), 0
     table = [(name, engine, case) for name, engine in ENGINES.items() for case in _cases(name, engine)]
     if must_compile(advance):
-        print("kernels are compiled, once: 2 to 4 minutes", flush=True)
+        print("kernels are compiled, once: 2 minutes", flush=True)
     print(ROW.format("engine", "model", "rule", "scan", "p-value of the law"), flush=True)
     for name, engine, case in table:
         twin = importlib.import_module(f"fastgibbs.reference.{name}")

@@ -167,6 +167,21 @@ def test_crews_that_do_not_wait_for_each_other_are_found(monkeypatch):
         testing.check_engine(multispin, models, rules=["gibbs"])
 
 
+ODD = {
+    "free": fg.Ising(np.zeros((4, 4))),
+    "isolated": fg.Ising(np.zeros((3, 3)), [0.3, -2.0, 0.0]),
+    "one spin": fg.Ising(np.zeros((1, 1)), [0.4]),
+    "huge units": fg.edwards_anderson((5,), "gaussian", width=1e200, seed=5),
+    "tiny units": fg.edwards_anderson((5,), "gaussian", width=1e-200, seed=5),
+    "a large offset": fg.Ising.from_edges(3, [0, 1], [1, 2], [1.0, -0.3], offset=-1e6),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_models_are_no_false_alarm(name):
+    assert testing.check_engine(sparse, {name: ODD[name]}, twin=TWINS["sparse"]) > 1e-6
+
+
 def test_models_that_an_engine_refuses_are_left_out_and_all_of_them_an_error():
     assert {case.name for case in testing.cases(ENGINES["layered"])} == {"machine"}
     with pytest.raises(ValueError, match="it cannot run glass: the model is not an RBM"):
@@ -248,7 +263,7 @@ def test_the_chance_of_chi_square_is_scipys(freedom):
 
 def test_p_values_of_right_draws_are_uniform_and_those_of_wrong_ones_small():
     """At 1e-4 each: of one table of counts; and the doubled one of two gives less than x at a rate of x at most."""
-    model, rng = testing.MODELS["dense"], np.random.default_rng(1)
+    model, rng = testing.MODELS["Gaussian"], np.random.default_rng(1)
     p, _ = laws.draw_exactly(model, 0.7, rng, 1)
     counts = [rng.multinomial(4096, p).astype(float) for _ in range(400)]
     found = [laws.chi_square([(one, 4096 * p)]) for one in counts]

@@ -11,12 +11,12 @@ import numpy as np
 
 from fastgibbs import exact
 from fastgibbs.engines import contract
-from fastgibbs.models import RBM, Hopfield, Ising, edwards_anderson, random_regular, sherrington_kirkpatrick
+from fastgibbs.models import RBM, Hopfield, Ising, edwards_anderson, random_regular
 from fastgibbs.testing.blocks import carried, run
-from fastgibbs.testing.laws import boltzmann, draw_exactly, energies, pvalue
+from fastgibbs.testing.laws import draw_exactly, energies, pvalue
 
 ENUMERATED = 10  # spins of the models whose states are all looked at
-CHAINS, SWEEPS = 2**14, 30  # whose law is tested: 5 % of beta shows where the heat capacity is above 1
+CHAINS, SWEEPS = 3 * 2**12, 30  # whose law is tested: 5 % of beta shows where the heat capacity is above 2
 UNIFORM = 2**11  # chains that must be uniform at beta = 0
 LANES = 75  # of other tests: more than a word, and no whole number of vector registers
 BITS = 20  # of the number that a lane decides by, found by bisection
@@ -28,7 +28,6 @@ MODELS = {
     "+-J": _GLASS,
     "+-J in a field": Ising.from_edges(6, *_GLASS.bonds, np.full(6, 0.5)),
     "Gaussian": edwards_anderson((2, 3), "gaussian", seed=1),
-    "dense": sherrington_kirkpatrick(6, seed=3),
     "memories": Hopfield([[1, 1, -1, 1, -1, 1], [1, -1, -1, 1, 1, 1]]),
     "memories of order 3": Hopfield(_RNG.choice([-1, 1], (3, 7)), field=0.1, order=3),
     "machine": RBM(_RNG.normal(size=(4, 3)), [0.5, -1, 0, 0.2], [1, -0.5, 0]),
@@ -135,12 +134,10 @@ def _check_law(engine, case: Case, level: float) -> float:
         end = run(engine, model, up, free, 1, seed=6, **how).spins[-1]
         _equal(case, "spins after a sweep at beta = 0", end, -up, "all turned")
     beta = _middle(model)
-    p, start = draw_exactly(model, beta, np.random.default_rng(11), CHAINS)
+    law, start = draw_exactly(model, beta, np.random.default_rng(11), CHAINS)
     end = run(engine, model, model.to_spins(start), np.full(CHAINS, beta), SWEEPS, seed=12, **how).spins[-1]
-    p = pvalue(model, model.from_spins(end), p)
-    assert p >= level, (
-        f"{_title(case)}: sweeps change the Boltzmann law of all states at beta = {beta:.3g}: p = {p:.0e}"
-    )
+    p = pvalue(model, model.from_spins(end), law)
+    assert p >= level, f"{_title(case)}: sweeps change the Boltzmann law at beta = {beta:.3g}: p = {p:.0e}"
     return p
 
 
@@ -157,7 +154,7 @@ def _check_costs(engine, case: Case) -> None:
     for site in range(model.n):
         cost = energy[np.arange(len(states)) ^ 1 << site] - energy
         clear = np.abs(cost) > open_
-        divisors = np.where(clear, cost, np.abs(cost).max())
+        divisors = np.where(clear, cost, np.abs(cost).max() or 1.0)
 
         def turned(x, order=slice(None), site=site, divisors=divisors):
             """Which lanes turn their spin where beta dE is x; lane k is in state order[k]."""
@@ -229,9 +226,14 @@ def _chains(model) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _middle(model) -> float:
-    """The beta of the largest heat capacity, where a wrong one shows best."""
+    """The beta of the largest heat capacity, where a wrong one shows best; 1 if all energies are the same."""
     energy = energies(model)
+    unit = np.ptp(energy)
+    if unit == 0:
+        return 1.0
+    energy = (energy - energy.min()) / unit
     betas = np.geomspace(0.1, 30, 60) / energy.std()
-    laws = np.array([boltzmann(model, beta) for beta in betas])
+    weights = np.exp(-np.outer(betas, energy))
+    laws = weights / weights.sum(axis=1, keepdims=True)
     heat = betas**2 * (laws @ energy**2 - (laws @ energy) ** 2)
-    return float(betas[heat.argmax()])
+    return float(betas[heat.argmax()] / unit)
