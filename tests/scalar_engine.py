@@ -9,7 +9,7 @@ from fastgibbs.engines import contract
 from fastgibbs.engines.streams import SWEEP, next_word, stream_state
 from fastgibbs.jit import implements
 
-FAULTS = ("", "snapshot", "restore", "retain", "stale field", "energy", "one site", "shared number")
+NONE, SNAPSHOT, RESTORE, RETAIN, STALE, ENERGY, SUM, SITE, SHARED, SPENT, DRAWS = range(11)  # faults
 
 
 class ScalarPlan(NamedTuple):
@@ -20,7 +20,7 @@ class ScalarPlan(NamedTuple):
     offset: float
     betas: np.ndarray
     free: np.ndarray
-    fault: int  # which of FAULTS it has
+    fault: int
 
 
 class ScalarState(NamedTuple):
@@ -34,8 +34,8 @@ class ScalarState(NamedTuple):
 class Scalar:
     """The functions that Python calls, as those of a module."""
 
-    def __init__(self, fault=""):
-        self.fault = FAULTS.index(fault)
+    def __init__(self, fault=NONE):
+        self.fault = fault
 
     def refusal(self, models, scan, strips, tolerance=np.inf):
         """Why it cannot run these models, or None."""
@@ -84,15 +84,17 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
         for i in range(n):
             for lane in range(lanes):
                 state.before[i, lane] = state.spins[i, lane]
-        seen = state.before if plan.fault == 4 else state.spins
-        for number in range(plan.free.size - (1 if plan.fault == 6 else 0)):
+        if plan.fault == DRAWS and counts == contract.MEASURED:
+            next_word(state.streams[0])
+        seen = state.before if plan.fault == STALE else state.spins
+        for number in range(plan.free.size - (1 if plan.fault == SITE else 0)):
             i = plan.free[number]
             u = 0.0
             for lane in range(lanes):
                 field = plan.h[i]
                 for j in range(n):
                     field += plan.J[i, j] * seen[j, lane]
-                if lane == 0 or plan.fault != 7:
+                if lane == 0 or plan.fault != SHARED:
                     u = np.float64(next_word(state.streams[lane]) >> np.uint64(11)) * 2.0**-53
                 cost = 2 * plan.betas[rungs[lane]] * field
                 if rule == contract.GIBBS:
@@ -111,8 +113,8 @@ def _measure(plan, state, energies, magnetizations, crew):
     def measure(plan, state, energies, magnetizations, crew):
         n, lanes = state.spins.shape
         for lane in range(lanes):
-            energy, total = plan.offset, 0.0
-            for i in range(n - (1 if plan.fault == 5 else 0)):
+            energy, total = plan.offset, 1.0 if plan.fault == SUM else 0.0
+            for i in range(n - (1 if plan.fault == ENERGY else 0)):
                 energy -= plan.h[i] * state.spins[i, lane]
                 for j in range(i):
                     energy -= plan.J[i, j] * state.spins[i, lane] * state.spins[j, lane]
@@ -132,7 +134,7 @@ def _snapshot(plan, state, words):
         for i in range(len(state.spins)):
             words[i, 0] = 0
             for lane in range(16):
-                if state.spins[i, 15 - lane if plan.fault == 1 else lane] > 0:
+                if state.spins[i, 15 - lane if plan.fault == SNAPSHOT else lane] > 0:
                     words[i, 0] |= 1 << lane
 
     return snapshot
@@ -144,9 +146,11 @@ def _restore(plan, state, words):
         return None
 
     def restore(plan, state, words):
-        for i in range(len(state.spins) - (1 if plan.fault == 2 else 0)):
+        for i in range(len(state.spins) - (1 if plan.fault == RESTORE else 0)):
             for lane in range(16):
                 state.spins[i, lane] = 2 * ((words[i, 0] >> lane) & 1) - 1
+        if plan.fault == SPENT:
+            next_word(state.streams[0])
 
     return restore
 
@@ -158,7 +162,7 @@ def _retain(plan, state, kept, better):
 
     def retain(plan, state, kept, better):
         for lane in range(16):
-            if better[lane] > 0 or plan.fault == 3:
+            if better[lane] > 0 or plan.fault == RETAIN:
                 for i in range(len(state.spins)):
                     kept[i, lane] = state.spins[i, lane]
 

@@ -12,7 +12,7 @@ from fastgibbs.engines.observables import observables
 
 
 class Draws(NamedTuple):
-    """The states of some chains after every sweep, and what was recorded."""
+    """The states of some chains after every thin-th sweep, and what was recorded."""
 
     spins: np.ndarray  # int8 (draws, chains, n)
     energies: np.ndarray  # float64 (draws, chains)
@@ -24,9 +24,21 @@ class Draws(NamedTuple):
 
 
 def run(
-    engine, model, spins, betas, sweeps, *, rule="gibbs", scan="sequential", seed=1, free=None, threads=1, workers=1
+    engine,
+    model,
+    spins,
+    betas,
+    sweeps,
+    *,
+    thin=1,
+    rule="gibbs",
+    scan="sequential",
+    seed=1,
+    free=None,
+    threads=1,
+    workers=1,
 ) -> Draws:
-    """Advance chains from `spins`, int8 (chains, n), at `betas`, float64 (chains,), and record every sweep.
+    """Advance chains from `spins`, int8 (chains, n), at `betas`, float64 (chains,), and record every thin-th sweep.
 
     `free`: the sites that sweeps visit, all by default; `workers`: that each block is advanced by together, of engines
     that can.
@@ -38,7 +50,7 @@ def run(
         of_lanes = np.zeros(len(lanes), np.int64)
         of_lanes[:count] = np.searchsorted(rungs, betas[lanes.start : lanes.start + count])
         crew = min(workers, engine.crew(plan))
-        return _recorded(plan, state, of_lanes, model.n, rule, scan, sweeps, crew).of(count)
+        return _recorded(plan, state, of_lanes, model.n, rule, scan, sweeps, thin, crew).of(count)
 
     blocks = _together(advanced, engine.cut(len(spins), threads), threads)
     return Draws(*(np.concatenate(parts, axis=1) for parts in zip(*blocks, strict=True)))
@@ -62,7 +74,7 @@ def carried(engine, model, spins, others, betas) -> str | None:
         if not np.array_equal(engine.spins(plan, third), np.where(better, before, after)):
             return "`retain` keeps other spins than those of the lanes that are better"
         rungs = np.zeros(len(lanes), np.int64)
-        ends = [_recorded(plan, block, rungs, model.n, "gibbs", "sequential", 1) for block in (state, other)]
+        ends = [_recorded(plan, block, rungs, model.n, "gibbs", "sequential", 1, 1) for block in (state, other)]
         if not all(np.array_equal(*pair) for pair in zip(*ends, strict=True)):
             return "a block goes on from restored spins otherwise than from its own"
     return None
@@ -76,16 +88,16 @@ def _started(engine, prepared, lanes, spins, rungs, rule, seed):
     return *engine.start(prepared, lanes, [(0, ups)], seed, rungs, RULES[rule]), len(of_lanes)
 
 
-def _recorded(plan, state, rungs, n, rule, scan, sweeps, workers=1) -> Draws:
-    """Advance a block by a crew of so many, and record every sweep of all lanes, each at its rung."""
+def _recorded(plan, state, rungs, n, rule, scan, sweeps, thin, workers=1) -> Draws:
+    """Advance a block by a crew of so many, and record every thin-th sweep of all lanes, each at its rung."""
     lanes, gate = rungs.size, np.zeros(1, np.uint64)
-    energies, magnetizations = np.empty((2, sweeps, lanes))
-    samples = np.empty((sweeps, n, lanes // LANE_GROUP), np.uint16)
+    energies, magnetizations = np.empty((2, sweeps // thin, lanes))
+    samples = np.empty((sweeps // thin, n, lanes // LANE_GROUP), np.uint16)
     records = energies, magnetizations, observables(np.empty((0, n)), 1, lanes, 0, 0), samples
 
     def work(worker):
         crew = Crew(worker, workers, gate, 0)
-        advance(plan, state, rungs, RULES[rule], SCANS[scan], 0, sweeps, 0, 1, *records, crew)
+        advance(plan, state, rungs, RULES[rule], SCANS[scan], 0, sweeps, 0, thin, *records, crew)
 
     _together(work, range(workers), workers)
     return Draws(_unpacked(samples), energies, magnetizations)

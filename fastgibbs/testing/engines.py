@@ -12,7 +12,7 @@ import numpy as np
 from fastgibbs import exact
 from fastgibbs.engines import contract
 from fastgibbs.models import RBM, Hopfield, Ising, edwards_anderson, random_regular
-from fastgibbs.testing.blocks import carried, run
+from fastgibbs.testing.blocks import Draws, carried, run
 from fastgibbs.testing.laws import draw_exactly, energies, pvalue
 
 ENUMERATED = 10  # spins of the models whose states are all looked at
@@ -113,11 +113,13 @@ def check_case(engine, case: Case, twin=None, false_alarm: float = 1e-6) -> floa
 
 
 def _check_company(engine, case: Case, spins, betas) -> None:
-    """Threads, crews and other chains never show."""
+    """Threads, crews, other chains and draws never show."""
     alone, few = run(engine, case.model, spins, betas, 5), len(spins) // 2
     for threads, workers in ((2, 1), (5, 1), (1, 2), (1, 3)):
         other = run(engine, case.model, spins, betas, 5, threads=threads, workers=workers)
         _same(case, f"draws by {threads} threads and crews of {workers}", other, alone)
+    last = Draws(*(array[-1:] for array in alone))
+    _same(case, "draws after five sweeps", run(engine, case.model, spins, betas, 5, thin=5), last)
     _same(case, f"draws of {few} chains", run(engine, case.model, spins[:few], betas[:few], 5), alone.of(few))
 
 
@@ -126,7 +128,8 @@ def _check_law(engine, case: Case, level: float) -> float:
     model, how = case.model, dict(rule=case.rule, scan=case.scan)
     up, free = np.ones((UNIFORM, model.n), np.int8), np.zeros(UNIFORM)
     if case.rule == "gibbs":
-        end = run(engine, model, up, free, SWEEPS if case.scan == "random" else 1, seed=6, **how).spins[-1]
+        sweeps = SWEEPS if case.scan == "random" else 1
+        end = run(engine, model, up, free, sweeps, thin=sweeps, seed=6, **how).spins[-1]
         uniform = np.full(2**model.n, 2.0**-model.n)
         p = pvalue(model, model.from_spins(end), uniform)
         assert p >= level, f"{_title(case)}: at beta = 0 a sweep leaves states that are not uniform: p = {p:.0e}"
@@ -135,7 +138,8 @@ def _check_law(engine, case: Case, level: float) -> float:
         _equal(case, "spins after a sweep at beta = 0", end, -up, "all turned")
     beta = _middle(model)
     law, start = draw_exactly(model, beta, np.random.default_rng(11), CHAINS)
-    end = run(engine, model, model.to_spins(start), np.full(CHAINS, beta), SWEEPS, seed=12, **how).spins[-1]
+    betas, how["thin"] = np.full(CHAINS, beta), SWEEPS
+    end = run(engine, model, model.to_spins(start), betas, SWEEPS, seed=12, **how).spins[-1]
     p = pvalue(model, model.from_spins(end), law)
     assert p >= level, f"{_title(case)}: sweeps change the Boltzmann law at beta = {beta:.3g}: p = {p:.0e}"
     return p
@@ -201,7 +205,7 @@ def _check_records(case: Case, draws) -> None:
 
 def _same(case: Case, what: str, found, expected) -> None:
     for name, one, other in zip(found._fields, found, expected, strict=True):
-        _equal(case, f"{name} of {what}", one, other, "those of a single thread and all chains")
+        _equal(case, f"{name} of {what}", one, other, "those of one thread, all chains and every draw")
 
 
 def _equal(case: Case, what: str, found, expected, whose: str) -> None:
