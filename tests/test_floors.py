@@ -16,7 +16,7 @@ FLOORS = [
 ENGINES = [  # each imports only earlier ones
     *("vectors", "bitslices", "contract", "bytespins", "gates", "arithmetic", "streams", "graphs", "precision"),
     *("sparse_sums", "sparse", "sparse64", "dense", "dense_kernels", "multispin", "multispin_kernels", "memories"),
-    *("overlap", "layered", "overlaps", "observables", "descents", "lowest", "carrying"),
+    *("overlap", "layered", "overlaps", "observables", "descents", "remembering", "lowest", "carrying"),
     *("drivers", "phases", "gradients", "moments"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}

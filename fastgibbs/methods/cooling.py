@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import drivers
+from fastgibbs.engines import drivers, precision
 from fastgibbs.engines.lowest import Lowest, enter, nothing_yet
 from fastgibbs.methods import restoring
 from fastgibbs.methods.blocks import Clamp, by_lane, first_ups
@@ -12,6 +12,7 @@ from fastgibbs.methods.descent import quenched
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.reads import check_lowest, check_reads
 from fastgibbs.methods.running import Advanced
+from fastgibbs.models import RBM
 
 OFF = 1e-6  # of sum |J|: more than energies are off by that were followed from flip to flip
 
@@ -74,11 +75,17 @@ class Cooling(NamedTuple):
     clamp: Clamp | None
     rule: int
     scan: int
+    threads: int
     seed: int
     keep: int
     words: np.ndarray  # of its sites
     off: float  # by how much energies may be off: where they are as near to the target, states are asked
     target: float
+
+    @property
+    def free(self) -> np.ndarray | None:
+        """The sites that are not clamped, or None for all."""
+        return None if self.clamp is None else self.clamp.free
 
     def blocks(self, betas: np.ndarray, number: int) -> list[Block]:
         """The blocks of batch `number`, none of whose sweeps is done; lanes beyond the last read fill them up."""
@@ -112,7 +119,12 @@ class Cooling(NamedTuple):
         return Block(plan, state, reads, table)
 
     def advance(self, block: Block, first: int, last: int, crew) -> bool:
-        """Run sweeps `first` ... `last - 1` of a block; whether one of its reads has come down to the target."""
+        """Run sweeps `first` ... `last - 1` of a block; whether one of its reads has come down to the target.
+
+        A call for no sweeps compiles all that the run will need.
+        """
+        if first == last:
+            quenched(self.model, self.model.from_spins(self.kept(block).T[:1]), self.free)
         drivers.anneal(*block, self.rule, self.scan, first, last, crew)
         best = block.reads.best[: block.reads.count].min()
         return bool(best <= self.target + self.off and self.lowest(block).min() <= self.target)
@@ -122,32 +134,35 @@ class Cooling(NamedTuple):
         return self.engine.spins(block.plan, block.state._replace(spins=block.reads.kept))
 
     def lowest(self, block: Block) -> np.ndarray:
-        """The lowest energies of a block's reads: where they were followed, those of the states that were kept."""
+        """The lowest energies of a block's reads: where they may be off, those of the states that were kept."""
         best = block.reads.best[: block.reads.count].copy()
         seen = best < np.inf
-        if follows(self.engine):
-            best[seen] = self.taken.energy(self.kept(block).T[: best.size][seen])
+        if self.off:
+            best[seen] = self.taken.energy(self.taken.from_spins(self.kept(block).T[: best.size][seen]))
         return best
 
     def batch(self, blocks: list[Block], betas: np.ndarray, begun: list[int], end: Advanced) -> Batch:
         """What came of blocks that had `begun` sweeps behind them when they were advanced."""
         best = np.concatenate([block.reads.best[: block.reads.count] for block in blocks])
-        free = None if self.clamp is None else self.clamp.free
         states = self.model.from_spins(by_lane([self.kept(block) for block in blocks], self.reads))
         seen = best < np.inf
-        distinct, which = np.unique(quenched(self.model, states[seen], free), axis=0, return_inverse=True)
-        energies = np.array([self.model.energy(state) for state in distinct])  # an RBM adds up by the number of rows
-        best[seen], states[seen] = energies[which], distinct[which]
+        ends = quenched(self.model, states[seen], self.free, self.threads)
+        first, which, _ = distinct(ends)
+        if isinstance(self.model, RBM):  # which adds up by the number of rows
+            energies = np.array([self.model.energy(state) for state in ends[first]])
+        else:
+            energies = self.model.energy(ends[first])
+        best[seen], states[seen] = energies[which], ends
         for block, lanes in zip(blocks, self.cut, strict=True):
             mine = slice(lanes.start, lanes.start + block.reads.count)
-            ends = np.packbits(self.model.to_spins(states[mine]) > 0, axis=1, bitorder="little")
-            enter(block.lowest, best[mine], ends, np.eye(len(ends), len(lanes), dtype=np.uint8))
+            packed = np.packbits(self.model.to_spins(states[mine]) > 0, axis=1, bitorder="little")
+            enter(block.lowest, best[mine], packed, np.eye(len(packed), len(lanes), dtype=np.uint8))
         last = by_lane([self.engine.spins(block.plan, block.state) for block in blocks], self.reads)
         done = min(end.done)
         sums = np.concatenate([block.reads.sums[:done] for block in blocks], axis=1)
         lowest = np.concatenate([block.reads.lowest[:done] for block in blocks], axis=1)
         advanced = sum(b.reads.count * (now - then) for b, then, now in zip(blocks, begun, end.done, strict=True))
-        sites = self.model.n if free is None else free.size
+        sites = self.model.n if self.free is None else self.free.size
         made = sum(block.reads.count * now for block, now in zip(blocks, end.done, strict=True))
         return Batch(
             sweeps=(betas.size,),
@@ -174,11 +189,25 @@ class Cooling(NamedTuple):
             restoring.check_draws(energies, None, [self.model] * energies.size, lambda: spins.T)
 
 
+def distinct(states: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where each distinct row of states (k, n) stands first, in lexicographic order; which it is, and how often it is.
+
+    Int64 (distinct,), (k,) and (distinct,), as of `numpy.unique`, which takes longer than many a run.
+    """
+    keys = [row.tobytes() for row in np.packbits(states > 0, axis=1)]
+    first = {key: place for place, key in reversed(list(enumerate(keys)))}
+    numbers = {key: number for number, key in enumerate(sorted(first))}
+    which = np.array([numbers[key] for key in keys], np.int64)
+    return np.array([first[key] for key in numbers], np.int64), which, np.bincount(which, minlength=len(numbers))
+
+
 def follows(engine) -> bool:
     """Whether an engine follows energies from flip to flip while it anneals."""
     return getattr(engine, "FOLLOWS", False)
 
 
-def followed_error(engine, model) -> float:
-    """How far energies may be off that an engine has followed."""
+def energy_error(engine, model) -> float:
+    """How far the energies may be off that an engine anneals by: sums of float32 inputs of an RBM, or followed ones."""
+    if isinstance(model, RBM):
+        return precision.energy_error(model)
     return OFF * (np.abs(model.couplings).sum() + np.abs(model.fields).sum()) if follows(engine) else 0.0

@@ -7,7 +7,7 @@ import numpy as np
 from fastgibbs.methods.descent import flip_costs
 from fastgibbs.models import Hopfield, checks
 
-HOT, COLD = 3.0, 10.5  # beta times what a flip costs, where annealing begins and ends (bench/bench_schedules.py)
+HOT, COLD = 3.3, 9.5  # beta times what a flip costs, where annealing begins and ends (bench/bench_schedules.py)
 _SITES, _POINTS = 512, 2**15  # whose windows stand for those of all, and betas in all windows
 MOST_BETA = 1e300  # what a model asks for whose couplings are as small as numbers get
 
@@ -49,8 +49,9 @@ def beta_range(model, hot=HOT, cold=COLD) -> tuple[float, float]:
 def beta_schedule(model, sweeps=1000, hot=HOT, cold=COLD) -> np.ndarray:
     """The betas that `anneal` goes through by default, ascending, float64 (sweeps,).
 
-    Site i asks for beta from hot / D_i to cold / D_i, D_i being what its flip costs at local minima (root mean square
-    over those that 16 random states descend to): from e^-hot to e^-cold, that is how often such a flip is accepted.
+    Site i asks for beta from hot / D_i to cold / D_i, D_i being what its flip costs at the local minima that 16 random
+    states descend to, on average, drawn half way to what it costs elsewhere for the same |h_i| + sum_j |J_ij|: from
+    e^-hot to e^-cold, that is how often such a flip is accepted.
     Each beta gets sweeps in proportion to the sites that ask for it: where all D_i are alike beta grows linearly, and
     parts of a model on scales of their own are cooled one after the other. Gaps much smaller than D_i are left to the
     descent at the end. ValueError unless 0 < hot < cold, both finite.
