@@ -37,7 +37,7 @@ class Scalar:
     def __init__(self, fault=NONE):
         self.fault = fault
 
-    def refusal(self, models, scan, strips, tolerance=np.inf):
+    def refusal(self, models, scan, strips, tolerance):
         """Why it cannot run these models, or None."""
         return "it scans in sequence" if scan == "random" or strips > 1 or len(models) > 1 else None
 

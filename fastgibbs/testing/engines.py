@@ -79,7 +79,7 @@ def cases(engine, models=None, rules=tuple(contract.RULES)) -> list[Case]:
             continue
         for rule in rules:
             for scan in contract.SCANS:
-                refusals[name] = engine.refusal([taken], scan, 1)
+                refusals[name] = engine.refusal([taken], scan, 1, np.inf)
                 if refusals[name] is None:
                     first = not found or found[-1].name != name
                     found.append(Case(name, taken, rule, scan, first))
