@@ -7,7 +7,7 @@ from fastgibbs.io import VERSION
 from fastgibbs.jit import CACHE_FOLDER, target
 from fastgibbs.models import resources
 
-EXTRAS = {  # what pyproject.toml calls them
+EXTRAS = {  # those of pyproject.toml, and what else is used where it is there
     "plot": ("matplotlib", "tqdm"),
     "xarray": ("xarray",),
     "free-energy": ("pymbar",),
