@@ -12,14 +12,14 @@ FLOORS = [
     ("exact", "engines", "reference", "io", "analysis", "integrations"),
     ("results",),
     ("methods", "plots"),
-    ("learning",),
-    ("gallery", "benchmark"),
+    ("learning", "testing"),
+    ("gallery", "benchmark", "verify", "info"),
     ("__init__", "__main__"),
 ]
 ENGINES = [  # each imports only earlier ones
     *("vectors", "bitslices", "contract", "bytespins", "gates", "arithmetic", "streams", "graphs", "precision"),
     *("sparse_sums", "sparse", "sparse64", "dense", "dense_kernels", "multispin", "multispin_kernels", "memories"),
-    *("overlap", "layered", "overlaps", "observables", "descents", "remembering", "lowest"),
+    *("overlap", "layered", "overlaps", "observables", "descents", "remembering", "lowest", "carrying"),
     *("drivers", "phases", "gradients", "moments"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}
