@@ -12,7 +12,7 @@ import numpy as np
 from fastgibbs.engines import graphs, lowest, multispin, overlap, sparse
 from fastgibbs.engines.layered import LayeredPlan
 from fastgibbs.engines.memories import Halves
-from fastgibbs.methods.blocks import largest_field
+from fastgibbs.models.bounds import most_energy
 
 _SITES = 4096  # whose overlaps are added up at once
 _CHEAP = 2**24  # spins whose energies are computed to check those on record
@@ -118,11 +118,6 @@ def check_draws(energies: np.ndarray, magnetizations: np.ndarray | None, models:
     if magnetizations is not None:
         right = magnetizations == spins.sum(axis=-1)
         _refuse_unless_named("magnetizations", right, magnetizations, "the states saved with it have another sum")
-
-
-def most_energy(model) -> float:
-    """A bound on |E|; units of 0 and 1 have at most twice that of fields and couplings of spins."""
-    return 2 * model.n * largest_field(model) + abs(getattr(model, "offset", 0.0))
 
 
 def _refuse_unless_named(name, right, array, what):
