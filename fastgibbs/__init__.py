@@ -16,6 +16,8 @@ from fastgibbs.methods.tempering import TemperResult, temper
 from fastgibbs.models import (
     RBM,
     BoltzmannMachine,
+    Energy,
+    Flips,
     Hopfield,
     Ising,
     cut,
@@ -31,7 +33,9 @@ __all__ = [
     "RBM",
     "AnnealResult",
     "BoltzmannMachine",
+    "Energy",
     "Estimate",
+    "Flips",
     "Hopfield",
     "Ising",
     "Likelihood",
