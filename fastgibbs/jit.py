@@ -9,11 +9,14 @@ import hashlib
 import os
 import pickle
 import sys
+import types
 import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import numba
+import numpy as np
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.extending import overload
 
@@ -184,6 +187,74 @@ def implements(stub):
     A call would copy the hundreds of words of a plan and a state.
     """
     return overload(stub, jit_options={"forceinline": True})
+
+
+_NAMED = {"builtins", "math", "numba", "numpy", "operator"}  # modules whose functions are known by their names
+_PLAIN = int, float, complex, str, bytes, frozenset, type(None), np.generic, np.dtype, type, numba.types.Type
+
+
+def fingerprint(function) -> str:
+    """SHA-256 of what a function does: its code, that of all it calls, and the values that they read from outside.
+
+    What is compiled of somebody else's function is cached under it. It is the same in every process, but where a
+    function reads a value that is of no type known here: that could change unseen.
+    """
+    found = _Fingerprint(hashlib.sha256(), {})
+    found.add(function)
+    return found.digest.hexdigest()
+
+
+class _Fingerprint(NamedTuple):
+    digest: object
+    seen: dict  # functions, and in which order
+
+    def note(self, *words):
+        self.digest.update("\0".join(map(str, (*words, ""))).encode())
+
+    def add(self, value):
+        value = getattr(value, "_dispatcher", value)  # of a ufunc
+        value = getattr(value, "py_func", value)
+        if isinstance(value, types.FunctionType) and value in self.seen:
+            self.note("function", self.seen[value])
+        elif _root(value) in _NAMED and hasattr(value, "__qualname__"):
+            self.note(value.__module__, value.__qualname__)
+        elif isinstance(value, types.FunctionType):
+            self.seen[value] = len(self.seen)
+            self.add_code(value.__code__, value.__globals__)
+            self.add((*(cell.cell_contents for cell in value.__closure__ or ()), value.__defaults__))
+        elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
+            self.note(value.dtype, value.shape, hashlib.sha256(np.ascontiguousarray(value)).hexdigest())
+        elif isinstance(value, tuple | list):
+            self.note(type(value).__name__, len(value))
+            for one in value:
+                self.add(one)
+        else:
+            self.note(type(value), repr(value) if isinstance(value, _PLAIN) else os.urandom(16).hex())
+
+    def add_code(self, code, outside):
+        self.note(code.co_code.hex(), code.co_names, code.co_varnames, code.co_freevars)
+        for value in code.co_consts:
+            if isinstance(value, types.CodeType):
+                self.add_code(value, outside)
+            else:
+                self.add(value)
+        for name in code.co_names:
+            if name in outside:
+                self.add_named(outside[name], code.co_names)
+
+    def add_named(self, value, names):
+        """A value from outside, or of a module what may be asked of it."""
+        if not isinstance(value, types.ModuleType):
+            self.add(value)
+        elif value.__name__.partition(".")[0] not in _NAMED:
+            for name in names:
+                if hasattr(value, name):
+                    self.add_named(getattr(value, name), [other for other in names if other != name])
+
+
+def _root(value) -> str:
+    """The package that a value says it is from."""
+    return str(getattr(value, "__module__", None)).partition(".")[0]
 
 
 def must_compile(kernel) -> bool:

@@ -15,7 +15,18 @@ FLOORS = [
 ]
 ENGINES = [  # each imports only earlier ones
     *("vectors", "bitslices", "contract", "bytespins", "gates", "arithmetic", "streams", "graphs", "precision"),
-    *("sparse_sums", "sparse", "sparse64", "dense", "dense_kernels", "multispin", "multispin_kernels", "memories"),
+    *(
+        "sparse_sums",
+        "sparse",
+        "sparse64",
+        "flips",
+        "terms",
+        "dense",
+        "dense_kernels",
+        "multispin",
+        "multispin_kernels",
+        "memories",
+    ),
     *("overlap", "layered", "overlaps", "observables", "descents", "lowest"),
     *("drivers", "phases", "gradients", "moments"),
 ]

@@ -6,15 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import dense, layered, multispin, overlap, sparse, sparse64
+from fastgibbs.engines import dense, layered, multispin, overlap, sparse, sparse64, terms
 from fastgibbs.engines.observables import observables
 from fastgibbs.engines.streams import random_ups
 from fastgibbs.models import RBM, Hopfield, checks
+from fastgibbs.models.energy import has_ising_form
 
 STRIPS = (1, 2, 4, 8, 16, 32, 64)
 # "auto" tries them in this order
 ENGINES = {"layered": layered, "overlap": overlap, "multispin": multispin, "dense": dense, "sparse": sparse}
-ENGINES |= {"sparse64": sparse64}
+ENGINES |= {"sparse64": sparse64, "terms": terms}
 LAW, DESCENT = 2.0**-8, 2.0  # what rounding may change in the log odds of a spin: draws stay right, or the way downhill
 _PART = 2**21  # spins unpacked at once
 
@@ -67,6 +68,9 @@ def choose_engine(
     refusals, taken = {}, {True: models}
     for name in _by_speed(models[0]) if engine == "auto" else [engine]:
         native = getattr(ENGINES[name], "NATIVE", False)
+        if native not in taken and not all(map(has_ising_form, models)):
+            refusals[name] = "the model has no Ising form"
+            continue
         if native not in taken:
             taken[native] = [one.to_ising() for one in models]
         refusals[name] = ENGINES[name].refusal(taken[native], scan, strips or 1, tolerance)
@@ -89,17 +93,19 @@ def check_betas(name: str, betas: np.ndarray, models: list) -> None:
     """ValueError if beta times what a flip costs, 2 (|h_i| + sum_j |J_ij|), might overflow at any finite beta."""
     largest = checks.largest(betas[betas < np.inf])
     for model in models:
-        checks.require_range(8 * largest * largest_field(model), f"{name} times the cost of a flip")
+        checks.require_range(8 * largest * (largest_field(model) or 0.0), f"{name} times the cost of a flip")
 
 
-def largest_field(model) -> float:
-    """A bound on |h_i| + sum_j |J_ij|."""
+def largest_field(model) -> float | None:
+    """A bound on |h_i| + sum_j |J_ij|, or None of a model that has no such terms."""
     match model:
         case RBM():
             of_units = [checks.largest(bias) for bias in (model.visible_bias, model.hidden_bias)]
             return checks.largest(model.weights) * model.n + max(of_units)
         case Hopfield():
             return checks.largest(model.fields) + len(model.patterns)
+    if not has_ising_form(model):
+        return None
     ising = model.to_ising()
     J = checks.largest(ising.couplings) if ising.coupling is None else ising.coupling
     h = checks.largest(ising.fields) if ising.field is None else abs(ising.field)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import drivers
+from fastgibbs.engines import drivers, terms
 from fastgibbs.engines.lowest import Lowest, enter, nothing_yet
 from fastgibbs.methods import restoring
 from fastgibbs.methods.blocks import Clamp, by_lane, first_ups
@@ -12,8 +12,10 @@ from fastgibbs.methods.descent import quenched
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.reads import check_lowest, check_reads
 from fastgibbs.methods.running import Advanced
+from fastgibbs.models import checks
 
 OFF = 1e-6  # of sum |J|: more than energies are off by that were followed from flip to flip
+ADDED = 1e-9  # of the energies of random states: more than those are off by that were added up in float64
 
 
 class Block(NamedTuple):
@@ -122,11 +124,11 @@ class Cooling(NamedTuple):
         return self.engine.spins(block.plan, block.state._replace(spins=block.reads.kept))
 
     def lowest(self, block: Block) -> np.ndarray:
-        """The lowest energies of a block's reads: where they were followed, those of the states that were kept."""
+        """The lowest energies of a block's reads: where they may be off, those of the states that were kept."""
         best = block.reads.best[: block.reads.count].copy()
         seen = best < np.inf
-        if follows(self.engine):
-            best[seen] = self.taken.energy(self.kept(block).T[: best.size][seen])
+        if self.off:
+            best[seen] = self.taken.energy(self.taken.from_spins(self.kept(block).T[: best.size][seen]))
         return best
 
     def batch(self, blocks: list[Block], betas: np.ndarray, begun: list[int], end: Advanced) -> Batch:
@@ -180,5 +182,8 @@ def follows(engine) -> bool:
 
 
 def followed_error(engine, model) -> float:
-    """How far energies may be off that an engine has followed."""
+    """How far energies may be off that an engine has followed, or added up from what flips cost."""
+    if engine is terms:
+        spins = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (16, model.n))
+        return ADDED * checks.largest(model.energy(model.from_spins(spins)))
     return OFF * (np.abs(model.couplings).sum() + np.abs(model.fields).sum()) if follows(engine) else 0.0

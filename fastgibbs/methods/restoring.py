@@ -113,7 +113,9 @@ def check_draws(energies: np.ndarray, magnetizations: np.ndarray | None, models:
     for model in different:
         mine = np.array([model is other for other in models])
         expected = model.energy(model.from_spins(spins[mine]))
-        right = np.abs(energies[mine] - expected) <= ROUNDING * (most_energy(model) + 1)
+        most = most_energy(model)
+        most = checks.largest(expected) if most == np.inf else most
+        right = np.abs(energies[mine] - expected) <= ROUNDING * (most + 1)
         _refuse_unless_named("energies", right, energies[mine], "the states saved with it have another energy")
     if magnetizations is not None:
         right = magnetizations == spins.sum(axis=-1)
@@ -121,8 +123,9 @@ def check_draws(energies: np.ndarray, magnetizations: np.ndarray | None, models:
 
 
 def most_energy(model) -> float:
-    """A bound on |E|; units of 0 and 1 have at most twice that of fields and couplings of spins."""
-    return 2 * model.n * largest_field(model) + abs(getattr(model, "offset", 0.0))
+    """A bound on |E|, if one is known; units of 0 and 1 have at most twice that of fields and couplings of spins."""
+    field = largest_field(model)
+    return np.inf if field is None else 2 * model.n * field + abs(getattr(model, "offset", 0.0))
 
 
 def _refuse_unless_named(name, right, array, what):
@@ -300,7 +303,7 @@ _NOTHING = {
     "": "rungs",
     "observables.": "weights packed sums by_lane",
     "state.": "current planes scratch counters numbers counted words scale fields totals stale fine seen sites panel "
-    "up down overlaps turned pending inputs energy_inputs",
+    "up down overlaps turned pending inputs energy_inputs sums path",
     "reads.": "rungs energies magnetizations better",
     "lowest.": "hashes highest packed followed lane_hashes waiting ups near",
     "ladders.": "betas first_lane rungs energies magnetizations",

@@ -10,7 +10,7 @@ from fastgibbs.methods.answers import AnnealResult
 from fastgibbs.methods.blocks import ENGINES, Timing
 from fastgibbs.methods.sampling import Block, SampleResult
 from fastgibbs.methods.tempering import Overlap, Round, TemperResult
-from fastgibbs.models import RBM, BoltzmannMachine, checks
+from fastgibbs.models import checks
 
 RESULTS = {"sample": SampleResult, "anneal": AnnealResult, "temper": TemperResult}
 COLD = {"sample": "beta", "anneal": "betas"}  # which may be inf
@@ -99,8 +99,7 @@ def _result(kind: str, arrays: dict, header: dict):
     values |= {"model": models[0] if len(models) == 1 else tuple(models), "timing": Timing(*header["timing"])}
     for name in STATES:
         if name in values:
-            low = 0 if isinstance(models[0], RBM | BoltzmannMachine) else -1
-            values[name] = unpack_spins(values[name], models[0].n, low)
+            values[name] = unpack_spins(values[name], models[0].n, models[0].low)
     if kind != "anneal":
         observed = {name.partition(".")[::2]: array for name, array in arrays.items()}
         values["observables"] = {name: array for (of, name), array in observed.items() if of == "observables"}

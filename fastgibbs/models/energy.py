@@ -66,6 +66,11 @@ class Energy(Frozen):
         """Whether `to_ising` gives one."""
         return type(self).to_ising is not Energy.to_ising
 
+    @property
+    def even(self) -> bool:
+        """Whether E(-s) = E(s), as far as is known: no spin is in a field."""
+        return self.has_ising_form and self.to_ising().field == 0
+
     def to_spins(self, states):
         """The spins -1 and 1, int8, of `states` (..., n).
 
@@ -93,6 +98,11 @@ class Energy(Frozen):
 def has_ising_form(model) -> bool:
     """Whether a model has an Ising form: those of another base always have."""
     return model.has_ising_form if isinstance(model, Energy) else True
+
+
+def is_even(model) -> bool:
+    """Whether E(-s) = E(s) of the spins of a model, as far as is known."""
+    return model.even if isinstance(model, Energy) else model.to_ising().field == 0
 
 
 def flips_of(model) -> Flips | None:

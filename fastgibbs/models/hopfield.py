@@ -79,6 +79,11 @@ class Hopfield(Energy):
         return self.order == 2
 
     @property
+    def even(self):
+        """Whether E(-s) = E(s): the order is even, and no spin is in a field."""
+        return self.order % 2 == 0 and self.field == 0
+
+    @property
     def field_unit(self):
         """`field`, or 1 if it is None or zero: what field energies are counted in."""
         return self.field or 1.0
