@@ -93,3 +93,151 @@ def test_log_z_is_the_enumerated_one(name):
     for method in ("ais", "tempering"):
         found = fg.log_z(model, method=method, beta=0.8, steps=500, seed=2)
         assert abs(found.value - expected.value) < 4.5 * found.error < 0.5
+
+
+# What is kept
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("verb", ["sample", "temper"])
+def test_a_result_is_saved_with_its_model(name, verb, tmp_path):
+    model = MODELS[name]
+    runs = {"sample": dict(beta=0.7, sweeps=4, chains=3), "temper": dict(betas=[0.0, 0.4], sweeps=4)}
+    result = getattr(fg, verb)(model, seed=1, **runs[verb])
+    result.save(tmp_path / "result.npz")
+    again = fg.load(tmp_path / "result.npz")
+    assert again.model == model and type(again.model) is type(model)
+    np.testing.assert_array_equal(again.energy, result.energy)
+    np.testing.assert_array_equal(again.states, result.states)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_run_goes_on_from_its_checkpoint_to_the_same_bytes(name, tmp_path):
+    model, path = MODELS[name], tmp_path / "run.npz"
+    kwargs = dict(beta=0.7, sweeps=200, chains=70, seed=1, thin=10)
+    whole = fg.sample(model, **kwargs)
+    stopped = fg.sample(model, **kwargs, checkpoint=path, progress=lambda done, total: True)
+    assert stopped.interrupted
+    again = fg.sample(model, **kwargs, checkpoint=path)
+    np.testing.assert_array_equal(again.energy, whole.energy)
+    np.testing.assert_array_equal(again.states, whole.states)
+    other = Triplets(9, GLASS.triples, 2 * GLASS.J) if name == "triplets" else Budget(10, 5)
+    with pytest.raises(ValueError, match="was written with another model"):
+        fg.sample(other, **kwargs, checkpoint=path)
+
+
+def test_what_is_loaded_is_of_a_class_that_is_known_here(tmp_path):
+    fg.sample(GLASS, beta=1.0, sweeps=1, seed=1).save(tmp_path / "glass.npz")
+    script = f"import fastgibbs as fg; fg.load({str(tmp_path / 'glass.npz')!r})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment(tmp_path))
+    assert "'strangers.triplets.Triplets': no model has it; a class of your own must be imported" in done.stderr
+
+    class Forgetful(fg.Energy):
+        def __init__(self, n, width):
+            super().__init__(n)
+
+        def energy(self, states):
+            return np.zeros(np.shape(states)[:-1])
+
+        def flips(self):
+            return fg.Flips(lambda spins, site: 0.0)
+
+    result = fg.sample(Forgetful(3, 2.0), beta=1.0, sweeps=1)
+    with pytest.raises(TypeError, match=r"Forgetful\(n=3\) keeps no attribute 'width'"):
+        result.save(tmp_path / "other.npz")
+
+
+# Kernels that are cached
+
+
+def environment(folder, **more):
+    paths = os.pathsep.join(map(str, (folder, ROOT, HERE.parent)))
+    return os.environ | {"NUMBA_CACHE_DIR": str(folder / "cache"), "PYTHONPATH": paths} | more
+
+
+PARTS = {
+    "own": "import numba\nimport numpy as np\nimport fastgibbs as fg\nimport helper\nfrom helper import twice\n\nK = 1.0\n",
+    "cost": "def cost(spins, site, h):\n    return K * twice(h[site] * spins[site]) * helper.SCALE\n",
+    "class": """
+class Field(fg.Energy):
+    def __init__(self, h):
+        super().__init__(len(h), h=np.array(h, float))
+
+    def energy(self, states):
+        return -helper.SCALE * K * self.to_spins(states) @ self.h * twice(0.5)
+
+    def flips(self):
+        return fg.Flips(cost, (self.h,))
+""",
+    "helper": "import numba\nSCALE = 1.0\n\n@numba.njit\ndef twice(x):\n    return 2 * x\n",
+}
+RUN = """
+from fastgibbs.engines import terms
+plan = terms.prepare([Field([0.5, 1.0])], 1)
+plan, state = terms.start(plan, range(16), [(0, np.ones((16, 2), np.uint8))], 0, np.ones(1), 0)
+costs = np.empty((2, 16))
+terms.descend(plan, state, costs, np.zeros(16), 0)
+print(sum(terms.descend.stats.cache_hits.values()), costs[0, 0], costs[1, 0])
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A function that asks a kernel, in a new process, what flips of two spins in fields cost; hits of the cache."""
+
+    def run(as_script=False, **edits):
+        parts = PARTS | {name: edit(PARTS[name]) for name, edit in edits.items()}
+        (tmp_path / "helper.py").write_text(parts["helper"])
+        own = parts["own"] + parts["cost"] + parts["class"]
+        (tmp_path / "own.py").write_text(own + RUN if as_script else own)
+        command = [sys.executable] + (["own.py"] if as_script else ["-c", "from own import Field, np\n" + RUN])
+        done = subprocess.run(command, capture_output=True, text=True, env=environment(tmp_path), cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        hits, *costs = done.stdout.split()
+        return int(hits), *map(float, costs)
+
+    return run
+
+
+def test_an_edited_cost_is_never_served_stale_and_an_unedited_one_never_compiles_again(run):
+    """What is edited: the function, one that it calls in another file, numbers that they read; and what is none of it."""
+    assert run() == (0, 1.0, 2.0)
+    assert run() == (1, 1.0, 2.0)
+    assert run(cost=lambda text: "# a comment, further down\n\n" + text) == (1, 1.0, 2.0)
+    assert run(**{"class": lambda text: text + "    more = 3\n"}) == (1, 1.0, 2.0)
+    assert run(as_script=True) == (1, 1.0, 2.0)  # it is the same function in another module
+    edits = [
+        dict(cost=lambda text: text.replace("K *", "2 * K *"), own=lambda text: text),
+        dict(helper=lambda text: text.replace("2 * x", "4 * x")),
+        dict(helper=lambda text: text.replace("SCALE = 1.0", "SCALE = 2.0")),
+        dict(own=lambda text: text.replace("K = 1.0", "K = 2.0")),
+    ]
+    edits[0]["class"] = lambda text: text.replace("K * self", "2 * K * self")
+    for edit in edits:
+        assert run(**edit) == (0, 2.0, 4.0)
+        assert run(**edit) == (1, 2.0, 4.0)
+
+
+def test_a_fingerprint_tells_functions_apart_by_what_they_do():
+    def build(power, array, inner):
+        def function(spins, site):
+            return inner(spins[site]) ** power + array[site] + len(spins) + np.sqrt(2.0)
+
+        return function
+
+    def same(x):
+        return x + K
+
+    def edited(x):
+        return x - K
+
+    K = 1.0
+    arguments = 2, np.arange(3), same
+    assert fingerprint(build(*arguments)) == fingerprint(build(*arguments))
+    others = [(3, *arguments[1:]), (2, np.arange(3.0), same), (2, np.arange(1, 4), same), (2, np.arange(3), edited)]
+    found = {fingerprint(build(*one)) for one in [arguments, *others]}
+    assert len(found) == 5
+    K = 2.0
+    assert fingerprint(build(*arguments)) not in found
+    unknown = fingerprint(build(object(), *arguments[1:]))
+    assert unknown != fingerprint(build(object(), *arguments[1:]))

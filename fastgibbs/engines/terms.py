@@ -1,9 +1,9 @@
 """The engine of any energy: what a flip costs is a function of its author's, called lane by lane.
 
 Costs are float64, as exact as that function computes them; an attempt is decided in float32 by 32 bits, half a word of
-the lane's stream, with the random numbers of the sparse engine. Energies are added up by the same function, flip by flip
-on the way from all spins down to the state, and so are the running sums that it may keep: before each sweep anew. Both
-follow from the state alone, so that nothing drifts. An energy takes as long as half a sweep.
+the lane's stream, with the random numbers of the sparse engine. Energies are added up by the same function, flip by
+flip on the way from all spins down to the state, and so are the running sums that it may keep: before each sweep anew.
+Both follow from the state alone, so that nothing drifts. An energy takes as long as half a sweep.
 """
 
 from typing import NamedTuple
@@ -79,7 +79,7 @@ def prepare(models: list, strips: int, free=None) -> TermsPlan:
 
 
 def _refuse_wrong_costs(model, told, parameters):
-    """ValueError where a cost of a few flips is no difference of energies; in plain Python, which checks indices too."""
+    """ValueError where a cost of a few flips is no difference of energies; in Python, which checks indices too."""
     rng, spins = np.random.default_rng(0), np.full(model.n, -1)
     cost, turn = (getattr(function, "py_func", function) for function in (told.cost, told.turn))
     sums = () if told.sums is None else (np.array(told.sums, np.float64),)

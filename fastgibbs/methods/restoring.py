@@ -13,6 +13,7 @@ from fastgibbs.engines import graphs, lowest, multispin, overlap, sparse
 from fastgibbs.engines.layered import LayeredPlan
 from fastgibbs.engines.memories import Halves
 from fastgibbs.methods.blocks import largest_field
+from fastgibbs.models import checks
 
 _SITES = 4096  # whose overlaps are added up at once
 _CHEAP = 2**24  # spins whose energies are computed to check those on record
