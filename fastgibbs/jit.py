@@ -220,6 +220,9 @@ class _Fingerprint(NamedTuple):
             self.note(value.__module__, value.__qualname__)
         elif isinstance(value, types.FunctionType):
             self.seen[value] = len(self.seen)
+            self.note(
+                value.__globals__.get("__name__")
+            )  # of the module that Numba imports with what it finds in a cache
             self.add_code(value.__code__, value.__globals__)
             self.add((*(cell.cell_contents for cell in value.__closure__ or ()), value.__defaults__))
         elif isinstance(value, np.ndarray) and not value.dtype.hasobject:

@@ -129,7 +129,7 @@ def test_the_seed_of_a_run_with_a_start_repeats_it():
 
 @pytest.mark.parametrize("engine", ["multispin", "sparse", "dense", "overlap", "layered"])
 def test_hot_sweeps_forget_no_start(engine, monkeypatch):
-    monkeypatch.setattr("fastgibbs.methods.annealing.quenched", lambda model, states, free: states)
+    monkeypatch.setattr("fastgibbs.methods.cooling.quenched", lambda model, states, *rest: states)
     rng = np.random.default_rng(6)
     model = {
         "multispin": fg.edwards_anderson((4, 4), seed=1),

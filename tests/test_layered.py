@@ -7,8 +7,9 @@ from test_proofs import CHAINS, LEVEL, draw_exactly, energies, mean_and_z, pvalu
 
 import fastgibbs as fg
 from fastgibbs import exact
-from fastgibbs.engines import layered
+from fastgibbs.engines import contract, drivers, layered, precision
 from fastgibbs.jit import njit
+from fastgibbs.methods import running
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.reference import layered as twin
 
@@ -90,7 +91,63 @@ def test_a_chain_is_the_same_however_many_chains_and_threads_there_are(chains, m
         np.testing.assert_array_equal(few.samples, many.samples[:chains])
         np.testing.assert_array_equal(few.energy, many.energy[:chains])
     np.testing.assert_array_equal(many.states, many.samples[:, -1])
-    np.testing.assert_allclose(many.energy, model.energy(many.samples), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(many.energy, model.energy(many.samples), rtol=0, atol=precision.energy_error(model))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_recorded_energies_are_off_by_no_more_than_is_said(name):
+    model, unit = MODELS[name], UNITS_OF.get(name, 1.0)
+    kwargs = dict(beta=0.5 / unit, sweeps=30, chains=64, seed=3, keep_states=True, engine="layered")
+    result = fg.sample(model, **kwargs)
+    if name == "integers":
+        np.testing.assert_array_equal(result.energy, model.energy(result.samples))
+    off = np.abs(result.energy - model.energy(result.samples)).max()
+    parts = np.abs(model.weights).sum(), np.abs(model.visible_bias).sum(), np.abs(model.hidden_bias).sum()
+    assert off <= precision.energy_error(model) == pytest.approx(model.n * 2.0**-24 * sum(parts), rel=1e-12)
+    assert off <= 1e-7 * sum(parts)  # as the documentation says of random weights
+
+
+def test_equal_weights_round_the_same_way_and_stay_within_what_is_said():
+    model = fg.RBM(np.full((30, 2000), 0.1), np.full(30, 0.1))
+    result = fg.sample(model, beta=0.01, sweeps=3, chains=16, seed=1, keep_states=True, engine="layered")
+    off = np.abs(result.energy - model.energy(result.samples)).max()
+    assert 1e-8 * np.abs(result.energy).max() < off <= precision.energy_error(model)
+
+
+@njit
+def measured_twice(plan, state, rungs, words, found, crew):
+    """Energies and sums of spins: right after a sweep; added up anew; of states that were put there."""
+    contract.sweep(plan, state, rungs, contract.GIBBS, contract.SEQUENTIAL, contract.MEASURED, crew)
+    contract.measure(plan, state, found[0, 0], found[0, 1], crew)
+    contract.snapshot(plan, state, words[0])
+    contract.sweep(plan, state, rungs, contract.GIBBS, contract.SEQUENTIAL, contract.UNMEASURED, crew)
+    contract.snapshot(plan, state, words[1])
+    contract.measure(plan, state, found[1, 0], found[1, 1], crew)
+    contract.measure(plan, state, found[2, 0], found[2, 1], crew)
+    contract.restore(plan, state, words[0])
+    contract.measure(plan, state, found[3, 0], found[3, 1], crew)
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_energies_are_those_of_the_units_however_they_came_there(held):
+    """Before a sweep, right after one that was to be measured or not, again, and after units were put there."""
+    model, rng = MODELS["13x29"], np.random.default_rng(4)
+    free = np.flatnonzero(rng.random(model.n) < 0.5) if held else np.arange(model.n)
+    states = rng.integers(0, 2, (80, model.n))
+    plan = layered.prepare([model], 1, free)
+    plan, state = layered.start(plan, range(80), [(0, np.uint8(states))], 0, np.ones(1), 0)
+    found, words = np.empty((4, 2, 80)), np.empty((2, model.n, 5), np.uint16)
+    rungs = np.zeros(80, np.int64)
+    drivers.anneal_weights(
+        plan, state, rungs, np.ones(3), contract.GIBBS, 0, 1, *np.zeros((2, 80)), *found[0], running.ALONE
+    )
+    np.testing.assert_array_equal(found[0, 0], twin.energies([model], np.int8(2 * states - 1), free))
+    measured_twice(plan, state, rungs, words, found, running.ALONE)
+    for numbers, seen in zip(found, words[[0, 1, 1, 0]], strict=True):
+        up = np.unpackbits(seen.view(np.uint8), axis=1, bitorder="little").T
+        np.testing.assert_array_equal(numbers[0], twin.energies([model], np.int8(2 * up.astype(int) - 1), free))
+        np.testing.assert_array_equal(numbers[1], 2.0 * up.sum(axis=1) - model.n)
+        np.testing.assert_allclose(numbers[0], model.energy(up), rtol=0, atol=1e-5)
 
 
 @njit
@@ -242,3 +299,12 @@ def test_annealing_finds_the_ground_state():
     result = fg.anneal(model, sweeps=200, reads=64, seed=1, engine="layered")
     assert result.energy[0] == pytest.approx(exact.spectrum(model).ground_energy, abs=1e-12)
     np.testing.assert_allclose(result.energy, model.energy(result.states), rtol=0, atol=1e-12)
+
+
+def test_a_target_is_met_by_the_energy_of_a_state_that_rounding_has_measured_above_it():
+    for seed in range(6):
+        model = machine(10, 6, seed=seed)
+        ground = exact.spectrum(model).ground_energy
+        result = fg.anneal(model, sweeps=3000, reads=16, betas=[3.0], target_energy=ground, seed=1, engine="layered")
+        assert result.energy[0] == pytest.approx(ground, abs=1e-12)
+        assert result.done.sum() < 3000

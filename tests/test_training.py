@@ -94,6 +94,24 @@ def test_layers_are_drawn_to_the_bits_of_the_layered_engine(shape, chains):
     np.testing.assert_allclose(one.block.chains.energies[:chains], -(h * x).sum(axis=1), rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.parametrize("method", ["cd", "pcd", "tempering"])
+@pytest.mark.parametrize("chains", [12, 20, 30])
+def test_rows_are_those_of_the_data_and_then_of_the_chains_whatever_their_numbers(method, chains):
+    count = 20 if method == "cd" else chains
+    one = learner(method=method, chains=count, batch_size=20)
+    coefficients = np.linspace(0.03, 0.07, 20).astype(np.float32)
+    one.positive(ROWS[:20], coefficients, np.arange(20))
+    one.negative()
+    v, h, c = one.v[: 20 + count, :8], one.h[: 20 + count, :6], one.coefficients[: 20 + count]
+    np.testing.assert_array_equal(v[:20], ROWS[:20])
+    if method != "tempering":  # whose last swap moves states to other rungs
+        np.testing.assert_array_equal(v[20:], one.chains()[:, :8])
+    np.testing.assert_array_equal(c[:20], coefficients)
+    np.testing.assert_allclose(c[20:], -coefficients if method == "cd" else -coefficients.sum() / count, rtol=1e-6)
+    means = 1 / (1 + np.exp(-v @ SMALL.weights - SMALL.hidden_bias))
+    np.testing.assert_allclose(h, c[:, None] * means, rtol=2e-6)
+
+
 @pytest.mark.parametrize("centered", [True, False])
 @pytest.mark.parametrize("shape", [(8, 6), (70, 13), (65, 65), (62, 130)])
 def test_a_step_moves_parameters_by_the_formula(shape, centered):

@@ -4,9 +4,10 @@ import numpy as np
 
 from fastgibbs.models import RBM, BoltzmannMachine, checks
 from fastgibbs.models.energy import has_ising_form
+from fastgibbs.models.logistic import summed_out
 
 _MOST_VARIANCE = 50.0  # of log w: beyond it nothing is known of the mean from any number of weights
-_CHUNK = 2**22  # inputs of hidden units held at once
+_CHUNK, _CACHED = 2**22, 2**16  # inputs of hidden units held at once, and of several flips
 
 
 def log_weights(model, states, beta=1.0) -> np.ndarray:
@@ -23,7 +24,7 @@ def log_weights(model, states, beta=1.0) -> np.ndarray:
         return -beta * model.energy(states)
     v = checks.units("states", states, model.n_visible).astype(np.float64)
     x = v @ model.weights + model.hidden_bias
-    return beta * (v @ model.visible_bias) + np.logaddexp(0, beta * x).sum(axis=-1)
+    return beta * (v @ model.visible_bias) + summed_out(beta * x)
 
 
 def log_mean(log_weights, distance=0.0) -> tuple[float, float, float]:
@@ -98,10 +99,10 @@ def _machine_terms(machine, v, beta) -> float:
 def _rbm_terms(rbm, v, beta) -> float:
     """sum_n sum_i -log(1 + p*(v with i flipped) / p*(v))."""
     x = v @ rbm.weights + rbm.hidden_bias
-    here = np.logaddexp(0, beta * x).sum(axis=1)
-    total = 0.0
-    for i in range(rbm.n_visible):
-        turn = 1.0 - 2.0 * v[:, i]
-        there = np.logaddexp(0, beta * (x + turn[:, None] * rbm.weights[i])).sum(axis=1)
-        total -= np.logaddexp(0, beta * turn * rbm.visible_bias[i] + there - here).sum()
+    here, total = summed_out(beta * x)[:, None], 0.0
+    step = max(1, _CACHED // max(1, x.size))
+    for i in range(0, rbm.n_visible, step):
+        turn, W = 1.0 - 2.0 * v[:, i : i + step], rbm.weights[i : i + step]
+        there = summed_out(beta * (x[:, None] + turn[:, :, None] * W))
+        total -= summed_out(beta * turn * rbm.visible_bias[i : i + step] + there - here).sum()
     return float(total)

@@ -8,6 +8,9 @@ this is also twice as fast as a BLAS that must do both at each call. Terms of un
 a run: sweeps go on from there with those of free units.
 
 Unit j of a layer is decided by half a word of its lane's stream: the low half of word j / 2 of that layer if j is even.
+
+Energies come from the inputs of visible units that a sweep ends with, whose hidden units are still there: E = -b.h -
+v.(a + W h) is a sum over units, in float64, of numbers that are float32. It is the same if inputs are added up anew.
 """
 
 from typing import NamedTuple
@@ -18,7 +21,7 @@ from llvmlite import binding
 from fastgibbs.engines import contract, precision, sparse
 from fastgibbs.engines.arithmetic import LOWEST_EXPONENT, exp2, uniform
 from fastgibbs.engines.contract import LANE_GROUP as GROUP
-from fastgibbs.engines.contract import METROPOLIS
+from fastgibbs.engines.contract import METROPOLIS, UNMEASURED
 from fastgibbs.engines.streams import SWEEP, next_words, stream_state
 from fastgibbs.engines.vectors import add_product, at, bitcast, bits, convert, full, load, select, store
 from fastgibbs.jit import called, implements, inlined, njit
@@ -36,8 +39,8 @@ class LayeredPlan(NamedTuple):
     """An RBM for this engine. `unit` is a power of two that keeps float32 weights in range.
 
     Tiles are (tiles, units of the other layer, UNITS), and biases (tiles * UNITS,); zeros fill up the last tile. Those
-    of sweeps hold free units alone, of both layers, in the order of `hidden_rows` and `visible_rows`. In a block with
-    held units, biases are (tiles * UNITS, lanes), what held units add included.
+    of sweeps hold free units alone, of both layers, in the order of `hidden_rows` and `visible_rows`; the others go on
+    with held units. In a block with held units, biases are (tiles * UNITS, lanes), what held units add included.
     """
 
     visible: int
@@ -48,11 +51,9 @@ class LayeredPlan(NamedTuple):
     hidden_bias: np.ndarray  # float32: b / unit
     visible_tiles: np.ndarray  # float32: W^T / unit, tiles of visible units
     visible_bias: np.ndarray  # float32: a / unit
-    held_visible: np.ndarray  # float32: tiles of free hidden units, of the terms of held visible ones
-    held_hidden: np.ndarray  # float32: tiles of free visible units, of the terms of held hidden ones
-    energy_tiles: np.ndarray  # float64: W, tiles of hidden units
-    energy_bias: np.ndarray  # float64: b
-    visible_energies: np.ndarray  # float64 (V,): a
+    held_visible: np.ndarray  # float32: tiles of hidden units, of the terms of held visible ones
+    held_hidden: np.ndarray  # float32: tiles of visible units, of the terms of held hidden ones
+    held: np.ndarray  # float64 (lanes,): -E / unit if all free units were 0
     hidden_rows: np.ndarray  # int32: the units that sweeps draw, from V on
     visible_rows: np.ndarray  # int32: those below V
 
@@ -64,7 +65,8 @@ class LayeredState(NamedTuple):
     streams: np.ndarray  # uint64 (4, lanes)
     scale: np.ndarray  # float32 (lanes,): the scale of each lane's rung
     inputs: np.ndarray  # float32 (UNITS, lanes): those of one tile
-    energy_inputs: np.ndarray  # float64 (UNITS, lanes)
+    products: np.ndarray  # float64 (lanes,): sum of v x over free visible units, x being their inputs
+    multiplied: np.ndarray  # int64 (1,): 1 if those are of the units as they are now
 
 
 strips, cut, crew = sparse.strips, sparse.cut, sparse.crew  # a lane is a chain here too
@@ -80,23 +82,7 @@ def refusal(models, scan: str, strips: int, tolerance: float = np.inf) -> str | 
         return "it scans layer by layer"
     if strips > 1:
         return "it does not cut lattices into strips"
-    return _drowned(models[0], 2 * tolerance)  # a flip costs x here, and 2 f elsewhere
-
-
-def _drowned(rbm, tolerance) -> str | None:
-    """Which unit's input the rounding of float32 sums may spoil, or None."""
-    W, biases = np.abs(rbm.weights), np.abs(np.concatenate([rbm.visible_bias, rbm.hidden_bias]))
-    sums = biases + np.concatenate([W.sum(axis=1), W.sum(axis=0)])
-    if max(checks.largest(sums) * 2.0**-sparse.BITS, precision.SMALLEST * _unit(rbm)) <= tolerance:
-        return None
-    largest = np.maximum(biases, np.concatenate([W.max(axis=1, initial=0), W.max(axis=0, initial=0)]))
-    alone = precision.RELATIVE * (2 * largest - sums) > sums * 2.0**-sparse.BITS  # an input is large, or without it
-    steps = precision.whole_steps(rbm.weights)
-    steps = np.concatenate([steps.min(axis=1, initial=np.inf), steps.min(axis=0, initial=np.inf)])
-    steps = np.minimum(steps, precision.whole_steps(biases))
-    sums = np.where(alone, sums - largest, sums)
-    errors = precision.rounded(sums, steps, sparse.BITS, _unit(rbm))
-    return precision.drowned(sums, np.zeros(rbm.n), errors, tolerance)
+    return precision.refusal_of_layers(models[0], _unit(models[0]), sparse.BITS, 2 * tolerance)  # x is twice a field
 
 
 def _unit(rbm) -> float:
@@ -113,29 +99,35 @@ def prepare(models: list, strips: int, free=None) -> LayeredPlan:
     units = contract.free_sites(rbm.n, free)
     hidden_rows, visible_rows = units[units >= rbm.n_visible], units[units < rbm.n_visible]
     v, h = visible_rows, hidden_rows - rbm.n_visible
+    held_v, held_h = np.delete(np.arange(rbm.n_visible), v), np.delete(np.arange(rbm.n_hidden), h)
+    all_v, all_h = np.concatenate([v, held_v]), np.concatenate([h, held_h])
     return LayeredPlan(
         rbm.n_visible,
         rbm.n_hidden,
         unit,
         np.empty(0, np.float32),
-        *_tiles(W[np.ix_(v, h)], b[h]),
-        *_tiles(W[np.ix_(v, h)].T, a[v]),
-        _tiles(np.delete(W, v, axis=0)[:, h], b[h])[0],
-        _tiles(np.delete(W, h, axis=1)[v].T, a[v])[0],
-        *_tiles(rbm.weights, rbm.hidden_bias),
-        rbm.visible_bias,
+        _tiles(W[np.ix_(v, h)]),
+        _padded(b[all_h]),
+        _tiles(W[np.ix_(v, h)].T),
+        _padded(a[all_v]),
+        _tiles(W[np.ix_(held_v, all_h)]),
+        _tiles(W[np.ix_(all_v, held_h)].T),
+        np.empty(0),
         hidden_rows,
         visible_rows,
     )
 
 
-def _tiles(weights, bias) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (terms, units) in tiles, and the biases; a bias of -0.0 becomes 0.0, so that no sum of terms is -0.0."""
+def _tiles(weights) -> np.ndarray:
+    """Weights (terms, units) in tiles."""
     terms, units = weights.shape
-    whole = -(-units // UNITS) * UNITS
-    padded = np.pad(weights, ((0, 0), (0, whole - units)))
-    tiles = np.ascontiguousarray(padded.reshape(terms, whole // UNITS, UNITS).swapaxes(0, 1))
-    return tiles, np.pad(bias, (0, whole - units)) + bias.dtype.type(0)
+    padded = np.pad(weights, ((0, 0), (0, -units % UNITS)))
+    return np.ascontiguousarray(padded.reshape(terms, -(-units // UNITS), UNITS).swapaxes(0, 1))
+
+
+def _padded(bias) -> np.ndarray:
+    """Biases of whole tiles; one of -0.0 becomes 0.0, so that no sum of terms is -0.0."""
+    return np.pad(bias, (0, -bias.size % UNITS)) + np.float32(0)
 
 
 def at_betas(plan: LayeredPlan, betas) -> LayeredPlan:
@@ -145,9 +137,7 @@ def at_betas(plan: LayeredPlan, betas) -> LayeredPlan:
 
 def with_visible_bias(plan: LayeredPlan, bias) -> LayeredPlan:
     """The plan of an RBM of free units with another visible bias, for sweeps only: energies keep theirs."""
-    scaled = np.zeros_like(plan.visible_bias)
-    scaled[: plan.visible] = bias / plan.unit
-    return plan._replace(visible_bias=scaled)
+    return plan._replace(visible_bias=_padded(np.float32(bias / plan.unit)))
 
 
 def start(plan: LayeredPlan, lanes: range, ups, entropy, betas, rule) -> tuple[LayeredPlan, LayeredState]:
@@ -157,26 +147,24 @@ def start(plan: LayeredPlan, lanes: range, ups, entropy, betas, rule) -> tuple[L
         spins[first : first + part.shape[1]] = part.T
     plan = at_betas(plan, betas)
     held = np.delete(np.arange(len(spins)), np.concatenate([plan.visible_rows, plan.hidden_rows]))
+    plan = plan._replace(held=np.zeros(len(lanes)))
     if held.size:
         visible, hidden = held[held < plan.visible], held[held >= plan.visible]
-        plan = plan._replace(
-            hidden_bias=_with_held(plan.held_visible, plan.hidden_bias, spins, visible),
-            visible_bias=_with_held(plan.held_hidden, plan.visible_bias, spins, hidden),
-        )
+        a, b = (np.repeat(bias[:, None], len(lanes), axis=1) for bias in (plan.visible_bias, plan.hidden_bias))
+        terms = a[plan.visible_rows.size :][: visible.size] * spins[visible]  # as long as a is the bias alone
+        _add_held(plan.held_visible, b, spins, visible)
+        _add_held(plan.held_hidden, a, spins, hidden)
+        terms = np.concatenate([terms, b[plan.hidden_rows.size :][: hidden.size] * spins[hidden]])
+        held = np.add.accumulate(terms, dtype=np.float64)[-1]
+        plan = plan._replace(hidden_bias=b, visible_bias=a, held=held)
     return plan, LayeredState(
         spins,
         np.column_stack([stream_state(entropy, SWEEP, *divmod(lane, 64)) for lane in lanes]),
         np.zeros(len(lanes), np.float32),
         np.empty((UNITS, len(lanes)), np.float32),
-        np.empty((UNITS, len(lanes))),
+        np.empty(len(lanes)),
+        np.zeros(1, np.int64),
     )
-
-
-def _with_held(tiles, bias, units, rows) -> np.ndarray:
-    """Biases and the terms of the held `rows` of `units`, float32 (tiles * UNITS, lanes)."""
-    biases = np.repeat(bias[:, None], units.shape[1], axis=1)
-    _add_held(tiles, biases, units, rows)
-    return biases
 
 
 def spins(plan: LayeredPlan, state: LayeredState) -> np.ndarray:
@@ -184,12 +172,19 @@ def spins(plan: LayeredPlan, state: LayeredState) -> np.ndarray:
     return 2 * state.spins.astype(np.int8) - 1
 
 
-def _adding(dtype, width, held=False):
-    """The function that adds up a tile's inputs in `width` lanes; `held`: of a block with held units."""
+def _beginning(width, held):
+    """The function that gives a unit's bias in `width` lanes; `held`: of a block with held units."""
 
     @inlined
     def begin(bias, unit, lane, lanes):
-        return load(bias, unit * lanes + lane, width) if held else full(at(bias, unit), dtype, width)
+        return load(bias, unit * lanes + lane, width) if held else full(at(bias, unit), np.float32, width)
+
+    return begin
+
+
+def _adding(width, held=False):
+    """The function that adds up a tile's inputs in `width` lanes."""
+    begin = _beginning(width, held)
 
     @inlined
     def add_inputs(tiles, bias, units, given, tile, lane, inputs):
@@ -208,7 +203,7 @@ def _adding(dtype, width, held=False):
         x5 = begin(bias, j + 5, lane, lanes)
         for term in range(terms):
             row = at(given, term) if held else given + term
-            u = convert(load(units, row * lanes + lane, width), dtype)
+            u = load(units, row * lanes + lane, width)
             x0 = add_product(x0, at(tiles, weight), u)
             x1 = add_product(x1, at(tiles, weight + 1), u)
             x2 = add_product(x2, at(tiles, weight + 2), u)
@@ -226,10 +221,9 @@ def _adding(dtype, width, held=False):
     return add_inputs
 
 
-add_inputs_wide, add_inputs = _adding(np.float32, WIDE), _adding(np.float32, GROUP)
-add_free_wide, add_free = _adding(np.float32, WIDE, held=True), _adding(np.float32, GROUP, held=True)
-_HALF = WIDE // 2  # lanes of float64 that take the same registers
-_add_energies_wide, _add_energies = _adding(np.float64, _HALF), _adding(np.float64, GROUP // 2)
+add_inputs_wide, add_inputs = _adding(WIDE), _adding(GROUP)
+add_free_wide, add_free = _adding(WIDE, held=True), _adding(GROUP, held=True)
+_bias, _bias_of_lanes = _beginning(GROUP, held=False), _beginning(GROUP, held=True)
 
 
 @njit
@@ -269,9 +263,14 @@ def _updating(add_inputs_wide, add_inputs):
     """The function that draws a layer whose inputs are added up by these."""
 
     @called
-    def update_layer(tiles, bias, state, rule, given, rows):
-        """Draw the units `rows` of all lanes, those of the tiles in order, given the units that `given` tells."""
+    def update_layer(tiles, bias, state, rule, given, rows, draws=True, multiplies=False):
+        """Draw the units `rows` of all lanes, those of the tiles in order, given the units that `given` tells.
+
+        If `multiplies`, keep the sums of units times inputs, of units as they are if not `draws`.
+        """
         lanes, count = state.spins.shape[1], rows.size
+        if multiplies:
+            state.products[:] = 0.0
         lane = 0
         while lane < lanes:
             width = WIDE if lane + WIDE <= lanes else GROUP
@@ -280,13 +279,19 @@ def _updating(add_inputs_wide, add_inputs):
                     add_inputs_wide(tiles, bias, state.spins, given, tile, lane, state.inputs)
                 else:
                     add_inputs(tiles, bias, state.spins, given, tile, lane, state.inputs)
-                for j in range(0, min(UNITS, count - tile * UNITS), 2):
-                    row = tile * UNITS + j
+                first, inside = tile * UNITS, min(UNITS, count - tile * UNITS)
+                for j in range(0, inside if draws else 0, 2):
                     for group in range(lane, lane + width, GROUP):
                         words = next_words(state.streams, group, GROUP)
-                        decide(state, rule, rows[row], j, group, convert(words, np.uint32))
-                        if row + 1 < count:
-                            decide(state, rule, rows[row + 1], j + 1, group, convert(words >> 32, np.uint32))
+                        decide(state, rule, rows[first + j], j, group, convert(words, np.uint32))
+                        if j + 1 < inside:
+                            decide(state, rule, rows[first + j + 1], j + 1, group, convert(words >> 32, np.uint32))
+                for group in range(lane, lane + width if multiplies else lane, GROUP):
+                    total = load(state.products, group, GROUP)
+                    for j in range(inside):
+                        unit = load(state.spins, np.int64(at(rows, first + j)) * lanes + group, GROUP)
+                        total = total + convert(unit * load(state.inputs, j * lanes + group, GROUP), np.float64)
+                    store(state.products, group, total)
             lane += width
 
     return update_layer
@@ -295,60 +300,57 @@ def _updating(add_inputs_wide, add_inputs):
 update_layer, _update_free = _updating(add_inputs_wide, add_inputs), _updating(add_free_wide, add_free)
 
 
+def _of_plan(plan):
+    """Whether a block, by the Numba type of its plan, has held units; how layers are drawn there, and biases read."""
+    held = plan[plan.fields.index("hidden_bias")].ndim == 2
+    return (held, _update_free, _bias_of_lanes) if held else (held, update_layer, _bias)
+
+
 @implements(contract.sweep)
 def _sweep(plan, state, rungs, rule, scan, counts, crew):
     if getattr(plan, "instance_class", None) is not LayeredPlan:
         return None
+    held, update, _ = _of_plan(plan)
 
     def sweep(plan, state, rungs, rule, scan, counts, crew):
+        v, h, measured = plan.visible_rows, plan.hidden_rows, counts != UNMEASURED
         for lane in range(state.scale.size):
             state.scale[lane] = plan.scales[rungs[lane]]
-        update_layer(plan.hidden_tiles, plan.hidden_bias, state, rule, 0, plan.hidden_rows)
-        update_layer(plan.visible_tiles, plan.visible_bias, state, rule, plan.visible, plan.visible_rows)
+        state.multiplied[0] = measured
+        update(plan.hidden_tiles, plan.hidden_bias, state, rule, v if held else 0, h, True, False)
+        update(plan.visible_tiles, plan.visible_bias, state, rule, h if held else plan.visible, v, True, measured)
 
-    def sweep_of_free_units(plan, state, rungs, rule, scan, counts, crew):
-        for lane in range(state.scale.size):
-            state.scale[lane] = plan.scales[rungs[lane]]
-        _update_free(plan.hidden_tiles, plan.hidden_bias, state, rule, plan.visible_rows, plan.hidden_rows)
-        _update_free(plan.visible_tiles, plan.visible_bias, state, rule, plan.hidden_rows, plan.visible_rows)
-
-    return sweep if plan[plan.fields.index("hidden_bias")].ndim == 1 else sweep_of_free_units
+    return sweep
 
 
 @implements(contract.measure)
 def _measure(plan, state, energies, magnetizations, crew):
     if getattr(plan, "instance_class", None) is not LayeredPlan:
         return None
+    held, update, bias_of = _of_plan(plan)
 
     def measure(plan, state, energies, magnetizations, crew):
-        # E = -(a_1 v_1 + a_2 v_2 + ... + h_1 x_1 + h_2 x_2 + ...), x = b + W v: one addition after the other
-        n, lanes = state.spins.shape
+        # E = -unit (c + h_1 b_1 + h_2 b_2 + ... + (v_1 x_1 + v_2 x_2 + ...)): one addition after the other
+        (n, lanes), v, h = state.spins.shape, plan.visible_rows, plan.hidden_rows
+        if state.multiplied[0] == 0:  # units are not as a sweep left them, or it was not to be measured
+            given = h if held else plan.visible
+            update(plan.visible_tiles, plan.visible_bias, state, 0, given, v, False, True)
+            state.multiplied[0] = 1
         for lane in range(0, lanes, GROUP):
-            energy, total = full(0.0, np.float64, GROUP), full(0.0, np.float32, GROUP)
-            for i in range(n):
-                unit = load(state.spins, i * lanes + lane, GROUP)
-                total = total + unit
-                if i < plan.visible:
-                    energy = add_product(energy, at(plan.visible_energies, i), convert(unit, np.float64))
-            store(energies, lane, energy)
+            energy, total = load(plan.held, lane, GROUP), full(0.0, np.float32, GROUP)
+            for j in range(h.size):
+                unit = load(state.spins, np.int64(at(h, j)) * lanes + lane, GROUP)
+                energy = energy + convert(unit * bias_of(plan.hidden_bias, j, lane, lanes), np.float64)
+            energy = energy + load(state.products, lane, GROUP)
+            for i in range(0, n - 3, 4):  # whole numbers: in any order
+                place = i * lanes + lane
+                pair = load(state.spins, place, GROUP) + load(state.spins, place + lanes, GROUP)
+                place += 2 * lanes
+                total = total + (pair + (load(state.spins, place, GROUP) + load(state.spins, place + lanes, GROUP)))
+            for i in range(n - n % 4, n):
+                total = total + load(state.spins, i * lanes + lane, GROUP)
+            store(energies, lane, energy * -plan.unit)
             store(magnetizations, lane, convert(total, np.float64) * 2.0 - float(n))
-        lane = 0
-        while lane < lanes:
-            width = _HALF if lane + _HALF <= lanes else GROUP // 2
-            for tile in range(plan.energy_tiles.shape[0]):
-                if width == _HALF:
-                    _add_energies_wide(
-                        plan.energy_tiles, plan.energy_bias, state.spins, 0, tile, lane, state.energy_inputs
-                    )
-                else:
-                    _add_energies(plan.energy_tiles, plan.energy_bias, state.spins, 0, tile, lane, state.energy_inputs)
-                for j in range(min(UNITS, plan.hidden - tile * UNITS)):
-                    row = plan.visible + tile * UNITS + j
-                    for k in range(lane, lane + width):
-                        energies[k] += state.energy_inputs[j, k] if state.spins[row, k] > 0 else 0.0
-            lane += width
-        for lane in range(lanes):
-            energies[lane] = -energies[lane]
 
     return measure
 
@@ -377,6 +379,7 @@ def _restore(plan, state, words):
         for i in range(n):
             for lane in range(lanes):
                 state.spins[i, lane] = (words[i, lane >> 4] >> (lane & 15)) & 1
+        state.multiplied[0] = 0
 
     return restore
 

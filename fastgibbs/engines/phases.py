@@ -278,3 +278,24 @@ def take_rows(source, units, taken, factors, rows, first):
             store(rows, target + unit, load(source, place + unit, GROUP) * at(factors, k))
         for unit in range(units - units % GROUP, units):
             rows[first + k, unit] = source[taken[k], unit] * factors[k]
+
+
+@njit
+def draw_phases(parameters, shown, chains, v, h, lanes, factors, data, model, units, steps, cd, first, last):
+    """Both phases of a step, of lanes `first` ... `last - 1`, in one call; `parameters`: tiles and biases, a and b.
+
+    `data` lanes are of data, and `model` lanes make `steps` Gibbs steps, in CD from the data on; `units`: V and H, and
+    `lanes`: 0, 1, ... Rows of v are states, and those of h means times `factors`, of data and then of the model.
+    """
+    tiles, visible_bias, hidden_bias = parameters
+    visible, hidden = units
+    end = min(last, data)
+    if first < end:
+        draw_hidden(tiles, hidden_bias, shown, v, 0, hidden, cd, first, end)
+        take_rows(shown.means, hidden, lanes[first:end], factors[first:end], h, first)
+    end = min(last, model)
+    if first < end:
+        for step in range(steps):
+            draw_visible(tiles, visible_bias, chains, v, data, visible, first, end)
+            draw_hidden(tiles, hidden_bias, chains, v, data, hidden, not cd or step + 1 < steps, first, end)
+        take_rows(chains.means, hidden, lanes[first:end], factors[data + first : data + end], h, data + first)

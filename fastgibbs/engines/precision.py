@@ -66,3 +66,25 @@ def refusal(model, unit: float, bits, tolerance: float) -> str | None:
         return None
     sums, largest, steps = field_parts(model)
     return drowned(sums, largest, rounded(sums, steps, bits, unit), tolerance)
+
+
+def refusal_of_layers(rbm, unit: float, bits: int, tolerance: float) -> str | None:
+    """The same of inputs of an RBM's units, then of those too that one term decides: energies are made of inputs."""
+    W, biases = np.abs(rbm.weights), np.abs(np.concatenate([rbm.visible_bias, rbm.hidden_bias]))
+    sums = biases + np.concatenate([W.sum(axis=1), W.sum(axis=0)])
+    if max(checks.largest(sums) * 2.0**-bits, SMALLEST * unit) <= tolerance:
+        return None
+    steps = whole_steps(rbm.weights)
+    steps = np.concatenate([steps.min(axis=1, initial=np.inf), steps.min(axis=0, initial=np.inf)])
+    steps, nothing = np.minimum(steps, whole_steps(biases)), np.zeros(rbm.n)
+    largest = np.maximum(biases, np.concatenate([W.max(axis=1, initial=0), W.max(axis=0, initial=0)]))
+    alone = RELATIVE * (2 * largest - sums) > sums * 2.0**-bits  # an input is large, or without it
+    without = np.where(alone, sums - largest, sums)
+    why = drowned(without, nothing, rounded(without, steps, bits, unit), tolerance)
+    return why or drowned(sums, nothing, rounded(sums, steps, bits, unit), tolerance)
+
+
+def energy_error(rbm) -> float:
+    """By how much a measured energy of an RBM may be off: n 2^-24 of the sum of all |W|, |a| and |b|."""
+    parts = rbm.weights, rbm.visible_bias, rbm.hidden_bias
+    return rbm.n * 2.0**-24 * sum(float(np.abs(part).sum()) for part in parts)

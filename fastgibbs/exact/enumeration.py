@@ -189,6 +189,8 @@ class Spectrum:
 
     def _per_block(self, function):
         """[function(block) for every block], on all threads; KeyboardInterrupt if it is stopped."""
+        if self._blocks.count == 1:  # it takes less time than a thread
+            return [function(0)]
         results, waiting = [None] * self._blocks.count, iter(range(self._blocks.count))
 
         def work():

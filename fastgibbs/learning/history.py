@@ -10,7 +10,7 @@ from fastgibbs.learning import exact
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import RBM, checks
 from fastgibbs.models.boltzmann import MOST_HIDDEN
-from fastgibbs.models.logistic import logistic
+from fastgibbs.models.logistic import logistic, summed_out
 
 ROWS = 200  # of a history, by default
 CHEAP = 2**12  # terms of an exact log-likelihood that every row has
@@ -107,12 +107,11 @@ def pseudo_likelihood(model, v, entropy) -> float:
     total = 0.0
     chosen = np.random.Generator(stream(entropy, ORDER, 0, 4)).integers(V, size=(count, rows.size))
     if isinstance(model, RBM):
-        x = v @ model.weights + model.hidden_bias
-        here = _softplus(x).sum(axis=1)
-        for units in chosen:
-            turn = 1.0 - 2.0 * v[rows, units]
-            there = _softplus(x + turn[:, None] * model.weights[units]).sum(axis=1)
-            total -= np.logaddexp(0, turn * model.visible_bias[units] + there - here).mean()
+        x, turns = v @ model.weights + model.hidden_bias, 1.0 - 2.0 * v[rows, chosen]
+        there = [
+            summed_out(x + turn[:, None] * model.weights[units]) for turn, units in zip(turns, chosen, strict=True)
+        ]
+        total -= summed_out((turns * model.visible_bias[chosen] + there - summed_out(x)).T).mean()
     else:
         here = model.log_marginal(v)
         for units in chosen:
@@ -120,8 +119,3 @@ def pseudo_likelihood(model, v, entropy) -> float:
             flipped[rows, units] ^= 1
             total -= np.logaddexp(0, model.log_marginal(flipped) - here).mean()
     return float(total * V / count)
-
-
-def _softplus(x) -> np.ndarray:
-    """log(1 + exp(x)) within 3e-16 (1 + |x|), in a seventh of the time of `np.logaddexp`."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))

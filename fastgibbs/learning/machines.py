@@ -81,7 +81,7 @@ class SampledRBM:
     drawn, and in the sums hidden ones stand for themselves by their means given the visible ones.
     """
 
-    bytes_per_weight, kernel = 20, gradients.move
+    bytes_per_weight, kernel = 20, gradients.learn
 
     def __init__(self, rbm, setting: Setting):
         method, steps, chains, batch_size, _, centered, mean, entropy, threads = setting
@@ -101,11 +101,12 @@ class SampledRBM:
             np.zeros(wide_columns, np.float32),
         )
         shown = phases.chains_of(V, H, batch_size, entropy)
-        ladders, self.betas = np.arange(chains)[:, None], np.ones(1)
+        ladders, self.betas, swaps = np.arange(chains)[:, None], np.ones(1), np.zeros((0, 4), np.uint64)
         if method == "cd":
             model = shown
         else:
             if method == "tempering":
+                swaps = np.ascontiguousarray(lane_states(entropy, SWAP, chains).T)
                 self.betas = np.linspace(0.0, 1.0, RUNGS)
                 ladders = np.arange(chains * RUNGS).reshape(chains, RUNGS)
             model = phases.chains_of(V, H, ladders.size, entropy)
@@ -114,7 +115,6 @@ class SampledRBM:
                 model.spins[:V, lane] = bits[:V]
                 model.spins[whole(V, UNITS) : whole(V, UNITS) + H, lane] = bits[V : V + H]
             model.scale[: ladders.size] = np.tile(phases.MINUS_LOG2E * self.betas, chains)
-        swaps = np.ascontiguousarray(lane_states(entropy, SWAP, chains if method == "tempering" else 0).T)
         self.block = Sampled(parameters, shown, model, ladders.copy(), swaps, np.zeros(1, np.int64))
         self.load(rbm.weights, rbm.visible_bias, rbm.hidden_bias)
         most = batch_size + chains + GROUP  # kernels write, and read, whole groups
@@ -131,9 +131,9 @@ class SampledRBM:
             self.sums.mu[:V] = mean
             x = rbm.hidden_bias + np.einsum("i,ij->j", mean, rbm.weights)
             parameters.offsets[:H] = logistic(x)
-        self.rows = np.zeros((rows // UNITS, 1 + most), np.int32)
+        self.rows = np.tile(np.arange(-1, most, dtype=np.int32), (rows // UNITS, 1))
         self.squares = np.zeros((rows // UNITS, WIDE), np.float32)
-        self.first_lanes = np.arange(batch_size)
+        self.lanes = np.arange(max(batch_size, ladders.size))
         self.shown_count = self.count = 0
         self.total = 0.0
 
@@ -141,13 +141,19 @@ class SampledRBM:
         """Compile the kernels, or load them: each is called once with nothing to do."""
         p, chains, nothing, none = self.block.parameters, self.block.chains, Step(0.0, 0.0, 0.0, 0.0), np.arange(0)
         phases.draw_hidden(p.tiles, p.hidden_bias, chains, self.v, 0, self.hidden, True, 0, 0)
+        biases = p.visible_bias, p.hidden_bias
         phases.draw_visible(p.tiles, p.visible_bias, chains, self.v, 0, self.visible, 0, 0)
+        states = (p.tiles, *biases), chains, chains, self.v, self.h, none, self.coefficients, 0, 0
+        phases.draw_phases(*states, (self.visible, self.hidden), 0, True, 0, 0)
         phases.swap(chains, p.visible_bias, self.visible, self.block.lane_at[:0], self.betas, self.block.swaps, 0)
         phases.take_rows(chains.means, self.hidden, none, self.ones, self.h, 0)
         gradients.add_up(self.v, self.h, self.coefficients, self.ones, 0, 0, p.offsets, self.sums)
         gradients.move(*self._weights(nothing), 0, 0)
-        biases = p.visible_bias, p.hidden_bias, p.visible_velocity[:0], p.hidden_velocity[:0]
-        gradients.move_biases(*biases, self.sums, p.offsets, 0.0, 0.0, nothing, self.squares[:0])
+        velocities = p.visible_velocity[:0], p.hidden_velocity[:0]
+        gradients.move_biases(*biases, *velocities, self.sums, p.offsets, 0.0, 0.0, nothing, self.squares[:0])
+        still = p._replace(visible_velocity=velocities[0], hidden_velocity=velocities[1])
+        states = self.v, self.h, self.coefficients, self.ones, 0, 0, self.sums, 0.0, 0.0
+        gradients.learn(still, *states, nothing, self.rows, self.squares[:0])
 
     def load(self, W, a, b):
         """Take the parameters W (V, H), a and b."""
@@ -176,49 +182,50 @@ class SampledRBM:
 
     def positive(self, units, coefficients, rows):
         """Take data: `units` (B, V) of 0 and 1, each with its coefficient, float32 (B,)."""
-        count, shown, p = len(units), self.block.shown, self.block.parameters
+        count = self.shown_count = len(units)
         self.v[:count, : self.visible] = units
-        draws = self.method == "cd"
-        self._shared(phases.draw_hidden, p.tiles, p.hidden_bias, shown, self.v, 0, self.hidden, draws, count=count)
         self.coefficients[:count] = coefficients
-        phases.take_rows(shown.means, self.hidden, self.first_lanes[:count], self.coefficients, self.h, 0)
-        self.shown_count = self.count = count
         self.total = float(np.add.reduce(coefficients, dtype=np.float64))
 
     def negative(self):
         """Take the model: the chains after `steps` steps. Coefficients sum to minus those of the data."""
-        p, chains, shown = self.block.parameters, self.block.chains, self.shown_count
-        lanes = self.first_lanes[:shown]
-        count = shown if self.method == "cd" else self.block.lane_at.size
-        for step in range(self.steps):
-            layer = p.tiles, p.visible_bias, chains, self.v, shown, self.visible
-            self._shared(phases.draw_visible, *layer, count=count)
-            draws = self.method != "cd" or step + 1 < self.steps
-            layer = p.tiles, p.hidden_bias, chains, self.v, shown, self.hidden
-            self._shared(phases.draw_hidden, *layer, draws, count=count)
-            if self.method != "cd":
-                lanes = self.block.lane_at[:, -1].copy()  # before they are exchanged: their means are those at beta = 1
-            if self.method == "tempering":
-                number = int(self.block.round[0])
-                phases.swap(
-                    chains, p.visible_bias, self.visible, self.block.lane_at, self.betas, self.block.swaps, number
-                )
-                self.block.round[0] += 1
-        factors = self.coefficients[shown : shown + lanes.size]
-        factors[:] = -self.coefficients[:shown] if self.method == "cd" else -self.total / lanes.size
-        if self.method == "tempering":  # in place: the lanes of ladder k come after row k
-            phases.take_rows(self.v, self.visible, shown + lanes, self.ones, self.v, shown)
-        phases.take_rows(chains.means, self.hidden, lanes, factors, self.h, shown)
-        self.count = shown + lanes.size
+        b, p, shown, cd = self.block, self.block.parameters, self.shown_count, self.method == "cd"
+        count = shown if cd else len(b.lane_at)
+        self.count = shown + count
+        self.coefficients[shown : self.count] = -self.coefficients[:shown] if cd else -self.total / count
+        if self.method == "tempering":
+            self._draw_ladders()
+            return
+        parameters, units = (p.tiles, p.visible_bias, p.hidden_bias), (self.visible, self.hidden)
+        states = parameters, b.shown, b.chains, self.v, self.h, self.lanes, self.coefficients, shown, count
+        self._shared(phases.draw_phases, *states, units, self.steps, cd, count=max(shown, count))
+
+    def _draw_ladders(self):
+        """Both phases, with swaps of neighbours after each step; rows are of the lanes at beta = 1 before the last."""
+        b, p, shown, lane_at = self.block, self.block.parameters, self.shown_count, self.block.lane_at
+        hidden, visible, size = (p.tiles, p.hidden_bias), (p.tiles, p.visible_bias), lane_at.size
+        self._shared(phases.draw_hidden, *hidden, b.shown, self.v, 0, self.hidden, False, count=shown)
+        for _ in range(self.steps):
+            self._shared(phases.draw_visible, *visible, b.chains, self.v, shown, self.visible, count=size)
+            self._shared(phases.draw_hidden, *hidden, b.chains, self.v, shown, self.hidden, True, count=size)
+            lanes, number = lane_at[:, -1].copy(), int(b.round[0])
+            phases.swap(b.chains, p.visible_bias, self.visible, lane_at, self.betas, b.swaps, number)
+            b.round[0] += 1
+        phases.take_rows(b.shown.means, self.hidden, self.lanes[:shown], self.coefficients, self.h, 0)
+        # in place: the lanes of ladder k come after row k
+        phases.take_rows(self.v, self.visible, shown + lanes, self.ones, self.v, shown)
+        phases.take_rows(b.chains.means, self.hidden, lanes, self.coefficients[shown : self.count], self.h, shown)
 
     def move(self, step: Step) -> float:
         """Move all parameters along the gradient; its norm."""
-        p, shown = self.block.parameters, self.shown_count
-        gradients.add_up(self.v, self.h, self.coefficients, self.ones, shown, self.count, p.offsets, self.sums)
-        arguments = self._weights(step)
-        self._shared(gradients.move, *arguments, count=len(self.squares), unit=1)
-        biases = p.visible_bias, p.hidden_bias, p.visible_velocity, p.hidden_velocity
+        p = self.block.parameters
+        states = self.v, self.h, self.coefficients, self.ones, self.shown_count, self.count
         following = self.total, self.following
+        if self.team.size == 1:
+            return gradients.learn(p, *states, self.sums, *following, step, self.rows, self.squares)
+        gradients.add_up(*states, p.offsets, self.sums)
+        self._shared(gradients.move, *self._weights(step), count=len(self.squares), unit=1)
+        biases = p.visible_bias, p.hidden_bias, p.visible_velocity, p.hidden_velocity
         return gradients.move_biases(*biases, self.sums, p.offsets, *following, step, self.squares)
 
     def _weights(self, step):

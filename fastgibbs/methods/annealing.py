@@ -20,7 +20,7 @@ from fastgibbs.methods.blocks import (
     tolerable,
 )
 from fastgibbs.methods.checkpoints import Checkpoint, holding
-from fastgibbs.methods.cooling import Cooling, followed_error
+from fastgibbs.methods.cooling import Cooling, distinct, energy_error
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.pacing import Pace
 from fastgibbs.methods.running import running
@@ -137,10 +137,11 @@ def anneal(
         clamp=clamp,
         rule=contract.RULES[rule],
         scan=contract.SCANS[scan],
+        threads=threads,
         seed=checkpoint.settings["seed"],
         keep=keep,
         words=site_words(first_seed, model.n, keep),
-        off=followed_error(ENGINES[name], taken[0]),
+        off=energy_error(ENGINES[name], taken[0]),
         target=target,
     )
     blocks = cooling.blocks(betas, 0)
@@ -165,9 +166,8 @@ def anneal(
         order = np.argsort(found.best, kind="stable")
         order = order[found.best[order] < np.inf]  # a run that was stopped at once may not have begun all reads
         energy, states = found.best[order], found.states[order]
-        ground_states, ground_counts = np.unique(
-            states[energy == energy.min(initial=np.inf)], axis=0, return_counts=True
-        )
+        lowest = states[energy == energy.min(initial=np.inf)]
+        first, _, ground_counts = distinct(lowest)
         kept = lowest_states(model, found.tables)
         return AnnealResult(
             model=model,
@@ -175,7 +175,7 @@ def anneal(
             states=states,
             read=order,
             last_states=found.last_states[order],
-            ground_states=ground_states,
+            ground_states=lowest[first],
             ground_counts=ground_counts,
             kept_energy=kept.energy,
             kept_states=kept.states,

@@ -86,8 +86,8 @@ class AnnealResult(Result):
     """Least energy of all reads after every sweep, float64 (sweeps,).
 
     The sparse engine follows energies from flip to flip, in float32 steps: where couplings are no whole multiples of
-    one number, traces and the choice of the best state are off by up to 10^-6 sum |J|, 10^-9 in large models; `energy`
-    is that of the states."""
+    one number, traces and the choice of the best state are off by up to 10^-6 sum |J|, 10^-9 in large models; on the
+    layered engine by as much as `SampleResult.energy` says. `energy` is that of the states."""
     trace_mean: np.ndarray
     """Mean energy of all reads after every sweep, float64 (sweeps,)."""
     betas: np.ndarray

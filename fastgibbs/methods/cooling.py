@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import drivers, terms
+from fastgibbs.engines import drivers, precision, terms
 from fastgibbs.engines.lowest import Lowest, enter, nothing_yet
 from fastgibbs.methods import restoring
 from fastgibbs.methods.blocks import Clamp, by_lane, first_ups
@@ -12,7 +12,8 @@ from fastgibbs.methods.descent import quenched
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.reads import check_lowest, check_reads
 from fastgibbs.methods.running import Advanced
-from fastgibbs.models import checks
+from fastgibbs.models import RBM, checks
+from fastgibbs.models.energy import flips_of
 
 OFF = 1e-6  # of sum |J|: more than energies are off by that were followed from flip to flip
 ADDED = 1e-9  # of the energies of random states: more than those are off by that were added up in float64
@@ -76,11 +77,17 @@ class Cooling(NamedTuple):
     clamp: Clamp | None
     rule: int
     scan: int
+    threads: int
     seed: int
     keep: int
     words: np.ndarray  # of its sites
     off: float  # by how much energies may be off: where they are as near to the target, states are asked
     target: float
+
+    @property
+    def free(self) -> np.ndarray | None:
+        """The sites that are not clamped, or None for all."""
+        return None if self.clamp is None else self.clamp.free
 
     def blocks(self, betas: np.ndarray, number: int) -> list[Block]:
         """The blocks of batch `number`, none of whose sweeps is done; lanes beyond the last read fill them up."""
@@ -114,7 +121,12 @@ class Cooling(NamedTuple):
         return Block(plan, state, reads, table)
 
     def advance(self, block: Block, first: int, last: int, crew) -> bool:
-        """Run sweeps `first` ... `last - 1` of a block; whether one of its reads has come down to the target."""
+        """Run sweeps `first` ... `last - 1` of a block; whether one of its reads has come down to the target.
+
+        A call for no sweeps compiles all that the run will need.
+        """
+        if first == last:
+            quenched(self.model, self.model.from_spins(self.kept(block).T[:1]), self.free)
         drivers.anneal(*block, self.rule, self.scan, first, last, crew)
         best = block.reads.best[: block.reads.count].min()
         return bool(best <= self.target + self.off and self.lowest(block).min() <= self.target)
@@ -134,22 +146,25 @@ class Cooling(NamedTuple):
     def batch(self, blocks: list[Block], betas: np.ndarray, begun: list[int], end: Advanced) -> Batch:
         """What came of blocks that had `begun` sweeps behind them when they were advanced."""
         best = np.concatenate([block.reads.best[: block.reads.count] for block in blocks])
-        free = None if self.clamp is None else self.clamp.free
         states = self.model.from_spins(by_lane([self.kept(block) for block in blocks], self.reads))
         seen = best < np.inf
-        distinct, which = np.unique(quenched(self.model, states[seen], free), axis=0, return_inverse=True)
-        energies = np.array([self.model.energy(state) for state in distinct])  # an RBM adds up by the number of rows
-        best[seen], states[seen] = energies[which], distinct[which]
+        ends = quenched(self.model, states[seen], self.free, self.threads)
+        first, which, _ = distinct(ends)
+        if isinstance(self.model, RBM) or flips_of(self.model):  # which may add up by the number of rows
+            energies = np.array([self.model.energy(state) for state in ends[first]])
+        else:
+            energies = self.model.energy(ends[first])
+        best[seen], states[seen] = energies[which], ends
         for block, lanes in zip(blocks, self.cut, strict=True):
             mine = slice(lanes.start, lanes.start + block.reads.count)
-            ends = np.packbits(self.model.to_spins(states[mine]) > 0, axis=1, bitorder="little")
-            enter(block.lowest, best[mine], ends, np.eye(len(ends), len(lanes), dtype=np.uint8))
+            packed = np.packbits(self.model.to_spins(states[mine]) > 0, axis=1, bitorder="little")
+            enter(block.lowest, best[mine], packed, np.eye(len(packed), len(lanes), dtype=np.uint8))
         last = by_lane([self.engine.spins(block.plan, block.state) for block in blocks], self.reads)
         done = min(end.done)
         sums = np.concatenate([block.reads.sums[:done] for block in blocks], axis=1)
         lowest = np.concatenate([block.reads.lowest[:done] for block in blocks], axis=1)
         advanced = sum(b.reads.count * (now - then) for b, then, now in zip(blocks, begun, end.done, strict=True))
-        sites = self.model.n if free is None else free.size
+        sites = self.model.n if self.free is None else self.free.size
         made = sum(block.reads.count * now for block, now in zip(blocks, end.done, strict=True))
         return Batch(
             sweeps=(betas.size,),
@@ -176,14 +191,31 @@ class Cooling(NamedTuple):
             restoring.check_draws(energies, None, [self.model] * energies.size, lambda: spins.T)
 
 
+def distinct(states: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where each distinct row of states (k, n) stands first, in lexicographic order; which it is, and how often it is.
+
+    Int64 (distinct,), (k,) and (distinct,), as of `numpy.unique`, which takes longer than many a run.
+    """
+    keys = [row.tobytes() for row in np.packbits(states > 0, axis=1)]
+    first = {key: place for place, key in reversed(list(enumerate(keys)))}
+    numbers = {key: number for number, key in enumerate(sorted(first))}
+    which = np.array([numbers[key] for key in keys], np.int64)
+    return np.array([first[key] for key in numbers], np.int64), which, np.bincount(which, minlength=len(numbers))
+
+
 def follows(engine) -> bool:
     """Whether an engine follows energies from flip to flip while it anneals."""
     return getattr(engine, "FOLLOWS", False)
 
 
-def followed_error(engine, model) -> float:
-    """How far energies may be off that an engine has followed, or added up from what flips cost."""
+def energy_error(engine, model) -> float:
+    """How far energies may be off by which an engine anneals: sums of float32 inputs of an RBM, or of what flips cost.
+
+    Or those that it has followed.
+    """
     if engine is terms:
         spins = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (16, model.n))
         return ADDED * checks.largest(model.energy(model.from_spins(spins)))
+    if isinstance(model, RBM):
+        return precision.energy_error(model)
     return OFF * (np.abs(model.couplings).sum() + np.abs(model.fields).sum()) if follows(engine) else 0.0

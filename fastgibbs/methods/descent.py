@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from fastgibbs.engines import contract
-from fastgibbs.engines.descents import Terms, descend, turn_clusters
-from fastgibbs.models import RBM, BoltzmannMachine, Hopfield
+from fastgibbs.engines import contract, terms
+from fastgibbs.engines.descents import LANES, Block, Terms, Units, descend, find_units, turn_clusters
+from fastgibbs.engines.remembering import Factors, Halves, Powers, Wholes, add_overlaps, remember
+from fastgibbs.models import RBM, BoltzmannMachine, Hopfield, checks
+from fastgibbs.models.energy import flips_of, has_ising_form
+from fastgibbs.threads import Team
 
-_LANES = 64  # states that descend together
 _SITES = 64  # of a memory whose costs are found at once
 _ENTRIES = 2**22  # patterns x sites x states at once
 _LOOPS = 3  # neighbours of a site: with as many or more, satisfied bonds leave no domains but the whole
@@ -14,31 +16,72 @@ _IN_FIELDS = 64  # neighbours: with more it takes too long
 _TURNS, _ALL = 8, 2**62  # passes that come near a minimum, and as many as there are
 
 
-def quenched(model, states: np.ndarray, free: np.ndarray | None = None) -> np.ndarray:
+def quenched(model, states: np.ndarray, free: np.ndarray | None = None, threads=1) -> np.ndarray:
     """What is left of `states` (reads, n), in the model's units, when sites have turned along their fields, in order.
 
     A site without field stays as it is, and so do sites that are not `free`; passes go on until one changes nothing.
     Then clusters of spins that satisfied bonds connect turn where that lowers E, and sites again, while any do: where
-    there are few loops, or fields, in which all of a model may be the wrong way up.
+    there are few loops, or fields, in which all of a model may be the wrong way up. `threads` never change the result.
+    Without an Ising form sites turn where the model says that it lowers E.
     """
     if isinstance(model, Hopfield) and model.rule != "storkey":
-        return _remembered(model, states, contract.free_sites(model.n, free))
-    terms, found = _terms(model, free), states.copy()
-    clusters, queue = np.empty(model.n, np.int32), np.empty(model.n, np.int32)
-    _descend(terms, found, _ALL)
-    most = _IN_FIELDS if terms.fields.any() else _LOOPS
-    domains = terms.low == -1 and terms.indices.size < most * model.n
-    while domains and turn_clusters(terms, found, clusters, queue):
-        _descend(terms, found, _ALL)
+        quench, how = _remember, (model, contract.free_sites(model.n, free))
+    elif not has_ising_form(model):
+        quench, how = _turn, (model, terms.prepare([model], 1, free), _ALL)
+    else:
+        rows = _terms(model, free)
+        most = _IN_FIELDS if rows.fields.any() else _LOOPS
+        quench, how = _quench, (rows, *_units(rows), rows.low == -1 and rows.indices.size < most * model.n)
+    found = states.copy()
+    parts = [found[first : first + LANES] for first in range(0, len(found), LANES)]
+    team = Team(min(threads, len(parts)))
+    try:
+        team.call([(quench, part, *how) for part in parts])
+    finally:
+        team.close()
     return found
 
 
-def _descend(terms: Terms, states: np.ndarray, most: int):
-    """At most `most` passes over the sites of states (reads, n), changed in place."""
-    for first in range(0, len(states), _LANES):
-        lanes = np.ascontiguousarray(states[first : first + _LANES].T)
-        descend(terms, lanes, np.empty(lanes.shape[1]), np.empty(lanes.shape[1]), most)
-        states[first : first + _LANES] = lanes.T
+def _quench(states: np.ndarray, rows: Terms, units: Units, kind, domains: bool):
+    """`quenched` of states (up to LANES, n), changed in place."""
+    _descend(rows, units, kind, states, _ALL)
+    moved, (clusters, queue) = np.full(len(states), domains), np.empty((2, states.shape[1]), np.int32)
+    while moved.any():
+        turn_clusters(rows, states, moved, clusters, queue)
+        some = states[moved]
+        _descend(rows, units, kind, some, _ALL)
+        states[moved] = some
+
+
+def _descend(rows: Terms, units: Units, kind, states: np.ndarray, most: int):
+    """At most `most` passes over the sites of states (up to LANES, n), changed in place; their fields, (n, LANES)."""
+    n = states.shape[1]
+    lanes = np.full((n, LANES), rows.low, np.int8)
+    lanes[:, : len(states)] = states.T
+    block = Block(lanes, np.empty((n, LANES), kind), np.empty(n, np.uint8))
+    descend(rows, units, block, len(states), most)
+    states[...] = lanes[:, : len(states)].T
+    return block.sums
+
+
+def _turn(states: np.ndarray, model, plan: terms.TermsPlan, most: int) -> np.ndarray:
+    """At most `most` passes over the sites of states (reads, n), changed in place; what flips cost then, (n, reads)."""
+    ups = (model.to_spins(states) > 0).view(np.uint8)
+    plan, state = terms.start(plan, range(len(states)), [(0, ups)], 0, np.zeros(1), contract.GIBBS)
+    costs, least = np.empty(states.T.shape), np.zeros(len(states))
+    terms.descend(plan, state, costs, least, 0)
+    least[:] = 2.0**-40 * np.abs(costs).max(axis=0, initial=0.0)  # less is rounding
+    terms.descend(plan, state, costs, least, most)
+    states[...] = model.from_spins(state.spins.T)
+    return costs
+
+
+def _units(rows: Terms):
+    """What fields are counted in, and the kind of number that holds them."""
+    units = Units(np.empty(rows.fields.size), np.empty(rows.fields.size, np.int32))
+    for kind in (np.int16, np.int32):
+        if find_units(rows, rows.couplings.view(np.int64), units, float(np.iinfo(kind).max)):
+            return units, kind
 
 
 def _terms(model, free) -> Terms:
@@ -55,36 +98,51 @@ def _terms(model, free) -> Terms:
         case _:
             ising = model.to_ising()
             indptr, indices, couplings, fields, low = ising.indptr, ising.indices, ising.couplings, ising.fields, -1
-    degrees = np.diff(indptr)
-    sums = np.abs(fields) + np.bincount(np.repeat(np.arange(fields.size), degrees), np.abs(couplings), fields.size)
-    least = (degrees + 1.0) ** 2 * 2.0**-105 * sums
     for array in (indptr, indices, couplings, fields):
         array.flags.writeable = False  # as a model's arrays are, so that one compilation serves all
-    return Terms(indptr, indices, couplings, fields, least, contract.free_sites(fields.size, free), low)
+    return Terms(indptr, indices, couplings, fields, contract.free_sites(fields.size, free), low)
 
 
 def flip_costs(model) -> np.ndarray:
-    """What a flip of each site costs at a local minimum, root mean square of those below random states: float64 (n,).
+    """D_i = S_i sqrt(r_i r), what a flip of each site costs at a local minimum, in units of E: float64 (n,).
 
-    Units are those of E. The same numbers at every call; 0 where a flip is free in all of them, and where sites are
-    coupled also at those that are not: they find their value in the descent.
+    S_i = |h_i| + sum_j |J_ij|, and r_i S_i is the mean of what flips cost, where they do, at minima below 16 random
+    states; r is the mean of r_i. So what few minima say of a site is half made up for by what they say of all.
+    The same numbers at every call; 0 where a flip is free in all of them, and where sites are coupled also at those
+    that are not: they find their value in the descent.
     """
-    spins = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (16, model.n))
+    spins = random_spins(model.n)
     if isinstance(model, Hopfield) and model.rule != "storkey":
-        costs, bounds = _costs_of_memory(model, spins), np.ones(model.n)
+        costs, sizes = _costs_of_memory(model, spins), np.ones(model.n)  # all sites have about the same S_i
+    elif not has_ising_form(model):
+        costs, sizes = costs_of_any(model, spins), np.ones(model.n)
     else:
-        states, terms = model.from_spins(spins), _terms(model, None)
-        _descend(terms, states, _TURNS)
-        degrees = np.diff(terms.indptr)
+        rows = _terms(model, None)
+        units, kind = _units(rows)
+        sums, degrees = _descend(rows, units, kind, model.from_spins(spins), _TURNS), np.diff(rows.indptr)
+        numbers = np.abs(sums[:, : len(spins)].T.astype(np.float64))
+        costs = (1 - rows.low) * (np.where(numbers > units.bounds, numbers, 0.0) / units.scales)
         sites = np.repeat(np.arange(model.n), degrees)
-        fields = [np.bincount(sites, terms.couplings * state[terms.indices], model.n) for state in states]
-        costs = (1 - terms.low) * np.abs(np.array(fields) + terms.fields)
-        bounds = np.abs(terms.fields) + np.bincount(sites, np.abs(terms.couplings), model.n)
+        sizes = np.abs(rows.fields) + np.bincount(sites, np.abs(rows.couplings), model.n)
         if degrees.any():
             costs[:, degrees == 0] = 0.0
-    costs = np.where(costs > 2.0**-40 * bounds, costs, 0.0)  # less is rounding
-    unit = costs.max(initial=0.0) or 1.0
-    return np.sqrt(((costs / unit) ** 2).mean(axis=0)) * unit
+    shares = costs / np.where(sizes > 0, sizes, 1.0)
+    shares[shares < 2.0**-40] = 0.0  # rounding
+    shares = (shares / np.maximum((shares > 0).sum(axis=0), 1)).sum(axis=0)
+    return sizes * np.sqrt(shares) * np.sqrt(shares[shares > 0].mean()) if shares.any() else shares
+
+
+def random_spins(n: int) -> np.ndarray:
+    """The spins below which flips are looked at, int8 (16, n)."""
+    return np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (16, n))
+
+
+def costs_of_any(model, spins: np.ndarray) -> np.ndarray:
+    """What flips cost at local minima below spins (reads, n), as a model without an Ising form says: (reads, n)."""
+    if flips_of(model) is None:
+        raise ValueError(f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()")
+    costs = np.abs(_turn(model.from_spins(spins), model, terms.prepare([model], 1), _TURNS).T)
+    return np.where(costs > 2.0**-40 * costs.max(initial=0.0), costs, 0.0)  # less is rounding
 
 
 def _costs_of_memory(model: Hopfield, spins: np.ndarray) -> np.ndarray:
@@ -98,24 +156,33 @@ def _costs_of_memory(model: Hopfield, spins: np.ndarray) -> np.ndarray:
     return np.abs(costs)
 
 
-def _remembered(model: Hopfield, states: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """`quenched` of a Hopfield model, by its overlaps: several sites are looked at, up to the first that turns."""
-    spins, sums, changed = states.copy(), model.sums(states), True
+def _remember(states: np.ndarray, model: Hopfield, free: np.ndarray):
+    """`quenched` of states (up to LANES, n) of a Hopfield model, by its overlaps, changed in place."""
     unsure = 2.0**-50 * np.abs(model.fields) + (0.0 if model.inverse is None else 2.0**-40)
-    step = _SITES if model.order == 2 else 1
-    while changed:
-        changed, first = False, 0
-        while first < free.size:
-            sites = free[first : first + step]
-            turns = _half_costs(model, sites, spins[:, sites], sums) < -unsure[sites]
-            turned = np.flatnonzero(turns.any(axis=0))
-            if turned.size:
-                site, reads = sites[turned[0]], np.flatnonzero(turns[:, turned[0]])
-                sums[reads] -= 2 * spins[reads, site, None].astype(np.int64) * model.patterns[:, site]
-                spins[reads, site] *= -1
-                changed = True
-            first += turned[0] + 1 if turned.size else sites.size
-    return spins
+    lanes = np.ones((model.n, LANES), np.int8)
+    lanes[:, : len(states)] = states.T
+    memory = _memory(model, lanes)
+    remember(memory, model.fields, model.energy_unit, unsure, free, lanes, len(states))
+    states[...] = lanes[:, : len(states)].T
+
+
+def _memory(model: Hopfield, lanes: np.ndarray):
+    """The patterns of a Hopfield model and their overlaps with states (n, LANES), as `remember` reads them."""
+    patterns, count = np.ascontiguousarray(model.patterns.T), len(model.patterns)
+    sums = np.empty((count, LANES), np.int32)
+    add_overlaps(patterns, lanes, sums)
+    if model.inverse is not None:
+        factors = np.ascontiguousarray((model.inverse @ model.patterns).T)
+        return Factors(patterns, factors, sums.astype(np.float64), (factors * patterns).sum(axis=1))
+    if model.order > 2:
+        return Powers(patterns, sums.astype(np.int64), model.order)
+    if model.n >= 2**15:
+        return Wholes(patterns, sums, count)
+    rows = -(-count // 2)
+    halves, overlaps = np.zeros((model.n, 2 * rows), np.int16), np.zeros((rows, 2, LANES), np.int16)
+    halves[:, :count], overlaps.reshape(2 * rows, LANES)[:count] = patterns, sums
+    overlaps = np.ascontiguousarray(overlaps.transpose(0, 2, 1))
+    return Halves(halves, halves.view(np.int32), overlaps, overlaps.view(np.int32)[..., 0], count)
 
 
 def _half_costs(model: Hopfield, sites, spins: np.ndarray, sums: np.ndarray) -> np.ndarray:

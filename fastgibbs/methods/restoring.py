@@ -304,7 +304,7 @@ _NOTHING = {
     "": "rungs",
     "observables.": "weights packed sums by_lane",
     "state.": "current planes scratch counters numbers counted words scale fields totals stale fine seen sites panel "
-    "up down overlaps turned pending inputs energy_inputs sums path",
+    "up down overlaps turned pending inputs products multiplied sums path",
     "reads.": "rungs energies magnetizations better",
     "lowest.": "hashes highest packed followed lane_hashes waiting ups near",
     "ladders.": "betas first_lane rungs energies magnetizations",

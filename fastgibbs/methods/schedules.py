@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.methods.descent import flip_costs
+from fastgibbs.methods.descent import costs_of_any, flip_costs, random_spins
 from fastgibbs.models import Hopfield, checks
+from fastgibbs.models.energy import has_ising_form
 
-HOT, COLD = 3.0, 10.5  # beta times what a flip costs, where annealing begins and ends (bench/bench_schedules.py)
+HOT, COLD = 3.3, 9.5  # beta times what a flip costs, where annealing begins and ends (bench/bench_schedules.py)
 _SITES, _POINTS = 512, 2**15  # whose windows stand for those of all, and betas in all windows
 MOST_BETA = 1e300  # what a model asks for whose couplings are as small as numbers get
 
@@ -49,8 +50,9 @@ def beta_range(model, hot=HOT, cold=COLD) -> tuple[float, float]:
 def beta_schedule(model, sweeps=1000, hot=HOT, cold=COLD) -> np.ndarray:
     """The betas that `anneal` goes through by default, ascending, float64 (sweeps,).
 
-    Site i asks for beta from hot / D_i to cold / D_i, D_i being what its flip costs at local minima (root mean square
-    over those that 16 random states descend to): from e^-hot to e^-cold, that is how often such a flip is accepted.
+    Site i asks for beta from hot / D_i to cold / D_i, D_i being what its flip costs at the local minima that 16 random
+    states descend to, on average, drawn half way to what it costs elsewhere for the same |h_i| + sum_j |J_ij|: from
+    e^-hot to e^-cold, that is how often such a flip is accepted.
     Each beta gets sweeps in proportion to the sites that ask for it: where all D_i are alike beta grows linearly, and
     parts of a model on scales of their own are cooled one after the other. Gaps much smaller than D_i are left to the
     descent at the end. ValueError unless 0 < hot < cold, both finite.
@@ -102,12 +104,17 @@ def coldest(model) -> float:
     multiples of one unit; otherwise f_i is its weakest coupling or field, and D the median over sites, since a few
     weak bonds do not decide how cold is cold.
 
+    Of a model without an Ising form, 2 f_i is the least that a flip costs at the minima that random states come to.
     Of a Hopfield model no N x N array is built: f_i is the least positive multiple of 1/N that a Hebb field without h
     can be.
     """
     if isinstance(model, Hopfield) and model.rule != "storkey":
         smallest = (2 - len(model.patterns) * (model.n - 1) % 2) / model.n
         return _freezing(smallest, model.n)
+    if not has_ising_form(model):
+        costs = costs_of_any(model, random_spins(model.n))
+        costs = np.where(costs > 0, costs, np.inf).min(axis=0)
+        return _freezing(np.median(costs[costs < np.inf]) / 2, model.n) if (costs < np.inf).any() else 1.0
     ising = model.to_ising()
     strengths = np.abs(ising.couplings)
     sites = np.repeat(np.arange(ising.n), np.diff(ising.indptr))

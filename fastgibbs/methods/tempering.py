@@ -164,7 +164,8 @@ def temper(
         rule: "gibbs" or "metropolis", as in `sample`. At beta = 0 a Gibbs sweep draws all spins afresh.
         swap_every: sweeps between swap rounds.
         burn_in: sweeps made first and not recorded, by default sweeps // 5.
-        thin: sweeps from one draw to the next.
+        thin: sweeps from one draw to the next. What a draw costs on each engine `sample` says; here every swap round
+            computes energies too, so that a draw right after one, each with swap_every=1, costs next to nothing.
         seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
         threads: threads to run on; by default the cores this process may use. It never changes the result.
         adapt: unless all betas are given, space the ladder so that all swaps are equally likely, in rounds of doubling

@@ -5,6 +5,7 @@ import numpy as np
 from fastgibbs.models import checks
 from fastgibbs.models.energy import Energy
 from fastgibbs.models.ising import Ising
+from fastgibbs.models.logistic import summed_out
 from fastgibbs.models.rows import Rows
 
 
@@ -82,7 +83,7 @@ class RBM(Energy):
         `v`: (..., V) units; float64 in the shape of the leading axes. Errors as for `energy`.
         """
         v = checks.units("v", v, self.n_visible).astype(np.float64)
-        return -(v @ self.visible_bias) - np.logaddexp(0.0, v @ self.weights + self.hidden_bias).sum(axis=-1)
+        return -(v @ self.visible_bias) - summed_out(v @ self.weights + self.hidden_bias)
 
     def to_ising(self):
         """The same energy of the spins s = 2x - 1, visible then hidden: J = W/4, h = bias/2 + sums of W/4."""

@@ -57,5 +57,7 @@ class Rows:
 
     def rows(self, chosen):
         """Some rows as an array (rows, V)."""
+        if isinstance(self._data, np.ndarray) and isinstance(chosen, np.ndarray) and self._data.flags.c_contiguous:
+            return self._data.take(chosen, axis=0)  # in half the time of an index
         part = self._data[chosen]
         return part.toarray() if self._sparse else part

@@ -1,8 +1,8 @@
 """The layered engine in NumPy: an RBM's hidden units given its visible ones, then the visible ones given those.
 
-An input is a sum of float32 terms taken one after the other, and so is an energy, in float64: units are 0 or 1, so
-that products are exact, and the order of the additions fixes every bit: terms of held units first, then those of
-drawn ones, both in ascending order."""
+An input is a sum of float32 terms taken one after the other, and so is an energy, of such inputs in float64: units are
+0 or 1, so that products are exact, and the order of the additions fixes every bit: terms of held units first, then
+those of drawn ones, both in ascending order."""
 
 from typing import NamedTuple
 
@@ -34,18 +34,22 @@ def sample(model, beta, sweeps, chains, burn_in, thin, rule, seed):
 
 
 def start(model, lanes, seed, rule, spins=None, free=None):
-    """A `State` of `lanes` lanes: weights and biases over a power of two near the largest of them, as float32.
+    """A `State` of `lanes` lanes.
 
     `model`: an RBM, or a sequence of `lanes` times the same; the rest as for `sparse.start`.
     """
     rbm = sampling.as_models(model)[0]
+    spins = start_spins(seed, rbm.n, lanes) if spins is None else spins.copy()
+    free = np.arange(rbm.n) if free is None else free
+    return State(spins, *scaled(rbm), seeded(seed, SWEEP, lanes), rule, free)
+
+
+def scaled(rbm):
+    """Weights and biases over a power of two near the largest of them, as float32, and that unit: W, a, b, unit."""
     parts = rbm.weights, rbm.visible_bias, rbm.hidden_bias
     largest = max(np.abs(part).max(initial=0.0) for part in parts)
     unit = 2.0 ** (np.frexp(largest)[1] - 1) if largest > 0 else 1.0
-    spins = start_spins(seed, rbm.n, lanes) if spins is None else spins.copy()
-    W, a, b = (np.float32(part / unit) + np.float32(0) for part in parts)  # no -0.0, whose sign would decide
-    free = np.arange(rbm.n) if free is None else free
-    return State(spins, W, a, b, unit, seeded(seed, SWEEP, lanes), rule, free)
+    return *(np.float32(part / unit) + np.float32(0) for part in parts), unit  # no -0.0, whose sign would decide
 
 
 def sweep(state, betas):
@@ -79,19 +83,33 @@ def inputs(bias, weights, units):
     return x
 
 
-def energies(models, spins):
-    """E = -(((a_1 v_1 + a_2 v_2) + ... + h_1 x_1) + h_2 x_2 + ...), x = b + W v: float64 (lanes,).
+def energies(models, spins, free=None):
+    """E = -unit (c + (h_1 b_1 + h_2 b_2 + ...) + (v_1 x_1 + v_2 x_2 + ...)) of drawn units: float64 (lanes,).
 
-    `models`: one RBM in a list; `spins`: int8 (lanes, V + H).
+    x is the input of a visible unit, b that of a hidden one of which only held units are 1, and c is the same of held
+    units: a visible one's bias, and a hidden one's b, if it is 1. `models`: one RBM in a list; `spins`: int8 (lanes,
+    V + H); `free`: the units that are drawn, by default all.
     """
-    rbm = models[0]
-    v, h = np.split(spins.T > 0, [rbm.n_visible])
-    total = np.zeros(len(spins))
-    for a, u in zip(rbm.visible_bias, v, strict=True):
-        total += a * u
-    for x, u in zip(inputs(rbm.hidden_bias, rbm.weights, v), h, strict=True):
-        total += x * u
-    return -total
+    W, a, b, unit = scaled(models[0])
+    visible, hidden = W.shape
+    v, h = np.split(spins.T > 0, [visible])
+    free = np.arange(visible + hidden) if free is None else free
+    drawn_v, drawn_h = free[free < visible], free[free >= visible] - visible
+    held_v, held_h = np.setdiff1d(np.arange(visible), drawn_v), np.setdiff1d(np.arange(hidden), drawn_h)
+    order = _held_first(hidden, drawn_h)
+    x, y = inputs(a, W.T[order], h[order]), inputs(b, W[held_v], v[held_v])
+    held = _sum([a[i] * v[i] for i in held_v] + [y[j] * h[j] for j in held_h], len(spins))
+    for j in drawn_h:
+        held += y[j] * h[j]
+    return (held + _sum([x[i] * v[i] for i in drawn_v], len(spins))) * -unit
+
+
+def _sum(terms, lanes):
+    """Terms (lanes,) added up one after the other in float64."""
+    total = np.zeros(lanes)
+    for term in terms:
+        total += term
+    return total
 
 
 def _draw(state, inputs, layer, units, scale):

@@ -11,8 +11,11 @@ def as_models(model):
     return [model] if hasattr(model, "to_ising") else list(model)
 
 
-def energies(models, spins):
-    """E(s) of every lane, float64 (lanes,). `models`: one for all or one a lane; `spins`: int8 (lanes, n)."""
+def energies(models, spins, free=None):
+    """E(s) of every lane, float64 (lanes,). `models`: one for all or one a lane; `spins`: int8 (lanes, n).
+
+    `free`: the sites that are visited, which change how some engines add up.
+    """
     if len(models) == 1:
         return models[0].to_ising().energy(spins)
     return np.array([one.to_ising().energy(s) for one, s in zip(models, spins, strict=True)])
@@ -32,7 +35,7 @@ def sample(sweep, state, model, beta, sweeps, burn_in, thin, energies=energies):
     energy = np.empty((lanes, sweeps // thin))
     magnetization = np.empty((lanes, sweeps // thin))
     for draw in draws(sweep, state, betas, sweeps, burn_in, thin):
-        energy[:, draw] = energies(models, state.spins)
+        energy[:, draw] = energies(models, state.spins, getattr(state, "free", None))
         magnetization[:, draw] = state.spins.sum(axis=1, dtype=np.float64) / max(n, 1)
     return energy, magnetization, models[0].from_spins(state.spins)
 

@@ -27,7 +27,7 @@ class State(NamedTuple):
 
 
 class Whole(Ising):
-    """A model as the twins of the methods want it: its own energy, all pairs of sites as bonds, all sites in a field."""
+    """A model as the twins of the methods want it: its own energy, all pairs of sites are bonds, and all in fields."""
 
     def __init__(self, model):
         n = model.n
@@ -84,6 +84,12 @@ def sweep(state, betas):
             turn(spins[lane], i, *sums[lane], *parameters)
             spins[lane, i] = new[lane]
     state.spins[:] = spins
+
+
+def flip_cost(model, spins, site):
+    """What it costs to turn a site of spins (n,)."""
+    cost, _, parameters = _functions(model)
+    return float(cost(spins.astype(np.int64), site, *_climbed(model, spins)[1], *parameters))
 
 
 def _functions(model):
