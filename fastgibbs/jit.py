@@ -5,6 +5,7 @@ the arrays of a plan at every use made the multi-spin kernel ten times slower.
 """
 
 import ctypes
+import dis
 import hashlib
 import os
 import pickle
@@ -197,7 +198,8 @@ def fingerprint(function) -> str:
     """SHA-256 of what a function does: its code, that of all it calls, and the values that they read from outside.
 
     What is compiled of somebody else's function is cached under it. It is the same in every process, but where a
-    function reads a value that is of no type known here: that could change unseen.
+    function reads a value that is of no type known here: that could change unseen. TypeError if it calls a function
+    that is not compiled, which Numba could not, or has another body for somewhere.
     """
     found = _Fingerprint(hashlib.sha256(), {})
     found.add(function)
@@ -220,9 +222,7 @@ class _Fingerprint(NamedTuple):
             self.note(value.__module__, value.__qualname__)
         elif isinstance(value, types.FunctionType):
             self.seen[value] = len(self.seen)
-            self.note(
-                value.__globals__.get("__name__")
-            )  # of the module that Numba imports with what it finds in a cache
+            self.note(value.__globals__.get("__name__"))  # Numba imports that module with what the cache has of it
             self.add_code(value.__code__, value.__globals__)
             self.add((*(cell.cell_contents for cell in value.__closure__ or ()), value.__defaults__))
         elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
@@ -241,9 +241,11 @@ class _Fingerprint(NamedTuple):
                 self.add_code(value, outside)
             else:
                 self.add(value)
-        for name in code.co_names:
-            if name in outside:
-                self.add_named(outside[name], code.co_names)
+        read = {one.argval for one in dis.get_instructions(code) if one.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+        for name in sorted(read & outside.keys()):
+            if isinstance(outside[name], types.FunctionType) and _root(outside[name]) not in _NAMED:
+                raise TypeError(f"{code.co_name} calls {name}, which is not compiled: decorate it with numba.njit")
+            self.add_named(outside[name], code.co_names)
 
     def add_named(self, value, names):
         """A value from outside, or of a module what may be asked of it."""

@@ -10,7 +10,7 @@ FLOORS = [
     ("methods", "plots"),
     ("plots_hopfield",),
     ("learning",),
-    ("gallery", "benchmark"),
+    ("gallery", "benchmark", "testing"),
     ("__init__", "__main__"),
 ]
 ENGINES = [  # each imports only earlier ones

@@ -9,7 +9,7 @@ from fastgibbs.models import RBM, BoltzmannMachine, Hopfield
 from fastgibbs.models.energy import has_ising_form
 from fastgibbs.reference.sampling import as_models
 from fastgibbs.reference.streams import run_entropy, site_words
-from fastgibbs.reference.terms import flip_cost
+from fastgibbs.reference.terms import flip_costs
 
 GROUP = 16  # reads whose energies are added before the groups are: it fixes the rounding of the mean
 
@@ -143,7 +143,7 @@ def _cost_by_flips(model):
     """The same of a model that says itself what a flip costs, where that is no rounding."""
 
     def cost(site, state):
-        change = flip_cost(model, model.to_spins(state), site)
+        (change,) = flip_costs(model, model.to_spins(state), [site])
         return 0.0 if abs(change) < 1e-12 else change
 
     return cost

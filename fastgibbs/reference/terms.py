@@ -57,7 +57,7 @@ def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None):
     return State(spins, model, seeded(seed, SWEEP, lanes), stream(seed, ORDER), rule, scan, free)
 
 
-def energies(models, spins):
+def energies(models, spins, free=None):
     """E(s) of every lane, float64 (lanes,), added up as spins turn up in order from all down; int8 (lanes, n)."""
     return np.array([_climbed(models[0].model, one)[0] for one in spins])
 
@@ -86,10 +86,20 @@ def sweep(state, betas):
     state.spins[:] = spins
 
 
-def flip_cost(model, spins, site):
-    """What it costs to turn a site of spins (n,)."""
+def flip_costs(model, spins, sites):
+    """What it costs to turn each of some sites of spins (n,), float64 (sites,)."""
     cost, _, parameters = _functions(model)
-    return float(cost(spins.astype(np.int64), site, *_climbed(model, spins)[1], *parameters))
+    spins, (_, sums) = spins.astype(np.int64), _climbed(model, spins)
+    return np.array([float(cost(spins, site, *sums, *parameters)) for site in sites])
+
+
+def turned_sums(model, spins, site):
+    """The running sums of spins (n,) once a site has turned, as they follow it, and as they are there: float64 (m,)."""
+    _, turn, parameters = _functions(model)
+    (_, (followed,)), turned = _climbed(model, spins), spins.astype(np.int64)
+    turn(turned, site, followed, *parameters)
+    turned[site] *= -1
+    return followed, _climbed(model, turned)[1][0]
 
 
 def _functions(model):
@@ -104,7 +114,7 @@ def _climbed(model, spins):
     cost, turn, parameters = _functions(model)
     path, energy = np.full(model.n, -1), float(model.energy(model.from_spins(np.full((1, model.n), -1, np.int8)))[0])
     sums = () if model.flips().sums is None else (np.array(model.flips().sums, np.float64),)
-    for i in np.flatnonzero(spins > 0):
+    for i in np.flatnonzero(spins > 0).tolist():
         energy += float(cost(path, i, *sums, *parameters))
         turn(path, i, *sums, *parameters)
         path[i] = 1

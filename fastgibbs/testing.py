@@ -1,0 +1,125 @@
+"""Proofs of a model of your own: what all verbs rely on, asked of every state of a small one."""
+
+import numpy as np
+
+from fastgibbs import exact
+from fastgibbs.engines import terms
+from fastgibbs.methods.descent import turn
+from fastgibbs.methods.sampling import sample
+from fastgibbs.models import checks
+from fastgibbs.models.energy import flips_of, has_ising_form
+from fastgibbs.reference.terms import flip_costs, turned_sums
+
+MOST = 12  # variables, all of whose flips are looked at
+CLOSE = 1e-10  # of the largest energy: more than rounding in float64, less than in float32
+CHAINS, SWEEPS = 16_384, 3
+SIGMAS = 5.0  # a false alarm has a rate of 3e-7, and as seeds are fixed, a model that passes once passes always
+
+
+def check_energy(model, beta=None):
+    """AssertionError, which says what is wrong, unless a model of up to 12 variables is right.
+
+    That is: states and spins are each other's, energies are finite and of one state at a time as of many, and either
+    `to_ising()` has the same ones or `flips()` their differences, in Python and compiled, at all states; running sums
+    follow every flip; states drawn from the enumerated law at `beta` still have it after sweeps by both rules, with
+    the energies on record; and runs from random states come to the enumerated mean energy. `beta`: by default one over
+    the standard deviation of E. Give a model with all kinds of terms that your class has.
+    ValueError if there are more variables, TypeError if `model` is none.
+    """
+    checks.model("model", model)
+    if not 1 <= model.n <= MOST:
+        raise ValueError(f"{checks.shown(model)} has {model.n} variables: give a model of 1 to {MOST}")
+    spins = exact.states(model.n)
+    energies = _energies(model, spins)
+    if has_ising_form(model):
+        form = np.asarray(model.to_ising().energy(spins))
+        _require_close("to_ising().energy(spins)", form, "energy(states)", energies, spins, energies)
+    if flips_of(model) is not None:
+        _check_flips(model, spins, energies)
+    if has_ising_form(model) or flips_of(model) is not None:
+        beta = (1 / (energies.std() or 1.0)) if beta is None else checks.finite_number("beta", beta)
+        for rule, scan in (("gibbs", "sequential"), ("metropolis", "random")):
+            _check_law(model, spins, energies, beta, rule, scan)
+
+
+def _energies(model, spins) -> np.ndarray:
+    """The energies of all states, found to be what `Energy.energy` says."""
+    states = model.from_spins(spins)
+    _require(np.array_equal(model.to_spins(states), spins), "to_spins(from_spins(spins)) are other spins")
+    energies = np.asarray(model.energy(states))
+    _require(energies.shape == (len(spins),), f"energy(states) of {states.shape} has shape {energies.shape}: give (k,)")
+    _require(energies.dtype == np.float64, f"energy(states) has dtype {energies.dtype}: give float64")
+    bad = ~np.isfinite(energies)
+    k = int(bad.argmax())
+    _require(not bad.any(), f"the energy of {states[k].tolist()} is {energies[k]}: give finite numbers")
+    alone = [np.asarray(model.energy(state)) for state in states]
+    _require(alone[0].shape == (), f"energy(state) of ({model.n},) has shape {alone[0].shape}: give a number")
+    _require_close("the energy of a state alone", np.array(alone), "among others", energies, states, energies)
+    return energies
+
+
+def _check_flips(model, spins, energies):
+    """AssertionError unless costs are differences of energies at all states, and sums those of the state."""
+    flipped = np.arange(len(spins))[:, None] ^ 1 << np.arange(model.n)
+    expected = energies[flipped] - energies[:, None]
+    found = np.array([flip_costs(model, one, range(model.n)) for one in spins])
+    for site in range(model.n):
+        name = f"flips().cost of site {site}"
+        _require_close(name, found[:, site], "the change of energy(states)", expected[:, site], spins, energies)
+    if model.flips().turn is not None:
+        for one in spins:
+            for site in range(model.n):
+                followed, expected = turned_sums(model, one, site)
+                what = f"flips().turn of site {site} makes the sums {followed.tolist()} at {one.tolist()}"
+                _require(np.allclose(followed, expected, CLOSE, CLOSE), f"{what}, they are {expected.tolist()} there")
+    compiled = turn(model.from_spins(spins), model, terms.prepare([model], 1), 0).T
+    for site in range(model.n):
+        name = f"flips().cost of site {site}, compiled,"
+        _require_close(name, compiled[:, site], "in Python", found[:, site], spins, energies)
+
+
+def _check_law(model, spins, energies, beta, rule, scan):
+    """AssertionError unless sweeps leave the enumerated law as it is, and come to it."""
+    weights = np.exp(-beta * energies - (-beta * energies).max())
+    p, rng = weights / weights.sum(), np.random.default_rng(1)
+    mean = p @ energies
+    how = dict(beta=beta, rule=rule, scan=scan, seed=1)
+    start = model.from_spins(spins[rng.choice(p.size, CHAINS, p=p)])
+    run = sample(model, sweeps=SWEEPS, chains=CHAINS, start=start, **how)
+    states = model.to_spins(run.states)
+    index = (states > 0) @ (1 << np.arange(model.n))
+    _require_close("an energy on record", run.energy[:, -1], "energy(states)", energies[index], states, energies)
+    sigmas, told = _distance(np.bincount(index, minlength=p.size), p * CHAINS), f'"{rule}" at beta = {beta:.4g}:'
+    _require(sigmas < SIGMAS, f"{told} {SWEEPS} sweeps change the enumerated law, by {sigmas:.1f} standard deviations")
+    run = sample(model, sweeps=400, burn_in=100, chains=128, thin=4, **how)
+    means = run.energy.mean(axis=1)
+    sigmas = abs(means.mean() - mean) / max(means.std(ddof=1) / np.sqrt(means.size), CLOSE * np.abs(energies).max())
+    _require(sigmas < SIGMAS, f"{told} <E> = {means.mean():.6g} is {sigmas:.1f} errors from the exact {mean:.6g}")
+
+
+def _require(right, otherwise):
+    """AssertionError unless it is right; also where Python is told to leave assertions out."""
+    if not right:
+        raise AssertionError(otherwise)
+
+
+def _require_close(name, found, other, expected, states, energies):
+    """AssertionError at the first state where two numbers differ by more than rounding."""
+    wrong = ~(np.abs(found - expected) <= CLOSE * np.abs(energies).max())
+    if wrong.any():
+        k = int(wrong.argmax())
+        raise AssertionError(f"{name} is {found[k]:.12g} at {states[k].tolist()}, {other} {expected[k]:.12g}")
+
+
+def _distance(counts, expected) -> float:
+    """How unlikely counts are, in standard deviations: chi-square of groups of 5 expected or more, by cube roots.
+
+    Wilson and Hilferty, Proc. Natl. Acad. Sci. 17, 684 (1931).
+    """
+    order = np.argsort(expected)
+    group = np.minimum(np.cumsum(expected[order]) // 10, expected.sum() // 10 - 1).astype(int)
+    counts, expected = np.bincount(group, counts[order]), np.bincount(group, expected[order])
+    seen = expected > 0
+    freedom = max(int(seen.sum()) - 1, 1)
+    chi_square = ((counts - expected)[seen] ** 2 / expected[seen]).sum()
+    return float(((chi_square / freedom) ** (1 / 3) - 1 + 2 / (9 * freedom)) / np.sqrt(2 / (9 * freedom)))
