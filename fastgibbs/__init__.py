@@ -1,6 +1,6 @@
 """fastgibbs: Monte Carlo for energies of binary variables - Ising, spin-glass, Hopfield and RBM."""
 
-from fastgibbs import analysis, exact, learning, plots
+from fastgibbs import analysis, exact, learning, plots, testing
 from fastgibbs.analysis import mean_field, pseudo_likelihood
 from fastgibbs.io import VERSION as __version__  # noqa: F401 - no function of the package
 from fastgibbs.io import read_idx, read_rudy, write_rudy
@@ -68,6 +68,7 @@ __all__ = [
     "sherrington_kirkpatrick",
     "stop",
     "temper",
+    "testing",
     "train",
     "triangular",
     "write_rudy",

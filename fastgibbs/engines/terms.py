@@ -114,7 +114,9 @@ def start(plan: TermsPlan, lanes: range, ups, entropy, betas, rule) -> tuple[Ter
         sums=np.zeros((size, plan.sums.size)),
         path=np.zeros(n, np.int8),
     )
-    return plan._replace(scales=np.clip(-LOG2E * betas, -MOST, MOST)), state
+    with np.errstate(over="ignore"):  # and no scale is infinite, which times 0 is no number
+        scales = np.clip(-LOG2E * betas, -np.finfo(np.float64).max, np.finfo(np.float64).max)
+    return plan._replace(scales=scales), state
 
 
 @inlined

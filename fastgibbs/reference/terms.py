@@ -67,7 +67,9 @@ def sweep(state, betas):
 
     `betas`: float64 (lanes,). KeyError on an unknown rule or scan.
     """
-    scale, spins = np.clip(-LOG2E * betas, -1e30, 1e30), state.spins.astype(np.int64)
+    with np.errstate(over="ignore"):
+        scale = np.clip(-LOG2E * betas, -np.finfo(np.float64).max, np.finfo(np.float64).max)
+    spins = state.spins.astype(np.int64)
     cost, turn, parameters = _functions(state.model)
     sums = [_climbed(state.model, one)[1] for one in state.spins]
     decide, visits = RULES[state.rule], SCANS[state.scan](state.order, len(state.free))
@@ -78,7 +80,8 @@ def sweep(state, betas):
         else:
             bits = words >> 32
         costs = np.array([float(cost(one, i, *own, *parameters)) for one, own in zip(spins, sums, strict=True)])
-        exponents = np.float32(np.clip(scale * (costs * spins[:, i]), -1e30, 1e30))
+        with np.errstate(over="ignore"):
+            exponents = np.float32(np.clip(scale * (costs * spins[:, i]), -1e30, 1e30))
         new = decide(exponents, spins[:, i].astype(np.int8), np.float32(1), uniform(bits))
         for lane in np.flatnonzero(new != spins[:, i]):
             turn(spins[lane], i, *sums[lane], *parameters)
