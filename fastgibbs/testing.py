@@ -36,10 +36,14 @@ def check_energy(model, beta=None):
         _require_close("to_ising().energy(spins)", form, "energy(states)", energies, spins, energies)
     if flips_of(model) is not None:
         _check_flips(model, spins, energies)
-    if has_ising_form(model) or flips_of(model) is not None:
-        beta = (1 / (energies.std() or 1.0)) if beta is None else checks.finite_number("beta", beta)
-        for rule, scan in (("gibbs", "sequential"), ("metropolis", "random")):
-            _check_law(model, spins, energies, beta, rule, scan)
+    if beta is None:
+        largest = checks.largest(energies) or 1.0
+        beta = 1 / ((energies / largest).std() or 1.0) / largest
+    beta = checks.finite_number("beta", beta)
+    engine = "terms" if flips_of(model) else "sparse" if has_ising_form(model) else None
+    for rule, scan in (("gibbs", "sequential"), ("metropolis", "random")) if engine else ():
+        if beta or rule == "gibbs":  # at beta = 0 Metropolis flips whatever is visited
+            _check_law(model, spins, energies, dict(beta=beta, rule=rule, scan=scan, engine=engine, seed=1))
 
 
 def _energies(model, spins) -> np.ndarray:
@@ -78,18 +82,18 @@ def _check_flips(model, spins, energies):
         _require_close(name, compiled[:, site], "in Python", found[:, site], spins, energies)
 
 
-def _check_law(model, spins, energies, beta, rule, scan):
+def _check_law(model, spins, energies, how):
     """AssertionError unless sweeps leave the enumerated law as it is, and come to it."""
+    beta = how["beta"]
     weights = np.exp(-beta * energies - (-beta * energies).max())
     p, rng = weights / weights.sum(), np.random.default_rng(1)
     mean = p @ energies
-    how = dict(beta=beta, rule=rule, scan=scan, seed=1)
     start = model.from_spins(spins[rng.choice(p.size, CHAINS, p=p)])
     run = sample(model, sweeps=SWEEPS, chains=CHAINS, start=start, **how)
     states = model.to_spins(run.states)
     index = (states > 0) @ (1 << np.arange(model.n))
     _require_close("an energy on record", run.energy[:, -1], "energy(states)", energies[index], states, energies)
-    sigmas, told = _distance(np.bincount(index, minlength=p.size), p * CHAINS), f'"{rule}" at beta = {beta:.4g}:'
+    sigmas, told = _distance(np.bincount(index, minlength=p.size), p * CHAINS), f'"{how["rule"]}" at beta = {beta:.4g}:'
     _require(sigmas < SIGMAS, f"{told} {SWEEPS} sweeps change the enumerated law, by {sigmas:.1f} standard deviations")
     run = sample(model, sweeps=400, burn_in=100, chains=128, thin=4, **how)
     means = run.energy.mean(axis=1)

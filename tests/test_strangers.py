@@ -96,19 +96,50 @@ def test_log_z_is_the_enumerated_one(name):
         assert abs(found.value - expected.value) < 4.5 * found.error < 0.5
 
 
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_the_smallest_models_run(n):
+    model = Budget(n, 0.3)
+    result = fg.sample(model, beta=1.0, sweeps=3, chains=5, seed=1)
+    np.testing.assert_allclose(result.energy[:, -1], model.energy(result.states))
+
+
+def test_what_cannot_be_run_is_said_before_anything_compiles():
+    bare = type("Bare", (Budget,), {"flips": lambda self: None})(6, 2)
+    for verb in (fg.anneal, fg.temper, lambda model: fg.sample(model, beta=1.0, sweeps=1), fg.log_z):
+        with pytest.raises(ValueError, match=r"Bare\(n=6\) has no Ising form, nor says what a flip costs"):
+            verb(bare)
+    with pytest.raises(ValueError, match="'sparse' cannot run this: the model has no Ising form; engine 'terms' can"):
+        fg.sample(GLASS, beta=1.0, sweeps=1, engine="sparse")
+    with pytest.raises(ValueError, match="engine 'terms' cannot run this: at beta = inf the rounding of a cost would"):
+        fg.sample(GLASS, beta=np.inf, sweeps=1)
+    with pytest.raises(ValueError, match="'terms' cannot run this: the model does not say what a flip costs"):
+        fg.sample(fg.lattice((3, 3)), beta=1.0, sweeps=1, engine="terms")
+    with pytest.raises(ValueError, match="it runs one model at a time"):
+        fg.sample([GLASS, GLASS], beta=1.0, sweeps=1)
+
+
+def test_pseudo_likelihoods_of_any_energy_are_those_of_its_flips():
+    data = MODELS["budget"].from_spins(exact.states(10)[::37])
+    turned = np.where(np.eye(10, dtype=bool), 1 - data[:, None], data[:, None])
+    costs = MODELS["budget"].energy(turned) - MODELS["budget"].energy(data)[:, None]
+    expected = -np.logaddexp(0, -0.7 * costs).sum(axis=1).mean()
+    assert fg.pseudo_likelihood(MODELS["budget"], data, beta=0.7) == pytest.approx(expected, rel=1e-13)
+
+
 # Annealing
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_annealing_equals_the_twin_bit_for_bit(name):
     model, betas = MODELS[name], np.linspace(0.1, 2.0, 6)
-    result = fg.anneal(model, betas=betas, sweeps=betas.size, reads=20, seed=3)
-    expected = annealing.anneal(twin, twin.Whole(model), betas, 20, "gibbs", 3)
+    result = fg.anneal(model, betas=betas, sweeps=betas.size, reads=20, seed=3, keep=5)
+    expected = annealing.anneal(twin, twin.Whole(model), betas, 20, "gibbs", 3, keep=5)
     order = np.argsort(result.read)
     np.testing.assert_array_equal(result.states[order], expected.best_states)
     np.testing.assert_array_equal(result.energy[order], expected.best_energies)
     np.testing.assert_array_equal(result.trace_mean, expected.trace_mean)
     np.testing.assert_array_equal(result.last_states[order], expected.states)
+    np.testing.assert_allclose(result.kept_energy, expected.lowest[0], atol=1e-12)
 
 
 @pytest.mark.parametrize("name", MODELS)

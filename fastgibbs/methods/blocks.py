@@ -10,7 +10,7 @@ from fastgibbs.engines import dense, layered, multispin, overlap, sparse, sparse
 from fastgibbs.engines.observables import observables
 from fastgibbs.engines.streams import random_ups
 from fastgibbs.models import RBM, Hopfield, checks
-from fastgibbs.models.energy import has_ising_form
+from fastgibbs.models.energy import flips_of, has_ising_form
 
 STRIPS = (1, 2, 4, 8, 16, 32, 64)
 # "auto" tries them in this order
@@ -65,6 +65,11 @@ def choose_engine(
         strips = checks.integer("strips", strips)
         if strips not in STRIPS:
             raise ValueError(f"strips is {strips}: give one of {', '.join(map(str, STRIPS))}")
+    for model in models:
+        if not (has_ising_form(model) or flips_of(model) or isinstance(model, Hopfield)):
+            raise ValueError(
+                f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()"
+            )
     refusals, taken = {}, {True: models}
     for name in _by_speed(models[0]) if engine == "auto" else [engine]:
         native = getattr(ENGINES[name], "NATIVE", False)
