@@ -190,8 +190,8 @@ def implements(stub):
     return overload(stub, jit_options={"forceinline": True})
 
 
-_NAMED = {"builtins", "math", "numba", "numpy", "operator"}  # modules whose functions are known by their names
-_PLAIN = int, float, complex, str, bytes, frozenset, type(None), np.generic, np.dtype, type, numba.types.Type
+_NAMED = {"builtins", "math", "numba", "numpy", "operator"}  # packages whose functions are known by their names
+_PLAIN = int, float, complex, str, bytes, frozenset, type(None), np.generic, np.dtype, np.ufunc, numba.types.Type
 
 
 def fingerprint(function) -> str:
@@ -214,12 +214,16 @@ class _Fingerprint(NamedTuple):
         self.digest.update("\0".join(map(str, (*words, ""))).encode())
 
     def add(self, value):
+        """A function, or a value that one reads."""
+        if _root(value) in _NAMED and hasattr(value, "__qualname__"):
+            self.note(value.__module__, value.__qualname__)
+            return
+        if isinstance(value, types.FunctionType) and self.seen:
+            raise TypeError(f"{value.__qualname__} is called by what is compiled: decorate it with numba.njit")
         value = getattr(value, "_dispatcher", value)  # of a ufunc
         value = getattr(value, "py_func", value)
         if isinstance(value, types.FunctionType) and value in self.seen:
             self.note("function", self.seen[value])
-        elif _root(value) in _NAMED and hasattr(value, "__qualname__"):
-            self.note(value.__module__, value.__qualname__)
         elif isinstance(value, types.FunctionType):
             self.seen[value] = len(self.seen)
             self.note(value.__globals__.get("__name__"))  # Numba imports that module with what the cache has of it
@@ -235,26 +239,27 @@ class _Fingerprint(NamedTuple):
             self.note(type(value), repr(value) if isinstance(value, _PLAIN) else os.urandom(16).hex())
 
     def add_code(self, code, outside):
+        """The code of a function, and what it reads from outside, also from modules."""
         self.note(code.co_code.hex(), code.co_names, code.co_varnames, code.co_freevars)
         for value in code.co_consts:
             if isinstance(value, types.CodeType):
                 self.add_code(value, outside)
             else:
                 self.add(value)
-        read = {one.argval for one in dis.get_instructions(code) if one.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
-        for name in sorted(read & outside.keys()):
-            if isinstance(outside[name], types.FunctionType) and _root(outside[name]) not in _NAMED:
-                raise TypeError(f"{code.co_name} calls {name}, which is not compiled: decorate it with numba.njit")
-            self.add_named(outside[name], code.co_names)
-
-    def add_named(self, value, names):
-        """A value from outside, or of a module what may be asked of it."""
-        if not isinstance(value, types.ModuleType):
-            self.add(value)
-        elif value.__name__.partition(".")[0] not in _NAMED:
-            for name in names:
-                if hasattr(value, name):
-                    self.add_named(getattr(value, name), [other for other in names if other != name])
+        module = None
+        for step in dis.get_instructions(code):
+            if step.opname in ("LOAD_GLOBAL", "LOAD_NAME") and step.argval in outside:
+                value = outside[step.argval]
+            elif module and step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+                value = getattr(module, step.argval)
+            else:
+                module = None
+                continue
+            module = value if isinstance(value, types.ModuleType) else None
+            if module is None:
+                self.add(value)
+            elif module.__name__.partition(".")[0] in _NAMED:
+                module = None
 
 
 def _root(value) -> str:

@@ -94,9 +94,15 @@ def checked(flips) -> tuple[tuple, np.ndarray]:
             array = checks.finite_array(f"flips().parameters[{k}]", array)
         else:
             array = np.ascontiguousarray(array, np.int64).reshape(array.shape)
-        array.flags.writeable = array is value and array.flags.writeable
-        parameters.append(array if array.ndim else array.item())
-    sums = np.zeros(0) if flips.sums is None else checks.finite_array("flips().sums", flips.sums).copy()
+        parameters.append(_shared(array) if array.ndim else array.item())
+    sums = np.zeros(0) if flips.sums is None else checks.finite_array("flips().sums", flips.sums)
     if sums.ndim != 1:
         raise ValueError(f"flips().sums has shape {sums.shape}: give (m,)")
-    return tuple(parameters), sums
+    return tuple(parameters), _shared(sums)
+
+
+def _shared(array):
+    """The array read-only, as a model's arrays are, so that one compilation serves all."""
+    array = array.view()
+    array.flags.writeable = False
+    return array

@@ -70,9 +70,6 @@ def prepare(models: list, strips: int, free=None) -> TermsPlan:
     (model,) = models
     told = model.flips()
     parameters, sums = flips.checked(told)
-    for array in (*parameters, sums):
-        if isinstance(array, np.ndarray):
-            array.flags.writeable = False  # as the model's arrays are, so that one compilation serves all
     _refuse_wrong_costs(model, told, parameters)
     energy = float(model.energy(model.from_spins(np.full((1, model.n), -1, np.int8)))[0])
     return TermsPlan(Code(told), parameters, sums, energy, np.empty(0, np.float64), contract.free_sites(model.n, free))
