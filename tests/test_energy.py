@@ -1,6 +1,7 @@
 """What a model is: the base of all, and energies that nobody has thought of."""
 
 import copy
+import doctest
 import pickle
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 import fastgibbs as fg
 from fastgibbs import exact
+from fastgibbs.models import energy
 from fastgibbs.models.energy import has_ising_form
 
 RNG = np.random.default_rng(7)
@@ -126,3 +128,7 @@ def test_what_an_energy_cannot_do_is_said():
 
     with pytest.raises(ValueError, match=r"model.energy\(states\)\[0\] is nan"):
         exact.spectrum(Wrong(3)).log_z(1.0)
+
+
+def test_what_the_base_shows_runs_as_it_stands():
+    assert doctest.testmod(energy).failed == 0

@@ -39,6 +39,24 @@ class Energy(Frozen):
 
     A class of your own gives `energy`, and `flips` or `to_ising`, or neither: then it is enumerated and nothing else.
     To be saved it keeps the arguments of its constructor as attributes of the same names.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> def cost(spins, site, J):
+    ...     a, b, d, e = spins[site - 2], spins[site - 1], spins[(site + 1) % J.size], spins[(site + 2) % J.size]
+    ...     return 2 * spins[site] * (J[site - 2] * a * b + J[site - 1] * b * d + J[site] * d * e)
+    >>> class Ring(fg.Energy):  # E(s) = -sum_i J_i s_i s_{i+1} s_{i+2}
+    ...     def __init__(self, J):
+    ...         super().__init__(len(J), J=np.array(J, float))
+    ...     def energy(self, states):
+    ...         s = self.to_spins(states)
+    ...         return -(s * np.roll(s, -1, -1) * np.roll(s, -2, -1)) @ self.J
+    ...     def flips(self):
+    ...         return fg.Flips(cost, (self.J,))
+    >>> ring = Ring([1, -2, 1, 1, 2, 1])
+    >>> fg.testing.check_energy(ring)
+    >>> float(fg.anneal(ring, seed=1).energy[0]), fg.exact.spectrum(ring).ground_energy
+    (-4.0, -4.0)
     """
 
     low = -1  # what a variable is that is not 1: -1, a spin, or 0, a unit
