@@ -131,7 +131,7 @@ def test_saving_changes_nothing(name, tmp_path):
         (dict(model=fg.edwards_anderson((5, 5, 5), seed=1).to_ising(), beta=0.4), "beta"),
         (dict(beta=np.full(64, 0.5 + 1e-15)), "beta"),
         (dict(seed=6), "seed"),
-        (dict(sweeps=301), "sweeps"),
+        (dict(sweeps=299), "sweeps"),
         (dict(burn_in=1), "burn_in"),
         (dict(thin=2), "thin"),
         (dict(rule="metropolis"), "rule"),
@@ -150,6 +150,40 @@ def test_a_checkpoint_of_another_run_is_refused_by_the_name_of_what_differs(chan
     with pytest.raises(ValueError, match=rf"run.npz was written with .*{name}.*, this run has .*{name}"):
         fg.sample(**kwargs | change)
     assert (tmp_path / "run.npz").read_bytes() == before
+
+
+LONGER = {
+    "sample multispin": (fg.sample, GLASS, dict(beta=0.5, chains=300, burn_in=7, thin=3, keep_states=True)),
+    "sample sparse": (fg.sample, GLASS, dict(beta=[0.3, 0.9], thin=3, engine="sparse", observe=OBSERVE)),
+    "sample machine": (fg.sample, MACHINE, dict(beta=1.0, chains=20, rule="gibbs")),
+    "temper multispin": (fg.temper, GLASS, dict(betas=[0.1, 0.4, 0.9], ladders=4, burn_in=20, clusters=True)),
+    "temper sparse": (
+        fg.temper,
+        GLASS,
+        dict(betas=[0.1, 0.4, 0.9], ladders=3, burn_in=20, thin=4, engine="sparse", observe=OBSERVE),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LONGER)
+def test_a_run_goes_on_to_more_sweeps_as_if_so_many_had_been_asked_for(name, tmp_path):
+    """Also where the number before was no multiple of thin, and where the run before was stopped."""
+    run, model, kwargs = LONGER[name]
+    path = tmp_path / "run.npz"
+    for sweeps in (40, 41, 90):
+        longer = run(model, sweeps=sweeps, seed=5, checkpoint=path, **kwargs)
+    same(longer, run(model, sweeps=90, seed=5, **kwargs))
+    stops = dict(progress=lambda done, total: done > 0)
+    run(model, sweeps=10**5, seed=6, checkpoint=path.with_name("b.npz"), **kwargs | stops)
+    with pytest.raises(ValueError, match="was written with sweeps=100000, this run has sweeps=90"):
+        run(model, sweeps=90, seed=6, checkpoint=path.with_name("b.npz"), **kwargs)
+
+
+def test_a_ladder_that_was_adapted_does_not_go_on_to_more_sweeps(tmp_path):
+    path = tmp_path / "run.npz"
+    fg.temper(GLASS, sweeps=100, rungs=4, burn_in=10, seed=5, checkpoint=path)
+    with pytest.raises(ValueError, match="was written with sweeps=100, this run has sweeps=200"):
+        fg.temper(GLASS, sweeps=200, rungs=4, burn_in=10, seed=5, checkpoint=path)
 
 
 @pytest.mark.parametrize(

@@ -50,14 +50,15 @@ class Checkpoint:
     """The file at `path`, written about every `every` seconds by a run of these settings; `path` None writes nothing.
 
     `settings`: name -> a number, text, bool or None, an array, or a list of models. `seed` among them is the entropy of
-    the run, or None for that of the file, or a fresh one; `settings["seed"]` tells.
+    the run, or None for that of the file, or a fresh one; `settings["seed"]` tells. `grows`: names of settings that may
+    be larger than when the file was written, since the run until then was the same.
 
     If the file is there, the run goes on from it: ValueError, naming the setting, if it was written with another one;
     ValueError also if it is damaged, holds no checkpoint or what no run can have written, or was written by a later
     version; and if another run holds the file. OSError if nothing can be written.
     """
 
-    def __init__(self, path, every, method: str, settings: dict):
+    def __init__(self, path, every, method: str, settings: dict, grows: tuple = ()):
         self.every = checks.finite_number("every", every)
         if self.every < 0:
             raise ValueError(f"every is {every}: give seconds between two checkpoints, at least 0")
@@ -70,7 +71,7 @@ class Checkpoint:
             self._lock = held(self.path)
             self._lock.__enter__()
             if os.path.exists(self.path):
-                self._read()
+                self._read(grows)
         if self.settings["seed"] is None:
             self.settings["seed"] = entropy_of(None)
 
@@ -80,7 +81,7 @@ class Checkpoint:
         if lock is not None:
             lock.__exit__(None, None, None)
 
-    def _read(self):
+    def _read(self, grows: tuple):
         _, arrays, header, versions = read_archive(self.path, "checkpoint")
         theirs = str(versions.get("fastgibbs", VERSION))
         if _numbers(theirs) > _numbers(VERSION):
@@ -91,6 +92,9 @@ class Checkpoint:
             raise ValueError(f"{self.path} has no settings, stage, threads and blocks: another version wrote it")
         if mine["seed"] is None:
             mine["seed"] = self._checked(checks.integer, "seed", theirs.get("seed"), 0, math.inf)
+        for name in grows:
+            if mine[name] > self._checked(checks.integer, name, theirs.get(name)):
+                theirs[name] = mine[name]
         for name in {**mine, **theirs}:
             if mine.get(name) != theirs.get(name):
                 raise ValueError(

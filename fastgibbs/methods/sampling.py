@@ -186,8 +186,9 @@ def sample(
             sites to values in the model's units, a number or one per chain, (chains,); or a pair (mask, states), where
             the mask, bool (n,), is True, of states (n,) or (chains, n).
         checkpoint: path of a file that the run is saved to; where it is there, saved by the same run, the call goes on
-            from it and returns the same bytes as if it had never stopped. Ctrl-C, SIGTERM and the end save it too. No
-            other run may use it meanwhile, and what no run of this kind can have written is refused.
+            from it and returns the same bytes as if it had never stopped. With more sweeps than it was saved with, it
+            returns what so many would have at once. Ctrl-C, SIGTERM and the end save it too. No other run may use it
+            meanwhile, and what no run of this kind can have written is refused.
         every: seconds between two such savings.
 
     Returns a SampleResult; after Ctrl-C the draws made so far, with `interrupted` set. The same seed gives the same
@@ -241,7 +242,7 @@ def sample(
     weights = observed.matrix(n)
     settings |= dict(start=spins, keep_states=keeps, engine=engine, strips=strips, seed=seed)
     settings |= dict(observe=[*observed.names, weights], clamp=None if clamp is None else list(clamp[:2]))
-    checkpoint = Checkpoint(checkpoint, every, "sample", settings)
+    checkpoint = Checkpoint(checkpoint, every, "sample", settings, grows=("sweeps",))
     seed = checkpoint.settings["seed"]
     address = run_entropy(seed, "sample", spins)
     per_chain = [taken[k * len(taken) // betas.size] for k in range(betas.size)] if len(taken) > 1 else taken

@@ -179,7 +179,8 @@ def temper(
             of ladder 0, then those of ladder 1 ..., of all models.
         clamp: sites that keep their values, as in `sample`, alike in all replicas: a dict of sites to values, or a pair
             (mask, states), states (n,); log Z sums over the others.
-        checkpoint, every: a file to save the run to and go on from, and the seconds between, as in `sample`.
+        checkpoint, every: a file to save the run to and go on from, and the seconds between, as in `sample`. With more
+            sweeps a run goes on whose ladder is not adapted, if burn_in is given or happens to be the same.
 
     Returns a TemperResult; after Ctrl-C what was done so far, with `interrupted` set. The same seed gives the same
     bytes at any number of threads, and ladder g is the same however many ladders there are, if betas are given.
@@ -232,7 +233,8 @@ def temper(
     settings |= dict(swap_every=swap_every, burn_in=burn_in, adapt=adapt, clusters=clusters, engine=name)
     settings |= dict(overlap_every=overlap_every, observe=[*observed.names, observed.matrix(models[0].n)], seed=seed)
     settings |= dict(clamp=None if clamp is None else list(clamp[:2]))
-    checkpoint = Checkpoint(checkpoint, every, "temper", settings)
+    longer = () if adapt else ("sweeps",)  # rounds of adaptation are as long as sweeps ask for
+    checkpoint = Checkpoint(checkpoint, every, "temper", settings, grows=longer)
     seed = checkpoint.settings["seed"]
     address = run_entropy(seed, "temper")
     rounds, betas = saved_ladder(checkpoint, betas, grows, adapt, sweeps)
