@@ -194,19 +194,26 @@ def test_a_result_is_saved_with_its_model(name, verb, tmp_path):
     np.testing.assert_array_equal(again.states, result.states)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_a_run_goes_on_from_its_checkpoint_to_the_same_bytes(name, tmp_path):
+LONG = {
+    "sample": dict(beta=0.7, sweeps=40_000, chains=70, thin=4000),
+    "anneal": dict(sweeps=20_000, reads=70),
+    "temper": dict(betas=[0.1, 0.5, 0.9], sweeps=10_000, ladders=16, thin=1000),
+}
+
+
+@pytest.mark.parametrize(("verb", "name"), [(verb, "triplets") for verb in LONG] + [("sample", "budget")])
+def test_a_run_goes_on_from_its_checkpoint_to_the_same_bytes(verb, name, tmp_path):
     model, path = MODELS[name], tmp_path / "run.npz"
-    kwargs = dict(beta=0.7, sweeps=40_000, chains=70, seed=1, thin=4000)
-    whole = fg.sample(model, **kwargs)
-    stopped = fg.sample(model, **kwargs, checkpoint=path, progress=lambda done, total: True)
-    assert stopped.interrupted and stopped.energy.shape[1] < 10
-    again = fg.sample(model, **kwargs, checkpoint=path)
+    run, kwargs = getattr(fg, verb), LONG[verb] | dict(seed=1)
+    whole = run(model, **kwargs)
+    assert run(model, **kwargs, checkpoint=path, progress=lambda done, total: True).interrupted
+    again = run(model, **kwargs, checkpoint=path)
+    assert not again.interrupted
     np.testing.assert_array_equal(again.energy, whole.energy)
     np.testing.assert_array_equal(again.states, whole.states)
     other = Triplets(9, GLASS.triples, 2 * GLASS.J) if name == "triplets" else Budget(10, 5)
     with pytest.raises(ValueError, match="was written with another model"):
-        fg.sample(other, **kwargs, checkpoint=path)
+        run(other, **kwargs, checkpoint=path)
 
 
 def test_what_is_loaded_is_of_a_class_that_is_known_here(tmp_path):

@@ -3,7 +3,7 @@
 Costs are float64, as exact as that function computes them; an attempt is decided in float32 by 32 bits, half a word of
 the lane's stream, with the random numbers of the sparse engine. Energies are added up by the same function, flip by
 flip on the way from all spins down to the state, and so are the running sums that it may keep: before each sweep anew.
-Both follow from the state alone, so that nothing drifts. An energy takes as long as half a sweep.
+Both follow from the state alone, so that nothing drifts. An energy takes nearly as long as a sweep.
 """
 
 from typing import NamedTuple

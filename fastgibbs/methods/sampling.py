@@ -178,8 +178,8 @@ def sample(
         keep_states: keep the state of every draw, one bit a spin, for `result.samples`.
         strips: a power of two up to 64, for the multi-spin engine: cut a periodic lattice along its first axis, so that
             few chains fill the 64 lanes of a word. By default as many as do; the number is in the result.
-        observe: a dict of names to weights w (n,), for w.s at every draw in `result.observables`, s the spins +-1 of
-            `model.to_ising()`; or to functions of the states of a draw, int8 (chains, n) in the model's units, that
+        observe: a dict of names to weights w (n,), for w.s at every draw in `result.observables`, s =
+            model.to_spins(state); or to functions of the states of a draw, int8 (chains, n) in the model's units, that
             return (chains,) or (chains, ...) real numbers. Functions are called when the run has ended (until then
             its states take one bit a spin), and once before, on random states, to see what they return.
         clamp: sites that keep their values, and no sweep visits, while the others are drawn given those: a dict of
