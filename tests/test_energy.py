@@ -62,6 +62,8 @@ def test_a_strangers_model_is_frozen_and_compares_by_what_it_holds():
         model.k = 3
     with pytest.raises(ValueError, match="read-only"):
         model.weights[0] = 1
+    with pytest.raises(AttributeError, match=r"Early is frozen: give 'k' to super\(\).__init__\(n, k=...\)"):
+        type("Early", (fg.Energy,), {"__init__": lambda self: setattr(self, "k", 3)})()
     for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert twin == model and not twin.weights.flags.writeable
 

@@ -154,6 +154,11 @@ def test_annealing_finds_the_enumerated_ground_states_by_a_schedule_of_its_own(n
     assert stopped.done[0] < 10**6
 
 
+def test_a_schedule_may_end_at_infinity():
+    result = fg.anneal(GLASS, betas=[0.3, np.inf], sweeps=60, reads=32, seed=1)
+    assert np.isfinite(result.trace_mean).all() and (np.diff(result.trace_mean[-5:]) <= 1e-12).all()
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_no_flip_lowers_what_the_descent_returns(name):
     model = MODELS[name]

@@ -67,6 +67,11 @@ class Energy(Frozen):
         copies = {k: value.copy() if isinstance(value, np.ndarray) else value for k, value in attributes.items()}
         self.__setstate__({"n": n} | copies)
 
+    def __setattr__(self, name, value):
+        if not vars(self):
+            raise AttributeError(f"{type(self).__name__} is frozen: give {name!r} to super().__init__(n, {name}=...)")
+        super().__setattr__(name, value)
+
     def energy(self, states):
         """E(s) of `states` (..., n), of variables that are `low` or 1: float64 in the shape of the leading axes."""
         raise NotImplementedError(f"{type(self).__name__} has no method energy(states)")
