@@ -9,8 +9,8 @@ import numpy as np
 from fastgibbs.engines import dense, layered, multispin, overlap, sparse, sparse64, terms
 from fastgibbs.engines.observables import observables
 from fastgibbs.engines.streams import random_ups
-from fastgibbs.models import RBM, Hopfield, checks
-from fastgibbs.models.energy import flips_of, has_ising_form
+from fastgibbs.models import Hopfield, checks
+from fastgibbs.models.energy import field_bound, flips_of, has_ising_form
 
 STRIPS = (1, 2, 4, 8, 16, 32, 64)
 # "auto" tries them in this order
@@ -98,23 +98,7 @@ def check_betas(name: str, betas: np.ndarray, models: list) -> None:
     """ValueError if beta times what a flip costs, 2 (|h_i| + sum_j |J_ij|), might overflow at any finite beta."""
     largest = checks.largest(betas[betas < np.inf])
     for model in models:
-        checks.require_range(8 * largest * (largest_field(model) or 0.0), f"{name} times the cost of a flip")
-
-
-def largest_field(model) -> float | None:
-    """A bound on |h_i| + sum_j |J_ij|, or None of a model that has no such terms."""
-    match model:
-        case RBM():
-            of_units = [checks.largest(bias) for bias in (model.visible_bias, model.hidden_bias)]
-            return checks.largest(model.weights) * model.n + max(of_units)
-        case Hopfield():
-            return checks.largest(model.fields) + len(model.patterns)
-    if not has_ising_form(model):
-        return None
-    ising = model.to_ising()
-    J = checks.largest(ising.couplings) if ising.coupling is None else ising.coupling
-    h = checks.largest(ising.fields) if ising.field is None else abs(ising.field)
-    return J * ising.degree + h
+        checks.require_range(8 * largest * (field_bound(model) or 0.0), f"{name} times the cost of a flip")
 
 
 def given_start(model, start, chains: int) -> np.ndarray | None:

@@ -12,8 +12,8 @@ import numpy as np
 from fastgibbs.engines import graphs, lowest, multispin, overlap, sparse
 from fastgibbs.engines.layered import LayeredPlan
 from fastgibbs.engines.memories import Halves
-from fastgibbs.methods.blocks import largest_field
 from fastgibbs.models import checks
+from fastgibbs.models.energy import field_bound
 
 _SITES = 4096  # whose overlaps are added up at once
 _CHEAP = 2**24  # spins whose energies are computed to check those on record
@@ -125,7 +125,7 @@ def check_draws(energies: np.ndarray, magnetizations: np.ndarray | None, models:
 
 def most_energy(model) -> float:
     """A bound on |E|, if one is known; units of 0 and 1 have at most twice that of fields and couplings of spins."""
-    field = largest_field(model)
+    field = field_bound(model)
     return np.inf if field is None else 2 * model.n * field + abs(getattr(model, "offset", 0.0))
 
 

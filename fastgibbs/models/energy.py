@@ -94,6 +94,11 @@ class Energy(Frozen):
         """Whether E(-s) = E(s), as far as is known: no spin is in a field."""
         return self.has_ising_form and self.to_ising().field == 0
 
+    @property
+    def field_bound(self) -> float | None:
+        """A bound on |h_i| + sum_j |J_ij| of all spins, or None where there are other terms."""
+        return self.to_ising().field_bound if self.has_ising_form else None
+
     def to_spins(self, states):
         """The spins -1 and 1, int8, of `states` (..., n).
 
@@ -126,6 +131,11 @@ def has_ising_form(model) -> bool:
 def is_even(model) -> bool:
     """Whether E(-s) = E(s) of the spins of a model, as far as is known."""
     return model.even if isinstance(model, Energy) else model.to_ising().field == 0
+
+
+def field_bound(model) -> float | None:
+    """A bound on |h_i| + sum_j |J_ij| of all spins of a model, or None where there are other terms."""
+    return (model if isinstance(model, Energy) else model.to_ising()).field_bound
 
 
 def flips_of(model) -> Flips | None:

@@ -84,6 +84,11 @@ class Hopfield(Energy):
         return self.order % 2 == 0 and self.field == 0
 
     @property
+    def field_bound(self):
+        """A bound on |h_i| + sum_j |J_ij| of all spins, or of higher order on half of what a flip costs."""
+        return checks.largest(self.fields) + len(self.patterns)
+
+    @property
     def field_unit(self):
         """`field`, or 1 if it is None or zero: what field energies are counted in."""
         return self.field or 1.0

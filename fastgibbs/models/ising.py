@@ -101,6 +101,13 @@ class Ising(Energy):
         return self.field or 1.0
 
     @property
+    def field_bound(self):
+        """A bound on |h_i| + sum_j |J_ij| of all spins."""
+        J = checks.largest(self.couplings) if self.coupling is None else self.coupling
+        h = checks.largest(self.fields) if self.field is None else abs(self.field)
+        return J * self.degree + h
+
+    @property
     def bonds(self):
         """(i, j, J): the bonds with i < j, row by row with j ascending; int32, int32 and float64 (bonds,)."""
         chunks = list(self._bond_chunks())

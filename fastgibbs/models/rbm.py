@@ -65,6 +65,12 @@ class RBM(Energy):
         """The number of units, V + H."""
         return self.n_visible + self.n_hidden
 
+    @property
+    def field_bound(self):
+        """A bound on |h_i| + sum_j |J_ij| of all units as spins, and on their inputs."""
+        biases = max(checks.largest(bias) for bias in (self.visible_bias, self.hidden_bias))
+        return checks.largest(self.weights) * self.n + biases
+
     def energy(self, v, h=None):
         """E(v, h) = -a.v - b.h - v.W.h, float64 in the shape of the leading axes, which broadcast.
 
