@@ -196,6 +196,37 @@ def test_a_cost_that_calls_what_is_not_compiled_is_refused():
         fg.sample(Mutant(5, 2), beta=1.0, sweeps=1)
 
 
+def allocates(spins, site, sums, k):
+    return budget.penalty(sums[0] - spins[site], k) - budget.penalty(sums[0], k) + 0 * (spins * spins).sum()
+
+
+def writes(spins, site, sums, k):
+    spins[site] = 1
+    return 0.0
+
+
+@pytest.mark.parametrize(
+    ("cost", "said"),
+    [
+        (allocates, r"flips\(\).cost cannot be compiled \(no arrays can be allocated in it, write loops\): "),
+        (writes, "assignment destination is read-only"),
+        (
+            lambda spins, site, sums, k: None,
+            r"flips\(\).cost\(spins, site, ...\) has dtype object \(None\): give a real",
+        ),
+    ],
+    ids=["allocates", "writes", "nothing"],
+)
+def test_what_a_cost_cannot_do_is_said_of_its_own_line(cost, said):
+    class Mutant(Budget):
+        def flips(self):
+            return super().flips()._replace(cost=cost)
+
+    with pytest.raises((TypeError, ValueError), match=said) as error:
+        fg.sample(Mutant(5, 2), beta=1.0, sweeps=1)
+    assert cost is not allocates or "test_check_energy.py (" in str(error.value)
+
+
 def test_large_models_and_no_models_are_refused():
     with pytest.raises(ValueError, match="13 variables: give a model of 1 to 12"):
         check_energy(Budget(13, 3))

@@ -6,7 +6,7 @@ it: an edited function is another type, an unedited one is found in the cache, w
 
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import errors, types
 from numba.extending import NativeValue, models, register_model, unbox
 
 from fastgibbs.jit import fingerprint, implements, inlined
@@ -46,6 +46,17 @@ def _unbox(code, value, context):
     return NativeValue(ir.Constant(ir.IntType(8), 0))
 
 
+def _compiled(code, name, arguments):
+    """A function of a `Code`, compiled for these Numba types; TypeError says what in it cannot be."""
+    function = _known[code.mark][name == "turn"]
+    try:
+        function.compile(arguments)
+    except errors.NumbaError as error:
+        advice = "no arrays can be allocated in it, write loops"
+        raise TypeError(f"flips().{name} cannot be compiled ({advice}): {error}") from None
+    return function
+
+
 def cost(code, spins, site, sums, parameters):
     """E(s with s_site turned) - E(s), float64, of `spins` (n,) whose running sums are `sums`."""
     raise NotImplementedError("only compiled kernels call this")
@@ -53,9 +64,10 @@ def cost(code, spins, site, sums, parameters):
 
 @implements(cost)
 def _cost(code, spins, site, sums, parameters):
-    function = _known[code.mark][0]
     if code.sums:
+        function = _compiled(code, "cost", (spins, site, sums, *parameters))
         return lambda code, spins, site, sums, parameters: np.float64(function(spins, site, sums, *parameters))
+    function = _compiled(code, "cost", (spins, site, *parameters))
     return lambda code, spins, site, sums, parameters: np.float64(function(spins, site, *parameters))
 
 
@@ -68,7 +80,7 @@ def turn(code, spins, site, sums, parameters):
 def _turn(code, spins, site, sums, parameters):
     if not code.sums:
         return lambda code, spins, site, sums, parameters: None
-    function = _known[code.mark][1]
+    function = _compiled(code, "turn", (spins, site, sums, *parameters))
     return lambda code, spins, site, sums, parameters: function(spins, site, sums, *parameters)
 
 

@@ -84,12 +84,12 @@ def _refuse_wrong_costs(model, told, parameters):
         if sums:
             turn(spins, site, *sums, *parameters)
         spins[site] = 1
-    sites = rng.permutation(model.n)[:_SITES]
+    spins.flags.writeable, sites = False, rng.permutation(model.n)[:_SITES]
     turned = np.where(np.arange(model.n) == sites[:, None], -spins, spins)
     states = model.from_spins(np.concatenate([spins[None], turned]).astype(np.int8))
     energies = checks.finite_array("model.energy(states)", model.energy(states), (len(states),))
     for site, expected in zip(sites.tolist(), energies[1:] - energies[0], strict=True):
-        found = float(cost(spins, site, *sums, *parameters))
+        found = checks.finite_number("flips().cost(spins, site, ...)", cost(spins, site, *sums, *parameters))
         if not abs(found - expected) <= CLOSE * max(np.abs(energies).max(), abs(found)):
             raise ValueError(
                 f"{checks.shown(model)}: flips().cost of site {site} is {found:.6g} where energy(states) changes by "
