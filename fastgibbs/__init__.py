@@ -4,15 +4,13 @@ from fastgibbs import analysis, exact, learning, plots, testing
 from fastgibbs.analysis import mean_field, pseudo_likelihood
 from fastgibbs.io import VERSION as __version__  # noqa: F401 - no function of the package
 from fastgibbs.io import read_idx, read_rudy, write_rudy
-from fastgibbs.learning import TrainResult, train
+from fastgibbs.learning import train
 from fastgibbs.methods.annealing import anneal
-from fastgibbs.methods.answers import AnnealResult
 from fastgibbs.methods.free_energies import Estimate, Likelihood, log_likelihood, log_z
-from fastgibbs.methods.recall import RecallResult, recall
-from fastgibbs.methods.sampling import SampleResult, sample
+from fastgibbs.methods.recall import recall
+from fastgibbs.methods.sampling import sample
 from fastgibbs.methods.schedules import beta_range, beta_schedule, geometric, linear
-from fastgibbs.methods.storage import load
-from fastgibbs.methods.tempering import TemperResult, temper
+from fastgibbs.methods.tempering import temper
 from fastgibbs.models import (
     RBM,
     BoltzmannMachine,
@@ -27,6 +25,12 @@ from fastgibbs.models import (
     sherrington_kirkpatrick,
     triangular,
 )
+from fastgibbs.results.annealed import AnnealResult
+from fastgibbs.results.archives import load, save
+from fastgibbs.results.recalled import RecallResult
+from fastgibbs.results.sampled import SampleResult
+from fastgibbs.results.tempered import TemperResult
+from fastgibbs.results.trained import TrainResult
 from fastgibbs.threads import stop
 
 __all__ = [
@@ -65,6 +69,7 @@ __all__ = [
     "read_rudy",
     "recall",
     "sample",
+    "save",
     "sherrington_kirkpatrick",
     "stop",
     "temper",

@@ -7,8 +7,6 @@ import numpy as np
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import (
     RBM,
-    Energy,
-    Flips,
     Hopfield,
     checks,
     edwards_anderson,
@@ -16,6 +14,7 @@ from fastgibbs.models import (
     random_regular,
     sherrington_kirkpatrick,
 )
+from fastgibbs.testing.energies import Triples
 
 CRITICAL = math.log(1 + math.sqrt(2)) / 2
 UPDATES = 8e8  # attempts of one timing of a kernel that makes 4 updates per ns
@@ -47,24 +46,8 @@ CASES = (  # title, engine, model, beta, chains
     ),
     ("Hopfield N=10^4, P=200, T=0.5, 128 chains", "overlap", lambda: Hopfield(_patterns(200, 10_000)), 2.0, 128),
     ("RBM of 784 and 500 units, 512 chains", "layered", lambda: _machine(784, 500), 1.0, 512),
-    ("ring of triples, 10^4 sites, 128 chains", "terms", lambda: _Triples(10_000), 1.0, 128),
+    ("ring of triples, 10^4 sites, 128 chains", "terms", lambda: Triples(10_000), 1.0, 128),
 )
-
-
-def _cost(spins, site, n):
-    a, b, d, e = spins[site - 2], spins[site - 1], spins[(site + 1) % n], spins[(site + 2) % n]
-    return 2.0 * spins[site] * (a * b + b * d + d * e)
-
-
-class _Triples(Energy):
-    """E(s) = -sum_i s_i s_{i+1} s_{i+2} on a ring, as somebody would write it who has no engine for it."""
-
-    def energy(self, states):
-        s = self.to_spins(states)
-        return -(s * np.roll(s, 1, axis=-1) * np.roll(s, 2, axis=-1)).sum(axis=-1, dtype=np.float64)
-
-    def flips(self):
-        return Flips(_cost, (self.n,))
 
 
 def _patterns(count: int, n: int) -> np.ndarray:

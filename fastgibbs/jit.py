@@ -18,10 +18,13 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
+from llvmlite import binding
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.codegen import get_host_cpu_features
 from numba.extending import overload
 
 _DIGEST = 32  # bytes of a SHA-256
+_WIDTHS, _LEAST_WIDTH = {"avx512f": 512, "avx2": 256}, 128  # bits of vector registers, also of ARM's
 
 
 def _cache_folder() -> Path | None:
@@ -100,7 +103,10 @@ def _verify(content):
 
 
 class _Cache(FunctionCache):
-    """Numba's cache of a kernel: what is damaged is compiled again, and what cannot be saved is not."""
+    """Numba's cache of a kernel: what is damaged is compiled again, and what cannot be saved is not.
+
+    Nor are kernels for an engine outside the package: each process compiles them.
+    """
 
     _impl_class = _Implementation
 
@@ -121,11 +127,23 @@ class _Cache(FunctionCache):
             return None
 
     def save_overload(self, sig, data):
+        if any(map(_foreign, data.signature.args)):
+            return
         try:
             super().save_overload(sig, data)
         except Exception as error:
             reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
             _tell(f"cannot be written ({reason}): every process compiles; NUMBA_CACHE_DIR names another folder")
+
+
+def _foreign(kind) -> bool:
+    """Whether a type holds tuples of a class outside this package: an engine's, whose edits the digest does not see.
+
+    Nor could a process without that class read the index.
+    """
+    of_class = getattr(kind, "instance_class", None)
+    outside = of_class is not None and of_class.__module__.partition(".")[0] != __package__
+    return outside or any(map(_foreign, getattr(kind, "types", ())))
 
 
 @contextmanager
@@ -271,3 +289,11 @@ def must_compile(kernel) -> bool:
     """Whether the next call of `kernel` compiles, because neither this process nor the cache has it."""
     name = kernel.py_func.__name__
     return not kernel.signatures and not (CACHE_FOLDER and any(CACHE_FOLDER.rglob(f"*.{name}-*.nbi")))
+
+
+def target() -> tuple[str, int]:
+    """The processor that kernels are compiled for, as LLVM calls it, and the bits of its widest vector registers."""
+    name, features = numba.config.CPU_NAME, numba.config.CPU_FEATURES
+    features = (get_host_cpu_features() if features is None else features).split(",")
+    widths = [width for feature, width in _WIDTHS.items() if f"+{feature}" in features]
+    return name or binding.get_host_cpu_name(), max(widths, default=_LEAST_WIDTH)

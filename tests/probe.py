@@ -5,6 +5,7 @@ from functools import cache
 import numba
 import numpy as np
 
+from fastgibbs import exact
 from fastgibbs.engines import (
     contract,
     dense,
@@ -20,6 +21,7 @@ from fastgibbs.engines.memories import ATTEMPTS
 from fastgibbs.engines.sparse import attempt, gather_fields
 from fastgibbs.engines.vectors import convert, load, store
 from fastgibbs.jit import njit
+from fastgibbs.testing.laws import boltzmann
 
 
 @njit
@@ -246,3 +248,28 @@ def multispin_order_and_flips(model, states, beta, rule):
         gibbs = np.where(at_likelier, rare, 1 - rare)
         probabilities[:, cell] = gibbs if rule == "gibbs" else np.where(at_likelier, rare, 1.0)
     return np.argsort(plan.position), probabilities
+
+
+def off_balance(engine, model, beta, rule, beta_of_kernel=None):
+    """By how much one sequential sweep changes any probability of the Boltzmann law: max |p T - p|.
+
+    T is made of the kernel's own flip probabilities, at `beta` or, of a broken twin, at another beta.
+    """
+    states, beta_of_kernel = exact.states(model.n), beta if beta_of_kernel is None else beta_of_kernel
+    order, p = range(model.n), boltzmann(model, beta)
+    if engine is layered:
+        order, flip = layered_order_and_flips(model, states, beta_of_kernel, rule)
+    elif engine is multispin:
+        order, flip = multispin_order_and_flips(model, states, beta_of_kernel, rule)
+    elif engine is overlap:
+        flip = memory_flip_probabilities(model, states, beta_of_kernel, rule)
+    else:
+        flip = flip_probabilities(model, states, beta_of_kernel, rule, engine)
+    return np.abs(p @ transition_matrix(order, flip) - p).max()
+
+
+def assert_one_sweep_leaves_the_law(engine, model, beta, rule, tolerance):
+    """And that the broken twin, 5 % off in beta, does not."""
+    assert off_balance(engine, model, beta, rule) < tolerance
+    if beta:
+        assert off_balance(engine, model, beta, rule, 1.05 * beta) > 10 * tolerance

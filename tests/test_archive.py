@@ -14,8 +14,7 @@ import pytest
 
 import fastgibbs as fg
 from fastgibbs.io import pack_spins, read_archive, replace_file, unpack_spins, write_archive
-from fastgibbs.methods import storage
-from fastgibbs.methods.sampling import SampleResult
+from fastgibbs.results.sampled import SampleResult
 
 RNG = np.random.default_rng(1)
 ARRAYS = {
@@ -143,7 +142,7 @@ def test_an_unknown_format_and_a_wrong_kind_are_refused_by_name(path, monkeypatc
         read_archive(path, "checkpoint")
     with pytest.raises(ValueError, match=r"run\.npz holds a checkpoint, not a result"):
         write_archive(path, "checkpoint", ARRAYS, HEADER)
-        storage.load(path)
+        fg.load(path)
     monkeypatch.setattr("fastgibbs.io.archive.FORMAT", 99)
     write_archive(path, "sample", ARRAYS, HEADER)
     monkeypatch.undo()
@@ -333,7 +332,7 @@ def assert_equal_fields(one, other):
 def test_a_model_comes_back_as_it_was(path, model):
     result = fg.sample(model, beta=[0.3, 0.5], sweeps=6, burn_in=2, thin=2, seed=8, keep_states=True)
     result.save(path)
-    back = storage.load(path)
+    back = fg.load(path)
     assert isinstance(back, SampleResult)
     assert_equal_fields(model, back.model)
     assert_equal_fields(result, back)
@@ -346,7 +345,7 @@ def test_a_model_comes_back_as_it_was(path, model):
 def test_many_blocks_and_strips_come_back_and_are_saved_again_with_the_same_bytes(path):
     result = fg.sample(fg.lattice((8, 6)), beta=0.4, chains=30, strips=4, sweeps=3, seed=9, keep_states=True, threads=2)
     result.save(path)
-    content, back = path.read_bytes(), storage.load(path)
+    content, back = path.read_bytes(), fg.load(path)
     np.testing.assert_array_equal(back.samples, result.samples)
     np.testing.assert_array_equal(back.model.energy(back.samples), result.energy)
     back.save(path)
@@ -357,7 +356,7 @@ def test_a_result_of_several_models_without_samples_comes_back(path):
     models = [fg.edwards_anderson((3, 4), seed=seed) for seed in range(3)]
     result = fg.sample(models, beta=0.5, chains=6, sweeps=2, seed=None)
     result.save(path)
-    back = storage.load(path)
+    back = fg.load(path)
     for one, other in zip(models, back.model, strict=True):
         assert_equal_fields(one, other)
     assert_equal_fields(result, back)
@@ -370,7 +369,7 @@ def test_a_result_of_several_models_without_samples_comes_back(path):
 def test_an_annealing_comes_back(path, model):
     result = fg.anneal(model, sweeps=5, reads=10, seed=10)
     result.save(path)
-    assert_equal_fields(result, storage.load(path))
+    assert_equal_fields(result, fg.load(path))
 
 
 @pytest.mark.parametrize("ladders", [1, 2])
@@ -379,12 +378,13 @@ def test_a_tempering_comes_back_with_its_overlaps_and_adaptation(path, ladders):
     assert (result.overlap is None) == (ladders == 1)
     assert result.adaptation
     result.save(path)
-    back = storage.load(path)
+    back = fg.load(path)
     assert_equal_fields(result, back)
     np.testing.assert_equal(back.log_z, result.log_z)
 
 
-def test_only_results_are_saved(path):
-    with pytest.raises(TypeError, match="give what sample, anneal or temper returned"):
-        storage.save(GLASS, path)
+@pytest.mark.parametrize("thing", [3, None, fg.SampleResult, fg.Ising, np.ones(3), [GLASS], {"a": GLASS}])
+def test_only_models_and_results_are_saved(path, thing):
+    with pytest.raises(TypeError, match="give a model, or what sample, anneal, temper, recall or train returned"):
+        fg.save(thing, path)
     assert not path.exists()

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from scipy import stats
 
 import fastgibbs as fg
 from fastgibbs import exact
 from fastgibbs.reference import dense, layered, multispin, overlap, sampling, sparse
 from fastgibbs.reference.streams import start_spins
+from fastgibbs.testing.laws import pvalue
 
 TWINS = {"sparse": sparse, "dense": dense, "overlap": overlap, "layered": layered, "multispin": multispin}
 MACHINE = fg.RBM(np.random.default_rng(4).normal(size=(5, 3)), [0.5, -1, 0, 0.2, 0.1], [1, -0.5, 0])
@@ -44,18 +44,6 @@ def conditional(model, beta, clamp):
         here = weight * (states[:, list(clamp)] == pattern).all(axis=1)
         p += here / here.sum() * count / CHAINS
     return p
-
-
-def pvalue(model, states, p):
-    """Of a chi-square test of the states' numbers; the rarest states are one class."""
-    number = (model.to_spins(states) > 0) @ (1 << np.arange(model.n))
-    counts = np.bincount(number, minlength=p.size).astype(float)
-    if counts[p == 0].any():
-        return 0.0
-    common = p * CHAINS >= 8
-    observed, expected = np.append(counts[common], counts[~common].sum()), np.append(p[common], p[~common].sum())
-    keep = expected > 0
-    return stats.chisquare(observed[keep], expected[keep] / expected.sum() * CHAINS).pvalue
 
 
 @pytest.mark.parametrize("several", [False, True], ids=["one value", "values per chain"])

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from probe import fields, flip_probabilities, transition_matrix
-from scipy import stats
+from probe import assert_one_sweep_leaves_the_law, fields
 
 import fastgibbs as fg
 from fastgibbs import exact
@@ -13,6 +12,7 @@ from fastgibbs.models import resources
 from fastgibbs.reference import annealing as annealing_twin
 from fastgibbs.reference import dense as twin
 from fastgibbs.reference import tempering as tempering_twin
+from fastgibbs.testing.laws import draw_exactly, pvalue
 
 RNG = np.random.default_rng(1)
 
@@ -85,23 +85,12 @@ def test_flip_cost_equals_the_energy_difference(name):
         np.testing.assert_allclose(cost, difference, rtol=0, atol=2.0**-22 * np.abs(energy).max())
 
 
-def sweep_matrix(model, beta, rule):
-    """Transition matrix of one sequential sweep, from the kernel's own flip probabilities."""
-    flip = flip_probabilities(model, exact.states(model.n), beta, rule, dense)
-    return transition_matrix(range(model.n), flip)
-
-
 @pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("beta", [0.0, 0.3, 1.5, -0.8])
 def test_one_sweep_leaves_the_boltzmann_distribution_unchanged(name, rule, beta):
-    model = SMALL[name]
     beta /= {"huge units": 1e200, "tiny units": 1e-200, "large integers": 1e4}.get(name, 1.0)
-    weights = np.exp(-beta * (energies(model) - (energies(model) * np.sign(beta)).min() * np.sign(beta)))
-    p = weights / weights.sum()
-    assert np.abs(p @ sweep_matrix(model, beta, rule) - p).max() < 1e-6
-    if beta:  # the broken twin: 5 % off in beta
-        assert np.abs(p @ sweep_matrix(model, 1.05 * beta, rule) - p).max() > 1e-5
+    assert_one_sweep_leaves_the_law(dense, SMALL[name], beta, rule, 1e-6)
 
 
 PARITY = {
@@ -201,49 +190,33 @@ INVARIANT = {
 }
 
 
-def draws(model, beta, rng):
-    p = exact.spectrum(model).probabilities(beta)
-    return p, exact.states(model.n)[rng.choice(p.size, CHAINS, p=p)]
-
-
-def chi_square(model, states, p):
-    """P-value of the counts of states, rare ones pooled to 10 expected."""
-    counts = np.bincount((states > 0) @ (1 << np.arange(model.n)), minlength=p.size)
-    order = np.argsort(p)
-    group = np.floor(np.cumsum(p[order] * len(states)) / 10).astype(int)
-    expected = np.bincount(group, p[order] * len(states))
-    seen = expected > 0
-    difference = np.bincount(group, counts[order])[seen] - expected[seen]
-    return stats.chi2.sf((difference**2 / expected[seen]).sum(), seen.sum() - 1)
-
-
 @pytest.mark.parametrize("scan", ["sequential", "random"])
 @pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
 @pytest.mark.parametrize("name", INVARIANT)
 def test_exactly_drawn_states_stay_exactly_distributed(name, rule, scan):
     model, beta = INVARIANT[name]
-    p, start = draws(model, beta, np.random.default_rng(11))
+    p, start = draw_exactly(model, beta, np.random.default_rng(11), CHAINS)
     kwargs = dict(chains=CHAINS, rule=rule, scan=scan, start=start, seed=12, engine="dense")
-    assert chi_square(model, fg.sample(model, beta=beta, sweeps=3, **kwargs).states, p) > LEVEL
+    assert pvalue(model, fg.sample(model, beta=beta, sweeps=3, **kwargs).states, p) > LEVEL
     if name != "ring":  # the broken twin: 5 % off in beta
-        assert chi_square(model, fg.sample(model, beta=1.08 * beta, sweeps=30, **kwargs).states, p) < LEVEL
+        assert pvalue(model, fg.sample(model, beta=1.08 * beta, sweeps=30, **kwargs).states, p) < LEVEL
 
 
 def test_stale_fields_fail_the_invariance_test(monkeypatch):
     model, beta = INVARIANT["SK"]
-    p, start = draws(model, beta, np.random.default_rng(11))
+    p, start = draw_exactly(model, beta, np.random.default_rng(11), CHAINS)
     state = twin.start(model, CHAINS, 12, "gibbs", spins=start)
     fresh = twin.field
     for _ in range(3):
         before = state._replace(spins=state.spins.copy())
         monkeypatch.setattr(twin, "field", lambda _, i, before=before: fresh(before, i))
         twin.sweep(state, np.full(CHAINS, beta))
-    assert chi_square(model, state.spins, p) < LEVEL
+    assert pvalue(model, state.spins, p) < LEVEL
     monkeypatch.setattr(twin, "field", fresh)
     state = twin.start(model, CHAINS, 12, "gibbs", spins=start)
     for _ in range(3):
         twin.sweep(state, np.full(CHAINS, beta))
-    assert chi_square(model, state.spins, p) > LEVEL
+    assert pvalue(model, state.spins, p) > LEVEL
 
 
 def z_score(values, expected):

@@ -18,7 +18,6 @@ import pytest
 
 import fastgibbs as fg
 from fastgibbs.io import archive, held, read_archive, read_idx, read_rudy, replace_file, write_archive, write_rudy
-from fastgibbs.methods import storage
 from fastgibbs.models import resources
 
 MODEL = fg.Ising.from_edges(3, [0, 1], [1, 2], [1.0, 2.0])
@@ -78,7 +77,7 @@ def test_a_relative_path_is_meant_from_where_it_was_given(tmp_path, monkeypatch)
 
 READERS = {
     "archive": read_archive,
-    "load": storage.load,
+    "load": fg.load,
     "idx": read_idx,
     "rudy": read_rudy,
     "checkpoint": lambda path: fg.sample(MODEL, checkpoint=path, **TINY),

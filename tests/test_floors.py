@@ -1,23 +1,26 @@
 """Imports only go down the floors of the package."""
 
 import ast
+import graphlib
 from pathlib import Path
+
+import pytest
 
 PACKAGE = Path(__file__).parents[1] / "fastgibbs"
 FLOORS = [
-    ("jit", "threads", "models"),
+    ("jit", "threads", "fields", "models"),
     ("exact", "engines", "reference", "io", "analysis", "integrations"),
+    ("results",),
     ("methods", "plots"),
-    ("plots_hopfield",),
-    ("learning",),
-    ("gallery", "benchmark", "testing"),
+    ("learning", "testing"),
+    ("gallery", "benchmark", "verify", "info"),
     ("__init__", "__main__"),
 ]
 ENGINES = [  # each imports only earlier ones
     *("vectors", "bitslices", "contract", "bytespins", "gates", "arithmetic", "streams", "graphs", "precision"),
     *("sparse_sums", "sparse", "sparse64", "flips", "terms", "dense", "dense_kernels", "multispin"),
     *("multispin_kernels", "memories", "overlap", "layered", "overlaps", "observables", "descents", "remembering"),
-    "lowest",
+    *("lowest", "carrying"),
     *("drivers", "phases", "gradients", "moments"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}
@@ -48,6 +51,24 @@ def test_every_file_stands_on_a_floor_and_imports_only_from_its_own_part_or_belo
             if name.startswith("fastgibbs.") and name != "fastgibbs.__version__":
                 other = name.split(".")[1]
                 assert other == part or place(other) < place(part), f"{path.name} of {part} imports {name}"
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Also not within functions. `from package import module` takes the module, not the package."""
+    modules = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = ("fastgibbs", *path.relative_to(PACKAGE).with_suffix("").parts)
+        modules[".".join(parts).removesuffix(".__init__")] = path
+    graph = {module: set() for module in modules}
+    for module, path in modules.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module in modules:
+                taken = {f"{node.module}.{alias.name}" for alias in node.names}
+                graph[module] |= {name if name in modules else node.module for name in taken}
+    assert tuple(graphlib.TopologicalSorter(graph).static_order())
+    graph["fastgibbs.models.checks"].add("fastgibbs.results.archives")
+    with pytest.raises(graphlib.CycleError):
+        graphlib.TopologicalSorter(graph).prepare()
 
 
 def test_exact_answers_and_the_twin_never_see_an_engine():

@@ -14,7 +14,6 @@ from functools import cache
 
 import numpy as np
 import pytest
-from chi_square import chi_square
 from strangers.budget import Budget
 from strangers.triplets import Triplets
 
@@ -24,6 +23,7 @@ from fastgibbs.engines import contract, graphs, multispin
 from fastgibbs.engines.precision import energy_error
 from fastgibbs.methods.blocks import ENGINES
 from fastgibbs.reference import multispin as multispin_twin
+from fastgibbs.testing.laws import chi_square
 
 FALSE_ALARM = 1e-3  # of all chi-square tests together
 DRAWS, APART = 4096, 32  # of the Gibbs rule: draws that are tested, so many sweeps apart that they hardly correlate

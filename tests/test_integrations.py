@@ -28,6 +28,17 @@ def annealed():
     return fg.anneal(MODEL, sweeps=7, reads=10, seed=4)
 
 
+@pytest.fixture(scope="module")
+def recalled():
+    memory = fg.Hopfield(np.random.default_rng(1).choice([-1, 1], (3, 20)))
+    return fg.recall(memory, np.random.default_rng(2).choice([-1, 1], (5, 20)), sweeps=4, seed=5)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return fg.train(fg.RBM(np.eye(4, 3)), np.eye(4), epochs=6, history_every=2, seed=6)
+
+
 def arviz():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it announces its next version once a day
@@ -91,7 +102,26 @@ def test_an_annealing_that_was_stopped_has_the_sweeps_that_were_done(xarray, mon
     assert to_xarray(stopped).sizes["sweep"] == stopped.trace_min.size < 10**5
 
 
-@pytest.mark.parametrize("result", ["sampled", "tempered", "annealed"])
+def test_a_dataset_of_a_recall_has_cues_sweeps_and_patterns(xarray, recalled):
+    data = to_xarray(recalled)
+    assert data.overlaps.dims == ("cue", "sweep", "pattern")
+    np.testing.assert_array_equal(data.overlaps, recalled.overlaps)
+    one = data.sel(cue=3)
+    assert (one.converged, one.sweeps_needed) == (recalled.converged[3], recalled.sweeps_needed[3])
+    assert (data.attrs["beta"], data.attrs["engine"], data.attrs["seed"]) == (np.inf, recalled.engine, "5")
+
+
+def test_a_dataset_of_a_training_has_the_epochs_of_its_history(xarray, trained):
+    data = to_xarray(trained)
+    np.testing.assert_array_equal(data.epoch, [2, 4, 6])
+    for name in trained.history._fields[1:]:
+        assert data[name].dims == ("epoch",)
+        np.testing.assert_array_equal(data[name], getattr(trained.history, name))
+    wanted = {"method": "pcd", "epochs": 6, "seed": "6", "interrupted": 0, "diverged": 0}
+    assert data.attrs == {"model": "RBM(n_visible=4, n_hidden=3)"} | wanted
+
+
+@pytest.mark.parametrize("result", ["sampled", "tempered", "annealed", "recalled", "trained"])
 def test_a_dataset_survives_netcdf(xarray, result, request, tmp_path):
     data = to_xarray(request.getfixturevalue(result))
     data.to_netcdf(tmp_path / "data.nc", engine="scipy")
@@ -182,6 +212,23 @@ def test_a_frame_of_an_annealing_has_a_row_per_read(pandas, annealed):
     np.testing.assert_array_equal(frame.energy, annealed.energy)
 
 
+def test_a_frame_of_a_recall_has_a_row_per_overlap(pandas, recalled):
+    frame = to_dataframe(recalled)
+    assert list(frame) == ["cue", "sweep", "pattern", "converged", "sweeps_needed", "overlaps"]
+    assert len(frame) == recalled.overlaps.size
+    row = frame[(frame.cue == 2) & (frame.sweep == 1) & (frame.pattern == 0)]
+    assert row.overlaps.item() == recalled.overlaps[2, 1, 0]
+    assert row.sweeps_needed.item() == recalled.sweeps_needed[2]
+
+
+def test_a_frame_of_a_training_is_its_history(pandas, trained):
+    frame = to_dataframe(trained)
+    assert list(frame) == list(trained.history._fields)
+    for name, record in trained.history._asdict().items():
+        np.testing.assert_array_equal(frame[name], record)
+    assert frame.attrs["method"] == "pcd"
+
+
 @pytest.mark.parametrize(("convert", "library"), [(to_xarray, "xarray"), (to_dataframe, "pandas")])
 def test_a_missing_library_is_named_with_the_extra_that_brings_it(convert, library, sampled, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)
@@ -195,13 +242,8 @@ def test_anything_else_is_refused(xarray, pandas, convert):
         convert(MODEL)
 
 
-def test_every_result_has_them_as_methods():
-    pytest.importorskip("xarray", reason="this needs the extra [xarray]")
-    model = fg.lattice((4, 4))
-    for result in (
-        fg.sample(model, beta=0.4, sweeps=4),
-        fg.anneal(model, sweeps=4),
-        fg.temper(model, sweeps=4, rungs=3),
-    ):
-        assert result.to_xarray().identical(to_xarray(result))
-        assert result.to_dataframe().equals(to_dataframe(result))
+@pytest.mark.parametrize("result", ["sampled", "tempered", "annealed", "recalled", "trained"])
+def test_every_result_has_them_as_methods(xarray, pandas, result, request):
+    result = request.getfixturevalue(result)
+    assert result.to_xarray().identical(to_xarray(result))
+    assert result.to_dataframe().equals(to_dataframe(result))

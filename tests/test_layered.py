@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from probe import block
-from test_proofs import CHAINS, LEVEL, draw_exactly, energies, mean_and_z, pvalue, sweep_matrix
+from probe import assert_one_sweep_leaves_the_law, block
+from test_proofs import CHAINS, LEVEL, mean_and_z
 
 import fastgibbs as fg
 from fastgibbs import exact
@@ -12,6 +12,7 @@ from fastgibbs.jit import njit
 from fastgibbs.methods import running
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.reference import layered as twin
+from fastgibbs.testing.laws import draw_exactly, pvalue
 
 
 def machine(n_visible, n_hidden, scale=1.0, seed=1, biases=True):
@@ -208,14 +209,7 @@ def test_inputs_go_on_from_the_terms_of_held_units():
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("beta", [0.0, 0.3, 1.5, -0.8])
 def test_one_sweep_leaves_the_boltzmann_distribution_unchanged(name, rule, beta):
-    model = SMALL[name]
-    beta /= UNITS_OF.get(name, 1.0)
-    exponent = -beta * energies(model)
-    p = np.exp(exponent - exponent.max())
-    p /= p.sum()
-    assert np.abs(p @ sweep_matrix(model, beta, rule, "layered") - p).max() < 1e-6
-    if beta:  # the broken twin: 5 % off in beta
-        assert np.abs(p @ sweep_matrix(model, 1.05 * beta, rule, "layered") - p).max() > 1e-5
+    assert_one_sweep_leaves_the_law(layered, SMALL[name], beta / UNITS_OF.get(name, 1.0), rule, 1e-6)
 
 
 INVARIANT = {  # of a heat capacity near 3, so that 5 % of beta shows
@@ -230,7 +224,7 @@ INVARIANT = {  # of a heat capacity near 3, so that 5 % of beta shows
 def test_exactly_drawn_states_stay_exactly_distributed(name, rule):
     """Chi-square over states and over energies, false alarms at 1e-4 each."""
     model, beta = INVARIANT[name]
-    p, start = draw_exactly(model, beta, np.random.default_rng(11))
+    p, start = draw_exactly(model, beta, np.random.default_rng(11), CHAINS)
     kwargs = dict(chains=CHAINS, rule=rule, start=start, seed=12, engine="layered")
     assert pvalue(model, fg.sample(model, beta=beta, sweeps=3, **kwargs).states, p) > LEVEL
     assert pvalue(model, fg.sample(model, beta=1.05 * beta, sweeps=30, **kwargs).states, p) < LEVEL
@@ -246,7 +240,7 @@ def both_layers_at_once(model, states, beta, rng):
 def test_layers_decided_from_stale_states_fail_the_invariance_test():
     rng = np.random.default_rng(13)
     model, beta = INVARIANT["3x5"]
-    p, states = draw_exactly(model, beta, rng)
+    p, states = draw_exactly(model, beta, rng, CHAINS)
     for _ in range(3):
         states = both_layers_at_once(model, states, beta, rng)
     assert pvalue(model, states, p) < LEVEL

@@ -12,7 +12,7 @@ from fastgibbs.engines import drivers
 from fastgibbs.engines.precision import energy_error
 from fastgibbs.integrations.pandas import to_dataframe
 from fastgibbs.integrations.xarray import to_xarray
-from fastgibbs.methods import sampling, storage
+from fastgibbs.methods import sampling
 from fastgibbs.reference import multispin as multispin_twin
 from fastgibbs.reference import sampling as sampling_twin
 from fastgibbs.reference import sparse as sparse_twin
@@ -398,7 +398,7 @@ def observed(request):
 
 def test_an_archive_brings_observables_back(observed, tmp_path):
     observed.save(tmp_path / "run.npz")
-    back = storage.load(tmp_path / "run.npz")
+    back = fg.load(tmp_path / "run.npz")
     assert list(back.observables) == list(observed.observables) == ["m/2 \u03b2", "f", "g"]
     for name, values in observed.observables.items():
         np.testing.assert_array_equal(back.observables[name], values)

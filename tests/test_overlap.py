@@ -7,9 +7,8 @@ import itertools
 
 import numpy as np
 import pytest
-from chi_square import chi_square
-from probe import memory_fields, memory_flip_probabilities, transition_matrix
-from test_proofs import chain_correlation, mean_and_z
+from probe import assert_one_sweep_leaves_the_law, memory_fields
+from test_proofs import CHAINS, LEVEL, chain_correlation, mean_and_z
 
 import fastgibbs as fg
 from fastgibbs import exact
@@ -20,6 +19,7 @@ from fastgibbs.methods.schedules import COLD, HOT, beta_range, coldest
 from fastgibbs.reference import overlap as twin
 from fastgibbs.reference.annealing import anneal as twin_anneal
 from fastgibbs.reference.tempering import temper as twin_temper
+from fastgibbs.testing.laws import draw_exactly, pvalue
 
 RNG = np.random.default_rng(1)
 BETAS = np.concatenate([[1e-3, 0.1, 0.44, 1.0, 3.0, 50.0, -0.7], np.linspace(0.2, 2.0, 13)])
@@ -184,12 +184,6 @@ SMALL = {
 }
 
 
-def boltzmann(model, beta):
-    exponent = -beta * model.energy(exact.states(model.n))
-    p = np.exp(exponent - exponent.max())
-    return p / p.sum()
-
-
 @pytest.mark.parametrize("name", SMALL)
 def test_flip_cost_equals_the_energy_difference(name):
     """In units of 1/N, and of order n in units of 1/(n N^(n-1)), whole numbers are exact."""
@@ -207,27 +201,16 @@ def test_flip_cost_equals_the_energy_difference(name):
         np.testing.assert_allclose(cost, difference, rtol=0, atol=1e-6 * np.abs(difference).max() + 1e-6)
 
 
-def sweep_matrix(model, beta, rule):
-    """Transition matrix of one sequential sweep, from the kernel's own flip probabilities."""
-    flip = memory_flip_probabilities(model, exact.states(model.n), beta, rule)
-    return transition_matrix(range(model.n), flip)
-
-
 @pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("beta", [0.0, 0.3, 1.5, -0.8])
 def test_one_sweep_leaves_the_boltzmann_distribution_unchanged(name, rule, beta):
-    model = SMALL[name]
-    p = boltzmann(model, beta)
-    assert np.abs(p @ sweep_matrix(model, beta, rule) - p).max() < 1e-6
-    if beta:  # the broken twin: 5 % off in beta
-        assert np.abs(p @ sweep_matrix(model, 1.05 * beta, rule) - p).max() > 1e-5
+    assert_one_sweep_leaves_the_law(overlap, SMALL[name], beta, rule, 1e-6)
 
 
 # Exact invariance
 
 
-CHAINS, LEVEL = 16_384, 1e-4  # each of the tests below raises a false alarm at this rate
 INVARIANT = {
     "Hebb": (SMALL["Hebb"], 1.2),
     "Hebb, odd": (SMALL["Hebb, odd"], 0.8),
@@ -238,32 +221,19 @@ INVARIANT = {
 }
 
 
-def draw_exactly(model, beta):
-    p = boltzmann(model, beta)
-    return p, exact.states(model.n)[np.random.default_rng(11).choice(p.size, CHAINS, p=p)]
-
-
-def pvalue(model, states, p):
-    """Smaller of the chi-square p-values over states and over energy levels, times two."""
-    counts = np.bincount((states > 0) @ (1 << np.arange(model.n)), minlength=2**model.n)
-    _, level = np.unique(model.energy(exact.states(model.n)).round(9), return_inverse=True)
-    levels = chi_square([(np.bincount(level, counts), np.bincount(level, p) * len(states))])
-    return 2 * min(chi_square([(counts, p * len(states))]), levels)
-
-
 @pytest.mark.parametrize(
     ("name", "rule", "scan"), list(itertools.product(INVARIANT, ("gibbs", "metropolis"), ("sequential", "random")))
 )
 def test_exactly_drawn_states_stay_exactly_distributed(name, rule, scan):
     model, beta = INVARIANT[name]
-    p, start = draw_exactly(model, beta)
+    p, start = draw_exactly(model, beta, np.random.default_rng(11), CHAINS)
     kwargs = dict(sweeps=3, chains=CHAINS, rule=rule, scan=scan, start=start, seed=12, engine="overlap")
     assert pvalue(model, fg.sample(model, beta=beta, **kwargs).states, p) > LEVEL
 
 
 def test_a_wrong_beta_fails_the_invariance_test():
     for name, (model, beta) in INVARIANT.items():
-        p, start = draw_exactly(model, beta)
+        p, start = draw_exactly(model, beta, np.random.default_rng(11), CHAINS)
         kwargs = dict(sweeps=30, chains=CHAINS, start=start, seed=12, engine="overlap")
         assert pvalue(model, fg.sample(model, beta=1.05 * beta, **kwargs).states, p) < LEVEL, name
 
@@ -271,7 +241,7 @@ def test_a_wrong_beta_fails_the_invariance_test():
 def after_sweeps(name, sweeps):
     """The p-value of the twin's states after sweeps from the exact distribution."""
     model, beta = INVARIANT[name]
-    p, start = draw_exactly(model, beta)
+    p, start = draw_exactly(model, beta, np.random.default_rng(11), CHAINS)
     state = twin.start(model, CHAINS, 12, "gibbs", spins=start)
     for _ in range(sweeps):
         twin.sweep(state, np.full(CHAINS, beta))

@@ -7,23 +7,16 @@ import itertools
 
 import numpy as np
 import pytest
-from chi_square import chi_square
-from probe import (
-    block,
-    fields,
-    flip_probabilities,
-    layered_order_and_flips,
-    multispin_order_and_flips,
-    transition_matrix,
-)
+from probe import assert_one_sweep_leaves_the_law, block, fields, flip_probabilities
 from scipy import stats
 
 import fastgibbs as fg
 from fastgibbs import exact
-from fastgibbs.engines import multispin, multispin_kernels
+from fastgibbs.engines import multispin, multispin_kernels, sparse
 from fastgibbs.engines.vectors import store
 from fastgibbs.jit import njit
 from fastgibbs.reference import multispin as multispin_twin
+from fastgibbs.testing.laws import draw_exactly, pvalue
 
 SMALL = {
     "ring": fg.lattice((7,)),
@@ -64,28 +57,12 @@ def test_flip_cost_equals_the_energy_difference(name):
         np.testing.assert_allclose(cost, difference, rtol=0, atol=1e-6 * np.abs(energy).max())
 
 
-def sweep_matrix(model, beta, rule, engine):
-    """Transition matrix of one sequential sweep, from the kernel's own flip probabilities."""
-    if engine == "sparse":
-        order, flip = range(model.n), flip_probabilities(model, spins_of(model), beta, rule)
-    elif engine == "layered":
-        order, flip = layered_order_and_flips(model, spins_of(model), beta, rule)
-    else:
-        order, flip = multispin_order_and_flips(model, spins_of(model), beta, rule)
-    return transition_matrix(order, flip)
-
-
 @pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("beta", [0.0, 0.3, 1.5, -0.8])
 def test_one_sweep_leaves_the_boltzmann_distribution_unchanged(name, rule, beta):
-    model = SMALL[name]
     beta /= {"huge units": 1e200, "tiny units": 1e-200}.get(name, 1.0)
-    weights = np.exp(-beta * (energies(model) - (energies(model) * np.sign(beta)).min() * np.sign(beta)))
-    p = weights / weights.sum()
-    assert np.abs(p @ sweep_matrix(model, beta, rule, "sparse") - p).max() < 1e-6
-    if beta:  # the broken twin: 5 % off in beta
-        assert np.abs(p @ sweep_matrix(model, 1.05 * beta, rule, "sparse") - p).max() > 1e-5
+    assert_one_sweep_leaves_the_law(sparse, SMALL[name], beta, rule, 1e-6)
 
 
 UNIFORM = {
@@ -106,14 +83,8 @@ UNIFORM = {
 @pytest.mark.parametrize("name", UNIFORM)
 @pytest.mark.parametrize("beta", [0.0, 0.1, 0.44, 1.0, 3.0, -0.8])
 def test_one_multispin_sweep_leaves_the_boltzmann_distribution_unchanged_to_1e12(name, rule, beta):
-    model = UNIFORM[name]
     beta /= 1e200 if name == "huge units" else 1.0
-    exponent = -beta * energies(model)
-    p = np.exp(exponent - exponent.max())
-    p /= p.sum()
-    assert np.abs(p @ sweep_matrix(model, beta, rule, "multispin") - p).max() < 1e-12
-    if beta:  # the broken twin: 5 % off in beta
-        assert np.abs(p @ sweep_matrix(model, 1.05 * beta, rule, "multispin") - p).max() > 1e-11
+    assert_one_sweep_leaves_the_law(multispin, UNIFORM[name], beta, rule, 1e-12)
 
 
 @pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
@@ -161,28 +132,13 @@ CASES = [
 CHAINS, LEVEL = 16_384, 1e-4  # each of the 42 tests below raises a false alarm at this rate
 
 
-def pvalue(model, states, p):
-    """Smaller of the chi-square p-values over states and over energy levels, times two."""
-    up = model.to_spins(states) > 0
-    counts = np.bincount(up @ (1 << np.arange(model.n)), minlength=2**model.n)
-    _, level = np.unique(energies(model).round(9), return_inverse=True)
-    levels = chi_square([(np.bincount(level, counts), np.bincount(level, p) * len(states))])
-    return 2 * min(chi_square([(counts, p * len(states))]), levels)
-
-
-def draw_exactly(model, beta, rng, chains=CHAINS):
-    p = exact.spectrum(model).probabilities(beta)
-    indices = rng.choice(p.size, chains, p=p)
-    return p, model.from_spins(spins_of(model)[indices])
-
-
 @pytest.mark.parametrize(
     ("model", "beta", "engine", "rule", "scan"),
     [case[:5] for case in CASES],
     ids=["-".join(case[2:]) for case in CASES],
 )
 def test_exactly_drawn_states_stay_exactly_distributed(model, beta, engine, rule, scan):
-    p, start = draw_exactly(model, beta, np.random.default_rng(11))
+    p, start = draw_exactly(model, beta, np.random.default_rng(11), CHAINS)
     kwargs = dict(sweeps=3, chains=CHAINS, rule=rule, scan=scan, start=start, seed=12, engine=engine)
     result = fg.sample(model, beta=beta, **kwargs)
     assert pvalue(model, result.states, p) > LEVEL
@@ -219,7 +175,7 @@ def wrong_parity(model, states, beta, rng):
 def test_stale_fields_and_wrong_parity_fail_the_invariance_test(broken):
     rng = np.random.default_rng(13)
     model, beta = INVARIANT["triangular"]
-    p, states = draw_exactly(model, beta, rng)
+    p, states = draw_exactly(model, beta, rng, CHAINS)
     for _ in range(3):
         states = broken(model, states, beta, rng)
     assert pvalue(model, states, p) < LEVEL

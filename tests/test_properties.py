@@ -6,7 +6,6 @@ added is tested here as it is.
 
 import numpy as np
 import pytest
-from chi_square import chi_square
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from scipy import sparse as scipy_sparse
@@ -19,6 +18,7 @@ from fastgibbs.engines import precision, sparse
 from fastgibbs.methods.blocks import ENGINES
 from fastgibbs.models import Ising
 from fastgibbs.models.energy import has_ising_form
+from fastgibbs.testing.laws import chi_square
 
 CHAINS, DRAWS, THIN = 256, 32, 20
 FALSE_ALARM = 1e-9  # of the chi-square of each model; some 30 models an engine

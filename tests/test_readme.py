@@ -3,6 +3,11 @@
 import re
 from pathlib import Path
 
+import pytest
+
+from fastgibbs.__main__ import main
+from fastgibbs.gallery.runs import BUILT_IN
+
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
@@ -19,3 +24,12 @@ def test_every_python_block_runs_and_prints_what_it_says(capsys, tmp_path, monke
 def test_the_first_python_block_has_eight_lines():
     first = re.search(r"```python\n(.*?)```", README, re.DOTALL).group(1)
     assert len([line for line in first.splitlines() if line.strip()]) == 8
+
+
+def test_every_command_named_is_one(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    known = re.search(r"{([\w,]+)}", capsys.readouterr().out).group(1).split(",")
+    named = set(re.findall(r"python -m fastgibbs (\w+)", README))
+    assert {"verify", "info"} < named <= set(known)
+    assert set(re.findall(r"python -m fastgibbs run (\w+)", README)) <= set(BUILT_IN)

@@ -10,7 +10,7 @@ from scipy import stats
 
 import fastgibbs as fg
 from fastgibbs import analysis
-from fastgibbs.methods.blocks import Timing
+from fastgibbs.results.base import Timing
 
 SQUARE = fg.lattice((4, 4))
 NAMES = ("energy", "heat_capacity", "magnetization", "susceptibility", "binder", "entropy", "free_energy")

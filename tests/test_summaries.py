@@ -10,7 +10,7 @@ from test_reweighting import TORUS, sampled
 import fastgibbs as fg
 from fastgibbs import analysis
 from fastgibbs.analysis.records import by_beta
-from fastgibbs.analysis.summaries import aligned, with_error
+from fastgibbs.analysis.reports import aligned, with_error
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +193,9 @@ def test_records_of_a_ladder_are_those_of_its_rungs():
         np.testing.assert_array_equal(group.magnetization, result.magnetization[:, rung])
 
 
-def test_other_results_are_refused():
+@pytest.mark.parametrize("other", [TORUS, None, fg.SampleResult, "a result", {}], ids=repr)
+def test_other_things_are_refused(other):
+    with pytest.raises(TypeError, match="give what sample, anneal, temper, recall or train returned"):
+        analysis.summary(other)
     with pytest.raises(TypeError, match="give a SampleResult or a TemperResult"):
-        analysis.summary(fg.recall(fg.Hopfield(np.ones((1, 4))), np.ones((1, 4))))
+        by_beta(other)

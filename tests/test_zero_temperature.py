@@ -6,7 +6,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from chi_square import chi_square
 from test_parity import parity
 
 import fastgibbs as fg
@@ -23,6 +22,7 @@ from fastgibbs.reference import overlap as overlap_twin
 from fastgibbs.reference import sparse as sparse_twin
 from fastgibbs.reference import sparse64 as sparse64_twin
 from fastgibbs.reference.streams import ORDER, below, run_entropy, stream
+from fastgibbs.testing.laws import chi_square
 
 INF = np.inf
 CHAINS, LEVEL = 4096, 1e-4  # a false alarm in 10,000 laws

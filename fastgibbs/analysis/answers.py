@@ -1,11 +1,13 @@
 """What annealing has found, in a few lines for people, and whether to believe it."""
 
+from fastgibbs.analysis.reports import Report
+
 MANY = 9  # batches: more are not listed
 FEWEST = 2  # reads that came to the lowest energy: where one alone did, others may have missed lower ones too
 
 
-def answer(result) -> list[str]:
-    """The lines of `summary` of an AnnealResult: its answer, the chance and time to find it again, and what was run."""
+def answer(result) -> Report:
+    """The report of an AnnealResult: its answer, the chance and time to find it again, and what was run."""
     reads, stopped = result.energy.size, (result.done < result.sweeps).any()
     repeat = f"seed={result.seed}, sweeps={_listed(result.sweeps) if len(result.sweeps) < MANY else 'result.sweeps'}"
     lines = [
@@ -15,25 +17,24 @@ def answer(result) -> list[str]:
         f"scan {result.scan!r}",
         f"engine {result.engine!r}, {result.timing.total:.3g} s in all, {result.timing.kernel:.3g} s in kernels",
         f"stopped on the way, so not to be repeated: seed={result.seed}" if stopped else f"to repeat: {repeat}",
-        "",
     ]
     if not reads:
-        return [*lines, "WARNING: the run was stopped before any read had begun."]
+        return Report(lines, {}, {}, ["WARNING: the run was stopped before any read had begun."])
     hits, ground = int(result.ground_counts.sum()), len(result.ground_states)
     rate, low, high = result.success()
     seconds, soonest, latest = result.time_to_solution()
-    lines += [
-        f"lowest energy     {result.energy[0]:.12g}, in {hits} of {reads} reads; distinct states: {ground}",
-        f"success           {rate:.3g} of the reads, {low:.3g} to {high:.3g} by Wilson's interval of 95 %",
-        f"time to solution  {seconds:.3g} s for 99 %, {soonest:.3g} to {latest:.3g} s",
-    ]
+    facts = {
+        "lowest energy": f"{result.energy[0]:.12g}, in {hits} of {reads} reads; distinct states: {ground}",
+        "success": f"{rate:.3g} of the reads, {low:.3g} to {high:.3g} by Wilson's interval of 95 %",
+        "time to solution": f"{seconds:.3g} s for 99 %, {soonest:.3g} to {latest:.3g} s",
+    }
     problems = []
     if result.interrupted:
         problems.append("the run was stopped before its last sweep: the reads of that batch may not be cold.")
     if hits < FEWEST:
         problems.append("one read alone came to this energy: there may be lower ones; give more sweeps or reads.")
     good = "Several reads came to this energy; if it is not the lowest there is, success and time are of no use."
-    return [*lines, "", *([f"WARNING: {problem}" for problem in problems] or [good])]
+    return Report(lines, facts, {}, [f"WARNING: {problem}" for problem in problems] or [good])
 
 
 def _made(result) -> str:

@@ -22,21 +22,6 @@ class Group(NamedTuple):
 def by_beta(result) -> list[Group]:
     """The chains of a SampleResult, or the ladders of a TemperResult rung by rung, beta ascending, model by model.
 
-    TypeError at anything else.
+    TypeError at anything that has no `by_beta()` of its own.
     """
-    match type(result).__name__:  # the classes stand on a floor above
-        case "SampleResult":
-            number = result.model_number
-            keys = sorted(set(zip(result.beta.tolist(), number.tolist(), strict=True)))
-            chains = [(result.beta == beta) & (number == model) for beta, model in keys]
-            return [
-                Group(*key, result.energy[mine], result.magnetization[mine])
-                for key, mine in zip(keys, chains, strict=True)
-            ]
-        case "TemperResult":
-            return [
-                Group(float(beta), 0, result.energy[:, rung], result.magnetization[:, rung])
-                for rung, beta in enumerate(result.betas)
-            ]
-        case _:
-            raise TypeError(f"result is {checks.shown(result)}: give a SampleResult or a TemperResult")
+    return checks.able("result", result, "by_beta", "a SampleResult or a TemperResult").by_beta()

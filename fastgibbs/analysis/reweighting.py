@@ -1,12 +1,13 @@
 """Observables as continuous functions of temperature, from the draws at a few: histograms reweighted, one or many."""
 
 import warnings
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from fastgibbs.analysis.errors import autocorrelation_time
 from fastgibbs.analysis.records import by_beta
+from fastgibbs.fields import described
 from fastgibbs.models import checks
 
 _BLOCKS = 32  # of the jackknife, which then knows its error to 13 %
@@ -17,32 +18,30 @@ _TOLERANCE = 1e-10
 
 
 @checks.by_contents
+@described
 class Reweighted(NamedTuple):
-    """Means at each beta and their errors, float64 (betas,); all are per site, with k_B = 1."""
+    """Means at each beta and their standard errors; all are per site, with k_B = 1."""
 
-    betas: np.ndarray
-    energy: np.ndarray
-    energy_error: np.ndarray
-    heat_capacity: np.ndarray
-    """beta^2 (<E^2> - <E>^2) / n"""
-    heat_capacity_error: np.ndarray
-    magnetization: np.ndarray
-    """<|m|>"""
-    magnetization_error: np.ndarray
-    susceptibility: np.ndarray
-    """beta n (<m^2> - <|m|>^2)"""
-    susceptibility_error: np.ndarray
-    binder: np.ndarray
-    """1 - <m^4> / (3 <m^2>^2)"""
-    binder_error: np.ndarray
-    entropy: np.ndarray
-    """(log Z + beta <E>) / n"""
-    entropy_error: np.ndarray
-    free_energy: np.ndarray
-    """-log Z / (beta n); infinite at beta = 0"""
-    free_energy_error: np.ndarray
-    effective_draws: np.ndarray
-    """(sum w)^2 / sum w^2 of the weights: the draws that the means rest on."""
+    betas: Annotated[np.ndarray, "float64 (betas,)", "Where they are."]
+    energy: Annotated[np.ndarray, "float64 (betas,)", "<E> / n."]
+    energy_error: Annotated[np.ndarray, "float64 (betas,)", "Its error."]
+    heat_capacity: Annotated[np.ndarray, "float64 (betas,)", "beta^2 (<E^2> - <E>^2) / n."]
+    heat_capacity_error: Annotated[np.ndarray, "float64 (betas,)", "Its error."]
+    magnetization: Annotated[np.ndarray, "float64 (betas,)", "<|m|>."]
+    magnetization_error: Annotated[np.ndarray, "float64 (betas,)", "Its error."]
+    susceptibility: Annotated[np.ndarray, "float64 (betas,)", "beta n (<m^2> - <|m|>^2)."]
+    susceptibility_error: Annotated[np.ndarray, "float64 (betas,)", "Its error."]
+    binder: Annotated[np.ndarray, "float64 (betas,)", "1 - <m^4> / (3 <m^2>^2)."]
+    binder_error: Annotated[np.ndarray, "float64 (betas,)", "Its error."]
+    entropy: Annotated[np.ndarray, "float64 (betas,)", "(log Z + beta <E>) / n."]
+    entropy_error: Annotated[np.ndarray, "float64 (betas,)", "Its error."]
+    free_energy: Annotated[np.ndarray, "float64 (betas,)", "-log Z / (beta n); infinite at beta = 0."]
+    free_energy_error: Annotated[np.ndarray, "float64 (betas,)", "Its error."]
+    effective_draws: Annotated[
+        np.ndarray,
+        "float64 (betas,)",
+        "(sum w)^2 / sum w^2 of the weights: the draws that the means rest on.",
+    ]
 
 
 class Draws(NamedTuple):

@@ -4,10 +4,11 @@ from statistics import NormalDist
 
 import numpy as np
 
-from fastgibbs.analysis.answers import answer
 from fastgibbs.analysis.errors import blocks, disagreement, split_r_hat, standard_error
 from fastgibbs.analysis.records import by_beta
+from fastgibbs.analysis.reports import Report, with_error
 from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, susceptibility
+from fastgibbs.models import checks
 
 FEWEST_TAU = 50  # autocorrelation times in a chain: of fewer, tau itself is not to be trusted (Sokal 1996)
 LARGEST_R_HAT = 1.01  # above, chains are too short or disagree (Vehtari et al., Bayesian Anal. 16, 667 (2021))
@@ -18,10 +19,11 @@ _FEWEST_DRAWS = 4  # of which split R-hat can be had
 
 
 def summary(result) -> str:
-    """A table, one row per beta of a SampleResult (and per model, if several) or rung of a TemperResult, and warnings.
+    """What a result has to say, and whether to believe it: its `summary()`.
 
-    E, C and chi are per site. tau, in draws, is the longer autocorrelation time of E and |m|, ESS the smaller number
-    of independent draws of all chains, R-hat the larger; C, the connected chi and the Binder cumulant U are those of
+    Of a SampleResult (model by model, if several) and a TemperResult a table, one row per beta, and warnings. E, C and
+    chi are per site. tau, in draws, is the longer autocorrelation time of E and |m|, ESS the smaller number of
+    independent draws of all chains, R-hat the larger; C, the connected chi and the Binder cumulant U are those of
     `heat_capacity`, `susceptibility` and `binder_cumulant`. 0.4321(12) is 0.4321 +- 0.0012.
 
     It warns where chains are shorter than 50 tau; where R-hat is above 1.01 and chains disagree by more than their
@@ -33,14 +35,21 @@ def summary(result) -> str:
 
     Of an AnnealResult it gives a few lines instead: the lowest energy, in how many reads and states, the chance and the
     time to come to it again, and what was run; it warns of runs that were stopped and of energies that one read found.
-    TypeError at another result.
+    Of a RecallResult it gives the memories that cues came to, of a TrainResult rows of its history. TypeError at
+    anything else.
     """
-    if type(result).__name__ == "AnnealResult":  # the class stands on a floor above
-        return "\n".join(answer(result))
+    checks.able("result", result, "report", "what sample, anneal, temper, recall or train returned")
+    return str(result.report())
+
+
+def by_temperature(result) -> Report:
+    """The report of a result that has records by beta: a SampleResult or a TemperResult (see `summary`)."""
     groups = by_beta(result)
     draws = groups[0].energy.shape[1]
     if draws < _FEWEST_DRAWS:
-        return f"{result!r}\nno table: there are {draws} draws, at least {_FEWEST_DRAWS} are needed"
+        return Report(
+            [repr(result), f"no table: there are {draws} draws, at least {_FEWEST_DRAWS} are needed"], {}, {}, []
+        )
     several = isinstance(result.model, tuple)
     n = max((result.model[0] if several else result.model).n, 1)
     magnitudes = [np.abs(group.magnetization) for group in groups]
@@ -78,41 +87,19 @@ def summary(result) -> str:
         good = "No sign that anything is wrong, as far as so few draws can show it."
     rows = np.array([blocks(group.energy).shape for group in groups])
     cut = (rows[:, 0] > [len(group.energy) for group in groups]) & (rows[:, 1] < _ROW_TAU * tau)
-    return "\n".join(
+    return Report(
         [
             repr(result),
             f"{draws} draws a chain, every {result.thin} sweeps; tau in draws; (12) is the error of the last digits",
-            "",
-            *aligned(columns),
-            "",
+        ],
+        {},
+        columns,
+        [
             *_notes(betas[cut & warm]),
             *([] if warm.all() else ["Chains at beta = inf go down and stay there: where depends on their starts."]),
             *([f"WARNING: {problem}" for problem in problems] or ([good] if warm.any() else [])),
-        ]
+        ],
     )
-
-
-def with_error(value, error) -> str:
-    """A value with the error of its last digits, two of them: 0.4321(12), 12.3(4.5); (?) if the error is not known."""
-    if not np.isfinite(value) or error == 0:
-        return f"{value:.6g}"
-    if not np.isfinite(error):
-        return f"{value:.4g}(?)"
-    exponent = int(f"{error:.1e}".split("e")[1])
-    decimals = max(1 - exponent, 0)
-    shown = f"{error:.{decimals}f}"
-    return f"{value:.{decimals}f}({shown if exponent >= 0 else shown.replace('.', '').lstrip('0')})"
-
-
-def aligned(columns: dict[str, list[str]]) -> list[str]:
-    """The lines of a table: headings, a rule and rows, every column with its decimal points below each other."""
-    padded = []
-    for heading, cells in columns.items():
-        tails = [len(cell) - cell.find(".") if "." in cell else 0 for cell in cells]
-        cells = [cell + " " * (max(tails) - tail) for cell, tail in zip(cells, tails, strict=True)]
-        width = max(map(len, (heading, *cells)))
-        padded.append([heading.rjust(width), "-" * width, *(cell.rjust(width) for cell in cells)])
-    return ["  ".join(row).rstrip() for row in zip(*padded, strict=True)]
 
 
 def _notes(betas) -> list[str]:

@@ -10,10 +10,11 @@ so that for u = a + b and w = c + d the sum over the rest is a product of matric
 """
 
 import math
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
+from fastgibbs.fields import described
 from fastgibbs.models import Hopfield, checks
 
 MOST_PATTERNS = 3
@@ -21,22 +22,18 @@ MOST_SITES = 1000
 _MOST = 300.0  # logarithm of how much weights in one matrix product may differ: all stays far above the least float64
 
 
+@checks.by_contents
+@described
 class Memory(NamedTuple):
-    """Exact numbers of a Hopfield memory; moments of overlaps m_mu = M_mu / N are float64 (P,)."""
+    """Exact numbers of a Hopfield memory; overlaps are m_mu = M_mu / N."""
 
-    log_z: float
-    energy: float
-    """<E>"""
-    magnetization: float
-    """<sum_i s_i> / N"""
-    overlap: np.ndarray
-    """<m_mu>"""
-    overlap_abs: np.ndarray
-    """<|m_mu|>"""
-    overlap2: np.ndarray
-    """<m_mu^2>"""
-    overlap4: np.ndarray
-    """<m_mu^4>"""
+    log_z: Annotated[float, "log Z, in nats."]
+    energy: Annotated[float, "<E>."]
+    magnetization: Annotated[float, "<sum_i s_i> / N."]
+    overlap: Annotated[np.ndarray, "float64 (P,)", "<m_mu>."]
+    overlap_abs: Annotated[np.ndarray, "float64 (P,)", "<|m_mu|>."]
+    overlap2: Annotated[np.ndarray, "float64 (P,)", "<m_mu^2>."]
+    overlap4: Annotated[np.ndarray, "float64 (P,)", "<m_mu^4>."]
 
 
 def hopfield(model, beta) -> Memory:

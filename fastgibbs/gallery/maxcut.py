@@ -11,9 +11,9 @@ from fastgibbs.gallery.output import archive, comma_separated, picture, table
 from fastgibbs.gallery.runs import Report
 from fastgibbs.io import read_rudy
 from fastgibbs.methods.annealing import anneal
-from fastgibbs.methods.answers import AnnealResult
 from fastgibbs.methods.tempering import temper
 from fastgibbs.models import Ising, checks, cut, random_regular
+from fastgibbs.results.annealed import AnnealResult
 
 HOT, COLD, FROZEN = 1.0, 8.0, 1e3  # betas, over the typical local field of random spins
 FIRST_ROUND = 1000  # sweeps

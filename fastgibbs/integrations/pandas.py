@@ -6,12 +6,13 @@ from fastgibbs.integrations.tables import table
 
 
 def to_dataframe(result):
-    """The records of a result as a `pandas.DataFrame` with one row per energy.
+    """The records of a result as a `pandas.DataFrame` with one row per energy, overlap or epoch.
 
     Columns: chain, draw, beta, model (the number, where there are several), energy, magnetization of a SampleResult;
     chain, draw, rung, beta, energy, magnetization of a TemperResult, a chain for each ladder; read and energy of an
-    AnnealResult. Observables follow by name, those that are arrays entry by entry, as NAME[0], NAME[1] ... The settings
-    of the run are in `.attrs`, the seed as text.
+    AnnealResult; cue, sweep, pattern, converged, sweeps_needed and overlaps of a RecallResult; epoch and the other
+    columns of the history of a TrainResult. Observables follow by name, those that are arrays entry by entry, as
+    NAME[0], NAME[1] ... The settings of the run are in `.attrs`, the seed as text.
 
     ImportError if pandas is missing; TypeError at another result.
     """
@@ -19,18 +20,18 @@ def to_dataframe(result):
         import pandas
     except ImportError as error:
         raise ImportError("to_dataframe needs pandas: pip install 'fastgibbs[xarray]', which brings it") from error
-    variables, coordinates, attributes = table(result)
-    axes, energy = variables["energy"]
+    flat = table(result)
+    axes, first = next(iter(flat.variables.values()))
     columns = {}
-    for name, (axis, values) in coordinates.items():
+    for name, (axis, values) in flat.coordinates.items():
         if axis in axes:
             along = values.reshape([-1 if axis == other else 1 for other in axes])
-            columns[name] = np.broadcast_to(along, energy.shape).ravel()
-    for name, (of, values) in variables.items():
+            columns[name] = np.broadcast_to(along, first.shape).ravel()
+    for name, (of, values) in flat.variables.items():
         if of[: len(axes)] == axes:
             for place in np.ndindex(values.shape[len(axes) :]):
                 label = f"[{', '.join(map(str, place))}]" if place else ""
                 columns[name + label] = values[..., *place].ravel()
     frame = pandas.DataFrame(columns)
-    frame.attrs = attributes
+    frame.attrs = flat.attributes
     return frame

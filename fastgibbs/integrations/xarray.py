@@ -11,7 +11,9 @@ def to_xarray(result):
     SampleResult: energy and magnetization (chain, draw), and then beta if there are several, and model, the number of
     each, if there are several; chains count from 0 at each. TemperResult: the same (chain, draw, rung), a chain for
     each ladder, beta a coordinate of rung. AnnealResult: energy (read), trace_min and trace_mean (sweep), beta a
-    coordinate of sweep. Observables stand beside the energy. The settings of the run are attributes, the seed as text.
+    coordinate of sweep. RecallResult: overlaps (cue, sweep, pattern), converged and sweeps_needed coordinates of cue.
+    TrainResult: the columns of its history (epoch). Observables stand beside the energy. The settings of the run are
+    attributes, the seed as text.
 
     ImportError if xarray is missing; TypeError at another result; ValueError where some betas, or models, have more
     chains than others: `to_dataframe` takes those.
@@ -21,7 +23,9 @@ def to_xarray(result):
     except ImportError as error:
         raise ImportError("to_xarray needs xarray: pip install 'fastgibbs[xarray]'") from error
     flat = table(result)
-    return xarray.Dataset(*(_by_law(flat) if flat.coordinates["beta"][0] == "chain" else flat))
+    if flat.coordinates.get("beta", ("",))[0] == "chain":
+        flat = _by_law(flat)
+    return xarray.Dataset(flat.variables, flat.coordinates, flat.attributes)
 
 
 def _by_law(flat: Table) -> Table:

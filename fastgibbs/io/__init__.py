@@ -1,4 +1,4 @@
-"""What stands on disk: couplings, data, and archives of results and checkpoints."""
+"""What stands on disk: couplings, data, and archives of models, results and checkpoints."""
 
 from fastgibbs.io.archive import VERSION, Archive, pack_spins, read_archive, unpack_spins, write_archive
 from fastgibbs.io.files import absolute, held, opened, replace_file

@@ -22,7 +22,7 @@ from fastgibbs.models import checks
 
 VERSION = "0.1.0"  # of fastgibbs
 FORMAT = 1
-KINDS = ("sample", "anneal", "temper", "checkpoint")
+KINDS = ("sample", "anneal", "temper", "recall", "train", "model", "checkpoint")
 
 
 class Archive(NamedTuple):

@@ -2,6 +2,6 @@
 
 from fastgibbs.learning.exact import gradient
 from fastgibbs.learning.filling import fill_in
-from fastgibbs.learning.training import TrainResult, train
+from fastgibbs.learning.training import train
 
-__all__ = ["TrainResult", "fill_in", "gradient", "train"]
+__all__ = ["fill_in", "gradient", "train"]

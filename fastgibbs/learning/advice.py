@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgibbs.learning.history import History
+from fastgibbs.results.trained import History
 
 FALL, FALL_SHARE = 1.0, 0.05  # nats a row, and share of them, that a training may end below its best
 STILL = 0.01  # of the changes between random rows: chains with fewer hardly move

@@ -1,42 +1,21 @@
 """What epochs of a training came to: how well the model knows the data."""
 
-from typing import NamedTuple
-
 import numpy as np
 
 from fastgibbs import analysis
 from fastgibbs.engines.streams import ORDER, entropy_of, stream
 from fastgibbs.learning import exact
 from fastgibbs.methods.sampling import sample
-from fastgibbs.models import RBM, checks
+from fastgibbs.models import RBM
 from fastgibbs.models.boltzmann import MOST_HIDDEN
 from fastgibbs.models.logistic import logistic, summed_out
+from fastgibbs.results.trained import History
 
 ROWS = 200  # of a history, by default
 CHEAP = 2**12  # terms of an exact log-likelihood that every row has
 TERM, STEP = 16, 50_000  # products of units that take as long as such a term, and as a step of none
 TERMS = 2**16  # of a pseudo-likelihood
 _COUPLED = 10  # sweeps of hidden units that are coupled to each other, given the visible ones
-
-
-@checks.by_contents
-class History(NamedTuple):
-    """What some epochs came to, float64 (rows,), one row for each of them."""
-
-    epoch: np.ndarray
-    """The epochs that have a row, from 1, int64 (rows,)."""
-    reconstruction: np.ndarray
-    """Mean of (v - v')^2 over units and data; v' is the mean of v given the mean of h given v, and of a
-    BoltzmannMachine that of each visible unit given all other units, h being drawn given v."""
-    pseudo_likelihood: np.ndarray
-    """`fastgibbs.pseudo_likelihood` in nats; of a large machine, estimated from some units of each row. NaN if more
-    than 20 hidden units are coupled to each other."""
-    gradient_norm: np.ndarray
-    """Mean over the epoch's steps of the length of the gradient, of all parameters together."""
-    log_likelihood: np.ndarray
-    """Mean log p(v) of the data in nats, or NaN where it was not asked for."""
-    log_likelihood_error: np.ndarray
-    """The standard error that log Z gives it: 0 if it is exact."""
 
 
 def planned(epochs: int, every: int, likelihood_every: int) -> tuple[History, np.ndarray]:

@@ -16,16 +16,18 @@ from fastgibbs.learning import history as monitors
 from fastgibbs.learning.advice import fall, stillness
 from fastgibbs.learning.boltzmann import ExactMachine, SampledMachine
 from fastgibbs.learning.data import Data
-from fastgibbs.learning.history import History, pseudo_likelihood, reconstruction
+from fastgibbs.learning.history import pseudo_likelihood, reconstruction
 from fastgibbs.learning.machines import RUNGS, ExactRBM, SampledRBM, Setting
 from fastgibbs.methods import restoring
-from fastgibbs.methods.blocks import Timing, tolerable
+from fastgibbs.methods.blocks import tolerable
 from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.free_energies import log_likelihood
-from fastgibbs.methods.results import run_result
 from fastgibbs.methods.running import running
 from fastgibbs.models import RBM, BoltzmannMachine, checks
+from fastgibbs.results.base import Timing
+from fastgibbs.results.parts import METHODS
+from fastgibbs.results.trained import History, TrainResult
 
 LEARNERS = {  # by the kind of model, and whether the gradient is exact
     (RBM, False): SampledRBM,
@@ -33,7 +35,6 @@ LEARNERS = {  # by the kind of model, and whether the gradient is exact
     (BoltzmannMachine, False): SampledMachine,
     (BoltzmannMachine, True): ExactMachine,
 }
-METHODS = ("pcd", "cd", "tempering", "exact")
 PERSISTENT = ("pcd", "tempering")  # those whose chains go on from step to step
 RATES = 0.2, 0.01  # of the first and the last epoch, by default
 CHAINS = 128  # that may be more than there are rows, if a batch is to hold as many
@@ -51,31 +52,6 @@ class Block(NamedTuple):
     norms: np.ndarray  # float64 (1,): sum over the steps of this epoch, or of the last
     diverged: np.ndarray  # int64 (1,): the epoch, from 1, or 0
     well: tuple  # parameters at the end of the last epoch that was well
-
-
-@run_result
-class TrainResult:
-    """What `train` returns."""
-
-    model: object
-    """The model trained; of a training that diverged, as it was after the last epoch that had not."""
-    history: History
-    """Of the epochs that were finished, those that have a row."""
-    chains: np.ndarray
-    """The states of the model's chains at the end, int8 (chains, n): persistent ones, or those of the last batch."""
-    method: str
-    epochs: int
-    """Epochs finished."""
-    seed: int
-    """Pass it as `seed` to get the same bytes again."""
-    timing: Timing
-    interrupted: bool
-    """True if the training was stopped before the last step."""
-    diverged: bool
-
-    def __repr__(self):
-        state = ", diverged" if self.diverged else ", interrupted" if self.interrupted else ""
-        return f"TrainResult({self.model!r}, method={self.method!r}, epochs={self.epochs}{state})"
 
 
 @holding

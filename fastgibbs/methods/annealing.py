@@ -8,11 +8,9 @@ import numpy as np
 from fastgibbs.engines import contract, drivers
 from fastgibbs.engines.lowest import site_words
 from fastgibbs.engines.streams import entropy_of
-from fastgibbs.methods.answers import AnnealResult, lowest_states
 from fastgibbs.methods.blocks import (
     DESCENT,
     ENGINES,
-    Timing,
     check_betas,
     choose_engine,
     clamped,
@@ -26,6 +24,8 @@ from fastgibbs.methods.pacing import Pace
 from fastgibbs.methods.running import running
 from fastgibbs.methods.schedules import Schedule, stretched, windows
 from fastgibbs.models import checks
+from fastgibbs.results.annealed import AnnealResult, lowest_states
+from fastgibbs.results.base import Timing, no_sites
 
 _POINTS = 1001  # of a schedule that goes to inf, which tell how cold it is
 
@@ -192,6 +192,7 @@ def anneal(
             scan=scan,
             timing=Timing.of(found.end, found.updates, began),
             interrupted=found.done != (pace.asked or found.sweeps),
+            clamped=no_sites() if clamp is None else clamp.sites,
         )
 
 

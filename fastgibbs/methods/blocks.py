@@ -1,21 +1,17 @@
 """What every method does before it runs: choose the engine, and give the lanes of a block their first spins."""
 
-import time
 from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import dense, layered, multispin, overlap, sparse, sparse64, terms
+from fastgibbs.engines import ENGINES
 from fastgibbs.engines.observables import observables
 from fastgibbs.engines.streams import random_ups
 from fastgibbs.models import Hopfield, checks
 from fastgibbs.models.energy import field_bound, flips_of, has_ising_form
 
 STRIPS = (1, 2, 4, 8, 16, 32, 64)
-# "auto" tries them in this order
-ENGINES = {"layered": layered, "overlap": overlap, "multispin": multispin, "dense": dense, "sparse": sparse}
-ENGINES |= {"sparse64": sparse64, "terms": terms}
 LAW, DESCENT = 2.0**-8, 2.0  # what rounding may change in the log odds of a spin: draws stay right, or the way downhill
 _PART = 2**21  # spins unpacked at once
 
@@ -26,21 +22,6 @@ class Clamp(NamedTuple):
     sites: np.ndarray  # int64 (k,), ascending
     spins: np.ndarray  # int8 (k, 1), or (k, chains)
     free: np.ndarray  # int64 (n - k,)
-
-
-class Timing(NamedTuple):
-    """Seconds spent compiling (or loading compiled code), in kernels, and in all; attempts per kernel second."""
-
-    compile: float
-    kernel: float
-    total: float
-    updates_per_second: float
-
-    @classmethod
-    def of(cls, end, updates: int, began: float):
-        """The timing of a run that has come to an `end` (see methods/running.py) and was begun at this time."""
-        seconds = time.perf_counter() - began
-        return cls(end.compiling, end.seconds, seconds, updates / max(end.seconds, 1e-9))
 
 
 def tolerable(betas, change: float = LAW) -> float:
@@ -207,14 +188,3 @@ def unrecorded(n: int, lanes: int) -> tuple:
     """What `drivers.advance` records into, in a block of n sites from which nothing is to be recorded."""
     nothing = np.empty((0, lanes))
     return nothing, nothing, observables(np.empty((0, n)), 1, lanes, 0, 0), np.empty((0, 0, 0), np.uint16)
-
-
-def by_lane(blocks: list, lanes: int) -> np.ndarray:
-    """Arrays (rows, lanes) of all blocks as one (lanes, rows), without the lanes that nobody asked for."""
-    joined = np.empty((lanes, blocks[0].shape[0]), blocks[0].dtype)
-    first = 0
-    for block in blocks:
-        members = joined[first : first + block.shape[1]]
-        members[:] = block.T[: len(members)]
-        first += len(members)
-    return joined

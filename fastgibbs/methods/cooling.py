@@ -7,13 +7,14 @@ import numpy as np
 from fastgibbs.engines import drivers, precision, terms
 from fastgibbs.engines.lowest import Lowest, enter, nothing_yet
 from fastgibbs.methods import restoring
-from fastgibbs.methods.blocks import Clamp, by_lane, first_ups
+from fastgibbs.methods.blocks import Clamp, first_ups
 from fastgibbs.methods.descent import quenched
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.reads import check_lowest, check_reads
 from fastgibbs.methods.running import Advanced
 from fastgibbs.models import RBM, checks
 from fastgibbs.models.energy import flips_of
+from fastgibbs.results.lanes import by_lane
 
 OFF = 1e-6  # of sum |J|: more than energies are off by that were followed from flip to flip
 ADDED = 1e-9  # of the energies of random states: more than those are off by that were added up in float64

@@ -2,13 +2,14 @@
 
 import math
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from fastgibbs import analysis, exact
 from fastgibbs.engines import layered
 from fastgibbs.engines.streams import ADAPT, entropy_of
+from fastgibbs.fields import described
 from fastgibbs.methods.blocks import ENGINES, choose_engine, tolerable
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.ladders import MAX_RUNGS
@@ -24,19 +25,22 @@ CONFIDENCE = 0.95
 FEWEST_RUNGS = 16
 
 
+@described
 class Estimate(NamedTuple):
     """log Z, and how far to trust it."""
 
-    value: float
-    error: float
-    """Its standard error; 0 if it is exact, infinite if the draws do not tell."""
-    interval: tuple[float, float]
-    """Of 95 % confidence, if the error is normal: of annealing, with many effective chains."""
-    effective_chains: float
-    """Of annealing, (sum w)^2 / sum w^2: how many chains carry the result. Otherwise not a number."""
-    quadrature: float
-    """Of integration, a bound on the bias of its rule, which is not in the error. Otherwise 0."""
-    method: str
+    value: Annotated[float, "log Z, in nats."]
+    error: Annotated[float, "Its standard error; 0 if it is exact, infinite if the draws do not tell."]
+    interval: Annotated[
+        tuple[float, float], "Of 95 % confidence, if the error is normal: of annealing, with many effective chains."
+    ]
+    effective_chains: Annotated[
+        float, "Of annealing, (sum w)^2 / sum w^2: how many chains carry the result. Otherwise not a number."
+    ]
+    quadrature: Annotated[
+        float, "Of integration, a bound on the bias of its rule, which is not in the error. Otherwise 0."
+    ]
+    method: Annotated[str, "The method that gave it."]
 
 
 class Likelihood(NamedTuple):

@@ -12,6 +12,7 @@ from fastgibbs.engines.streams import CLUSTER, SWAP, stream_state
 from fastgibbs.methods import restoring, running
 from fastgibbs.methods.blocks import Clamp, first_ups
 from fastgibbs.models import Hopfield, Ising, checks
+from fastgibbs.models.bounds import most_energy
 from fastgibbs.models.energy import has_ising_form, is_even
 
 MAX_RUNGS = 256  # two ladders are compared in one block of 512 lanes
@@ -157,7 +158,7 @@ def _check(setting: Setting, block: Block, first: int, draws: int, at_draw: bool
     models = [setting.models[(first + k) // setting.ladders] for k in range(ladders) for _ in range(rungs)]
     weights = np.abs(block.observables.weights).sum(axis=(1, 2))
     restoring.check_record("magnetizations", block.magnetizations[:draws], models[0].n)
-    restoring.check_record("energies", block.energies[:draws], max(map(restoring.most_energy, setting.models)))
+    restoring.check_record("energies", block.energies[:draws], max(map(most_energy, setting.models)))
     restoring.check_record("observables", block.observables.record[:draws], weights[:, None])
     if (block.ladders.round_trips > block.ladders.restarts).any():
         raise ValueError("cannot be of this run: more round trips than restarts")

@@ -6,11 +6,12 @@ from fastgibbs.engines.drivers import READ_GROUP, Reads
 from fastgibbs.engines.lowest import Lowest, unpacked
 from fastgibbs.methods import restoring
 from fastgibbs.methods.blocks import Clamp
+from fastgibbs.models.bounds import most_energy
 
 
 def check_reads(reads: Reads, kept: np.ndarray, model, done: int):
     """ValueError unless the records of reads that were saved fit the states that it kept, spins (n, lanes)."""
-    most = restoring.most_energy(model)
+    most = most_energy(model)
     best = reads.best[: reads.count]
     seen = best < np.inf
     if done and not seen.all():

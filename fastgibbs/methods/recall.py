@@ -7,34 +7,9 @@ from fastgibbs.engines.drivers import advance
 from fastgibbs.engines.streams import SWEEP, entropy_of, stream_state
 from fastgibbs.methods.blocks import ENGINES, choose_engine, first_ups, tolerable, unrecorded
 from fastgibbs.methods.entropy import run_entropy
-from fastgibbs.methods.results import run_result
 from fastgibbs.methods.running import running
 from fastgibbs.models import Hopfield, checks
-
-
-@run_result
-class RecallResult:
-    """What `recall` returns."""
-
-    model: Hopfield
-    states: np.ndarray
-    """The states at the end, int8 (cues, n)."""
-    overlaps: np.ndarray
-    """m_mu = (1/n) sum_i xi_i^mu s_i after every sweep, float64 (cues, sweeps, P)."""
-    converged: np.ndarray
-    """Whether the last sweep left a state as it was, bool (cues,)."""
-    sweeps_needed: np.ndarray
-    """After how many sweeps a state was what it is at the end, int64 (cues,)."""
-    beta: float
-    seed: int
-    """Pass it as `seed` to get the same bytes again."""
-    engine: str
-    interrupted: bool
-    """True if it was stopped: the sweeps are those that every cue had done."""
-
-    def __repr__(self):
-        cues, sweeps, _ = self.overlaps.shape
-        return f"RecallResult({self.model!r}, cues={cues}, sweeps={sweeps}, converged={self.converged.sum()})"
+from fastgibbs.results.recalled import RecallResult
 
 
 def recall(model, cues, *, beta=np.inf, sweeps=50, seed=None, threads=None) -> RecallResult:

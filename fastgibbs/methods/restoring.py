@@ -13,7 +13,7 @@ from fastgibbs.engines import graphs, lowest, multispin, overlap, sparse
 from fastgibbs.engines.layered import LayeredPlan
 from fastgibbs.engines.memories import Halves
 from fastgibbs.models import checks
-from fastgibbs.models.energy import field_bound
+from fastgibbs.models.bounds import most_energy
 
 _SITES = 4096  # whose overlaps are added up at once
 _CHEAP = 2**24  # spins whose energies are computed to check those on record
@@ -121,12 +121,6 @@ def check_draws(energies: np.ndarray, magnetizations: np.ndarray | None, models:
     if magnetizations is not None:
         right = magnetizations == spins.sum(axis=-1)
         _refuse_unless_named("magnetizations", right, magnetizations, "the states saved with it have another sum")
-
-
-def most_energy(model) -> float:
-    """A bound on |E|, if one is known; units of 0 and 1 have at most twice that of fields and couplings of spins."""
-    field = field_bound(model)
-    return np.inf if field is None else 2 * model.n * field + abs(getattr(model, "offset", 0.0))
 
 
 def _refuse_unless_named(name, right, array, what):

@@ -1,21 +1,16 @@
 """`sample`: independent Markov chains of one model, each at its own inverse temperature."""
 
 import time
-from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs import analysis
 from fastgibbs.engines import contract
 from fastgibbs.engines.drivers import advance
-from fastgibbs.engines.observables import Observables, observables
+from fastgibbs.engines.observables import observables
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods import observing, restoring
 from fastgibbs.methods.blocks import (
     ENGINES,
-    Timing,
-    by_lane,
     check_betas,
     choose_engine,
     clamped,
@@ -25,96 +20,14 @@ from fastgibbs.methods.blocks import (
 )
 from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.entropy import run_entropy
-from fastgibbs.methods.results import Result, run_result
 from fastgibbs.methods.running import running
 from fastgibbs.models import checks
+from fastgibbs.models.bounds import most_energy
+from fastgibbs.results.base import Timing, no_sites
+from fastgibbs.results.lanes import by_lane, joined, unpacked
+from fastgibbs.results.sampled import Block, SampleResult
 
 RECORDS = "energies", "magnetizations", "observables.record", "samples"  # of a block, a row a draw
-
-
-class Block(NamedTuple):
-    """Lanes that are advanced together, with room for what they record."""
-
-    chains: int  # that were asked for
-    plan: tuple
-    state: tuple
-    rungs: np.ndarray  # int64 (lanes,)
-    energies: np.ndarray  # float64 (draws, chains)
-    magnetizations: np.ndarray  # float64 (draws, chains)
-    observables: Observables
-    samples: np.ndarray  # uint16 (draws or 0, sites of a lane, lanes // 16)
-
-
-@run_result
-class SampleResult(Result):
-    """What `sample` returns. A draw is recorded after every thin-th sweep past burn_in."""
-
-    model: object
-    """The model, or a tuple of models."""
-    energy: np.ndarray
-    """E of every draw, float64 (chains, draws): `model.energy` of the state, but for rounding in the last digits; on
-    the layered engine within (V + H) 2^-24 (sum |W_ij| + sum |a_i| + sum |b_j|), of random weights within 1e-7 of these
-    sums."""
-    magnetization: np.ndarray
-    """Mean spin of every draw, in [-1, 1], float64 (chains, draws); of an RBM, the mean of 2 x - 1."""
-    observables: dict[str, np.ndarray]
-    """What was observed, by name: float64 (chains, draws), of a function (chains, draws, ...)."""
-    beta: np.ndarray
-    """Inverse temperature of each chain, inf at T = 0, float64 (chains,)."""
-    seed: int
-    """Pass it as `seed` to get the same bytes again."""
-    engine: str
-    strips: int
-    """Strips that each lattice was cut into; the same seed gives the same bytes only at the same number."""
-    rule: str
-    scan: str
-    burn_in: int
-    thin: int
-    timing: Timing
-    interrupted: bool
-    """True if the run was stopped: the draws are those that every chain had done."""
-    _blocks: list[Block]
-
-    @cached_property
-    def states(self) -> np.ndarray:
-        """The states at the end, int8 (chains, n), in the model's own units."""
-        lanes = [ENGINES[self.engine].spins(block.plan, block.state) for block in self._blocks]
-        return self._in_units(by_lane(lanes, self.beta.size * self.strips), ())
-
-    @property
-    def samples(self) -> np.ndarray:
-        """The states of every draw, int8 (chains, draws, n), unpacked from one bit a spin at each call."""
-        chains, draws = self.energy.shape
-        packed = [block.samples[:draws] for block in self._blocks]
-        if packed[0].shape[0] < draws:
-            raise ValueError("samples were not kept: call sample(..., keep_states=True)")
-        sites = packed[0].shape[1]
-        checks.require_memory(2 * chains * draws * sites * self.strips, "samples unpacked to int8")
-        return self._in_units(_unpacked(packed, chains * self.strips), (draws,))
-
-    @property
-    def model_number(self) -> np.ndarray:
-        """Which of several models each chain runs, from 0, int64 (chains,)."""
-        models = len(self.model) if isinstance(self.model, tuple) else 1
-        return np.arange(self.beta.size) * models // self.beta.size
-
-    def summary(self) -> str:
-        """A table by temperature with errors, and warnings (see `fastgibbs.analysis.summary`)."""
-        return analysis.summary(self)
-
-    def to_u_kn(self) -> tuple[np.ndarray, np.ndarray]:
-        """u_kn and N_k of nearly independent draws, for pymbar (see `fastgibbs.analysis.to_u_kn`)."""
-        return analysis.to_u_kn(self)
-
-    def _in_units(self, lanes, draws):
-        """Spins (lanes, draws x sites of a lane) as states (chains, *draws, n) in the model's units."""
-        spins = _joined(lanes, self.beta.size, self.strips, draws)
-        return (self.model[0] if isinstance(self.model, tuple) else self.model).from_spins(spins)
-
-    def __repr__(self):
-        chains, draws = self.energy.shape
-        stopped = ", interrupted" if self.interrupted else ""
-        return f"SampleResult({self.model!r}, chains={chains}, draws={draws}, engine={self.engine!r}{stopped})"
 
 
 @holding
@@ -294,8 +207,8 @@ def sample(
         )
 
     def states(draw):
-        lanes = _unpacked([block.samples[draw : draw + 1] for block in blocks], betas.size * strips)
-        return models[0].from_spins(_joined(lanes, betas.size, strips))
+        lanes = unpacked([block.samples[draw : draw + 1] for block in blocks], betas.size * strips)
+        return models[0].from_spins(joined(lanes, betas.size, strips))
 
     with running(progress, checkpoint) as under_way:
         under_way.announce(advance)
@@ -327,6 +240,7 @@ def sample(
             timing=Timing.of(end, updates, began),
             interrupted=interrupted,
             _blocks=blocks,
+            clamped=no_sites() if clamp is None else clamp.sites,
         )
 
 
@@ -346,33 +260,21 @@ def _betas(beta, chains, models: int) -> np.ndarray:
     return betas
 
 
-def _unpacked(packed: list, lanes: int) -> np.ndarray:
-    """Packed spins of all blocks, uint16 (draws, sites of a lane, lanes // 16), as int8 (lanes, draws x sites)."""
-    ones = [np.unpackbits(words.view(np.uint8), axis=2, bitorder="little").view(np.int8) for words in packed]
-    return 2 * by_lane([block.reshape(-1, block.shape[2]) for block in ones], lanes) - 1
-
-
-def _joined(lanes, chains: int, strips: int, draws=()) -> np.ndarray:
-    """Spins (lanes, draws x sites of a lane) as (chains, *draws, n), the strips of a chain side by side."""
-    of_strips = lanes.reshape(chains, strips, *draws, -1)
-    return np.moveaxis(of_strips, 1, -2).reshape(chains, *draws, -1)
-
-
 def _check(block: Block, lanes: range, draws: int, at_draw: bool, engine, models: list, chains: int, strips: int):
     """ValueError unless a block that was saved has records that fit its states: at a draw, or those that are kept."""
     first, n, count = lanes.start // strips, models[0].n, block.chains * strips
     mine = [models[k * len(models) // chains] for k in range(first, first + block.chains)]
     weights = np.abs(block.observables.weights).sum(axis=1)[:, :strips].sum(axis=1)
     restoring.check_record("magnetizations", block.magnetizations[:draws], n)
-    restoring.check_record("energies", block.energies[:draws], max(map(restoring.most_energy, models)))
+    restoring.check_record("energies", block.energies[:draws], max(map(most_energy, models)))
     restoring.check_record("observables", block.observables.record[:draws], weights[:, None])
     energies, magnetizations = (record[:draws, : block.chains].T for record in (block.energies, block.magnetizations))
     if len(block.samples):
         packed = [block.samples[:draws]]
-        states = lambda: _joined(_unpacked(packed, count), block.chains, strips, (draws,))  # noqa: E731
+        states = lambda: joined(unpacked(packed, count), block.chains, strips, (draws,))  # noqa: E731
         restoring.check_draws(energies, magnetizations, mine, states)
     if draws and at_draw:
-        states = lambda: _joined(by_lane([engine.spins(block.plan, block.state)], count), block.chains, strips)  # noqa: E731
+        states = lambda: joined(by_lane([engine.spins(block.plan, block.state)], count), block.chains, strips)  # noqa: E731
         restoring.check_draws(energies[:, -1], magnetizations[:, -1], mine, states)
 
 

@@ -73,6 +73,13 @@ def model(name, value, place=""):
     return value
 
 
+def able(name, value, method, right):
+    """`value`, an object that has this method; TypeError, saying what is right, otherwise."""
+    if isinstance(value, type) or not hasattr(value, method):
+        raise TypeError(f"{name} is {shown(value)}: give {right}")
+    return value
+
+
 def models(name, value):
     """`value`, a model or a sequence of models, as a list; TypeError at anything else, and at an empty sequence."""
     if not isinstance(value, list | tuple):

@@ -1,32 +1,33 @@
 """What annealing has found, and what it is worth: the lowest states, chances of success, the time to a solution."""
 
+from dataclasses import field
 from math import inf, log1p, nan, sqrt
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
-from fastgibbs import analysis
-from fastgibbs.analysis.summaries import aligned
+from fastgibbs.analysis.answers import answer
+from fastgibbs.analysis.reports import Report, aligned
 from fastgibbs.engines.lowest import Lowest, hashes, unpacked
-from fastgibbs.methods import restoring
-from fastgibbs.methods.blocks import Timing
-from fastgibbs.methods.results import Result, run_result
+from fastgibbs.fields import described
+from fastgibbs.integrations.tables import Table
 from fastgibbs.models import checks
+from fastgibbs.models.bounds import most_energy
+from fastgibbs.results.base import SITES, Result, Timing, no_sites, run_result
 
 TIE = 2.0**-44  # of the largest energy there may be: energies nearer to a target are equal to it, but for rounding
 _SHOWN = 64  # sites of a state
 
 
+@checks.by_contents
+@described
 class LowestStates(NamedTuple):
     """Distinct states, lowest energy first; it prints as a table, spins as + and -, units as 1 and 0."""
 
-    energy: np.ndarray
-    """Float64 (k,)."""
-    states: np.ndarray
-    """Int8 (k, n), in the model's own units."""
-    counts: np.ndarray
-    """In how many reads each was seen, int64 (k,)."""
+    energy: Annotated[np.ndarray, "float64 (k,)", "Their energies, ascending."]
+    states: Annotated[np.ndarray, "int8 (k, n)", "In the model's own units."]
+    counts: Annotated[np.ndarray, "int64 (k,)", "In how many reads each was seen."]
 
     def __repr__(self):
         signs = "01" if (self.states == 0).any() else "-+"
@@ -43,71 +44,87 @@ class LowestStates(NamedTuple):
         return "\n".join(aligned(columns))
 
 
+@described
 class Success(NamedTuple):
     """The share of reads that came to a target, and its 95 % interval."""
 
-    rate: float
-    low: float
-    high: float
+    rate: Annotated[float, "The share."]
+    low: Annotated[float, "The low end of the interval."]
+    high: Annotated[float, "The high end."]
 
 
+@described
 class TimeToSolution(NamedTuple):
-    """Seconds until a target is found, and their 95 % interval."""
+    """The time until a target is found, and its 95 % interval."""
 
-    seconds: float
-    low: float
-    high: float
+    seconds: Annotated[float, "Seconds."]
+    low: Annotated[float, "The low end of the interval, in seconds."]
+    high: Annotated[float, "The high end."]
 
 
 @run_result
 class AnnealResult(Result):
     """What `anneal` returns: the best state seen in each read, lowest energy first."""
 
-    model: object
-    energy: np.ndarray
-    """The lowest energy that each read has seen, ascending, float64 (reads,)."""
-    states: np.ndarray
-    """The states of these energies, int8 (reads, n), in the model's own units."""
-    last_states: np.ndarray
-    """The states of the same reads at the end of the schedule, before the descent, int8 (reads, n)."""
-    read: np.ndarray
-    """The number of each read: energy[np.argsort(read)] is in the order of the reads, int64 (reads,)."""
-    ground_states: np.ndarray
-    """The distinct states of the lowest energy, int8 (candidates, n)."""
-    ground_counts: np.ndarray
-    """In how many reads each of them was the best, int64 (candidates,)."""
-    kept_energy: np.ndarray
-    """The lowest energies of distinct states that any read was in, ascending, float64 (kept,): none by keep=0."""
-    kept_states: np.ndarray
-    """The states of these energies, int8 (kept, n)."""
-    kept_counts: np.ndarray
-    """In how many reads each of them was seen, int64 (kept,)."""
-    trace_min: np.ndarray
-    """Least energy of all reads after every sweep, float64 (sweeps,).
-
-    The sparse engine follows energies from flip to flip, in float32 steps: where couplings are no whole multiples of
-    one number, traces and the choice of the best state are off by up to 10^-6 sum |J|, 10^-9 in large models; on the
-    layered engine by as much as `SampleResult.energy` says. `energy` is that of the states."""
-    trace_mean: np.ndarray
-    """Mean energy of all reads after every sweep, float64 (sweeps,)."""
-    betas: np.ndarray
-    """The schedule: beta of every sweep, float64 (sweeps,). Of several batches it is that of the first to see the
-    lowest energy, and so are the traces and `last_states`."""
-    sweeps: np.ndarray
-    """The sweeps of each batch, int64 (batches,). If `done` is the same, `anneal(..., sweeps=result.sweeps,
-    seed=result.seed)`, without limit and target, gives these bytes again."""
-    done: np.ndarray
-    """How many of them all reads made, int64 (batches,): fewer if the run was stopped there."""
-    attempts: float
-    """Single-spin attempts that a read has made, on average: all its sweeps times the sites that are not clamped."""
-    seed: int
-    """Pass it as `seed` to get the same bytes again."""
-    engine: str
-    rule: str
-    scan: str
-    timing: Timing
-    interrupted: bool
-    """True if fewer sweeps were made than asked for, or the last batch was stopped; what was seen by then is here."""
+    KIND = "anneal"
+    model: Annotated[object, "The model."]
+    energy: Annotated[np.ndarray, "float64 (reads,)", "The lowest energy that each read has seen, ascending."]
+    states: Annotated[np.ndarray, "int8 (reads, n)", "The states of these energies, in the model's own units."]
+    last_states: Annotated[
+        np.ndarray, "int8 (reads, n)", "The states of the same reads at the end of the schedule, before the descent."
+    ]
+    read: Annotated[
+        np.ndarray, "int64 (reads,)", "The number of each read: energy[np.argsort(read)] is in the order of the reads."
+    ]
+    ground_states: Annotated[np.ndarray, "int8 (candidates, n)", "The distinct states of the lowest energy."]
+    ground_counts: Annotated[np.ndarray, "int64 (candidates,)", "In how many reads each of them was the best."]
+    kept_energy: Annotated[
+        np.ndarray,
+        "float64 (kept,)",
+        "The lowest energies of distinct states that any read was in, ascending: none by keep=0.",
+    ]
+    kept_states: Annotated[np.ndarray, "int8 (kept, n)", "The states of these energies."]
+    kept_counts: Annotated[np.ndarray, "int64 (kept,)", "In how many reads each of them was seen."]
+    trace_min: Annotated[
+        np.ndarray,
+        "float64 (sweeps made,)",
+        "Least energy of all reads after every sweep. The sparse engine follows energies from flip to flip, in float32 "
+        "steps: where couplings are no whole multiples of one number, traces and the choice of the best state are off "
+        "by up to 10^-6 sum |J|, 10^-9 in large models; on the layered engine by as much as `SampleResult.energy` "
+        "says. `energy` is that of the states.",
+    ]
+    trace_mean: Annotated[np.ndarray, "float64 (sweeps made,)", "Mean energy of all reads after every sweep."]
+    betas: Annotated[
+        np.ndarray,
+        "float64 (sweeps,), or inf",
+        "The schedule: beta of every sweep. Of several batches it is that of the first to see the lowest energy, and "
+        "so are the traces and `last_states`.",
+    ]
+    sweeps: Annotated[
+        np.ndarray,
+        "int64 (batches,)",
+        "The sweeps of each batch. If `done` is the same, `anneal(..., sweeps=result.sweeps, seed=result.seed)`, "
+        "without limit and target, gives these bytes again.",
+    ]
+    done: Annotated[
+        np.ndarray,
+        "int64 (batches,)",
+        "How many of them all reads made: fewer if the run was stopped there.",
+    ]
+    attempts: Annotated[
+        float,
+        "Single-spin attempts that a read has made, on average: all its sweeps times the sites that are not clamped.",
+    ]
+    seed: Annotated[int, "Pass it as `seed` to get the same bytes again."]
+    engine: Annotated[str, "The engine that ran it."]
+    rule: Annotated[str, '"gibbs" or "metropolis".']
+    scan: Annotated[str, '"sequential" or "random".']
+    timing: Annotated[Timing, "Seconds, and attempts per second."]
+    interrupted: Annotated[
+        bool,
+        "True if fewer sweeps were made than asked for, or the last batch was stopped; what was seen by then is here.",
+    ]
+    clamped: Annotated[np.ndarray, *SITES] = field(default_factory=no_sites)
 
     @property
     def seconds_per_read(self) -> float:
@@ -144,7 +161,8 @@ class AnnealResult(Result):
         """
         target = self.energy.min(initial=inf) if target is None else checks.finite_number("target", target)
         reads = self.energy.size
-        hits = int((self.energy <= target + TIE * restoring.most_energy(self.model)).sum())
+        most = min(most_energy(self.model), checks.largest(self.energy))
+        hits = int((self.energy <= target + TIE * most).sum())
         return Success(hits / reads, *_wilson(hits, reads)) if reads else Success(nan, 0.0, 1.0)
 
     def time_to_solution(self, target=None, confidence: float = 0.99) -> TimeToSolution:
@@ -164,14 +182,21 @@ class AnnealResult(Result):
         rate, low, high = self.success(target)
         return TimeToSolution(*(self.seconds_per_read * _repeats(p, confidence) for p in (rate, high, low)))
 
-    def summary(self) -> str:
-        """A few lines: the lowest energy, the chance and the time to find it (see `fastgibbs.analysis.summary`)."""
-        return analysis.summary(self)
+    def report(self) -> Report:
+        """The lowest energy, the chance and the time to find it."""
+        return answer(self)
+
+    def table(self) -> Table:
+        """Energies as named arrays, (read,), and traces, (sweep,), to which beta belongs."""
+        sweeps = self.trace_min.size
+        variables = {"energy": (("read",), self.energy)}
+        variables |= {"trace_min": (("sweep",), self.trace_min), "trace_mean": (("sweep",), self.trace_mean)}
+        places = {"read": ("read", self.read), "sweep": ("sweep", np.arange(sweeps))}
+        return Table(variables, places | {"beta": ("sweep", self.betas[:sweeps])}, self._settings())
 
     def __repr__(self):
-        stopped = ", interrupted" if self.interrupted else ""
         lowest = f"lowest={self.energy.min(initial=np.inf):g} in {self.ground_counts.sum()}"
-        return f"AnnealResult({self.model!r}, reads={self.energy.size}, {lowest}, engine={self.engine!r}{stopped})"
+        return f"AnnealResult({self.model!r}, reads={self.energy.size}, {lowest}, engine={self.engine!r}{self._ends()})"
 
 
 def _wilson(hits: int, trials: int) -> tuple[float, float]:

@@ -1,0 +1,49 @@
+"""Fields that say what they are, where `help` shows it: `Annotated[np.ndarray, "float64 (chains,)", "What it is."]`."""
+
+import inspect
+import textwrap
+from collections.abc import Iterator
+from typing import Annotated, NamedTuple, get_args, get_origin, get_type_hints
+
+_WIDTH = 108  # of a description, whose class `help` indents
+
+
+class Field(NamedTuple):
+    """A field of a class, as it was annotated.
+
+    `shape` of an array tells its type, its axes and what need not be finite, as "float64 (chains, draws), or inf".
+    """
+
+    name: str
+    type: object
+    shape: str
+    text: str
+
+
+def fields(cls) -> list[Field]:
+    """The public fields of a dataclass or NamedTuple, in order; shape and text are empty where none was given."""
+    found = []
+    for name, hint in get_type_hints(cls, include_extras=True).items():
+        if name.startswith("_"):
+            continue
+        kind, *told = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+        found.append(Field(name, kind, "".join(told[:-1]), "".join(told[-1:])))
+    return found
+
+
+def described(cls):
+    """The class, with all its public fields at the end of its docstring: name, shape and description of each."""
+    lines = [textwrap.fill(told, _WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 8) for told in _told(cls)]
+    make = cls.__new__ if issubclass(cls, tuple) else cls.__init__
+    make.__annotations__ = get_type_hints(cls)  # the signature shows types alone
+    cls.__doc__ = "\n".join([inspect.cleandoc(cls.__doc__), "", "Fields:", *lines])
+    return cls
+
+
+def _told(cls, prefix="") -> Iterator[str]:
+    """Every field of a class, each followed by those of a NamedTuple that it holds."""
+    for name, kind, shape, text in fields(cls):
+        yield f"{prefix}{name}{shape and ', '}{shape}: {text}"
+        for part in (kind, *get_args(kind)):
+            if hasattr(part, "_fields"):
+                yield from _told(part, f"{prefix}{name}.")

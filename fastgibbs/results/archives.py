@@ -1,0 +1,49 @@
+"""Archives of results and models: `save` and `load`."""
+
+from fastgibbs.io import read_archive, write_archive
+from fastgibbs.models import checks
+from fastgibbs.results import parts
+from fastgibbs.results.annealed import AnnealResult
+from fastgibbs.results.base import Result
+from fastgibbs.results.recalled import RecallResult
+from fastgibbs.results.sampled import SampleResult
+from fastgibbs.results.tempered import TemperResult
+from fastgibbs.results.trained import TrainResult
+
+RESULTS = {cls.KIND: cls for cls in (SampleResult, AnnealResult, TemperResult, RecallResult, TrainResult)}
+
+
+def save(thing, path):
+    """Write a model, or a result with its model, to one archive at `path`, whole or not at all; `load` reads it.
+
+    It is an .npz without pickle, under a checksum. TypeError at anything else, and at a model that is none of this
+    package; OSError names path and reason.
+    """
+    if isinstance(thing, Result):
+        thing.save(path)
+    else:
+        right = "a model, or what sample, anneal, temper, recall or train returned"
+        checks.able("thing", thing, "to_spins", right)
+        write_archive(path, "model", *parts.take_apart({"model": thing}))
+
+
+def load(path):
+    """The model or result that `save`, or the method `save` of a result, wrote to `path`.
+
+    ValueError if the file is damaged, of a format that this version does not know, or holds neither, or a result that
+    no run can have returned.
+    """
+    kind, arrays, header, _ = read_archive(path)
+    if kind not in RESULTS and kind != "model":
+        raise ValueError(f"{path} holds a {kind}, not a result")
+    cls = RESULTS.get(kind)
+    try:
+        if cls is None:
+            model = parts.put_together([], arrays, header, set())["model"]
+            if isinstance(model, tuple):
+                raise ValueError("it holds several")
+            return model
+        return cls._of(parts.put_together(cls._stored(), arrays, header, parts.optional(cls)))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        what = "a model that nobody saved" if cls is None else f"a {kind} that no run returns"
+        raise ValueError(f"{path} holds {what}: {type(error).__name__}: {error}") from error

@@ -1,0 +1,103 @@
+"""What every result can do: be saved and shown, and become a table of another library."""
+
+import dataclasses
+import time
+from typing import Annotated, NamedTuple, dataclass_transform
+
+import numpy as np
+
+from fastgibbs import integrations
+from fastgibbs.fields import Field, described, fields
+from fastgibbs.io import write_archive
+from fastgibbs.models import checks
+from fastgibbs.results.parts import take_apart
+
+SITES = "int64 (clamped,)", "The sites that kept their values, ascending; `states` tells which."
+
+
+@dataclass_transform(eq_default=False, frozen_default=True)
+def run_result(cls):
+    """The class as a frozen dataclass that is equal to itself alone, and so hashed, its docstring with its fields."""
+    return described(dataclasses.dataclass(frozen=True, repr=False, eq=False)(cls))
+
+
+def no_sites() -> np.ndarray:
+    """Where nothing was clamped."""
+    return np.empty(0, np.int64)
+
+
+@described
+class Timing(NamedTuple):
+    """How long a run took."""
+
+    compile: Annotated[float, "Seconds spent compiling, or loading compiled code."]
+    kernel: Annotated[float, "Seconds in kernels."]
+    total: Annotated[float, "Seconds in all."]
+    updates_per_second: Annotated[float, "Single-spin attempts per second in kernels."]
+
+    @classmethod
+    def of(cls, end, updates: int, began: float):
+        """The timing of a run that has come to an `end` (see methods/running.py) and was begun at this time."""
+        seconds = time.perf_counter() - began
+        return cls(end.compiling, end.seconds, seconds, updates / max(end.seconds, 1e-9))
+
+
+class Result:
+    """The base of all that runs return: SampleResult, AnnealResult, TemperResult, RecallResult and TrainResult.
+
+    Of a class: KIND, what its archives are called; `report()` and `table()`.
+    """
+
+    def save(self, path):
+        """Write this result and its model to one archive, which `fastgibbs.load` reads; whole or not at all.
+
+        It is an .npz without pickle, under a checksum; states take one bit a spin. OSError names path and reason.
+        """
+        write_archive(path, self.KIND, *take_apart(self._values()))
+
+    def summary(self) -> str:
+        """What it has to say, and whether to believe it (see `fastgibbs.analysis.summary`)."""
+        return str(self.report())
+
+    def to_xarray(self):
+        """A plain `xarray.Dataset`, which ArviZ takes as it is (see `fastgibbs.integrations.xarray.to_xarray`)."""
+        return integrations.to_xarray(self)
+
+    def to_dataframe(self):
+        """A long `pandas.DataFrame` (see `fastgibbs.integrations.pandas.to_dataframe`)."""
+        return integrations.to_dataframe(self)
+
+    def _ends(self) -> str:
+        """What its repr ends with, if there is anything to say."""
+        clamped = len(getattr(self, "clamped", ()))
+        return (f", clamped={clamped}" if clamped else "") + (", interrupted" if self.interrupted else "")
+
+    def _settings(self) -> dict[str, int | float | str]:
+        """The model, and all numbers and texts among the fields, as attributes of a table: the seed is text."""
+        values = {field.name: getattr(self, field.name) for field in fields(type(self))}
+        found = {name: value for name, value in values.items() if isinstance(value, int | float | str)}
+        found = {name: int(value) if isinstance(value, bool) else value for name, value in found.items()}  # netCDF
+        return {"model": repr(self.model), **found, "seed": str(self.seed)}
+
+    def _values(self) -> dict:
+        """All that an archive holds of it, by name."""
+        return {field.name: getattr(self, field.name) for field in fields(type(self))}
+
+    @classmethod
+    def _stored(cls) -> list[Field]:
+        """What they are."""
+        return fields(cls)
+
+    @classmethod
+    def _of(cls, values: dict):
+        """The result of such values; ValueError if no run returns it."""
+        model, sites = values["model"], values.get("clamped", no_sites())
+        if isinstance(model, tuple) and not hasattr(cls, "model_number"):
+            raise ValueError(f"it holds {len(model)} models, not one")
+        n = (model[0] if isinstance(model, tuple) else model).n
+        if (np.diff(sites, prepend=-1) < 1).any() or sites.max(initial=-1) >= n:
+            raise ValueError(f"clamped sites are {checks.shown(sites)}: give some of 0 to {n - 1}, ascending")
+        return cls(**values)
+
+    def _repr_html_(self):
+        return self.report().html()

@@ -1,0 +1,26 @@
+"""The lanes of blocks as chains: who asked for them, side by side, unpacked."""
+
+import numpy as np
+
+
+def by_lane(blocks: list, lanes: int) -> np.ndarray:
+    """Arrays (rows, lanes) of all blocks as one (lanes, rows), without the lanes that nobody asked for."""
+    found = np.empty((lanes, blocks[0].shape[0]), blocks[0].dtype)
+    first = 0
+    for block in blocks:
+        members = found[first : first + block.shape[1]]
+        members[:] = block.T[: len(members)]
+        first += len(members)
+    return found
+
+
+def unpacked(packed: list, lanes: int) -> np.ndarray:
+    """Packed spins of all blocks, uint16 (draws, sites of a lane, lanes // 16), as int8 (lanes, draws x sites)."""
+    ones = [np.unpackbits(words.view(np.uint8), axis=2, bitorder="little").view(np.int8) for words in packed]
+    return 2 * by_lane([block.reshape(-1, block.shape[2]) for block in ones], lanes) - 1
+
+
+def joined(lanes, chains: int, strips: int, draws=()) -> np.ndarray:
+    """Spins (lanes, draws x sites of a lane) as (chains, *draws, n), the strips of a chain side by side."""
+    of_strips = lanes.reshape(chains, strips, *draws, -1)
+    return np.moveaxis(of_strips, 1, -2).reshape(chains, *draws, -1)

@@ -1,0 +1,82 @@
+"""What a memory has made of cues."""
+
+from typing import Annotated
+
+import numpy as np
+
+from fastgibbs.analysis.reports import Report
+from fastgibbs.integrations.tables import Table
+from fastgibbs.models import Hopfield
+from fastgibbs.results.base import Result, run_result
+
+_MOST = 10  # memories in a summary
+
+
+@run_result
+class RecallResult(Result):
+    """What `recall` returns."""
+
+    KIND = "recall"
+    model: Annotated[Hopfield, "The memory."]
+    states: Annotated[np.ndarray, "int8 (cues, n)", "The states at the end."]
+    overlaps: Annotated[
+        np.ndarray, "float64 (cues, sweeps, patterns)", "m_mu = (1/n) sum_i xi_i^mu s_i after every sweep, in [-1, 1]."
+    ]
+    converged: Annotated[np.ndarray, "bool (cues,)", "Whether the last sweep left a state as it was."]
+    sweeps_needed: Annotated[np.ndarray, "int64 (cues,)", "After how many sweeps a state was what it is at the end."]
+    beta: Annotated[float, "float, or inf", "Inverse temperature, inf at T = 0."]
+    seed: Annotated[int, "Pass it as `seed` to get the same bytes again."]
+    engine: Annotated[str, "The engine that ran it."]
+    interrupted: Annotated[bool, "True if it was stopped: the sweeps are those that every cue had done."]
+
+    def report(self) -> Report:
+        """Which memories the cues came to, by the largest |m| at the end."""
+        _, sweeps, patterns = self.overlaps.shape
+        lines = [
+            repr(self),
+            f"{sweeps} sweeps at beta = {self.beta:g}, engine {self.engine!r}; no state changed after sweep "
+            f"{self.sweeps_needed.max(initial=0)}",
+        ]
+        if not sweeps:
+            return Report(lines, {}, {}, ["WARNING: the run was stopped before its first sweep."])
+        ends = self.overlaps[:, -1]
+        nearest = np.abs(ends).argmax(axis=1)
+        m = np.take_along_axis(ends, nearest[:, None], axis=1)[:, 0]
+        counts = np.bincount(nearest, minlength=patterns)
+        order = np.argsort(-counts, kind="stable")[: min(_MOST, np.count_nonzero(counts))]
+        mine = [nearest == memory for memory in order]
+        table = {
+            "memory": [str(memory) for memory in order],
+            "cues": [str(counts[memory]) for memory in order],
+            "mean |m|": [f"{np.abs(m[cues]).mean():.4f}" for cues in mine],
+            "reversed": [str((m[cues] < 0).sum()) for cues in mine],
+            "converged": [str(self.converged[cues].sum()) for cues in mine],
+        }
+        notes = [
+            f"{np.abs(m).mean():.4f} is the mean of the largest |m|; {(np.abs(m) == 1).sum()} cues end in a memory."
+        ]
+        if (others := np.count_nonzero(counts) - len(order)) > 0:
+            notes.append(f"Cues came to {others} more memories.")
+        if self.interrupted:
+            notes.append("WARNING: the run was stopped before its last sweep.")
+        return Report(lines, {}, table, notes)
+
+    def table(self) -> Table:
+        """The overlaps as a named array, (cue, sweep, pattern); converged and sweeps_needed belong to cues."""
+        axes = "cue", "sweep", "pattern"
+        numbers = {axis: (axis, np.arange(size)) for axis, size in zip(axes, self.overlaps.shape, strict=True)}
+        of_cues = {"converged": ("cue", self.converged), "sweeps_needed": ("cue", self.sweeps_needed)}
+        return Table({"overlaps": (axes, self.overlaps)}, numbers | of_cues, self._settings())
+
+    @classmethod
+    def _of(cls, values):
+        if not isinstance(values["model"], Hopfield):
+            raise ValueError(f"model is {values['model']!r}: give a Hopfield model")
+        if not (np.abs(values["overlaps"]) <= 1).all():
+            raise ValueError("overlaps are beyond 1")
+        return super()._of(values)
+
+    def __repr__(self):
+        cues, sweeps, _ = self.overlaps.shape
+        size = f"cues={cues}, sweeps={sweeps}, converged={self.converged.sum()}"
+        return f"RecallResult({self.model!r}, {size}{self._ends()})"

@@ -1,0 +1,150 @@
+"""What chains have drawn: energies, magnetizations and observables of every draw, and states."""
+
+from dataclasses import field
+from functools import cached_property
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from fastgibbs import analysis
+from fastgibbs.analysis.records import Group
+from fastgibbs.analysis.reports import Report
+from fastgibbs.analysis.summaries import by_temperature
+from fastgibbs.engines import ENGINES
+from fastgibbs.engines.observables import Observables
+from fastgibbs.fields import Field
+from fastgibbs.integrations.tables import Table, of_draws
+from fastgibbs.models import checks
+from fastgibbs.results.base import SITES, Result, Timing, no_sites, run_result
+from fastgibbs.results.lanes import by_lane, joined, unpacked
+
+
+class Block(NamedTuple):
+    """Lanes that are advanced together, with room for what they record."""
+
+    chains: int  # that were asked for
+    plan: tuple
+    state: tuple
+    rungs: np.ndarray  # int64 (lanes,)
+    energies: np.ndarray  # float64 (draws, chains)
+    magnetizations: np.ndarray  # float64 (draws, chains)
+    observables: Observables
+    samples: np.ndarray  # uint16 (draws or 0, sites of a lane, lanes // 16)
+
+
+@run_result
+class SampleResult(Result):
+    """What `sample` returns. A draw is recorded after every thin-th sweep past burn_in.
+
+    Besides the fields: `states`, `samples` and `model_number`.
+    """
+
+    KIND = "sample"
+    model: Annotated[object, "The model, or a tuple of models."]
+    energy: Annotated[
+        np.ndarray,
+        "float64 (chains, draws)",
+        "E of every draw, in the units of J and h: `model.energy` of the state, but for rounding in the last digits; "
+        "on the layered engine within (V + H) 2^-24 (sum |W_ij| + sum |a_i| + sum |b_j|), of random weights within "
+        "1e-7 of these sums.",
+    ]
+    magnetization: Annotated[
+        np.ndarray, "float64 (chains, draws)", "Mean spin of every draw, in [-1, 1]; of an RBM, the mean of 2 x - 1."
+    ]
+    observables: Annotated[
+        dict[str, np.ndarray], "float64 (chains, draws, ...)", "What was observed, by name; more axes are a function's."
+    ]
+    beta: Annotated[np.ndarray, "float64 (chains,), or inf", "Inverse temperature of each chain, inf at T = 0."]
+    seed: Annotated[int, "Pass it as `seed` to get the same bytes again."]
+    engine: Annotated[str, "The engine that ran it."]
+    strips: Annotated[
+        int, "Strips that each lattice was cut into; the same seed gives the same bytes only at the same number."
+    ]
+    rule: Annotated[str, '"gibbs" or "metropolis".']
+    scan: Annotated[str, '"sequential" or "random".']
+    burn_in: Annotated[int, "Sweeps made first and not recorded."]
+    thin: Annotated[int, "Sweeps from one draw to the next."]
+    timing: Annotated[Timing, "Seconds, and attempts per second."]
+    interrupted: Annotated[bool, "True if the run was stopped: the draws are those that every chain had done."]
+    _blocks: list[Block]
+    clamped: Annotated[np.ndarray, *SITES] = field(default_factory=no_sites)
+
+    @cached_property
+    def states(self) -> np.ndarray:
+        """The states at the end, int8 (chains, n), in the model's own units."""
+        lanes = [ENGINES[self.engine].spins(block.plan, block.state) for block in self._blocks]
+        return self._in_units(by_lane(lanes, self.beta.size * self.strips), ())
+
+    @property
+    def samples(self) -> np.ndarray:
+        """The states of every draw, int8 (chains, draws, n), unpacked from one bit a spin at each call."""
+        chains, draws = self.energy.shape
+        packed = [block.samples[:draws] for block in self._blocks]
+        if packed[0].shape[0] < draws:
+            raise ValueError("samples were not kept: call sample(..., keep_states=True)")
+        sites = packed[0].shape[1]
+        checks.require_memory(2 * chains * draws * sites * self.strips, "samples unpacked to int8")
+        return self._in_units(unpacked(packed, chains * self.strips), (draws,))
+
+    @property
+    def model_number(self) -> np.ndarray:
+        """Which of several models each chain runs, from 0, int64 (chains,)."""
+        models = len(self.model) if isinstance(self.model, tuple) else 1
+        return np.arange(self.beta.size) * models // self.beta.size
+
+    def by_beta(self) -> list[Group]:
+        """The chains of each beta, ascending, and of each model."""
+        numbers = self.model_number
+        keys = sorted(set(zip(self.beta.tolist(), numbers.tolist(), strict=True)))
+        chains = [(self.beta == beta) & (numbers == number) for beta, number in keys]
+        return [
+            Group(*key, self.energy[mine], self.magnetization[mine]) for key, mine in zip(keys, chains, strict=True)
+        ]
+
+    def report(self) -> Report:
+        """A table by temperature with errors, and warnings."""
+        return by_temperature(self)
+
+    def table(self) -> Table:
+        """Its records as named arrays, (chain, draw); beta, and the model if there are several, belong to chains."""
+        places = {"beta": ("chain", self.beta)}
+        if isinstance(self.model, tuple):
+            places["model"] = "chain", self.model_number
+        records = {"energy": self.energy, "magnetization": self.magnetization} | self.observables
+        return of_draws(("chain", "draw"), records, places, self._settings())
+
+    def to_u_kn(self) -> tuple[np.ndarray, np.ndarray]:
+        """u_kn and N_k of nearly independent draws, for pymbar (see `fastgibbs.analysis.to_u_kn`)."""
+        return analysis.to_u_kn(self)
+
+    def _in_units(self, lanes, draws):
+        """Spins (lanes, draws x sites of a lane) as states (chains, *draws, n) in the model's units."""
+        spins = joined(lanes, self.beta.size, self.strips, draws)
+        return (self.model[0] if isinstance(self.model, tuple) else self.model).from_spins(spins)
+
+    def _values(self):
+        words = np.concatenate([block.samples[: self.energy.shape[1]] for block in self._blocks], axis=2)
+        return super()._values() | {"states": self.states, "samples": words}
+
+    @classmethod
+    def _stored(cls):
+        words = Field("samples", np.ndarray, "uint16 (kept, sites of a lane, lanes // 16)", "The states kept.")
+        return [*super()._stored(), Field("states", np.ndarray, "int8 (chains, n)", "The states at the end."), words]
+
+    @classmethod
+    def _of(cls, values):
+        states, words = values.pop("states"), values.pop("samples")
+        (chains, draws), (kept, sites, groups) = values["energy"].shape, words.shape
+        strips, needed = values["strips"], chains * values["strips"]
+        if kept not in (0, draws) or sites * strips != states.shape[1] or not needed <= 16 * groups < 2**31:
+            raise ValueError(f"samples have shape {words.shape}, of {chains} chains, {draws} draws and {strips} strips")
+        if isinstance(values["model"], tuple) and chains % len(values["model"]):
+            raise ValueError(f"{chains} chains are no multiple of {len(values['model'])} models")
+        block = Block(chains, (), (), None, None, None, None, words)
+        result = super()._of(values | {"_blocks": [block]})
+        vars(result)["states"] = states  # what the cached property would ask the engine for
+        return result
+
+    def __repr__(self):
+        chains, draws = self.energy.shape
+        return f"SampleResult({self.model!r}, chains={chains}, draws={draws}, engine={self.engine!r}{self._ends()})"

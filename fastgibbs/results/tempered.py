@@ -1,0 +1,144 @@
+"""What ladders of replicas have drawn at every rung, how they moved, and log Z."""
+
+from dataclasses import field
+from functools import cached_property
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from fastgibbs import analysis
+from fastgibbs.analysis.records import Group
+from fastgibbs.analysis.reports import Report
+from fastgibbs.analysis.summaries import by_temperature
+from fastgibbs.fields import described
+from fastgibbs.integrations.tables import Table, of_draws
+from fastgibbs.models import checks
+from fastgibbs.results.base import SITES, Result, Timing, no_sites, run_result
+
+
+@described
+class Round(NamedTuple):
+    """One round of adaptation."""
+
+    sweeps: Annotated[int, "Its sweeps."]
+    rungs: Annotated[int, "Rungs of its ladder."]
+    barrier: Annotated[float, "Lambda, the sum of the rejection rates that it met."]
+    least_acceptance: Annotated[float, "The least swap probability of two neighbouring rungs."]
+
+
+@checks.by_contents
+@described
+class Overlap(NamedTuple):
+    """Overlaps q = (1/n) sum_i s_i^a s_i^b of ladders a and b at every rung, and link overlaps.
+
+    The link overlap is the mean over bonds of s_i^a s_j^a s_i^b s_j^b. All are means over `draws` measurements.
+    """
+
+    draws: Annotated[np.ndarray, "int64 (pairs,)", "Measurements."]
+    histogram: Annotated[
+        np.ndarray,
+        "int64 (pairs, rungs, bins)",
+        "Counts of q in bins of equal width from -1 to 1, one bin a value up to 1000 spins.",
+    ]
+    q: Annotated[np.ndarray, "float64 (pairs, rungs)", "Mean of q."]
+    q_abs: Annotated[np.ndarray, "float64 (pairs, rungs)", "Mean of |q|."]
+    q2: Annotated[np.ndarray, "float64 (pairs, rungs)", "Mean of q^2."]
+    q4: Annotated[np.ndarray, "float64 (pairs, rungs)", "Mean of q^4."]
+    link: Annotated[np.ndarray, "float64 (pairs, rungs)", "Mean of the link overlap."]
+    link2: Annotated[np.ndarray, "float64 (pairs, rungs)", "Mean of its square."]
+
+
+@run_result
+class TemperResult(Result):
+    """What `temper` returns for one model. Rungs ascend in beta; a replica is a state that moves between them.
+
+    Besides the fields: `log_z`, `barrier` and `equilibration`.
+    """
+
+    KIND = "temper"
+    model: Annotated[object, "The model."]
+    betas: Annotated[np.ndarray, "float64 (rungs,)", "Inverse temperature of each rung, ascending."]
+    energy: Annotated[np.ndarray, "float64 (ladders, rungs, draws)", "E of every draw, in the units of J and h."]
+    magnetization: Annotated[
+        np.ndarray,
+        "float64 (ladders, rungs, draws)",
+        "Mean spin of every draw, in [-1, 1]; of an RBM, the mean of 2 x - 1.",
+    ]
+    observables: Annotated[
+        dict[str, np.ndarray],
+        "float64 (ladders, rungs, draws, ...)",
+        "What was observed, by name; more axes are a function's.",
+    ]
+    states: Annotated[np.ndarray, "int8 (ladders, rungs, n)", "The states at the end, in the model's own units."]
+    acceptance: Annotated[np.ndarray, "float64 (rungs - 1,)", "Mean swap probability of each two neighbouring rungs."]
+    round_trips: Annotated[
+        np.ndarray, "int64 (ladders, rungs)", "How often each replica went from the hot end to the cold one and back."
+    ]
+    restarts: Annotated[
+        np.ndarray, "int64 (ladders, rungs)", "How often each replica reached the cold end coming from the hot one."
+    ]
+    flow: Annotated[
+        np.ndarray,
+        "float64 (rungs,)",
+        "f: of the replicas met at a rung, the share that was last at the hot end; 1 ... 0.",
+    ]
+    overlap: Annotated[
+        Overlap | None, "Of ladders 0 and 1, 2 and 3 ...; None if there is one ladder or overlap_every = 0."
+    ]
+    adaptation: Annotated[
+        tuple[Round, ...], "The rounds in which the ladder was built; none of their draws is in the result."
+    ]
+    seed: Annotated[int, "Pass it as `seed` to get the same bytes again."]
+    engine: Annotated[str, "The engine that ran it."]
+    rule: Annotated[str, '"gibbs" or "metropolis".']
+    swap_every: Annotated[int, "Sweeps between swap rounds."]
+    burn_in: Annotated[int, "Sweeps made first and not recorded."]
+    thin: Annotated[int, "Sweeps from one draw to the next."]
+    timing: Annotated[Timing, "Seconds, and attempts per second."]
+    interrupted: Annotated[bool, "True if the run was stopped: the draws are those that every ladder had done."]
+    clamped: Annotated[np.ndarray, *SITES] = field(default_factory=no_sites)
+
+    @property
+    def barrier(self) -> analysis.Barrier:
+        """Lambda, the sum of the rejection rates, and its density (see `fastgibbs.analysis.barrier`)."""
+        return analysis.barrier(self.betas, 1 - self.acceptance)
+
+    @cached_property
+    def log_z(self) -> analysis.LogZ:
+        """log Z at every rung, with errors (see `fastgibbs.analysis.log_z`); log Z / Z(betas[0]) if betas[0] > 0.
+
+        Clamped sites are not summed over.
+        """
+        reference = (self.model.n - self.clamped.size) * np.log(2) if self.betas[0] == 0 else 0.0
+        return analysis.log_z(self.betas, self.energy, reference)
+
+    @cached_property
+    def equilibration(self) -> analysis.Equilibration:
+        """Whether the run looks equilibrated, and what speaks against it."""
+        return analysis.equilibration(self.energy, self.round_trips, max(self.model.n, 1))
+
+    def by_beta(self) -> list[Group]:
+        """All ladders, rung by rung."""
+        return [
+            Group(float(beta), 0, self.energy[:, rung], self.magnetization[:, rung])
+            for rung, beta in enumerate(self.betas)
+        ]
+
+    def report(self) -> Report:
+        """A table by temperature with errors, and warnings."""
+        return by_temperature(self)
+
+    def table(self) -> Table:
+        """Its records as named arrays, (chain, draw, rung), a chain for each ladder; beta belongs to rungs."""
+        records = {"energy": self.energy, "magnetization": self.magnetization} | self.observables
+        records = {name: values.swapaxes(1, 2) for name, values in records.items()}
+        return of_draws(("chain", "draw", "rung"), records, {"beta": ("rung", self.betas)}, self._settings())
+
+    def to_u_kn(self) -> tuple[np.ndarray, np.ndarray]:
+        """u_kn and N_k of nearly independent draws, for pymbar (see `fastgibbs.analysis.to_u_kn`)."""
+        return analysis.to_u_kn(self)
+
+    def __repr__(self):
+        ladders, rungs, draws = self.energy.shape
+        size = f"ladders={ladders}, rungs={rungs}, draws={draws}"
+        return f"TemperResult({self.model!r}, {size}, engine={self.engine!r}{self._ends()})"

@@ -1,0 +1,108 @@
+"""What a model has learned, and how."""
+
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from fastgibbs.analysis.reports import Report, with_error
+from fastgibbs.fields import described
+from fastgibbs.integrations.tables import Table
+from fastgibbs.models import RBM, BoltzmannMachine, checks
+from fastgibbs.results.base import Result, Timing, run_result
+
+_MOST = 12  # rows of the history in a summary
+
+
+@checks.by_contents
+@described
+class History(NamedTuple):
+    """What some epochs came to, one row for each of them."""
+
+    epoch: Annotated[np.ndarray, "int64 (rows,)", "The epochs that have a row, from 1."]
+    reconstruction: Annotated[
+        np.ndarray,
+        "float64 (rows,)",
+        "Mean of (v - v')^2 over units and data; v' is the mean of v given the mean of h given v, and of a "
+        "BoltzmannMachine that of each visible unit given all other units, h being drawn given v.",
+    ]
+    pseudo_likelihood: Annotated[
+        np.ndarray,
+        "float64 (rows,), or NaN",
+        "`fastgibbs.pseudo_likelihood` in nats; of a large machine, estimated from some units of each row. NaN if more "
+        "than 20 hidden units are coupled to each other.",
+    ]
+    gradient_norm: Annotated[
+        np.ndarray,
+        "float64 (rows,)",
+        "Mean over the epoch's steps of the length of the gradient, of all parameters together.",
+    ]
+    log_likelihood: Annotated[
+        np.ndarray, "float64 (rows,), or NaN", "Mean log p(v) of the data in nats, or NaN where it was not asked for."
+    ]
+    log_likelihood_error: Annotated[
+        np.ndarray, "float64 (rows,), or NaN or inf", "The standard error that log Z gives it: 0 if it is exact."
+    ]
+
+
+@run_result
+class TrainResult(Result):
+    """What `train` returns."""
+
+    KIND = "train"
+    model: Annotated[
+        object, "The model trained; of a training that diverged, as it was after the last epoch that had not."
+    ]
+    history: Annotated[History, "Of the epochs that were finished, those that have a row."]
+    chains: Annotated[
+        np.ndarray,
+        "int8 (chains, n)",
+        "The states of the model's chains at the end: persistent ones, or those of the last batch.",
+    ]
+    method: Annotated[str, '"pcd", "cd", "tempering" or "exact".']
+    epochs: Annotated[int, "Epochs finished."]
+    seed: Annotated[int, "Pass it as `seed` to get the same bytes again."]
+    timing: Annotated[Timing, "Seconds, and attempts per second."]
+    interrupted: Annotated[bool, "True if the training was stopped before the last step."]
+    diverged: Annotated[bool, "True if parameters went beyond 10^4."]
+
+    def report(self) -> Report:
+        """Rows of the history, the last among them."""
+        lines = [repr(self), f"{len(self.chains)} chains, {self.timing.total:.3g} s in all, seed={self.seed}"]
+        rows = np.unique(np.linspace(0, self.history.epoch.size - 1, min(_MOST, self.history.epoch.size)).astype(int))
+        history = History(*(record[rows] for record in self.history))
+        table = {
+            "epoch": [str(epoch) for epoch in history.epoch],
+            "reconstruction": [f"{error:.5f}" for error in history.reconstruction],
+            "pseudo-likelihood": [f"{value:.6g}" for value in history.pseudo_likelihood],
+            "log-likelihood": [
+                with_error(*pair) for pair in zip(history.log_likelihood, history.log_likelihood_error, strict=True)
+            ],
+            "gradient": [f"{norm:.4g}" for norm in history.gradient_norm],
+        }
+        table = {name: ["-" if cell == "nan" else cell for cell in cells] for name, cells in table.items()}
+        notes = ["Likelihoods in nats, per row of data."] if rows.size else ["no table: no epoch has a row"]
+        if self.diverged:
+            notes.append(
+                f"WARNING: the training diverged in epoch {self.epochs + 1}; the model is the last that was well."
+            )
+        elif self.interrupted:
+            notes.append(f"WARNING: the training was stopped after epoch {self.epochs}.")
+        return Report(lines, {}, table if rows.size else {}, notes)
+
+    def table(self) -> Table:
+        """The history as named arrays, (epoch,)."""
+        records = {name: (("epoch",), record) for name, record in self.history._asdict().items() if name != "epoch"}
+        return Table(records, {"epoch": ("epoch", self.history.epoch)}, self._settings())
+
+    @classmethod
+    def _of(cls, values):
+        epoch = values["history"].epoch
+        if not isinstance(values["model"], RBM | BoltzmannMachine):
+            raise ValueError(f"model is {values['model']!r}: give an RBM or a BoltzmannMachine")
+        if (np.diff(epoch, prepend=0) < 1).any() or epoch.max(initial=0) > values["epochs"]:
+            raise ValueError(f"the history has other epochs than 1 to {values['epochs']}, in order")
+        return super()._of(values)
+
+    def __repr__(self):
+        state = ", diverged" if self.diverged else self._ends()
+        return f"TrainResult({self.model!r}, method={self.method!r}, epochs={self.epochs}{state})"
