@@ -250,6 +250,7 @@ def test_a_run_refuses_costs_that_are_wrong_before_anything_compiles():
     [
         (3, r"flips\(\) returned 3: give a fastgibbs.Flips"),
         (fg.Flips("cost"), r"flips\(\).cost is 'cost': give a function"),
+        (fg.Flips(GLASS.energy), r"flips\(\).cost is .* give a function"),
         (fg.Flips(triplets.cost, [1.0]), r"flips\(\).parameters is \[1.0\]: give a tuple"),
         (fg.Flips(triplets.cost, (np.array(["x"]),)), r"flips\(\).parameters\[0\] has dtype"),
         (fg.Flips(triplets.cost, (1.0, np.nan)), r"flips\(\).parameters\[1\] is nan"),

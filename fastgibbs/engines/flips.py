@@ -4,6 +4,8 @@ A plan that holds a `Code` has its fingerprint (jit.py) in its Numba type, and s
 it: an edited function is another type, an unedited one is found in the cache, wherever it is written.
 """
 
+import inspect
+
 import numpy as np
 from llvmlite import ir
 from numba import errors, types
@@ -93,7 +95,8 @@ def checked(flips) -> tuple[tuple, np.ndarray]:
         raise TypeError(f"flips() returned {checks.shown(flips)}: give a fastgibbs.Flips")
     for name in ("cost", "turn"):
         function = getattr(flips, name)
-        if not callable(function) and (name == "cost" or function is not None):
+        plain = inspect.isfunction(getattr(function, "py_func", function))
+        if not plain and (name == "cost" or function is not None):
             raise TypeError(f"flips().{name} is {checks.shown(function)}: give a function")
     if (flips.turn is None) != (flips.sums is None):
         raise TypeError("flips() has turn or sums alone: give both, or neither")
