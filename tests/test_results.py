@@ -210,6 +210,13 @@ WRONG = {  # by type: what no number or text of a result is
 }
 
 
+SHARED = (  # arrays whose first axis others have too
+    *("energy", "magnetization", "beta", "states", "last_states", "read", "ground_counts", "kept_energy"),
+    *("kept_states", "trace_min", "trace_mean", "sweeps", "done", "flow", "restarts", "round_trips", "overlap.q"),
+    *("overlap.histogram", "overlaps", "converged", "sweeps_needed", "history.epoch", "history.log_likelihood_error"),
+)
+
+
 def doctored(arrays, header):
     """Yield (what was done, arrays, header)."""
     for name, array in arrays.items():
@@ -219,6 +226,8 @@ def doctored(arrays, header):
             changed["one more axis"] = array[..., None]
         if array.dtype.kind == "f" and array.size and not free:
             changed["-inf"] = np.where(np.arange(array.size).reshape(array.shape) == array.size - 1, -np.inf, array)
+        if name in SHARED and len(array):
+            changed["one more"] = np.concatenate([array, array[-1:]])
         if array.dtype == np.uint8 and array.size:
             changed["more sites"] = np.concatenate([array, array], axis=-1)
         for what, wrong in changed.items():
