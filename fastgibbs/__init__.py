@@ -1,6 +1,6 @@
 """fastgibbs: Monte Carlo for energies of binary variables - Ising, spin-glass, Hopfield and RBM."""
 
-from fastgibbs import analysis, exact, learning, plots
+from fastgibbs import analysis, exact, learning, plots, testing
 from fastgibbs.analysis import mean_field, pseudo_likelihood
 from fastgibbs.io import VERSION as __version__  # noqa: F401 - no function of the package
 from fastgibbs.io import read_idx, read_rudy, write_rudy
@@ -14,6 +14,8 @@ from fastgibbs.methods.tempering import temper
 from fastgibbs.models import (
     RBM,
     BoltzmannMachine,
+    Energy,
+    Flips,
     Hopfield,
     Ising,
     cut,
@@ -35,7 +37,9 @@ __all__ = [
     "RBM",
     "AnnealResult",
     "BoltzmannMachine",
+    "Energy",
     "Estimate",
+    "Flips",
     "Hopfield",
     "Ising",
     "Likelihood",
@@ -69,6 +73,7 @@ __all__ = [
     "sherrington_kirkpatrick",
     "stop",
     "temper",
+    "testing",
     "train",
     "triangular",
     "write_rudy",

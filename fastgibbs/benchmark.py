@@ -5,7 +5,16 @@ import math
 import numpy as np
 
 from fastgibbs.methods.sampling import sample
-from fastgibbs.models import RBM, Hopfield, checks, edwards_anderson, lattice, random_regular, sherrington_kirkpatrick
+from fastgibbs.models import (
+    RBM,
+    Hopfield,
+    checks,
+    edwards_anderson,
+    lattice,
+    random_regular,
+    sherrington_kirkpatrick,
+)
+from fastgibbs.testing.energies import Triples
 
 CRITICAL = math.log(1 + math.sqrt(2)) / 2
 UPDATES = 8e8  # attempts of one timing of a kernel that makes 4 updates per ns
@@ -37,6 +46,7 @@ CASES = (  # title, engine, model, beta, chains
     ),
     ("Hopfield N=10^4, P=200, T=0.5, 128 chains", "overlap", lambda: Hopfield(_patterns(200, 10_000)), 2.0, 128),
     ("RBM of 784 and 500 units, 512 chains", "layered", lambda: _machine(784, 500), 1.0, 512),
+    ("ring of triples, 10^4 sites, 128 chains", "terms", lambda: Triples(10_000), 1.0, 128),
 )
 
 

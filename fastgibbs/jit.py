@@ -5,15 +5,19 @@ the arrays of a plan at every use made the multi-spin kernel ten times slower.
 """
 
 import ctypes
+import dis
 import hashlib
 import os
 import pickle
 import sys
+import types
 import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import numba
+import numpy as np
 from llvmlite import binding
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.codegen import get_host_cpu_features
@@ -202,6 +206,83 @@ def implements(stub):
     A call would copy the hundreds of words of a plan and a state.
     """
     return overload(stub, jit_options={"forceinline": True})
+
+
+_NAMED = {"builtins", "math", "numba", "numpy", "operator"}  # packages whose functions are known by their names
+_PLAIN = int, float, complex, str, bytes, frozenset, type(None), np.generic, np.dtype, np.ufunc, numba.types.Type
+
+
+def fingerprint(function) -> str:
+    """SHA-256 of what a function does: its code, that of all it calls, and the values that they read from outside.
+
+    What is compiled of somebody else's function is cached under it. It is the same in every process, but where a
+    function reads a value that is of no type known here: that could change unseen. TypeError if it calls a function
+    that is not compiled, which Numba could not, or has another body for somewhere.
+    """
+    found = _Fingerprint(hashlib.sha256(), {})
+    found.add(function)
+    return found.digest.hexdigest()
+
+
+class _Fingerprint(NamedTuple):
+    digest: object
+    seen: dict  # functions, and in which order
+
+    def note(self, *words):
+        self.digest.update("\0".join(map(str, (*words, ""))).encode())
+
+    def add(self, value):
+        """A function, or a value that one reads."""
+        if _root(value) in _NAMED and hasattr(value, "__qualname__"):
+            self.note(value.__module__, value.__qualname__)
+            return
+        if isinstance(value, types.FunctionType) and self.seen:
+            raise TypeError(f"{value.__qualname__} is called by what is compiled: decorate it with numba.njit")
+        value = getattr(value, "_dispatcher", value)  # of a ufunc
+        value = getattr(value, "py_func", value)
+        if isinstance(value, types.FunctionType) and value in self.seen:
+            self.note("function", self.seen[value])
+        elif isinstance(value, types.FunctionType):
+            self.seen[value] = len(self.seen)
+            self.note(value.__globals__.get("__name__"))  # Numba imports that module with what the cache has of it
+            self.add_code(value.__code__, value.__globals__)
+            self.add((*(cell.cell_contents for cell in value.__closure__ or ()), value.__defaults__))
+        elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
+            self.note(value.dtype, value.shape, hashlib.sha256(np.ascontiguousarray(value)).hexdigest())
+        elif isinstance(value, tuple | list):
+            self.note(type(value).__name__, len(value))
+            for one in value:
+                self.add(one)
+        else:
+            self.note(type(value), repr(value) if isinstance(value, _PLAIN) else os.urandom(16).hex())
+
+    def add_code(self, code, outside):
+        """The code of a function, and what it reads from outside, also from modules."""
+        self.note(code.co_code.hex(), code.co_names, code.co_varnames, code.co_freevars)
+        for value in code.co_consts:
+            if isinstance(value, types.CodeType):
+                self.add_code(value, outside)
+            else:
+                self.add(value)
+        module = None
+        for step in dis.get_instructions(code):
+            if step.opname in ("LOAD_GLOBAL", "LOAD_NAME") and step.argval in outside:
+                value = outside[step.argval]
+            elif module and step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+                value = getattr(module, step.argval)
+            else:
+                module = None
+                continue
+            module = value if isinstance(value, types.ModuleType) else None
+            if module is None:
+                self.add(value)
+            elif module.__name__.partition(".")[0] in _NAMED:
+                module = None
+
+
+def _root(value) -> str:
+    """The package that a value says it is from."""
+    return str(getattr(value, "__module__", None)).partition(".")[0]
 
 
 def must_compile(kernel) -> bool:

@@ -18,8 +18,9 @@ FLOORS = [
 ]
 ENGINES = [  # each imports only earlier ones
     *("vectors", "bitslices", "contract", "bytespins", "gates", "arithmetic", "streams", "graphs", "precision"),
-    *("sparse_sums", "sparse", "sparse64", "dense", "dense_kernels", "multispin", "multispin_kernels", "memories"),
-    *("overlap", "layered", "overlaps", "observables", "descents", "remembering", "lowest", "carrying"),
+    *("sparse_sums", "sparse", "sparse64", "flips", "terms", "dense", "dense_kernels", "multispin"),
+    *("multispin_kernels", "memories", "overlap", "layered", "overlaps", "observables", "descents", "remembering"),
+    *("lowest", "carrying"),
     *("drivers", "phases", "gradients", "moments"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}

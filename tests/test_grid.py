@@ -14,6 +14,8 @@ from functools import cache
 
 import numpy as np
 import pytest
+from strangers.budget import Budget
+from strangers.triplets import Triplets
 
 import fastgibbs as fg
 from fastgibbs import exact
@@ -92,7 +94,12 @@ MACHINES = {
     "7 and 4": fg.RBM(RNG.normal(size=(7, 4)), RNG.normal(size=7), RNG.normal(size=4)),
     "2 and 8": fg.RBM(RNG.normal(size=(2, 8)), RNG.normal(size=2), np.zeros(8)),
 }
+STRANGERS = {
+    "triplets": Triplets(9, RNG.permuted(np.tile(np.arange(9), (14, 1)), axis=1)[:, :3], RNG.normal(size=14)),
+    "budget": Budget(10, 4),
+}
 MODELS = {"multispin": MULTISPIN, "sparse": ANY, "dense": ANY, "overlap": MEMORIES, "layered": MACHINES}
+MODELS |= {"terms": STRANGERS}
 OPTIONS = {
     "rule": ["gibbs", "metropolis"],
     "scan": ["sequential", "random"],
@@ -169,7 +176,7 @@ def clamped_sites(model, clamp):
             return [model.n // 2]
         case "by chain":
             return [model.n - 1, 0]
-        case "a colour" if isinstance(model, fg.Hopfield):
+        case "a colour" if isinstance(model, fg.Hopfield) or not model.has_ising_form:
             return list(range(0, model.n, 2))
         case "a colour":
             colour = graphs.cells([model.to_ising()]).colours()
@@ -180,6 +187,9 @@ def strongest(model):
     """The strongest local field of the model's spins, or of Hopfield models of higher order what is like it."""
     if getattr(model, "order", 2) > 2:
         return len(model.patterns)
+    if not model.has_ising_form:
+        energies = model.energy(model.from_spins(exact.states(model.n)))
+        return max(np.abs(energies - energies[np.arange(energies.size) ^ 1 << k]).max() for k in range(model.n)) / 2
     ising = model.to_ising()
     rows = np.repeat(np.arange(ising.n), np.diff(ising.indptr))
     return (np.abs(ising.fields) + np.bincount(rows, np.abs(ising.couplings), ising.n)).max()

@@ -9,12 +9,15 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from scipy import sparse as scipy_sparse
+from strangers.budget import Budget
+from strangers.triplets import Triplets
 
 import fastgibbs as fg
 from fastgibbs import exact
 from fastgibbs.engines import precision, sparse
 from fastgibbs.methods.blocks import ENGINES
 from fastgibbs.models import Ising
+from fastgibbs.models.energy import has_ising_form
 from fastgibbs.testing.laws import chi_square
 
 CHAINS, DRAWS, THIN = 256, 32, 20
@@ -105,15 +108,27 @@ def machines():
     return st.builds(build, st.integers(1, 4), st.integers(1, 4), st.integers(0, 99), st.sampled_from([1.0, 1e-6, 1e4]))
 
 
+def strangers():
+    def build(n, count, seed, scale):
+        rng = np.random.default_rng(seed)
+        return Triplets(n, [rng.permutation(n)[:3] for _ in range(count)], rng.normal(size=count) * scale)
+
+    triplets = st.builds(build, st.integers(3, 8), st.integers(1, 10), st.integers(0, 99), magnitudes())
+    return st.one_of(triplets, st.builds(Budget, st.integers(1, 8), st.sampled_from([0.0, 1.5, 3.0])))
+
+
 ISINGS = st.one_of(edge_models(), lattice_models(), plus_minus_models(), graph_models())
 MODELS = st.one_of(edge_models(), lattice_models(), plus_minus_models(), graph_models(), memories(), machines())
 
 
-ONLY = {"overlap": memories(), "layered": machines()}  # what these engines run
+ONLY = {"overlap": memories(), "layered": machines(), "terms": strangers()}  # what these engines run
 
 
 def strength(model):
-    """The strongest local field, max_i (|h_i| + sum_j |J_ij|), of the model's spins."""
+    """The strongest local field, max_i (|h_i| + sum_j |J_ij|), of the model's spins, or half of what a flip costs."""
+    if not has_ising_form(model):
+        energies = model.energy(model.from_spins(exact.states(model.n)))
+        return max(np.abs(energies - energies[np.arange(energies.size) ^ 1 << k]).max() for k in range(model.n)) / 2
     ising = model.to_ising()
     J = np.zeros((ising.n, ising.n))
     i, j, bonds = ising.bonds
@@ -123,6 +138,8 @@ def strength(model):
 
 def largest_energy(model):
     """What rounding errors are measured against."""
+    if not has_ising_form(model):
+        return np.abs(model.energy(model.from_spins(exact.states(model.n)))).max()
     ising = model.to_ising()
     return np.abs(ising.couplings).sum() / 2 + np.abs(ising.fields).sum() + abs(ising.offset)
 

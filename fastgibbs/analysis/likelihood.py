@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastgibbs.models import RBM, BoltzmannMachine, checks
+from fastgibbs.models.energy import has_ising_form
 from fastgibbs.models.logistic import summed_out
 
 _MOST_VARIANCE = 50.0  # of log w: beyond it nothing is known of the mean from any number of weights
@@ -64,6 +65,8 @@ def pseudo_likelihood(model, data, beta=1.0) -> float:
         return sum(_rbm_terms(model, v[k : k + rows], beta) for k in range(0, len(v), rows)) / max(len(v), 1)
     if isinstance(model, BoltzmannMachine):
         return _machine_terms(model, np.atleast_2d(checks.units("data", data, model.n_visible)), beta)
+    if not has_ising_form(model):
+        return _terms_of_any(model, np.atleast_2d(model.to_spins(data)).reshape(-1, model.n), beta)
     ising = model.to_ising()
     s = np.atleast_2d(model.to_spins(data)).reshape(-1, ising.n)
     sites = np.repeat(np.arange(ising.n), np.diff(ising.indptr))
@@ -72,6 +75,15 @@ def pseudo_likelihood(model, data, beta=1.0) -> float:
         fields = ising.fields + np.bincount(sites, ising.couplings * spins[ising.indices], ising.n)
         total -= np.logaddexp(0, -2 * beta * spins * fields).sum()
     return float(total / max(len(s), 1))
+
+
+def _terms_of_any(model, spins, beta) -> float:
+    """The mean over states of sum_i -log(1 + exp(-beta (E with i turned - E)))."""
+    here, total = model.energy(model.from_spins(spins)), 0.0
+    for i in range(model.n):
+        turned = np.where(np.arange(model.n) == i, -spins, spins)
+        total -= np.logaddexp(0, -beta * (model.energy(model.from_spins(turned)) - here)).sum()
+    return float(total / max(here.size, 1))
 
 
 def _machine_terms(machine, v, beta) -> float:

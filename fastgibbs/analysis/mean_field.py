@@ -29,7 +29,7 @@ def mean_field(model, *, beta=1.0, method="naive", start=None) -> MeanField:
     and Krzakala, NeurIPS 2015).
 
     Args:
-        model: Ising, Hopfield, RBM or BoltzmannMachine, whose units are treated as spins s = 2 x - 1.
+        model: any that has an Ising form; units 0 and 1 are treated as spins s = 2 x - 1.
         beta: inverse temperature.
         method: "naive" or "tap".
         start: means (n,) in the model's own units to begin from, by default the middle. Where there are several maxima

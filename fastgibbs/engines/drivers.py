@@ -10,6 +10,7 @@ from fastgibbs.engines import (  # noqa: F401 - they give the contract's functio
     multispin_kernels,
     overlap,
     sparse,
+    terms,
 )
 from fastgibbs.engines.arithmetic import exp64
 from fastgibbs.engines.contract import (

@@ -7,11 +7,12 @@ from itertools import islice
 import numpy as np
 
 from fastgibbs.models import RBM, checks
+from fastgibbs.models.energy import has_ising_form
 from fastgibbs.threads import on_threads, stoppable
 
 _BLOCK = 15  # log2 of the numbers held for a block of states: 256 KB, which a core keeps in its own cache
 _TASKS = 64  # that each thread takes, one after the other
-_MOST_SPINS, _MOST_UNITS = 30, 25
+_MOST_SPINS, _MOST_UNITS, _MOST_OF_ANY = 30, 25, 20
 _MOST_LISTED = 20  # log2 of the most states that are written out
 _MOST_LEVELS = 2**20
 _TOO_MANY = f"more than 2^{_MOST_LISTED} ground states: too many to list"
@@ -20,16 +21,18 @@ _TOO_MANY = f"more than 2^{_MOST_LISTED} ground states: too many to list"
 def spectrum(model, threads=None):
     """Z(beta) = sum_s exp(-beta E(s)) over every state, and what follows from it: a `Spectrum`.
 
-    `model`: an Ising, Hopfield or BoltzmannMachine model of up to 30 spins, or an RBM whose smaller layer has up to 25
-    units (its larger layer is summed analytically). `threads`: how many to use, by default the cores of this process;
-    the results do not depend on it. Nothing is computed before it is asked for.
-    ValueError if there are more; TypeError if `model` is not one of these; TypeError or ValueError if `threads` is not
-    a positive integer.
+    `model`: of up to 30 spins if it has an Ising form, otherwise of up to 20, by `model.energy`; of an RBM the smaller
+    layer has up to 25 units (the larger one is summed analytically). `threads`: how many to use, by default the cores
+    of this process; the results do not depend on it. Nothing is computed before it is asked for.
+    ValueError if there are more; TypeError if `model` is none; TypeError or ValueError if `threads` is not a positive
+    integer.
     """
     checks.model("model", model)
     threads = checks.thread_count(threads)
     if isinstance(model, RBM):
         running, most, what = min(model.n_visible, model.n_hidden), _MOST_UNITS, "units in the smaller layer"
+    elif not has_ising_form(model):
+        running, most, what = model.n, _MOST_OF_ANY, "variables and no Ising form"
     else:
         running, most, what = model.n, _MOST_SPINS, "spins"
     if running > most:
@@ -60,7 +63,10 @@ class Spectrum:
     def __init__(self, model, threads):
         self._model = model
         self._threads = threads
-        self._blocks = _LayerBlocks(model) if isinstance(model, RBM) else _SpinBlocks(model.to_ising())
+        if isinstance(model, RBM):
+            self._blocks = _LayerBlocks(model)
+        else:
+            self._blocks = _SpinBlocks(model.to_ising()) if has_ising_form(model) else _EnergyBlocks(model)
         self._known = {}  # beta: (reference energy, log sum, mean excess, variance), as in _mix
 
     def log_z(self, beta):
@@ -101,8 +107,12 @@ class Spectrum:
             raise ValueError(
                 f"{checks.shown(self._model)} has {self._model.n} spins: probabilities are listed up to {_MOST_LISTED}"
             )
-        ising = self._model.to_ising()
-        exponent = -beta * _energies(_dense(ising), ising.fields)
+        if has_ising_form(self._model):
+            ising = self._model.to_ising()
+            energies = _energies(_dense(ising), ising.fields)
+        else:
+            energies = np.concatenate(self._per_block(self._blocks.energies))
+        exponent = -beta * energies
         weights = np.exp(exponent - exponent.max())
         return weights / weights.sum()
 
@@ -113,7 +123,7 @@ class Spectrum:
         """
         if self._blocks.grid is None:
             raise ValueError(
-                f"{checks.shown(self._model)} has no density of states: that needs an Ising model whose couplings "
+                f"{checks.shown(self._model)} has no density of states: that needs an Ising form whose couplings "
                 f"and fields are integers, with at most {_MOST_LEVELS} levels"
             )
         energies, counts = self._levels
@@ -128,7 +138,7 @@ class Spectrum:
     def ground_states(self):
         """All states of energy min_s E(s), int8 (g, n), in the units of the model.
 
-        Energies of non-integer models count as equal within 1e-13 of the largest |E| their parameters allow.
+        Energies of non-integer models count as equal within 1e-13 of the largest |E| their parameters allow, or have.
         ValueError for more than 2^20 states.
         """
         ceiling = self._minima.min() + self._blocks.rounding
@@ -249,6 +259,27 @@ class _SpinBlocks:
     def below(self, block, ceiling):
         rows = np.flatnonzero(self.energies(block) <= ceiling)
         yield _spins((block << self.low) + rows, self.n)
+
+
+class _EnergyBlocks(_SpinBlocks):
+    """The states of any model, by its own energy, which is asked for each state once."""
+
+    offset, grid = 0.0, None
+
+    def __init__(self, model):
+        self.model, self.n, self.low = model, model.n, min(model.n, _BLOCK)
+        self.count = 2 ** (model.n - self.low)
+        self.known = {}
+
+    def energies(self, block):
+        if block not in self.known:
+            states = self.model.from_spins(_spins((block << self.low) + np.arange(2**self.low), self.n))
+            self.known[block] = checks.finite_array("model.energy(states)", self.model.energy(states), (len(states),))
+        return self.known[block]
+
+    @property
+    def rounding(self):
+        return 1e-13 * max(np.abs(energies).max() for energies in self.known.values())
 
 
 class _LayerBlocks:

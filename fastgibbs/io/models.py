@@ -6,12 +6,15 @@ import json
 import numpy as np
 
 from fastgibbs.io.archive import pack_spins, unpack_spins
-from fastgibbs.models import RBM, BoltzmannMachine, Hopfield, Ising, checks
+from fastgibbs.models import RBM, BoltzmannMachine, Energy, Hopfield, Ising, checks
 from fastgibbs.models.lattices import Lattice, lattice, sides, triangular
 
 
 def take_apart(model) -> tuple[dict, dict]:
-    """Arrays, and JSON values, from which `put_together` builds the model. TypeError at another type of model."""
+    """Arrays, and JSON values, from which `put_together` builds the model.
+
+    Of somebody else's class it is the arguments of its constructor. TypeError at a model that is no `Energy`.
+    """
     match model:
         case Lattice():
             return {}, {"type": "Lattice", "shape": model.shape, "steps": model.steps, "J": model.J, "h": model.h}
@@ -27,7 +30,18 @@ def take_apart(model) -> tuple[dict, dict]:
             i, j, J = model.to_ising().bonds
             arrays = {"i": i, "j": j, "W": 4 * J, "biases": model.biases, "visible": model.visible}
             return arrays, {"type": "BoltzmannMachine", "n": model.n}
-    raise TypeError(f"model is {model!r}: only Ising, Hopfield, RBM and BoltzmannMachine models can be saved")
+        case Energy():
+            arguments = model.arguments()
+            arrays = {name: value for name, value in arguments.items() if isinstance(value, np.ndarray)}
+            numbers = {name: value for name, value in arguments.items() if name not in arrays}
+            numbers = {k: value.item() if isinstance(value, np.generic) else value for k, value in numbers.items()}
+            return arrays, {"type": _name_of(type(model)), "arguments": numbers}
+    raise TypeError(f"model is {checks.shown(model)}: to be saved, its class must be one of fastgibbs.Energy")
+
+
+def _name_of(kind: type) -> str:
+    """What the class of somebody else's model is called in archives."""
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def put_together(numbers: dict, arrays: dict, prefix: str = ""):
@@ -55,7 +69,13 @@ def put_together(numbers: dict, arrays: dict, prefix: str = ""):
             return RBM(**parts)
         case "BoltzmannMachine":
             return BoltzmannMachine.from_edges(**parts, **numbers)
-    raise ValueError(f"type is {kind!r}: no model has it")
+    known = Energy.__subclasses__()
+    for one in known:  # which grows
+        known.extend(one.__subclasses__())
+    for one in reversed(known):  # of one name, the last
+        if _name_of(one) == kind and not kind.startswith("fastgibbs."):
+            return one(**parts, **numbers["arguments"])
+    raise ValueError(f"type is {kind!r}: no model has it; a class of your own must be imported before its models")
 
 
 def _lattice(shape, steps, J, h) -> Lattice:

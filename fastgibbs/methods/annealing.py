@@ -57,7 +57,7 @@ def anneal(
     of few loops, or in fields, no domain of satisfied bonds either.
 
     Args:
-        model: Ising, Hopfield, RBM or BoltzmannMachine.
+        model: any (`fastgibbs.Energy`).
         betas: inverse temperatures: an array, one per sweep or stretched to `sweeps` by linear interpolation; a
             schedule, `fastgibbs.geometric(first, last)` or `fastgibbs.linear(first, last)`; or None,
             `fastgibbs.beta_schedule(model, sweeps)`, read off what flips cost. What was used is in the result. An array
@@ -83,7 +83,7 @@ def anneal(
         keep: how many of the lowest distinct states to keep that any read was in after any sweep, or came to in the
             descent, for `result.lowest`. 20 take next to no time on dense models, and half as much time again as the
             run, twice at most, where sweeps are fast or few; many more take longer. 0 keeps the best of each read.
-        engine: "auto", "multispin", "dense", "sparse", "sparse64", "overlap" or "layered", as in `sample`.
+        engine: "auto", "multispin", "dense", "sparse", "sparse64", "overlap", "layered" or "terms", as in `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         clamp: sites that keep their values, as in `sample`: a dict of sites to values, one for all reads or
             (reads,), or a pair (mask, states), states (n,) or (reads, n).

@@ -8,8 +8,8 @@ import numpy as np
 from fastgibbs.engines import ENGINES
 from fastgibbs.engines.observables import observables
 from fastgibbs.engines.streams import random_ups
-from fastgibbs.models import checks
-from fastgibbs.models.bounds import largest_field
+from fastgibbs.models import Hopfield, checks
+from fastgibbs.models.energy import field_bound, flips_of, has_ising_form
 
 STRIPS = (1, 2, 4, 8, 16, 32, 64)
 LAW, DESCENT = 2.0**-8, 2.0  # what rounding may change in the log odds of a spin: draws stay right, or the way downhill
@@ -46,9 +46,17 @@ def choose_engine(
         strips = checks.integer("strips", strips)
         if strips not in STRIPS:
             raise ValueError(f"strips is {strips}: give one of {', '.join(map(str, STRIPS))}")
+    for model in models:
+        if not (has_ising_form(model) or flips_of(model) or isinstance(model, Hopfield)):
+            raise ValueError(
+                f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()"
+            )
     refusals, taken = {}, {True: models}
     for name in _by_speed(models[0]) if engine == "auto" else [engine]:
         native = getattr(ENGINES[name], "NATIVE", False)
+        if native not in taken and not all(map(has_ising_form, models)):
+            refusals[name] = "the model has no Ising form"
+            continue
         if native not in taken:
             taken[native] = [one.to_ising() for one in models]
         refusals[name] = ENGINES[name].refusal(taken[native], scan, strips or 1, tolerance)
@@ -71,7 +79,7 @@ def check_betas(name: str, betas: np.ndarray, models: list) -> None:
     """ValueError if beta times what a flip costs, 2 (|h_i| + sum_j |J_ij|), might overflow at any finite beta."""
     largest = checks.largest(betas[betas < np.inf])
     for model in models:
-        checks.require_range(8 * largest * largest_field(model), f"{name} times the cost of a flip")
+        checks.require_range(8 * largest * (field_bound(model) or 0.0), f"{name} times the cost of a flip")
 
 
 def given_start(model, start, chains: int) -> np.ndarray | None:

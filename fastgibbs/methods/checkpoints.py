@@ -222,7 +222,7 @@ def _plain(value):
         return f"{value.dtype}{list(value.shape)} {hashlib.sha256(np.ascontiguousarray(value)).hexdigest()}"
     if isinstance(value, list):
         return [_plain(one) for one in value]
-    return f"{value!r} {digest(value)}" if hasattr(value, "to_ising") else value
+    return f"{value!r} {digest(value)}" if hasattr(value, "to_spins") else value
 
 
 def _told(name, settings) -> str:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import drivers, precision
+from fastgibbs.engines import drivers, precision, terms
 from fastgibbs.engines.lowest import Lowest, enter, nothing_yet
 from fastgibbs.methods import restoring
 from fastgibbs.methods.blocks import Clamp, first_ups
@@ -12,10 +12,12 @@ from fastgibbs.methods.descent import quenched
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.reads import check_lowest, check_reads
 from fastgibbs.methods.running import Advanced
-from fastgibbs.models import RBM
+from fastgibbs.models import RBM, checks
+from fastgibbs.models.energy import flips_of
 from fastgibbs.results.lanes import by_lane
 
 OFF = 1e-6  # of sum |J|: more than energies are off by that were followed from flip to flip
+ADDED = 1e-9  # of the energies of random states: more than those are off by that were added up in float64
 
 
 class Block(NamedTuple):
@@ -149,7 +151,7 @@ class Cooling(NamedTuple):
         seen = best < np.inf
         ends = quenched(self.model, states[seen], self.free, self.threads)
         first, which, _ = distinct(ends)
-        if isinstance(self.model, RBM):  # which adds up by the number of rows
+        if isinstance(self.model, RBM) or flips_of(self.model):  # which may add up by the number of rows
             energies = np.array([self.model.energy(state) for state in ends[first]])
         else:
             energies = self.model.energy(ends[first])
@@ -208,7 +210,13 @@ def follows(engine) -> bool:
 
 
 def energy_error(engine, model) -> float:
-    """How far the energies may be off that an engine anneals by: sums of float32 inputs of an RBM, or followed ones."""
+    """How far energies may be off by which an engine anneals: sums of float32 inputs of an RBM, or of what flips cost.
+
+    Or those that it has followed.
+    """
+    if engine is terms:
+        spins = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (16, model.n))
+        return ADDED * checks.largest(model.energy(model.from_spins(spins)))
     if isinstance(model, RBM):
         return precision.energy_error(model)
     return OFF * (np.abs(model.couplings).sum() + np.abs(model.fields).sum()) if follows(engine) else 0.0

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from fastgibbs.engines import contract
+from fastgibbs.engines import contract, terms
 from fastgibbs.engines.descents import LANES, Block, Terms, Units, descend, find_units, turn_clusters
 from fastgibbs.engines.remembering import Factors, Halves, Powers, Wholes, add_overlaps, remember
-from fastgibbs.models import RBM, BoltzmannMachine, Hopfield
+from fastgibbs.models import RBM, BoltzmannMachine, Hopfield, checks
+from fastgibbs.models.energy import flips_of, has_ising_form
 from fastgibbs.threads import Team
 
 _SITES = 64  # of a memory whose costs are found at once
@@ -21,13 +22,16 @@ def quenched(model, states: np.ndarray, free: np.ndarray | None = None, threads=
     A site without field stays as it is, and so do sites that are not `free`; passes go on until one changes nothing.
     Then clusters of spins that satisfied bonds connect turn where that lowers E, and sites again, while any do: where
     there are few loops, or fields, in which all of a model may be the wrong way up. `threads` never change the result.
+    Without an Ising form sites turn where the model says that it lowers E.
     """
     if isinstance(model, Hopfield) and model.rule != "storkey":
         quench, how = _remember, (model, contract.free_sites(model.n, free))
+    elif not has_ising_form(model):
+        quench, how = turn, (model, terms.prepare([model], 1, free), _ALL)
     else:
-        terms = _terms(model, free)
-        most = _IN_FIELDS if terms.fields.any() else _LOOPS
-        quench, how = _quench, (terms, *_units(terms), terms.low == -1 and terms.indices.size < most * model.n)
+        rows = _terms(model, free)
+        most = _IN_FIELDS if rows.fields.any() else _LOOPS
+        quench, how = _quench, (rows, *_units(rows), rows.low == -1 and rows.indices.size < most * model.n)
     found = states.copy()
     parts = [found[first : first + LANES] for first in range(0, len(found), LANES)]
     team = Team(min(threads, len(parts)))
@@ -38,33 +42,45 @@ def quenched(model, states: np.ndarray, free: np.ndarray | None = None, threads=
     return found
 
 
-def _quench(states: np.ndarray, terms: Terms, units: Units, kind, domains: bool):
+def _quench(states: np.ndarray, rows: Terms, units: Units, kind, domains: bool):
     """`quenched` of states (up to LANES, n), changed in place."""
-    _descend(terms, units, kind, states, _ALL)
+    _descend(rows, units, kind, states, _ALL)
     moved, (clusters, queue) = np.full(len(states), domains), np.empty((2, states.shape[1]), np.int32)
     while moved.any():
-        turn_clusters(terms, states, moved, clusters, queue)
+        turn_clusters(rows, states, moved, clusters, queue)
         some = states[moved]
-        _descend(terms, units, kind, some, _ALL)
+        _descend(rows, units, kind, some, _ALL)
         states[moved] = some
 
 
-def _descend(terms: Terms, units: Units, kind, states: np.ndarray, most: int):
+def _descend(rows: Terms, units: Units, kind, states: np.ndarray, most: int):
     """At most `most` passes over the sites of states (up to LANES, n), changed in place; their fields, (n, LANES)."""
     n = states.shape[1]
-    lanes = np.full((n, LANES), terms.low, np.int8)
+    lanes = np.full((n, LANES), rows.low, np.int8)
     lanes[:, : len(states)] = states.T
     block = Block(lanes, np.empty((n, LANES), kind), np.empty(n, np.uint8))
-    descend(terms, units, block, len(states), most)
+    descend(rows, units, block, len(states), most)
     states[...] = lanes[:, : len(states)].T
     return block.sums
 
 
-def _units(terms: Terms):
+def turn(states: np.ndarray, model, plan: terms.TermsPlan, most: int) -> np.ndarray:
+    """At most `most` passes over the sites of states (reads, n), changed in place; what flips cost then, (n, reads)."""
+    ups = (model.to_spins(states) > 0).view(np.uint8)
+    plan, state = terms.start(plan, range(len(states)), [(0, ups)], 0, np.zeros(1), contract.GIBBS)
+    costs, least = np.empty(states.T.shape), np.zeros(len(states))
+    terms.descend(plan, state, costs, least, 0)
+    least[:] = 2.0**-40 * np.abs(costs).max(axis=0, initial=0.0)  # less is rounding
+    terms.descend(plan, state, costs, least, most)
+    states[...] = model.from_spins(state.spins.T)
+    return costs
+
+
+def _units(rows: Terms):
     """What fields are counted in, and the kind of number that holds them."""
-    units = Units(np.empty(terms.fields.size), np.empty(terms.fields.size, np.int32))
+    units = Units(np.empty(rows.fields.size), np.empty(rows.fields.size, np.int32))
     for kind in (np.int16, np.int32):
-        if find_units(terms, terms.couplings.view(np.int64), units, float(np.iinfo(kind).max)):
+        if find_units(rows, rows.couplings.view(np.int64), units, float(np.iinfo(kind).max)):
             return units, kind
 
 
@@ -95,23 +111,38 @@ def flip_costs(model) -> np.ndarray:
     The same numbers at every call; 0 where a flip is free in all of them, and where sites are coupled also at those
     that are not: they find their value in the descent.
     """
-    spins = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (16, model.n))
+    spins = random_spins(model.n)
     if isinstance(model, Hopfield) and model.rule != "storkey":
         costs, sizes = _costs_of_memory(model, spins), np.ones(model.n)  # all sites have about the same S_i
+    elif not has_ising_form(model):
+        costs, sizes = costs_of_any(model, spins), np.ones(model.n)
     else:
-        terms = _terms(model, None)
-        units, kind = _units(terms)
-        sums, degrees = _descend(terms, units, kind, model.from_spins(spins), _TURNS), np.diff(terms.indptr)
+        rows = _terms(model, None)
+        units, kind = _units(rows)
+        sums, degrees = _descend(rows, units, kind, model.from_spins(spins), _TURNS), np.diff(rows.indptr)
         numbers = np.abs(sums[:, : len(spins)].T.astype(np.float64))
-        costs = (1 - terms.low) * (np.where(numbers > units.bounds, numbers, 0.0) / units.scales)
+        costs = (1 - rows.low) * (np.where(numbers > units.bounds, numbers, 0.0) / units.scales)
         sites = np.repeat(np.arange(model.n), degrees)
-        sizes = np.abs(terms.fields) + np.bincount(sites, np.abs(terms.couplings), model.n)
+        sizes = np.abs(rows.fields) + np.bincount(sites, np.abs(rows.couplings), model.n)
         if degrees.any():
             costs[:, degrees == 0] = 0.0
     shares = costs / np.where(sizes > 0, sizes, 1.0)
     shares[shares < 2.0**-40] = 0.0  # rounding
     shares = (shares / np.maximum((shares > 0).sum(axis=0), 1)).sum(axis=0)
     return sizes * np.sqrt(shares) * np.sqrt(shares[shares > 0].mean()) if shares.any() else shares
+
+
+def random_spins(n: int) -> np.ndarray:
+    """The spins below which flips are looked at, int8 (16, n)."""
+    return np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (16, n))
+
+
+def costs_of_any(model, spins: np.ndarray) -> np.ndarray:
+    """What flips cost at local minima below spins (reads, n), as a model without an Ising form says: (reads, n)."""
+    if flips_of(model) is None:
+        raise ValueError(f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()")
+    costs = np.abs(turn(model.from_spins(spins), model, terms.prepare([model], 1), _TURNS).T)
+    return np.where(costs > 2.0**-40 * costs.max(initial=0.0), costs, 0.0)  # less is rounding
 
 
 def _costs_of_memory(model: Hopfield, spins: np.ndarray) -> np.ndarray:

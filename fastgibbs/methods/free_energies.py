@@ -68,8 +68,8 @@ def log_z(
     "exact": every state (`fastgibbs.exact.spectrum`).
 
     Args:
-        model: Ising, Hopfield, RBM or BoltzmannMachine; for "ais" and "reverse" also a sequence of models, as met in
-            training: the path to the last of them, from independent units with the biases of the first. From one
+        model: any (`fastgibbs.Energy`); for "ais" and "reverse" also a sequence of models with an Ising form, as met
+            in training: the path to the last of them, from independent units with the biases of the first. From one
             model to the next, E_i to E_{i+1}, it leads by energies (1 - t) E_i + t E_{i+1}, t = 1 / steps ... 1. The
             noise between checkpoints makes a path longer: a few of them need fewer steps than many.
         method: one of the above.

@@ -13,6 +13,7 @@ from fastgibbs.methods import restoring, running
 from fastgibbs.methods.blocks import Clamp, first_ups
 from fastgibbs.models import Hopfield, Ising, checks
 from fastgibbs.models.bounds import most_energy
+from fastgibbs.models.energy import has_ising_form, is_even
 
 MAX_RUNGS = 256  # two ladders are compared in one block of 512 lanes
 FIRST_ROUND = 64  # sweeps of the first round of adaptation, doubled from round to round
@@ -285,8 +286,9 @@ def _pairs(setting, inside, rungs: int, lanes: int, entropy) -> Pairs:
     if not setting.overlap_every and not setting.clusters:
         first = first[:0]
     index = inside[first] // setting.ladders * (setting.ladders // 2) + number[first] // 2
-    complete = isinstance(setting.models[0], Hopfield)  # every pair of sites is a bond, and none is listed
-    model = setting.models[0] if complete else setting.models[0].to_ising() if first.size else Ising(np.zeros((0, 0)))
+    given = setting.models[0]
+    complete = isinstance(given, Hopfield) or not has_ising_form(given)  # all pairs are bonds, and none is listed
+    model = given if complete else given.to_ising() if first.size else Ising(np.zeros((0, 0)))
     i, j = np.empty((2, 0), np.int32) if complete else model.bonds[:2]
     width = 2 ** (-(-lanes // 64) - 1).bit_length()  # words are compared eight at a time
     words = np.zeros((model.n if first.size else 0, width), np.uint64)
@@ -298,7 +300,7 @@ def _pairs(setting, inside, rungs: int, lanes: int, entropy) -> Pairs:
         complete=complete,
         indptr=np.zeros(model.n + 1, np.int64) if complete else model.indptr,
         indices=np.empty(0, np.int32) if complete else model.indices,
-        symmetric=setting.clamp is None and model.field == 0 and getattr(model, "order", 2) % 2 == 0,
+        symmetric=setting.clamp is None and is_even(model),
         clusters=setting.clusters and first.size > 0,
         streams=np.array(streams, np.uint64).reshape(-1, 4),
         packed=words.view(np.uint16)[:, : lanes // 16],

@@ -56,8 +56,8 @@ def sample(
     """Draw from p(s) = exp(-beta E(s)) / Z by `sweeps` sweeps of n single-spin attempts in each chain.
 
     Args:
-        model: Ising, Hopfield, RBM or BoltzmannMachine; or a sequence of Ising models that differ in the signs of their
-            couplings only, of which chain k runs number k * len(model) // chains.
+        model: any (`fastgibbs.Energy`), or a sequence of Ising models that differ in the signs of their couplings
+            only, of which chain k runs number k * len(model) // chains.
         beta: inverse temperature 1/T, a number or one per chain; negative and 0 are allowed, and with "gibbs" inf. At
             T = 0 a spin goes along its field, and one without field by a fair coin: chains go down to where no field
             turns a spin, and what they reach is no draw from a law. Fields must be exact there: where those of float32
@@ -85,13 +85,14 @@ def sample(
             instead of site by site), "dense" (most pairs coupled: fields are kept, and a flip costs n sums), "sparse"
             (any couplings), "sparse64" (the same in 104 bits in place of 24, for small fields beside large couplings
             that cancel: other engines refuse them, by how much beta makes of what rounding loses), "overlap" (Hopfield
-            models by their patterns) or "layered" (an RBM: all hidden units at once, then all visible ones).
+            models by their patterns), "layered" (an RBM: all hidden units at once, then all visible ones) or "terms"
+            (any energy that says what a flip costs, not at beta = inf).
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         keep_states: keep the state of every draw, one bit a spin, for `result.samples`.
         strips: a power of two up to 64, for the multi-spin engine: cut a periodic lattice along its first axis, so that
             few chains fill the 64 lanes of a word. By default as many as do; the number is in the result.
-        observe: a dict of names to weights w (n,), for w.s at every draw in `result.observables`, s the spins +-1 of
-            `model.to_ising()`; or to functions of the states of a draw, int8 (chains, n) in the model's units, that
+        observe: a dict of names to weights w (n,), for w.s at every draw in `result.observables`, s =
+            model.to_spins(state); or to functions of the states of a draw, int8 (chains, n) in the model's units, that
             return (chains,) or (chains, ...) real numbers. Functions are called when the run has ended (until then
             its states take one bit a spin), and once before, on random states, to see what they return.
         clamp: sites that keep their values, and no sweep visits, while the others are drawn given those: a dict of

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.methods.descent import flip_costs
+from fastgibbs.methods.descent import costs_of_any, flip_costs, random_spins
 from fastgibbs.models import Hopfield, checks
+from fastgibbs.models.energy import has_ising_form
 
 HOT, COLD = 3.3, 9.5  # beta times what a flip costs, where annealing begins and ends (bench/bench_schedules.py)
 _SITES, _POINTS = 512, 2**15  # whose windows stand for those of all, and betas in all windows
@@ -103,12 +104,17 @@ def coldest(model) -> float:
     multiples of one unit; otherwise f_i is its weakest coupling or field, and D the median over sites, since a few
     weak bonds do not decide how cold is cold.
 
+    Of a model without an Ising form, 2 f_i is the least that a flip costs at the minima that random states come to.
     Of a Hopfield model no N x N array is built: f_i is the least positive multiple of 1/N that a Hebb field without h
     can be.
     """
     if isinstance(model, Hopfield) and model.rule != "storkey":
         smallest = (2 - len(model.patterns) * (model.n - 1) % 2) / model.n
         return _freezing(smallest, model.n)
+    if not has_ising_form(model):
+        costs = costs_of_any(model, random_spins(model.n))
+        costs = np.where(costs > 0, costs, np.inf).min(axis=0)
+        return _freezing(np.median(costs[costs < np.inf]) / 2, model.n) if (costs < np.inf).any() else 1.0
     ising = model.to_ising()
     strengths = np.abs(ising.couplings)
     sites = np.repeat(np.arange(ising.n), np.diff(ising.indptr))

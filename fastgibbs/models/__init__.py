@@ -2,6 +2,7 @@
 
 from fastgibbs.models.boltzmann import BoltzmannMachine
 from fastgibbs.models.cuts import cut
+from fastgibbs.models.energy import Energy, Flips
 from fastgibbs.models.glasses import edwards_anderson, random_regular, sherrington_kirkpatrick
 from fastgibbs.models.hopfield import Hopfield
 from fastgibbs.models.ising import Ising
@@ -11,6 +12,8 @@ from fastgibbs.models.rbm import RBM
 __all__ = [
     "RBM",
     "BoltzmannMachine",
+    "Energy",
+    "Flips",
     "Hopfield",
     "Ising",
     "cut",

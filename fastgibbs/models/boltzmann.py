@@ -5,14 +5,14 @@ import math
 import numpy as np
 
 from fastgibbs.models import checks
-from fastgibbs.models.checks import Frozen
+from fastgibbs.models.energy import Energy
 from fastgibbs.models.ising import Ising, symmetric_csr
 
 MOST_HIDDEN = 20  # coupled hidden units whose states are summed over
 _CHUNK = 2**22  # exponents held at once
 
 
-class BoltzmannMachine(Frozen):
+class BoltzmannMachine(Energy):
     """E(x) = -1/2 x.W.x - b.x, with W symmetric of zero diagonal and units x in {0, 1}^n.
 
     `weights` is W, exactly symmetric: a dense (n, n) array, or a SciPy-like sparse matrix (whatever has `.tocoo()`).
@@ -27,6 +27,8 @@ class BoltzmannMachine(Frozen):
     an asymmetric W, or an index out of range or given twice.
     Ackley, Hinton and Sejnowski, Cogn. Sci. 9, 147 (1985).
     """
+
+    low = 0
 
     def __init__(self, weights, biases=None, visible=None):
         self._fill(*symmetric_csr("weights", weights, "since x_i x_i = x_i, put W_ii/2 in biases[i]"), biases, visible)
@@ -163,14 +165,6 @@ class BoltzmannMachine(Frozen):
     def to_ising(self):
         """The same energy of the spins s = 2x - 1: J = W/4, h_i = b_i/2 + sum_j W_ij/4."""
         return self._ising
-
-    def to_spins(self, states):
-        """The spins s = 2x - 1, int8, of states x (..., n)."""
-        return 2 * checks.units("states", states, self.n) - 1
-
-    def from_spins(self, spins):
-        """The states x = (s + 1)/2, int8, of spins (..., n)."""
-        return (checks.spins("spins", spins, self.n) + 1) // 2
 
     def __repr__(self):
         return f"BoltzmannMachine(n_visible={self.n_visible}, n_hidden={self.n_hidden})"

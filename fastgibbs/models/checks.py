@@ -67,7 +67,9 @@ def by_contents(cls):
 def model(name, value, place=""):
     """`value`, which has what the verbs ask of a model; TypeError otherwise."""
     if isinstance(value, type) or not all(hasattr(value, attribute) for attribute in _MODEL):
-        raise TypeError(f"{name} is {shown(value)}{place}: give an Ising, Hopfield, RBM or BoltzmannMachine model")
+        raise TypeError(
+            f"{name} is {shown(value)}{place}: give a model, of fastgibbs or of your own class of its Energy"
+        )
     return value
 
 

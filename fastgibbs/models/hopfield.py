@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from fastgibbs.models import checks
-from fastgibbs.models.checks import Frozen
+from fastgibbs.models.energy import Energy
 from fastgibbs.models.ising import DENSE_BYTES, Ising, field_sums
 
 RULES = ("hebb", "pseudoinverse", "storkey")
@@ -13,7 +13,7 @@ _CHUNK = 2**22  # entries of patterns or states cast to float32 at once; below 2
 _DEPENDENT = 1e-9  # share of a pattern's square that is left over by the patterns before it
 
 
-class Hopfield(Frozen):
+class Hopfield(Energy):
     """E(s) = -1/2 s.J.s - h.s with J_ij = (1/N) sum_mu xi_i^mu xi_j^mu and J_ii = 0, s in {-1, +1}^N.
 
     `patterns` is xi: (P, N) spins of -1 and +1, P >= 0, N >= 1, correlated or not; kept as int8, read-only.
@@ -72,6 +72,21 @@ class Hopfield(Frozen):
     def n(self):
         """The number of spins, N."""
         return self.patterns.shape[1]
+
+    @property
+    def has_ising_form(self):
+        """Whether `to_ising` gives one: up to terms of two spins."""
+        return self.order == 2
+
+    @property
+    def even(self):
+        """Whether E(-s) = E(s): the order is even, and no spin is in a field."""
+        return self.order % 2 == 0 and self.field == 0
+
+    @property
+    def field_bound(self):
+        """A bound on |h_i| + sum_j |J_ij| of all spins, or of higher order on half of what a flip costs."""
+        return checks.largest(self.fields) + len(self.patterns)
 
     @property
     def field_unit(self):
@@ -141,14 +156,6 @@ class Hopfield(Frozen):
         np.fill_diagonal(J, 0.0)
         J /= self.n
         return Ising(J, self.fields)
-
-    def to_spins(self, states):
-        """The spins of `states` (..., N): the states themselves, checked, as int8."""
-        return checks.spins("states", states, self.n)
-
-    def from_spins(self, spins):
-        """The states of `spins` (..., N): the spins themselves, checked, as int8."""
-        return checks.spins("spins", spins, self.n)
 
     def __repr__(self):
         rule = "" if self.rule == "hebb" else f", rule={self.rule!r}"

@@ -7,7 +7,7 @@ from numbers import Number
 import numpy as np
 
 from fastgibbs.models import checks
-from fastgibbs.models.checks import Frozen
+from fastgibbs.models.energy import Energy
 
 _CHUNK = 2**16  # bonds, or spins times bonds, handled at once: bounds the temporary memory of energy()
 _SYMBOLS = {"couplings": "J", "weights": "W"}
@@ -15,7 +15,7 @@ MAX_SITES = 2**31 - 1  # site indices are int32
 DENSE_BYTES = 24  # per entry of a dense J: the matrix, masks and a CSR form of 12
 
 
-class Ising(Frozen):
+class Ising(Energy):
     """E(s) = -1/2 s.J.s - h.s + offset, with J symmetric of zero diagonal and s in {-1, +1}^n.
 
     `couplings` is J, exactly symmetric: a dense (n, n) array, or a SciPy-like sparse matrix (whatever has
@@ -101,6 +101,13 @@ class Ising(Frozen):
         return self.field or 1.0
 
     @property
+    def field_bound(self):
+        """A bound on |h_i| + sum_j |J_ij| of all spins."""
+        J = checks.largest(self.couplings) if self.coupling is None else self.coupling
+        h = checks.largest(self.fields) if self.field is None else abs(self.field)
+        return J * self.degree + h
+
+    @property
     def bonds(self):
         """(i, j, J): the bonds with i < j, row by row with j ascending; int32, int32 and float64 (bonds,)."""
         chunks = list(self._bond_chunks())
@@ -129,14 +136,6 @@ class Ising(Frozen):
     def to_ising(self):
         """The model itself."""
         return self
-
-    def to_spins(self, states):
-        """The spins of `states` (..., n): the states themselves, checked, as int8."""
-        return checks.spins("states", states, self.n)
-
-    def from_spins(self, spins):
-        """The states of `spins` (..., n): the spins themselves, checked, as int8."""
-        return checks.spins("spins", spins, self.n)
 
     def __repr__(self):
         fields = np.count_nonzero(self.fields) if self.field is None else self.n * (self.field != 0)

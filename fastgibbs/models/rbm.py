@@ -3,13 +3,13 @@
 import numpy as np
 
 from fastgibbs.models import checks
-from fastgibbs.models.checks import Frozen
+from fastgibbs.models.energy import Energy
 from fastgibbs.models.ising import Ising
 from fastgibbs.models.logistic import summed_out
 from fastgibbs.models.rows import Rows
 
 
-class RBM(Frozen):
+class RBM(Energy):
     """E(v, h) = -a.v - b.h - v.W.h, with units v in {0, 1}^V and h in {0, 1}^H.
 
     `weights` is W, (V, H); `visible_bias` a, (V,), and `hidden_bias` b, (H,), are zero by default; kept as
@@ -17,6 +17,8 @@ class RBM(Frozen):
     TypeError on anything that is not real numbers; ValueError on a NaN, an infinity or a wrong shape.
     Smolensky, in Parallel Distributed Processing 1, 194 (1986); Hinton, Neural Comput. 14, 1771 (2002).
     """
+
+    low = 0
 
     def __init__(self, weights, visible_bias=None, hidden_bias=None):
         weights = checks.finite_array("weights", weights).copy()
@@ -63,6 +65,12 @@ class RBM(Frozen):
         """The number of units, V + H."""
         return self.n_visible + self.n_hidden
 
+    @property
+    def field_bound(self):
+        """A bound on |h_i| + sum_j |J_ij| of all units as spins, and on their inputs."""
+        biases = max(checks.largest(bias) for bias in (self.visible_bias, self.hidden_bias))
+        return checks.largest(self.weights) * self.n + biases
+
     def energy(self, v, h=None):
         """E(v, h) = -a.v - b.h - v.W.h, float64 in the shape of the leading axes, which broadcast.
 
@@ -90,14 +98,6 @@ class RBM(Frozen):
         fields = np.concatenate([a / 2 + W.sum(axis=1) / 4, b / 2 + W.sum(axis=0) / 4])
         offset = -(a.sum() / 2 + b.sum() / 2 + W.sum() / 4)
         return Ising.from_edges(self.n, i.ravel(), j.ravel() + self.n_visible, W.ravel() / 4, fields, offset)
-
-    def to_spins(self, states):
-        """The spins s = 2x - 1, int8, of joint states x (..., V + H)."""
-        return 2 * checks.units("states", states, self.n) - 1
-
-    def from_spins(self, spins):
-        """The joint states x = (s + 1)/2, int8, of spins (..., V + H)."""
-        return (checks.spins("spins", spins, self.n) + 1) // 2
 
     def __repr__(self):
         return f"RBM(n_visible={self.n_visible}, n_hidden={self.n_hidden})"

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastgibbs.models.energy import is_even
 from fastgibbs.plots.style import (
     PALETTE,
     QUIET,
@@ -78,9 +79,9 @@ def overlap_distribution(result, temperatures=None, *, ax=None, **line):
     ax.set_ylabel("P(q)")
     if not len(measured):
         return nothing(ax, "no overlaps measured")
-    fields = result.model.to_ising().field
+    symmetric = is_even(result.model)
     for rung, color in zip(rungs, colors(rungs.size), strict=True):
-        q, densities = _densities(measured[:, rung].astype(float), symmetric=fields == 0)
+        q, densities = _densities(measured[:, rung].astype(float), symmetric)
         mean = densities.mean(axis=0)
         ax.plot(q, mean, **({"color": color, "linewidth": 1.2, "label": f"{1 / result.betas[rung]:.3g}"} | line))
         if len(densities) > 1:

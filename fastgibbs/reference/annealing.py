@@ -6,8 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.models import RBM, BoltzmannMachine, Hopfield
+from fastgibbs.models.energy import has_ising_form
 from fastgibbs.reference.sampling import as_models
 from fastgibbs.reference.streams import run_entropy, site_words
+from fastgibbs.reference.terms import flip_costs
 
 GROUP = 16  # reads whose energies are added before the groups are: it fixes the rounding of the mean
 
@@ -84,17 +86,19 @@ def quenched(model, state):
     -1 and 1 with fewer than 1.5 bonds a site, or 32 in fields, clusters that satisfied bonds connect turn where that
     lowers E, and sites again, while any do.
     """
-    state, units = state.copy(), isinstance(model, RBM | BoltzmannMachine)
+    state, units = state.copy(), model.low == 0
     remembered = isinstance(model, Hopfield) and model.rule != "storkey"
-    cost = _cost_by_overlaps(model) if remembered else _cost_by_row(model)
+    by_flips = not has_ising_form(model) and not remembered
+    cost = _cost_by_overlaps(model) if remembered else _cost_by_flips(model) if by_flips else _cost_by_row(model)
     low, before = 0 if units else -1, None
     while before is None or (state != before).any():
         before = state.copy()
         for site in range(state.size):
             if cost(site, state) < 0:
                 state[site] = low if state[site] == 1 else 1
-        most = 32 if not units and not remembered and np.any(model.to_ising().fields) else 1.5
-        domains = not units and not remembered and model.to_ising().bond_count < most * model.n
+        bonds = not units and not remembered and not by_flips
+        most = 32 if bonds and np.any(model.to_ising().fields) else 1.5
+        domains = bonds and model.to_ising().bond_count < most * model.n
         if domains and (state == before).all():
             _turn_clusters(model.to_ising(), state)
     return state
@@ -131,6 +135,16 @@ def _cost_by_row(model):
     def cost(site, state):
         field = math.fsum([fields[site], *(J[site] * state)])
         return field if state[site] == 1 else -field
+
+    return cost
+
+
+def _cost_by_flips(model):
+    """The same of a model that says itself what a flip costs, where that is no rounding."""
+
+    def cost(site, state):
+        (change,) = flip_costs(model, model.to_spins(state), [site])
+        return 0.0 if abs(change) < 1e-12 else change
 
     return cost
 

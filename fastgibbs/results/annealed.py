@@ -161,7 +161,8 @@ class AnnealResult(Result):
         """
         target = self.energy.min(initial=inf) if target is None else checks.finite_number("target", target)
         reads = self.energy.size
-        hits = int((self.energy <= target + TIE * most_energy(self.model)).sum())
+        most = min(most_energy(self.model), checks.largest(self.energy))
+        hits = int((self.energy <= target + TIE * most).sum())
         return Success(hits / reads, *_wilson(hits, reads)) if reads else Success(nan, 0.0, 1.0)
 
     def time_to_solution(self, target=None, confidence: float = 0.99) -> TimeToSolution:

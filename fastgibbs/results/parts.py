@@ -55,13 +55,12 @@ def put_together(of: list[Field], arrays: dict, header: dict, optional: set[str]
     sizes = {"n": models[0].n, "patterns": len(getattr(models[0], "patterns", ()))}
     if any(model.n != models[0].n for model in models):
         raise ValueError(f"models have {[model.n for model in models]} sites: give as many to each"[:200])
-    low = int(models[0].from_spins(-np.ones(models[0].n, np.int8)).min(initial=1))
     for field in of:
         if field.name == "model":
             continue
         if not any(name.partition(".")[0] == field.name for name in (*arrays, *header)) and field.name in optional:
             continue
-        values[field.name] = _value(field, arrays, header, sizes, low)
+        values[field.name] = _value(field, arrays, header, sizes, models[0].low)
     for name, size in sizes.items():
         if name.endswith(" - 1") and size != sizes[name.removesuffix(" - 1")] - 1:
             raise ValueError(f"there are {size} {name}")

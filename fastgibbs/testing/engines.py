@@ -13,6 +13,7 @@ from fastgibbs import exact
 from fastgibbs.engines import contract, precision
 from fastgibbs.models import RBM, Hopfield, Ising, edwards_anderson, random_regular
 from fastgibbs.testing.blocks import Draws, carried, run
+from fastgibbs.testing.energies import Triples
 from fastgibbs.testing.laws import draw_exactly, energies, pvalue
 
 ENUMERATED = 10  # spins of the models whose states are all looked at
@@ -30,6 +31,7 @@ MODELS = {
     "Gaussian": edwards_anderson((2, 3), "gaussian", seed=1),
     "memories": Hopfield([[1, 1, -1, 1, -1, 1], [1, -1, -1, 1, 1, 1]]),
     "memories of order 3": Hopfield(_RNG.choice([-1, 1], (3, 7)), field=0.1, order=3),
+    "triples": Triples(7),
     "machine": RBM(_RNG.normal(size=(4, 3)), [0.5, -1, 0, 0.2], [1, -0.5, 0]),
 }
 

@@ -1,0 +1,143 @@
+"""What a model is: an energy of n binary variables, and what compiled code may be told of it.
+
+The verbs ask of a model for `n`, `energy(states)`, `to_spins(states)` and `from_spins(spins)`, and for one of two ways
+to run it: `to_ising()`, which all engines but those of one class know, or `flips()`, for the engine "terms". `Energy`
+has all but `energy`; a class that is not derived from it has `to_ising`.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgibbs.models import checks
+from fastgibbs.models.checks import Frozen
+
+
+class Flips(NamedTuple):
+    """What a flip costs, in plain functions that Numba compiles: they loop, and call no method, nor allocate.
+
+    `cost(spins, site, *parameters)` returns E(s with s_site turned) - E(s). `spins`: the s_i, -1 and 1, (n,), also
+    of models whose units are 0 and 1, and not to be written.
+    `parameters`: numbers and arrays of numbers; integers come as int64, others as float64.
+    `sums`: numbers that depend on the state, (m,), as they are where all spins are -1; then the functions are
+    `cost(spins, site, sums, *parameters)` and `turn(spins, site, sums, *parameters)`, which changes the sums, float64,
+    to what they are when s_site turns, and is called before it does.
+
+    What they read from outside becomes part of compiled code: a function that they call is one of Numba's `njit`.
+    """
+
+    cost: Callable
+    parameters: tuple = ()
+    turn: Callable | None = None
+    sums: np.ndarray | None = None
+
+
+class Energy(Frozen):
+    """E(s) of n variables that are `low` or 1: the base of all models, frozen data that compare by what they hold.
+
+    A class of your own gives `energy`, and `flips` or `to_ising`, or neither: then it is enumerated and nothing else.
+    To be saved it keeps the arguments of its constructor as attributes of the same names.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> def cost(spins, site, J):
+    ...     a, b, d, e = spins[site - 2], spins[site - 1], spins[(site + 1) % J.size], spins[(site + 2) % J.size]
+    ...     return 2 * spins[site] * (J[site - 2] * a * b + J[site - 1] * b * d + J[site] * d * e)
+    >>> class Ring(fg.Energy):  # E(s) = -sum_i J_i s_i s_{i+1} s_{i+2}
+    ...     def __init__(self, J):
+    ...         super().__init__(len(J), J=np.array(J, float))
+    ...     def energy(self, states):
+    ...         s = self.to_spins(states)
+    ...         return -(s * np.roll(s, -1, -1) * np.roll(s, -2, -1)) @ self.J
+    ...     def flips(self):
+    ...         return fg.Flips(cost, (self.J,))
+    >>> ring = Ring([1, -2, 1, 1, 2, 1])
+    >>> fg.testing.check_energy(ring)
+    >>> float(fg.anneal(ring, seed=1).energy[0]), fg.exact.spectrum(ring).ground_energy
+    (-4.0, -4.0)
+    """
+
+    low = -1  # what a variable is that is not 1: -1, a spin, or 0, a unit
+
+    def __init__(self, n, **attributes):
+        """A model of n variables with these attributes; arrays are copied, and read-only from then on."""
+        n = checks.integer("n", n, minimum=0)
+        copies = {k: value.copy() if isinstance(value, np.ndarray) else value for k, value in attributes.items()}
+        self.__setstate__({"n": n} | copies)
+
+    def __setattr__(self, name, value):
+        if not vars(self):
+            raise AttributeError(f"{type(self).__name__} is frozen: give {name!r} to super().__init__(n, {name}=...)")
+        super().__setattr__(name, value)
+
+    def energy(self, states):
+        """E(s) of `states` (..., n), of variables that are `low` or 1: float64 in the shape of the leading axes."""
+        raise NotImplementedError(f"{type(self).__name__} has no method energy(states)")
+
+    def flips(self) -> Flips | None:
+        """What a flip costs, for the engine "terms", or None."""
+        return None
+
+    def to_ising(self):
+        """The same energy of spins -1 and 1 as an `Ising` model; ValueError if there is none."""
+        raise ValueError(f"{checks.shown(self)} has no Ising form")
+
+    @property
+    def has_ising_form(self) -> bool:
+        """Whether `to_ising` gives one."""
+        return type(self).to_ising is not Energy.to_ising
+
+    @property
+    def even(self) -> bool:
+        """Whether E(-s) = E(s), as far as is known: no spin is in a field."""
+        return self.has_ising_form and self.to_ising().field == 0
+
+    @property
+    def field_bound(self) -> float | None:
+        """A bound on |h_i| + sum_j |J_ij| of all spins, or None where there are other terms."""
+        return self.to_ising().field_bound if self.has_ising_form else None
+
+    def to_spins(self, states):
+        """The spins -1 and 1, int8, of `states` (..., n).
+
+        TypeError if these are not numbers, ValueError at one that is not `low` or 1, or on a wrong last axis.
+        """
+        return checks.spins("states", states, self.n) if self.low else 2 * checks.units("states", states, self.n) - 1
+
+    def from_spins(self, spins):
+        """The states, int8, of `spins` (..., n) of -1 and 1; errors as for `to_spins`."""
+        spins = checks.spins("spins", spins, self.n)
+        return spins if self.low else (spins + 1) // 2
+
+    def arguments(self) -> dict:
+        """The arguments of its constructor, by name, that build it again. TypeError at one that is not kept."""
+        names = list(inspect.signature(type(self)).parameters)
+        for name in names:
+            if not hasattr(self, name):
+                raise TypeError(f"{checks.shown(self)} keeps no attribute {name!r}, an argument of its constructor")
+        return {name: getattr(self, name) for name in names}
+
+    def __repr__(self):
+        return f"{type(self).__name__}(n={self.n})"
+
+
+def has_ising_form(model) -> bool:
+    """Whether a model has an Ising form: those of another base always have."""
+    return model.has_ising_form if isinstance(model, Energy) else True
+
+
+def is_even(model) -> bool:
+    """Whether E(-s) = E(s) of the spins of a model, as far as is known."""
+    return model.even if isinstance(model, Energy) else model.to_ising().field == 0
+
+
+def field_bound(model) -> float | None:
+    """A bound on |h_i| + sum_j |J_ij| of all spins of a model, or None where there are other terms."""
+    return (model if isinstance(model, Energy) else model.to_ising()).field_bound
+
+
+def flips_of(model) -> Flips | None:
+    """What a flip of a model costs, or None if it does not say."""
+    return model.flips() if isinstance(model, Energy) else None
