@@ -120,6 +120,8 @@ class _Cache(FunctionCache):
             return super().load_overload(sig, target_context)
         except MemoryError:
             raise
+        except ImportError:  # of a function that no file holds, as one that was given to exec
+            return None
         except Exception:  # pickle alone raises ten kinds on damaged bytes
             _tell("is damaged: kernels are compiled again")
             with suppress(OSError):

@@ -42,6 +42,24 @@ def test_an_energy_is_a_file_of_at_most_40_lines(name):
     assert len((HERE / f"{name}.py").read_text().splitlines()) <= 40
 
 
+def test_an_energy_that_no_file_holds_runs_in_every_process(tmp_path):
+    """Numba cannot find its functions again: they are compiled anew, and what else is cached stays."""
+    script = tmp_path / "told.py"
+    source = (HERE / "triplets.py").read_text()
+    script.write_text(
+        f"names = {{'__name__': 'nowhere'}}\nexec({source!r}, names)\nimport fastgibbs as fg\n"
+        "model = names['Triplets'](3, [[0, 1, 2]], [1.0])\n"
+        "print(fg.sample(model, beta=1.0, sweeps=20, seed=1).energy.sum())\n"
+    )
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
+    told = []
+    for _ in range(2):
+        run = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        told.append(run.stdout)
+    assert told[0] == told[1]
+
+
 # The engine and its twin
 
 
