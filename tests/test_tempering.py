@@ -11,13 +11,13 @@ import signal
 import numpy as np
 import pytest
 from interrupts import ctrl_c
+from probe import sweep_matrix
 from scipy import stats
 from test_ladders import exact_rejections
-from test_proofs import sweep_matrix
 
 import fastgibbs as fg
 from fastgibbs import analysis, exact
-from fastgibbs.engines import drivers, multispin, overlaps, sparse
+from fastgibbs.engines import drivers, layered, multispin, overlaps, sparse
 from fastgibbs.engines.contract import RULES, restore, snapshot
 from fastgibbs.engines.precision import energy_error
 from fastgibbs.engines.streams import SWAP, stream_state
@@ -258,11 +258,11 @@ def swapped(betas, energies, number):
 
 
 SMALL = {
-    "EA +-J": (fg.edwards_anderson((3,), seed=2), "multispin", 1e-12),
-    "in a field": (fg.lattice((3,), J=0.8, h=0.3), "multispin", 1e-12),
-    "gaussian": (fg.edwards_anderson((3,), "gaussian", seed=1), "sparse", 1e-6),
-    "RBM": (fg.RBM([[1.0], [-2.0]], [0.3, 0.0], [0.5]), "sparse", 1e-6),
-    "RBM by layers": (fg.RBM([[1.0], [-2.0]], [0.3, 0.0], [0.5]), "layered", 1e-6),
+    "EA +-J": (fg.edwards_anderson((3,), seed=2), multispin, 1e-12),
+    "in a field": (fg.lattice((3,), J=0.8, h=0.3), multispin, 1e-12),
+    "gaussian": (fg.edwards_anderson((3,), "gaussian", seed=1), sparse, 1e-6),
+    "RBM": (fg.RBM([[1.0], [-2.0]], [0.3, 0.0], [0.5]), sparse, 1e-6),
+    "RBM by layers": (fg.RBM([[1.0], [-2.0]], [0.3, 0.0], [0.5]), layered, 1e-6),
 }
 
 
@@ -276,7 +276,7 @@ def test_sweeps_and_swaps_leave_the_joint_law_of_the_ladder_unchanged(name, rule
     joint = np.stack(np.meshgrid(*[np.arange(8)] * 3, indexing="ij"), axis=-1).reshape(512, 3)
     law = np.exp(-(energy[joint] * betas).sum(axis=1))
     law /= law.sum()
-    hot, middle, cold = (sweep_matrix(model, beta, rule, engine) for beta in betas)
+    hot, middle, cold = (sweep_matrix(engine, model, beta, rule) for beta in betas)
     sweep = np.kron(hot, np.kron(middle, cold))
 
     def change(scale):
