@@ -115,6 +115,7 @@ def test_sweeps_that_do_not_fit_are_not_begun(sweeps):
     result = fg.anneal(GLASS, sweeps=sweeps, time_limit=0.1, seed=1)
     assert result.interrupted
     assert result.sweeps.max() < 10**7
+    assert "WARNING: fewer sweeps" in result.summary() or (result.done < result.sweeps).any()
     assert result.energy[0] == fg.anneal(GLASS, seed=1).energy[0]
 
 

@@ -29,7 +29,9 @@ def answer(result) -> Report:
         "time to solution": f"{seconds:.3g} s for 99 %, {soonest:.3g} to {latest:.3g} s",
     }
     problems = []
-    if result.interrupted:
+    if result.interrupted and not stopped:
+        problems.append("fewer sweeps were made than were asked for.")
+    if stopped:
         problems.append("the run was stopped before its last sweep: the reads of that batch may not be cold.")
     if hits < FEWEST:
         problems.append("one read alone came to this energy: there may be lower ones; give more sweeps or reads.")
