@@ -77,7 +77,7 @@ class Pace:
             return self.sweeps > 0
         if made == self._goal:
             return False
-        fits = int(max(0.0, PLANNED * self.left - rest) / (batch.end.seconds / made))
+        fits = int(max(0.0, PLANNED * self.left - rest) * made / max(batch.end.seconds, 1e-9))
         grown = min(GROWTH * made, self._longest)
         self.number += 1
         if self._goal is not None and self._goal <= fits:
