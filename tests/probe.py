@@ -270,3 +270,9 @@ def assert_one_sweep_leaves_the_law(engine, model, beta, rule, tolerance):
     assert np.abs(p @ sweep_matrix(engine, model, beta, rule) - p).max() < tolerance
     if beta:
         assert np.abs(p @ sweep_matrix(engine, model, 1.05 * beta, rule) - p).max() > 10 * tolerance
+
+
+def z_score(values, expected):
+    """Between-chain z-score of the mean of (chains, ...) against its exact value."""
+    chain = values.reshape(len(values), -1).mean(axis=1)
+    return (chain.mean() - expected) / (chain.std(ddof=1) / np.sqrt(chain.size))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from probe import assert_one_sweep_leaves_the_law, fields
+from probe import assert_one_sweep_leaves_the_law, fields, z_score
 
 import fastgibbs as fg
 from fastgibbs import exact
@@ -217,12 +217,6 @@ def test_stale_fields_fail_the_invariance_test(monkeypatch):
     for _ in range(3):
         twin.sweep(state, np.full(CHAINS, beta))
     assert pvalue(model, state.spins, p) > LEVEL
-
-
-def z_score(values, expected):
-    """Between-chain z-score of the mean of (chains, draws) against its exact value."""
-    chain = values.mean(axis=1)
-    return (chain.mean() - expected) / (chain.std(ddof=1) / np.sqrt(chain.size))
 
 
 LONG = {

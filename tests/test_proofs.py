@@ -7,7 +7,7 @@ import itertools
 
 import numpy as np
 import pytest
-from probe import assert_one_sweep_leaves_the_law, block, fields, flip_probabilities
+from probe import assert_one_sweep_leaves_the_law, block, fields, flip_probabilities, z_score
 from scipy import stats
 
 import fastgibbs as fg
@@ -215,12 +215,6 @@ def test_lanes_that_share_a_random_word_are_found(monkeypatch):
         assert abs(chain_correlation(energy)) > 3.9
 
 
-def mean_and_z(values, expected):
-    """Between-chain z-score of the mean of (chains, draws) against its exact value."""
-    chain = values.mean(axis=1)
-    return (chain.mean() - expected) / (chain.std(ddof=1) / np.sqrt(chain.size))
-
-
 LONG = {
     "ring": (fg.lattice((12,)), 0.5),
     "EA gaussian 3D": (fg.edwards_anderson((2, 2, 3), "gaussian", seed=6), 0.8),
@@ -247,11 +241,11 @@ def test_long_runs_from_a_bad_start_match_enumeration(name, engine, rule, scan):
     result = fg.sample(model, beta=beta, burn_in=300, **kwargs)
     spectrum = exact.spectrum(model)
     squared = spectrum.energy(beta) ** 2 + (spectrum.heat_capacity(beta) / beta**2 if beta else 0)
-    assert abs(mean_and_z(result.energy, spectrum.energy(beta))) < 4.5  # two-sided rate 2e-5 with 128 chains
+    assert abs(z_score(result.energy, spectrum.energy(beta))) < 4.5  # two-sided rate 2e-5 with 128 chains
     if beta:
-        assert abs(mean_and_z(result.energy**2, squared)) < 4.5
+        assert abs(z_score(result.energy**2, squared)) < 4.5
         broken = fg.sample(model, beta=1.05 * beta, burn_in=300, **kwargs)
-        assert abs(mean_and_z(broken.energy, spectrum.energy(beta))) > 4.5
+        assert abs(z_score(broken.energy, spectrum.energy(beta))) > 4.5
 
 
 @pytest.mark.parametrize(("engine", "strips"), [("sparse", 1), ("multispin", 1), ("multispin", 8)])
@@ -262,8 +256,8 @@ def test_the_16_by_16_torus_matches_kaufman(engine, strips):
     for beta in (0.3, 0.4, 0.44, 0.5):
         energy = result.energy[betas == beta]
         known = exact.torus((16, 16), beta)
-        assert abs(mean_and_z(energy, known.energy)) < 4.5
-        assert abs(mean_and_z(energy**2, known.energy**2 + known.heat_capacity / beta**2)) < 4.5
+        assert abs(z_score(energy, known.energy)) < 4.5
+        assert abs(z_score(energy**2, known.energy**2 + known.heat_capacity / beta**2)) < 4.5
 
 
 @njit
@@ -303,6 +297,6 @@ def test_rare_events_happen_at_their_rate(p, decisions):
 def test_the_ring_mixes_where_sequential_metropolis_would_not():
     neighbours = -exact.spectrum(fg.lattice((8,))).energy(0.5) / 8
     result = fg.sample(fg.lattice((8,)), beta=0.5, sweeps=2000, chains=128, seed=17)
-    assert abs(mean_and_z(-result.energy / 8, neighbours)) < 4.5
+    assert abs(z_score(-result.energy / 8, neighbours)) < 4.5
     stuck = fg.sample(fg.lattice((8,)), beta=0.5, sweeps=2000, chains=128, rule="metropolis", seed=17)
     assert stuck.energy.mean(axis=1).std() > 5 * result.energy.mean(axis=1).std()

@@ -9,6 +9,7 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+from probe import z_score
 from strangers.budget import Budget
 from strangers.triplets import Triplets
 
@@ -26,12 +27,6 @@ RNG = np.random.default_rng(1)
 GLASS = Triplets(9, [RNG.permutation(9)[:3] for _ in range(14)], RNG.normal(size=14))
 MODELS = {"triplets": GLASS, "budget": Budget(10, 4)}
 LEVEL = 4.5  # standard errors: a two-sided false-alarm rate of 2e-5 in each test with 128 chains or more
-
-
-def z_score(draws, expected):
-    """How many standard errors the mean of independent chains (chains, ...) is from what is expected."""
-    means = draws.reshape(len(draws), -1).mean(axis=1)
-    return abs(means.mean() - expected) / (means.std(ddof=1) / np.sqrt(means.size))
 
 
 # What a stranger writes
@@ -106,8 +101,8 @@ def test_a_tempered_energy_is_the_enumerated_one(name, rule):
     kwargs = dict(sweeps=400, ladders=128, adapt=False, rule=rule, overlap_every=0, seed=4)
     result = fg.temper(model, betas=betas, **kwargs)
     for rung, beta in enumerate(betas):
-        assert z_score(result.energy[:, rung], spectrum.energy(beta)) < LEVEL
-        assert z_score(result.energy[:, rung], spectrum.energy(1.1 * beta + 0.1)) > LEVEL  # the broken twin
+        assert abs(z_score(result.energy[:, rung], spectrum.energy(beta))) < LEVEL
+        assert abs(z_score(result.energy[:, rung], spectrum.energy(1.1 * beta + 0.1))) > LEVEL  # the broken twin
 
 
 @pytest.mark.parametrize("name", MODELS)

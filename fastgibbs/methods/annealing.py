@@ -18,7 +18,7 @@ from fastgibbs.methods.blocks import (
     tolerable,
 )
 from fastgibbs.methods.checkpoints import Checkpoint, holding
-from fastgibbs.methods.cooling import Cooling, distinct, energy_error
+from fastgibbs.methods.cooling import Cooling, energy_error
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.pacing import Pace
 from fastgibbs.methods.running import running
@@ -26,6 +26,7 @@ from fastgibbs.methods.schedules import Schedule, stretched, windows
 from fastgibbs.models import checks
 from fastgibbs.results.annealed import AnnealResult, lowest_states
 from fastgibbs.results.base import Timing, no_sites
+from fastgibbs.results.lanes import distinct
 
 _POINTS = 1001  # of a schedule that goes to inf, which tell how cold it is
 

@@ -8,13 +8,13 @@ from fastgibbs.engines import drivers, precision, terms
 from fastgibbs.engines.lowest import Lowest, enter, nothing_yet
 from fastgibbs.methods import restoring
 from fastgibbs.methods.blocks import Clamp, first_ups
-from fastgibbs.methods.descent import quenched
+from fastgibbs.methods.descent import quenched, random_spins
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.reads import check_lowest, check_reads
 from fastgibbs.methods.running import Advanced
 from fastgibbs.models import RBM, checks
-from fastgibbs.models.energy import flips_of
-from fastgibbs.results.lanes import by_lane
+from fastgibbs.results.annealed import energy_of_each
+from fastgibbs.results.lanes import by_lane, distinct
 
 OFF = 1e-6  # of sum |J|: more than energies are off by that were followed from flip to flip
 ADDED = 1e-9  # of the energies of random states: more than those are off by that were added up in float64
@@ -151,12 +151,8 @@ class Cooling(NamedTuple):
         seen = best < np.inf
         ends = quenched(self.model, states[seen], self.free, self.threads)
         first, which, _ = distinct(ends)
-        if isinstance(self.model, RBM) or flips_of(self.model):  # which may add up by the number of rows
-            energies = np.array([self.model.energy(state) for state in ends[first]])
-        else:
-            energies = self.model.energy(ends[first])
-        best[seen], states[seen] = energies[which], ends
-        for block, lanes in zip(blocks, self.cut, strict=True):
+        best[seen], states[seen] = energy_of_each(self.model, ends[first])[which], ends
+        for block, lanes in zip(blocks, self.cut, strict=True) if self.keep else ():
             mine = slice(lanes.start, lanes.start + block.reads.count)
             packed = np.packbits(self.model.to_spins(states[mine]) > 0, axis=1, bitorder="little")
             enter(block.lowest, best[mine], packed, np.eye(len(packed), len(lanes), dtype=np.uint8))
@@ -192,18 +188,6 @@ class Cooling(NamedTuple):
             restoring.check_draws(energies, None, [self.model] * energies.size, lambda: spins.T)
 
 
-def distinct(states: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where each distinct row of states (k, n) stands first, in lexicographic order; which it is, and how often it is.
-
-    Int64 (distinct,), (k,) and (distinct,), as of `numpy.unique`, which takes longer than many a run.
-    """
-    keys = [row.tobytes() for row in np.packbits(states > 0, axis=1)]
-    first = {key: place for place, key in reversed(list(enumerate(keys)))}
-    numbers = {key: number for number, key in enumerate(sorted(first))}
-    which = np.array([numbers[key] for key in keys], np.int64)
-    return np.array([first[key] for key in numbers], np.int64), which, np.bincount(which, minlength=len(numbers))
-
-
 def follows(engine) -> bool:
     """Whether an engine follows energies from flip to flip while it anneals."""
     return getattr(engine, "FOLLOWS", False)
@@ -215,8 +199,7 @@ def energy_error(engine, model) -> float:
     Or those that it has followed.
     """
     if engine is terms:
-        spins = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (16, model.n))
-        return ADDED * checks.largest(model.energy(model.from_spins(spins)))
+        return ADDED * checks.largest(model.energy(model.from_spins(random_spins(model.n))))
     if isinstance(model, RBM):
         return precision.energy_error(model)
     return OFF * (np.abs(model.couplings).sum() + np.abs(model.fields).sum()) if follows(engine) else 0.0

@@ -7,10 +7,8 @@ import numpy as np
 from fastgibbs.models import checks, resources
 
 SWEEPS = 1000  # of a run that was told nothing
-FIRST, GROWTH = (
-    16,
-    4,
-)  # sweeps of the first batch against a clock, and how many times as many each has as the one before
+FIRST = 16  # sweeps of the first batch against a clock
+GROWTH = 4  # times as many as the batch before has each that follows
 LONGEST = 2**20  # sweeps that a clock gives to one batch
 PLANNED = 0.9  # of the time left: no machine is always as fast as it just was
 
@@ -42,10 +40,8 @@ class Pace:
             checks.require_memory(most * each, f"what sweeps={most} of {reads} reads leave behind", shorter)
         self._longest = min(LONGEST, most)
         self._goal = self.asked[0] if self.timed and self.asked and self.asked[0] <= most else None
-        self.sweeps = FIRST if self.timed else self.asked[0]
+        self.sweeps = min(FIRST, self._goal or FIRST) if self.timed else self.asked[0]
         """Of the batch that comes next, or was just made."""
-        if self._goal is not None and self._goal < FIRST:
-            self.sweeps = self._goal
         self.number = 0
         """Of that batch: its random numbers hang on it."""
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from fastgibbs.reference import sampling
 from fastgibbs.reference.arithmetic import LOG2E
-from fastgibbs.reference.sparse import RULES, SCANS, power_of_two, uniform
-from fastgibbs.reference.streams import ORDER, SWEEP, next_words, seeded, start_spins, stream
+from fastgibbs.reference.sparse import RULES, attempts, power_of_two
+from fastgibbs.reference.streams import ORDER, SWEEP, seeded, start_spins, stream
 
 energies = sampling.energies
 
@@ -113,14 +113,9 @@ def sweep(state, betas):
     with np.errstate(over="ignore"):  # an infinite product is clipped like any other
         scale = np.float32(np.clip((-2.0 * LOG2E) * betas * state.unit, -1e30, 1e30))
     spins = state.spins.T
-    decide, visits = RULES[state.rule], SCANS[state.scan](state.order, len(state.free))
-    for attempt, i in enumerate(state.free[list(visits)]):
-        if attempt % 2 == 0:
-            words = next_words(state.streams)
-            bits = words & 0xFFFFFFFF
-        else:
-            bits = words >> 32
-        spins[i] = decide(field(state, i), spins[i], scale, uniform(bits))
+    decide = RULES[state.rule]
+    for i, u in attempts(state):
+        spins[i] = decide(field(state, i), spins[i], scale, u)
 
 
 def field(state, i):

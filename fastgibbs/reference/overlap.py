@@ -10,8 +10,8 @@ import numpy as np
 from fastgibbs.models.ising import Ising
 from fastgibbs.reference import sampling
 from fastgibbs.reference.arithmetic import LOG2E
-from fastgibbs.reference.sparse import RULES, SCANS, uniform
-from fastgibbs.reference.streams import ORDER, SWEEP, next_words, seeded, start_spins, stream
+from fastgibbs.reference.sparse import RULES, attempts
+from fastgibbs.reference.streams import ORDER, SWEEP, seeded, start_spins, stream
 
 energies = sampling.energies
 
@@ -68,16 +68,11 @@ def sweep(state, betas):
     model, spins = state.model, state.spins.T
     field, own, factors = FIELDS[kind(model)], np.float32(model.fields / state.unit), factors_of(model)
     overlaps = state.spins.astype(np.int64) @ model.patterns.T.astype(np.int64)  # (lanes, P)
-    decide, visits = RULES[state.rule], SCANS[state.scan](state.order, len(state.free))
-    for attempt, i in enumerate(state.free[list(visits)]):
-        if attempt % 2 == 0:
-            words = next_words(state.streams)
-            bits = words & 0xFFFFFFFF
-        else:
-            bits = words >> 32
+    decide = RULES[state.rule]
+    for i, u in attempts(state):
         f = field(model, overlaps, i, spins[i], factors) + own[i]
         with np.errstate(over="ignore"):
-            new = decide(f, spins[i], scale, uniform(bits))
+            new = decide(f, spins[i], scale, u)
         overlaps -= (spins[i].astype(np.int64) - new)[:, None] * model.patterns[:, i]
         spins[i] = new
 

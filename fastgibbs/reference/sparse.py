@@ -84,15 +84,10 @@ def sweep(state, betas):
     with np.errstate(over="ignore"):  # an infinite product is clipped like any other
         scale = np.float32(np.clip((-2.0 * LOG2E) * betas * state.unit, -1e30, 1e30))
     spins = state.spins.T
-    decide, visits = RULES[state.rule], SCANS[state.scan](state.order, len(state.free))
-    for attempt, i in enumerate(state.free[list(visits)]):
-        if attempt % 2 == 0:
-            words = next_words(state.streams)
-            bits = words & 0xFFFFFFFF
-        else:
-            bits = words >> 32
+    decide = RULES[state.rule]
+    for i, u in attempts(state):
         f = field(state, spins, i)
-        new = decide(np.float32(f), spins[i], scale, uniform(bits))
+        new = decide(np.float32(f), spins[i], scale, u)
         state.energies[:] += np.float64((spins[i] - new) * f) * state.unit
         spins[i] = new
 
@@ -141,6 +136,17 @@ def exp2(t):
     for c in POLYNOMIAL[1:]:
         p = p * f + c
     return (p.view(np.int32) + (m.view(np.int32) << 23)).view(np.float32)
+
+
+def attempts(state):
+    """Each site that a sweep visits, with a uniform number of every lane, of half a word of its stream.
+
+    `state`: of any twin that has streams, order, scan and free. KeyError on an unknown scan.
+    """
+    for number, site in enumerate(state.free[list(SCANS[state.scan](state.order, len(state.free)))]):
+        if number % 2 == 0:
+            words = next_words(state.streams)
+        yield site, uniform(words >> 32 if number % 2 else words & 0xFFFFFFFF)
 
 
 def uniform(bits):

@@ -10,8 +10,8 @@ import numpy as np
 from fastgibbs.models.ising import Ising
 from fastgibbs.reference import sampling
 from fastgibbs.reference.arithmetic import LOG2E
-from fastgibbs.reference.sparse import RULES, SCANS, uniform
-from fastgibbs.reference.streams import ORDER, SWEEP, next_words, seeded, start_spins, stream
+from fastgibbs.reference.sparse import RULES, attempts
+from fastgibbs.reference.streams import ORDER, SWEEP, seeded, start_spins, stream
 
 
 class State(NamedTuple):
@@ -72,17 +72,12 @@ def sweep(state, betas):
     spins = state.spins.astype(np.int64)
     cost, turn, parameters = _functions(state.model)
     sums = [_climbed(state.model, one)[1] for one in state.spins]
-    decide, visits = RULES[state.rule], SCANS[state.scan](state.order, len(state.free))
-    for attempt, i in enumerate(state.free[list(visits)]):
-        if attempt % 2 == 0:
-            words = next_words(state.streams)
-            bits = words & 0xFFFFFFFF
-        else:
-            bits = words >> 32
+    decide = RULES[state.rule]
+    for i, u in attempts(state):
         costs = np.array([float(cost(one, i, *own, *parameters)) for one, own in zip(spins, sums, strict=True)])
         with np.errstate(over="ignore"):
             exponents = np.float32(np.clip(scale * (costs * spins[:, i]), -1e30, 1e30))
-        new = decide(exponents, spins[:, i].astype(np.int8), np.float32(1), uniform(bits))
+        new = decide(exponents, spins[:, i].astype(np.int8), np.float32(1), u)
         for lane in np.flatnonzero(new != spins[:, i]):
             turn(spins[lane], i, *sums[lane], *parameters)
             spins[lane, i] = new[lane]

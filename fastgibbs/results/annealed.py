@@ -12,9 +12,11 @@ from fastgibbs.analysis.reports import Report, aligned
 from fastgibbs.engines.lowest import Lowest, hashes, unpacked
 from fastgibbs.fields import described
 from fastgibbs.integrations.tables import Table
-from fastgibbs.models import checks
+from fastgibbs.models import RBM, checks
 from fastgibbs.models.bounds import most_energy
+from fastgibbs.models.energy import flips_of
 from fastgibbs.results.base import SITES, Result, Timing, no_sites, run_result
+from fastgibbs.results.lanes import distinct
 
 TIE = 2.0**-44  # of the largest energy there may be: energies nearer to a target are equal to it, but for rounding
 _SHOWN = 64  # sites of a state
@@ -145,9 +147,9 @@ class AnnealResult(Result):
         k = checks.integer("k", k)
         if self.kept_energy.size:
             return LowestStates(self.kept_energy[:k], self.kept_states[:k], self.kept_counts[:k])
-        states, first, counts = np.unique(self.states, axis=0, return_index=True, return_counts=True)
+        first, _, counts = distinct(self.states)
         order = np.argsort(self.energy[first], kind="stable")[:k]
-        return LowestStates(self.energy[first][order], states[order], counts[order])
+        return LowestStates(self.energy[first][order], self.states[first][order], counts[order])
 
     def success(self, target=None) -> Success:
         """The share p of reads whose energy is at most `target`, and Wilson's interval of 95 % for its mean.
@@ -214,6 +216,13 @@ def _repeats(p: float, confidence: float) -> float:
     return max(1.0, log1p(-confidence) / log1p(-p)) if p < 1 else 1.0
 
 
+def energy_of_each(model, states) -> np.ndarray:
+    """E of each of the states (k, n), float64 (k,), the same whichever others are with it."""
+    if isinstance(model, RBM) or flips_of(model):  # which may add up by the number of rows
+        return np.array([model.energy(state) for state in states])
+    return model.energy(states)
+
+
 def lowest_states(model, tables: list[Lowest]) -> LowestStates:
     """The K lowest distinct states of the tables of all blocks, each of K entries and other reads."""
     filled = [table.energies < inf for table in tables]
@@ -221,7 +230,7 @@ def lowest_states(model, tables: list[Lowest]) -> LowestStates:
     reads = [table.reads[mine].sum(axis=1, dtype=np.int64) for table, mine in zip(tables, filled, strict=True)]
     _, first, which = np.unique(hashes(tables[0].words, packed), return_index=True, return_inverse=True)
     states = model.from_spins(unpacked(packed[first], model.n))
-    energies = np.array([model.energy(state) for state in states])  # an RBM adds up by the number of rows
+    energies = energy_of_each(model, states)
     counts = np.bincount(which, np.concatenate(reads), first.size).astype(np.int64)
     order = np.argsort(energies, kind="stable")[: tables[0].energies.size]  # by hash among equals
     return LowestStates(energies[order], states[order], counts[order])

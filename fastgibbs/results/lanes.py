@@ -1,4 +1,4 @@
-"""The lanes of blocks as chains: who asked for them, side by side, unpacked."""
+"""The lanes of blocks as chains: who asked for them, side by side, unpacked; and which of their states are distinct."""
 
 import numpy as np
 
@@ -24,3 +24,15 @@ def joined(lanes, chains: int, strips: int, draws=()) -> np.ndarray:
     """Spins (lanes, draws x sites of a lane) as (chains, *draws, n), the strips of a chain side by side."""
     of_strips = lanes.reshape(chains, strips, *draws, -1)
     return np.moveaxis(of_strips, 1, -2).reshape(chains, *draws, -1)
+
+
+def distinct(states: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where each distinct row of states (k, n) stands first, in lexicographic order; which it is, and how often it is.
+
+    Int64 (distinct,), (k,) and (distinct,), as of `numpy.unique`, which takes longer than many a run.
+    """
+    keys = [row.tobytes() for row in np.packbits(states > 0, axis=1)]
+    first = {key: place for place, key in reversed(list(enumerate(keys)))}
+    numbers = {key: number for number, key in enumerate(sorted(first))}
+    which = np.array([numbers[key] for key in keys], np.int64)
+    return np.array([first[key] for key in numbers], np.int64), which, np.bincount(which, minlength=len(numbers))

@@ -9,6 +9,7 @@ from fastgibbs.engines.carrying import carry
 from fastgibbs.engines.contract import LANE_GROUP, RULES, SCANS, Crew
 from fastgibbs.engines.drivers import advance
 from fastgibbs.engines.observables import observables
+from fastgibbs.results.lanes import unpacked
 
 
 class Draws(NamedTuple):
@@ -113,5 +114,5 @@ def _together(work, tasks, threads) -> list:
 
 def _unpacked(words) -> np.ndarray:
     """Spins int8 (draws, lanes, n) of what `snapshot` wrote, uint16 (draws, n, lanes // 16)."""
-    bits = np.unpackbits(words.view(np.uint8), axis=2, bitorder="little")
-    return (2 * bits.view(np.int8) - 1).swapaxes(1, 2)
+    draws, n, groups = words.shape
+    return unpacked([words], LANE_GROUP * groups).reshape(-1, draws, n).swapaxes(0, 1)

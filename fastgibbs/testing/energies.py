@@ -14,10 +14,8 @@ from fastgibbs.testing.laws import draw_exactly, pvalue
 MOST = 12  # variables, all of whose flips are looked at
 CLOSE = 1e-10  # of the largest energy: more than rounding in float64, less than in float32
 CHAINS, SWEEPS = 16_384, 3
-SIGMAS, LEVEL = (
-    5.0,
-    3e-7,
-)  # at this rate each test refuses a right model; as seeds are fixed, one that passes always does
+SIGMAS = 5.0
+LEVEL = 3e-7  # at this rate each test refuses a right model; as seeds are fixed, one that passes always does
 
 
 def _cost(spins, site, n):
