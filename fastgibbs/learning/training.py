@@ -17,7 +17,7 @@ from fastgibbs.learning.advice import fall, stillness
 from fastgibbs.learning.boltzmann import ExactMachine, SampledMachine
 from fastgibbs.learning.data import Data
 from fastgibbs.learning.history import pseudo_likelihood, reconstruction
-from fastgibbs.learning.machines import RUNGS, ExactRBM, SampledRBM, Setting
+from fastgibbs.learning.machines import RUNGS, Estimation, ExactRBM, SampledRBM
 from fastgibbs.methods import restoring
 from fastgibbs.methods.blocks import tolerable
 from fastgibbs.methods.checkpoints import Checkpoint, holding
@@ -171,7 +171,7 @@ def train(
     checkpoint = Checkpoint(checkpoint, every, "train", settings)
     seed = checkpoint.settings["seed"]
     address = run_entropy(seed, "train", _parameters(model))
-    told = Setting(method, steps, chains, batch_size, data.count, centered, data.mean, address, threads)
+    told = Estimation(method, steps, chains, batch_size, data.count, centered, data.mean, address, threads)
     learner = learner_of(model, told)
     history, likely = monitors.planned(epochs, every_row, every_likelihood)
     block = Block(
