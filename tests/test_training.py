@@ -267,10 +267,10 @@ def test_means_at_another_temperature_than_1_are_seen(monkeypatch):
     """The states exchanged into beta = 1 have means of the rung that they come from."""
     real = phases.draw_hidden
 
-    def broken(weights, chains, *rest):
+    def broken(layers, chains, *rest):
         scale = chains.scale.copy()
         chains.scale[scale == scale.min()] *= np.float32(8 / 9)
-        real(weights, chains, *rest)
+        real(layers, chains, *rest)
         chains.scale[:] = scale
 
     monkeypatch.setattr(phases, "draw_hidden", broken)

@@ -23,7 +23,7 @@ import numpy as np
 from fastgibbs.engines import gradients, phases
 from fastgibbs.engines.gradients import Step, Sums
 from fastgibbs.engines.layered import UNITS, WIDE
-from fastgibbs.engines.phases import GROUP, Chains, Phases, Rows, Weights, whole
+from fastgibbs.engines.phases import GROUP, Chains, Layers, Rows, Weights, whole
 from fastgibbs.engines.streams import SWAP, lane_states, random_ups
 from fastgibbs.learning import exact
 from fastgibbs.models import RBM
@@ -104,6 +104,7 @@ class SampledRBM:
                 model.spins[whole(V, UNITS) : whole(V, UNITS) + H, lane] = bits[V : V + H]
             model.scale[: ladders.size] = np.tile(phases.MINUS_LOG2E * self.betas, chains)
         self.block = Sampled(parameters, shown, model, ladders.copy(), swaps, np.zeros(1, np.int64))
+        self.layers = Layers(*parameters[:3], V, H)
         self.load(rbm.weights, rbm.visible_bias, rbm.hidden_bias)
         most = batch_size + chains + GROUP  # kernels write, and read, whole groups
         self.rows = Rows(
@@ -111,7 +112,6 @@ class SampledRBM:
             np.zeros((most, wide_columns), np.float32),
             np.zeros(most, np.float32),
             np.ones(most, np.float32),
-            np.arange(max(batch_size, ladders.size)),
         )
         self.sums = Sums(
             *(np.zeros((count, size), np.float32) for count, size in ((2, wide_rows), (3, wide_columns))),
@@ -120,6 +120,8 @@ class SampledRBM:
             np.tile(np.arange(-1, most, dtype=np.int32), (rows // UNITS, 1)),
             np.zeros((rows // UNITS, WIDE), np.float32),
         )
+        self.drawn = tuple(map(tuple, (self.layers, shown, model, self.rows)))  # as `draw_phases` takes them
+        self.moved = tuple(map(tuple, (parameters, self.rows, self.sums)))  # as `learn` does
         self.following = FOLLOWING if centered else 0.0
         if centered:
             self.sums.mu[:V] = mean
@@ -131,17 +133,17 @@ class SampledRBM:
     def compile(self):
         """Compile the kernels, or load them: each is called once with nothing to do."""
         b, p, rows, sums = self.block, self.block.parameters, self.rows, self.sums
-        nothing, none = Step(0.0, 0.0, 0.0, 0.0), rows.lanes[:0]
-        phases.draw_hidden(p, b.chains, rows.v, 0, True, 0, 0)
-        phases.draw_visible(p, b.chains, rows.v, 0, 0, 0)
-        phases.draw_phases(p, b.shown, b.chains, rows, Phases(0, 0, 0, True), 0, 0)
+        layers, nothing, none = self.layers, Step(0.0, 0.0, 0.0, 0.0), np.arange(0)
+        phases.draw_hidden(layers, b.chains, rows.v, 0, True, 0, 0)
+        phases.draw_visible(layers, b.chains, rows.v, 0, 0, 0)
+        phases.draw_phases(*self.drawn, (0, 0, 0, True), 0, 0)
         phases.swap(b.chains, p.visible_bias, self.visible, b.lane_at[:0], self.betas, b.swaps, 0)
         phases.take_rows(b.chains.means, self.hidden, none, rows.ones, rows.h, 0)
         gradients.add_up(rows, 0, 0, p.offsets, sums)
         gradients.move(p, rows, 0, sums, nothing, 0, 0)
         still = p._replace(visible_velocity=p.visible_velocity[:0], hidden_velocity=p.hidden_velocity[:0])
         gradients.move_biases(still, sums, nothing, 0.0, 0.0)
-        gradients.learn(still, rows, 0, 0, sums._replace(squares=sums.squares[:0]), nothing, 0.0, 0.0)
+        gradients.learn(tuple(still), tuple(rows), 0, 0, tuple(sums._replace(squares=sums.squares[:0])), tuple(nothing), 0.0, 0.0)
 
     def load(self, W, a, b):
         """Take the parameters W (V, H), a and b."""
@@ -184,21 +186,20 @@ class SampledRBM:
         if self.method == "tempering":
             self._draw_ladders()
             return
-        drawn = Phases(shown, count, self.steps, cd)
-        self._shared(phases.draw_phases, b.parameters, b.shown, b.chains, self.rows, drawn, count=max(shown, count))
+        self._shared(phases.draw_phases, *self.drawn, (shown, count, self.steps, cd), count=max(shown, count))
 
     def _draw_ladders(self):
         """Both phases, with swaps of neighbours after each step; rows are of the lanes at beta = 1 before the last."""
-        b, p, shown, lane_at = self.block, self.block.parameters, self.shown_count, self.block.lane_at
-        v, h, factors, ones, every_lane = self.rows
-        self._shared(phases.draw_hidden, p, b.shown, v, 0, False, count=shown)
+        b, layers, shown, lane_at = self.block, self.layers, self.shown_count, self.block.lane_at
+        v, h, factors, ones = self.rows
+        self._shared(phases.draw_hidden, layers, b.shown, v, 0, False, count=shown)
         for _ in range(self.steps):
-            self._shared(phases.draw_visible, p, b.chains, v, shown, count=lane_at.size)
-            self._shared(phases.draw_hidden, p, b.chains, v, shown, True, count=lane_at.size)
+            self._shared(phases.draw_visible, layers, b.chains, v, shown, count=lane_at.size)
+            self._shared(phases.draw_hidden, layers, b.chains, v, shown, True, count=lane_at.size)
             lanes, number = lane_at[:, -1].copy(), int(b.round[0])
-            phases.swap(b.chains, p.visible_bias, self.visible, lane_at, self.betas, b.swaps, number)
+            phases.swap(b.chains, layers.visible_bias, self.visible, lane_at, self.betas, b.swaps, number)
             b.round[0] += 1
-        phases.take_rows(b.shown.means, self.hidden, every_lane[:shown], factors, h, 0)
+        phases.take_rows(b.shown.means, self.hidden, np.arange(shown), factors, h, 0)
         phases.take_rows(v, self.visible, shown + lanes, ones, v, shown)  # in place: lanes of ladder k are after row k
         phases.take_rows(b.chains.means, self.hidden, lanes, factors[shown : self.count], h, shown)
 
@@ -206,7 +207,8 @@ class SampledRBM:
         """Move all parameters along the gradient; its norm."""
         p, rows, sums, shown, count = self.block.parameters, self.rows, self.sums, self.shown_count, self.count
         if self.team.size == 1:
-            return gradients.learn(p, rows, shown, count, sums, step, self.total, self.following)
+            weights, rows, sums = self.moved
+            return gradients.learn(weights, rows, shown, count, sums, tuple(step), self.total, self.following)
         gradients.add_up(rows, shown, count, p.offsets, sums)
         self._shared(gradients.move, p, rows, count, sums, step, count=len(sums.squares), unit=1)
         return gradients.move_biases(p, sums, step, self.total, self.following)
