@@ -143,7 +143,8 @@ class SampledRBM:
         gradients.move(p, rows, 0, sums, nothing, 0, 0)
         still = p._replace(visible_velocity=p.visible_velocity[:0], hidden_velocity=p.hidden_velocity[:0])
         gradients.move_biases(still, sums, nothing, 0.0, 0.0)
-        gradients.learn(tuple(still), tuple(rows), 0, 0, tuple(sums._replace(squares=sums.squares[:0])), tuple(nothing), 0.0, 0.0)
+        sums = sums._replace(squares=sums.squares[:0])
+        gradients.learn(tuple(still), tuple(rows), 0, 0, tuple(sums), tuple(nothing), 0.0, 0.0)
 
     def load(self, W, a, b):
         """Take the parameters W (V, H), a and b."""
