@@ -15,6 +15,7 @@ from fastgibbs.engines import contract, layered, phases
 from fastgibbs.engines.gradients import Step
 from fastgibbs.jit import njit
 from fastgibbs.learning import data as learning_data
+from fastgibbs.learning import epochs as learning_epochs
 from fastgibbs.learning import history as learning_history
 from fastgibbs.learning import machines, training
 from fastgibbs.models import resources
@@ -538,13 +539,13 @@ def test_exact_likelihoods_are_as_frequent_as_the_smaller_layer_lets_them():
 
 def test_likelihoods_of_large_machines_are_annealed_when_asked_for(monkeypatch):
     rbm, data, seeds = fg.RBM(np.zeros((20, 18))), np.random.default_rng(1).random((30, 20)) < 0.5, {1}
-    real = training.log_likelihood
+    real = learning_epochs.log_likelihood
 
     def noted(*arguments, seed, **others):
         seeds.add(seed)
         return real(*arguments, seed=seed, **others)
 
-    monkeypatch.setattr(training, "log_likelihood", noted)
+    monkeypatch.setattr(learning_epochs, "log_likelihood", noted)
     result = fg.train(rbm, data, epochs=4, likelihood_every=2, seed=1)
     assert len(seeds) == 3  # the training and each of them with random numbers of its own
     np.testing.assert_array_equal(np.isnan(result.history.log_likelihood), [True, False, True, False])

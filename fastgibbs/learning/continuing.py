@@ -85,10 +85,11 @@ def sizes(state: State | None, method: str, batch_size, chains, rows: int) -> tu
 def take_over(block: Block, state: State):
     """Bring a block that has just been started to where a result has come to, whose arrays stay as they are."""
     for name in ("learner", "norms", "well"):
-        pairs = (restoring.changing((getattr(part, name),)) for part in (block, state.block))
-        for (_, mine, _), (_, theirs, _) in zip(*pairs, strict=True):
-            if mine.size:  # of other data there may be other hidden units, where none are kept
-                mine[...] = theirs
+        mine, theirs = (restoring.changing((getattr(part, name),)) for part in (block, state.block))
+        theirs = {place: array for place, array, _ in theirs}  # more than ours in a copy, where all can be written
+        for place, array, _ in mine:
+            if array.size:  # of other data there may be other hidden units, where none are kept
+                array[...] = theirs[place]
     block.done[0] = state.begun
 
 

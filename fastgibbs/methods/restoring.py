@@ -64,7 +64,7 @@ def _renew(part):
     if hasattr(part, "ladders") and hasattr(part, "plan"):
         part.ladders.rungs[part.ladders.lane_at] = np.arange(part.ladders.betas.size)
     if hasattr(part, "chains") and hasattr(part, "lane_at"):  # scales go from lane to lane with the rungs
-        part.chains.scale[part.lane_at] = part.chains.scale[np.sort(part.lane_at, axis=1)]
+        part.chains.scale[part.lane_at] = np.sort(part.chains.scale[part.lane_at], axis=1)[:, ::-1]  # -beta
     if isinstance(getattr(part, "plan", None), multispin.MultispinPlan):
         multispin.show_ghosts(part.plan, part.state.spins)
     if isinstance(getattr(part, "plan", None), overlap.OverlapPlan):
