@@ -113,10 +113,12 @@ def check_block(block: Block, most: int, course: Course, likely: np.ndarray):
     recorded = int(block.recorded[0])
     if recorded not in (done // batches, (done - 1) // batches):
         raise ValueError(f"cannot be of this run: {recorded} epochs are recorded after {done} steps")
-    _check_history(block.history, course.first + recorded, likely)
+    numbers = sum(part.size for part in block.well)
+    _check_history(block.history, course.first + recorded, likely, (4 * LARGEST + 1) * numbers**2)
 
 
-def _check_history(history: History, recorded: int, likely: np.ndarray):
+def _check_history(history: History, recorded: int, likely: np.ndarray, most: float):
+    """`most`: more nats than a log-likelihood is away from 0, whose terms are sums of parameters."""
     for name, record in history._asdict().items():
         if name == "epoch":
             continue
@@ -125,6 +127,8 @@ def _check_history(history: History, recorded: int, likely: np.ndarray):
             kept &= likely
         if (known != kept).any() and not (name == "pseudo_likelihood" and not known.any()):
             raise ValueError(f"cannot be of this run: history.{name} is not that of {recorded} epochs")
+        if name in ("pseudo_likelihood", "log_likelihood"):
+            restoring.check_record(f"history.{name}", record[known], most)
 
 
 def well(parameters) -> bool:
