@@ -12,6 +12,7 @@ from fastgibbs.jit import njit
 from fastgibbs.methods import running
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.reference import layered as twin
+from fastgibbs.reference import sampling
 from fastgibbs.testing.laws import draw_exactly, pvalue
 
 
@@ -57,7 +58,7 @@ def test_trajectories_equal_the_numpy_twins_bit_for_bit(name, rule):
     betas /= UNITS_OF.get(name, 1.0)
     kwargs = dict(sweeps=20, burn_in=3, thin=2, rule=rule, seed=5)
     result = fg.sample(model, beta=betas, engine="layered", threads=1, **kwargs)
-    energy, magnetization, states = twin.sample(model, betas, chains=betas.size, **kwargs)
+    energy, magnetization, states = sampling.sample(twin, model, betas, chains=betas.size, **kwargs)
     np.testing.assert_array_equal(result.states, states)
     np.testing.assert_array_equal(result.energy, energy)
     np.testing.assert_array_equal(result.magnetization, magnetization)
@@ -139,9 +140,8 @@ def test_energies_are_those_of_the_units_however_they_came_there(held):
     plan, state = layered.start(plan, range(80), [(0, np.uint8(states))], 0, np.ones(1), 0)
     found, words = np.empty((4, 2, 80)), np.empty((2, model.n, 5), np.uint16)
     rungs = np.zeros(80, np.int64)
-    drivers.anneal_weights(
-        plan, state, rungs, np.ones(3), contract.GIBBS, 0, 1, *np.zeros((2, 80)), *found[0], running.ALONE
-    )
+    weights = drivers.Weights(np.ones(3), contract.GIBBS, rungs, *np.zeros((2, 80)), *found[0])
+    drivers.anneal_weights(plan, state, weights, 0, 1, running.ALONE)
     np.testing.assert_array_equal(found[0, 0], twin.energies([model], np.int8(2 * states - 1), free))
     measured_twice(plan, state, rungs, words, found, running.ALONE)
     for numbers, seen in zip(found, words[[0, 1, 1, 0]], strict=True):

@@ -14,6 +14,7 @@ from fastgibbs.learning.data import Data
 from fastgibbs.learning.history import pseudo_likelihood, reconstruction
 from fastgibbs.learning.machines import Estimation, ExactRBM, SampledRBM
 from fastgibbs.methods.free_energies import log_likelihood
+from fastgibbs.methods.run import Begun, Job
 from fastgibbs.models import RBM, BoltzmannMachine, checks
 from fastgibbs.results.trained import History, TrainResult
 
@@ -32,13 +33,15 @@ def learner_of(model, method: str):
     return LEARNERS[RBM if isinstance(model, RBM) else BoltzmannMachine, method == "exact"]
 
 
-class Training:
-    """A learner that goes through data as a course has it; `block` is all that changes."""
+class Training(Job):
+    """A learner that goes through data as a course has it, step by step; `block` is all that changes."""
+
+    threads = 1  # the learner has its own
 
     def __init__(self, model, data: Data, estimation: Estimation, course: Course, start: TrainResult | None, callback):
         self.learner = learner = learner_of(model, estimation.method)(model, estimation)
         self.data, self.estimation, self.course, self.callback = data, estimation, course, callback
-        self.visible = np.arange(model.n_visible) if isinstance(model, RBM) else model.visible
+        self.n, self.visible = model.n, np.arange(model.n_visible) if isinstance(model, RBM) else model.visible
         numbers = course.first + 1 + np.arange(course.epochs)
         history, self.likely = monitors.planned(numbers, course.history_every, course.likelihood_every)
         self.block = Block(
@@ -60,8 +63,13 @@ class Training:
         self.monitored = data.monitored(estimation.entropy) if self.block.last.epoch.size else None
         self.order, self.always, self.changed = (None, np.arange(data.count)), None, None
 
-    def resume(self, checkpoint) -> int:
-        """Go to where a checkpoint has it, if it does; the steps that are done."""
+    @property
+    def sweeps(self) -> int:
+        """Steps in all."""
+        return self.course.steps
+
+    def begin(self, checkpoint) -> Begun:
+        """The training where its start, or the checkpoint, has it."""
         course, block = self.course, self.block
 
         def epochs(done):
@@ -71,14 +79,18 @@ class Training:
             return int(np.searchsorted(block.history.epoch, course.first + epochs(done), side="right"))
 
         records = dict.fromkeys(RECORDS, rows) | {"learning_rate": epochs}
-        checkpoint.restore([block], [range(1)], records, course.steps, self._check)
+        checkpoint.restore([block], [range(1)], records, course.steps, self.check)
         if block.recorded[0] < course.epochs:  # it was the last row of fewer epochs
             for record in block.last[1:]:
                 record[:] = np.nan
-        begun = max(course.begun, int(block.done[0]))
-        return min(begun, (int(block.recorded[0]) + 1) * course.batches - 1)  # a chunk may end early: the block knows
+        last = (int(block.recorded[0]) + 1) * course.batches - 1  # a chunk may end early: the block knows
+        return Begun(self, [block], [range(1)], [min(int(block.done[0]), last)])
 
-    def run(self, block, first, last, crew):
+    def attempts(self, block) -> int:
+        """Units that chains visit in a step."""
+        return self.estimation.lanes * self.estimation.steps * self.n
+
+    def advance(self, block, first, last, crew):
         """Make steps `first` ... `last - 1`; returns True if the training is to stop."""
         if first == last:
             self.learner.compile()
@@ -185,7 +197,7 @@ class Training:
         learner = self.block.learner
         return {name: int(getattr(learner, name)[0]) for name in ("round", "sweeps") if hasattr(learner, name)}
 
-    def _check(self, block, lanes, done):
+    def check(self, block, lanes, done):
         """ValueError unless this block, which was saved, is as at most `done` steps leave it."""
         check_block(block, done, self.course, self.likely)
         made = (int(block.done[0]) - self.course.begun) * self.estimation.steps

@@ -45,8 +45,13 @@ class Estimation(NamedTuple):
     rows: int  # of the data
     centered: bool
     mean: np.ndarray  # float64 (V,): of the data
-    entropy: int
+    entropy: int  # of its streams
     threads: int
+
+    @property
+    def lanes(self) -> int:
+        """Those of data and of the model."""
+        return self.batch_size + self.chains * (RUNGS if self.method == "tempering" else 1)
 
 
 class Sampled(NamedTuple):
@@ -75,8 +80,7 @@ class SampledRBM:
         method, steps, chains, batch_size, _, centered, mean, entropy, threads = estimation
         V, H = self.visible, self.hidden = rbm.weights.shape
         self.method, self.steps = method, steps
-        lanes = batch_size + chains * (RUNGS if method == "tempering" else 1)
-        self.team = Team(threads if lanes * V * H >= SHARED else 1)
+        self.team = Team(threads if estimation.lanes * V * H >= SHARED else 1)
         rows, columns = whole(V, UNITS), whole(H, GROUP)
         wide_rows, wide_columns = whole(rows, 64), whole(columns, WIDE)  # words, for lists of units, and vectors
         parameters = Weights(

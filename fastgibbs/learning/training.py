@@ -11,9 +11,10 @@ from fastgibbs.learning.asked import Course
 from fastgibbs.learning.data import Data
 from fastgibbs.learning.epochs import Training, learner_of
 from fastgibbs.learning.history import STEP
-from fastgibbs.learning.machines import RUNGS, Estimation
+from fastgibbs.learning.machines import Estimation
 from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.entropy import run_entropy
+from fastgibbs.methods.run import through
 from fastgibbs.methods.running import running
 from fastgibbs.models import RBM, checks
 from fastgibbs.results.base import Timing
@@ -111,34 +112,34 @@ def train(
     centered, threads = checks.flag("centered", centered), checks.thread_count(threads)
     seed = None if seed is None else entropy_of(seed)
     state = None if start is None else continuing.state_of(start, model, method, centered, seed)
-    first, begun = (start.epochs, state.begun) if start is not None else (0, 0)
+    first, made = (start.epochs, state.begun) if start is not None else (0, 0)
     step, rates = asked.step_of(momentum, l1, l2), asked.learning_rates(learning_rate, first, epochs)
     data = Data(data, model.n_visible, weights)
     batch_size, chains = continuing.sizes(state, method, batch_size, chains, data.count)
-    lanes = batch_size + chains * (RUNGS if method == "tempering" else 1)
-    needed = 8 * lanes * model.n + learner_of(model, method).bytes_per_weight * model.weights.size
+    estimation = Estimation(method, steps, chains, batch_size, data.count, centered, data.mean, 0, threads)
+    needed = 8 * estimation.lanes * model.n + learner_of(model, method).bytes_per_weight * model.weights.size
     checks.require_memory(needed, f"{chains} chains and batches of {batch_size}")
     batches = -(-data.count // batch_size)
     products = batches * STEP + steps * data.count * model.weights.size
     every_row, every_likelihood = asked.spacing(history_every, likelihood_every, epochs, model, method, products)
-    course = Course(first, begun, batches, rates, step, every_row, every_likelihood)
+    course = Course(first, made, batches, rates, step, every_row, every_likelihood)
     settings = dict(model=[model], method_=method, steps=steps, chains=chains, epochs=epochs, batch_size=batch_size)
     settings |= dict(momentum=step.momentum, l1=step.l1, l2=step.l2, centered=centered, weights=data.weights)
     settings |= dict(history_every=every_row, likelihood_every=every_likelihood)
-    settings |= dict(start=None if start is None else [start.chains, first, begun])
+    settings |= dict(start=None if start is None else [start.chains, first, made])
     settings |= dict(seed=seed if start is None else start.seed, data=None if checkpoint is None else data.digest())
     checkpoint = Checkpoint(checkpoint, every, "train", settings, grows=("epochs",))
     seed = checkpoint.settings["seed"]
-    address = run_entropy(seed, "train", _parameters(model)) if start is None else state.estimation.entropy
-    estimation = Estimation(method, steps, chains, batch_size, data.count, centered, data.mean, address, threads)
+    entropy = run_entropy(seed, "train", _parameters(model)) if start is None else state.estimation.entropy
+    estimation = estimation._replace(entropy=entropy)
     training = Training(model, data, estimation, course, start, callback)
     block, learner = training.block, training.learner
-    done = training.resume(checkpoint)
+    begun = training.begin(checkpoint)
     with running(progress, checkpoint) as under_way:
         if learner.kernel is not None:
             under_way.announce(learner.kernel)
         try:
-            end = under_way.advance(training.run, [block], [done], course.steps, 1)
+            _, end, updates = through(under_way, begun)
         finally:
             learner.close()
         finished, diverged = int(block.recorded[0]), bool(block.diverged[0])
@@ -151,7 +152,7 @@ def train(
             method=method,
             epochs=first + finished,
             seed=seed,
-            timing=Timing.of(end, (int(block.done[0]) - done) * lanes * steps * model.n, began),
+            timing=Timing.of(end, updates, began),
             interrupted=finished < epochs and not diverged,
             diverged=diverged,
             _state=continuing.State(estimation, block),

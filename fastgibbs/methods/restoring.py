@@ -101,6 +101,14 @@ def check_record(name: str, record: np.ndarray, most):
     _refuse_unless_named(name, right, record, f"give a number of at most {np.max(most, initial=0):g}")
 
 
+def check_records(record, draws: int, setting):
+    """ValueError unless what a block has recorded at so many draws is what states of the models may have."""
+    weights = np.abs(record.observables.weights).sum(axis=1)[:, : record.observables.strips].sum(axis=1)
+    check_record("magnetizations", record.magnetizations[:draws], setting.n)
+    check_record("energies", record.energies[:draws], max(map(most_energy, setting.given)))
+    check_record("observables", record.observables.record[:draws], weights[:, None])
+
+
 def check_draws(energies: np.ndarray, magnetizations: np.ndarray | None, models: list, states):
     """ValueError unless these are the energies and sums of spins of `states()`, where that is cheap.
 
@@ -196,7 +204,7 @@ def _lane_at(found, fresh, done, owners):
 
 
 def _lanes_of_draws(found, fresh, done, owners):
-    return _lane_at(found, np.broadcast_to(owners[-2].ladders.lane_at, found.shape), done, owners)
+    return _lane_at(found, np.broadcast_to(owners[-1].lane_at, found.shape), done, owners)
 
 
 def _swap_rounds(ladders, done):
@@ -303,7 +311,7 @@ _count = within(0, 2**53)
 # by name, or None for what is not saved: it is constant, follows from the rest, or is written before it is read
 _NOTHING = {
     "": "rungs",
-    "observables.": "weights packed sums by_lane",
+    "record.observables.": "weights packed sums by_lane",
     "state.": "current planes scratch counters numbers counted words scale fields totals stale fine seen sites panel "
     "up down overlaps turned pending inputs products multiplied sums path",
     "reads.": "rungs energies magnetizations better",
@@ -320,10 +328,10 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "state.order": _drawn(0),
     "state.energies": _finite,
     "state.followed": within(0, sparse.MOST_FOLLOWED),
-    "energies": _finite,
-    "magnetizations": _finite,
-    "observables.record": _finite,
-    "samples": _any,
+    "record.energies": _finite,
+    "record.magnetizations": _finite,
+    "record.observables.record": _finite,
+    "record.samples": _any,
     "reads.best": within(-np.finfo(np.float64).max, np.inf),
     "reads.kept": _spins,
     "reads.lowest": _finite,
@@ -339,11 +347,10 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "ladders.restarts": _counted,
     "ladders.round_trips": _counted,
     "ladders.visits": _counted,
+    "ladders.lanes_of_draws": _lanes_of_draws,
     "pairs.streams": _drawn(-1),
     "pairs.histogram": _histogram,
     "pairs.moments": _moments,
-    "samples.packed": _any,
-    "samples.lane_at": _lanes_of_draws,
     "parameters.tiles": _tiles,
     "parameters.visible_bias": _padded("visible_velocity"),
     "parameters.hidden_bias": _padded("hidden_velocity"),
