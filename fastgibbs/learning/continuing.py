@@ -93,10 +93,10 @@ def take_over(block: Block, state: State):
     block.done[0] = state.begun
 
 
-def check_block(block: Block, most: int, course: Course, likely: np.ndarray):
+def check_block(block: Block, most: int, course: Course, has: dict[str, np.ndarray | bool]):
     """ValueError unless a block that was saved is as at most `most` steps of training leave it.
 
-    `likely`: which rows of the history have a log-likelihood.
+    `has`: which rows of the history have what others have not, by name.
     """
     done, diverged, batches = int(block.done[0]), int(block.diverged[0]), course.batches
     if not course.begun <= done <= most:
@@ -114,18 +114,16 @@ def check_block(block: Block, most: int, course: Course, likely: np.ndarray):
     if recorded not in (done // batches, (done - 1) // batches):
         raise ValueError(f"cannot be of this run: {recorded} epochs are recorded after {done} steps")
     numbers = sum(part.size for part in block.well)
-    _check_history(block.history, course.first + recorded, likely, (4 * LARGEST + 1) * numbers**2)
+    _check_history(block.history, course.first + recorded, has, (4 * LARGEST + 1) * numbers**2)
 
 
-def _check_history(history: History, recorded: int, likely: np.ndarray, most: float):
+def _check_history(history: History, recorded: int, has: dict[str, np.ndarray | bool], most: float):
     """`most`: more nats than a log-likelihood is away from 0, whose terms are sums of parameters."""
     for name, record in history._asdict().items():
         if name == "epoch":
             continue
-        known, kept = ~np.isnan(record), history.epoch <= recorded
-        if name.startswith("log_likelihood"):
-            kept &= likely
-        if (known != kept).any() and not (name == "pseudo_likelihood" and not known.any()):
+        known, kept = ~np.isnan(record), (history.epoch <= recorded) & has.get(name, True)
+        if (known != kept).any():
             raise ValueError(f"cannot be of this run: history.{name} is not that of {recorded} epochs")
         if name in ("pseudo_likelihood", "log_likelihood"):
             restoring.check_record(f"history.{name}", record[known], most)

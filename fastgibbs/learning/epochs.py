@@ -43,6 +43,7 @@ class Training(Job):
         self.data, self.estimation, self.course, self.callback = data, estimation, course, callback
         self.n, self.visible = model.n, np.arange(model.n_visible) if isinstance(model, RBM) else model.visible
         numbers = course.first + 1 + np.arange(course.epochs)
+        self.summed = monitors.has_pseudo_likelihood(model)
         history, self.likely = monitors.planned(numbers, course.history_every, course.likelihood_every)
         self.block = Block(
             learner.block,
@@ -199,7 +200,8 @@ class Training(Job):
 
     def check(self, block, lanes, done):
         """ValueError unless this block, which was saved, is as at most `done` steps leave it."""
-        check_block(block, done, self.course, self.likely)
+        likelihoods = dict.fromkeys(("log_likelihood", "log_likelihood_error"), self.likely)
+        check_block(block, done, self.course, likelihoods | dict(pseudo_likelihood=self.summed))
         made = (int(block.done[0]) - self.course.begun) * self.estimation.steps
         for name, number in self._counts().items():
             if number not in (self.counted[name], self.counted[name] + made):

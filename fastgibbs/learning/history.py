@@ -67,13 +67,18 @@ def reconstruction(model, v, entropy, threads) -> float:
     return float(np.mean((v - logistic(model.inputs(x)[:, model.visible])) ** 2))
 
 
+def has_pseudo_likelihood(model) -> bool:
+    """Whether its hidden units can be summed out."""
+    return isinstance(model, RBM) or model.coupled_hidden <= MOST_HIDDEN
+
+
 def pseudo_likelihood(model, v, entropy) -> float:
     """`fastgibbs.pseudo_likelihood`, or its estimate from as many units of each row as TERMS allows, always the same.
 
     V / k sum over k units i of -log(1 + p*(v with i flipped) / p*(v)), each row with units of its own.
     """
     rows, V = np.arange(len(v)), model.n_visible
-    if not isinstance(model, RBM) and model.coupled_hidden > MOST_HIDDEN:
+    if not has_pseudo_likelihood(model):
         return np.nan
     count = max(1, TERMS // (rows.size * (model.n_hidden if isinstance(model, RBM) else model.weights.size + model.n)))
     if count >= V:
