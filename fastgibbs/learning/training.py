@@ -89,8 +89,8 @@ def train(
         progress: True shows a bar; a callable gets (done, total) in steps and stops the training by returning True.
         checkpoint, every: a file to save the training to and go on from, and the seconds between, as in `sample`. With
             more epochs than it was saved with, it returns what so many would have at once. Those that began must have
-            had the same learning rates, which default ones, falling over all epochs, have not; and rows of the history
-            must be as far apart, which by default depends on epochs above 200.
+            had the same learning rates, which default ones, falling over all epochs, have not; and rows of the history,
+            and log-likelihoods, must be as far apart, which by default depends on the epochs: the error says how far.
         threads: threads to run on; by default the cores this process may use. It never changes the result.
 
     Sampled training of an RBM computes in float32, all other training in float64. The history judges up to 1000 rows of
