@@ -253,7 +253,7 @@ def test_what_no_training_goes_on_from_says_why(tmp_path):
 
 def test_a_training_that_diverged_stays_as_it_is_however_many_epochs_are_asked_for(tmp_path):
     settings = dict(batch_size=20, seed=5, momentum=0.5)
-    rates = np.array([0.1, 0.1, 1e30, 0.1, 0.1])
+    rates = np.array([0.1, 0.1, 1e300, 0.1, 0.1])  # noticed within the epoch
     with pytest.warns(RuntimeWarning, match="diverged in epoch 3"):
         whole = fg.train(RBM, ROWS, epochs=5, learning_rate=rates, **settings)
     for count in (4, 4, 5):
