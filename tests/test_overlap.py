@@ -205,7 +205,7 @@ def test_flip_cost_equals_the_energy_difference(name):
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("beta", [0.0, 0.3, 1.5, -0.8])
 def test_one_sweep_leaves_the_boltzmann_distribution_unchanged(name, rule, beta):
-    assert_one_sweep_leaves_the_law(overlap, SMALL[name], beta, rule, 1e-6)
+    assert_one_sweep_leaves_the_law("overlap", SMALL[name], beta, rule, 1e-6)
 
 
 # Exact invariance

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import drivers, sparse
+from fastgibbs.engines import ENGINES, drivers, sparse
 from fastgibbs.engines.contract import GIBBS, LANE_GROUP
 from fastgibbs.engines.gradients import Step
 from fastgibbs.engines.moments import add_moments
@@ -252,7 +252,7 @@ def _started(machine, betas, count, clamp, entropy) -> tuple:
     """Blocks of `count` ladders with a rung at each of `betas`, which record nothing."""
     setting = ladders.Setting(
         models=[machine.to_ising()],
-        engine=sparse,
+        engine=ENGINES["sparse"],
         ladders=count,
         rule=GIBBS,
         swap_every=1 if betas.size > 1 else NEVER,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs import analysis
-from fastgibbs.engines import layered, sparse
+from fastgibbs.engines import ENGINES
 from fastgibbs.engines.gradients import Step
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.learning import exact
@@ -148,8 +148,8 @@ def train(
     if method == "exact":
         exact.require_small(model)
     else:
-        engine, form = (layered, model) if isinstance(model, RBM) else (sparse, model.to_ising())
-        if why := engine.refusal([form], "sequential", 1, tolerable(1.0)):
+        name, form = ("layered", model) if isinstance(model, RBM) else ("sparse", model.to_ising())
+        if why := ENGINES[name].refusal([form], "sequential", 1, tolerable(1.0)):
             raise ValueError(f'model is {model!r}: {why}; method="exact" sums in float64')
     seed, threads = None if seed is None else entropy_of(seed), checks.thread_count(threads)
     data = Data(data, model.n_visible, weights)

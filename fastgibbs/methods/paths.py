@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import drivers, layered, sparse, sparse64
+from fastgibbs.engines import ENGINES, drivers, layered
 from fastgibbs.engines.contract import GIBBS, SEQUENTIAL
 from fastgibbs.engines.streams import START, stream
 from fastgibbs.methods.blocks import first_ups, tolerable, unrecorded
@@ -136,11 +136,11 @@ class RBMPath(_Stations):
     visible bias a + (1 - t) a0 / (t beta).
     """
 
-    engine = layered
+    engine = ENGINES["layered"]
 
     def __init__(self, rbm, beta, a0, steps):
         self.rbm, self.beta, self.a0, self.n = rbm, beta, a0, rbm.n
-        self.prepared = layered.prepare([rbm], 1)
+        self.prepared = self.engine.prepare([rbm], 1)
         self.t = np.linspace(0.0, 1.0, steps + 1)
         self.betas = self.t * beta
         self.logits = np.concatenate([a0, np.zeros(rbm.n_hidden)])
@@ -192,8 +192,8 @@ class Models(_Stations):
             ising = models[0]
             uncoupled = Ising.from_edges(ising.n, [], [], [], ising.fields, ising.offset)
             fields, shift = 2 * ising.fields, -ising.fields.sum() - ising.offset
-        engines = [layered] if isinstance(first, RBM) else [sparse, sparse64]
-        self.engine = _that_can(engines, models, beta)
+        names = ["layered"] if isinstance(first, RBM) else ["sparse", "sparse64"]
+        self.engine = _that_can([ENGINES[name] for name in names], models, beta)
         self.models, self.beta, self.n, self.steps = [uncoupled, *models], beta, first.n, steps
         self.first = first
         self.betas = np.full(len(models) * steps + 1, beta)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgibbs.engines import contract, overlap
+from fastgibbs.engines import contract
 from fastgibbs.engines.drivers import advance
 from fastgibbs.engines.streams import SWEEP, entropy_of, stream_state
 from fastgibbs.methods.blocks import ENGINES, choose_engine, first_ups, tolerable, unrecorded
@@ -47,7 +47,7 @@ def recall(model, cues, *, beta=np.inf, sweeps=50, seed=None, threads=None) -> R
     checks.require_memory(count * (8 * sweeps * len(model.patterns) + 4 * model.n), f"{count} cues and {sweeps} sweeps")
 
     most = np.inf if cold else tolerable(beta)
-    refused = overlap.refusal([model], "sequential", 1, most)
+    refused = ENGINES["overlap"].refusal([model], "sequential", 1, most)
     name, _, taken = choose_engine("dense" if refused else "overlap", [model], "sequential", 1, count, most)
     engine = ENGINES[name]
     prepared = engine.prepare(taken, 1)
