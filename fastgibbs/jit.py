@@ -171,10 +171,8 @@ def _mark(function, kinds) -> str | None:
             found.add_function(function)
         for of_class in classes:
             found.note(of_class.__module__, of_class.__qualname__, *of_class._fields)
-            if (
-                functools.reduce(getattr, of_class.__qualname__.split("."), sys.modules[of_class.__module__])
-                is not of_class
-            ):
+            path = of_class.__qualname__.split(".")
+            if functools.reduce(getattr, path, sys.modules[of_class.__module__]) is not of_class:
                 return None
             for one in _stubs:
                 if of_class in one.given:

@@ -362,7 +362,7 @@ def test_memories_run_one_at_a_time_and_without_strips():
     model = fg.Hopfield(patterns(3, 30), order=3)
     with pytest.raises(ValueError, match="one model at a time"):
         fg.sample([model, model], beta=1.0, sweeps=1, engine="overlap")
-    with pytest.raises(ValueError, match="no lattice"):
+    with pytest.raises(ValueError, match="does not cut lattices into strips"):
         fg.sample(model, beta=1.0, sweeps=1, strips=2, engine="overlap")
 
 

@@ -18,7 +18,6 @@ from scipy import stats
 import fastgibbs as fg
 from fastgibbs import info, testing, verify
 from fastgibbs.__main__ import main
-from fastgibbs.jit import CACHE_FOLDER
 from fastgibbs.methods.blocks import ENGINES
 from fastgibbs.testing import laws
 
@@ -59,15 +58,6 @@ def test_a_wrong_twin_is_found(name):
 def test_a_strangers_engine_is_proven():
     models = {name: testing.MODELS[name] for name in ("+-J in a field", "Gaussian")}
     assert testing.check_engine(Scalar(), models) > 1e-6
-
-
-def test_kernels_of_a_strangers_engine_stay_out_of_the_cache():
-    """It would serve them after an edit, and no process without the file could read its index."""
-    testing.check_engine(Scalar(), GAUSSIAN, rules=["gibbs"])
-    testing.check_engine(SPARSE, GAUSSIAN, rules=["gibbs"])
-    indices = [path.read_bytes() for path in CACHE_FOLDER.rglob("*.nbi")]
-    assert any(b"SparsePlan" in index for index in indices)
-    assert not any(b"ScalarPlan" in index for index in indices)
 
 
 FOUND = {

@@ -106,7 +106,9 @@ def register(engine: Engine) -> Engine:
     TypeError says what it lacks, ValueError that another has its name.
     """
     if not isinstance(engine, Engine):
-        raise TypeError(f"{engine!r} is no engine: derive its class from fastgibbs.engines.contract.Engine")
+        raise TypeError(
+            f"{engine!r} is no engine: derive its class from {Engine.__module__}.Engine, and give an instance"
+        )
     kind = type(engine)
     lacks = [name for name in ("name", "plan") if not hasattr(engine, name)]
     lacks += [f"{name}()" for name in ("prepare", "start") if getattr(kind, name) is getattr(Engine, name)]
