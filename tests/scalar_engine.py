@@ -61,7 +61,9 @@ class Scalar(contract.Engine):
 @gives(contract.sweep, ScalarPlan)
 def _sweep(plan, state, rungs, rule, scan, counts, crew):
     n, lanes = state.spins.shape
-    state.before[:] = state.spins
+    for i in range(n):
+        for lane in range(lanes):
+            state.before[i, lane] = state.spins[i, lane]
     if plan.fault == DRAWS and counts == contract.MEASURED:
         next_word(state.streams[:, 0])
     seen = state.before if plan.fault == STALE else state.spins
@@ -115,5 +117,6 @@ def _restore(plan, state, words):
 @gives(contract.retain, ScalarPlan)
 def _retain(plan, state, kept, better):
     copy_lanes(state.spins, kept, better)
-    if plan.fault == RETAIN:
-        kept[:] = state.spins
+    for i in range(len(kept) if plan.fault == RETAIN else 0):
+        for lane in range(16):
+            kept[i, lane] = state.spins[i, lane]

@@ -77,11 +77,16 @@ def test_an_engine_registers_again_as_a_cell_runs_again(scalar):
 
 # What then runs
 
+LONG = {
+    "sample": dict(beta=0.5, sweeps=20_000, thin=2000),
+    "anneal": dict(sweeps=5000),
+    "temper": dict(betas=[0.1, 0.5, 0.9], sweeps=10_000, ladders=16, thin=1000),
+}
+
 
 @pytest.mark.parametrize("verb", ["sample", "anneal", "temper"])
 def test_verbs_run_a_registered_engine_and_checkpoints_resume_it(scalar, verb, tmp_path):
-    schedule = {"temper": dict(betas=[0.2, 0.5, 1.0]), "sample": dict(beta=0.5), "anneal": {}}[verb]
-    run, kwargs = getattr(fg, verb), dict(sweeps=60, seed=1, engine="scalar") | schedule
+    run, kwargs = getattr(fg, verb), LONG[verb] | dict(seed=1, engine="scalar")
     path, whole = tmp_path / "run.npz", run(GLASS, **kwargs)
     assert whole.engine == "scalar"
     assert run(GLASS, **kwargs, checkpoint=path, progress=lambda done, total: True).interrupted

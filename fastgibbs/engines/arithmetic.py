@@ -18,7 +18,7 @@ _C1, _C2, _C3, _C4, _C5 = 0.69314698, 0.24022242, 0.05550734, 0.00967151, 0.0013
 
 def scales(betas, unit: float) -> np.ndarray:
     """-2 beta log2(e) unit, float32 (rungs,): times a field in units of `unit`, what `decide` takes."""
-    return np.clip(_MINUS_TWO_LOG2E * betas * unit, -1e30, 1e30).astype(np.float32)
+    return np.clip(_MINUS_TWO_LOG2E * (betas * unit), -1e30, 1e30).astype(np.float32)
 
 
 @inlined

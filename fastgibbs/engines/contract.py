@@ -18,8 +18,8 @@ lane, block or thread, and no measurement. So chain k is the same in any block, 
 
 **Bodies.** Compiled drivers call the functions `sweep` ... `retain` below. An engine gives them bodies for its class of
 plans by `fastgibbs.jit.gives`, plain functions that Numba compiles into the drivers: `sweep` and `measure`, and the
-others where spins are not bytes. They allocate nothing. Kernels of an engine outside this package are cached too, by
-what its bodies do: an edited one is never served stale.
+others where spins are not bytes. They allocate nothing: a copy is a loop, not a[:] = b. Kernels of an engine outside
+this package are cached too, by what its bodies do: an edited one is never served stale.
 """
 
 from typing import NamedTuple

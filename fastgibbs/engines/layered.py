@@ -233,9 +233,8 @@ class Layered(Engine):
             return "it scans layer by layer"
         if why := super().refusal(models, scan, strips):
             return why
-        return precision.refusal_of_layers(
-            models[0], _unit(models[0]), sparse.BITS, 2 * tolerance
-        )  # x is twice a field
+        tolerance *= 2  # x is twice a field
+        return precision.refusal_of_layers(models[0], _unit(models[0]), sparse.BITS, tolerance)
 
     def prepare(self, models: list, strips: int, free=None) -> LayeredPlan:
         """The plan of an RBM, which all blocks share."""

@@ -215,9 +215,8 @@ class Multispin(Engine):
                 return f"{error}; give {_right(first, strips // 2)} at most"
         h = np.array([abs(first.field)])
         sums = first.degree * first.coupling + h
-        steps = np.where(
-            h > 0, np.minimum(*precision.whole_steps([first.coupling, *h])), np.inf
-        )  # J alone cancels to 0
+        both = np.minimum(*precision.whole_steps([first.coupling, *h]))
+        steps = np.where(h > 0, both, np.inf)  # J alone cancels to 0
         return precision.drowned(sums, h, precision.rounded(sums, steps, BITS, 0.0), tolerance)
 
     def strips(self, models, chains: int) -> int:
@@ -257,9 +256,8 @@ class Multispin(Engine):
         up_words = np.zeros((place.size, words), np.uint64)
         for first, part in ups:
             of_words = np.packbits(part.reshape(words, 64, -1), axis=1, bitorder="little")
-            up_words[place.position[first : first + part.shape[1]]] = (
-                of_words.transpose(2, 0, 1).copy().view("<u8")[..., 0]
-            )
+            of_cells = of_words.transpose(2, 0, 1).copy().view("<u8")[..., 0]
+            up_words[place.position[first : first + part.shape[1]]] = of_cells
         plan, spins = _plan(prepared, lanes, betas, rule), up_words.ravel()
         show_ghosts(plan, spins)
         sets = self.crew(plan)
@@ -270,23 +268,18 @@ class Multispin(Engine):
             [stream_state(entropy, SWEEP, block, slot, tile) for slot in range(SLOTS) for block in blocks]
             for tile in range(sets)
         ]
+        streams = np.swapaxes(streams, 1, 2).copy()
+        tails = [[stream_state(entropy, TAIL, *divmod(k, 64), tile) for k in lanes] for tile in range(sets)]
+        together = len(PENDING) // len(plan.slots) * len(plan.slots).bit_length()
         state = MultispinState(
             spins=spins,
-            streams=np.pad(
-                np.swapaxes(streams, 1, 2).copy(), ((0, 0), (0, 1), (0, 0))
-            ),  # no two tiles share a cache line
-            tails=np.array(
-                [[stream_state(entropy, TAIL, *divmod(k, 64), tile) for k in lanes] for tile in range(sets)]
-            ),
+            streams=np.pad(streams, ((0, 0), (0, 1), (0, 0))),  # no two tiles share a cache line
+            tails=np.array(tails),
             current=np.full(len(lanes), -1),
             planes=np.zeros(64 * plan.codes.shape[1] * VECTOR, np.uint64),
             scratch=np.zeros((sets, (2 + max(len(plan.folds), len(PENDING).bit_length())) * VECTOR), np.uint64),
-            counters=np.zeros(
-                (sets, 2, depth + 1, VECTOR), np.uint64
-            ),  # loads of upper halves read past the last plane
-            numbers=np.zeros(
-                (sets, len(PENDING) // len(plan.slots) * len(plan.slots).bit_length() * VECTOR), np.uint64
-            ),
+            counters=np.zeros((sets, 2, depth + 1, VECTOR), np.uint64),  # upper halves are read past the last plane
+            numbers=np.zeros((sets, together * VECTOR), np.uint64),
             counted=np.zeros(1, bool),
         )
         return plan, state

@@ -55,7 +55,7 @@ class Powers(NamedTuple):
 
 @stub
 def _gains(memory, site, spins):
-    """g of a site in all lanes, float64, given its spins, int8."""
+    """g of a site in all lanes, float64, given its spins, int8: here of Powers."""
     total, count = full(0, np.int64, LANES), memory.patterns.shape[1]
     turned = convert(spins, np.int64) * 2
     for mu in range(count):
