@@ -204,3 +204,15 @@ def test_the_engine_of_the_page_is_compiled_once_and_a_process_without_it_reads_
     assert child(tmp_path, run.format("loops, ", "loops")) == ("1", first[1])
     assert child(tmp_path, run.format("", "sparse"))[0] == "0"
     assert child(tmp_path, run.format("", "sparse"))[0] == "1"
+
+
+def test_a_kernel_of_a_strangers_file_follows_what_it_calls_in_another(tmp_path):
+    (tmp_path / "own.py").write_text(
+        "import helper\nfrom fastgibbs.jit import njit\n\n@njit\ndef tripled(x):\n    return x + helper.twice(x)\n"
+    )
+    script = "from own import tripled\nx = tripled(3)\nprint(sum(tripled.stats.cache_hits.values()), x)"
+    told = []
+    for helper in (HELPER, HELPER, HELPER.replace("2 * x", "4 * x")):
+        (tmp_path / "helper.py").write_text(helper)
+        told.append(child(tmp_path, script))
+    assert told == [("0", "9"), ("1", "9"), ("0", "15")]
