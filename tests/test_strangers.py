@@ -15,7 +15,7 @@ from strangers.triplets import Triplets
 
 import fastgibbs as fg
 from fastgibbs import exact
-from fastgibbs.engines import terms
+from fastgibbs.engines import ENGINES
 from fastgibbs.jit import fingerprint
 from fastgibbs.methods.descent import quenched
 from fastgibbs.methods.schedules import coldest
@@ -75,7 +75,7 @@ def test_trajectories_equal_the_twins_bit_for_bit(name, rule, scan):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_suite_for_engines_proves_this_one(name):
-    fg.testing.check_engine(terms, {name: MODELS[name]}, twin=twin)
+    fg.testing.check_engine(ENGINES["terms"], {name: MODELS[name]}, twin=twin)
 
 
 @pytest.mark.parametrize("name", MODELS)
