@@ -7,7 +7,7 @@ from strangers.budget import Budget
 from strangers.triplets import Triplets
 
 import fastgibbs as fg
-from fastgibbs.engines import terms
+from fastgibbs.engines import ENGINES
 from fastgibbs.testing import check_energy
 
 RNG = np.random.default_rng(1)
@@ -154,8 +154,8 @@ def test_energies_that_are_none_are_found(model, said):
 
 
 def test_an_engine_that_is_a_tenth_too_hot_is_found(monkeypatch):
-    start = terms.start
-    monkeypatch.setattr(terms, "start", lambda *a: start(*a[:4], 0.9 * a[4], *a[5:]))
+    start = ENGINES["terms"].start
+    monkeypatch.setattr(ENGINES["terms"], "start", lambda *a: start(*a[:4], 0.9 * a[4], *a[5:]))
     with pytest.raises(AssertionError, match="sweeps change the enumerated law: p"):
         check_energy(GLASS)
 

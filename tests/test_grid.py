@@ -122,9 +122,7 @@ def as_list(models):
 def taken(engine, name, scan, strips):
     """Whether the engine runs these models."""
     module = ENGINES[engine]
-    models = [
-        model if getattr(module, "NATIVE", False) else model.to_ising() for model in as_list(MODELS[engine][name])
-    ]
+    models = [model if module.native else model.to_ising() for model in as_list(MODELS[engine][name])]
     return module.refusal(models, scan, strips) is None
 
 
@@ -370,7 +368,7 @@ def test_strips_are_right_or_refused(strips):
     for model in lattices():
         if model.coupling is None or model.degree > multispin.MAX_DEGREE:
             continue
-        why = multispin.refusal([model], "sequential", strips)
+        why = ENGINES["multispin"].refusal([model], "sequential", strips)
         assert (why is None) == (strips == 1 or right(model, strips)), (model, model.shape, why)
         if why is None:
             taken_ones += 1
@@ -412,7 +410,7 @@ def test_strips_are_right_or_refused(strips):
 )
 def test_as_many_strips_are_cut_as_are_right_and_worth_it(model, chains, strips):
     models = as_list(model)
-    assert multispin.strips(models, chains) == strips
+    assert ENGINES["multispin"].strips(models, chains) == strips
     assert strips == 1 or right(models[0], strips)
 
 
@@ -491,7 +489,7 @@ def test_several_models_in_strips_equal_the_twin(strips):
 
 def updates_itself(patch):
     colour = graphs.colours
-    patch.setattr(multispin, "refusal", lambda *_: None)
+    patch.setattr(ENGINES["multispin"], "refusal", lambda *_: None)
     patch.setattr(multispin, "cells", quotient)
     patch.setattr(graphs, "colours", lambda *arguments: min(colour(*arguments), -1))
 

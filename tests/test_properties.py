@@ -14,7 +14,7 @@ from strangers.triplets import Triplets
 
 import fastgibbs as fg
 from fastgibbs import exact
-from fastgibbs.engines import precision, sparse
+from fastgibbs.engines import precision
 from fastgibbs.methods.blocks import ENGINES
 from fastgibbs.models import Ising
 from fastgibbs.models.energy import has_ising_form
@@ -199,7 +199,7 @@ def test_an_engine_agrees_with_enumeration_on_every_model_that_it_accepts(engine
     engine_holds(engine)
 
 
-START = sparse.start
+START = ENGINES["sparse"].start
 BROKEN = {  # how a block of the sparse engine starts, and what finds it
     "beta 20 % off": (
         lambda plan, lanes, ups, seed, betas, rule: START(plan, lanes, ups, seed, 1.2 * betas, rule),
@@ -219,7 +219,7 @@ BROKEN = {  # how a block of the sparse engine starts, and what finds it
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_engine_is_found(name, monkeypatch):
     start, message = BROKEN[name]
-    monkeypatch.setattr(sparse, "start", start)
+    monkeypatch.setattr(ENGINES["sparse"], "start", start)
     with pytest.raises(AssertionError, match=message):
         engine_holds("sparse", shrink=False)
 

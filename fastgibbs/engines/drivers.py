@@ -4,14 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import (  # noqa: F401 - they give the contract's functions their bodies
-    dense_kernels,
-    layered,
-    multispin_kernels,
-    overlap,
-    sparse,
-    terms,
-)
 from fastgibbs.engines.arithmetic import exp64
 from fastgibbs.engines.contract import (
     FOLLOWED,

@@ -125,7 +125,7 @@ def choose_engine(
             )
     refusals, taken = {}, {True: models}
     for name in _by_speed(models[0]) if engine == "auto" else [engine]:
-        native = getattr(ENGINES[name], "NATIVE", False)
+        native = ENGINES[name].native
         if native not in taken and not all(map(has_ising_form, models)):
             refusals[name] = "the model has no Ising form"
             continue
@@ -143,7 +143,7 @@ def choose_engine(
 
 def _by_speed(model) -> list[str]:
     """The engines that "auto" tries, best first."""
-    slow = {name for name in ("overlap", "dense") if not ENGINES[name].pays(model)}
+    slow = {name for name, one in ENGINES.items() if not one.pays(model)}
     return sorted(ENGINES, key=slow.__contains__)
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import drivers, precision, terms
+from fastgibbs.engines import drivers, precision
 from fastgibbs.engines.lowest import Lowest, enter, nothing_yet, site_words
 from fastgibbs.methods import restoring
 from fastgibbs.methods.blocks import Setting
@@ -226,7 +226,7 @@ class Cooling(Job):
 
 def follows(engine) -> bool:
     """Whether an engine follows energies from flip to flip while it anneals."""
-    return getattr(engine, "FOLLOWS", False)
+    return engine.follows
 
 
 def energy_error(engine, model) -> float:
@@ -234,7 +234,7 @@ def energy_error(engine, model) -> float:
 
     Or those that it has followed.
     """
-    if engine is terms:
+    if engine.name == "terms":
         return ADDED * checks.largest(model.energy(model.from_spins(random_spins(model.n))))
     if isinstance(model, RBM):
         return precision.energy_error(model)

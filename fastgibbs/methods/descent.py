@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgibbs.engines import contract, terms
+from fastgibbs.engines import ENGINES, contract, terms
 from fastgibbs.engines.descents import LANES, Block, Terms, Units, descend, find_units, turn_clusters
 from fastgibbs.engines.remembering import Factors, Halves, Powers, Wholes, add_overlaps, remember
 from fastgibbs.models import RBM, BoltzmannMachine, Hopfield, checks
@@ -27,7 +27,7 @@ def quenched(model, states: np.ndarray, free: np.ndarray | None = None, threads=
     if isinstance(model, Hopfield) and model.rule != "storkey":
         quench, how = _remember, (model, contract.free_sites(model.n, free))
     elif not has_ising_form(model):
-        quench, how = turn, (model, terms.prepare([model], 1, free), _ALL)
+        quench, how = turn, (model, ENGINES["terms"].prepare([model], 1, free), _ALL)
     else:
         rows = _terms(model, free)
         most = _IN_FIELDS if rows.fields.any() else _LOOPS
@@ -67,7 +67,7 @@ def _descend(rows: Terms, units: Units, kind, states: np.ndarray, most: int):
 def turn(states: np.ndarray, model, plan: terms.TermsPlan, most: int) -> np.ndarray:
     """At most `most` passes over the sites of states (reads, n), changed in place; what flips cost then, (n, reads)."""
     ups = (model.to_spins(states) > 0).view(np.uint8)
-    plan, state = terms.start(plan, range(len(states)), [(0, ups)], 0, np.zeros(1), contract.GIBBS)
+    plan, state = ENGINES["terms"].start(plan, range(len(states)), [(0, ups)], 0, np.zeros(1), contract.GIBBS)
     costs, least = np.empty(states.T.shape), np.zeros(len(states))
     terms.descend(plan, state, costs, least, 0)
     least[:] = 2.0**-40 * np.abs(costs).max(axis=0, initial=0.0)  # less is rounding
@@ -141,7 +141,7 @@ def costs_of_any(model, spins: np.ndarray) -> np.ndarray:
     """What flips cost at local minima below spins (reads, n), as a model without an Ising form says: (reads, n)."""
     if flips_of(model) is None:
         raise ValueError(f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()")
-    costs = np.abs(turn(model.from_spins(spins), model, terms.prepare([model], 1), _TURNS).T)
+    costs = np.abs(turn(model.from_spins(spins), model, ENGINES["terms"].prepare([model], 1), _TURNS).T)
     return np.where(costs > 2.0**-40 * costs.max(initial=0.0), costs, 0.0)  # less is rounding
 
 

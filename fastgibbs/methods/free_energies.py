@@ -7,10 +7,9 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from fastgibbs import analysis, exact
-from fastgibbs.engines import layered
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.fields import described
-from fastgibbs.methods.blocks import settled, tolerable
+from fastgibbs.methods.blocks import ENGINES, settled, tolerable
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.ladders import MAX_RUNGS
 from fastgibbs.methods.paths import Models, RBMPath, Temperatures, annealed
@@ -105,7 +104,7 @@ def log_z(
         seed = entropy_of(seed)
         if len(path) > 1 or isinstance(model, list | tuple):
             stations = Models(path, beta, steps or -(-1000 // len(path)), threads)
-        elif isinstance(model, RBM) and beta and layered.refusal(path, "sequential", 1, tolerable(beta)) is None:
+        elif isinstance(model, RBM) and beta and not ENGINES["layered"].refusal(path, "sequential", 1, tolerable(beta)):
             visible = _marginals(model, beta, data, run_entropy(seed, "log_z"), threads)
             stations = RBMPath(model, beta, visible, steps or 1000, threads)
         else:

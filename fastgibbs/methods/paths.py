@@ -174,7 +174,7 @@ class RBMPath(_Stations):
     def __init__(self, rbm, beta, a0, steps, threads):
         self.rbm, self.beta, self.a0 = rbm, beta, a0
         self.setting = Setting([rbm], [rbm], "layered", "gibbs", "sequential", 1, None, threads)
-        self.prepared = layered.prepare([rbm], 1)
+        self.prepared = self.setting.engine.prepare([rbm], 1)
         self.t = np.linspace(0.0, 1.0, steps + 1)
         self.betas = self.t * beta
         self.logits = np.concatenate([a0, np.zeros(rbm.n_hidden)])

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastgibbs import exact
-from fastgibbs.engines import terms
+from fastgibbs.engines import ENGINES
 from fastgibbs.methods.descent import turn
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import Energy, Flips, checks
@@ -96,7 +96,7 @@ def _check_flips(model, spins, energies):
                 followed, expected = turned_sums(model, one, site)
                 what = f"flips().turn of site {site} makes the sums {followed.tolist()} at {one.tolist()}"
                 _require(np.allclose(followed, expected, CLOSE, CLOSE), f"{what}, they are {expected.tolist()} there")
-    compiled = turn(model.from_spins(spins), model, terms.prepare([model], 1), 0).T
+    compiled = turn(model.from_spins(spins), model, ENGINES["terms"].prepare([model], 1), 0).T
     for site in range(model.n):
         name = f"flips().cost of site {site}, compiled,"
         _require_close(name, compiled[:, site], "in Python", found[:, site], spins, energies)

@@ -55,7 +55,7 @@ def check_engine(engine, models=None, *, twin=None, rules=tuple(contract.RULES),
     and that every spin is that of the twin.
 
     Args:
-        engine: a module, or what has its functions, that keeps `fastgibbs.engines.contract`, with both rules.
+        engine: an `fastgibbs.engines.contract.Engine`, with both rules.
         models: a dict of names to models, by default `MODELS`. Of those of more than 10 spins no law is tested.
         twin: the engine again in NumPy, as the modules of `fastgibbs.reference`, or None.
         rules: of "gibbs" and "metropolis".
@@ -75,7 +75,7 @@ def cases(engine, models=None, rules=tuple(contract.RULES)) -> list[Case]:
     found, refusals = [], {}
     for name, model in (MODELS if models is None else models).items():
         try:
-            taken = model if getattr(engine, "NATIVE", False) else model.to_ising()
+            taken = model if engine.native else model.to_ising()
         except ValueError as error:  # it has no such form
             refusals[name] = str(error)
             continue
