@@ -165,7 +165,7 @@ def test_a_path_leads_from_one_graph_to_another():
     found = fg.log_z(models, beta=0.8, seed=4)
     assert abs(found.value - known(models[1], 0.8)) < 4.5 * found.error < 0.2
     for t in (0.25, 1.0):
-        between, states = paths.between(*models, t), exact.states(12)[::97]
+        between, states = models[0].interpolated(models[1], t), exact.states(12)[::97]
         expected = (1 - t) * models[0].energy(states) + t * models[1].energy(states)
         np.testing.assert_allclose(between.energy(states), expected, rtol=0, atol=1e-12)
 
@@ -177,7 +177,7 @@ def test_weights_of_stations_are_ratios_of_the_models_between(models):
     spins = np.random.default_rng(1).choice([-1, 1], (models[0].n, 16)).astype(np.int8)
     for k in range(6):
         i, j = divmod(k, 3)
-        here, there = (paths.between(*path.models[i : i + 2], t / 3) for t in (j, j + 1))
+        here, there = (path.models[i].interpolated(path.models[i + 1], t / 3) for t in (j, j + 1))
         states = there.from_spins(spins.T)[:, : there.n_visible if isinstance(there, fg.RBM) else None]
         expected = analysis.log_weights(there, states, 0.7) - analysis.log_weights(here, states, 0.7)
         np.testing.assert_allclose(path.ratios(k, spins), expected, rtol=0, atol=1e-10)
@@ -363,7 +363,7 @@ def test_errors_of_means_that_few_weights_carry_cover_what_was_not_drawn():
         (SMALL_RBM, dict(data=np.zeros((2, 7))), "data has shape"),
         (fg.lattice((3, 3)), dict(data=np.zeros((2, 9))), "data is given"),
         ([SMALL_RBM, TRAINED], {}, r"model\[1\] is RBM"),
-        ([fg.RBM(np.zeros((3, 4))), fg.RBM(np.zeros((4, 3)))], {}, "give machines of one shape"),
+        ([fg.RBM(np.zeros((3, 4))), fg.RBM(np.zeros((4, 3)))], {}, "give models of one shape"),
         ([SMALL_RBM] * 2, dict(method="exact"), "model is a sequence of 2"),
         (fg.RBM(np.zeros((40, 30))), dict(method="exact"), r"2\^30 states"),
     ],

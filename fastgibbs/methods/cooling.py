@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import drivers, precision, terms
+from fastgibbs.engines import drivers, layered, precision, terms
 from fastgibbs.engines.lowest import Lowest, enter, nothing_yet, site_words
 from fastgibbs.methods import restoring
 from fastgibbs.methods.blocks import Setting
@@ -15,7 +15,7 @@ from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.reads import check_lowest, check_reads
 from fastgibbs.methods.run import Begun, Job, Ran
 from fastgibbs.methods.running import Advanced
-from fastgibbs.models import RBM, checks
+from fastgibbs.models import checks
 from fastgibbs.results.annealed import energy_of_each
 from fastgibbs.results.lanes import by_lane, distinct
 
@@ -226,12 +226,12 @@ def follows(engine) -> bool:
 
 
 def energy_error(engine, model) -> float:
-    """How far energies may be off by which an engine anneals: sums of float32 inputs of an RBM, or of what flips cost.
+    """How far energies may be off by which an engine anneals: sums of float32 inputs by layers, or of what flips cost.
 
     Or those that it has followed.
     """
     if engine is terms:
         return ADDED * checks.largest(model.energy(model.from_spins(random_spins(model.n))))
-    if isinstance(model, RBM):
+    if engine is layered:
         return precision.energy_error(model)
     return OFF * (np.abs(model.couplings).sum() + np.abs(model.fields).sum()) if follows(engine) else 0.0

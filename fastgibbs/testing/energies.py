@@ -7,7 +7,7 @@ from fastgibbs.engines import terms
 from fastgibbs.methods.descent import turn
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import Energy, Flips, checks
-from fastgibbs.models.energy import flips_of, has_ising_form
+from fastgibbs.models.energy import as_energy
 from fastgibbs.reference.terms import flip_costs, turned_sums
 from fastgibbs.testing.laws import draw_exactly, pvalue
 
@@ -46,21 +46,21 @@ def check_energy(model, beta=None):
     the standard deviation of E. Give a model with all kinds of terms that your class has.
     ValueError if there are more variables, TypeError if `model` is none.
     """
-    checks.model("model", model)
+    model = as_energy(checks.model("model", model))
     if not 1 <= model.n <= MOST:
         raise ValueError(f"{checks.shown(model)} has {model.n} variables: give a model of 1 to {MOST}")
     spins = exact.states(model.n)
     energies = _checked_energies(model, spins)
-    if has_ising_form(model):
+    if model.has_ising_form:
         form = np.asarray(model.to_ising().energy(spins))
         _require_close("to_ising().energy(spins)", form, "energy(states)", energies, spins, energies)
-    if flips_of(model) is not None:
+    if model.flips() is not None:
         _check_flips(model, spins, energies)
     if beta is None:
         largest = checks.largest(energies) or 1.0
         beta = 1 / ((energies / largest).std() or 1.0) / largest
     beta = checks.finite_number("beta", beta)
-    engine = "terms" if flips_of(model) else "sparse" if has_ising_form(model) else None
+    engine = "terms" if model.flips() else "sparse" if model.has_ising_form else None
     for rule, scan in (("gibbs", "sequential"), ("metropolis", "random")) if engine else ():
         if beta or rule == "gibbs":  # at beta = 0 Metropolis flips whatever is visited
             _check_law(model, energies, dict(beta=beta, rule=rule, scan=scan, engine=engine, seed=1))
