@@ -6,7 +6,7 @@ import pytest
 import fastgibbs as fg
 from fastgibbs import analysis, exact
 from fastgibbs.methods import paths
-from fastgibbs.methods.blocks import ENGINES
+from fastgibbs.methods.blocks import settled
 from fastgibbs.methods.free_energies import METHODS
 from fastgibbs.reference import layered, multispin, sparse
 
@@ -173,7 +173,7 @@ def test_a_path_leads_from_one_graph_to_another():
 @pytest.mark.parametrize("models", [FEW[:2], [m for m, _ in (MODELS["EA gaussian"], MODELS["in a field"])]])
 def test_weights_of_stations_are_ratios_of_the_models_between(models):
     """And the way back has the opposite ones."""
-    path = paths.Models(models, 0.7, 3)
+    path = paths.Models(models, 0.7, 3, 1)
     spins = np.random.default_rng(1).choice([-1, 1], (models[0].n, 16)).astype(np.int8)
     for k in range(6):
         i, j = divmod(k, 3)
@@ -222,7 +222,8 @@ def test_uncoupled_models_need_no_annealing():
 )
 def test_weights_along_temperatures_equal_a_plain_loops(engine, model, twin):
     betas = np.linspace(0, 1.3, 31)
-    weights = paths.annealed(paths.Temperatures(model, ENGINES[engine], [model], betas), 70, None, 5, 2).log_weights
+    setting = settled([model], engine, rule="gibbs", chains=70, clamp=None, threads=2, tolerance=np.inf)
+    weights = paths.annealed(paths.Temperatures(setting, betas), 70, None, 5).log_weights
     state, expected = twin.start(model, 70, 5, "gibbs"), np.zeros(70)
     for k in range(30):
         expected -= (betas[k + 1] - betas[k]) * twin.energies([model], state.spins)

@@ -55,7 +55,7 @@ def pseudo_likelihood(model, data, beta=1.0) -> float:
         v = checks.units("data", data, model.n_visible).reshape(-1, model.n_visible)
         rows = max(1, _CHUNK // max(1, model.n_hidden))
         return sum(_rbm_terms(model, v[k : k + rows], beta) for k in range(0, len(v), rows)) / max(len(v), 1)
-    if model.low == 0 or not model.has_ising_form:
+    if model.n_hidden or model.low == 0 or not model.has_ising_form:
         values = checks.spins if model.low else checks.units
         return _by_marginals(model, values("data", data, model.n_visible).reshape(-1, model.n_visible), beta)
     ising = model.to_ising()

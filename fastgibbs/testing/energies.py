@@ -41,9 +41,10 @@ def check_energy(model, beta=None):
 
     That is: states and spins are each other's, energies are finite and of one state at a time as of many, and either
     `to_ising()` has the same ones or `flips()` their differences, in Python and compiled, at all states; running sums
-    follow every flip; states drawn from the enumerated law at `beta` still have it after sweeps by both rules, with
-    the energies on record; and runs from random states come to the enumerated mean energy. `beta`: by default one over
-    the standard deviation of E. Give a model with all kinds of terms that your class has.
+    follow every flip; what else the model says of itself is so, from `even` to `log_marginal`; states drawn from the
+    enumerated law at `beta` still have it after sweeps by both rules, with the energies on record; and runs from random
+    states come to the enumerated mean energy. `beta`: by default one over the standard deviation of E. Give a model
+    with all kinds of terms that your class has.
     ValueError if there are more variables, TypeError if `model` is none.
     """
     model = as_energy(checks.model("model", model))
@@ -54,6 +55,7 @@ def check_energy(model, beta=None):
     if model.has_ising_form:
         form = np.asarray(model.to_ising().energy(spins))
         _require_close("to_ising().energy(spins)", form, "energy(states)", energies, spins, energies)
+    _check_claims(model, spins, energies)
     if model.flips() is not None:
         _check_flips(model, spins, energies)
     if beta is None:
@@ -79,13 +81,35 @@ def _checked_energies(model, spins) -> np.ndarray:
     alone = [np.asarray(model.energy(state)) for state in states]
     _require(alone[0].shape == (), f"energy(state) of ({model.n},) has shape {alone[0].shape}: give a number")
     _require_close("the energy of a state alone", np.array(alone), "among others", energies, states, energies)
+    same = np.array_equal(alone, energies)
+    _require(
+        same or not model.batch_invariant, "batch_invariant is True: energies of states alone have other last bits"
+    )
     return energies
+
+
+def _check_claims(model, spins, energies):
+    """AssertionError unless what a model may say of itself is so."""
+    if model.even:
+        _require_close("even is True: the energy", energies, "of the opposite state", energies[::-1], spins, energies)
+    costs = energies[_flipped(model)] - energies[:, None]
+    if model.field_bound is not None and checks.largest(costs) > 2 * model.field_bound * (1 + CLOSE):
+        raise AssertionError(f"field_bound is {model.field_bound:.12g}: a flip costs {checks.largest(costs):.12g}")
+    if model.n_hidden:
+        visible = np.where(exact.states(model.n_visible) > 0, 1, model.low)
+        found, expected = (np.logaddexp.reduce(logs) for logs in (model.log_marginal(visible), -energies))
+        what = f"log_marginal(v) of all {len(visible)} visible states adds up to {found:.12g}"
+        _require(np.isclose(found, expected, CLOSE, CLOSE), f"{what}, log Z is {expected:.12g}")
+
+
+def _flipped(model):
+    """The number of the state that each flip of each state leads to, (2^n, n)."""
+    return np.arange(2**model.n)[:, None] ^ 1 << np.arange(model.n)
 
 
 def _check_flips(model, spins, energies):
     """AssertionError unless costs are differences of energies at all states, and sums those of the state."""
-    flipped = np.arange(len(spins))[:, None] ^ 1 << np.arange(model.n)
-    expected = energies[flipped] - energies[:, None]
+    expected = energies[_flipped(model)] - energies[:, None]
     found = np.array([flip_costs(model, one, range(model.n)) for one in spins])
     for site in range(model.n):
         name = f"flips().cost of site {site}"
