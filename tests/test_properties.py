@@ -17,7 +17,6 @@ from fastgibbs import exact
 from fastgibbs.engines import precision
 from fastgibbs.methods.blocks import ENGINES
 from fastgibbs.models import Ising
-from fastgibbs.models.energy import has_ising_form
 from fastgibbs.testing.laws import chi_square
 
 CHAINS, DRAWS, THIN = 256, 32, 20
@@ -126,7 +125,7 @@ ONLY = {"overlap": memories(), "layered": machines(), "terms": strangers()}  # w
 
 def strength(model):
     """The strongest local field, max_i (|h_i| + sum_j |J_ij|), of the model's spins, or half of what a flip costs."""
-    if not has_ising_form(model):
+    if not model.has_ising_form:
         energies = model.energy(model.from_spins(exact.states(model.n)))
         return max(np.abs(energies - energies[np.arange(energies.size) ^ 1 << k]).max() for k in range(model.n)) / 2
     ising = model.to_ising()
@@ -138,7 +137,7 @@ def strength(model):
 
 def largest_energy(model):
     """What rounding errors are measured against."""
-    if not has_ising_form(model):
+    if not model.has_ising_form:
         return np.abs(model.energy(model.from_spins(exact.states(model.n)))).max()
     ising = model.to_ising()
     return np.abs(ising.couplings).sum() / 2 + np.abs(ising.fields).sum() + abs(ising.offset)

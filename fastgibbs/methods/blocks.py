@@ -8,8 +8,8 @@ import numpy as np
 from fastgibbs.engines import ENGINES, contract
 from fastgibbs.engines.drivers import Moves
 from fastgibbs.engines.streams import random_ups
-from fastgibbs.models import Hopfield, checks
-from fastgibbs.models.energy import field_bound, flips_of, has_ising_form
+from fastgibbs.models import checks
+from fastgibbs.models.energy import as_energy
 
 STRIPS = (1, 2, 4, 8, 16, 32, 64)
 LAW, DESCENT = 2.0**-8, 2.0  # what rounding may change in the log odds of a spin: draws stay right, or the way downhill
@@ -119,14 +119,15 @@ def choose_engine(
         if strips not in STRIPS:
             raise ValueError(f"strips is {strips}: give one of {', '.join(map(str, STRIPS))}")
     for model in models:
-        if not (has_ising_form(model) or flips_of(model) or isinstance(model, Hopfield)):
+        known = as_energy(model)
+        if not (known.has_ising_form or known.by_overlaps or known.flips()):
             raise ValueError(
                 f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()"
             )
     refusals, taken = {}, {True: models}
     for name in _by_speed(models[0]) if engine == "auto" else [engine]:
         native = ENGINES[name].native
-        if native not in taken and not all(map(has_ising_form, models)):
+        if native not in taken and not all(as_energy(one).has_ising_form for one in models):
             refusals[name] = "the model has no Ising form"
             continue
         if native not in taken:
@@ -151,7 +152,7 @@ def check_betas(name: str, betas: np.ndarray, models: list) -> None:
     """ValueError if beta times what a flip costs, 2 (|h_i| + sum_j |J_ij|), might overflow at any finite beta."""
     largest = checks.largest(betas[betas < np.inf])
     for model in models:
-        checks.require_range(8 * largest * (field_bound(model) or 0.0), f"{name} times the cost of a flip")
+        checks.require_range(8 * largest * (as_energy(model).field_bound or 0.0), f"{name} times the cost of a flip")
 
 
 def given_start(model, start, chains: int) -> np.ndarray | None:

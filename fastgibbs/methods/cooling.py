@@ -15,7 +15,7 @@ from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.reads import check_lowest, check_reads
 from fastgibbs.methods.run import Begun, Job, Ran
 from fastgibbs.methods.running import Advanced
-from fastgibbs.models import RBM, checks
+from fastgibbs.models import checks
 from fastgibbs.results.annealed import energy_of_each
 from fastgibbs.results.lanes import by_lane, distinct
 
@@ -218,24 +218,19 @@ class Cooling(Job):
         """ValueError unless a block that was saved is as a run leaves it."""
         check_reads(block.reads, self.kept(block), self.model, done)
         check_lowest(block.lowest, block.reads.count, self.model, lanes, self.setting.clamp)
-        if follows(self.engine) and done:
+        if self.engine.follows and done:
             energies = block.state.energies * block.plan.unit
             spins = self.engine.spins(block.plan, block.state)
             restoring.check_draws(energies, None, [self.model] * energies.size, lambda: spins.T)
 
 
-def follows(engine) -> bool:
-    """Whether an engine follows energies from flip to flip while it anneals."""
-    return engine.follows
-
-
 def energy_error(engine, model) -> float:
-    """How far energies may be off by which an engine anneals: sums of float32 inputs of an RBM, or of what flips cost.
+    """How far energies may be off by which an engine anneals: sums of float32 inputs by layers, or of what flips cost.
 
     Or those that it has followed.
     """
     if engine.name == "terms":
         return ADDED * checks.largest(model.energy(model.from_spins(random_spins(model.n))))
-    if isinstance(model, RBM):
+    if engine.name == "layered":
         return precision.energy_error(model)
-    return OFF * (np.abs(model.couplings).sum() + np.abs(model.fields).sum()) if follows(engine) else 0.0
+    return OFF * (np.abs(model.couplings).sum() + np.abs(model.fields).sum()) if engine.follows else 0.0

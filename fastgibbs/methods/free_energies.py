@@ -16,6 +16,7 @@ from fastgibbs.methods.paths import Models, RBMPath, Temperatures, annealed
 from fastgibbs.methods.sampling import sample
 from fastgibbs.methods.tempering import temper
 from fastgibbs.models import RBM, checks
+from fastgibbs.models.energy import as_energy
 from fastgibbs.threads import stoppable
 
 METHODS = ("ais", "reverse", "tempering", "integration", "exact")
@@ -104,7 +105,7 @@ def log_z(
         seed = entropy_of(seed)
         if len(path) > 1 or isinstance(model, list | tuple):
             stations = Models(path, beta, steps or -(-1000 // len(path)), threads)
-        elif isinstance(model, RBM) and beta and not ENGINES["layered"].refusal(path, "sequential", 1, tolerable(beta)):
+        elif beta and ENGINES["layered"].refusal(path, "sequential", 1, tolerable(beta)) is None:
             visible = _marginals(model, beta, data, run_entropy(seed, "log_z"), threads)
             stations = RBMPath(model, beta, visible, steps or 1000, threads)
         else:
@@ -137,7 +138,7 @@ def log_likelihood(model, data, *, beta=1.0, log_z=None, seed=None, threads=None
     beta = checks.finite_number("beta", beta)
     logs = analysis.log_weights(model, data, beta)
     if log_z is None:
-        small = min(model.n_visible, model.n_hidden) if isinstance(model, RBM) else model.n
+        small = as_energy(model).n_enumerated
         method = "exact" if small <= SMALL else "ais"
         of_data = data if isinstance(model, RBM) and method == "ais" else None
         log_z = _estimated(model, method=method, beta=beta, data=of_data, seed=seed, threads=threads)

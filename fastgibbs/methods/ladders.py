@@ -12,8 +12,8 @@ from fastgibbs.engines.streams import CLUSTER, SWAP, stream_state
 from fastgibbs.methods import restoring
 from fastgibbs.methods.blocks import Setting
 from fastgibbs.methods.run import Job, Length
-from fastgibbs.models import Hopfield, Ising
-from fastgibbs.models.energy import has_ising_form, is_even
+from fastgibbs.models import Ising
+from fastgibbs.models.energy import as_energy
 
 MAX_RUNGS = 256  # two ladders are compared in one block of 512 lanes
 BINS = 1001  # of the histograms of q, where there are more sites
@@ -141,8 +141,8 @@ class Ladders(Job):
         if not self.overlap_every and not self.clusters:
             first = first[:0]
         index = inside[first] // self.ladders * (self.ladders // 2) + number[first] // 2
-        given = self.setting.models[0]
-        complete = isinstance(given, Hopfield) or not has_ising_form(given)  # all pairs are bonds, and none is listed
+        given = as_energy(self.setting.models[0])
+        complete = given.fully_connected
         model = given if complete else given.to_ising() if first.size else Ising(np.zeros((0, 0)))
         i, j = np.empty((2, 0), np.int32) if complete else model.bonds[:2]
         width = 2 ** (-(-lanes // 64) - 1).bit_length()  # words are compared eight at a time
@@ -155,7 +155,7 @@ class Ladders(Job):
             complete=complete,
             indptr=np.zeros(model.n + 1, np.int64) if complete else model.indptr,
             indices=np.empty(0, np.int32) if complete else model.indices,
-            symmetric=self.setting.clamp is None and is_even(model),
+            symmetric=self.setting.clamp is None and model.even,
             clusters=self.clusters and first.size > 0,
             streams=np.array(streams, np.uint64).reshape(-1, 4),
             packed=words.view(np.uint16)[:, : lanes // 16],

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.methods.descent import costs_of_any, flip_costs, random_spins
-from fastgibbs.models import Hopfield, checks
-from fastgibbs.models.energy import has_ising_form
+from fastgibbs.models import checks
+from fastgibbs.models.energy import as_energy
 
 HOT, COLD = 3.3, 9.5  # beta times what a flip costs, where annealing begins and ends (bench/bench_schedules.py)
 _SITES, _POINTS = 512, 2**15  # whose windows stand for those of all, and betas in all windows
@@ -108,10 +108,11 @@ def coldest(model) -> float:
     Of a Hopfield model no N x N array is built: f_i is the least positive multiple of 1/N that a Hebb field without h
     can be.
     """
-    if isinstance(model, Hopfield) and model.rule != "storkey":
+    model = as_energy(model)
+    if model.by_overlaps:
         smallest = (2 - len(model.patterns) * (model.n - 1) % 2) / model.n
         return _freezing(smallest, model.n)
-    if not has_ising_form(model):
+    if not model.has_ising_form:
         costs = costs_of_any(model, random_spins(model.n))
         costs = np.where(costs > 0, costs, np.inf).min(axis=0)
         return _freezing(np.median(costs[costs < np.inf]) / 2, model.n) if (costs < np.inf).any() else 1.0

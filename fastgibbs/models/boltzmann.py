@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from fastgibbs.models import checks
-from fastgibbs.models.energy import Energy
+from fastgibbs.models.energy import Energy, Quadratic
 from fastgibbs.models.ising import Ising, symmetric_csr
 
 MOST_HIDDEN = 20  # coupled hidden units whose states are summed over
@@ -29,6 +29,7 @@ class BoltzmannMachine(Energy):
     """
 
     low = 0
+    batch_invariant = True
 
     def __init__(self, weights, biases=None, visible=None):
         self._fill(*symmetric_csr("weights", weights, "since x_i x_i = x_i, put W_ii/2 in biases[i]"), biases, visible)
@@ -82,11 +83,6 @@ class BoltzmannMachine(Energy):
     def n_visible(self):
         """The number of visible units, V."""
         return self.visible.size
-
-    @property
-    def n_hidden(self):
-        """The number of hidden units, H."""
-        return self.hidden.size
 
     @property
     def coupled_hidden(self):
@@ -165,6 +161,10 @@ class BoltzmannMachine(Energy):
     def to_ising(self):
         """The same energy of the spins s = 2x - 1: J = W/4, h_i = b_i/2 + sum_j W_ij/4."""
         return self._ising
+
+    def quadratic(self):
+        """The energy of the units, row by row."""
+        return Quadratic(self.indptr, self.indices, self.weights, self.biases, 0.0, 0)
 
     def __repr__(self):
         return f"BoltzmannMachine(n_visible={self.n_visible}, n_hidden={self.n_hidden})"

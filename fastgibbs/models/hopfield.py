@@ -37,6 +37,8 @@ class Hopfield(Energy):
     and Hopfield, NIPS 29, 1172 (2016).
     """
 
+    batch_invariant = fully_connected = True
+
     def __init__(self, patterns, rule="hebb", field=None, order=2):
         patterns = checks.spins("patterns", patterns)
         if patterns.ndim != 2 or patterns.shape[1] == 0:
@@ -77,6 +79,11 @@ class Hopfield(Energy):
     def has_ising_form(self):
         """Whether `to_ising` gives one: up to terms of two spins."""
         return self.order == 2
+
+    @property
+    def by_overlaps(self):
+        """Whether E is one of fields and the M_mu: by all rules but Storkey's."""
+        return self.rule != "storkey"
 
     @property
     def even(self):

@@ -31,6 +31,8 @@ class Ising(Energy):
     diagonal or an asymmetric J, or where energies might overflow.
     """
 
+    batch_invariant = True
+
     def __init__(self, couplings, fields=None, offset=0.0):
         advice = "since s_i s_i = 1 it only shifts the energy: put -J_ii/2 in the offset"
         self._fill(*symmetric_csr("couplings", couplings, advice), fields, offset, None)
@@ -136,6 +138,17 @@ class Ising(Energy):
     def to_ising(self):
         """The model itself."""
         return self
+
+    def uncoupled(self):
+        """The model of the same fields and offset without couplings."""
+        return Ising.from_edges(self.n, [], [], [], self.fields, self.offset)
+
+    def interpolated(self, other, t):
+        """The model of energy (1 - t) E + t E_other, of the bonds of both."""
+        (i, j, J), (i2, j2, J2) = self.bonds, other.bonds
+        bonds = np.concatenate([i, i2]), np.concatenate([j, j2]), np.concatenate([(1 - t) * J, t * J2])
+        offset = (1 - t) * self.offset + t * other.offset
+        return Ising.from_edges(self.n, *bonds, (1 - t) * self.fields + t * other.fields, offset)
 
     def __repr__(self):
         fields = np.count_nonzero(self.fields) if self.field is None else self.n * (self.field != 0)
