@@ -3,8 +3,9 @@
 A run is a list of blocks that know nothing of each other: NamedTuples, nested, whose arrays change as they are
 advanced, all but those of a plan. A checkpoint holds what restoring.py lists of these arrays, the sweeps that each
 block had done, and the settings of the run, which must be the same when it goes on. Every block is copied by the thread
-that advanced it, between two chunks, so that nobody waits; the file is written meanwhile. As long as the call lasts,
-its file is held: another run on it is refused.
+that advanced it, between two chunks, so that nobody waits, but for its records: rows that are written stay as they are.
+The file is written meanwhile, and while the run goes on it grows by what is new (`io/growing.py`). As long as the call
+lasts, it is held: another run on it is refused.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ from functools import wraps
 import numpy as np
 
 from fastgibbs.engines.streams import entropy_of
-from fastgibbs.io import VERSION, absolute, digest, held, read_archive, write_archive
+from fastgibbs.io import VERSION, Growing, absolute, digest, held, read_archive, write_archive
 from fastgibbs.methods import restoring
 from fastgibbs.models import checks
 
@@ -68,7 +69,7 @@ class Checkpoint:
         self._copies, self._due, self._written = {}, threading.Event(), time.monotonic()
         self._lock, _here.checkpoint = None, self
         if path is not None:
-            self._lock = held(self.path)
+            self._file, self._lock = Growing(self.path, "checkpoint"), held(self.path)
             self._lock.__enter__()
             if os.path.exists(self.path):
                 self._read(grows)
@@ -79,6 +80,7 @@ class Checkpoint:
         """Let other runs have the file."""
         lock, self._lock = self._lock, None
         if lock is not None:
+            self._file.close()
             lock.__exit__(None, None, None)
 
     def _read(self, grows: tuple):
@@ -155,8 +157,9 @@ class Checkpoint:
     def began(self, blocks: list, done: list[int]):
         """Write a first checkpoint, so that a file that cannot be written is known before anything is computed."""
         if self.path is not None:
+            self._file.close()  # nothing of these blocks stands there
             self._copies = {k: (done[k], self._copied(block, done[k])) for k, block in enumerate(blocks)}
-            self._write()
+            self._write(self._file.write)
 
     def saw(self, index: int, block, done: int):
         """A block has come to `done` sweeps and rests: copy it, if a checkpoint is due. Called by any thread."""
@@ -173,35 +176,44 @@ class Checkpoint:
                     self.saw(index, block, sweeps)
             if len(self._copies) == len(blocks):
                 self._due.clear()
-                self._write(keeps_going=True)
+                self._keep_going()
         elif time.monotonic() - self._written >= self.every:
             self._copies = {}
             self._due.set()
 
-    def ended(self, blocks: list, done: list[int]):
-        """No block is advanced any more: write where they have come to."""
+    def ended(self, blocks: list, done: list[int], sweeps: int):
+        """No block is advanced any more: write where they have come to; as one whole archive if that is the end."""
         if self.path is not None:
             self._due.clear()
             self._copies = {k: (done[k], self._copied(block, done[k])) for k, block in enumerate(blocks)}
-            self._write(keeps_going=True)
+            self._keep_going(whole=min(done) == sweeps)
 
     def _copied(self, block, done):
+        """What is saved of a block at rest: copies, and the rows of its records, which nobody changes any more."""
         rows = {name: count(done) for name, count in self.records.items()}
-        return {name: array[: rows.get(name)].copy() for name, array in restoring.saved(block)}
+        return {name: array[: rows[name]] if name in rows else array.copy() for name, array in restoring.saved(block)}
 
-    def _write(self, keeps_going=False):
-        """Write the copies; one that cannot be written does not end a run that keeps going."""
+    def _keep_going(self, whole=False):
+        """Write the copies; a run goes on if they cannot be written."""
+        try:
+            self._write(self._write_whole if whole else self._file.write)
+        except OSError as error:
+            warnings.warn(f"no checkpoint was written: {error}", RuntimeWarning, stacklevel=2)
+
+    def _write(self, write):
         copies, self._copies = self._copies, {}
-        arrays = {f"block{k}.{name}": array for k in copies for name, array in copies[k][1].items()}
+        parts = {f"block{k}.{name}": array for k in copies for name, array in copies[k][1].items()}
+        records = {name: array for name, array in parts.items() if name.partition(".")[2] in self.records}
+        arrays = {name: array for name, array in parts.items() if name not in records}
         blocks = [{"done": copies[k][0], "lanes": lanes} for k, lanes in enumerate(_ends(self._cut))]
         header = {"settings": self.settings, "stage": self.stage, "threads": self.threads, "blocks": blocks}
         try:
-            write_archive(self.path, "checkpoint", self.arrays | arrays, header)
-        except OSError as error:
-            if not keeps_going:
-                raise
-            warnings.warn(f"no checkpoint was written: {error}", RuntimeWarning, stacklevel=2)
-        self._written = time.monotonic()
+            write(self.arrays | arrays, records, header)
+        finally:
+            self._written = time.monotonic()
+
+    def _write_whole(self, arrays: dict, records: dict, header: dict):
+        write_archive(self.path, "checkpoint", arrays | records, header)
 
 
 NONE = Checkpoint(None, 0.0, "", {"seed": 0})  # of a run that is not saved
