@@ -179,6 +179,82 @@ def test_a_run_goes_on_to_more_sweeps_as_if_so_many_had_been_asked_for(name, tmp
         run(model, sweeps=90, seed=6, checkpoint=path.with_name("b.npz"), **kwargs)
 
 
+MANY = [fg.edwards_anderson((4, 4, 4), seed=k) for k in range(6)]
+LONGER_LISTS = {
+    "sample multispin": (fg.sample, dict(beta=0.5, burn_in=7, thin=3, keep_states=True), 50),
+    "sample observed": (fg.sample, dict(beta=0.5, observe={"first": lambda states: states[:, 0]}), 40),
+    "temper multispin": (fg.temper, dict(betas=[0.1, 0.4, 0.9], ladders=10, burn_in=20, clusters=True), None),
+    "temper odd": (fg.temper, dict(betas=[0.1, 0.4, 0.9], ladders=7, burn_in=20, overlap_every=3), None),
+}
+
+
+@pytest.mark.parametrize("name", LONGER_LISTS)
+def test_a_run_goes_on_with_more_models_as_if_so_many_had_been_given(name, tmp_path, monkeypatch):
+    """Also on other threads, after stops, and to more sweeps; blocks that hold old models alone are not run again."""
+    run, kwargs, chains = LONGER_LISTS[name]
+    path, begun, restore = tmp_path / "run.npz", [], checkpoints.Checkpoint.restore
+    kwargs |= dict(checkpoint=path, seed=5)
+
+    def watched(*arguments):
+        begun.append(restore(*arguments))
+        return begun[-1]
+
+    def go_on(models, threads, **more):
+        given = {} if chains is None else dict(chains=chains * models)
+        return run(MANY[:models], threads=threads, **kwargs | given | more)
+
+    monkeypatch.setattr(checkpoints.Checkpoint, "restore", watched)
+    go_on(3, 2, sweeps=30)
+    go_on(4, 1, sweeps=30)
+    assert 0 < sum(done > 0 for done in begun[1]) < len(begun[1])
+    assert interrupted(go_on(6, 3, sweeps=10**5, thin=1, progress=stop_after(3), checkpoint=tmp_path / "other.npz"))
+    longer = go_on(6, 3, sweeps=60)
+    assert 0 < sum(done > 0 for done in begun[3]) < len(begun[3])
+    same(longer, go_on(6, 1, sweeps=60, checkpoint=None))
+    same(go_on(6, 2, sweeps=60), longer)
+    assert min(begun[-1]) == 60 + kwargs.get("burn_in", 0)
+
+
+def test_a_run_that_was_stopped_with_more_models_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(threads, "TICK_SECONDS", 0.002)
+    kwargs = dict(beta=0.5, checkpoint=tmp_path / "run.npz", seed=5, every=0, thin=50)
+    fg.sample(MANY[:2], chains=300, sweeps=100, **kwargs)
+    calls, left = 0, True
+    while left:
+        stops = stop_after(int(1.2**calls))
+        result = fg.sample(MANY[:4], chains=600, sweeps=20_000, threads=1 + calls % 3, progress=stops, **kwargs)
+        calls, left = calls + 1, interrupted(result)
+    assert calls > 1
+    same(result, fg.sample(MANY[:4], chains=600, sweeps=20_000, **kwargs | dict(checkpoint=None)))
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (dict(model=MANY[:2], chains=100), "model"),
+        (dict(model=[MANY[1], *MANY[:3]], chains=200), "model"),
+        (dict(model=MANY[:4], chains=240), "beta"),
+        (dict(model=MANY[:4], chains=200, beta=0.6), "beta"),
+        (dict(model=MANY[:4], chains=200, thin=3), "thin"),
+        (dict(model=MANY[:4], chains=200, clamp={3: np.ones(200)}), "clamp"),
+        (dict(model=MANY[:4], chains=200, start=np.ones(64)), "start"),
+    ],
+    ids=str,
+)
+def test_a_checkpoint_of_other_models_is_refused(change, name, tmp_path):
+    kwargs = dict(model=MANY[:3], chains=150, beta=0.5, sweeps=30, seed=5, checkpoint=tmp_path / "run.npz")
+    fg.sample(**kwargs)
+    with pytest.raises(ValueError, match=rf"run\.npz was written with .*{name}.*, this run has .*{name}"):
+        fg.sample(**kwargs | change)
+
+
+def test_a_ladder_that_was_adapted_gets_no_more_models(tmp_path):
+    kwargs = dict(sweeps=100, rungs=4, burn_in=10, seed=5, checkpoint=tmp_path / "run.npz")
+    fg.temper(MANY[:2], **kwargs)
+    with pytest.raises(ValueError, match=r"was written with another model, this run has another model"):
+        fg.temper(MANY[:3], **kwargs)
+
+
 def test_a_ladder_that_was_adapted_does_not_go_on_to_more_sweeps(tmp_path):
     path = tmp_path / "run.npz"
     fg.temper(GLASS, sweeps=100, rungs=4, burn_in=10, seed=5, checkpoint=path)

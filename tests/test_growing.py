@@ -259,8 +259,12 @@ def test_a_writer_that_is_killed_at_any_moment_leaves_what_it_wrote_last(path):
     assert grew > 3
 
 
+class Rows(NamedTuple):
+    energies: np.ndarray
+
+
 class Block(NamedTuple):
-    energies: np.ndarray  # rows
+    record: Rows
     norms: np.ndarray
 
 
@@ -274,9 +278,9 @@ def bytes_written() -> int:
 def test_a_hundred_checkpoints_write_each_row_once_and_the_state_a_hundred_times(path, monkeypatch):
     """In all: once when they were drawn, and once more when the run has ended, into one whole archive."""
     monkeypatch.setattr(growing.os, "fsync", lambda file: None)
-    blocks = [Block(RNG.random((1000, 500)), np.zeros(2000)) for _ in range(2)]
+    blocks = [Block(Rows(RNG.random((1000, 500))), np.zeros(2000)) for _ in range(2)]
     checkpoint = checkpoints.Checkpoint(path, 0, "sample", {"seed": 1})
-    checkpoint.restore(blocks, [range(0, 64), range(64, 128)], {"energies": lambda done: done}, 1000, None)
+    checkpoint.restore(blocks, [range(0, 64), range(64, 128)], {"record.energies": lambda done: done}, 1000, None)
     before = bytes_written()
     checkpoint.began(blocks, [0, 0])
     for done in range(10, 1001, 10):
@@ -284,18 +288,19 @@ def test_a_hundred_checkpoints_write_each_row_once_and_the_state_a_hundred_times
         for index, block in enumerate(blocks):
             block.norms[:] = done
             checkpoint.saw(index, block, done)
-            assert np.shares_memory(checkpoint._copies[index][1]["energies"], block.energies)  # rows are not copied
+            rows = checkpoint._copies[index][1]["record.energies"]
+            assert np.shares_memory(rows, block.record.energies)  # they are not copied
         checkpoint.attend(blocks, [done, done], 2000)
         if done == 500:
             found = read_archive(path).arrays
-            np.testing.assert_array_equal(found["block1.energies"], blocks[1].energies[:500])
+            np.testing.assert_array_equal(found["block1.record.energies"], blocks[1].record.energies[:500])
             np.testing.assert_array_equal(found["block1.norms"], np.full(2000, 500.0))
     checkpoint.ended(blocks, [1000, 1000], 1000)
     checkpoint.release()
     written = bytes_written() - before
-    rows, state = 2 * blocks[0].energies.nbytes, 2 * blocks[0].norms.nbytes
+    rows, state = 2 * blocks[0].record.energies.nbytes, 2 * blocks[0].norms.nbytes
     about = 1000 + len(json.dumps(read_archive(path).header))
     assert rows + 100 * state < written < 2 * rows + 102 * (state + about + 1200)
     assert written < (100 * state + 50 * rows) / 5  # what whole files would take
     found = read_archive(path).arrays
-    np.testing.assert_array_equal(found["block0.energies"], blocks[0].energies)
+    np.testing.assert_array_equal(found["block0.record.energies"], blocks[0].record.energies)

@@ -10,7 +10,7 @@ from fastgibbs.methods import restoring
 from fastgibbs.methods.blocks import Setting
 from fastgibbs.methods.run import Job, Length
 from fastgibbs.models.bounds import most_energy
-from fastgibbs.results.lanes import by_lane, joined, unpacked
+from fastgibbs.results.lanes import Left, by_lane, joined, unpacked
 from fastgibbs.results.sampled import Block
 
 
@@ -25,6 +25,7 @@ class Chains(Job):
     seed: int  # of their streams
     weights: np.ndarray  # float64 (observables, n): of linear observables
     keeps: bool  # whether the states of all draws are kept
+    before: tuple[Left, ...] = ()
 
     RECORDS = "record.energies", "record.magnetizations", "record.observables.record", "record.samples"
 
@@ -32,6 +33,10 @@ class Chains(Job):
     def lanes(self) -> int:
         """Those of all chains."""
         return self.betas.size * self.setting.strips
+
+    def lanes_of(self, models: int) -> int:
+        """Each has as many chains."""
+        return self.lanes // self.models * models
 
     @property
     def sweeps(self) -> int:

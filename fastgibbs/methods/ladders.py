@@ -15,6 +15,7 @@ from fastgibbs.methods.run import Job, Length
 from fastgibbs.models import Hopfield, Ising
 from fastgibbs.models.bounds import most_energy
 from fastgibbs.models.energy import has_ising_form, is_even
+from fastgibbs.results.lanes import Left
 
 MAX_RUNGS = 256  # two ladders are compared in one block of 512 lanes
 BINS = 1001  # of the histograms of q, where there are more sites
@@ -45,6 +46,7 @@ class Ladders(Job):
     starts: np.ndarray | None = None  # int8 (ladders, rungs, n), or None for spins at random
     weights: np.ndarray | None = None  # float64 (observables, n): of linear observables
     keeps: bool = False  # whether the states of all draws are kept
+    before: tuple[Left, ...] = ()
 
     RECORDS = (
         "record.energies",
@@ -62,7 +64,11 @@ class Ladders(Job):
     @property
     def lanes(self) -> int:
         """Up to the last of them."""
-        return int(self.first_lanes[-1]) + self.betas.size
+        return self.lanes_of(self.models)
+
+    def lanes_of(self, models: int) -> int:
+        """Up to the last ladder of so many models."""
+        return int(self.first_lanes[models * self.ladders - 1]) + self.betas.size
 
     @property
     def together(self) -> tuple:
@@ -177,6 +183,12 @@ class Ladders(Job):
             moments=np.zeros((len(first), rungs, 6)),
         )
 
+    def go_on(self, block: Block, left: Left):
+        """Replicas are where they were, and known by where they come from, unless a burn-in lies between."""
+        super().go_on(block, left)
+        if self.length.burn_in > left.done:
+            block.ladders.labels[:] = 0
+
     def advance(self, block: Block, first: int, last: int, crew):
         """Run sweeps `first` ... `last - 1` of a block."""
         drivers.temper(*block, first, last, crew)
@@ -193,7 +205,8 @@ class Ladders(Job):
         restoring.check_record("magnetizations", kept.magnetizations[:draws], self.setting.n)
         restoring.check_record("energies", kept.energies[:draws], max(map(most_energy, self.setting.models)))
         restoring.check_record("observables", kept.observables.record[:draws], weights[:, None])
-        if (block.ladders.round_trips > block.ladders.restarts).any():
+        most = block.ladders.restarts + bool(self.before)  # a trip may have been half made
+        if (block.ladders.round_trips > most).any():
             raise ValueError("cannot be of this run: more round trips than restarts")
         if draws and self.length.at_draw(done):
             lanes_at = block.ladders.lane_at.ravel()
