@@ -498,13 +498,14 @@ KILLED = """
     random.seed(1)
     places, cut_short, torn = set(), 0, 0
     kills = 0
-    while kills < 100 or (len(places) <= 3 and kills < 1000):  # a busy machine comes less far between two kills
+    enough = lambda: len(places) > 3 and cut_short and torn
+    while kills < 100 or (kills < 500 and not enough()):
         kills += 1
         pid = os.fork()
         if pid == 0:
             while True:  # a run that has ended is saved twice more each time
                 run(model, checkpoint=path, every=0, threads=1, **kwargs)
-        time.sleep(random.uniform(0.01, 0.06))
+        time.sleep(random.uniform(0.01, 0.06) * (1 + kills // 100))  # a busy machine comes less far between two kills
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         left = [name for name in os.listdir(os.path.dirname(path)) if name.endswith(".partial")]

@@ -139,10 +139,9 @@ class Checkpoint:
             return job.engine.cut(job.lanes, job.threads, *job.together)
         if self.saved is None:
             self.cuts = []  # another stage has other lanes
-        else:
-            self._saved_cut = self._kept = _cut(job, self.cuts)
+        self._saved_cut = self._kept = _cut(job, self.cuts)
         if not self.cuts or self.cuts[-1][0] < job.models:
-            self._kept = _full(self._kept or [], job, self.cuts)
+            self._kept = _full(self._kept, job, self.cuts)
             self.cuts.append([job.models, job.threads])
         return _cut(job, self.cuts)
 
