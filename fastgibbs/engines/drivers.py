@@ -167,14 +167,14 @@ class Ladders(NamedTuple):
     magnetizations: np.ndarray  # float64 (lanes,)
     acceptance: np.ndarray  # float64 (ladders, rungs - 1): sums of swap probabilities
     attempts: np.ndarray  # int64 (ladders, rungs - 1)
-    labels: np.ndarray  # int8 (ladders, rungs): the end where each replica was last, HOT or COLD, or 0
+    labels: np.ndarray  # int8 (ladders, rungs): where each replica was last, HOT, COLD or FROM_HOT, or 0
     restarts: np.ndarray  # int64 (ladders, rungs): how often each replica came from the hot end to the cold one
     round_trips: np.ndarray  # int64 (ladders, rungs): and back to the hot one
     visits: np.ndarray  # int64 (2, ladders, rungs): how often a replica labelled hot, or cold, was at each rung
     lanes_of_draws: np.ndarray  # int64 (draws or 0, ladders, rungs): the lane at every rung, if states are kept
 
 
-HOT, COLD = 1, 2
+HOT, COLD, FROM_HOT = 1, 2, 3  # ends of a ladder: the hot one, the cold one, and that of who came from the hot one
 
 
 @njit
@@ -256,13 +256,15 @@ def _follow(ladders, ladder):
     last, first_lane = ladders.betas.size - 1, ladders.first_lane[ladder]
     labels = ladders.labels[ladder]
     hot, cold = ladders.lane_at[ladder, 0] - first_lane, ladders.lane_at[ladder, last] - first_lane
-    if labels[hot] == COLD and ladders.restarts[ladder, hot] > 0:
+    if labels[hot] == FROM_HOT:
         ladders.round_trips[ladder, hot] += 1
     labels[hot] = HOT
     if labels[cold] == HOT:
         ladders.restarts[ladder, cold] += 1
-    labels[cold] = COLD
+        labels[cold] = FROM_HOT
+    elif labels[cold] == 0:
+        labels[cold] = COLD
     for rung in range(last + 1):
         label = labels[ladders.lane_at[ladder, rung] - first_lane]
         if label > 0:
-            ladders.visits[label - 1, ladder, rung] += 1
+            ladders.visits[min(label, COLD) - 1, ladder, rung] += 1

@@ -1,8 +1,9 @@
 """Archives: arrays and a header in one .npz without pickle, under a checksum, written whole or not at all.
 
 Members of the zip, none compressed: header.json, one NAME.npy an array, and last sha256: the hex digest over the name,
-a zero byte and the bytes of each member before it. `numpy.load` reads the arrays of any archive. A checksum is against
-damage: who reads an archive checks what it holds like arguments.
+a zero byte and the bytes of each member before it. `numpy.load` reads the arrays of any archive, but of one that still
+grows (`io/growing.py`), which is several in a file. A checksum is against damage: who reads an archive checks what it
+holds like arguments.
 """
 
 import hashlib
@@ -22,6 +23,9 @@ from fastgibbs.models import checks
 
 VERSION = "0.1.0"  # of fastgibbs
 FORMAT = 1
+FRAME = 64  # bytes before each part of an archive that grows
+MORE = "+"  # ends the names of arrays whose rows come after those of earlier parts
+_BEGINS = b"fastgibbs part "
 KINDS = ("sample", "anneal", "temper", "recall", "train", "model", "checkpoint")
 
 
@@ -52,6 +56,12 @@ def write_archive(path, kind: str, arrays: dict[str, np.ndarray], header: dict):
     `kind`: one of KINDS. TypeError if an array holds Python objects or a header value is not JSON; ValueError at
     another kind; OSError names path and reason, and leaves what stood there.
     """
+    with replacing(path) as file:
+        pack(file, kind, arrays, header)
+
+
+def pack(file, kind: str, arrays: dict[str, np.ndarray], header: dict):
+    """Write an archive into an open file; errors as of `write_archive`."""
     checks.choice("kind", kind, KINDS)
     arrays = {name: np.asanyarray(array) for name, array in arrays.items()}
     for name, array in arrays.items():
@@ -60,7 +70,7 @@ def write_archive(path, kind: str, arrays: dict[str, np.ndarray], header: dict):
     about = {"format": FORMAT, "kind": kind, "versions": _versions(), "header": header}
     about = json.dumps(about, indent=1, allow_nan=False).encode()
     digest = hashlib.sha256()
-    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+    with zipfile.ZipFile(file, "w") as archive:
         for name, content in {"header.json": about, **{f"{name}.npy": array for name, array in arrays.items()}}.items():
             digest.update(f"{name}\0".encode())
             # a ZipInfo of its own is dated 1980, a bare name today
@@ -74,22 +84,71 @@ def write_archive(path, kind: str, arrays: dict[str, np.ndarray], header: dict):
 
 
 def read_archive(path, kind: str | None = None) -> Archive:
-    """What `write_archive` wrote to `path`, of this `kind` if one is given.
+    """What was written to `path` as an archive of this `kind`, if one is given; of one that grows, all that is whole.
 
     ValueError if a single bit of the content differs from what was written, at a format that this version does not
     know, and at another kind, naming it. No member is larger than the file, whatever size it declares. OSError if the
     file cannot be opened.
     """
+    whole, more = None, {}
     with opened(path) as file:
+        for part in _parts(path, file):
+            found = _unpacked(path, part, kind)
+            if whole is not None:
+                for name in [name for name in found.arrays if name.endswith(MORE)]:
+                    more.setdefault(name.removesuffix(MORE), []).append(found.arrays.pop(name))
+                found = found._replace(arrays=whole.arrays | found.arrays, header=whole.header | found.header)
+            whole = found
+    for name, rows in more.items():
         try:
-            members = _members(file)
-            about, written = json.loads(members["header.json"]), members.pop("sha256").decode()
-            version = about["format"]
-        except MemoryError:
-            raise
-        except Exception as error:  # zipfile alone raises eight kinds on damaged bytes
-            reason = f"{type(error).__name__}: {error}"
-            raise ValueError(f"{path} is damaged or not an archive of fastgibbs ({reason})") from error
+            whole.arrays[name] = np.concatenate([whole.arrays[name], *rows])
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"{path} is damaged: its parts do not fit, in {name} ({error})") from error
+    return whole
+
+
+def framed(start: int, length: int) -> bytes:
+    """The frame of a part of so many bytes, which stands at byte `start` of a file."""
+    told = _BEGINS + b"%020d " % length
+    digest = hashlib.sha256(told + b"%d" % start).hexdigest().encode()
+    return told + digest[: FRAME - len(told) - 1] + b"\n"
+
+
+def _parts(path, file):
+    """Yield the parts of an archive that grows, or the whole file, if no frame stands at its beginning."""
+    size, start = os.fstat(file.fileno()).st_size, 0
+    begins = file.read(len(_BEGINS))
+    grows = begins == _BEGINS
+    if not grows and begins[:2] != b"PK":  # as zips begin, while zipfile would look for one at the end
+        raise ValueError(f"{path} is damaged or not an archive of fastgibbs (it begins with {begins})")
+    while grows and start < size:
+        file.seek(start)
+        frame = file.read(FRAME)
+        if not frame.strip(b"\0"):  # the next part was not finished
+            return
+        length = frame[len(_BEGINS) : len(_BEGINS) + 20]
+        length = int(length) if length.isdigit() else -1
+        content = file.read(max(0, min(length, size)))
+        if frame != framed(start, length) or len(content) != length:
+            raise ValueError(f"{path} is damaged: the part at byte {start} is not as its frame says")
+        yield io.BytesIO(content)
+        start += FRAME + length + -length % FRAME
+    if not grows:
+        file.seek(0)
+        yield file
+
+
+def _unpacked(path, file, kind: str | None) -> Archive:
+    """The archive in an open file."""
+    try:
+        members = _members(file)
+        about, written = json.loads(members["header.json"]), members.pop("sha256").decode()
+        version = about["format"]
+    except MemoryError:
+        raise
+    except Exception as error:  # zipfile alone raises eight kinds on damaged bytes
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{path} is damaged or not an archive of fastgibbs ({reason})") from error
     if version != FORMAT:  # before the checksum, which may differ in another format
         raise ValueError(f"{path} has format {version!r}, this version of fastgibbs reads format {FORMAT}")
     digest = hashlib.sha256()
@@ -114,9 +173,9 @@ def read_archive(path, kind: str | None = None) -> Archive:
 
 
 def _members(file) -> dict[str, bytes]:
-    """The members of an open zip; ValueError, before any is read, unless they are what `write_archive` writes."""
+    """The members of an open zip; ValueError, before any is read, unless they are what `pack` writes."""
     with zipfile.ZipFile(file) as archive:
-        left = os.fstat(file.fileno()).st_size
+        left = file.seek(0, os.SEEK_END)
         for info in archive.infolist():
             left -= info.file_size
             if info.compress_type != zipfile.ZIP_STORED or left < 0:

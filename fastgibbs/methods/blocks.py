@@ -10,6 +10,7 @@ from fastgibbs.engines.drivers import Moves
 from fastgibbs.engines.streams import random_ups
 from fastgibbs.models import checks
 from fastgibbs.models.energy import as_energy
+from fastgibbs.results.base import Result
 
 STRIPS = (1, 2, 4, 8, 16, 32, 64)
 LAW, DESCENT = 2.0**-8, 2.0  # what rounding may change in the log odds of a spin: draws stay right, or the way downhill
@@ -159,6 +160,8 @@ def given_start(model, start, chains: int) -> np.ndarray | None:
     """Spins to start from, int8 (chains, n), or None for random ones."""
     if start is None:
         return None
+    if isinstance(start, Result):
+        raise TypeError(f"start is a {type(start).__name__}: give states, as in start=result.states")
     try:
         spins = model.to_spins(start)
     except (TypeError, ValueError) as error:

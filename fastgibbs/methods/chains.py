@@ -9,7 +9,7 @@ from fastgibbs.engines.drivers import advance, record
 from fastgibbs.methods import restoring
 from fastgibbs.methods.blocks import Setting
 from fastgibbs.methods.run import Job, Length
-from fastgibbs.results.lanes import by_lane, joined, unpacked
+from fastgibbs.results.lanes import Left, by_lane, joined, unpacked
 from fastgibbs.results.sampled import Block
 
 
@@ -24,6 +24,7 @@ class Chains(Job):
     seed: int  # of their streams
     weights: np.ndarray  # float64 (observables, n): of linear observables
     keeps: bool  # whether the states of all draws are kept
+    before: tuple[Left, ...] = ()
 
     RECORDS = "record.energies", "record.magnetizations", "record.observables.record", "record.samples"
 
@@ -31,6 +32,10 @@ class Chains(Job):
     def lanes(self) -> int:
         """Those of all chains."""
         return self.betas.size * self.setting.strips
+
+    def lanes_of(self, models: int) -> int:
+        """Each has as many chains."""
+        return self.lanes // self.models * models
 
     @cached_property
     def prepared(self):

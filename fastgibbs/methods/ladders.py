@@ -14,6 +14,7 @@ from fastgibbs.methods.blocks import Setting
 from fastgibbs.methods.run import Job, Length
 from fastgibbs.models import Ising
 from fastgibbs.models.energy import as_energy
+from fastgibbs.results.lanes import Left
 
 MAX_RUNGS = 256  # two ladders are compared in one block of 512 lanes
 BINS = 1001  # of the histograms of q, where there are more sites
@@ -44,6 +45,7 @@ class Ladders(Job):
     starts: np.ndarray | None = None  # int8 (ladders, rungs, n), or None for spins at random
     weights: np.ndarray | None = None  # float64 (observables, n): of linear observables
     keeps: bool = False  # whether the states of all draws are kept
+    before: tuple[Left, ...] = ()
 
     RECORDS = (
         "record.energies",
@@ -61,7 +63,11 @@ class Ladders(Job):
     @property
     def lanes(self) -> int:
         """Up to the last of them."""
-        return int(self.first_lanes[-1]) + self.betas.size
+        return self.lanes_of(self.models)
+
+    def lanes_of(self, models: int) -> int:
+        """Up to the last ladder of so many models."""
+        return int(self.first_lanes[models * self.ladders - 1]) + self.betas.size
 
     @property
     def together(self) -> tuple:
@@ -167,6 +173,12 @@ class Ladders(Job):
             moments=np.zeros((len(first), rungs, 6)),
         )
 
+    def go_on(self, block: Block, left: Left):
+        """Replicas are where they were, and known by where they come from, unless a burn-in lies between."""
+        super().go_on(block, left)
+        if self.length.burn_in > left.done:
+            block.ladders.labels[:] = 0
+
     def advance(self, block: Block, first: int, last: int, crew):
         """Run sweeps `first` ... `last - 1` of a block."""
         drivers.temper(*block, first, last, crew)
@@ -180,7 +192,8 @@ class Ladders(Job):
         models = [self.setting.models[g // self.ladders] for g in self.inside(lanes) for _ in range(self.betas.size)]
         draws, kept = self.rows(done), block.record
         restoring.check_records(kept, draws, self.setting)
-        if (block.ladders.round_trips > block.ladders.restarts).any():
+        most = block.ladders.restarts + bool(self.before)  # a trip may have been half made
+        if (block.ladders.round_trips > most).any():
             raise ValueError("cannot be of this run: more round trips than restarts")
         if draws and self.length.at_draw(done):
             lanes_at = block.ladders.lane_at.ravel()

@@ -37,6 +37,21 @@ def saved(block):
             yield name, array
 
 
+def left(block) -> dict[str, np.ndarray]:
+    """The arrays, by dotted name, without which a run cannot go on where it left a block: all but what it recorded."""
+    return {name: array for name, array in saved(block) if _GOES_ON.match(name)}
+
+
+def go_on(block, arrays: dict[str, np.ndarray]):
+    """Bring a block that has just been started to where another was `left`; ValueError if it has other arrays."""
+    for name, array in left(block).items():
+        shape = arrays[name].shape
+        if shape != array.shape:
+            raise ValueError(f"start has {name} of shape {shape}, this run of {array.shape}: ask for the same as there")
+        array[...] = arrays[name]
+    _renew(block)
+
+
 def fill(block, where: str, found: dict, done: int, rows: dict):
     """Write what a checkpoint has `found`, by dotted name, into a block that has just been started.
 
@@ -343,7 +358,7 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "ladders.streams": _drawn(-1),
     "ladders.acceptance": _accepted,
     "ladders.attempts": _tried,
-    "ladders.labels": within(0, 2),
+    "ladders.labels": within(0, 3),
     "ladders.restarts": _counted,
     "ladders.round_trips": _counted,
     "ladders.visits": _counted,
@@ -382,6 +397,7 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "diverged": _count,
     "well": _any,
 }
+_GOES_ON = re.compile(r"state\.|(ladders|pairs)\.(streams|lane_at|labels)$")
 _PREFIX = re.compile(r"^(history|last)\.|^learner\.((shown|chains)\.\d+\.)?|(?<=^well)\.\d+$")
 
 

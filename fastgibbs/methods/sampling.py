@@ -11,13 +11,14 @@ from fastgibbs.methods import observing
 from fastgibbs.methods.blocks import ENGINES, check_betas, clamped, given_start, settled, tolerable  # noqa: F401
 from fastgibbs.methods.chains import Chains
 from fastgibbs.methods.checkpoints import Checkpoint, holding
+from fastgibbs.methods.continuing import Before
 from fastgibbs.methods.entropy import run_entropy
-from fastgibbs.methods.run import Length, begin, through
+from fastgibbs.methods.run import Length, begin, first_sweep, left, through
 from fastgibbs.methods.running import running
 from fastgibbs.models import checks
-from fastgibbs.results.base import Timing
+from fastgibbs.results.base import Result, Timing
 from fastgibbs.results.lanes import by_lane
-from fastgibbs.results.sampled import SampleResult, without_samples
+from fastgibbs.results.sampled import SampleResult, states_alone
 
 
 @holding
@@ -68,8 +69,12 @@ def sample(
             show it. At beta = 0 it flips every spin that the scan visits, alike in all chains: refused in sequence, or
             with a start of your own. "gibbs", or scan="random" at a beta above 0, has no such corner.
         start: states (n,) or (chains, n) in the model's units; by default every spin is drawn at random. A run from
-            states of another shares no random number with it, though the seed be the same.
-        seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
+            states of another shares no random number with it, though the seed be the same. Or the SampleResult of a
+            run, which goes on: with its chains, where they stood, its random numbers, its engine and strips, and draws
+            that are those which as many more sweeps would have added to it, at the same beta; beta, rule, scan and
+            what is recorded may be others. Refused for other models or another clamp, of a result that was loaded from
+            a file, and where a stop left blocks at different sweeps: there start=result.states begins a new run.
+        seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced). A run that goes on has one.
         threads: threads to run on; by default the cores this process may use. It never changes the result.
         engine: "auto", "multispin" (couplings +-J, degree at most 12, uniform field; updates a graph colour by colour
             instead of site by site), "dense" (most pairs coupled: fields are kept, and a flip costs n sums), "sparse"
@@ -90,8 +95,9 @@ def sample(
             the mask, bool (n,), is True, of states (n,) or (chains, n).
         checkpoint: path of a file that the run is saved to; where it is there, saved by the same run, the call goes on
             from it and returns the same bytes as if it had never stopped. With more sweeps than it was saved with, it
-            returns what so many would have at once. Ctrl-C, SIGTERM and the end save it too. No other run may use it
-            meanwhile, and what no run of this kind can have written is refused.
+            returns what so many would have at once; so it does with more models, at the end of the sequence, each with
+            as many chains. Ctrl-C, SIGTERM and the end save it too. No other run may use it meanwhile, and what no run
+            of this kind can have written is refused.
         every: seconds between two such savings.
 
     Returns a SampleResult; after Ctrl-C the draws made so far, with `interrupted` set. The same seed gives the same
@@ -105,7 +111,15 @@ def sample(
     began = time.perf_counter()
     models = checks.models("model", model)
     checks.progress(progress)
-    keep_states, length = checks.flag("keep_states", keep_states), Length.of(sweeps, burn_in, thin)
+    before = None
+    if isinstance(start, Result):
+        before, start = Before(start, SampleResult, models), None
+        engine = before.same("engine", engine, before.result.engine, "auto")
+        strips = before.same("strips", strips, before.result.strips)
+        chains = before.same("chains", chains, before.result.beta.size)
+        seed = before.same("seed", seed, before.result.seed)
+    keep_states = checks.flag("keep_states", keep_states)
+    length = Length.of(sweeps, burn_in, thin, before.done if before else 0)
     betas = _betas(beta, chains, len(models))
     observed = observing.asked(observe, models[0], betas.size)
     keeps, n = keep_states or bool(observed.functions), models[0].n
@@ -113,7 +127,7 @@ def sample(
     of_draw = 32 + observed.nbytes(n) + (n // 8 if keep_states else 0)
     needed = betas.size * (length.draws * of_draw + n)
     checks.require_memory(needed, f"a result of chains x draws = {betas.size} x {length.draws}")
-    _require_chance(rule, scan, betas, start)
+    _require_chance(rule, scan, betas, start if before is None else before)
     check_betas("beta", betas, models)
     setting = settled(
         models,
@@ -126,24 +140,31 @@ def sample(
         threads=threads,
         tolerance=tolerable(betas),
     )
+    if before:
+        before.require_clamp(setting)
     weights, seed = observed.matrix(n), None if seed is None else entropy_of(seed)
-    settings = setting.saved() | length._asdict() | dict(beta=betas, start=spins, keep_states=keeps, seed=seed)
+    settings = setting.saved() | length._asdict() | dict(beta=np.split(betas, len(models)), seed=seed)
+    settings |= dict(start=before.states() if before and checkpoint is not None else spins, keep_states=keeps)
     settings["observe"] = [*observed.names, weights]
-    checkpoint = Checkpoint(checkpoint, every, "sample", settings, grows=("sweeps",))
+    checkpoint = Checkpoint(checkpoint, every, "sample", settings, grows=("sweeps", "model", "beta"))
     seed = checkpoint.settings["seed"]
-    job = Chains(setting, betas, length, spins, run_entropy(seed, "sample", spins), weights, keeps)
+    address = run_entropy(seed, "sample", spins)
+    job = Chains(setting, betas, length, spins, address, weights, keeps, before.left if before else ())
     begun = begin(job, checkpoint)
     with running(progress, checkpoint) as under_way:
         under_way.announce(advance)
-        blocks, end, updates = through(under_way, begun)
+        ran = through(under_way, begun)
+        blocks, end, updates = ran
         draws = length.rows(min(end.done))
         states = partial(job.states, blocks)
         found, evaluated = observing.evaluated(observed, states, betas.size, draws, under_way.asked)
         interrupted, draws = end.interrupted or evaluated < draws, evaluated
         for number, name in enumerate(observed.weights):
             found[name] = by_lane([block.record.observables.record[:draws, number] for block in blocks], betas.size)
-        if not keep_states:
-            blocks = [block._replace(record=without_samples(block.record)) for block in blocks]
+        kept = [
+            block._replace(record=states_alone(block.record, keep_states), left=place)
+            for block, place in zip(blocks, left(begun, ran), strict=True)
+        ]
         return SampleResult(
             model=models[0] if len(models) == 1 else tuple(models),
             energy=by_lane([block.record.energies[:draws] for block in blocks], betas.size),
@@ -155,11 +176,11 @@ def sample(
             strips=setting.strips,
             rule=rule,
             scan=scan,
-            burn_in=length.burn_in,
+            burn_in=length.burn_in - first_sweep(job),
             thin=length.thin,
             timing=Timing.of(end, updates, began),
             interrupted=interrupted,
-            _blocks=blocks,
+            _blocks=kept,
             clamped=setting.clamped,
         )
 

@@ -11,9 +11,10 @@ from fastgibbs.methods import observing
 from fastgibbs.methods.adapting import FIRST_RUNGS, adapting, saved_ladder
 from fastgibbs.methods.blocks import check_betas, clamped, settled, tolerable
 from fastgibbs.methods.checkpoints import NONE, Checkpoint, holding
+from fastgibbs.methods.continuing import Before
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.ladders import MAX_RUNGS, Gathered, Ladders
-from fastgibbs.methods.run import Length, begin, through
+from fastgibbs.methods.run import Length, begin, first_sweep, left, through
 from fastgibbs.methods.running import running
 from fastgibbs.methods.schedules import coldest
 from fastgibbs.models import checks
@@ -28,11 +29,12 @@ def temper(
     betas=None,
     rungs=None,
     sweeps=10_000,
-    ladders=2,
+    ladders=None,
     rule="gibbs",
     swap_every=1,
     burn_in=None,
     thin=1,
+    start=None,
     seed=None,
     threads=None,
     adapt=True,
@@ -57,13 +59,16 @@ def temper(
             0 to the coldest the model asks for (`fastgibbs.methods.schedules.coldest`).
         rungs: number of rungs; by default as many as the barrier Lambda met in adaptation asks for, 2 Lambda + 1.
         sweeps: sweeps after burn-in; every thin-th is recorded, after the swaps.
-        ladders: independent ladders of every model.
+        ladders: independent ladders of every model, by default 2.
         rule: "gibbs" or "metropolis", as in `sample`. At beta = 0 a Gibbs sweep draws all spins afresh.
         swap_every: sweeps between swap rounds.
-        burn_in: sweeps made first and not recorded, by default sweeps // 5.
+        burn_in: sweeps made first and not recorded, by default sweeps // 5, of a run that goes on 0.
         thin: sweeps from one draw to the next. What a draw costs on each engine `sample` says; here every swap round
             computes energies too, so that a draw right after one, each with swap_every=1, costs next to nothing.
-        seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
+        start: None, or what `temper` returned, a TemperResult or all of a list: that run goes on, with its ladder, its
+            replicas where they stood, its random numbers and its engine. Draws are those which as many more sweeps
+            would have added to it; everything else is counted from here on. Refused as in `sample`.
+        seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced). A run that goes on has one.
         threads: threads to run on; by default the cores this process may use. It never changes the result.
         adapt: unless all betas are given, space the ladder so that all swaps are equally likely, in rounds of doubling
             length before the run; False spaces it evenly.
@@ -77,7 +82,8 @@ def temper(
         clamp: sites that keep their values, as in `sample`, alike in all replicas: a dict of sites to values, or a pair
             (mask, states), states (n,); log Z sums over the others.
         checkpoint, every: a file to save the run to and go on from, and the seconds between, as in `sample`. With more
-            sweeps a run goes on whose ladder is not adapted, if burn_in is given or happens to be the same.
+            sweeps, or more models, a run goes on whose ladder is not adapted, if burn_in is given or happens to be the
+            same.
 
     Returns a TemperResult; after Ctrl-C what was done so far, with `interrupted` set. The same seed gives the same
     bytes at any number of threads, and ladder g is the same however many ladders there are, if betas are given.
@@ -92,7 +98,15 @@ def temper(
     checks.progress(progress)
     adapt, clusters = checks.flag("adapt", adapt), checks.flag("clusters", clusters)
     sweeps = checks.integer("sweeps", sweeps)
-    length = Length.of(sweeps, sweeps // 5 if burn_in is None else burn_in, thin)
+    before, default = None, sweeps // 5
+    if start is not None:
+        before, default = Before(start, TemperResult, models), 0
+        engine = before.same("engine", engine, before.result.engine, "auto")
+        betas = before.same("betas", betas, before.result.betas)
+        ladders = before.same("ladders", ladders, len(before.result.states))
+        seed = before.same("seed", seed, before.result.seed)
+    length = Length.of(sweeps, default if burn_in is None else burn_in, thin, before.done if before else 0)
+    ladders = 2 if ladders is None else ladders
     ladders, swap_every = checks.integer("ladders", ladders), checks.integer("swap_every", swap_every)
     overlap_every = checks.integer("overlap_every", overlap_every, minimum=0)
     if clusters and ladders < 2:
@@ -109,16 +123,21 @@ def temper(
     checks.require_memory(needed, f"{len(models) * ladders} ladders")
     clamp = clamped(models[0], clamp, None)
     setting = settled(models, engine, rule=rule, chains=count, clamp=clamp, threads=threads, tolerance=tolerable(betas))
+    if before:
+        before.require_clamp(setting)
 
     weights, seed = observed.matrix(n), None if seed is None else entropy_of(seed)
     asked = dict(ladders=ladders, swap_every=swap_every, overlap_every=overlap_every, clusters=clusters)
     settings = setting.saved() | length._asdict() | asked | dict(rungs=rungs, betas=betas, adapt=adapt, seed=seed)
-    settings["observe"] = [*observed.names, weights]
-    longer = () if adapt else ("sweeps",)  # rounds of adaptation are as long as sweeps ask for
+    settings |= dict(
+        observe=[*observed.names, weights], start=before.states() if before and checkpoint is not None else None
+    )
+    longer = () if adapt else ("sweeps", "model")  # rounds of adaptation are as long as sweeps ask for, of all models
     checkpoint = Checkpoint(checkpoint, every, "temper", settings, grows=longer)
     seed = checkpoint.settings["seed"]
     keeps = bool(observed.functions)
     job = Ladders(setting, betas, length, **asked, seed=run_entropy(seed, "temper"), weights=weights, keeps=keeps)
+    job = replace(job, before=before.left if before else ())
     adapted = saved_ladder(checkpoint, job, grows, adapt)
 
     with running(progress, checkpoint) as under_way:
@@ -129,12 +148,15 @@ def temper(
             under_way = under_way._replace(checkpoint=NONE)  # the file keeps the round that was stopped
         under_way.checkpoint.enter({"rounds": adapted.rounds}, {"betas": adapted.betas})
         job = replace(job, betas=adapted.betas, starts=adapted.starts)
-        blocks, end, updates = through(under_way, begin(job, under_way.checkpoint))
+        begun = begin(job, under_way.checkpoint)
+        ran = through(under_way, begun)
+        blocks, end, updates = ran
         end = end._replace(interrupted=end.interrupted or unfinished, compiling=adapted.compiling + end.compiling)
         found = Gathered(job, blocks, length.rows(min(end.done)))
         found, observables = _observables(found, observed, under_way.asked)
         end = end._replace(interrupted=end.interrupted or found.draws < length.rows(min(end.done)))
-        results = _results(found, observables, tuple(adapted.rounds), seed, end, Timing.of(end, updates, began))
+        timing, places = Timing.of(end, updates, began), left(begun, ran)
+        results = _results(found, observables, tuple(adapted.rounds), seed, end, timing, places)
         return results if isinstance(model, list | tuple) else results[0]
 
 
@@ -177,7 +199,7 @@ def _observables(found: Gathered, observed, asked) -> tuple[Gathered, dict[str, 
     return found, {name: values[name] for name in observed.names}
 
 
-def _results(found: Gathered, observables, rounds, seed, end, timing) -> list[TemperResult]:
+def _results(found: Gathered, observables, rounds, seed, end, timing, places) -> list[TemperResult]:
     """One result for every model."""
     job, setting = found.job, found.job.setting
     energies, magnetizations, spins = found.record("energies"), found.record("magnetizations"), found.spins()
@@ -205,11 +227,12 @@ def _results(found: Gathered, observables, rounds, seed, end, timing) -> list[Te
                 engine=setting.name,
                 rule=setting.rule,
                 swap_every=job.swap_every,
-                burn_in=job.length.burn_in,
+                burn_in=job.length.burn_in - first_sweep(job),
                 thin=job.length.thin,
                 timing=timing,
                 interrupted=end.interrupted,
                 clamped=setting.clamped,
+                _blocks=places,
             )
         )
     return results

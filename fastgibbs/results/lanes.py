@@ -1,6 +1,16 @@
 """The lanes of blocks as chains: who asked for them, side by side, unpacked; and which of their states are distinct."""
 
+from typing import NamedTuple
+
 import numpy as np
+
+
+class Left(NamedTuple):
+    """Where a run has left a block of lanes, for another to go on from there."""
+
+    lanes: int
+    done: int  # sweeps of this run and of those before it
+    arrays: dict[str, np.ndarray]  # states, random streams and places, by name
 
 
 def by_lane(blocks: list, lanes: int) -> np.ndarray:

@@ -16,7 +16,7 @@ from fastgibbs.fields import Field
 from fastgibbs.integrations.tables import Table, of_draws
 from fastgibbs.models import checks
 from fastgibbs.results.base import SITES, Result, Timing, no_sites, run_result
-from fastgibbs.results.lanes import by_lane, joined, unpacked
+from fastgibbs.results.lanes import Left, by_lane, joined, unpacked
 
 
 class Block(NamedTuple):
@@ -27,11 +27,13 @@ class Block(NamedTuple):
     state: tuple
     rungs: np.ndarray  # int64 (lanes,)
     record: Record
+    left: Left | None = None
 
 
-def without_samples(record: Record) -> Record:
-    """A record with the states of its draws left out."""
-    return record._replace(samples=record.samples[:0].copy())
+def states_alone(record: Record, keep: bool) -> Record:
+    """A record with the states of its draws, or none, and nothing else."""
+    samples = record.samples if keep else record.samples[:0].copy()
+    return Record(record.burn_in, record.thin, None, None, None, samples)
 
 
 @run_result

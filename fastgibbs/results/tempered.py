@@ -14,6 +14,7 @@ from fastgibbs.fields import described
 from fastgibbs.integrations.tables import Table, of_draws
 from fastgibbs.models import checks
 from fastgibbs.results.base import SITES, Result, Timing, no_sites, run_result
+from fastgibbs.results.lanes import Left
 
 
 @described
@@ -97,6 +98,7 @@ class TemperResult(Result):
     timing: Annotated[Timing, "Seconds, and attempts per second."]
     interrupted: Annotated[bool, "True if the run was stopped: the draws are those that every ladder had done."]
     clamped: Annotated[np.ndarray, *SITES] = field(default_factory=no_sites)
+    _blocks: list[Left] = field(default_factory=list)
 
     @property
     def barrier(self) -> analysis.Barrier:
