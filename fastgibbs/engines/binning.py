@@ -4,8 +4,8 @@ Of chain c, E', M', A', Y' and X' are its energy E, sum of spins M, A = |M|, Y =
 it was at the chain's first draw. The number of draws and the draws decide all that is here, and not where a run stops.
 
 Time. After D draws a bin has w draws, w the least power of two with D < BINS w. Bin b < D // w has the sums of E',
-E'^2, A', A'^2, Y', Y'^2, M', E' Y', and of X' and X'^2 of each observable, over draws b w ... (b + 1) w - 1; the other
-draws are in the open bin. When bin BINS - 1 is full, bins 2 b and 2 b + 1 become bin b, and w doubles.
+E'^2, Y', Y'^2, A', M', E' Y', and of X' and X'^2 of each observable, over draws b w ... (b + 1) w - 1; the other draws
+are in the open bin. When bin BINS - 1 is full, bins 2 b and 2 b + 1 become bin b, and w doubles.
 
 Energy. Cell i modulo CELLS has the number of draws with i = floor(E' / width), and their sums of E', A, Y and Y^2. The
 width is 0, where all E' are 0 and i = 0, or the least power of two at which the cells that were met, of i = low ...
@@ -20,7 +20,7 @@ from fastgibbs.jit import called, inlined
 
 BINS = 32  # even; of D >= BINS draws at least half are full: 16 rows of a jackknife
 CELLS = 32  # a power of two; of more than two energies the widest range leaves at least half of them in use
-SUMS, COLUMNS = 8, 5
+SUMS, COLUMNS = 7, 5
 TINY, HUGE = 2.0**-1000, 2.0**1000  # E' beyond them is in cell 0: no energy that models allow
 
 
@@ -80,15 +80,14 @@ def add_draw(bins, draw, energies, magnetizations, observables):
 def _add_sums(sums, first, energies, magnetizations):
     for chain in range(len(first)):
         M, M0 = magnetizations[chain], first[chain, 1]
-        e, a, y = energies[chain] - first[chain, 0], abs(M) - abs(M0), M * M - M0 * M0
+        e, y = energies[chain] - first[chain, 0], M * M - M0 * M0
         sums[chain, 0] += e
         sums[chain, 1] += e * e
-        sums[chain, 2] += a
-        sums[chain, 3] += a * a
-        sums[chain, 4] += y
-        sums[chain, 5] += y * y
-        sums[chain, 6] += M - M0
-        sums[chain, 7] += e * y
+        sums[chain, 2] += y
+        sums[chain, 3] += y * y
+        sums[chain, 4] += abs(M) - abs(M0)
+        sums[chain, 5] += M - M0
+        sums[chain, 6] += e * y
 
 
 @called

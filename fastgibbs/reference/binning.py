@@ -11,14 +11,14 @@ def width_of(draws):
 
 
 def quantities(energies, magnetizations, observables):
-    """E', E'^2, A', A'^2, Y', Y'^2, M', E' Y', and X' and X'^2 of each X in turn: float64 (chains, sums, draws).
+    """E', E'^2, Y', Y'^2, A', M', E' Y', and X' and X'^2 of each X in turn: float64 (chains, sums, draws).
 
     `energies` E and `magnetizations` M (sums of spins), (chains, draws), A = |M|, Y = M^2; `observables` X, (K, chains,
     draws). A prime stands for the difference from the first draw.
     """
     e, a, y, m = (x - x[:, :1] for x in (energies, abs(magnetizations), magnetizations**2, magnetizations))
     x = [power for values in observables for power in (values - values[:, :1], (values - values[:, :1]) ** 2)]
-    return np.stack([e, e * e, a, a * a, y, y * y, m, e * y, *x], axis=1)
+    return np.stack([e, e * e, y, y * y, a, m, e * y, *x], axis=1)
 
 
 def sum_of(terms, begin, width):
