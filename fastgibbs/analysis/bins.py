@@ -4,7 +4,7 @@
 place of one of all draws, and `Levels` the energies, for reweighting.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -13,23 +13,25 @@ from fastgibbs.fields import described
 from fastgibbs.models import checks
 
 _ROUNDING = 1e-13  # of a mean square: a variance below it is none
+_NO_ARRAY = '.means has the means of bins, and record="draws" keeps every draw'
 
 
+@described
 @dataclass(frozen=True, eq=False, repr=False)
 class Binned:
     """A record of x in bins of consecutive draws: of each bin the sums of x - x0 and of (x - x0)^2.
 
-    Chains may have several axes, as (ladders, rungs); `record[k]` has those of chain k, `record / n` is of x / n.
+    The functions of `fastgibbs.analysis` take it like an array of all draws. `record[k]` is that of chain k, `record / n`
+    of x / n; of a magnetization, abs(record) is that of |m| and record**2 of m^2. Chains may have several axes, as
+    (ladders, rungs). It is no array: TypeError where one is asked for.
     """
 
-    first: np.ndarray
-    """x0, float64 (chains,)."""
-    sums: np.ndarray
-    """float64 (chains, bins)."""
-    squares: np.ndarray
-    """float64 (chains, bins)."""
-    counts: np.ndarray
-    """Draws in each bin, int64 (bins,): as many in all, but fewer in the last where it is not full."""
+    first: Annotated[np.ndarray, "float64 (chains,)", "x0, at the first draw of each chain."]
+    sums: Annotated[np.ndarray, "float64 (chains, times)", "Sums of x - x0."]
+    squares: Annotated[np.ndarray, "float64 (chains, times)", "Sums of (x - x0)^2."]
+    counts: Annotated[np.ndarray, "int64 (times,)", "Draws in each bin: as many in all, but fewer in the last."]
+    magnitude: Annotated["Binned | None", "The record of |x|, if it was kept."] = None
+    square: Annotated["Binned | None", "The record of x^2, if it was kept."] = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -43,22 +45,22 @@ class Binned:
 
     @property
     def means(self) -> np.ndarray:
-        """The mean of x in every bin, float64 (chains, bins)."""
+        """The mean of x in every bin, float64 (chains, times)."""
         return self.first[..., None] + self.sums / self.counts
 
     @property
     def mean_squares(self) -> np.ndarray:
-        """The mean of x^2 in every bin, float64 (chains, bins)."""
+        """The mean of x^2 in every bin, float64 (chains, times)."""
         return self.about(0.0).squares / self.counts
 
     @property
     def width(self) -> int:
         """Draws in a full bin."""
-        return int(self.counts[0])
+        return int(self.counts[0]) if self.counts.size else 1
 
     def full(self) -> "Binned":
         """The record of the full bins alone."""
-        return self.part(0, int((self.counts == self.counts[0]).sum()))
+        return self.part(0, int((self.counts == self.width).sum()))
 
     def part(self, first: int, last: int) -> "Binned":
         """The record of bins `first` ... `last - 1`."""
@@ -106,35 +108,53 @@ class Binned:
 
     def reshape(self, *axes: int) -> "Binned":
         """The same with other axes of chains."""
-        sums, squares = (values.reshape(*axes, values.shape[-1]) for values in (self.sums, self.squares))
-        return Binned(self.first.reshape(axes), sums, squares, self.counts)
+        times = self.counts.size
+        return self._each(lambda part: (part.first.reshape(axes), *(x.reshape(*axes, times) for x in (part.sums, part.squares))))
 
     def __getitem__(self, chains) -> "Binned":
-        return Binned(self.first[chains], self.sums[chains], self.squares[chains], self.counts)
+        if isinstance(chains, tuple) and len(chains) > self.first.ndim:
+            raise IndexError(f"the last axis of {self!r} is of bins: {_NO_ARRAY}")
+        return self._each(lambda part: (part.first[chains], part.sums[chains], part.squares[chains]))
 
     def __truediv__(self, n) -> "Binned":
-        return Binned(self.first / n, self.sums / n, self.squares / n**2, self.counts)
+        parts = Binned(self.first / n, self.sums / n, self.squares / n**2, self.counts)
+        square = None if self.square is None else self.square / n**2
+        return replace(parts, magnitude=None if self.magnitude is None else self.magnitude / n, square=square)
+
+    def __abs__(self) -> "Binned":
+        if self.magnitude is None:
+            raise TypeError(f"{self!r} does not tell |x|: {_NO_ARRAY}")
+        return self.magnitude
+
+    def __pow__(self, power) -> "Binned":
+        if self.square is None or power != 2:
+            raise TypeError(f"{self!r} does not tell x^{power}: {_NO_ARRAY}")
+        return self.square
+
+    def _each(self, change) -> "Binned":
+        """The record, and those that it holds, with other sums."""
+        others = (other and other._each(change) for other in (self.magnitude, self.square))
+        return Binned(*change(self), self.counts, *others)
 
     def __len__(self) -> int:
         return len(self.first)
 
+    def __bool__(self) -> bool:
+        return True
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        if ufunc is np.absolute and method == "__call__" and not kwargs:
+            return abs(self)
+        raise TypeError(f"np.{ufunc.__name__} of {self!r}: {_NO_ARRAY}")
+
     def __array__(self, *args, **kwargs):
-        raise TypeError(
-            'this record is in bins, of several draws each: .means has their means; record="draws" keeps every draw'
-        )
+        raise TypeError(f"{self!r} is no array: {_NO_ARRAY}")
 
     def __repr__(self):
-        return f"Binned(chains={self.first.shape}, draws={self.shape[-1]}, bins={self.counts.size} of {self.width})"
+        return f"Binned(chains={self.first.shape}, draws={self.shape[-1]}, in bins of {self.width})"
 
 
-class Magnetization(NamedTuple):
-    """The records in bins of m, |m| and m^2."""
-
-    mean: Binned
-    magnitude: Binned
-    square: Binned
-
-
+@described
 class Levels(NamedTuple):
     """Energies of chains as points with weights: a cell of a histogram is two, at its mean -+ what its draws deviate.
 
@@ -142,14 +162,10 @@ class Levels(NamedTuple):
     the other as from cell to cell.
     """
 
-    energy: np.ndarray
-    """float64 (chains, points)."""
-    count: np.ndarray
-    """The draws at each point, float64 (chains, points): 0 where there is none."""
-    moments: np.ndarray
-    """Means of |m|, m^2 and m^4, float64 (chains, points, 3)."""
-    width: float
-    """Of the widest cell."""
+    energy: Annotated[np.ndarray, "float64 (chains, points)", "E."]
+    count: Annotated[np.ndarray, "float64 (chains, points)", "The draws that a point stands for, or 0."]
+    moments: Annotated[np.ndarray, "float64 (chains, points, 3)", "Means of |m|, m^2 and m^4."]
+    width: Annotated[float, "Of the widest cell."]
 
     def reshape(self, *axes: int) -> "Levels":
         """The same with other axes of chains."""
@@ -167,11 +183,11 @@ class Bins(NamedTuple):
     `fastgibbs.analysis` take.
     """
 
-    counts: Annotated[np.ndarray, "int64 (bins,)", "Draws in each bin: as many in all, but fewer in the last."]
+    counts: Annotated[np.ndarray, "int64 (times,)", "Draws in each bin: as many in all, but fewer in the last."]
     first: Annotated[np.ndarray, "float64 (chains, quantities)", "E, S and the observables at the first draw."]
     sums: Annotated[
         np.ndarray,
-        "float64 (chains, sums, bins)",
+        "float64 (chains, sums, times)",
         "Sums over each bin of E', E'^2, Y', Y'^2, A', S', E' Y', and X' and X'^2 of each observable.",
     ]
     cells: Annotated[
@@ -195,17 +211,17 @@ class Bins(NamedTuple):
         return self._record(self.first[:, 0], 0)
 
     @property
-    def magnetization(self) -> Magnetization:
-        """The records of m = S / n, |m| and m^2."""
-        n, S = max(self.sites, 1), self.first[:, 1]
-        Y, A = self.sums[:, 2], self.sums[:, 4]
+    def magnetization(self) -> Binned:
+        """The record of m = S / n, which has those of |m| and m^2."""
+        S, (Y, A, M) = self.first[:, 1], (self.sums[:, k] for k in (2, 4, 5))
         magnitude = Binned(abs(S), A, Y - 2 * abs(S)[:, None] * A, self.counts)
-        mean = Binned(S, self.sums[:, 5], Y - 2 * S[:, None] * self.sums[:, 5], self.counts)
-        return Magnetization(mean / n, magnitude / n, self._record(S**2, 2) / n**2)
+        square = self._record(S**2, 2)
+        record = Binned(S, M, Y - 2 * S[:, None] * M, self.counts, magnitude, square)
+        return record / max(self.sites, 1)
 
     @property
     def energy_m2(self) -> np.ndarray:
-        """The mean of E m^2 in every bin, float64 (chains, bins)."""
+        """The mean of E m^2 in every bin, float64 (chains, times)."""
         E, Y = self.energy, self._record(self.first[:, 1] ** 2, 2)
         changes = self.sums[:, 6] / self.counts + E.sums / self.counts * Y.first[:, None]
         return (changes + E.first[:, None] * Y.means) / max(self.sites, 1) ** 2
@@ -246,5 +262,4 @@ class Bins(NamedTuple):
                 half = np.interp(x + spread[chain], x, y[:, k]) - np.interp(x - spread[chain], x, y[:, k])
                 both[chain, :used, k], both[chain, cells : cells + used, k] = y[:, k] - half / 2, y[:, k] + half / 2
             both[chain, used:cells], both[chain, cells + used :] = 0.0, 0.0
-        energy += np.tile(filled, (1, 2)) * self.first[:, :1]
-        return Levels(energy, np.tile(count / 2, (1, 2)), both, float(self.width.max(initial=0.0)))
+        return Levels(energy + self.first[:, :1], np.tile(count / 2, (1, 2)), both, float(self.width.max(initial=0.0)))

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.analysis.bins import Binned, Bins, Magnetization
+from fastgibbs.analysis.bins import Binned, Bins
 from fastgibbs.models import checks
 
 
@@ -16,7 +16,7 @@ class Group(NamedTuple):
     """Its number, where there are several."""
     energy: np.ndarray | Binned
     """E of every draw, float64 (chains, draws), or in bins."""
-    magnetization: np.ndarray | Magnetization
+    magnetization: np.ndarray | Binned
     """Mean spin of every draw, float64 (chains, draws), or in bins."""
     bins: Bins | None = None
     """What was kept in place of draws."""

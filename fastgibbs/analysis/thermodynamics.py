@@ -3,12 +3,12 @@
 Records are float arrays (chains, draws), chains independent and at equilibrium; results pool the chains, and
 `record[k]` is chain k alone. Errors are jackknifed over the rows of `analysis.blocks`: chains, or stretches of each
 where there are fewer than 16, which must be long against tau: of stretches below 10 tau they are 5 to 8 % too small.
-Instead of draws they take what `record="bins"` keeps: `bins.energy` and `bins.magnetization`.
+Records in bins (`Binned`) are taken like those of all draws.
 """
 
 import numpy as np
 
-from fastgibbs.analysis.bins import Magnetization
+from fastgibbs.analysis.bins import Binned
 from fastgibbs.analysis.errors import blocks, jackknife, moments
 from fastgibbs.models import checks
 
@@ -51,8 +51,7 @@ def binder_cumulant(magnetization) -> tuple[float, float]:
     always 0. TypeError or ValueError if it is not such a record, or has fewer than 2 draws.
     Source: K. Binder, Z. Phys. B 43, 119 (1981).
     """
-    squares = magnetization.square if isinstance(magnetization, Magnetization) else _real(magnetization) ** 2
-    return jackknife(_cumulant, moments(blocks(squares), 0.0))
+    return jackknife(_cumulant, moments(blocks(_numbers(magnetization) ** 2), 0.0))
 
 
 def _cumulant(rows) -> float:
@@ -62,8 +61,8 @@ def _cumulant(rows) -> float:
 
 def magnitude(magnetization):
     """The record of |m|."""
-    return magnetization.magnitude if isinstance(magnetization, Magnetization) else np.abs(_real(magnetization))
+    return abs(_numbers(magnetization))
 
 
-def _real(record) -> np.ndarray:
-    return checks.finite_array("record", record)
+def _numbers(record):
+    return record if isinstance(record, Binned) else checks.finite_array("record", record)
