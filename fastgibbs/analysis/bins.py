@@ -30,8 +30,8 @@ class Binned:
     sums: Annotated[np.ndarray, "float64 (chains, times)", "Sums of x - x0."]
     squares: Annotated[np.ndarray, "float64 (chains, times)", "Sums of (x - x0)^2."]
     counts: Annotated[np.ndarray, "int64 (times,)", "Draws in each bin: as many in all, but fewer in the last."]
-    magnitude: Annotated["Binned | None", "The record of |x|, if it was kept."] = None
-    square: Annotated["Binned | None", "The record of x^2, if it was kept."] = None
+    magnitude: Annotated[object, "The record of |x|, a Binned, or None."] = None
+    square: Annotated[object, "The record of x^2, a Binned, or None."] = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -5,8 +5,10 @@ from functools import cached_property
 
 import numpy as np
 
+from fastgibbs.analysis.bins import Bins
+from fastgibbs.engines import binning
 from fastgibbs.engines.drivers import advance, record
-from fastgibbs.methods import restoring
+from fastgibbs.methods import binned, restoring
 from fastgibbs.methods.blocks import Setting
 from fastgibbs.methods.run import Job, Length
 from fastgibbs.models.bounds import most_energy
@@ -25,6 +27,7 @@ class Chains(Job):
     seed: int  # of their streams
     weights: np.ndarray  # float64 (observables, n): of linear observables
     keeps: bool  # whether the states of all draws are kept
+    in_bins: bool = False  # whether bins are kept in place of draws
 
     RECORDS = "record.energies", "record.magnetizations", "record.observables.record", "record.samples"
 
@@ -39,8 +42,13 @@ class Chains(Job):
         return self.length.total
 
     def rows(self, done: int) -> int:
-        """Draws."""
-        return self.length.rows(done)
+        """Draws, if they are kept."""
+        return 0 if self.in_bins else self.length.rows(done)
+
+    @cached_property
+    def bins(self) -> binning.Bins:
+        """Those of all chains, if they are kept."""
+        return binning.bins(self.betas.size if self.in_bins else 0, len(self.weights))
 
     @cached_property
     def prepared(self):
@@ -63,9 +71,16 @@ class Chains(Job):
         of_lanes = np.zeros(len(lanes), np.int64)
         of_lanes[: inside.size * strips] = np.repeat(inside, strips)
         plan, state = self.setting.start(self.prepared, lanes, chains, rungs, self.seed, self.start)
-        shape = self.length.draws, len(columns)
+        shape = 1 if self.in_bins else self.length.draws, len(columns)
         kept = record(self.length.burn_in, self.length.thin, shape, self.weights, len(lanes), strips, self.keeps)
+        if self.in_bins:
+            kept = kept._replace(bins=binned.part(self.bins, columns.start, columns.start + inside.size))
         return Block(inside.size, plan, state, of_lanes, kept)
+
+    def kept(self, blocks: list[Block], done: list[int], names) -> Bins:
+        """What the bins of all chains have kept after so many sweeps of each block."""
+        draws = [(block.chains, self.length.rows(of_block)) for block, of_block in zip(blocks, done, strict=True)]
+        return binned.kept(self.bins, draws, self.setting.n, names)
 
     def advance(self, block: Block, first: int, last: int, crew):
         """Run sweeps `first` ... `last - 1` of a block."""
@@ -90,8 +105,11 @@ class Chains(Job):
         first, count = lanes.start // strips, block.chains * strips
         models = [self.model(self.setting.given, chain) for chain in range(first, first + block.chains)]
         weights = np.abs(kept.observables.weights).sum(axis=1)[:, :strips].sum(axis=1)
+        most = max(map(most_energy, self.setting.given))
+        if self.in_bins:
+            binned.check(kept.bins, self.length.rows(done), most, self.setting.n, weights)
         restoring.check_record("magnetizations", kept.magnetizations[:draws], self.setting.n)
-        restoring.check_record("energies", kept.energies[:draws], max(map(most_energy, self.setting.given)))
+        restoring.check_record("energies", kept.energies[:draws], most)
         restoring.check_record("observables", kept.observables.record[:draws], weights[:, None])
         energies, magnetizations = (of[:draws, : block.chains].T for of in (kept.energies, kept.magnetizations))
         if len(kept.samples):

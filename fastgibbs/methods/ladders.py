@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import drivers
+from fastgibbs.analysis.bins import Bins
+from fastgibbs.engines import binning, drivers
 from fastgibbs.engines.overlaps import Pairs
 from fastgibbs.engines.streams import CLUSTER, SWAP, stream_state
-from fastgibbs.methods import restoring
+from fastgibbs.methods import binned, restoring
 from fastgibbs.methods.blocks import Setting
 from fastgibbs.methods.run import Job, Length
 from fastgibbs.models import Hopfield, Ising
@@ -17,7 +18,7 @@ from fastgibbs.models.bounds import most_energy
 from fastgibbs.models.energy import has_ising_form, is_even
 
 MAX_RUNGS = 256  # two ladders are compared in one block of 512 lanes
-BINS = 1001  # of the histograms of q, where there are more sites
+BINS, FEW_BINS = 1001, 129  # of the histograms of q, where there are more sites; of runs that keep bins of all
 
 
 class Block(NamedTuple):
@@ -45,6 +46,7 @@ class Ladders(Job):
     starts: np.ndarray | None = None  # int8 (ladders, rungs, n), or None for spins at random
     weights: np.ndarray | None = None  # float64 (observables, n): of linear observables
     keeps: bool = False  # whether the states of all draws are kept
+    in_bins: bool = False  # whether bins are kept in place of draws
 
     RECORDS = (
         "record.energies",
@@ -75,8 +77,13 @@ class Ladders(Job):
         return self.length.total
 
     def rows(self, done: int) -> int:
-        """Draws."""
-        return self.length.rows(done)
+        """Draws, if they are kept."""
+        return 0 if self.in_bins else self.length.rows(done)
+
+    @cached_property
+    def bins(self) -> binning.Bins:
+        """Those of all ladders, rung by rung, if they are kept."""
+        return binning.bins(self.count * self.betas.size if self.in_bins else 0, len(self.weights))
 
     @cached_property
     def first_lanes(self) -> np.ndarray:
@@ -113,8 +120,10 @@ class Ladders(Job):
             spins = dict(zip(of_lanes, self.starts[inside].reshape(-1, n), strict=True))
         plan, state = self.setting.start(self.prepared, lanes, chains, self.betas, self.seed, spins)
         weights = np.empty((0, n)) if self.weights is None else self.weights
-        shape = self.length.draws, inside.size * rungs
+        shape = 1 if self.in_bins else self.length.draws, inside.size * rungs
         kept = drivers.record(self.length.burn_in, self.length.thin, shape, weights, len(lanes), keeps=self.keeps)
+        if self.in_bins:
+            kept = kept._replace(bins=binned.part(self.bins, inside[0] * rungs, (inside[-1] + 1) * rungs))
         pairs = self._pairs(inside, len(lanes))
         return Block(plan, state, self._ladders(inside, first_lane, lane_at, len(lanes)), pairs, kept)
 
@@ -157,7 +166,7 @@ class Ladders(Job):
         i, j = np.empty((2, 0), np.int32) if complete else model.bonds[:2]
         width = 2 ** (-(-lanes // 64) - 1).bit_length()  # words are compared eight at a time
         words = np.zeros((model.n if first.size else 0, width), np.uint64)
-        bins = min(given.n + 1, BINS) if self.overlap_every else 1
+        bins = min(given.n + 1, FEW_BINS if self.in_bins else BINS) if self.overlap_every else 1
         streams = [stream_state(self.seed, CLUSTER, int(pair)) for pair in index]
         return Pairs(
             ladders=np.column_stack([first, first + 1]),
@@ -190,8 +199,11 @@ class Ladders(Job):
         models = [self.setting.models[g // self.ladders] for g in self.inside(lanes) for _ in range(self.betas.size)]
         draws, kept = self.rows(done), block.record
         weights = np.abs(kept.observables.weights).sum(axis=(1, 2))
+        most = max(map(most_energy, self.setting.models))
+        if self.in_bins:
+            binned.check(kept.bins, self.length.rows(done), most, self.setting.n, weights)
         restoring.check_record("magnetizations", kept.magnetizations[:draws], self.setting.n)
-        restoring.check_record("energies", kept.energies[:draws], max(map(most_energy, self.setting.models)))
+        restoring.check_record("energies", kept.energies[:draws], most)
         restoring.check_record("observables", kept.observables.record[:draws], weights[:, None])
         if (block.ladders.round_trips > block.ladders.restarts).any():
             raise ValueError("cannot be of this run: more round trips than restarts")
@@ -206,7 +218,8 @@ class Gathered(NamedTuple):
 
     job: Ladders
     blocks: list[Block]
-    draws: int
+    draws: int  # that are kept of all
+    done: list[int]  # sweeps of each block
 
     def of_ladders(self, name: str) -> np.ndarray:
         """An array of `drivers.Ladders`, (ladders, ...)."""
@@ -245,10 +258,17 @@ class Gathered(NamedTuple):
         lanes = [self.job.engine.spins(block.plan, block.state) for block in self.blocks]
         return np.concatenate([spins.T[block.ladders.lane_at] for block, spins in zip(self.blocks, lanes, strict=True)])
 
-    def acceptance(self, ladders=slice(None)) -> np.ndarray:
-        """Mean swap probabilities of neighbouring rungs, float64 (rungs - 1,)."""
-        attempts = self.of_ladders("attempts")[ladders].sum(axis=0)
-        return self.of_ladders("acceptance")[ladders].sum(axis=0) / np.maximum(attempts, 1)
+    def acceptance(self, models: int = 1) -> np.ndarray:
+        """Mean swap probabilities of neighbouring rungs, of the ladders of each model, float64 (models, rungs - 1)."""
+        shape = models, -1, self.job.betas.size - 1
+        accepted, attempts = (self.of_ladders(name).reshape(shape).sum(axis=1) for name in ("acceptance", "attempts"))
+        return accepted / np.maximum(attempts, 1)
+
+    def bins(self, names) -> Bins:
+        """What the bins of all ladders have kept, rung by rung; `names` of the observables."""
+        sweeps = zip(self.blocks, self.done, strict=True)
+        draws = [(block.ladders.lane_at.size, self.job.length.rows(done)) for block, done in sweeps]
+        return binned.kept(self.job.bins, draws, self.job.setting.n, names)
 
 
 def packing(rungs: int) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import re
 
 import numpy as np
 
-from fastgibbs.engines import graphs, lowest, multispin, overlap, sparse
+from fastgibbs.engines import binning, graphs, lowest, multispin, overlap, sparse
 from fastgibbs.engines.layered import LayeredPlan
 from fastgibbs.engines.memories import Halves
 from fastgibbs.models import checks
@@ -317,6 +317,12 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "record.magnetizations": _finite,
     "record.observables.record": _finite,
     "record.samples": _any,
+    "record.bins.first": _finite,
+    "record.bins.sums": _finite,
+    "record.bins.open": _finite,
+    "record.bins.cells": _finite,
+    "record.bins.width": within(0, np.finfo(np.float64).max),
+    "record.bins.range": within(1 - binning.CELLS, binning.CELLS - 1),
     "reads.best": within(-np.finfo(np.float64).max, np.inf),
     "reads.kept": _spins,
     "reads.lowest": _finite,

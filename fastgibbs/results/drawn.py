@@ -1,8 +1,11 @@
 """What results of draws share: records of all draws, or bins in place of them."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from fastgibbs.analysis.bins import Binned, Bins
+from fastgibbs.analysis.records import Group
 from fastgibbs.integrations.tables import Table, of_draws
 from fastgibbs.results.base import Result
 
@@ -14,22 +17,29 @@ class Drawn(Result):
 
     RECORDS = "energy", "magnetization", "observables"
 
-    bins: Bins | None
+    if TYPE_CHECKING:
+        bins: Bins | None
 
     def _values(self):
         values = super()._values()
         return values if self.bins is None else {k: v for k, v in values.items() if k not in self.RECORDS}
 
     @classmethod
-    def _of(cls, values):
+    def _with_records(cls, values: dict, *axes: int) -> dict:
+        """The values of an archive, those of bins with their records, chains in these axes."""
         bins, here = values.get("bins"), [name for name in cls.RECORDS[:2] if name in values]
         if len(here) != (2 if bins is None else 0):
-            raise ValueError(f"it holds {', '.join(here) or 'no records'}{' beside bins' if bins is not None else ''}")
-        if bins is not None:
-            check(bins)
-            values |= records(bins, *cls._axes(values))
-        values.setdefault("observables", {})
-        return super()._of(values)
+            raise ValueError(f"it holds {' and '.join(here) or 'no records'}{'' if bins is None else ' beside bins'}")
+        if bins is None:
+            return {"observables": {}} | values
+        check(bins)
+        return values | records(bins, *axes)
+
+    def _group(self, beta: float, model: int, records, bins=None) -> Group:
+        """Some chains, by the index of their records, and of their bins where that is another."""
+        if self.bins is None:
+            return Group(beta, model, self.energy[records], self.magnetization[records])
+        return Group.of(beta, model, self.bins.of(records if bins is None else bins))
 
     def _drawn(self, axes: tuple[str, ...], order, places: dict) -> Table:
         """The table of records, `order` of axes applied; of bins, their means, with "bin" in place of "draw"."""
@@ -52,9 +62,10 @@ class Drawn(Result):
 
 def records(bins: Bins, *axes: int) -> dict:
     """The records of bins, chains in these axes, by the names of their fields."""
+    axes = axes or (len(bins.first),)
     observables = {name: record.reshape(*axes) for name, record in bins.observables.items()}
-    both = {"energy": bins.energy.reshape(*axes), "magnetization": bins.magnetization.reshape(*axes)}
-    return both | {"observables": observables}
+    energy, magnetization = bins.energy.reshape(*axes), bins.magnetization.reshape(*axes)
+    return {"energy": energy, "magnetization": magnetization, "observables": observables}
 
 
 def check(bins: Bins):
