@@ -102,6 +102,18 @@ class Ladders(Job):
             models[lane : lane + self.betas.size] = [given[ladder // self.ladders]] * self.betas.size
         return self.engine.prepare(models, 1, self.setting.free)
 
+    @cached_property
+    def histogram(self) -> np.ndarray:
+        """Of the overlaps of all pairs, int64 (pairs, rungs, bins), of which each block has a part."""
+        pairs = len(self.setting.models) * (self.ladders // 2) if self.compares else 0
+        bins = min(self.setting.n + 1, FEW_BINS if self.in_bins else BINS) if self.overlap_every else 1
+        return np.zeros((pairs, self.betas.size, bins), np.int64)
+
+    @property
+    def compares(self) -> bool:
+        """Whether ladders meet in pairs."""
+        return bool(self.overlap_every or self.clusters)
+
     def inside(self, lanes: range) -> np.ndarray:
         """The ladders that lie in a block of these lanes."""
         return np.flatnonzero((self.first_lanes >= lanes.start) & (self.first_lanes < lanes.stop))
@@ -157,7 +169,7 @@ class Ladders(Job):
         """The pairs of ladders of one model, 0 and 1, 2 and 3 ..., that are compared."""
         number, rungs = inside % self.ladders, self.betas.size
         first = np.flatnonzero((number % 2 == 0) & (number + 1 < self.ladders))
-        if not self.overlap_every and not self.clusters:
+        if not self.compares:
             first = first[:0]
         index = inside[first] // self.ladders * (self.ladders // 2) + number[first] // 2
         given = self.setting.models[0]
@@ -166,7 +178,6 @@ class Ladders(Job):
         i, j = np.empty((2, 0), np.int32) if complete else model.bonds[:2]
         width = 2 ** (-(-lanes // 64) - 1).bit_length()  # words are compared eight at a time
         words = np.zeros((model.n if first.size else 0, width), np.uint64)
-        bins = min(given.n + 1, FEW_BINS if self.in_bins else BINS) if self.overlap_every else 1
         streams = [stream_state(self.seed, CLUSTER, int(pair)) for pair in index]
         return Pairs(
             ladders=np.column_stack([first, first + 1]),
@@ -182,7 +193,7 @@ class Ladders(Job):
             rows=np.zeros(512, np.uint64),
             unequal=np.zeros((2, len(first), rungs), np.int64),
             queue=np.zeros(len(words), np.int32),
-            histogram=np.zeros((len(first), rungs, bins), np.int64),
+            histogram=self.histogram[index[0] : index[-1] + 1] if index.size else self.histogram[:0],
             moments=np.zeros((len(first), rungs, 6)),
         )
 
@@ -225,10 +236,6 @@ class Gathered(NamedTuple):
         """An array of `drivers.Ladders`, (ladders, ...)."""
         return np.concatenate([getattr(block.ladders, name) for block in self.blocks])
 
-    def of_pairs(self, name: str) -> np.ndarray:
-        """An array of `Pairs`, (pairs, ...)."""
-        return np.concatenate([getattr(block.pairs, name) for block in self.blocks])
-
     def record(self, name: str) -> np.ndarray:
         """Energies or magnetisations, float64 (ladders, rungs, draws)."""
         return self._by_ladder([getattr(block.record, name) for block in self.blocks])
@@ -255,8 +262,12 @@ class Gathered(NamedTuple):
 
     def spins(self) -> np.ndarray:
         """The spins at every rung now, int8 (ladders, rungs, n)."""
-        lanes = [self.job.engine.spins(block.plan, block.state) for block in self.blocks]
-        return np.concatenate([spins.T[block.ladders.lane_at] for block, spins in zip(self.blocks, lanes, strict=True)])
+        spins, first = np.empty((self.job.count, self.job.betas.size, self.job.setting.n), np.int8), 0
+        for block in self.blocks:
+            last = first + len(block.ladders.lane_at)
+            spins[first:last] = self.job.engine.spins(block.plan, block.state).T[block.ladders.lane_at]
+            first = last
+        return spins
 
     def acceptance(self, models: int = 1) -> np.ndarray:
         """Mean swap probabilities of neighbouring rungs, of the ladders of each model, float64 (models, rungs - 1)."""

@@ -235,7 +235,7 @@ def _overlaps(found: Gathered) -> list[Overlap | None]:
     job, models = found.job, len(found.job.setting.given)
     if not job.overlap_every or job.ladders < 2:
         return [None] * models
-    histogram, moments = found.of_pairs("histogram"), found.of_pairs("moments")
+    histogram, moments = job.histogram, np.concatenate([block.pairs.moments for block in found.blocks])
     draws = histogram.sum(axis=2)
     means = moments / np.maximum(draws, 1)[..., None]
     parts = (np.split(values, models) for values in (draws[:, 0], histogram, *np.moveaxis(means, 2, 0)))
