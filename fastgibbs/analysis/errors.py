@@ -102,9 +102,9 @@ def disagreement(record) -> float:
     halves, within, between = _split(record)
     if within == 0:
         return -np.inf if between == 0 else np.inf
-    tau = _autocorrelation_time(halves)
-    lost = (10 * tau + 1) / halves.shape[1]  # to the means that were taken off, over a window of 5 tau on either side
-    freedoms = len(halves) - 1, halves.size / (10 * tau)
+    tau, window = tau_and_window(halves)
+    lost = (window + 1) / halves.shape[1]  # to the means that were taken off
+    freedoms = len(halves) - 1, halves.size / window
     root = np.cbrt(between * halves.shape[1] / (within * tau) * max(1 - lost, 0.1))
     a, b = 2 / (9 * np.array(freedoms))
     return float(((1 - b) * root - (1 - a)) / np.sqrt(b * root**2 + a))
@@ -210,9 +210,17 @@ def _halves(record) -> np.ndarray:
 
 
 def _autocorrelation_time(record) -> float:
-    """Of `record` in bins, the variance of the draws is that of the full ones about the mean of these."""
+    return tau_and_window(record)[0]
+
+
+def tau_and_window(record) -> tuple[float, float]:
+    """The autocorrelation time, and the draws whose correlations it adds up: 5 tau on either side, or whole bins.
+
+    Of `record` in bins, the variance of the draws is that of the full ones about the mean of these.
+    """
     bins, width, variance = record, 1, None
-    if isinstance(record, Binned):
+    in_bins = isinstance(record, Binned)
+    if in_bins:
         full = record.full()
         record, bins, width = full, full.means, full.width
         variance = _mean_square(full, full.mean())
@@ -222,11 +230,13 @@ def _autocorrelation_time(record) -> float:
         covariance = _autocovariance(bins, mean, lags)
         variance = covariance[0] if variance is None else variance
         if min(variance, covariance[0]) <= (_ROUNDING * mean) ** 2:
-            return 1.0
+            return 1.0, float(width) if in_bins else 10.0
         times = width * covariance[0] / variance * (2 * np.cumsum(covariance / covariance[0]) - 1)
         enough = np.arange(covariance.size) * width >= 5 * times
         if enough.any() or lags >= draws:
-            return float(max(times[enough.argmax() if enough.any() else -1], 1.0))
+            last = enough.argmax() if enough.any() else times.size - 1
+            tau = float(max(times[last], 1.0))
+            return tau, float(width * (2 * last + 1)) if in_bins else 10 * tau
         lags *= 16
 
 

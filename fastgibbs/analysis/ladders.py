@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.analysis.bins import Binned
-from fastgibbs.analysis.errors import autocorrelation_time
+from fastgibbs.analysis.errors import autocorrelation_time, tau_and_window
 from fastgibbs.models import checks
 
 _FALSE_ALARMS = 0.01  # the chance that `equilibration` complains about the energies of a good run
@@ -155,6 +155,7 @@ class _Stretch(NamedTuple):
     means: np.ndarray  # float64 (ladders, rungs)
     variances: np.ndarray  # float64 (ladders, rungs)
     tau: np.ndarray  # float64 (rungs,)
+    freedom: np.ndarray  # float64 (rungs,): of these in each ladder
 
 
 def _stretches(energies, rounding) -> list[_Stretch]:
@@ -168,7 +169,14 @@ def _stretches(energies, rounding) -> list[_Stretch]:
         means = part.chain_means() if binned else part.mean(axis=2)
         variances = part.chain_variances() if binned else part.var(axis=2)
         ends = first * width + 1, last * width, (last - first) * width
-        found.append(_Stretch(*ends, means, variances, _tau_within(part, rounding)))
+        if binned and found:
+            tau, freedom = found[0].tau, found[0].freedom  # a few bins tell nothing of it
+        elif binned:
+            tau, freedom = _tau_of_bins(part)
+        else:
+            tau = _tau_within(part, rounding)
+            freedom = ends[2] / (10 * tau)
+        found.append(_Stretch(*ends, means, variances, tau, freedom))
     return found
 
 
@@ -198,7 +206,7 @@ def _unequal_means(energies):
             longer = np.maximum(bin_.tau, tau)
             variance = np.maximum(bin_.variances.mean(axis=0), variances.mean(axis=0))
             error = np.sqrt(variance * longer / ladders * (1 / bin_.length + 1 / length))
-            freedom = ladders * length / (10 * longer)
+            freedom = ladders * np.minimum(half.freedom, length * bin_.freedom / bin_.length)
         scores = _normal_score(changes.mean(axis=0) / (error + rounding), freedom)
         for r in np.flatnonzero(scores > limit):
             problems.append(
@@ -211,7 +219,7 @@ def _unequal_means(energies):
         others = (means.sum(axis=0) - means) / (ladders - 1)
         variance = np.maximum(variances, variances.mean(axis=0))
         error = np.sqrt(variance * tau / length * ladders / (ladders - 1))
-        scores = _normal_score((means - others) / (error + rounding), ladders * length / (10 * tau))
+        scores = _normal_score((means - others) / (error + rounding), ladders * half.freedom)
         for r in np.flatnonzero(scores.max(axis=0) > limit):
             k = scores[:, r].argmax()
             problems.append(
@@ -223,13 +231,18 @@ def _unequal_means(energies):
 
 def _tau_within(energies, rounding):
     """Autocorrelation time at each rung about each ladder's own mean; the factor makes up for subtracting that mean."""
-    if isinstance(energies, Binned):
-        centred = energies.about(energies.chain_means())
-    else:
-        centred = energies - energies.mean(axis=2, keepdims=True)
-        centred[np.abs(centred) < rounding] = 0.0
+    centred = energies - energies.mean(axis=2, keepdims=True)
+    centred[np.abs(centred) < rounding] = 0.0
     tau = np.array([autocorrelation_time(centred[:, r]) for r in range(energies.shape[1])])
     return tau * (1 + 10 * tau / energies.shape[2])  # the window is 5 tau on either side
+
+
+def _tau_of_bins(energies) -> tuple[np.ndarray, np.ndarray]:
+    """The same of bins, and the degrees of freedom that it has in each ladder."""
+    centred = energies.about(energies.chain_means())
+    found = np.array([tau_and_window(centred[:, r]) for r in range(energies.shape[1])])
+    tau, lost = found[:, 0], found[:, 1] / energies.shape[2]
+    return tau / np.maximum(1 - lost, 0.1), 1 / lost
 
 
 def _normal_score(t, freedom):
