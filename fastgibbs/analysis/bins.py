@@ -21,9 +21,9 @@ _NO_ARRAY = '.means has the means of bins, and record="draws" keeps every draw'
 class Binned:
     """A record of x in bins of consecutive draws: of each bin the sums of x - x0 and of (x - x0)^2.
 
-    The functions of `fastgibbs.analysis` take it like an array of all draws. `record[k]` is that of chain k, `record / n`
-    of x / n; of a magnetization, abs(record) is that of |m| and record**2 of m^2. Chains may have several axes, as
-    (ladders, rungs). It is no array: TypeError where one is asked for.
+    The functions of `fastgibbs.analysis` take it like an array of all draws. `record[k]` is that of chain k, and
+    `record / n` of x / n; of a magnetization, abs(record) is that of |m| and record**2 of m^2. Chains may have several
+    axes, as (ladders, rungs). It is no array: TypeError where one is asked for.
     """
 
     first: Annotated[np.ndarray, "float64 (chains,)", "x0, at the first draw of each chain."]
@@ -98,18 +98,21 @@ class Binned:
         return Binned(np.repeat(self.first, pieces), sums[:, None], squares[:, None], np.array([count]))
 
     def halves(self) -> "Binned":
-        """The first and the second half of the full bins of each chain, as 2 chains; a bin in the middle is left out."""
+        """The first and the second half of the full bins of each chain, as 2 chains, without a bin in the middle."""
         full = self.full()
         n = full.counts.size // 2
         sums, squares = (
-            np.stack([values[:, :n], values[:, full.counts.size - n :]], axis=1).reshape(-1, n) for values in (full.sums, full.squares)
+            np.stack([values[:, :n], values[:, full.counts.size - n :]], axis=1).reshape(-1, n)
+            for values in (full.sums, full.squares)
         )
         return Binned(np.repeat(self.first, 2), sums, squares, full.counts[:n])
 
     def reshape(self, *axes: int) -> "Binned":
         """The same with other axes of chains."""
         times = self.counts.size
-        return self._each(lambda part: (part.first.reshape(axes), *(x.reshape(*axes, times) for x in (part.sums, part.squares))))
+        return self._each(
+            lambda part: (part.first.reshape(axes), *(x.reshape(*axes, times) for x in (part.sums, part.squares)))
+        )
 
     def __getitem__(self, chains) -> "Binned":
         if isinstance(chains, tuple) and len(chains) > self.first.ndim:

@@ -153,10 +153,10 @@ def jackknife(statistic, *records) -> tuple[float, float]:
 
 
 def blocks(record):
-    """Rows (rows, draws) for a jackknife, in bins if the record is: the chains, or equal stretches of each where there are fewer than 16.
+    """Rows (rows, draws) for a jackknife: the chains, or equal stretches of each where there are fewer than 16.
 
     There are then 16 rows or more, if there are draws enough; the first draws of a chain that fill no row are left
-    out. A row should be long against tau.
+    out. A row should be long against tau. Of a record in bins they are of whole bins, and in bins.
 
     Raises ValueError if there is no draw.
     """

@@ -37,9 +37,10 @@ def log_z(betas, energies, reference):
     `reference` is log Z at betas[0]: n log 2 for n spins at beta = 0.
     Errors are jackknifed: each ladder's draws are cut in contiguous blocks, 32 or more in all where there are draws
     enough, and a block is left out at all rungs at once, since replicas carry correlations from rung to rung. A block
-    must be long compared with the time of a round trip. Of `Levels` (ladders, rungs, points), which stand for draws that
-    were not kept, a block is a ladder, and two or more are needed. Forward and backward are biased, and their errors too small or
-    even 0, where one rung hardly meets states that the other does: trust bar, and take them for bounds.
+    must be long compared with the time of a round trip. Of `Levels` (ladders, rungs, points), which stand for draws
+    that were not kept, a block is a ladder, and two or more are needed. Forward and backward are biased, and their
+    errors too small or even 0, where one rung hardly meets states that the other does: trust bar, and take them for
+    bounds.
 
     From the first gap on in which no draw could be from either rung - the sum of p (1 - p) over all draws, p the chance
     that one is from the cold rung, is below 1 - the draws do not tell the ratio, and all errors are infinite.

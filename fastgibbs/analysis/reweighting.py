@@ -99,12 +99,13 @@ def reweight(result, betas) -> Reweighted:
     which is not needed here; see `to_u_kn` for its other estimators.
 
     Of a run that kept bins in place of draws, draws are the cells of its histograms (`Bins.levels`), as many as they
-    have of them half a tau apart, and blocks are chains, so that errors rest on the spread of chains: 16 or more know
-    theirs to 18 %. A cell of width w is known by its mean and variance, which leaves terms of (w (beta - beta_k))^3 out.
+    have of them half a tau apart, and blocks are chains: errors rest on the spread of chains, of which 16 know it to
+    18 %. A cell of width w is known by its mean and variance: at w |beta - beta_k| = 1 this changes what reweighting
+    does to <E> by a thousandth, to C by a hundredth, and nearer by less, as the third power of that.
 
-    Warns (UserWarning) where a mean rests on fewer than 100 draws: the range of reweighting ends there; and where at a
+    Warns (UserWarning) where a mean rests on fewer than 100 draws: the range of reweighting ends there; where at a
     beta below all of the result's draws of the highest energy carry nine tenths of the weight, since cold draws of one
-    energy all weigh the same at any beta, however many states lie above; of cells, where w |beta - beta_k| > 1. TypeError
+    energy all weigh the same at any beta, however many states lie above; and where w |beta - beta_k| > 1. TypeError
     or ValueError names an argument that is not as above, or two neighbouring betas whose energies do not overlap.
 
     Sources: Ferrenberg and Swendsen, Phys. Rev. Lett. 61, 2635 (1988) and 63, 1195 (1989); Shirts and Chodera,
@@ -137,9 +138,9 @@ def reweight(result, betas) -> Reweighted:
     far = np.abs(wanted[:, None] - sampled).min(axis=1) > reach
     if far.any():
         warnings.warn(
-            f"at {far.sum()} of {far.size} betas, as at beta = {wanted[far][0]:g}, reweighted means are off by more "
-            f"than a few thousandths of what reweighting changes: farther than {reach:.3g} from the betas of the "
-            'result, histograms are too coarse; sample nearer to them, or with record="draws"',
+            f"at {far.sum()} of {far.size} betas, as at beta = {wanted[far][0]:g}, histograms are too coarse for "
+            f"reweighted means: it is farther than {reach:.3g} from the betas of the result; sample nearer to it, or "
+            'with record="draws"',
             stacklevel=2,
         )
 
@@ -226,7 +227,9 @@ def _in_cells(groups) -> tuple[Draws, float]:
     """The cells of all groups, a block for each chain, and how far from their betas they may be reweighted."""
     blocks = min(len(group.energy) for group in groups)
     if blocks < 2:
-        raise ValueError("result has bins of 1 chain at a beta: errors are of their spread, give 2 chains or more, or 16")
+        raise ValueError(
+            "result has bins of 1 chain at a beta: errors are of their spread, give 2 chains or more, or 16"
+        )
     labels, points, counts, means, width = [], [], [], [], 0.0
     for group in groups:
         chains = len(group.energy)

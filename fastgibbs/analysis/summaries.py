@@ -91,8 +91,8 @@ def by_temperature(result) -> Report:
     return Report(
         [
             repr(result),
-            f"{draws} draws a chain, every {result.thin} sweeps{_binned(groups[0])}; tau in draws; (12) is the error of the "
-            "last digits",
+            f"{draws} draws a chain, every {result.thin} sweeps{_binned(groups[0])}; tau in draws; (12) is the error "
+            "of the last digits",
         ],
         {},
         columns,

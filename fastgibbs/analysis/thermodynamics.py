@@ -6,8 +6,6 @@ where there are fewer than 16, which must be long against tau: of stretches belo
 Records in bins (`Binned`) are taken like those of all draws.
 """
 
-import numpy as np
-
 from fastgibbs.analysis.bins import Binned
 from fastgibbs.analysis.errors import blocks, jackknife, moments
 from fastgibbs.models import checks

@@ -11,7 +11,6 @@ from fastgibbs.engines.drivers import advance, record
 from fastgibbs.methods import binned, restoring
 from fastgibbs.methods.blocks import Setting
 from fastgibbs.methods.run import Job, Length
-from fastgibbs.models.bounds import most_energy
 from fastgibbs.results.lanes import by_lane, joined, unpacked
 from fastgibbs.results.sampled import Block
 
@@ -35,15 +34,6 @@ class Chains(Job):
     def lanes(self) -> int:
         """Those of all chains."""
         return self.betas.size * self.setting.strips
-
-    @property
-    def sweeps(self) -> int:
-        """All, with those of burn_in."""
-        return self.length.total
-
-    def rows(self, done: int) -> int:
-        """Draws, if they are kept."""
-        return 0 if self.in_bins else self.length.rows(done)
 
     @cached_property
     def bins(self) -> binning.Bins:
@@ -104,13 +94,7 @@ class Chains(Job):
         draws, strips, kept = self.rows(done), self.setting.strips, block.record
         first, count = lanes.start // strips, block.chains * strips
         models = [self.model(self.setting.given, chain) for chain in range(first, first + block.chains)]
-        weights = np.abs(kept.observables.weights).sum(axis=1)[:, :strips].sum(axis=1)
-        most = max(map(most_energy, self.setting.given))
-        if self.in_bins:
-            binned.check(kept.bins, self.length.rows(done), most, self.setting.n, weights)
-        restoring.check_record("magnetizations", kept.magnetizations[:draws], self.setting.n)
-        restoring.check_record("energies", kept.energies[:draws], most)
-        restoring.check_record("observables", kept.observables.record[:draws], weights[:, None])
+        restoring.check_records(kept, self.length.rows(done), self.setting)
         energies, magnetizations = (of[:draws, : block.chains].T for of in (kept.energies, kept.magnetizations))
         if len(kept.samples):
             packed = [kept.samples[:draws]]

@@ -14,7 +14,6 @@ from fastgibbs.methods import binned, restoring
 from fastgibbs.methods.blocks import Setting
 from fastgibbs.methods.run import Job, Length
 from fastgibbs.models import Hopfield, Ising
-from fastgibbs.models.bounds import most_energy
 from fastgibbs.models.energy import has_ising_form, is_even
 
 MAX_RUNGS = 256  # two ladders are compared in one block of 512 lanes
@@ -70,15 +69,6 @@ class Ladders(Job):
     def together(self) -> tuple:
         """The lanes of words that hold whole ladders."""
         return (64 * packing(self.betas.size)[0],)
-
-    @property
-    def sweeps(self) -> int:
-        """All, with those of burn_in."""
-        return self.length.total
-
-    def rows(self, done: int) -> int:
-        """Draws, if they are kept."""
-        return 0 if self.in_bins else self.length.rows(done)
 
     @cached_property
     def bins(self) -> binning.Bins:
@@ -209,13 +199,7 @@ class Ladders(Job):
         """ValueError unless a block that was saved has records that fit its states."""
         models = [self.setting.models[g // self.ladders] for g in self.inside(lanes) for _ in range(self.betas.size)]
         draws, kept = self.rows(done), block.record
-        weights = np.abs(kept.observables.weights).sum(axis=(1, 2))
-        most = max(map(most_energy, self.setting.models))
-        if self.in_bins:
-            binned.check(kept.bins, self.length.rows(done), most, self.setting.n, weights)
-        restoring.check_record("magnetizations", kept.magnetizations[:draws], self.setting.n)
-        restoring.check_record("energies", kept.energies[:draws], most)
-        restoring.check_record("observables", kept.observables.record[:draws], weights[:, None])
+        restoring.check_records(kept, self.length.rows(done), self.setting)
         if (block.ladders.round_trips > block.ladders.restarts).any():
             raise ValueError("cannot be of this run: more round trips than restarts")
         if draws and self.length.at_draw(done):

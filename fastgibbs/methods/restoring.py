@@ -12,6 +12,7 @@ import numpy as np
 from fastgibbs.engines import binning, graphs, lowest, multispin, overlap, sparse
 from fastgibbs.engines.layered import LayeredPlan
 from fastgibbs.engines.memories import Halves
+from fastgibbs.methods import binned
 from fastgibbs.models import checks
 from fastgibbs.models.bounds import most_energy
 
@@ -99,6 +100,18 @@ def check_record(name: str, record: np.ndarray, most):
     """ValueError unless the numbers that a block has recorded are from -`most` to `most`."""
     right = np.abs(record) <= np.multiply(most, 1 + 1e-9)
     _refuse_unless_named(name, right, record, f"give a number of at most {np.max(most, initial=0):g}")
+
+
+def check_records(record, draws: int, setting):
+    """ValueError unless what a block has recorded at so many draws is what states of the models may have."""
+    weights = np.abs(record.observables.weights).sum(axis=1)[:, : record.observables.strips].sum(axis=1)
+    most = max(map(most_energy, setting.given))
+    if len(record.bins.first):
+        binned.check(record.bins, draws, most, setting.n, weights)
+        return
+    check_record("magnetizations", record.magnetizations[:draws], setting.n)
+    check_record("energies", record.energies[:draws], most)
+    check_record("observables", record.observables.record[:draws], weights[:, None])
 
 
 def check_draws(energies: np.ndarray, magnetizations: np.ndarray | None, models: list, states):

@@ -53,13 +53,15 @@ class Length(NamedTuple):
 class Job:
     """What a verb has to do: blocks of lanes that know nothing of each other, each advanced sweep by sweep.
 
-    Of a job: its `setting`, how many `lanes` it has in all, and `sweeps`, how many each block is to make.
+    Of a job: its `setting`, its `length` or `sweeps`, and how many `lanes` it has in all.
     """
 
     RECORDS = ()
     """Names of the arrays of a block whose rows are written one after the other."""
     together = ()
     """How many lanes stay in one block, if that matters."""
+    in_bins = False
+    """Whether bins are kept in place of draws."""
 
     @property
     def engine(self):
@@ -70,6 +72,15 @@ class Job:
     def threads(self) -> int:
         """Its setting's."""
         return self.setting.threads
+
+    @property
+    def sweeps(self) -> int:
+        """That each block is to make."""
+        return self.length.total
+
+    def rows(self, done: int) -> int:
+        """How many rows of its records are written after so many sweeps."""
+        return 0 if self.in_bins else self.length.rows(done)
 
     def block(self, lanes: range):
         """The block of these lanes, just started: a NamedTuple with its `plan` and `state`."""
@@ -86,10 +97,6 @@ class Job:
     def crew(self, block) -> int:
         """How many threads may advance a block together."""
         return 1
-
-    def rows(self, done: int) -> int:
-        """How many rows of its records are written after so many sweeps."""
-        return done
 
     def check(self, block, lanes: range, done: int):
         """ValueError unless a block that was saved is as a run leaves it."""

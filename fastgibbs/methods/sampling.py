@@ -83,10 +83,10 @@ def sample(
         keep_states: keep the state of every draw, one bit a spin, for `result.samples`.
         strips: a power of two up to 64, for the multi-spin engine: cut a periodic lattice along its first axis, so that
             few chains fill the 64 lanes of a word. By default as many as do; the number is in the result.
-        record: "draws" keeps every draw; "bins" keeps, of each chain, sums in 16 to 32 bins of time and a histogram of its
-            energies, so that memory and checkpoints do not grow with sweeps: 3.2 KB a chain and 0.5 KB an observable.
-            Records are then `fastgibbs.analysis.Binned`, which all statistics take, in `result.bins`; the draws are the
-            same. Not with functions to observe, nor keep_states.
+        record: "draws" keeps every draw; "bins" keeps, of each chain, sums in 16 to 32 bins of time and a histogram of
+            its energies, so that memory and checkpoints do not grow with sweeps: 3.2 kB a chain and 0.5 kB an
+            observable. Records are then `fastgibbs.analysis.Binned`, which all statistics take, in `result.bins`; the
+            draws are the same. Not with functions to observe, nor keep_states.
         observe: a dict of names to weights w (n,), for w.s at every draw in `result.observables`, s =
             model.to_spins(state); or to functions of the states of a draw, int8 (chains, n) in the model's units, that
             return (chains,) or (chains, ...) real numbers. Functions are called when the run has ended (until then

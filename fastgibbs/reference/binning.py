@@ -51,7 +51,7 @@ def cells(energies, magnetizations):
 
     Cell i is row i modulo CELLS.
     """
-    found, width, low, high = {}, 0.0, 0, 0
+    found, width = {}, 0.0
     e, a, y = energies - energies[0], abs(magnetizations), magnetizations**2
     for draw in range(len(e)):
         before, width = width, width_of_cells(e[: draw + 1].min(), e[: draw + 1].max())

@@ -9,7 +9,7 @@ from fastgibbs.analysis.records import Group
 from fastgibbs.integrations.tables import Table, of_draws
 from fastgibbs.results.base import Result
 
-KEPT = "The records in bins that stand for those of all draws, by `record=\"bins\"`; else None."
+KEPT = 'The records in bins that stand for those of all draws, by `record="bins"`; else None.'
 
 
 class Drawn(Result):

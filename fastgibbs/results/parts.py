@@ -160,4 +160,6 @@ def _number(name: str, kind, value, shape: str):
 
 def optional(cls) -> set[str]:
     """The fields of a result that have a default, and those that another may stand for."""
-    return set(getattr(cls, "RECORDS", ())) | {field.name for field in dataclasses.fields(cls) if field.default_factory is not dataclasses.MISSING}
+    return set(getattr(cls, "RECORDS", ())) | {
+        field.name for field in dataclasses.fields(cls) if field.default_factory is not dataclasses.MISSING
+    }

@@ -109,7 +109,10 @@ class SampleResult(Drawn):
         return by_temperature(self)
 
     def table(self) -> Table:
-        """Its records as named arrays, (chain, draw), or means of bins, (chain, bin); beta, and the model if there are several, belong to chains."""
+        """Its records as named arrays, (chain, draw), or the means of bins, (chain, bin).
+
+        beta, and the model if there are several, belong to chains.
+        """
         places = {"beta": ("chain", self.beta)}
         if isinstance(self.model, tuple):
             places["model"] = "chain", self.model_number
@@ -150,4 +153,5 @@ class SampleResult(Drawn):
 
     def __repr__(self):
         chains, draws = self.energy.shape
-        return f"SampleResult({self.model!r}, chains={chains}, draws={draws}{self._kept()}, engine={self.engine!r}{self._ends()})"
+        size = f"chains={chains}, draws={draws}{self._kept()}"
+        return f"SampleResult({self.model!r}, {size}, engine={self.engine!r}{self._ends()})"

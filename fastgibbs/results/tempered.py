@@ -40,7 +40,7 @@ class Overlap(NamedTuple):
     histogram: Annotated[
         np.ndarray,
         "int64 (pairs, rungs, bins)",
-        "Counts of q in bins of equal width from -1 to 1: one bin a value up to 1000 spins, or 128 by record=\"bins\".",
+        'Counts of q in bins of equal width from -1 to 1: one bin a value up to 1000 spins, or 128 by record="bins".',
     ]
     q: Annotated[np.ndarray, "float64 (pairs, rungs)", "Mean of q."]
     q_abs: Annotated[np.ndarray, "float64 (pairs, rungs)", "Mean of |q|."]
@@ -131,7 +131,10 @@ class TemperResult(Drawn):
         return by_temperature(self)
 
     def table(self) -> Table:
-        """Its records as named arrays, (chain, draw, rung), or means of bins; a chain for each ladder; beta belongs to rungs."""
+        """Its records as named arrays, (chain, draw, rung), or the means of bins, (chain, bin, rung).
+
+        A chain for each ladder; beta belongs to rungs.
+        """
         places = {"beta": ("rung", self.betas)}
         return self._drawn(("chain", "draw", "rung"), lambda record: record.swapaxes(1, 2), places)
 
