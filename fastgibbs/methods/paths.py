@@ -261,7 +261,7 @@ class Models(_Stations):
 def _that_can(models: list, beta: float) -> tuple[str, list]:
     """The first engine that can run all models, and these as it takes them; ValueError says why none can."""
     for engine in ("layered", "sparse", "sparse64"):
-        taken = models if engine == "layered" else [model.to_ising() for model in models]
+        taken = models if ENGINES[engine].native else [model.to_ising() for model in models]
         refusals = [ENGINES[engine].refusal([model], "sequential", 1, tolerable(beta)) for model in taken]
         if not any(refusals):
             return engine, taken
