@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastgibbs.analysis.bins import Binned, Bins
 from fastgibbs.models import checks
 
 
@@ -13,10 +14,17 @@ class Group(NamedTuple):
     beta: float
     model: int
     """Its number, where there are several."""
-    energy: np.ndarray
-    """E of every draw, float64 (chains, draws)."""
-    magnetization: np.ndarray
-    """Mean spin of every draw, float64 (chains, draws)."""
+    energy: np.ndarray | Binned
+    """E of every draw, float64 (chains, draws), or in bins."""
+    magnetization: np.ndarray | Binned
+    """Mean spin of every draw, float64 (chains, draws), or in bins."""
+    bins: Bins | None = None
+    """What was kept in place of draws."""
+
+    @classmethod
+    def of(cls, beta: float, model: int, bins: Bins) -> "Group":
+        """The chains of these bins."""
+        return cls(beta, model, bins.energy, bins.magnetization, bins)
 
 
 def by_beta(result) -> list[Group]:

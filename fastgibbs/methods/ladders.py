@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import drivers
+from fastgibbs.analysis.bins import Bins
+from fastgibbs.engines import binning, drivers
 from fastgibbs.engines.overlaps import Pairs
 from fastgibbs.engines.streams import CLUSTER, SWAP, stream_state
-from fastgibbs.methods import restoring
+from fastgibbs.methods import binned, restoring
 from fastgibbs.methods.blocks import Setting
 from fastgibbs.methods.run import Job, Length
 from fastgibbs.models import Ising
@@ -17,7 +18,7 @@ from fastgibbs.models.energy import as_energy
 from fastgibbs.results.lanes import Left
 
 MAX_RUNGS = 256  # two ladders are compared in one block of 512 lanes
-BINS = 1001  # of the histograms of q, where there are more sites
+BINS, FEW_BINS = 1001, 129  # of the histograms of q, where there are more sites; of runs that keep bins of all
 
 
 class Block(NamedTuple):
@@ -45,6 +46,7 @@ class Ladders(Job):
     starts: np.ndarray | None = None  # int8 (ladders, rungs, n), or None for spins at random
     weights: np.ndarray | None = None  # float64 (observables, n): of linear observables
     keeps: bool = False  # whether the states of all draws are kept
+    in_bins: bool = False  # whether bins are kept in place of draws
     before: tuple[Left, ...] = ()
 
     RECORDS = (
@@ -75,6 +77,11 @@ class Ladders(Job):
         return (64 * packing(self.betas.size)[0],)
 
     @cached_property
+    def bins(self) -> binning.Bins:
+        """Those of all ladders, rung by rung, if they are kept."""
+        return binning.bins(self.count * self.betas.size if self.in_bins else 0, len(self.weights))
+
+    @cached_property
     def first_lanes(self) -> np.ndarray:
         """The lane of the first replica of every ladder, int64 (ladders,); pairs lie side by side."""
         words, per_unit = packing(self.betas.size)
@@ -90,6 +97,18 @@ class Ladders(Job):
         for ladder, lane in enumerate(self.first_lanes if len(given) > 1 else []):
             models[lane : lane + self.betas.size] = [given[ladder // self.ladders]] * self.betas.size
         return self.engine.prepare(models, 1, self.setting.free)
+
+    @cached_property
+    def histogram(self) -> np.ndarray:
+        """Of the overlaps of all pairs, int64 (pairs, rungs, bins), of which each block has a part."""
+        pairs = len(self.setting.models) * (self.ladders // 2) if self.compares else 0
+        bins = min(self.setting.n + 1, FEW_BINS if self.in_bins else BINS) if self.overlap_every else 1
+        return np.zeros((pairs, self.betas.size, bins), np.int64)
+
+    @property
+    def compares(self) -> bool:
+        """Whether ladders meet in pairs."""
+        return bool(self.overlap_every or self.clusters)
 
     def inside(self, lanes: range) -> np.ndarray:
         """The ladders that lie in a block of these lanes."""
@@ -109,8 +128,10 @@ class Ladders(Job):
             spins = dict(zip(of_lanes, self.starts[inside].reshape(-1, n), strict=True))
         plan, state = self.setting.start(self.prepared, lanes, chains, self.betas, self.seed, spins)
         weights = np.empty((0, n)) if self.weights is None else self.weights
-        shape = self.length.draws, inside.size * rungs
+        shape = 1 if self.in_bins else self.length.draws, inside.size * rungs
         kept = drivers.record(self.length.burn_in, self.length.thin, shape, weights, len(lanes), keeps=self.keeps)
+        if self.in_bins:
+            kept = kept._replace(bins=binned.part(self.bins, inside[0] * rungs, (inside[-1] + 1) * rungs))
         pairs = self._pairs(inside, len(lanes))
         return Block(plan, state, self._ladders(inside, first_lane, lane_at, len(lanes)), pairs, kept)
 
@@ -144,7 +165,7 @@ class Ladders(Job):
         """The pairs of ladders of one model, 0 and 1, 2 and 3 ..., that are compared."""
         number, rungs = inside % self.ladders, self.betas.size
         first = np.flatnonzero((number % 2 == 0) & (number + 1 < self.ladders))
-        if not self.overlap_every and not self.clusters:
+        if not self.compares:
             first = first[:0]
         index = inside[first] // self.ladders * (self.ladders // 2) + number[first] // 2
         given = as_energy(self.setting.models[0])
@@ -153,7 +174,6 @@ class Ladders(Job):
         i, j = np.empty((2, 0), np.int32) if complete else model.bonds[:2]
         width = 2 ** (-(-lanes // 64) - 1).bit_length()  # words are compared eight at a time
         words = np.zeros((model.n if first.size else 0, width), np.uint64)
-        bins = min(given.n + 1, BINS) if self.overlap_every else 1
         streams = [stream_state(self.seed, CLUSTER, int(pair)) for pair in index]
         return Pairs(
             ladders=np.column_stack([first, first + 1]),
@@ -169,7 +189,7 @@ class Ladders(Job):
             rows=np.zeros(512, np.uint64),
             unequal=np.zeros((2, len(first), rungs), np.int64),
             queue=np.zeros(len(words), np.int32),
-            histogram=np.zeros((len(first), rungs, bins), np.int64),
+            histogram=self.histogram[index[0] : index[-1] + 1] if index.size else self.histogram[:0],
             moments=np.zeros((len(first), rungs, 6)),
         )
 
@@ -191,7 +211,7 @@ class Ladders(Job):
         """ValueError unless a block that was saved has records that fit its states."""
         models = [self.setting.models[g // self.ladders] for g in self.inside(lanes) for _ in range(self.betas.size)]
         draws, kept = self.rows(done), block.record
-        restoring.check_records(kept, draws, self.setting)
+        restoring.check_records(kept, self.length.rows(done), self.setting)
         most = block.ladders.restarts + bool(self.before)  # a trip may have been half made
         if (block.ladders.round_trips > most).any():
             raise ValueError("cannot be of this run: more round trips than restarts")
@@ -206,15 +226,12 @@ class Gathered(NamedTuple):
 
     job: Ladders
     blocks: list[Block]
-    draws: int
+    draws: int  # that are kept of all
+    done: list[int]  # sweeps of each block
 
     def of_ladders(self, name: str) -> np.ndarray:
         """An array of `drivers.Ladders`, (ladders, ...)."""
         return np.concatenate([getattr(block.ladders, name) for block in self.blocks])
-
-    def of_pairs(self, name: str) -> np.ndarray:
-        """An array of `Pairs`, (pairs, ...)."""
-        return np.concatenate([getattr(block.pairs, name) for block in self.blocks])
 
     def record(self, name: str) -> np.ndarray:
         """Energies or magnetisations, float64 (ladders, rungs, draws)."""
@@ -242,13 +259,24 @@ class Gathered(NamedTuple):
 
     def spins(self) -> np.ndarray:
         """The spins at every rung now, int8 (ladders, rungs, n)."""
-        lanes = [self.job.engine.spins(block.plan, block.state) for block in self.blocks]
-        return np.concatenate([spins.T[block.ladders.lane_at] for block, spins in zip(self.blocks, lanes, strict=True)])
+        spins, first = np.empty((self.job.count, self.job.betas.size, self.job.setting.n), np.int8), 0
+        for block in self.blocks:
+            last = first + len(block.ladders.lane_at)
+            spins[first:last] = self.job.engine.spins(block.plan, block.state).T[block.ladders.lane_at]
+            first = last
+        return spins
 
-    def acceptance(self, ladders=slice(None)) -> np.ndarray:
-        """Mean swap probabilities of neighbouring rungs, float64 (rungs - 1,)."""
-        attempts = self.of_ladders("attempts")[ladders].sum(axis=0)
-        return self.of_ladders("acceptance")[ladders].sum(axis=0) / np.maximum(attempts, 1)
+    def acceptance(self, models: int = 1) -> np.ndarray:
+        """Mean swap probabilities of neighbouring rungs, of the ladders of each model, float64 (models, rungs - 1)."""
+        shape = models, -1, self.job.betas.size - 1
+        accepted, attempts = (self.of_ladders(name).reshape(shape).sum(axis=1) for name in ("acceptance", "attempts"))
+        return accepted / np.maximum(attempts, 1)
+
+    def bins(self, names) -> Bins:
+        """What the bins of all ladders have kept, rung by rung; `names` of the observables."""
+        sweeps = zip(self.blocks, self.done, strict=True)
+        draws = [(block.ladders.lane_at.size, self.job.length.rows(done)) for block, done in sweeps]
+        return binned.kept(self.job.bins, draws, self.job.setting.n, names)
 
 
 def packing(rungs: int) -> tuple[int, int]:

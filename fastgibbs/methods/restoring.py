@@ -9,8 +9,9 @@ import re
 
 import numpy as np
 
-from fastgibbs.engines import graphs, multispin, sparse
+from fastgibbs.engines import binning, graphs, multispin, sparse
 from fastgibbs.engines.layered import LayeredPlan
+from fastgibbs.methods import binned
 from fastgibbs.methods.renewing import renew
 from fastgibbs.models import checks
 from fastgibbs.models.bounds import most_energy
@@ -90,8 +91,12 @@ def check_record(name: str, record: np.ndarray, most):
 def check_records(record, draws: int, setting):
     """ValueError unless what a block has recorded at so many draws is what states of the models may have."""
     weights = np.abs(record.observables.weights).sum(axis=1)[:, : record.observables.strips].sum(axis=1)
+    most = max(map(most_energy, setting.given))
+    if len(record.bins.first):
+        binned.check(record.bins, draws, most, setting.n, weights)
+        return
     check_record("magnetizations", record.magnetizations[:draws], setting.n)
-    check_record("energies", record.energies[:draws], max(map(most_energy, setting.given)))
+    check_record("energies", record.energies[:draws], most)
     check_record("observables", record.observables.record[:draws], weights[:, None])
 
 
@@ -318,6 +323,12 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "record.magnetizations": _finite,
     "record.observables.record": _finite,
     "record.samples": _any,
+    "record.bins.first": _finite,
+    "record.bins.sums": _finite,
+    "record.bins.open": _finite,
+    "record.bins.cells": _finite,
+    "record.bins.width": within(0, np.finfo(np.float64).max),
+    "record.bins.range": within(1 - binning.CELLS, binning.CELLS - 1),
     "reads.best": within(-np.finfo(np.float64).max, np.inf),
     "reads.kept": _spins,
     "reads.lowest": _finite,

@@ -67,6 +67,8 @@ class Job:
     """Where a run has left its blocks that this one goes on from; its sweeps are counted by `sweeps` too."""
     together = ()
     """How many lanes stay in one block, if that matters."""
+    in_bins = False
+    """Whether bins are kept in place of draws."""
 
     @property
     def engine(self):
@@ -94,7 +96,7 @@ class Job:
 
     def rows(self, done: int) -> int:
         """How many rows of its records are written after so many sweeps."""
-        return self.length.rows(done)
+        return 0 if self.in_bins else self.length.rows(done)
 
     def block(self, lanes: range):
         """The block of these lanes, just started: a NamedTuple with its `plan` and `state`."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from fastgibbs.engines.drivers import advance
 from fastgibbs.engines.streams import entropy_of
-from fastgibbs.methods import observing
+from fastgibbs.methods import binned, observing
 from fastgibbs.methods.blocks import ENGINES, check_betas, clamped, given_start, settled, tolerable  # noqa: F401
 from fastgibbs.methods.chains import Chains
 from fastgibbs.methods.checkpoints import Checkpoint, holding
@@ -17,6 +17,7 @@ from fastgibbs.methods.run import Length, begin, first_sweep, left, through
 from fastgibbs.methods.running import running
 from fastgibbs.models import checks
 from fastgibbs.results.base import Result, Timing
+from fastgibbs.results.drawn import records
 from fastgibbs.results.lanes import by_lane
 from fastgibbs.results.sampled import SampleResult, states_alone
 
@@ -39,6 +40,7 @@ def sample(
     progress=False,
     keep_states=False,
     strips=None,
+    record="draws",
     observe=None,
     clamp=None,
     checkpoint=None,
@@ -86,6 +88,10 @@ def sample(
         keep_states: keep the state of every draw, one bit a spin, for `result.samples`.
         strips: a power of two up to 64, for the multi-spin engine: cut a periodic lattice along its first axis, so that
             few chains fill the 64 lanes of a word. By default as many as do; the number is in the result.
+        record: "draws" keeps every draw; "bins" keeps, of each chain, sums in 16 to 32 bins of time and a histogram of
+            its energies, so that memory and checkpoints do not grow with sweeps: 3.2 kB a chain and 0.5 kB an
+            observable. Records are then `fastgibbs.analysis.Binned`, which all statistics take, in `result.bins`; the
+            draws are the same. Not with functions to observe, nor keep_states.
         observe: a dict of names to weights w (n,), for w.s at every draw in `result.observables`, s =
             model.to_spins(state); or to functions of the states of a draw, int8 (chains, n) in the model's units, that
             return (chains,) or (chains, ...) real numbers. Functions are called when the run has ended (until then
@@ -124,9 +130,11 @@ def sample(
     observed = observing.asked(observe, models[0], betas.size)
     keeps, n = keep_states or bool(observed.functions), models[0].n
     spins = given_start(models[0], start, betas.size)
+    in_bins = binned.checked(record, observed, keep_states)
     of_draw = 32 + observed.nbytes(n) + (n // 8 if keep_states else 0)
-    needed = betas.size * (length.draws * of_draw + n)
-    checks.require_memory(needed, f"a result of chains x draws = {betas.size} x {length.draws}")
+    of_chain = binned.nbytes(len(observed.weights)) if in_bins else length.draws * of_draw
+    needed = betas.size * (of_chain + n)
+    checks.require_memory(needed, f"a result of chains x draws = {betas.size} x {length.draws}", binned.ADVICE)
     _require_chance(rule, scan, betas, start if before is None else before)
     check_betas("beta", betas, models)
     setting = settled(
@@ -143,33 +151,36 @@ def sample(
     if before:
         before.require_clamp(setting)
     weights, seed = observed.matrix(n), None if seed is None else entropy_of(seed)
-    settings = setting.saved() | length._asdict() | dict(beta=np.split(betas, len(models)), seed=seed)
+    settings = setting.saved() | length._asdict() | dict(beta=np.split(betas, len(models)), seed=seed, record=record)
     settings |= dict(start=before.states() if before and checkpoint is not None else spins, keep_states=keeps)
     settings["observe"] = [*observed.names, weights]
     checkpoint = Checkpoint(checkpoint, every, "sample", settings, grows=("sweeps", "model", "beta"))
     seed = checkpoint.settings["seed"]
     address = run_entropy(seed, "sample", spins)
-    job = Chains(setting, betas, length, spins, address, weights, keeps, before.left if before else ())
+    job = Chains(setting, betas, length, spins, address, weights, keeps, in_bins, before.left if before else ())
     begun = begin(job, checkpoint)
     with running(progress, checkpoint) as under_way:
         under_way.announce(advance)
         ran = through(under_way, begun)
         blocks, end, updates = ran
-        draws = length.rows(min(end.done))
+        if in_bins:
+            bins = job.kept(blocks, end.done, observed.names)
+        draws = job.rows(min(end.done))
         states = partial(job.states, blocks)
         found, evaluated = observing.evaluated(observed, states, betas.size, draws, under_way.asked)
         interrupted, draws = end.interrupted or evaluated < draws, evaluated
         for number, name in enumerate(observed.weights):
             found[name] = by_lane([block.record.observables.record[:draws, number] for block in blocks], betas.size)
-        kept = [
-            block._replace(record=states_alone(block.record, keep_states), left=place)
-            for block, place in zip(blocks, left(begun, ran), strict=True)
-        ]
-        return SampleResult(
-            model=models[0] if len(models) == 1 else tuple(models),
+        places = zip(blocks, left(begun, ran), strict=True)
+        left_blocks = [b._replace(record=states_alone(b.record, keep_states), left=place) for b, place in places]
+        kept = dict(
             energy=by_lane([block.record.energies[:draws] for block in blocks], betas.size),
             magnetization=by_lane([block.record.magnetizations[:draws] for block in blocks], betas.size) / max(n, 1),
             observables={name: found[name] for name in observed.names},
+        )
+        return SampleResult(
+            model=models[0] if len(models) == 1 else tuple(models),
+            **(records(bins) if in_bins else kept),
             beta=betas.copy(),
             seed=seed,
             engine=setting.name,
@@ -180,8 +191,9 @@ def sample(
             thin=length.thin,
             timing=Timing.of(end, updates, began),
             interrupted=interrupted,
-            _blocks=kept,
+            _blocks=left_blocks,
             clamped=setting.clamped,
+            bins=bins if in_bins else None,
         )
 
 

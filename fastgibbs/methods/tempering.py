@@ -7,7 +7,7 @@ import numpy as np
 
 from fastgibbs.engines import drivers
 from fastgibbs.engines.streams import entropy_of
-from fastgibbs.methods import observing
+from fastgibbs.methods import binned, observing
 from fastgibbs.methods.adapting import FIRST_RUNGS, adapting, saved_ladder
 from fastgibbs.methods.blocks import check_betas, clamped, settled, tolerable
 from fastgibbs.methods.checkpoints import NONE, Checkpoint, holding
@@ -19,6 +19,7 @@ from fastgibbs.methods.running import running
 from fastgibbs.methods.schedules import coldest
 from fastgibbs.models import checks
 from fastgibbs.results.base import Timing
+from fastgibbs.results.drawn import records
 from fastgibbs.results.tempered import Overlap, TemperResult
 
 
@@ -43,6 +44,7 @@ def temper(
     engine="auto",
     progress=False,
     observe=None,
+    record="draws",
     clamp=None,
     checkpoint=None,
     every=60.0,
@@ -79,6 +81,10 @@ def temper(
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         observe: a dict of names to weights (n,) or functions, as in `sample`; to a function the chains are the rungs
             of ladder 0, then those of ladder 1 ..., of all models.
+        record: "draws" keeps every draw; "bins" keeps, at each rung of a ladder, sums in 16 to 32 bins of time and a
+            histogram of its energies, and 128 bins of an overlap, so that memory and checkpoints do not grow with
+            sweeps: 3.2 kB a rung and 0.5 kB an observable. Records are then `fastgibbs.analysis.Binned`, which all
+            statistics take, in `result.bins`; the draws are the same. Not with functions to observe.
         clamp: sites that keep their values, as in `sample`, alike in all replicas: a dict of sites to values, or a pair
             (mask, states), states (n,); log Z sums over the others.
         checkpoint, every: a file to save the run to and go on from, and the seconds between, as in `sample`. With more
@@ -119,8 +125,9 @@ def temper(
         )
     count, n = len(models) * ladders * betas.size, models[0].n
     observed = observing.asked(observe, models[0], count)
-    needed = count * ((16 + observed.nbytes(n)) * length.draws + n)
-    checks.require_memory(needed, f"{len(models) * ladders} ladders")
+    in_bins, of_draw = binned.checked(record, observed), 16 + observed.nbytes(n)
+    needed = count * ((binned.nbytes(len(observed.weights)) if in_bins else of_draw * length.draws) + n)
+    checks.require_memory(needed, f"{len(models) * ladders} ladders", binned.ADVICE)
     clamp = clamped(models[0], clamp, None)
     setting = settled(models, engine, rule=rule, chains=count, clamp=clamp, threads=threads, tolerance=tolerable(betas))
     if before:
@@ -129,15 +136,13 @@ def temper(
     weights, seed = observed.matrix(n), None if seed is None else entropy_of(seed)
     asked = dict(ladders=ladders, swap_every=swap_every, overlap_every=overlap_every, clusters=clusters)
     settings = setting.saved() | length._asdict() | asked | dict(rungs=rungs, betas=betas, adapt=adapt, seed=seed)
-    settings |= dict(
-        observe=[*observed.names, weights], start=before.states() if before and checkpoint is not None else None
-    )
+    settings |= dict(observe=[*observed.names, weights], record=record)
+    settings |= dict(start=before.states() if before and checkpoint is not None else None)
     longer = () if adapt else ("sweeps", "model")  # rounds of adaptation are as long as sweeps ask for, of all models
     checkpoint = Checkpoint(checkpoint, every, "temper", settings, grows=longer)
     seed = checkpoint.settings["seed"]
-    keeps = bool(observed.functions)
-    job = Ladders(setting, betas, length, **asked, seed=run_entropy(seed, "temper"), weights=weights, keeps=keeps)
-    job = replace(job, before=before.left if before else ())
+    kept = dict(weights=weights, keeps=bool(observed.functions), in_bins=in_bins, before=before.left if before else ())
+    job = Ladders(setting, betas, length, **asked, seed=run_entropy(seed, "temper"), **kept)
     adapted = saved_ladder(checkpoint, job, grows, adapt)
 
     with running(progress, checkpoint) as under_way:
@@ -152,9 +157,9 @@ def temper(
         ran = through(under_way, begun)
         blocks, end, updates = ran
         end = end._replace(interrupted=end.interrupted or unfinished, compiling=adapted.compiling + end.compiling)
-        found = Gathered(job, blocks, length.rows(min(end.done)))
+        found = Gathered(job, blocks, job.rows(min(end.done)), end.done)
         found, observables = _observables(found, observed, under_way.asked)
-        end = end._replace(interrupted=end.interrupted or found.draws < length.rows(min(end.done)))
+        end = end._replace(interrupted=end.interrupted or found.draws < job.rows(min(end.done)))
         timing, places = Timing.of(end, updates, began), left(begun, ran)
         results = _results(found, observables, tuple(adapted.rounds), seed, end, timing, places)
         return results if isinstance(model, list | tuple) else results[0]
@@ -202,26 +207,34 @@ def _observables(found: Gathered, observed, asked) -> tuple[Gathered, dict[str, 
 def _results(found: Gathered, observables, rounds, seed, end, timing, places) -> list[TemperResult]:
     """One result for every model."""
     job, setting = found.job, found.job.setting
-    energies, magnetizations, spins = found.record("energies"), found.record("magnetizations"), found.spins()
+    n, spins = max(setting.n, 1), found.spins()
+    kept = dict(energy=found.record("energies"), magnetization=found.record("magnetizations") / n)
+    bins = found.bins(observables) if job.in_bins else None
     restarts, round_trips = found.of_ladders("restarts"), found.of_ladders("round_trips")
+    acceptance, overlaps = found.acceptance(len(setting.given)), _overlaps(found)
     visits = np.concatenate([block.ladders.visits for block in found.blocks], axis=1)
     results = []
     for k, model in enumerate(setting.given):
         mine = slice(k * job.ladders, (k + 1) * job.ladders)
         hot, cold = visits[:, mine].sum(axis=1)
+        if job.in_bins:
+            rungs = slice(mine.start * job.betas.size, mine.stop * job.betas.size)
+            own = bins.of(rungs)
+            of_model = records(own, job.ladders, job.betas.size) | {"bins": own}
+        else:
+            of_model = {name: values[mine] for name, values in kept.items()}
+            of_model["observables"] = {name: values[mine] for name, values in observables.items()}
         results.append(
             TemperResult(
                 model=model,
                 betas=job.betas,
-                energy=energies[mine],
-                magnetization=magnetizations[mine] / max(model.n, 1),
-                observables={name: values[mine] for name, values in observables.items()},
+                **of_model,
                 states=model.from_spins(spins[mine]),
-                acceptance=found.acceptance(mine),
+                acceptance=acceptance[k],
                 round_trips=round_trips[mine],
                 restarts=restarts[mine],
                 flow=hot / np.maximum(hot + cold, 1),
-                overlap=_overlap(found, k),
+                overlap=overlaps[k],
                 adaptation=rounds,
                 seed=seed,
                 engine=setting.name,
@@ -238,13 +251,13 @@ def _results(found: Gathered, observables, rounds, seed, end, timing, places) ->
     return results
 
 
-def _overlap(found: Gathered, number: int) -> Overlap | None:
-    """What the pairs of ladders of a model have in common, if they were compared."""
-    job = found.job
+def _overlaps(found: Gathered) -> list[Overlap | None]:
+    """What the pairs of ladders of each model have in common, if they were compared."""
+    job, models = found.job, len(found.job.setting.given)
     if not job.overlap_every or job.ladders < 2:
-        return None
-    pairs = slice(number * (job.ladders // 2), (number + 1) * (job.ladders // 2))
-    histogram = found.of_pairs("histogram")[pairs]
+        return [None] * models
+    histogram, moments = job.histogram, np.concatenate([block.pairs.moments for block in found.blocks])
     draws = histogram.sum(axis=2)
-    means = found.of_pairs("moments")[pairs] / np.maximum(draws, 1)[..., None]
-    return Overlap(draws[:, 0], histogram, *np.moveaxis(means, 2, 0))
+    means = moments / np.maximum(draws, 1)[..., None]
+    parts = (np.split(values, models) for values in (draws[:, 0], histogram, *np.moveaxis(means, 2, 0)))
+    return [Overlap(*of_model) for of_model in zip(*parts, strict=True)]

@@ -7,15 +7,17 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from fastgibbs import analysis
+from fastgibbs.analysis.bins import Bins
 from fastgibbs.analysis.records import Group
 from fastgibbs.analysis.reports import Report
 from fastgibbs.analysis.summaries import by_temperature
 from fastgibbs.engines import ENGINES
 from fastgibbs.engines.drivers import Record
 from fastgibbs.fields import Field
-from fastgibbs.integrations.tables import Table, of_draws
+from fastgibbs.integrations.tables import Table
 from fastgibbs.models import checks
-from fastgibbs.results.base import SITES, Result, Timing, no_sites, run_result
+from fastgibbs.results.base import SITES, Timing, no_sites, run_result
+from fastgibbs.results.drawn import KEPT, Drawn
 from fastgibbs.results.lanes import Left, by_lane, joined, unpacked
 
 
@@ -33,11 +35,11 @@ class Block(NamedTuple):
 def states_alone(record: Record, keep: bool) -> Record:
     """A record with the states of its draws, or none, and nothing else."""
     samples = record.samples if keep else record.samples[:0].copy()
-    return Record(record.burn_in, record.thin, None, None, None, samples)
+    return record._replace(energies=None, magnetizations=None, observables=None, samples=samples, bins=None)
 
 
 @run_result
-class SampleResult(Result):
+class SampleResult(Drawn):
     """What `sample` returns. A draw is recorded after every thin-th sweep past burn_in.
 
     Besides the fields: `states`, `samples` and `model_number`.
@@ -72,6 +74,7 @@ class SampleResult(Result):
     interrupted: Annotated[bool, "True if the run was stopped: the draws are those that every chain had done."]
     _blocks: list[Block]
     clamped: Annotated[np.ndarray, *SITES] = field(default_factory=no_sites)
+    bins: Annotated[Bins | None, KEPT] = None
 
     @cached_property
     def states(self) -> np.ndarray:
@@ -101,21 +104,21 @@ class SampleResult(Result):
         numbers = self.model_number
         keys = sorted(set(zip(self.beta.tolist(), numbers.tolist(), strict=True)))
         chains = [(self.beta == beta) & (numbers == number) for beta, number in keys]
-        return [
-            Group(*key, self.energy[mine], self.magnetization[mine]) for key, mine in zip(keys, chains, strict=True)
-        ]
+        return [self._group(*key, mine) for key, mine in zip(keys, chains, strict=True)]
 
     def report(self) -> Report:
         """A table by temperature with errors, and warnings."""
         return by_temperature(self)
 
     def table(self) -> Table:
-        """Its records as named arrays, (chain, draw); beta, and the model if there are several, belong to chains."""
+        """Its records as named arrays, (chain, draw), or the means of bins, (chain, bin).
+
+        beta, and the model if there are several, belong to chains.
+        """
         places = {"beta": ("chain", self.beta)}
         if isinstance(self.model, tuple):
             places["model"] = "chain", self.model_number
-        records = {"energy": self.energy, "magnetization": self.magnetization} | self.observables
-        return of_draws(("chain", "draw"), records, places, self._settings())
+        return self._drawn(("chain", "draw"), lambda record: record, places)
 
     def to_u_kn(self) -> tuple[np.ndarray, np.ndarray]:
         """u_kn and N_k of nearly independent draws, for pymbar (see `fastgibbs.analysis.to_u_kn`)."""
@@ -137,6 +140,7 @@ class SampleResult(Result):
 
     @classmethod
     def _of(cls, values):
+        values = cls._with_records(values)
         states, words = values.pop("states"), values.pop("samples")
         (chains, draws), (kept, sites, groups) = values["energy"].shape, words.shape
         strips, needed = values["strips"], chains * values["strips"]
@@ -144,11 +148,12 @@ class SampleResult(Result):
             raise ValueError(f"samples have shape {words.shape}, of {chains} chains, {draws} draws and {strips} strips")
         if isinstance(values["model"], tuple) and chains % len(values["model"]):
             raise ValueError(f"{chains} chains are no multiple of {len(values['model'])} models")
-        block = Block(chains, (), (), None, Record(0, 1, None, None, None, words))
+        block = Block(chains, (), (), None, Record(0, 1, None, None, None, words, None))
         result = super()._of(values | {"_blocks": [block]})
         vars(result)["states"] = states  # what the cached property would ask the engine for
         return result
 
     def __repr__(self):
         chains, draws = self.energy.shape
-        return f"SampleResult({self.model!r}, chains={chains}, draws={draws}, engine={self.engine!r}{self._ends()})"
+        size = f"chains={chains}, draws={draws}{self._kept()}"
+        return f"SampleResult({self.model!r}, {size}, engine={self.engine!r}{self._ends()})"
