@@ -73,7 +73,8 @@ def everything(result, name="result"):
             if result._blocks[0].record.samples.size:
                 yield f"{name}.samples", result.samples
     elif isinstance(result, dict):
-        yield from ((f"{name}[{key}]", value) for key, value in result.items())
+        for key, value in result.items():
+            yield from everything(value, f"{name}[{key}]")
     else:
         yield name, np.asarray(result)
 
@@ -183,7 +184,9 @@ MANY = [fg.edwards_anderson((4, 4, 4), seed=k) for k in range(6)]
 LONGER_LISTS = {
     "sample multispin": (fg.sample, dict(beta=0.5, burn_in=7, thin=3, keep_states=True), 50),
     "sample observed": (fg.sample, dict(beta=0.5, observe={"first": lambda states: states[:, 0]}), 40),
+    "sample bins": (fg.sample, dict(beta=0.5, record="bins", observe={"one": np.resize([1.0, 0.0], 64)}), 50),
     "temper multispin": (fg.temper, dict(betas=[0.1, 0.4, 0.9], ladders=10, burn_in=20, clusters=True), None),
+    "temper bins": (fg.temper, dict(betas=[0.1, 0.4, 0.9], ladders=10, burn_in=20, record="bins"), None),
     "temper odd": (fg.temper, dict(betas=[0.1, 0.4, 0.9], ladders=7, burn_in=20, overlap_every=3), None),
 }
 

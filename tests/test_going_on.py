@@ -104,6 +104,17 @@ def test_chains_go_on_at_other_betas_by_other_rules_and_never_draw_a_number_twic
 
 
 @pytest.mark.parametrize("verb", ["sample", "temper"])
+def test_a_run_goes_on_with_draws_in_bins_and_from_bins(verb):
+    run, kwargs = {"sample": (fg.sample, dict(beta=0.5)), "temper": (fg.temper, LADDER | dict(burn_in=5))}[verb]
+    ways = []
+    for first, second in (("draws", "bins"), ("bins", "bins"), ("bins", "draws")):
+        start = run(GLASS, sweeps=20, seed=5, record=first, **kwargs)
+        ways.append(run(GLASS, sweeps=20, record=second, start=start, **kwargs))
+    same(ways[0], ways[1])
+    same(ways[2], run(GLASS, sweeps=20, start=run(GLASS, sweeps=20, seed=5, **kwargs), **kwargs))
+
+
+@pytest.mark.parametrize("verb", ["sample", "temper"])
 def test_a_result_is_left_as_it_is_and_may_be_gone_on_from_again(verb):
     run, kwargs = {"sample": (fg.sample, dict(beta=0.5)), "temper": (fg.temper, LADDER)}[verb]
     first = run(GLASS, sweeps=20, seed=5, **kwargs)

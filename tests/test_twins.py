@@ -203,7 +203,8 @@ def test_ladders_start_at_their_lanes():
     np.testing.assert_array_equal(lane - lane[:, :1], np.tile(np.arange(24), (11, 1)))
     assert tempering.lanes_of(3, 3, 24)[:, 0].tolist() == [0, 24, 48, 96, 120, 144, 192, 216, 256]
     assert tempering.lanes_of(3, 1, 24)[:, 0].tolist() == [0, 24, 48]
-    result = temper(sparse, fg.lattice((3, 3)), [0.0] * 24, 11, 0, 0, 1, 1, 0, False, "gibbs", 5)
+    at_first = TEMPER | dict(sweeps=0, burn_in=0)
+    result = temper(sparse, fg.lattice((3, 3)), [0.0] * 24, 11, **at_first)
     for r in range(24):
         bits = int(words(1, START, (256 + r) // 64, 0, (256 + r) % 64, seed=run_entropy(5, "temper"))[0])
         assert result.states[10, r].tolist() == [2 * (bits >> i & 1) - 1 for i in range(9)]

@@ -9,14 +9,13 @@ import re
 
 import numpy as np
 
-from fastgibbs.engines import binning, graphs, lowest, multispin, overlap, sparse
+from fastgibbs.engines import binning, graphs, multispin, sparse
 from fastgibbs.engines.layered import LayeredPlan
-from fastgibbs.engines.memories import Halves
 from fastgibbs.methods import binned
+from fastgibbs.methods.renewing import renew
 from fastgibbs.models import checks
 from fastgibbs.models.bounds import most_energy
 
-_SITES = 4096  # whose overlaps are added up at once
 _CHEAP = 2**24  # spins whose energies are computed to check those on record
 ROUNDING = 1e-6  # of the largest energy there is
 
@@ -50,7 +49,7 @@ def go_on(block, arrays: dict[str, np.ndarray]):
         if shape != array.shape:
             raise ValueError(f"start has {name} of shape {shape}, this run of {array.shape}: ask for the same as there")
         array[...] = arrays[name]
-    _renew(block)
+    renew(block)
 
 
 def fill(block, where: str, found: dict, done: int, rows: dict):
@@ -72,35 +71,7 @@ def fill(block, where: str, found: dict, done: int, rows: dict):
             raise ValueError(f"cannot be of this run: {name} of {where} {error}") from None
     if found:
         raise ValueError(f"holds {min(found)} of {where}, which this run has not: another version wrote it")
-    _renew(block)
-
-
-def _renew(part):
-    """Compute again what follows from the rest."""
-    if hasattr(part, "ladders") and hasattr(part, "plan"):
-        part.ladders.rungs[part.ladders.lane_at] = np.arange(part.ladders.betas.size)
-    if hasattr(part, "chains") and hasattr(part, "lane_at"):  # scales go from lane to lane with the rungs
-        part.chains.scale[part.lane_at] = np.sort(part.chains.scale[part.lane_at], axis=1)[:, ::-1]  # -beta
-    if isinstance(getattr(part, "plan", None), multispin.MultispinPlan):
-        multispin.show_ghosts(part.plan, part.state.spins)
-    if isinstance(getattr(part, "plan", None), overlap.OverlapPlan):
-        _add_overlaps(part.plan.memory, part.state)
-    if isinstance(part, lowest.Lowest):
-        lowest.renew(part)
-    for value in part if isinstance(part, tuple) else ():
-        if isinstance(value, tuple):
-            _renew(value)
-
-
-def _add_overlaps(memory, state):
-    patterns = memory.patterns.view(np.int16) if isinstance(memory, Halves) else memory.patterns
-    sums = np.zeros((patterns.shape[1], state.spins.shape[1]))
-    for first in range(0, len(patterns), _SITES):  # whole numbers far below 2^53
-        sums += patterns[first : first + _SITES].T.astype(float) @ state.spins[first : first + _SITES].astype(float)
-    if isinstance(memory, Halves):
-        state.overlaps[:] = sums.T.astype(np.int16).copy().view(np.int32).T
-    else:
-        state.overlaps[:] = sums
+    renew(block)
 
 
 def _refuse_unless(right, array, what):
