@@ -22,6 +22,7 @@ MACHINE = fg.RBM(np.random.default_rng(1).normal(size=(7, 5)))
 GRAPH = fg.BoltzmannMachine(np.triu(np.full((9, 9), 0.1), 1) + np.tril(np.full((9, 9), 0.1), -1), visible=range(5))
 DATA = np.random.default_rng(2).integers(0, 2, (20, 7))
 OBSERVE = {"staggered": np.resize([1.0, -1.0], 16), "first": lambda states: states[:, 0]}
+BINS = dict(record="bins", observe={"staggered": OBSERVE["staggered"]})
 
 
 def going_on(model, kwargs):
@@ -35,6 +36,8 @@ RUNS = {
     "clamped": (fg.sample, BITS, dict(beta=0.5, sweeps=4000, chains=70, keep_states=True, clamp={3: 1, 8: -1})),
     "anneal": (fg.anneal, GLASS, dict(sweeps=4000, reads=40, engine="sparse", keep=20, clamp={3: 1})),
     "temper": (fg.temper, GLASS, dict(sweeps=4000, ladders=4, clusters=True, engine="sparse", observe=OBSERVE)),
+    "sample bins": (fg.sample, GLASS, dict(beta=0.5, sweeps=4000, chains=70, engine="sparse") | BINS),
+    "temper bins": (fg.temper, GLASS, dict(sweeps=4000, betas=[0.1, 0.5, 1.0], ladders=4, engine="sparse") | BINS),
     "adapt": (fg.temper, GLASS, dict(sweeps=40_000, ladders=4, engine="sparse", observe=OBSERVE)),
     "train": (fg.train, MACHINE, dict(data=DATA, epochs=300, batch_size=8, method="tempering", momentum=0.5)),
     "train on": (fg.train, *going_on(MACHINE, dict(data=DATA, batch_size=8, method="tempering", learning_rate=0.1))),
@@ -124,6 +127,8 @@ def content(result):
     if not found:
         names = ("energy", "magnetization", "states", "trace_min", "trace_mean", "restarts", "round_trips", "betas")
         names += "kept_energy", "kept_states", "kept_counts"
+        if getattr(result, "bins", None) is not None:
+            return b"".join(np.asarray(part).tobytes() for part in (*result.bins[:5], result.states))
         found = [getattr(result, name) for name in names if hasattr(result, name)]
         found += list(getattr(result, "observables", {}).values())
     return b"".join(np.asarray(part).tobytes() for part in found)

@@ -252,10 +252,10 @@ class Bins(NamedTuple):
         count, means, filled = (np.take_along_axis(values, order, axis=1) for values in (count, means, filled))
         moments = self.cells[..., 2:] / per[..., None] / np.array([n, n**2, n**4], float)
         moments = np.take_along_axis(moments, order[..., None], axis=1)
-        known = self.sums[:, 1].sum(axis=1)
-        within = known - np.where(filled, count * np.where(filled, means, 0.0) ** 2, 0.0).sum(axis=1)
-        spread = np.sqrt(np.where(within > _ROUNDING * known, within, 0.0) / self.draws)[:, None]
         means = np.where(filled, means, 0.0)
+        known = self.sums[:, 1].sum(axis=1) / max(self.draws, 1)
+        within = known - (count * means**2).sum(axis=1) / np.maximum(count.sum(axis=1), 1)
+        spread = np.sqrt(np.where(within > _ROUNDING * known, within, 0.0))[:, None]
         energy = np.concatenate([means - spread, means + spread], axis=1)
         both = np.empty((*energy.shape, 3))
         cells = means.shape[1]

@@ -64,36 +64,46 @@ def check(bins: binning.Bins, draws: int, most: float, sites: int, weights):
 
     `most`: of |E|; `weights`: of |X|, (observables,).
     """
-    width = binning.bin_width(draws)
-    first, low, high = bins.first, *bins.range.T[..., None]
-    number = (np.arange(binning.CELLS) - low) % binning.CELLS + low  # of each cell
-    counts, filled = bins.cells[:, :, 0], bins.cells[:, :, 0] > 0
-    limits = np.array([2 * most, 4 * most**2, sites**2, sites**4, sites, 2 * sites, 2 * most * sites**2])
-    limits = np.append(limits, np.column_stack([2 * weights, 4 * weights**2]).ravel())[:, None]
-    sums, open_ = bins.sums, bins.open
-    E, A, Y = (sums[:, k].sum(axis=1) + open_[:, k] for k in (0, 4, 2))
-    of_cells = bins.cells.sum(axis=1)
-    firsts = np.concatenate([[most, sites], weights])
-    energies = np.where(filled, bins.cells[:, :, 1] / np.where(filled, counts, 1), 0.0)
-    lowest, highest = number * bins.width[:, None], (number + 1) * bins.width[:, None]
-    slack = _ROUNDING * (bins.width[:, None] + abs(lowest))
-    scale = _ROUNDING * draws
-
-    right = {
-        "first": (abs(first) <= firsts * (1 + 1e-9)).all() and (draws > 0 or not first.any()),
-        "sums": (abs(sums) <= width * limits * (1 + 1e-9)).all() and not sums[:, :, draws // width :].any(),
-        "open": (abs(open_) <= draws % width * limits[:, 0] * (1 + 1e-9)).all(),
-        "squares": (sums[:, [1, 3]] >= 0).all() and (open_[:, [1, 3]] >= 0).all(),
-        "width": ((np.frexp(bins.width)[0] == 0.5) | (bins.width == 0)).all(),
-        "range": ((low <= 0) & (high >= 0) & (high - low < binning.CELLS)).all(),
-        "counts": (counts == np.floor(counts)).all() and (counts >= 0).all() and (of_cells[:, 0] == draws).all(),
-        "cells": not bins.cells[~filled].any() and (filled <= (number <= high)).all(),
-        "ends": draws == 0 or (filled[number == low].all() and filled[number == high].all()),
-        "energies": ((energies >= lowest - slack) & (energies <= highest + slack) | ~filled).all(),
-        "E": (abs(of_cells[:, 1] - E) <= scale * (2 * min(most, abs(first[:, 0]).max(initial=0) + 1e300))).all(),
-        "A": (abs(of_cells[:, 2] - A - draws * abs(first[:, 1])) <= scale * sites).all(),
-        "Y": (abs(of_cells[:, 3] - Y - draws * first[:, 1] ** 2) <= scale * sites**2).all(),
-    }
-    for name, fits in right.items():
-        if not fits:
+    for name, right in _rules(bins, draws, most, sites, weights):
+        if not np.all(right):
             raise ValueError(f"cannot be of this run: {name} of its bins are not those of {draws} draws")
+
+
+def _rules(bins: binning.Bins, draws: int, most: float, sites: int, weights):
+    """Yield (what, whether it may be so): each alone, then what they say of each other."""
+    first, sums, open_, cells, widths, range_ = bins
+    width, rounding = binning.bin_width(draws), 1 + 1e-9
+    limits = [2 * most, 4 * most**2, sites**2, sites**4, sites, 2 * sites, 2 * most * sites**2]
+    limits = np.append(limits, np.column_stack([2 * weights, 4 * weights**2]).ravel())
+    yield "first numbers", abs(first) <= np.concatenate([[most, sites], weights]) * rounding
+    yield "first numbers", draws > 0 or not first.any()
+    yield "sums", abs(sums) <= width * limits[:, None] * rounding
+    yield "sums", ~sums[:, :, draws // width :].any()
+    yield "sums of the open bin", abs(open_) <= draws % width * limits * rounding
+    squares = [1, 3, *range(binning.SUMS + 1, sums.shape[1], 2)]
+    yield "sums of squares", (sums[:, squares] >= 0).all() and (open_[:, squares] >= 0).all()
+    yield "widths of cells", (np.frexp(widths)[0] == 0.5) | (widths == 0)
+    low, high = range_.T[..., None]
+    yield "ranges of cells", (low <= 0) & (high >= 0) & (high - low < binning.CELLS)
+
+    counts, filled = cells[:, :, 0], cells[:, :, 0] > 0
+    number = (np.arange(binning.CELLS) - low) % binning.CELLS + low  # of each cell
+    ends = filled & ((number == low) | (number == high))
+    yield "counts of cells", (counts == np.floor(counts)) & (counts >= 0)
+    yield "counts of cells", counts.sum(axis=1) == draws
+    yield "empty cells", ~cells[~filled].any() and (~filled | (number <= high)).all()
+    yield "ranges of cells", draws == 0 or (ends.sum(axis=1) == 1 + (high > low)[:, 0]).all()
+    means = cells[:, :, 1] / np.where(filled, counts, 1)
+    slack = _ROUNDING * (1 + abs(number)) * widths[:, None]
+    below, above = number * widths[:, None] - slack, (number + 1) * widths[:, None] + slack
+    yield "energies of cells", (means >= below) & (means <= above) | ~filled
+    yield "magnetizations of cells", (cells[:, :, 2:] >= 0) & (
+        cells[:, :, 2:] <= counts[..., None] * [sites, sites**2, sites**4]
+    )
+
+    E, Y, YY, A = (sums[:, k].sum(axis=1) + open_[:, k] for k in (0, 2, 3, 4))
+    y = first[:, 1] ** 2
+    both = [E, A + draws * abs(first[:, 1]), Y + draws * y, YY + 2 * y * Y + draws * y**2]
+    scale = [binning.CELLS * widths.max(initial=0.0), sites, sites**2, sites**4]
+    for total, size, of_cells in zip(both, scale, cells[:, :, 1:].sum(axis=1).T, strict=True):
+        yield "sums and cells", abs(total - of_cells) <= _ROUNDING * draws * size

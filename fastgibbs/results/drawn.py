@@ -32,7 +32,7 @@ class Drawn(Result):
             raise ValueError(f"it holds {' and '.join(here) or 'no records'}{'' if bins is None else ' beside bins'}")
         if bins is None:
             return {"observables": {}} | values
-        check(bins)
+        check(bins, values["interrupted"])
         return values | records(bins, *axes)
 
     def _group(self, beta: float, model: int, records, bins=None) -> Group:
@@ -68,14 +68,17 @@ def records(bins: Bins, *axes: int) -> dict:
     return {"energy": energy, "magnetization": magnetization, "observables": observables}
 
 
-def check(bins: Bins):
-    """ValueError unless a run may have kept such bins."""
+def check(bins: Bins, interrupted: bool):
+    """ValueError unless a run may have kept such bins; histograms of one that was stopped may have more draws."""
     counts, draws, sums = bins.counts, bins.draws, 7 + 2 * len(bins.names)
     full = counts[:-1]
     right = (counts > 0).all() and (full == counts[:1]).all() and (counts[-1:] <= counts[:1]).all()
     if not right or bins.sums.shape[1] != sums or bins.first.shape[1] != 2 + len(bins.names):
         raise ValueError(f"bins of {counts.tolist()} draws with {bins.sums.shape[1]} sums are none of a run")
-    if bins.cells.shape[2] != 5 or (bins.cells[:, :, 0].sum(axis=1) != draws).any() or (bins.cells[:, :, 0] < 0).any():
+    if bins.cells.shape[2] != 5 or (bins.cells[:, :, 0] < 0).any():
+        raise ValueError("histograms of bins count fewer draws than none")
+    counted = bins.cells[:, :, 0].sum(axis=1)
+    if (counted < draws).any() or (not interrupted and (counted > draws).any()):
         raise ValueError(f"a histogram of bins counts other than {draws} draws")
     exponents = np.frexp(bins.width)[0]
     if ((exponents != 0.5) & (bins.width != 0)).any() or (bins.width < 0).any():
