@@ -47,7 +47,8 @@ def described(cls: type[T]) -> type[T]:
     lines = [textwrap.fill(told, _WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 8) for told in _told(cls)]
     make: Any = cls.__new__ if issubclass(cls, tuple) else cls.__init__
     hints = get_type_hints(cls).items()
-    make.__annotations__ = {name: _plain(hint) for name, hint in hints}  # the signature shows types alone
+    plain = {name: _plain(hint) for name, hint in hints}
+    make.__annotations__ = make.__annotations__ | plain  # the signature shows types alone
     cls.__doc__ = "\n".join([inspect.cleandoc(cls.__doc__ or ""), "", "Fields:", *lines])
     return cls
 

@@ -11,9 +11,9 @@ import importlib
 import time
 
 from fastgibbs import testing
+from fastgibbs.engines import ENGINES
 from fastgibbs.engines.drivers import advance
 from fastgibbs.jit import must_compile
-from fastgibbs.methods.blocks import ENGINES
 from fastgibbs.models import Energy, lattice
 from fastgibbs.types import Engine
 

@@ -152,7 +152,7 @@ def reweight(result: Drawn, betas: ArrayLike) -> Reweighted:
     return Reweighted._make([wanted, *pairs, effective])
 
 
-def _groups(result: Drawn) -> list:
+def _groups(result: Drawn) -> list[Group]:
     """The records of a result of one model, beta by beta."""
     groups = by_beta(result)
     if isinstance(result.model, tuple):

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgibbs.plots.style import MARK, TEMPERATURE, colors, given_or_new, legend_above, look
-from fastgibbs.types import ArrayLike
+from fastgibbs.types import ArrayLike, FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Curves = Mapping[int, tuple[ArrayLike, ArrayLike, ArrayLike]]  # of each size: temperatures, values and errors
+Curve = tuple[ArrayLike, ArrayLike, ArrayLike] | FloatArray  # temperatures, values and errors
+Curves = Mapping[int, Curve]  # of each size
 _DASHES = "-", "--", "-.", ":"
 
 
@@ -41,7 +42,8 @@ def binder_crossing(
         ax.fill_between(T, np.subtract(value, error), np.add(value, error), color=color, alpha=0.25, linewidth=0)
         ax.plot(T, value, **look(line, color=color, linestyle=dashes, linewidth=1.2, label=f"L = {size}"))
         if sampled is not None:
-            ax.errorbar(*sampled[size], color=color, fmt="o", markersize=3.5, capsize=2)
+            T, value, error = sampled[size]
+            ax.errorbar(T, value, error, color=color, fmt="o", markersize=3.5, capsize=2)
     ax.locator_params(axis="x", nbins=5)
     ax.set_xlabel(f"temperature {TEMPERATURE}")
     ax.set_ylabel(r"Binder cumulant $1 - \langle m^4\rangle\,/\,3\langle m^2\rangle^2$")

@@ -49,7 +49,7 @@ def recall_curves(
 
 
 def recall_images(
-    rows: Sequence[Sequence[ArrayLike]] | AnyArray,
+    rows: Sequence[Sequence[ArrayLike] | AnyArray],
     labels: Sequence[str],
     shape: Shape,
     *,

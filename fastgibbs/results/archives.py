@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastgibbs.io import read_archive, write_archive
-from fastgibbs.models import checks
+from fastgibbs.models import Energy, checks
 from fastgibbs.results import parts
 from fastgibbs.results.annealed import AnnealResult
 from fastgibbs.results.base import Result
@@ -32,7 +30,7 @@ def save(thing: ModelLike | Result, path: PathLike) -> None:
         write_archive(path, "model", *parts.take_apart({"model": thing}))
 
 
-def load(path: PathLike) -> Any:
+def load(path: PathLike) -> Energy | Result:
     """The model or result that `save`, or the method `save` of a result, wrote to `path`.
 
     ValueError if the file is damaged, of a format that this version does not know, or holds neither, or a result that

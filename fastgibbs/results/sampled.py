@@ -26,8 +26,8 @@ class Block(NamedTuple):
     """Lanes that are advanced together, with room for what they record."""
 
     chains: int  # that were asked for
-    plan: tuple
-    state: tuple
+    plan: tuple[Any, ...]
+    state: tuple[Any, ...]
     rungs: IntArray  # int64 (lanes,)
     energies: FloatArray  # float64 (draws, chains)
     magnetizations: FloatArray  # float64 (draws, chains)
