@@ -1,9 +1,7 @@
 """Simulated annealing with any of the twins: every read at the beta of the sweep, and a descent at the end."""
 
-from __future__ import annotations
-
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,7 +10,6 @@ from fastgibbs.models.energy import has_ising_form
 from fastgibbs.reference.sampling import as_models
 from fastgibbs.reference.streams import run_entropy, site_words
 from fastgibbs.reference.terms import flip_costs
-from fastgibbs.types import AnyArray
 
 GROUP = 16  # reads whose energies are added before the groups are: it fixes the rounding of the mean
 
@@ -26,9 +23,7 @@ class Annealing(NamedTuple):
     states: np.ndarray
     trace_min: np.ndarray
     trace_mean: np.ndarray
-    lowest: tuple[
-        AnyArray, AnyArray, AnyArray
-    ]  # the `keep` lowest: energies, states, and in how many reads each was seen
+    lowest: tuple  # the `keep` lowest states: energies, states, and in how many reads each was seen
 
 
 def anneal(engine, model, betas, reads, rule, seed, start=None, scan="sequential", keep=0):
@@ -47,8 +42,7 @@ def anneal(engine, model, betas, reads, rule, seed, start=None, scan="sequential
     if start is not None:
         start = np.broadcast_to(models[0].to_spins(start), (reads, models[0].n))
     scans = {} if scan == "sequential" else {"scan": scan}
-    entropy = run_entropy(seed, "anneal", start)
-    seen: dict[Any, Any] = {}
+    entropy, seen = run_entropy(seed, "anneal", start), {}
     state = engine.start(model, reads, entropy, rule, spins=start, **scans)
     best_energies = np.full(reads, np.inf) if start is None else engine.energies(models, start)
     best_spins = state.spins.copy()

@@ -3,13 +3,10 @@
 Overlaps are whole numbers, and so are Hebb fields; what decides a spin is float32 as in the sparse twin, whose random
 numbers and decisions these are."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.models import Hopfield
 from fastgibbs.models.ising import Ising
 from fastgibbs.reference import sampling
 from fastgibbs.reference.arithmetic import LOG2E
@@ -34,8 +31,6 @@ class State(NamedTuple):
 
 class Memory(Ising):
     """A Hopfield model as the twins of the methods want it: its own energy, and all pairs of sites as bonds."""
-
-    model: Hopfield
 
     def __init__(self, model):
         n = model.n
@@ -71,7 +66,7 @@ def sweep(state, betas):
     with np.errstate(over="ignore", invalid="ignore"):
         scale = np.float32(np.clip((-2.0 * LOG2E) * betas * state.unit, -1e30, 1e30))
     model, spins = state.model, state.spins.T
-    field, own, factors = FIELDS[kind(model)], (model.fields / state.unit).astype(np.float32), factors_of(model)
+    field, own, factors = FIELDS[kind(model)], np.float32(model.fields / state.unit), factors_of(model)
     overlaps = state.spins.astype(np.int64) @ model.patterns.T.astype(np.int64)  # (lanes, P)
     decide = RULES[state.rule]
     for i, u in attempts(state):

@@ -3,8 +3,6 @@
 Costs are float64; what decides a spin is float32 as in the sparse twin, whose random numbers and decisions these are.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +12,6 @@ from fastgibbs.reference import sampling
 from fastgibbs.reference.arithmetic import LOG2E
 from fastgibbs.reference.sparse import RULES, attempts
 from fastgibbs.reference.streams import ORDER, SWEEP, seeded, start_spins, stream
-from fastgibbs.types import ModelLike
 
 
 class State(NamedTuple):
@@ -31,8 +28,6 @@ class State(NamedTuple):
 
 class Whole(Ising):
     """A model as the twins of the methods want it: its own energy, all pairs of sites are bonds, and all in fields."""
-
-    model: ModelLike
 
     def __init__(self, model):
         n = model.n

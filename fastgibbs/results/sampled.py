@@ -13,7 +13,7 @@ from fastgibbs.analysis.records import Group
 from fastgibbs.analysis.reports import Report
 from fastgibbs.analysis.summaries import by_temperature
 from fastgibbs.engines import ENGINES
-from fastgibbs.engines.observables import Observables
+from fastgibbs.engines.drivers import Record
 from fastgibbs.fields import Field
 from fastgibbs.integrations.tables import Coordinates, Table, of_draws
 from fastgibbs.models import checks
@@ -29,10 +29,12 @@ class Block(NamedTuple):
     plan: tuple[Any, ...]
     state: tuple[Any, ...]
     rungs: IntArray  # int64 (lanes,)
-    energies: FloatArray  # float64 (draws, chains)
-    magnetizations: FloatArray  # float64 (draws, chains)
-    observables: Observables
-    samples: AnyArray  # uint16 (draws or 0, sites of a lane, lanes // 16)
+    record: Record
+
+
+def without_samples(record: Record) -> Record:
+    """A record with the states of its draws left out."""
+    return record._replace(samples=record.samples[:0].copy())
 
 
 @run_result
@@ -82,7 +84,7 @@ class SampleResult(Result):
     def samples(self) -> States:
         """The states of every draw, int8 (chains, draws, n), unpacked from one bit a spin at each call."""
         chains, draws = self.energy.shape
-        packed = [block.samples[:draws] for block in self._blocks]
+        packed = [block.record.samples[:draws] for block in self._blocks]
         if packed[0].shape[0] < draws:
             raise ValueError("samples were not kept: call sample(..., keep_states=True)")
         sites = packed[0].shape[1]
@@ -126,7 +128,7 @@ class SampleResult(Result):
         return (self.model[0] if isinstance(self.model, tuple) else self.model).from_spins(spins)
 
     def _values(self) -> dict[str, Any]:
-        words = np.concatenate([block.samples[: self.energy.shape[1]] for block in self._blocks], axis=2)
+        words = np.concatenate([block.record.samples[: self.energy.shape[1]] for block in self._blocks], axis=2)
         return super()._values() | {"states": self.states, "samples": words}
 
     @classmethod
@@ -144,7 +146,7 @@ class SampleResult(Result):
         if isinstance(values["model"], tuple) and chains % len(values["model"]):
             raise ValueError(f"{chains} chains are no multiple of {len(values['model'])} models")
         nothing: Any = None  # what a run works with is gone
-        block = Block(chains, (), (), nothing, nothing, nothing, nothing, words)
+        block = Block(chains, (), (), nothing, Record(0, 1, nothing, nothing, nothing, words))
         result = super()._of(values | {"_blocks": [block]})
         vars(result)["states"] = states  # what the cached property would ask the engine for
         return result
