@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,9 @@ def run() -> str:
         model, rates = build(), []
         for count in threads:
             sweeps = max(2, int(UPDATES / (1 if engine == "multispin" else 8) / (model.n * chains)))
-            kwargs = dict(beta=beta, sweeps=sweeps, thin=sweeps, chains=chains, engine=engine, threads=count, seed=1)
+            kwargs: dict[str, Any] = dict(
+                beta=beta, sweeps=sweeps, thin=sweeps, chains=chains, engine=engine, threads=count, seed=1
+            )
             sample(model, **kwargs | dict(sweeps=1, thin=1))
             rates.append(np.median([sample(model, **kwargs).timing.updates_per_second for _ in range(3)]) / 1e9)
         lines.append(f"{title:42}  {engine:11}" + "".join(f"{rate:11.2f}" for rate in rates))

@@ -109,8 +109,8 @@ def told(name: str, result: TrainResult, unseen: Pixels, shape: tuple[int, ...],
         f"log-likelihood of {len(unseen)} rows held out: {of_unseen.value:.3f} nats a row, {how}"
     )
     side = int(np.prod(shape))
-    dreams = sample(model, beta=1.0, sweeps=1000, thin=1000, chains=50, seed=seed, start=_from(result, 50)).states
-    x = dreams[:, side:] @ model.weights.T + model.visible_bias
+    drawn = sample(model, beta=1.0, sweeps=1000, thin=1000, chains=50, seed=seed, start=_from(result, 50)).states
+    x = drawn[:, side:] @ model.weights.T + model.visible_bias
     dreams = logistic(x)
     examples = unseen[:10]
     upper = np.arange(side) < side // 2

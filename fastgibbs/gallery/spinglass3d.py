@@ -47,12 +47,12 @@ def run(config: Config, progress: Progress, checkpoint: Checkpoint) -> Report:
         progress=progress,
         checkpoint=checkpoint("ladders"),
     )
-    draws = result.energy.shape[2]
-    if draws < 2 or not result.overlap.draws.all():
+    draws, overlap = result.energy.shape[2], result.overlap
+    if draws < 2 or overlap is None or not overlap.draws.all():
         raise Interrupted("interrupted before there was anything to report: the same command goes on")
     temperatures = np.divide(1, result.betas, out=np.full(result.betas.size, np.inf), where=result.betas > 0)
     energies = np.moveaxis(result.energy, 1, 0) / model.n
-    barrier, log_z, verdict, overlap = result.barrier, result.log_z, result.equilibration, result.overlap
+    barrier, log_z, verdict = result.barrier, result.log_z, result.equilibration
     columns = {
         "T": (".3f", temperatures),
         "E/N": (".5f", energies.mean(axis=(1, 2))),

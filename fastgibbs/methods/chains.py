@@ -1,16 +1,21 @@
 """Independent chains packed into blocks of lanes: the job of `sample`."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.drivers import advance, record
 from fastgibbs.methods import restoring
 from fastgibbs.methods.blocks import Setting
 from fastgibbs.methods.run import Job, Length
 from fastgibbs.results.lanes import by_lane, joined, unpacked
 from fastgibbs.results.sampled import Block
+from fastgibbs.types import FloatArray, States
 
 
 @dataclass(frozen=True)
@@ -18,11 +23,11 @@ class Chains(Job):
     """Chains of a setting, each at its own beta; of several models, chain k runs number k * models // chains."""
 
     setting: Setting
-    betas: np.ndarray  # float64 (chains,)
+    betas: FloatArray  # float64 (chains,)
     length: Length
-    start: np.ndarray | None  # int8 (chains, n), or None for spins at random
+    start: States | None  # int8 (chains, n), or None for spins at random
     seed: int  # of their streams
-    weights: np.ndarray  # float64 (observables, n): of linear observables
+    weights: FloatArray  # float64 (observables, n): of linear observables
     keeps: bool  # whether the states of all draws are kept
 
     RECORDS = "record.energies", "record.magnetizations", "record.observables.record", "record.samples"
@@ -33,14 +38,14 @@ class Chains(Job):
         return self.betas.size * self.setting.strips
 
     @cached_property
-    def prepared(self):
+    def prepared(self) -> Any:
         """The plan that all blocks share."""
         models = self.setting.models
         if len(models) > 1:
             models = [self.model(models, chain) for chain in range(self.betas.size)]
         return self.engine.prepare(models, self.setting.strips, self.setting.free)
 
-    def model(self, models: list, chain: int):
+    def model(self, models: list[Any], chain: int) -> Any:
         """That of a chain."""
         return models[chain * len(models) // self.betas.size]
 
@@ -57,7 +62,7 @@ class Chains(Job):
         kept = record(self.length.burn_in, self.length.thin, shape, self.weights, len(lanes), strips, self.keeps)
         return Block(inside.size, plan, state, of_lanes, kept)
 
-    def advance(self, block: Block, first: int, last: int, crew):
+    def advance(self, block: Block, first: int, last: int, crew: Crew) -> None:
         """Run sweeps `first` ... `last - 1` of a block."""
         advance(block.plan, block.state, block.rungs, self.setting.moves, block.record, first, last, crew)
 
@@ -69,12 +74,12 @@ class Chains(Job):
         """One a free site in every chain."""
         return block.chains * self.setting.attempts
 
-    def states(self, blocks: list[Block], draw: int) -> np.ndarray:
+    def states(self, blocks: list[Block], draw: int) -> States:
         """The states of a draw, int8 (chains, n), in the model's units, of chains that keep them."""
         lanes = unpacked([block.record.samples[draw : draw + 1] for block in blocks], self.lanes)
         return self.setting.given[0].from_spins(joined(lanes, self.betas.size, self.setting.strips))
 
-    def check(self, block: Block, lanes: range, done: int):
+    def check(self, block: Block, lanes: range, done: int) -> None:
         """ValueError unless the records of a block that was saved fit its states: at a draw, or those that are kept."""
         draws, strips, kept = self.rows(done), self.setting.strips, block.record
         first, count = lanes.start // strips, block.chains * strips

@@ -7,6 +7,8 @@ that advanced it, between two chunks, so that nobody waits; the file is written 
 its file is held: another run on it is refused.
 """
 
+from __future__ import annotations
+
 import hashlib
 import math
 import os
@@ -14,7 +16,9 @@ import re
 import threading
 import time
 import warnings
+from collections.abc import Callable
 from functools import wraps
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 
@@ -23,17 +27,19 @@ from fastgibbs.io import VERSION, absolute, digest, held, read_archive, write_ar
 from fastgibbs.methods import restoring
 from fastgibbs.models import checks
 
+P = ParamSpec("P")
+R = TypeVar("R")
 _here = threading.local()  # .checkpoint: the last one that this thread has begun
 
 
-def holding(verb):
+def holding(verb: Callable[P, R]) -> Callable[P, R]:
     """The verb, whose checkpoint is released by the end of its run, or here if it fails before that.
 
     When it returns, nothing is called any more: a Ctrl-C there would cost the result.
     """
 
     @wraps(verb)
-    def call(*args, **kwargs):
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
         if kwargs.get("checkpoint") is not None:  # before any function of the user's may change the folder
             kwargs["checkpoint"] = absolute("checkpoint", kwargs["checkpoint"])
         _here.checkpoint = NONE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
-from typing import Annotated, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -123,9 +123,11 @@ def log_z(
             visible = _marginals(model, beta, data, run_entropy(seed, "log_z"), threads)
             stations = RBMPath(model, beta, visible, steps or 1000, threads)
         else:
-            asked = dict(rule="gibbs", chains=chains or 100, clamp=None, threads=threads, tolerance=tolerable(beta))
+            asked: dict[str, Any] = dict(
+                rule="gibbs", chains=chains or 100, clamp=None, threads=threads, tolerance=tolerable(beta)
+            )
             stations = Temperatures(settled(path, "auto", **asked), np.linspace(0.0, beta, (steps or 1000) + 1))
-        if method == "reverse":
+        if start is not None:
             spins = stations.to_spins(start)
             if chains is not None and chains != len(spins):
                 raise ValueError(f"chains is {chains} but start holds {len(spins)} states: give one state per chain")
@@ -175,7 +177,7 @@ def _tempered(
 ) -> Estimate:
     if beta <= 0:
         raise ValueError(f"beta is {beta}: method={method!r} needs a ladder from 0 to a beta above 0")
-    kwargs = dict(ladders=ladders, threads=threads, overlap_every=0)
+    kwargs: dict[str, Any] = dict(ladders=ladders, threads=threads, overlap_every=0)
     seed = run_entropy(entropy_of(seed), "log_z")
     other = entropy_of(np.random.SeedSequence(seed, spawn_key=(ADAPT,)))
     ends = [0.0, beta]

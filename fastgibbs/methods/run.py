@@ -7,13 +7,18 @@ with running(progress, checkpoint) as under_way:
     return Result(...)                   nothing is called after it: a Ctrl-C there would cost the result
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fastgibbs.methods.checkpoints import NONE
+from fastgibbs.engines.contract import Crew
+from fastgibbs.methods.blocks import Setting
+from fastgibbs.methods.checkpoints import NONE, Checkpoint
 from fastgibbs.methods.running import Advanced, Run
 from fastgibbs.models import checks
+from fastgibbs.types import Engine
 
 
 class Length(NamedTuple):
@@ -24,7 +29,7 @@ class Length(NamedTuple):
     thin: int
 
     @classmethod
-    def of(cls, sweeps, burn_in, thin) -> "Length":
+    def of(cls, sweeps: int, burn_in: int, thin: int) -> Length:
         """What a user gave; ValueError or TypeError, naming the argument, unless there is a draw."""
         sweeps, thin = checks.integer("sweeps", sweeps), checks.integer("thin", thin)
         if thin > sweeps:
@@ -56,13 +61,30 @@ class Job:
     Of a job: its `setting`, its `length` or `sweeps`, and how many `lanes` it has in all.
     """
 
-    RECORDS = ()
+    RECORDS: tuple[str, ...] = ()
     """Names of the arrays of a block whose rows are written one after the other."""
-    together = ()
-    """How many lanes stay in one block, if that matters."""
+
+    if TYPE_CHECKING:  # fields or properties of each
+
+        @property
+        def setting(self) -> Setting:
+            """What all its blocks share."""
+
+        @property
+        def length(self) -> Length:
+            """How long it is."""
+
+        @property
+        def lanes(self) -> int:
+            """All."""
 
     @property
-    def engine(self):
+    def together(self) -> tuple[int, ...]:
+        """How many lanes stay in one block, if that matters."""
+        return ()
+
+    @property
+    def engine(self) -> Engine:
         """Its setting's."""
         return self.setting.engine
 
@@ -80,23 +102,23 @@ class Job:
         """How many rows of its records are written after so many sweeps."""
         return self.length.rows(done)
 
-    def block(self, lanes: range):
+    def block(self, lanes: range) -> Any:
         """The block of these lanes, just started: a NamedTuple with its `plan` and `state`."""
         raise NotImplementedError
 
-    def advance(self, block, first: int, last: int, crew):
+    def advance(self, block: Any, first: int, last: int, crew: Crew) -> bool | None:
         """Run sweeps `first` ... `last - 1` of a block; of none, compile. A job that returns True is done."""
         raise NotImplementedError
 
-    def attempts(self, block) -> int:
+    def attempts(self, block: Any) -> int:
         """Single-spin attempts that a sweep of a block makes."""
         raise NotImplementedError
 
-    def crew(self, block) -> int:
+    def crew(self, block: Any) -> int:
         """How many threads may advance a block together."""
         return 1
 
-    def check(self, block, lanes: range, done: int):
+    def check(self, block: Any, lanes: range, done: int) -> None:
         """ValueError unless a block that was saved is as a run leaves it."""
 
 
@@ -104,7 +126,7 @@ class Begun(NamedTuple):
     """A job whose blocks stand ready."""
 
     job: Job
-    blocks: list
+    blocks: list[Any]
     cut: list[range]  # the lanes of each
     done: list[int]  # sweeps that each has done in calls before
 
@@ -112,12 +134,12 @@ class Begun(NamedTuple):
 class Ran(NamedTuple):
     """What has become of a job."""
 
-    blocks: list
+    blocks: list[Any]
     end: Advanced
     updates: int  # single-spin attempts that this call has made
 
 
-def begin(job: Job, checkpoint=NONE) -> Begun:
+def begin(job: Job, checkpoint: Checkpoint = NONE) -> Begun:
     """The blocks of a job, where the checkpoint has them if it was saved before; ValueError if it cannot be of it."""
     cut = checkpoint.cut(job.engine.cut, job.lanes, job.threads, *job.together)
     blocks = [job.block(lanes) for lanes in cut]

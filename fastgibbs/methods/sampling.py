@@ -1,6 +1,9 @@
 """`sample`: independent Markov chains of one model, each at its own inverse temperature."""
 
+from __future__ import annotations
+
 import time
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -8,40 +11,42 @@ import numpy as np
 from fastgibbs.engines.drivers import advance
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods import observing
-from fastgibbs.methods.blocks import ENGINES, check_betas, clamped, given_start, settled, tolerable  # noqa: F401
+from fastgibbs.methods.blocks import Clamping, check_betas, clamped, given_start, settled, tolerable
 from fastgibbs.methods.chains import Chains
 from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.entropy import run_entropy
+from fastgibbs.methods.observing import Observe
 from fastgibbs.methods.run import Length, begin, through
 from fastgibbs.methods.running import running
 from fastgibbs.models import checks
 from fastgibbs.results.base import Timing
 from fastgibbs.results.lanes import by_lane
 from fastgibbs.results.sampled import SampleResult, without_samples
+from fastgibbs.types import ArrayLike, FloatArray, ModelLike, PathLike, Progress, Rule, Scan, Seed
 
 
 @holding
 def sample(
-    model,
+    model: ModelLike | Sequence[ModelLike],
     *,
-    beta,
-    sweeps,
-    chains=None,
-    burn_in=0,
-    thin=1,
-    rule="gibbs",
-    scan="sequential",
-    start=None,
-    seed=None,
-    threads=None,
-    engine="auto",
-    progress=False,
-    keep_states=False,
-    strips=None,
-    observe=None,
-    clamp=None,
-    checkpoint=None,
-    every=60.0,
+    beta: ArrayLike,
+    sweeps: int,
+    chains: int | None = None,
+    burn_in: int = 0,
+    thin: int = 1,
+    rule: Rule = "gibbs",
+    scan: Scan = "sequential",
+    start: ArrayLike | None = None,
+    seed: Seed = None,
+    threads: int | None = None,
+    engine: str = "auto",
+    progress: Progress = False,
+    keep_states: bool = False,
+    strips: int | None = None,
+    observe: Observe | None = None,
+    clamp: Clamping | None = None,
+    checkpoint: PathLike | None = None,
+    every: float = 60.0,
 ) -> SampleResult:
     """Draw from p(s) = exp(-beta E(s)) / Z by `sweeps` sweeps of n single-spin attempts in each chain.
 
@@ -129,11 +134,11 @@ def sample(
     weights, seed = observed.matrix(n), None if seed is None else entropy_of(seed)
     settings = setting.saved() | length._asdict() | dict(beta=betas, start=spins, keep_states=keeps, seed=seed)
     settings["observe"] = [*observed.names, weights]
-    checkpoint = Checkpoint(checkpoint, every, "sample", settings, grows=("sweeps",))
-    seed = checkpoint.settings["seed"]
+    file = Checkpoint(checkpoint, every, "sample", settings, grows=("sweeps",))
+    seed = int(file.settings["seed"])
     job = Chains(setting, betas, length, spins, run_entropy(seed, "sample", spins), weights, keeps)
-    begun = begin(job, checkpoint)
-    with running(progress, checkpoint) as under_way:
+    begun = begin(job, file)
+    with running(progress, file) as under_way:
         under_way.announce(advance)
         blocks, end, updates = through(under_way, begun)
         draws = length.rows(min(end.done))
@@ -164,7 +169,7 @@ def sample(
         )
 
 
-def _require_chance(rule, scan, betas: np.ndarray, start):
+def _require_chance(rule: str, scan: str, betas: FloatArray, start: object) -> None:
     """ValueError where Metropolis leaves nothing to chance."""
     if rule != "metropolis":
         return
@@ -180,7 +185,7 @@ def _require_chance(rule, scan, betas: np.ndarray, start):
         )
 
 
-def _betas(beta, chains, models: int) -> np.ndarray:
+def _betas(beta: ArrayLike, chains: int | None, models: int) -> FloatArray:
     """One inverse temperature per chain, float64 (chains,), read-only."""
     betas = checks.inverse_temperatures("beta", beta)
     if betas.ndim == 0:
