@@ -26,14 +26,14 @@ Disorder = Literal["bimodal", "gaussian"]
 Engine = Any  # a module, or another object that keeps the contract (engines/contract.py)
 
 
-class Sparse(Protocol):
+class SparseMatrix(Protocol):
     """A SciPy-like sparse matrix."""
 
     def tocoo(self) -> Any:
         """The matrix with its entries as `row`, `col` and `data`."""
 
 
-Matrix = ArrayLike | Sparse
+Matrix = ArrayLike | SparseMatrix
 
 
 class ModelLike(Protocol):

@@ -20,7 +20,7 @@ class Group(NamedTuple):
     """Mean spin of every draw, float64 (chains, draws)."""
 
 
-class Drawn(Protocol):
+class ByBeta(Protocol):
     """A SampleResult or a TemperResult: what has records by beta."""
 
     @property
@@ -35,7 +35,7 @@ class Drawn(Protocol):
         """The chains of each beta, ascending, and of each model."""
 
 
-def by_beta(result: Drawn) -> list[Group]:
+def by_beta(result: ByBeta) -> list[Group]:
     """The chains of a SampleResult, or the ladders of a TemperResult rung by rung, beta ascending, model by model.
 
     TypeError at anything that has no `by_beta()` of its own.

@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from fastgibbs.analysis.errors import autocorrelation_time
-from fastgibbs.analysis.records import Drawn, Group, by_beta
+from fastgibbs.analysis.records import ByBeta, Group, by_beta
 from fastgibbs.fields import described
 from fastgibbs.models import checks
 from fastgibbs.types import ArrayLike, FloatArray, IntArray, Mask
@@ -58,7 +58,7 @@ class Draws(NamedTuple):
     """At each beta, float64 (betas,)."""
 
 
-def to_u_kn(result: Drawn) -> tuple[FloatArray, IntArray]:
+def to_u_kn(result: ByBeta) -> tuple[FloatArray, IntArray]:
     """u_kn[k, i] = beta_k E_i and N_k, what `pymbar.MBAR(u_kn, N_k)` takes: float64 (betas, draws), int64 (betas,).
 
     Of a SampleResult, its chains grouped by beta, or a TemperResult; betas are the distinct ones, ascending, and draws
@@ -75,7 +75,7 @@ def to_u_kn(result: Drawn) -> tuple[FloatArray, IntArray]:
     return np.multiply.outer([group.beta for group in groups], np.concatenate(energies)), counts
 
 
-def reweight(result: Drawn, betas: ArrayLike) -> Reweighted:
+def reweight(result: ByBeta, betas: ArrayLike) -> Reweighted:
     """<A>_beta = sum_i w_i A_i / sum_i w_i, w_i = exp(-beta E_i) / sum_k N_k exp(f_k - beta_k E_i): a `Reweighted`.
 
     i runs over the draws of a SampleResult or TemperResult at all its beta_k, N_k of them at each, and
@@ -152,7 +152,7 @@ def reweight(result: Drawn, betas: ArrayLike) -> Reweighted:
     return Reweighted._make([wanted, *pairs, effective])
 
 
-def _groups(result: Drawn) -> list[Group]:
+def _groups(result: ByBeta) -> list[Group]:
     """The records of a result of one model, beta by beta."""
     groups = by_beta(result)
     if isinstance(result.model, tuple):

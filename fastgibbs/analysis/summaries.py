@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 
 from fastgibbs.analysis.errors import blocks, disagreement, split_r_hat, standard_error
-from fastgibbs.analysis.records import Drawn, by_beta
+from fastgibbs.analysis.records import ByBeta, by_beta
 from fastgibbs.analysis.reports import Report, Reporting, with_error
 from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, susceptibility
 from fastgibbs.models import checks
@@ -45,7 +45,7 @@ def summary(result: Reporting) -> str:
     return str(result.report())
 
 
-def by_temperature(result: Drawn) -> Report:
+def by_temperature(result: ByBeta) -> Report:
     """The report of a result that has records by beta: a SampleResult or a TemperResult (see `summary`)."""
     groups = by_beta(result)
     draws = groups[0].energy.shape[1]

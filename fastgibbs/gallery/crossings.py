@@ -8,7 +8,7 @@ import numpy as np
 
 from fastgibbs import analysis, plots
 from fastgibbs.gallery.output import comma_separated, picture, table
-from fastgibbs.gallery.runs import Checkpoint, Interrupted, Report
+from fastgibbs.gallery.runs import Interrupted, Report, SavedAs
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import checks, lattice
 from fastgibbs.types import FloatArray, Progress
@@ -26,7 +26,7 @@ class Critical(NamedTuple):
 
 
 def locate(
-    config: Any, dimensions: int, critical: Critical, name: str, progress: Progress, checkpoint: Checkpoint
+    config: Any, dimensions: int, critical: Critical, name: str, progress: Progress, checkpoint: SavedAs
 ) -> Report:
     """Sample lattices of all sizes at the same temperatures, reweight to those between, report where U is the same."""
     sizes, temperatures = config.sizes, np.sort(config.temperatures)

@@ -7,7 +7,7 @@ import numpy as np
 
 from fastgibbs import exact, plots
 from fastgibbs.gallery.output import archive, comma_separated, picture, table
-from fastgibbs.gallery.runs import Checkpoint, Report
+from fastgibbs.gallery.runs import Report, SavedAs
 from fastgibbs.methods.recall import recall
 from fastgibbs.methods.running import running
 from fastgibbs.models import Hopfield, checks
@@ -29,7 +29,7 @@ class Config:
     seed: int
 
 
-def run(config: Config, progress: Progress, checkpoint: Checkpoint) -> Report:
+def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Report:
     """Recall patterns at every size and load and at every temperature, then digits; report overlaps and theory.
 
     It takes seconds, so it is not saved.

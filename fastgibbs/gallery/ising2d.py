@@ -7,7 +7,7 @@ import numpy as np
 
 from fastgibbs import analysis, exact, plots
 from fastgibbs.gallery.output import archive, comma_separated, picture, table
-from fastgibbs.gallery.runs import Checkpoint, Interrupted, Report
+from fastgibbs.gallery.runs import Interrupted, Report, SavedAs
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import checks, lattice
 from fastgibbs.types import FloatArray, Progress
@@ -30,7 +30,7 @@ class Config:
     seed: int
 
 
-def run(config: Config, progress: Progress, checkpoint: Checkpoint) -> Report:
+def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Report:
     """Sample all temperatures in one call and compare E/N and C/N with the exact values of this very torus."""
     checks.integer("chains", config.chains, minimum=2)
     model = lattice((config.size, config.size))

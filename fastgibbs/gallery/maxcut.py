@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgibbs import plots
 from fastgibbs.gallery.output import archive, comma_separated, picture, table
-from fastgibbs.gallery.runs import Checkpoint, Report
+from fastgibbs.gallery.runs import Report, SavedAs
 from fastgibbs.io import read_rudy
 from fastgibbs.methods.annealing import anneal
 from fastgibbs.methods.tempering import temper
@@ -101,7 +101,7 @@ class Search:
             print(f"{self.seconds:.1f} s: cut {cuts.max():.10g} ({method})", file=sys.stderr, flush=True)
 
 
-def run(config: Config, progress: Progress, checkpoint: Checkpoint) -> Report:
+def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Report:
     """Anneal, then temper, then both twice as long, until the time is up; report the largest cut (W - E) / 2.
 
     A run against the clock is not saved: it could not go on to the same result.

@@ -7,7 +7,7 @@ import numpy as np
 
 from fastgibbs import plots
 from fastgibbs.gallery.output import Pixels, archive, comma_separated, picture, table
-from fastgibbs.gallery.runs import Checkpoint, Interrupted, Report
+from fastgibbs.gallery.runs import Interrupted, Report, SavedAs
 from fastgibbs.learning import fill_in, train
 from fastgibbs.methods.free_energies import log_likelihood
 from fastgibbs.methods.sampling import sample
@@ -32,7 +32,7 @@ class Config:
     seed: int
 
 
-def run(config: Config, progress: Progress, checkpoint: Checkpoint) -> Report:
+def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Report:
     """Train, compare training and held-out data by exact log-likelihoods, and draw what was learnt."""
     require(config)
     if not 0 < config.held_out < 1:
@@ -59,7 +59,7 @@ def trained(
     rng: np.random.Generator,
     likelihood_every: int,
     progress: Progress,
-    checkpoint: Checkpoint,
+    checkpoint: SavedAs,
 ) -> TrainResult:
     """What `train` makes of the data as the configuration says."""
     return train(

@@ -21,7 +21,7 @@ from fastgibbs.io import VERSION, held, opened, replace_file
 from fastgibbs.models import checks
 from fastgibbs.types import Progress
 
-Checkpoint = Callable[[str], Path]  # the file that a part of a run is saved to
+SavedAs = Callable[[str], Path]  # the file that a part of a run is saved to
 HERE = Path(__file__).parent
 CONFIGURATION = "configuration.toml"  # the last that a run writes
 BUILT_IN = sorted(path.stem for path in HERE.glob("*.toml"))

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastgibbs import analysis, plots
 from fastgibbs.gallery.output import archive, comma_separated, picture, table
-from fastgibbs.gallery.runs import Checkpoint, Interrupted, Report
+from fastgibbs.gallery.runs import Interrupted, Report, SavedAs
 from fastgibbs.methods.tempering import temper
 from fastgibbs.models import checks, edwards_anderson
 from fastgibbs.types import Progress
@@ -27,7 +27,7 @@ class Config:
     seed: int
 
 
-def run(config: Config, progress: Progress, checkpoint: Checkpoint) -> Report:
+def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Report:
     """Temper one disorder sample; report energies, swaps, overlaps, flow and log Z by rung, and the verdict."""
     checks.integer("ladders", config.ladders, minimum=2)
     if config.coldest <= 0:

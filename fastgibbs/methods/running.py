@@ -30,7 +30,7 @@ CHUNK_SECONDS = 0.02
 ALONE = Crew(0, 1, np.zeros(1, np.uint64), 0)
 SAVES = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]
 
-Report = Callable[[int, int], object]  # hears (done, total)
+Hearing = Callable[[int, int], object]  # hears (done, total)
 Advance = Callable[[Any, int, int, Crew], bool | None]  # takes a block from a sweep to another; True stops the run
 
 
@@ -47,7 +47,7 @@ class Run(NamedTuple):
     """A run under way, from `running`."""
 
     asked: Asked  # whether it was asked to stop
-    report: Report  # report(done, total), which says whether to stop
+    report: Hearing  # report(done, total), which says whether to stop
     progress: Progress
     checkpoint: Checkpoint
 
@@ -170,7 +170,7 @@ class running:
 
 
 @contextmanager
-def _reporting(progress: Progress) -> Iterator[Report]:
+def _reporting(progress: Progress) -> Iterator[Hearing]:
     """A `report(done, total)` for `progress`."""
     if callable(progress):
         yield lambda done, total: checks.says_stop(progress(done, total))
