@@ -11,7 +11,7 @@ from fastgibbs.engines.streams import random_ups
 from fastgibbs.learning import gradient
 from fastgibbs.learning.boltzmann import ExactMachine, SampledMachine
 from fastgibbs.learning.history import pseudo_likelihood
-from fastgibbs.learning.machines import Setting
+from fastgibbs.learning.machines import Estimation
 
 N, VISIBLE = 7, [5, 0, 3, 2]
 LEFT, RIGHT = np.triu_indices(N, 1)
@@ -26,7 +26,7 @@ def machine(weights=W, biases=B, visible=VISIBLE):
 
 
 def setting(method="pcd", steps=1, chains=40, batch_size=40, centered=False, threads=1, seed=3):
-    return Setting(method, steps, chains, batch_size, 40, centered, DATA.mean(axis=0), seed, threads)
+    return Estimation(method, steps, chains, batch_size, 40, centered, DATA.mean(axis=0), seed, threads)
 
 
 def test_the_exact_gradient_is_that_of_finite_differences():
@@ -226,7 +226,7 @@ def test_persistent_chains_train_to_the_likelihood_of_the_exact_gradient():
 def test_rows_find_their_hidden_units_where_they_left_them():
     """Hidden units that hold each other fast forget their start only over many showings."""
     pair = BoltzmannMachine.from_edges(3, [0, 1, 0], [1, 2, 2], [0.1, 14.0, 0.1], [0.0, -7.0, -7.0], [0])
-    one = SampledMachine(pair, Setting("pcd", 1, 4, 20, 40, False, np.array([0.5]), 3, 1))
+    one = SampledMachine(pair, Estimation("pcd", 1, 4, 20, 40, False, np.array([0.5]), 3, 1))
     v, order = np.zeros((40, 1)), np.arange(40)
 
     def shown(rows):

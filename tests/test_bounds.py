@@ -6,7 +6,7 @@ from probe import fields, flip_probabilities
 
 import fastgibbs as fg
 from fastgibbs import exact
-from fastgibbs.engines import contract, dense, gradients, overlap, sparse
+from fastgibbs.engines import contract, dense, gradients, overlap, phases, sparse
 from fastgibbs.engines.layered import WIDE
 from fastgibbs.engines.memories import Halves, Wholes
 
@@ -103,20 +103,13 @@ def test_lambda_follows_the_mean_of_hidden_units_whatever_the_coefficients_add_u
         np.zeros(16, np.float32),
         np.zeros(16, np.float32),
         np.zeros((2, 16, 16), np.float32),
+        np.zeros((1, 17), np.int32),
+        np.zeros((1, WIDE), np.float32),
     )
     mean, lam, whole, following = rng.random(H), rng.random(WIDE).astype(np.float32), 0.5, 0.1
     sums.h[2, :H] = whole * mean
-    before = lam[:H].copy()
-    gradients.move_biases(
-        np.zeros(V, np.float32),
-        np.zeros(H, np.float32),
-        np.zeros(V),
-        np.zeros(H),
-        sums,
-        lam,
-        whole,
-        following,
-        gradients.Step(0.1, 0.0, 0.0, 0.0),
-        np.zeros((1, WIDE), np.float32),
-    )
+    before, tiles = lam[:H].copy(), np.zeros((1, V, H), np.float32)
+    biases, velocities = (np.zeros(V, np.float32), np.zeros(H, np.float32)), (np.zeros(V), np.zeros(H))
+    weights = phases.Weights(tiles, *biases, tiles, *velocities, lam)
+    gradients.move_biases(weights, sums, gradients.Step(0.1, 0.0, 0.0, 0.0), whole, following)
     np.testing.assert_allclose(lam[:H], before + following * whole * (mean - before), rtol=1e-5)

@@ -66,7 +66,7 @@ def everything(result, name="result"):
             if field == "model" and isinstance(result, fg.TrainResult):
                 parts = vars(value).items()
                 yield from ((f"{name}.{key}", part) for key, part in parts if isinstance(part, np.ndarray))
-            elif field not in ("_blocks", "timing", "model", "interrupted"):
+            elif field not in ("_blocks", "_state", "timing", "model", "interrupted"):
                 yield from everything(value, f"{name}.{field}")
         if isinstance(result, fg.SampleResult):
             yield f"{name}.states", result.states

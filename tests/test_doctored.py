@@ -22,6 +22,14 @@ MACHINE = fg.RBM(np.random.default_rng(1).normal(size=(7, 5)))
 GRAPH = fg.BoltzmannMachine(np.triu(np.full((9, 9), 0.1), 1) + np.tril(np.full((9, 9), 0.1), -1), visible=range(5))
 DATA = np.random.default_rng(2).integers(0, 2, (20, 7))
 OBSERVE = {"staggered": np.resize([1.0, -1.0], 16), "first": lambda states: states[:, 0]}
+
+
+def going_on(model, kwargs):
+    """The model and arguments of a training that goes on from a result."""
+    start = fg.train(model, seed=5, epochs=3, **kwargs)
+    return start.model, dict(start=start, epochs=300, **kwargs)
+
+
 RUNS = {
     "sample": (fg.sample, GLASS, dict(beta=0.5, sweeps=4000, chains=70, thin=2, engine="sparse", observe=OBSERVE)),
     "clamped": (fg.sample, BITS, dict(beta=0.5, sweeps=4000, chains=70, keep_states=True, clamp={3: 1, 8: -1})),
@@ -29,6 +37,7 @@ RUNS = {
     "temper": (fg.temper, GLASS, dict(sweeps=4000, ladders=4, clusters=True, engine="sparse", observe=OBSERVE)),
     "adapt": (fg.temper, GLASS, dict(sweeps=40_000, ladders=4, engine="sparse", observe=OBSERVE)),
     "train": (fg.train, MACHINE, dict(data=DATA, epochs=300, batch_size=8, method="tempering", momentum=0.5)),
+    "train on": (fg.train, *going_on(MACHINE, dict(data=DATA, batch_size=8, method="tempering", learning_rate=0.1))),
     "graph": (fg.train, GRAPH, dict(data=DATA[:, :5], epochs=60, batch_size=8, method="pcd", likelihood_every=0)),
 }
 WRONG = {  # by the kind of numbers: what no array of a checkpoint holds

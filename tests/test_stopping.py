@@ -60,7 +60,7 @@ def test_a_run_in_another_thread_is_stopped_by_request():
 
 def test_a_stop_is_heard_by_the_runs_that_a_training_makes(monkeypatch):
     """The likelihood of this machine is annealed after an epoch; the epoch is recorded when the training goes on."""
-    likelihood, outcome = fg.learning.training.log_likelihood, []
+    likelihood, outcome = fg.learning.epochs.log_likelihood, []
 
     def watched(*arguments, **named):
         outcome.append("begun")
@@ -70,7 +70,7 @@ def test_a_stop_is_heard_by_the_runs_that_a_training_makes(monkeypatch):
             outcome.append("stopped")
             raise
 
-    monkeypatch.setattr(fg.learning.training, "log_likelihood", watched)
+    monkeypatch.setattr(fg.learning.epochs, "log_likelihood", watched)
     model, data = fg.RBM(np.zeros((300, 300))), np.ones((8, 300))
     kwargs = dict(epochs=2, batch_size=8, likelihood_every=1, seed=1)
     result = fg.train(model, data, progress=lambda done, total: bool(outcome), **kwargs)
@@ -83,7 +83,7 @@ def test_a_training_stopped_while_an_epoch_is_recorded_goes_on_to_the_same_bytes
     model, data = fg.RBM(np.random.default_rng(1).normal(size=(20, 18))), np.random.default_rng(2).random((30, 20))
     kwargs = dict(epochs=3, likelihood_every=1, seed=1)
     whole = fg.train(model, data, **kwargs)
-    likelihood, calls = fg.learning.training.log_likelihood, []
+    likelihood, calls = fg.learning.epochs.log_likelihood, []
 
     def interrupted(*arguments, **named):
         calls.append(1)
@@ -91,7 +91,7 @@ def test_a_training_stopped_while_an_epoch_is_recorded_goes_on_to_the_same_bytes
             fg.stop()
         return likelihood(*arguments, **named)
 
-    monkeypatch.setattr(fg.learning.training, "log_likelihood", interrupted)
+    monkeypatch.setattr(fg.learning.epochs, "log_likelihood", interrupted)
     path = tmp_path / "run.npz"
     epochs = [fg.train(model, data, checkpoint=path, **kwargs).epochs for _ in range(4)]
     assert epochs == [0, 1, 2, 3]

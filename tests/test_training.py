@@ -15,6 +15,7 @@ from fastgibbs.engines import contract, layered, phases
 from fastgibbs.engines.gradients import Step
 from fastgibbs.jit import njit
 from fastgibbs.learning import data as learning_data
+from fastgibbs.learning import epochs as learning_epochs
 from fastgibbs.learning import history as learning_history
 from fastgibbs.learning import machines, training
 from fastgibbs.models import resources
@@ -42,7 +43,7 @@ def update_layer(tiles, bias, state, given, rows):
 
 def learner(rbm=SMALL, method="pcd", steps=1, chains=CHAINS, batch_size=CHAINS, centered=False, threads=1, seed=3):
     mean = ROWS.mean(axis=0) if rbm is SMALL else np.full(rbm.n_visible, 0.3)
-    setting = machines.Setting(method, steps, chains, batch_size, len(ROWS), centered, mean, seed, threads)
+    setting = machines.Estimation(method, steps, chains, batch_size, len(ROWS), centered, mean, seed, threads)
     return machines.SampledRBM(rbm, setting)
 
 
@@ -61,8 +62,8 @@ def scores(samples, expected):
 def products(one, first, last):
     """v h^T of rows `first` ... `last - 1`, without their coefficients: (rows, V H + V + H)."""
     V, H = one.visible, one.hidden
-    v = one.v[first:last, :V].astype(np.float64)
-    h = one.h[first:last, :H] / one.coefficients[first:last, None].astype(np.float64)
+    v = one.rows.v[first:last, :V].astype(np.float64)
+    h = one.rows.h[first:last, :H] / one.rows.coefficients[first:last, None].astype(np.float64)
     return np.concatenate([(v[:, :, None] * h[:, None]).reshape(len(v), -1), v, h], axis=1)
 
 
@@ -102,7 +103,7 @@ def test_rows_are_those_of_the_data_and_then_of_the_chains_whatever_their_number
     coefficients = np.linspace(0.03, 0.07, 20).astype(np.float32)
     one.positive(ROWS[:20], coefficients, np.arange(20))
     one.negative()
-    v, h, c = one.v[: 20 + count, :8], one.h[: 20 + count, :6], one.coefficients[: 20 + count]
+    v, h, c = one.rows.v[: 20 + count, :8], one.rows.h[: 20 + count, :6], one.rows.coefficients[: 20 + count]
     np.testing.assert_array_equal(v[:20], ROWS[:20])
     if method != "tempering":  # whose last swap moves states to other rungs
         np.testing.assert_array_equal(v[20:], one.chains()[:, :8])
@@ -128,8 +129,8 @@ def test_a_step_moves_parameters_by_the_formula(shape, centered):
     for _ in range(2):
         one.positive(RNG.random((20, shape[0])) < 0.4, np.full(20, 1 / 20, np.float32), np.arange(20))
         one.negative()
-        v, h = one.v[:50, : shape[0]].astype(float), one.h[:50, : shape[1]].astype(float)
-        c = one.coefficients[:50].astype(float)
+        v, h = one.rows.v[:50, : shape[0]].astype(float), one.rows.h[:50, : shape[1]].astype(float)
+        c = one.rows.coefficients[:50].astype(float)
         norm = one.move(step)
         seen = h[:20].sum(axis=0)
         h = h / c[:, None]
@@ -267,10 +268,10 @@ def test_means_at_another_temperature_than_1_are_seen(monkeypatch):
     """The states exchanged into beta = 1 have means of the rung that they come from."""
     real = phases.draw_hidden
 
-    def broken(tiles, bias, chains, *rest):
+    def broken(layers, chains, *rest):
         scale = chains.scale.copy()
         chains.scale[scale == scale.min()] *= np.float32(8 / 9)
-        real(tiles, bias, chains, *rest)
+        real(layers, chains, *rest)
         chains.scale[:] = scale
 
     monkeypatch.setattr(phases, "draw_hidden", broken)
@@ -288,7 +289,7 @@ def test_ladders_reach_what_single_chains_do_not():
         one = learner(rbm, method, steps=200, chains=chains, batch_size=1)
         one.positive(np.zeros((1, 12)), np.ones(1, np.float32), np.arange(1))
         one.negative()
-        found = one.v[1 : 1 + chains, :12].astype(float)
+        found = one.rows.v[1 : 1 + chains, :12].astype(float)
         means[method] = np.abs(scores(found, v)).max()
     assert means["tempering"] < FALSE_ALARM < means["pcd"]
 
@@ -538,13 +539,13 @@ def test_exact_likelihoods_are_as_frequent_as_the_smaller_layer_lets_them():
 
 def test_likelihoods_of_large_machines_are_annealed_when_asked_for(monkeypatch):
     rbm, data, seeds = fg.RBM(np.zeros((20, 18))), np.random.default_rng(1).random((30, 20)) < 0.5, {1}
-    real = training.log_likelihood
+    real = learning_epochs.log_likelihood
 
     def noted(*arguments, seed, **others):
         seeds.add(seed)
         return real(*arguments, seed=seed, **others)
 
-    monkeypatch.setattr(training, "log_likelihood", noted)
+    monkeypatch.setattr(learning_epochs, "log_likelihood", noted)
     result = fg.train(rbm, data, epochs=4, likelihood_every=2, seed=1)
     assert len(seeds) == 3  # the training and each of them with random numbers of its own
     np.testing.assert_array_equal(np.isnan(result.history.log_likelihood), [True, False, True, False])

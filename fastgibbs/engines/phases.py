@@ -36,6 +36,46 @@ MINUS_LOG2E = -1.4426950408889634  # exp(-x) = 2^(MINUS_LOG2E x)
 _SIGN = -(2**31)
 
 
+class Weights(NamedTuple):
+    """Parameters, what the last step added to them, and the offsets of hidden units."""
+
+    tiles: np.ndarray  # float32 (H' / GROUP, V', GROUP)
+    visible_bias: np.ndarray  # float32 (V',)
+    hidden_bias: np.ndarray  # float32 (H',)
+    velocity: np.ndarray  # float32, as the tiles
+    visible_velocity: np.ndarray  # float64 (V,)
+    hidden_velocity: np.ndarray  # float64 (H,)
+    offsets: np.ndarray  # float32 (H'',), H' and up to a whole vector: lambda
+
+
+class Layers(NamedTuple):
+    """What layers are drawn by: no more of all weights, since every array of a call takes time."""
+
+    tiles: np.ndarray
+    visible_bias: np.ndarray
+    hidden_bias: np.ndarray
+    visible: int  # V
+    hidden: int  # H
+
+
+class Rows(NamedTuple):
+    """States of a step, a row each: those of data, then those of the model; N rows and more, which can be read."""
+
+    v: np.ndarray  # float32 (N, V''), V'' whole words of 64 units: 0 or 1
+    h: np.ndarray  # float32 (N, H''), H'' whole vectors: means times coefficients
+    coefficients: np.ndarray  # float32 (N,): above 0 of data, below of the model
+    ones: np.ndarray  # float32 (N,)
+
+
+class Phases(NamedTuple):
+    """How both phases of a step are drawn."""
+
+    shown: int  # lanes of data
+    model: int  # lanes of the model
+    steps: int  # Gibbs steps of these
+    cd: bool  # whether they start from the data
+
+
 class Chains(NamedTuple):
     """States of an RBM in lanes, a multiple of 16; visible units from row 0, hidden ones from row V'."""
 
@@ -171,12 +211,13 @@ def _list_terms(v, given, visible, chains, first, last):
 
 
 @njit
-def draw_hidden(tiles, bias, chains, v, given, hidden, draws, first, last):
+def draw_hidden(layers, chains, v, given, draws, first, last):
     """Means of the hidden units of lanes `first` ... `last - 1` given the visible ones; if `draws`, also the units.
 
     `v`: float32 (N, V''), V'' whole words of 64 units; lane k is row `given` + k, and four rows more can be read.
     With units the energies: `energies` = -sum_j h_j x_j. Lanes up to the next sixteenth are drawn from stale inputs.
     """
+    tiles, bias, hidden = layers.tiles, layers.hidden_bias, layers.hidden
     lanes, row0, columns = chains.spins.shape[1], tiles.shape[1], chains.means.shape[1]
     if draws:
         for k in range(first, last):
@@ -218,11 +259,12 @@ def draw_hidden(tiles, bias, chains, v, given, hidden, draws, first, last):
 
 
 @njit
-def draw_visible(tiles, bias, chains, v, given, visible, first, last):
+def draw_visible(layers, chains, v, given, first, last):
     """Draw the visible units of lanes `first` ... `last - 1`, and up to the next sixteenth, given the hidden ones.
 
     Row `given` + k of `v`, float32 (N, V''), gets those of lane k.
     """
+    tiles, bias, visible = layers.tiles, layers.visible_bias, layers.visible
     lanes, columns, lane = chains.spins.shape[1], v.shape[1], first
     while lane < last:
         width = WIDE if lane + WIDE <= last + GROUP - 1 else GROUP
@@ -269,33 +311,41 @@ def swap(chains, bias, visible, lane_at, betas, streams, number):
                 chains.scale[a], chains.scale[b] = chains.scale[b], chains.scale[a]
 
 
+@called
+def _take_row(source, units, taken, factor, rows, number):
+    """Row `taken` of `source`, times a factor, as row `number` of `rows`."""
+    place, target = taken * source.shape[1], number * rows.shape[1]
+    for unit in range(0, units - GROUP + 1, GROUP):
+        store(rows, target + unit, load(source, place + unit, GROUP) * factor)
+    for unit in range(units - units % GROUP, units):
+        rows[number, unit] = source[taken, unit] * factor
+
+
 @njit
 def take_rows(source, units, taken, factors, rows, first):
     """Row `taken[k]` of `source`, times `factors[k]` float32, as row `first` + k of `rows`, one after the other."""
     for k in range(taken.size):
-        place, target = taken[k] * source.shape[1], (first + k) * rows.shape[1]
-        for unit in range(0, units - GROUP + 1, GROUP):
-            store(rows, target + unit, load(source, place + unit, GROUP) * at(factors, k))
-        for unit in range(units - units % GROUP, units):
-            rows[first + k, unit] = source[taken[k], unit] * factors[k]
+        _take_row(source, units, taken[k], at(factors, k), rows, first + k)
 
 
 @njit
-def draw_phases(parameters, shown, chains, v, h, lanes, factors, data, model, units, steps, cd, first, last):
-    """Both phases of a step, of lanes `first` ... `last - 1`, in one call; `parameters`: tiles and biases, a and b.
+def draw_phases(layers, shown, chains, rows, phases, first, last):
+    """Both phases of a step, of lanes `first` ... `last - 1` of data and of the model, in one call.
 
-    `data` lanes are of data, and `model` lanes make `steps` Gibbs steps, in CD from the data on; `units`: V and H, and
-    `lanes`: 0, 1, ... Rows of v are states, and those of h means times `factors`, of data and then of the model.
+    Rows of the model come after those of data. All tuples are plain ones: Numba takes 0.6 us longer for a named one.
     """
-    tiles, visible_bias, hidden_bias = parameters
-    visible, hidden = units
+    layers, shown, chains = Layers(*layers), Chains(*shown), Chains(*chains)
+    rows, phases = Rows(*rows), Phases(*phases)
+    v, data = rows.v, phases.shown
     end = min(last, data)
     if first < end:
-        draw_hidden(tiles, hidden_bias, shown, v, 0, hidden, cd, first, end)
-        take_rows(shown.means, hidden, lanes[first:end], factors[first:end], h, first)
-    end = min(last, model)
+        draw_hidden(layers, shown, v, 0, phases.cd, first, end)
+        for k in range(first, end):
+            _take_row(shown.means, layers.hidden, k, at(rows.coefficients, k), rows.h, k)
+    end = min(last, phases.model)
     if first < end:
-        for step in range(steps):
-            draw_visible(tiles, visible_bias, chains, v, data, visible, first, end)
-            draw_hidden(tiles, hidden_bias, chains, v, data, hidden, not cd or step + 1 < steps, first, end)
-        take_rows(chains.means, hidden, lanes[first:end], factors[data + first : data + end], h, data + first)
+        for step in range(phases.steps):
+            draw_visible(layers, chains, v, data, first, end)
+            draw_hidden(layers, chains, v, data, not phases.cd or step + 1 < phases.steps, first, end)
+        for k in range(first, end):
+            _take_row(chains.means, layers.hidden, k, at(rows.coefficients, data + k), rows.h, data + k)

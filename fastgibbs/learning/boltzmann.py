@@ -20,7 +20,7 @@ from fastgibbs.engines.gradients import Step
 from fastgibbs.engines.moments import add_moments
 from fastgibbs.engines.streams import START, SWEEP, entropy_of, stream
 from fastgibbs.learning import exact
-from fastgibbs.learning.machines import FOLLOWING, RUNGS, Setting, shift
+from fastgibbs.learning.machines import FOLLOWING, RUNGS, Estimation, shift
 from fastgibbs.methods import blocks
 from fastgibbs.methods.ladders import Ladders
 from fastgibbs.methods.run import Length, begin
@@ -51,15 +51,15 @@ class _Machine:
 
     bytes_per_weight = 64  # of which there are two a pair
 
-    def __init__(self, machine, setting: Setting):
+    def __init__(self, machine, estimation: Estimation):
         self.n, self.visible, self.hidden = machine.n, machine.visible, machine.hidden
         self.rows = np.repeat(np.arange(machine.n, dtype=np.int32), np.diff(machine.indptr))  # of every entry of W
         self.above = self.rows < machine.indices
         self.i, self.j = self.rows[self.above], machine.indices[self.above]
-        self.centered = setting.centered
+        self.centered = estimation.centered
         offsets = np.zeros(machine.n)
-        if setting.centered:
-            offsets[self.visible], offsets[self.hidden] = setting.mean, 0.5
+        if estimation.centered:
+            offsets[self.visible], offsets[self.hidden] = estimation.mean, 0.5
             offsets[self.hidden] = logistic(machine.inputs(offsets))[self.hidden]
         numbers = machine.weights[self.above], machine.biases
         copies = (part.copy() for part in numbers)
@@ -99,8 +99,8 @@ class ExactMachine(_Machine):
 
     kernel = None
 
-    def __init__(self, machine, setting: Setting):
-        super().__init__(machine, setting)
+    def __init__(self, machine, estimation: Estimation):
+        super().__init__(machine, estimation)
         self.block = self.own
         self.states = exact.AllStates(self.n, self.visible)
 
@@ -151,19 +151,19 @@ class SampledMachine(_Machine):
 
     kernel = drivers.temper
 
-    def __init__(self, machine, setting: Setting):
-        super().__init__(machine, setting)
-        self.method, self.steps = setting.method, setting.steps
-        self.team = Team(setting.threads)
+    def __init__(self, machine, estimation: Estimation):
+        super().__init__(machine, estimation)
+        self.method, self.steps = estimation.method, estimation.steps
+        self.team = Team(estimation.threads)
         self.coupled = machine.coupled_hidden > 1
-        rungs = np.linspace(0.0, 1.0, RUNGS) if setting.method == "tempering" else np.ones(1)
+        rungs = np.linspace(0.0, 1.0, RUNGS) if estimation.method == "tempering" else np.ones(1)
         clamp = blocks.Clamp(np.sort(self.visible), np.ones((self.visible.size, 1), np.int8), self.hidden)
-        entropy = entropy_of(np.random.SeedSequence(setting.entropy, spawn_key=(SWEEP,)))
-        shown = _started(machine, np.ones(1), setting.batch_size, clamp, entropy)
-        chains = _started(machine, rungs, setting.chains, None, setting.entropy)
-        generator = np.random.Generator(stream(setting.entropy, START, tile=1))
+        entropy = entropy_of(np.random.SeedSequence(estimation.entropy, spawn_key=(SWEEP,)))
+        shown = _started(machine, np.ones(1), estimation.batch_size, clamp, entropy)
+        chains = _started(machine, rungs, estimation.chains, None, estimation.entropy)
+        generator = np.random.Generator(stream(estimation.entropy, START, tile=1))
         width = -(-self.hidden.size // 8) if self.coupled else 0
-        hidden = generator.integers(256, size=(setting.rows, width), dtype=np.uint8)
+        hidden = generator.integers(256, size=(estimation.rows, width), dtype=np.uint8)
         self.block = Sampled(self.own, shown, chains, hidden, np.zeros(1, np.int64))
         self.shares, self.chain_shares = (
             [np.zeros(block.ladders.rungs.size) for block in blocks] for blocks in (shown, chains)

@@ -18,25 +18,20 @@ TERMS = 2**16  # of a pseudo-likelihood
 _COUPLED = 10  # sweeps of hidden units that are coupled to each other, given the visible ones
 
 
-def planned(epochs: int, every: int, likelihood_every: int) -> tuple[History, np.ndarray]:
-    """The history that a training will have, NaN until then, and which rows will have a log-likelihood, bool (rows,).
-
-    Rows are of each `every`-th epoch and each `likelihood_every`-th, 0 for never, and of the last.
-    """
-    epoch = np.arange(1, epochs + 1)
-    kept, likely = (
-        (epoch % often == 0) | (epoch == epochs) if often else np.zeros(epochs, bool)
-        for often in (every, likelihood_every)
-    )
-    epoch, likely = epoch[kept | likely], likely[kept | likely]
+def unknown(epoch) -> History:
+    """A history of such epochs, of which nothing is known yet."""
+    epoch = epoch.copy()
     epoch.flags.writeable = False  # no training changes it
-    return History(epoch, *(np.full(epoch.size, np.nan) for _ in History._fields[1:])), likely
+    return History(epoch, *(np.full(epoch.size, np.nan) for _ in History._fields[1:]))
 
 
-def until(history: History, epoch: int) -> History:
-    """A copy of the rows up to an epoch."""
-    rows = int(np.searchsorted(history.epoch, epoch, side="right"))
-    return History(*(record[:rows].copy() for record in history))
+def planned(epoch, every: int, likelihood_every: int) -> tuple[History, np.ndarray]:
+    """The rows that such epochs have, however many come after, and which have a log-likelihood, bool (rows,).
+
+    Rows are of each `every`-th epoch and each `likelihood_every`-th, 0 for never.
+    """
+    kept, likely = (epoch % often == 0 if often else np.zeros(epoch.size, bool) for often in (every, likelihood_every))
+    return unknown(epoch[kept | likely]), likely[kept | likely]
 
 
 def affordable(model, epochs: int, every: int, products: int) -> int:
@@ -72,13 +67,18 @@ def reconstruction(model, v, entropy, threads) -> float:
     return float(np.mean((v - logistic(model.inputs(x)[:, model.visible])) ** 2))
 
 
+def has_pseudo_likelihood(model) -> bool:
+    """Whether its hidden units can be summed out."""
+    return isinstance(model, RBM) or model.coupled_hidden <= MOST_HIDDEN
+
+
 def pseudo_likelihood(model, v, entropy) -> float:
     """`fastgibbs.pseudo_likelihood`, or its estimate from as many units of each row as TERMS allows, always the same.
 
     V / k sum over k units i of -log(1 + p*(v with i flipped) / p*(v)), each row with units of its own.
     """
     rows, V = np.arange(len(v)), model.n_visible
-    if not isinstance(model, RBM) and model.coupled_hidden > MOST_HIDDEN:
+    if not has_pseudo_likelihood(model):
         return np.nan
     count = max(1, TERMS // (rows.size * (model.n_hidden if isinstance(model, RBM) else model.weights.size + model.n)))
     if count >= V:

@@ -1,6 +1,6 @@
 """Models as they are trained: parameters and chains in arrays, and the two phases of a step.
 
-A learner is made from a model and a `Setting`. It has `block`, a NamedTuple of all arrays that a step changes;
+A learner is made from a model and an `Estimation`. It has `block`, a NamedTuple of all arrays that a step changes;
 `positive(units, coefficients, rows)`, which takes the states of data, and `negative()`, which takes those of the model;
 `move(step)`, along the difference, which returns its norm; `parameters()`, float64, `load` of such, and the `model` of
 them; `chains()`, int8 states; `compile()` before the first step and `close()` after the last; `bytes_per_weight`, about
@@ -23,7 +23,7 @@ import numpy as np
 from fastgibbs.engines import gradients, phases
 from fastgibbs.engines.gradients import Step, Sums
 from fastgibbs.engines.layered import UNITS, WIDE
-from fastgibbs.engines.phases import GROUP, Chains, whole
+from fastgibbs.engines.phases import GROUP, Chains, Layers, Rows, Weights, whole
 from fastgibbs.engines.streams import SWAP, lane_states, random_ups
 from fastgibbs.learning import exact
 from fastgibbs.models import RBM
@@ -35,8 +35,8 @@ RUNGS = 10  # of a tempered ladder, from beta 0 to 1 in equal steps
 SHARED = 2**23  # products of units in a layer of all chains: fewer take less time than threads need to start together
 
 
-class Setting(NamedTuple):
-    """What a learner is told beside its model."""
+class Estimation(NamedTuple):
+    """How the gradient of a model is estimated: all that a learner is told beside it."""
 
     method: str
     steps: int
@@ -45,20 +45,13 @@ class Setting(NamedTuple):
     rows: int  # of the data
     centered: bool
     mean: np.ndarray  # float64 (V,): of the data
-    entropy: int
+    entropy: int  # of its streams
     threads: int
 
-
-class Weights(NamedTuple):
-    """Parameters as kernels want them, and their velocities (see engines/phases.py)."""
-
-    tiles: np.ndarray  # float32 (H' / GROUP, V', GROUP)
-    visible_bias: np.ndarray  # float32 (V',)
-    hidden_bias: np.ndarray  # float32 (H',)
-    velocity: np.ndarray  # float32, as the tiles
-    visible_velocity: np.ndarray  # float64 (V,)
-    hidden_velocity: np.ndarray  # float64 (H,)
-    offsets: np.ndarray  # float32 (H'',), H' and up to a whole vector: lambda
+    @property
+    def lanes(self) -> int:
+        """Those of data and of the model."""
+        return self.batch_size + self.chains * (RUNGS if self.method == "tempering" else 1)
 
 
 class Sampled(NamedTuple):
@@ -83,12 +76,11 @@ class SampledRBM:
 
     bytes_per_weight, kernel = 20, gradients.learn
 
-    def __init__(self, rbm, setting: Setting):
-        method, steps, chains, batch_size, _, centered, mean, entropy, threads = setting
+    def __init__(self, rbm, estimation: Estimation):
+        method, steps, chains, batch_size, _, centered, mean, entropy, threads = estimation
         V, H = self.visible, self.hidden = rbm.weights.shape
         self.method, self.steps = method, steps
-        lanes = batch_size + chains * (RUNGS if method == "tempering" else 1)
-        self.team = Team(threads if lanes * V * H >= SHARED else 1)
+        self.team = Team(threads if estimation.lanes * V * H >= SHARED else 1)
         rows, columns = whole(V, UNITS), whole(H, GROUP)
         wide_rows, wide_columns = whole(rows, 64), whole(columns, WIDE)  # words, for lists of units, and vectors
         parameters = Weights(
@@ -116,44 +108,47 @@ class SampledRBM:
                 model.spins[whole(V, UNITS) : whole(V, UNITS) + H, lane] = bits[V : V + H]
             model.scale[: ladders.size] = np.tile(phases.MINUS_LOG2E * self.betas, chains)
         self.block = Sampled(parameters, shown, model, ladders.copy(), swaps, np.zeros(1, np.int64))
+        self.layers = Layers(*parameters[:3], V, H)
         self.load(rbm.weights, rbm.visible_bias, rbm.hidden_bias)
         most = batch_size + chains + GROUP  # kernels write, and read, whole groups
-        self.v = np.zeros((batch_size + len(model.means) + GROUP, wide_rows), np.float32)
-        self.h = np.zeros((most, wide_columns), np.float32)
-        self.ones, self.coefficients = np.ones(most, np.float32), np.zeros(most, np.float32)
+        self.rows = Rows(
+            np.zeros((batch_size + len(model.means) + GROUP, wide_rows), np.float32),
+            np.zeros((most, wide_columns), np.float32),
+            np.zeros(most, np.float32),
+            np.ones(most, np.float32),
+        )
         self.sums = Sums(
             *(np.zeros((count, size), np.float32) for count, size in ((2, wide_rows), (3, wide_columns))),
             *(np.zeros(size, np.float32) for size in (wide_rows, most, most)),
             np.zeros((2, GROUP, GROUP), np.float32),
+            np.tile(np.arange(-1, most, dtype=np.int32), (rows // UNITS, 1)),
+            np.zeros((rows // UNITS, WIDE), np.float32),
         )
+        self.drawn = tuple(map(tuple, (self.layers, shown, model, self.rows)))  # as `draw_phases` takes them
+        self.moved = tuple(map(tuple, (parameters, self.rows, self.sums)))  # as `learn` does
         self.following = FOLLOWING if centered else 0.0
         if centered:
             self.sums.mu[:V] = mean
             x = rbm.hidden_bias + np.einsum("i,ij->j", mean, rbm.weights)
             parameters.offsets[:H] = logistic(x)
-        self.rows = np.tile(np.arange(-1, most, dtype=np.int32), (rows // UNITS, 1))
-        self.squares = np.zeros((rows // UNITS, WIDE), np.float32)
-        self.lanes = np.arange(max(batch_size, ladders.size))
         self.shown_count = self.count = 0
         self.total = 0.0
 
     def compile(self):
         """Compile the kernels, or load them: each is called once with nothing to do."""
-        p, chains, nothing, none = self.block.parameters, self.block.chains, Step(0.0, 0.0, 0.0, 0.0), np.arange(0)
-        phases.draw_hidden(p.tiles, p.hidden_bias, chains, self.v, 0, self.hidden, True, 0, 0)
-        biases = p.visible_bias, p.hidden_bias
-        phases.draw_visible(p.tiles, p.visible_bias, chains, self.v, 0, self.visible, 0, 0)
-        states = (p.tiles, *biases), chains, chains, self.v, self.h, none, self.coefficients, 0, 0
-        phases.draw_phases(*states, (self.visible, self.hidden), 0, True, 0, 0)
-        phases.swap(chains, p.visible_bias, self.visible, self.block.lane_at[:0], self.betas, self.block.swaps, 0)
-        phases.take_rows(chains.means, self.hidden, none, self.ones, self.h, 0)
-        gradients.add_up(self.v, self.h, self.coefficients, self.ones, 0, 0, p.offsets, self.sums)
-        gradients.move(*self._weights(nothing), 0, 0)
-        velocities = p.visible_velocity[:0], p.hidden_velocity[:0]
-        gradients.move_biases(*biases, *velocities, self.sums, p.offsets, 0.0, 0.0, nothing, self.squares[:0])
-        still = p._replace(visible_velocity=velocities[0], hidden_velocity=velocities[1])
-        states = self.v, self.h, self.coefficients, self.ones, 0, 0, self.sums, 0.0, 0.0
-        gradients.learn(still, *states, nothing, self.rows, self.squares[:0])
+        b, p, rows, sums = self.block, self.block.parameters, self.rows, self.sums
+        layers, nothing, none = self.layers, Step(0.0, 0.0, 0.0, 0.0), np.arange(0)
+        phases.draw_hidden(layers, b.chains, rows.v, 0, True, 0, 0)
+        phases.draw_visible(layers, b.chains, rows.v, 0, 0, 0)
+        phases.draw_phases(*self.drawn, (0, 0, 0, True), 0, 0)
+        phases.swap(b.chains, p.visible_bias, self.visible, b.lane_at[:0], self.betas, b.swaps, 0)
+        phases.take_rows(b.chains.means, self.hidden, none, rows.ones, rows.h, 0)
+        gradients.add_up(rows, 0, 0, p.offsets, sums)
+        gradients.move(p, rows, 0, sums, nothing, 0, 0)
+        still = p._replace(visible_velocity=p.visible_velocity[:0], hidden_velocity=p.hidden_velocity[:0])
+        gradients.move_biases(still, sums, nothing, 0.0, 0.0)
+        sums = sums._replace(squares=sums.squares[:0])
+        gradients.learn(tuple(still), tuple(rows), 0, 0, tuple(sums), tuple(nothing), 0.0, 0.0)
 
     def load(self, W, a, b):
         """Take the parameters W (V, H), a and b."""
@@ -183,56 +178,45 @@ class SampledRBM:
     def positive(self, units, coefficients, rows):
         """Take data: `units` (B, V) of 0 and 1, each with its coefficient, float32 (B,)."""
         count = self.shown_count = len(units)
-        self.v[:count, : self.visible] = units
-        self.coefficients[:count] = coefficients
+        self.rows.v[:count, : self.visible] = units
+        self.rows.coefficients[:count] = coefficients
         self.total = float(np.add.reduce(coefficients, dtype=np.float64))
 
     def negative(self):
         """Take the model: the chains after `steps` steps. Coefficients sum to minus those of the data."""
-        b, p, shown, cd = self.block, self.block.parameters, self.shown_count, self.method == "cd"
+        b, factors, shown, cd = self.block, self.rows.coefficients, self.shown_count, self.method == "cd"
         count = shown if cd else len(b.lane_at)
         self.count = shown + count
-        self.coefficients[shown : self.count] = -self.coefficients[:shown] if cd else -self.total / count
+        factors[shown : self.count] = -factors[:shown] if cd else -self.total / count
         if self.method == "tempering":
             self._draw_ladders()
             return
-        parameters, units = (p.tiles, p.visible_bias, p.hidden_bias), (self.visible, self.hidden)
-        states = parameters, b.shown, b.chains, self.v, self.h, self.lanes, self.coefficients, shown, count
-        self._shared(phases.draw_phases, *states, units, self.steps, cd, count=max(shown, count))
+        self._shared(phases.draw_phases, *self.drawn, (shown, count, self.steps, cd), count=max(shown, count))
 
     def _draw_ladders(self):
         """Both phases, with swaps of neighbours after each step; rows are of the lanes at beta = 1 before the last."""
-        b, p, shown, lane_at = self.block, self.block.parameters, self.shown_count, self.block.lane_at
-        hidden, visible, size = (p.tiles, p.hidden_bias), (p.tiles, p.visible_bias), lane_at.size
-        self._shared(phases.draw_hidden, *hidden, b.shown, self.v, 0, self.hidden, False, count=shown)
+        b, layers, shown, lane_at = self.block, self.layers, self.shown_count, self.block.lane_at
+        v, h, factors, ones = self.rows
+        self._shared(phases.draw_hidden, layers, b.shown, v, 0, False, count=shown)
         for _ in range(self.steps):
-            self._shared(phases.draw_visible, *visible, b.chains, self.v, shown, self.visible, count=size)
-            self._shared(phases.draw_hidden, *hidden, b.chains, self.v, shown, self.hidden, True, count=size)
+            self._shared(phases.draw_visible, layers, b.chains, v, shown, count=lane_at.size)
+            self._shared(phases.draw_hidden, layers, b.chains, v, shown, True, count=lane_at.size)
             lanes, number = lane_at[:, -1].copy(), int(b.round[0])
-            phases.swap(b.chains, p.visible_bias, self.visible, lane_at, self.betas, b.swaps, number)
+            phases.swap(b.chains, layers.visible_bias, self.visible, lane_at, self.betas, b.swaps, number)
             b.round[0] += 1
-        phases.take_rows(b.shown.means, self.hidden, self.lanes[:shown], self.coefficients, self.h, 0)
-        # in place: the lanes of ladder k come after row k
-        phases.take_rows(self.v, self.visible, shown + lanes, self.ones, self.v, shown)
-        phases.take_rows(b.chains.means, self.hidden, lanes, self.coefficients[shown : self.count], self.h, shown)
+        phases.take_rows(b.shown.means, self.hidden, np.arange(shown), factors, h, 0)
+        phases.take_rows(v, self.visible, shown + lanes, ones, v, shown)  # in place: lanes of ladder k are after row k
+        phases.take_rows(b.chains.means, self.hidden, lanes, factors[shown : self.count], h, shown)
 
     def move(self, step: Step) -> float:
         """Move all parameters along the gradient; its norm."""
-        p = self.block.parameters
-        states = self.v, self.h, self.coefficients, self.ones, self.shown_count, self.count
-        following = self.total, self.following
+        p, rows, sums, shown, count = self.block.parameters, self.rows, self.sums, self.shown_count, self.count
         if self.team.size == 1:
-            return gradients.learn(p, *states, self.sums, *following, step, self.rows, self.squares)
-        gradients.add_up(*states, p.offsets, self.sums)
-        self._shared(gradients.move, *self._weights(step), count=len(self.squares), unit=1)
-        biases = p.visible_bias, p.hidden_bias, p.visible_velocity, p.hidden_velocity
-        return gradients.move_biases(*biases, self.sums, p.offsets, *following, step, self.squares)
-
-    def _weights(self, step):
-        """The arguments of `gradients.move`, all but its share."""
-        p = self.block.parameters
-        states = self.v, self.h, self.count, self.sums, p.offsets
-        return p.tiles, p.velocity, *states, step, self.rows, self.squares
+            weights, rows, sums = self.moved
+            return gradients.learn(weights, rows, shown, count, sums, tuple(step), self.total, self.following)
+        gradients.add_up(rows, shown, count, p.offsets, sums)
+        self._shared(gradients.move, p, rows, count, sums, step, count=len(sums.squares), unit=1)
+        return gradients.move_biases(p, sums, step, self.total, self.following)
 
     def close(self):
         """End its threads."""
@@ -271,8 +255,8 @@ class ExactRBM:
 
     bytes_per_weight, kernel = 40, None
 
-    def __init__(self, rbm, setting: Setting):
-        centered, mean = setting.centered, setting.mean
+    def __init__(self, rbm, estimation: Estimation):
+        centered, mean = estimation.centered, estimation.mean
         parts = rbm.weights, rbm.visible_bias, rbm.hidden_bias
         offsets = np.zeros(rbm.n_hidden)
         if centered:

@@ -64,7 +64,7 @@ def _renew(part):
     if hasattr(part, "ladders") and hasattr(part, "plan"):
         part.ladders.rungs[part.ladders.lane_at] = np.arange(part.ladders.betas.size)
     if hasattr(part, "chains") and hasattr(part, "lane_at"):  # scales go from lane to lane with the rungs
-        part.chains.scale[part.lane_at] = part.chains.scale[np.sort(part.lane_at, axis=1)]
+        part.chains.scale[part.lane_at] = np.sort(part.chains.scale[part.lane_at], axis=1)[:, ::-1]  # -beta
     if isinstance(getattr(part, "plan", None), multispin.MultispinPlan):
         multispin.show_ghosts(part.plan, part.state.spins)
     if isinstance(getattr(part, "plan", None), overlap.OverlapPlan):
@@ -298,6 +298,13 @@ def _history(low, high):
     return rule
 
 
+def _rates(found, fresh, done, owners):
+    """The learning rates of epochs that have begun: those of this run."""
+    why = "this run has another there; default rates fall over all epochs, so give your own to train for more"
+    _refuse_unless(found == fresh, found, why)
+    return found
+
+
 _finite = within(-np.finfo(np.float64).max, np.finfo(np.float64).max)
 _count = within(0, 2**53)
 
@@ -363,18 +370,19 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "round": _count,
     "hidden": _any,
     "sweeps": _count,
-    "history.reconstruction": _history(0, 1),
-    "history.pseudo_likelihood": _history(-np.finfo(np.float64).max, 0),
-    "history.gradient_norm": _history(0, np.finfo(np.float64).max),
-    "history.log_likelihood": _history(-np.finfo(np.float64).max, np.finfo(np.float64).max),
-    "history.log_likelihood_error": _history(0, np.inf),
+    "reconstruction": _history(0, 1),
+    "pseudo_likelihood": _history(-np.finfo(np.float64).max, 0),
+    "gradient_norm": _history(0, np.finfo(np.float64).max),
+    "log_likelihood": _history(-np.finfo(np.float64).max, np.finfo(np.float64).max),
+    "log_likelihood_error": _history(0, np.inf),
+    "learning_rate": _rates,
     "done": _count,
     "recorded": _count,
     "norms": _any,
     "diverged": _count,
     "well": _any,
 }
-_PREFIX = re.compile(r"^learner\.((shown|chains)\.\d+\.)?|(?<=^well)\.\d+$")
+_PREFIX = re.compile(r"^(history|last)\.|^learner\.((shown|chains)\.\d+\.)?|(?<=^well)\.\d+$")
 
 
 def _rule(name: str):

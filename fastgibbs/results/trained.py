@@ -49,25 +49,29 @@ class History(NamedTuple):
 
 @run_result
 class TrainResult(Result):
-    """What `train` returns."""
+    """What `train` returns.
+
+    In memory it keeps chains, momentum and random streams, so that `train` goes on from it; its archive does not.
+    """
 
     KIND = "train"
     model: Annotated[
         RBM | BoltzmannMachine,
         "The model trained; of a training that diverged, as it was after the last epoch that had not.",
     ]
-    history: Annotated[History, "Of the epochs that were finished, those that have a row."]
+    history: Annotated[History, "Of the epochs that were finished, those that have a row, also of a start."]
     chains: Annotated[
         States,
         "int8 (chains, n)",
         "The states of the model's chains at the end: persistent ones, or those of the last batch.",
     ]
     method: Annotated[str, '"pcd", "cd", "tempering" or "exact".']
-    epochs: Annotated[int, "Epochs finished."]
+    epochs: Annotated[int, "Epochs finished, those of a start among them."]
     seed: Annotated[int, "Pass it as `seed` to get the same bytes again."]
     timing: Annotated[Timing, "Seconds, and attempts per second."]
     interrupted: Annotated[bool, "True if the training was stopped before the last step."]
     diverged: Annotated[bool, "True if parameters went beyond 10^4."]
+    _state: object = None
 
     def report(self) -> Report:
         """Rows of the history, the last among them."""

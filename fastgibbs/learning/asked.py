@@ -1,0 +1,117 @@
+"""What is asked of a training: its arguments, checked before anything is prepared."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgibbs import analysis
+from fastgibbs.engines import layered, sparse
+from fastgibbs.engines.gradients import Step
+from fastgibbs.learning import exact
+from fastgibbs.learning import history as monitors
+from fastgibbs.methods.blocks import tolerable
+from fastgibbs.models import RBM, BoltzmannMachine, checks
+
+RATES = 0.2, 0.01  # of the first and the last epoch, by default
+CHAINS = 128  # that may be more than there are rows, if a batch is to hold as many
+
+
+class Course(NamedTuple):
+    """By which steps parameters are moved, and after which epochs something is recorded."""
+
+    first: int  # epochs that came before, in the result that it goes on from
+    begun: int  # steps of its first epoch that were made there
+    batches: int  # steps of an epoch
+    rates: np.ndarray  # float64 (epochs,)
+    step: Step  # of every epoch, but for its rate
+    history_every: int  # epochs between two rows, or 0
+    likelihood_every: int  # epochs between two log-likelihoods, or 0
+
+    @property
+    def epochs(self) -> int:
+        """Epochs asked for."""
+        return self.rates.size
+
+    @property
+    def steps(self) -> int:
+        """Steps in all of them."""
+        return self.epochs * self.batches
+
+
+def check_model(model, method: str, chains):
+    """TypeError or ValueError unless this model can be trained by this method, which may have no chains."""
+    if not isinstance(model, RBM | BoltzmannMachine):
+        raise TypeError(f"model is {checks.shown(model)}: give an RBM or a BoltzmannMachine")
+    if not model.n_visible or (isinstance(model, RBM) and not model.n_hidden):
+        raise ValueError(f"model is {checks.shown(model)}: give at least one visible unit, and an RBM one hidden unit")
+    if chains is not None and method in ("cd", "exact"):
+        raise ValueError(f'chains is {chains}: method={method!r} has no chains of its own, use "pcd"')
+    if method == "exact":
+        exact.require_small(model)
+    else:
+        engine, form = (layered, model) if isinstance(model, RBM) else (sparse, model.to_ising())
+        if why := engine.refusal([form], "sequential", 1, tolerable(1.0)):
+            raise ValueError(f'model is {model!r}: {why}; method="exact" sums in float64')
+
+
+def check_callback(callback):
+    """TypeError unless it can be called, or is None."""
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback is {checks.shown(callback)}: give a callable of (epoch, model, history), or None")
+
+
+def step_of(momentum, l1, l2) -> Step:
+    """The step of every epoch, but for its rate."""
+    momentum, l1, l2 = (_at_least_0(*one) for one in (("momentum", momentum), ("l1", l1), ("l2", l2)))
+    if momentum >= 1:
+        raise ValueError(f"momentum is {momentum}: give a number from 0 to below 1")
+    return Step(0.0, momentum, l1, l2)
+
+
+def _at_least_0(name, value) -> float:
+    value = checks.finite_number(name, value)
+    if value < 0:
+        raise ValueError(f"{name} is {value}: give a number of at least 0")
+    return value
+
+
+def learning_rates(learning_rate, first: int, epochs: int) -> np.ndarray:
+    """The learning rate of every epoch, float64 (epochs,); those that go on after others stay where these came to."""
+    if learning_rate is None:
+        learning_rate = RATES[1] if first else np.linspace(*RATES, epochs)
+    if callable(learning_rate):
+        learning_rate = [learning_rate(first + epoch) for epoch in range(epochs)]
+    rates = checks.finite_array("learning_rate", learning_rate)
+    if rates.shape not in ((), (epochs,)):
+        raise ValueError(f"learning_rate has shape {rates.shape}: give a number, or one per epoch, ({epochs},)")
+    rates = np.broadcast_to(rates, (epochs,))
+    if not (rates > 0).all():
+        epoch = int((rates <= 0).argmax())
+        raise ValueError(f"learning_rate is {rates[epoch]} in epoch {first + epoch}: give rates above 0")
+    return rates.copy()
+
+
+def sizes(method: str, batch_size, chains, rows: int) -> tuple[int, int]:
+    """Rows of a batch, and chains, or ladders of them."""
+    batch_size = checks.integer("batch_size", batch_size)
+    asked, batch_size = min(batch_size, max(rows, CHAINS)), min(batch_size, rows)
+    default = {"pcd": asked, "tempering": max(1, asked // 8)}.get(method, batch_size)
+    return batch_size, default if chains is None else checks.integer("chains", chains)
+
+
+def spacing(history_every, likelihood_every, epochs: int, model, method: str, products: int) -> tuple[int, int]:
+    """Epochs between two rows of the history, and between two log-likelihoods; 0 for never.
+
+    `products`: of a unit with a unit in an epoch.
+    """
+    often = -(-epochs // monitors.ROWS)
+    if history_every is not None:
+        often = checks.integer("history_every", history_every, minimum=0)
+    if likelihood_every is None:
+        return often, often if method == "exact" else monitors.affordable(model, epochs, often, products)
+    likely = checks.integer("likelihood_every", likelihood_every, minimum=0)
+    if likely and not often:
+        raise ValueError(f"likelihood_every is {likely}, history_every 0, for no history: leave one of them out")
+    if likely:
+        analysis.log_weights(model, np.zeros((1, model.n_visible), np.int8))  # ValueError if hidden units are too many
+    return often, likely

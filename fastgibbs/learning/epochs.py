@@ -1,0 +1,208 @@
+"""A training under way: step after step, and what is recorded at the end of an epoch."""
+
+import math
+
+import numpy as np
+
+from fastgibbs.engines.streams import ADAPT, entropy_of
+from fastgibbs.learning import history as monitors
+from fastgibbs.learning.advice import fall, stillness
+from fastgibbs.learning.asked import Course
+from fastgibbs.learning.boltzmann import ExactMachine, SampledMachine
+from fastgibbs.learning.continuing import Block, check_block, take_over, well
+from fastgibbs.learning.data import Data
+from fastgibbs.learning.history import pseudo_likelihood, reconstruction
+from fastgibbs.learning.machines import Estimation, ExactRBM, SampledRBM
+from fastgibbs.methods.free_energies import log_likelihood
+from fastgibbs.methods.run import Begun, Job
+from fastgibbs.models import RBM, BoltzmannMachine, checks
+from fastgibbs.results.trained import History, TrainResult
+
+LEARNERS = {  # by the kind of model, and whether the gradient is exact
+    (RBM, False): SampledRBM,
+    (RBM, True): ExactRBM,
+    (BoltzmannMachine, False): SampledMachine,
+    (BoltzmannMachine, True): ExactMachine,
+}
+PERSISTENT = ("pcd", "tempering")  # those whose chains go on from step to step
+RECORDS = tuple(f"history.{name}" for name in History._fields[1:])  # of a block, a row at a time
+
+
+def learner_of(model, method: str):
+    """The class of the learner of a model."""
+    return LEARNERS[RBM if isinstance(model, RBM) else BoltzmannMachine, method == "exact"]
+
+
+class Training(Job):
+    """A learner that goes through data as a course has it, step by step; `block` is all that changes."""
+
+    threads = 1  # the learner has its own
+
+    def __init__(self, model, data: Data, estimation: Estimation, course: Course, start: TrainResult | None, callback):
+        self.learner = learner = learner_of(model, estimation.method)(model, estimation)
+        self.data, self.estimation, self.course, self.callback = data, estimation, course, callback
+        self.n, self.visible = model.n, np.arange(model.n_visible) if isinstance(model, RBM) else model.visible
+        numbers = course.first + 1 + np.arange(course.epochs)
+        self.summed = monitors.has_pseudo_likelihood(model)
+        history, self.likely = monitors.planned(numbers, course.history_every, course.likelihood_every)
+        self.block = Block(
+            learner.block,
+            history,
+            monitors.unknown(numbers[-1:] if course.history_every or course.likelihood_every else numbers[:0]),
+            course.rates,
+            np.zeros(1, np.int64),
+            np.zeros(1, np.int64),
+            np.zeros(1),
+            np.zeros(1, np.int64),
+            learner.parameters(),
+        )
+        self.before = monitors.unknown(numbers[:0]) if start is None else start.history
+        if start is not None:
+            take_over(self.block, start._state)
+        self.counted = self._counts()
+        self.row_of = {int(one): row for row, one in enumerate(history.epoch)}
+        self.monitored = data.monitored(estimation.entropy) if self.block.last.epoch.size else None
+        self.order, self.always, self.changed = (None, np.arange(data.count)), None, None
+
+    @property
+    def sweeps(self) -> int:
+        """Steps in all."""
+        return self.course.steps
+
+    def begin(self, checkpoint) -> Begun:
+        """The training where its start, or the checkpoint, has it."""
+        course, block = self.course, self.block
+
+        def epochs(done):
+            return -(-done // course.batches)
+
+        def rows(done):
+            return int(np.searchsorted(block.history.epoch, course.first + epochs(done), side="right"))
+
+        records = dict.fromkeys(RECORDS, rows) | {"learning_rate": epochs}
+        checkpoint.restore([block], [range(1)], records, course.steps, self.check)
+        if block.recorded[0] < course.epochs:  # it was the last row of fewer epochs
+            for record in block.last[1:]:
+                record[:] = np.nan
+        last = (int(block.recorded[0]) + 1) * course.batches - 1  # a chunk may end early: the block knows
+        return Begun(self, [block], [range(1)], [min(int(block.done[0]), last)])
+
+    def attempts(self, block) -> int:
+        """Units that chains visit in a step."""
+        return self.estimation.lanes * self.estimation.steps * self.n
+
+    def advance(self, block, first, last, crew):
+        """Make steps `first` ... `last - 1`; returns True if the training is to stop."""
+        if first == last:
+            self.learner.compile()
+        for done in range(first, last):
+            epoch, batch = divmod(done, self.course.batches)
+            if block.done[0] == done and not block.diverged[0]:  # otherwise it was stopped right after this step
+                self._step(epoch, batch)
+            if block.diverged[0] or (batch + 1 == self.course.batches and self._record(epoch) is True):
+                return True
+
+    def history(self, recorded: int) -> History:
+        """The rows of all epochs until so many are recorded, those of the start among them; a copy."""
+        ended, epoch = recorded == self.course.epochs, self.block.history.epoch
+        rows = int(np.searchsorted(epoch, self.course.first + recorded, side="left" if ended else "right"))
+        parts = zip(self.before, self.block.history, self.block.last, strict=True)
+        return History(*(np.concatenate([old, new[:rows], last[: int(ended)]]) for old, new, last in parts))
+
+    def advice(self) -> list[str]:
+        """What to say of a training that has diverged, or come to its end but not to a good one."""
+        course, block = self.course, self.block
+        finished, diverged = int(block.recorded[0]), int(block.diverged[0])
+        if diverged:
+            others = ", momentum or l2" if course.step.momentum or course.step.l2 else ""
+            return [
+                f"the training diverged in epoch {course.first + diverged}: the model after epoch "
+                f"{course.first + finished} is returned; lower learning_rate, {course.rates[diverged - 1]:g} "
+                f"there{others}"
+            ]
+        if finished < course.epochs:
+            return []
+        found = [fall(self.history(finished))]
+        if self.changed is not None:
+            found.append(stillness(self.changed, self.estimation.mean, self.estimation.chains))
+        return [one for one in found if one is not None]
+
+    def _step(self, epoch, batch):
+        learner, block, course = self.learner, self.block, self.course
+        learner.positive(*self._shown(epoch, batch))
+        last = self.estimation.method in PERSISTENT and block.done[0] + 1 == course.steps
+        before = learner.chains() if last else None
+        learner.negative()
+        if last:
+            self.changed = float((learner.chains() != before)[:, self.visible].mean())
+        norm = learner.move(course.step._replace(rate=float(course.rates[epoch])))
+        block.done[0] += 1
+        block.norms[0] = norm + (block.norms[0] if batch else 0.0)
+        now = learner.parameters() if batch + 1 == course.batches else ()
+        if not math.isfinite(norm) or not well(now):
+            block.diverged[0] = epoch + 1
+            learner.load(*block.well)
+            return
+        for kept, parameter in zip(block.well, now, strict=False):
+            kept[:] = parameter
+
+    def _shown(self, epoch, batch):
+        """Units (B, V), coefficients and numbers of the rows of a batch; the same ones if a batch holds them all."""
+        if self.always is not None:
+            return self.always
+        data, address, batches = self.data, self.estimation.entropy, self.course.batches
+        number = self.course.first + epoch
+        if batches > 1 and self.order[0] != number:
+            self.order = number, data.order(address, number)
+        size = self.estimation.batch_size
+        rows = self.order[1][batch * size : (batch + 1) * size]
+        found = data.units(rows, address, number, 1, batch), np.float32(data.weights[rows] / len(rows)), rows
+        if batches == 1 and data.certain:
+            self.always = found
+        return found
+
+    def _record(self, epoch):
+        """Finish an epoch whose steps are made, with its row if it has one; returns True if the training is to stop."""
+        block, number = self.block, self.course.first + epoch + 1
+        row, last = self.row_of.get(number), epoch + 1 == self.course.epochs and self.block.last.epoch.size
+        now = self.learner.model(block.well) if row is not None or last or self.callback is not None else None
+        if row is not None or last:
+            likely = self.course.likelihood_every if last else self.likely[row]
+            try:
+                found = self._judged(now, number, likely)
+            except KeyboardInterrupt:  # it is recorded when the training goes on
+                return True
+            for record, end, value in zip(block.history[1:], block.last[1:], found, strict=True):
+                if row is not None:
+                    record[row] = value
+                if last:
+                    end[:] = value
+            if row is not None and not self.likely[row]:
+                block.history.log_likelihood[row] = block.history.log_likelihood_error[row] = np.nan
+        block.recorded[0] = epoch + 1
+        if self.callback is not None:
+            return checks.says_stop(self.callback(number, now, self.history(epoch + 1)))
+
+    def _judged(self, model, number: int, likely) -> tuple[float, ...]:
+        """The row of an epoch, but for its number."""
+        address, threads = self.estimation.entropy, self.estimation.threads
+        error = reconstruction(model, self.monitored, address, threads)
+        pseudo, value, spread = pseudo_likelihood(model, self.monitored, address), np.nan, np.nan
+        if likely:
+            seed = entropy_of(np.random.SeedSequence(address, spawn_key=(ADAPT, number - 1)))
+            value, spread, _ = log_likelihood(model, self.monitored, seed=seed, threads=threads)
+        return error, pseudo, self.block.norms[0] / self.course.batches, value, spread
+
+    def _counts(self) -> dict[str, int]:
+        """What the learner counts, sweeps or rounds of exchange."""
+        learner = self.block.learner
+        return {name: int(getattr(learner, name)[0]) for name in ("round", "sweeps") if hasattr(learner, name)}
+
+    def check(self, block, lanes, done):
+        """ValueError unless this block, which was saved, is as at most `done` steps leave it."""
+        likelihoods = dict.fromkeys(("log_likelihood", "log_likelihood_error"), self.likely)
+        check_block(block, done, self.course, likelihoods | dict(pseudo_likelihood=self.summed))
+        made = (int(block.done[0]) - self.course.begun) * self.estimation.steps
+        for name, number in self._counts().items():
+            if number not in (self.counted[name], self.counted[name] + made):
+                raise ValueError(f"cannot be of this run: {name} of the chains is not {self.counted[name] + made}")
