@@ -9,6 +9,7 @@ import numpy as np
 from fastgibbs.models import RBM, BoltzmannMachine, checks
 from fastgibbs.types import AnyArray, ArrayLike, FloatArray, Sites
 
+Machine = RBM | BoltzmannMachine
 Sums = tuple[FloatArray, FloatArray, FloatArray]
 MOST_UNITS = 16  # whose states are summed over
 _PART = 2**20  # numbers held at once

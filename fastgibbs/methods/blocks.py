@@ -13,7 +13,7 @@ from fastgibbs.engines.drivers import Moves
 from fastgibbs.engines.streams import random_ups
 from fastgibbs.models import Hopfield, checks
 from fastgibbs.models.energy import field_bound, flips_of, has_ising_form
-from fastgibbs.types import AnyArray, ArrayLike, Engine, FloatArray, IntArray, ModelLike, States
+from fastgibbs.types import AnyArray, ArrayLike, Engine, FloatArray, IntArray, ModelLike, Sites, States
 
 STRIPS = (1, 2, 4, 8, 16, 32, 64)
 LAW, DESCENT = 2.0**-8, 2.0  # what rounding may change in the log odds of a spin: draws stay right, or the way downhill
@@ -28,7 +28,7 @@ class Clamp(NamedTuple):
 
     sites: IntArray  # int64 (k,), ascending
     spins: States  # int8 (k, 1), or (k, chains)
-    free: IntArray  # int64 (n - k,)
+    free: IntArray | Sites  # int64 (n - k,)
 
 
 class Setting(NamedTuple):
@@ -59,7 +59,7 @@ class Setting(NamedTuple):
         return Moves(contract.RULES[self.rule], contract.SCANS[self.scan])
 
     @property
-    def free(self) -> IntArray | None:
+    def free(self) -> IntArray | Sites | None:
         """The sites that sweeps visit, or None for all."""
         return None if self.clamp is None else self.clamp.free
 

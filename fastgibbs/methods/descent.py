@@ -14,7 +14,7 @@ from fastgibbs.engines.remembering import Factors, Halves, Powers, Wholes, add_o
 from fastgibbs.models import RBM, BoltzmannMachine, Hopfield, checks
 from fastgibbs.models.energy import flips_of, has_ising_form
 from fastgibbs.threads import Team
-from fastgibbs.types import AnyArray, FloatArray, IntArray, ModelLike, States
+from fastgibbs.types import AnyArray, FloatArray, IntArray, ModelLike, Sites, States
 
 _SITES = 64  # of a memory whose costs are found at once
 _ENTRIES = 2**22  # patterns x sites x states at once
@@ -23,7 +23,7 @@ _IN_FIELDS = 64  # neighbours: with more it takes too long
 _TURNS, _ALL = 8, 2**62  # passes that come near a minimum, and as many as there are
 
 
-def quenched(model: ModelLike, states: States, free: IntArray | None = None, threads: int = 1) -> States:
+def quenched(model: ModelLike, states: States, free: IntArray | Sites | None = None, threads: int = 1) -> States:
     """What is left of `states` (reads, n), in the model's units, when sites have turned along their fields, in order.
 
     A site without field stays as it is, and so do sites that are not `free`; passes go on until one changes nothing.
@@ -94,7 +94,7 @@ def _units(rows: Terms) -> tuple[Units, DTypeLike]:
     return units, kind
 
 
-def _terms(model: ModelLike, free: IntArray | None) -> Terms:
+def _terms(model: ModelLike, free: IntArray | Sites | None) -> Terms:
     """The energy of a model in its own units, row by row."""
     match model:
         case RBM():
@@ -166,7 +166,7 @@ def _costs_of_memory(model: Hopfield, spins: States) -> FloatArray:
     return np.abs(costs)
 
 
-def _remember(states: States, model: Hopfield, free: IntArray) -> None:
+def _remember(states: States, model: Hopfield, free: IntArray | Sites) -> None:
     """`quenched` of states (up to LANES, n) of a Hopfield model, by its overlaps, changed in place."""
     unsure = 2.0**-50 * np.abs(model.fields) + (0.0 if model.inverse is None else 2.0**-40)
     lanes = np.ones((model.n, LANES), np.int8)

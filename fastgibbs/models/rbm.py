@@ -8,7 +8,7 @@ from fastgibbs.models import checks
 from fastgibbs.models.energy import Energy
 from fastgibbs.models.ising import Ising
 from fastgibbs.models.logistic import summed_out
-from fastgibbs.models.rows import Data, Rows
+from fastgibbs.models.rows import Rows, RowsLike
 from fastgibbs.types import ArrayLike, FloatArray, Seed
 
 
@@ -41,7 +41,7 @@ class RBM(Energy):
         self.__setstate__({"n": sum(weights.shape)} | attributes)
 
     @classmethod
-    def random(cls, n_visible: int, n_hidden: int, data: Data | None = None, *, seed: Seed = None) -> RBM:
+    def random(cls, n_visible: int, n_hidden: int, data: RowsLike | None = None, *, seed: Seed = None) -> RBM:
         """A machine to start a training from: weights normal with deviation 0.01, hidden biases 0.
 
         Visible biases are log(m / (1 - m)) of the means m of `data`, so that the machine knows its units, if not yet

@@ -20,7 +20,7 @@ class SparseRows(Protocol):
         """The matrix by rows."""
 
 
-Data = ArrayLike | SparseRows
+RowsLike = ArrayLike | SparseRows
 
 
 class Rows:
@@ -32,7 +32,7 @@ class Rows:
     TypeError or ValueError names the argument and the first index that is wrong.
     """
 
-    def __init__(self, data: Data, visible: int, weights: ArrayLike | None = None) -> None:
+    def __init__(self, data: RowsLike, visible: int, weights: ArrayLike | None = None) -> None:
         self._data: Any = data.tocsr() if hasattr(data, "tocsr") else checks.real_array("data", data)
         self._sparse = not isinstance(self._data, np.ndarray)
         kind = self._data.dtype.kind

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Collection
 from types import NoneType, UnionType
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 
@@ -23,7 +23,8 @@ from fastgibbs.types import AnyArray
 
 Arrays = dict[str, AnyArray]
 Values = dict[str, Any]
-METHODS = ("pcd", "cd", "tempering", "exact")  # of training
+TrainMethod = Literal["pcd", "cd", "tempering", "exact"]  # of training
+METHODS = get_args(TrainMethod)
 CHOICES: dict[str, Collection[str]] = {
     "engine": ENGINES,
     "rule": contract.RULES,

@@ -71,7 +71,7 @@ class TrainResult(Result):
     timing: Annotated[Timing, "Seconds, and attempts per second."]
     interrupted: Annotated[bool, "True if the training was stopped before the last step."]
     diverged: Annotated[bool, "True if parameters went beyond 10^4."]
-    _state: object = None
+    _state: Any = None
 
     def report(self) -> Report:
         """Rows of the history, the last among them."""
