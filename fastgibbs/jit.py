@@ -4,9 +4,12 @@ Kernels allocate nothing and own nothing, so they are compiled without Numba's r
 the arrays of a plan at every use made the multi-spin kernel ten times slower.
 """
 
+import copy
 import ctypes
 import dis
+import functools
 import hashlib
+import inspect
 import os
 import pickle
 import sys
@@ -105,17 +108,30 @@ def _verify(content):
 class _Cache(FunctionCache):
     """Numba's cache of a kernel: what is damaged is compiled again, and what cannot be saved is not.
 
-    Nor are kernels for an engine outside the package: each process compiles them.
+    What an engine outside the package makes of it is in files of its own, named by what that engine does: no edit of
+    it meets a kernel that was compiled before, and no process without it reads their index.
     """
 
     _impl_class = _Implementation
 
     def __init__(self, function):
         super().__init__(function)
-        files = self._cache_file
-        self._cache_file = _Files(self._cache_path, self._impl.filename_base, files._source_stamp)
+        self._function, self._stamp = function, self._cache_file._source_stamp
+        self._cache_file = _Files(self._cache_path, self._impl.filename_base, self._stamp)
+
+    def _of(self, sig):
+        """The cache of this kernel for these types, or None if no other process could know them again."""
+        mark = _mark(self._function, getattr(sig, "args", sig))
+        cache = None if mark is None else copy.copy(self)
+        if mark:
+            cache._cache_file = _Files(self._cache_path, f"{self._impl.filename_base}-{mark}", self._stamp)
+        return cache
 
     def load_overload(self, sig, target_context):
+        cache = self._of(sig)
+        return cache and cache._load(sig, target_context)
+
+    def _load(self, sig, target_context):
         try:
             return super().load_overload(sig, target_context)
         except MemoryError:
@@ -129,8 +145,11 @@ class _Cache(FunctionCache):
             return None
 
     def save_overload(self, sig, data):
-        if any(map(_foreign, data.signature.args)):
-            return
+        cache = self._of(sig)
+        if cache:
+            cache._save(sig, data)
+
+    def _save(self, sig, data):
         try:
             super().save_overload(sig, data)
         except Exception as error:
@@ -138,14 +157,45 @@ class _Cache(FunctionCache):
             _tell(f"cannot be written ({reason}): every process compiles; NUMBA_CACHE_DIR names another folder")
 
 
-def _foreign(kind) -> bool:
-    """Whether a type holds tuples of a class outside this package: an engine's, whose edits the digest does not see.
+def _mark(function, kinds) -> str | None:
+    """What a kernel for these types is cached under, beside the sources of the package: "" if it is of these alone.
 
-    Nor could a process without that class read the index.
+    Else a digest of the function, of the fields of the classes that the types are of, and of the bodies that `gives`
+    has for them, whatever of it is outside the package; or None if no other process could know all of it again.
     """
-    of_class = getattr(kind, "instance_class", None)
-    outside = of_class is not None and of_class.__module__.partition(".")[0] != __package__
-    return outside or any(map(_foreign, getattr(kind, "types", ())))
+    found, classes = _Fingerprint(hashlib.sha256(), {}), list(dict.fromkeys(_outside(kinds)))
+    if _inside(function) and not classes:
+        return ""
+    try:
+        if not _inside(function):
+            found.add_function(function)
+        for of_class in classes:
+            found.note(of_class.__module__, of_class.__qualname__, *of_class._fields)
+            path = of_class.__qualname__.split(".")
+            if functools.reduce(getattr, path, sys.modules[of_class.__module__]) is not of_class:
+                return None
+            for one in _stubs:
+                if of_class in one.given:
+                    body, by_type = one.given[of_class]
+                    found.note(one.__module__, one.__qualname__, by_type)
+                    found.add_function(body)
+    except (TypeError, AttributeError, KeyError):  # a function that is not compiled; a class that nobody finds
+        return None
+    return found.digest.hexdigest()[:16]
+
+
+def _outside(kinds):
+    """The classes outside this package whose tuples types hold, in order."""
+    for kind in kinds:
+        of_class = getattr(kind, "instance_class", None)
+        if of_class is not None and not _inside(of_class):
+            yield of_class
+        yield from _outside(getattr(kind, "types", ()))
+
+
+def _inside(value) -> bool:
+    """Whether a class or function is of this package, whose sources name the cache."""
+    return _root(value) == __package__
 
 
 @contextmanager
@@ -202,12 +252,49 @@ def inlined(function):
     return _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)
 
 
-def implements(stub):
-    """Give a function of the engines' contract one engine's body: it becomes part of the drivers, always.
+def implements(function):
+    """Give a function that kernels call a body that the Numba types of its arguments decide: it becomes part of them.
 
     A call would copy the hundreds of words of a plan and a state.
     """
-    return overload(stub, jit_options={"forceinline": True})
+    return overload(function, jit_options={"forceinline": True})
+
+
+_stubs = []
+
+
+def stub(function):
+    """A function that kernels call and whose body the class of its first argument decides, as `gives` says.
+
+    Its own body is that of all other classes.
+    """
+    function.given = {}
+    _stubs.append(function)
+
+    @implements(function)
+    @functools.wraps(function)
+    def body(*kinds):
+        own = getattr(kinds[0], "instance_class", None)
+        given, by_type = function.given.get(own, (function, False))
+        return given(*kinds) if by_type else given
+
+    return function
+
+
+def gives(stub, of_class, by_type=False):
+    """Give a stub its body for first arguments of a class of named tuples: it becomes part of the kernels, always.
+
+    The decorated function is that body; `by_type` it returns it, being called with the Numba types of all arguments.
+    """
+
+    def give(function):
+        expected, found = (tuple(inspect.signature(one).parameters) for one in (stub, function))
+        if found != expected:
+            raise TypeError(f"{function.__qualname__}({', '.join(found)}): {stub.__name__} has ({', '.join(expected)})")
+        stub.given[of_class] = function, by_type
+        return function
+
+    return give
 
 
 _NAMED = {"builtins", "math", "numba", "numpy", "operator"}  # packages whose functions are known by their names
@@ -222,7 +309,7 @@ def fingerprint(function) -> str:
     that is not compiled, which Numba could not, or has another body for somewhere.
     """
     found = _Fingerprint(hashlib.sha256(), {})
-    found.add(function)
+    found.add_function(function)
     return found.digest.hexdigest()
 
 
@@ -233,22 +320,31 @@ class _Fingerprint(NamedTuple):
     def note(self, *words):
         self.digest.update("\0".join(map(str, (*words, ""))).encode())
 
-    def add(self, value):
-        """A function, or a value that one reads."""
-        if _root(value) in _NAMED and hasattr(value, "__qualname__"):
-            self.note(value.__module__, value.__qualname__)
+    def add_function(self, function):
+        """What a function does, or that it is one of those before."""
+        if function in self.seen:
+            self.note("function", self.seen[function])
             return
-        if isinstance(value, types.FunctionType) and self.seen:
-            raise TypeError(f"{value.__qualname__} is called by what is compiled: decorate it with numba.njit")
+        self.seen[function] = len(self.seen)
+        self.note(function.__globals__.get("__name__"))  # Numba imports that module with what the cache has of it
+        self.add_code(function.__code__, function.__globals__)
+        self.add((*(cell.cell_contents for cell in function.__closure__ or ()), function.__defaults__))
+
+    def add(self, value):
+        """A value that a function reads, or a function that it calls."""
         value = getattr(value, "_dispatcher", value)  # of a ufunc
-        value = getattr(value, "py_func", value)
-        if isinstance(value, types.FunctionType) and value in self.seen:
-            self.note("function", self.seen[value])
+        compiled = hasattr(value, "py_func")
+        if hasattr(value, "given"):  # a stub
+            for body in (value, *(body for body, _ in value.given.values())):
+                self.note(value.__module__, value.__qualname__)
+                if not _inside(body):
+                    self.add_function(body)
+        elif hasattr(value, "__qualname__") and (_root(value) in _NAMED or (_inside(value) and not compiled)):
+            self.note(value.__module__, value.__qualname__)
+        elif compiled:
+            self.add_function(value.py_func)
         elif isinstance(value, types.FunctionType):
-            self.seen[value] = len(self.seen)
-            self.note(value.__globals__.get("__name__"))  # Numba imports that module with what the cache has of it
-            self.add_code(value.__code__, value.__globals__)
-            self.add((*(cell.cell_contents for cell in value.__closure__ or ()), value.__defaults__))
+            raise TypeError(f"{value.__qualname__} is called by what is compiled: decorate it with numba.njit")
         elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
             self.note(value.dtype, value.shape, hashlib.sha256(np.ascontiguousarray(value)).hexdigest())
         elif isinstance(value, tuple | list):

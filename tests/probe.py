@@ -6,17 +6,7 @@ import numba
 import numpy as np
 
 from fastgibbs import exact
-from fastgibbs.engines import (
-    contract,
-    dense,
-    dense_kernels,
-    layered,
-    multispin,
-    multispin_kernels,
-    overlap,
-    sparse,
-    sparse64,
-)
+from fastgibbs.engines import ENGINES, contract, dense_kernels, layered, multispin, multispin_kernels
 from fastgibbs.engines.memories import ATTEMPTS
 from fastgibbs.engines.sparse import attempt, gather_fields
 from fastgibbs.engines.vectors import convert, load, store
@@ -40,11 +30,12 @@ def _fields(plan, state, site, out):
 
 def block(engine, model, states, beta=0.0, rule="gibbs"):
     """Plan and state of one block of an engine at `states` (lanes, n), filled up with lanes that are all up."""
-    (lanes,) = engine.cut(len(states), 1) if engine is multispin else [range(-(-len(states) // 16) * 16)]
+    (lanes,) = ENGINES[engine].cut(len(states), 1) if engine == "multispin" else [range(-(-len(states) // 16) * 16)]
     ups = np.ones((len(lanes), model.n), np.uint8)
     ups[: len(states)] = np.asarray(states) > 0
     betas = np.array([float(beta)])
-    form = model if getattr(engine, "NATIVE", False) else model.to_ising()
+    engine = ENGINES[engine]
+    form = model if engine.native else model.to_ising()
     return engine.start(engine.prepare([form], 1), lanes, [(0, ups)], 0, betas, contract.RULES[rule])
 
 
@@ -66,21 +57,21 @@ def _dense_fields(plan, state, site, out):
         store(out, lane, dense_kernels.local_field(plan, state, 0, lane))
 
 
-KERNELS = dict.fromkeys((sparse, sparse64), (_fields, _attempt_everywhere))
-KERNELS[dense] = _dense_fields, _dense_attempt_everywhere
+KERNELS = dict.fromkeys(("sparse", "sparse64"), (_fields, _attempt_everywhere))
+KERNELS["dense"] = _dense_fields, _dense_attempt_everywhere
 
 
-def fields(model, states, engine=sparse):
+def fields(model, states, engine="sparse"):
     """The kernel's local fields of every site in every state, float64 (states, n)."""
     plan, state = block(engine, model, states)
-    kind = state.fields.dtype if engine is sparse64 else np.float32
+    kind = state.fields.dtype if engine == "sparse64" else np.float32
     out = np.empty((model.n, state.spins.shape[1]), kind)
     for site in range(model.n):
         KERNELS[engine][0](plan, state, site, out[site])
     return out.T[: len(states)].astype(np.float64) * plan.unit
 
 
-def flip_probabilities(model, states, beta, rule, engine=sparse):
+def flip_probabilities(model, states, beta, rule, engine="sparse"):
     """The kernel's own probability that an attempt flips site i in each state, (states, n), exact to 2^-32.
 
     An attempt flips in an interval of its 32 bits at one end of the range; bisection finds where it ends.
@@ -99,7 +90,7 @@ def _flipping(state, attempt, engine=None):
 
     def flips(site, bits):
         state.spins[:] = before
-        if engine is dense:
+        if engine == "dense":
             state.stale[:] = 1
         attempt(site, bits.astype(np.uint64))
         return state.spins[site] != before[site]
@@ -153,7 +144,7 @@ def _memory_probe(kind):
 
 def memory_fields(model, states):
     """The overlap kernel's local fields of every site in every state, in units of the plan, float64 (states, n)."""
-    plan, state = block(overlap, model, states)
+    plan, state = block("overlap", model, states)
     gather, _ = _memory_probe(type(plan.memory))
     out = np.empty((len(states), model.n))
     for site in range(model.n):
@@ -164,7 +155,7 @@ def memory_fields(model, states):
 
 def memory_flip_probabilities(model, states, beta, rule):
     """The overlap kernel's own probability that an attempt flips site i in each state, as `flip_probabilities`."""
-    plan, state = block(overlap, model, states, beta)
+    plan, state = block("overlap", model, states, beta)
     state.scale[:] = plan.scales[0]
     _, attempt = _memory_probe(type(plan.memory))
     before, overlaps = state.spins.copy(), state.overlaps.copy()
@@ -198,7 +189,7 @@ def layered_order_and_flips(model, states, beta, rule):
 
     A unit's probability depends on the other layer alone, so units of a layer may be taken one after the other.
     """
-    plan, state = block(layered, model, states, beta)
+    plan, state = block("layered", model, states, beta)
     state.scale[:] = plan.scales[0]
     order = [*range(model.n_visible, model.n), *range(model.n_visible)]
     flips = _flipping(state, lambda site, bits: _decide_everywhere(plan, state, contract.RULES[rule], site, bits))
@@ -221,7 +212,7 @@ def multispin_order_and_flips(model, states, beta, rule):
     The kernel says the likelier spin and the class of each decision; the probability of the rarer spin is read off
     the bit planes and the rest of the threshold of that class.
     """
-    plan, state = block(multispin, model, states, beta, rule)
+    plan, state = block("multispin", model, states, beta, rule)
     vectors, folds = state.spins.size // 8, len(plan.folds)
     likely, kinds = np.zeros((vectors, 8), np.uint64), np.zeros((vectors, folds * 8), np.uint64)
     _decisions(plan, state, np.zeros(64 * plan.words, np.int64), likely, kinds)
@@ -253,11 +244,11 @@ def multispin_order_and_flips(model, states, beta, rule):
 def sweep_matrix(engine, model, beta, rule):
     """Transition matrix of one sequential sweep, from the kernel's own flip probabilities."""
     states, order = exact.states(model.n), range(model.n)
-    if engine is layered:
+    if engine == "layered":
         order, flip = layered_order_and_flips(model, states, beta, rule)
-    elif engine is multispin:
+    elif engine == "multispin":
         order, flip = multispin_order_and_flips(model, states, beta, rule)
-    elif engine is overlap:
+    elif engine == "overlap":
         flip = memory_flip_probabilities(model, states, beta, rule)
     else:
         flip = flip_probabilities(model, states, beta, rule, engine)

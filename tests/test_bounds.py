@@ -6,7 +6,7 @@ from probe import fields, flip_probabilities
 
 import fastgibbs as fg
 from fastgibbs import exact
-from fastgibbs.engines import contract, dense, gradients, overlap, phases, sparse
+from fastgibbs.engines import ENGINES, contract, gradients, phases, sparse
 from fastgibbs.engines.layered import WIDE
 from fastgibbs.engines.memories import Halves, Wholes
 
@@ -14,7 +14,7 @@ from fastgibbs.engines.memories import Halves, Wholes
 @pytest.mark.parametrize("leaves", [126, 127, 128, 129])
 def test_sums_of_8_bits_end_at_127(leaves):
     star = fg.Ising.from_edges(leaves + 1, np.zeros(leaves, int), np.arange(1, leaves + 1), 1.0)
-    assert (sparse.prepare([star], 1).step > 0) == (leaves <= 127)
+    assert (ENGINES["sparse"].prepare([star], 1).step > 0) == (leaves <= 127)
     states = np.ones((3, leaves + 1), np.int8)
     states[1] = -1
     states[2, 1] = -1
@@ -27,10 +27,10 @@ def test_a_plan_with_other_numbers_is_the_plan_of_the_other_model():
     rng = np.random.default_rng(1)
     J, h = rng.normal(size=3), rng.normal(size=4)
     other = fg.Ising.from_edges(4, [0, 1, 2], [1, 2, 3], J, h, offset=0.5)
-    before = sparse.prepare([whole], 1)
+    before = ENGINES["sparse"].prepare([whole], 1)
     assert before.step > 0 and before.unit != 1
     betas = np.array([0.3, 1.5])
-    plan = sparse.with_numbers(sparse.at_betas(before, betas), other.couplings.copy(), h.copy(), 0.5)
+    plan = sparse.with_numbers(ENGINES["sparse"].at_betas(before, betas), other.couplings.copy(), h.copy(), 0.5)
     assert plan.step == 0
     np.testing.assert_allclose(plan.scales * plan.unit, -2 * np.log2(np.e) * betas * plan.unit, rtol=1e-6)
     np.testing.assert_allclose(plan.scaled_couplings * plan.unit, other.couplings, rtol=1e-7)
@@ -47,7 +47,7 @@ def test_a_plan_with_other_numbers_is_the_plan_of_the_other_model():
 def test_dense_fields_fit_their_integers_and_energies_are_the_models(largest, kind):
     """The field of both sites is up to `largest` steps of 1; from 2^31 on, steps are wider and rounded."""
     model = fg.Ising.from_edges(2, [0], [1], float(largest - 1), [1.0, -1.0])
-    plan = dense.prepare([model], 1)
+    plan = ENGINES["dense"].prepare([model], 1)
     assert plan.doubled.dtype == kind
     assert (plan.grain * plan.unit == 1) == (largest < 2**31)
     states = exact.states(2)
@@ -55,7 +55,7 @@ def test_dense_fields_fit_their_integers_and_energies_are_the_models(largest, ki
     energy = model.energy(result.samples)
     np.testing.assert_allclose(result.energy, energy, rtol=0, atol=0 if largest < 2**31 else 1e-6 * largest / 2**31)
     true = model.fields + np.where(np.arange(2) == 0, states[:, 1:], states[:, :1]) * model.couplings[0]
-    np.testing.assert_allclose(fields(model, states, dense), true, rtol=1e-6)
+    np.testing.assert_allclose(fields(model, states, "dense"), true, rtol=1e-6)
 
 
 def test_dense_steps_leave_room_for_the_rounding_of_all_couplings():
@@ -63,18 +63,20 @@ def test_dense_steps_leave_room_for_the_rounding_of_all_couplings():
     terms = np.array([2.0**29 - 3, 2.0**29, 2.0**29, 2.0**29]) + 0.6
     assert terms.sum() < 2**31 <= np.rint(terms).sum() - 1
     model = fg.Ising.from_edges(5, [0] * 4, [1, 2, 3, 4], terms)
-    plan = dense.prepare([model], 1)
+    plan = ENGINES["dense"].prepare([model], 1)
     assert plan.doubled.dtype == np.int32
     assert plan.lowest[0] * plan.grain * plan.unit == pytest.approx(-terms.sum(), rel=1e-8)
-    found = fields(model, np.array([[1, 1, 1, 1, 1], [1, -1, -1, -1, -1]], np.int8), dense)
+    found = fields(model, np.array([[1, 1, 1, 1, 1], [1, -1, -1, -1, -1]], np.int8), "dense")
     np.testing.assert_allclose(found[:, 0], [terms.sum(), -terms.sum()], rtol=1e-6)
 
 
 @pytest.mark.parametrize(("n", "kind"), [(2**15 - 1, Halves), (2**15, Wholes)])
 def test_overlaps_of_16_bits_end_at_32767_sites(n, kind):
-    prepared = overlap.prepare([fg.Hopfield(np.ones((1, n), np.int8))], 1)
+    prepared = ENGINES["overlap"].prepare([fg.Hopfield(np.ones((1, n), np.int8))], 1)
     assert type(prepared.plan.memory) is kind
-    _, state = overlap.start(prepared, range(16), [(0, np.ones((16, n), np.uint8))], 0, np.ones(1), contract.GIBBS)
+    _, state = ENGINES["overlap"].start(
+        prepared, range(16), [(0, np.ones((16, n), np.uint8))], 0, np.ones(1), contract.GIBBS
+    )
     assert (state.overlaps[0] == n).all()
 
 

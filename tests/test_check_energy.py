@@ -7,7 +7,7 @@ from strangers.budget import Budget
 from strangers.triplets import Triplets
 
 import fastgibbs as fg
-from fastgibbs.engines import terms
+from fastgibbs.engines import ENGINES
 from fastgibbs.testing import check_energy
 
 RNG = np.random.default_rng(1)
@@ -28,11 +28,26 @@ class Pairs(fg.Energy):
         return fg.Ising(self.J, np.full(self.n, self.wrong))
 
 
+class Hidden(Budget):
+    """The last two units are hidden."""
+
+    n_visible = property(lambda self: self.n - 2)
+
+    def log_marginal(self, v, beta=1.0):
+        rows = [
+            np.concatenate([v, np.broadcast_to(h, (*v.shape[:-1], 2))], -1) for h in ((0, 0), (0, 1), (1, 0), (1, 1))
+        ]
+        return np.logaddexp.reduce([-beta * self.energy(states) for states in rows])
+
+
 J = np.triu(RNG.normal(size=(5, 5)), 1)
 RIGHT = {
     "triplets": GLASS,
     "budget": Budget(8, 3),
     "pairs": Pairs(J + J.T),
+    "hidden units": Hidden(6, 2),
+    "our own with hidden units": fg.RBM(RNG.normal(size=(3, 2)), RNG.normal(size=3)),
+    "our own by overlaps": fg.Hopfield(RNG.choice([-1, 1], (2, 7)), field=0.2),
     "no way to run it": type("Bare", (Budget,), {"flips": lambda self: None})(6, 2),
     "one variable": Budget(1, 0.3),
 }
@@ -122,8 +137,11 @@ class Shapeless(Budget):
 
 
 class ByOthers(Budget):
+    def __init__(self, n, k, share=1.0):
+        fg.Energy.__init__(self, n, k=float(k), share=share)
+
     def energy(self, states):
-        return super().energy(states) + len(np.atleast_2d(states))
+        return super().energy(states) + self.share * len(np.atleast_2d(states))
 
 
 class Infinite(Budget):
@@ -135,6 +153,31 @@ class Infinite(Budget):
 class Turned(Budget):
     def from_spins(self, spins):
         return super().from_spins(-spins)
+
+
+class Forgets(Hidden):
+    def log_marginal(self, v, beta=1.0):
+        return super().log_marginal(v, beta) - np.log(2)
+
+
+def saying(model, **claims):
+    """The model as one of a class that says this of itself."""
+    return type("Claims", (type(model),), claims)(*model.arguments().values())
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (Forgets(6, 2), r"log_marginal\(v\) of all 16 visible states adds up to .*, log Z is"),
+        (saying(Budget(6, 2), even=True), "even is True: the energy is .*, of the opposite state"),
+        (saying(GLASS, field_bound=0.1), "field_bound is 0.1: a flip costs"),
+        (saying(ByOthers(6, 2, 1e-15), batch_invariant=True), "batch_invariant is True: energies of states alone"),
+    ],
+    ids=["hidden units", "even", "a bound", "batches"],
+)
+def test_what_a_model_says_of_itself_and_is_not_so_is_found(model, said):
+    with pytest.raises(AssertionError, match=said):
+        check_energy(model)
 
 
 @pytest.mark.parametrize(
@@ -154,8 +197,8 @@ def test_energies_that_are_none_are_found(model, said):
 
 
 def test_an_engine_that_is_a_tenth_too_hot_is_found(monkeypatch):
-    start = terms.start
-    monkeypatch.setattr(terms, "start", lambda *a: start(*a[:4], 0.9 * a[4], *a[5:]))
+    start = ENGINES["terms"].start
+    monkeypatch.setattr(ENGINES["terms"], "start", lambda *a: start(*a[:4], 0.9 * a[4], *a[5:]))
     with pytest.raises(AssertionError, match="sweeps change the enumerated law: p"):
         check_energy(GLASS)
 

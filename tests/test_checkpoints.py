@@ -179,6 +179,82 @@ def test_a_run_goes_on_to_more_sweeps_as_if_so_many_had_been_asked_for(name, tmp
         run(model, sweeps=90, seed=6, checkpoint=path.with_name("b.npz"), **kwargs)
 
 
+MANY = [fg.edwards_anderson((4, 4, 4), seed=k) for k in range(6)]
+LONGER_LISTS = {
+    "sample multispin": (fg.sample, dict(beta=0.5, burn_in=7, thin=3, keep_states=True), 50),
+    "sample observed": (fg.sample, dict(beta=0.5, observe={"first": lambda states: states[:, 0]}), 40),
+    "temper multispin": (fg.temper, dict(betas=[0.1, 0.4, 0.9], ladders=10, burn_in=20, clusters=True), None),
+    "temper odd": (fg.temper, dict(betas=[0.1, 0.4, 0.9], ladders=7, burn_in=20, overlap_every=3), None),
+}
+
+
+@pytest.mark.parametrize("name", LONGER_LISTS)
+def test_a_run_goes_on_with_more_models_as_if_so_many_had_been_given(name, tmp_path, monkeypatch):
+    """Also on other threads, after stops, and to more sweeps; blocks that hold old models alone are not run again."""
+    run, kwargs, chains = LONGER_LISTS[name]
+    path, begun, restore = tmp_path / "run.npz", [], checkpoints.Checkpoint.restore
+    kwargs |= dict(checkpoint=path, seed=5)
+
+    def watched(*arguments):
+        begun.append(restore(*arguments))
+        return begun[-1]
+
+    def go_on(models, threads, **more):
+        given = {} if chains is None else dict(chains=chains * models)
+        return run(MANY[:models], threads=threads, **kwargs | given | more)
+
+    monkeypatch.setattr(checkpoints.Checkpoint, "restore", watched)
+    go_on(3, 2, sweeps=30)
+    go_on(4, 1, sweeps=30)
+    assert 0 < sum(done > 0 for done in begun[1]) < len(begun[1])
+    assert interrupted(go_on(6, 3, sweeps=10**5, thin=1, progress=stop_after(3), checkpoint=tmp_path / "other.npz"))
+    longer = go_on(6, 3, sweeps=60)
+    assert 0 < sum(done > 0 for done in begun[3]) < len(begun[3])
+    same(longer, go_on(6, 1, sweeps=60, checkpoint=None))
+    same(go_on(6, 2, sweeps=60), longer)
+    assert min(begun[-1]) == 60 + kwargs.get("burn_in", 0)
+
+
+def test_a_run_that_was_stopped_with_more_models_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(threads, "TICK_SECONDS", 0.002)
+    kwargs = dict(beta=0.5, checkpoint=tmp_path / "run.npz", seed=5, every=0, thin=50)
+    fg.sample(MANY[:2], chains=300, sweeps=100, **kwargs)
+    calls, left = 0, True
+    while left:
+        stops = stop_after(int(1.2**calls))
+        result = fg.sample(MANY[:4], chains=600, sweeps=20_000, threads=1 + calls % 3, progress=stops, **kwargs)
+        calls, left = calls + 1, interrupted(result)
+    assert calls > 1
+    same(result, fg.sample(MANY[:4], chains=600, sweeps=20_000, **kwargs | dict(checkpoint=None)))
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (dict(model=MANY[:2], chains=100), "model"),
+        (dict(model=[MANY[1], *MANY[:3]], chains=200), "model"),
+        (dict(model=MANY[:4], chains=240), "beta"),
+        (dict(model=MANY[:4], chains=200, beta=0.6), "beta"),
+        (dict(model=MANY[:4], chains=200, thin=3), "thin"),
+        (dict(model=MANY[:4], chains=200, clamp={3: np.ones(200)}), "clamp"),
+        (dict(model=MANY[:4], chains=200, start=np.ones(64)), "start"),
+    ],
+    ids=str,
+)
+def test_a_checkpoint_of_other_models_is_refused(change, name, tmp_path):
+    kwargs = dict(model=MANY[:3], chains=150, beta=0.5, sweeps=30, seed=5, checkpoint=tmp_path / "run.npz")
+    fg.sample(**kwargs)
+    with pytest.raises(ValueError, match=rf"run\.npz was written with .*{name}.*, this run has .*{name}"):
+        fg.sample(**kwargs | change)
+
+
+def test_a_ladder_that_was_adapted_gets_no_more_models(tmp_path):
+    kwargs = dict(sweeps=100, rungs=4, burn_in=10, seed=5, checkpoint=tmp_path / "run.npz")
+    fg.temper(MANY[:2], **kwargs)
+    with pytest.raises(ValueError, match=r"was written with another model, this run has another model"):
+        fg.temper(MANY[:3], **kwargs)
+
+
 def test_a_ladder_that_was_adapted_does_not_go_on_to_more_sweeps(tmp_path):
     path = tmp_path / "run.npz"
     fg.temper(GLASS, sweeps=100, rungs=4, burn_in=10, seed=5, checkpoint=path)
@@ -408,21 +484,28 @@ KILLED = """
     from fastgibbs import threads
     from fastgibbs.io import read_archive
     from fastgibbs.methods import running
+    from test_checkpoints import same
+    from test_growing import torn_bytes
     model, path = fg.edwards_anderson((5, 5, 5), seed=1), sys.argv[1]
-    kwargs = dict(beta=0.5, sweeps=10**6, thin=50_000, seed=5, keep_states=True)
-    whole = fg.sample(model, **kwargs)
+    run, kwargs = {
+        "sample": (fg.sample, dict(beta=0.5, sweeps=10**6, thin=50_000, keep_states=True)),
+        "temper": (fg.temper, dict(betas=[0.2, 0.5, 1.0], sweeps=3 * 10**5, thin=3000, observe={"m": [1.0] * 125})),
+    }[sys.argv[2]]
+    kwargs["seed"] = 5
+    whole = run(model, **kwargs)
     running.CHUNK_SECONDS = 0.001
     threads.TICK_SECONDS = 0.001
     random.seed(1)
-    places, cut_short = set(), 0
+    places, cut_short, torn = set(), 0, 0
     kills = 0
-    while kills < 100 or (len(places) <= 3 and kills < 1000):  # a busy machine comes less far between two kills
+    enough = lambda: len(places) > 3 and cut_short and torn
+    while kills < 100 or (kills < 500 and not enough()):
         kills += 1
         pid = os.fork()
         if pid == 0:
             while True:  # a run that has ended is saved twice more each time
-                fg.sample(model, checkpoint=path, every=0, threads=1, **kwargs)
-        time.sleep(random.uniform(0.01, 0.06))
+                run(model, checkpoint=path, every=0, threads=1, **kwargs)
+        time.sleep(random.uniform(0.01, 0.06) * (1 + kills // 100))  # a busy machine comes less far between two kills
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         left = [name for name in os.listdir(os.path.dirname(path)) if name.endswith(".partial")]
@@ -430,21 +513,24 @@ KILLED = """
         cut_short += len(left)
         if os.path.exists(path):
             places.add(read_archive(path, "checkpoint").header["blocks"][0]["done"])
+            torn += torn_bytes(path) > 0
     assert os.path.exists(path)
-    result = fg.sample(model, checkpoint=path, **kwargs)
-    assert (result.samples == whole.samples).all() and (result.energy == whole.energy).all()
-    print(len(places), cut_short, os.listdir(os.path.dirname(path)))
+    same(run(model, checkpoint=path, **kwargs), whole)
+    print(len(places), cut_short, torn, os.listdir(os.path.dirname(path)))
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork, which makes a hundred processes cheap")
-def test_a_hundred_kills_during_back_to_back_saving_leave_a_readable_checkpoint(tmp_path):
-    process = child(KILLED.replace("sys.argv[1]", repr(str(tmp_path / "run.npz"))), stdout=subprocess.PIPE)
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode == 0
-    places, cut_short, left = said.split(maxsplit=2)
+@pytest.mark.parametrize("method", ["sample", "temper"])
+def test_a_hundred_kills_during_back_to_back_saving_leave_a_readable_checkpoint(method, tmp_path):
+    here, path = str(Path(__file__).parent), str(tmp_path / "run.npz")
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), path, method]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([here, *sys.path])}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=240, env=environment, check=True)
+    places, cut_short, torn, left = done.stdout.split(maxsplit=3)
     assert int(places) > 3  # it was killed while it went on, too
     assert int(cut_short) > 0  # and in the middle of writing, which leaves a part beside the good one, for a while
+    assert int(torn) > 0  # or at its end
     assert left == "['run.npz']\n"
 
 

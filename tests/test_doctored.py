@@ -49,7 +49,8 @@ FREE = ("block0.learner.hidden", "block0.record.samples")  # where any bits are 
 HEADERS = [
     *(("done", value) for value in (10**12, -(10**6), 2.5, None, "3", True, [], {})),
     *(("lanes", value) for value in ([0, 10**9], [64, 0], [0, -64], None, [0], "0", [0, 1e300], [16, 64])),
-    *(("threads", value) for value in (0, -1, None, 2.5, "1", 10**30)),
+    *(("cuts", value) for value in ([], None, 3, [3], [[1]], [[2, 1]], [[0, 1]], [[1, 1], [1, 1]], [[True, 1]])),
+    *(("cuts", [[1, value]]) for value in (0, -1, None, 2.5, "1", 10**30)),
     *(("seed", value) for value in (-1, None, "x", 2.5, 6)),
     *(("stage", value) for value in (None, [], "x")),
     *(("rounds", value) for value in (3, [3], [[64, 16, 0.1, 0.5, 2]], [[64, 10**9, 0.1, 0.5]], [[2**70, 16, 1, 1]])),

@@ -9,8 +9,9 @@ import pytest
 
 import fastgibbs as fg
 from fastgibbs import exact
+from fastgibbs.methods.descent import flip_costs, quenched
 from fastgibbs.models import energy
-from fastgibbs.models.energy import has_ising_form
+from fastgibbs.reference import annealing
 
 RNG = np.random.default_rng(7)
 J = np.triu(RNG.normal(size=(6, 6)), 1)
@@ -40,7 +41,7 @@ class Count(fg.Energy):
 def test_every_model_says_what_it_is(name):
     model, low, has_form = SHIPPED[name]
     assert isinstance(model, fg.Energy)
-    assert (model.low, has_ising_form(model)) == (low, has_form)
+    assert (model.low, model.has_ising_form) == (low, has_form)
     spins = exact.states(model.n)
     states = model.from_spins(spins)
     assert sorted(np.unique(states)) == [low, 1]
@@ -49,6 +50,101 @@ def test_every_model_says_what_it_is(name):
     assert model.energy(states[0]) == pytest.approx(model.energy(states)[0])
     if has_form:
         np.testing.assert_allclose(model.to_ising().energy(spins), model.energy(states), atol=1e-12)
+
+
+class Units(fg.Energy):
+    """E(x) = -x.W.x / 2 of units 0 and 1, run by its Ising form; the last ones may be hidden."""
+
+    low = 0
+
+    def __init__(self, W, hidden=0):
+        super().__init__(len(W), W=np.array(W), hidden=hidden)
+
+    n_visible = property(lambda self: self.n - self.hidden)
+
+    def energy(self, states):
+        x = (self.to_spins(states) + 1) / 2
+        return -((x @ self.W) * x).sum(axis=-1) / 2
+
+    def log_marginal(self, v, beta=1.0):
+        h = (exact.states(self.hidden) + 1) // 2
+        states = np.concatenate(
+            [np.repeat(v[..., None, :], len(h), -2), np.broadcast_to(h, (*v.shape[:-1], *h.shape))], -1
+        )
+        return np.logaddexp.reduce(-beta * self.energy(states), axis=-1)
+
+    def to_ising(self):
+        return fg.BoltzmannMachine(self.W).to_ising()
+
+
+class Own:
+    """The same by a class of its own, that has nothing but what every model must have."""
+
+    def __init__(self, model):
+        self.n, self.energy, self.to_ising = model.n, model.energy, model.to_ising
+        self.to_spins, self.from_spins = model.to_spins, model.from_spins
+
+
+W = RNG.normal(size=(8, 8))
+UNITS = Units(W + W.T - np.diag(2 * W.diagonal()))
+MODELS = {name: model for name, (model, *_) in SHIPPED.items()} | {
+    "hidden units": fg.BoltzmannMachine(UNITS.W, visible=[0, 2, 3, 6]),
+    "Storkey": fg.Hopfield(RNG.choice([-1, 1], (2, 6)), rule="storkey"),
+    "pseudo-inverse": fg.Hopfield(RNG.choice([-1, 1], (2, 7)), rule="pseudoinverse", field=0.3),
+    "units": UNITS,
+    "units, some hidden": Units(UNITS.W, 3),
+    "no way to run it": Count(5),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_visible_states_have_the_weight_of_all_that_they_are_part_of(name):
+    model = MODELS[name]
+    assert model.n_visible + model.n_hidden == model.n >= model.n_enumerated
+    visible = np.where(exact.states(model.n_visible) > 0, 1, model.low)
+    for beta in (1.0, 0.7, -0.4):
+        total = np.logaddexp.reduce(model.log_marginal(visible, beta))
+        assert total == pytest.approx(exact.spectrum(model).log_z(beta), rel=1e-12)
+        logs = model.log_marginal(visible[::3], beta)
+        turned = np.where(np.eye(model.n_visible, dtype=bool), 1 + model.low - visible[::3, None], visible[::3, None])
+        expected = -np.logaddexp(0, model.log_marginal(turned, beta) - logs[:, None]).sum(axis=1).mean()
+        assert fg.pseudo_likelihood(model, visible[::3], beta) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if MODELS[name].has_ising_form])
+def test_rows_are_the_energy_in_the_values_that_they_say(name):
+    model = MODELS[name]
+    rows = model.quadratic()
+    x = np.where(exact.states(model.n) > 0, 1.0, rows.low)
+    J = np.zeros((model.n, model.n))
+    np.add.at(J, (np.repeat(np.arange(model.n), np.diff(rows.indptr)), rows.indices), rows.couplings)
+    expected = rows.offset - ((x @ J) * x).sum(axis=1) / 2 - x @ rows.fields
+    np.testing.assert_allclose(model.energy(model.from_spins(exact.states(model.n))), expected, atol=1e-12)
+    assert not any(array.flags.writeable for array in rows[:4])
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if MODELS[name].batch_invariant])
+def test_energies_are_those_of_each_state_alone_where_a_model_says_so(name):
+    model = MODELS[name]
+    states = model.from_spins(exact.states(model.n))
+    np.testing.assert_array_equal(model.energy(states), [model.energy(state) for state in states])
+
+
+@pytest.mark.parametrize("model", [UNITS, Own(UNITS)], ids=["of our base", "of its own"])
+def test_units_with_an_ising_form_come_down_to_minima(model):
+    starts = (exact.states(8)[::5] + 1) // 2
+    ends = quenched(model, starts)
+    turned = np.where(np.eye(8, dtype=bool), 1 - ends[:, None], ends[:, None])
+    assert (model.energy(turned) >= model.energy(ends)[:, None]).all()
+    np.testing.assert_array_equal(ends, [annealing.quenched(UNITS, start) for start in starts])
+    costs = flip_costs(model)
+    assert costs.all()
+    np.testing.assert_allclose(costs, flip_costs(UNITS.to_ising()))
+
+
+def test_an_attribute_does_not_hide_behind_a_property_of_all_models():
+    with pytest.raises(AttributeError, match="'n_visible' is a property of Hides: call the attribute otherwise"):
+        type("Hides", (fg.Energy,), {"__init__": lambda self: super(type(self), self).__init__(3, n_visible=2)})()
 
 
 def test_a_strangers_model_is_frozen_and_compares_by_what_it_holds():

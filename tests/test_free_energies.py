@@ -6,7 +6,7 @@ import pytest
 import fastgibbs as fg
 from fastgibbs import analysis, exact
 from fastgibbs.methods import paths
-from fastgibbs.methods.blocks import ENGINES
+from fastgibbs.methods.blocks import settled
 from fastgibbs.methods.free_energies import METHODS
 from fastgibbs.reference import layered, multispin, sparse
 
@@ -165,7 +165,7 @@ def test_a_path_leads_from_one_graph_to_another():
     found = fg.log_z(models, beta=0.8, seed=4)
     assert abs(found.value - known(models[1], 0.8)) < 4.5 * found.error < 0.2
     for t in (0.25, 1.0):
-        between, states = paths.between(*models, t), exact.states(12)[::97]
+        between, states = models[0].interpolated(models[1], t), exact.states(12)[::97]
         expected = (1 - t) * models[0].energy(states) + t * models[1].energy(states)
         np.testing.assert_allclose(between.energy(states), expected, rtol=0, atol=1e-12)
 
@@ -173,11 +173,11 @@ def test_a_path_leads_from_one_graph_to_another():
 @pytest.mark.parametrize("models", [FEW[:2], [m for m, _ in (MODELS["EA gaussian"], MODELS["in a field"])]])
 def test_weights_of_stations_are_ratios_of_the_models_between(models):
     """And the way back has the opposite ones."""
-    path = paths.Models(models, 0.7, 3)
+    path = paths.Models(models, 0.7, 3, 1)
     spins = np.random.default_rng(1).choice([-1, 1], (models[0].n, 16)).astype(np.int8)
     for k in range(6):
         i, j = divmod(k, 3)
-        here, there = (paths.between(*path.models[i : i + 2], t / 3) for t in (j, j + 1))
+        here, there = (path.models[i].interpolated(path.models[i + 1], t / 3) for t in (j, j + 1))
         states = there.from_spins(spins.T)[:, : there.n_visible if isinstance(there, fg.RBM) else None]
         expected = analysis.log_weights(there, states, 0.7) - analysis.log_weights(here, states, 0.7)
         np.testing.assert_allclose(path.ratios(k, spins), expected, rtol=0, atol=1e-10)
@@ -222,7 +222,8 @@ def test_uncoupled_models_need_no_annealing():
 )
 def test_weights_along_temperatures_equal_a_plain_loops(engine, model, twin):
     betas = np.linspace(0, 1.3, 31)
-    weights = paths.annealed(paths.Temperatures(model, ENGINES[engine], [model], betas), 70, None, 5, 2).log_weights
+    setting = settled([model], engine, rule="gibbs", chains=70, clamp=None, threads=2, tolerance=np.inf)
+    weights = paths.annealed(paths.Temperatures(setting, betas), 70, None, 5).log_weights
     state, expected = twin.start(model, 70, 5, "gibbs"), np.zeros(70)
     for k in range(30):
         expected -= (betas[k + 1] - betas[k]) * twin.energies([model], state.spins)
@@ -363,7 +364,7 @@ def test_errors_of_means_that_few_weights_carry_cover_what_was_not_drawn():
         (SMALL_RBM, dict(data=np.zeros((2, 7))), "data has shape"),
         (fg.lattice((3, 3)), dict(data=np.zeros((2, 9))), "data is given"),
         ([SMALL_RBM, TRAINED], {}, r"model\[1\] is RBM"),
-        ([fg.RBM(np.zeros((3, 4))), fg.RBM(np.zeros((4, 3)))], {}, "give machines of one shape"),
+        ([fg.RBM(np.zeros((3, 4))), fg.RBM(np.zeros((4, 3)))], {}, "give models of one shape"),
         ([SMALL_RBM] * 2, dict(method="exact"), "model is a sequence of 2"),
         (fg.RBM(np.zeros((40, 30))), dict(method="exact"), r"2\^30 states"),
     ],

@@ -122,9 +122,7 @@ def as_list(models):
 def taken(engine, name, scan, strips):
     """Whether the engine runs these models."""
     module = ENGINES[engine]
-    models = [
-        model if getattr(module, "NATIVE", False) else model.to_ising() for model in as_list(MODELS[engine][name])
-    ]
+    models = [model if module.native else model.to_ising() for model in as_list(MODELS[engine][name])]
     return module.refusal(models, scan, strips) is None
 
 
@@ -315,6 +313,7 @@ def quotient(models, strips):
         np.array([r for _, r, _ in entries] + [-1], np.int32),
         np.array([shift for _, _, shift in entries] + [0], np.int8),
         np.array(negative).reshape(len(negative), -1),
+        np.arange(len(negative)),
     )
 
 
@@ -370,7 +369,7 @@ def test_strips_are_right_or_refused(strips):
     for model in lattices():
         if model.coupling is None or model.degree > multispin.MAX_DEGREE:
             continue
-        why = multispin.refusal([model], "sequential", strips)
+        why = ENGINES["multispin"].refusal([model], "sequential", strips)
         assert (why is None) == (strips == 1 or right(model, strips)), (model, model.shape, why)
         if why is None:
             taken_ones += 1
@@ -383,7 +382,8 @@ def test_strips_are_right_or_refused(strips):
                 bonds = {*zip(rows[q].tolist(), shifts[q].tolist(), strict=True)}
                 assert bonds == {*zip(expected[q].tolist(), expected_shifts[q].tolist(), strict=True)}
             if not isinstance(graph, graphs.Box):
-                np.testing.assert_array_equal(graph.signs(all_cells), plain.signs(all_cells))
+                every = np.arange(strips)
+                np.testing.assert_array_equal(graph.signs(all_cells, every), plain.signs(all_cells, every))
         else:
             most = int(why.split("; give ")[1].removesuffix(" at most"))
             assert most == max(s for s in (1, 2, 4, 8, 16, 32) if s < strips and (s == 1 or right(model, s)))
@@ -412,7 +412,7 @@ def test_strips_are_right_or_refused(strips):
 )
 def test_as_many_strips_are_cut_as_are_right_and_worth_it(model, chains, strips):
     models = as_list(model)
-    assert multispin.strips(models, chains) == strips
+    assert ENGINES["multispin"].strips(models, chains) == strips
     assert strips == 1 or right(models[0], strips)
 
 
@@ -491,7 +491,7 @@ def test_several_models_in_strips_equal_the_twin(strips):
 
 def updates_itself(patch):
     colour = graphs.colours
-    patch.setattr(multispin, "refusal", lambda *_: None)
+    patch.setattr(ENGINES["multispin"], "refusal", lambda *_: None)
     patch.setattr(multispin, "cells", quotient)
     patch.setattr(graphs, "colours", lambda *arguments: min(colour(*arguments), -1))
 

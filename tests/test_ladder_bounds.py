@@ -199,7 +199,7 @@ def test_a_sweep_on_the_path_of_an_rbm_is_made_at_the_station_it_leads_to():
                 seen.append(spins[:4] > 0)
             return super().ratios(k, spins)
 
-    paths.annealed(Watched(machine, 0.7, a0, 2), 4096, None, 5, 1)
+    paths.annealed(Watched(machine, 0.7, a0, 2, 1), 4096, None, 5)
     ones = np.concatenate(seen[::2], axis=1)  # every second call is after the sweep at p_2
     assert ones.shape == (4, 4096)
     p = 1 / (1 + np.exp(-(a0 + 0.7 * machine.visible_bias) / 2))

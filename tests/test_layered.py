@@ -7,7 +7,7 @@ from test_proofs import CHAINS, LEVEL
 
 import fastgibbs as fg
 from fastgibbs import exact
-from fastgibbs.engines import contract, drivers, layered, precision
+from fastgibbs.engines import ENGINES, contract, drivers, layered, precision
 from fastgibbs.jit import njit
 from fastgibbs.methods import running
 from fastgibbs.methods.entropy import run_entropy
@@ -136,8 +136,8 @@ def test_energies_are_those_of_the_units_however_they_came_there(held):
     model, rng = MODELS["13x29"], np.random.default_rng(4)
     free = np.flatnonzero(rng.random(model.n) < 0.5) if held else np.arange(model.n)
     states = rng.integers(0, 2, (80, model.n))
-    plan = layered.prepare([model], 1, free)
-    plan, state = layered.start(plan, range(80), [(0, np.uint8(states))], 0, np.ones(1), 0)
+    plan = ENGINES["layered"].prepare([model], 1, free)
+    plan, state = ENGINES["layered"].start(plan, range(80), [(0, np.uint8(states))], 0, np.ones(1), 0)
     found, words = np.empty((4, 2, 80)), np.empty((2, model.n, 5), np.uint16)
     rungs = np.zeros(80, np.int64)
     weights = drivers.Weights(np.ones(3), contract.GIBBS, rungs, *np.zeros((2, 80)), *found[0])
@@ -171,7 +171,7 @@ def inputs_of_free_units(plan, state, found):
 def test_inputs_are_float32_sums_in_order_whatever_the_width_of_the_registers():
     model = machine(301, 14, 0.1)
     states = np.random.default_rng(2).integers(0, 2, (layered.WIDE, model.n))
-    plan, state = block(layered, model, states, 1.0)
+    plan, state = block("layered", model, states, 1.0)
     wide, narrow = np.empty((2, 3, layered.UNITS, layered.WIDE), np.float32)
     inputs_both_ways(plan, state, wide, narrow)
     v = states[:, :301].T > 0
@@ -190,8 +190,8 @@ def test_inputs_go_on_from_the_terms_of_held_units():
     rng = np.random.default_rng(2)
     states = rng.integers(0, 2, (32, model.n))
     free = np.flatnonzero(rng.random(model.n) < 0.5)
-    plan = layered.prepare([model], 1, free)
-    plan, state = layered.start(plan, range(32), [(0, np.uint8(states))], 0, np.ones(1), 0)
+    plan = ENGINES["layered"].prepare([model], 1, free)
+    plan, state = ENGINES["layered"].start(plan, range(32), [(0, np.uint8(states))], 0, np.ones(1), 0)
     found = np.empty((3, layered.UNITS, 32), np.float32)
     inputs_of_free_units(plan, state, found)
     v, h = free[free < 301], free[free >= 301] - 301
@@ -209,7 +209,7 @@ def test_inputs_go_on_from_the_terms_of_held_units():
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("beta", [0.0, 0.3, 1.5, -0.8])
 def test_one_sweep_leaves_the_boltzmann_distribution_unchanged(name, rule, beta):
-    assert_one_sweep_leaves_the_law(layered, SMALL[name], beta / UNITS_OF.get(name, 1.0), rule, 1e-6)
+    assert_one_sweep_leaves_the_law("layered", SMALL[name], beta / UNITS_OF.get(name, 1.0), rule, 1e-6)
 
 
 INVARIANT = {  # of a heat capacity near 3, so that 5 % of beta shows

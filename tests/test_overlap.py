@@ -206,7 +206,7 @@ def test_flip_cost_equals_the_energy_difference(name):
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("beta", [0.0, 0.3, 1.5, -0.8])
 def test_one_sweep_leaves_the_boltzmann_distribution_unchanged(name, rule, beta):
-    assert_one_sweep_leaves_the_law(overlap, SMALL[name], beta, rule, 1e-6)
+    assert_one_sweep_leaves_the_law("overlap", SMALL[name], beta, rule, 1e-6)
 
 
 # Exact invariance
@@ -363,7 +363,7 @@ def test_memories_run_one_at_a_time_and_without_strips():
     model = fg.Hopfield(patterns(3, 30), order=3)
     with pytest.raises(ValueError, match="one model at a time"):
         fg.sample([model, model], beta=1.0, sweeps=1, engine="overlap")
-    with pytest.raises(ValueError, match="no lattice"):
+    with pytest.raises(ValueError, match="does not cut lattices into strips"):
         fg.sample(model, beta=1.0, sweeps=1, strips=2, engine="overlap")
 
 

@@ -9,7 +9,7 @@ from probe import fields
 
 import fastgibbs as fg
 from fastgibbs import exact
-from fastgibbs.engines import dense, layered, overlap, precision, sparse, sparse64
+from fastgibbs.engines import precision
 from fastgibbs.methods.blocks import ENGINES, choose_engine, tolerable
 from fastgibbs.reference import annealing as annealing_twin
 from fastgibbs.reference import sampling
@@ -132,14 +132,14 @@ def test_the_default_annealing_of_glasses_runs_where_it_ran():
 
 def test_sites_of_one_large_term_are_safe_and_the_check_is_made_site_by_site():
     refused = pair_of(3e7).fields
-    assert "site 1 " in sparse.refusal([pair_of(3e7)], "sequential", 1, tolerable(1.0))
-    assert sparse.refusal([pair_of(3e7)], "sequential", 1, tolerable(1e-7)) is None
+    assert "site 1 " in ENGINES["sparse"].refusal([pair_of(3e7)], "sequential", 1, tolerable(1.0))
+    assert ENGINES["sparse"].refusal([pair_of(3e7)], "sequential", 1, tolerable(1e-7)) is None
     pinned = fg.Ising.from_edges(3, [0, 1], [1, 2], [3e7, -3e6], refused)
-    assert sparse.refusal([pinned], "sequential", 1, tolerable(1.0)) is None
+    assert ENGINES["sparse"].refusal([pinned], "sequential", 1, tolerable(1.0)) is None
     many = fg.Ising.from_edges(5, [0, 1, 3, 4], [1, 2, 4, 2], [1.0, 1.0, 3e7, -3e7], np.full(5, 0.1))
-    assert "site 2 " in sparse.refusal([many], "sequential", 1, tolerable(1.0)) or "site 4 " in sparse.refusal(
-        [many], "sequential", 1, tolerable(1.0)
-    )
+    assert "site 2 " in ENGINES["sparse"].refusal([many], "sequential", 1, tolerable(1.0)) or "site 4 " in ENGINES[
+        "sparse"
+    ].refusal([many], "sequential", 1, tolerable(1.0))
 
 
 def test_steps_are_the_largest_powers_of_two_of_which_numbers_are_whole_multiples():
@@ -155,7 +155,7 @@ def test_steps_are_the_largest_powers_of_two_of_which_numbers_are_whole_multiple
 @pytest.mark.parametrize("J", [8_388_607.0, 8_388_608.0])
 def test_whole_numbers_are_exact_up_to_2_24_steps(J):
     """2 J + 1 is 2^24 - 1 of them, and one more than 2^24."""
-    assert (sparse.refusal([pair_of(J)], "sequential", 1, tolerable(1.0)) is None) == (2 * J + 1 <= 2**24)
+    assert (ENGINES["sparse"].refusal([pair_of(J)], "sequential", 1, tolerable(1.0)) is None) == (2 * J + 1 <= 2**24)
 
 
 HARD = {
@@ -173,7 +173,7 @@ HARD = {
 def test_fields_of_104_bits_are_those_of_exact_sums(name):
     model = HARD[name].to_ising()
     spins = exact.states(model.n)[:: max(1, 2**model.n // 64)]
-    found = fields(model, spins, sparse64)
+    found = fields(model, spins, "sparse64")
     for k, s in enumerate(spins.tolist()):
         for i in range(model.n):
             row = slice(model.indptr[i], model.indptr[i + 1])
@@ -219,15 +219,18 @@ def test_a_pseudo_inverse_of_nearly_dependent_patterns_is_refused_by_its_factors
     patterns = np.vstack([patterns, patterns[0]])
     patterns[2, 0] *= -1
     model = fg.Hopfield(patterns, rule="pseudoinverse")
-    assert "site" in overlap.refusal([model], "sequential", 1, tolerable(20.0))
-    assert overlap.refusal([fg.Hopfield(patterns[:2], rule="pseudoinverse")], "sequential", 1, tolerable(20.0)) is None
+    assert "site" in ENGINES["overlap"].refusal([model], "sequential", 1, tolerable(20.0))
+    assert (
+        ENGINES["overlap"].refusal([fg.Hopfield(patterns[:2], rule="pseudoinverse")], "sequential", 1, tolerable(20.0))
+        is None
+    )
 
 
 def test_a_field_that_cancels_those_of_patterns_is_refused_by_float32():
     patterns = np.ones((1, 200))
     harmless, lost = fg.Hopfield(patterns, field=-0.3), fg.Hopfield(np.ones((3000, 200)), field=-2985.1234)
-    assert overlap.refusal([harmless], "sequential", 1, tolerable(5.0)) is None
-    assert "site 0 add up to" in overlap.refusal([lost], "sequential", 1, tolerable(10.0))
+    assert ENGINES["overlap"].refusal([harmless], "sequential", 1, tolerable(5.0)) is None
+    assert "site 0 add up to" in ENGINES["overlap"].refusal([lost], "sequential", 1, tolerable(10.0))
     assert choose_engine("auto", [lost], "sequential", None, 64, tolerable(10.0))[0] in ("dense", "sparse64")
 
 
@@ -237,8 +240,8 @@ def machine(w):
 
 
 def test_an_rbm_whose_weights_cancel_runs_in_its_ising_form():
-    assert layered.refusal([machine(1e3)], "sequential", 1, tolerable(1.0)) is None
-    assert "site 2 add up to" in layered.refusal([machine(3e7)], "sequential", 1, tolerable(1.0))
+    assert ENGINES["layered"].refusal([machine(1e3)], "sequential", 1, tolerable(1.0)) is None
+    assert "site 2 add up to" in ENGINES["layered"].refusal([machine(3e7)], "sequential", 1, tolerable(1.0))
     for w in (1e3, 3e7):
         result = fg.sample(machine(w), beta=1.0, sweeps=1000, chains=64, clamp={0: 1, 1: 1}, seed=1, keep_states=True)
         assert result.engine == ("layered" if w == 1e3 else "sparse64")
@@ -273,7 +276,7 @@ def test_uniform_couplings_refuse_only_where_a_field_can_be_lost(h):
 
 def test_fields_that_dense_rounds_away_are_named():
     """Steps of the largest field over 2^31 hold J = 1e12 and not h = 1: they did, and lost it."""
-    assert dense.refusal([pair_of(1e12)], "sequential", 1, tolerable(1e-12)) is None
-    assert "site 1 " in dense.refusal([pair_of(1e12)], "sequential", 1, tolerable(1.0))
+    assert ENGINES["dense"].refusal([pair_of(1e12)], "sequential", 1, tolerable(1e-12)) is None
+    assert "site 1 " in ENGINES["dense"].refusal([pair_of(1e12)], "sequential", 1, tolerable(1.0))
     for model in (fg.sherrington_kirkpatrick(200, seed=1), fg.Ising(0.1 * (1 - np.eye(150)), np.full(150, 0.3))):
-        assert dense.refusal([model], "sequential", 1, tolerable(100.0)) is None
+        assert ENGINES["dense"].refusal([model], "sequential", 1, tolerable(100.0)) is None

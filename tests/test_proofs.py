@@ -12,7 +12,7 @@ from scipy import stats
 
 import fastgibbs as fg
 from fastgibbs import exact
-from fastgibbs.engines import multispin, multispin_kernels, sparse
+from fastgibbs.engines import multispin_kernels
 from fastgibbs.engines.vectors import store
 from fastgibbs.jit import njit
 from fastgibbs.reference import multispin as multispin_twin
@@ -63,7 +63,7 @@ def test_flip_cost_equals_the_energy_difference(name):
 @pytest.mark.parametrize("beta", [0.0, 0.3, 1.5, -0.8])
 def test_one_sweep_leaves_the_boltzmann_distribution_unchanged(name, rule, beta):
     beta /= {"huge units": 1e200, "tiny units": 1e-200}.get(name, 1.0)
-    assert_one_sweep_leaves_the_law(sparse, SMALL[name], beta, rule, 1e-6)
+    assert_one_sweep_leaves_the_law("sparse", SMALL[name], beta, rule, 1e-6)
 
 
 UNIFORM = {
@@ -85,7 +85,7 @@ UNIFORM = {
 @pytest.mark.parametrize("beta", [0.0, 0.1, 0.44, 1.0, 3.0, -0.8])
 def test_one_multispin_sweep_leaves_the_boltzmann_distribution_unchanged_to_1e12(name, rule, beta):
     beta /= 1e200 if name == "huge units" else 1.0
-    assert_one_sweep_leaves_the_law(multispin, UNIFORM[name], beta, rule, 1e-12)
+    assert_one_sweep_leaves_the_law("multispin", UNIFORM[name], beta, rule, 1e-12)
 
 
 @pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
@@ -291,7 +291,7 @@ def prepare_thresholds(plan, state, rungs):
 def test_rare_events_happen_at_their_rate(p, decisions):
     """Two-sided Poisson test at 1e-4; at 4e-10, 14 events are expected in 3 * 10^10 decisions."""
     beta = np.log(1 / p - 1) / 8  # four of four neighbours against it: p = 1 / (1 + exp(8 beta))
-    plan, state = block(multispin, fg.lattice((4, 4)), np.ones((512, 16)), beta)
+    plan, state = block("multispin", fg.lattice((4, 4)), np.ones((512, 16)), beta)
     prepare_thresholds(plan, state, np.zeros(512, np.int64))
     seen, expected = count_accepted(plan, state, decisions), p * decisions
     assert min(stats.poisson.cdf(seen, expected), stats.poisson.sf(seen - 1, expected)) > 5e-5

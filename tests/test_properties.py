@@ -14,10 +14,9 @@ from strangers.triplets import Triplets
 
 import fastgibbs as fg
 from fastgibbs import exact
-from fastgibbs.engines import precision, sparse
+from fastgibbs.engines import precision
 from fastgibbs.methods.blocks import ENGINES
 from fastgibbs.models import Ising
-from fastgibbs.models.energy import has_ising_form
 from fastgibbs.testing.laws import chi_square
 
 CHAINS, DRAWS, THIN = 256, 32, 20
@@ -126,7 +125,7 @@ ONLY = {"overlap": memories(), "layered": machines(), "terms": strangers()}  # w
 
 def strength(model):
     """The strongest local field, max_i (|h_i| + sum_j |J_ij|), of the model's spins, or half of what a flip costs."""
-    if not has_ising_form(model):
+    if not model.has_ising_form:
         energies = model.energy(model.from_spins(exact.states(model.n)))
         return max(np.abs(energies - energies[np.arange(energies.size) ^ 1 << k]).max() for k in range(model.n)) / 2
     ising = model.to_ising()
@@ -138,7 +137,7 @@ def strength(model):
 
 def largest_energy(model):
     """What rounding errors are measured against."""
-    if not has_ising_form(model):
+    if not model.has_ising_form:
         return np.abs(model.energy(model.from_spins(exact.states(model.n)))).max()
     ising = model.to_ising()
     return np.abs(ising.couplings).sum() / 2 + np.abs(ising.fields).sum() + abs(ising.offset)
@@ -199,7 +198,7 @@ def test_an_engine_agrees_with_enumeration_on_every_model_that_it_accepts(engine
     engine_holds(engine)
 
 
-START = sparse.start
+START = ENGINES["sparse"].start
 BROKEN = {  # how a block of the sparse engine starts, and what finds it
     "beta 20 % off": (
         lambda plan, lanes, ups, seed, betas, rule: START(plan, lanes, ups, seed, 1.2 * betas, rule),
@@ -219,7 +218,7 @@ BROKEN = {  # how a block of the sparse engine starts, and what finds it
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_engine_is_found(name, monkeypatch):
     start, message = BROKEN[name]
-    monkeypatch.setattr(sparse, "start", start)
+    monkeypatch.setattr(ENGINES["sparse"], "start", start)
     with pytest.raises(AssertionError, match=message):
         engine_holds("sparse", shrink=False)
 

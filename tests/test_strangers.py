@@ -15,7 +15,7 @@ from strangers.triplets import Triplets
 
 import fastgibbs as fg
 from fastgibbs import exact
-from fastgibbs.engines import terms
+from fastgibbs.engines import ENGINES
 from fastgibbs.jit import fingerprint
 from fastgibbs.methods.descent import quenched
 from fastgibbs.methods.schedules import coldest
@@ -75,7 +75,7 @@ def test_trajectories_equal_the_twins_bit_for_bit(name, rule, scan):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_suite_for_engines_proves_this_one(name):
-    fg.testing.check_engine(terms, {name: MODELS[name]}, twin=twin)
+    fg.testing.check_engine(ENGINES["terms"], {name: MODELS[name]}, twin=twin)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -286,9 +286,9 @@ class Field(fg.Energy):
     "helper": "import numba\nSCALE = 1.0\n\n@numba.njit\ndef twice(x):\n    return 2 * x\n",
 }
 RUN = """
-from fastgibbs.engines import terms
-plan = terms.prepare([Field([0.5, 1.0])], 1)
-plan, state = terms.start(plan, range(16), [(0, np.ones((16, 2), np.uint8))], 0, np.ones(1), 0)
+from fastgibbs.engines import ENGINES, terms
+plan = ENGINES["terms"].prepare([Field([0.5, 1.0])], 1)
+plan, state = ENGINES["terms"].start(plan, range(16), [(0, np.ones((16, 2), np.uint8))], 0, np.ones(1), 0)
 costs = np.empty((2, 16))
 terms.descend(plan, state, costs, np.zeros(16), 0)
 print(sum(terms.descend.stats.cache_hits.values()), costs[0, 0], costs[1, 0])

@@ -11,7 +11,7 @@ import pytest
 
 import fastgibbs as fg
 from fastgibbs import exact
-from fastgibbs.engines import contract, layered, phases
+from fastgibbs.engines import ENGINES, contract, layered, phases
 from fastgibbs.engines.gradients import Step
 from fastgibbs.jit import njit
 from fastgibbs.learning import data as learning_data
@@ -79,9 +79,9 @@ def test_layers_are_drawn_to_the_bits_of_the_layered_engine(shape, chains):
     V, lanes = rbm.n_visible, range(phases.whole(chains, 16))
     visible, hidden = np.split(one.block.chains.spins.T[:, : phases.whole(V, 6) + rbm.n_hidden], [V], axis=1)
     start = np.concatenate([visible, hidden[:, phases.whole(V, 6) - V :]], axis=1)
-    plan = layered.prepare([rbm], 1)
+    plan = ENGINES["layered"].prepare([rbm], 1)
     ups = [(0, np.uint8(start))]
-    plan, state = layered.start(plan, lanes, ups, 3, np.ones(1), contract.GIBBS)
+    plan, state = ENGINES["layered"].start(plan, lanes, ups, 3, np.ones(1), contract.GIBBS)
     state.scale[:] = plan.scales[0]
     for _ in range(3):
         one.positive(np.zeros((1, V)), np.ones(1, np.float32), np.arange(1))

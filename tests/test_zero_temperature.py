@@ -10,7 +10,7 @@ from test_parity import parity
 
 import fastgibbs as fg
 from fastgibbs import analysis, plots
-from fastgibbs.engines import dense, sparse64
+from fastgibbs.engines import ENGINES
 from fastgibbs.methods import annealing, sampling
 from fastgibbs.methods.annealing import _cooled
 from fastgibbs.methods.blocks import choose_engine
@@ -221,10 +221,10 @@ def test_dense_takes_couplings_of_one_size_and_sparse64_no_more_bits_than_the_er
     assert glass.couplings[0] not in (1.0, -1.0)
     assert choose_engine("auto", [glass], "sequential", None, 64, 0.0)[0] == "dense"
     thirds = fg.Ising(0.1 * np.where(np.arange(25).reshape(5, 5) % 6, 1, 0), [0.3, -0.3, 0.0, 0.0, 0.0])
-    assert "site 0 " in dense.refusal([thirds], "sequential", 1, 0.0)  # 0.3 is not three times 0.1
+    assert "site 0 " in ENGINES["dense"].refusal([thirds], "sequential", 1, 0.0)  # 0.3 is not three times 0.1
     for bits, refused in ((-85, False), (-90, True)):  # of sums of 2^10, and 1024 errors that take 96 bits
         beside = fg.Ising.from_edges(1025, [0] * 1024, range(1, 1025), [1.0] * 1024, [2.0**bits] + [0.0] * 1024)
-        assert (sparse64.refusal([beside], "sequential", 1, 0.0) is not None) == refused
+        assert (ENGINES["sparse64"].refusal([beside], "sequential", 1, 0.0) is not None) == refused
 
 
 TWINS = {

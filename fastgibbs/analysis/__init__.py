@@ -1,5 +1,6 @@
 """What records are worth: error bars, thermodynamics, reweighting, the quality of a ladder, free energies."""
 
+from fastgibbs.analysis.bins import Binned, Bins, Levels
 from fastgibbs.analysis.errors import (
     Binning,
     Mean,
@@ -23,10 +24,13 @@ from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, su
 
 __all__ = [
     "Barrier",
+    "Binned",
     "Binning",
+    "Bins",
     "Crossing",
     "Equilibration",
     "IntegratedLogZ",
+    "Levels",
     "LogZ",
     "Mean",
     "MeanField",

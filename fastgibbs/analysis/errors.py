@@ -2,15 +2,18 @@
 
 Records are float arrays (chains, draws) of one observable, chains independent and at equilibrium. Every result pools
 the chains; give `record[k]` for chain k alone. TypeError or ValueError if a record is not of real, finite numbers.
+A record in bins (`Binned`) is taken like one of all draws: what needs their order, as tau does, then sees whole bins,
+and the draws of the last bin, if it is not full, count in means and variances alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastgibbs.analysis.bins import Binned, Record, RecordLike
 from fastgibbs.models import checks
 from fastgibbs.types import ArrayLike, FloatArray, IntArray
 
@@ -43,7 +46,8 @@ def autocorrelation_time(record: ArrayLike) -> float:
     rho is the autocorrelation about the mean of all chains, averaged over chains; the window M is the smallest with
     M >= 5 tau(M) (Sokal, Monte Carlo Methods in Statistical Mechanics, 1996, section 3). The mean of N draws has the
     variance of N / tau independent ones. A record that never changes has tau = 1. Trust it where a chain is longer
-    than 50 tau.
+    than 50 tau. Of bins of w draws, w var(means of bins) / var(draws) times the same sum over lags of whole bins, with
+    M w >= 5 tau(M).
 
     Raises ValueError if there is no draw.
     """
@@ -67,7 +71,7 @@ def standard_error(record: ArrayLike) -> Mean:
     """
     record = _record(record)
     tau, mean = _autocorrelation_time(record), record.mean()
-    variance = np.mean([((chain - mean) ** 2).mean() for chain in record])
+    variance = _mean_square(record, mean)
     effective = record.size / tau
     error = np.sqrt(variance / (effective - 1)) if effective > 1 else np.inf
     return Mean(float(mean), float(error), effective, tau)
@@ -102,9 +106,9 @@ def disagreement(record: ArrayLike) -> float:
     halves, within, between = _split(record)
     if within == 0:
         return -np.inf if between == 0 else np.inf
-    tau = _autocorrelation_time(halves)
-    lost = (10 * tau + 1) / halves.shape[1]  # to the means that were taken off, over a window of 5 tau on either side
-    freedoms = len(halves) - 1, halves.size / (10 * tau)
+    tau, window = tau_and_window(halves)
+    lost = (window + 1) / halves.shape[1]  # to the means that were taken off
+    freedoms = len(halves) - 1, halves.size / window
     root = np.cbrt(between * halves.shape[1] / (within * tau) * max(1 - lost, 0.1))
     a, b = 2 / (9 * np.array(freedoms))
     return float(((1 - b) * root - (1 - a)) / np.sqrt(b * root**2 + a))
@@ -116,16 +120,17 @@ def binning(record: ArrayLike) -> Binning:
     Bins lie within chains, and draws that fill none are left out. Where bins are long against tau the errors level
     off at the error of the mean; error(1) takes draws as independent. Each is uncertain by error / sqrt(2 (bins - 1)).
 
-    Raises ValueError if there are fewer than two draws.
+    Of a record in bins, b begins at their width. Raises ValueError if there are fewer than two draws.
     Source: Flyvbjerg and Petersen, J. Chem. Phys. 91, 461 (1989), eqs. 26 to 28.
     """
-    bins = _record(record)
+    record = _record(record)
+    bins, width = (record.full().means, record.width) if isinstance(record, Binned) else (record, 1)
     if bins.size < 2:
         raise ValueError("record has 1 draw: error bars need at least 2")
     sizes: list[int] = []
     errors, counts = [], []
     while bins.size >= 2:
-        sizes.append(2 ** len(sizes))
+        sizes.append(width * 2 ** len(sizes))
         errors.append(bins.std(ddof=1) / np.sqrt(bins.size))
         counts.append(bins.size)
         even = bins.shape[1] // 2 * 2
@@ -152,48 +157,93 @@ def jackknife(statistic: Callable[..., float], *records: ArrayLike) -> tuple[flo
     return float(statistic(*checked)), float(error)
 
 
-def blocks(record: ArrayLike) -> FloatArray:
+def blocks(record: RecordLike) -> Any:
     """Rows (rows, draws) for a jackknife: the chains, or equal stretches of each where there are fewer than 16.
 
     There are then 16 rows or more, if there are draws enough; the first draws of a chain that fill no row are left
-    out. A row should be long against tau.
+    out. A row should be long against tau. Of a record in bins they are of whole bins, and in bins.
 
     Raises ValueError if there is no draw.
     """
     record = _record(record)
     chains, draws = record.shape
+    if isinstance(record, Binned):
+        return record.rows(min(record.full().counts.size, -(-_FEWEST_ROWS // chains)))
     pieces = min(draws, -(-_FEWEST_ROWS // chains))
     return record[:, draws % pieces :].copy().reshape(chains * pieces, -1)
 
 
-def _split(record: ArrayLike) -> tuple[FloatArray, float, float]:
+def moments(rows: Any, centre: float) -> FloatArray:
+    """The means of x - `centre` and of its square in each of the rows that `blocks` gives: float64 (rows, 2)."""
+    if isinstance(rows, Binned):
+        rows = rows.about(centre)
+        return np.stack([rows.sums.sum(axis=1), rows.squares.sum(axis=1)], axis=1) / rows.counts.sum()
+    return np.array([((row - centre).mean(), ((row - centre) ** 2).mean()) for row in rows])
+
+
+def _mean_square(record: Record, centre: float) -> float:
+    """The mean square distance of all draws from a number."""
+    if isinstance(record, Binned):
+        return float(record.about(centre).squares.sum() / record.size)
+    return np.mean([((chain - centre) ** 2).mean() for chain in record])
+
+
+def _split(record: RecordLike) -> tuple[Any, float, float]:
     """The halves of all chains about their own means, (2 chains, draws // 2), their mean variance, and that of means.
 
     Variances that are only rounding are 0.
     """
     record = _record(record)
-    n = record.shape[1] // 2
-    if n < 2:
+    halves = record.halves() if isinstance(record, Binned) else _halves(record)
+    if halves.shape[1] < 2:
         raise ValueError(f"record has {record.shape[1]} draws a chain: the halves of split R-hat need at least 2 each")
-    halves = np.stack([record[:, :n], record[:, -n:]], axis=1).reshape(-1, n)
-    means = halves.mean(axis=1)
-    rounding = (_ROUNDING * np.abs(means).max()) ** 2
-    halves -= means[:, None]
-    within, between = float((halves**2).mean()), float(means.var(ddof=1))
-    return halves, within if within > rounding else 0.0, between if between > rounding else 0.0
+    if isinstance(halves, Binned):
+        means = halves.chain_means()
+        halves = halves.about(means)
+        within = _mean_square(halves, 0.0)
+    else:
+        means = halves.mean(axis=1)
+        halves -= means[:, None]
+        within = (halves**2).mean()
+    rounding, between = (_ROUNDING * np.abs(means).max()) ** 2, means.var(ddof=1)
+    within, between = (float(variance) if variance > rounding else 0.0 for variance in (within, between))
+    return halves, within, between
 
 
-def _autocorrelation_time(record: FloatArray) -> float:
-    draws, mean = record.shape[1], record.mean()
+def _halves(record: FloatArray) -> FloatArray:
+    n = record.shape[1] // 2
+    return np.stack([record[:, :n], record[:, record.shape[1] - n :]], axis=1).reshape(-1, n)
+
+
+def _autocorrelation_time(record: Record) -> float:
+    return tau_and_window(record)[0]
+
+
+def tau_and_window(record: Record) -> tuple[float, float]:
+    """The autocorrelation time, and the draws whose correlations it adds up: 5 tau on either side, or whole bins.
+
+    Of `record` in bins, the variance of the draws is that of the full ones about the mean of these.
+    """
+    bins: Any = record
+    width, variance = 1, None
+    in_bins = isinstance(record, Binned)
+    if isinstance(record, Binned):
+        full = record.full()
+        record, bins, width = full, full.means, full.width
+        variance = _mean_square(full, full.mean())
+    draws, mean = bins.shape[1], bins.mean()
     lags = _LAGS
     while True:
-        covariance = _autocovariance(record, mean, lags)
-        if covariance[0] <= (_ROUNDING * mean) ** 2:
-            return 1.0
-        times = 2 * np.cumsum(covariance / covariance[0]) - 1
-        enough = np.arange(covariance.size) >= 5 * times
+        covariance = _autocovariance(bins, mean, lags)
+        variance = covariance[0] if variance is None else variance
+        if min(variance, covariance[0]) <= (_ROUNDING * mean) ** 2:
+            return 1.0, float(width) if in_bins else 10.0
+        times = width * covariance[0] / variance * (2 * np.cumsum(covariance / covariance[0]) - 1)
+        enough = np.arange(covariance.size) * width >= 5 * times
         if enough.any() or lags >= draws:
-            return float(max(times[enough.argmax() if enough.any() else -1], 1.0))
+            last = enough.argmax() if enough.any() else times.size - 1
+            tau = float(max(times[last], 1.0))
+            return tau, float(width * (2 * last + 1)) if in_bins else 10 * tau
         lags *= 16
 
 
@@ -217,7 +267,11 @@ def _autocovariance(record: FloatArray, mean: float, lags: int) -> FloatArray:
     return np.fft.irfft(spectrum, 2 * lags)[:known] / (len(record) * np.arange(draws, draws - known, -1))
 
 
-def _record(record: ArrayLike) -> FloatArray:
+def _record(record: RecordLike) -> Record:
+    if isinstance(record, Binned):
+        if record.first.ndim != 1 or not record.size:
+            raise ValueError(f"record has shape {record.shape}: give (chains, draws) with at least one draw")
+        return record
     record = np.atleast_2d(checks.finite_array("record", record))
     if record.ndim != 2 or record.size == 0:
         raise ValueError(f"record has shape {record.shape}: give (chains, draws) with at least one draw")

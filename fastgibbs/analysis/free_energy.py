@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastgibbs.analysis.bins import Levels
 from fastgibbs.analysis.ladders import ascending, energy_record
 from fastgibbs.models import checks
 from fastgibbs.types import ArrayLike, FloatArray, IntArray
@@ -27,7 +28,7 @@ class LogZ(NamedTuple):
     backward_error: FloatArray
 
 
-def log_z(betas: ArrayLike, energies: ArrayLike, reference: float) -> LogZ:
+def log_z(betas: ArrayLike, energies: ArrayLike | Levels, reference: float) -> LogZ:
     """log Z at every rung, gap by gap, c = log Z(b') / Z(b) with d = b' - b and means over draws at b and b': a `LogZ`.
 
     forward   c = log <exp(-d E)>_b, the stepping stone (Xie et al., Syst. Biol. 60, 150 (2011))
@@ -39,32 +40,45 @@ def log_z(betas: ArrayLike, energies: ArrayLike, reference: float) -> LogZ:
     `reference` is log Z at betas[0]: n log 2 for n spins at beta = 0.
     Errors are jackknifed: each ladder's draws are cut in contiguous blocks, 32 or more in all where there are draws
     enough, and a block is left out at all rungs at once, since replicas carry correlations from rung to rung. A block
-    must be long compared with the time of a round trip. Forward and backward are biased, and their errors too small or
-    even 0, where one rung hardly meets states that the other does: trust bar, and take them for bounds.
+    must be long compared with the time of a round trip. Of `Levels` (ladders, rungs, points), which stand for draws
+    that were not kept, a block is a ladder, and two or more are needed. Forward and backward are biased, and their
+    errors too small or even 0, where one rung hardly meets states that the other does: trust bar, and take them for
+    bounds.
 
     From the first gap on in which no draw could be from either rung - the sum of p (1 - p) over all draws, p the chance
     that one is from the cold rung, is below 1 - the draws do not tell the ratio, and all errors are infinite.
     ValueError names the argument that is not as above, or if there is only one draw in all.
     """
-    betas, energies = ascending(betas), energy_record(energies)
+    betas, levels = ascending(betas), isinstance(energies, Levels)
+    weights: FloatArray | None = None
+    if isinstance(energies, Levels):
+        energies, weights = energies.energy, energies.count
+    else:
+        energies = energy_record(energies)
     reference = checks.finite_number("reference", reference)
     ladders, rungs, draws = energies.shape
     if rungs != betas.size:
         raise ValueError(f"energies has shape {energies.shape}: give (ladders, rungs, draws) with {betas.size} rungs")
-    if ladders * draws < 2:
-        raise ValueError("energies has 1 draw: error bars need at least 2")
-    blocks = min(draws, -(-_FEWEST_BLOCKS // ladders))
+    if ladders * (1 if levels else draws) < 2:
+        what = "levels of 1 ladder" if levels else "1 draw"
+        raise ValueError(f"energies has {what}: error bars need at least 2")
+    blocks = 1 if levels else min(draws, -(-_FEWEST_BLOCKS // ladders))
     edges = np.arange(blocks) * draws // blocks
     log_sizes = np.log(np.tile(np.diff(edges, append=draws), ladders))
+    if weights is not None:
+        log_sizes = np.log(weights[:, 0].sum(axis=1))
+    with np.errstate(divide="ignore"):
+        logs = np.zeros((1, rungs, 1)) if weights is None else np.log(weights)
 
     # Of each estimator and gap the log ratio from all draws, then from all but one block: (estimator, gap, 1 + blocks).
     steps, shared = np.empty((3, rungs - 1, 1 + log_sizes.size)), np.empty(rungs - 1)
     count = _with_and_without(log_sizes)
     for gap, width in enumerate(np.diff(betas)):
         hot, cold = -width * energies[:, gap], -width * energies[:, gap + 1]
-        steps[0, gap], shared[gap] = _bennett(hot, cold, edges)
-        steps[1, gap] = _with_and_without(_log_sums(hot, edges)) - count
-        steps[2, gap] = count - _with_and_without(_log_sums(-cold, edges))
+        of_hot, of_cold = logs[:, gap], logs[:, gap + 1]
+        steps[0, gap], shared[gap] = _bennett(hot, cold, of_hot, of_cold, edges)
+        steps[1, gap] = _with_and_without(_log_sums(of_hot + hot, edges)) - count
+        steps[2, gap] = count - _with_and_without(_log_sums(of_cold - cold, edges))
     cumulated = np.zeros((3, rungs, 1 + log_sizes.size))
     np.cumsum(steps, axis=1, out=cumulated[:, 1:])
     left_out = cumulated[:, :, 1:]
@@ -138,8 +152,12 @@ def _integrals(d: FloatArray, f: FloatArray, V: FloatArray) -> tuple[FloatArray,
     return value, np.minimum(off**1.5 + (d * np.sqrt(largest)) ** 3 / 100, 1.0) * farther
 
 
-def _bennett(hot: FloatArray, cold: FloatArray, edges: IntArray) -> tuple[FloatArray, float]:
+def _bennett(
+    hot: FloatArray, cold: FloatArray, of_hot: FloatArray, of_cold: FloatArray, edges: IntArray
+) -> tuple[FloatArray, float]:
     """Bennett's c of one gap, from exponents u = -d E (ladders, draws) at both rungs: with and without each block.
+
+    `of_hot` and `of_cold`: the logarithms of how many draws each stands for.
 
     And the sum of p (1 - p) of all draws: how many could be from either rung.
 
@@ -151,7 +169,7 @@ def _bennett(hot: FloatArray, cold: FloatArray, edges: IntArray) -> tuple[FloatA
     c = (hot.mean() + cold.mean()) / 2  # the trapezoid of thermodynamic integration
     for _ in range(_MOST_STEPS):
         log_p, log_q = -np.logaddexp(0, c - hot), -np.logaddexp(0, cold - c)
-        terms = (log_p, 2 * log_p + c - hot, log_q, 2 * log_q + cold - c)
+        terms = (log_p + of_hot, 2 * log_p + c - hot + of_hot, log_q + of_cold, 2 * log_q + cold - c + of_cold)
         p, p_slope, q, q_slope = (_with_and_without(_log_sums(term, edges)) for term in terms)
         slope = np.exp(p_slope - p) + np.exp(q_slope - q)
         steps = (p - q) / np.maximum(slope, _TOLERANCE)  # 0 where the draws leave c open: then the error is huge

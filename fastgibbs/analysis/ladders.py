@@ -6,11 +6,12 @@ Betas ascend; gap i lies between rungs i and i + 1; energies are records (ladder
 from __future__ import annotations
 
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgibbs.analysis.errors import autocorrelation_time
+from fastgibbs.analysis.bins import Binned
+from fastgibbs.analysis.errors import autocorrelation_time, tau_and_window
 from fastgibbs.models import checks
 from fastgibbs.types import ArrayLike, FloatArray
 
@@ -116,8 +117,9 @@ def equilibration(energies: ArrayLike, round_trips: ArrayLike, n: int) -> Equili
     3. At every rung its mean energy in each ladder is that in the others (no test of a single ladder).
     4. Every replica made 10 round trips.
 
-    `energies` (ladders, rungs, draws), totals; `round_trips`, integers (ladders, rungs), of each replica; `n`, the
-    number of sites: the sentences speak of energies per site. Fewer than 64 draws are a problem too.
+    `energies` (ladders, rungs, draws), totals, or a record in bins (`Binned`), of which N/8, N/4 and N/2 are ends of
+    bins; `round_trips`, integers (ladders, rungs), of each replica; `n`, the number of sites: the sentences speak of
+    energies per site. Fewer than 64 draws are a problem too.
 
     Errors are sqrt(var tau / draws), with var and tau within ladders and averaged over them; in 2 they are the spread
     between ladders where there are 16 or more. Deviations follow Student's t, of draws / (10 tau) degrees of freedom
@@ -126,7 +128,7 @@ def equilibration(energies: ArrayLike, round_trips: ArrayLike, n: int) -> Equili
     the last half is longer than 50 tau. In few ladders a slow drift is hard to tell from a long tau: better give 16.
     ValueError or TypeError names the argument that is not as above.
     """
-    energies = energy_record(energies)
+    energies = energies if isinstance(energies, Binned) else energy_record(energies)
     ladders, rungs, draws = energies.shape
     round_trips = checks.integers("round_trips", round_trips)
     if round_trips.shape != (ladders, rungs):
@@ -147,15 +149,48 @@ def equilibration(energies: ArrayLike, round_trips: ArrayLike, n: int) -> Equili
     return Equilibration(not problems, tuple(problems))
 
 
-def _unequal_means(energies: FloatArray) -> list[str]:
+class _Stretch(NamedTuple):
+    """Some draws of all ladders, from number `first` to `last`, `length` of them."""
+
+    first: int
+    last: int
+    length: int
+    means: FloatArray  # float64 (ladders, rungs)
+    variances: FloatArray  # float64 (ladders, rungs)
+    tau: FloatArray  # float64 (rungs,)
+    freedom: FloatArray  # float64 (rungs,): of these in each ladder
+
+
+def _stretches(energies: Any, rounding: float) -> list[_Stretch]:
+    """The draws (N/2, N], (N/8, N/4] and (N/4, N/2], or as near to them as bins end."""
+    binned = isinstance(energies, Binned)
+    whole = energies.full() if binned else energies
+    count, width = (whole.counts.size, whole.width) if binned else (energies.shape[2], 1)
+    found: list[_Stretch] = []
+    for first, last in ((count // 2, count), (count // 8, count // 4), (count // 4, count // 2)):
+        part = whole.part(first, last) if binned else energies[:, :, first:last]
+        means = part.chain_means() if binned else part.mean(axis=2)
+        variances = part.chain_variances() if binned else part.var(axis=2)
+        ends = first * width + 1, last * width, (last - first) * width
+        if binned and found:
+            tau, freedom = found[0].tau, found[0].freedom  # a few bins tell nothing of it
+        elif binned:
+            tau, freedom = _tau_of_bins(part)
+        else:
+            tau = _tau_within(part, rounding)
+            freedom = ends[2] / (10 * tau)
+        found.append(_Stretch(*ends, means, variances, tau, freedom))
+    return found
+
+
+def _unequal_means(energies: Any) -> list[str]:
     """The sentences about mean energies: records too short, drifts, and ladders that differ from the others."""
     problems = []
-    ladders, rungs, draws = energies.shape
-    half = energies[:, :, draws // 2 :]
-    length = half.shape[2]
-    means, variances = half.mean(axis=2), half.var(axis=2)
-    rounding = _ROUNDING * np.abs(energies).max() + np.finfo(np.float64).tiny
-    tau = _tau_within(half, rounding)
+    ladders, rungs, _ = energies.shape
+    largest = np.abs(energies.means if isinstance(energies, Binned) else energies).max()
+    rounding = _ROUNDING * largest + np.finfo(np.float64).tiny
+    half, *earlier = _stretches(energies, rounding)
+    length, means, variances, tau = half.length, half.means, half.variances, half.tau
     slowest = tau.argmax()
     if length < _FEWEST_TAU * tau[slowest]:
         problems.append(
@@ -165,22 +200,21 @@ def _unequal_means(energies: FloatArray) -> list[str]:
     compared = rungs * (2 + (ladders if ladders > 1 else 0))
     limit = NormalDist().inv_cdf(1 - _FALSE_ALARMS / (2 * compared))
 
-    for first, last in ((draws // 8, draws // 4), (draws // 4, draws // 2)):
-        bin_ = energies[:, :, first:last]
-        changes = means - bin_.mean(axis=2)
+    for bin_ in earlier:
+        changes = means - bin_.means
         if ladders >= _MANY_LADDERS:
             error, freedom = changes.std(axis=0, ddof=1) / np.sqrt(ladders), ladders - 1
         else:
             # The larger of two: a rung that is hardly ever excited may show none of it in the bin or in the half.
-            longer = np.maximum(_tau_within(bin_, rounding), tau)
-            variance = np.maximum(bin_.var(axis=2).mean(axis=0), variances.mean(axis=0))
-            error = np.sqrt(variance * longer / ladders * (1 / (last - first) + 1 / length))
-            freedom = ladders * length / (10 * longer)
+            longer = np.maximum(bin_.tau, tau)
+            variance = np.maximum(bin_.variances.mean(axis=0), variances.mean(axis=0))
+            error = np.sqrt(variance * longer / ladders * (1 / bin_.length + 1 / length))
+            freedom = ladders * np.minimum(half.freedom, length * bin_.freedom / bin_.length)
         scores = _normal_score(changes.mean(axis=0) / (error + rounding), freedom)
         for r in np.flatnonzero(scores > limit):
             problems.append(
-                f"Rung {r}: the mean energy per site moved from {bin_[:, r].mean():.6g} in draws {first + 1} to {last} "
-                f"to {means[:, r].mean():.6g} in the last half, by {scores[r]:.1f} standard errors "
+                f"Rung {r}: the mean energy per site moved from {bin_.means[:, r].mean():.6g} in draws {bin_.first} to "
+                f"{bin_.last} to {means[:, r].mean():.6g} in the last half, by {scores[r]:.1f} standard errors "
                 f"({limit:.1f} allowed)."
             )
 
@@ -188,7 +222,7 @@ def _unequal_means(energies: FloatArray) -> list[str]:
         others = (means.sum(axis=0) - means) / (ladders - 1)
         variance = np.maximum(variances, variances.mean(axis=0))
         error = np.sqrt(variance * tau / length * ladders / (ladders - 1))
-        scores = _normal_score((means - others) / (error + rounding), ladders * length / (10 * tau))
+        scores = _normal_score((means - others) / (error + rounding), ladders * half.freedom)
         for r in np.flatnonzero(scores.max(axis=0) > limit):
             k = scores[:, r].argmax()
             problems.append(
@@ -204,6 +238,14 @@ def _tau_within(energies: FloatArray, rounding: float) -> FloatArray:
     centred[np.abs(centred) < rounding] = 0.0
     tau = np.array([autocorrelation_time(centred[:, r]) for r in range(energies.shape[1])])
     return tau * (1 + 10 * tau / energies.shape[2])  # the window is 5 tau on either side
+
+
+def _tau_of_bins(energies: Binned) -> tuple[FloatArray, FloatArray]:
+    """The same of bins, and the degrees of freedom that it has in each ladder."""
+    centred = energies.about(energies.chain_means())
+    found = np.array([tau_and_window(centred[:, r]) for r in range(energies.shape[1])])
+    tau, lost = found[:, 0], found[:, 1] / energies.shape[2]
+    return tau / np.maximum(1 - lost, 0.1), 1 / lost
 
 
 def _normal_score(t: FloatArray, freedom: FloatArray | float) -> FloatArray:

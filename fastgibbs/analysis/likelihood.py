@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastgibbs.models import RBM, BoltzmannMachine, checks
-from fastgibbs.models.energy import has_ising_form
+from fastgibbs.models import RBM, Energy, checks
+from fastgibbs.models.energy import as_energy
 from fastgibbs.models.logistic import summed_out
 from fastgibbs.types import ArrayLike, FloatArray, ModelLike, States
 
@@ -14,20 +14,12 @@ _CHUNK, _CACHED = 2**22, 2**16  # inputs of hidden units held at once, and of se
 
 
 def log_weights(model: ModelLike, states: ArrayLike, beta: float = 1.0) -> FloatArray:
-    """log p*(s) = -beta E(s); of an RBM log sum_h exp(-beta E(v, h)) = beta a.v + sum_j log(1 + exp(beta x_j)).
+    """log p*(s) = -beta E(s), or with hidden units log sum_h exp(-beta E(v, h)): `model.log_marginal(states, beta)`.
 
-    `states`: (..., n), of an RBM visible units (..., V); x = b + W v. Hidden units of a `BoltzmannMachine` are summed
-    over too (`BoltzmannMachine.log_marginal`). float64 in the shape of the leading axes.
+    `states`: (..., n), with hidden units visible ones (..., V). float64 in the shape of the leading axes.
     TypeError or ValueError as for `model.energy`.
     """
-    checks.model("model", model)
-    if isinstance(model, BoltzmannMachine):
-        return model.log_marginal(states, beta)
-    if not isinstance(model, RBM):
-        return -beta * model.energy(states)
-    v = checks.units("states", states, model.n_visible).astype(np.float64)
-    x = v @ model.weights + model.hidden_bias
-    return beta * (v @ model.visible_bias) + summed_out(beta * x)
+    return as_energy(checks.model("model", model)).log_marginal(states, beta)
 
 
 def log_mean(log_weights: ArrayLike, distance: float = 0.0) -> tuple[float, float, float]:
@@ -60,16 +52,15 @@ def pseudo_likelihood(model: ModelLike, data: ArrayLike, beta: float = 1.0) -> f
     all, if the units ignore each other. `data`: (N, n) states in the model's own units, or visible ones (N, V).
     TypeError or ValueError as for `model.energy`. Besag, J. R. Stat. Soc. D 24, 179 (1975).
     """
-    checks.model("model", model)
+    model = as_energy(checks.model("model", model))
     beta = checks.finite_number("beta", beta)
     if isinstance(model, RBM):
         v = checks.units("data", data, model.n_visible).reshape(-1, model.n_visible)
         rows = max(1, _CHUNK // max(1, model.n_hidden))
         return sum(_rbm_terms(model, v[k : k + rows], beta) for k in range(0, len(v), rows)) / max(len(v), 1)
-    if isinstance(model, BoltzmannMachine):
-        return _machine_terms(model, np.atleast_2d(checks.units("data", data, model.n_visible)), beta)
-    if not has_ising_form(model):
-        return _terms_of_any(model, np.atleast_2d(model.to_spins(data)).reshape(-1, model.n), beta)
+    if model.n_hidden or model.low == 0 or not model.has_ising_form:
+        values = checks.spins if model.low else checks.units
+        return _by_marginals(model, values("data", data, model.n_visible).reshape(-1, model.n_visible), beta)
     ising = model.to_ising()
     s = np.atleast_2d(model.to_spins(data)).reshape(-1, ising.n)
     sites = np.repeat(np.arange(ising.n), np.diff(ising.indptr))
@@ -80,22 +71,13 @@ def pseudo_likelihood(model: ModelLike, data: ArrayLike, beta: float = 1.0) -> f
     return float(total / max(len(s), 1))
 
 
-def _terms_of_any(model: ModelLike, spins: States, beta: float) -> float:
-    """The mean over states of sum_i -log(1 + exp(-beta (E with i turned - E)))."""
-    here, total = model.energy(model.from_spins(spins)), 0.0
-    for i in range(model.n):
-        turned = np.where(np.arange(model.n) == i, -spins, spins)
-        total -= np.logaddexp(0, -beta * (model.energy(model.from_spins(turned)) - here)).sum()
-    return float(total / max(here.size, 1))
-
-
-def _machine_terms(machine: BoltzmannMachine, v: States, beta: float) -> float:
+def _by_marginals(model: Energy, v: States, beta: float) -> float:
     """The mean over states of sum_i -log(1 + p*(v with i flipped) / p*(v))."""
-    here, total = machine.log_marginal(v, beta), 0.0
-    for i in range(machine.n_visible):
+    here, total = model.log_marginal(v, beta), 0.0
+    for i in range(model.n_visible):
         flipped = v.copy()
-        flipped[..., i] ^= 1
-        total -= np.logaddexp(0, machine.log_marginal(flipped, beta) - here).sum()
+        flipped[:, i] = 1 + model.low - v[:, i]
+        total -= np.logaddexp(0, model.log_marginal(flipped, beta) - here).sum()
     return float(total / max(here.size, 1))
 
 

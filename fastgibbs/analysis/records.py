@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
+from fastgibbs.analysis.bins import Bins
 from fastgibbs.models import checks
-from fastgibbs.types import FloatArray
 
 
 class Group(NamedTuple):
@@ -14,10 +14,17 @@ class Group(NamedTuple):
     beta: float
     model: int
     """Its number, where there are several."""
-    energy: FloatArray
-    """E of every draw, float64 (chains, draws)."""
-    magnetization: FloatArray
-    """Mean spin of every draw, float64 (chains, draws)."""
+    energy: Any  # an array or Binned
+    """E of every draw, float64 (chains, draws), or in bins."""
+    magnetization: Any  # likewise
+    """Mean spin of every draw, float64 (chains, draws), or in bins."""
+    bins: Bins | None = None
+    """What was kept in place of draws."""
+
+    @classmethod
+    def of(cls, beta: float, model: int, bins: Bins) -> Group:
+        """The chains of these bins."""
+        return cls(beta, model, bins.energy, bins.magnetization, bins)
 
 
 class ByBeta(Protocol):

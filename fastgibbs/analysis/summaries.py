@@ -7,9 +7,9 @@ from statistics import NormalDist
 import numpy as np
 
 from fastgibbs.analysis.errors import blocks, disagreement, split_r_hat, standard_error
-from fastgibbs.analysis.records import ByBeta, by_beta
+from fastgibbs.analysis.records import ByBeta, Group, by_beta
 from fastgibbs.analysis.reports import Report, Reporting, with_error
-from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, susceptibility
+from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, magnitude, susceptibility
 from fastgibbs.models import checks
 from fastgibbs.types import FloatArray
 
@@ -34,7 +34,8 @@ def summary(result: Reporting) -> str:
     in a TemperResult. The limits leave room for the noise of tau in few chains (Bonferroni over the rows): good chains
     of 60 tau are warned of in about 1 table of 100, and in 1 of 50 at most, of any tau and 4 to 64 chains. It notes
     where errors of C, chi and U rest on stretches of chains shorter than 10 tau and are 5 to 8 % too small, as those of
-    fewer than 16 short chains do. Chains at beta = inf draw from no law: they have no C and chi and are not judged.
+    fewer than 16 short chains do. Chains at beta = inf draw from no law: they have no C and chi and are not judged. Of
+    a run that kept bins in place of draws, all of it is of these bins.
 
     Of an AnnealResult it gives a few lines instead: the lowest energy, in how many reads and states, the chance and the
     time to come to it again, and what was run; it warns of runs that were stopped and of energies that one read found.
@@ -55,7 +56,7 @@ def by_temperature(result: ByBeta) -> Report:
         )
     several = isinstance(result.model, tuple)
     n = max((result.model[0] if several else result.model).n, 1)
-    magnitudes = [np.abs(group.magnetization) for group in groups]
+    magnitudes = [magnitude(group.magnetization) for group in groups]
     energies = [standard_error(group.energy / n) for group in groups]
     ms = [standard_error(magnitude) for magnitude in magnitudes]
     tau = np.array([max(e.tau, m.tau) for e, m in zip(energies, ms, strict=True)])
@@ -93,7 +94,8 @@ def by_temperature(result: ByBeta) -> Report:
     return Report(
         [
             repr(result),
-            f"{draws} draws a chain, every {result.thin} sweeps; tau in draws; (12) is the error of the last digits",
+            f"{draws} draws a chain, every {result.thin} sweeps{_binned(groups[0])}; tau in draws; (12) is the error "
+            "of the last digits",
         ],
         {},
         columns,
@@ -103,6 +105,10 @@ def by_temperature(result: ByBeta) -> Report:
             *([f"WARNING: {problem}" for problem in problems] or ([good] if warm.any() else [])),
         ],
     )
+
+
+def _binned(group: Group) -> str:
+    return "" if group.bins is None else f", kept in bins of {group.bins.energy.width}"
 
 
 def _notes(betas: FloatArray) -> list[str]:

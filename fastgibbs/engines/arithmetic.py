@@ -12,7 +12,13 @@ LOWEST_EXPONENT = -126.0  # 2^-126 is the smallest normal float32
 _ROUNDER = 12582912.0  # 1.5 * 2^23: adding it rounds a small float32 to an integer, held in the low bits
 _INVERSE_FACTORIALS = tuple(1.0 / math.factorial(i) for i in range(12, -1, -1))
 _SIGN = -(2**31)
+_MINUS_TWO_LOG2E = -2.0 * 1.4426950408889634  # exp(-2 x) = 2^(_MINUS_TWO_LOG2E x)
 _C1, _C2, _C3, _C4, _C5 = 0.69314698, 0.24022242, 0.05550734, 0.00967151, 0.00132647
+
+
+def scales(betas, unit: float) -> np.ndarray:
+    """-2 beta log2(e) unit, float32 (rungs,): times a field in units of `unit`, what `decide` takes."""
+    return np.clip(_MINUS_TWO_LOG2E * (betas * unit), -1e30, 1e30).astype(np.float32)
 
 
 @inlined

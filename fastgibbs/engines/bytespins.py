@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgibbs.engines.contract import LANE_GROUP as WIDTH
+from fastgibbs.engines.vectors import LANE_GROUP as WIDTH
 from fastgibbs.engines.vectors import bits, load, select, store
 from fastgibbs.jit import called
 

@@ -15,8 +15,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines import contract, precision, sparse
+from fastgibbs.engines.arithmetic import scales
 from fastgibbs.engines.bytespins import start_spins
-from fastgibbs.engines.streams import ORDER, SWEEP, stream_state
+from fastgibbs.engines.contract import Engine
+from fastgibbs.engines.streams import ORDER, lane_streams, stream_state
 from fastgibbs.models import BoltzmannMachine, Hopfield, Ising, checks
 
 PANEL = 64  # attempts between two passes over the fields: a bit each in a word of every lane
@@ -64,38 +66,6 @@ class DenseState(NamedTuple):
     panel: np.ndarray  # of the couplings' type (PANEL, lanes): the fields of these sites
     up: np.ndarray  # uint64 (lanes,): bit p: attempt p of the panel has turned its spin up
     down: np.ndarray  # uint64 (lanes,)
-
-
-strips, cut, crew, spins = sparse.strips, sparse.cut, sparse.crew, sparse.spins  # chains are lanes, a spin is a byte
-
-
-def pays(model) -> bool:
-    """Whether it is faster than the sparse engine: a flip reads n couplings, an attempt of the other its neighbours."""
-    if isinstance(model, Hopfield):  # nearly all pairs are coupled
-        return model.n >= 100
-    if isinstance(model, BoltzmannMachine):
-        model = model.to_ising()
-    return isinstance(model, Ising) and model.n >= 100 and 2 * model.bond_count >= 0.4 * model.n**2
-
-
-def refusal(models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
-    """Why the engine cannot run these Ising models, or None if it can."""
-    if len(models) > 1:
-        return "it runs one model at a time"
-    if strips > 1:
-        return "it does not cut lattices into strips"
-    (model,) = models
-    unit, grain, kind = _scale(model)
-    try:
-        checks.require_memory(model.n * _stride(model.n, kind) * kind.itemsize, f"the coupling matrix of {model!r}")
-    except ValueError as error:
-        return str(error)
-    if kind == np.int64:
-        bounds = _bounds(model)
-        coarse = (bounds > 0) & (bounds < 2.0**_LEAST_BITS * grain)
-        if coarse.any():
-            return f"J and h of site {coarse.argmax()} are too small beside those of all sites together"
-    return _drowned(model, unit, grain * unit, kind, tolerance)
 
 
 def _drowned(model, unit, step, kind, tolerance) -> str | None:
@@ -157,63 +127,93 @@ def _aligned(shape, kind) -> np.ndarray:
     return raw[first : first + size].view(kind).reshape(shape)
 
 
-def prepare(models: list, strips: int, free=None) -> DensePlan:
-    """The plan of an Ising model, which all blocks share."""
-    (model,) = models
-    unit, grain, kind = _scale(model)
-    n, stride = model.n, _stride(model.n, kind)
-    exact = kind == np.int64 or all(_multiples(np.abs(x) / unit, grain) for x in (model.couplings, model.fields))
-    fineness = 2.0 ** (int(n).bit_length() - _FIELD_BITS)
-    doubled, fine = _aligned((n, stride), kind), _aligned((0 if exact else n, stride), np.int32)
-    own, fine_own = _whole_and_rest(model.fields / unit / grain, fineness)
-    lowest, fine_lowest, bounds = np.zeros(stride, kind), np.zeros(stride, np.int32), np.abs(own).astype(np.float64)
-    for first in range(0, n, _ROWS):
-        part = slice(first, min(first + _ROWS, n))
-        entries = slice(model.indptr[part.start], model.indptr[part.stop])
-        J = np.zeros((part.stop - first, n))
-        rows = np.repeat(np.arange(len(J)), np.diff(model.indptr[first : part.stop + 1]))
-        J[rows, model.indices[entries]] = model.couplings[entries] / unit / grain
-        whole, rest = _whole_and_rest(J, fineness)
-        doubled[part, :n] = (2 * whole).astype(kind)
-        lowest[part] = (own[part] - whole.sum(axis=1)).astype(kind)
-        bounds[part] += np.abs(whole).sum(axis=1)
-        if not exact:
-            fine[part, :n] = 2 * rest
-            fine_lowest[part] = fine_own[part] - rest.sum(axis=1)
-    shifts = np.maximum(np.frexp(bounds)[1].astype(np.int64) - _FIELD_BITS, 0)
-    factors = (np.ldexp(grain, shifts)).astype(np.float32)
-    arrays = doubled, lowest, own, shifts, factors, fine, fine_lowest, fine_own
-    for array in arrays:
-        array.flags.writeable = False  # as the model's arrays are, so that one compilation serves all
-    scales = np.empty(0, np.float32)
-    return DensePlan(*arrays, fineness, grain, unit, model.offset, scales, contract.free_sites(n, free))
-
-
 def _whole_and_rest(numbers, fineness) -> tuple[np.ndarray, np.ndarray]:
     """The nearest integers, and what is left in units of `fineness`: int64."""
     whole = np.rint(numbers)
     return whole.astype(np.int64), np.rint((numbers - whole) / fineness).astype(np.int64)
 
 
-def start(plan: DensePlan, lanes: range, ups, entropy, betas, rule) -> tuple[DensePlan, DenseState]:
-    """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
-    size, kind, stride = len(lanes), plan.doubled.dtype, plan.lowest.size
-    fine = _aligned((size if len(plan.fine) else 0, stride), np.int32)
-    fine[:] = plan.fine_lowest
-    plan = plan._replace(scales=np.clip(sparse.MINUS_TWO_LOG2E * betas * plan.unit, -1e30, 1e30).astype(np.float32))
-    return plan, DenseState(
-        spins=start_spins(plan.own.size, size, ups),
-        streams=np.column_stack([stream_state(entropy, SWEEP, *divmod(lane, 64)) for lane in lanes]),
-        order=stream_state(entropy, ORDER).copy(),
-        words=np.zeros(size, np.uint64),
-        scale=np.zeros(size, np.float32),
-        fields=_aligned((size, stride), kind),
-        totals=np.zeros(size, np.int64),
-        stale=np.ones(1, np.uint8),
-        fine=fine,
-        seen=np.full((len(plan.fine), size), -1, np.int8),
-        sites=np.zeros(PANEL, np.int64),
-        panel=_aligned((PANEL, size), kind),
-        up=np.zeros(size, np.uint64),
-        down=np.zeros(size, np.uint64),
-    )
+class Dense(Engine):
+    """The engine as Python calls it."""
+
+    name = "dense"
+    plan = DensePlan
+
+    def pays(self, model) -> bool:
+        """Whether it is faster than the sparse engine: a flip reads n couplings, an attempt there its neighbours."""
+        if isinstance(model, Hopfield):  # nearly all pairs are coupled
+            return model.n >= 100
+        if isinstance(model, BoltzmannMachine):
+            model = model.to_ising()
+        return isinstance(model, Ising) and model.n >= 100 and 2 * model.bond_count >= 0.4 * model.n**2
+
+    def refusal(self, models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
+        """Why the engine cannot run these Ising models, or None if it can."""
+        if why := super().refusal(models, scan, strips):
+            return why
+        (model,) = models
+        unit, grain, kind = _scale(model)
+        try:
+            checks.require_memory(model.n * _stride(model.n, kind) * kind.itemsize, f"the coupling matrix of {model!r}")
+        except ValueError as error:
+            return str(error)
+        if kind == np.int64:
+            bounds = _bounds(model)
+            coarse = (bounds > 0) & (bounds < 2.0**_LEAST_BITS * grain)
+            if coarse.any():
+                return f"J and h of site {coarse.argmax()} are too small beside those of all sites together"
+        return _drowned(model, unit, grain * unit, kind, tolerance)
+
+    def prepare(self, models: list, strips: int, free=None) -> DensePlan:
+        """The plan of an Ising model, which all blocks share."""
+        (model,) = models
+        unit, grain, kind = _scale(model)
+        n, stride = model.n, _stride(model.n, kind)
+        exact = kind == np.int64 or all(_multiples(np.abs(x) / unit, grain) for x in (model.couplings, model.fields))
+        fineness = 2.0 ** (int(n).bit_length() - _FIELD_BITS)
+        doubled, fine = _aligned((n, stride), kind), _aligned((0 if exact else n, stride), np.int32)
+        own, fine_own = _whole_and_rest(model.fields / unit / grain, fineness)
+        lowest, fine_lowest, bounds = np.zeros(stride, kind), np.zeros(stride, np.int32), np.abs(own).astype(np.float64)
+        for first in range(0, n, _ROWS):
+            part = slice(first, min(first + _ROWS, n))
+            entries = slice(model.indptr[part.start], model.indptr[part.stop])
+            J = np.zeros((part.stop - first, n))
+            rows = np.repeat(np.arange(len(J)), np.diff(model.indptr[first : part.stop + 1]))
+            J[rows, model.indices[entries]] = model.couplings[entries] / unit / grain
+            whole, rest = _whole_and_rest(J, fineness)
+            doubled[part, :n] = (2 * whole).astype(kind)
+            lowest[part] = (own[part] - whole.sum(axis=1)).astype(kind)
+            bounds[part] += np.abs(whole).sum(axis=1)
+            if not exact:
+                fine[part, :n] = 2 * rest
+                fine_lowest[part] = fine_own[part] - rest.sum(axis=1)
+        shifts = np.maximum(np.frexp(bounds)[1].astype(np.int64) - _FIELD_BITS, 0)
+        factors = (np.ldexp(grain, shifts)).astype(np.float32)
+        arrays = doubled, lowest, own, shifts, factors, fine, fine_lowest, fine_own
+        for array in arrays:
+            array.flags.writeable = False  # as the model's arrays are, so that one compilation serves all
+        sites = contract.free_sites(n, free)
+        return DensePlan(*arrays, fineness, grain, unit, model.offset, np.empty(0, np.float32), sites)
+
+    def start(self, plan: DensePlan, lanes: range, ups, entropy, betas, rule) -> tuple[DensePlan, DenseState]:
+        """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
+        size, kind, stride = len(lanes), plan.doubled.dtype, plan.lowest.size
+        fine = _aligned((size if len(plan.fine) else 0, stride), np.int32)
+        fine[:] = plan.fine_lowest
+        plan = plan._replace(scales=scales(betas, plan.unit))
+        return plan, DenseState(
+            spins=start_spins(plan.own.size, size, ups),
+            streams=lane_streams(entropy, lanes),
+            order=stream_state(entropy, ORDER).copy(),
+            words=np.zeros(size, np.uint64),
+            scale=np.zeros(size, np.float32),
+            fields=_aligned((size, stride), kind),
+            totals=np.zeros(size, np.int64),
+            stale=np.ones(1, np.uint8),
+            fine=fine,
+            seen=np.full((len(plan.fine), size), -1, np.int8),
+            sites=np.zeros(PANEL, np.int64),
+            panel=_aligned((PANEL, size), kind),
+            up=np.zeros(size, np.uint64),
+            down=np.zeros(size, np.uint64),
+        )

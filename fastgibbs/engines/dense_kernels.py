@@ -4,13 +4,13 @@ import numpy as np
 
 from fastgibbs.engines import contract
 from fastgibbs.engines.arithmetic import aligned, decide
-from fastgibbs.engines.bytespins import copy_lanes, pack, unpack
+from fastgibbs.engines.bytespins import unpack
 from fastgibbs.engines.contract import ALIGN, RANDOM
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.dense import LINE, PANEL, TILE, DensePlan
 from fastgibbs.engines.streams import below, next_words
 from fastgibbs.engines.vectors import at, bits, convert, full, load, select, store, trailing_zeros
-from fastgibbs.jit import called, implements, inlined
+from fastgibbs.jit import called, gives, implements, inlined
 
 
 def _add_flips(doubled, fields, state):
@@ -142,78 +142,46 @@ def attempt(plan, state, rule, p, size, lane, words):
         store(state.panel, q * lanes + lane, select(down, field - change, field))
 
 
-@implements(contract.sweep)
+@gives(contract.sweep, DensePlan)
 def _sweep(plan, state, rungs, rule, scan, counts, crew):
-    if getattr(plan, "instance_class", None) is not DensePlan:
-        return None
-
-    def sweep(plan, state, rungs, rule, scan, counts, crew):
-        free, lanes = plan.free.size, state.spins.shape[1]
-        refresh(plan, state)
-        for lane in range(lanes):
-            state.scale[lane] = plan.scales[rungs[lane]]
-        for first in range(0, free, PANEL):
-            size = min(PANEL, free - first)
-            for p in range(size):
-                state.sites[p] = plan.free[below(state.order, free) if scan == RANDOM else first + p]
-            show_panel(plan, state, size)
-            for p in range(0, size, 2):
+    free, lanes = plan.free.size, state.spins.shape[1]
+    refresh(plan, state)
+    for lane in range(lanes):
+        state.scale[lane] = plan.scales[rungs[lane]]
+    for first in range(0, free, PANEL):
+        size = min(PANEL, free - first)
+        for p in range(size):
+            state.sites[p] = plan.free[below(state.order, free) if scan == RANDOM else first + p]
+        show_panel(plan, state, size)
+        for p in range(0, size, 2):
+            for lane in range(0, lanes, WIDTH):
+                words = next_words(state.streams, lane, WIDTH)
+                store(state.words, lane, words)
+                attempt(plan, state, rule, p, size, lane, convert(words, np.uint32))
+            if p + 1 < size:
                 for lane in range(0, lanes, WIDTH):
-                    words = next_words(state.streams, lane, WIDTH)
-                    store(state.words, lane, words)
-                    attempt(plan, state, rule, p, size, lane, convert(words, np.uint32))
-                if p + 1 < size:
-                    for lane in range(0, lanes, WIDTH):
-                        words = convert(load(state.words, lane, WIDTH) >> 32, np.uint32)
-                        attempt(plan, state, rule, p + 1, size, lane, words)
-            _add_flips(plan.doubled, state.fields, state)
-
-    return sweep
+                    words = convert(load(state.words, lane, WIDTH) >> 32, np.uint32)
+                    attempt(plan, state, rule, p + 1, size, lane, words)
+        _add_flips(plan.doubled, state.fields, state)
 
 
-@implements(contract.measure)
+@gives(contract.measure, DensePlan)
 def _measure(plan, state, energies, magnetizations, crew):
-    if getattr(plan, "instance_class", None) is not DensePlan:
-        return None
-
-    def measure(plan, state, energies, magnetizations, crew):
-        n, lanes = state.spins.shape
-        refresh(plan, state)
-        for lane in range(0, lanes, WIDTH):
-            total = full(0, np.int32, WIDTH)
-            for i in range(n):
-                total = total + convert(load(state.spins, i * lanes + lane, WIDTH), np.int32)
-            store(magnetizations, lane, convert(total, np.float64))
-        for lane in range(lanes):
-            energies[lane] = state.totals[lane]
-        _add_fine_energies(plan, state, energies)
-        for lane in range(lanes):
-            energies[lane] = plan.offset - energies[lane] * plan.grain * plan.unit
-
-    return measure
+    n, lanes = state.spins.shape
+    refresh(plan, state)
+    for lane in range(0, lanes, WIDTH):
+        total = full(0, np.int32, WIDTH)
+        for i in range(n):
+            total = total + convert(load(state.spins, i * lanes + lane, WIDTH), np.int32)
+        store(magnetizations, lane, convert(total, np.float64))
+    for lane in range(lanes):
+        energies[lane] = state.totals[lane]
+    _add_fine_energies(plan, state, energies)
+    for lane in range(lanes):
+        energies[lane] = plan.offset - energies[lane] * plan.grain * plan.unit
 
 
-@implements(contract.snapshot)
-def _snapshot(plan, state, words):
-    if getattr(plan, "instance_class", None) is not DensePlan:
-        return None
-    return lambda plan, state, words: pack(state.spins, words)
-
-
-@implements(contract.restore)
+@gives(contract.restore, DensePlan)
 def _restore(plan, state, words):
-    if getattr(plan, "instance_class", None) is not DensePlan:
-        return None
-
-    def restore(plan, state, words):
-        unpack(words, state.spins)
-        state.stale[0] = 1
-
-    return restore
-
-
-@implements(contract.retain)
-def _retain(plan, state, kept, better):
-    if getattr(plan, "instance_class", None) is not DensePlan:
-        return None
-    return lambda plan, state, kept, better: copy_lanes(state.spins, kept, better)
+    unpack(words, state.spins)
+    state.stale[0] = 1

@@ -4,15 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import (  # noqa: F401 - they give the contract's functions their bodies
-    dense_kernels,
-    layered,
-    multispin_kernels,
-    overlap,
-    sparse,
-    terms,
-)
 from fastgibbs.engines.arithmetic import exp64
+from fastgibbs.engines.binning import Bins, add_draw, bins
 from fastgibbs.engines.contract import (
     FOLLOWED,
     LANE_GROUP,
@@ -42,7 +35,10 @@ class Moves(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What is recorded of a block, and when: a draw after every thin-th sweep past burn_in."""
+    """What is recorded of a block, and when: a draw after every thin-th sweep past burn_in.
+
+    Where bins have room, a draw is added to them, and records have one row, of the last.
+    """
 
     burn_in: int
     thin: int
@@ -50,6 +46,7 @@ class Record(NamedTuple):
     magnetizations: np.ndarray  # float64 (draws, chains), likewise
     observables: Observables
     samples: np.ndarray  # uint16 (draws or 0, sites of a lane, lanes // 16): the states of every draw, if they are kept
+    bins: Bins
 
 
 def record(burn_in: int, thin: int, shape, weights, lanes: int, strips: int = 1, keeps: bool = False) -> Record:
@@ -57,7 +54,8 @@ def record(burn_in: int, thin: int, shape, weights, lanes: int, strips: int = 1,
     draws, chains = shape
     samples = draws if keeps else 0, weights.shape[1] // strips, lanes // LANE_GROUP
     of_weights = observables(weights, strips, lanes, draws, chains)
-    return Record(burn_in, thin, np.empty(shape), np.empty(shape), of_weights, np.empty(samples, np.uint16))
+    rows = np.empty(shape), np.empty(shape)
+    return Record(burn_in, thin, *rows, of_weights, np.empty(samples, np.uint16), bins(0, 0))
 
 
 def no_record(n: int, lanes: int) -> Record:
@@ -77,12 +75,16 @@ def advance(plan, state, rungs, moves, record, first, last, crew):
         records = past > 0 and past % record.thin == 0
         sweep(plan, state, rungs, moves.rule, moves.scan, MEASURED if records else UNMEASURED, crew)
         if records:
-            draw = past // record.thin - 1
+            number = past // record.thin - 1
+            draw = number if len(record.bins.first) == 0 else 0
             measure(plan, state, record.energies[draw], record.magnetizations[draw], crew)
             if crew.worker == 0 and (len(record.samples) > 0 or len(record.observables.weights) > 0):
                 packed = record.samples[draw] if len(record.samples) > 0 else record.observables.packed
                 snapshot(plan, state, packed)
                 measure_observables(record.observables, packed, record.observables.record[draw])
+            if crew.worker == 0 and len(record.bins.first) > 0:
+                of_weights = record.observables.record[draw]
+                add_draw(record.bins, number, record.energies[draw], record.magnetizations[draw], of_weights)
 
 
 class Reads(NamedTuple):
@@ -175,14 +177,14 @@ class Ladders(NamedTuple):
     magnetizations: np.ndarray  # float64 (lanes,)
     acceptance: np.ndarray  # float64 (ladders, rungs - 1): sums of swap probabilities
     attempts: np.ndarray  # int64 (ladders, rungs - 1)
-    labels: np.ndarray  # int8 (ladders, rungs): the end where each replica was last, HOT or COLD, or 0
+    labels: np.ndarray  # int8 (ladders, rungs): where each replica was last, HOT, COLD or FROM_HOT, or 0
     restarts: np.ndarray  # int64 (ladders, rungs): how often each replica came from the hot end to the cold one
     round_trips: np.ndarray  # int64 (ladders, rungs): and back to the hot one
     visits: np.ndarray  # int64 (2, ladders, rungs): how often a replica labelled hot, or cold, was at each rung
     lanes_of_draws: np.ndarray  # int64 (draws or 0, ladders, rungs): the lane at every rung, if states are kept
 
 
-HOT, COLD = 1, 2
+HOT, COLD, FROM_HOT = 1, 2, 3  # ends of a ladder: the hot one, the cold one, and that of who came from the hot one
 
 
 @njit
@@ -206,20 +208,24 @@ def temper(plan, state, ladders, pairs, record, first, last, crew):
         if swaps:
             _swap(ladders, done // ladders.swap_every - 1, past > 0)
         if records:
-            draw = past // record.thin - 1
+            number = past // record.thin - 1
+            draw = number if len(record.bins.first) == 0 else 0
             _record_rungs(ladders, ladders.energies, record.energies[draw])
             _record_rungs(ladders, ladders.magnetizations, record.magnetizations[draw])
             if len(record.samples) > 0 or len(record.observables.weights) > 0:
                 packed = record.samples[draw] if len(record.samples) > 0 else record.observables.packed
                 snapshot(plan, state, packed)
                 measure_observables(record.observables, packed, record.observables.by_lane)
-                for number in range(len(record.observables.weights)):
-                    by_rung = record.observables.record[draw, number]
-                    _record_rungs(ladders, record.observables.by_lane[number], by_rung)
+                for which in range(len(record.observables.weights)):
+                    by_rung = record.observables.record[draw, which]
+                    _record_rungs(ladders, record.observables.by_lane[which], by_rung)
             if len(record.samples) > 0:
                 for ladder in range(len(ladders.lane_at)):
                     for rung in range(ladders.betas.size):
                         ladders.lanes_of_draws[draw, ladder, rung] = ladders.lane_at[ladder, rung]
+            if len(record.bins.first) > 0:
+                of_weights = record.observables.record[draw]
+                add_draw(record.bins, number, record.energies[draw], record.magnetizations[draw], of_weights)
         if ladders.overlap_every > 0 and past > 0 and past % ladders.overlap_every == 0 and len(pairs.ladders) > 0:
             snapshot(plan, state, pairs.packed)
             add_overlaps(pairs, ladders.lane_at)
@@ -264,13 +270,15 @@ def _follow(ladders, ladder):
     last, first_lane = ladders.betas.size - 1, ladders.first_lane[ladder]
     labels = ladders.labels[ladder]
     hot, cold = ladders.lane_at[ladder, 0] - first_lane, ladders.lane_at[ladder, last] - first_lane
-    if labels[hot] == COLD and ladders.restarts[ladder, hot] > 0:
+    if labels[hot] == FROM_HOT:
         ladders.round_trips[ladder, hot] += 1
     labels[hot] = HOT
     if labels[cold] == HOT:
         ladders.restarts[ladder, cold] += 1
-    labels[cold] = COLD
+        labels[cold] = FROM_HOT
+    elif labels[cold] == 0:
+        labels[cold] = COLD
     for rung in range(last + 1):
         label = labels[ladders.lane_at[ladder, rung] - first_lane]
         if label > 0:
-            ladders.visits[label - 1, ladder, rung] += 1
+            ladders.visits[min(label, COLD) - 1, ladder, rung] += 1

@@ -17,7 +17,8 @@ class Cells(NamedTuple):
     indptr: np.ndarray  # int64 (cells + 1,)
     neighbors: np.ndarray  # int32 (entries + 1,): cells; at the end -1, the neighbour that is missing
     shifts: np.ndarray  # int8 (entries + 1,): how many strips further on the neighbour lies, modulo strips
-    negative: np.ndarray  # bool (rows, entries + 1): J < 0; lane k's is row k % rows, a strip's, model after model
+    negative: np.ndarray  # bool (rows, entries + 1): J < 0, of every strip of every distinct model
+    row: np.ndarray  # int64 (lanes,): that of lane k is row[k % lanes]
 
     @property
     def degree(self) -> int:
@@ -48,9 +49,9 @@ class Cells(NamedTuple):
         entries = self._entries(cells)
         return self.neighbors[entries], self.shifts[entries]
 
-    def signs(self, cells) -> np.ndarray:
-        """Whether J < 0, bool (rows, cells, degree)."""
-        return self.negative[:, self._entries(cells)]
+    def signs(self, cells, rows) -> np.ndarray:
+        """Whether J < 0 in these rows, bool (rows, cells, degree)."""
+        return self.negative[rows[:, None, None], self._entries(cells)]
 
     def _entries(self, cells):
         entries = self.indptr[cells][:, None] + np.arange(self.degree)
@@ -90,6 +91,11 @@ class Box(NamedTuple):
         """J < 0, the same for all bonds, bool (1, 1)."""
         return np.array([[self.lattice.J < 0]])
 
+    @property
+    def row(self) -> np.ndarray:
+        """That of all lanes."""
+        return np.zeros(1, np.int64)
+
     def degrees(self) -> np.ndarray:
         """How many neighbours each cell has."""
         return np.full(self.count, self.degree, np.int8)
@@ -111,9 +117,9 @@ class Box(NamedTuple):
         strip, neighbors = np.divmod(self.lattice.neighbors(cells), self.count)
         return neighbors, strip
 
-    def signs(self, cells) -> np.ndarray:
-        """Whether J < 0, bool (1, cells, degree)."""
-        return np.broadcast_to(self.negative, (cells.size, self.degree))[None]
+    def signs(self, cells, rows) -> np.ndarray:
+        """Whether J < 0, bool (rows, cells, degree)."""
+        return np.broadcast_to(self.negative, (rows.size, cells.size, self.degree))
 
 
 def cells(models: list, strips: int = 1) -> Cells | Box:
@@ -122,20 +128,25 @@ def cells(models: list, strips: int = 1) -> Cells | Box:
     box = Box.of(model, strips) if len(models) == 1 else None
     if box is not None:
         return box
-    negative = np.array([one.couplings < 0 for one in models])
+    distinct = {id(one): one for one in models}  # of chains by the hundred that share a model
+    number = {of: k for k, of in enumerate(distinct)}
+    row = np.array([number[id(one)] for one in models])[:, None] * strips + np.arange(strips)
+    negative = np.array([one.couplings < 0 for one in distinct.values()])
     if strips == 1:
         shifts = np.zeros(model.indices.size + 1, np.int8)
-        return Cells(model.indptr, np.append(model.indices, np.int32(-1)), shifts, np.pad(negative, ((0, 0), (0, 1))))
+        neighbors = np.append(model.indices, np.int32(-1))
+        return Cells(model.indptr, neighbors, shifts, np.pad(negative, ((0, 0), (0, 1))), row.ravel())
     key, order = _entries_by_strip(model, strips)
     target, shift = np.divmod(key, strips)
     count = model.n // strips
-    negative = negative.reshape(len(models), strips, -1)
-    negative = np.take_along_axis(negative, order[None], axis=2).reshape(len(models) * strips, -1)
+    negative = negative.reshape(len(distinct), strips, -1)
+    negative = np.take_along_axis(negative, order[None], axis=2).reshape(len(distinct) * strips, -1)
     return Cells(
         model.indptr[: count + 1],
         np.append(target % count, -1).astype(np.int32),
         np.append(shift, 0).astype(np.int8),
         np.pad(negative, ((0, 0), (0, 1))),
+        row.ravel(),
     )
 
 
@@ -251,10 +262,10 @@ class Layout(NamedTuple):
         zeros = self.size - VECTOR + np.arange(first, last) % VECTOR
         return np.where(missing, zeros[:, None], targets).astype(np.int32)
 
-    def signs(self, first: int, last: int) -> np.ndarray:
-        """Whether J < 0 at positions `first` ... `last - 1`, bool (rows, positions, degree)."""
+    def signs(self, first: int, last: int, rows) -> np.ndarray:
+        """Whether J < 0 at positions `first` ... `last - 1` in these rows, bool (rows, positions, degree)."""
         cells = self.cell[first:last]
-        return self.graph.signs(np.maximum(cells, 0)) & (cells >= 0)[:, None]
+        return self.graph.signs(np.maximum(cells, 0), rows) & (cells >= 0)[:, None]
 
     @property
     def colour_ends(self) -> np.ndarray:
@@ -343,12 +354,13 @@ def signs(place: Layout, lanes: range) -> tuple[np.ndarray, np.ndarray]:
     if (negative == negative[0]).all():
         parts = []
         for first in range(0, place.cell.size, _CHUNK):
-            of_cells = place.signs(first, first + _CHUNK)[0]
+            of_cells = place.signs(first, first + _CHUNK, np.zeros(1, np.int64))[0]
             eight = np.repeat(of_cells.reshape(-1, VECTOR // words, of_cells.shape[1]), words, axis=1)
             parts.append(np.packbits(eight, axis=1, bitorder="little").ravel())
         return np.concatenate(parts), nothing[1]
-    of_lane = np.arange(lanes.start, lanes.stop) % len(negative)
-    of_cells = place.signs(0, place.cell.size)
+    row = place.graph.row
+    rows, of_lane = np.unique(row[np.arange(lanes.start, lanes.stop) % row.size], return_inverse=True)
+    of_cells = place.signs(0, place.cell.size, rows)
     columns = [
         np.packbits(np.moveaxis(of_cells[of_lane[64 * w : 64 * (w + 1)]], 0, 2), axis=2, bitorder="little").view("<u8")
         for w in range(words)

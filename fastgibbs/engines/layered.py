@@ -19,20 +19,18 @@ import numpy as np
 from llvmlite import binding
 
 from fastgibbs.engines import contract, precision, sparse
-from fastgibbs.engines.arithmetic import LOWEST_EXPONENT, exp2, uniform
+from fastgibbs.engines.arithmetic import LOWEST_EXPONENT, exp2, scales, uniform
 from fastgibbs.engines.contract import LANE_GROUP as GROUP
-from fastgibbs.engines.contract import METROPOLIS, UNMEASURED
-from fastgibbs.engines.streams import SWEEP, next_words, stream_state
-from fastgibbs.engines.vectors import add_product, at, bitcast, bits, convert, full, load, select, store
-from fastgibbs.jit import called, implements, inlined, njit
+from fastgibbs.engines.contract import METROPOLIS, UNMEASURED, Engine
+from fastgibbs.engines.streams import lane_streams, next_words
+from fastgibbs.engines.vectors import add_product, at, bitcast, convert, full, load, select, store
+from fastgibbs.jit import called, gives, inlined, njit
 from fastgibbs.models import RBM, checks
 
-NATIVE = True  # it takes RBMs, not their Ising form
 UNITS = 6  # of a tile: with WIDE lanes of each, their sums fill three quarters of the registers
 WIDE = 64 if binding.get_host_cpu_features().get("avx512f") else 16
 _SIGN = -(2**31)
 _ONE = 0x3F800000  # the bits of 1.0
-_MINUS_LOG2E = -1.4426950408889634  # exp(-x) = 2^(_MINUS_LOG2E x)
 
 
 class LayeredPlan(NamedTuple):
@@ -69,53 +67,10 @@ class LayeredState(NamedTuple):
     multiplied: np.ndarray  # int64 (1,): 1 if those are of the units as they are now
 
 
-strips, cut, crew = sparse.strips, sparse.cut, sparse.crew  # a lane is a chain here too
-
-
-def refusal(models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
-    """Why the engine cannot run these models, or None if it can."""
-    if not all(isinstance(model, RBM) for model in models):
-        return "the model is not an RBM"
-    if len(models) > 1:
-        return "it runs one model at a time"
-    if scan != "sequential":
-        return "it scans layer by layer"
-    if strips > 1:
-        return "it does not cut lattices into strips"
-    return precision.refusal_of_layers(models[0], _unit(models[0]), sparse.BITS, 2 * tolerance)  # x is twice a field
-
-
 def _unit(rbm) -> float:
     """A power of two near the largest weight or bias, or 1 if all are zero."""
     largest = max(checks.largest(part) for part in (rbm.weights, rbm.visible_bias, rbm.hidden_bias))
     return float(2.0 ** (np.frexp(largest)[1] - 1)) if largest > 0 else 1.0
-
-
-def prepare(models: list, strips: int, free=None) -> LayeredPlan:
-    """The plan of an RBM, which all blocks share."""
-    (rbm,) = models
-    unit = _unit(rbm)
-    W, a, b = ((part / unit).astype(np.float32) for part in (rbm.weights, rbm.visible_bias, rbm.hidden_bias))
-    units = contract.free_sites(rbm.n, free)
-    hidden_rows, visible_rows = units[units >= rbm.n_visible], units[units < rbm.n_visible]
-    v, h = visible_rows, hidden_rows - rbm.n_visible
-    held_v, held_h = np.delete(np.arange(rbm.n_visible), v), np.delete(np.arange(rbm.n_hidden), h)
-    all_v, all_h = np.concatenate([v, held_v]), np.concatenate([h, held_h])
-    return LayeredPlan(
-        rbm.n_visible,
-        rbm.n_hidden,
-        unit,
-        np.empty(0, np.float32),
-        _tiles(W[np.ix_(v, h)]),
-        _padded(b[all_h]),
-        _tiles(W[np.ix_(v, h)].T),
-        _padded(a[all_v]),
-        _tiles(W[np.ix_(held_v, all_h)]),
-        _tiles(W[np.ix_(all_v, held_h)].T),
-        np.empty(0),
-        hidden_rows,
-        visible_rows,
-    )
 
 
 def _tiles(weights) -> np.ndarray:
@@ -130,46 +85,9 @@ def _padded(bias) -> np.ndarray:
     return np.pad(bias, (0, -bias.size % UNITS)) + np.float32(0)
 
 
-def at_betas(plan: LayeredPlan, betas) -> LayeredPlan:
-    """The plan with rungs at these betas, float64 (rungs,)."""
-    return plan._replace(scales=np.clip(_MINUS_LOG2E * betas * plan.unit, -1e30, 1e30).astype(np.float32))
-
-
 def with_visible_bias(plan: LayeredPlan, bias) -> LayeredPlan:
     """The plan of an RBM of free units with another visible bias, for sweeps only: energies keep theirs."""
     return plan._replace(visible_bias=_padded(np.float32(bias / plan.unit)))
-
-
-def start(plan: LayeredPlan, lanes: range, ups, entropy, betas, rule) -> tuple[LayeredPlan, LayeredState]:
-    """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
-    spins = np.empty((plan.visible + plan.hidden, len(lanes)), np.float32)
-    for first, part in ups:
-        spins[first : first + part.shape[1]] = part.T
-    plan = at_betas(plan, betas)
-    held = np.delete(np.arange(len(spins)), np.concatenate([plan.visible_rows, plan.hidden_rows]))
-    plan = plan._replace(held=np.zeros(len(lanes)))
-    if held.size:
-        visible, hidden = held[held < plan.visible], held[held >= plan.visible]
-        a, b = (np.repeat(bias[:, None], len(lanes), axis=1) for bias in (plan.visible_bias, plan.hidden_bias))
-        terms = a[plan.visible_rows.size :][: visible.size] * spins[visible]  # as long as a is the bias alone
-        _add_held(plan.held_visible, b, spins, visible)
-        _add_held(plan.held_hidden, a, spins, hidden)
-        terms = np.concatenate([terms, b[plan.hidden_rows.size :][: hidden.size] * spins[hidden]])
-        held = np.add.accumulate(terms, dtype=np.float64)[-1]
-        plan = plan._replace(hidden_bias=b, visible_bias=a, held=held)
-    return plan, LayeredState(
-        spins,
-        np.column_stack([stream_state(entropy, SWEEP, *divmod(lane, 64)) for lane in lanes]),
-        np.zeros(len(lanes), np.float32),
-        np.empty((UNITS, len(lanes)), np.float32),
-        np.empty(len(lanes)),
-        np.zeros(1, np.int64),
-    )
-
-
-def spins(plan: LayeredPlan, state: LayeredState) -> np.ndarray:
-    """The block's spins 2 u - 1, int8 (V + H, lanes)."""
-    return 2 * state.spins.astype(np.int8) - 1
 
 
 def _beginning(width, held):
@@ -300,16 +218,93 @@ def _updating(add_inputs_wide, add_inputs):
 update_layer, _update_free = _updating(add_inputs_wide, add_inputs), _updating(add_free_wide, add_free)
 
 
+class Layered(Engine):
+    """The engine as Python calls it."""
+
+    name = "layered"
+    plan = LayeredPlan
+    native = True  # RBMs, not their Ising form
+
+    def refusal(self, models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
+        """Why the engine cannot run these models, or None if it can."""
+        if not all(isinstance(model, RBM) for model in models):
+            return "the model is not an RBM"
+        if scan != "sequential":
+            return "it scans layer by layer"
+        if why := super().refusal(models, scan, strips):
+            return why
+        tolerance *= 2  # x is twice a field
+        return precision.refusal_of_layers(models[0], _unit(models[0]), sparse.BITS, tolerance)
+
+    def prepare(self, models: list, strips: int, free=None) -> LayeredPlan:
+        """The plan of an RBM, which all blocks share."""
+        (rbm,) = models
+        unit = _unit(rbm)
+        W, a, b = ((part / unit).astype(np.float32) for part in (rbm.weights, rbm.visible_bias, rbm.hidden_bias))
+        units = contract.free_sites(rbm.n, free)
+        hidden_rows, visible_rows = units[units >= rbm.n_visible], units[units < rbm.n_visible]
+        v, h = visible_rows, hidden_rows - rbm.n_visible
+        held_v, held_h = np.delete(np.arange(rbm.n_visible), v), np.delete(np.arange(rbm.n_hidden), h)
+        all_v, all_h = np.concatenate([v, held_v]), np.concatenate([h, held_h])
+        return LayeredPlan(
+            rbm.n_visible,
+            rbm.n_hidden,
+            unit,
+            np.empty(0, np.float32),
+            _tiles(W[np.ix_(v, h)]),
+            _padded(b[all_h]),
+            _tiles(W[np.ix_(v, h)].T),
+            _padded(a[all_v]),
+            _tiles(W[np.ix_(held_v, all_h)]),
+            _tiles(W[np.ix_(all_v, held_h)].T),
+            np.empty(0),
+            hidden_rows,
+            visible_rows,
+        )
+
+    def at_betas(self, plan: LayeredPlan, betas) -> LayeredPlan:
+        """The plan with rungs at these betas, float64 (rungs,)."""
+        return plan._replace(scales=scales(betas, plan.unit / 2))
+
+    def start(self, plan: LayeredPlan, lanes: range, ups, entropy, betas, rule) -> tuple[LayeredPlan, LayeredState]:
+        """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
+        spins = np.empty((plan.visible + plan.hidden, len(lanes)), np.float32)
+        for first, part in ups:
+            spins[first : first + part.shape[1]] = part.T
+        plan = self.at_betas(plan, betas)
+        held = np.delete(np.arange(len(spins)), np.concatenate([plan.visible_rows, plan.hidden_rows]))
+        plan = plan._replace(held=np.zeros(len(lanes)))
+        if held.size:
+            visible, hidden = held[held < plan.visible], held[held >= plan.visible]
+            a, b = (np.repeat(bias[:, None], len(lanes), axis=1) for bias in (plan.visible_bias, plan.hidden_bias))
+            terms = a[plan.visible_rows.size :][: visible.size] * spins[visible]  # as long as a is the bias alone
+            _add_held(plan.held_visible, b, spins, visible)
+            _add_held(plan.held_hidden, a, spins, hidden)
+            terms = np.concatenate([terms, b[plan.hidden_rows.size :][: hidden.size] * spins[hidden]])
+            held = np.add.accumulate(terms, dtype=np.float64)[-1]
+            plan = plan._replace(hidden_bias=b, visible_bias=a, held=held)
+        return plan, LayeredState(
+            spins,
+            lane_streams(entropy, lanes),
+            np.zeros(len(lanes), np.float32),
+            np.empty((UNITS, len(lanes)), np.float32),
+            np.empty(len(lanes)),
+            np.zeros(1, np.int64),
+        )
+
+    def spins(self, plan: LayeredPlan, state: LayeredState) -> np.ndarray:
+        """The block's spins 2 u - 1, int8 (V + H, lanes)."""
+        return 2 * state.spins.astype(np.int8) - 1
+
+
 def _of_plan(plan):
     """Whether a block, by the Numba type of its plan, has held units; how layers are drawn there, and biases read."""
     held = plan[plan.fields.index("hidden_bias")].ndim == 2
     return (held, _update_free, _bias_of_lanes) if held else (held, update_layer, _bias)
 
 
-@implements(contract.sweep)
+@gives(contract.sweep, LayeredPlan, by_type=True)
 def _sweep(plan, state, rungs, rule, scan, counts, crew):
-    if getattr(plan, "instance_class", None) is not LayeredPlan:
-        return None
     held, update, _ = _of_plan(plan)
 
     def sweep(plan, state, rungs, rule, scan, counts, crew):
@@ -323,10 +318,8 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
     return sweep
 
 
-@implements(contract.measure)
+@gives(contract.measure, LayeredPlan, by_type=True)
 def _measure(plan, state, energies, magnetizations, crew):
-    if getattr(plan, "instance_class", None) is not LayeredPlan:
-        return None
     held, update, bias_of = _of_plan(plan)
 
     def measure(plan, state, energies, magnetizations, crew):
@@ -355,45 +348,10 @@ def _measure(plan, state, energies, magnetizations, crew):
     return measure
 
 
-@implements(contract.snapshot)
-def _snapshot(plan, state, words):
-    if getattr(plan, "instance_class", None) is not LayeredPlan:
-        return None
-
-    def snapshot(plan, state, words):
-        n, lanes = state.spins.shape
-        for i in range(n):
-            for lane in range(0, lanes, GROUP):
-                words[i, lane // GROUP] = bits(load(state.spins, i * lanes + lane, GROUP) > 0)
-
-    return snapshot
-
-
-@implements(contract.restore)
+@gives(contract.restore, LayeredPlan)
 def _restore(plan, state, words):
-    if getattr(plan, "instance_class", None) is not LayeredPlan:
-        return None
-
-    def restore(plan, state, words):
-        n, lanes = state.spins.shape
-        for i in range(n):
-            for lane in range(lanes):
-                state.spins[i, lane] = (words[i, lane >> 4] >> (lane & 15)) & 1
-        state.multiplied[0] = 0
-
-    return restore
-
-
-@implements(contract.retain)
-def _retain(plan, state, kept, better):
-    if getattr(plan, "instance_class", None) is not LayeredPlan:
-        return None
-
-    def retain(plan, state, kept, better):
-        n, lanes = state.spins.shape
-        for lane in range(0, lanes, GROUP):
-            copied = load(better, lane, GROUP) > 0
-            for place in range(lane, n * lanes, lanes):
-                store(kept, place, select(copied, load(state.spins, place, GROUP), load(kept, place, GROUP)))
-
-    return retain
+    n, lanes = state.spins.shape
+    for i in range(n):
+        for lane in range(lanes):
+            state.spins[i, lane] = (words[i, lane >> 4] >> (lane & 15)) & 1
+    state.multiplied[0] = 0

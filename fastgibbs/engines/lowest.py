@@ -17,7 +17,7 @@ from fastgibbs.engines.contract import LANE_GROUP, snapshot
 from fastgibbs.engines.sparse import SparsePlan
 from fastgibbs.engines.streams import HASH, stream
 from fastgibbs.engines.vectors import at, load, nonzero, trailing_zeros
-from fastgibbs.jit import implements, inlined
+from fastgibbs.jit import gives, inlined, stub
 
 
 class Lowest(NamedTuple):
@@ -182,26 +182,21 @@ def _look_up(plan, table, lane, energy):
     table.highest[0] = last
 
 
+@stub
 def exactly(plan, ups, energy):
     """The energy of the state whose sites `ups` are up, where `energy`, which was measured, may have been followed."""
-    raise NotImplementedError("only compiled drivers call this")
+    return energy
 
 
-@implements(exactly)
+@gives(exactly, SparsePlan)
 def _exactly(plan, ups, energy):
-    if getattr(plan, "instance_class", None) is not SparsePlan:
-        return lambda plan, ups, energy: energy
-
-    def exactly(plan, ups, energy):
-        if plan.step > 0:
-            return energy
-        bonds, fields = 0.0, 0.0
-        for i in range(plan.fields.size):
-            up = np.int64(at(ups, i))
-            for k in range(at(plan.upper, i), at(plan.indptr, i + 1)):
-                differs = up ^ np.int64(at(ups, at(plan.indices, k)))
-                bonds += at(plan.couplings, k) * (1 - 2 * differs)
-            fields += at(plan.fields, i) * (2 * up - 1)
-        return plan.offset - bonds * plan.coupling_unit - fields * plan.field_unit
-
-    return exactly
+    if plan.step > 0:
+        return energy
+    bonds, fields = 0.0, 0.0
+    for i in range(plan.fields.size):
+        up = np.int64(at(ups, i))
+        for k in range(at(plan.upper, i), at(plan.indptr, i + 1)):
+            differs = up ^ np.int64(at(ups, at(plan.indices, k)))
+            bonds += at(plan.couplings, k) * (1 - 2 * differs)
+        fields += at(plan.fields, i) * (2 * up - 1)
+    return plan.offset - bonds * plan.coupling_unit - fields * plan.field_unit

@@ -16,7 +16,7 @@ import numpy as np
 
 from fastgibbs.engines import precision
 from fastgibbs.engines.arithmetic import exp64
-from fastgibbs.engines.contract import METROPOLIS
+from fastgibbs.engines.contract import METROPOLIS, Engine
 from fastgibbs.engines.graphs import VECTOR, Layout, cells, layout, runs, signs, unturned_lanes
 from fastgibbs.engines.streams import SWEEP, TAIL, stream_state
 
@@ -74,45 +74,6 @@ class MultispinState(NamedTuple):
     counted: np.ndarray  # bool (1,): whether the last sweep has counted unsatisfied bonds
 
 
-def refusal(models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
-    """Why the engine cannot run these Ising models, or None if it can."""
-    first = models[0]
-    if scan != "sequential":
-        return "it scans colour by colour"
-    if first.coupling is None:
-        return "the couplings are not all +J or -J"
-    if first.field is None:
-        return "the field is not uniform"
-    if first.degree > MAX_DEGREE:
-        return f"a site has more than {MAX_DEGREE} neighbours"
-    for k, model in enumerate(models[1:], 1):
-        same_graph = np.array_equal(model.indptr, first.indptr) and np.array_equal(model.indices, first.indices)
-        if not (same_graph and model.coupling == first.coupling):
-            return f"model {k} has not the bonds and the |J| of model 0"
-        if model.field != first.field:
-            return f"model {k} has not the field of model 0"
-    if strips > 1:
-        try:
-            cells([first], strips)
-        except ValueError as error:
-            return f"{error}; give {_right(first, strips // 2)} at most"
-    h = np.array([abs(first.field)])
-    sums = first.degree * first.coupling + h
-    steps = np.where(h > 0, np.minimum(*precision.whole_steps([first.coupling, *h])), np.inf)  # J alone cancels to 0
-    return precision.drowned(sums, h, precision.rounded(sums, steps, BITS, 0.0), tolerance)
-
-
-def strips(models, chains: int) -> int:
-    """How many strips a lattice is best cut into: what fills the word of few chains, or as many as are right."""
-    model, most = models[0], 64 // chains
-    if model.shape is None or most < 2:
-        return 1
-    side, count = model.shape[0], 2 ** (most.bit_length() - 1)
-    while count > 1 and (side % count or side // count < 2 or model.n // count < 64):
-        count //= 2
-    return _right(model, count)
-
-
 def _right(model, most: int) -> int:
     """The largest number of strips, a power of two up to `most`, that a model can be cut into."""
     while most > 1:
@@ -130,58 +91,6 @@ class Prepared(NamedTuple):
 
     models: list
     layout: Layout
-
-
-def prepare(models: list, strips: int, free=None) -> Prepared:
-    """Lay out Ising models on one graph: a single one for all chains, or one per chain."""
-    return Prepared(models, layout(cells(models, strips), strips, free))
-
-
-def cut(lanes: int, threads: int, together: int = 64) -> list[range]:
-    """Ranges of lanes, whole words, that make blocks of 8, 4, 2 or 1 words; smaller ones if there are idle threads.
-
-    Each `together` lanes, 1, 2, 4 or 8 words, stay in one block.
-    """
-    words, least = -(-lanes // 64), together // 64
-    most = max(least, min(VECTOR, words // threads))
-    blocks, first = [], 0
-    while first < words:
-        left = words - first
-        width = 2 ** (min(most, left).bit_length() - 1) if left >= least else 2 ** (left - 1).bit_length()
-        blocks.append(range(64 * first, 64 * (first + width)))
-        first += width
-    return blocks
-
-
-def start(prepared: Prepared, lanes: range, ups, entropy, betas, rule) -> tuple[MultispinPlan, MultispinState]:
-    """Plan and state of a block; `ups` gives (first cell, which are up uint8 (lanes, cells)) part by part."""
-    place, words = prepared.layout, len(lanes) // 64
-    up_words = np.zeros((place.size, words), np.uint64)
-    for first, part in ups:
-        of_words = np.packbits(part.reshape(words, 64, -1), axis=1, bitorder="little")
-        up_words[place.position[first : first + part.shape[1]]] = of_words.transpose(2, 0, 1).copy().view("<u8")[..., 0]
-    plan, spins = _plan(prepared, lanes, betas, rule), up_words.ravel()
-    show_ghosts(plan, spins)
-    sets = crew(plan)
-    largest = max(plan.sites, plan.bonds * (1 + plan.twice))  # that a counter must hold
-    depth = max(largest, len(PENDING)).bit_length()
-    blocks = range(lanes.start // 64, lanes.stop // 64)
-    streams = [
-        [stream_state(entropy, SWEEP, block, slot, tile) for slot in range(SLOTS) for block in blocks]
-        for tile in range(sets)
-    ]
-    state = MultispinState(
-        spins=spins,
-        streams=np.pad(np.swapaxes(streams, 1, 2).copy(), ((0, 0), (0, 1), (0, 0))),  # no two tiles share a cache line
-        tails=np.array([[stream_state(entropy, TAIL, *divmod(k, 64), tile) for k in lanes] for tile in range(sets)]),
-        current=np.full(len(lanes), -1),
-        planes=np.zeros(64 * plan.codes.shape[1] * VECTOR, np.uint64),
-        scratch=np.zeros((sets, (2 + max(len(plan.folds), len(PENDING).bit_length())) * VECTOR), np.uint64),
-        counters=np.zeros((sets, 2, depth + 1, VECTOR), np.uint64),  # loads of upper halves read past the last plane
-        numbers=np.zeros((sets, len(PENDING) // len(plan.slots) * len(plan.slots).bit_length() * VECTOR), np.uint64),
-        counted=np.zeros(1, bool),
-    )
-    return plan, state
 
 
 def show_ghosts(plan: MultispinPlan, spins):
@@ -276,15 +185,113 @@ def _thresholds(model, degrees, slots, folds, betas, rule) -> tuple[np.ndarray, 
     return codes, rest.reshape(betas.size, -1)
 
 
-def crew(plan: MultispinPlan) -> int:
-    """How many threads may share a block: as many as a colour has tiles."""
-    return int(plan.tiles[:, 6].max(initial=0)) + 1
+class Multispin(Engine):
+    """The engine as Python calls it."""
 
+    name = "multispin"
+    plan = MultispinPlan
 
-def spins(plan: MultispinPlan, state: MultispinState) -> np.ndarray:
-    """The block's spins, int8 (cells, lanes)."""
-    words = state.spins.reshape(-1, plan.words)[plan.position].astype("<u8")
-    ones = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little").view(np.int8)
-    ones *= 2
-    ones -= 1
-    return ones
+    def refusal(self, models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
+        """Why the engine cannot run these Ising models, or None if it can."""
+        first = models[0]
+        if scan != "sequential":
+            return "it scans colour by colour"
+        if first.coupling is None:
+            return "the couplings are not all +J or -J"
+        if first.field is None:
+            return "the field is not uniform"
+        if first.degree > MAX_DEGREE:
+            return f"a site has more than {MAX_DEGREE} neighbours"
+        for k, model in enumerate(models[1:], 1):
+            same_graph = np.array_equal(model.indptr, first.indptr) and np.array_equal(model.indices, first.indices)
+            if not (same_graph and model.coupling == first.coupling):
+                return f"model {k} has not the bonds and the |J| of model 0"
+            if model.field != first.field:
+                return f"model {k} has not the field of model 0"
+        if strips > 1:
+            try:
+                cells([first], strips)
+            except ValueError as error:
+                return f"{error}; give {_right(first, strips // 2)} at most"
+        h = np.array([abs(first.field)])
+        sums = first.degree * first.coupling + h
+        both = np.minimum(*precision.whole_steps([first.coupling, *h]))
+        steps = np.where(h > 0, both, np.inf)  # J alone cancels to 0
+        return precision.drowned(sums, h, precision.rounded(sums, steps, BITS, 0.0), tolerance)
+
+    def strips(self, models, chains: int) -> int:
+        """How many strips a lattice is best cut into: what fills the word of few chains, or as many as are right."""
+        model, most = models[0], 64 // chains
+        if model.shape is None or most < 2:
+            return 1
+        side, count = model.shape[0], 2 ** (most.bit_length() - 1)
+        while count > 1 and (side % count or side // count < 2 or model.n // count < 64):
+            count //= 2
+        return _right(model, count)
+
+    def prepare(self, models: list, strips: int, free=None) -> Prepared:
+        """Lay out Ising models on one graph: a single one for all chains, or one per chain."""
+        return Prepared(models, layout(cells(models, strips), strips, free))
+
+    def cut(self, lanes: int, threads: int, together: int = 64) -> list[range]:
+        """Ranges of lanes, whole words, that make blocks of 8, 4, 2 or 1 words; smaller ones if there are idle threads.
+
+        Each `together` lanes, 1, 2, 4 or 8 words, stay in one block.
+        """
+        words, least = -(-lanes // 64), together // 64
+        most = max(least, min(VECTOR, words // threads))
+        blocks, first = [], 0
+        while first < words:
+            left = words - first
+            width = 2 ** (min(most, left).bit_length() - 1) if left >= least else 2 ** (left - 1).bit_length()
+            blocks.append(range(64 * first, 64 * (first + width)))
+            first += width
+        return blocks
+
+    def start(
+        self, prepared: Prepared, lanes: range, ups, entropy, betas, rule
+    ) -> tuple[MultispinPlan, MultispinState]:
+        """Plan and state of a block; `ups` gives (first cell, which are up uint8 (lanes, cells)) part by part."""
+        place, words = prepared.layout, len(lanes) // 64
+        up_words = np.zeros((place.size, words), np.uint64)
+        for first, part in ups:
+            of_words = np.packbits(part.reshape(words, 64, -1), axis=1, bitorder="little")
+            of_cells = of_words.transpose(2, 0, 1).copy().view("<u8")[..., 0]
+            up_words[place.position[first : first + part.shape[1]]] = of_cells
+        plan, spins = _plan(prepared, lanes, betas, rule), up_words.ravel()
+        show_ghosts(plan, spins)
+        sets = self.crew(plan)
+        largest = max(plan.sites, plan.bonds * (1 + plan.twice))  # that a counter must hold
+        depth = max(largest, len(PENDING)).bit_length()
+        blocks = range(lanes.start // 64, lanes.stop // 64)
+        streams = [
+            [stream_state(entropy, SWEEP, block, slot, tile) for slot in range(SLOTS) for block in blocks]
+            for tile in range(sets)
+        ]
+        streams = np.swapaxes(streams, 1, 2).copy()
+        tails = [[stream_state(entropy, TAIL, *divmod(k, 64), tile) for k in lanes] for tile in range(sets)]
+        together = len(PENDING) // len(plan.slots) * len(plan.slots).bit_length()
+        state = MultispinState(
+            spins=spins,
+            streams=np.pad(streams, ((0, 0), (0, 1), (0, 0))),  # no two tiles share a cache line
+            tails=np.array(tails),
+            current=np.full(len(lanes), -1),
+            planes=np.zeros(64 * plan.codes.shape[1] * VECTOR, np.uint64),
+            scratch=np.zeros((sets, (2 + max(len(plan.folds), len(PENDING).bit_length())) * VECTOR), np.uint64),
+            counters=np.zeros((sets, 2, depth + 1, VECTOR), np.uint64),  # upper halves are read past the last plane
+            numbers=np.zeros((sets, together * VECTOR), np.uint64),
+            counted=np.zeros(1, bool),
+        )
+        return plan, state
+
+    def crew(self, plan: MultispinPlan) -> int:
+        """How many threads may share a block: as many as a colour has tiles."""
+        return int(plan.tiles[:, 6].max(initial=0)) + 1
+
+    def spins(self, plan: MultispinPlan, state: MultispinState) -> np.ndarray:
+        """The block's spins, int8 (cells, lanes)."""
+        words = state.spins.reshape(-1, plan.words)[plan.position].astype("<u8")
+        ones = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little").view(np.int8)
+        ones *= 2
+        ones -= 1
+        return ones

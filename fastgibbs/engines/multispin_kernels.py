@@ -24,7 +24,7 @@ from fastgibbs.engines.graphs import VECTOR
 from fastgibbs.engines.multispin import PENDING, PLANES, SLOTS, MultispinPlan
 from fastgibbs.engines.streams import next_word
 from fastgibbs.engines.vectors import at, bitcast, convert, full, gather, load, nonzero, spread, store
-from fastgibbs.jit import called, implements, inlined
+from fastgibbs.jit import called, gives, inlined
 
 
 @inlined
@@ -162,48 +162,42 @@ def show_codes(plan, state, rungs):
             transpose(state.planes, 64 * part * VECTOR)
 
 
-@implements(contract.sweep)
+@gives(contract.sweep, MultispinPlan)
 def _sweep(plan, state, rungs, rule, scan, counts, crew):
-    if getattr(plan, "instance_class", None) is not MultispinPlan:
-        return None
-
-    def sweep(plan, state, rungs, rule, scan, counts, crew):
-        if crew.worker == 0:
-            show_codes(plan, state, rungs)
-            state.counted[0] = counts > 0
+    if crew.worker == 0:
+        show_codes(plan, state, rungs)
+        state.counted[0] = counts > 0
+    meet(crew)
+    counters = state.counters[crew.worker, 0]
+    if counts:
+        counters[:] = 0
+    for phase in range(len(plan.phases)):
+        first_tile, end_tile, first_ghost, end_ghost = plan.phases[phase]
+        for tile in range(first_tile + crew.worker, end_tile, crew.workers):
+            first, end, table, degree, _, end_counted, streams, last_cells = plan.tiles[tile]
+            if not counts:
+                end_counted = first
+            numbers, held = state.numbers[streams], 0
+            for vector in range(first, end):
+                likely, kinds, ups = decision(plan, state, table, vector)
+                accept = accepted(plan, state, kinds, table, streams, vector)
+                if rule == METROPOLIS:
+                    accept = accept & (load(state.spins, VECTOR * vector, VECTOR) ^ likely ^ -1)
+                spins = likely ^ accept
+                store(state.spins, VECTOR * vector, spins)
+                if vector < end_counted:
+                    keep(complement(ups, spins, degree), numbers, held * VECTOR * len(ups))
+                    held += 1
+                    if held == len(PENDING) // len(plan.slots) or vector + 1 == end_counted:
+                        _add_numbers(plan.slots, numbers, held, counters, state.scratch[streams])
+                        held = 0
+            for word in range(last_cells * plan.words, SLOTS * plan.words):  # dummies stay down
+                state.spins[VECTOR * end - SLOTS * plan.words + word] = 0
         meet(crew)
-        counters = state.counters[crew.worker, 0]
-        if counts:
-            counters[:] = 0
-        for phase in range(len(plan.phases)):
-            first_tile, end_tile, first_ghost, end_ghost = plan.phases[phase]
-            for tile in range(first_tile + crew.worker, end_tile, crew.workers):
-                first, end, table, degree, _, end_counted, streams, last_cells = plan.tiles[tile]
-                if not counts:
-                    end_counted = first
-                numbers, held = state.numbers[streams], 0
-                for vector in range(first, end):
-                    likely, kinds, ups = decision(plan, state, table, vector)
-                    accept = accepted(plan, state, kinds, table, streams, vector)
-                    if rule == METROPOLIS:
-                        accept = accept & (load(state.spins, VECTOR * vector, VECTOR) ^ likely ^ -1)
-                    spins = likely ^ accept
-                    store(state.spins, VECTOR * vector, spins)
-                    if vector < end_counted:
-                        keep(complement(ups, spins, degree), numbers, held * VECTOR * len(ups))
-                        held += 1
-                        if held == len(PENDING) // len(plan.slots) or vector + 1 == end_counted:
-                            _add_numbers(plan.slots, numbers, held, counters, state.scratch[streams])
-                            held = 0
-                for word in range(last_cells * plan.words, SLOTS * plan.words):  # dummies stay down
-                    state.spins[VECTOR * end - SLOTS * plan.words + word] = 0
+        if end_ghost > first_ghost:
+            if crew.worker == 0:
+                _copy_ghosts(plan, state, first_ghost, end_ghost)
             meet(crew)
-            if end_ghost > first_ghost:
-                if crew.worker == 0:
-                    _copy_ghosts(plan, state, first_ghost, end_ghost)
-                meet(crew)
-
-    return sweep
 
 
 @called
@@ -276,84 +270,60 @@ def _count_unsatisfied(plan, state, first, end, degree, counters, numbers, scrat
             held = 0
 
 
-@implements(contract.measure)
+@gives(contract.measure, MultispinPlan)
 def _measure(plan, state, energies, magnetizations, crew):
-    if getattr(plan, "instance_class", None) is not MultispinPlan:
-        return None
-
-    def measure(plan, state, energies, magnetizations, crew):
-        counters, scratch = state.counters[crew.worker], state.scratch[crew.worker]
-        counters[1] = 0
-        if not state.counted[0]:
-            counters[0] = 0
-        for tile in range(crew.worker, len(plan.tiles), crew.workers):
-            first, end, _, degree, begin_counted, end_counted, _, _ = plan.tiles[tile]
-            _count_ups(state, first, end, counters[1], scratch)
-            begin = max(begin_counted, end_counted) if state.counted[0] else begin_counted
-            if begin < end:
-                _count_unsatisfied(plan, state, begin, end, degree, counters[0], state.numbers[crew.worker], scratch)
-        meet(crew)
-        if crew.worker == 0:
-            energies[:] = 0.0
-            magnetizations[:] = 0.0
-            for worker in range(crew.workers):
-                for kind in range(2):
-                    sums = magnetizations if kind else energies
-                    _add_column_sums(state.counters[worker, kind], plan.words, plan.strips, sums)
-            for column in range(energies.size):
-                broken = energies[column] / 2 if plan.twice else energies[column]
-                magnetizations[column] = 2 * magnetizations[column] - plan.sites
-                bonds = plan.coupling * (plan.bonds - 2 * broken)
-                energies[column] = plan.offsets[column] - bonds - plan.field * magnetizations[column]
-
-    return measure
+    counters, scratch = state.counters[crew.worker], state.scratch[crew.worker]
+    counters[1] = 0
+    if not state.counted[0]:
+        counters[0] = 0
+    for tile in range(crew.worker, len(plan.tiles), crew.workers):
+        first, end, _, degree, begin_counted, end_counted, _, _ = plan.tiles[tile]
+        _count_ups(state, first, end, counters[1], scratch)
+        begin = max(begin_counted, end_counted) if state.counted[0] else begin_counted
+        if begin < end:
+            _count_unsatisfied(plan, state, begin, end, degree, counters[0], state.numbers[crew.worker], scratch)
+    meet(crew)
+    if crew.worker == 0:
+        energies[:] = 0.0
+        magnetizations[:] = 0.0
+        for worker in range(crew.workers):
+            for kind in range(2):
+                sums = magnetizations if kind else energies
+                _add_column_sums(state.counters[worker, kind], plan.words, plan.strips, sums)
+        for column in range(energies.size):
+            broken = energies[column] / 2 if plan.twice else energies[column]
+            magnetizations[column] = 2 * magnetizations[column] - plan.sites
+            bonds = plan.coupling * (plan.bonds - 2 * broken)
+            energies[column] = plan.offsets[column] - bonds - plan.field * magnetizations[column]
 
 
-@implements(contract.snapshot)
+@gives(contract.snapshot, MultispinPlan)
 def _snapshot(plan, state, words):
-    if getattr(plan, "instance_class", None) is not MultispinPlan:
-        return None
-
-    def snapshot(plan, state, words):
-        for cell in range(plan.position.size):
-            for word in range(plan.words):
-                spins = load(state.spins, at(plan.position, cell) * plan.words + word, 1)
-                store(words, 4 * (cell * plan.words + word), bitcast(spins, np.uint16))
-
-    return snapshot
+    for cell in range(plan.position.size):
+        for word in range(plan.words):
+            spins = load(state.spins, at(plan.position, cell) * plan.words + word, 1)
+            store(words, 4 * (cell * plan.words + word), bitcast(spins, np.uint16))
 
 
-@implements(contract.restore)
+@gives(contract.restore, MultispinPlan)
 def _restore(plan, state, words):
-    if getattr(plan, "instance_class", None) is not MultispinPlan:
-        return None
-
-    def restore(plan, state, words):
-        for cell in range(plan.position.size):
-            for word in range(plan.words):
-                spins = np.uint64(0)
-                for part in range(4):
-                    spins |= np.uint64(words[cell, 4 * word + part]) << np.uint64(16 * part)
-                state.spins[plan.position[cell] * plan.words + word] = spins
-        state.counted[0] = False
-
-    return restore
+    for cell in range(plan.position.size):
+        for word in range(plan.words):
+            spins = np.uint64(0)
+            for part in range(4):
+                spins |= np.uint64(words[cell, 4 * word + part]) << np.uint64(16 * part)
+            state.spins[plan.position[cell] * plan.words + word] = spins
+    state.counted[0] = False
 
 
-@implements(contract.retain)
+@gives(contract.retain, MultispinPlan)
 def _retain(plan, state, kept, better):
-    if getattr(plan, "instance_class", None) is not MultispinPlan:
-        return None
-
-    def retain(plan, state, kept, better):
-        scratch = state.scratch[0]
-        for place in range(VECTOR):
-            scratch[place] = 0
-            for lane in range(64):
-                scratch[place] |= np.uint64(better[64 * (place & (plan.words - 1)) + lane]) << np.uint64(lane)
-        lanes = load(scratch, 0, VECTOR)
-        for first in range(0, kept.size, VECTOR):
-            old = load(kept, first, VECTOR)
-            store(kept, first, old ^ ((old ^ load(state.spins, first, VECTOR)) & lanes))
-
-    return retain
+    scratch = state.scratch[0]
+    for place in range(VECTOR):
+        scratch[place] = 0
+        for lane in range(64):
+            scratch[place] |= np.uint64(better[64 * (place & (plan.words - 1)) + lane]) << np.uint64(lane)
+    lanes = load(scratch, 0, VECTOR)
+    for first in range(0, kept.size, VECTOR):
+        old = load(kept, first, VECTOR)
+        store(kept, first, old ^ ((old ^ load(state.spins, first, VECTOR)) & lanes))

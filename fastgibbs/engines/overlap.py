@@ -15,21 +15,18 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines import contract, precision, sparse
-from fastgibbs.engines.bytespins import copy_lanes, pack, start_spins, unpack
+from fastgibbs.engines.arithmetic import scales
+from fastgibbs.engines.bytespins import start_spins, unpack
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
-from fastgibbs.engines.contract import RANDOM
+from fastgibbs.engines.contract import RANDOM, Engine
 from fastgibbs.engines.memories import ATTEMPTS, KERNELS, Factors, Halves, OverlapState, Powers, Wholes
-from fastgibbs.engines.streams import ORDER, SWEEP, below, next_words, stream_state
+from fastgibbs.engines.streams import ORDER, below, lane_streams, next_words, stream_state
 from fastgibbs.engines.vectors import at, bitcast, convert, full, load, store
-from fastgibbs.jit import implements
+from fastgibbs.jit import gives
 from fastgibbs.models.hopfield import Hopfield
 
-NATIVE = True
 MOST_HALVES, MOST_FLOATS = 2**15 - 1, 2**24  # sites: up to here overlaps fit 16 bits, and float32 holds them exactly
 _SIGN64 = -(2**63)
-
-strips, cut, crew, spins = sparse.strips, sparse.cut, sparse.crew, sparse.spins  # a lane is a whole chain here too
-
 
 LARGEST_MATRIX = 10_000
 
@@ -56,24 +53,6 @@ class Prepared(NamedTuple):
     plan: OverlapPlan
 
 
-def refusal(models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
-    """Why the engine cannot run these models, or None if it can."""
-    first = models[0]
-    if not isinstance(first, Hopfield):
-        return "it runs Hopfield models"
-    if first.rule == "storkey":
-        return "couplings of the Storkey rule have not rank P"
-    if len(models) > 1:
-        return "it runs one model at a time"
-    if first.order == 2 and first.patterns.size >= 2**31:
-        return f"P N is {first.patterns.size}: fields fit 32 bits up to 2^31 - 1"
-    if first.inverse is not None and first.n > MOST_FLOATS:
-        return f"N is {first.n}: float32 overlaps are exact up to {MOST_FLOATS}"
-    if strips > 1:
-        return "there is no lattice to cut into strips"
-    return _drowned(first, tolerance)
-
-
 def _drowned(model: Hopfield, tolerance) -> str | None:
     """Which site's field the rounding of h and of a pseudo-inverse to float32 may spoil, or None: other sums are exact.
 
@@ -93,42 +72,6 @@ def _drowned(model: Hopfield, tolerance) -> str | None:
     return precision.drowned(sums, own, precision.rounded(sums, steps, sparse.BITS, unit), tolerance)
 
 
-def pays(model) -> bool:
-    """Whether this engine is the faster one for a model, as far as N and P tell.
-
-    Measured at 64 chains against the dense engine, at high and low acceptance: 1.2 to 7 times as fast up to P = N / 4,
-    half as fast at P = N / 2. A matrix of all pairs takes seconds and gigabytes from LARGEST_MATRIX sites on.
-    """
-    if not isinstance(model, Hopfield) or model.rule == "storkey":
-        return False
-    return model.order > 2 or len(model.patterns) <= model.n / 4 or model.n >= LARGEST_MATRIX
-
-
-def prepare(models: list, strips: int, free=None) -> Prepared:
-    """The plan of a Hopfield model, which all blocks share."""
-    (model,) = models
-    memory = _memory(model)
-    unit = model.energy_unit
-    scaled_fields = (model.fields / unit).astype(np.float32)
-    fields = model.fields / model.field_unit
-    arrays = [array for array in memory if isinstance(array, np.ndarray)]
-    for array in (*arrays, scaled_fields, fields):
-        array.flags.writeable = False  # as the model's arrays are, so that one compilation serves all
-    plan = OverlapPlan(
-        memory,
-        scaled_fields,
-        fields,
-        model.field_unit,
-        model.field != 0,
-        unit,
-        model.patterns.size if model.order == 2 else 0,
-        float(model.order * model.n ** (model.order - 1)),
-        np.empty(0, np.float32),
-        contract.free_sites(model.n, free),
-    )
-    return Prepared(model, plan)
-
-
 def _memory(model: Hopfield) -> Halves | Wholes | Factors | Powers:
     count, n = model.patterns.shape
     by_site = np.ascontiguousarray(model.patterns.T)
@@ -145,44 +88,95 @@ def _memory(model: Hopfield) -> Halves | Wholes | Factors | Powers:
     return Wholes(by_site, count)
 
 
-def start(prepared: Prepared, lanes: range, ups, entropy, betas, rule) -> tuple[OverlapPlan, OverlapState]:
-    """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
-    model, plan = prepared
-    spins = start_spins(model.n, len(lanes), ups)
-    sums = model.sums(spins.T)
-    if isinstance(plan.memory, Halves):
-        pairs = np.pad(sums.astype(np.int16), ((0, 0), (0, sums.shape[1] % 2)))
-        overlaps = pairs.view(np.int32).reshape(len(lanes), -1).T.copy()
-    else:
-        overlaps = sums.T.astype(np.float32 if isinstance(plan.memory, Factors) else np.int32, order="C")
-    state = OverlapState(
-        spins=spins,
-        overlaps=overlaps,
-        turned=np.zeros(len(lanes), overlaps.dtype),
-        pending=np.zeros(2, np.int64),
-        streams=np.column_stack([stream_state(entropy, SWEEP, *divmod(lane, 64)) for lane in lanes]),
-        order=stream_state(entropy, ORDER).copy(),
-        words=np.zeros(len(lanes), np.uint64),
-        scale=np.zeros(len(lanes), np.float32),
-        fields=np.zeros(len(lanes), np.float32),
-    )
-    scales = np.clip(sparse.MINUS_TWO_LOG2E * betas * plan.unit, -1e30, 1e30).astype(np.float32)
-    return plan._replace(scales=scales), state
+class Overlap(Engine):
+    """The engine as Python calls it."""
+
+    name = "overlap"
+    plan = OverlapPlan
+    native = True
+
+    def refusal(self, models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
+        """Why the engine cannot run these models, or None if it can."""
+        first = models[0]
+        if not isinstance(first, Hopfield):
+            return "it runs Hopfield models"
+        if first.rule == "storkey":
+            return "couplings of the Storkey rule have not rank P"
+        if why := super().refusal(models, scan, strips):
+            return why
+        if first.order == 2 and first.patterns.size >= 2**31:
+            return f"P N is {first.patterns.size}: fields fit 32 bits up to 2^31 - 1"
+        if first.inverse is not None and first.n > MOST_FLOATS:
+            return f"N is {first.n}: float32 overlaps are exact up to {MOST_FLOATS}"
+        return _drowned(first, tolerance)
+
+    def pays(self, model) -> bool:
+        """Whether this engine is the faster one for a model, as far as N and P tell.
+
+        Measured at 64 chains against the dense engine, at high and low acceptance: 1.2 to 7 times as fast up to
+        P = N / 4, half as fast at P = N / 2. A matrix of all pairs takes seconds and gigabytes from LARGEST_MATRIX
+        sites on.
+        """
+        if not isinstance(model, Hopfield) or model.rule == "storkey":
+            return False
+        return model.order > 2 or len(model.patterns) <= model.n / 4 or model.n >= LARGEST_MATRIX
+
+    def prepare(self, models: list, strips: int, free=None) -> Prepared:
+        """The plan of a Hopfield model, which all blocks share."""
+        (model,) = models
+        memory = _memory(model)
+        unit = model.energy_unit
+        scaled_fields = (model.fields / unit).astype(np.float32)
+        fields = model.fields / model.field_unit
+        arrays = [array for array in memory if isinstance(array, np.ndarray)]
+        for array in (*arrays, scaled_fields, fields):
+            array.flags.writeable = False  # as the model's arrays are, so that one compilation serves all
+        plan = OverlapPlan(
+            memory,
+            scaled_fields,
+            fields,
+            model.field_unit,
+            model.field != 0,
+            unit,
+            model.patterns.size if model.order == 2 else 0,
+            float(model.order * model.n ** (model.order - 1)),
+            np.empty(0, np.float32),
+            contract.free_sites(model.n, free),
+        )
+        return Prepared(model, plan)
+
+    def start(self, prepared: Prepared, lanes: range, ups, entropy, betas, rule) -> tuple[OverlapPlan, OverlapState]:
+        """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
+        model, plan = prepared
+        spins = start_spins(model.n, len(lanes), ups)
+        sums = model.sums(spins.T)
+        if isinstance(plan.memory, Halves):
+            pairs = np.pad(sums.astype(np.int16), ((0, 0), (0, sums.shape[1] % 2)))
+            overlaps = pairs.view(np.int32).reshape(len(lanes), -1).T.copy()
+        else:
+            overlaps = sums.T.astype(np.float32 if isinstance(plan.memory, Factors) else np.int32, order="C")
+        state = OverlapState(
+            spins=spins,
+            overlaps=overlaps,
+            turned=np.zeros(len(lanes), overlaps.dtype),
+            pending=np.zeros(2, np.int64),
+            streams=lane_streams(entropy, lanes),
+            order=stream_state(entropy, ORDER).copy(),
+            words=np.zeros(len(lanes), np.uint64),
+            scale=np.zeros(len(lanes), np.float32),
+            fields=np.zeros(len(lanes), np.float32),
+        )
+        return plan._replace(scales=scales(betas, plan.unit)), state
 
 
 def _kind(plan):
-    """The kind of memory of an OverlapPlan's Numba type, or None of another type."""
-    if getattr(plan, "instance_class", None) is not OverlapPlan:
-        return None
+    """The kind of memory of a plan's Numba type."""
     return plan.types[plan.fields.index("memory")].instance_class
 
 
-@implements(contract.sweep)
+@gives(contract.sweep, OverlapPlan, by_type=True)
 def _sweep(plan, state, rungs, rule, scan, counts, crew):
-    kind = _kind(plan)
-    if kind is None:
-        return None
-    _, attempt, settle = ATTEMPTS[kind]
+    _, attempt, settle = ATTEMPTS[_kind(plan)]
 
     def sweep(plan, state, rungs, rule, scan, counts, crew):
         free, lanes = plan.free.size, state.spins.shape[1]
@@ -199,12 +193,9 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
     return sweep
 
 
-@implements(contract.measure)
+@gives(contract.measure, OverlapPlan, by_type=True)
 def _measure(plan, state, energies, magnetizations, crew):
-    kind = _kind(plan)
-    if kind is None:
-        return None
-    weight = KERNELS[kind].weight
+    weight = KERNELS[_kind(plan)].weight
 
     def measure(plan, state, energies, magnetizations, crew):
         n, lanes = state.spins.shape
@@ -227,20 +218,9 @@ def _measure(plan, state, energies, magnetizations, crew):
     return measure
 
 
-@implements(contract.snapshot)
-def _snapshot(plan, state, words):
-    if _kind(plan) is None:
-        return None
-
-    return lambda plan, state, words: pack(state.spins, words)
-
-
-@implements(contract.restore)
+@gives(contract.restore, OverlapPlan, by_type=True)
 def _restore(plan, state, words):
-    kind = _kind(plan)
-    if kind is None:
-        return None
-    (_, _, settle), turn = ATTEMPTS[kind], KERNELS[kind].turn
+    (_, _, settle), turn = ATTEMPTS[_kind(plan)], KERNELS[_kind(plan)].turn
 
     def restore(plan, state, words):
         unpack(words, state.spins)
@@ -254,11 +234,3 @@ def _restore(plan, state, words):
             settle(plan, state)
 
     return restore
-
-
-@implements(contract.retain)
-def _retain(plan, state, kept, better):
-    if _kind(plan) is None:
-        return None
-
-    return lambda plan, state, kept, better: copy_lanes(state.spins, kept, better)

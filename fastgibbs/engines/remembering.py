@@ -15,7 +15,7 @@ import numpy as np
 
 from fastgibbs.engines.descents import LANES
 from fastgibbs.engines.vectors import at, bits, convert, full, load, products, store, trailing_zeros
-from fastgibbs.jit import implements, njit
+from fastgibbs.jit import gives, njit, stub
 
 
 class Halves(NamedTuple):
@@ -53,79 +53,60 @@ class Powers(NamedTuple):
     order: int
 
 
+@stub
 def _gains(memory, site, spins):
-    """g of a site in all lanes, float64, given its spins, int8."""
-    raise NotImplementedError("only compiled kernels call this")
+    """g of a site in all lanes, float64, given its spins, int8: here of Powers."""
+    total, count = full(0, np.int64, LANES), memory.patterns.shape[1]
+    turned = convert(spins, np.int64) * 2
+    for mu in range(count):
+        then = load(memory.overlaps, mu * LANES, LANES)
+        now = then - turned * at(memory.patterns, site * count + mu)
+        power_then, power_now = then, now
+        for _ in range(1, memory.order):
+            power_then, power_now = power_then * then, power_now * now
+        total = total + power_now - power_then
+    return convert(total, np.float64) * 0.5
 
 
+@gives(_gains, Halves)
+def _halves_gains(memory, site, spins):
+    total, rows = full(0, np.int32, LANES), memory.pairs.shape[1]
+    for row in range(rows):
+        total = total + products(load(memory.both, row * LANES, LANES), at(memory.pairs, site * rows + row))
+    return memory.own - convert(spins, np.float64) * convert(total, np.float64)
+
+
+@gives(_gains, Wholes)
+def _wholes_gains(memory, site, spins):
+    total, count = full(0, np.int64, LANES), memory.patterns.shape[1]
+    for mu in range(count):
+        sign = np.int32(at(memory.patterns, site * count + mu)) >> np.int32(1)
+        total = total + convert((load(memory.overlaps, mu * LANES, LANES) ^ sign) - sign, np.int64)
+    return memory.own - convert(spins, np.float64) * convert(total, np.float64)
+
+
+@gives(_gains, Factors)
+def _factors_gains(memory, site, spins):
+    total, count = full(0.0, np.float64, LANES), memory.patterns.shape[1]
+    for mu in range(count):
+        total = total + load(memory.overlaps, mu * LANES, LANES) * at(memory.factors, site * count + mu)
+    return at(memory.own, site) - convert(spins, np.float64) * total
+
+
+@stub
 def _flip(memory, site, lane, spin):
     """Change the overlaps of a lane whose spin of a site was `spin`."""
-    raise NotImplementedError("only compiled kernels call this")
+    for mu in range(memory.patterns.shape[1]):
+        memory.overlaps[mu, lane] -= 2 * spin * memory.patterns[site, mu]
 
 
-@implements(_gains)
-def _gains_of(memory, site, spins):
-    kind = memory.instance_class
-    if kind is Halves:
-
-        def gains(memory, site, spins):
-            total, rows = full(0, np.int32, LANES), memory.pairs.shape[1]
-            for row in range(rows):
-                total = total + products(load(memory.both, row * LANES, LANES), at(memory.pairs, site * rows + row))
-            return memory.own - convert(spins, np.float64) * convert(total, np.float64)
-
-    elif kind is Wholes:
-
-        def gains(memory, site, spins):
-            total, count = full(0, np.int64, LANES), memory.patterns.shape[1]
-            for mu in range(count):
-                sign = np.int32(at(memory.patterns, site * count + mu)) >> np.int32(1)
-                total = total + convert((load(memory.overlaps, mu * LANES, LANES) ^ sign) - sign, np.int64)
-            return memory.own - convert(spins, np.float64) * convert(total, np.float64)
-
-    elif kind is Factors:
-
-        def gains(memory, site, spins):
-            total, count = full(0.0, np.float64, LANES), memory.patterns.shape[1]
-            for mu in range(count):
-                total = total + load(memory.overlaps, mu * LANES, LANES) * at(memory.factors, site * count + mu)
-            return at(memory.own, site) - convert(spins, np.float64) * total
-
-    else:
-
-        def gains(memory, site, spins):
-            total, count = full(0, np.int64, LANES), memory.patterns.shape[1]
-            turned = convert(spins, np.int64) * 2
-            for mu in range(count):
-                then = load(memory.overlaps, mu * LANES, LANES)
-                now = then - turned * at(memory.patterns, site * count + mu)
-                power_then, power_now = then, now
-                for _ in range(1, memory.order):
-                    power_then, power_now = power_then * then, power_now * now
-                total = total + power_now - power_then
-            return convert(total, np.float64) * 0.5
-
-    return gains
-
-
-@implements(_flip)
-def _flip_of(memory, site, lane, spin):
-    if memory.instance_class is Halves:
-
-        def flip(memory, site, lane, spin):
-            rows = memory.pairs.shape[1]
-            for row in range(rows):
-                for half in range(2):
-                    change = 2 * spin * at(memory.patterns, 2 * (site * rows + row) + half)
-                    memory.overlaps[row, lane, half] -= np.int16(change)
-
-    else:
-
-        def flip(memory, site, lane, spin):
-            for mu in range(memory.patterns.shape[1]):
-                memory.overlaps[mu, lane] -= 2 * spin * memory.patterns[site, mu]
-
-    return flip
+@gives(_flip, Halves)
+def _halves_flip(memory, site, lane, spin):
+    rows = memory.pairs.shape[1]
+    for row in range(rows):
+        for half in range(2):
+            change = 2 * spin * at(memory.patterns, 2 * (site * rows + row) + half)
+            memory.overlaps[row, lane, half] -= np.int16(change)
 
 
 @njit

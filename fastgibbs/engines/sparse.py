@@ -18,20 +18,19 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines import contract, precision
-from fastgibbs.engines.arithmetic import decide
-from fastgibbs.engines.bytespins import copy_lanes, pack, start_spins, unpack
-from fastgibbs.engines.contract import FOLLOWED, RANDOM
+from fastgibbs.engines.arithmetic import decide, scales
+from fastgibbs.engines.bytespins import start_spins
+from fastgibbs.engines.contract import FOLLOWED, RANDOM, Engine
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.sparse_sums import adding, turned
-from fastgibbs.engines.streams import ORDER, SWEEP, below, next_words, stream_state
+from fastgibbs.engines.streams import ORDER, below, lane_streams, next_words, stream_state
 from fastgibbs.engines.vectors import at, convert, full, load, store
-from fastgibbs.jit import implements, inlined
+from fastgibbs.jit import gives, inlined
 from fastgibbs.models import checks
 
-FOLLOWS = True  # energies may be off while it anneals
+BITS = 24  # of a sum
 MOST_FOLLOWED = 64  # sweeps
 _ROWS = 2**16  # looked at at once, so that a large model takes no more memory than it must
-MINUS_TWO_LOG2E = -2.0 * 1.4426950408889634  # exp(-2 x) = 2^(MINUS_TWO_LOG2E x)
 
 
 class SparsePlan(NamedTuple):
@@ -70,65 +69,10 @@ class SparseState(NamedTuple):
     followed: np.ndarray  # int64 (1,): for how many sweeps, MOST_FOLLOWED or more if energies are not known
 
 
-BLOCK_LANES = 64  # as many as keep the arithmetic busy while each lane waits for its own
-
-
-BITS = 24  # of a sum
-
-
-def refusal(models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
-    """Why the engine cannot run these Ising models, or None if it can."""
-    if len(models) > 1:
-        return "it runs one model at a time"
-    if strips > 1:
-        return "it does not cut lattices into strips"
-    return precision.refusal(models[0], unit_of(models[0]), BITS, tolerance)
-
-
 def unit_of(model) -> float:
     """A power of two near the largest |J| or |h|, or 1 if all are zero."""
     largest = max(checks.largest(model.couplings), checks.largest(model.fields))
     return float(2.0 ** (np.frexp(largest)[1] - 1)) if largest > 0 else 1.0
-
-
-def strips(models, chains: int) -> int:
-    """How many strips a lattice is best cut into: none, a lane is a whole chain here."""
-    return 1
-
-
-def prepare(models: list, strips: int, free=None, kind=np.float32) -> SparsePlan:
-    """The plan of an Ising model, which all blocks share, to sum up numbers of this `kind`."""
-    (model,) = models
-    upper = np.empty(model.n, np.int64)
-    for first in range(0, model.n, _ROWS):
-        ends = model.indptr[first : first + _ROWS + 1]
-        rows = np.repeat(np.arange(ends.size - 1), np.diff(ends))
-        lower = model.indices[ends[0] : ends[-1]] < first + rows
-        upper[first : first + _ROWS] = ends[:-1] + np.bincount(rows[lower], minlength=ends.size - 1)
-    unit = unit_of(model)
-    scaled_couplings = np.empty(model.couplings.size, kind)
-    np.divide(model.couplings, unit, out=scaled_couplings, casting="same_kind")  # needs no float64 copy
-    scaled_fields = (model.fields / unit).astype(kind)
-    couplings = model.couplings if model.coupling_unit == 1 else model.couplings / model.coupling_unit
-    fields = model.fields if model.field_unit == 1 else model.fields / model.field_unit
-    for array in (upper, couplings, fields, scaled_couplings, scaled_fields):
-        array.flags.writeable = False  # as the model's arrays are, so that one compilation serves all
-    return SparsePlan(
-        model.indptr,
-        upper,
-        model.indices,
-        couplings,
-        fields,
-        model.coupling_unit,
-        model.field_unit,
-        model.offset,
-        scaled_couplings,
-        scaled_fields,
-        unit,
-        np.empty(0, np.float32),
-        *_whole_numbers(model, upper),
-        contract.free_sites(model.n, free),
-    )
 
 
 _NO_NUMBERS = (np.empty(0, np.int8),) * 4
@@ -156,21 +100,6 @@ def _whole_numbers(model, upper) -> tuple:
     return float(step), *whole
 
 
-def cut(lanes: int, threads: int, together: int = WIDTH) -> list[range]:
-    """Ranges of lanes, whole groups, that make blocks of at most BLOCK_LANES; smaller ones if threads would idle.
-
-    Each `together` lanes stay in one block.
-    """
-    size = max(together, min(BLOCK_LANES, -(-lanes // (threads * WIDTH)) * WIDTH))
-    whole = -(-lanes // WIDTH) * WIDTH
-    return [range(first, min(first + size, whole)) for first in range(0, whole, size)]
-
-
-def at_betas(plan: SparsePlan, betas) -> SparsePlan:
-    """The plan with rungs at these betas, float64 (rungs,)."""
-    return plan._replace(scales=np.clip(MINUS_TWO_LOG2E * betas * plan.unit, -1e30, 1e30).astype(np.float32))
-
-
 def with_numbers(plan: SparsePlan, couplings, fields, offset: float) -> SparsePlan:
     """The plan with other couplings J, float64 (nnz,), fields h, float64 (n,), and offset, in units of 1."""
     scaled = couplings.astype(np.float32), fields.astype(np.float32)
@@ -182,26 +111,68 @@ def with_numbers(plan: SparsePlan, couplings, fields, offset: float) -> SparsePl
     return plan._replace(**numbers, unit=1.0, step=0.0, **whole)
 
 
-def start(plan: SparsePlan, lanes: range, ups, entropy, betas, rule) -> tuple[SparsePlan, SparseState]:
-    """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
-    spins = start_spins(plan.fields.size, len(lanes), ups)
-    streams = np.column_stack([stream_state(entropy, SWEEP, *divmod(lane, 64)) for lane in lanes])
-    order = stream_state(entropy, ORDER).copy()
-    plan = at_betas(plan, betas)
-    kinds = np.uint64, np.float32, plan.scaled_fields.dtype
-    words, scale, fields = (np.zeros(len(lanes), kind) for kind in kinds)
-    followed = np.full(1, MOST_FOLLOWED)
-    return plan, SparseState(spins, streams, order, words, scale, fields, np.zeros(len(lanes)), followed)
+class Sparse(Engine):
+    """The engine as Python calls it."""
 
+    name = "sparse"
+    plan = SparsePlan
+    follows = True
+    kind = np.float32  # of the numbers that are summed up
 
-def crew(plan: SparsePlan) -> int:
-    """How many threads may share a block: one."""
-    return 1
+    def refusal(self, models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
+        """Why the engine cannot run these Ising models, or None if it can."""
+        if why := super().refusal(models, scan, strips):
+            return why
+        return precision.refusal(models[0], unit_of(models[0]), BITS, tolerance)
 
+    def prepare(self, models: list, strips: int, free=None) -> SparsePlan:
+        """The plan of an Ising model, which all blocks share."""
+        (model,) = models
+        upper = np.empty(model.n, np.int64)
+        for first in range(0, model.n, _ROWS):
+            ends = model.indptr[first : first + _ROWS + 1]
+            rows = np.repeat(np.arange(ends.size - 1), np.diff(ends))
+            lower = model.indices[ends[0] : ends[-1]] < first + rows
+            upper[first : first + _ROWS] = ends[:-1] + np.bincount(rows[lower], minlength=ends.size - 1)
+        unit = unit_of(model)
+        scaled_couplings = np.empty(model.couplings.size, self.kind)
+        np.divide(model.couplings, unit, out=scaled_couplings, casting="same_kind")  # needs no float64 copy
+        scaled_fields = (model.fields / unit).astype(self.kind)
+        couplings = model.couplings if model.coupling_unit == 1 else model.couplings / model.coupling_unit
+        fields = model.fields if model.field_unit == 1 else model.fields / model.field_unit
+        for array in (upper, couplings, fields, scaled_couplings, scaled_fields):
+            array.flags.writeable = False  # as the model's arrays are, so that one compilation serves all
+        return SparsePlan(
+            model.indptr,
+            upper,
+            model.indices,
+            couplings,
+            fields,
+            model.coupling_unit,
+            model.field_unit,
+            model.offset,
+            scaled_couplings,
+            scaled_fields,
+            unit,
+            np.empty(0, np.float32),
+            *_whole_numbers(model, upper),
+            contract.free_sites(model.n, free),
+        )
 
-def spins(plan: SparsePlan, state: SparseState) -> np.ndarray:
-    """The block's spins, int8 (n, lanes)."""
-    return state.spins
+    def at_betas(self, plan: SparsePlan, betas) -> SparsePlan:
+        """The plan with rungs at these betas, float64 (rungs,)."""
+        return plan._replace(scales=scales(betas, plan.unit))
+
+    def start(self, plan: SparsePlan, lanes: range, ups, entropy, betas, rule) -> tuple[SparsePlan, SparseState]:
+        """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
+        spins = start_spins(plan.fields.size, len(lanes), ups)
+        streams = lane_streams(entropy, lanes)
+        order = stream_state(entropy, ORDER).copy()
+        plan = self.at_betas(plan, betas)
+        kinds = np.uint64, np.float32, plan.scaled_fields.dtype
+        words, scale, fields = (np.zeros(len(lanes), kind) for kind in kinds)
+        followed = np.full(1, MOST_FOLLOWED)
+        return plan, SparseState(spins, streams, order, words, scale, fields, np.zeros(len(lanes)), followed)
 
 
 _WIDE = 64  # sums of so many lanes at once do not wait for each other
@@ -235,32 +206,26 @@ def attempt(plan, state, rule, site, lane, words, follows):
         store(state.energies, lane, load(state.energies, lane, WIDTH) + change)
 
 
-@implements(contract.sweep)
+@gives(contract.sweep, SparsePlan)
 def _sweep(plan, state, rungs, rule, scan, counts, crew):
-    if getattr(plan, "instance_class", None) is not SparsePlan:
-        return None
-
-    def sweep(plan, state, rungs, rule, scan, counts, crew):
-        free, lanes = plan.free.size, state.spins.shape[1]
-        follows = counts == FOLLOWED and plan.step == 0
-        state.followed[0] = state.followed[0] + 1 if follows else MOST_FOLLOWED
-        for lane in range(lanes):
-            state.scale[lane] = plan.scales[rungs[lane]]
-        for number in range(free):
-            site = np.int64(at(plan.free, below(state.order, free) if scan == RANDOM else number))
-            gather_fields(plan, state, site)
-            if number % 2 == 0:
-                for lane in range(0, lanes, WIDTH):
-                    store(state.words, lane, next_words(state.streams, lane, WIDTH))
-                for lane in range(0, lanes, WIDTH):
-                    words = convert(load(state.words, lane, WIDTH), np.uint32)
-                    attempt(plan, state, rule, site, lane, words, follows)
-            else:
-                for lane in range(0, lanes, WIDTH):
-                    words = convert(load(state.words, lane, WIDTH) >> 32, np.uint32)
-                    attempt(plan, state, rule, site, lane, words, follows)
-
-    return sweep
+    free, lanes = plan.free.size, state.spins.shape[1]
+    follows = counts == FOLLOWED and plan.step == 0
+    state.followed[0] = state.followed[0] + 1 if follows else MOST_FOLLOWED
+    for lane in range(lanes):
+        state.scale[lane] = plan.scales[rungs[lane]]
+    for number in range(free):
+        site = np.int64(at(plan.free, below(state.order, free) if scan == RANDOM else number))
+        gather_fields(plan, state, site)
+        if number % 2 == 0:
+            for lane in range(0, lanes, WIDTH):
+                store(state.words, lane, next_words(state.streams, lane, WIDTH))
+            for lane in range(0, lanes, WIDTH):
+                words = convert(load(state.words, lane, WIDTH), np.uint32)
+                attempt(plan, state, rule, site, lane, words, follows)
+        else:
+            for lane in range(0, lanes, WIDTH):
+                words = convert(load(state.words, lane, WIDTH) >> 32, np.uint32)
+                attempt(plan, state, rule, site, lane, words, follows)
 
 
 @inlined
@@ -306,53 +271,23 @@ def _measuring(width):
 _measure_wide, _measure = _measuring(_WIDE), _measuring(WIDTH)
 
 
-@implements(contract.measure)
+@gives(contract.measure, SparsePlan)
 def _measured(plan, state, energies, magnetizations, crew):
-    if getattr(plan, "instance_class", None) is not SparsePlan:
-        return None
-
-    def measure(plan, state, energies, magnetizations, crew):
-        spins = state.spins
-        lanes = spins.shape[1]
-        if state.followed[0] < MOST_FOLLOWED:
-            for lane in range(lanes):
-                energies[lane] = state.energies[lane] * plan.unit
-            return
-        if lanes % _WIDE == 0:
-            for lane in range(0, lanes, _WIDE):
-                if plan.step > 0:
-                    _measure_whole(plan, spins, lane, energies, magnetizations)
-                else:
-                    _measure_wide(plan, spins, lane, energies, magnetizations)
-        else:
-            for lane in range(0, lanes, WIDTH):
-                _measure(plan, spins, lane, energies, magnetizations)
+    spins = state.spins
+    lanes = spins.shape[1]
+    if state.followed[0] < MOST_FOLLOWED:
         for lane in range(lanes):
-            state.energies[lane] = energies[lane] / plan.unit
-        state.followed[0] = 0
-
-    return measure
-
-
-@implements(contract.snapshot)
-def _snapshot(plan, state, words):
-    if getattr(plan, "instance_class", None) is not SparsePlan:
-        return None
-
-    return lambda plan, state, words: pack(state.spins, words)
-
-
-@implements(contract.restore)
-def _restore(plan, state, words):
-    if getattr(plan, "instance_class", None) is not SparsePlan:
-        return None
-
-    return lambda plan, state, words: unpack(words, state.spins)
-
-
-@implements(contract.retain)
-def _retain(plan, state, kept, better):
-    if getattr(plan, "instance_class", None) is not SparsePlan:
-        return None
-
-    return lambda plan, state, kept, better: copy_lanes(state.spins, kept, better)
+            energies[lane] = state.energies[lane] * plan.unit
+        return
+    if lanes % _WIDE == 0:
+        for lane in range(0, lanes, _WIDE):
+            if plan.step > 0:
+                _measure_whole(plan, spins, lane, energies, magnetizations)
+            else:
+                _measure_wide(plan, spins, lane, energies, magnetizations)
+    else:
+        for lane in range(0, lanes, WIDTH):
+            _measure(plan, spins, lane, energies, magnetizations)
+    for lane in range(lanes):
+        state.energies[lane] = energies[lane] / plan.unit
+    state.followed[0] = 0

@@ -47,6 +47,11 @@ def stream_state(entropy, domain: int, block: int = 0, lane: int = 0, tile: int 
     return stream(entropy, domain, block, lane, tile).state["state"]["state"]
 
 
+def lane_streams(entropy, lanes: range) -> np.ndarray:
+    """The streams of these lanes' sweeps, uint64 (4, lanes)."""
+    return np.column_stack([stream_state(entropy, SWEEP, *divmod(lane, 64)) for lane in lanes])
+
+
 def lane_states(entropy, domain: int, lanes: int) -> np.ndarray:
     """`stream_state(entropy, domain, *divmod(lane, 64))` of lanes 0 ... `lanes` - 1, uint64 (4, lanes), all at once.
 

@@ -10,20 +10,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import contract, flips, sparse
+from fastgibbs.engines import contract, flips
 from fastgibbs.engines.arithmetic import decide
-from fastgibbs.engines.bytespins import copy_lanes, pack, start_spins, unpack
+from fastgibbs.engines.bytespins import start_spins
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
-from fastgibbs.engines.contract import RANDOM
+from fastgibbs.engines.contract import RANDOM, Engine
 from fastgibbs.engines.flips import Code
-from fastgibbs.engines.streams import ORDER, SWEEP, below, next_words, stream_state
+from fastgibbs.engines.streams import ORDER, below, lane_streams, next_words, stream_state
 from fastgibbs.engines.vectors import at, convert, full, load, store
-from fastgibbs.jit import implements, inlined, njit
+from fastgibbs.jit import gives, inlined, njit
 from fastgibbs.models import checks
 from fastgibbs.models.energy import flips_of
 
-NATIVE = True
-strips, cut, crew, spins = sparse.strips, sparse.cut, sparse.crew, sparse.spins  # a lane is a whole chain here too
 MOST = 1e30  # of an exponent of 2: far beyond what decides
 LOG2E = 1.4426950408889634
 _UP, _SITES = 64, 4  # of a state that is looked at before a run: sites turned up, and sites whose flips are compared
@@ -54,27 +52,6 @@ class TermsState(NamedTuple):
     path: np.ndarray  # int8 (n,): where the way from all spins down to a state has come to
 
 
-def refusal(models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
-    """Why the engine cannot run these models, or None if it can."""
-    if flips_of(models[0]) is None:
-        return "the model does not say what a flip costs, by a method flips()"
-    if len(models) > 1:
-        return "it runs one model at a time"
-    if strips > 1:
-        return "it does not cut lattices into strips"
-    return "at beta = inf the rounding of a cost would decide, give a finite beta" if tolerance == 0 else None
-
-
-def prepare(models: list, strips: int, free=None) -> TermsPlan:
-    """The plan of an energy, which all blocks share; ValueError if costs are not differences of energies."""
-    (model,) = models
-    told = model.flips()
-    parameters, sums = flips.checked(told)
-    _refuse_wrong_costs(model, told, parameters)
-    energy = float(model.energy(model.from_spins(np.full((1, model.n), -1, np.int8)))[0])
-    return TermsPlan(Code(told), parameters, sums, energy, np.empty(0, np.float64), contract.free_sites(model.n, free))
-
-
 def _refuse_wrong_costs(model, told, parameters):
     """ValueError where a cost of a few flips is no difference of energies; in Python, which checks indices too."""
     rng, spins = np.random.default_rng(0), np.full(model.n, -1)
@@ -97,23 +74,49 @@ def _refuse_wrong_costs(model, told, parameters):
             )
 
 
-def start(plan: TermsPlan, lanes: range, ups, entropy, betas, rule) -> tuple[TermsPlan, TermsState]:
-    """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
-    size, parts = len(lanes), list(ups)
-    n = sum(part.shape[1] for _, part in parts)
-    state = TermsState(
-        spins=start_spins(n, size, parts),
-        streams=np.column_stack([stream_state(entropy, SWEEP, *divmod(lane, 64)) for lane in lanes]),
-        order=stream_state(entropy, ORDER).copy(),
-        words=np.zeros(size, np.uint64),
-        fields=np.zeros(size, np.float32),
-        turned=np.zeros(size, np.int8),
-        sums=np.zeros((size, plan.sums.size)),
-        path=np.zeros(n, np.int8),
-    )
-    with np.errstate(over="ignore"):  # and no scale is infinite, which times 0 is no number
-        scales = np.clip(-LOG2E * betas, -np.finfo(np.float64).max, np.finfo(np.float64).max)
-    return plan._replace(scales=scales), state
+class Terms(Engine):
+    """The engine as Python calls it."""
+
+    name = "terms"
+    plan = TermsPlan
+    native = True
+
+    def refusal(self, models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
+        """Why the engine cannot run these models, or None if it can."""
+        if flips_of(models[0]) is None:
+            return "the model does not say what a flip costs, by a method flips()"
+        if why := super().refusal(models, scan, strips):
+            return why
+        return "at beta = inf the rounding of a cost would decide, give a finite beta" if tolerance == 0 else None
+
+    def prepare(self, models: list, strips: int, free=None) -> TermsPlan:
+        """The plan of an energy, which all blocks share; ValueError if costs are not differences of energies."""
+        (model,) = models
+        told = model.flips()
+        parameters, sums = flips.checked(told)
+        _refuse_wrong_costs(model, told, parameters)
+        energy = float(model.energy(model.from_spins(np.full((1, model.n), -1, np.int8)))[0])
+        return TermsPlan(
+            Code(told), parameters, sums, energy, np.empty(0, np.float64), contract.free_sites(model.n, free)
+        )
+
+    def start(self, plan: TermsPlan, lanes: range, ups, entropy, betas, rule) -> tuple[TermsPlan, TermsState]:
+        """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
+        size, parts = len(lanes), list(ups)
+        n = sum(part.shape[1] for _, part in parts)
+        state = TermsState(
+            spins=start_spins(n, size, parts),
+            streams=lane_streams(entropy, lanes),
+            order=stream_state(entropy, ORDER).copy(),
+            words=np.zeros(size, np.uint64),
+            fields=np.zeros(size, np.float32),
+            turned=np.zeros(size, np.int8),
+            sums=np.zeros((size, plan.sums.size)),
+            path=np.zeros(n, np.int8),
+        )
+        with np.errstate(over="ignore"):  # and no scale is infinite, which times 0 is no number
+            scales = np.clip(-LOG2E * betas, -np.finfo(np.float64).max, np.finfo(np.float64).max)
+        return plan._replace(scales=scales), state
 
 
 @inlined
@@ -149,60 +152,29 @@ def attempt(plan, state, rungs, rule, site, shift):
             state.spins[site, lane] = state.turned[lane]
 
 
-def _of_terms(plan):
-    return getattr(plan, "instance_class", None) is TermsPlan
-
-
-@implements(contract.sweep)
+@gives(contract.sweep, TermsPlan)
 def _sweep(plan, state, rungs, rule, scan, counts, crew):
-    if not _of_terms(plan):
-        return None
-
-    def sweep(plan, state, rungs, rule, scan, counts, crew):
-        free, lanes = plan.free.size, state.spins.shape[1]
-        for lane in range(lanes if plan.sums.size > 0 else 0):
-            climb(plan, state, lane)
-        for number in range(free):
-            site = np.int64(at(plan.free, below(state.order, free) if scan == RANDOM else number))
-            if number % 2 == 0:
-                for lane in range(0, lanes, WIDTH):
-                    store(state.words, lane, next_words(state.streams, lane, WIDTH))
-            attempt(plan, state, rungs, rule, site, 32 * (number % 2))
-
-    return sweep
+    free, lanes = plan.free.size, state.spins.shape[1]
+    for lane in range(lanes if plan.sums.size > 0 else 0):
+        climb(plan, state, lane)
+    for number in range(free):
+        site = np.int64(at(plan.free, below(state.order, free) if scan == RANDOM else number))
+        if number % 2 == 0:
+            for lane in range(0, lanes, WIDTH):
+                store(state.words, lane, next_words(state.streams, lane, WIDTH))
+        attempt(plan, state, rungs, rule, site, 32 * (number % 2))
 
 
-@implements(contract.measure)
+@gives(contract.measure, TermsPlan)
 def _measure(plan, state, energies, magnetizations, crew):
-    if not _of_terms(plan):
-        return None
-
-    def measure(plan, state, energies, magnetizations, crew):
-        n, lanes = state.spins.shape
-        for lane in range(lanes):
-            energies[lane] = climb(plan, state, lane)
-        for lane in range(0, lanes, WIDTH):
-            total = full(0, np.int64, WIDTH)
-            for site in range(n):
-                total = total + convert(load(state.spins, site * lanes + lane, WIDTH), np.int64)
-            store(magnetizations, lane, convert(total, np.float64))
-
-    return measure
-
-
-@implements(contract.snapshot)
-def _snapshot(plan, state, words):
-    return (lambda plan, state, words: pack(state.spins, words)) if _of_terms(plan) else None
-
-
-@implements(contract.restore)
-def _restore(plan, state, words):
-    return (lambda plan, state, words: unpack(words, state.spins)) if _of_terms(plan) else None
-
-
-@implements(contract.retain)
-def _retain(plan, state, kept, better):
-    return (lambda plan, state, kept, better: copy_lanes(state.spins, kept, better)) if _of_terms(plan) else None
+    n, lanes = state.spins.shape
+    for lane in range(lanes):
+        energies[lane] = climb(plan, state, lane)
+    for lane in range(0, lanes, WIDTH):
+        total = full(0, np.int64, WIDTH)
+        for site in range(n):
+            total = total + convert(load(state.spins, site * lanes + lane, WIDTH), np.int64)
+        store(magnetizations, lane, convert(total, np.float64))
 
 
 @njit

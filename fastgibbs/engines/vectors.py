@@ -14,6 +14,8 @@ from numba.core.typing import signature
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
+LANE_GROUP = 16  # a block's lanes are a multiple of this: float32 lanes of the widest registers there are
+
 
 class Lanes(types.Type):
     """The Numba type of `width` lanes of `dtype`."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from fastgibbs.models import RBM, Ising, checks
-from fastgibbs.models.energy import has_ising_form
+from fastgibbs.models.energy import as_energy
 from fastgibbs.threads import on_threads, stoppable
 from fastgibbs.types import ArrayLike, FloatArray, IntArray, ModelLike, States
 
@@ -20,7 +20,6 @@ Moments = tuple[float, float, float, float]  # as in `_mix`
 Part = FloatArray | float
 _BLOCK = 15  # log2 of the numbers held for a block of states: 256 KB, which a core keeps in its own cache
 _TASKS = 64  # that each thread takes, one after the other
-_MOST_SPINS, _MOST_UNITS, _MOST_OF_ANY = 30, 25, 20
 _MOST_LISTED = 20  # log2 of the most states that are written out
 _MOST_LEVELS = 2**20
 _TOO_MANY = f"more than 2^{_MOST_LISTED} ground states: too many to list"
@@ -37,17 +36,20 @@ def spectrum(model: ModelLike, threads: int | None = None) -> Spectrum:
     """
     checks.model("model", model)
     threads = checks.thread_count(threads)
-    if isinstance(model, RBM):
-        running, most, what = min(model.n_visible, model.n_hidden), _MOST_UNITS, "units in the smaller layer"
-    elif not has_ising_form(model):
-        running, most, what = model.n, _MOST_OF_ANY, "variables and no Ising form"
-    else:
-        running, most, what = model.n, _MOST_SPINS, "spins"
-    if running > most:
+    running, blocks = as_energy(model).n_enumerated, _blocks_of(model)
+    if running > blocks.most:
         raise ValueError(
-            f"{checks.shown(model)} has {running} {what}, 2^{running} states: at most {most} are enumerated"
+            f"{checks.shown(model)} has {running} {blocks.what}, 2^{running} states: at most {blocks.most} are "
+            "enumerated"
         )
     return Spectrum(model, threads)
+
+
+def _blocks_of(model: ModelLike) -> Any:
+    """The class of the blocks in which the states of a model are enumerated."""
+    if isinstance(model, RBM):
+        return _LayerBlocks
+    return _SpinBlocks if as_energy(model).has_ising_form else _EnergyBlocks
 
 
 def states(n: int) -> States:
@@ -71,10 +73,7 @@ class Spectrum:
     def __init__(self, model: ModelLike, threads: int) -> None:
         self._model = model
         self._threads = threads
-        if isinstance(model, RBM):
-            self._blocks: Any = _LayerBlocks(model)  # or another of the classes below
-        else:
-            self._blocks = _SpinBlocks(model.to_ising()) if has_ising_form(model) else _EnergyBlocks(model)
+        self._blocks = _blocks_of(model)(model)
         self._known: dict[float, Moments] = {}  # beta: (reference energy, log sum, mean excess, variance), as in _mix
 
     def log_z(self, beta: ArrayLike) -> FloatArray:
@@ -117,7 +116,7 @@ class Spectrum:
             raise ValueError(
                 f"{checks.shown(self._model)} has {self._model.n} spins: probabilities are listed up to {_MOST_LISTED}"
             )
-        if has_ising_form(self._model):
+        if as_energy(self._model).has_ising_form:
             ising = self._model.to_ising()
             energies = _energies(_dense(ising), ising.fields)
         else:
@@ -230,7 +229,10 @@ class _SpinBlocks:
     `grid` is (lowest, step, bins) of the energies if couplings and fields are integers, otherwise None.
     """
 
-    def __init__(self, ising: Ising) -> None:
+    most, what = 30, "spins"
+
+    def __init__(self, model: Any) -> None:
+        ising = model.to_ising()
         self.n, self.offset = ising.n, ising.offset
         low = self.low = min(ising.n, _BLOCK)
         J, h = _dense(ising), ising.fields
@@ -276,6 +278,7 @@ class _SpinBlocks:
 class _EnergyBlocks(_SpinBlocks):
     """The states of any model, by its own energy, which is asked for each state once."""
 
+    most, what = 20, "variables and no Ising form"
     offset, grid = 0.0, None
 
     def __init__(self, model: ModelLike) -> None:
@@ -300,6 +303,7 @@ class _LayerBlocks:
     Given the small layer the units of the other are independent: unit i, of input x_i, adds -x_i or 0 to the energy.
     """
 
+    most, what = 25, "units in the smaller layer"
     offset, grid = 0.0, None
 
     def __init__(self, rbm: RBM) -> None:

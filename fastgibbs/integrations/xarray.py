@@ -19,7 +19,9 @@ def to_xarray(result: Tabular) -> xarray.Dataset:
     each, if there are several; chains count from 0 at each. TemperResult: the same (chain, draw, rung), a chain for
     each ladder, beta a coordinate of rung. AnnealResult: energy (read), trace_min and trace_mean (sweep), beta a
     coordinate of sweep. RecallResult: overlaps (cue, sweep, pattern), converged and sweeps_needed coordinates of cue.
-    TrainResult: the columns of its history (epoch). Observables stand beside the energy. The settings of the run are
+    TrainResult: the columns of its history (epoch). Observables stand beside the energy. Of a run that kept bins, bin
+    takes the place of draw, with draws, how many each has, as a coordinate: means of energy, energy2 = E^2,
+    magnetization, magnetization_abs = |m|, magnetization2, magnetization4 and observables. The settings of the run are
     attributes, the seed as text.
 
     ImportError if xarray is missing; TypeError at another result; ValueError where some betas, or models, have more
@@ -53,7 +55,8 @@ def _by_law(flat: Table) -> Table:
     order = np.argsort(law, kind="stable").reshape(*size, -1)
     several = [name for name, values in zip(laws, size, strict=True) if values > 1]
     order = order.reshape(*(values for values in size if values > 1), -1)
-    coordinates: Coordinates = {"chain": ("chain", np.arange(chains[0])), "draw": numbers["draw"]}
+    coordinates: Coordinates = {"chain": ("chain", np.arange(chains[0]))}
+    coordinates |= {name: number for name, number in numbers.items() if number[0] in ("draw", "bin")}
     for name, (values, _) in laws.items():
         coordinates[name] = (name, values) if name in several else ((), values[0])
     variables = {}

@@ -2,6 +2,7 @@
 
 from fastgibbs.io.archive import VERSION, Archive, pack_spins, read_archive, unpack_spins, write_archive
 from fastgibbs.io.files import absolute, held, opened, replace_file
+from fastgibbs.io.growing import Growing
 from fastgibbs.io.idx import read_idx
 from fastgibbs.io.models import digest, put_together, take_apart
 from fastgibbs.io.rudy import read_rudy, write_rudy
@@ -9,6 +10,7 @@ from fastgibbs.io.rudy import read_rudy, write_rudy
 __all__ = [
     "VERSION",
     "Archive",
+    "Growing",
     "absolute",
     "digest",
     "held",

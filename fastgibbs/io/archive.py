@@ -1,8 +1,9 @@
 """Archives: arrays and a header in one .npz without pickle, under a checksum, written whole or not at all.
 
 Members of the zip, none compressed: header.json, one NAME.npy an array, and last sha256: the hex digest over the name,
-a zero byte and the bytes of each member before it. `numpy.load` reads the arrays of any archive. A checksum is against
-damage: who reads an archive checks what it holds like arguments.
+a zero byte and the bytes of each member before it. `numpy.load` reads the arrays of any archive, but of one that still
+grows (`io/growing.py`), which is several in a file. A checksum is against damage: who reads an archive checks what it
+holds like arguments.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import math
 import os
 import zipfile
+from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
 from typing import IO, Any, BinaryIO, NamedTuple
@@ -27,6 +29,9 @@ from fastgibbs.types import AnyArray, PathLike, States
 Bits = NDArray[np.uint8]
 VERSION = "0.1.0"  # of fastgibbs
 FORMAT = 1
+FRAME = 64  # bytes before each part of an archive that grows
+MORE = "+"  # ends the names of arrays whose rows come after those of earlier parts
+_BEGINS = b"fastgibbs part "
 KINDS = ("sample", "anneal", "temper", "recall", "train", "model", "checkpoint")
 
 
@@ -57,6 +62,12 @@ def write_archive(path: PathLike, kind: str, arrays: dict[str, AnyArray], header
     `kind`: one of KINDS. TypeError if an array holds Python objects or a header value is not JSON; ValueError at
     another kind; OSError names path and reason, and leaves what stood there.
     """
+    with replacing(path) as file:
+        pack(file, kind, arrays, header)
+
+
+def pack(file: Any, kind: str, arrays: dict[str, AnyArray], header: dict[str, Any]) -> None:
+    """Write an archive into an open file; errors as of `write_archive`."""
     checks.choice("kind", kind, KINDS)
     arrays = {name: np.asanyarray(array) for name, array in arrays.items()}
     for name, array in arrays.items():
@@ -67,7 +78,7 @@ def write_archive(path: PathLike, kind: str, arrays: dict[str, AnyArray], header
     digest = hashlib.sha256()
     members: dict[str, bytes | AnyArray] = {"header.json": about}
     members |= {f"{name}.npy": array for name, array in arrays.items()}
-    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+    with zipfile.ZipFile(file, "w") as archive:
         for name, content in members.items():
             digest.update(f"{name}\0".encode())
             # a ZipInfo of its own is dated 1980, a bare name today
@@ -81,22 +92,73 @@ def write_archive(path: PathLike, kind: str, arrays: dict[str, AnyArray], header
 
 
 def read_archive(path: PathLike, kind: str | None = None) -> Archive:
-    """What `write_archive` wrote to `path`, of this `kind` if one is given.
+    """What was written to `path` as an archive of this `kind`, if one is given; of one that grows, all that is whole.
 
     ValueError if a single bit of the content differs from what was written, at a format that this version does not
     know, and at another kind, naming it. No member is larger than the file, whatever size it declares. OSError if the
     file cannot be opened.
     """
+    whole: Archive | None = None
+    more: dict[str, list[AnyArray]] = {}
     with opened(path) as file:
+        for part in _parts(path, file):
+            found = _unpacked(path, part, kind)
+            if whole is not None:
+                for name in [name for name in found.arrays if name.endswith(MORE)]:
+                    more.setdefault(name.removesuffix(MORE), []).append(found.arrays.pop(name))
+                found = found._replace(arrays=whole.arrays | found.arrays, header=whole.header | found.header)
+            whole = found
+    assert whole is not None, "a file has a part, or is none"
+    for name, rows in more.items():
         try:
-            members = _members(file)
-            about, written = json.loads(members["header.json"]), members.pop("sha256").decode()
-            version = about["format"]
-        except MemoryError:
-            raise
-        except Exception as error:  # zipfile alone raises eight kinds on damaged bytes
-            reason = f"{type(error).__name__}: {error}"
-            raise ValueError(f"{path} is damaged or not an archive of fastgibbs ({reason})") from error
+            whole.arrays[name] = np.concatenate([whole.arrays[name], *rows])
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"{path} is damaged: its parts do not fit, in {name} ({error})") from error
+    return whole
+
+
+def framed(start: int, length: int) -> bytes:
+    """The frame of a part of so many bytes, which stands at byte `start` of a file."""
+    told = _BEGINS + b"%020d " % length
+    digest = hashlib.sha256(told + b"%d" % start).hexdigest().encode()
+    return told + digest[: FRAME - len(told) - 1] + b"\n"
+
+
+def _parts(path: PathLike, file: BinaryIO) -> Iterator[IO[bytes]]:
+    """Yield the parts of an archive that grows, or the whole file, if no frame stands at its beginning."""
+    size, start = os.fstat(file.fileno()).st_size, 0
+    begins = file.read(len(_BEGINS))
+    grows = begins == _BEGINS
+    if not grows and begins[:2] != b"PK":  # as zips begin, while zipfile would look for one at the end
+        raise ValueError(f"{path} is damaged or not an archive of fastgibbs (it begins with {begins!r})")
+    while grows and start < size:
+        file.seek(start)
+        frame = file.read(FRAME)
+        if not frame.strip(b"\0"):  # the next part was not finished
+            return
+        digits = frame[len(_BEGINS) : len(_BEGINS) + 20]
+        length = int(digits) if digits.isdigit() else -1
+        content = file.read(max(0, min(length, size)))
+        if frame != framed(start, length) or len(content) != length:
+            raise ValueError(f"{path} is damaged: the part at byte {start} is not as its frame says")
+        yield io.BytesIO(content)
+        start += FRAME + length + -length % FRAME
+    if not grows:
+        file.seek(0)
+        yield file
+
+
+def _unpacked(path: PathLike, file: IO[bytes], kind: str | None) -> Archive:
+    """The archive in an open file."""
+    try:
+        members = _members(file)
+        about, written = json.loads(members["header.json"]), members.pop("sha256").decode()
+        version = about["format"]
+    except MemoryError:
+        raise
+    except Exception as error:  # zipfile alone raises eight kinds on damaged bytes
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{path} is damaged or not an archive of fastgibbs ({reason})") from error
     if version != FORMAT:  # before the checksum, which may differ in another format
         raise ValueError(f"{path} has format {version!r}, this version of fastgibbs reads format {FORMAT}")
     digest = hashlib.sha256()
@@ -120,10 +182,10 @@ def read_archive(path: PathLike, kind: str | None = None) -> Archive:
     return Archive(found, arrays, header, versions)
 
 
-def _members(file: BinaryIO) -> dict[str, bytes]:
-    """The members of an open zip; ValueError, before any is read, unless they are what `write_archive` writes."""
+def _members(file: IO[bytes]) -> dict[str, bytes]:
+    """The members of an open zip; ValueError, before any is read, unless they are what `pack` writes."""
     with zipfile.ZipFile(file) as archive:
-        left = os.fstat(file.fileno()).st_size
+        left = file.seek(0, os.SEEK_END)
         for info in archive.infolist():
             left -= info.file_size
             if info.compress_type != zipfile.ZIP_STORED or left < 0:

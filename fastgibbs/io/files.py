@@ -79,14 +79,19 @@ def replacing(path: PathLike) -> Iterator[BinaryIO]:
                 with suppress(FileNotFoundError):
                     os.remove(file.name)
     except OSError as error:
-        reason = f"{error.strerror or error}; nothing was written, what stood there is untouched"
-        raise OSError(error.errno, reason, path) from error
+        raise untouched(error, path) from error
     if hasattr(os, "O_DIRECTORY"):  # elsewhere a folder cannot be opened
         entry = os.open(folder, os.O_DIRECTORY)
         try:
             os.fsync(entry)
         finally:
             os.close(entry)
+
+
+def untouched(error: OSError, path: PathLike) -> OSError:
+    """The same error, which says that it cost nothing of what stood at `path`."""
+    reason = f"{error.strerror or error}; nothing was written, what stood there is untouched"
+    return OSError(error.errno, reason, path)
 
 
 def replace_file(path: PathLike, content: bytes) -> None:
@@ -112,7 +117,7 @@ def held(path: PathLike) -> Iterator[None]:
         try:
             if _lock(file) is False:
                 raise ValueError(f"{path} is in use by another run, of process {_number(file)}: give another path")
-            if not _is_at(file, name):  # that run has just ended
+            if not is_at(file, name):  # that run has just ended
                 continue
             with suppress(OSError):  # a full disk
                 os.truncate(file, 0)
@@ -131,10 +136,11 @@ def _number(file: int) -> str:
     return os.pread(file, 20, 0).decode("ascii", "replace") or "unknown"
 
 
-def _is_at(file: int, name: str) -> bool:
-    """Whether an open file still has this name, which another run may have removed."""
+def is_at(file: int, name: PathLike, size: int | None = None) -> bool:
+    """Whether an open file still has this name, which others may have removed or replaced, and this size."""
     try:
-        return os.path.samestat(os.fstat(file), os.stat(name))
+        mine = os.fstat(file)
+        return os.path.samestat(mine, os.stat(name)) and size in (None, mine.st_size)
     except OSError:
         return False
 
@@ -157,7 +163,7 @@ def _partial(target: str, mode: int) -> BinaryIO:
     while True:
         name = _beside(target, f"-{uuid.uuid4().hex[:16]}.partial")
         file = open(name, "xb", opener=lambda name, flags: os.open(name, flags, mode))  # noqa: SIM115 - it is returned
-        if _lock(file.fileno()) is not False and _is_at(file.fileno(), name):
+        if _lock(file.fileno()) is not False and is_at(file.fileno(), name):
             return file
         file.close()
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs import analysis
-from fastgibbs.engines import layered, sparse
+from fastgibbs.engines import ENGINES
 from fastgibbs.engines.gradients import Step
 from fastgibbs.learning import exact
 from fastgibbs.learning import history as monitors
@@ -56,8 +56,8 @@ def check_model(model: object, method: str, chains: int | None) -> None:
     if method == "exact":
         exact.require_small(model)
     else:
-        engine, form = (layered, model) if isinstance(model, RBM) else (sparse, model.to_ising())
-        if why := engine.refusal([form], "sequential", 1, tolerable(1.0)):
+        name, form = ("layered", model) if isinstance(model, RBM) else ("sparse", model.to_ising())
+        if why := ENGINES[name].refusal([form], "sequential", 1, tolerable(1.0)):
             raise ValueError(f'model is {model!r}: {why}; method="exact" sums in float64')
 
 

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgibbs.engines import drivers, sparse
-from fastgibbs.engines.contract import LANE_GROUP
 from fastgibbs.engines.gradients import Step
 from fastgibbs.engines.moments import add_moments
 from fastgibbs.engines.streams import START, SWEEP, entropy_of, stream
+from fastgibbs.engines.vectors import LANE_GROUP
 from fastgibbs.learning import exact
 from fastgibbs.learning.machines import FOLLOWING, RUNGS, Estimation, shift
 from fastgibbs.methods import blocks

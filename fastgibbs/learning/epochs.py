@@ -73,7 +73,7 @@ class Training(Job):
             np.zeros(1, np.int64),
             learner.parameters(),
         )
-        self.before = monitors.unknown(numbers[:0]) if start is None else start.history
+        self.earlier = monitors.unknown(numbers[:0]) if start is None else start.history
         if start is not None:
             take_over(self.own, start._state)
         self.counted = self._counts()
@@ -127,7 +127,7 @@ class Training(Job):
         """The rows of all epochs until so many are recorded, those of the start among them; a copy."""
         ended, epoch = recorded == self.course.epochs, self.own.history.epoch
         rows = int(np.searchsorted(epoch, self.course.first + recorded, side="left" if ended else "right"))
-        parts = zip(self.before, self.own.history, self.own.last, strict=True)
+        parts = zip(self.earlier, self.own.history, self.own.last, strict=True)
         return History(*(np.concatenate([old, new[:rows], last[: int(ended)]]) for old, new, last in parts))
 
     def advice(self) -> list[str]:

@@ -23,11 +23,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgibbs.engines import gradients, phases
-from fastgibbs.engines.contract import LANE_GROUP as GROUP
 from fastgibbs.engines.gradients import Step, Sums
 from fastgibbs.engines.layered import UNITS, WIDE
 from fastgibbs.engines.phases import Chains, Layers, Rows, Weights, whole
 from fastgibbs.engines.streams import SWAP, lane_states, random_ups
+from fastgibbs.engines.vectors import LANE_GROUP as GROUP
 from fastgibbs.learning import exact
 from fastgibbs.models import RBM
 from fastgibbs.models.logistic import logistic

@@ -56,10 +56,10 @@ def _round(job: Ladders, adapted: Adapted, grows: bool, under_way: Run) -> Adapt
     told: dict[str, Any] = dict(
         betas=betas, length=length, overlap_every=0, seed=own, starts=adapted.starts, weights=None, keeps=False
     )
-    job = replace(job, **told)
+    job = replace(job, **told, in_bins=False)
     blocks, end, _ = through(under_way, begin(job, under_way.checkpoint))
-    found = Gathered(job, blocks, length.draws)
-    rejections = 1 - found.acceptance()
+    found = Gathered(job, blocks, length.draws, end.done)
+    rejections = 1 - found.acceptance()[0]
     barrier = analysis.barrier(betas, rejections)
     size = min(analysis.enough_rungs(barrier.total), MAX_RUNGS) if grows else betas.size
     new = analysis.equalized(betas, rejections, size)

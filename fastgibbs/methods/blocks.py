@@ -11,8 +11,9 @@ import numpy as np
 from fastgibbs.engines import ENGINES, contract
 from fastgibbs.engines.drivers import Moves
 from fastgibbs.engines.streams import random_ups
-from fastgibbs.models import Hopfield, checks
-from fastgibbs.models.energy import field_bound, flips_of, has_ising_form
+from fastgibbs.models import checks
+from fastgibbs.models.energy import as_energy
+from fastgibbs.results.base import Result
 from fastgibbs.types import AnyArray, ArrayLike, Engine, FloatArray, IntArray, ModelLike, Sites, States
 
 STRIPS = (1, 2, 4, 8, 16, 32, 64)
@@ -137,14 +138,15 @@ def choose_engine(
         if strips not in STRIPS:
             raise ValueError(f"strips is {strips}: give one of {', '.join(map(str, STRIPS))}")
     for model in models:
-        if not (has_ising_form(model) or flips_of(model) or isinstance(model, Hopfield)):
+        known = as_energy(model)
+        if not (known.has_ising_form or known.by_overlaps or known.flips()):
             raise ValueError(
                 f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()"
             )
     refusals, taken = {}, {True: models}
     for name in _by_speed(models[0]) if engine == "auto" else [engine]:
-        native = getattr(ENGINES[name], "NATIVE", False)
-        if native not in taken and not all(map(has_ising_form, models)):
+        native = ENGINES[name].native
+        if native not in taken and not all(as_energy(one).has_ising_form for one in models):
             refusals[name] = "the model has no Ising form"
             continue
         if native not in taken:
@@ -161,7 +163,7 @@ def choose_engine(
 
 def _by_speed(model: ModelLike) -> list[str]:
     """The engines that "auto" tries, best first."""
-    slow = {name for name in ("overlap", "dense") if not ENGINES[name].pays(model)}
+    slow = {name for name, one in ENGINES.items() if not one.pays(model)}
     return sorted(ENGINES, key=slow.__contains__)
 
 
@@ -169,13 +171,15 @@ def check_betas(name: str, betas: FloatArray, models: list[ModelLike]) -> None:
     """ValueError if beta times what a flip costs, 2 (|h_i| + sum_j |J_ij|), might overflow at any finite beta."""
     largest = checks.largest(betas[betas < np.inf])
     for model in models:
-        checks.require_range(8 * largest * (field_bound(model) or 0.0), f"{name} times the cost of a flip")
+        checks.require_range(8 * largest * (as_energy(model).field_bound or 0.0), f"{name} times the cost of a flip")
 
 
 def given_start(model: ModelLike, start: ArrayLike | None, chains: int) -> States | None:
     """Spins to start from, int8 (chains, n), or None for random ones."""
     if start is None:
         return None
+    if isinstance(start, Result):
+        raise TypeError(f"start is a {type(start).__name__}: give states, as in start=result.states")
     try:
         spins = model.to_spins(start)
     except (TypeError, ValueError) as error:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from fastgibbs.analysis.bins import Bins
+from fastgibbs.engines import binning
 from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.drivers import advance, record
-from fastgibbs.methods import restoring
+from fastgibbs.methods import binned, restoring
 from fastgibbs.methods.blocks import Setting
 from fastgibbs.methods.run import Job, Length
-from fastgibbs.results.lanes import by_lane, joined, unpacked
+from fastgibbs.results.lanes import Left, by_lane, joined, unpacked
 from fastgibbs.results.sampled import Block
 from fastgibbs.types import FloatArray, States
 
@@ -29,6 +32,8 @@ class Chains(Job):
     seed: int  # of their streams
     weights: FloatArray  # float64 (observables, n): of linear observables
     keeps: bool  # whether the states of all draws are kept
+    in_bins: bool = False  # whether bins are kept in place of draws
+    before: tuple[Left, ...] = ()
 
     RECORDS = "record.energies", "record.magnetizations", "record.observables.record", "record.samples"
 
@@ -36,6 +41,15 @@ class Chains(Job):
     def lanes(self) -> int:
         """Those of all chains."""
         return self.betas.size * self.setting.strips
+
+    def lanes_of(self, models: int) -> int:
+        """Each has as many chains."""
+        return self.lanes // self.models * models
+
+    @cached_property
+    def bins(self) -> binning.Bins:
+        """Those of all chains, if they are kept."""
+        return binning.bins(self.betas.size if self.in_bins else 0, len(self.weights))
 
     @cached_property
     def prepared(self) -> Any:
@@ -58,9 +72,16 @@ class Chains(Job):
         of_lanes = np.zeros(len(lanes), np.int64)
         of_lanes[: inside.size * strips] = np.repeat(inside, strips)
         plan, state = self.setting.start(self.prepared, lanes, chains, rungs, self.seed, self.start)
-        shape = self.length.draws, len(columns)
+        shape = 1 if self.in_bins else self.length.draws, len(columns)
         kept = record(self.length.burn_in, self.length.thin, shape, self.weights, len(lanes), strips, self.keeps)
+        if self.in_bins:
+            kept = kept._replace(bins=binned.part(self.bins, columns.start, columns.start + inside.size))
         return Block(inside.size, plan, state, of_lanes, kept)
+
+    def kept(self, blocks: list[Block], done: list[int], names: Iterable[str]) -> Bins:
+        """What the bins of all chains have kept after so many sweeps of each block."""
+        draws = [(block.chains, self.length.rows(of_block)) for block, of_block in zip(blocks, done, strict=True)]
+        return binned.kept(self.bins, draws, self.setting.n, names)
 
     def advance(self, block: Block, first: int, last: int, crew: Crew) -> None:
         """Run sweeps `first` ... `last - 1` of a block."""
@@ -84,7 +105,7 @@ class Chains(Job):
         draws, strips, kept = self.rows(done), self.setting.strips, block.record
         first, count = lanes.start // strips, block.chains * strips
         models = [self.model(self.setting.given, chain) for chain in range(first, first + block.chains)]
-        restoring.check_records(kept, draws, self.setting)
+        restoring.check_records(kept, self.length.rows(done), self.setting)
         energies, magnetizations = (of[:draws, : block.chains].T for of in (kept.energies, kept.magnetizations))
         if len(kept.samples):
             packed = [kept.samples[:draws]]

@@ -3,8 +3,9 @@
 A run is a list of blocks that know nothing of each other: NamedTuples, nested, whose arrays change as they are
 advanced, all but those of a plan. A checkpoint holds what restoring.py lists of these arrays, the sweeps that each
 block had done, and the settings of the run, which must be the same when it goes on. Every block is copied by the thread
-that advanced it, between two chunks, so that nobody waits; the file is written meanwhile. As long as the call lasts,
-its file is held: another run on it is refused.
+that advanced it, between two chunks, so that nobody waits, but for its records: rows that are written stay as they are.
+The file is written meanwhile, and while the run goes on it grows by what is new (`io/growing.py`). As long as the call
+lasts, it is held: another run on it is refused.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 
 from fastgibbs.engines.streams import entropy_of
-from fastgibbs.io import VERSION, absolute, digest, held, read_archive, write_archive
+from fastgibbs.io import VERSION, Growing, absolute, digest, held, read_archive, write_archive
 from fastgibbs.methods import restoring
 from fastgibbs.models import checks
 
@@ -57,7 +58,7 @@ class Checkpoint:
 
     `settings`: name -> a number, text, bool or None, an array, or a list of models. `seed` among them is the entropy of
     the run, or None for that of the file, or a fresh one; `settings["seed"]` tells. `grows`: names of settings that may
-    be larger than when the file was written, since the run until then was the same.
+    be larger than when the file was written, or lists that may be longer, since the run until then was the same.
 
     If the file is there, the run goes on from it: ValueError, naming the setting, if it was written with another one;
     ValueError also if it is damaged, holds no checkpoint or what no run can have written, or was written by a later
@@ -70,11 +71,11 @@ class Checkpoint:
             raise ValueError(f"every is {every}: give seconds between two checkpoints, at least 0")
         self.path = None if path is None else absolute("checkpoint", path)
         self.settings = settings if path is None else {"method": method} | {k: _plain(v) for k, v in settings.items()}
-        self.stage, self.arrays, self.saved, self.threads = {}, {}, None, 1
+        self.stage, self.arrays, self.saved, self.cuts, self._kept = {}, {}, None, [], None
         self._copies, self._due, self._written = {}, threading.Event(), time.monotonic()
         self._lock, _here.checkpoint = None, self
         if path is not None:
-            self._lock = held(self.path)
+            self._file, self._lock = Growing(self.path, "checkpoint"), held(self.path)
             self._lock.__enter__()
             if os.path.exists(self.path):
                 self._read(grows)
@@ -85,6 +86,7 @@ class Checkpoint:
         """Let other runs have the file."""
         lock, self._lock = self._lock, None
         if lock is not None:
+            self._file.close()
             lock.__exit__(None, None, None)
 
     def _read(self, grows: tuple):
@@ -94,12 +96,17 @@ class Checkpoint:
             raise ValueError(f"{self.path} was written by fastgibbs {theirs}, this is {VERSION}: use that version")
         mine, theirs, blocks = (self.settings, header.get("settings"), header.get("blocks"))
         parts = isinstance(theirs, dict), isinstance(header.get("stage"), dict), isinstance(blocks, list)
-        if not all(parts) or "threads" not in header or not all(isinstance(block, dict) for block in blocks):
-            raise ValueError(f"{self.path} has no settings, stage, threads and blocks: another version wrote it")
+        if not all(parts) or not isinstance(header.get("cuts"), list) or not all(isinstance(b, dict) for b in blocks):
+            raise ValueError(f"{self.path} has no settings, stage, cuts and blocks: another version wrote it")
         if mine["seed"] is None:
             mine["seed"] = self._checked(checks.integer, "seed", theirs.get("seed"), 0, math.inf)
+        models = theirs.get("model")
         for name in grows:
-            if mine[name] > self._checked(checks.integer, name, theirs.get(name)):
+            if isinstance(mine[name], list):
+                grown = isinstance(theirs.get(name), list) and mine[name][: len(theirs[name])] == theirs[name] != []
+            else:
+                grown = mine[name] > self._checked(checks.integer, name, theirs.get(name))
+            if grown:
                 theirs[name] = mine[name]
         for name in {**mine, **theirs}:
             if mine.get(name) != theirs.get(name):
@@ -108,7 +115,12 @@ class Checkpoint:
                     "same, or another checkpoint"
                 )
         self.stage, self.saved = header["stage"], blocks
-        self.threads = self._checked(checks.integer, "threads", header.get("threads"))
+        for cut in header["cuts"]:
+            most, threads = cut if isinstance(cut, list) and len(cut) == 2 else (None, None)
+            most = self._checked(checks.integer, "cuts", most, self.cuts[-1][0] + 1 if self.cuts else 1, len(models))
+            self.cuts.append([most, self._checked(checks.integer, "threads", threads)])
+        if self.cuts and self.cuts[-1][0] != len(models):
+            raise ValueError(f"{self.path} cannot be of this run: cuts are {self.cuts}, of {len(models)} models")
         self.arrays = {name: array for name, array in arrays.items() if not name.startswith("block")}
         self._blocks = {name: array for name, array in arrays.items() if name.startswith("block")}
 
@@ -123,36 +135,50 @@ class Checkpoint:
         """The run has come to a stage, which JSON values and arrays describe: the blocks that follow belong to it."""
         self.stage, self.arrays = stage, arrays
 
-    def cut(self, cut, lanes: int, threads: int, *together) -> list[range]:
-        """The lanes of each block, as an engine's `cut` has them for the threads that the run began with."""
-        if self.path is None:
-            return cut(lanes, threads, *together)
-        self.threads = threads if self.saved is None else self.threads
-        return cut(lanes, self.threads, *together)
+    def cut(self, job) -> list[range]:
+        """The lanes of each block of a job, as its engine's `cut` has them for the threads that the run began with.
 
-    def restore(self, blocks: list, cut: list[range], records: dict, sweeps: int, check) -> list[int]:
+        Models that were added later lie in blocks of their own, and so do the last of those before, if these did not
+        fill their block: there such blocks are begun anew.
+        """
+        if self.path is None:
+            return job.engine.cut(job.lanes, job.threads, *job.together)
+        if self.saved is None:
+            self.cuts = []  # another stage has other lanes
+        self._saved_cut = self._kept = _cut(job, self.cuts)
+        if not self.cuts or self.cuts[-1][0] < job.models:
+            self._kept = _full(self._kept, job, self.cuts)
+            self.cuts.append([job.models, job.threads])
+        return _cut(job, self.cuts)
+
+    def restore(self, blocks: list, cut: list[range], records: dict, sweeps: int, check, first: int = 0) -> list[int]:
         """Bring blocks that have just been started to where the checkpoint has them; the sweeps that each has done.
 
         `records`: names of the arrays whose rows are written one after the other -> the rows after a number of sweeps,
-        of `sweeps` in all. `check(block, lanes, done)` raises ValueError if a block is not as a run leaves it.
+        of `sweeps` in all, of which runs before have done the `first`. `check(block, lanes, done)` raises ValueError if
+        a block is not as a run leaves it.
         """
         self.records, self._cut = records, cut
+        begun = [first] * len(blocks)
         if self.saved is None:
-            return [0] * len(blocks)
-        if [told.get("lanes") for told in self.saved] != _ends(cut):
-            raise ValueError(f"{self.path} cannot be of this run, whose blocks have the lanes {_ends(cut)}"[:400])
-        begun = []
-        for k, (block, lanes, told) in enumerate(zip(blocks, cut, self.saved, strict=True)):
-            done = self._checked(checks.integer, f"done of block {k}", told.get("done"), 0, sweeps)
+            return begun
+        whole, kept = (self._saved_cut, self._kept) if self._kept is not None else (cut, cut)
+        if [told.get("lanes") for told in self.saved] != _ends(whole):
+            raise ValueError(f"{self.path} cannot be of this run, whose blocks have the lanes {_ends(whole)}"[:400])
+        for k, told in enumerate(self.saved):
+            done = self._checked(checks.integer, f"done of block {k}", told.get("done"), first, sweeps)
             prefix = f"block{k}."
             found = {name: array for name, array in self._blocks.items() if name.startswith(prefix)}
             found = {name.removeprefix(prefix): self._blocks.pop(name) for name in found}
+            if k >= len(kept):
+                continue
             try:
-                restoring.fill(block, f"block {k}", found, done, {name: rows(done) for name, rows in records.items()})
-                check(block, lanes, done)
+                rows = {name: count(done) for name, count in records.items()}
+                restoring.fill(blocks[k], f"block {k}", found, done, rows)
+                check(blocks[k], cut[k], done)
             except ValueError as error:
                 raise ValueError(f"{self.path} {error}") from None
-            begun.append(done)
+            begun[k] = done
         if self._blocks:
             raise ValueError(f"{self.path} holds {min(self._blocks)}, which this run has not: another version wrote it")
         self.saved = None
@@ -161,8 +187,9 @@ class Checkpoint:
     def began(self, blocks: list, done: list[int]):
         """Write a first checkpoint, so that a file that cannot be written is known before anything is computed."""
         if self.path is not None:
+            self._file.close()  # nothing of these blocks stands there
             self._copies = {k: (done[k], self._copied(block, done[k])) for k, block in enumerate(blocks)}
-            self._write()
+            self._write(self._file.write)
 
     def saw(self, index: int, block, done: int):
         """A block has come to `done` sweeps and rests: copy it, if a checkpoint is due. Called by any thread."""
@@ -179,38 +206,63 @@ class Checkpoint:
                     self.saw(index, block, sweeps)
             if len(self._copies) == len(blocks):
                 self._due.clear()
-                self._write(keeps_going=True)
+                self._keep_going()
         elif time.monotonic() - self._written >= self.every:
             self._copies = {}
             self._due.set()
 
-    def ended(self, blocks: list, done: list[int]):
-        """No block is advanced any more: write where they have come to."""
+    def ended(self, blocks: list, done: list[int], sweeps: int):
+        """No block is advanced any more: write where they have come to; as one whole archive if that is the end."""
         if self.path is not None:
             self._due.clear()
             self._copies = {k: (done[k], self._copied(block, done[k])) for k, block in enumerate(blocks)}
-            self._write(keeps_going=True)
+            self._keep_going(whole=min(done) == sweeps)
 
     def _copied(self, block, done):
+        """What is saved of a block at rest: copies, and the rows of its records, which nobody changes any more."""
         rows = {name: count(done) for name, count in self.records.items()}
-        return {name: array[: rows.get(name)].copy() for name, array in restoring.saved(block)}
+        return {name: array[: rows[name]] if name in rows else array.copy() for name, array in restoring.saved(block)}
 
-    def _write(self, keeps_going=False):
-        """Write the copies; one that cannot be written does not end a run that keeps going."""
-        copies, self._copies = self._copies, {}
-        arrays = {f"block{k}.{name}": array for k in copies for name, array in copies[k][1].items()}
-        blocks = [{"done": copies[k][0], "lanes": lanes} for k, lanes in enumerate(_ends(self._cut))]
-        header = {"settings": self.settings, "stage": self.stage, "threads": self.threads, "blocks": blocks}
+    def _keep_going(self, whole=False):
+        """Write the copies; a run goes on if they cannot be written."""
         try:
-            write_archive(self.path, "checkpoint", self.arrays | arrays, header)
+            self._write(self._write_whole if whole else self._file.write)
         except OSError as error:
-            if not keeps_going:
-                raise
             warnings.warn(f"no checkpoint was written: {error}", RuntimeWarning, stacklevel=2)
-        self._written = time.monotonic()
+
+    def _write(self, write):
+        copies, self._copies = self._copies, {}
+        parts = {f"block{k}.{name}": array for k in copies for name, array in copies[k][1].items()}
+        records = {name: array for name, array in parts.items() if name.partition(".")[2] in self.records}
+        arrays = {name: array for name, array in parts.items() if name not in records}
+        blocks = [{"done": copies[k][0], "lanes": lanes} for k, lanes in enumerate(_ends(self._cut))]
+        header = {"settings": self.settings, "stage": self.stage, "cuts": self.cuts, "blocks": blocks}
+        try:
+            write(self.arrays | arrays, records, header)
+        finally:
+            self._written = time.monotonic()
+
+    def _write_whole(self, arrays: dict, records: dict, header: dict):
+        write_archive(self.path, "checkpoint", arrays | records, header)
 
 
 NONE = Checkpoint(None, 0.0, "", {"seed": 0})  # of a run that is not saved
+
+
+def _cut(job, cuts: list[list[int]]) -> list[range]:
+    """The lanes of each block of a job, whose models came together by and by, [so many, threads] at a time."""
+    blocks = []
+    for k, (models, threads) in enumerate(cuts):
+        blocks = _full(blocks, job, cuts[:k])
+        begins = blocks[-1].stop if blocks else 0
+        more = job.engine.cut(job.lanes_of(models) - begins, threads, *job.together)
+        blocks += [range(begins + lanes.start, begins + lanes.stop) for lanes in more]
+    return blocks
+
+
+def _full(blocks: list[range], job, cuts: list[list[int]]) -> list[range]:
+    """The first blocks, in which there is no room for more models."""
+    return [lanes for lanes in blocks if lanes.stop <= job.lanes_of(cuts[-1][0])]
 
 
 def _ends(cut: list[range]) -> list[list[int]]:

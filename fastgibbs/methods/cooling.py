@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import drivers, precision, terms
+from fastgibbs.engines import drivers, precision
 from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.lowest import Lowest, enter, nothing_yet, site_words
 from fastgibbs.methods import restoring
@@ -18,7 +18,7 @@ from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.reads import check_lowest, check_reads
 from fastgibbs.methods.run import Begun, Job, Ran
 from fastgibbs.methods.running import Advanced
-from fastgibbs.models import RBM, checks
+from fastgibbs.models import checks
 from fastgibbs.results.annealed import energy_of_each
 from fastgibbs.results.lanes import by_lane, distinct
 from fastgibbs.types import AnyArray, Engine, FloatArray, ModelLike, States
@@ -222,24 +222,19 @@ class Cooling(Job):
         """ValueError unless a block that was saved is as a run leaves it."""
         check_reads(block.reads, self.kept(block), self.model, done)
         check_lowest(block.lowest, block.reads.count, self.model, lanes, self.setting.clamp)
-        if follows(self.engine) and done:
+        if self.engine.follows and done:
             energies = block.state.energies * block.plan.unit
             spins = self.engine.spins(block.plan, block.state)
             restoring.check_draws(energies, None, [self.model] * energies.size, lambda: spins.T)
 
 
-def follows(engine: Engine) -> bool:
-    """Whether an engine follows energies from flip to flip while it anneals."""
-    return getattr(engine, "FOLLOWS", False)
-
-
 def energy_error(engine: Engine, model: Any) -> float:
-    """How far energies may be off by which an engine anneals: sums of float32 inputs of an RBM, or of what flips cost.
+    """How far energies may be off by which an engine anneals: sums of float32 inputs by layers, or of what flips cost.
 
     Or those that it has followed.
     """
-    if engine is terms:
+    if engine.name == "terms":
         return ADDED * checks.largest(model.energy(model.from_spins(random_spins(model.n))))
-    if isinstance(model, RBM):
+    if engine.name == "layered":
         return precision.energy_error(model)
-    return OFF * (np.abs(model.couplings).sum() + np.abs(model.fields).sum()) if follows(engine) else 0.0
+    return OFF * (np.abs(model.couplings).sum() + np.abs(model.fields).sum()) if engine.follows else 0.0

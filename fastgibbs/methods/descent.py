@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from fastgibbs.engines import contract, terms
+from fastgibbs.engines import ENGINES, contract, terms
 from fastgibbs.engines.descents import LANES, Block, Terms, Units, descend, find_units, turn_clusters
 from fastgibbs.engines.remembering import Factors, Halves, Powers, Wholes, add_overlaps, remember
-from fastgibbs.models import RBM, BoltzmannMachine, Hopfield, checks
-from fastgibbs.models.energy import flips_of, has_ising_form
+from fastgibbs.models import Energy, Hopfield, checks
+from fastgibbs.models.energy import as_energy
 from fastgibbs.threads import Team
 from fastgibbs.types import AnyArray, FloatArray, IntArray, ModelLike, Sites, States
 
@@ -31,14 +31,17 @@ def quenched(model: ModelLike, states: States, free: IntArray | Sites | None = N
     there are few loops, or fields, in which all of a model may be the wrong way up. `threads` never change the result.
     Without an Ising form sites turn where the model says that it lowers E.
     """
+    model = as_energy(model)
     quench: Callable[..., object]
     how: tuple[Any, ...]
-    if isinstance(model, Hopfield) and model.rule != "storkey":
+    if model.by_overlaps:
         quench, how = _remember, (model, contract.free_sites(model.n, free))
-    elif not has_ising_form(model):
-        quench, how = turn, (model, terms.prepare([model], 1, free), _ALL)
+    elif not model.has_ising_form:
+        quench, how = turn, (model, ENGINES["terms"].prepare([model], 1, free), _ALL)
     else:
         rows = _terms(model, free)
+        if rows.low != model.low:
+            return model.from_spins(quenched(model.to_ising(), model.to_spins(states), free, threads))
         most = _IN_FIELDS if rows.fields.any() else _LOOPS
         quench, how = _quench, (rows, *_units(rows), rows.low == -1 and rows.indices.size < most * model.n)
     found = states.copy()
@@ -76,7 +79,7 @@ def _descend(rows: Terms, units: Units, kind: DTypeLike, states: States, most: i
 def turn(states: States, model: ModelLike, plan: terms.TermsPlan, most: int) -> FloatArray:
     """At most `most` passes over the sites of states (reads, n), changed in place; what flips cost then, (n, reads)."""
     ups = (model.to_spins(states) > 0).view(np.uint8)
-    plan, state = terms.start(plan, range(len(states)), [(0, ups)], 0, np.zeros(1), contract.GIBBS)
+    plan, state = ENGINES["terms"].start(plan, range(len(states)), [(0, ups)], 0, np.zeros(1), contract.GIBBS)
     costs, least = np.empty(states.T.shape), np.zeros(len(states))
     terms.descend(plan, state, costs, least, 0)
     least[:] = 2.0**-40 * np.abs(costs).max(axis=0, initial=0.0)  # less is rounding
@@ -94,22 +97,9 @@ def _units(rows: Terms) -> tuple[Units, DTypeLike]:
     return units, kind
 
 
-def _terms(model: ModelLike, free: IntArray | Sites | None) -> Terms:
-    """The energy of a model in its own units, row by row."""
-    match model:
-        case RBM():
-            V, H = model.weights.shape
-            indptr = np.concatenate([np.arange(V) * H, V * H + np.arange(H + 1) * V])
-            indices = np.concatenate([np.tile(np.arange(V, V + H), V), np.tile(np.arange(V), H)]).astype(np.int32)
-            couplings = np.concatenate([model.weights.ravel(), model.weights.T.ravel()])
-            fields, low = np.concatenate([model.visible_bias, model.hidden_bias]), 0
-        case BoltzmannMachine():
-            indptr, indices, couplings, fields, low = model.indptr, model.indices, model.weights, model.biases, 0
-        case _:
-            ising = model.to_ising()
-            indptr, indices, couplings, fields, low = ising.indptr, ising.indices, ising.couplings, ising.fields, -1
-    for array in (indptr, indices, couplings, fields):
-        array.flags.writeable = False  # as a model's arrays are, so that one compilation serves all
+def _terms(model: Energy, free: IntArray | Sites | None) -> Terms:
+    """The energy of a model row by row."""
+    indptr, indices, couplings, fields, _, low = model.quadratic()
     return Terms(indptr, indices, couplings, fields, contract.free_sites(fields.size, free), low)
 
 
@@ -121,19 +111,21 @@ def flip_costs(model: ModelLike) -> FloatArray:
     The same numbers at every call; 0 where a flip is free in all of them, and where sites are coupled also at those
     that are not: they find their value in the descent.
     """
-    spins = random_spins(model.n)
-    if isinstance(model, Hopfield) and model.rule != "storkey":
-        costs, sizes = _costs_of_memory(model, spins), np.ones(model.n)  # all sites have about the same S_i
-    elif not has_ising_form(model):
-        costs, sizes = costs_of_any(model, spins), np.ones(model.n)
+    own: Any = as_energy(model)
+    spins = random_spins(own.n)
+    if own.by_overlaps:
+        costs, sizes = _costs_of_memory(own, spins), np.ones(own.n)  # all sites have about the same S_i
+    elif not own.has_ising_form:
+        costs, sizes = costs_of_any(own, spins), np.ones(own.n)
     else:
-        rows = _terms(model, None)
+        rows = _terms(own, None)
         units, kind = _units(rows)
-        sums, degrees = _descend(rows, units, kind, model.from_spins(spins), _TURNS), np.diff(rows.indptr)
+        states, degrees = np.where(spins > 0, 1, rows.low).astype(np.int8), np.diff(rows.indptr)
+        sums = _descend(rows, units, kind, states, _TURNS)
         numbers = np.abs(sums[:, : len(spins)].T.astype(np.float64))
         costs = (1 - rows.low) * (np.where(numbers > units.bounds, numbers, 0.0) / units.scales)
-        sites = np.repeat(np.arange(model.n), degrees)
-        sizes = np.abs(rows.fields) + np.bincount(sites, np.abs(rows.couplings), model.n)
+        sites = np.repeat(np.arange(own.n), degrees)
+        sizes = np.abs(rows.fields) + np.bincount(sites, np.abs(rows.couplings), own.n)
         if degrees.any():
             costs[:, degrees == 0] = 0.0
     shares = costs / np.where(sizes > 0, sizes, 1.0)
@@ -147,11 +139,11 @@ def random_spins(n: int) -> States:
     return np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (16, n))
 
 
-def costs_of_any(model: ModelLike, spins: States) -> FloatArray:
+def costs_of_any(model: Energy, spins: States) -> FloatArray:
     """What flips cost at local minima below spins (reads, n), as a model without an Ising form says: (reads, n)."""
-    if flips_of(model) is None:
+    if model.flips() is None:
         raise ValueError(f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()")
-    costs = np.abs(turn(model.from_spins(spins), model, terms.prepare([model], 1), _TURNS).T)
+    costs = np.abs(turn(model.from_spins(spins), model, ENGINES["terms"].prepare([model], 1), _TURNS).T)
     return np.where(costs > 2.0**-40 * costs.max(initial=0.0), costs, 0.0)  # less is rounding
 
 

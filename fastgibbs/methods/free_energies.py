@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from fastgibbs import analysis, exact
-from fastgibbs.engines import layered
+from fastgibbs.engines import ENGINES
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.fields import described
 from fastgibbs.methods.blocks import settled, tolerable
@@ -20,6 +20,7 @@ from fastgibbs.methods.paths import Models, RBMPath, Temperatures, annealed
 from fastgibbs.methods.sampling import sample
 from fastgibbs.methods.tempering import temper
 from fastgibbs.models import RBM, checks
+from fastgibbs.models.energy import as_energy
 from fastgibbs.threads import stoppable
 from fastgibbs.types import ArrayLike, FloatArray, ModelLike, Seed
 
@@ -119,9 +120,10 @@ def log_z(
         seed = entropy_of(seed)
         if len(path) > 1 or isinstance(model, list | tuple):
             stations: Models | RBMPath | Temperatures = Models(path, beta, steps or -(-1000 // len(path)), threads)
-        elif isinstance(model, RBM) and beta and layered.refusal(path, "sequential", 1, tolerable(beta)) is None:
-            visible = _marginals(model, beta, data, run_entropy(seed, "log_z"), threads)
-            stations = RBMPath(model, beta, visible, steps or 1000, threads)
+        elif beta and ENGINES["layered"].refusal(path, "sequential", 1, tolerable(beta)) is None:
+            rbm: Any = model
+            visible = _marginals(rbm, beta, data, run_entropy(seed, "log_z"), threads)
+            stations = RBMPath(rbm, beta, visible, steps or 1000, threads)
         else:
             asked: dict[str, Any] = dict(
                 rule="gibbs", chains=chains or 100, clamp=None, threads=threads, tolerance=tolerable(beta)
@@ -162,7 +164,7 @@ def log_likelihood(
     beta = checks.finite_number("beta", beta)
     logs = analysis.log_weights(model, data, beta)
     if log_z is None:
-        small = min(model.n_visible, model.n_hidden) if isinstance(model, RBM) else model.n
+        small = as_energy(model).n_enumerated
         method: Method = "exact" if small <= SMALL else "ais"
         of_data = data if isinstance(model, RBM) and method == "ais" else None
         log_z = _estimated(model, method=method, beta=beta, data=of_data, seed=seed, threads=threads)

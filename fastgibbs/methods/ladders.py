@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import drivers
+from fastgibbs.analysis.bins import Bins
+from fastgibbs.engines import binning, drivers
 from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.overlaps import Pairs
 from fastgibbs.engines.streams import CLUSTER, SWAP, stream_state
-from fastgibbs.methods import restoring
+from fastgibbs.methods import binned, restoring
 from fastgibbs.methods.blocks import Setting
 from fastgibbs.methods.run import Job, Length
-from fastgibbs.models import Hopfield, Ising
-from fastgibbs.models.energy import has_ising_form, is_even
+from fastgibbs.models import Ising
+from fastgibbs.models.energy import as_energy
+from fastgibbs.results.lanes import Left
 from fastgibbs.types import AnyArray, FloatArray, IntArray, States
 
 MAX_RUNGS = 256  # two ladders are compared in one block of 512 lanes
-BINS = 1001  # of the histograms of q, where there are more sites
+BINS, FEW_BINS = 1001, 129  # of the histograms of q, where there are more sites; of runs that keep bins of all
 
 
 class Block(NamedTuple):
@@ -48,6 +51,8 @@ class Ladders(Job):
     starts: States | None = None  # int8 (ladders, rungs, n), or None for spins at random
     weights: FloatArray | None = None  # float64 (observables, n): of linear observables
     keeps: bool = False  # whether the states of all draws are kept
+    in_bins: bool = False  # whether bins are kept in place of draws
+    before: tuple[Left, ...] = ()
 
     RECORDS = (
         "record.energies",
@@ -65,12 +70,23 @@ class Ladders(Job):
     @property
     def lanes(self) -> int:
         """Up to the last of them."""
-        return int(self.first_lanes[-1]) + self.betas.size
+        return self.lanes_of(self.models)
+
+    def lanes_of(self, models: int) -> int:
+        """Up to the last ladder of so many models."""
+        return int(self.first_lanes[models * self.ladders - 1]) + self.betas.size
 
     @property
     def together(self) -> tuple[int, ...]:
         """The lanes of words that hold whole ladders."""
         return (64 * packing(self.betas.size)[0],)
+
+    @cached_property
+    def bins(self) -> binning.Bins:
+        """Those of all ladders, rung by rung, if they are kept."""
+        return binning.bins(
+            self.count * self.betas.size if self.in_bins else 0, len(self.weights if self.weights is not None else ())
+        )
 
     @cached_property
     def first_lanes(self) -> IntArray:
@@ -88,6 +104,18 @@ class Ladders(Job):
         for ladder, lane in enumerate(self.first_lanes if len(given) > 1 else []):
             models[lane : lane + self.betas.size] = [given[ladder // self.ladders]] * self.betas.size
         return self.engine.prepare(models, 1, self.setting.free)
+
+    @cached_property
+    def histogram(self) -> AnyArray:
+        """Of the overlaps of all pairs, int64 (pairs, rungs, bins), of which each block has a part."""
+        pairs = len(self.setting.models) * (self.ladders // 2) if self.compares else 0
+        bins = min(self.setting.n + 1, FEW_BINS if self.in_bins else BINS) if self.overlap_every else 1
+        return np.zeros((pairs, self.betas.size, bins), np.int64)
+
+    @property
+    def compares(self) -> bool:
+        """Whether ladders meet in pairs."""
+        return bool(self.overlap_every or self.clusters)
 
     def inside(self, lanes: range) -> IntArray:
         """The ladders that lie in a block of these lanes."""
@@ -107,8 +135,10 @@ class Ladders(Job):
             spins = dict(zip(of_lanes, self.starts[inside].reshape(-1, n), strict=True))
         plan, state = self.setting.start(self.prepared, lanes, chains, self.betas, self.seed, spins)
         weights = np.empty((0, n)) if self.weights is None else self.weights
-        shape = self.length.draws, inside.size * rungs
+        shape = 1 if self.in_bins else self.length.draws, inside.size * rungs
         kept = drivers.record(self.length.burn_in, self.length.thin, shape, weights, len(lanes), keeps=self.keeps)
+        if self.in_bins:
+            kept = kept._replace(bins=binned.part(self.bins, inside[0] * rungs, (inside[-1] + 1) * rungs))
         pairs = self._pairs(inside, len(lanes))
         return Block(plan, state, self._ladders(inside, first_lane, lane_at, len(lanes)), pairs, kept)
 
@@ -142,16 +172,15 @@ class Ladders(Job):
         """The pairs of ladders of one model, 0 and 1, 2 and 3 ..., that are compared."""
         number, rungs = inside % self.ladders, self.betas.size
         first = np.flatnonzero((number % 2 == 0) & (number + 1 < self.ladders))
-        if not self.overlap_every and not self.clusters:
+        if not self.compares:
             first = first[:0]
         index = inside[first] // self.ladders * (self.ladders // 2) + number[first] // 2
-        given = self.setting.models[0]
-        complete = isinstance(given, Hopfield) or not has_ising_form(given)  # all pairs are bonds, and none is listed
-        model = given if complete else given.to_ising() if first.size else Ising(np.zeros((0, 0)))
+        given = as_energy(self.setting.models[0])
+        complete = given.fully_connected
+        model: Any = given if complete else given.to_ising() if first.size else Ising(np.zeros((0, 0)))
         i, j = np.empty((2, 0), np.int32) if complete else model.bonds[:2]
         width = 2 ** (-(-lanes // 64) - 1).bit_length()  # words are compared eight at a time
         words = np.zeros((model.n if first.size else 0, width), np.uint64)
-        bins = min(given.n + 1, BINS) if self.overlap_every else 1
         streams = [stream_state(self.seed, CLUSTER, int(pair)) for pair in index]
         return Pairs(
             ladders=np.column_stack([first, first + 1]),
@@ -159,7 +188,7 @@ class Ladders(Job):
             complete=complete,
             indptr=np.zeros(model.n + 1, np.int64) if complete else model.indptr,
             indices=np.empty(0, np.int32) if complete else model.indices,
-            symmetric=self.setting.clamp is None and is_even(model),
+            symmetric=self.setting.clamp is None and model.even,
             clusters=self.clusters and first.size > 0,
             streams=np.array(streams, np.uint64).reshape(-1, 4),
             packed=words.view(np.uint16)[:, : lanes // 16],
@@ -167,9 +196,15 @@ class Ladders(Job):
             rows=np.zeros(512, np.uint64),
             unequal=np.zeros((2, len(first), rungs), np.int64),
             queue=np.zeros(len(words), np.int32),
-            histogram=np.zeros((len(first), rungs, bins), np.int64),
+            histogram=self.histogram[index[0] : index[-1] + 1] if index.size else self.histogram[:0],
             moments=np.zeros((len(first), rungs, 6)),
         )
+
+    def go_on(self, block: Block, left: Left) -> None:
+        """Replicas are where they were, and known by where they come from, unless a burn-in lies between."""
+        super().go_on(block, left)
+        if self.length.burn_in > left.done:
+            block.ladders.labels[:] = 0
 
     def advance(self, block: Block, first: int, last: int, crew: Crew) -> None:
         """Run sweeps `first` ... `last - 1` of a block."""
@@ -183,8 +218,9 @@ class Ladders(Job):
         """ValueError unless a block that was saved has records that fit its states."""
         models = [self.setting.models[g // self.ladders] for g in self.inside(lanes) for _ in range(self.betas.size)]
         draws, kept = self.rows(done), block.record
-        restoring.check_records(kept, draws, self.setting)
-        if (block.ladders.round_trips > block.ladders.restarts).any():
+        restoring.check_records(kept, self.length.rows(done), self.setting)
+        most = block.ladders.restarts + bool(self.before)  # a trip may have been half made
+        if (block.ladders.round_trips > most).any():
             raise ValueError("cannot be of this run: more round trips than restarts")
         if draws and self.length.at_draw(done):
             lanes_at = block.ladders.lane_at.ravel()
@@ -197,17 +233,14 @@ class Gathered(NamedTuple):
 
     job: Ladders
     blocks: list[Block]
-    draws: int
+    draws: int  # that are kept of all
+    done: list[int]  # sweeps of each block
 
     def of_ladders(self, name: str) -> AnyArray:
         """An array of `drivers.Ladders`, (ladders, ...)."""
         return np.concatenate([getattr(block.ladders, name) for block in self.blocks])
 
-    def of_pairs(self, name: str) -> AnyArray:
-        """An array of `Pairs`, (pairs, ...)."""
-        return np.concatenate([getattr(block.pairs, name) for block in self.blocks])
-
-    def record(self, name: str) -> FloatArray:
+    def record(self, name: str) -> AnyArray:
         """Energies or magnetisations, float64 (ladders, rungs, draws)."""
         return self._by_ladder([getattr(block.record, name) for block in self.blocks])
 
@@ -233,13 +266,24 @@ class Gathered(NamedTuple):
 
     def spins(self) -> States:
         """The spins at every rung now, int8 (ladders, rungs, n)."""
-        lanes = [self.job.engine.spins(block.plan, block.state) for block in self.blocks]
-        return np.concatenate([spins.T[block.ladders.lane_at] for block, spins in zip(self.blocks, lanes, strict=True)])
+        spins, first = np.empty((self.job.count, self.job.betas.size, self.job.setting.n), np.int8), 0
+        for block in self.blocks:
+            last = first + len(block.ladders.lane_at)
+            spins[first:last] = self.job.engine.spins(block.plan, block.state).T[block.ladders.lane_at]
+            first = last
+        return spins
 
-    def acceptance(self, ladders: slice = slice(None)) -> FloatArray:
-        """Mean swap probabilities of neighbouring rungs, float64 (rungs - 1,)."""
-        attempts = self.of_ladders("attempts")[ladders].sum(axis=0)
-        return self.of_ladders("acceptance")[ladders].sum(axis=0) / np.maximum(attempts, 1)
+    def acceptance(self, models: int = 1) -> AnyArray:
+        """Mean swap probabilities of neighbouring rungs, of the ladders of each model, float64 (models, rungs - 1)."""
+        shape = models, -1, self.job.betas.size - 1
+        accepted, attempts = (self.of_ladders(name).reshape(shape).sum(axis=1) for name in ("acceptance", "attempts"))
+        return accepted / np.maximum(attempts, 1)
+
+    def bins(self, names: Iterable[str]) -> Bins:
+        """What the bins of all ladders have kept, rung by rung; `names` of the observables."""
+        sweeps = zip(self.blocks, self.done, strict=True)
+        draws = [(block.ladders.lane_at.size, self.job.length.rows(done)) for block, done in sweeps]
+        return binned.kept(self.job.bins, draws, self.job.setting.n, names)
 
 
 def packing(rungs: int) -> tuple[int, int]:

@@ -18,7 +18,8 @@ from fastgibbs.engines.streams import START, stream
 from fastgibbs.methods.blocks import Setting, tolerable
 from fastgibbs.methods.run import Job, begin, through
 from fastgibbs.methods.running import ALONE, running
-from fastgibbs.models import RBM, Ising, checks
+from fastgibbs.models import RBM, checks
+from fastgibbs.models.energy import as_energy
 from fastgibbs.models.logistic import logistic
 from fastgibbs.types import ArrayLike, FloatArray, States
 
@@ -192,7 +193,7 @@ class RBMPath(_Stations):
     def __init__(self, rbm: RBM, beta: float, a0: FloatArray, steps: int, threads: int) -> None:
         self.rbm, self.beta, self.a0 = rbm, beta, a0
         self.setting = Setting([rbm], [rbm], "layered", "gibbs", "sequential", 1, None, threads)
-        self.prepared = layered.prepare([rbm], 1)
+        self.prepared = self.setting.engine.prepare([rbm], 1)
         self.t = np.linspace(0.0, 1.0, steps + 1)
         self.betas = self.t * beta
         self.logits = np.concatenate([a0, np.zeros(rbm.n_hidden)])
@@ -230,28 +231,20 @@ class Models(_Stations):
     """
 
     def __init__(self, models: list[Any], beta: float, steps: int, threads: int) -> None:
-        uncoupled: RBM | Ising
-        first, shown = models[0], [checks.shown(model) for model in models]
-        for k, model in enumerate(models):
-            if isinstance(model, RBM) != isinstance(first, RBM) or model.n != first.n:
-                raise ValueError(f"model[{k}] is {shown[k]} and model[0] {shown[0]}: give models of one kind and size")
-            if isinstance(model, RBM) and model.n_visible != first.n_visible:
-                raise ValueError(f"model[{k}] is {shown[k]} and model[0] {shown[0]}: give machines of one shape")
-        if isinstance(first, RBM):
-            uncoupled = RBM(np.zeros_like(first.weights), first.visible_bias, first.hidden_bias)
-            fields, shift = np.concatenate([first.visible_bias, first.hidden_bias]), 0.0
-        else:
-            models = [model.to_ising() for model in models]
-            ising = models[0]
-            uncoupled = Ising.from_edges(ising.n, [], [], [], ising.fields, ising.offset)
-            fields, shift = 2 * ising.fields, -ising.fields.sum() - ising.offset
-        engine = _that_can(["layered"] if isinstance(first, RBM) else ["sparse", "sparse64"], models, beta)
-        self.setting = Setting([first], [uncoupled], engine, "gibbs", "sequential", 1, None, threads)
-        self.models, self.beta, self.steps = [uncoupled, *models], beta, steps
+        shapes = [(model.n, as_energy(model).n_visible) for model in models]
+        for k, shape in enumerate(shapes):
+            if shape != shapes[0]:
+                one, first = checks.shown(models[k]), checks.shown(models[0])
+                raise ValueError(f"model[{k}] is {one} and model[0] {first}: give models of one shape")
+        engine, taken = _that_can(models, beta)
+        uncoupled = taken[0].uncoupled()
+        self.setting = Setting(models[:1], [uncoupled], engine, "gibbs", "sequential", 1, None, threads)
+        self.models, self.beta, self.steps = [uncoupled, *taken], beta, steps
         self.betas = np.full(len(models) * steps + 1, beta)
         self.prepared = self.setting.engine.prepare([uncoupled], 1)
-        self.logits = beta * fields
-        self.log_z = np.logaddexp(0, self.logits).sum() + beta * shift
+        rows = uncoupled.quadratic()
+        self.logits = beta * (1 - rows.low) * rows.fields
+        self.log_z = np.logaddexp(0, self.logits).sum() + beta * (rows.low * rows.fields.sum() - rows.offset)
 
     def reversed(self) -> Models:
         """The same path from p_K to p_0."""
@@ -262,16 +255,15 @@ class Models(_Stations):
     def to_spins(self, states: ArrayLike) -> States:
         """Spins int8 (chains, n) of states of the models."""
         (first,) = self.setting.given
-        if isinstance(first, RBM):
-            return _visible_too(first, states)
-        return np.atleast_2d(first.to_spins(states))
+        return _visible_too(first, states) if self.models[0].n_hidden else np.atleast_2d(first.to_spins(states))
 
     def ratios(self, k: int, spins: States) -> FloatArray:
         """log p*_{k+1}(s) - log p*_k(s), float64 (lanes,), of spins int8 (n, lanes)."""
         i, j = divmod(k, self.steps)
         here, there = self.models[i : i + 2]
-        if not isinstance(here, RBM):
-            return -self.beta / self.steps * (there.energy(spins.T) - here.energy(spins.T))
+        if not here.n_hidden:
+            states = here.from_spins(spins.T)
+            return -self.beta / self.steps * (there.energy(states) - here.energy(states))
         v = (spins[: here.n_visible] > 0).astype(np.float64)
         x, y = (rbm.hidden_bias[:, None] + rbm.weights.T @ v for rbm in (here, there))
         before, after = (np.logaddexp(0, self.beta * (x + t / self.steps * (y - x))) for t in (j, j + 1))
@@ -280,38 +272,25 @@ class Models(_Stations):
     def plan(self, k: int, plan: Any) -> Any:
         """The plan of a sweep at p_k."""
         i, j = divmod(k, self.steps)
-        model = between(self.models[i], self.models[i + 1], j / self.steps) if j else self.models[i]
+        model = self.models[i].interpolated(self.models[i + 1], j / self.steps) if j else self.models[i]
         return self.setting.engine.at_betas(self.setting.engine.prepare([model], 1), self.betas)
 
 
 AnyPath = Temperatures | RBMPath | Models
 
 
-def _that_can(engines: list[str], models: list[Any], beta: float) -> str:
-    """The first engine that can run all models; ValueError says why none can."""
-    for engine in engines:
-        refusals = [ENGINES[engine].refusal([model], "sequential", 1, tolerable(beta)) for model in models]
+def _that_can(models: list[Any], beta: float) -> tuple[str, list[Any]]:
+    """The first engine that can run all models, and these as it takes them; ValueError says why none can."""
+    for engine in ("layered", "sparse", "sparse64"):
+        taken = models if engine == "layered" else [model.to_ising() for model in models]
+        refusals = [ENGINES[engine].refusal([model], "sequential", 1, tolerable(beta)) for model in taken]
         if not any(refusals):
-            return engine
+            return engine, taken
     k = next(k for k, why in enumerate(refusals) if why)
     raise ValueError(f"model[{k}] is {models[k]!r}: {refusals[k]}")
 
 
-def between(one: Any, other: Any, t: float) -> Any:
-    """The model of energy (1 - t) E_one + t E_other."""
-
-    def mean(a: Any, b: Any) -> Any:
-        return (1 - t) * a + t * b
-
-    if isinstance(one, RBM):
-        names = "weights", "visible_bias", "hidden_bias"
-        return RBM(*(mean(getattr(one, name), getattr(other, name)) for name in names))
-    (i, j, J), (i2, j2, J2) = one.bonds, other.bonds
-    bonds = np.concatenate([i, i2]), np.concatenate([j, j2]), np.concatenate([(1 - t) * J, t * J2])
-    return Ising.from_edges(one.n, *bonds, mean(one.fields, other.fields), mean(one.offset, other.offset))
-
-
-def _visible_too(rbm: RBM, states: ArrayLike) -> States:
+def _visible_too(rbm: Any, states: ArrayLike) -> States:
     """Spins of joint states (chains, V + H), or of visible ones (chains, V); hidden units, never read, are all up."""
     states = np.atleast_2d(states)
     if states.shape[-1] == rbm.n_visible != rbm.n:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import contract, overlap
+from fastgibbs.engines import ENGINES, contract
 from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.drivers import Moves, advance, no_record
 from fastgibbs.engines.streams import SWEEP, entropy_of, stream_state
@@ -64,7 +64,7 @@ def recall(
     checks.require_memory(room, f"{len(cues)} cues and {sweeps} sweeps")
 
     most = np.inf if cold else tolerable(beta)
-    name = "dense" if overlap.refusal([model], "sequential", 1, most) else "overlap"
+    name = "dense" if ENGINES["overlap"].refusal([model], "sequential", 1, most) else "overlap"
     setting = settled([model], name, rule="gibbs", chains=len(cues), clamp=None, threads=threads, tolerance=most)
     overlaps, needed = np.empty((len(cues), sweeps, len(model.patterns))), np.zeros(len(cues), np.int64)
     job = Recalling(setting, cues, beta, Length(sweeps, 0, 1), seed, overlaps, needed)

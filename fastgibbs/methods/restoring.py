@@ -9,9 +9,10 @@ import re
 
 import numpy as np
 
-from fastgibbs.engines import graphs, lowest, multispin, overlap, sparse
+from fastgibbs.engines import binning, graphs, lowest, multispin, overlap, sparse
 from fastgibbs.engines.layered import LayeredPlan
 from fastgibbs.engines.memories import Halves
+from fastgibbs.methods import binned
 from fastgibbs.models import checks
 from fastgibbs.models.bounds import most_energy
 
@@ -35,6 +36,21 @@ def saved(block):
     for name, array, _ in changing(block):
         if _rule(name) is not None:
             yield name, array
+
+
+def left(block) -> dict[str, np.ndarray]:
+    """The arrays, by dotted name, without which a run cannot go on where it left a block: all but what it recorded."""
+    return {name: array for name, array in saved(block) if _GOES_ON.match(name)}
+
+
+def go_on(block, arrays: dict[str, np.ndarray]):
+    """Bring a block that has just been started to where another was `left`; ValueError if it has other arrays."""
+    for name, array in left(block).items():
+        shape = arrays[name].shape
+        if shape != array.shape:
+            raise ValueError(f"start has {name} of shape {shape}, this run of {array.shape}: ask for the same as there")
+        array[...] = arrays[name]
+    _renew(block)
 
 
 def fill(block, where: str, found: dict, done: int, rows: dict):
@@ -104,8 +120,12 @@ def check_record(name: str, record: np.ndarray, most):
 def check_records(record, draws: int, setting):
     """ValueError unless what a block has recorded at so many draws is what states of the models may have."""
     weights = np.abs(record.observables.weights).sum(axis=1)[:, : record.observables.strips].sum(axis=1)
+    most = max(map(most_energy, setting.given))
+    if len(record.bins.first):
+        binned.check(record.bins, draws, most, setting.n, weights)
+        return
     check_record("magnetizations", record.magnetizations[:draws], setting.n)
-    check_record("energies", record.energies[:draws], max(map(most_energy, setting.given)))
+    check_record("energies", record.energies[:draws], most)
     check_record("observables", record.observables.record[:draws], weights[:, None])
 
 
@@ -332,6 +352,12 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "record.magnetizations": _finite,
     "record.observables.record": _finite,
     "record.samples": _any,
+    "record.bins.first": _finite,
+    "record.bins.sums": _finite,
+    "record.bins.open": _finite,
+    "record.bins.cells": _finite,
+    "record.bins.width": within(0, np.finfo(np.float64).max),
+    "record.bins.range": within(1 - binning.CELLS, binning.CELLS - 1),
     "reads.best": within(-np.finfo(np.float64).max, np.inf),
     "reads.kept": _spins,
     "reads.lowest": _finite,
@@ -343,7 +369,7 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "ladders.streams": _drawn(-1),
     "ladders.acceptance": _accepted,
     "ladders.attempts": _tried,
-    "ladders.labels": within(0, 2),
+    "ladders.labels": within(0, 3),
     "ladders.restarts": _counted,
     "ladders.round_trips": _counted,
     "ladders.visits": _counted,
@@ -382,10 +408,13 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "diverged": _count,
     "well": _any,
 }
+_GOES_ON = re.compile(r"state\.|(ladders|pairs)\.(streams|lane_at|labels)$")
 _PREFIX = re.compile(r"^(history|last)\.|^learner\.((shown|chains)\.\d+\.)?|(?<=^well)\.\d+$")
 
 
 def _rule(name: str):
     """The rule of an array, whatever learner or list its block is in; KeyError if this table has none."""
     name = _PREFIX.sub("", name)
+    if name.startswith("state."):  # an engine outside this package may change what it likes
+        return RULES.get(name, _any)
     return RULES[name] if name in RULES else RULES[f"parameters.{name}"]

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastgibbs.engines.contract import Crew
+from fastgibbs.methods import restoring
 from fastgibbs.methods.blocks import Setting
 from fastgibbs.methods.checkpoints import NONE, Checkpoint
 from fastgibbs.methods.running import Advanced, Run
 from fastgibbs.models import checks
+from fastgibbs.results.lanes import Left
 from fastgibbs.types import Engine
 
 
@@ -29,12 +31,15 @@ class Length(NamedTuple):
     thin: int
 
     @classmethod
-    def of(cls, sweeps: int, burn_in: int, thin: int) -> Length:
-        """What a user gave; ValueError or TypeError, naming the argument, unless there is a draw."""
+    def of(cls, sweeps: int, burn_in: int, thin: int, before: int = 0) -> Length:
+        """What a user gave; ValueError or TypeError, naming the argument, unless there is a draw.
+
+        Sweeps that runs `before` have made count as burn-in.
+        """
         sweeps, thin = checks.integer("sweeps", sweeps), checks.integer("thin", thin)
         if thin > sweeps:
             raise ValueError(f"thin is {thin}: give at most sweeps = {sweeps}, or nothing is recorded")
-        return cls(sweeps, checks.integer("burn_in", burn_in, minimum=0), thin)
+        return cls(sweeps, before + checks.integer("burn_in", burn_in, minimum=0), thin)
 
     @property
     def total(self) -> int:
@@ -63,6 +68,10 @@ class Job:
 
     RECORDS: tuple[str, ...] = ()
     """Names of the arrays of a block whose rows are written one after the other."""
+    before: tuple[Left, ...] = ()
+    """Where a run has left its blocks that this one goes on from; its sweeps are counted by `sweeps` too."""
+    in_bins: bool = False
+    """Whether bins are kept in place of draws."""
 
     if TYPE_CHECKING:  # fields or properties of each
 
@@ -94,13 +103,22 @@ class Job:
         return self.setting.threads
 
     @property
+    def models(self) -> int:
+        """How many its setting has."""
+        return len(self.setting.given)
+
+    def lanes_of(self, models: int) -> int:
+        """The lanes that it would have with so many models, the first of its own."""
+        return self.lanes
+
+    @property
     def sweeps(self) -> int:
         """That each block is to make."""
         return self.length.total
 
     def rows(self, done: int) -> int:
         """How many rows of its records are written after so many sweeps."""
-        return self.length.rows(done)
+        return 0 if self.in_bins else self.length.rows(done)
 
     def block(self, lanes: range) -> Any:
         """The block of these lanes, just started: a NamedTuple with its `plan` and `state`."""
@@ -113,6 +131,10 @@ class Job:
     def attempts(self, block: Any) -> int:
         """Single-spin attempts that a sweep of a block makes."""
         raise NotImplementedError
+
+    def go_on(self, block: Any, left: Left) -> None:
+        """Bring a block that has just been started to where that of the run before was left."""
+        restoring.go_on(block, left.arrays)
 
     def crew(self, block: Any) -> int:
         """How many threads may advance a block together."""
@@ -140,16 +162,39 @@ class Ran(NamedTuple):
 
 
 def begin(job: Job, checkpoint: Checkpoint = NONE) -> Begun:
-    """The blocks of a job, where the checkpoint has them if it was saved before; ValueError if it cannot be of it."""
-    cut = checkpoint.cut(job.engine.cut, job.lanes, job.threads, *job.together)
+    """The blocks of a job, where the checkpoint has them if it was saved before; ValueError if it cannot be of it.
+
+    Else they are where the run before left them, if there was one, in its cut.
+    """
+    cut = checkpoint.cut(job) if not job.before else _side_by_side([left.lanes for left in job.before])
     blocks = [job.block(lanes) for lanes in cut]
-    done = checkpoint.restore(blocks, cut, dict.fromkeys(job.RECORDS, job.rows), job.sweeps, job.check)
+    for index, place in enumerate(job.before):
+        job.go_on(blocks[index], place)
+    records = dict.fromkeys(job.RECORDS, job.rows)
+    done = checkpoint.restore(blocks, cut, records, job.sweeps, job.check, first_sweep(job))
     return Begun(job, blocks, cut, done)
+
+
+def first_sweep(job: Job) -> int:
+    """The sweeps that runs before this one have made."""
+    return job.before[0].done if job.before else 0
+
+
+def _side_by_side(sizes: list[int]) -> list[range]:
+    ends = np.cumsum(sizes).tolist()
+    return [range(end - size, end) for end, size in zip(ends, sizes, strict=True)]
+
+
+def left(begun: Begun, ran: Ran) -> list[Left]:
+    """Where a run has left its blocks."""
+    each = zip(ran.blocks, begun.cut, ran.end.done, strict=True)
+    return [Left(len(lanes), done, restoring.left(block)) for block, lanes, done in each]
 
 
 def through(under_way: Run, begun: Begun, limit: float = np.inf) -> Ran:
     """Advance all blocks to their last sweep, unless the run is stopped, or `limit` seconds end it, before that."""
     job, blocks, _, done = begun
+    under_way = under_way.after(-first_sweep(job))
     end = under_way.advance(job.advance, blocks, done, job.sweeps, job.threads, job.crew(blocks[0]), limit)
     made = (job.attempts(block) * (now - then) for block, then, now in zip(blocks, done, end.done, strict=True))
     return Ran(blocks, end, sum(made))

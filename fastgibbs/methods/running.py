@@ -118,7 +118,7 @@ class Run(NamedTuple):
         self.checkpoint.began(blocks, done)
         if waiting and not self.asked:
             on_threads(work, min(threads, len(blocks)), prepare, tick)
-        self.checkpoint.ended(blocks, done)
+        self.checkpoint.ended(blocks, done, sweeps)
         if self.report(sum(done) // len(done), sweeps):
             self.asked.ask()  # of what comes next
         compiled = ready[0] if ready else time.perf_counter()

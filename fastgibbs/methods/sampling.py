@@ -10,18 +10,21 @@ import numpy as np
 
 from fastgibbs.engines.drivers import advance
 from fastgibbs.engines.streams import entropy_of
-from fastgibbs.methods import observing
+from fastgibbs.methods import binned, observing
+from fastgibbs.methods.binned import Recording
 from fastgibbs.methods.blocks import Clamping, check_betas, clamped, given_start, settled, tolerable
 from fastgibbs.methods.chains import Chains
 from fastgibbs.methods.checkpoints import Checkpoint, holding
+from fastgibbs.methods.continuing import Before
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.observing import Observe
-from fastgibbs.methods.run import Length, begin, through
+from fastgibbs.methods.run import Length, begin, first_sweep, left, through
 from fastgibbs.methods.running import running
 from fastgibbs.models import checks
-from fastgibbs.results.base import Timing
+from fastgibbs.results.base import Result, Timing
+from fastgibbs.results.drawn import records
 from fastgibbs.results.lanes import by_lane
-from fastgibbs.results.sampled import SampleResult, without_samples
+from fastgibbs.results.sampled import SampleResult, states_alone
 from fastgibbs.types import ArrayLike, FloatArray, ModelLike, PathLike, Progress, Rule, Scan, Seed
 
 
@@ -36,13 +39,14 @@ def sample(
     thin: int = 1,
     rule: Rule = "gibbs",
     scan: Scan = "sequential",
-    start: ArrayLike | None = None,
+    start: ArrayLike | SampleResult | None = None,
     seed: Seed = None,
     threads: int | None = None,
     engine: str = "auto",
     progress: Progress = False,
     keep_states: bool = False,
     strips: int | None = None,
+    record: Recording = "draws",
     observe: Observe | None = None,
     clamp: Clamping | None = None,
     checkpoint: PathLike | None = None,
@@ -73,8 +77,12 @@ def sample(
             show it. At beta = 0 it flips every spin that the scan visits, alike in all chains: refused in sequence, or
             with a start of your own. "gibbs", or scan="random" at a beta above 0, has no such corner.
         start: states (n,) or (chains, n) in the model's units; by default every spin is drawn at random. A run from
-            states of another shares no random number with it, though the seed be the same.
-        seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
+            states of another shares no random number with it, though the seed be the same. Or the SampleResult of a
+            run, which goes on: with its chains, where they stood, its random numbers, its engine and strips, and draws
+            that are those which as many more sweeps would have added to it, at the same beta; beta, rule, scan and
+            what is recorded may be others. Refused for other models or another clamp, of a result that was loaded from
+            a file, and where a stop left blocks at different sweeps: there start=result.states begins a new run.
+        seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced). A run that goes on has one.
         threads: threads to run on; by default the cores this process may use. It never changes the result.
         engine: "auto", "multispin" (couplings +-J, degree at most 12, uniform field; updates a graph colour by colour
             instead of site by site), "dense" (most pairs coupled: fields are kept, and a flip costs n sums), "sparse"
@@ -86,6 +94,10 @@ def sample(
         keep_states: keep the state of every draw, one bit a spin, for `result.samples`.
         strips: a power of two up to 64, for the multi-spin engine: cut a periodic lattice along its first axis, so that
             few chains fill the 64 lanes of a word. By default as many as do; the number is in the result.
+        record: "draws" keeps every draw; "bins" keeps, of each chain, sums in 16 to 32 bins of time and a histogram of
+            its energies, so that memory and checkpoints do not grow with sweeps: 3.2 kB a chain and 0.5 kB an
+            observable. Records are then `fastgibbs.analysis.Binned`, which all statistics take, in `result.bins`; the
+            draws are the same. Not with functions to observe, nor keep_states.
         observe: a dict of names to weights w (n,), for w.s at every draw in `result.observables`, s =
             model.to_spins(state); or to functions of the states of a draw, int8 (chains, n) in the model's units, that
             return (chains,) or (chains, ...) real numbers. Functions are called when the run has ended (until then
@@ -95,8 +107,9 @@ def sample(
             the mask, bool (n,), is True, of states (n,) or (chains, n).
         checkpoint: path of a file that the run is saved to; where it is there, saved by the same run, the call goes on
             from it and returns the same bytes as if it had never stopped. With more sweeps than it was saved with, it
-            returns what so many would have at once. Ctrl-C, SIGTERM and the end save it too. No other run may use it
-            meanwhile, and what no run of this kind can have written is refused.
+            returns what so many would have at once; so it does with more models, at the end of the sequence, each with
+            as many chains. Ctrl-C, SIGTERM and the end save it too. No other run may use it meanwhile, and what no run
+            of this kind can have written is refused.
         every: seconds between two such savings.
 
     Returns a SampleResult; after Ctrl-C the draws made so far, with `interrupted` set. The same seed gives the same
@@ -110,15 +123,25 @@ def sample(
     began = time.perf_counter()
     models = checks.models("model", model)
     checks.progress(progress)
-    keep_states, length = checks.flag("keep_states", keep_states), Length.of(sweeps, burn_in, thin)
+    before = None
+    if isinstance(start, Result):
+        before, start = Before(start, SampleResult, models), None
+        engine = before.same("engine", engine, before.result.engine, "auto")
+        strips = before.same("strips", strips, before.result.strips)
+        chains = before.same("chains", chains, before.result.beta.size)
+        seed = before.same("seed", seed, before.result.seed)
+    keep_states = checks.flag("keep_states", keep_states)
+    length = Length.of(sweeps, burn_in, thin, before.done if before else 0)
     betas = _betas(beta, chains, len(models))
     observed = observing.asked(observe, models[0], betas.size)
     keeps, n = keep_states or bool(observed.functions), models[0].n
     spins = given_start(models[0], start, betas.size)
+    in_bins = binned.checked(record, observed, keep_states)
     of_draw = 32 + observed.nbytes(n) + (n // 8 if keep_states else 0)
-    needed = betas.size * (length.draws * of_draw + n)
-    checks.require_memory(needed, f"a result of chains x draws = {betas.size} x {length.draws}")
-    _require_chance(rule, scan, betas, start)
+    of_chain = binned.nbytes(len(observed.weights)) if in_bins else length.draws * of_draw
+    needed = betas.size * (of_chain + n)
+    checks.require_memory(needed, f"a result of chains x draws = {betas.size} x {length.draws}", binned.ADVICE)
+    _require_chance(rule, scan, betas, start if before is None else before)
     check_betas("beta", betas, models)
     setting = settled(
         models,
@@ -131,41 +154,52 @@ def sample(
         threads=threads,
         tolerance=tolerable(betas),
     )
+    if before:
+        before.require_clamp(setting)
     weights, seed = observed.matrix(n), None if seed is None else entropy_of(seed)
-    settings = setting.saved() | length._asdict() | dict(beta=betas, start=spins, keep_states=keeps, seed=seed)
+    settings = setting.saved() | length._asdict() | dict(beta=np.split(betas, len(models)), seed=seed, record=record)
+    settings |= dict(start=before.states() if before and checkpoint is not None else spins, keep_states=keeps)
     settings["observe"] = [*observed.names, weights]
-    file = Checkpoint(checkpoint, every, "sample", settings, grows=("sweeps",))
+    file = Checkpoint(checkpoint, every, "sample", settings, grows=("sweeps", "model", "beta"))
     seed = int(file.settings["seed"])
-    job = Chains(setting, betas, length, spins, run_entropy(seed, "sample", spins), weights, keeps)
+    address = run_entropy(seed, "sample", spins)
+    job = Chains(setting, betas, length, spins, address, weights, keeps, in_bins, before.left if before else ())
     begun = begin(job, file)
     with running(progress, file) as under_way:
         under_way.announce(advance)
-        blocks, end, updates = through(under_way, begun)
-        draws = length.rows(min(end.done))
+        ran = through(under_way, begun)
+        blocks, end, updates = ran
+        if in_bins:
+            bins = job.kept(blocks, end.done, observed.names)
+        draws = job.rows(min(end.done))
         states = partial(job.states, blocks)
         found, evaluated = observing.evaluated(observed, states, betas.size, draws, under_way.asked)
         interrupted, draws = end.interrupted or evaluated < draws, evaluated
         for number, name in enumerate(observed.weights):
             found[name] = by_lane([block.record.observables.record[:draws, number] for block in blocks], betas.size)
-        if not keep_states:
-            blocks = [block._replace(record=without_samples(block.record)) for block in blocks]
-        return SampleResult(
-            model=models[0] if len(models) == 1 else tuple(models),
+        places = zip(blocks, left(begun, ran), strict=True)
+        left_blocks = [b._replace(record=states_alone(b.record, keep_states), left=place) for b, place in places]
+        kept = dict(
             energy=by_lane([block.record.energies[:draws] for block in blocks], betas.size),
             magnetization=by_lane([block.record.magnetizations[:draws] for block in blocks], betas.size) / max(n, 1),
             observables={name: found[name] for name in observed.names},
+        )
+        return SampleResult(
+            model=models[0] if len(models) == 1 else tuple(models),
+            **(records(bins) if in_bins else kept),
             beta=betas.copy(),
             seed=seed,
             engine=setting.name,
             strips=setting.strips,
             rule=rule,
             scan=scan,
-            burn_in=length.burn_in,
+            burn_in=length.burn_in - first_sweep(job),
             thin=length.thin,
             timing=Timing.of(end, updates, began),
             interrupted=interrupted,
-            _blocks=blocks,
+            _blocks=left_blocks,
             clamped=setting.clamped,
+            bins=bins if in_bins else None,
         )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgibbs.methods.descent import costs_of_any, flip_costs, random_spins
-from fastgibbs.models import Hopfield, checks
-from fastgibbs.models.energy import has_ising_form
+from fastgibbs.models import checks
+from fastgibbs.models.energy import as_energy
 from fastgibbs.types import FloatArray, ModelLike
 
 HOT, COLD = 3.3, 9.5  # beta times what a flip costs, where annealing begins and ends (bench/bench_schedules.py)
@@ -112,10 +112,12 @@ def coldest(model: ModelLike) -> float:
     Of a Hopfield model no N x N array is built: f_i is the least positive multiple of 1/N that a Hebb field without h
     can be.
     """
-    if isinstance(model, Hopfield) and model.rule != "storkey":
-        smallest = (2 - len(model.patterns) * (model.n - 1) % 2) / model.n
+    model = as_energy(model)
+    if model.by_overlaps:
+        patterns: Any = getattr(model, "patterns")  # noqa: B009 - which such a model has
+        smallest = (2 - len(patterns) * (model.n - 1) % 2) / model.n
         return _freezing(smallest, model.n)
-    if not has_ising_form(model):
+    if not model.has_ising_form:
         costs = costs_of_any(model, random_spins(model.n))
         costs = np.where(costs > 0, costs, np.inf).min(axis=0)
         return _freezing(np.median(costs[costs < np.inf]) / 2, model.n) if (costs < np.inf).any() else 1.0

@@ -11,18 +11,21 @@ import numpy as np
 
 from fastgibbs.engines import drivers
 from fastgibbs.engines.streams import entropy_of
-from fastgibbs.methods import observing
+from fastgibbs.methods import binned, observing
 from fastgibbs.methods.adapting import FIRST_RUNGS, adapting, saved_ladder
+from fastgibbs.methods.binned import Recording
 from fastgibbs.methods.blocks import Clamping, check_betas, clamped, settled, tolerable
 from fastgibbs.methods.checkpoints import NONE, Checkpoint, holding
+from fastgibbs.methods.continuing import Before
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.ladders import MAX_RUNGS, Gathered, Ladders
 from fastgibbs.methods.observing import Observe, Observed
-from fastgibbs.methods.run import Length, begin, through
+from fastgibbs.methods.run import Length, begin, first_sweep, left, through
 from fastgibbs.methods.running import Advanced, running
 from fastgibbs.methods.schedules import coldest
 from fastgibbs.models import checks
 from fastgibbs.results.base import Timing
+from fastgibbs.results.drawn import records
 from fastgibbs.results.tempered import Overlap, Round, TemperResult
 from fastgibbs.threads import Asked
 from fastgibbs.types import ArrayLike, FloatArray, ModelLike, PathLike, Progress, Rule, Seed, States
@@ -35,11 +38,12 @@ def temper(
     betas: ArrayLike | None = ...,
     rungs: int | None = ...,
     sweeps: int = ...,
-    ladders: int = ...,
+    ladders: int | None = ...,
     rule: Rule = ...,
     swap_every: int = ...,
     burn_in: int | None = ...,
     thin: int = ...,
+    start: TemperResult | list[TemperResult] | None = ...,
     seed: Seed = ...,
     threads: int | None = ...,
     adapt: bool = ...,
@@ -48,6 +52,7 @@ def temper(
     engine: str = ...,
     progress: Progress = ...,
     observe: Observe | None = ...,
+    record: Recording = ...,
     clamp: Clamping | None = ...,
     checkpoint: PathLike | None = ...,
     every: float = ...,
@@ -59,11 +64,12 @@ def temper(
     betas: ArrayLike | None = ...,
     rungs: int | None = ...,
     sweeps: int = ...,
-    ladders: int = ...,
+    ladders: int | None = ...,
     rule: Rule = ...,
     swap_every: int = ...,
     burn_in: int | None = ...,
     thin: int = ...,
+    start: TemperResult | list[TemperResult] | None = ...,
     seed: Seed = ...,
     threads: int | None = ...,
     adapt: bool = ...,
@@ -72,6 +78,7 @@ def temper(
     engine: str = ...,
     progress: Progress = ...,
     observe: Observe | None = ...,
+    record: Recording = ...,
     clamp: Clamping | None = ...,
     checkpoint: PathLike | None = ...,
     every: float = ...,
@@ -83,11 +90,12 @@ def temper(
     betas: ArrayLike | None = None,
     rungs: int | None = None,
     sweeps: int = 10_000,
-    ladders: int = 2,
+    ladders: int | None = None,
     rule: Rule = "gibbs",
     swap_every: int = 1,
     burn_in: int | None = None,
     thin: int = 1,
+    start: TemperResult | list[TemperResult] | None = None,
     seed: Seed = None,
     threads: int | None = None,
     adapt: bool = True,
@@ -96,6 +104,7 @@ def temper(
     engine: str = "auto",
     progress: Progress = False,
     observe: Observe | None = None,
+    record: Recording = "draws",
     clamp: Clamping | None = None,
     checkpoint: PathLike | None = None,
     every: float = 60.0,
@@ -112,13 +121,16 @@ def temper(
             0 to the coldest the model asks for (`fastgibbs.methods.schedules.coldest`).
         rungs: number of rungs; by default as many as the barrier Lambda met in adaptation asks for, 2 Lambda + 1.
         sweeps: sweeps after burn-in; every thin-th is recorded, after the swaps.
-        ladders: independent ladders of every model.
+        ladders: independent ladders of every model, by default 2.
         rule: "gibbs" or "metropolis", as in `sample`. At beta = 0 a Gibbs sweep draws all spins afresh.
         swap_every: sweeps between swap rounds.
-        burn_in: sweeps made first and not recorded, by default sweeps // 5.
+        burn_in: sweeps made first and not recorded, by default sweeps // 5, of a run that goes on 0.
         thin: sweeps from one draw to the next. What a draw costs on each engine `sample` says; here every swap round
             computes energies too, so that a draw right after one, each with swap_every=1, costs next to nothing.
-        seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
+        start: None, or what `temper` returned, a TemperResult or all of a list: that run goes on, with its ladder, its
+            replicas where they stood, its random numbers and its engine. Draws are those which as many more sweeps
+            would have added to it; everything else is counted from here on. Refused as in `sample`.
+        seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced). A run that goes on has one.
         threads: threads to run on; by default the cores this process may use. It never changes the result.
         adapt: unless all betas are given, space the ladder so that all swaps are equally likely, in rounds of doubling
             length before the run; False spaces it evenly.
@@ -129,10 +141,15 @@ def temper(
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         observe: a dict of names to weights (n,) or functions, as in `sample`; to a function the chains are the rungs
             of ladder 0, then those of ladder 1 ..., of all models.
+        record: "draws" keeps every draw; "bins" keeps, at each rung of a ladder, sums in 16 to 32 bins of time and a
+            histogram of its energies, and 128 bins of an overlap, so that memory and checkpoints do not grow with
+            sweeps: 3.2 kB a rung and 0.5 kB an observable. Records are then `fastgibbs.analysis.Binned`, which all
+            statistics take, in `result.bins`; the draws are the same. Not with functions to observe.
         clamp: sites that keep their values, as in `sample`, alike in all replicas: a dict of sites to values, or a pair
             (mask, states), states (n,); log Z sums over the others.
         checkpoint, every: a file to save the run to and go on from, and the seconds between, as in `sample`. With more
-            sweeps a run goes on whose ladder is not adapted, if burn_in is given or happens to be the same.
+            sweeps, or more models, a run goes on whose ladder is not adapted, if burn_in is given or happens to be the
+            same.
 
     Returns a TemperResult; after Ctrl-C what was done so far, with `interrupted` set. The same seed gives the same
     bytes at any number of threads, and ladder g is the same however many ladders there are, if betas are given.
@@ -147,7 +164,15 @@ def temper(
     checks.progress(progress)
     adapt, clusters = checks.flag("adapt", adapt), checks.flag("clusters", clusters)
     sweeps = checks.integer("sweeps", sweeps)
-    length = Length.of(sweeps, sweeps // 5 if burn_in is None else burn_in, thin)
+    before, default = None, sweeps // 5
+    if start is not None:
+        before, default = Before(start, TemperResult, models), 0
+        engine = before.same("engine", engine, before.result.engine, "auto")
+        betas = before.same("betas", betas, before.result.betas)
+        ladders = before.same("ladders", ladders, len(before.result.states))
+        seed = before.same("seed", seed, before.result.seed)
+    length = Length.of(sweeps, default if burn_in is None else burn_in, thin, before.done if before else 0)
+    ladders = 2 if ladders is None else ladders
     ladders, swap_every = checks.integer("ladders", ladders), checks.integer("swap_every", swap_every)
     overlap_every = checks.integer("overlap_every", overlap_every, minimum=0)
     if clusters and ladders < 2:
@@ -160,20 +185,26 @@ def temper(
         )
     count, n = len(models) * ladders * betas.size, models[0].n
     observed = observing.asked(observe, models[0], count)
-    needed = count * ((16 + observed.nbytes(n)) * length.draws + n)
-    checks.require_memory(needed, f"{len(models) * ladders} ladders")
+    in_bins, of_draw = binned.checked(record, observed), 16 + observed.nbytes(n)
+    needed = count * ((binned.nbytes(len(observed.weights)) if in_bins else of_draw * length.draws) + n)
+    checks.require_memory(needed, f"{len(models) * ladders} ladders", binned.ADVICE)
     held = clamped(models[0], clamp, None)
     setting = settled(models, engine, rule=rule, chains=count, clamp=held, threads=threads, tolerance=tolerable(betas))
+    if before:
+        before.require_clamp(setting)
 
     weights, seed = observed.matrix(n), None if seed is None else entropy_of(seed)
     asked: dict[str, Any] = dict(ladders=ladders, swap_every=swap_every, overlap_every=overlap_every, clusters=clusters)
     settings = setting.saved() | length._asdict() | asked | dict(rungs=rungs, betas=betas, adapt=adapt, seed=seed)
-    settings["observe"] = [*observed.names, weights]
-    longer = () if adapt else ("sweeps",)  # rounds of adaptation are as long as sweeps ask for
+    settings |= dict(observe=[*observed.names, weights], record=record)
+    settings |= dict(start=before.states() if before and checkpoint is not None else None)
+    longer = () if adapt else ("sweeps", "model")  # rounds of adaptation are as long as sweeps ask for, of all models
     file = Checkpoint(checkpoint, every, "temper", settings, grows=longer)
     seed = int(file.settings["seed"])
-    keeps = bool(observed.functions)
-    job = Ladders(setting, betas, length, **asked, seed=run_entropy(seed, "temper"), weights=weights, keeps=keeps)
+    kept: dict[str, Any] = dict(
+        weights=weights, keeps=bool(observed.functions), in_bins=in_bins, before=before.left if before else ()
+    )
+    job = Ladders(setting, betas, length, **asked, seed=run_entropy(seed, "temper"), **kept)
     adapted = saved_ladder(file, job, grows, adapt)
 
     with running(progress, file) as under_way:
@@ -184,12 +215,15 @@ def temper(
             under_way = under_way._replace(checkpoint=NONE)  # the file keeps the round that was stopped
         under_way.checkpoint.enter({"rounds": adapted.rounds}, {"betas": adapted.betas})
         job = replace(job, betas=adapted.betas, starts=adapted.starts)
-        blocks, end, updates = through(under_way, begin(job, under_way.checkpoint))
+        begun = begin(job, under_way.checkpoint)
+        ran = through(under_way, begun)
+        blocks, end, updates = ran
         end = end._replace(interrupted=end.interrupted or unfinished, compiling=adapted.compiling + end.compiling)
-        found = Gathered(job, blocks, length.rows(min(end.done)))
+        found = Gathered(job, blocks, job.rows(min(end.done)), end.done)
         found, observables = _observables(found, observed, under_way.asked)
-        end = end._replace(interrupted=end.interrupted or found.draws < length.rows(min(end.done)))
-        results = _results(found, observables, tuple(adapted.rounds), seed, end, Timing.of(end, updates, began))
+        end = end._replace(interrupted=end.interrupted or found.draws < job.rows(min(end.done)))
+        timing, places = Timing.of(end, updates, began), left(begun, ran)
+        results = _results(found, observables, tuple(adapted.rounds), seed, end, timing, places)
         return results if isinstance(model, list | tuple) else results[0]
 
 
@@ -236,56 +270,66 @@ def _observables(found: Gathered, observed: Observed, asked: Asked) -> tuple[Gat
 
 def _results(
     found: Gathered,
-    observables: dict[str, FloatArray],
+    observables: dict[str, Any],
     rounds: tuple[Round, ...],
     seed: int,
     end: Advanced,
     timing: Timing,
+    places: Any,
 ) -> list[TemperResult]:
     """One result for every model."""
     job, setting = found.job, found.job.setting
-    energies, magnetizations, spins = found.record("energies"), found.record("magnetizations"), found.spins()
+    n, spins = max(setting.n, 1), found.spins()
+    kept = dict(energy=found.record("energies"), magnetization=found.record("magnetizations") / n)
+    bins = found.bins(observables) if job.in_bins else None
     restarts, round_trips = found.of_ladders("restarts"), found.of_ladders("round_trips")
+    acceptance, overlaps = found.acceptance(len(setting.given)), _overlaps(found)
     visits = np.concatenate([block.ladders.visits for block in found.blocks], axis=1)
     results = []
     for k, model in enumerate(setting.given):
         mine = slice(k * job.ladders, (k + 1) * job.ladders)
         hot, cold = visits[:, mine].sum(axis=1)
+        if bins is not None:
+            rungs = slice(mine.start * job.betas.size, mine.stop * job.betas.size)
+            own = bins.of(rungs)
+            of_model = records(own, job.ladders, job.betas.size) | {"bins": own}
+        else:
+            of_model = {name: values[mine] for name, values in kept.items()}
+            of_model["observables"] = {name: values[mine] for name, values in observables.items()}
         results.append(
             TemperResult(
                 model=model,
                 betas=job.betas,
-                energy=energies[mine],
-                magnetization=magnetizations[mine] / max(model.n, 1),
-                observables={name: values[mine] for name, values in observables.items()},
+                **of_model,
                 states=model.from_spins(spins[mine]),
-                acceptance=found.acceptance(mine),
+                acceptance=acceptance[k],
                 round_trips=round_trips[mine],
                 restarts=restarts[mine],
                 flow=hot / np.maximum(hot + cold, 1),
-                overlap=_overlap(found, k),
+                overlap=overlaps[k],
                 adaptation=rounds,
                 seed=seed,
                 engine=setting.name,
                 rule=setting.rule,
                 swap_every=job.swap_every,
-                burn_in=job.length.burn_in,
+                burn_in=job.length.burn_in - first_sweep(job),
                 thin=job.length.thin,
                 timing=timing,
                 interrupted=end.interrupted,
                 clamped=setting.clamped,
+                _blocks=places,
             )
         )
     return results
 
 
-def _overlap(found: Gathered, number: int) -> Overlap | None:
-    """What the pairs of ladders of a model have in common, if they were compared."""
-    job = found.job
+def _overlaps(found: Gathered) -> list[Overlap | None]:
+    """What the pairs of ladders of each model have in common, if they were compared."""
+    job, models = found.job, len(found.job.setting.given)
     if not job.overlap_every or job.ladders < 2:
-        return None
-    pairs = slice(number * (job.ladders // 2), (number + 1) * (job.ladders // 2))
-    histogram = found.of_pairs("histogram")[pairs]
+        return [None] * models
+    histogram, moments = job.histogram, np.concatenate([block.pairs.moments for block in found.blocks])
     draws = histogram.sum(axis=2)
-    means = found.of_pairs("moments")[pairs] / np.maximum(draws, 1)[..., None]
-    return Overlap(draws[:, 0], histogram, *np.moveaxis(means, 2, 0))
+    means = moments / np.maximum(draws, 1)[..., None]
+    parts = (np.split(values, models) for values in (draws[:, 0], histogram, *np.moveaxis(means, 2, 0)))
+    return [Overlap(*of_model) for of_model in zip(*parts, strict=True)]

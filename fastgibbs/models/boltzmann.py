@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from fastgibbs.models import checks
-from fastgibbs.models.energy import Energy
+from fastgibbs.models.energy import Energy, Quadratic
 from fastgibbs.models.ising import Ising, symmetric_csr
 from fastgibbs.types import AnyArray, ArrayLike, FloatArray, IntArray, Matrix, Sites
 
@@ -32,6 +32,8 @@ class BoltzmannMachine(Energy):
     """
 
     low = 0
+    batch_invariant = True
+
     indptr: IntArray
     indices: Sites
     weights: FloatArray
@@ -102,11 +104,6 @@ class BoltzmannMachine(Energy):
     def n_visible(self) -> int:
         """The number of visible units, V."""
         return self.visible.size
-
-    @property
-    def n_hidden(self) -> int:
-        """The number of hidden units, H."""
-        return self.hidden.size
 
     @property
     def coupled_hidden(self) -> int:
@@ -185,6 +182,10 @@ class BoltzmannMachine(Energy):
     def to_ising(self) -> Ising:
         """The same energy of the spins s = 2x - 1: J = W/4, h_i = b_i/2 + sum_j W_ij/4."""
         return self._ising
+
+    def quadratic(self) -> Quadratic:
+        """The energy of the units, row by row."""
+        return Quadratic(self.indptr, self.indices, self.weights, self.biases, 0.0, 0)
 
     def __repr__(self) -> str:
         return f"BoltzmannMachine(n_visible={self.n_visible}, n_hidden={self.n_hidden})"

@@ -15,7 +15,7 @@ import numpy as np
 
 from fastgibbs.models import checks
 from fastgibbs.models.checks import Frozen
-from fastgibbs.types import ArrayLike, FloatArray, ModelLike, States
+from fastgibbs.types import ArrayLike, FloatArray, IntArray, ModelLike, Sites, States
 
 
 class Flips(NamedTuple):
@@ -35,6 +35,17 @@ class Flips(NamedTuple):
     parameters: tuple[Any, ...] = ()
     turn: Callable[..., None] | None = None
     sums: ArrayLike | None = None
+
+
+class Quadratic(NamedTuple):
+    """E(x) = -1/2 x.J.x - h.x + offset of variables x that are `low` or 1, row by row of J."""
+
+    indptr: IntArray  # int64 (n + 1,)
+    indices: Sites  # int32 (nnz,)
+    couplings: FloatArray  # float64 (nnz,)
+    fields: FloatArray  # float64 (n,)
+    offset: float
+    low: int
 
 
 class Energy(Frozen):
@@ -64,10 +75,21 @@ class Energy(Frozen):
 
     n: int
     low: int = -1  # what a variable is that is not 1: -1, a spin, or 0, a unit
+    batch_invariant: bool = (
+        False  # whether energy(states) of each is known to be the same, bit for bit, whatever is with it
+    )
+
+    @property
+    def by_overlaps(self) -> bool:
+        """Whether E is one of fields and overlaps with `patterns`, as of `Hopfield`."""
+        return False
 
     def __init__(self, n: int, **attributes: Any) -> None:
         """A model of n variables with these attributes; arrays are copied, and read-only from then on."""
         n = checks.integer("n", n, minimum=0)
+        for name in attributes:
+            if isinstance(getattr(type(self), name, None), property):
+                raise AttributeError(f"{name!r} is a property of {type(self).__name__}: call the attribute otherwise")
         copies = {k: value.copy() if isinstance(value, np.ndarray) else value for k, value in attributes.items()}
         self.__setstate__({"n": n} | copies)
 
@@ -94,6 +116,26 @@ class Energy(Frozen):
         return type(self).to_ising is not Energy.to_ising
 
     @property
+    def fully_connected(self) -> bool:
+        """Whether all pairs of variables count as coupled, of which none is listed: no Ising form says which are."""
+        return not self.has_ising_form
+
+    @property
+    def n_visible(self) -> int:
+        """Variables that data tell, V: all, but for the hidden units of machines."""
+        return self.n
+
+    @property
+    def n_hidden(self) -> int:
+        """Variables that are summed out of probabilities of data, H."""
+        return self.n - self.n_visible
+
+    @property
+    def n_enumerated(self) -> int:
+        """Variables whose states must be enumerated to sum over all: given these the others are independent."""
+        return self.n
+
+    @property
     def even(self) -> bool:
         """Whether E(-s) = E(s), as far as is known: no spin is in a field."""
         return self.has_ising_form and self.to_ising().field == 0
@@ -102,6 +144,21 @@ class Energy(Frozen):
     def field_bound(self) -> float | None:
         """A bound on |h_i| + sum_j |J_ij| of all spins, or None where there are other terms."""
         return self.to_ising().field_bound if self.has_ising_form else None
+
+    def log_marginal(self, v: ArrayLike, beta: float = 1.0) -> FloatArray:
+        """log sum_h exp(-beta E(v, h)), unnormalised log-probabilities of visible states `v` (..., V): float64 (...).
+
+        Without hidden variables -beta E(v). Errors as for `energy`.
+        """
+        return -beta * self.energy(v)
+
+    def quadratic(self) -> Quadratic:
+        """The energy by rows, of spins or, where they are what a model is made of, of units; ValueError as `to_ising`.
+
+        The arrays are read-only.
+        """
+        ising = self.to_ising()
+        return Quadratic(ising.indptr, ising.indices, ising.couplings, ising.fields, ising.offset, -1)
 
     def to_spins(self, states: ArrayLike) -> States:
         """The spins -1 and 1, int8, of `states` (..., n).
@@ -127,21 +184,22 @@ class Energy(Frozen):
         return f"{type(self).__name__}(n={self.n})"
 
 
-def has_ising_form(model: ModelLike) -> bool:
-    """Whether a model has an Ising form: those of another base always have."""
-    return model.has_ising_form if isinstance(model, Energy) else True
+class _Borrowed(Energy):
+    """A model of somebody else's class, which has an Ising form, as one of ours."""
+
+    low: Any = None  # its states are whatever `to_spins` takes
+    has_ising_form = True
+
+    def __init__(self, model: ModelLike) -> None:
+        names = "energy", "to_ising", "to_spins", "from_spins"
+        super().__init__(model.n, **{name: getattr(model, name) for name in names})
 
 
-def is_even(model: ModelLike) -> bool:
-    """Whether E(-s) = E(s) of the spins of a model, as far as is known."""
-    return model.even if isinstance(model, Energy) else model.to_ising().field == 0
-
-
-def field_bound(model: ModelLike) -> float | None:
-    """A bound on |h_i| + sum_j |J_ij| of all spins of a model, or None where there are other terms."""
-    return (model if isinstance(model, Energy) else model.to_ising()).field_bound
+def as_energy(model: ModelLike) -> Energy:
+    """The model itself, or one of another base with all that `Energy` says of models."""
+    return model if isinstance(model, Energy) else _Borrowed(model)
 
 
 def flips_of(model: ModelLike) -> Flips | None:
     """What a flip of a model costs, or None if it does not say."""
-    return model.flips() if isinstance(model, Energy) else None
+    return as_energy(model).flips()

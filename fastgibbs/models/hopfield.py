@@ -42,6 +42,8 @@ class Hopfield(Energy):
     and Hopfield, NIPS 29, 1172 (2016).
     """
 
+    batch_invariant = fully_connected = True
+
     patterns: States
     rule: MemoryRule
     order: int
@@ -88,6 +90,11 @@ class Hopfield(Energy):
     def has_ising_form(self) -> bool:
         """Whether `to_ising` gives one: up to terms of two spins."""
         return self.order == 2
+
+    @property
+    def by_overlaps(self) -> bool:
+        """Whether E is one of fields and the M_mu: by all rules but Storkey's."""
+        return self.rule != "storkey"
 
     @property
     def even(self) -> bool:

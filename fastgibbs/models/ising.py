@@ -37,6 +37,8 @@ class Ising(Energy):
     diagonal or an asymmetric J, or where energies might overflow.
     """
 
+    batch_invariant = True
+
     indptr: IntArray
     indices: Sites
     couplings: FloatArray
@@ -170,6 +172,17 @@ class Ising(Energy):
     def to_ising(self) -> Ising:
         """The model itself."""
         return self
+
+    def uncoupled(self) -> Ising:
+        """The model of the same fields and offset without couplings."""
+        return Ising.from_edges(self.n, [], [], [], self.fields, self.offset)
+
+    def interpolated(self, other: Ising, t: float) -> Ising:
+        """The model of energy (1 - t) E + t E_other, of the bonds of both."""
+        (i, j, J), (i2, j2, J2) = self.bonds, other.bonds
+        bonds = np.concatenate([i, i2]), np.concatenate([j, j2]), np.concatenate([(1 - t) * J, t * J2])
+        offset = (1 - t) * self.offset + t * other.offset
+        return Ising.from_edges(self.n, *bonds, (1 - t) * self.fields + t * other.fields, offset)
 
     def __repr__(self) -> str:
         fields = np.count_nonzero(self.fields) if self.field is None else self.n * (self.field != 0)

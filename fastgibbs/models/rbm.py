@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastgibbs.models import checks
-from fastgibbs.models.energy import Energy
+from fastgibbs.models.energy import Energy, Quadratic
 from fastgibbs.models.ising import Ising
 from fastgibbs.models.logistic import summed_out
 from fastgibbs.models.rows import Rows, RowsLike
@@ -64,9 +64,9 @@ class RBM(Energy):
         return self.weights.shape[0]
 
     @property
-    def n_hidden(self) -> int:
-        """The number of hidden units, H."""
-        return self.weights.shape[1]
+    def n_enumerated(self) -> int:
+        """The number of units of the smaller layer."""
+        return min(self.weights.shape)
 
     @property
     def field_bound(self) -> float:
@@ -91,8 +91,32 @@ class RBM(Energy):
 
         `v`: (..., V) units; float64 in the shape of the leading axes. Errors as for `energy`.
         """
+        return -self.log_marginal(v)
+
+    def log_marginal(self, v: ArrayLike, beta: float = 1.0) -> FloatArray:
+        """log sum_h exp(-beta E(v, h)) = beta a.v + sum_j log(1 + exp(beta x_j)), x = b + W v; as for `free_energy`."""
         v = checks.units("v", v, self.n_visible).astype(np.float64)
-        return -(v @ self.visible_bias) - summed_out(v @ self.weights + self.hidden_bias)
+        return beta * (v @ self.visible_bias) + summed_out(beta * (v @ self.weights + self.hidden_bias))
+
+    def uncoupled(self) -> RBM:
+        """The machine of the same biases without weights."""
+        return RBM(np.zeros_like(self.weights), self.visible_bias, self.hidden_bias)
+
+    def interpolated(self, other: RBM, t: float) -> RBM:
+        """The machine of energy (1 - t) E + t E_other."""
+        names = "weights", "visible_bias", "hidden_bias"
+        return RBM(*((1 - t) * getattr(self, name) + t * getattr(other, name) for name in names))
+
+    def quadratic(self) -> Quadratic:
+        """The energy of the units, row by row, visible ones first."""
+        V, H = self.weights.shape
+        indptr = np.concatenate([np.arange(V) * H, V * H + np.arange(H + 1) * V])
+        indices = np.concatenate([np.tile(np.arange(V, V + H), V), np.tile(np.arange(V), H)]).astype(np.int32)
+        couplings = np.concatenate([self.weights.ravel(), self.weights.T.ravel()])
+        fields = np.concatenate([self.visible_bias, self.hidden_bias])
+        for array in (indptr, indices, couplings, fields):
+            array.flags.writeable = False
+        return Quadratic(indptr, indices, couplings, fields, 0.0, 0)
 
     def to_ising(self) -> Ising:
         """The same energy of the spins s = 2x - 1, visible then hidden: J = W/4, h = bias/2 + sums of W/4."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgibbs.models.energy import is_even
+from fastgibbs.models.energy import as_energy
 from fastgibbs.plots.style import (
     PALETTE,
     QUIET,
@@ -91,7 +91,7 @@ def overlap_distribution(
     ax.set_ylabel("P(q)")
     if not len(measured):
         return nothing(ax, "no overlaps measured")
-    symmetric = is_even(result.model)
+    symmetric = as_energy(result.model).even
     for rung, color in zip(rungs, colors(rungs.size), strict=True):
         q, densities = _densities(measured[:, rung].astype(float), symmetric)
         mean = densities.mean(axis=0)

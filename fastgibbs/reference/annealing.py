@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgibbs.models import RBM, BoltzmannMachine, Hopfield
-from fastgibbs.models.energy import has_ising_form
 from fastgibbs.reference.sampling import as_models
 from fastgibbs.reference.streams import run_entropy, site_words
 from fastgibbs.reference.terms import flip_costs
@@ -89,19 +87,22 @@ def quenched(model, state):
     -1 and 1 with fewer than 1.5 bonds a site, or 32 in fields, clusters that satisfied bonds connect turn where that
     lowers E, and sites again, while any do.
     """
-    state, units = state.copy(), model.low == 0
-    remembered = isinstance(model, Hopfield) and model.rule != "storkey"
-    by_flips = not has_ising_form(model) and not remembered
-    cost = _cost_by_overlaps(model) if remembered else _cost_by_flips(model) if by_flips else _cost_by_row(model)
-    low, before = 0 if units else -1, None
+    state, domains, before = state.copy(), False, None
+    if model.by_overlaps:
+        cost = _cost_by_overlaps(model)
+    elif not model.has_ising_form:
+        cost = _cost_by_flips(model)
+    else:
+        rows = model.quadratic()
+        if rows.low != model.low:
+            return model.from_spins(quenched(model.to_ising(), model.to_spins(state)))
+        cost = _cost_by_row(rows)
+        domains = rows.low == -1 and rows.indices.size / 2 < (32 if rows.fields.any() else 1.5) * model.n
     while before is None or (state != before).any():
         before = state.copy()
         for site in range(state.size):
             if cost(site, state) < 0:
-                state[site] = low if state[site] == 1 else 1
-        bonds = not units and not remembered and not by_flips
-        most = 32 if bonds and np.any(model.to_ising().fields) else 1.5
-        domains = bonds and model.to_ising().bond_count < most * model.n
+                state[site] = model.low if state[site] == 1 else 1
         if domains and (state == before).all():
             _turn_clusters(model.to_ising(), state)
     return state
@@ -122,21 +123,14 @@ def _turn_clusters(ising, state):
             state[inside] *= -1
 
 
-def _cost_by_row(model):
+def _cost_by_row(rows):
     """The function of a site and a state that gives the sign of what it costs to change that site."""
-    if isinstance(model, RBM):
-        V, H = model.weights.shape
-        J = np.block([[np.zeros((V, V)), model.weights], [model.weights.T, np.zeros((H, H))]])
-        fields = np.concatenate([model.visible_bias, model.hidden_bias])
-    else:
-        of_units = isinstance(model, BoltzmannMachine)
-        graph = model if of_units else model.to_ising()
-        couplings, fields = (graph.weights, graph.biases) if of_units else (graph.couplings, graph.fields)
-        J = np.zeros((graph.n, graph.n))
-        J[np.repeat(np.arange(graph.n), np.diff(graph.indptr)), graph.indices] = couplings
+    n = rows.fields.size
+    J = np.zeros((n, n))
+    J[np.repeat(np.arange(n), np.diff(rows.indptr)), rows.indices] = rows.couplings
 
     def cost(site, state):
-        field = math.fsum([fields[site], *(J[site] * state)])
+        field = math.fsum([rows.fields[site], *(J[site] * state)])
         return field if state[site] == 1 else -field
 
     return cost

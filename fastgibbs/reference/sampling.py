@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastgibbs.models import Ising
-from fastgibbs.models.energy import is_even
+from fastgibbs.models.energy import as_energy
 from fastgibbs.types import ModelLike
 
 
@@ -37,7 +37,7 @@ class Whole(Ising):
 
     def __init__(self, model):
         n = model.n
-        everyone = Ising(np.ones((n, n)) - np.eye(n), np.full(n, 0.0 if is_even(model) else 1.0))
+        everyone = Ising(np.ones((n, n)) - np.eye(n), np.full(n, 0.0 if as_energy(model).even else 1.0))
         self.__setstate__({**vars(everyone), "model": model})
 
     def energy(self, states):

@@ -14,9 +14,9 @@ from fastgibbs.analysis.reports import Report, aligned
 from fastgibbs.engines.lowest import Lowest, hashes, unpacked
 from fastgibbs.fields import described
 from fastgibbs.integrations.tables import Table, Variables
-from fastgibbs.models import RBM, checks
+from fastgibbs.models import checks
 from fastgibbs.models.bounds import most_energy
-from fastgibbs.models.energy import flips_of
+from fastgibbs.models.energy import as_energy
 from fastgibbs.results.base import SITES, Result, Timing, no_sites, run_result
 from fastgibbs.results.lanes import distinct
 from fastgibbs.types import FloatArray, IntArray, ModelLike, States
@@ -221,9 +221,9 @@ def _repeats(p: float, confidence: float) -> float:
 
 def energy_of_each(model: ModelLike, states: States) -> FloatArray:
     """E of each of the states (k, n), float64 (k,), the same whichever others are with it."""
-    if isinstance(model, RBM) or flips_of(model):  # which may add up by the number of rows
-        return np.array([model.energy(state) for state in states])
-    return model.energy(states)
+    if as_energy(model).batch_invariant:
+        return model.energy(states)
+    return np.array([model.energy(state) for state in states])
 
 
 def lowest_states(model: ModelLike, tables: list[Lowest]) -> LowestStates:

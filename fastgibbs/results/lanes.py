@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fastgibbs.types import AnyArray, IntArray, States
+
+
+class Left(NamedTuple):
+    """Where a run has left a block of lanes, for another to go on from there."""
+
+    lanes: int
+    done: int  # sweeps of this run and of those before it
+    arrays: dict[str, AnyArray]  # states, random streams and places, by name
 
 
 def by_lane(blocks: list[AnyArray], lanes: int) -> AnyArray:

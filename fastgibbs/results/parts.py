@@ -45,15 +45,21 @@ def take_apart(values: Values) -> tuple[Arrays, Values]:
         arrays |= {f"model{k}.{name}": array for name, array in parts.items()}
         header["models"].append(numbers)
     for name, value in values.items():
-        if hasattr(value, "_asdict") and isinstance(value[0], np.ndarray):
-            value = value._asdict()
-        if isinstance(value, np.ndarray):
-            arrays[name] = io.pack_spins(value) if value.dtype == np.int8 else value
-        elif isinstance(value, dict):
-            arrays |= {f"{name}.{key}": array for key, array in value.items()}
-        elif name != "model" and value is not None:
-            header[name] = str(value) if value == math.inf else value
+        if name != "model":
+            _take(name, value, arrays, header)
     return arrays, header
+
+
+def _take(name: str, value: Any, arrays: Arrays, header: Values) -> None:
+    if hasattr(value, "_asdict") and isinstance(value[0], np.ndarray):
+        value = value._asdict()
+    if isinstance(value, np.ndarray):
+        arrays[name] = io.pack_spins(value) if value.dtype == np.int8 else value
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            _take(f"{name}.{key}", part, arrays, header)
+    elif value is not None:
+        header[name] = str(value) if value == math.inf else value
 
 
 def put_together(of: list[Field], arrays: Arrays, header: Values, optional: set[str]) -> Values:
@@ -107,15 +113,20 @@ def _value(field: Field, arrays: Arrays, header: Values, sizes: dict[str, int], 
     missing = isinstance(kind, UnionType)  # or None
     if missing:
         (kind,) = set(get_args(kind)) - {NoneType}
+    if kind == tuple[str, ...]:
+        names = header.pop(name)
+        if not all(isinstance(one, str) for one in names):
+            raise TypeError(f"{name} are {checks.shown(names)}: give texts")
+        return tuple(names)
     if get_origin(kind) is tuple:
         return tuple(_numbers(get_args(kind)[0], numbers) for numbers in header.pop(name))
     if hasattr(kind, "_fields") and fields(kind)[0].type is np.ndarray:
-        parts = _under(name, arrays)
+        parts = [of for of in fields(kind) if f"{name}.{of.name}" in arrays or f"{name}.{of.name}" in header]
         if missing and not parts:
             return None
-        if parts.keys() != set(kind._fields):
-            raise ValueError(f"{name} holds {sorted(parts)}: give {', '.join(kind._fields)}")
-        return kind(*(_array(f"{name}.{of.name}", parts[of.name], of.shape, sizes, low) for of in fields(kind)))
+        if len(parts) < len(fields(kind)):
+            raise ValueError(f"{name} holds {[of.name for of in parts]}: give {', '.join(kind._fields)}")
+        return kind(*(_value(of._replace(name=f"{name}.{of.name}"), arrays, header, sizes, low) for of in parts))
     if hasattr(kind, "_fields"):
         return _numbers(kind, header.pop(name))
     return _number(name, kind, header.pop(name), shape)
@@ -162,5 +173,7 @@ def _number(name: str, kind: Any, value: Any, shape: str) -> Any:
 
 
 def optional(cls: Any) -> set[str]:
-    """The fields of a result that have a default."""
-    return {field.name for field in dataclasses.fields(cls) if field.default_factory is not dataclasses.MISSING}
+    """The fields of a result that have a default, and those that another may stand for."""
+    return set(getattr(cls, "RECORDS", ())) | {
+        field.name for field in dataclasses.fields(cls) if field.default_factory is not dataclasses.MISSING
+    }

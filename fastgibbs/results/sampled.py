@@ -9,16 +9,18 @@ from typing import Annotated, Any, NamedTuple, Self
 import numpy as np
 
 from fastgibbs import analysis
+from fastgibbs.analysis.bins import Bins
 from fastgibbs.analysis.records import Group
 from fastgibbs.analysis.reports import Report
 from fastgibbs.analysis.summaries import by_temperature
 from fastgibbs.engines import ENGINES
 from fastgibbs.engines.drivers import Record
 from fastgibbs.fields import Field
-from fastgibbs.integrations.tables import Coordinates, Table, of_draws
+from fastgibbs.integrations.tables import Coordinates, Table
 from fastgibbs.models import checks
-from fastgibbs.results.base import SITES, Result, Timing, no_sites, run_result
-from fastgibbs.results.lanes import by_lane, joined, unpacked
+from fastgibbs.results.base import SITES, Timing, no_sites, run_result
+from fastgibbs.results.drawn import KEPT, Drawn
+from fastgibbs.results.lanes import Left, by_lane, joined, unpacked
 from fastgibbs.types import AnyArray, FloatArray, IntArray, ModelLike, States
 
 
@@ -30,15 +32,18 @@ class Block(NamedTuple):
     state: tuple[Any, ...]
     rungs: IntArray  # int64 (lanes,)
     record: Record
+    left: Left | None = None
 
 
-def without_samples(record: Record) -> Record:
-    """A record with the states of its draws left out."""
-    return record._replace(samples=record.samples[:0].copy())
+def states_alone(record: Record, keep: bool) -> Record:
+    """A record with the states of its draws, or none, and nothing else."""
+    samples = record.samples if keep else record.samples[:0].copy()
+    nothing: Any = None
+    return record._replace(energies=nothing, magnetizations=nothing, observables=nothing, samples=samples, bins=nothing)
 
 
 @run_result
-class SampleResult(Result):
+class SampleResult(Drawn):
     """What `sample` returns. A draw is recorded after every thin-th sweep past burn_in.
 
     Besides the fields: `states`, `samples` and `model_number`.
@@ -73,6 +78,7 @@ class SampleResult(Result):
     interrupted: Annotated[bool, "True if the run was stopped: the draws are those that every chain had done."]
     _blocks: list[Block]
     clamped: Annotated[IntArray, *SITES] = field(default_factory=no_sites)
+    bins: Annotated[Bins | None, KEPT] = None
 
     @cached_property
     def states(self) -> States:
@@ -102,21 +108,21 @@ class SampleResult(Result):
         numbers = self.model_number
         keys = sorted(set(zip(self.beta.tolist(), numbers.tolist(), strict=True)))
         chains = [(self.beta == beta) & (numbers == number) for beta, number in keys]
-        return [
-            Group(*key, self.energy[mine], self.magnetization[mine]) for key, mine in zip(keys, chains, strict=True)
-        ]
+        return [self._group(*key, mine) for key, mine in zip(keys, chains, strict=True)]
 
     def report(self) -> Report:
         """A table by temperature with errors, and warnings."""
         return by_temperature(self)
 
     def table(self) -> Table:
-        """Its records as named arrays, (chain, draw); beta, and the model if there are several, belong to chains."""
+        """Its records as named arrays, (chain, draw), or the means of bins, (chain, bin).
+
+        beta, and the model if there are several, belong to chains.
+        """
         places: Coordinates = {"beta": ("chain", self.beta)}
         if isinstance(self.model, tuple):
             places["model"] = "chain", self.model_number
-        records = {"energy": self.energy, "magnetization": self.magnetization} | self.observables
-        return of_draws(("chain", "draw"), records, places, self._settings())
+        return self._drawn(("chain", "draw"), lambda record: record, places)
 
     def to_u_kn(self) -> tuple[FloatArray, IntArray]:
         """u_kn and N_k of nearly independent draws, for pymbar (see `fastgibbs.analysis.to_u_kn`)."""
@@ -138,6 +144,7 @@ class SampleResult(Result):
 
     @classmethod
     def _of(cls, values: dict[str, Any]) -> Self:
+        values = cls._with_records(values)
         states, words = values.pop("states"), values.pop("samples")
         (chains, draws), (kept, sites, groups) = values["energy"].shape, words.shape
         strips, needed = values["strips"], chains * values["strips"]
@@ -146,11 +153,13 @@ class SampleResult(Result):
         if isinstance(values["model"], tuple) and chains % len(values["model"]):
             raise ValueError(f"{chains} chains are no multiple of {len(values['model'])} models")
         nothing: Any = None  # what a run works with is gone
-        block = Block(chains, (), (), nothing, Record(0, 1, nothing, nothing, nothing, words))
+        record = Record(0, 1, nothing, nothing, nothing, words, nothing)
+        block = Block(chains, (), (), nothing, record)
         result = super()._of(values | {"_blocks": [block]})
         vars(result)["states"] = states  # what the cached property would ask the engine for
         return result
 
     def __repr__(self) -> str:
         chains, draws = self.energy.shape
-        return f"SampleResult({self.model!r}, chains={chains}, draws={draws}, engine={self.engine!r}{self._ends()})"
+        size = f"chains={chains}, draws={draws}{self._kept()}"
+        return f"SampleResult({self.model!r}, {size}, engine={self.engine!r}{self._ends()})"

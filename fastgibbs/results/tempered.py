@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import field
 from functools import cached_property
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
 
 from fastgibbs import analysis
+from fastgibbs.analysis.bins import Bins
 from fastgibbs.analysis.records import Group
 from fastgibbs.analysis.reports import Report
 from fastgibbs.analysis.summaries import by_temperature
 from fastgibbs.fields import described
-from fastgibbs.integrations.tables import Table, of_draws
+from fastgibbs.integrations.tables import Table
 from fastgibbs.models import checks
-from fastgibbs.results.base import SITES, Result, Timing, no_sites, run_result
+from fastgibbs.results.base import SITES, Timing, no_sites, run_result
+from fastgibbs.results.drawn import KEPT, Drawn
+from fastgibbs.results.lanes import Left
 from fastgibbs.types import FloatArray, IntArray, ModelLike, States
 
 
@@ -41,7 +44,7 @@ class Overlap(NamedTuple):
     histogram: Annotated[
         IntArray,
         "int64 (pairs, rungs, bins)",
-        "Counts of q in bins of equal width from -1 to 1, one bin a value up to 1000 spins.",
+        'Counts of q in bins of equal width from -1 to 1: one bin a value up to 1000 spins, or 128 by record="bins".',
     ]
     q: Annotated[FloatArray, "float64 (pairs, rungs)", "Mean of q."]
     q_abs: Annotated[FloatArray, "float64 (pairs, rungs)", "Mean of |q|."]
@@ -52,7 +55,7 @@ class Overlap(NamedTuple):
 
 
 @run_result
-class TemperResult(Result):
+class TemperResult(Drawn):
     """What `temper` returns for one model. Rungs ascend in beta; a replica is a state that moves between them.
 
     Besides the fields: `log_z`, `barrier` and `equilibration`.
@@ -100,6 +103,8 @@ class TemperResult(Result):
     timing: Annotated[Timing, "Seconds, and attempts per second."]
     interrupted: Annotated[bool, "True if the run was stopped: the draws are those that every ladder had done."]
     clamped: Annotated[IntArray, *SITES] = field(default_factory=no_sites)
+    bins: Annotated[Bins | None, KEPT] = None
+    _blocks: list[Left] = field(default_factory=list)
 
     @property
     def barrier(self) -> analysis.Barrier:
@@ -113,7 +118,8 @@ class TemperResult(Result):
         Clamped sites are not summed over.
         """
         reference = (self.model.n - self.clamped.size) * np.log(2) if self.betas[0] == 0 else 0.0
-        return analysis.log_z(self.betas, self.energy, reference)
+        energies = self.energy if self.bins is None else self.bins.levels().reshape(*self.round_trips.shape)
+        return analysis.log_z(self.betas, energies, reference)
 
     @cached_property
     def equilibration(self) -> analysis.Equilibration:
@@ -122,26 +128,30 @@ class TemperResult(Result):
 
     def by_beta(self) -> list[Group]:
         """All ladders, rung by rung."""
-        return [
-            Group(float(beta), 0, self.energy[:, rung], self.magnetization[:, rung])
-            for rung, beta in enumerate(self.betas)
-        ]
+        rungs = self.betas.size
+        return [self._group(float(b), 0, (slice(None), r), slice(r, None, rungs)) for r, b in enumerate(self.betas)]
 
     def report(self) -> Report:
         """A table by temperature with errors, and warnings."""
         return by_temperature(self)
 
     def table(self) -> Table:
-        """Its records as named arrays, (chain, draw, rung), a chain for each ladder; beta belongs to rungs."""
-        records = {"energy": self.energy, "magnetization": self.magnetization} | self.observables
-        records = {name: values.swapaxes(1, 2) for name, values in records.items()}
-        return of_draws(("chain", "draw", "rung"), records, {"beta": ("rung", self.betas)}, self._settings())
+        """Its records as named arrays, (chain, draw, rung), or the means of bins, (chain, bin, rung).
+
+        A chain for each ladder; beta belongs to rungs.
+        """
+        places = {"beta": ("rung", self.betas)}
+        return self._drawn(("chain", "draw", "rung"), lambda record: record.swapaxes(1, 2), places)
 
     def to_u_kn(self) -> tuple[FloatArray, IntArray]:
         """u_kn and N_k of nearly independent draws, for pymbar (see `fastgibbs.analysis.to_u_kn`)."""
         return analysis.to_u_kn(self)
 
+    @classmethod
+    def _of(cls, values: dict[str, Any]) -> Self:
+        return super()._of(cls._with_records(values, *values["round_trips"].shape))
+
     def __repr__(self) -> str:
         ladders, rungs, draws = self.energy.shape
-        size = f"ladders={ladders}, rungs={rungs}, draws={draws}"
+        size = f"ladders={ladders}, rungs={rungs}, draws={draws}{self._kept()}"
         return f"TemperResult({self.model!r}, {size}, engine={self.engine!r}{self._ends()})"

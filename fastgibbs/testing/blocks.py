@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from fastgibbs.engines.carrying import carry
-from fastgibbs.engines.contract import GIBBS, LANE_GROUP, RULES, SCANS, SEQUENTIAL, Crew
+from fastgibbs.engines.contract import GIBBS, RULES, SCANS, SEQUENTIAL, Crew
 from fastgibbs.engines.drivers import Moves, advance, record
+from fastgibbs.engines.vectors import LANE_GROUP
 from fastgibbs.results.lanes import unpacked
 from fastgibbs.types import AnyArray, ArrayLike, Engine, FloatArray, IntArray, States
 

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from fastgibbs import exact
-from fastgibbs.engines import terms
+from fastgibbs.engines import ENGINES
 from fastgibbs.methods.descent import turn
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import Energy, Flips, checks
-from fastgibbs.models.energy import flips_of, has_ising_form
+from fastgibbs.models.energy import as_energy
 from fastgibbs.reference.terms import flip_costs, turned_sums
 from fastgibbs.testing.laws import draw_exactly, pvalue
-from fastgibbs.types import ArrayLike, FloatArray, ModelLike, States
+from fastgibbs.types import ArrayLike, FloatArray, IntArray, ModelLike, States
 
 MOST = 12  # variables, all of whose flips are looked at
 CLOSE = 1e-10  # of the largest energy: more than rounding in float64, less than in float32
@@ -46,32 +46,34 @@ def check_energy(model: ModelLike, beta: float | None = None) -> None:
 
     That is: states and spins are each other's, energies are finite and of one state at a time as of many, and either
     `to_ising()` has the same ones or `flips()` their differences, in Python and compiled, at all states; running sums
-    follow every flip; states drawn from the enumerated law at `beta` still have it after sweeps by both rules, with
-    the energies on record; and runs from random states come to the enumerated mean energy. `beta`: by default one over
-    the standard deviation of E. Give a model with all kinds of terms that your class has.
+    follow every flip; what else the model says of itself is so, from `even` to `log_marginal`; states drawn from the
+    enumerated law at `beta` still have it after sweeps by both rules, with the energies on record; and runs from random
+    states come to the enumerated mean energy. `beta`: by default one over the standard deviation of E. Give a model
+    with all kinds of terms that your class has.
     ValueError if there are more variables, TypeError if `model` is none.
     """
-    checks.model("model", model)
+    model = as_energy(checks.model("model", model))
     if not 1 <= model.n <= MOST:
         raise ValueError(f"{checks.shown(model)} has {model.n} variables: give a model of 1 to {MOST}")
     spins = exact.states(model.n)
     energies = _checked_energies(model, spins)
-    if has_ising_form(model):
+    if model.has_ising_form:
         form = np.asarray(model.to_ising().energy(spins))
         _require_close("to_ising().energy(spins)", form, "energy(states)", energies, spins, energies)
-    if flips_of(model) is not None:
+    _check_claims(model, spins, energies)
+    if model.flips() is not None:
         _check_flips(model, spins, energies)
     if beta is None:
         largest = checks.largest(energies) or 1.0
         beta = 1 / ((energies / largest).std() or 1.0) / largest
     beta = checks.finite_number("beta", beta)
-    engine = "terms" if flips_of(model) else "sparse" if has_ising_form(model) else None
+    engine = "terms" if model.flips() else "sparse" if model.has_ising_form else None
     for rule, scan in (("gibbs", "sequential"), ("metropolis", "random")) if engine else ():
         if beta or rule == "gibbs":  # at beta = 0 Metropolis flips whatever is visited
             _check_law(model, energies, dict(beta=beta, rule=rule, scan=scan, engine=engine, seed=1))
 
 
-def _checked_energies(model: ModelLike, spins: States) -> FloatArray:
+def _checked_energies(model: Energy, spins: States) -> FloatArray:
     """The energies of all states, found to be what `Energy.energy` says."""
     states = model.from_spins(spins)
     _require(np.array_equal(model.to_spins(states), spins), "to_spins(from_spins(spins)) are other spins")
@@ -84,25 +86,47 @@ def _checked_energies(model: ModelLike, spins: States) -> FloatArray:
     alone = [np.asarray(model.energy(state)) for state in states]
     _require(alone[0].shape == (), f"energy(state) of ({model.n},) has shape {alone[0].shape}: give a number")
     _require_close("the energy of a state alone", np.array(alone), "among others", energies, states, energies)
+    alike = np.array_equal(alone, energies) or not model.batch_invariant
+    _require(alike, "batch_invariant is True: energies of states alone have other last bits")
     return energies
+
+
+def _check_claims(model: Energy, spins: States, energies: FloatArray) -> None:
+    """AssertionError unless what a model may say of itself is so."""
+    if model.even:
+        _require_close("even is True: the energy", energies, "of the opposite state", energies[::-1], spins, energies)
+    if model.field_bound is not None:
+        bound, most = model.field_bound, checks.largest(energies[_flipped(model)] - energies[:, None])
+        _require(
+            most <= 2 * bound + CLOSE * np.abs(energies).max(), f"field_bound is {bound}: a flip costs {most:.12g}"
+        )
+    if model.n_hidden:
+        visible = np.where(exact.states(model.n_visible) > 0, 1, model.low)
+        found, expected = (np.logaddexp.reduce(logs) for logs in (model.log_marginal(visible), -energies))
+        what = f"log_marginal(v) of all {len(visible)} visible states adds up to {found:.12g}"
+        _require(np.isclose(found, expected, CLOSE, CLOSE), f"{what}, log Z is {expected:.12g}")
+
+
+def _flipped(model: ModelLike) -> IntArray:
+    """The number of the state that each flip of each state leads to, (2^n, n)."""
+    return np.arange(2**model.n)[:, None] ^ 1 << np.arange(model.n)
 
 
 def _check_flips(model: ModelLike, spins: States, energies: FloatArray) -> None:
     """AssertionError unless costs are differences of energies at all states, and sums those of the state."""
-    flipped = np.arange(len(spins))[:, None] ^ 1 << np.arange(model.n)
-    expected = energies[flipped] - energies[:, None]
+    expected = energies[_flipped(model)] - energies[:, None]
     found = np.array([flip_costs(model, one, range(model.n)) for one in spins])
     for site in range(model.n):
         name = f"flips().cost of site {site}"
         _require_close(name, found[:, site], "the change of energy(states)", expected[:, site], spins, energies)
-    flips = flips_of(model)
+    flips = as_energy(model).flips()
     if flips is not None and flips.turn is not None:
         for one in spins:
             for site in range(model.n):
                 followed, expected = turned_sums(model, one, site)
                 what = f"flips().turn of site {site} makes the sums {followed.tolist()} at {one.tolist()}"
                 _require(np.allclose(followed, expected, CLOSE, CLOSE), f"{what}, they are {expected.tolist()} there")
-    compiled = turn(model.from_spins(spins), model, terms.prepare([model], 1), 0).T
+    compiled = turn(model.from_spins(spins), model, ENGINES["terms"].prepare([model], 1), 0).T
     for site in range(model.n):
         name = f"flips().cost of site {site}, compiled,"
         _require_close(name, compiled[:, site], "in Python", found[:, site], spins, energies)

@@ -67,7 +67,7 @@ def check_engine(
     and that every spin is that of the twin.
 
     Args:
-        engine: a module, or what has its functions, that keeps `fastgibbs.engines.contract`, with both rules.
+        engine: an `fastgibbs.engines.contract.Engine`, with both rules.
         models: a dict of names to models, by default `MODELS`. Of those of more than 10 spins no law is tested.
         twin: the engine again in NumPy, as the modules of `fastgibbs.reference`, or None.
         rules: of "gibbs" and "metropolis".
@@ -90,7 +90,7 @@ def cases(
     refusals: dict[str, str | None] = {}
     for name, model in (MODELS if models is None else models).items():
         try:
-            taken = model if getattr(engine, "NATIVE", False) else model.to_ising()
+            taken = model if engine.native else model.to_ising()
         except ValueError as error:  # it has no such form
             refusals[name] = str(error)
             continue
