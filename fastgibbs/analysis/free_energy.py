@@ -52,7 +52,7 @@ def log_z(betas: ArrayLike, energies: ArrayLike | Levels, reference: float) -> L
     betas, levels = ascending(betas), isinstance(energies, Levels)
     weights: FloatArray | None = None
     if isinstance(energies, Levels):
-        energies, weights = energies.energy, energies.count
+        weights, energies = energies.count, energies.energy
     else:
         energies = energy_record(energies)
     reference = checks.finite_number("reference", reference)
