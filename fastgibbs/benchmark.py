@@ -1,6 +1,9 @@
 """How fast this machine is: spin updates per nanosecond of every engine, for `python -m fastgibbs bench`."""
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +18,7 @@ from fastgibbs.models import (
     sherrington_kirkpatrick,
 )
 from fastgibbs.testing.energies import Triples
+from fastgibbs.types import States
 
 CRITICAL = math.log(1 + math.sqrt(2)) / 2
 UPDATES = 8e8  # attempts of one timing of a kernel that makes 4 updates per ns
@@ -50,11 +54,11 @@ CASES = (  # title, engine, model, beta, chains
 )
 
 
-def _patterns(count: int, n: int) -> np.ndarray:
+def _patterns(count: int, n: int) -> States:
     return np.random.default_rng(1).choice(np.array([-1, 1], np.int8), (count, n))
 
 
-def _machine(n_visible, n_hidden):
+def _machine(n_visible: int, n_hidden: int) -> RBM:
     return RBM(np.random.default_rng(1).normal(scale=0.05, size=(n_visible, n_hidden)))
 
 
@@ -66,7 +70,9 @@ def run() -> str:
         model, rates = build(), []
         for count in threads:
             sweeps = max(2, int(UPDATES / (1 if engine == "multispin" else 8) / (model.n * chains)))
-            kwargs = dict(beta=beta, sweeps=sweeps, thin=sweeps, chains=chains, engine=engine, threads=count, seed=1)
+            kwargs: dict[str, Any] = dict(
+                beta=beta, sweeps=sweeps, thin=sweeps, chains=chains, engine=engine, threads=count, seed=1
+            )
             sample(model, **kwargs | dict(sweeps=1, thin=1))
             rates.append(np.median([sample(model, **kwargs).timing.updates_per_second for _ in range(3)]) / 1e9)
         lines.append(f"{title:42}  {engine:11}" + "".join(f"{rate:11.2f}" for rate in rates))

@@ -13,9 +13,9 @@ import pytest
 
 import fastgibbs as fg
 from fastgibbs.__main__ import main
+from fastgibbs.engines import ENGINES
 from fastgibbs.gallery import runs
 from fastgibbs.methods import checkpoints, running
-from fastgibbs.methods.sampling import ENGINES
 
 SMALL = """
 run = "ising2d"

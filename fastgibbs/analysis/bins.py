@@ -4,13 +4,17 @@
 place of one of all draws, and `Levels` the energies, for reweighting.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from fastgibbs.fields import described
 from fastgibbs.models import checks
+from fastgibbs.types import ArrayLike, FloatArray, IntArray
 
 _ROUNDING = 1e-13  # of a mean square: a variance below it is none
 _NO_ARRAY = '.means has the means of bins, and record="draws" keeps every draw'
@@ -26,12 +30,12 @@ class Binned:
     axes, as (ladders, rungs). It is no array: TypeError where one is asked for.
     """
 
-    first: Annotated[np.ndarray, "float64 (chains,)", "x0, at the first draw of each chain."]
-    sums: Annotated[np.ndarray, "float64 (chains, times)", "Sums of x - x0."]
-    squares: Annotated[np.ndarray, "float64 (chains, times)", "Sums of (x - x0)^2."]
-    counts: Annotated[np.ndarray, "int64 (times,)", "Draws in each bin: as many in all, but fewer in the last."]
-    magnitude: Annotated[object, "The record of |x|, a Binned, or None."] = None
-    square: Annotated[object, "The record of x^2, a Binned, or None."] = None
+    first: Annotated[FloatArray, "float64 (chains,)", "x0, at the first draw of each chain."]
+    sums: Annotated[FloatArray, "float64 (chains, times)", "Sums of x - x0."]
+    squares: Annotated[FloatArray, "float64 (chains, times)", "Sums of (x - x0)^2."]
+    counts: Annotated[IntArray, "int64 (times,)", "Draws in each bin: as many in all, but fewer in the last."]
+    magnitude: Annotated[Any, "The record of |x|, a Binned, or None."] = None
+    square: Annotated[Any, "The record of x^2, a Binned, or None."] = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -44,12 +48,12 @@ class Binned:
         return int(self.first.size * self.counts.sum())
 
     @property
-    def means(self) -> np.ndarray:
+    def means(self) -> FloatArray:
         """The mean of x in every bin, float64 (chains, times)."""
         return self.first[..., None] + self.sums / self.counts
 
     @property
-    def mean_squares(self) -> np.ndarray:
+    def mean_squares(self) -> FloatArray:
         """The mean of x^2 in every bin, float64 (chains, times)."""
         return self.about(0.0).squares / self.counts
 
@@ -58,16 +62,16 @@ class Binned:
         """Draws in a full bin."""
         return int(self.counts[0]) if self.counts.size else 1
 
-    def full(self) -> "Binned":
+    def full(self) -> Binned:
         """The record of the full bins alone."""
         return self.part(0, int((self.counts == self.width).sum()))
 
-    def part(self, first: int, last: int) -> "Binned":
+    def part(self, first: int, last: int) -> Binned:
         """The record of bins `first` ... `last - 1`."""
         here = slice(first, last)
         return Binned(self.first, self.sums[..., here], self.squares[..., here], self.counts[here])
 
-    def about(self, centre) -> "Binned":
+    def about(self, centre: FloatArray | float) -> Binned:
         """The record of x - `centre`, a number or one per chain, with x0 = 0."""
         d = np.broadcast_to(self.first - centre, self.first.shape)[..., None]
         sums, squares = self.sums + d * self.counts, self.squares + d * (2 * self.sums + d * self.counts)
@@ -78,15 +82,15 @@ class Binned:
         """The mean of all draws of all chains."""
         return float(self.first.mean() + self.sums.sum() / self.size)
 
-    def chain_means(self) -> np.ndarray:
+    def chain_means(self) -> FloatArray:
         """The mean of each chain, float64 (chains,)."""
         return self.first + self.sums.sum(axis=-1) / self.counts.sum()
 
-    def chain_variances(self) -> np.ndarray:
+    def chain_variances(self) -> FloatArray:
         """The variance of each chain about its own mean, float64 (chains,)."""
         return self.about(self.chain_means()).squares.sum(axis=-1) / self.counts.sum()
 
-    def rows(self, pieces: int) -> "Binned":
+    def rows(self, pieces: int) -> Binned:
         """Every chain in so many equal stretches of full bins, each a chain of one bin; 1: whole, and of all bins."""
         part = self if pieces == 1 else self.full()
         length = part.counts.size // pieces
@@ -97,7 +101,7 @@ class Binned:
         count = self.width * length if pieces > 1 else int(self.counts.sum())
         return Binned(np.repeat(self.first, pieces), sums[:, None], squares[:, None], np.array([count]))
 
-    def halves(self) -> "Binned":
+    def halves(self) -> Binned:
         """The first and the second half of the full bins of each chain, as 2 chains, without a bin in the middle."""
         full = self.full()
         n = full.counts.size // 2
@@ -107,37 +111,38 @@ class Binned:
         )
         return Binned(np.repeat(self.first, 2), sums, squares, full.counts[:n])
 
-    def reshape(self, *axes: int) -> "Binned":
+    def reshape(self, *axes: int) -> Binned:
         """The same with other axes of chains."""
         times = self.counts.size
         return self._each(
             lambda part: (part.first.reshape(axes), *(x.reshape(*axes, times) for x in (part.sums, part.squares)))
         )
 
-    def __getitem__(self, chains) -> "Binned":
+    def __getitem__(self, chains: Any) -> Binned:
         if isinstance(chains, tuple) and len(chains) > self.first.ndim:
             raise IndexError(f"the last axis of {self!r} is of bins: {_NO_ARRAY}")
         return self._each(lambda part: (part.first[chains], part.sums[chains], part.squares[chains]))
 
-    def __truediv__(self, n) -> "Binned":
+    def __truediv__(self, n: float) -> Binned:
         parts = Binned(self.first / n, self.sums / n, self.squares / n**2, self.counts)
         square = None if self.square is None else self.square / n**2
         return replace(parts, magnitude=None if self.magnitude is None else self.magnitude / n, square=square)
 
-    def __abs__(self) -> "Binned":
+    def __abs__(self) -> Binned:
         if self.magnitude is None:
             raise TypeError(f"{self!r} does not tell |x|: {_NO_ARRAY}")
         return self.magnitude
 
-    def __pow__(self, power) -> "Binned":
+    def __pow__(self, power: float) -> Binned:
         if self.square is None or power != 2:
             raise TypeError(f"{self!r} does not tell x^{power}: {_NO_ARRAY}")
         return self.square
 
-    def _each(self, change) -> "Binned":
+    def _each(self, change: Callable[[Binned], tuple[FloatArray, ...]]) -> Binned:
         """The record, and those that it holds, with other sums."""
         others = (other and other._each(change) for other in (self.magnitude, self.square))
-        return Binned(*change(self), self.counts, *others)
+        first, sums, squares = change(self)
+        return Binned(first, sums, squares, self.counts, *others)
 
     def __len__(self) -> int:
         return len(self.first)
@@ -145,15 +150,15 @@ class Binned:
     def __bool__(self) -> bool:
         return True
 
-    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Binned:
         if ufunc is np.absolute and method == "__call__" and not kwargs:
             return abs(self)
         raise TypeError(f"np.{ufunc.__name__} of {self!r}: {_NO_ARRAY}")
 
-    def __array__(self, *args, **kwargs):
+    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError(f"{self!r} is no array: {_NO_ARRAY}")
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Binned(chains={self.first.shape}, draws={self.shape[-1]}, in bins of {self.width})"
 
 
@@ -165,12 +170,14 @@ class Levels(NamedTuple):
     the other as from cell to cell.
     """
 
-    energy: Annotated[np.ndarray, "float64 (chains, points)", "E."]
-    count: Annotated[np.ndarray, "float64 (chains, points)", "The draws that a point stands for, or 0."]
-    moments: Annotated[np.ndarray, "float64 (chains, points, 3)", "Means of |m|, m^2 and m^4."]
+    energy: Annotated[FloatArray, "float64 (chains, points)", "E."]
+    count: Annotated[  # type: ignore[assignment]  # not how often an entry is there
+        FloatArray, "float64 (chains, points)", "The draws that a point stands for, or 0."
+    ]
+    moments: Annotated[FloatArray, "float64 (chains, points, 3)", "Means of |m|, m^2 and m^4."]
     width: Annotated[float, "Of the widest cell."]
 
-    def reshape(self, *axes: int) -> "Levels":
+    def reshape(self, *axes: int) -> Levels:
         """The same with other axes of chains."""
         energy, count = (values.reshape(*axes, -1) for values in (self.energy, self.count))
         return Levels(energy, count, self.moments.reshape(*energy.shape, 3), self.width)
@@ -186,20 +193,20 @@ class Bins(NamedTuple):
     `fastgibbs.analysis` take.
     """
 
-    counts: Annotated[np.ndarray, "int64 (times,)", "Draws in each bin: as many in all, but fewer in the last."]
-    first: Annotated[np.ndarray, "float64 (chains, quantities)", "E, S and the observables at the first draw."]
+    counts: Annotated[IntArray, "int64 (times,)", "Draws in each bin: as many in all, but fewer in the last."]
+    first: Annotated[FloatArray, "float64 (chains, quantities)", "E, S and the observables at the first draw."]
     sums: Annotated[
-        np.ndarray,
+        FloatArray,
         "float64 (chains, sums, times)",
         "Sums over each bin of E', E'^2, Y', Y'^2, A', S', E' Y', and X' and X'^2 of each observable.",
     ]
     cells: Annotated[
-        np.ndarray,
+        FloatArray,
         "float64 (chains, cells, columns)",
         "A histogram of energies: in cell i modulo cells the number of draws with i = floor(E' / width), and their "
         "sums of E', A, Y and Y^2.",
     ]
-    width: Annotated[np.ndarray, "float64 (chains,)", "The width of these cells; 0 if all energies are the same."]
+    width: Annotated[FloatArray, "float64 (chains,)", "The width of these cells; 0 if all energies are the same."]
     sites: Annotated[int, "The number of sites."]
     names: Annotated[tuple[str, ...], "The observables, by name."]
 
@@ -223,7 +230,7 @@ class Bins(NamedTuple):
         return record / max(self.sites, 1)
 
     @property
-    def energy_m2(self) -> np.ndarray:
+    def energy_m2(self) -> FloatArray:
         """The mean of E m^2 in every bin, float64 (chains, times)."""
         E, Y = self.energy, self._record(self.first[:, 1] ** 2, 2)
         changes = self.sums[:, 6] / self.counts + E.sums / self.counts * Y.first[:, None]
@@ -234,10 +241,10 @@ class Bins(NamedTuple):
         """The records of w.s of each observable, by name."""
         return {name: self._record(self.first[:, 2 + k], 7 + 2 * k) for k, name in enumerate(self.names)}
 
-    def _record(self, first, k: int) -> Binned:
+    def _record(self, first: FloatArray, k: int) -> Binned:
         return Binned(first, self.sums[:, k], self.sums[:, k + 1], self.counts)
 
-    def of(self, chains) -> "Bins":
+    def of(self, chains: Any) -> Bins:
         """Those of some chains: an index, a slice or a mask."""
         parts = {name: getattr(self, name)[chains] for name in ("first", "sums", "cells", "width")}
         return self._replace(**parts)
@@ -266,3 +273,7 @@ class Bins(NamedTuple):
                 both[chain, :used, k], both[chain, cells : cells + used, k] = y[:, k] - half / 2, y[:, k] + half / 2
             both[chain, used:cells], both[chain, cells + used :] = 0.0, 0.0
         return Levels(energy + self.first[:, :1], np.tile(count / 2, (1, 2)), both, float(self.width.max(initial=0.0)))
+
+
+Record = FloatArray | Binned
+RecordLike = ArrayLike | Binned

@@ -3,14 +3,17 @@
 Betas ascend; gap i lies between rungs i and i + 1; energies are records (ladders, rungs, draws).
 """
 
+from __future__ import annotations
+
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgibbs.analysis.bins import Binned
 from fastgibbs.analysis.errors import autocorrelation_time, tau_and_window
 from fastgibbs.models import checks
+from fastgibbs.types import ArrayLike, FloatArray
 
 _FALSE_ALARMS = 0.01  # the chance that `equilibration` complains about the energies of a good run
 _FEWEST_DRAWS = 64
@@ -26,8 +29,8 @@ class Barrier(NamedTuple):
     """The global barrier Lambda, and of each gap the local barrier lambda(beta) and the rejection rate."""
 
     total: float
-    density: np.ndarray
-    rejections: np.ndarray
+    density: FloatArray
+    rejections: FloatArray
 
 
 class Equilibration(NamedTuple):
@@ -37,7 +40,7 @@ class Equilibration(NamedTuple):
     problems: tuple[str, ...]
 
 
-def barrier(betas, rejections):
+def barrier(betas: ArrayLike, rejections: ArrayLike) -> Barrier:
     """Lambda = sum_i r_i and lambda_i = r_i / (beta_{i+1} - beta_i): a `Barrier`.
 
     `betas` (rungs,) ascending, in units of 1/E; `rejections` (rungs - 1,), the mean of 1 - min(1, exp(dbeta dE)) over
@@ -49,7 +52,7 @@ def barrier(betas, rejections):
     return Barrier(float(rejections.sum()), rejections / np.diff(betas), rejections.copy())
 
 
-def equalized(betas, rejections, rungs):
+def equalized(betas: ArrayLike, rejections: ArrayLike, rungs: int) -> FloatArray:
     """beta_k with Lambda(beta_k) = k Lambda / (rungs - 1): betas (rungs,) between the same ends, of equal rejections.
 
     Lambda(beta_i) = sum_{j < i} r_j is inverted by monotone cubic interpolation (Fritsch and Carlson, SIAM J. Numer.
@@ -66,7 +69,7 @@ def equalized(betas, rejections, rungs):
     return result
 
 
-def refined(betas, deviations, most):
+def refined(betas: ArrayLike, deviations: ArrayLike, most: int) -> FloatArray:
     """The betas of a ladder and others between them, such that d s is at most 1/2 in all gaps: at most `most` of them.
 
     d is the width of a gap and s the standard deviation of E in it, from `deviations` (rungs,) at the betas: so narrow,
@@ -94,7 +97,7 @@ def refined(betas, deviations, most):
     return np.sort(np.concatenate([betas, *cuts]))
 
 
-def enough_rungs(total):
+def enough_rungs(total: float) -> int:
     """max(2, ceil(2 Lambda) + 1): the number of rungs at which a barrier Lambda = `total` rejects half of all swaps.
 
     For a given number of cores this brings the most round trips: more ladders then pay better than more rungs.
@@ -106,7 +109,7 @@ def enough_rungs(total):
     return max(2, int(np.ceil(2 * total)) + 1)
 
 
-def equilibration(energies, round_trips, n):
+def equilibration(energies: ArrayLike, round_trips: ArrayLike, n: int) -> Equilibration:
     """Whether a tempering run looks equilibrated: an `Equilibration`, with a sentence for each sign that it is not.
 
     1. At every rung the last half of the draws, (N/2, N], is 10 autocorrelation times long.
@@ -152,18 +155,18 @@ class _Stretch(NamedTuple):
     first: int
     last: int
     length: int
-    means: np.ndarray  # float64 (ladders, rungs)
-    variances: np.ndarray  # float64 (ladders, rungs)
-    tau: np.ndarray  # float64 (rungs,)
-    freedom: np.ndarray  # float64 (rungs,): of these in each ladder
+    means: FloatArray  # float64 (ladders, rungs)
+    variances: FloatArray  # float64 (ladders, rungs)
+    tau: FloatArray  # float64 (rungs,)
+    freedom: FloatArray  # float64 (rungs,): of these in each ladder
 
 
-def _stretches(energies, rounding) -> list[_Stretch]:
+def _stretches(energies: Any, rounding: float) -> list[_Stretch]:
     """The draws (N/2, N], (N/8, N/4] and (N/4, N/2], or as near to them as bins end."""
     binned = isinstance(energies, Binned)
     whole = energies.full() if binned else energies
     count, width = (whole.counts.size, whole.width) if binned else (energies.shape[2], 1)
-    found = []
+    found: list[_Stretch] = []
     for first, last in ((count // 2, count), (count // 8, count // 4), (count // 4, count // 2)):
         part = whole.part(first, last) if binned else energies[:, :, first:last]
         means = part.chain_means() if binned else part.mean(axis=2)
@@ -180,7 +183,7 @@ def _stretches(energies, rounding) -> list[_Stretch]:
     return found
 
 
-def _unequal_means(energies):
+def _unequal_means(energies: Any) -> list[str]:
     """The sentences about mean energies: records too short, drifts, and ladders that differ from the others."""
     problems = []
     ladders, rungs, _ = energies.shape
@@ -229,7 +232,7 @@ def _unequal_means(energies):
     return problems
 
 
-def _tau_within(energies, rounding):
+def _tau_within(energies: FloatArray, rounding: float) -> FloatArray:
     """Autocorrelation time at each rung about each ladder's own mean; the factor makes up for subtracting that mean."""
     centred = energies - energies.mean(axis=2, keepdims=True)
     centred[np.abs(centred) < rounding] = 0.0
@@ -237,7 +240,7 @@ def _tau_within(energies, rounding):
     return tau * (1 + 10 * tau / energies.shape[2])  # the window is 5 tau on either side
 
 
-def _tau_of_bins(energies) -> tuple[np.ndarray, np.ndarray]:
+def _tau_of_bins(energies: Binned) -> tuple[FloatArray, FloatArray]:
     """The same of bins, and the degrees of freedom that it has in each ladder."""
     centred = energies.about(energies.chain_means())
     found = np.array([tau_and_window(centred[:, r]) for r in range(energies.shape[1])])
@@ -245,12 +248,12 @@ def _tau_of_bins(energies) -> tuple[np.ndarray, np.ndarray]:
     return tau / np.maximum(1 - lost, 0.1), 1 / lost
 
 
-def _normal_score(t, freedom):
+def _normal_score(t: FloatArray, freedom: FloatArray | float) -> FloatArray:
     """|z| as improbable as |t| in Student's t (Wallace, Ann. Math. Stat. 30, 1121 (1959)); at 5 degrees 3 % low."""
     return (8 * freedom + 1) / (8 * freedom + 3) * np.sqrt(freedom * np.log1p(t**2 / freedom))
 
 
-def ascending(betas):
+def ascending(betas: ArrayLike) -> FloatArray:
     """`betas` as float64 (rungs,); ValueError unless there are two or more and they ascend."""
     betas = checks.finite_array("betas", betas)
     if betas.ndim != 1 or betas.size < 2:
@@ -262,7 +265,7 @@ def ascending(betas):
     return betas
 
 
-def energy_record(energies):
+def energy_record(energies: ArrayLike) -> FloatArray:
     """`energies` as float64 (ladders, rungs, draws); ValueError unless finite, with a draw and two or more rungs."""
     energies = checks.finite_array("energies", energies)
     if energies.ndim != 3 or energies.size == 0 or energies.shape[1] < 2:
@@ -272,7 +275,7 @@ def energy_record(energies):
     return energies
 
 
-def _gaps(betas, rejections):
+def _gaps(betas: ArrayLike, rejections: ArrayLike) -> tuple[FloatArray, FloatArray]:
     betas = ascending(betas)
     rejections = checks.finite_array("rejections", rejections, (betas.size - 1,))
     if rejections.min() < 0 or rejections.max() > 1:
@@ -280,7 +283,7 @@ def _gaps(betas, rejections):
     return betas, rejections
 
 
-def _monotone_cubic(x, y, at):
+def _monotone_cubic(x: FloatArray, y: FloatArray, at: FloatArray) -> FloatArray:
     """The piecewise cubic through (x, y), both ascending, at the points `at` from x[0] to x[-1]."""
     h, slope = np.diff(x), np.diff(y) / np.diff(x)
     d = np.concatenate([slope[:1], np.empty(slope.size - 1), slope[-1:]])

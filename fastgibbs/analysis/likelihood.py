@@ -1,16 +1,19 @@
 """Unnormalised probabilities and pseudo-likelihoods of states, and means of weights given by their logarithms."""
 
+from __future__ import annotations
+
 import numpy as np
 
-from fastgibbs.models import RBM, checks
+from fastgibbs.models import RBM, Energy, checks
 from fastgibbs.models.energy import as_energy
 from fastgibbs.models.logistic import summed_out
+from fastgibbs.types import ArrayLike, FloatArray, ModelLike, States
 
 _MOST_VARIANCE = 50.0  # of log w: beyond it nothing is known of the mean from any number of weights
 _CHUNK, _CACHED = 2**22, 2**16  # inputs of hidden units held at once, and of several flips
 
 
-def log_weights(model, states, beta=1.0) -> np.ndarray:
+def log_weights(model: ModelLike, states: ArrayLike, beta: float = 1.0) -> FloatArray:
     """log p*(s) = -beta E(s), or with hidden units log sum_h exp(-beta E(v, h)): `model.log_marginal(states, beta)`.
 
     `states`: (..., n), with hidden units visible ones (..., V). float64 in the shape of the leading axes.
@@ -19,7 +22,7 @@ def log_weights(model, states, beta=1.0) -> np.ndarray:
     return as_energy(checks.model("model", model)).log_marginal(states, beta)
 
 
-def log_mean(log_weights, distance=0.0) -> tuple[float, float, float]:
+def log_mean(log_weights: ArrayLike, distance: float = 0.0) -> tuple[float, float, float]:
     """log mean w, its standard error, and (sum w)^2 / sum w^2, of weights w > 0.
 
     The error is that of the logarithm to first order, sd(w) / (mean w sqrt(N)), or if it is larger that of log-normal
@@ -42,7 +45,7 @@ def log_mean(log_weights, distance=0.0) -> tuple[float, float, float]:
     )
 
 
-def pseudo_likelihood(model, data, beta=1.0) -> float:
+def pseudo_likelihood(model: ModelLike, data: ArrayLike, beta: float = 1.0) -> float:
     """(1 / N) sum_n sum_i log p(s_i | the other units) in nats, exactly, hidden units summed out.
 
     p(s_i | rest) = p*(s) / (p*(s) + p*(s with i flipped)), log p* being the `log_weights`; one half each, n log(1/2) in
@@ -68,7 +71,7 @@ def pseudo_likelihood(model, data, beta=1.0) -> float:
     return float(total / max(len(s), 1))
 
 
-def _by_marginals(model, v, beta) -> float:
+def _by_marginals(model: Energy, v: States, beta: float) -> float:
     """The mean over states of sum_i -log(1 + p*(v with i flipped) / p*(v))."""
     here, total = model.log_marginal(v, beta), 0.0
     for i in range(model.n_visible):
@@ -78,7 +81,7 @@ def _by_marginals(model, v, beta) -> float:
     return float(total / max(here.size, 1))
 
 
-def _rbm_terms(rbm, v, beta) -> float:
+def _rbm_terms(rbm: RBM, v: States, beta: float) -> float:
     """sum_n sum_i -log(1 + p*(v with i flipped) / p*(v))."""
     x = v @ rbm.weights + rbm.hidden_bias
     here, total = summed_out(beta * x)[:, None], 0.0

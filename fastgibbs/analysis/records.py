@@ -1,10 +1,10 @@
 """The records of a result, sorted by temperature."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
-import numpy as np
+from typing import Any, NamedTuple, Protocol
 
-from fastgibbs.analysis.bins import Binned, Bins
+from fastgibbs.analysis.bins import Bins
 from fastgibbs.models import checks
 
 
@@ -14,20 +14,35 @@ class Group(NamedTuple):
     beta: float
     model: int
     """Its number, where there are several."""
-    energy: np.ndarray | Binned
+    energy: Any  # an array or Binned
     """E of every draw, float64 (chains, draws), or in bins."""
-    magnetization: np.ndarray | Binned
+    magnetization: Any  # likewise
     """Mean spin of every draw, float64 (chains, draws), or in bins."""
     bins: Bins | None = None
     """What was kept in place of draws."""
 
     @classmethod
-    def of(cls, beta: float, model: int, bins: Bins) -> "Group":
+    def of(cls, beta: float, model: int, bins: Bins) -> Group:
         """The chains of these bins."""
         return cls(beta, model, bins.energy, bins.magnetization, bins)
 
 
-def by_beta(result) -> list[Group]:
+class ByBeta(Protocol):
+    """A SampleResult or a TemperResult: what has records by beta."""
+
+    @property
+    def model(self) -> Any:
+        """The model, or a tuple of them."""
+
+    @property
+    def thin(self) -> int:
+        """Sweeps from one draw to the next."""
+
+    def by_beta(self) -> list[Group]:
+        """The chains of each beta, ascending, and of each model."""
+
+
+def by_beta(result: ByBeta) -> list[Group]:
     """The chains of a SampleResult, or the ladders of a TemperResult rung by rung, beta ascending, model by model.
 
     TypeError at anything that has no `by_beta()` of its own.

@@ -6,21 +6,27 @@ grows (`io/growing.py`), which is several in a file. A checksum is against damag
 holds like arguments.
 """
 
+from __future__ import annotations
+
 import hashlib
 import io
 import json
 import math
 import os
 import zipfile
+from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
-from typing import NamedTuple
+from typing import IO, Any, BinaryIO, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastgibbs.io.files import opened, replacing
 from fastgibbs.models import checks
+from fastgibbs.types import AnyArray, PathLike, States
 
+Bits = NDArray[np.uint8]
 VERSION = "0.1.0"  # of fastgibbs
 FORMAT = 1
 FRAME = 64  # bytes before each part of an archive that grows
@@ -33,8 +39,8 @@ class Archive(NamedTuple):
     """What an archive holds."""
 
     kind: str
-    arrays: dict[str, np.ndarray]
-    header: dict
+    arrays: dict[str, AnyArray]
+    header: dict[str, Any]
     versions: dict[str, str]
     """Of the packages that it was written with."""
 
@@ -42,15 +48,15 @@ class Archive(NamedTuple):
 class _Hashed(NamedTuple):
     """A member of the zip that is being written; its bytes are hashed as they pass."""
 
-    file: io.BufferedIOBase
-    digest: object
+    file: IO[bytes]
+    digest: Any  # of hashlib, whose type has no public name
 
-    def write(self, content: bytes):
+    def write(self, content: bytes) -> None:
         self.digest.update(content)
         self.file.write(content)
 
 
-def write_archive(path, kind: str, arrays: dict[str, np.ndarray], header: dict):
+def write_archive(path: PathLike, kind: str, arrays: dict[str, AnyArray], header: dict[str, Any]) -> None:
     """Write arrays and a header of JSON values to `path`: whole or not at all, the same bytes for the same content.
 
     `kind`: one of KINDS. TypeError if an array holds Python objects or a header value is not JSON; ValueError at
@@ -60,37 +66,40 @@ def write_archive(path, kind: str, arrays: dict[str, np.ndarray], header: dict):
         pack(file, kind, arrays, header)
 
 
-def pack(file, kind: str, arrays: dict[str, np.ndarray], header: dict):
+def pack(file: Any, kind: str, arrays: dict[str, AnyArray], header: dict[str, Any]) -> None:
     """Write an archive into an open file; errors as of `write_archive`."""
     checks.choice("kind", kind, KINDS)
     arrays = {name: np.asanyarray(array) for name, array in arrays.items()}
     for name, array in arrays.items():
         if array.dtype.hasobject:
             raise TypeError(f"array {name!r} has dtype {array.dtype}: Python objects are not archived")
-    about = {"format": FORMAT, "kind": kind, "versions": _versions(), "header": header}
-    about = json.dumps(about, indent=1, allow_nan=False).encode()
+    values = {"format": FORMAT, "kind": kind, "versions": _versions(), "header": header}
+    about = json.dumps(values, indent=1, allow_nan=False).encode()
     digest = hashlib.sha256()
+    members: dict[str, bytes | AnyArray] = {"header.json": about}
+    members |= {f"{name}.npy": array for name, array in arrays.items()}
     with zipfile.ZipFile(file, "w") as archive:
-        for name, content in {"header.json": about, **{f"{name}.npy": array for name, array in arrays.items()}}.items():
+        for name, content in members.items():
             digest.update(f"{name}\0".encode())
             # a ZipInfo of its own is dated 1980, a bare name today
             with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:
                 hashed = _Hashed(member, digest)
-                if content is about:
-                    hashed.write(about)
+                if isinstance(content, bytes):
+                    hashed.write(content)
                 else:
                     np.lib.format.write_array(hashed, content, allow_pickle=False)
         archive.writestr(zipfile.ZipInfo("sha256"), digest.hexdigest())
 
 
-def read_archive(path, kind: str | None = None) -> Archive:
+def read_archive(path: PathLike, kind: str | None = None) -> Archive:
     """What was written to `path` as an archive of this `kind`, if one is given; of one that grows, all that is whole.
 
     ValueError if a single bit of the content differs from what was written, at a format that this version does not
     know, and at another kind, naming it. No member is larger than the file, whatever size it declares. OSError if the
     file cannot be opened.
     """
-    whole, more = None, {}
+    whole: Archive | None = None
+    more: dict[str, list[AnyArray]] = {}
     with opened(path) as file:
         for part in _parts(path, file):
             found = _unpacked(path, part, kind)
@@ -99,6 +108,7 @@ def read_archive(path, kind: str | None = None) -> Archive:
                     more.setdefault(name.removesuffix(MORE), []).append(found.arrays.pop(name))
                 found = found._replace(arrays=whole.arrays | found.arrays, header=whole.header | found.header)
             whole = found
+    assert whole is not None, "a file has a part, or is none"
     for name, rows in more.items():
         try:
             whole.arrays[name] = np.concatenate([whole.arrays[name], *rows])
@@ -114,20 +124,20 @@ def framed(start: int, length: int) -> bytes:
     return told + digest[: FRAME - len(told) - 1] + b"\n"
 
 
-def _parts(path, file):
+def _parts(path: PathLike, file: BinaryIO) -> Iterator[IO[bytes]]:
     """Yield the parts of an archive that grows, or the whole file, if no frame stands at its beginning."""
     size, start = os.fstat(file.fileno()).st_size, 0
     begins = file.read(len(_BEGINS))
     grows = begins == _BEGINS
     if not grows and begins[:2] != b"PK":  # as zips begin, while zipfile would look for one at the end
-        raise ValueError(f"{path} is damaged or not an archive of fastgibbs (it begins with {begins})")
+        raise ValueError(f"{path} is damaged or not an archive of fastgibbs (it begins with {begins!r})")
     while grows and start < size:
         file.seek(start)
         frame = file.read(FRAME)
         if not frame.strip(b"\0"):  # the next part was not finished
             return
-        length = frame[len(_BEGINS) : len(_BEGINS) + 20]
-        length = int(length) if length.isdigit() else -1
+        digits = frame[len(_BEGINS) : len(_BEGINS) + 20]
+        length = int(digits) if digits.isdigit() else -1
         content = file.read(max(0, min(length, size)))
         if frame != framed(start, length) or len(content) != length:
             raise ValueError(f"{path} is damaged: the part at byte {start} is not as its frame says")
@@ -138,7 +148,7 @@ def _parts(path, file):
         yield file
 
 
-def _unpacked(path, file, kind: str | None) -> Archive:
+def _unpacked(path: PathLike, file: IO[bytes], kind: str | None) -> Archive:
     """The archive in an open file."""
     try:
         members = _members(file)
@@ -172,7 +182,7 @@ def _unpacked(path, file, kind: str | None) -> Archive:
     return Archive(found, arrays, header, versions)
 
 
-def _members(file) -> dict[str, bytes]:
+def _members(file: IO[bytes]) -> dict[str, bytes]:
     """The members of an open zip; ValueError, before any is read, unless they are what `pack` writes."""
     with zipfile.ZipFile(file) as archive:
         left = file.seek(0, os.SEEK_END)
@@ -185,7 +195,7 @@ def _members(file) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def _array(content: bytes) -> np.ndarray:
+def _array(content: bytes) -> AnyArray:
     """The array of a .npy file; ValueError if it holds other bytes than its header declares, or Python objects."""
     stream = io.BytesIO(content)
     version = np.lib.format.read_magic(stream)
@@ -200,7 +210,7 @@ def _array(content: bytes) -> np.ndarray:
     return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)
 
 
-def pack_spins(states) -> np.ndarray:
+def pack_spins(states: AnyArray) -> Bits:
     """One bit a spin along the last axis, set where it is 1: (..., n) to uint8 (..., n / 8 rounded up).
 
     `states`: all of -1 and 1, or all of 0 and 1. Site i is bit i % 8 of byte i // 8. ValueError at another value.
@@ -212,7 +222,7 @@ def pack_spins(states) -> np.ndarray:
     return np.packbits(ups, axis=-1, bitorder="little")
 
 
-def unpack_spins(packed: np.ndarray, n: int, low: int = -1) -> np.ndarray:
+def unpack_spins(packed: Bits, n: int, low: int = -1) -> States:
     """The states of n sites that `pack_spins` packed, int8 (..., n): 1 where a bit is set, elsewhere `low`, -1 or 0."""
     states = np.unpackbits(packed, axis=-1, count=n, bitorder="little").view(np.int8)
     states *= np.int8(1 - low)

@@ -5,45 +5,48 @@ when all else is on disk; until then zeros stand there, or the file ends, and re
 there from one moment on, whenever the process or the machine dies, and damage is not taken for an unfinished part.
 """
 
-import io
+from __future__ import annotations
+
 import os
 from contextlib import suppress
-from typing import NamedTuple
-
-import numpy as np
+from typing import IO, Any, NamedTuple
 
 from fastgibbs.io.archive import FRAME, MORE, framed, pack
 from fastgibbs.io.files import is_at, replacing, untouched
+from fastgibbs.types import AnyArray, PathLike
+
+Arrays = dict[str, AnyArray]
 
 
 class _Stream(NamedTuple):
     """A file of which a zip knows no more than that it can be written to: its places count from here."""
 
-    file: io.BufferedIOBase
+    file: IO[bytes]
 
-    def write(self, content) -> int:
+    def write(self, content: Any) -> int:
         return self.file.write(content)
 
-    def flush(self):
+    def flush(self) -> None:
         self.file.flush()
 
 
 class Growing:
     """The archive of this `kind` at `path`, written again and again by one run: whole, or what is new of it."""
 
-    def __init__(self, path, kind: str):
+    def __init__(self, path: PathLike, kind: str) -> None:
         self.path, self.kind = path, kind
-        self._file = None  # the descriptor of what was written last
+        self._file: int | None = None  # the descriptor of what was written last
         self._end = self._dead = self._last = 0  # bytes: of the file, of what later parts replace, and of the last part
-        self._rows, self._header = {}, {}  # what stands in the file
+        self._rows: dict[str, int] = {}
+        self._header: dict[str, Any] = {}  # what stands in the file
 
-    def close(self):
+    def close(self) -> None:
         """Let go of the file; the next writing is whole."""
         file, self._file = self._file, None
         if file is not None:
             os.close(file)
 
-    def write(self, arrays: dict[str, np.ndarray], records: dict[str, np.ndarray], header: dict):
+    def write(self, arrays: Arrays, records: Arrays, header: dict[str, Any]) -> None:
         """Write arrays and header, and records that hold what they held the last time, and more rows after it.
 
         Appended are arrays and new rows; but all is written anew where the file would be more than half out of date,
@@ -70,7 +73,7 @@ class Growing:
         self._dead = dead
         self._wrote(end, new, records, header)
 
-    def _write_whole(self, arrays, records, header):
+    def _write_whole(self, arrays: Arrays, records: Arrays, header: dict[str, Any]) -> None:
         self.close()
         with replacing(self.path) as file:
             self._file = os.dup(file.fileno())
@@ -80,7 +83,7 @@ class Growing:
         self._end = self._dead = 0
         self._wrote(end, records, records, header)
 
-    def _put(self, file, start: int, arrays, header) -> tuple[bytes, int]:
+    def _put(self, file: IO[bytes], start: int, arrays: Arrays, header: dict[str, Any]) -> tuple[bytes, int]:
         """Write a part, but for its frame, which is returned with the place where the next part begins."""
         file.seek(start + FRAME)
         pack(_Stream(file), self.kind, arrays, header)
@@ -88,7 +91,7 @@ class Growing:
         file.write(b"\0" * (-length % FRAME))  # no frame lies in two sectors of a disk
         return framed(start, length), file.tell()
 
-    def _wrote(self, end: int, new: dict, records: dict, header: dict):
+    def _wrote(self, end: int, new: Arrays, records: Arrays, header: dict[str, Any]) -> None:
         self._last = end - self._end - sum(rows.nbytes for rows in new.values())
         self._end = end
         self._rows, self._header = {name: len(record) for name, record in records.items()}, header

@@ -1,8 +1,11 @@
 """What to say of a training that came to its end, but not to a good one."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from fastgibbs.results.trained import History
+from fastgibbs.types import FloatArray
 
 FALL, FALL_SHARE = 1.0, 0.05  # nats a row, and share of them, that a training may end below its best
 STILL = 0.01  # of the changes between random rows: chains with fewer hardly move
@@ -29,7 +32,7 @@ def fall(history: History) -> str | None:
     )
 
 
-def stillness(changed: float, mean: np.ndarray, chains: int) -> str | None:
+def stillness(changed: float, mean: FloatArray, chains: int) -> str | None:
     """What to say of chains if a share `changed` of their visible units changed in the last update, and that is little.
 
     Two random rows differ in a share 2 m (1 - m), averaged over units of mean m; little is less than STILL of that.

@@ -1,5 +1,8 @@
 """What is asked of a training: its arguments, checked before anything is prepared."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -9,11 +12,15 @@ from fastgibbs.engines import ENGINES
 from fastgibbs.engines.gradients import Step
 from fastgibbs.learning import exact
 from fastgibbs.learning import history as monitors
+from fastgibbs.learning.exact import Machine
 from fastgibbs.methods.blocks import tolerable
 from fastgibbs.models import RBM, BoltzmannMachine, checks
+from fastgibbs.types import ArrayLike, FloatArray
 
 RATES = 0.2, 0.01  # of the first and the last epoch, by default
 CHAINS = 128  # that may be more than there are rows, if a batch is to hold as many
+
+Rates = float | ArrayLike | Callable[[int], float] | None  # learning rates: of all epochs, of each, or of the k-th
 
 
 class Course(NamedTuple):
@@ -22,7 +29,7 @@ class Course(NamedTuple):
     first: int  # epochs that came before, in the result that it goes on from
     begun: int  # steps of its first epoch that were made there
     batches: int  # steps of an epoch
-    rates: np.ndarray  # float64 (epochs,)
+    rates: FloatArray  # float64 (epochs,)
     step: Step  # of every epoch, but for its rate
     history_every: int  # epochs between two rows, or 0
     likelihood_every: int  # epochs between two log-likelihoods, or 0
@@ -38,7 +45,7 @@ class Course(NamedTuple):
         return self.epochs * self.batches
 
 
-def check_model(model, method: str, chains):
+def check_model(model: object, method: str, chains: int | None) -> None:
     """TypeError or ValueError unless this model can be trained by this method, which may have no chains."""
     if not isinstance(model, RBM | BoltzmannMachine):
         raise TypeError(f"model is {checks.shown(model)}: give an RBM or a BoltzmannMachine")
@@ -54,13 +61,13 @@ def check_model(model, method: str, chains):
             raise ValueError(f'model is {model!r}: {why}; method="exact" sums in float64')
 
 
-def check_callback(callback):
+def check_callback(callback: object) -> None:
     """TypeError unless it can be called, or is None."""
     if callback is not None and not callable(callback):
         raise TypeError(f"callback is {checks.shown(callback)}: give a callable of (epoch, model, history), or None")
 
 
-def step_of(momentum, l1, l2) -> Step:
+def step_of(momentum: float, l1: float, l2: float) -> Step:
     """The step of every epoch, but for its rate."""
     momentum, l1, l2 = (_at_least_0(*one) for one in (("momentum", momentum), ("l1", l1), ("l2", l2)))
     if momentum >= 1:
@@ -68,14 +75,14 @@ def step_of(momentum, l1, l2) -> Step:
     return Step(0.0, momentum, l1, l2)
 
 
-def _at_least_0(name, value) -> float:
+def _at_least_0(name: str, value: float) -> float:
     value = checks.finite_number(name, value)
     if value < 0:
         raise ValueError(f"{name} is {value}: give a number of at least 0")
     return value
 
 
-def learning_rates(learning_rate, first: int, epochs: int) -> np.ndarray:
+def learning_rates(learning_rate: Rates, first: int, epochs: int) -> FloatArray:
     """The learning rate of every epoch, float64 (epochs,); those that go on after others stay where these came to."""
     if learning_rate is None:
         learning_rate = RATES[1] if first else np.linspace(*RATES, epochs)
@@ -91,7 +98,7 @@ def learning_rates(learning_rate, first: int, epochs: int) -> np.ndarray:
     return rates.copy()
 
 
-def sizes(method: str, batch_size, chains, rows: int) -> tuple[int, int]:
+def sizes(method: str, batch_size: int, chains: int | None, rows: int) -> tuple[int, int]:
     """Rows of a batch, and chains, or ladders of them."""
     batch_size = checks.integer("batch_size", batch_size)
     asked, batch_size = min(batch_size, max(rows, CHAINS)), min(batch_size, rows)
@@ -99,7 +106,9 @@ def sizes(method: str, batch_size, chains, rows: int) -> tuple[int, int]:
     return batch_size, default if chains is None else checks.integer("chains", chains)
 
 
-def spacing(history_every, likelihood_every, epochs: int, model, method: str, products: int) -> tuple[int, int]:
+def spacing(
+    history_every: int | None, likelihood_every: int | None, epochs: int, model: Machine, method: str, products: int
+) -> tuple[int, int]:
     """Epochs between two rows of the history, and between two log-likelihoods; 0 for never.
 
     `products`: of a unit with a unit in an epoch.

@@ -10,15 +10,18 @@ mu is the mean of the data, and that of hidden units follows their mean given da
 the Trade, 2nd ed., 621 (2012)).
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgibbs.engines import drivers, sparse
-from fastgibbs.engines.contract import LANE_GROUP
 from fastgibbs.engines.gradients import Step
 from fastgibbs.engines.moments import add_moments
 from fastgibbs.engines.streams import START, SWEEP, entropy_of, stream
+from fastgibbs.engines.vectors import LANE_GROUP
 from fastgibbs.learning import exact
 from fastgibbs.learning.machines import FOLLOWING, RUNGS, Estimation, shift
 from fastgibbs.methods import blocks
@@ -28,18 +31,21 @@ from fastgibbs.methods.running import ALONE
 from fastgibbs.models import BoltzmannMachine
 from fastgibbs.models.logistic import logistic
 from fastgibbs.threads import Team
+from fastgibbs.types import AnyArray, FloatArray, IntArray, States
 
 NEVER = 2**62  # sweeps
+
+Two = tuple[FloatArray, FloatArray]  # W and b
 
 
 class Parameters(NamedTuple):
     """What a step moves, float64."""
 
-    weights: np.ndarray  # (pairs,), those of coupled units i < j, row by row
-    biases: np.ndarray  # (n,)
-    velocity: np.ndarray  # (pairs,)
-    bias_velocity: np.ndarray  # (n,)
-    offsets: np.ndarray  # (n,): mu
+    weights: FloatArray  # (pairs,), those of coupled units i < j, row by row
+    biases: FloatArray  # (n,)
+    velocity: FloatArray  # (pairs,)
+    bias_velocity: FloatArray  # (n,)
+    offsets: FloatArray  # (n,): mu
 
 
 class _Machine:
@@ -49,9 +55,11 @@ class _Machine:
     both with the coefficients of the data, which add up to `total`.
     """
 
+    seen: FloatArray
+    known: FloatArray
     bytes_per_weight = 64  # of which there are two a pair
 
-    def __init__(self, machine, estimation: Estimation):
+    def __init__(self, machine: BoltzmannMachine, estimation: Estimation) -> None:
         self.n, self.visible, self.hidden = machine.n, machine.visible, machine.hidden
         self.rows = np.repeat(np.arange(machine.n, dtype=np.int32), np.diff(machine.indptr))  # of every entry of W
         self.above = self.rows < machine.indices
@@ -63,18 +71,18 @@ class _Machine:
             offsets[self.hidden] = logistic(machine.inputs(offsets))[self.hidden]
         numbers = machine.weights[self.above], machine.biases
         copies = (part.copy() for part in numbers)
-        self.own = Parameters(*copies, *(np.zeros_like(part) for part in numbers), offsets)
+        self.own = Parameters._make([*copies, *(np.zeros_like(part) for part in numbers), offsets])
         self.total = 0.0
 
-    def load(self, weights, biases):
+    def load(self, weights: FloatArray, biases: FloatArray) -> None:
         """Take the parameters W (pairs,) and b (n,)."""
         self.own.weights[:], self.own.biases[:] = weights, biases
 
-    def parameters(self):
+    def parameters(self) -> Two:
         """W (pairs,) and b (n,) as they are now."""
-        return tuple(part.copy() for part in self.own[:2])
+        return self.own.weights.copy(), self.own.biases.copy()
 
-    def model(self, parameters):
+    def model(self, parameters: Two) -> BoltzmannMachine:
         """The Boltzmann machine of such parameters."""
         weights, biases = parameters
         return BoltzmannMachine.from_edges(self.n, self.i, self.j, weights, biases, self.visible)
@@ -99,31 +107,31 @@ class ExactMachine(_Machine):
 
     kernel = None
 
-    def __init__(self, machine, estimation: Estimation):
+    def __init__(self, machine: BoltzmannMachine, estimation: Estimation) -> None:
         super().__init__(machine, estimation)
         self.block = self.own
         self.states = exact.AllStates(self.n, self.visible)
 
-    def compile(self):
+    def compile(self) -> None:
         """Nothing is compiled."""
 
-    def chains(self):
+    def chains(self) -> States:
         """There are none: int8 (0, n)."""
         return np.empty((0, self.n), np.int8)
 
-    def positive(self, units, coefficients, rows):
+    def positive(self, units: AnyArray, coefficients: AnyArray, rows: IntArray) -> None:
         """Take data: `units` (B, V) of 0 and 1, each with its coefficient."""
         self.total = coefficients.sum(dtype=np.float64)
         self.seen = self._moments(self.states.given_visible, units, coefficients)
 
-    def negative(self):
+    def negative(self) -> None:
         """Take the model."""
         self.known = self.total * self._moments(self.states.of_model)
 
-    def close(self):
+    def close(self) -> None:
         """Nothing to end."""
 
-    def _moments(self, of, *data):
+    def _moments(self, of: Callable[..., Two], *data: AnyArray) -> FloatArray:
         W = np.zeros((self.n, self.n))
         W[self.i, self.j] = W[self.j, self.i] = self.own.weights
         products, units = of(W, self.own.biases, *data)
@@ -134,10 +142,10 @@ class Sampled(NamedTuple):
     """What a step changes."""
 
     parameters: Parameters
-    shown: tuple  # blocks of lanes of data, their visible units clamped
-    chains: tuple  # blocks of ladders of the model, of one rung or RUNGS
-    hidden: np.ndarray  # uint8 (N, H / 8): hidden units of every row as they were drawn last, if they are coupled
-    sweeps: np.ndarray  # int64 (1,): that the model's chains have made
+    shown: tuple[Any, ...]  # blocks of lanes of data, their visible units clamped
+    chains: tuple[Any, ...]  # blocks of ladders of the model, of one rung or RUNGS
+    hidden: AnyArray  # uint8 (N, H / 8): hidden units of every row as they were drawn last, if they are coupled
+    sweeps: IntArray  # int64 (1,): that the model's chains have made
 
 
 class SampledMachine(_Machine):
@@ -151,7 +159,7 @@ class SampledMachine(_Machine):
 
     kernel = drivers.temper
 
-    def __init__(self, machine, estimation: Estimation):
+    def __init__(self, machine: BoltzmannMachine, estimation: Estimation) -> None:
         super().__init__(machine, estimation)
         self.method, self.steps = estimation.method, estimation.steps
         self.team = Team(estimation.threads)
@@ -180,18 +188,18 @@ class SampledMachine(_Machine):
         self.cuts = np.linspace(0, self.first.size, self.team.size + 1).astype(int)
         self.scratch = np.zeros((self.team.size, LANE_GROUP))
 
-    def compile(self):
+    def compile(self) -> None:
         """Compile the kernels, or load them: each is called once with nothing to do."""
         block = self.block.shown[0]
         drivers.temper(*block, 0, 0, ALONE)
         add_moments(block.state.spins, self.shares[0], self.first, self.second, 0, 0, self.scratch[0], self.seen)
 
-    def chains(self):
+    def chains(self) -> States:
         """The states of the model's chains at beta = 1, int8 (chains, n)."""
         spins = [block.state.spins[:, block.ladders.lane_at[:, -1]] for block in self.block.chains]
         return (np.concatenate(spins, axis=1).T + 1) // 2
 
-    def positive(self, units, coefficients, rows):
+    def positive(self, units: AnyArray, coefficients: AnyArray, rows: IntArray) -> None:
         """Take data: `units` (B, V) of 0 and 1, each with its coefficient, which are `rows` of all data."""
         W, b, shown = self.own.weights, self.own.biases, self.block.shown
         J = W[self.pair_of] / 4
@@ -212,7 +220,7 @@ class SampledMachine(_Machine):
                 self.block.hidden[mine] = np.packbits(block.state.spins[self.hidden, : mine.size].T > 0, axis=1)
         self._add_up(shown, self.shares, self.seen)
 
-    def negative(self):
+    def negative(self) -> None:
         """Take the model: the chains after `steps` sweeps, with coefficients that add up to those of the data."""
         done, chains, shares = int(self.block.sweeps[0]), self.block.chains, self.chain_shares
         if self.method == "cd":
@@ -228,19 +236,19 @@ class SampledMachine(_Machine):
                 share[block.ladders.lane_at[:, -1]] = self.total / count
         self._add_up(chains, shares, self.known)
 
-    def close(self):
+    def close(self) -> None:
         """End its threads."""
         self.team.close()
 
-    def _sweep(self, blocks, first, last):
+    def _sweep(self, blocks: tuple[Any, ...], first: int, last: int) -> None:
         """Run sweeps `first` ... `last - 1` of all blocks with the parameters as they are."""
         plan = sparse.with_numbers(blocks[0].plan, *self.numbers)
         self.team.call([(drivers.temper, *block._replace(plan=plan), first, last, ALONE) for block in blocks])
 
-    def _add_up(self, blocks, shares, moments):
+    def _add_up(self, blocks: tuple[Any, ...], shares: list[FloatArray], moments: FloatArray) -> None:
         """`moments` = the sums over all lanes of all blocks, one block after the other."""
 
-        def add(scratch, first, last):
+        def add(scratch: FloatArray, first: int, last: int) -> None:
             for block, share in zip(blocks, shares, strict=True):
                 add_moments(block.state.spins, share, self.first, self.second, first, last, scratch, moments)
 
@@ -248,7 +256,9 @@ class SampledMachine(_Machine):
         self.team.call([(add, *part) for part in zip(self.scratch, self.cuts[:-1], self.cuts[1:], strict=True)])
 
 
-def _started(machine, betas, count, clamp, entropy) -> tuple:
+def _started(
+    machine: BoltzmannMachine, betas: FloatArray, count: int, clamp: blocks.Clamp | None, entropy: int
+) -> tuple[Any, ...]:
     """Blocks of `count` ladders with a rung at each of `betas`, which record nothing."""
     chosen = blocks.Setting([machine], [machine.to_ising()], "sparse", "gibbs", "sequential", 1, clamp, 1)
     swap_every = 1 if betas.size > 1 else NEVER

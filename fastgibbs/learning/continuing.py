@@ -1,16 +1,21 @@
 """Going on: from a result in memory, whose arrays a training takes over, or from a checkpoint, whose it must trust."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgibbs.io import digest
 from fastgibbs.learning import asked
 from fastgibbs.learning.asked import Course
+from fastgibbs.learning.exact import Machine
 from fastgibbs.learning.machines import Estimation
 from fastgibbs.methods import restoring
 from fastgibbs.models import checks
 from fastgibbs.results.trained import History, TrainResult
+from fastgibbs.types import AnyArray, FloatArray, IntArray, Mask
 
 LARGEST = 1e4  # of weights and biases: beyond it a training has diverged
 MOST = 1e6  # of what a training changes, within an epoch
@@ -19,15 +24,15 @@ MOST = 1e6  # of what a training changes, within an epoch
 class Block(NamedTuple):
     """All that a training changes; steps and epochs are those of this call."""
 
-    learner: tuple
+    learner: Any  # a NamedTuple
     history: History
     last: History  # the row of the last epoch, which a longer training does not have
-    learning_rate: np.ndarray  # float64 (epochs,), which no step changes
-    done: np.ndarray  # int64 (1,): steps
-    recorded: np.ndarray  # int64 (1,): epochs finished, with their rows of the history
-    norms: np.ndarray  # float64 (1,): sum over the steps of this epoch, or of the last
-    diverged: np.ndarray  # int64 (1,): the epoch, from 1, or 0
-    well: tuple  # parameters at the end of the last epoch that was well
+    learning_rate: FloatArray  # float64 (epochs,), which no step changes
+    done: IntArray  # int64 (1,): steps
+    recorded: IntArray  # int64 (1,): epochs finished, with their rows of the history
+    norms: FloatArray  # float64 (1,): sum over the steps of this epoch, or of the last
+    diverged: IntArray  # int64 (1,): the epoch, from 1, or 0
+    well: tuple[AnyArray, ...]  # parameters at the end of the last epoch that was well
 
 
 class State(NamedTuple):
@@ -43,7 +48,7 @@ class State(NamedTuple):
         return int(self.block.done[0] - self.block.recorded[0] * batches)
 
 
-def state_of(start, model, method: str, centered: bool, seed: int | None) -> State:
+def state_of(start: TrainResult, model: Machine, method: str, centered: bool, seed: int | None) -> State:
     """The state of `start`; TypeError or ValueError tells why a training does not go on from it."""
     if not isinstance(start, TrainResult):
         raise TypeError(f"start is {checks.shown(start)}: give what train returned")
@@ -65,7 +70,7 @@ def state_of(start, model, method: str, centered: bool, seed: int | None) -> Sta
     return start._state
 
 
-def sizes(state: State | None, method: str, batch_size, chains, rows: int) -> tuple[int, int]:
+def sizes(state: State | None, method: str, batch_size: int, chains: int | None, rows: int) -> tuple[int, int]:
     """Rows of a batch, and chains, or ladders of them; those of a start must be the same, or a ValueError says so."""
     if state is None:
         return asked.sizes(method, batch_size, chains, rows)
@@ -82,7 +87,7 @@ def sizes(state: State | None, method: str, batch_size, chains, rows: int) -> tu
     return theirs.batch_size, theirs.chains
 
 
-def take_over(block: Block, state: State):
+def take_over(block: Block, state: State) -> None:
     """Bring a block that has just been started to where a result has come to, whose arrays stay as they are."""
     for name in ("learner", "norms", "well"):
         mine, theirs = (restoring.changing((getattr(part, name),)) for part in (block, state.block))
@@ -93,7 +98,7 @@ def take_over(block: Block, state: State):
     block.done[0] = state.begun
 
 
-def check_block(block: Block, most: int, course: Course, has: dict[str, np.ndarray | bool]):
+def check_block(block: Block, most: int, course: Course, has: dict[str, Mask | bool]) -> None:
     """ValueError unless a block that was saved is as at most `most` steps of training leave it.
 
     `has`: which rows of the history have what others have not, by name.
@@ -117,7 +122,7 @@ def check_block(block: Block, most: int, course: Course, has: dict[str, np.ndarr
     _check_history(block.history, course.first + recorded, has, (4 * LARGEST + 1) * numbers**2)
 
 
-def _check_history(history: History, recorded: int, has: dict[str, np.ndarray | bool], most: float):
+def _check_history(history: History, recorded: int, has: dict[str, Mask | bool], most: float) -> None:
     """`most`: more nats than a log-likelihood is away from 0, whose terms are sums of parameters."""
     for name, record in history._asdict().items():
         if name == "epoch":
@@ -129,6 +134,6 @@ def _check_history(history: History, recorded: int, has: dict[str, np.ndarray | 
             restoring.check_record(f"history.{name}", record[known], most)
 
 
-def well(parameters) -> bool:
+def well(parameters: Iterable[AnyArray]) -> bool:
     """Whether all parameters are finite and none is out of bounds, which a small sum of squares tells faster."""
     return all(np.vdot(part, part) <= LARGEST**2 or bool((np.abs(part) <= LARGEST).all()) for part in parameters)

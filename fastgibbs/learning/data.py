@@ -1,11 +1,14 @@
 """Data to learn from, shown a batch at a time: in which order, and as which units."""
 
+from __future__ import annotations
+
 import hashlib
 
 import numpy as np
 
 from fastgibbs.engines.streams import ORDER, stream
 from fastgibbs.models.rows import Rows
+from fastgibbs.types import AnyArray, IntArray, States
 
 MONITORED = 1000  # rows that a training is judged by
 
@@ -17,14 +20,14 @@ class Data(Rows):
         """A digest of all rows, in the order and type they are in."""
         found = hashlib.sha256()
         for _, part in self.parts():
-            found.update(np.ascontiguousarray(part))
+            found.update(np.ascontiguousarray(part).data)
         return f"{self._data.dtype}{list(self._data.shape)} {found.hexdigest()}"
 
-    def order(self, entropy, epoch: int) -> np.ndarray:
+    def order(self, entropy: int, epoch: int) -> IntArray:
         """The rows in the order of an epoch, a permutation, int64 (N,)."""
         return np.random.Generator(stream(entropy, ORDER, epoch)).permutation(self.count)
 
-    def units(self, rows, entropy, *address) -> np.ndarray:
+    def units(self, rows: IntArray, entropy: int, *address: int) -> AnyArray:
         """Units 0 and 1 of these rows, (len(rows), V): as they are, or drawn from the stream at an address."""
         part = self.rows(rows)
         if self.certain:
@@ -32,7 +35,7 @@ class Data(Rows):
         generator = np.random.Generator(stream(entropy, ORDER, *address))
         return generator.random(part.shape, np.float32) < part
 
-    def monitored(self, entropy) -> np.ndarray:
+    def monitored(self, entropy: int) -> States:
         """Units of all rows, or of MONITORED of them, always the same, int8 (rows, V)."""
         rows = np.arange(self.count)
         if self.count > MONITORED:

@@ -1,6 +1,10 @@
 """A training under way: step after step, and what is recorded at the end of an epoch."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -11,12 +15,15 @@ from fastgibbs.learning.asked import Course
 from fastgibbs.learning.boltzmann import ExactMachine, SampledMachine
 from fastgibbs.learning.continuing import Block, check_block, take_over, well
 from fastgibbs.learning.data import Data
+from fastgibbs.learning.exact import Machine
 from fastgibbs.learning.history import pseudo_likelihood, reconstruction
 from fastgibbs.learning.machines import Estimation, ExactRBM, SampledRBM
+from fastgibbs.methods.checkpoints import Checkpoint
 from fastgibbs.methods.free_energies import log_likelihood
 from fastgibbs.methods.run import Begun, Job
 from fastgibbs.models import RBM, BoltzmannMachine, checks
 from fastgibbs.results.trained import History, TrainResult
+from fastgibbs.types import AnyArray, IntArray
 
 LEARNERS = {  # by the kind of model, and whether the gradient is exact
     (RBM, False): SampledRBM,
@@ -27,25 +34,35 @@ LEARNERS = {  # by the kind of model, and whether the gradient is exact
 PERSISTENT = ("pcd", "tempering")  # those whose chains go on from step to step
 RECORDS = tuple(f"history.{name}" for name in History._fields[1:])  # of a block, a row at a time
 
+Callback = Callable[[int, Machine, History], object]  # called with (epoch, model, history); a True stops the training
 
-def learner_of(model, method: str):
+
+def learner_of(model: Machine, method: str) -> Any:
     """The class of the learner of a model."""
     return LEARNERS[RBM if isinstance(model, RBM) else BoltzmannMachine, method == "exact"]
 
 
 class Training(Job):
-    """A learner that goes through data as a course has it, step by step; `block` is all that changes."""
+    """A learner that goes through data as a course has it, step by step; `own` is all that changes."""
 
     threads = 1  # the learner has its own
 
-    def __init__(self, model, data: Data, estimation: Estimation, course: Course, start: TrainResult | None, callback):
+    def __init__(
+        self,
+        model: Machine,
+        data: Data,
+        estimation: Estimation,
+        course: Course,
+        start: TrainResult | None,
+        callback: Callback | None,
+    ) -> None:
         self.learner = learner = learner_of(model, estimation.method)(model, estimation)
         self.data, self.estimation, self.course, self.callback = data, estimation, course, callback
         self.n, self.visible = model.n, np.arange(model.n_visible) if isinstance(model, RBM) else model.visible
         numbers = course.first + 1 + np.arange(course.epochs)
         self.summed = monitors.has_pseudo_likelihood(model)
         history, self.likely = monitors.planned(numbers, course.history_every, course.likelihood_every)
-        self.block = Block(
+        self.own = Block(
             learner.block,
             history,
             monitors.unknown(numbers[-1:] if course.history_every or course.likelihood_every else numbers[:0]),
@@ -58,25 +75,28 @@ class Training(Job):
         )
         self.earlier = monitors.unknown(numbers[:0]) if start is None else start.history
         if start is not None:
-            take_over(self.block, start._state)
+            take_over(self.own, start._state)
         self.counted = self._counts()
         self.row_of = {int(one): row for row, one in enumerate(history.epoch)}
-        self.monitored = data.monitored(estimation.entropy) if self.block.last.epoch.size else None
-        self.order, self.always, self.changed = (None, np.arange(data.count)), None, None
+        judged = self.own.last.epoch.size > 0
+        self.monitored = data.monitored(estimation.entropy) if judged else np.empty((0, model.n_visible), np.int8)
+        self.order: tuple[int | None, IntArray] = None, np.arange(data.count)
+        self.always: tuple[AnyArray, AnyArray, IntArray] | None = None
+        self.changed: float | None = None
 
     @property
     def sweeps(self) -> int:
         """Steps in all."""
         return self.course.steps
 
-    def begin(self, checkpoint) -> Begun:
+    def begin(self, checkpoint: Checkpoint) -> Begun:
         """The training where its start, or the checkpoint, has it."""
-        course, block = self.course, self.block
+        course, block = self.course, self.own
 
-        def epochs(done):
+        def epochs(done: int) -> int:
             return -(-done // course.batches)
 
-        def rows(done):
+        def rows(done: int) -> int:
             return int(np.searchsorted(block.history.epoch, course.first + epochs(done), side="right"))
 
         records = dict.fromkeys(RECORDS, rows) | {"learning_rate": epochs}
@@ -87,11 +107,11 @@ class Training(Job):
         last = (int(block.recorded[0]) + 1) * course.batches - 1  # a chunk may end early: the block knows
         return Begun(self, [block], [range(1)], [min(int(block.done[0]), last)])
 
-    def attempts(self, block) -> int:
+    def attempts(self, block: Block) -> int:
         """Units that chains visit in a step."""
         return self.estimation.lanes * self.estimation.steps * self.n
 
-    def advance(self, block, first, last, crew):
+    def advance(self, block: Block, first: int, last: int, crew: object) -> bool:
         """Make steps `first` ... `last - 1`; returns True if the training is to stop."""
         if first == last:
             self.learner.compile()
@@ -99,19 +119,20 @@ class Training(Job):
             epoch, batch = divmod(done, self.course.batches)
             if block.done[0] == done and not block.diverged[0]:  # otherwise it was stopped right after this step
                 self._step(epoch, batch)
-            if block.diverged[0] or (batch + 1 == self.course.batches and self._record(epoch) is True):
+            if block.diverged[0] or (batch + 1 == self.course.batches and self._record(epoch)):
                 return True
+        return False
 
     def history(self, recorded: int) -> History:
         """The rows of all epochs until so many are recorded, those of the start among them; a copy."""
-        ended, epoch = recorded == self.course.epochs, self.block.history.epoch
+        ended, epoch = recorded == self.course.epochs, self.own.history.epoch
         rows = int(np.searchsorted(epoch, self.course.first + recorded, side="left" if ended else "right"))
-        parts = zip(self.earlier, self.block.history, self.block.last, strict=True)
+        parts = zip(self.earlier, self.own.history, self.own.last, strict=True)
         return History(*(np.concatenate([old, new[:rows], last[: int(ended)]]) for old, new, last in parts))
 
     def advice(self) -> list[str]:
         """What to say of a training that has diverged, or come to its end but not to a good one."""
-        course, block = self.course, self.block
+        course, block = self.course, self.own
         finished, diverged = int(block.recorded[0]), int(block.diverged[0])
         if diverged:
             others = ", momentum or l2" if course.step.momentum or course.step.l2 else ""
@@ -127,8 +148,8 @@ class Training(Job):
             found.append(stillness(self.changed, self.estimation.mean, self.estimation.chains))
         return [one for one in found if one is not None]
 
-    def _step(self, epoch, batch):
-        learner, block, course = self.learner, self.block, self.course
+    def _step(self, epoch: int, batch: int) -> None:
+        learner, block, course = self.learner, self.own, self.course
         learner.positive(*self._shown(epoch, batch))
         last = self.estimation.method in PERSISTENT and block.done[0] + 1 == course.steps
         before = learner.chains() if last else None
@@ -146,7 +167,7 @@ class Training(Job):
         for kept, parameter in zip(block.well, now, strict=False):
             kept[:] = parameter
 
-    def _shown(self, epoch, batch):
+    def _shown(self, epoch: int, batch: int) -> tuple[AnyArray, AnyArray, IntArray]:
         """Units (B, V), coefficients and numbers of the rows of a batch; the same ones if a batch holds them all."""
         if self.always is not None:
             return self.always
@@ -156,18 +177,18 @@ class Training(Job):
             self.order = number, data.order(address, number)
         size = self.estimation.batch_size
         rows = self.order[1][batch * size : (batch + 1) * size]
-        found = data.units(rows, address, number, 1, batch), np.float32(data.weights[rows] / len(rows)), rows
+        found = data.units(rows, address, number, 1, batch), (data.weights[rows] / len(rows)).astype(np.float32), rows
         if batches == 1 and data.certain:
             self.always = found
         return found
 
-    def _record(self, epoch):
+    def _record(self, epoch: int) -> bool:
         """Finish an epoch whose steps are made, with its row if it has one; returns True if the training is to stop."""
-        block, number = self.block, self.course.first + epoch + 1
-        row, last = self.row_of.get(number), epoch + 1 == self.course.epochs and self.block.last.epoch.size
-        now = self.learner.model(block.well) if row is not None or last or self.callback is not None else None
+        block, number = self.own, self.course.first + epoch + 1
+        row, last = self.row_of.get(number), epoch + 1 == self.course.epochs and self.own.last.epoch.size
+        now: Any = self.learner.model(block.well) if row is not None or last or self.callback is not None else None
         if row is not None or last:
-            likely = self.course.likelihood_every if last else self.likely[row]
+            likely = bool(self.course.likelihood_every if last else self.likely[row])
             try:
                 found = self._judged(now, number, likely)
             except KeyboardInterrupt:  # it is recorded when the training goes on
@@ -182,8 +203,9 @@ class Training(Job):
         block.recorded[0] = epoch + 1
         if self.callback is not None:
             return checks.says_stop(self.callback(number, now, self.history(epoch + 1)))
+        return False
 
-    def _judged(self, model, number: int, likely) -> tuple[float, ...]:
+    def _judged(self, model: Machine, number: int, likely: bool) -> tuple[float, ...]:
         """The row of an epoch, but for its number."""
         address, threads = self.estimation.entropy, self.estimation.threads
         error = reconstruction(model, self.monitored, address, threads)
@@ -191,14 +213,14 @@ class Training(Job):
         if likely:
             seed = entropy_of(np.random.SeedSequence(address, spawn_key=(ADAPT, number - 1)))
             value, spread, _ = log_likelihood(model, self.monitored, seed=seed, threads=threads)
-        return error, pseudo, self.block.norms[0] / self.course.batches, value, spread
+        return error, pseudo, self.own.norms[0] / self.course.batches, value, spread
 
     def _counts(self) -> dict[str, int]:
         """What the learner counts, sweeps or rounds of exchange."""
-        learner = self.block.learner
+        learner = self.own.learner
         return {name: int(getattr(learner, name)[0]) for name in ("round", "sweeps") if hasattr(learner, name)}
 
-    def check(self, block, lanes, done):
+    def check(self, block: Block, lanes: range, done: int) -> None:
         """ValueError unless this block, which was saved, is as at most `done` steps leave it."""
         likelihoods = dict.fromkeys(("log_likelihood", "log_likelihood_error"), self.likely)
         check_block(block, done, self.course, likelihoods | dict(pseudo_likelihood=self.summed))

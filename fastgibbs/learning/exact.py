@@ -1,11 +1,16 @@
 """Gradients of the log-likelihood by summing over states: of an RBM those of its smaller layer, otherwise all."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import NamedTuple, overload
 
 import numpy as np
 
 from fastgibbs.models import RBM, BoltzmannMachine, checks
+from fastgibbs.types import AnyArray, ArrayLike, FloatArray, Sites
 
+Machine = RBM | BoltzmannMachine
+Sums = tuple[FloatArray, FloatArray, FloatArray]
 MOST_UNITS = 16  # whose states are summed over
 _PART = 2**20  # numbers held at once
 
@@ -14,20 +19,24 @@ _PART = 2**20  # numbers held at once
 class Gradient(NamedTuple):
     """Derivatives of the mean log-likelihood of an RBM by W, a and b, float64."""
 
-    weights: np.ndarray  # (V, H)
-    visible_bias: np.ndarray  # (V,)
-    hidden_bias: np.ndarray  # (H,)
+    weights: FloatArray  # (V, H)
+    visible_bias: FloatArray  # (V,)
+    hidden_bias: FloatArray  # (H,)
 
 
 @checks.by_contents
 class MachineGradient(NamedTuple):
     """Derivatives of the mean log-likelihood of a Boltzmann machine by W_ij = W_ji and b_i, float64."""
 
-    weights: np.ndarray  # (n, n), also of pairs that are not coupled; the diagonal is 0
-    biases: np.ndarray  # (n,)
+    weights: FloatArray  # (n, n), also of pairs that are not coupled; the diagonal is 0
+    biases: FloatArray  # (n,)
 
 
-def gradient(model, data):
+@overload
+def gradient(model: RBM, data: ArrayLike) -> Gradient: ...
+@overload
+def gradient(model: BoltzmannMachine, data: ArrayLike) -> MachineGradient: ...
+def gradient(model: RBM | BoltzmannMachine, data: ArrayLike) -> Gradient | MachineGradient:
     """d/dtheta (1/N) sum_n log p(v_n) = <-dE/dtheta>_data - <-dE/dtheta>_model, exactly, at beta = 1.
 
     Of an RBM, a `Gradient`: -dE/dW_ij = v_i h_j, -dE/da_i = v_i, -dE/db_j = h_j. Of a BoltzmannMachine, a
@@ -49,13 +58,13 @@ def gradient(model, data):
         return Gradient(*(one - other for one, other in zip(seen, known, strict=True)))
     states, W = AllStates(model.n, model.visible), np.zeros((model.n, model.n))
     W[np.repeat(np.arange(model.n), np.diff(model.indptr)), model.indices] = model.weights
-    seen, known = states.given_visible(W, model.biases, v, shares), states.of_model(W, model.biases)
-    products, units = (one - other for one, other in zip(seen, known, strict=True))
+    given, drawn = states.given_visible(W, model.biases, v, shares), states.of_model(W, model.biases)
+    products, units = (one - other for one, other in zip(given, drawn, strict=True))
     np.fill_diagonal(products, 0.0)
     return MachineGradient(products, units)
 
 
-def require_small(model):
+def require_small(model: RBM | BoltzmannMachine) -> None:
     """ValueError, with the size, if there are too many states."""
     rbm = isinstance(model, RBM)
     running = min(model.n_visible, model.n_hidden) if rbm else model.n
@@ -70,18 +79,20 @@ def require_small(model):
 class AllStates:
     """The 2^n states of n units, and sums over them of x x^T (n, n) and x (n,), W being (n, n) and b (n,)."""
 
-    def __init__(self, n: int, visible):
+    def __init__(self, n: int, visible: Sites) -> None:
         self.x = (np.arange(2**n)[:, None] >> np.arange(n) & 1).astype(np.float64)
         self.places = 1 << np.arange(visible.size)
         self.v = self.x[:, visible].astype(np.int64) @ self.places  # the number of the visible units' states
 
-    def of_model(self, W, b):
+    def of_model(self, W: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
         """<x x^T> and <x> of the model at beta = 1."""
         logs = self._logs(W, b)
         p = np.exp(logs - logs.max())
         return self._sums(p / p.sum())
 
-    def given_visible(self, W, b, v, coefficients):
+    def given_visible(
+        self, W: FloatArray, b: FloatArray, v: AnyArray, coefficients: AnyArray
+    ) -> tuple[FloatArray, FloatArray]:
         """sum_n c_n <x x^T> and sum_n c_n <x> given visible units v_n, (N, V)."""
         logs, top = self._logs(W, b), np.full(2**self.places.size, -np.inf)
         np.maximum.at(top, self.v, logs)
@@ -89,23 +100,23 @@ class AllStates:
         shares = np.bincount(np.int64(v) @ self.places, coefficients, top.size) / np.bincount(self.v, given, top.size)
         return self._sums(given * shares[self.v])
 
-    def _logs(self, W, b):
+    def _logs(self, W: FloatArray, b: FloatArray) -> FloatArray:
         """log p(x) but for a constant. einsum adds in one order; what BLAS adds depends on its threads."""
         return np.einsum("si,si->s", np.einsum("si,ij->sj", self.x, W) / 2 + b, self.x)
 
-    def _sums(self, p):
+    def _sums(self, p: FloatArray) -> tuple[FloatArray, FloatArray]:
         weighted = p[:, None] * self.x
         return np.einsum("si,sj->ij", weighted, self.x), weighted.sum(axis=0)
 
 
-def of_data(W, a, b, v, coefficients):
+def of_data(W: FloatArray, a: FloatArray, b: FloatArray, v: AnyArray, coefficients: FloatArray) -> Sums:
     """sum_n c_n of v h^T, v and h, with h at its mean given v (N, V): (V, H), (V,), (H,)."""
     # einsum adds in one order; what BLAS adds depends on its threads
     h = coefficients[:, None] / (1 + np.exp(-np.clip(np.einsum("ni,ij->nj", v, W) + b, -700, 700)))
     return np.einsum("ni,nj->ij", v, h), np.einsum("n,ni->i", coefficients, v), h.sum(axis=0)
 
 
-def of_model(W, a, b):
+def of_model(W: FloatArray, a: FloatArray, b: FloatArray) -> Sums:
     """<v h^T>, <v> and <h> of the model at beta = 1, from all states of the smaller layer, the larger one summed out.
 
     p(v) ~ exp(a.v) prod_j (1 + exp(b_j + v.W_j)) if that is the visible one.

@@ -1,5 +1,7 @@
 """What a machine makes of half a picture."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from fastgibbs.engines.streams import entropy_of
@@ -7,9 +9,19 @@ from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import RBM, checks
 from fastgibbs.models.logistic import logistic
+from fastgibbs.types import ArrayLike, FloatArray, Seed
 
 
-def fill_in(rbm, states, known, *, sweeps=200, averaged=100, seed=None, threads=None) -> np.ndarray:
+def fill_in(
+    rbm: RBM,
+    states: ArrayLike,
+    known: ArrayLike,
+    *,
+    sweeps: int = 200,
+    averaged: int = 100,
+    seed: Seed = None,
+    threads: int | None = None,
+) -> FloatArray:
     """P(v_i = 1 | the known units) of each row, estimated by Gibbs sampling with these held: float64 (N, V).
 
     It is the mean of 1 / (1 + exp(-a_i - sum_j W_ij h_j)) over the hidden units h of the last `averaged` of `sweeps`

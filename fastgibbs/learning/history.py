@@ -1,15 +1,21 @@
 """What epochs of a training came to: how well the model knows the data."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from fastgibbs import analysis
 from fastgibbs.engines.streams import ORDER, entropy_of, stream
 from fastgibbs.learning import exact
+from fastgibbs.learning.exact import Machine
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import RBM
 from fastgibbs.models.boltzmann import MOST_HIDDEN
 from fastgibbs.models.logistic import logistic, summed_out
 from fastgibbs.results.trained import History
+from fastgibbs.types import IntArray, Mask, States
 
 ROWS = 200  # of a history, by default
 CHEAP = 2**12  # terms of an exact log-likelihood that every row has
@@ -18,14 +24,14 @@ TERMS = 2**16  # of a pseudo-likelihood
 _COUPLED = 10  # sweeps of hidden units that are coupled to each other, given the visible ones
 
 
-def unknown(epoch) -> History:
+def unknown(epoch: IntArray) -> History:
     """A history of such epochs, of which nothing is known yet."""
     epoch = epoch.copy()
     epoch.flags.writeable = False  # no training changes it
     return History(epoch, *(np.full(epoch.size, np.nan) for _ in History._fields[1:]))
 
 
-def planned(epoch, every: int, likelihood_every: int) -> tuple[History, np.ndarray]:
+def planned(epoch: IntArray, every: int, likelihood_every: int) -> tuple[History, Mask]:
     """The rows that such epochs have, however many come after, and which have a log-likelihood, bool (rows,).
 
     Rows are of each `every`-th epoch and each `likelihood_every`-th, 0 for never.
@@ -34,7 +40,7 @@ def planned(epoch, every: int, likelihood_every: int) -> tuple[History, np.ndarr
     return unknown(epoch[kept | likely]), likely[kept | likely]
 
 
-def affordable(model, epochs: int, every: int, products: int) -> int:
+def affordable(model: Machine, epochs: int, every: int, products: int) -> int:
     """Epochs between two exact log-likelihoods, each in a row, that take about a quarter of a training's time; or 0.
 
     `products`: of a unit with a unit in an epoch; 0 too if there would be fewer than two.
@@ -48,7 +54,7 @@ def affordable(model, epochs: int, every: int, products: int) -> int:
     return every * -(-epochs // (every * count)) if count >= 2 else 0
 
 
-def reconstruction(model, v, entropy, threads) -> float:
+def reconstruction(model: Machine, v: States, entropy: int, threads: int) -> float:
     """The mean of (v - v')^2."""
     if isinstance(model, RBM):
         h = logistic(v @ model.weights + model.hidden_bias)
@@ -59,7 +65,9 @@ def reconstruction(model, v, entropy, threads) -> float:
         sweeps = _COUPLED if model.coupled_hidden > 1 else 1
         clamp = np.isin(np.arange(model.n), model.visible), x
         seed = entropy_of(np.random.SeedSequence(entropy, spawn_key=(ORDER, 0, 5)))
-        chains = dict(chains=len(v), sweeps=sweeps, thin=sweeps, clamp=clamp, seed=seed, engine="sparse")
+        chains: dict[str, Any] = dict(
+            chains=len(v), sweeps=sweeps, thin=sweeps, clamp=clamp, seed=seed, engine="sparse"
+        )
         drawn = sample(model, beta=1.0, threads=threads, **chains)
         if drawn.interrupted:  # with the training that it is a part of
             raise KeyboardInterrupt
@@ -67,12 +75,12 @@ def reconstruction(model, v, entropy, threads) -> float:
     return float(np.mean((v - logistic(model.inputs(x)[:, model.visible])) ** 2))
 
 
-def has_pseudo_likelihood(model) -> bool:
+def has_pseudo_likelihood(model: Machine) -> bool:
     """Whether its hidden units can be summed out."""
     return isinstance(model, RBM) or model.coupled_hidden <= MOST_HIDDEN
 
 
-def pseudo_likelihood(model, v, entropy) -> float:
+def pseudo_likelihood(model: Machine, v: States, entropy: int) -> float:
     """`fastgibbs.pseudo_likelihood`, or its estimate from as many units of each row as TERMS allows, always the same.
 
     V / k sum over k units i of -log(1 + p*(v with i flipped) / p*(v)), each row with units of its own.

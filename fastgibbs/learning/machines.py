@@ -16,23 +16,29 @@ mu is the mean of the data, lambda follows the mean of the hidden units given da
 offsets of 0 give the plain gradient (Melchior, Fischer, Wiskott, J. Mach. Learn. Res. 17 (99), 1 (2016)).
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgibbs.engines import gradients, phases
 from fastgibbs.engines.gradients import Step, Sums
 from fastgibbs.engines.layered import UNITS, WIDE
-from fastgibbs.engines.phases import GROUP, Chains, Layers, Rows, Weights, whole
+from fastgibbs.engines.phases import Chains, Layers, Rows, Weights, whole
 from fastgibbs.engines.streams import SWAP, lane_states, random_ups
+from fastgibbs.engines.vectors import LANE_GROUP as GROUP
 from fastgibbs.learning import exact
 from fastgibbs.models import RBM
 from fastgibbs.models.logistic import logistic
 from fastgibbs.threads import Team
+from fastgibbs.types import AnyArray, FloatArray, IntArray, States
 
 FOLLOWING = 0.01  # share of the way that lambda goes in a step
 RUNGS = 10  # of a tempered ladder, from beta 0 to 1 in equal steps
 SHARED = 2**23  # products of units in a layer of all chains: fewer take less time than threads need to start together
+
+Three = tuple[FloatArray, FloatArray, FloatArray]  # W, a and b
 
 
 class Estimation(NamedTuple):
@@ -44,7 +50,7 @@ class Estimation(NamedTuple):
     batch_size: int
     rows: int  # of the data
     centered: bool
-    mean: np.ndarray  # float64 (V,): of the data
+    mean: FloatArray  # float64 (V,): of the data
     entropy: int  # of its streams
     threads: int
 
@@ -60,9 +66,9 @@ class Sampled(NamedTuple):
     parameters: Weights
     shown: Chains  # lanes of data; of CD those of the model too
     chains: Chains  # of the model
-    lane_at: np.ndarray  # int64 (ladders, rungs): the lane at every rung
-    swaps: np.ndarray  # uint64 (ladders, 4): streams of those that swap
-    round: np.ndarray  # int64 (1,): swap rounds done
+    lane_at: IntArray  # int64 (ladders, rungs): the lane at every rung
+    swaps: AnyArray  # uint64 (ladders, 4): streams of those that swap
+    round: IntArray  # int64 (1,): swap rounds done
 
 
 class SampledRBM:
@@ -76,7 +82,7 @@ class SampledRBM:
 
     bytes_per_weight, kernel = 20, gradients.learn
 
-    def __init__(self, rbm, estimation: Estimation):
+    def __init__(self, rbm: RBM, estimation: Estimation) -> None:
         method, steps, chains, batch_size, _, centered, mean, entropy, threads = estimation
         V, H = self.visible, self.hidden = rbm.weights.shape
         self.method, self.steps = method, steps
@@ -117,13 +123,14 @@ class SampledRBM:
             np.zeros(most, np.float32),
             np.ones(most, np.float32),
         )
-        self.sums = Sums(
+        sums = [
             *(np.zeros((count, size), np.float32) for count, size in ((2, wide_rows), (3, wide_columns))),
             *(np.zeros(size, np.float32) for size in (wide_rows, most, most)),
             np.zeros((2, GROUP, GROUP), np.float32),
             np.tile(np.arange(-1, most, dtype=np.int32), (rows // UNITS, 1)),
             np.zeros((rows // UNITS, WIDE), np.float32),
-        )
+        ]
+        self.sums = Sums._make(sums)
         self.drawn = tuple(map(tuple, (self.layers, shown, model, self.rows)))  # as `draw_phases` takes them
         self.moved = tuple(map(tuple, (parameters, self.rows, self.sums)))  # as `learn` does
         self.following = FOLLOWING if centered else 0.0
@@ -134,7 +141,7 @@ class SampledRBM:
         self.shown_count = self.count = 0
         self.total = 0.0
 
-    def compile(self):
+    def compile(self) -> None:
         """Compile the kernels, or load them: each is called once with nothing to do."""
         b, p, rows, sums = self.block, self.block.parameters, self.rows, self.sums
         layers, nothing, none = self.layers, Step(0.0, 0.0, 0.0, 0.0), np.arange(0)
@@ -150,39 +157,40 @@ class SampledRBM:
         sums = sums._replace(squares=sums.squares[:0])
         gradients.learn(tuple(still), tuple(rows), 0, 0, tuple(sums), tuple(nothing), 0.0, 0.0)
 
-    def load(self, W, a, b):
+    def load(self, W: AnyArray, a: AnyArray, b: AnyArray) -> None:
         """Take the parameters W (V, H), a and b."""
         p, (V, H) = self.block.parameters, W.shape
         padded = np.pad(np.float32(W), ((0, len(p.visible_bias) - V), (0, len(p.hidden_bias) - H)))
         p.tiles[:] = padded.reshape(len(padded), -1, GROUP).swapaxes(0, 1)
         p.visible_bias[:V], p.hidden_bias[:H] = a, b
 
-    def parameters(self):
+    def parameters(self) -> Three:
         """W (V, H), a and b as they are now, float64."""
         p, V, H = self.block.parameters, self.visible, self.hidden
         W = p.tiles.swapaxes(0, 1).reshape(len(p.visible_bias), -1)
         parts = W[:V, :H], p.visible_bias[:V], p.hidden_bias[:H]
-        return tuple(part.astype(np.float64) for part in parts)
+        W, a, b = (part.astype(np.float64) for part in parts)
+        return W, a, b
 
-    def model(self, parameters):
+    def model(self, parameters: Three) -> RBM:
         """The RBM of such parameters."""
         return RBM(*parameters)
 
-    def chains(self):
+    def chains(self) -> States:
         """The states of the model's chains at beta = 1, int8 (chains, V + H)."""
         spins, first = self.block.chains.spins, whole(self.visible, UNITS)
         lanes = self.block.lane_at[:, -1]
         layers = spins[: self.visible, lanes], spins[first : first + self.hidden, lanes]
         return np.concatenate(layers).T.astype(np.int8)
 
-    def positive(self, units, coefficients, rows):
+    def positive(self, units: AnyArray, coefficients: AnyArray, rows: IntArray) -> None:
         """Take data: `units` (B, V) of 0 and 1, each with its coefficient, float32 (B,)."""
         count = self.shown_count = len(units)
         self.rows.v[:count, : self.visible] = units
         self.rows.coefficients[:count] = coefficients
         self.total = float(np.add.reduce(coefficients, dtype=np.float64))
 
-    def negative(self):
+    def negative(self) -> None:
         """Take the model: the chains after `steps` steps. Coefficients sum to minus those of the data."""
         b, factors, shown, cd = self.block, self.rows.coefficients, self.shown_count, self.method == "cd"
         count = shown if cd else len(b.lane_at)
@@ -193,7 +201,7 @@ class SampledRBM:
             return
         self._shared(phases.draw_phases, *self.drawn, (shown, count, self.steps, cd), count=max(shown, count))
 
-    def _draw_ladders(self):
+    def _draw_ladders(self) -> None:
         """Both phases, with swaps of neighbours after each step; rows are of the lanes at beta = 1 before the last."""
         b, layers, shown, lane_at = self.block, self.layers, self.shown_count, self.block.lane_at
         v, h, factors, ones = self.rows
@@ -212,17 +220,17 @@ class SampledRBM:
         """Move all parameters along the gradient; its norm."""
         p, rows, sums, shown, count = self.block.parameters, self.rows, self.sums, self.shown_count, self.count
         if self.team.size == 1:
-            weights, rows, sums = self.moved
-            return gradients.learn(weights, rows, shown, count, sums, tuple(step), self.total, self.following)
+            weights, of_rows, of_sums = self.moved
+            return gradients.learn(weights, of_rows, shown, count, of_sums, tuple(step), self.total, self.following)
         gradients.add_up(rows, shown, count, p.offsets, sums)
         self._shared(gradients.move, p, rows, count, sums, step, count=len(sums.squares), unit=1)
         return gradients.move_biases(p, sums, step, self.total, self.following)
 
-    def close(self):
+    def close(self) -> None:
         """End its threads."""
         self.team.close()
 
-    def _shared(self, kernel, *arguments, count, unit=WIDE):
+    def _shared(self, kernel: Any, *arguments: Any, count: int, unit: int = WIDE) -> None:
         """Call a kernel for 0 ... count, lanes or others, each thread for a range (first, last) of whole units."""
         if self.team.size == 1:
             return kernel(*arguments, 0, count)
@@ -231,7 +239,7 @@ class SampledRBM:
         self.team.call([(kernel, *arguments, first, min(first + each, count)) for first in firsts])
 
 
-def shift(own, velocity, change, step: Step):
+def shift(own: FloatArray, velocity: FloatArray, change: AnyArray, step: Step) -> None:
     """velocity <- momentum velocity + rate change, own <- own + velocity, in place."""
     velocity *= step.momentum
     velocity += step.rate * change
@@ -241,13 +249,13 @@ def shift(own, velocity, change, step: Step):
 class Exact(NamedTuple):
     """What a step of exact training changes, float64."""
 
-    weights: np.ndarray  # (V, H)
-    visible_bias: np.ndarray
-    hidden_bias: np.ndarray
-    velocity: np.ndarray
-    visible_velocity: np.ndarray
-    hidden_velocity: np.ndarray
-    offsets: np.ndarray
+    weights: FloatArray  # (V, H)
+    visible_bias: FloatArray
+    hidden_bias: FloatArray
+    velocity: FloatArray
+    visible_velocity: FloatArray
+    hidden_velocity: FloatArray
+    offsets: FloatArray
 
 
 class ExactRBM:
@@ -255,43 +263,44 @@ class ExactRBM:
 
     bytes_per_weight, kernel = 40, None
 
-    def __init__(self, rbm, estimation: Estimation):
+    def __init__(self, rbm: RBM, estimation: Estimation) -> None:
         centered, mean = estimation.centered, estimation.mean
         parts = rbm.weights, rbm.visible_bias, rbm.hidden_bias
         offsets = np.zeros(rbm.n_hidden)
         if centered:
             x = rbm.hidden_bias + np.einsum("i,ij->j", mean, rbm.weights)
             offsets = logistic(x)
-        self.block = Exact(*(part.copy() for part in parts), *(np.zeros_like(part) for part in parts), offsets)
+        self.block = Exact._make([*(part.copy() for part in parts), *(np.zeros_like(part) for part in parts), offsets])
         self.centered, self.mu = centered, mean if centered else np.zeros(rbm.n_visible)
 
-    def compile(self):
+    def compile(self) -> None:
         """Nothing is compiled."""
 
-    def load(self, *parameters):
+    def load(self, *parameters: AnyArray) -> None:
         """Take the parameters W (V, H), a and b."""
         for own, given in zip(self.block[:3], parameters, strict=True):
             own[:] = given
 
-    def parameters(self):
+    def parameters(self) -> Three:
         """W (V, H), a and b as they are now."""
-        return tuple(part.copy() for part in self.block[:3])
+        W, a, b = (part.copy() for part in self.block[:3])
+        return W, a, b
 
-    def model(self, parameters):
+    def model(self, parameters: Three) -> RBM:
         """The RBM of such parameters."""
         return RBM(*parameters)
 
-    def chains(self):
+    def chains(self) -> States:
         """There are none: int8 (0, V + H)."""
         return np.empty((0, sum(self.block.weights.shape)), np.int8)
 
-    def positive(self, units, coefficients, rows):
+    def positive(self, units: AnyArray, coefficients: AnyArray, rows: IntArray) -> None:
         """Take data: `units` (B, V) of 0 and 1, each with its coefficient."""
         coefficients = coefficients.astype(np.float64)
         self.seen = exact.of_data(*self.block[:3], units.astype(np.float64), coefficients)
         self.total = coefficients.sum()
 
-    def negative(self):
+    def negative(self) -> None:
         """Take the model."""
         self.known = exact.of_model(*self.block[:3])
 
@@ -308,5 +317,5 @@ class ExactRBM:
             lam += FOLLOWING * (self.seen[2] - self.total * lam)
         return float(np.sqrt((dW**2).sum() + (da**2).sum() + (db**2).sum()))
 
-    def close(self):
+    def close(self) -> None:
         """Nothing to end."""

@@ -1,15 +1,19 @@
 """`train`: a model learns from data."""
 
+from __future__ import annotations
+
 import time
 import warnings
+from typing import Any
 
 import numpy as np
 
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.learning import asked, continuing
-from fastgibbs.learning.asked import Course
+from fastgibbs.learning.asked import Course, Rates
 from fastgibbs.learning.data import Data
-from fastgibbs.learning.epochs import Training, learner_of
+from fastgibbs.learning.epochs import Callback, Training, learner_of
+from fastgibbs.learning.exact import Machine
 from fastgibbs.learning.history import STEP
 from fastgibbs.learning.machines import Estimation
 from fastgibbs.methods.checkpoints import Checkpoint, holding
@@ -17,36 +21,38 @@ from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.run import through
 from fastgibbs.methods.running import running
 from fastgibbs.models import RBM, checks
+from fastgibbs.models.rows import RowsLike
 from fastgibbs.results.base import Timing
-from fastgibbs.results.parts import METHODS
+from fastgibbs.results.parts import METHODS, TrainMethod
 from fastgibbs.results.trained import TrainResult
+from fastgibbs.types import ArrayLike, FloatArray, PathLike, Progress, Seed
 
 
 @holding
 def train(
-    model,
-    data,
+    model: Machine,
+    data: RowsLike,
     *,
-    method="pcd",
-    steps=1,
-    chains=None,
-    epochs=10,
-    batch_size=128,
-    learning_rate=None,
-    momentum=0.0,
-    l1=0.0,
-    l2=0.0,
-    centered=True,
-    weights=None,
-    start=None,
-    history_every=None,
-    likelihood_every=None,
-    seed=None,
-    callback=None,
-    progress=False,
-    checkpoint=None,
-    every=60.0,
-    threads=None,
+    method: TrainMethod = "pcd",
+    steps: int = 1,
+    chains: int | None = None,
+    epochs: int = 10,
+    batch_size: int = 128,
+    learning_rate: Rates = None,
+    momentum: float = 0.0,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    centered: bool = True,
+    weights: ArrayLike | None = None,
+    start: TrainResult | None = None,
+    history_every: int | None = None,
+    likelihood_every: int | None = None,
+    seed: Seed = None,
+    callback: Callback | None = None,
+    progress: Progress = False,
+    checkpoint: PathLike | None = None,
+    every: float = 60.0,
+    threads: int | None = None,
 ) -> TrainResult:
     """Move a model up the mean log-likelihood of data: v <- m v + r (g - l2 W - l1 sign W), W <- W + v.
 
@@ -111,31 +117,33 @@ def train(
     asked.check_callback(callback)
     centered, threads = checks.flag("centered", centered), checks.thread_count(threads)
     seed = None if seed is None else entropy_of(seed)
-    state = None if start is None else continuing.state_of(start, model, method, centered, seed)
+    state: Any = None if start is None else continuing.state_of(start, model, method, centered, seed)
     first, made = (start.epochs, state.begun) if start is not None else (0, 0)
     step, rates = asked.step_of(momentum, l1, l2), asked.learning_rates(learning_rate, first, epochs)
-    data = Data(data, model.n_visible, weights)
-    batch_size, chains = continuing.sizes(state, method, batch_size, chains, data.count)
-    estimation = Estimation(method, steps, chains, batch_size, data.count, centered, data.mean, 0, threads)
+    shown = Data(data, model.n_visible, weights)
+    batch_size, chains = continuing.sizes(state, method, batch_size, chains, shown.count)
+    estimation = Estimation(method, steps, chains, batch_size, shown.count, centered, shown.mean, 0, threads)
     needed = 8 * estimation.lanes * model.n + learner_of(model, method).bytes_per_weight * model.weights.size
     checks.require_memory(needed, f"{chains} chains and batches of {batch_size}")
-    batches = -(-data.count // batch_size)
-    products = batches * STEP + steps * data.count * model.weights.size
+    batches = -(-shown.count // batch_size)
+    products = batches * STEP + steps * shown.count * model.weights.size
     every_row, every_likelihood = asked.spacing(history_every, likelihood_every, epochs, model, method, products)
     course = Course(first, made, batches, rates, step, every_row, every_likelihood)
-    settings = dict(model=[model], method_=method, steps=steps, chains=chains, epochs=epochs, batch_size=batch_size)
-    settings |= dict(momentum=step.momentum, l1=step.l1, l2=step.l2, centered=centered, weights=data.weights)
+    settings: dict[str, Any] = dict(
+        model=[model], method_=method, steps=steps, chains=chains, epochs=epochs, batch_size=batch_size
+    )
+    settings |= dict(momentum=step.momentum, l1=step.l1, l2=step.l2, centered=centered, weights=shown.weights)
     settings |= dict(history_every=every_row, likelihood_every=every_likelihood)
     settings |= dict(start=None if start is None else [start.chains, first, made])
-    settings |= dict(seed=seed if start is None else start.seed, data=None if checkpoint is None else data.digest())
-    checkpoint = Checkpoint(checkpoint, every, "train", settings, grows=("epochs",))
-    seed = checkpoint.settings["seed"]
+    settings |= dict(seed=seed if start is None else start.seed, data=None if checkpoint is None else shown.digest())
+    file = Checkpoint(checkpoint, every, "train", settings, grows=("epochs",))
+    seed = int(file.settings["seed"])
     entropy = run_entropy(seed, "train", _parameters(model)) if start is None else state.estimation.entropy
     estimation = estimation._replace(entropy=entropy)
-    training = Training(model, data, estimation, course, start, callback)
-    block, learner = training.block, training.learner
-    begun = training.begin(checkpoint)
-    with running(progress, checkpoint) as under_way:
+    training = Training(model, shown, estimation, course, start, callback)
+    block, learner = training.own, training.learner
+    begun = training.begin(file)
+    with running(progress, file) as under_way:
         if learner.kernel is not None:
             under_way.announce(learner.kernel)
         try:
@@ -159,7 +167,7 @@ def train(
         )
 
 
-def _parameters(model) -> np.ndarray:
+def _parameters(model: Machine) -> FloatArray:
     """All parameters, float64: the same of an RBM and of the machine of its graph."""
     if isinstance(model, RBM):
         return np.concatenate([model.weights.ravel(), model.visible_bias, model.hidden_bias])

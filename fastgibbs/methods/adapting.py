@@ -3,18 +3,22 @@
 Source: Syed, Bouchard-Cote, Deligiannidis, Doucet, J. R. Stat. Soc. B 84, 321 (2022), algorithm 4.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgibbs import analysis
 from fastgibbs.engines.streams import ADAPT, entropy_of
+from fastgibbs.methods.checkpoints import Checkpoint
 from fastgibbs.methods.ladders import MAX_RUNGS, Gathered, Ladders
 from fastgibbs.methods.run import Length, begin, through
 from fastgibbs.methods.running import Run
 from fastgibbs.models import checks
 from fastgibbs.results.tempered import Round
+from fastgibbs.types import FloatArray, States
 
 FIRST_RUNGS = 16  # of the ladder of the first round
 FIRST_ROUND = 64  # sweeps of it, doubled from round to round
@@ -24,8 +28,8 @@ class Adapted(NamedTuple):
     """What rounds of adaptation have come to."""
 
     rounds: list[Round]
-    betas: np.ndarray  # float64 (rungs,): the ladder
-    starts: np.ndarray | None  # int8 (ladders, rungs, n): the states that the last round ended with
+    betas: FloatArray  # float64 (rungs,): the ladder
+    starts: States | None  # int8 (ladders, rungs, n): the states that the last round ended with
     compiling: float  # seconds
 
 
@@ -33,7 +37,7 @@ def adapting(job: Ladders, adapted: Adapted, grows: bool, under_way: Run) -> Ada
     """All rounds that a run of this job asks for and has not had, unless it is stopped; `grows`: rungs are added."""
     sweeps, total = job.length.sweeps, job.length.total
 
-    def report(done, of_round):
+    def report(done: int, of_round: int) -> object:
         """Sweeps of adaptation are not counted."""
         return under_way.report(0, total)
 
@@ -49,7 +53,9 @@ def _round(job: Ladders, adapted: Adapted, grows: bool, under_way: Run) -> Adapt
     sweeps = 2 * adapted.rounds[-1].sweeps if adapted.rounds else FIRST_ROUND
     own = entropy_of(np.random.SeedSequence(job.seed, spawn_key=(ADAPT, len(adapted.rounds))))
     length, betas = Length(sweeps, sweeps // 4, sweeps), adapted.betas
-    told = dict(betas=betas, length=length, overlap_every=0, seed=own, starts=adapted.starts, weights=None, keeps=False)
+    told: dict[str, Any] = dict(
+        betas=betas, length=length, overlap_every=0, seed=own, starts=adapted.starts, weights=None, keeps=False
+    )
     job = replace(job, **told, in_bins=False)
     blocks, end, _ = through(under_way, begin(job, under_way.checkpoint))
     found = Gathered(job, blocks, length.draws, end.done)
@@ -62,7 +68,7 @@ def _round(job: Ladders, adapted: Adapted, grows: bool, under_way: Run) -> Adapt
     return Adapted([*adapted.rounds, now], new, found.spins()[:, nearest], adapted.compiling + end.compiling)
 
 
-def saved_ladder(checkpoint, job: Ladders, grows: bool, adapt: bool) -> Adapted:
+def saved_ladder(checkpoint: Checkpoint, job: Ladders, grows: bool, adapt: bool) -> Adapted:
     """The rounds of adaptation that a checkpoint knows, and their ladder; else none, and that of the job."""
     betas, sweeps = job.betas, job.length.sweeps
     if checkpoint.saved is None:

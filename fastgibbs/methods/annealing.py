@@ -1,13 +1,16 @@
 """`anneal`: independent runs that are cooled, and the lowest states that they have seen."""
 
+from __future__ import annotations
+
 import time
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
 
 from fastgibbs.engines import drivers
 from fastgibbs.engines.streams import entropy_of
-from fastgibbs.methods.blocks import DESCENT, check_betas, clamped, given_start, settled, tolerable
+from fastgibbs.methods.blocks import DESCENT, Clamping, check_betas, clamped, given_start, settled, tolerable
 from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.cooling import Batch, Cooling
 from fastgibbs.methods.pacing import Pace
@@ -18,30 +21,31 @@ from fastgibbs.models import checks
 from fastgibbs.results.annealed import AnnealResult, lowest_states
 from fastgibbs.results.base import Timing
 from fastgibbs.results.lanes import distinct
+from fastgibbs.types import ArrayLike, FloatArray, IntArray, ModelLike, PathLike, Progress, Rule, Scan, Seed
 
 _POINTS = 1001  # of a schedule that goes to inf, which tell how cold it is
 
 
 @holding
 def anneal(
-    model,
+    model: ModelLike,
     *,
-    betas=None,
-    sweeps=None,
-    reads=64,
-    rule="gibbs",
-    scan="sequential",
-    start=None,
-    seed=None,
-    threads=None,
-    time_limit=None,
-    target_energy=None,
-    keep=0,
-    engine="auto",
-    progress=False,
-    clamp=None,
-    checkpoint=None,
-    every=60.0,
+    betas: ArrayLike | Schedule | None = None,
+    sweeps: int | Sequence[int] | IntArray | None = None,
+    reads: int = 64,
+    rule: Rule = "gibbs",
+    scan: Scan = "sequential",
+    start: ArrayLike | None = None,
+    seed: Seed = None,
+    threads: int | None = None,
+    time_limit: float | None = None,
+    target_energy: float | None = None,
+    keep: int = 0,
+    engine: str = "auto",
+    progress: Progress = False,
+    clamp: Clamping | None = None,
+    checkpoint: PathLike | None = None,
+    every: float = 60.0,
 ) -> AnnealResult:
     """Look for the minimum of E(s): `reads` independent runs of `sweeps` sweeps at beta_1, beta_2, ...
 
@@ -116,10 +120,10 @@ def anneal(
     checks.require_memory(needed, f"keep={keep} in each of {blocks} blocks", "keep fewer states")
     betas, seed = schedule(pace.sweeps), None if seed is None else entropy_of(seed)
     settings = setting.saved() | dict(betas=betas, reads=reads, start=spins, seed=seed, keep=keep)
-    checkpoint = Checkpoint(checkpoint, every, "anneal", settings)
-    job = Cooling(setting, reads, spins, checkpoint.settings["seed"], keep, target, betas)
-    begun = begin(job, checkpoint)
-    with running(progress, checkpoint) as run:
+    file = Checkpoint(checkpoint, every, "anneal", settings)
+    job = Cooling(setting, reads, spins, file.settings["seed"], keep, target, betas)
+    begun = begin(job, file)
+    with running(progress, file) as run:
         run.announce(drivers.anneal)
         pace.begin()
         found = None
@@ -134,7 +138,7 @@ def anneal(
         return _result(job, found, pace.asked, began)
 
 
-def _result(job: Cooling, found: Batch, asked: tuple, began: float) -> AnnealResult:
+def _result(job: Cooling, found: Batch, asked: tuple[int, ...], began: float) -> AnnealResult:
     """What all batches have found; `asked`: their sweeps, as they were asked for."""
     setting, model = job.setting, job.model
     order = np.argsort(found.best, kind="stable")
@@ -170,7 +174,7 @@ def _result(job: Cooling, found: Batch, asked: tuple, began: float) -> AnnealRes
     )
 
 
-def _schedule(betas, model):
+def _schedule(betas: ArrayLike | Schedule | None, model: ModelLike) -> tuple[Callable[[int], FloatArray], float]:
     """The function of a number of sweeps that gives the beta of each, and the coldest at which draws must be right.
 
     What the last tenth of the default schedule misses, or of betas that go to inf, the descent finds.
@@ -194,7 +198,7 @@ def _schedule(betas, model):
     return partial(_cooled, betas), coldest
 
 
-def _cooled(betas: np.ndarray, sweeps: int) -> np.ndarray:
+def _cooled(betas: FloatArray, sweeps: int) -> FloatArray:
     """Given betas, float64 (sweeps,): in equal steps of beta, but next to inf of T = 1 / beta."""
     places, given = np.arange(sweeps) * (betas.size - 1) / max(sweeps - 1, 1), np.arange(betas.size)
     linear = np.interp(places, given, betas)

@@ -1,12 +1,20 @@
 """The bins of a run that keeps these in place of draws: what a result has of them, and what a checkpoint may hold."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, get_args
+
 import numpy as np
 
 from fastgibbs.analysis.bins import Bins
 from fastgibbs.engines import binning
+from fastgibbs.methods.observing import Observed
 from fastgibbs.models import checks
+from fastgibbs.types import FloatArray
 
-RECORDS = ("draws", "bins")
+Recording = Literal["draws", "bins"]
+RECORDS = get_args(Recording)
 _ROUNDING = 1e-6  # of what sums may be
 ADVICE = 'give record="bins", which keeps no draw, or use a machine with more memory'
 _NBYTES = 8 * (binning.BINS + 1)
@@ -17,7 +25,7 @@ def nbytes(observables: int) -> int:
     return _NBYTES * (binning.SUMS + 2 * observables) + 8 * (binning.CELLS * binning.COLUMNS + observables + 5)
 
 
-def checked(record, observed, keep_states=False) -> bool:
+def checked(record: str, observed: Observed, keep_states: bool = False) -> bool:
     """Whether `record` asks for bins; ValueError at another word, and at what bins cannot tell."""
     checks.choice("record", record, RECORDS)
     if record == "bins" and keep_states:
@@ -35,7 +43,7 @@ def part(bins: binning.Bins, first: int, last: int) -> binning.Bins:
     return binning.Bins(*(array[first:last] for array in bins))
 
 
-def kept(bins: binning.Bins, draws: list[tuple[int, int]], sites: int, names) -> Bins:
+def kept(bins: binning.Bins, draws: list[tuple[int, int]], sites: int, names: Iterable[str]) -> Bins:
     """What the chains of all blocks have kept; `draws`: how many chains a block has, and how many draws of each.
 
     Of blocks that were stopped after different numbers of draws it is the full bins that all of them have, as wide as
@@ -59,7 +67,7 @@ def kept(bins: binning.Bins, draws: list[tuple[int, int]], sites: int, names) ->
     return Bins(counts, bins.first, bins.sums[:, :, : counts.size], bins.cells, bins.width, sites, tuple(names))
 
 
-def check(bins: binning.Bins, draws: int, most: float, sites: int, weights):
+def check(bins: binning.Bins, draws: int, most: float, sites: int, weights: FloatArray) -> None:
     """ValueError unless a block may have kept these of so many draws.
 
     `most`: of |E|; `weights`: of |X|, (observables,).

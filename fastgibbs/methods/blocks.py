@@ -1,7 +1,10 @@
 """What every method does before it runs: choose the engine, and give the lanes of a block their first spins."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,25 +14,29 @@ from fastgibbs.engines.streams import random_ups
 from fastgibbs.models import checks
 from fastgibbs.models.energy import as_energy
 from fastgibbs.results.base import Result
+from fastgibbs.types import AnyArray, ArrayLike, Engine, FloatArray, IntArray, ModelLike, Sites, States
 
 STRIPS = (1, 2, 4, 8, 16, 32, 64)
 LAW, DESCENT = 2.0**-8, 2.0  # what rounding may change in the log odds of a spin: draws stay right, or the way downhill
 _PART = 2**21  # spins unpacked at once
 
+Starts = States | dict[int, States] | None  # spins (n,) by chain
+Clamping = Mapping[int, ArrayLike] | tuple[ArrayLike, ArrayLike]  # what users give: see `clamped`
+
 
 class Clamp(NamedTuple):
     """Sites that keep their spins, the same sites in all chains, and the others."""
 
-    sites: np.ndarray  # int64 (k,), ascending
-    spins: np.ndarray  # int8 (k, 1), or (k, chains)
-    free: np.ndarray  # int64 (n - k,)
+    sites: IntArray  # int64 (k,), ascending
+    spins: States  # int8 (k, 1), or (k, chains)
+    free: IntArray | Sites  # int64 (n - k,)
 
 
 class Setting(NamedTuple):
     """What all blocks of a run share: models on an engine, what attempts are, and which sites they visit."""
 
-    given: list  # the models
-    models: list  # as the engine takes them
+    given: list[ModelLike]  # the models
+    models: list[Any]  # as the engine takes them
     name: str  # of the engine
     rule: str
     scan: str
@@ -38,7 +45,7 @@ class Setting(NamedTuple):
     threads: int
 
     @property
-    def engine(self):
+    def engine(self) -> Engine:
         """The engine that runs them."""
         return ENGINES[self.name]
 
@@ -53,7 +60,7 @@ class Setting(NamedTuple):
         return Moves(contract.RULES[self.rule], contract.SCANS[self.scan])
 
     @property
-    def free(self) -> np.ndarray | None:
+    def free(self) -> IntArray | Sites | None:
         """The sites that sweeps visit, or None for all."""
         return None if self.clamp is None else self.clamp.free
 
@@ -63,23 +70,34 @@ class Setting(NamedTuple):
         return self.n if self.free is None else self.free.size
 
     @property
-    def clamped(self) -> np.ndarray:
+    def clamped(self) -> IntArray:
         """The sites that keep their values, int64."""
         return np.empty(0, np.int64) if self.clamp is None else self.clamp.sites
 
-    def saved(self) -> dict:
+    def saved(self) -> dict[str, Any]:
         """What a run that goes on must have in common with one that was saved."""
         clamp = None if self.clamp is None else list(self.clamp[:2])
         return dict(model=self.given, engine=self.name, rule=self.rule, scan=self.scan, strips=self.strips, clamp=clamp)
 
-    def start(self, prepared, lanes: range, chains: list, betas, seed, spins=None) -> tuple:
+    def start(
+        self, prepared: Any, lanes: range, chains: list[int | None], betas: FloatArray, seed: int, spins: Starts = None
+    ) -> tuple[Any, Any]:
         """Plan and state of a block: chain after chain, each in `strips` lanes, at random or at `spins` (first_ups)."""
         ups = first_ups(seed, spins, chains, self.n, self.strips, self.clamp)
         return self.engine.start(prepared, lanes, ups, seed, betas, contract.RULES[self.rule])
 
 
 def settled(
-    models: list, engine: str, *, rule, scan="sequential", strips=1, chains: int, clamp, threads, tolerance: float
+    models: list[ModelLike],
+    engine: str,
+    *,
+    rule: str,
+    scan: str = "sequential",
+    strips: int | None = 1,
+    chains: int,
+    clamp: Clamp | None,
+    threads: int | None,
+    tolerance: float,
 ) -> Setting:
     """The setting that a user asks for; `chains` run these models, whose fields may be wrong by `tolerance`.
 
@@ -97,7 +115,7 @@ def settled(
     return Setting(models, taken, name, rule, scan, strips, clamp, threads)
 
 
-def tolerable(betas, change: float = LAW) -> float:
+def tolerable(betas: ArrayLike, change: float = LAW) -> float:
     """By how much a local field may be wrong at all `betas`: 2 beta times as much changes the log odds of a spin.
 
     Not at all at beta = inf, where its sign is all that counts.
@@ -107,8 +125,8 @@ def tolerable(betas, change: float = LAW) -> float:
 
 
 def choose_engine(
-    engine: str, models: list, scan: str, strips: int | None, chains: int, tolerance: float = np.inf
-) -> tuple[str, int, list]:
+    engine: str, models: list[ModelLike], scan: str, strips: int | None, chains: int, tolerance: float = np.inf
+) -> tuple[str, int, list[Any]]:
     """The engine's name, the number of strips, and the models as the engine takes them: as they are, or Ising models.
 
     `tolerance`: by how much local fields may be wrong.
@@ -143,20 +161,20 @@ def choose_engine(
     raise ValueError(reasons)
 
 
-def _by_speed(model) -> list[str]:
+def _by_speed(model: ModelLike) -> list[str]:
     """The engines that "auto" tries, best first."""
     slow = {name for name, one in ENGINES.items() if not one.pays(model)}
     return sorted(ENGINES, key=slow.__contains__)
 
 
-def check_betas(name: str, betas: np.ndarray, models: list) -> None:
+def check_betas(name: str, betas: FloatArray, models: list[ModelLike]) -> None:
     """ValueError if beta times what a flip costs, 2 (|h_i| + sum_j |J_ij|), might overflow at any finite beta."""
     largest = checks.largest(betas[betas < np.inf])
     for model in models:
         checks.require_range(8 * largest * (as_energy(model).field_bound or 0.0), f"{name} times the cost of a flip")
 
 
-def given_start(model, start, chains: int) -> np.ndarray | None:
+def given_start(model: ModelLike, start: ArrayLike | None, chains: int) -> States | None:
     """Spins to start from, int8 (chains, n), or None for random ones."""
     if start is None:
         return None
@@ -171,7 +189,7 @@ def given_start(model, start, chains: int) -> np.ndarray | None:
     return np.broadcast_to(spins, (chains, model.n))
 
 
-def clamped(model, clamp, chains: int | None) -> Clamp | None:
+def clamped(model: ModelLike, clamp: Clamping | None, chains: int | None) -> Clamp | None:
     """`clamp` in either of its forms as a `Clamp`, or None if nothing is clamped.
 
     A dict of site -> value in the model's units, one for all chains or (chains,); or a pair of a mask, bool (n,), and
@@ -194,7 +212,7 @@ def clamped(model, clamp, chains: int | None) -> Clamp | None:
     return Clamp(sites, np.where(values == 1, 1, -1).astype(np.int8), np.setdiff1d(np.arange(model.n), sites))
 
 
-def _listed(clamp: dict, chains: int | None, n: int, low: int):
+def _listed(clamp: dict[Any, Any], chains: int | None, n: int, low: int) -> tuple[IntArray, AnyArray]:
     """The sites of a dict, ascending, and their values (k, 1) or (k, chains)."""
     given = {}
     for site, value in clamp.items():
@@ -213,7 +231,7 @@ def _listed(clamp: dict, chains: int | None, n: int, low: int):
     return sites, np.array([np.broadcast_to(given[site], shape) for site in sites.tolist()])
 
 
-def _masked(mask, states, chains: int | None, n: int, low: int):
+def _masked(mask: ArrayLike, states: ArrayLike, chains: int | None, n: int, low: int) -> tuple[IntArray, AnyArray]:
     """The sites of a mask, ascending, and their values (k, 1) or (k, chains)."""
     mask, states = checks.mask("clamp: the mask", mask, n), checks.real_array("clamp: states", states)
     if states.shape not in ((n,), (chains, n)):
@@ -228,13 +246,15 @@ def _masked(mask, states, chains: int | None, n: int, low: int):
     return sites, np.atleast_2d(values).T
 
 
-def first_ups(seed, spins: np.ndarray | None, chains: list, n: int, strips: int = 1, clamp: Clamp | None = None):
+def first_ups(
+    seed: int, spins: Starts, chains: list[int | None], n: int, strips: int = 1, clamp: Clamp | None = None
+) -> Iterator[tuple[int, AnyArray]]:
     """Which spins of a block's lanes are up at first: yields (first site, uint8 (lanes, sites)), part by part.
 
     `chains`: the chain of each column of `strips` lanes, or None for one that nobody asked for: it starts up. A chain
     starts at its row of `spins`, or at random, but for the sites that are clamped, of a block without strips.
     """
-    packed = [
+    packed: list[AnyArray | None] = [
         None
         if chain is None
         else random_ups(seed, chain, n)
@@ -246,13 +266,13 @@ def first_ups(seed, spins: np.ndarray | None, chains: list, n: int, strips: int 
     step = max(1, _PART // max(1, len(packed) * strips))
     for first in range(0, sites, step):
         last = min(first + step, sites)
-        ups = np.ones((len(packed), strips, last - first), np.uint8)
+        ups = np.ones((len(packed) * strips, last - first), np.uint8)
         for column, bits in enumerate(packed):
-            for strip in range(strips if bits is not None else 0):
-                begin, end = strip * sites + first, strip * sites + last
-                ones = np.unpackbits(bits[begin // 8 : -(-end // 8)], bitorder="little")
-                ups[column, strip] = ones[begin % 8 : begin % 8 + last - first]
-        ups = ups.reshape(-1, last - first)
+            for strip in range(strips):
+                if bits is not None:
+                    begin, end = strip * sites + first, strip * sites + last
+                    ones = np.unpackbits(bits[begin // 8 : -(-end // 8)], bitorder="little")
+                    ups[column * strips + strip] = ones[begin % 8 : begin % 8 + last - first]
         if clamp is not None:
             inside = (clamp.sites >= first) & (clamp.sites < last)
             columns = [chain or 0 if clamp.spins.shape[1] > 1 else 0 for chain in chains]

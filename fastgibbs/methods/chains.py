@@ -1,18 +1,24 @@
 """Independent chains packed into blocks of lanes: the job of `sample`."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from fastgibbs.analysis.bins import Bins
 from fastgibbs.engines import binning
+from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.drivers import advance, record
 from fastgibbs.methods import binned, restoring
 from fastgibbs.methods.blocks import Setting
 from fastgibbs.methods.run import Job, Length
 from fastgibbs.results.lanes import Left, by_lane, joined, unpacked
 from fastgibbs.results.sampled import Block
+from fastgibbs.types import FloatArray, States
 
 
 @dataclass(frozen=True)
@@ -20,11 +26,11 @@ class Chains(Job):
     """Chains of a setting, each at its own beta; of several models, chain k runs number k * models // chains."""
 
     setting: Setting
-    betas: np.ndarray  # float64 (chains,)
+    betas: FloatArray  # float64 (chains,)
     length: Length
-    start: np.ndarray | None  # int8 (chains, n), or None for spins at random
+    start: States | None  # int8 (chains, n), or None for spins at random
     seed: int  # of their streams
-    weights: np.ndarray  # float64 (observables, n): of linear observables
+    weights: FloatArray  # float64 (observables, n): of linear observables
     keeps: bool  # whether the states of all draws are kept
     in_bins: bool = False  # whether bins are kept in place of draws
     before: tuple[Left, ...] = ()
@@ -46,14 +52,14 @@ class Chains(Job):
         return binning.bins(self.betas.size if self.in_bins else 0, len(self.weights))
 
     @cached_property
-    def prepared(self):
+    def prepared(self) -> Any:
         """The plan that all blocks share."""
         models = self.setting.models
         if len(models) > 1:
             models = [self.model(models, chain) for chain in range(self.betas.size)]
         return self.engine.prepare(models, self.setting.strips, self.setting.free)
 
-    def model(self, models: list, chain: int):
+    def model(self, models: list[Any], chain: int) -> Any:
         """That of a chain."""
         return models[chain * len(models) // self.betas.size]
 
@@ -72,12 +78,12 @@ class Chains(Job):
             kept = kept._replace(bins=binned.part(self.bins, columns.start, columns.start + inside.size))
         return Block(inside.size, plan, state, of_lanes, kept)
 
-    def kept(self, blocks: list[Block], done: list[int], names) -> Bins:
+    def kept(self, blocks: list[Block], done: list[int], names: Iterable[str]) -> Bins:
         """What the bins of all chains have kept after so many sweeps of each block."""
         draws = [(block.chains, self.length.rows(of_block)) for block, of_block in zip(blocks, done, strict=True)]
         return binned.kept(self.bins, draws, self.setting.n, names)
 
-    def advance(self, block: Block, first: int, last: int, crew):
+    def advance(self, block: Block, first: int, last: int, crew: Crew) -> None:
         """Run sweeps `first` ... `last - 1` of a block."""
         advance(block.plan, block.state, block.rungs, self.setting.moves, block.record, first, last, crew)
 
@@ -89,12 +95,12 @@ class Chains(Job):
         """One a free site in every chain."""
         return block.chains * self.setting.attempts
 
-    def states(self, blocks: list[Block], draw: int) -> np.ndarray:
+    def states(self, blocks: list[Block], draw: int) -> States:
         """The states of a draw, int8 (chains, n), in the model's units, of chains that keep them."""
         lanes = unpacked([block.record.samples[draw : draw + 1] for block in blocks], self.lanes)
         return self.setting.given[0].from_spins(joined(lanes, self.betas.size, self.setting.strips))
 
-    def check(self, block: Block, lanes: range, done: int):
+    def check(self, block: Block, lanes: range, done: int) -> None:
         """ValueError unless the records of a block that was saved fit its states: at a draw, or those that are kept."""
         draws, strips, kept = self.rows(done), self.setting.strips, block.record
         first, count = lanes.start // strips, block.chains * strips

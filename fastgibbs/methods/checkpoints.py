@@ -8,6 +8,8 @@ The file is written meanwhile, and while the run goes on it grows by what is new
 lasts, it is held: another run on it is refused.
 """
 
+from __future__ import annotations
+
 import hashlib
 import math
 import os
@@ -15,7 +17,9 @@ import re
 import threading
 import time
 import warnings
+from collections.abc import Callable
 from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -23,20 +27,24 @@ from fastgibbs.engines.streams import entropy_of
 from fastgibbs.io import VERSION, Growing, absolute, digest, held, read_archive, write_archive
 from fastgibbs.methods import restoring
 from fastgibbs.models import checks
+from fastgibbs.types import AnyArray
 
+P = ParamSpec("P")
+R = TypeVar("R")
 _here = threading.local()  # .checkpoint: the last one that this thread has begun
 
 
-def holding(verb):
+def holding(verb: Callable[P, R]) -> Callable[P, R]:
     """The verb, whose checkpoint is released by the end of its run, or here if it fails before that.
 
     When it returns, nothing is called any more: a Ctrl-C there would cost the result.
     """
 
     @wraps(verb)
-    def call(*args, **kwargs):
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
         if kwargs.get("checkpoint") is not None:  # before any function of the user's may change the folder
-            kwargs["checkpoint"] = absolute("checkpoint", kwargs["checkpoint"])
+            given: Any = kwargs["checkpoint"]
+            kwargs["checkpoint"] = absolute("checkpoint", given)
         _here.checkpoint = NONE
         try:
             return verb(*args, **kwargs)
@@ -63,12 +71,17 @@ class Checkpoint:
         self.every = checks.finite_number("every", every)
         if self.every < 0:
             raise ValueError(f"every is {every}: give seconds between two checkpoints, at least 0")
-        self.path = None if path is None else absolute("checkpoint", path)
+        self.path: Any = None if path is None else absolute("checkpoint", path)  # a str, or None for no file
         self.settings = settings if path is None else {"method": method} | {k: _plain(v) for k, v in settings.items()}
-        self.stage, self.arrays, self.saved, self.cuts, self._kept = {}, {}, None, [], None
-        self._copies, self._due, self._written = {}, threading.Event(), time.monotonic()
-        self._lock, _here.checkpoint = None, self
-        if path is not None:
+        self.stage: dict[str, Any] = {}
+        self.arrays: dict[str, AnyArray] = {}
+        self.cuts: list[Any] = []
+        self._kept: list[range] | None = None
+        self.saved = self._lock = None
+        self._copies: dict[int, Any] = {}
+        self._due, self._written = threading.Event(), time.monotonic()
+        _here.checkpoint = self
+        if self.path is not None:
             self._file, self._lock = Growing(self.path, "checkpoint"), held(self.path)
             self._lock.__enter__()
             if os.path.exists(self.path):
@@ -85,10 +98,12 @@ class Checkpoint:
 
     def _read(self, grows: tuple):
         _, arrays, header, versions = read_archive(self.path, "checkpoint")
-        theirs = str(versions.get("fastgibbs", VERSION))
-        if _numbers(theirs) > _numbers(VERSION):
-            raise ValueError(f"{self.path} was written by fastgibbs {theirs}, this is {VERSION}: use that version")
-        mine, theirs, blocks = (self.settings, header.get("settings"), header.get("blocks"))
+        version = str(versions.get("fastgibbs", VERSION))
+        if _numbers(version) > _numbers(VERSION):
+            raise ValueError(f"{self.path} was written by fastgibbs {version}, this is {VERSION}: use that version")
+        theirs: Any = header.get("settings")
+        blocks: Any = header.get("blocks")
+        mine = self.settings
         parts = isinstance(theirs, dict), isinstance(header.get("stage"), dict), isinstance(blocks, list)
         if not all(parts) or not isinstance(header.get("cuts"), list) or not all(isinstance(b, dict) for b in blocks):
             raise ValueError(f"{self.path} has no settings, stage, cuts and blocks: another version wrote it")
@@ -139,10 +154,11 @@ class Checkpoint:
             return job.engine.cut(job.lanes, job.threads, *job.together)
         if self.saved is None:
             self.cuts = []  # another stage has other lanes
-        self._saved_cut = self._kept = _cut(job, self.cuts)
+        self._saved_cut = kept = _cut(job, self.cuts)
         if not self.cuts or self.cuts[-1][0] < job.models:
-            self._kept = _full(self._kept, job, self.cuts)
+            kept = _full(kept, job, self.cuts)
             self.cuts.append([job.models, job.threads])
+        self._kept = kept
         return _cut(job, self.cuts)
 
     def restore(self, blocks: list, cut: list[range], records: dict, sweeps: int, check, first: int = 0) -> list[int]:
@@ -245,7 +261,7 @@ NONE = Checkpoint(None, 0.0, "", {"seed": 0})  # of a run that is not saved
 
 def _cut(job, cuts: list[list[int]]) -> list[range]:
     """The lanes of each block of a job, whose models came together by and by, [so many, threads] at a time."""
-    blocks = []
+    blocks: list[range] = []
     for k, (models, threads) in enumerate(cuts):
         blocks = _full(blocks, job, cuts[:k])
         begins = blocks[-1].stop if blocks else 0
@@ -271,7 +287,7 @@ def _numbers(version: str) -> list[int]:
 def _plain(value):
     """A setting as JSON holds it: arrays and models as a digest."""
     if isinstance(value, np.ndarray):
-        return f"{value.dtype}{list(value.shape)} {hashlib.sha256(np.ascontiguousarray(value)).hexdigest()}"
+        return f"{value.dtype}{list(value.shape)} {hashlib.sha256(np.ascontiguousarray(value).data).hexdigest()}"
     if isinstance(value, list):
         return [_plain(one) for one in value]
     return f"{value!r} {digest(value)}" if hasattr(value, "to_spins") else value

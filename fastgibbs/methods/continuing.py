@@ -1,10 +1,16 @@
 """Which run may go on from the result of another, with its states, random streams and places as that has left them."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from fastgibbs.io import digest
 from fastgibbs.methods.blocks import Setting
+from fastgibbs.results.base import Result
 from fastgibbs.results.lanes import Left
+from fastgibbs.types import States
 
 _OR = {"sample": ", or states, as in start=result.states", "temper": ""}
 
@@ -15,7 +21,7 @@ class Before:
     TypeError if that is something else than `kind`; ValueError if it cannot go on, and why.
     """
 
-    def __init__(self, start, kind: type, models: list):
+    def __init__(self, start: Any, kind: type[Result], models: list[Any]) -> None:
         self.results = start if isinstance(start, list) else [start]
         for result in self.results or [None]:
             if not isinstance(result, kind):
@@ -28,7 +34,7 @@ class Before:
         if len(theirs) != len(models) or not all(map(_same, models, theirs)):
             raise ValueError(f"model is not that of start: give the same, {len(theirs)} in number{self._or}")
 
-    def _left_of(self, result) -> tuple[Left, ...]:
+    def _left_of(self, result: Any) -> tuple[Left, ...]:
         found = tuple(block if isinstance(block, Left) else block.left for block in result._blocks)
         if not found or None in found:
             raise ValueError(f"start was loaded from a file, without random streams: give a fresh one{self._or}")
@@ -44,28 +50,28 @@ class Before:
         """Sweeps made until there, by runs before that one too."""
         return self.left[0].done
 
-    def same(self, name: str, mine, theirs, unasked=None):
+    def same(self, name: str, mine: Any, theirs: Any, unasked: Any = None) -> Any:
         """What the run before had as `name`, if that is not asked for, or is asked for again; else ValueError."""
         asked = type(mine) is not type(unasked) or mine != unasked
         if asked and not np.array_equal(mine, theirs):
             raise ValueError(f"{name} is {mine}, and start is of a run with {theirs}: give the same, or leave it out")
         return theirs
 
-    def states(self) -> np.ndarray:
+    def states(self) -> States:
         """The states it ended with, spins or units, int8 (chains or replicas, n)."""
         return np.concatenate([result.states.reshape(-1, result.states.shape[-1]) for result in self.results])
 
-    def require_clamp(self, setting: Setting):
+    def require_clamp(self, setting: Setting) -> None:
         """ValueError unless the same sites are clamped to the same spins."""
         spins, mine = setting.given[0].to_spins(self.states()), setting.clamped
         alike = np.array_equal(mine, self.result.clamped)
-        if not alike or (mine.size and (setting.clamp.spins != spins[:, mine].T).any()):
+        if not alike or (mine.size and (setting.clamp is not None and (setting.clamp.spins != spins[:, mine].T).any())):
             raise ValueError(f"clamp is of sites {mine}, that of start of {self.result.clamped}: give the same values")
 
 
-def _several(model) -> list:
+def _several(model: Any) -> list[Any]:
     return list(model) if isinstance(model, tuple) else [model]
 
 
-def _same(one, other) -> bool:
+def _same(one: Any, other: Any) -> bool:
     return one is other or (type(one) is type(other) and digest(one) == digest(other))

@@ -1,12 +1,15 @@
 """How all reads of an annealing run are cooled once, and what came of it: the job of `anneal`."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgibbs.engines import drivers, precision
+from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.lowest import Lowest, enter, nothing_yet, site_words
 from fastgibbs.methods import restoring
 from fastgibbs.methods.blocks import Setting
@@ -18,6 +21,7 @@ from fastgibbs.methods.running import Advanced
 from fastgibbs.models import checks
 from fastgibbs.results.annealed import energy_of_each
 from fastgibbs.results.lanes import by_lane, distinct
+from fastgibbs.types import AnyArray, Engine, FloatArray, ModelLike, States
 
 OFF = 1e-6  # of sum |J|: more than energies are off by that were followed from flip to flip
 ADDED = 1e-9  # of the energies of random states: more than those are off by that were added up in float64
@@ -26,8 +30,8 @@ ADDED = 1e-9  # of the energies of random states: more than those are off by tha
 class Block(NamedTuple):
     """Reads that are cooled together."""
 
-    plan: tuple
-    state: tuple
+    plan: Any
+    state: Any
     reads: drivers.Reads
     lowest: Lowest
 
@@ -35,20 +39,20 @@ class Block(NamedTuple):
 class Batch(NamedTuple):
     """What came of cooling all reads once, or of several such batches."""
 
-    sweeps: tuple  # of each batch
-    done: tuple  # of them
-    best: np.ndarray  # float64 (reads,): the lowest energies, infinite where a read had not begun
-    states: np.ndarray  # int8 (reads, n): theirs, in the model's units
-    betas: np.ndarray  # of the batch that saw the lowest energy, and so the rest
-    last_states: np.ndarray
-    trace_min: np.ndarray
-    trace_mean: np.ndarray
-    tables: list  # of each block, its lowest states
+    sweeps: tuple[int, ...]  # of each batch
+    done: tuple[int, ...]  # of them
+    best: FloatArray  # float64 (reads,): the lowest energies, infinite where a read had not begun
+    states: States  # int8 (reads, n): theirs, in the model's units
+    betas: FloatArray  # of the batch that saw the lowest energy, and so the rest
+    last_states: States
+    trace_min: FloatArray
+    trace_mean: FloatArray
+    tables: list[Lowest]  # of each block, its lowest states
     attempts: int  # of all reads
     updates: int  # those that this call has made
     end: Advanced
 
-    def joined(self, later: "Batch") -> "Batch":
+    def joined(self, later: Batch) -> Batch:
         """The better of two batches in each read."""
         lower = later.best < self.best
         for mine, theirs in zip(self.tables, later.tables, strict=True):
@@ -74,17 +78,17 @@ class Cooling(Job):
 
     setting: Setting
     reads: int
-    start: np.ndarray | None  # int8 (reads, n), or None for spins at random
+    start: States | None  # int8 (reads, n), or None for spins at random
     seed: int  # of the run
     keep: int  # the lowest states of every block
     target: float
-    betas: np.ndarray  # float64 (sweeps,)
+    betas: FloatArray  # float64 (sweeps,)
     number: int = 0
 
     RECORDS = "reads.lowest", "reads.sums"
 
     @property
-    def model(self):
+    def model(self) -> ModelLike:
         """The model."""
         return self.setting.given[0]
 
@@ -103,7 +107,7 @@ class Cooling(Job):
         return done
 
     @cached_property
-    def prepared(self):
+    def prepared(self) -> Any:
         """The plan that all blocks share."""
         return self.engine.prepare(self.setting.models, 1, self.setting.free)
 
@@ -113,7 +117,7 @@ class Cooling(Job):
         return run_entropy(self.seed, f"anneal {self.number}" if self.number else "anneal", self.start)
 
     @cached_property
-    def words(self) -> np.ndarray:
+    def words(self) -> AnyArray:
         """Of the sites, by which states are told apart."""
         return site_words(run_entropy(self.seed, "anneal", self.start), self.model.n, self.keep)
 
@@ -122,7 +126,7 @@ class Cooling(Job):
         """By how much energies may be off: where they are as near to the target, states are asked."""
         return energy_error(self.engine, self.setting.models[0])
 
-    def batch(self, betas: np.ndarray, number: int) -> "Cooling":
+    def batch(self, betas: FloatArray, number: int) -> Cooling:
         """Another batch of the same run."""
         other = replace(self, betas=betas, number=number)
         vars(other).update({name: vars(self)[name] for name in ("prepared", "words", "off") if name in vars(self)})
@@ -130,10 +134,10 @@ class Cooling(Job):
 
     def block(self, lanes: range) -> Block:
         """A block of lanes; those beyond the last read fill it up."""
-        reads = [read if read < self.reads else None for read in lanes]
+        chains = [read if read < self.reads else None for read in lanes]
         with np.errstate(over="ignore"):  # beta may be as large as it likes on the way to inf
-            plan, state = self.setting.start(self.prepared, lanes, reads, self.betas, self.streams, self.start)
-        count, size = sum(read is not None for read in reads), len(lanes)
+            plan, state = self.setting.start(self.prepared, lanes, chains, self.betas, self.streams, self.start)
+        count, size = sum(read is not None for read in chains), len(lanes)
         groups = -(-count // drivers.READ_GROUP)
         best = np.full(size, np.inf)
         if self.start is not None:
@@ -154,7 +158,7 @@ class Cooling(Job):
         )
         return Block(plan, state, reads, nothing_yet(self.words, self.keep, size, self.off))
 
-    def advance(self, block: Block, first: int, last: int, crew) -> bool:
+    def advance(self, block: Block, first: int, last: int, crew: Crew) -> bool:
         """Run sweeps `first` ... `last - 1` of a block; whether one of its reads has come down to the target.
 
         A call for no sweeps compiles all that the run will need.
@@ -169,11 +173,11 @@ class Cooling(Job):
         """One a free site in every read."""
         return block.reads.count * self.setting.attempts
 
-    def kept(self, block: Block) -> np.ndarray:
+    def kept(self, block: Block) -> States:
         """The spins of the best states of a block's reads, int8 (n, lanes)."""
         return self.engine.spins(block.plan, block.state._replace(spins=block.reads.kept))
 
-    def lowest(self, block: Block) -> np.ndarray:
+    def lowest(self, block: Block) -> FloatArray:
         """The lowest energies of a block's reads: where they may be off, those of the states that were kept."""
         best = block.reads.best[: block.reads.count].copy()
         seen = best < np.inf
@@ -214,7 +218,7 @@ class Cooling(Job):
             end=end,
         )
 
-    def check(self, block: Block, lanes: range, done: int):
+    def check(self, block: Block, lanes: range, done: int) -> None:
         """ValueError unless a block that was saved is as a run leaves it."""
         check_reads(block.reads, self.kept(block), self.model, done)
         check_lowest(block.lowest, block.reads.count, self.model, lanes, self.setting.clamp)
@@ -224,7 +228,7 @@ class Cooling(Job):
             restoring.check_draws(energies, None, [self.model] * energies.size, lambda: spins.T)
 
 
-def energy_error(engine, model) -> float:
+def energy_error(engine: Engine, model: Any) -> float:
     """How far energies may be off by which an engine anneals: sums of float32 inputs by layers, or of what flips cost.
 
     Or those that it has followed.

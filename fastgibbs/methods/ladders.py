@@ -1,13 +1,17 @@
 """Ladders of replicas packed into blocks of lanes, and gathered ladder by ladder: the job of `temper`."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgibbs.analysis.bins import Bins
 from fastgibbs.engines import binning, drivers
+from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.overlaps import Pairs
 from fastgibbs.engines.streams import CLUSTER, SWAP, stream_state
 from fastgibbs.methods import binned, restoring
@@ -16,6 +20,7 @@ from fastgibbs.methods.run import Job, Length
 from fastgibbs.models import Ising
 from fastgibbs.models.energy import as_energy
 from fastgibbs.results.lanes import Left
+from fastgibbs.types import AnyArray, FloatArray, IntArray, States
 
 MAX_RUNGS = 256  # two ladders are compared in one block of 512 lanes
 BINS, FEW_BINS = 1001, 129  # of the histograms of q, where there are more sites; of runs that keep bins of all
@@ -24,8 +29,8 @@ BINS, FEW_BINS = 1001, 129  # of the histograms of q, where there are more sites
 class Block(NamedTuple):
     """Ladders that are advanced together, with room for what they record, by rung."""
 
-    plan: tuple
-    state: tuple
+    plan: Any
+    state: Any
     ladders: drivers.Ladders
     pairs: Pairs
     record: drivers.Record
@@ -36,15 +41,15 @@ class Ladders(Job):
     """So many ladders of each model of a setting, ladder g of model g // ladders, a replica at each of `betas`."""
 
     setting: Setting
-    betas: np.ndarray  # float64 (rungs,)
+    betas: FloatArray  # float64 (rungs,)
     length: Length
     ladders: int
     swap_every: int
     overlap_every: int
     clusters: bool
     seed: int  # of their streams
-    starts: np.ndarray | None = None  # int8 (ladders, rungs, n), or None for spins at random
-    weights: np.ndarray | None = None  # float64 (observables, n): of linear observables
+    starts: States | None = None  # int8 (ladders, rungs, n), or None for spins at random
+    weights: FloatArray | None = None  # float64 (observables, n): of linear observables
     keeps: bool = False  # whether the states of all draws are kept
     in_bins: bool = False  # whether bins are kept in place of draws
     before: tuple[Left, ...] = ()
@@ -72,17 +77,19 @@ class Ladders(Job):
         return int(self.first_lanes[models * self.ladders - 1]) + self.betas.size
 
     @property
-    def together(self) -> tuple:
+    def together(self) -> tuple[int, ...]:
         """The lanes of words that hold whole ladders."""
         return (64 * packing(self.betas.size)[0],)
 
     @cached_property
     def bins(self) -> binning.Bins:
         """Those of all ladders, rung by rung, if they are kept."""
-        return binning.bins(self.count * self.betas.size if self.in_bins else 0, len(self.weights))
+        return binning.bins(
+            self.count * self.betas.size if self.in_bins else 0, len(self.weights if self.weights is not None else ())
+        )
 
     @cached_property
-    def first_lanes(self) -> np.ndarray:
+    def first_lanes(self) -> IntArray:
         """The lane of the first replica of every ladder, int64 (ladders,); pairs lie side by side."""
         words, per_unit = packing(self.betas.size)
         stride = self.ladders + self.ladders % 2 if self.ladders > 1 else 1
@@ -90,7 +97,7 @@ class Ladders(Job):
         return slots // per_unit * 64 * words + slots % per_unit * self.betas.size
 
     @cached_property
-    def prepared(self):
+    def prepared(self) -> Any:
         """The plan that all blocks share."""
         given = self.setting.models
         models = [given[0]] * self.lanes if len(given) > 1 else given
@@ -99,7 +106,7 @@ class Ladders(Job):
         return self.engine.prepare(models, 1, self.setting.free)
 
     @cached_property
-    def histogram(self) -> np.ndarray:
+    def histogram(self) -> AnyArray:
         """Of the overlaps of all pairs, int64 (pairs, rungs, bins), of which each block has a part."""
         pairs = len(self.setting.models) * (self.ladders // 2) if self.compares else 0
         bins = min(self.setting.n + 1, FEW_BINS if self.in_bins else BINS) if self.overlap_every else 1
@@ -110,7 +117,7 @@ class Ladders(Job):
         """Whether ladders meet in pairs."""
         return bool(self.overlap_every or self.clusters)
 
-    def inside(self, lanes: range) -> np.ndarray:
+    def inside(self, lanes: range) -> IntArray:
         """The ladders that lie in a block of these lanes."""
         return np.flatnonzero((self.first_lanes >= lanes.start) & (self.first_lanes < lanes.stop))
 
@@ -119,9 +126,9 @@ class Ladders(Job):
         inside, rungs, n = self.inside(lanes), self.betas.size, self.setting.n
         first_lane = self.first_lanes[inside] - lanes.start
         lane_at = first_lane[:, None] + np.arange(rungs)
-        chains = [None] * len(lanes)
-        for lane in lane_at.ravel():
-            chains[lane] = lanes.start + int(lane)
+        chains: list[int | None] = [None] * len(lanes)
+        for lane in lane_at.ravel().tolist():
+            chains[lane] = lanes.start + lane
         spins = None
         if self.starts is not None:
             of_lanes = (lane_at + lanes.start).ravel().tolist()
@@ -135,7 +142,7 @@ class Ladders(Job):
         pairs = self._pairs(inside, len(lanes))
         return Block(plan, state, self._ladders(inside, first_lane, lane_at, len(lanes)), pairs, kept)
 
-    def _ladders(self, inside, first_lane, lane_at, lanes: int) -> drivers.Ladders:
+    def _ladders(self, inside: IntArray, first_lane: IntArray, lane_at: IntArray, lanes: int) -> drivers.Ladders:
         """Ladders number `inside`, whose replicas are at these lanes of a block of so many."""
         shape = inside.size, self.betas.size
         of_lanes = np.zeros(lanes, np.int64)
@@ -161,7 +168,7 @@ class Ladders(Job):
             lanes_of_draws=np.empty((self.length.draws if self.keeps else 0, *shape), np.int64),
         )
 
-    def _pairs(self, inside, lanes: int) -> Pairs:
+    def _pairs(self, inside: IntArray, lanes: int) -> Pairs:
         """The pairs of ladders of one model, 0 and 1, 2 and 3 ..., that are compared."""
         number, rungs = inside % self.ladders, self.betas.size
         first = np.flatnonzero((number % 2 == 0) & (number + 1 < self.ladders))
@@ -170,7 +177,7 @@ class Ladders(Job):
         index = inside[first] // self.ladders * (self.ladders // 2) + number[first] // 2
         given = as_energy(self.setting.models[0])
         complete = given.fully_connected
-        model = given if complete else given.to_ising() if first.size else Ising(np.zeros((0, 0)))
+        model: Any = given if complete else given.to_ising() if first.size else Ising(np.zeros((0, 0)))
         i, j = np.empty((2, 0), np.int32) if complete else model.bonds[:2]
         width = 2 ** (-(-lanes // 64) - 1).bit_length()  # words are compared eight at a time
         words = np.zeros((model.n if first.size else 0, width), np.uint64)
@@ -193,13 +200,13 @@ class Ladders(Job):
             moments=np.zeros((len(first), rungs, 6)),
         )
 
-    def go_on(self, block: Block, left: Left):
+    def go_on(self, block: Block, left: Left) -> None:
         """Replicas are where they were, and known by where they come from, unless a burn-in lies between."""
         super().go_on(block, left)
         if self.length.burn_in > left.done:
             block.ladders.labels[:] = 0
 
-    def advance(self, block: Block, first: int, last: int, crew):
+    def advance(self, block: Block, first: int, last: int, crew: Crew) -> None:
         """Run sweeps `first` ... `last - 1` of a block."""
         drivers.temper(*block, first, last, crew)
 
@@ -207,7 +214,7 @@ class Ladders(Job):
         """One a free site in every replica."""
         return block.ladders.lane_at.size * self.setting.attempts
 
-    def check(self, block: Block, lanes: range, done: int):
+    def check(self, block: Block, lanes: range, done: int) -> None:
         """ValueError unless a block that was saved has records that fit its states."""
         models = [self.setting.models[g // self.ladders] for g in self.inside(lanes) for _ in range(self.betas.size)]
         draws, kept = self.rows(done), block.record
@@ -229,26 +236,26 @@ class Gathered(NamedTuple):
     draws: int  # that are kept of all
     done: list[int]  # sweeps of each block
 
-    def of_ladders(self, name: str) -> np.ndarray:
+    def of_ladders(self, name: str) -> AnyArray:
         """An array of `drivers.Ladders`, (ladders, ...)."""
         return np.concatenate([getattr(block.ladders, name) for block in self.blocks])
 
-    def record(self, name: str) -> np.ndarray:
+    def record(self, name: str) -> AnyArray:
         """Energies or magnetisations, float64 (ladders, rungs, draws)."""
         return self._by_ladder([getattr(block.record, name) for block in self.blocks])
 
-    def observable(self, number: int) -> np.ndarray:
+    def observable(self, number: int) -> FloatArray:
         """A linear observable, float64 (ladders, rungs, draws)."""
         return self._by_ladder([block.record.observables.record[:, number] for block in self.blocks])
 
-    def _by_ladder(self, records: list) -> np.ndarray:
+    def _by_ladder(self, records: list[AnyArray]) -> FloatArray:
         parts = []
         for block, record in zip(self.blocks, records, strict=True):
             shape = len(block.ladders.lane_at), block.ladders.betas.size, self.draws
             parts.append(record[: self.draws].T.reshape(shape))
         return np.concatenate(parts)
 
-    def sample(self, draw: int) -> np.ndarray:
+    def sample(self, draw: int) -> States:
         """The spins at every rung at a draw, int8 (ladders, rungs, n), of ladders that keep them."""
         parts = []
         for block in self.blocks:
@@ -257,7 +264,7 @@ class Gathered(NamedTuple):
             parts.append(2 * ones.T[block.ladders.lanes_of_draws[draw]] - 1)
         return np.concatenate(parts)
 
-    def spins(self) -> np.ndarray:
+    def spins(self) -> States:
         """The spins at every rung now, int8 (ladders, rungs, n)."""
         spins, first = np.empty((self.job.count, self.job.betas.size, self.job.setting.n), np.int8), 0
         for block in self.blocks:
@@ -266,13 +273,13 @@ class Gathered(NamedTuple):
             first = last
         return spins
 
-    def acceptance(self, models: int = 1) -> np.ndarray:
+    def acceptance(self, models: int = 1) -> AnyArray:
         """Mean swap probabilities of neighbouring rungs, of the ladders of each model, float64 (models, rungs - 1)."""
         shape = models, -1, self.job.betas.size - 1
         accepted, attempts = (self.of_ladders(name).reshape(shape).sum(axis=1) for name in ("acceptance", "attempts"))
         return accepted / np.maximum(attempts, 1)
 
-    def bins(self, names) -> Bins:
+    def bins(self, names: Iterable[str]) -> Bins:
         """What the bins of all ladders have kept, rung by rung; `names` of the observables."""
         sweeps = zip(self.blocks, self.done, strict=True)
         draws = [(block.ladders.lane_at.size, self.job.length.rows(done)) for block, done in sweeps]
@@ -287,5 +294,5 @@ def packing(rungs: int) -> tuple[int, int]:
     """
     ladders = {words: 64 * words // (2 * rungs) * 2 for words in (1, 2, 4, 8)}
     used = {words: ladders[words] * rungs / (64 * words) for words in ladders}
-    best = next((words for words in used if used[words] >= 0.9), max(used, key=used.get))
+    best = next((words for words in used if used[words] >= 0.9), max(used, key=lambda words: used[words]))
     return best, ladders[best]

@@ -4,20 +4,24 @@ A path has distributions p_0 ... p_K, of which log p*_k is known and log Z_0 = `
 at states of p_0, and `advance` takes it along: log w += log p*_{k+1} - log p*_k, then a sweep at p_{k+1}.
 """
 
+from __future__ import annotations
+
 import copy
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgibbs.engines import ENGINES, drivers, layered
+from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.streams import START, stream
 from fastgibbs.methods.blocks import Setting, tolerable
 from fastgibbs.methods.run import Job, begin, through
 from fastgibbs.methods.running import ALONE, running
-from fastgibbs.models import checks
+from fastgibbs.models import RBM, checks
 from fastgibbs.models.energy import as_energy
 from fastgibbs.models.logistic import logistic
+from fastgibbs.types import ArrayLike, FloatArray, States
 
 FOLLOWED = 64  # sweeps of a path whose changes are measured, where that takes as long as a sweep
 
@@ -26,15 +30,15 @@ class Block(NamedTuple):
     """Lanes that are annealed together."""
 
     chains: int  # that were asked for
-    plan: tuple
-    state: tuple
+    plan: Any
+    state: Any
     weights: drivers.Weights
 
 
 class Annealed(NamedTuple):
     """What chains bring from the path's one end to the other."""
 
-    log_weights: np.ndarray  # float64 (chains,)
+    log_weights: FloatArray  # float64 (chains,)
     distance: float  # sum_k <log p*_{k+1} / p*_k>_{k+1} - <log p*_{k+1} / p*_k>_k
 
 
@@ -42,9 +46,9 @@ class Annealed(NamedTuple):
 class Walk(Job):
     """Chains that are taken along a path, from spins `starts`, int8 (chains, n), of p_0, or from spins at random."""
 
-    path: object
+    path: AnyPath
     chains: int
-    starts: np.ndarray | None
+    starts: States | None
     seed: int  # of their streams
 
     @property
@@ -71,7 +75,7 @@ class Walk(Job):
         inside = sum(chain is not None for chain in chains)
         return Block(inside, plan, state, drivers.Weights(betas, self.setting.moves.rule, rungs, *zeros))
 
-    def advance(self, block: Block, first: int, last: int, crew):
+    def advance(self, block: Block, first: int, last: int, crew: Crew) -> None:
         """Take a block from p_first to p_last."""
         self.path.advance(block, first, last, crew)
 
@@ -80,7 +84,7 @@ class Walk(Job):
         return block.chains * self.setting.attempts
 
 
-def annealed(path, chains: int, starts, seed: int) -> Annealed:
+def annealed(path: AnyPath, chains: int, starts: States | None, seed: int) -> Annealed:
     """Chains taken along a path, from spins `starts` int8 (chains, n) of p_0, or from its own draws.
 
     If every sweep came to rest, the distance would be the sum of the Jeffreys divergences of neighbours on the path,
@@ -101,27 +105,27 @@ def annealed(path, chains: int, starts, seed: int) -> Annealed:
 class Temperatures:
     """p_k(s) ~ exp(-beta_k E(s)), k = 0 ... K, of any model on any engine; beta_0 = 0."""
 
-    def __init__(self, setting: Setting, betas):
+    def __init__(self, setting: Setting, betas: FloatArray) -> None:
         self.setting = setting
         self.betas = np.append(betas, betas[-1])  # one step more, of no weight, measures what the last sweep changed
         self.prepared = setting.engine.prepare(setting.models, 1)
         self.log_z = setting.n * np.log(2)
 
-    def reversed(self):
+    def reversed(self) -> Temperatures:
         """The same path from p_K to p_0."""
         path = copy.copy(self)
         path.betas = np.append(self.betas[-2::-1], self.betas[0])
         return path
 
-    def to_spins(self, states):
+    def to_spins(self, states: ArrayLike) -> States:
         """Spins int8 (chains, n) of states of the model."""
         return np.atleast_2d(self.setting.given[0].to_spins(states))
 
-    def draw(self, chains, entropy):
+    def draw(self, chains: int, entropy: int) -> None:
         """None: every spin at random."""
         return None
 
-    def advance(self, block, first, last, crew):
+    def advance(self, block: Block, first: int, last: int, crew: Crew) -> None:
         """Take a block from p_first to p_last."""
         drivers.anneal_weights(*block[1:], first, last, crew)
 
@@ -129,7 +133,21 @@ class Temperatures:
 class _Stations:
     """A path whose p_k differ by more than a temperature: `ratios` gives log p*_{k+1} / p*_k, `plan` a sweep's."""
 
-    def draw(self, chains, entropy):
+    setting: Setting
+    betas: FloatArray
+    logits: FloatArray  # of independent units at p_0
+    log_z: float
+    prepared: Any
+
+    def ratios(self, k: int, spins: States) -> FloatArray:
+        """log p*_{k+1} - log p*_k, float64 (lanes,), of spins int8 (n, lanes)."""
+        raise NotImplementedError
+
+    def plan(self, k: int, plan: Any) -> Any:
+        """The plan of a sweep at p_k."""
+        raise NotImplementedError
+
+    def draw(self, chains: int, entropy: int) -> States:
         """Independent units, each 1 with probability 1 / (1 + exp(-logit)): spins int8 (chains, n)."""
         up = logistic(self.logits)
         draws = [
@@ -137,7 +155,7 @@ class _Stations:
         ]
         return np.where(np.array(draws) < up, 1, -1).astype(np.int8)
 
-    def advance(self, block, first, last, crew):
+    def advance(self, block: Block, first: int, last: int, crew: Crew) -> None:
         """Take a block from p_first to p_last."""
         steps = self.betas.size - 1
         each = -(-steps // FOLLOWED)
@@ -151,7 +169,7 @@ class _Stations:
                 if follows:  # this sweep stands for those up to the next that is followed
                     block.weights.changes[:] += min(each, steps - k) * (self.ratios(k, spins) - ratios)
 
-    def _swept(self, block, k):
+    def _swept(self, block: Block, k: int) -> States:
         """The spins after a sweep at p_k, or at beta 0, where sweeps forget the biases of p_0, other draws from it."""
         if self.betas[k] == 0:
             return self.draw(block.weights.rungs.size, 0).T
@@ -159,7 +177,7 @@ class _Stations:
         self._sweep(block, self.plan(k, block.plan), 1)
         return self.setting.engine.spins(block.plan, block.state)
 
-    def _sweep(self, block, plan, sweeps):
+    def _sweep(self, block: Block, plan: Any, sweeps: int) -> None:
         rungs = block.weights.rungs
         nothing = drivers.no_record(self.setting.n, rungs.size)
         drivers.advance(plan, block.state, rungs, self.setting.moves, nothing, 0, sweeps, ALONE)
@@ -172,7 +190,7 @@ class RBMPath(_Stations):
     visible bias a + (1 - t) a0 / (t beta).
     """
 
-    def __init__(self, rbm, beta, a0, steps, threads):
+    def __init__(self, rbm: RBM, beta: float, a0: FloatArray, steps: int, threads: int) -> None:
         self.rbm, self.beta, self.a0 = rbm, beta, a0
         self.setting = Setting([rbm], [rbm], "layered", "gibbs", "sequential", 1, None, threads)
         self.prepared = self.setting.engine.prepare([rbm], 1)
@@ -181,17 +199,17 @@ class RBMPath(_Stations):
         self.logits = np.concatenate([a0, np.zeros(rbm.n_hidden)])
         self.log_z = np.logaddexp(0, self.logits).sum()
 
-    def reversed(self):
+    def reversed(self) -> RBMPath:
         """The same path from p_K to p_0."""
         path = copy.copy(self)
         path.t, path.betas = self.t[::-1].copy(), self.betas[::-1].copy()
         return path
 
-    def to_spins(self, states):
+    def to_spins(self, states: ArrayLike) -> States:
         """Spins int8 (chains, V + H) of joint states, or of visible ones with hidden units that are never read."""
         return _visible_too(self.rbm, states)
 
-    def ratios(self, k, spins):
+    def ratios(self, k: int, spins: States) -> FloatArray:
         """log p*_{k+1}(v) - log p*_k(v), float64 (lanes,), of spins int8 (n, lanes)."""
         v = (spins[: self.rbm.n_visible] > 0).astype(np.float64)
         x = self.rbm.hidden_bias[:, None] + self.rbm.weights.T @ v
@@ -199,7 +217,7 @@ class RBMPath(_Stations):
         hidden = np.logaddexp(0, self.betas[k + 1] * x) - np.logaddexp(0, self.betas[k] * x)
         return step * ((self.beta * self.rbm.visible_bias - self.a0) @ v) + hidden.sum(axis=0)
 
-    def plan(self, k, plan):
+    def plan(self, k: int, plan: Any) -> Any:
         """The plan of a sweep at p_k."""
         share = (1 - self.t[k]) / self.betas[k] if self.betas[k] else 0.0
         return layered.with_visible_bias(plan, self.rbm.visible_bias + share * self.a0)
@@ -212,7 +230,7 @@ class Models(_Stations):
     energies is the energy of mean parameters: that is what sweeps run.
     """
 
-    def __init__(self, models, beta, steps, threads):
+    def __init__(self, models: list[Any], beta: float, steps: int, threads: int) -> None:
         shapes = [(model.n, as_energy(model).n_visible) for model in models]
         for k, shape in enumerate(shapes):
             if shape != shapes[0]:
@@ -228,18 +246,18 @@ class Models(_Stations):
         self.logits = beta * (1 - rows.low) * rows.fields
         self.log_z = np.logaddexp(0, self.logits).sum() + beta * (rows.low * rows.fields.sum() - rows.offset)
 
-    def reversed(self):
+    def reversed(self) -> Models:
         """The same path from p_K to p_0."""
         path = copy.copy(self)
         path.models = self.models[::-1]
         return path
 
-    def to_spins(self, states):
+    def to_spins(self, states: ArrayLike) -> States:
         """Spins int8 (chains, n) of states of the models."""
         (first,) = self.setting.given
         return _visible_too(first, states) if self.models[0].n_hidden else np.atleast_2d(first.to_spins(states))
 
-    def ratios(self, k, spins):
+    def ratios(self, k: int, spins: States) -> FloatArray:
         """log p*_{k+1}(s) - log p*_k(s), float64 (lanes,), of spins int8 (n, lanes)."""
         i, j = divmod(k, self.steps)
         here, there = self.models[i : i + 2]
@@ -251,14 +269,17 @@ class Models(_Stations):
         before, after = (np.logaddexp(0, self.beta * (x + t / self.steps * (y - x))) for t in (j, j + 1))
         return self.beta / self.steps * ((there.visible_bias - here.visible_bias) @ v) + (after - before).sum(axis=0)
 
-    def plan(self, k, plan):
+    def plan(self, k: int, plan: Any) -> Any:
         """The plan of a sweep at p_k."""
         i, j = divmod(k, self.steps)
         model = self.models[i].interpolated(self.models[i + 1], j / self.steps) if j else self.models[i]
         return self.setting.engine.at_betas(self.setting.engine.prepare([model], 1), self.betas)
 
 
-def _that_can(models: list, beta: float) -> tuple[str, list]:
+AnyPath = Temperatures | RBMPath | Models
+
+
+def _that_can(models: list[Any], beta: float) -> tuple[str, list[Any]]:
     """The first engine that can run all models, and these as it takes them; ValueError says why none can."""
     for engine in ("layered", "sparse", "sparse64"):
         taken = models if ENGINES[engine].native else [model.to_ising() for model in models]
@@ -269,7 +290,7 @@ def _that_can(models: list, beta: float) -> tuple[str, list]:
     raise ValueError(f"model[{k}] is {models[k]!r}: {refusals[k]}")
 
 
-def _visible_too(rbm, states):
+def _visible_too(rbm: Any, states: ArrayLike) -> States:
     """Spins of joint states (chains, V + H), or of visible ones (chains, V); hidden units, never read, are all up."""
     states = np.atleast_2d(states)
     if states.shape[-1] == rbm.n_visible != rbm.n:

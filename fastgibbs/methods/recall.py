@@ -1,12 +1,15 @@
 """`recall`: what a Hopfield memory makes of cues."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgibbs.engines import ENGINES, contract
+from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.drivers import Moves, advance, no_record
 from fastgibbs.engines.streams import SWEEP, entropy_of, stream_state
 from fastgibbs.methods.blocks import Setting, settled, tolerable
@@ -15,9 +18,18 @@ from fastgibbs.methods.run import Job, Length, begin, through
 from fastgibbs.methods.running import running
 from fastgibbs.models import Hopfield, checks
 from fastgibbs.results.recalled import RecallResult
+from fastgibbs.types import ArrayLike, FloatArray, IntArray, Seed, States
 
 
-def recall(model, cues, *, beta=np.inf, sweeps=50, seed=None, threads=None) -> RecallResult:
+def recall(
+    model: Hopfield,
+    cues: ArrayLike,
+    *,
+    beta: float = np.inf,
+    sweeps: int = 50,
+    seed: Seed = None,
+    threads: int | None = None,
+) -> RecallResult:
     """Let the states of a Hopfield memory run from `cues` for `sweeps` sweeps, site after site.
 
     At zero temperature, beta = inf, every spin turns along its field in its turn, s_i = sign(f_i), and stays as it is
@@ -48,8 +60,8 @@ def recall(model, cues, *, beta=np.inf, sweeps=50, seed=None, threads=None) -> R
         raise ValueError(f"beta is {beta}: give an inverse temperature above 0")
     sweeps = checks.integer("sweeps", sweeps)
     seed, threads = entropy_of(seed), checks.thread_count(threads)
-    needed = len(cues) * (8 * sweeps * len(model.patterns) + 4 * model.n)
-    checks.require_memory(needed, f"{len(cues)} cues and {sweeps} sweeps")
+    room = len(cues) * (8 * sweeps * len(model.patterns) + 4 * model.n)
+    checks.require_memory(room, f"{len(cues)} cues and {sweeps} sweeps")
 
     most = np.inf if cold else tolerable(beta)
     name = "dense" if ENGINES["overlap"].refusal([model], "sequential", 1, most) else "overlap"
@@ -68,11 +80,11 @@ def recall(model, cues, *, beta=np.inf, sweeps=50, seed=None, threads=None) -> R
 class Block(NamedTuple):
     """Cues that are advanced together."""
 
-    plan: tuple
-    state: tuple
-    rungs: np.ndarray  # int64 (lanes,)
+    plan: Any
+    state: Any
+    rungs: IntArray  # int64 (lanes,)
     cues: slice  # which
-    seen: list  # of one array, int8 (cues, n): their states after the last sweep
+    seen: list[States]  # of one array, int8 (cues, n): their states after the last sweep
 
 
 @dataclass(frozen=True)
@@ -80,12 +92,12 @@ class Recalling(Job):
     """Cues of a memory, each of which is recalled alike among any others."""
 
     setting: Setting
-    cues: np.ndarray  # int8 (cues, n)
+    cues: States  # int8 (cues, n)
     beta: float  # or inf
     length: Length
     seed: int
-    overlaps: np.ndarray  # float64 (cues, sweeps, P): what is recorded
-    needed: np.ndarray  # int64 (cues,): the last sweep that changed each
+    overlaps: FloatArray  # float64 (cues, sweeps, P): what is recorded
+    needed: IntArray  # int64 (cues,): the last sweep that changed each
 
     @property
     def cold(self) -> bool:
@@ -98,7 +110,7 @@ class Recalling(Job):
         return len(self.cues)
 
     @cached_property
-    def prepared(self):
+    def prepared(self) -> Any:
         """The plan that all blocks share."""
         return self.engine.prepare(self.setting.models, 1)
 
@@ -113,10 +125,11 @@ class Recalling(Job):
             state.streams[:, column] = stream_state(own, SWEEP, *divmod(lanes.start + column, 64))
         return Block(plan, state, np.zeros(len(lanes), np.int64), mine, [self.cues[mine]])
 
-    def advance(self, block: Block, first: int, last: int, crew):
+    def advance(self, block: Block, first: int, last: int, crew: Crew) -> None:
         """Run sweeps `first` ... `last - 1`, and see after each which cues have changed."""
         plan, state, rungs, mine, seen = block
-        model, nothing = self.setting.given[0], no_record(self.setting.n, rungs.size)
+        model: Any = self.setting.given[0]
+        nothing = no_record(self.setting.n, rungs.size)
         moves = Moves(contract.ALIGN if self.cold else contract.GIBBS, contract.SEQUENTIAL)
         if first == last:  # compiles
             advance(plan, state, rungs, moves, nothing, first, last, crew)

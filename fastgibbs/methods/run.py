@@ -7,15 +7,20 @@ with running(progress, checkpoint) as under_way:
     return Result(...)                   nothing is called after it: a Ctrl-C there would cost the result
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fastgibbs.engines.contract import Crew
 from fastgibbs.methods import restoring
-from fastgibbs.methods.checkpoints import NONE
+from fastgibbs.methods.blocks import Setting
+from fastgibbs.methods.checkpoints import NONE, Checkpoint
 from fastgibbs.methods.running import Advanced, Run
 from fastgibbs.models import checks
 from fastgibbs.results.lanes import Left
+from fastgibbs.types import Engine
 
 
 class Length(NamedTuple):
@@ -26,7 +31,7 @@ class Length(NamedTuple):
     thin: int
 
     @classmethod
-    def of(cls, sweeps, burn_in, thin, before: int = 0) -> "Length":
+    def of(cls, sweeps: int, burn_in: int, thin: int, before: int = 0) -> Length:
         """What a user gave; ValueError or TypeError, naming the argument, unless there is a draw.
 
         Sweeps that runs `before` have made count as burn-in.
@@ -61,17 +66,34 @@ class Job:
     Of a job: its `setting`, its `length` or `sweeps`, and how many `lanes` it has in all.
     """
 
-    RECORDS = ()
+    RECORDS: tuple[str, ...] = ()
     """Names of the arrays of a block whose rows are written one after the other."""
     before: tuple[Left, ...] = ()
     """Where a run has left its blocks that this one goes on from; its sweeps are counted by `sweeps` too."""
-    together = ()
-    """How many lanes stay in one block, if that matters."""
-    in_bins = False
+    in_bins: bool = False
     """Whether bins are kept in place of draws."""
 
+    if TYPE_CHECKING:  # fields or properties of each
+
+        @property
+        def setting(self) -> Setting:
+            """What all its blocks share."""
+
+        @property
+        def length(self) -> Length:
+            """How long it is."""
+
+        @property
+        def lanes(self) -> int:
+            """All."""
+
     @property
-    def engine(self):
+    def together(self) -> tuple[int, ...]:
+        """How many lanes stay in one block, if that matters."""
+        return ()
+
+    @property
+    def engine(self) -> Engine:
         """Its setting's."""
         return self.setting.engine
 
@@ -98,27 +120,27 @@ class Job:
         """How many rows of its records are written after so many sweeps."""
         return 0 if self.in_bins else self.length.rows(done)
 
-    def block(self, lanes: range):
+    def block(self, lanes: range) -> Any:
         """The block of these lanes, just started: a NamedTuple with its `plan` and `state`."""
         raise NotImplementedError
 
-    def advance(self, block, first: int, last: int, crew):
+    def advance(self, block: Any, first: int, last: int, crew: Crew) -> bool | None:
         """Run sweeps `first` ... `last - 1` of a block; of none, compile. A job that returns True is done."""
         raise NotImplementedError
 
-    def attempts(self, block) -> int:
+    def attempts(self, block: Any) -> int:
         """Single-spin attempts that a sweep of a block makes."""
         raise NotImplementedError
 
-    def go_on(self, block, left: Left):
+    def go_on(self, block: Any, left: Left) -> None:
         """Bring a block that has just been started to where that of the run before was left."""
         restoring.go_on(block, left.arrays)
 
-    def crew(self, block) -> int:
+    def crew(self, block: Any) -> int:
         """How many threads may advance a block together."""
         return 1
 
-    def check(self, block, lanes: range, done: int):
+    def check(self, block: Any, lanes: range, done: int) -> None:
         """ValueError unless a block that was saved is as a run leaves it."""
 
 
@@ -126,7 +148,7 @@ class Begun(NamedTuple):
     """A job whose blocks stand ready."""
 
     job: Job
-    blocks: list
+    blocks: list[Any]
     cut: list[range]  # the lanes of each
     done: list[int]  # sweeps that each has done in calls before
 
@@ -134,12 +156,12 @@ class Begun(NamedTuple):
 class Ran(NamedTuple):
     """What has become of a job."""
 
-    blocks: list
+    blocks: list[Any]
     end: Advanced
     updates: int  # single-spin attempts that this call has made
 
 
-def begin(job: Job, checkpoint=NONE) -> Begun:
+def begin(job: Job, checkpoint: Checkpoint = NONE) -> Begun:
     """The blocks of a job, where the checkpoint has them if it was saved before; ValueError if it cannot be of it.
 
     Else they are where the run before left them, if there was one, in its cut.

@@ -6,12 +6,15 @@ within one chunk, or one sweep where that takes longer. Where chunks end never s
 Where there are fewer blocks than threads, several threads make a crew that advances one block together.
 """
 
+from __future__ import annotations
+
 import signal
 import sys
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,10 +24,14 @@ from fastgibbs.jit import must_compile
 from fastgibbs.methods.checkpoints import NONE, Checkpoint
 from fastgibbs.models import checks
 from fastgibbs.threads import Asked, Team, on_threads, stoppable
+from fastgibbs.types import Progress
 
 CHUNK_SECONDS = 0.02
 ALONE = Crew(0, 1, np.zeros(1, np.uint64), 0)
 SAVES = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+
+Hearing = Callable[[int, int], object]  # hears (done, total)
+Advance = Callable[[Any, int, int, Crew], bool | None]  # takes a block from a sweep to another; True stops the run
 
 
 class Advanced(NamedTuple):
@@ -40,20 +47,29 @@ class Run(NamedTuple):
     """A run under way, from `running`."""
 
     asked: Asked  # whether it was asked to stop
-    report: object  # report(done, total), which says whether to stop
-    progress: object
+    report: Hearing  # report(done, total), which says whether to stop
+    progress: Progress
     checkpoint: Checkpoint
 
-    def announce(self, kernel):
+    def announce(self, kernel: Any) -> None:
         """Say that a kernel will be compiled, if a bar is shown."""
         if self.progress is True and must_compile(kernel):
             print("compiling (once) ...", file=sys.stderr, flush=True)
 
-    def after(self, past: int) -> "Run":
+    def after(self, past: int) -> Run:
         """The run, of which `past` sweeps have come before those that are reported now."""
         return self._replace(report=lambda done, total: self.report(past + done, past + total))
 
-    def advance(self, advance, blocks, done, sweeps: int, threads: int, largest_crew=1, limit=np.inf) -> Advanced:
+    def advance(
+        self,
+        advance: Advance,
+        blocks: list[Any],
+        done: list[int],
+        sweeps: int,
+        threads: int,
+        largest_crew: int = 1,
+        limit: float = np.inf,
+    ) -> Advanced:
         """Call `advance(block, first, last, crew)` until every block has done `sweeps` sweeps or the run is stopped.
 
         `done`: sweeps that each block has done before. Each thread begins with a call for which first = last, which
@@ -67,11 +83,11 @@ class Run(NamedTuple):
         chunks = [1] * len(blocks)
         workers = max(1, min(threads // len(blocks), largest_crew))
 
-        def prepare():
+        def prepare() -> None:
             advance(blocks[0], begun, begun, ALONE)
             ready.append(time.perf_counter())
 
-        def work():
+        def work() -> None:
             team = Team(workers)
             try:
                 while not self.asked:
@@ -94,7 +110,7 @@ class Run(NamedTuple):
             finally:
                 team.close()
 
-        def tick():
+        def tick() -> None:
             if self.report(sum(done) // len(done), sweeps):
                 self.asked.ask()
             self.checkpoint.attend(blocks, done, sweeps)
@@ -109,11 +125,11 @@ class Run(NamedTuple):
         return Advanced(done, min(done) < sweeps, compiled - began, time.perf_counter() - compiled)
 
 
-def _together(team: Team, advance, block, first: int, last: int):
+def _together(team: Team, advance: Advance, block: Any, first: int, last: int) -> bool | None:
     """Advance a block by the whole team as one crew; what its first worker returns."""
     gate, returned = np.zeros(1, np.uint64), []
 
-    def take_part(worker):
+    def take_part(worker: int) -> None:
         try:
             stops = advance(block, first, last, Crew(worker, team.size, gate, 0))
         except BaseException:
@@ -132,7 +148,7 @@ class running:
     `progress`: False, True (a tqdm bar, or a plain line) or a callable.
     """
 
-    def __init__(self, progress=False, checkpoint=NONE):
+    def __init__(self, progress: Progress = False, checkpoint: Checkpoint = NONE) -> None:
         self._stoppable = stoppable(SAVES if checkpoint.path is not None else ())
         self._reporting = _reporting(progress)
         self._progress, self._checkpoint = progress, checkpoint
@@ -145,7 +161,7 @@ class running:
             self._stoppable.__exit__()
             raise
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: Any) -> None:
         try:
             self._reporting.__exit__(*error)
         finally:
@@ -154,7 +170,7 @@ class running:
 
 
 @contextmanager
-def _reporting(progress):
+def _reporting(progress: Progress) -> Iterator[Hearing]:
     """A `report(done, total)` for `progress`."""
     if callable(progress):
         yield lambda done, total: checks.says_stop(progress(done, total))
@@ -169,7 +185,7 @@ def _reporting(progress):
         else:
             with tqdm(unit="sweep", mininterval=0) as bar:
 
-                def report(done, total):
+                def report(done: int, total: int) -> None:
                     bar.total = total
                     bar.update(done - bar.n)
 

@@ -1,6 +1,9 @@
 """`sample`: independent Markov chains of one model, each at its own inverse temperature."""
 
+from __future__ import annotations
+
 import time
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -8,11 +11,13 @@ import numpy as np
 from fastgibbs.engines.drivers import advance
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods import binned, observing
-from fastgibbs.methods.blocks import ENGINES, check_betas, clamped, given_start, settled, tolerable  # noqa: F401
+from fastgibbs.methods.binned import Recording
+from fastgibbs.methods.blocks import Clamping, check_betas, clamped, given_start, settled, tolerable
 from fastgibbs.methods.chains import Chains
 from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.continuing import Before
 from fastgibbs.methods.entropy import run_entropy
+from fastgibbs.methods.observing import Observe
 from fastgibbs.methods.run import Length, begin, first_sweep, left, through
 from fastgibbs.methods.running import running
 from fastgibbs.models import checks
@@ -20,31 +25,32 @@ from fastgibbs.results.base import Result, Timing
 from fastgibbs.results.drawn import records
 from fastgibbs.results.lanes import by_lane
 from fastgibbs.results.sampled import SampleResult, states_alone
+from fastgibbs.types import ArrayLike, FloatArray, ModelLike, PathLike, Progress, Rule, Scan, Seed
 
 
 @holding
 def sample(
-    model,
+    model: ModelLike | Sequence[ModelLike],
     *,
-    beta,
-    sweeps,
-    chains=None,
-    burn_in=0,
-    thin=1,
-    rule="gibbs",
-    scan="sequential",
-    start=None,
-    seed=None,
-    threads=None,
-    engine="auto",
-    progress=False,
-    keep_states=False,
-    strips=None,
-    record="draws",
-    observe=None,
-    clamp=None,
-    checkpoint=None,
-    every=60.0,
+    beta: ArrayLike,
+    sweeps: int,
+    chains: int | None = None,
+    burn_in: int = 0,
+    thin: int = 1,
+    rule: Rule = "gibbs",
+    scan: Scan = "sequential",
+    start: ArrayLike | SampleResult | None = None,
+    seed: Seed = None,
+    threads: int | None = None,
+    engine: str = "auto",
+    progress: Progress = False,
+    keep_states: bool = False,
+    strips: int | None = None,
+    record: Recording = "draws",
+    observe: Observe | None = None,
+    clamp: Clamping | None = None,
+    checkpoint: PathLike | None = None,
+    every: float = 60.0,
 ) -> SampleResult:
     """Draw from p(s) = exp(-beta E(s)) / Z by `sweeps` sweeps of n single-spin attempts in each chain.
 
@@ -154,12 +160,12 @@ def sample(
     settings = setting.saved() | length._asdict() | dict(beta=np.split(betas, len(models)), seed=seed, record=record)
     settings |= dict(start=before.states() if before and checkpoint is not None else spins, keep_states=keeps)
     settings["observe"] = [*observed.names, weights]
-    checkpoint = Checkpoint(checkpoint, every, "sample", settings, grows=("sweeps", "model", "beta"))
-    seed = checkpoint.settings["seed"]
+    file = Checkpoint(checkpoint, every, "sample", settings, grows=("sweeps", "model", "beta"))
+    seed = int(file.settings["seed"])
     address = run_entropy(seed, "sample", spins)
     job = Chains(setting, betas, length, spins, address, weights, keeps, in_bins, before.left if before else ())
-    begun = begin(job, checkpoint)
-    with running(progress, checkpoint) as under_way:
+    begun = begin(job, file)
+    with running(progress, file) as under_way:
         under_way.announce(advance)
         ran = through(under_way, begun)
         blocks, end, updates = ran
@@ -197,7 +203,7 @@ def sample(
         )
 
 
-def _require_chance(rule, scan, betas: np.ndarray, start):
+def _require_chance(rule: str, scan: str, betas: FloatArray, start: object) -> None:
     """ValueError where Metropolis leaves nothing to chance."""
     if rule != "metropolis":
         return
@@ -213,7 +219,7 @@ def _require_chance(rule, scan, betas: np.ndarray, start):
         )
 
 
-def _betas(beta, chains, models: int) -> np.ndarray:
+def _betas(beta: ArrayLike, chains: int | None, models: int) -> FloatArray:
     """One inverse temperature per chain, float64 (chains,), read-only."""
     betas = checks.inverse_temperatures("beta", beta)
     if betas.ndim == 0:

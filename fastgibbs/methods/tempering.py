@@ -1,7 +1,11 @@
 """`temper`: parallel tempering, ladders of replicas that exchange their temperatures."""
 
+from __future__ import annotations
+
 import time
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, overload
 
 import numpy as np
 
@@ -9,46 +13,102 @@ from fastgibbs.engines import drivers
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods import binned, observing
 from fastgibbs.methods.adapting import FIRST_RUNGS, adapting, saved_ladder
-from fastgibbs.methods.blocks import check_betas, clamped, settled, tolerable
+from fastgibbs.methods.binned import Recording
+from fastgibbs.methods.blocks import Clamping, check_betas, clamped, settled, tolerable
 from fastgibbs.methods.checkpoints import NONE, Checkpoint, holding
 from fastgibbs.methods.continuing import Before
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.ladders import MAX_RUNGS, Gathered, Ladders
+from fastgibbs.methods.observing import Observe, Observed
 from fastgibbs.methods.run import Length, begin, first_sweep, left, through
-from fastgibbs.methods.running import running
+from fastgibbs.methods.running import Advanced, running
 from fastgibbs.methods.schedules import coldest
 from fastgibbs.models import checks
 from fastgibbs.results.base import Timing
 from fastgibbs.results.drawn import records
-from fastgibbs.results.tempered import Overlap, TemperResult
+from fastgibbs.results.tempered import Overlap, Round, TemperResult
+from fastgibbs.threads import Asked
+from fastgibbs.types import ArrayLike, FloatArray, ModelLike, PathLike, Progress, Rule, Seed, States
 
 
+@overload
+def temper(
+    model: ModelLike,
+    *,
+    betas: ArrayLike | None = ...,
+    rungs: int | None = ...,
+    sweeps: int = ...,
+    ladders: int | None = ...,
+    rule: Rule = ...,
+    swap_every: int = ...,
+    burn_in: int | None = ...,
+    thin: int = ...,
+    start: TemperResult | list[TemperResult] | None = ...,
+    seed: Seed = ...,
+    threads: int | None = ...,
+    adapt: bool = ...,
+    clusters: bool = ...,
+    overlap_every: int = ...,
+    engine: str = ...,
+    progress: Progress = ...,
+    observe: Observe | None = ...,
+    record: Recording = ...,
+    clamp: Clamping | None = ...,
+    checkpoint: PathLike | None = ...,
+    every: float = ...,
+) -> TemperResult: ...
+@overload
+def temper(
+    model: Sequence[ModelLike],
+    *,
+    betas: ArrayLike | None = ...,
+    rungs: int | None = ...,
+    sweeps: int = ...,
+    ladders: int | None = ...,
+    rule: Rule = ...,
+    swap_every: int = ...,
+    burn_in: int | None = ...,
+    thin: int = ...,
+    start: TemperResult | list[TemperResult] | None = ...,
+    seed: Seed = ...,
+    threads: int | None = ...,
+    adapt: bool = ...,
+    clusters: bool = ...,
+    overlap_every: int = ...,
+    engine: str = ...,
+    progress: Progress = ...,
+    observe: Observe | None = ...,
+    record: Recording = ...,
+    clamp: Clamping | None = ...,
+    checkpoint: PathLike | None = ...,
+    every: float = ...,
+) -> list[TemperResult]: ...
 @holding
 def temper(
-    model,
+    model: ModelLike | Sequence[ModelLike],
     *,
-    betas=None,
-    rungs=None,
-    sweeps=10_000,
-    ladders=None,
-    rule="gibbs",
-    swap_every=1,
-    burn_in=None,
-    thin=1,
-    start=None,
-    seed=None,
-    threads=None,
-    adapt=True,
-    clusters=False,
-    overlap_every=10,
-    engine="auto",
-    progress=False,
-    observe=None,
-    record="draws",
-    clamp=None,
-    checkpoint=None,
-    every=60.0,
-) -> "TemperResult | list[TemperResult]":
+    betas: ArrayLike | None = None,
+    rungs: int | None = None,
+    sweeps: int = 10_000,
+    ladders: int | None = None,
+    rule: Rule = "gibbs",
+    swap_every: int = 1,
+    burn_in: int | None = None,
+    thin: int = 1,
+    start: TemperResult | list[TemperResult] | None = None,
+    seed: Seed = None,
+    threads: int | None = None,
+    adapt: bool = True,
+    clusters: bool = False,
+    overlap_every: int = 10,
+    engine: str = "auto",
+    progress: Progress = False,
+    observe: Observe | None = None,
+    record: Recording = "draws",
+    clamp: Clamping | None = None,
+    checkpoint: PathLike | None = None,
+    every: float = 60.0,
+) -> TemperResult | list[TemperResult]:
     """Draw from p(s) = exp(-beta E(s)) / Z at a ladder of betas whose replicas exchange their temperatures.
 
     After a sweep of every replica, neighbouring rungs r, r + 1 swap with probability
@@ -128,24 +188,26 @@ def temper(
     in_bins, of_draw = binned.checked(record, observed), 16 + observed.nbytes(n)
     needed = count * ((binned.nbytes(len(observed.weights)) if in_bins else of_draw * length.draws) + n)
     checks.require_memory(needed, f"{len(models) * ladders} ladders", binned.ADVICE)
-    clamp = clamped(models[0], clamp, None)
-    setting = settled(models, engine, rule=rule, chains=count, clamp=clamp, threads=threads, tolerance=tolerable(betas))
+    held = clamped(models[0], clamp, None)
+    setting = settled(models, engine, rule=rule, chains=count, clamp=held, threads=threads, tolerance=tolerable(betas))
     if before:
         before.require_clamp(setting)
 
     weights, seed = observed.matrix(n), None if seed is None else entropy_of(seed)
-    asked = dict(ladders=ladders, swap_every=swap_every, overlap_every=overlap_every, clusters=clusters)
+    asked: dict[str, Any] = dict(ladders=ladders, swap_every=swap_every, overlap_every=overlap_every, clusters=clusters)
     settings = setting.saved() | length._asdict() | asked | dict(rungs=rungs, betas=betas, adapt=adapt, seed=seed)
     settings |= dict(observe=[*observed.names, weights], record=record)
     settings |= dict(start=before.states() if before and checkpoint is not None else None)
     longer = () if adapt else ("sweeps", "model")  # rounds of adaptation are as long as sweeps ask for, of all models
-    checkpoint = Checkpoint(checkpoint, every, "temper", settings, grows=longer)
-    seed = checkpoint.settings["seed"]
-    kept = dict(weights=weights, keeps=bool(observed.functions), in_bins=in_bins, before=before.left if before else ())
+    file = Checkpoint(checkpoint, every, "temper", settings, grows=longer)
+    seed = int(file.settings["seed"])
+    kept: dict[str, Any] = dict(
+        weights=weights, keeps=bool(observed.functions), in_bins=in_bins, before=before.left if before else ()
+    )
     job = Ladders(setting, betas, length, **asked, seed=run_entropy(seed, "temper"), **kept)
-    adapted = saved_ladder(checkpoint, job, grows, adapt)
+    adapted = saved_ladder(file, job, grows, adapt)
 
-    with running(progress, checkpoint) as under_way:
+    with running(progress, file) as under_way:
         under_way.announce(drivers.temper)
         if adapt:
             adapted = adapting(job, adapted, grows, under_way)
@@ -165,14 +227,16 @@ def temper(
         return results if isinstance(model, list | tuple) else results[0]
 
 
-def _first_ladder(betas, rungs, adapt: bool, models) -> tuple[np.ndarray, bool, bool]:
+def _first_ladder(
+    betas: ArrayLike | None, rungs: int | None, adapt: bool, models: list[ModelLike]
+) -> tuple[FloatArray, bool, bool]:
     """The ladder to begin with, whether its number of rungs may change, and whether it is adapted at all."""
     if rungs is not None:
         rungs = checks.integer("rungs", rungs, minimum=2)
         if rungs > MAX_RUNGS:
             raise ValueError(f"rungs is {rungs}: give at most {MAX_RUNGS}")
     if betas is None:
-        ends = 0.0, coldest(models[0])
+        first, last = 0.0, coldest(models[0])
     else:
         betas = checks.finite_array("betas", betas).copy()
         if betas.ndim != 1 or not 2 <= betas.size <= MAX_RUNGS:
@@ -185,16 +249,16 @@ def _first_ladder(betas, rungs, adapt: bool, models) -> tuple[np.ndarray, bool, 
             return betas, False, False
         if betas.size > 2:
             raise ValueError(f"rungs is {rungs} but betas holds {betas.size}: give the two ends, or leave rungs out")
-        ends = betas
-    return np.linspace(*ends, rungs or FIRST_RUNGS), rungs is None, adapt
+        first, last = betas.tolist()
+    return np.linspace(first, last, rungs or FIRST_RUNGS), rungs is None, adapt
 
 
-def _observables(found: Gathered, observed, asked) -> tuple[Gathered, dict[str, np.ndarray]]:
+def _observables(found: Gathered, observed: Observed, asked: Asked) -> tuple[Gathered, dict[str, FloatArray]]:
     """What was observed, (ladders, rungs, draws, ...), and the draws of which all of it is known."""
     job, model = found.job, found.job.setting.given[0]
     shape = job.count, job.betas.size
 
-    def states(draw):
+    def states(draw: int) -> States:
         return model.from_spins(found.sample(draw).reshape(-1, model.n))
 
     values, draws = observing.evaluated(observed, states, job.count * job.betas.size, found.draws, asked)
@@ -204,7 +268,15 @@ def _observables(found: Gathered, observed, asked) -> tuple[Gathered, dict[str, 
     return found, {name: values[name] for name in observed.names}
 
 
-def _results(found: Gathered, observables, rounds, seed, end, timing, places) -> list[TemperResult]:
+def _results(
+    found: Gathered,
+    observables: dict[str, Any],
+    rounds: tuple[Round, ...],
+    seed: int,
+    end: Advanced,
+    timing: Timing,
+    places: Any,
+) -> list[TemperResult]:
     """One result for every model."""
     job, setting = found.job, found.job.setting
     n, spins = max(setting.n, 1), found.spins()
@@ -217,7 +289,7 @@ def _results(found: Gathered, observables, rounds, seed, end, timing, places) ->
     for k, model in enumerate(setting.given):
         mine = slice(k * job.ladders, (k + 1) * job.ladders)
         hot, cold = visits[:, mine].sum(axis=1)
-        if job.in_bins:
+        if bins is not None:
             rungs = slice(mine.start * job.betas.size, mine.stop * job.betas.size)
             own = bins.of(rungs)
             of_model = records(own, job.ladders, job.betas.size) | {"bins": own}

@@ -5,14 +5,17 @@ to run it: `to_ising()`, which all engines but those of one class know, or `flip
 has all but `energy`; a class that is not derived from it has `to_ising`.
 """
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgibbs.models import checks
 from fastgibbs.models.checks import Frozen
+from fastgibbs.types import ArrayLike, FloatArray, IntArray, ModelLike, Sites, States
 
 
 class Flips(NamedTuple):
@@ -28,19 +31,19 @@ class Flips(NamedTuple):
     What they read from outside becomes part of compiled code: a function that they call is one of Numba's `njit`.
     """
 
-    cost: Callable
-    parameters: tuple = ()
-    turn: Callable | None = None
-    sums: np.ndarray | None = None
+    cost: Callable[..., float]
+    parameters: tuple[Any, ...] = ()
+    turn: Callable[..., None] | None = None
+    sums: ArrayLike | None = None
 
 
 class Quadratic(NamedTuple):
     """E(x) = -1/2 x.J.x - h.x + offset of variables x that are `low` or 1, row by row of J."""
 
-    indptr: np.ndarray  # int64 (n + 1,)
-    indices: np.ndarray  # int32 (nnz,)
-    couplings: np.ndarray  # float64 (nnz,)
-    fields: np.ndarray  # float64 (n,)
+    indptr: IntArray  # int64 (n + 1,)
+    indices: Sites  # int32 (nnz,)
+    couplings: FloatArray  # float64 (nnz,)
+    fields: FloatArray  # float64 (n,)
     offset: float
     low: int
 
@@ -70,11 +73,18 @@ class Energy(Frozen):
     (-4.0, -4.0)
     """
 
-    low = -1  # what a variable is that is not 1: -1, a spin, or 0, a unit
-    batch_invariant = False  # whether energy(states) of each is known to be the same, bit for bit, whatever is with it
-    by_overlaps = False  # whether E is one of fields and overlaps with `patterns`, as of `Hopfield`
+    n: int
+    low: int = -1  # what a variable is that is not 1: -1, a spin, or 0, a unit
+    batch_invariant: bool = (
+        False  # whether energy(states) of each is known to be the same, bit for bit, whatever is with it
+    )
 
-    def __init__(self, n, **attributes):
+    @property
+    def by_overlaps(self) -> bool:
+        """Whether E is one of fields and overlaps with `patterns`, as of `Hopfield`."""
+        return False
+
+    def __init__(self, n: int, **attributes: Any) -> None:
         """A model of n variables with these attributes; arrays are copied, and read-only from then on."""
         n = checks.integer("n", n, minimum=0)
         for name in attributes:
@@ -83,12 +93,12 @@ class Energy(Frozen):
         copies = {k: value.copy() if isinstance(value, np.ndarray) else value for k, value in attributes.items()}
         self.__setstate__({"n": n} | copies)
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: object) -> None:
         if not vars(self):
             raise AttributeError(f"{type(self).__name__} is frozen: give {name!r} to super().__init__(n, {name}=...)")
         super().__setattr__(name, value)
 
-    def energy(self, states):
+    def energy(self, states: ArrayLike) -> FloatArray:
         """E(s) of `states` (..., n), of variables that are `low` or 1: float64 in the shape of the leading axes."""
         raise NotImplementedError(f"{type(self).__name__} has no method energy(states)")
 
@@ -96,7 +106,7 @@ class Energy(Frozen):
         """What a flip costs, for the engine "terms", or None."""
         return None
 
-    def to_ising(self):
+    def to_ising(self) -> Any:  # Ising, which is derived from this class
         """The same energy of spins -1 and 1 as an `Ising` model; ValueError if there is none."""
         raise ValueError(f"{checks.shown(self)} has no Ising form")
 
@@ -135,7 +145,7 @@ class Energy(Frozen):
         """A bound on |h_i| + sum_j |J_ij| of all spins, or None where there are other terms."""
         return self.to_ising().field_bound if self.has_ising_form else None
 
-    def log_marginal(self, v, beta=1.0):
+    def log_marginal(self, v: ArrayLike, beta: float = 1.0) -> FloatArray:
         """log sum_h exp(-beta E(v, h)), unnormalised log-probabilities of visible states `v` (..., V): float64 (...).
 
         Without hidden variables -beta E(v). Errors as for `energy`.
@@ -150,19 +160,19 @@ class Energy(Frozen):
         ising = self.to_ising()
         return Quadratic(ising.indptr, ising.indices, ising.couplings, ising.fields, ising.offset, -1)
 
-    def to_spins(self, states):
+    def to_spins(self, states: ArrayLike) -> States:
         """The spins -1 and 1, int8, of `states` (..., n).
 
         TypeError if these are not numbers, ValueError at one that is not `low` or 1, or on a wrong last axis.
         """
         return checks.spins("states", states, self.n) if self.low else 2 * checks.units("states", states, self.n) - 1
 
-    def from_spins(self, spins):
+    def from_spins(self, spins: ArrayLike) -> States:
         """The states, int8, of `spins` (..., n) of -1 and 1; errors as for `to_spins`."""
         spins = checks.spins("spins", spins, self.n)
         return spins if self.low else (spins + 1) // 2
 
-    def arguments(self) -> dict:
+    def arguments(self) -> dict[str, Any]:
         """The arguments of its constructor, by name, that build it again. TypeError at one that is not kept."""
         names = list(inspect.signature(type(self)).parameters)
         for name in names:
@@ -170,25 +180,26 @@ class Energy(Frozen):
                 raise TypeError(f"{checks.shown(self)} keeps no attribute {name!r}, an argument of its constructor")
         return {name: getattr(self, name) for name in names}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}(n={self.n})"
 
 
 class _Borrowed(Energy):
     """A model of somebody else's class, which has an Ising form, as one of ours."""
 
-    low, has_ising_form = None, True  # its states are whatever `to_spins` takes
+    low: Any = None  # its states are whatever `to_spins` takes
+    has_ising_form = True
 
-    def __init__(self, model):
+    def __init__(self, model: ModelLike) -> None:
         names = "energy", "to_ising", "to_spins", "from_spins"
         super().__init__(model.n, **{name: getattr(model, name) for name in names})
 
 
-def as_energy(model) -> Energy:
+def as_energy(model: ModelLike) -> Energy:
     """The model itself, or one of another base with all that `Energy` says of models."""
     return model if isinstance(model, Energy) else _Borrowed(model)
 
 
-def flips_of(model) -> Flips | None:
+def flips_of(model: ModelLike) -> Flips | None:
     """What a flip of a model costs, or None if it does not say."""
     return as_energy(model).flips()

@@ -1,7 +1,9 @@
 """Simulated annealing with any of the twins: every read at the beta of the sweep, and a descent at the end."""
 
+from __future__ import annotations
+
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +23,7 @@ class Annealing(NamedTuple):
     states: np.ndarray
     trace_min: np.ndarray
     trace_mean: np.ndarray
-    lowest: tuple  # the `keep` lowest states: energies, states, and in how many reads each was seen
+    lowest: tuple[np.ndarray, ...]  # the `keep` lowest states: energies, states, and in how many reads each was seen
 
 
 def anneal(engine, model, betas, reads, rule, seed, *, start=None, scan="sequential", keep=0):
@@ -40,7 +42,8 @@ def anneal(engine, model, betas, reads, rule, seed, *, start=None, scan="sequent
     if start is not None:
         start = np.broadcast_to(models[0].to_spins(start), (reads, models[0].n))
     scans = {} if scan == "sequential" else {"scan": scan}
-    entropy, seen = run_entropy(seed, "anneal", start), {}
+    entropy = run_entropy(seed, "anneal", start)
+    seen: dict[Any, Any] = {}
     state = engine.start(model, reads, entropy, rule, spins=start, **scans)
     best_energies = np.full(reads, np.inf) if start is None else engine.energies(models, start)
     best_spins = state.spins.copy()

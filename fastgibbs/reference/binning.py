@@ -1,5 +1,9 @@
 """Bins of time and of energy, from the records of all draws: the twin of what runs keep in place of these."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 BINS, CELLS = 32, 32
@@ -51,7 +55,8 @@ def cells(energies, magnetizations):
 
     Cell i is row i modulo CELLS.
     """
-    found, width = {}, 0.0
+    found: dict[Any, Any] = {}
+    width = 0.0
     e, a, y = energies - energies[0], abs(magnetizations), magnetizations**2
     for draw in range(len(e)):
         before, width = width, width_of_cells(e[: draw + 1].min(), e[: draw + 1].max())

@@ -4,6 +4,8 @@ An input is a sum of float32 terms taken one after the other, and so is an energ
 0 or 1, so that products are exact, and the order of the additions fixes every bit: terms of held units first, then
 those of drawn ones, both in ascending order."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +14,7 @@ from fastgibbs.reference import sampling
 from fastgibbs.reference.arithmetic import LOG2E
 from fastgibbs.reference.sparse import RULES, uniform
 from fastgibbs.reference.streams import SWEEP, next_words, seeded, start_spins
+from fastgibbs.types import AnyArray
 
 
 class State(NamedTuple):
@@ -38,12 +41,13 @@ def start(model, lanes, seed, rule, spins=None, free=None):
     return State(spins, *scaled(rbm), seeded(seed, SWEEP, lanes), rule, free)
 
 
-def scaled(rbm):
+def scaled(rbm) -> tuple[AnyArray, AnyArray, AnyArray, float]:
     """Weights and biases over a power of two near the largest of them, as float32, and that unit: W, a, b, unit."""
     parts = rbm.weights, rbm.visible_bias, rbm.hidden_bias
     largest = max(np.abs(part).max(initial=0.0) for part in parts)
     unit = 2.0 ** (np.frexp(largest)[1] - 1) if largest > 0 else 1.0
-    return *(np.float32(part / unit) + np.float32(0) for part in parts), unit  # no -0.0, whose sign would decide
+    W, a, b = ((part / unit).astype(np.float32) + np.float32(0) for part in parts)  # no -0.0, whose sign would decide
+    return W, a, b, unit
 
 
 def sweep(state, betas):

@@ -3,8 +3,10 @@
 A lane of a word is a chain, or one of the equal strips of a chain's lattice; what a kernel keeps as the bits of a word
 is here an array (..., words, 64)."""
 
+from __future__ import annotations
+
 from collections import deque
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from fastgibbs.models.ising import Ising
 from fastgibbs.reference import sampling
 from fastgibbs.reference.arithmetic import exp64
 from fastgibbs.reference.streams import SWEEP, TAIL, next_words, seeded, start_spins
+from fastgibbs.types import AnyArray
 
 LANES = 64  # a word: lane b is bit b
 SLOTS = 8  # places decided at once, the cell at place c of its group by the stream of slot c % 8
@@ -26,9 +29,9 @@ class State(NamedTuple):
     spins: np.ndarray  # int8 (chains, n), changed in place
     model: Ising  # gives the graph, |J| and h
     signs: np.ndarray  # int8 (nnz, 1 or chains), of J_ij
-    order: list  # of `Group`
-    streams: list  # of every tile: uint64 (4, 8, words), changed in place
-    tails: list  # of every tile: uint64 (4, words, 64), changed in place
+    order: list[Group]
+    streams: list[AnyArray]  # of every tile: uint64 (4, 8, words), changed in place
+    tails: list[AnyArray]  # of every tile: uint64 (4, words, 64), changed in place
     rule: str
     strips: int
 
@@ -79,7 +82,7 @@ def colours(neighbours):
     `neighbours`: for every cell q the cells it has a bond to. Two colours where they suffice, the lowest cell of
     each connected part having colour 0; otherwise each cell in turn takes the smallest that is free.
     """
-    colour = [None] * len(neighbours)
+    colour: list[Any] = [None] * len(neighbours)
     for first in range(len(neighbours)):
         if colour[first] is None:
             colour[first] = 0
@@ -107,13 +110,15 @@ def groups(model, strips, free):
     """
     cells = model.n // strips
     # Bonds from strip 0 show all of the graph of the cells: moved by a strip, the lattice is the same.
-    rows = (slice(model.indptr[q], model.indptr[q + 1]) for q in range(cells))
-    neighbours = [(model.indices[row] % cells).tolist() for row in rows]
-    members, visited = {}, set(free)
+    rows_of = (slice(model.indptr[q], model.indptr[q + 1]) for q in range(cells))
+    neighbours = [(model.indices[row] % cells).tolist() for row in rows_of]
+    members: dict[tuple[int, int], list[range]] = {}
+    visited = set(free)
     for q, colour in enumerate(colours(neighbours)):
         if q in visited:
             members.setdefault((colour, len(neighbours[q])), []).append(range(q, model.n, cells))
-    order, next_tile = [], {}
+    order = []
+    next_tile: dict[int, int] = {}
     for (colour, degree), sites in sorted(members.items()):
         rows = -(-len(sites) // SLOTS)
         tiles = min(MOST_TILES, max(1, SLOTS * rows // TILE))

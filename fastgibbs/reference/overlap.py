@@ -49,7 +49,7 @@ def sweep(state, betas):
     with np.errstate(over="ignore", invalid="ignore"):
         scale = np.float32(np.clip((-2.0 * LOG2E) * betas * state.unit, -1e30, 1e30))
     model, spins = state.model, state.spins.T
-    field, own, factors = FIELDS[kind(model)], np.float32(model.fields / state.unit), factors_of(model)
+    field, own, factors = FIELDS[kind(model)], (model.fields / state.unit).astype(np.float32), factors_of(model)
     overlaps = state.spins.astype(np.int64) @ model.patterns.T.astype(np.int64)  # (lanes, P)
     decide = RULES[state.rule]
     for i, u in attempts(state):

@@ -3,10 +3,13 @@
 A twin is a module with `start`, `sweep` and `energies`.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from fastgibbs.models import Ising
 from fastgibbs.models.energy import as_energy
+from fastgibbs.types import ModelLike
 
 
 def as_models(model):
@@ -29,6 +32,8 @@ class Whole(Ising):
 
     It is in a field unless E(-s) = E(s).
     """
+
+    model: ModelLike
 
     def __init__(self, model):
         n = model.n

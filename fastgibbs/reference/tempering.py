@@ -122,7 +122,7 @@ def packing(rungs):
         raise ValueError(f"betas has {rungs} rungs: a ladder has at most {MOST_WORDS * LANES // 2}")
     fitting = {words: LANES * words // (2 * rungs) * 2 for words in (1, 2, 4, 8)}
     filled = {words: fitting[words] * rungs / (LANES * words) for words in fitting}
-    words = next((words for words in filled if filled[words] >= ENOUGH), max(filled, key=filled.get))
+    words = next((words for words in filled if filled[words] >= ENOUGH), max(filled, key=lambda words: filled[words]))
     return words, fitting[words]
 
 

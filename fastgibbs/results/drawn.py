@@ -1,6 +1,9 @@
 """What results of draws share: records of all draws, or bins in place of them."""
 
-from typing import TYPE_CHECKING
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,13 +22,16 @@ class Drawn(Result):
 
     if TYPE_CHECKING:
         bins: Bins | None
+        energy: Any  # an array or Binned
+        magnetization: Any
+        observables: dict[str, Any]
 
-    def _values(self):
+    def _values(self) -> dict[str, Any]:
         values = super()._values()
         return values if self.bins is None else {k: v for k, v in values.items() if k not in self.RECORDS}
 
     @classmethod
-    def _with_records(cls, values: dict, *axes: int) -> dict:
+    def _with_records(cls, values: dict[str, Any], *axes: int) -> dict[str, Any]:
         """The values of an archive, those of bins with their records, chains in these axes."""
         bins, here = values.get("bins"), [name for name in cls.RECORDS[:2] if name in values]
         if len(here) != (2 if bins is None else 0):
@@ -35,13 +41,13 @@ class Drawn(Result):
         check(bins, values["interrupted"])
         return values | records(bins, *axes)
 
-    def _group(self, beta: float, model: int, records, bins=None) -> Group:
+    def _group(self, beta: float, model: int, records: Any, bins: Any = None) -> Group:
         """Some chains, by the index of their records, and of their bins where that is another."""
         if self.bins is None:
             return Group(beta, model, self.energy[records], self.magnetization[records])
         return Group.of(beta, model, self.bins.of(records if bins is None else bins))
 
-    def _drawn(self, axes: tuple[str, ...], order, places: dict) -> Table:
+    def _drawn(self, axes: tuple[str, ...], order: Callable[[Any], Any], places: dict[str, Any]) -> Table:
         """The table of records, `order` of axes applied; of bins, their means, with "bin" in place of "draw"."""
         if self.bins is None:
             found = {"energy": self.energy, "magnetization": self.magnetization} | self.observables
@@ -60,7 +66,7 @@ class Drawn(Result):
         return "" if self.bins is None else f", in bins of {self.energy.width}"
 
 
-def records(bins: Bins, *axes: int) -> dict:
+def records(bins: Bins, *axes: int) -> dict[str, Any]:
     """The records of bins, chains in these axes, by the names of their fields."""
     axes = axes or (len(bins.first),)
     observables = {name: record.reshape(*axes) for name, record in bins.observables.items()}
@@ -68,7 +74,7 @@ def records(bins: Bins, *axes: int) -> dict:
     return {"energy": energy, "magnetization": magnetization, "observables": observables}
 
 
-def check(bins: Bins, interrupted: bool):
+def check(bins: Bins, interrupted: bool) -> None:
     """ValueError unless a run may have kept such bins; histograms of one that was stopped may have more draws."""
     counts, draws, sums = bins.counts, bins.draws, 7 + 2 * len(bins.names)
     full = counts[:-1]
@@ -90,7 +96,7 @@ def check(bins: Bins, interrupted: bool):
         _require_possible(record)
 
 
-def _require_possible(record: Binned):
+def _require_possible(record: Binned) -> None:
     """ValueError if a variance is negative."""
     floor = record.sums**2 / record.counts
     if (record.squares < floor - 1e-6 * (floor + record.squares.max(initial=0))).any():
