@@ -16,6 +16,11 @@ def log_weights(model, states, beta=1.0) -> np.ndarray:
     `states`: (..., n), of an RBM visible units (..., V); x = b + W v. Hidden units of a `BoltzmannMachine` are summed
     over too (`BoltzmannMachine.log_marginal`). float64 in the shape of the leading axes.
     TypeError or ValueError as for `model.energy`.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> fg.analysis.log_weights(fg.lattice((4, 4)), np.ones((1, 16)), beta=0.5).tolist()
+    [16.0]
     """
     checks.model("model", model)
     if isinstance(model, BoltzmannMachine):
@@ -35,6 +40,11 @@ def log_mean(log_weights, distance=0.0) -> tuple[float, float, float]:
     `distance` is the least that var log w may be: a path of distributions that has it (`methods.paths`) cannot have
     weights that vary by less, but chains stuck at its end can.
     `log_weights`: (N,), N >= 2, otherwise ValueError.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> print("{:.3f} +- {:.3f}, {:.1f} effective".format(*fg.analysis.log_mean(np.log([1.0, 2.0, 3.0]))))
+    0.693 +- 0.347, 2.6 effective
     """
     logs = checks.finite_array("log_weights", log_weights)
     if logs.ndim != 1 or logs.size < 2:
@@ -56,6 +66,11 @@ def pseudo_likelihood(model, data, beta=1.0) -> float:
     p(s_i | rest) = p*(s) / (p*(s) + p*(s with i flipped)), log p* being the `log_weights`; one half each, n log(1/2) in
     all, if the units ignore each other. `data`: (N, n) states in the model's own units, or visible ones (N, V).
     TypeError or ValueError as for `model.energy`. Besag, J. R. Stat. Soc. D 24, 179 (1975).
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> print(f"{fg.pseudo_likelihood(fg.RBM(np.zeros((3, 2))), [[0, 1, 1]]):.3f}")  # three fair coins
+    -2.079
     """
     checks.model("model", model)
     beta = checks.finite_number("beta", beta)
