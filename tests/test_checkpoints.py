@@ -70,7 +70,7 @@ def everything(result, name="result"):
                 yield from everything(value, f"{name}.{field}")
         if isinstance(result, fg.SampleResult):
             yield f"{name}.states", result.states
-            if result._blocks[0].samples.size:
+            if result._blocks[0].record.samples.size:
                 yield f"{name}.samples", result.samples
     elif isinstance(result, dict):
         yield from ((f"{name}[{key}]", value) for key, value in result.items())
@@ -472,17 +472,21 @@ def test_interrupts_at_random_times_leave_a_run_that_goes_on(name, tmp_path):
     assert int(said) > 0
 
 
+class Rows(NamedTuple):
+    energies: np.ndarray
+
+
 class Block(NamedTuple):
-    energies: np.ndarray  # rows
+    record: Rows
     norms: np.ndarray
 
 
 def test_checkpoints_of_blocks_at_different_sweeps_are_consistent(tmp_path):
     """Each block is copied where it is, with the rows it has written by then."""
     checkpoint = checkpoints.Checkpoint(tmp_path / "unused", 0, "sample", {"seed": 1})
-    blocks = [Block(np.arange(6.0), np.zeros(2)), Block(np.arange(6.0), np.ones(2))]
+    blocks = [Block(Rows(np.arange(6.0)), np.zeros(2)), Block(Rows(np.arange(6.0)), np.ones(2))]
     cut = [range(0, 64), range(64, 128)]
-    checkpoint.restore(blocks, cut, {"energies": lambda done: done // 2}, 12, None)
+    checkpoint.restore(blocks, cut, {"record.energies": lambda done: done // 2}, 12, None)
     checkpoint.attend(blocks, [0, 0], 12)
     checkpoint.saw(0, blocks[0], 4)
     blocks[0].norms[:] = 9  # it goes on
@@ -490,5 +494,5 @@ def test_checkpoints_of_blocks_at_different_sweeps_are_consistent(tmp_path):
     checkpoint.saw(1, blocks[1], 8)
     (done_0, copy_0), (done_1, copy_1) = checkpoint._copies[0], checkpoint._copies[1]
     assert (done_0, done_1) == (4, 8)
-    assert copy_0["energies"].tolist() == [0, 1] and copy_1["energies"].tolist() == [0, 1, 2, 3]
+    assert copy_0["record.energies"].tolist() == [0, 1] and copy_1["record.energies"].tolist() == [0, 1, 2, 3]
     assert copy_0["norms"].tolist() == [0, 0] and copy_1["norms"].tolist() == [1, 1]

@@ -77,7 +77,7 @@ def address(monkeypatch, module, call, *arguments):
 UP = np.ones(16)
 VERBS = {
     "sample": ("methods.sampling", lambda start: fg.sample(GLASS, beta=1, sweeps=1, start=start, seed=1)),
-    "anneal": ("methods.annealing", lambda start: fg.anneal(GLASS, sweeps=1, start=start, seed=1)),
+    "anneal": ("methods.cooling", lambda start: fg.anneal(GLASS, sweeps=1, start=start, seed=1)),
     "recall": ("methods.recall", lambda start: fg.recall(fg.Hopfield([UP]), UP if start is None else start, seed=1)),
     "log_z": (
         "methods.free_energies",

@@ -36,7 +36,7 @@ WRONG = {  # by the kind of numbers: what no array of a checkpoint holds
     "i": [10**9, -1, 2**62],
     "u": [],
 }
-FREE = ("block0.learner.hidden", "block0.samples.packed")  # where any bits are states
+FREE = ("block0.learner.hidden", "block0.record.samples")  # where any bits are states
 HEADERS = [
     *(("done", value) for value in (10**12, -(10**6), 2.5, None, "3", True, [], {})),
     *(("lanes", value) for value in ([0, 10**9], [64, 0], [0, -64], None, [0], "0", [0, 1e300], [16, 64])),

@@ -247,9 +247,9 @@ def test_a_weight_taken_after_the_sweep_would_be_wrong(monkeypatch):
 
     def late(self, block, first, last, crew):
         for k in range(first, last):
-            before = block.log_weights.copy()
+            before = block.weights.logs.copy()
             advance(self, block, k, k + 1, crew)
-            block.log_weights[:] = before + self.ratios(k, self.engine.spins(block.plan, block.state))
+            block.weights.logs[:] = before + self.ratios(k, self.setting.engine.spins(block.plan, block.state))
 
     monkeypatch.setattr(paths.RBMPath, "advance", late)
     found = fg.log_z(SMALL_RBM, steps=5, chains=4000, seed=1)

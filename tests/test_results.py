@@ -86,7 +86,7 @@ def everything(result):
     for name, value in values.items():
         parts = value._asdict() if hasattr(value, "_asdict") else value if isinstance(value, dict) else {"": value}
         yield from ((f"{name}.{key}", part) for key, part in parts.items())
-    if isinstance(result, fg.SampleResult) and result._blocks[0].samples.size:
+    if isinstance(result, fg.SampleResult) and result._blocks[0].record.samples.size:
         yield "samples", result.samples
 
 

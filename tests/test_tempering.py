@@ -4,7 +4,6 @@ Statistical tests have fixed seeds and errors from 64 or more independent parts.
 chance once in 3 * 10^4 (Student's t); some 600 such scores are taken below: all pass with 98 of 100 sets of seeds.
 """
 
-import inspect
 import os
 import signal
 
@@ -22,7 +21,9 @@ from fastgibbs.engines.contract import RULES, restore, snapshot
 from fastgibbs.engines.precision import energy_error
 from fastgibbs.engines.streams import SWAP, stream_state
 from fastgibbs.jit import njit
-from fastgibbs.methods.ladders import Setting, run_ladders
+from fastgibbs.methods.blocks import Setting
+from fastgibbs.methods.ladders import Gathered, Ladders
+from fastgibbs.methods.run import Length, begin, through
 from fastgibbs.methods.running import running
 from fastgibbs.methods.schedules import coldest
 from fastgibbs.reference import layered as layered_twin
@@ -235,8 +236,8 @@ def swapped(betas, energies, number):
     shape = (count, rungs)
     ladders = drivers.Ladders(
         betas=np.asarray(betas, np.float64),
+        rule=RULES["gibbs"],
         burn_in=0,
-        thin=1,
         swap_every=1,
         overlap_every=0,
         first_lane=lanes[:, 0].copy(),
@@ -251,6 +252,7 @@ def swapped(betas, energies, number):
         restarts=np.zeros(shape, np.int64),
         round_trips=np.zeros(shape, np.int64),
         visits=np.zeros((2, *shape), np.int64),
+        lanes_of_draws=np.empty((0, *shape), np.int64),
     )
     swap_round(ladders, number)
     np.testing.assert_array_equal(ladders.rungs[ladders.lane_at], np.tile(np.arange(rungs), (count, 1)))
@@ -518,18 +520,18 @@ def exchange(plan, state, pairs, lane_at):
 @pytest.mark.parametrize(
     ("engine", "model", "beta"),
     [
-        (multispin, GLASS, 1.0),
-        (multispin, fg.lattice((6, 6), h=0.25), 0.3),
-        (sparse, WEIGHTED, 2.0),
-        (sparse, IN_FIELD, 0.8),
+        ("multispin", GLASS, 1.0),
+        ("multispin", fg.lattice((6, 6), h=0.25), 0.3),
+        ("sparse", WEIGHTED, 2.0),
+        ("sparse", IN_FIELD, 0.8),
     ],
     ids=["glass", "in a field", "weighted", "fields"],
 )
 def test_clusters_conserve_the_energy_of_a_pair_and_what_is_equal_in_it(engine, model, beta):
-    setting = Setting([model], engine, 20, RULES["gibbs"], 1, 0, True, 1)
-    betas = beta * np.linspace(0.5, 1.5, 6)
+    setting = Setting([model], [model], engine, "gibbs", "sequential", 1, None, 1)
+    job = Ladders(setting, beta * np.linspace(0.5, 1.5, 6), Length(50, 0, 1), 20, 1, 0, True, 3)
     with running() as under_way:
-        run = run_ladders(setting, betas, 50, 0, 1, 3, None, under_way)
+        run = Gathered(job, through(under_way, begin(job)).blocks, 50)
     before = run.spins()
     for block in run.blocks:
         exchange(block.plan, block.state, block.pairs, block.ladders.lane_at)
@@ -637,13 +639,14 @@ def test_an_adapted_ladder_samples_the_right_law():
 
 def test_rounds_of_adaptation_and_the_run_draw_random_numbers_of_their_own(monkeypatch):
     """Each goes on from the states of the one before: with its random numbers it would repeat its moves."""
-    seen, places = [], inspect.signature(run_ladders)
+    seen = []
 
-    def run_too(*given):
-        seen.append(places.bind(*given).arguments["entropy"])
-        return run_ladders(*given)
+    def begun(job, checkpoint):
+        seen.append(job.seed)
+        return begin(job, checkpoint)
 
-    monkeypatch.setattr("fastgibbs.methods.tempering.run_ladders", run_too)
+    for module in ("adapting", "tempering"):
+        monkeypatch.setattr(f"fastgibbs.methods.{module}.begin", begun)
     result = fg.temper(SQUARE, sweeps=1024, seed=5)
     assert len(set(seen)) == len(seen) == 1 + len(result.adaptation) > 2
 

@@ -15,6 +15,7 @@ from fastgibbs.engines import (  # noqa: F401 - they give the contract's functio
 from fastgibbs.engines.arithmetic import exp64
 from fastgibbs.engines.contract import (
     FOLLOWED,
+    LANE_GROUP,
     MEASURED,
     SEQUENTIAL,
     UNMEASURED,
@@ -25,7 +26,7 @@ from fastgibbs.engines.contract import (
     sweep,
 )
 from fastgibbs.engines.lowest import note
-from fastgibbs.engines.observables import measure_observables
+from fastgibbs.engines.observables import Observables, measure_observables, observables
 from fastgibbs.engines.overlaps import add_overlaps, exchange_clusters
 from fastgibbs.engines.streams import next_word
 from fastgibbs.jit import called, njit
@@ -33,32 +34,61 @@ from fastgibbs.jit import called, njit
 READ_GROUP = 16  # reads whose energies are added up before they join the others: blocks are whole groups
 
 
-@njit
-def advance(
-    plan, state, rungs, rule, scan, first, last, burn_in, thin, energies, magnetizations, observables, samples, crew
-):
-    """Run sweeps `first` ... `last - 1` of a block; after every thin-th past burn_in, record a draw.
+class Moves(NamedTuple):
+    """What an attempt is, and which sites a sweep visits."""
 
-    `energies` and `magnetizations` are float64 (draws, lanes); `samples` uint16 (draws or 0, n, lanes // 16)
-    receives packed spins if it has room, `observables` what it has weights for.
+    rule: int
+    scan: int
+
+
+class Record(NamedTuple):
+    """What is recorded of a block, and when: a draw after every thin-th sweep past burn_in."""
+
+    burn_in: int
+    thin: int
+    energies: np.ndarray  # float64 (draws, chains), of a ladder by rung
+    magnetizations: np.ndarray  # float64 (draws, chains), likewise
+    observables: Observables
+    samples: np.ndarray  # uint16 (draws or 0, sites of a lane, lanes // 16): the states of every draw, if they are kept
+
+
+def record(burn_in: int, thin: int, shape, weights, lanes: int, strips: int = 1, keeps: bool = False) -> Record:
+    """Room for `shape` = (draws, chains) of a block of so many lanes; `weights` float64 (observables, n)."""
+    draws, chains = shape
+    samples = draws if keeps else 0, weights.shape[1] // strips, lanes // LANE_GROUP
+    of_weights = observables(weights, strips, lanes, draws, chains)
+    return Record(burn_in, thin, np.empty(shape), np.empty(shape), of_weights, np.empty(samples, np.uint16))
+
+
+def no_record(n: int, lanes: int) -> Record:
+    """Of a block of n sites from which nothing is to be recorded."""
+    return record(2**62, 1, (0, lanes), np.empty((0, n)), lanes)
+
+
+@njit
+def advance(plan, state, rungs, moves, record, first, last, crew):
+    """Run sweeps `first` ... `last - 1` of a block, and record what there is room for.
+
     Stopping at any sweep and going on later changes nothing.
     Every worker of a crew makes this call.
     """
     for done in range(first + 1, last + 1):
-        records = done > burn_in and (done - burn_in) % thin == 0
-        sweep(plan, state, rungs, rule, scan, MEASURED if records else UNMEASURED, crew)
+        past = done - record.burn_in
+        records = past > 0 and past % record.thin == 0
+        sweep(plan, state, rungs, moves.rule, moves.scan, MEASURED if records else UNMEASURED, crew)
         if records:
-            draw = (done - burn_in) // thin - 1
-            measure(plan, state, energies[draw], magnetizations[draw], crew)
-            if crew.worker == 0 and (len(samples) > 0 or len(observables.weights) > 0):
-                packed = samples[draw] if len(samples) > 0 else observables.packed
+            draw = past // record.thin - 1
+            measure(plan, state, record.energies[draw], record.magnetizations[draw], crew)
+            if crew.worker == 0 and (len(record.samples) > 0 or len(record.observables.weights) > 0):
+                packed = record.samples[draw] if len(record.samples) > 0 else record.observables.packed
                 snapshot(plan, state, packed)
-                measure_observables(observables, packed, observables.record[draw])
+                measure_observables(record.observables, packed, record.observables.record[draw])
 
 
 class Reads(NamedTuple):
     """What the annealing runs of a block have found; lanes beyond `count` fill it up."""
 
+    moves: Moves
     count: int
     rungs: np.ndarray  # int64 (lanes,): this sweep's number, in every lane
     energies: np.ndarray  # float64 (lanes,): at the last sweep
@@ -71,14 +101,14 @@ class Reads(NamedTuple):
 
 
 @njit
-def anneal(plan, state, reads, lowest, rule, scan, first, last, crew):
+def anneal(plan, state, reads, lowest, first, last, crew):
     """Run sweeps `first` ... `last - 1` of a block, sweep s at rung s, and keep the best state of every read.
 
     A table that has room keeps the lowest states of all reads besides.
     """
     for done in range(first, last):
         reads.rungs[:] = done
-        sweep(plan, state, reads.rungs, rule, scan, FOLLOWED, crew)
+        sweep(plan, state, reads.rungs, reads.moves.rule, reads.moves.scan, FOLLOWED, crew)
         measure(plan, state, reads.energies, reads.magnetizations, crew)
         improved = False
         reads.lowest[done] = np.inf
@@ -98,31 +128,43 @@ def anneal(plan, state, reads, lowest, rule, scan, first, last, crew):
             note(plan, state, lowest, reads.energies, reads.count)
 
 
+class Weights(NamedTuple):
+    """What the lanes of a block weigh that are taken along betas, and by what rule."""
+
+    betas: np.ndarray  # float64 (rungs,)
+    rule: int
+    rungs: np.ndarray  # int64 (lanes,)
+    logs: np.ndarray  # float64 (lanes,): log w
+    changes: np.ndarray  # float64 (lanes,): of log p*_{k+1} / p*_k by the sweep at p_{k+1}, summed over k
+    energies: np.ndarray  # float64 (lanes,)
+    magnetizations: np.ndarray  # float64 (lanes,)
+
+
 @njit
-def anneal_weights(plan, state, rungs, betas, rule, first, last, log_weights, changes, energies, magnetizations, crew):
+def anneal_weights(plan, state, weights, first, last, crew):
     """From rung k = `first` to `last`: log w -= (beta_{k+1} - beta_k) E, then a sweep at rung k + 1, all lanes alike.
 
-    `changes` get -(beta_{k+1} - beta_k) (E' - E), E' being the energy after that sweep, of all but the last k.
-    `log_weights`, `changes`, `energies` and `magnetizations` are float64 (lanes,).
+    Changes are -(beta_{k+1} - beta_k) (E' - E), E' being the energy after that sweep, of all but the last k.
     """
+    betas, energies = weights.betas, weights.energies
     for done in range(first, last):
         before = betas[done] - betas[done - 1] if done > 0 else 0.0
-        for lane in range(log_weights.size):
-            changes[lane] += before * energies[lane]
-        measure(plan, state, energies, magnetizations, crew)
-        for lane in range(log_weights.size):
-            changes[lane] -= before * energies[lane]
-            log_weights[lane] -= (betas[done + 1] - betas[done]) * energies[lane]
-        rungs[:] = done + 1
-        sweep(plan, state, rungs, rule, SEQUENTIAL, MEASURED, crew)
+        for lane in range(energies.size):
+            weights.changes[lane] += before * energies[lane]
+        measure(plan, state, energies, weights.magnetizations, crew)
+        for lane in range(energies.size):
+            weights.changes[lane] -= before * energies[lane]
+            weights.logs[lane] -= (betas[done + 1] - betas[done]) * energies[lane]
+        weights.rungs[:] = done + 1
+        sweep(plan, state, weights.rungs, weights.rule, SEQUENTIAL, MEASURED, crew)
 
 
 class Ladders(NamedTuple):
     """The ladders of a block: replica r of ladder g is lane `first_lane[g] + r` and moves from rung to rung."""
 
     betas: np.ndarray  # float64 (rungs,)
+    rule: int
     burn_in: int
-    thin: int
     swap_every: int
     overlap_every: int
     first_lane: np.ndarray  # int64 (ladders,)
@@ -137,31 +179,24 @@ class Ladders(NamedTuple):
     restarts: np.ndarray  # int64 (ladders, rungs): how often each replica came from the hot end to the cold one
     round_trips: np.ndarray  # int64 (ladders, rungs): and back to the hot one
     visits: np.ndarray  # int64 (2, ladders, rungs): how often a replica labelled hot, or cold, was at each rung
-
-
-class LadderSamples(NamedTuple):
-    """The states of every draw of a block of ladders, or nothing."""
-
-    packed: np.ndarray  # uint16 (draws or 0, n, lanes // 16)
-    lane_at: np.ndarray  # int64 (draws or 0, ladders, rungs)
+    lanes_of_draws: np.ndarray  # int64 (draws or 0, ladders, rungs): the lane at every rung, if states are kept
 
 
 HOT, COLD = 1, 2
 
 
 @njit
-def temper(plan, state, ladders, pairs, rule, first, last, energies, magnetizations, observables, samples, crew):
+def temper(plan, state, ladders, pairs, record, first, last, crew):
     """Run sweeps `first` ... `last - 1` of a block of ladders, and swap, exchange, record and compare in between.
 
-    `energies` and `magnetizations` are float64 (draws, ladders * rungs), by rung, and so is the record of
-    `observables`; `samples`, if there is room, gets the spins of every draw by lane and the lane at every rung.
+    Energies, magnetisations and observables are recorded by rung, (draws, ladders * rungs), and states by lane.
     """
     for done in range(first + 1, last + 1):
-        past = done - ladders.burn_in
+        past = done - record.burn_in
         swaps = done % ladders.swap_every == 0
-        records = past > 0 and past % ladders.thin == 0
+        records = past > 0 and past % record.thin == 0
         measures = swaps or records
-        sweep(plan, state, ladders.rungs, rule, SEQUENTIAL, MEASURED if measures else UNMEASURED, crew)
+        sweep(plan, state, ladders.rungs, ladders.rule, SEQUENTIAL, MEASURED if measures else UNMEASURED, crew)
         if swaps and pairs.clusters:
             snapshot(plan, state, pairs.packed)
             exchange_clusters(pairs, ladders.lane_at)
@@ -171,33 +206,31 @@ def temper(plan, state, ladders, pairs, rule, first, last, energies, magnetizati
         if swaps:
             _swap(ladders, done // ladders.swap_every - 1, past > 0)
         if records:
-            draw = past // ladders.thin - 1
-            for ladder in range(len(ladders.lane_at)):
-                for rung in range(ladders.betas.size):
-                    lane = ladders.lane_at[ladder, rung]
-                    energies[draw, ladder * ladders.betas.size + rung] = ladders.energies[lane]
-                    magnetizations[draw, ladder * ladders.betas.size + rung] = ladders.magnetizations[lane]
-            if len(samples.packed) > 0 or len(observables.weights) > 0:
-                packed = samples.packed[draw] if len(samples.packed) > 0 else observables.packed
+            draw = past // record.thin - 1
+            _record_rungs(ladders, ladders.energies, record.energies[draw])
+            _record_rungs(ladders, ladders.magnetizations, record.magnetizations[draw])
+            if len(record.samples) > 0 or len(record.observables.weights) > 0:
+                packed = record.samples[draw] if len(record.samples) > 0 else record.observables.packed
                 snapshot(plan, state, packed)
-                measure_observables(observables, packed, observables.by_lane)
-                _record_observables(ladders, observables, samples, draw)
+                measure_observables(record.observables, packed, record.observables.by_lane)
+                for number in range(len(record.observables.weights)):
+                    by_rung = record.observables.record[draw, number]
+                    _record_rungs(ladders, record.observables.by_lane[number], by_rung)
+            if len(record.samples) > 0:
+                for ladder in range(len(ladders.lane_at)):
+                    for rung in range(ladders.betas.size):
+                        ladders.lanes_of_draws[draw, ladder, rung] = ladders.lane_at[ladder, rung]
         if ladders.overlap_every > 0 and past > 0 and past % ladders.overlap_every == 0 and len(pairs.ladders) > 0:
             snapshot(plan, state, pairs.packed)
             add_overlaps(pairs, ladders.lane_at)
 
 
 @called
-def _record_observables(ladders, observables, samples, draw):
-    """Record a draw's observables by rung and, if its states are kept, the lane at every rung."""
+def _record_rungs(ladders, by_lane, by_rung):
+    """Copy numbers of lanes to the places of their rungs, ladder after ladder."""
     for ladder in range(len(ladders.lane_at)):
         for rung in range(ladders.betas.size):
-            lane = ladders.lane_at[ladder, rung]
-            if len(samples.lane_at) > 0:
-                samples.lane_at[draw, ladder, rung] = lane
-            for number in range(len(observables.weights)):
-                value = observables.by_lane[number, lane]
-                observables.record[draw, number, ladder * ladders.betas.size + rung] = value
+            by_rung[ladder * ladders.betas.size + rung] = by_lane[ladders.lane_at[ladder, rung]]
 
 
 @called

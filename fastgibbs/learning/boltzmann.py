@@ -15,15 +15,15 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines import drivers, sparse
-from fastgibbs.engines.contract import GIBBS, LANE_GROUP
+from fastgibbs.engines.contract import LANE_GROUP
 from fastgibbs.engines.gradients import Step
 from fastgibbs.engines.moments import add_moments
 from fastgibbs.engines.streams import START, SWEEP, entropy_of, stream
 from fastgibbs.learning import exact
 from fastgibbs.learning.machines import FOLLOWING, RUNGS, Setting, shift
-from fastgibbs.methods import ladders
-from fastgibbs.methods.blocks import Clamp
-from fastgibbs.methods.checkpoints import NONE
+from fastgibbs.methods import blocks
+from fastgibbs.methods.ladders import Ladders
+from fastgibbs.methods.run import Length, begin
 from fastgibbs.methods.running import ALONE
 from fastgibbs.models import BoltzmannMachine
 from fastgibbs.models.logistic import logistic
@@ -157,7 +157,7 @@ class SampledMachine(_Machine):
         self.team = Team(setting.threads)
         self.coupled = machine.coupled_hidden > 1
         rungs = np.linspace(0.0, 1.0, RUNGS) if setting.method == "tempering" else np.ones(1)
-        clamp = Clamp(np.sort(self.visible), np.ones((self.visible.size, 1), np.int8), self.hidden)
+        clamp = blocks.Clamp(np.sort(self.visible), np.ones((self.visible.size, 1), np.int8), self.hidden)
         entropy = entropy_of(np.random.SeedSequence(setting.entropy, spawn_key=(SWEEP,)))
         shown = _started(machine, np.ones(1), setting.batch_size, clamp, entropy)
         chains = _started(machine, rungs, setting.chains, None, setting.entropy)
@@ -183,7 +183,7 @@ class SampledMachine(_Machine):
     def compile(self):
         """Compile the kernels, or load them: each is called once with nothing to do."""
         block = self.block.shown[0]
-        ladders.advance(GIBBS, block, 0, 0, ALONE)
+        drivers.temper(*block, 0, 0, ALONE)
         add_moments(block.state.spins, self.shares[0], self.first, self.second, 0, 0, self.scratch[0], self.seen)
 
     def chains(self):
@@ -235,7 +235,7 @@ class SampledMachine(_Machine):
     def _sweep(self, blocks, first, last):
         """Run sweeps `first` ... `last - 1` of all blocks with the parameters as they are."""
         plan = sparse.with_numbers(blocks[0].plan, *self.numbers)
-        self.team.call([(ladders.advance, GIBBS, block._replace(plan=plan), first, last, ALONE) for block in blocks])
+        self.team.call([(drivers.temper, *block._replace(plan=plan), first, last, ALONE) for block in blocks])
 
     def _add_up(self, blocks, shares, moments):
         """`moments` = the sums over all lanes of all blocks, one block after the other."""
@@ -250,16 +250,6 @@ class SampledMachine(_Machine):
 
 def _started(machine, betas, count, clamp, entropy) -> tuple:
     """Blocks of `count` ladders with a rung at each of `betas`, which record nothing."""
-    setting = ladders.Setting(
-        models=[machine.to_ising()],
-        engine=sparse,
-        ladders=count,
-        rule=GIBBS,
-        swap_every=1 if betas.size > 1 else NEVER,
-        overlap_every=0,
-        clusters=False,
-        threads=1,
-        clamp=clamp,
-    )
-    blocks, _ = ladders.start_ladders(setting, betas, 0, NEVER, 1, entropy, None, NONE)
-    return tuple(blocks)
+    chosen = blocks.Setting([machine], [machine.to_ising()], "sparse", "gibbs", "sequential", 1, clamp, 1)
+    swap_every = 1 if betas.size > 1 else NEVER
+    return tuple(begin(Ladders(chosen, betas, Length(0, NEVER, 1), count, swap_every, 0, False, entropy)).blocks)

@@ -5,27 +5,18 @@ from functools import partial
 
 import numpy as np
 
-from fastgibbs.engines import contract, drivers
-from fastgibbs.engines.lowest import site_words
+from fastgibbs.engines import drivers
 from fastgibbs.engines.streams import entropy_of
-from fastgibbs.methods.blocks import (
-    DESCENT,
-    ENGINES,
-    check_betas,
-    choose_engine,
-    clamped,
-    given_start,
-    tolerable,
-)
+from fastgibbs.methods.blocks import DESCENT, check_betas, clamped, given_start, settled, tolerable
 from fastgibbs.methods.checkpoints import Checkpoint, holding
-from fastgibbs.methods.cooling import Cooling, energy_error
-from fastgibbs.methods.entropy import run_entropy
+from fastgibbs.methods.cooling import Batch, Cooling
 from fastgibbs.methods.pacing import Pace
+from fastgibbs.methods.run import begin, through
 from fastgibbs.methods.running import running
 from fastgibbs.methods.schedules import Schedule, stretched, windows
 from fastgibbs.models import checks
 from fastgibbs.results.annealed import AnnealResult, lowest_states
-from fastgibbs.results.base import Timing, no_sites
+from fastgibbs.results.base import Timing
 from fastgibbs.results.lanes import distinct
 
 _POINTS = 1001  # of a schedule that goes to inf, which tell how cold it is
@@ -106,100 +97,82 @@ def anneal(
     """
     began = time.perf_counter()
     checks.model("model", model)
-    reads, threads = checks.integer("reads", reads), checks.thread_count(threads)
-    keep = checks.integer("keep", keep, minimum=0)
-    checks.choice("rule", rule, contract.RULES)
-    checks.choice("scan", scan, contract.SCANS)
-    checks.choice("engine", engine, ("auto", *ENGINES))
+    reads, keep = checks.integer("reads", reads), checks.integer("keep", keep, minimum=0)
     checks.progress(progress)
     target = -np.inf if target_energy is None else checks.finite_number("target_energy", target_energy)
-    seed = None if seed is None else entropy_of(seed)
     spins = given_start(model, start, reads)
     checks.require_memory(3 * reads * model.n, f"{reads} reads")
     pace = Pace(sweeps, time_limit, reads)
     if checkpoint is not None and (pace.timed or len(pace.asked) > 1):
         raise ValueError("a checkpoint is of one batch: give sweeps as one number, and no time_limit")
     schedule, coldest = _schedule(betas, model)
-
-    clamp = clamped(model, clamp, reads)
-    free = None if clamp is None else clamp.free
-    name, _, taken = choose_engine(engine, [model], scan, 1, reads, tolerable(coldest, DESCENT))
-    betas = schedule(pace.sweeps)
-    settings = dict(model=[model], betas=betas, reads=reads, rule=rule, scan=scan, start=spins, engine=name)
-    settings |= dict(seed=seed, keep=keep, clamp=None if clamp is None else list(clamp[:2]))
-    checkpoint = Checkpoint(checkpoint, every, "anneal", settings)
-    cut = checkpoint.cut(ENGINES[name].cut, reads, threads)
-    needed = keep * (3 * model.n * len(cut) + 2 * reads) + reads * model.n // 4 if keep else 0
-    checks.require_memory(needed, f"keep={keep} in each of {len(cut)} blocks", "keep fewer states")
-    first_seed = run_entropy(checkpoint.settings["seed"], "anneal", spins)
-    cooling = Cooling(
-        model=model,
-        taken=taken[0],
-        engine=ENGINES[name],
-        prepared=ENGINES[name].prepare(taken, 1, free),
-        cut=cut,
-        reads=reads,
-        start=spins,
-        clamp=clamp,
-        rule=contract.RULES[rule],
-        scan=contract.SCANS[scan],
+    setting = settled(
+        [model],
+        engine,
+        rule=rule,
+        scan=scan,
+        chains=reads,
+        clamp=clamped(model, clamp, reads),
         threads=threads,
-        seed=checkpoint.settings["seed"],
-        keep=keep,
-        words=site_words(first_seed, model.n, keep),
-        off=energy_error(ENGINES[name], taken[0]),
-        target=target,
+        tolerance=tolerable(coldest, DESCENT),
     )
-    blocks = cooling.blocks(betas, 0)
-    rows = dict.fromkeys(("reads.lowest", "reads.sums"), lambda done: done)
-    begun = checkpoint.restore(blocks, cooling.cut, rows, pace.sweeps, cooling.check)
-
+    blocks = len(setting.engine.cut(reads, setting.threads))
+    needed = keep * (3 * model.n * blocks + 2 * reads) + reads * model.n // 4 if keep else 0
+    checks.require_memory(needed, f"keep={keep} in each of {blocks} blocks", "keep fewer states")
+    betas, seed = schedule(pace.sweeps), None if seed is None else entropy_of(seed)
+    settings = setting.saved() | dict(betas=betas, reads=reads, start=spins, seed=seed, keep=keep)
+    checkpoint = Checkpoint(checkpoint, every, "anneal", settings)
+    job = Cooling(setting, reads, spins, checkpoint.settings["seed"], keep, target, betas)
+    begun = begin(job, checkpoint)
     with running(progress, checkpoint) as run:
         run.announce(drivers.anneal)
         pace.begin()
         found = None
         while True:
-            end = run.after(sum(found.done) if found else 0).advance(
-                cooling.advance, blocks, begun, pace.sweeps, threads, limit=pace.left
-            )
-            batch = cooling.batch(blocks, betas, begun, end)
+            ran = through(run.after(sum(found.done) if found else 0), begun, pace.left)
+            batch = job.outcome(begun, ran)
             found = batch if found is None or pace.replaces(batch) else found.joined(batch)
             if run.asked or batch.best.min() <= target or not pace.goes_on(batch):
                 break
-            betas = schedule(pace.sweeps)
-            blocks = cooling.blocks(betas, pace.number)
-            begun = [0] * len(blocks)
-        order = np.argsort(found.best, kind="stable")
-        order = order[found.best[order] < np.inf]  # a run that was stopped at once may not have begun all reads
-        energy, states = found.best[order], found.states[order]
-        lowest = states[energy == energy.min(initial=np.inf)]
-        first, _, ground_counts = distinct(lowest)
-        kept = lowest_states(model, found.tables)
-        return AnnealResult(
-            model=model,
-            energy=energy,
-            states=states,
-            read=order,
-            last_states=found.last_states[order],
-            ground_states=lowest[first],
-            ground_counts=ground_counts,
-            kept_energy=kept.energy,
-            kept_states=kept.states,
-            kept_counts=kept.counts,
-            trace_min=found.trace_min,
-            trace_mean=found.trace_mean,
-            betas=found.betas,
-            sweeps=np.array(found.sweeps),
-            done=np.array(found.done),
-            attempts=found.attempts / max(1, order.size),
-            seed=cooling.seed,
-            engine=name,
-            rule=rule,
-            scan=scan,
-            timing=Timing.of(found.end, found.updates, began),
-            interrupted=found.done != (pace.asked or found.sweeps),
-            clamped=no_sites() if clamp is None else clamp.sites,
-        )
+            job = job.batch(schedule(pace.sweeps), pace.number)
+            begun = begin(job)
+        return _result(job, found, pace.asked, began)
+
+
+def _result(job: Cooling, found: Batch, asked: tuple, began: float) -> AnnealResult:
+    """What all batches have found; `asked`: their sweeps, as they were asked for."""
+    setting, model = job.setting, job.model
+    order = np.argsort(found.best, kind="stable")
+    order = order[found.best[order] < np.inf]  # a run that was stopped at once may not have begun all reads
+    energy, states = found.best[order], found.states[order]
+    lowest = states[energy == energy.min(initial=np.inf)]
+    first, _, ground_counts = distinct(lowest)
+    kept = lowest_states(model, found.tables)
+    return AnnealResult(
+        model=model,
+        energy=energy,
+        states=states,
+        read=order,
+        last_states=found.last_states[order],
+        ground_states=lowest[first],
+        ground_counts=ground_counts,
+        kept_energy=kept.energy,
+        kept_states=kept.states,
+        kept_counts=kept.counts,
+        trace_min=found.trace_min,
+        trace_mean=found.trace_mean,
+        betas=found.betas,
+        sweeps=np.array(found.sweeps),
+        done=np.array(found.done),
+        attempts=found.attempts / max(1, order.size),
+        seed=job.seed,
+        engine=setting.name,
+        rule=setting.rule,
+        scan=setting.scan,
+        timing=Timing.of(found.end, found.updates, began),
+        interrupted=found.done != (asked or found.sweeps),
+        clamped=setting.clamped,
+    )
 
 
 def _schedule(betas, model):

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import ENGINES
-from fastgibbs.engines.observables import observables
+from fastgibbs.engines import ENGINES, contract
+from fastgibbs.engines.drivers import Moves
 from fastgibbs.engines.streams import random_ups
 from fastgibbs.models import Hopfield, checks
 from fastgibbs.models.energy import field_bound, flips_of, has_ising_form
@@ -22,6 +22,78 @@ class Clamp(NamedTuple):
     sites: np.ndarray  # int64 (k,), ascending
     spins: np.ndarray  # int8 (k, 1), or (k, chains)
     free: np.ndarray  # int64 (n - k,)
+
+
+class Setting(NamedTuple):
+    """What all blocks of a run share: models on an engine, what attempts are, and which sites they visit."""
+
+    given: list  # the models
+    models: list  # as the engine takes them
+    name: str  # of the engine
+    rule: str
+    scan: str
+    strips: int
+    clamp: Clamp | None
+    threads: int
+
+    @property
+    def engine(self):
+        """The engine that runs them."""
+        return ENGINES[self.name]
+
+    @property
+    def n(self) -> int:
+        """Sites of a model."""
+        return self.given[0].n
+
+    @property
+    def moves(self) -> Moves:
+        """Rule and scan as kernels have them."""
+        return Moves(contract.RULES[self.rule], contract.SCANS[self.scan])
+
+    @property
+    def free(self) -> np.ndarray | None:
+        """The sites that sweeps visit, or None for all."""
+        return None if self.clamp is None else self.clamp.free
+
+    @property
+    def attempts(self) -> int:
+        """Of a sweep of one chain."""
+        return self.n if self.free is None else self.free.size
+
+    @property
+    def clamped(self) -> np.ndarray:
+        """The sites that keep their values, int64."""
+        return np.empty(0, np.int64) if self.clamp is None else self.clamp.sites
+
+    def saved(self) -> dict:
+        """What a run that goes on must have in common with one that was saved."""
+        clamp = None if self.clamp is None else list(self.clamp[:2])
+        return dict(model=self.given, engine=self.name, rule=self.rule, scan=self.scan, strips=self.strips, clamp=clamp)
+
+    def start(self, prepared, lanes: range, chains: list, betas, seed, spins=None) -> tuple:
+        """Plan and state of a block: chain after chain, each in `strips` lanes, at random or at `spins` (first_ups)."""
+        ups = first_ups(seed, spins, chains, self.n, self.strips, self.clamp)
+        return self.engine.start(prepared, lanes, ups, seed, betas, contract.RULES[self.rule])
+
+
+def settled(
+    models: list, engine: str, *, rule, scan="sequential", strips=1, chains: int, clamp, threads, tolerance: float
+) -> Setting:
+    """The setting that a user asks for; `chains` run these models, whose fields may be wrong by `tolerance`.
+
+    ValueError or TypeError says which argument cannot be, and why.
+    """
+    checks.choice("rule", rule, contract.RULES)
+    checks.choice("scan", scan, contract.SCANS)
+    checks.choice("engine", engine, ("auto", *ENGINES))
+    threads = checks.thread_count(threads)
+    if clamp is not None:
+        if strips not in (None, 1):
+            raise ValueError(f"strips is {strips}: a lattice with clamped sites is not cut, leave strips out")
+        strips = 1
+    name, strips, taken = choose_engine(engine, models, scan, strips, chains, tolerance)
+    return Setting(models, taken, name, rule, scan, strips, clamp, threads)
 
 
 def tolerable(betas, change: float = LAW) -> float:
@@ -182,9 +254,3 @@ def first_ups(seed, spins: np.ndarray | None, chains: list, n: int, strips: int 
             columns = [chain or 0 if clamp.spins.shape[1] > 1 else 0 for chain in chains]
             ups[:, clamp.sites[inside] - first] = clamp.spins[inside][:, columns].T > 0
         yield first, ups
-
-
-def unrecorded(n: int, lanes: int) -> tuple:
-    """What `drivers.advance` records into, in a block of n sites from which nothing is to be recorded."""
-    nothing = np.empty((0, lanes))
-    return nothing, nothing, observables(np.empty((0, n)), 1, lanes, 0, 0), np.empty((0, 0, 0), np.uint16)

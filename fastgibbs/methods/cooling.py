@@ -1,16 +1,19 @@
-"""How all reads of an annealing run are cooled once: their blocks, and what came of them."""
+"""How all reads of an annealing run are cooled once, and what came of it: the job of `anneal`."""
 
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from fastgibbs.engines import drivers, precision, terms
-from fastgibbs.engines.lowest import Lowest, enter, nothing_yet
+from fastgibbs.engines.lowest import Lowest, enter, nothing_yet, site_words
 from fastgibbs.methods import restoring
-from fastgibbs.methods.blocks import Clamp, first_ups
+from fastgibbs.methods.blocks import Setting
 from fastgibbs.methods.descent import quenched, random_spins
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.reads import check_lowest, check_reads
+from fastgibbs.methods.run import Begun, Job, Ran
 from fastgibbs.methods.running import Advanced
 from fastgibbs.models import RBM, checks
 from fastgibbs.results.annealed import energy_of_each
@@ -65,42 +68,68 @@ class Batch(NamedTuple):
         )
 
 
-class Cooling(NamedTuple):
-    """What all batches of a run share: how its reads are cooled."""
+@dataclass(frozen=True)
+class Cooling(Job):
+    """Reads of a setting that are cooled once: batch `number` of a run."""
 
-    model: object
-    taken: object  # the model as the engine takes it
-    engine: object
-    prepared: tuple
-    cut: list  # the lanes of each block
+    setting: Setting
     reads: int
-    start: np.ndarray | None
-    clamp: Clamp | None
-    rule: int
-    scan: int
-    threads: int
-    seed: int
-    keep: int
-    words: np.ndarray  # of its sites
-    off: float  # by how much energies may be off: where they are as near to the target, states are asked
+    start: np.ndarray | None  # int8 (reads, n), or None for spins at random
+    seed: int  # of the run
+    keep: int  # the lowest states of every block
     target: float
+    betas: np.ndarray  # float64 (sweeps,)
+    number: int = 0
+
+    RECORDS = "reads.lowest", "reads.sums"
 
     @property
-    def free(self) -> np.ndarray | None:
-        """The sites that are not clamped, or None for all."""
-        return None if self.clamp is None else self.clamp.free
+    def model(self):
+        """The model."""
+        return self.setting.given[0]
 
-    def blocks(self, betas: np.ndarray, number: int) -> list[Block]:
-        """The blocks of batch `number`, none of whose sweeps is done; lanes beyond the last read fill them up."""
-        seed = run_entropy(self.seed, f"anneal {number}" if number else "anneal", self.start)
-        return [self._block(lanes, betas, seed) for lanes in self.cut]
+    @property
+    def lanes(self) -> int:
+        """A lane a read."""
+        return self.reads
 
-    def _block(self, lanes: range, betas: np.ndarray, seed: int) -> Block:
-        chains = [read if read < self.reads else None for read in lanes]
-        ups = first_ups(seed, self.start, chains, self.model.n, clamp=self.clamp)
+    @property
+    def sweeps(self) -> int:
+        """One at each beta."""
+        return self.betas.size
+
+    @cached_property
+    def prepared(self):
+        """The plan that all blocks share."""
+        return self.engine.prepare(self.setting.models, 1, self.setting.free)
+
+    @cached_property
+    def streams(self) -> int:
+        """The entropy of this batch."""
+        return run_entropy(self.seed, f"anneal {self.number}" if self.number else "anneal", self.start)
+
+    @cached_property
+    def words(self) -> np.ndarray:
+        """Of the sites, by which states are told apart."""
+        return site_words(run_entropy(self.seed, "anneal", self.start), self.model.n, self.keep)
+
+    @cached_property
+    def off(self) -> float:
+        """By how much energies may be off: where they are as near to the target, states are asked."""
+        return energy_error(self.engine, self.setting.models[0])
+
+    def batch(self, betas: np.ndarray, number: int) -> "Cooling":
+        """Another batch of the same run."""
+        other = replace(self, betas=betas, number=number)
+        vars(other).update({name: vars(self)[name] for name in ("prepared", "words", "off") if name in vars(self)})
+        return other
+
+    def block(self, lanes: range) -> Block:
+        """A block of lanes; those beyond the last read fill it up."""
+        reads = [read if read < self.reads else None for read in lanes]
         with np.errstate(over="ignore"):  # beta may be as large as it likes on the way to inf
-            plan, state = self.engine.start(self.prepared, lanes, ups, seed, betas, self.rule)
-        count, size = sum(chain is not None for chain in chains), len(lanes)
+            plan, state = self.setting.start(self.prepared, lanes, reads, self.betas, self.streams, self.start)
+        count, size = sum(read is not None for read in reads), len(lanes)
         groups = -(-count // drivers.READ_GROUP)
         best = np.full(size, np.inf)
         if self.start is not None:
@@ -108,6 +137,7 @@ class Cooling(NamedTuple):
             alike = (seen == seen[0]).all()
             best[:count] = self.model.energy(self.model.from_spins(seen[:1] if alike else seen))
         reads = drivers.Reads(
+            moves=self.setting.moves,
             count=count,
             rungs=np.zeros(size, np.int64),
             energies=np.empty(size),
@@ -115,11 +145,10 @@ class Cooling(NamedTuple):
             best=best,
             better=np.zeros(size, np.uint8),
             kept=state.spins.copy(),
-            lowest=np.empty((betas.size, groups)),
-            sums=np.empty((betas.size, groups)),
+            lowest=np.empty((self.betas.size, groups)),
+            sums=np.empty((self.betas.size, groups)),
         )
-        table = nothing_yet(self.words, self.keep, size, self.off)
-        return Block(plan, state, reads, table)
+        return Block(plan, state, reads, nothing_yet(self.words, self.keep, size, self.off))
 
     def advance(self, block: Block, first: int, last: int, crew) -> bool:
         """Run sweeps `first` ... `last - 1` of a block; whether one of its reads has come down to the target.
@@ -127,10 +156,14 @@ class Cooling(NamedTuple):
         A call for no sweeps compiles all that the run will need.
         """
         if first == last:
-            quenched(self.model, self.model.from_spins(self.kept(block).T[:1]), self.free)
-        drivers.anneal(*block, self.rule, self.scan, first, last, crew)
+            quenched(self.model, self.model.from_spins(self.kept(block).T[:1]), self.setting.free)
+        drivers.anneal(*block, first, last, crew)
         best = block.reads.best[: block.reads.count].min()
         return bool(best <= self.target + self.off and self.lowest(block).min() <= self.target)
+
+    def attempts(self, block: Block) -> int:
+        """One a free site in every read."""
+        return block.reads.count * self.setting.attempts
 
     def kept(self, block: Block) -> np.ndarray:
         """The spins of the best states of a block's reads, int8 (n, lanes)."""
@@ -141,18 +174,20 @@ class Cooling(NamedTuple):
         best = block.reads.best[: block.reads.count].copy()
         seen = best < np.inf
         if self.off:
-            best[seen] = self.taken.energy(self.taken.from_spins(self.kept(block).T[: best.size][seen]))
+            taken = self.setting.models[0]
+            best[seen] = taken.energy(taken.from_spins(self.kept(block).T[: best.size][seen]))
         return best
 
-    def batch(self, blocks: list[Block], betas: np.ndarray, begun: list[int], end: Advanced) -> Batch:
-        """What came of blocks that had `begun` sweeps behind them when they were advanced."""
+    def outcome(self, begun: Begun, ran: Ran) -> Batch:
+        """What came of it."""
+        blocks, end = ran.blocks, ran.end
         best = np.concatenate([block.reads.best[: block.reads.count] for block in blocks])
         states = self.model.from_spins(by_lane([self.kept(block) for block in blocks], self.reads))
         seen = best < np.inf
-        ends = quenched(self.model, states[seen], self.free, self.threads)
+        ends = quenched(self.model, states[seen], self.setting.free, self.threads)
         first, which, _ = distinct(ends)
         best[seen], states[seen] = energy_of_each(self.model, ends[first])[which], ends
-        for block, lanes in zip(blocks, self.cut, strict=True) if self.keep else ():
+        for block, lanes in zip(blocks, begun.cut, strict=True) if self.keep else ():
             mine = slice(lanes.start, lanes.start + block.reads.count)
             packed = np.packbits(self.model.to_spins(states[mine]) > 0, axis=1, bitorder="little")
             enter(block.lowest, best[mine], packed, np.eye(len(packed), len(lanes), dtype=np.uint8))
@@ -160,28 +195,25 @@ class Cooling(NamedTuple):
         done = min(end.done)
         sums = np.concatenate([block.reads.sums[:done] for block in blocks], axis=1)
         lowest = np.concatenate([block.reads.lowest[:done] for block in blocks], axis=1)
-        advanced = sum(b.reads.count * (now - then) for b, then, now in zip(blocks, begun, end.done, strict=True))
-        sites = self.model.n if self.free is None else self.free.size
-        made = sum(block.reads.count * now for block, now in zip(blocks, end.done, strict=True))
         return Batch(
-            sweeps=(betas.size,),
+            sweeps=(self.sweeps,),
             done=(done,),
             best=best,
             states=states,
-            betas=betas,
+            betas=self.betas,
             last_states=self.model.from_spins(last),
             trace_min=lowest.min(axis=1),
             trace_mean=np.add.accumulate(sums, axis=1)[:, -1] / self.reads,
             tables=[block.lowest for block in blocks],
-            attempts=made * sites,
-            updates=advanced * sites,
+            attempts=sum(self.attempts(block) * now for block, now in zip(blocks, end.done, strict=True)),
+            updates=ran.updates,
             end=end,
         )
 
     def check(self, block: Block, lanes: range, done: int):
         """ValueError unless a block that was saved is as a run leaves it."""
         check_reads(block.reads, self.kept(block), self.model, done)
-        check_lowest(block.lowest, block.reads.count, self.model, lanes, self.clamp)
+        check_lowest(block.lowest, block.reads.count, self.model, lanes, self.setting.clamp)
         if follows(self.engine) and done:
             energies = block.state.energies * block.plan.unit
             spins = self.engine.spins(block.plan, block.state)

@@ -10,7 +10,7 @@ from fastgibbs import analysis, exact
 from fastgibbs.engines import layered
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.fields import described
-from fastgibbs.methods.blocks import ENGINES, choose_engine, tolerable
+from fastgibbs.methods.blocks import settled, tolerable
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.ladders import MAX_RUNGS
 from fastgibbs.methods.paths import Models, RBMPath, Temperatures, annealed
@@ -122,22 +122,22 @@ def log_z(
             return _tempered(path[0], method, beta, steps or 2000, chains or 8, seed, threads)
         seed = entropy_of(seed)
         if len(path) > 1 or isinstance(model, list | tuple):
-            stations = Models(path, beta, steps or -(-1000 // len(path)))
+            stations = Models(path, beta, steps or -(-1000 // len(path)), threads)
         elif isinstance(model, RBM) and beta and layered.refusal(path, "sequential", 1, tolerable(beta)) is None:
             visible = _marginals(model, beta, data, run_entropy(seed, "log_z"), threads)
-            stations = RBMPath(model, beta, visible, steps or 1000)
+            stations = RBMPath(model, beta, visible, steps or 1000, threads)
         else:
-            name, _, taken = choose_engine("auto", path, "sequential", 1, chains or 100, tolerable(beta))
-            stations = Temperatures(model, ENGINES[name], taken, np.linspace(0.0, beta, (steps or 1000) + 1))
+            asked = dict(rule="gibbs", chains=chains or 100, clamp=None, threads=threads, tolerance=tolerable(beta))
+            stations = Temperatures(settled(path, "auto", **asked), np.linspace(0.0, beta, (steps or 1000) + 1))
         if method == "reverse":
             start = stations.to_spins(start)
             if chains is not None and chains != len(start):
                 raise ValueError(f"chains is {chains} but start holds {len(start)} states: give one state per chain")
             own = run_entropy(seed, "log_z", start)
-            mean, error, effective = analysis.log_mean(*annealed(stations.reversed(), len(start), start, own, threads))
+            mean, error, effective = analysis.log_mean(*annealed(stations.reversed(), len(start), start, own))
             return _estimate(stations.log_z - mean, error, method, effective)
         own = run_entropy(seed, "log_z")
-        mean, error, effective = analysis.log_mean(*annealed(stations, chains or 100, None, own, threads))
+        mean, error, effective = analysis.log_mean(*annealed(stations, chains or 100, None, own))
         return _estimate(stations.log_z + mean, error, method, effective)
 
 

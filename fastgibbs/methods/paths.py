@@ -5,14 +5,15 @@ at states of p_0, and `advance` takes it along: log w += log p*_{k+1} - log p*_k
 """
 
 import copy
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import drivers, layered, sparse, sparse64
-from fastgibbs.engines.contract import GIBBS, SEQUENTIAL
+from fastgibbs.engines import ENGINES, drivers, layered
 from fastgibbs.engines.streams import START, stream
-from fastgibbs.methods.blocks import first_ups, tolerable, unrecorded
+from fastgibbs.methods.blocks import Setting, tolerable
+from fastgibbs.methods.run import Job, begin, through
 from fastgibbs.methods.running import ALONE, running
 from fastgibbs.models import RBM, Ising, checks
 from fastgibbs.models.logistic import logistic
@@ -26,11 +27,7 @@ class Block(NamedTuple):
     chains: int  # that were asked for
     plan: tuple
     state: tuple
-    rungs: np.ndarray  # int64 (lanes,)
-    log_weights: np.ndarray  # float64 (lanes,)
-    changes: np.ndarray  # float64 (lanes,): of log p*_{k+1} / p*_k by the sweep at p_{k+1}, summed over k
-    energies: np.ndarray  # float64 (lanes,)
-    magnetizations: np.ndarray  # float64 (lanes,)
+    weights: drivers.Weights
 
 
 class Annealed(NamedTuple):
@@ -40,39 +37,74 @@ class Annealed(NamedTuple):
     distance: float  # sum_k <log p*_{k+1} / p*_k>_{k+1} - <log p*_{k+1} / p*_k>_k
 
 
-def annealed(path, chains: int, starts, entropy, threads: int) -> Annealed:
+@dataclass(frozen=True)
+class Walk(Job):
+    """Chains that are taken along a path, from spins `starts`, int8 (chains, n), of p_0, or from spins at random."""
+
+    path: object
+    chains: int
+    starts: np.ndarray | None
+    seed: int  # of their streams
+
+    @property
+    def setting(self) -> Setting:
+        """The path's."""
+        return self.path.setting
+
+    @property
+    def lanes(self) -> int:
+        """A lane a chain."""
+        return self.chains
+
+    @property
+    def sweeps(self) -> int:
+        """A step each."""
+        return self.path.betas.size - 1
+
+    def block(self, lanes: range) -> Block:
+        """A block of lanes, those beyond the last chain idle."""
+        chains = [chain if chain < self.chains else None for chain in lanes]
+        betas = self.path.betas
+        plan, state = self.setting.start(self.path.prepared, lanes, chains, betas, self.seed, self.starts)
+        rungs, zeros = np.zeros(len(lanes), np.int64), np.zeros((4, len(lanes)))
+        inside = sum(chain is not None for chain in chains)
+        return Block(inside, plan, state, drivers.Weights(betas, self.setting.moves.rule, rungs, *zeros))
+
+    def advance(self, block: Block, first: int, last: int, crew):
+        """Take a block from p_first to p_last."""
+        self.path.advance(block, first, last, crew)
+
+    def attempts(self, block: Block) -> int:
+        """One a site in every chain."""
+        return block.chains * self.setting.attempts
+
+
+def annealed(path, chains: int, starts, seed: int) -> Annealed:
     """Chains taken along a path, from spins `starts` int8 (chains, n) of p_0, or from its own draws.
 
     If every sweep came to rest, the distance would be the sum of the Jeffreys divergences of neighbours on the path,
     and the variance of log w.
     """
-    starts = path.draw(chains, entropy) if starts is None else starts
-    blocks = []
-    for lanes in path.engine.cut(chains, threads):
-        members = [chain if chain < chains else None for chain in lanes]
-        ups = first_ups(entropy, starts, members, path.n)
-        plan, state = path.engine.start(path.prepared, lanes, ups, entropy, path.betas, GIBBS)
-        inside = sum(chain is not None for chain in members)
-        blocks.append(Block(inside, plan, state, np.zeros(len(lanes), np.int64), *np.zeros((4, len(lanes)))))
+    starts = path.draw(chains, seed) if starts is None else starts
     with running() as under_way:
-        end = under_way.advance(path.advance, blocks, [0] * len(blocks), path.betas.size - 1, threads)
+        blocks, end, _ = through(under_way, begin(Walk(path, chains, starts, seed)))
     if end.interrupted:
         raise KeyboardInterrupt
     log_weights, changes = (
-        np.concatenate([getattr(block, name)[: block.chains] for block in blocks])
-        for name in ("log_weights", "changes")
+        np.concatenate([getattr(block.weights, name)[: block.chains] for block in blocks])
+        for name in ("logs", "changes")
     )
     return Annealed(log_weights, float(changes.mean()))
 
 
 class Temperatures:
-    """p_k(s) ~ exp(-beta_k E(s)), k = 0 ... K, of any model on any engine, `taken` as it takes it; beta_0 = 0."""
+    """p_k(s) ~ exp(-beta_k E(s)), k = 0 ... K, of any model on any engine; beta_0 = 0."""
 
-    def __init__(self, model, engine, taken, betas):
-        self.model, self.engine, self.n = model, engine, model.n
+    def __init__(self, setting: Setting, betas):
+        self.setting = setting
         self.betas = np.append(betas, betas[-1])  # one step more, of no weight, measures what the last sweep changed
-        self.prepared = engine.prepare(taken, 1)
-        self.log_z = model.n * np.log(2)
+        self.prepared = setting.engine.prepare(setting.models, 1)
+        self.log_z = setting.n * np.log(2)
 
     def reversed(self):
         """The same path from p_K to p_0."""
@@ -82,7 +114,7 @@ class Temperatures:
 
     def to_spins(self, states):
         """Spins int8 (chains, n) of states of the model."""
-        return np.atleast_2d(self.model.to_spins(states))
+        return np.atleast_2d(self.setting.given[0].to_spins(states))
 
     def draw(self, chains, entropy):
         """None: every spin at random."""
@@ -90,7 +122,7 @@ class Temperatures:
 
     def advance(self, block, first, last, crew):
         """Take a block from p_first to p_last."""
-        drivers.anneal_weights(*block[1:4], self.betas, GIBBS, first, last, *block[4:], crew)
+        drivers.anneal_weights(*block[1:], first, last, crew)
 
 
 class _Stations:
@@ -99,7 +131,9 @@ class _Stations:
     def draw(self, chains, entropy):
         """Independent units, each 1 with probability 1 / (1 + exp(-logit)): spins int8 (chains, n)."""
         up = logistic(self.logits)
-        draws = [np.random.Generator(stream(entropy, START, *divmod(k, 64))).random(self.n) for k in range(chains)]
+        draws = [
+            np.random.Generator(stream(entropy, START, *divmod(k, 64))).random(self.setting.n) for k in range(chains)
+        ]
         return np.where(np.array(draws) < up, 1, -1).astype(np.int8)
 
     def advance(self, block, first, last, crew):
@@ -109,24 +143,25 @@ class _Stations:
         if first == last:  # compiles
             self._sweep(block, block.plan, 0)
         for k in range(first, last):
-            ratios, follows = self.ratios(k, self.engine.spins(block.plan, block.state)), k % each == 0
-            block.log_weights[:] += ratios
+            ratios, follows = self.ratios(k, self.setting.engine.spins(block.plan, block.state)), k % each == 0
+            block.weights.logs[:] += ratios
             if k + 1 < steps or follows:
                 spins = self._swept(block, k + 1)
                 if follows:  # this sweep stands for those up to the next that is followed
-                    block.changes[:] += min(each, steps - k) * (self.ratios(k, spins) - ratios)
+                    block.weights.changes[:] += min(each, steps - k) * (self.ratios(k, spins) - ratios)
 
     def _swept(self, block, k):
         """The spins after a sweep at p_k, or at beta 0, where sweeps forget the biases of p_0, other draws from it."""
         if self.betas[k] == 0:
-            return self.draw(block.rungs.size, 0).T
-        block.rungs[:] = k
+            return self.draw(block.weights.rungs.size, 0).T
+        block.weights.rungs[:] = k
         self._sweep(block, self.plan(k, block.plan), 1)
-        return self.engine.spins(block.plan, block.state)
+        return self.setting.engine.spins(block.plan, block.state)
 
     def _sweep(self, block, plan, sweeps):
-        nothing = unrecorded(self.n, block.rungs.size)
-        drivers.advance(plan, block.state, block.rungs, GIBBS, SEQUENTIAL, 0, sweeps, sweeps, 1, *nothing, ALONE)
+        rungs = block.weights.rungs
+        nothing = drivers.no_record(self.setting.n, rungs.size)
+        drivers.advance(plan, block.state, rungs, self.setting.moves, nothing, 0, sweeps, ALONE)
 
 
 class RBMPath(_Stations):
@@ -136,10 +171,9 @@ class RBMPath(_Stations):
     visible bias a + (1 - t) a0 / (t beta).
     """
 
-    engine = layered
-
-    def __init__(self, rbm, beta, a0, steps):
-        self.rbm, self.beta, self.a0, self.n = rbm, beta, a0, rbm.n
+    def __init__(self, rbm, beta, a0, steps, threads):
+        self.rbm, self.beta, self.a0 = rbm, beta, a0
+        self.setting = Setting([rbm], [rbm], "layered", "gibbs", "sequential", 1, None, threads)
         self.prepared = layered.prepare([rbm], 1)
         self.t = np.linspace(0.0, 1.0, steps + 1)
         self.betas = self.t * beta
@@ -177,7 +211,7 @@ class Models(_Stations):
     energies is the energy of mean parameters: that is what sweeps run.
     """
 
-    def __init__(self, models, beta, steps):
+    def __init__(self, models, beta, steps, threads):
         first, shown = models[0], [checks.shown(model) for model in models]
         for k, model in enumerate(models):
             if isinstance(model, RBM) != isinstance(first, RBM) or model.n != first.n:
@@ -192,12 +226,11 @@ class Models(_Stations):
             ising = models[0]
             uncoupled = Ising.from_edges(ising.n, [], [], [], ising.fields, ising.offset)
             fields, shift = 2 * ising.fields, -ising.fields.sum() - ising.offset
-        engines = [layered] if isinstance(first, RBM) else [sparse, sparse64]
-        self.engine = _that_can(engines, models, beta)
-        self.models, self.beta, self.n, self.steps = [uncoupled, *models], beta, first.n, steps
-        self.first = first
+        engine = _that_can(["layered"] if isinstance(first, RBM) else ["sparse", "sparse64"], models, beta)
+        self.setting = Setting([first], [uncoupled], engine, "gibbs", "sequential", 1, None, threads)
+        self.models, self.beta, self.steps = [uncoupled, *models], beta, steps
         self.betas = np.full(len(models) * steps + 1, beta)
-        self.prepared = self.engine.prepare([uncoupled], 1)
+        self.prepared = self.setting.engine.prepare([uncoupled], 1)
         self.logits = beta * fields
         self.log_z = np.logaddexp(0, self.logits).sum() + beta * shift
 
@@ -209,9 +242,10 @@ class Models(_Stations):
 
     def to_spins(self, states):
         """Spins int8 (chains, n) of states of the models."""
-        if isinstance(self.first, RBM):
-            return _visible_too(self.first, states)
-        return np.atleast_2d(self.first.to_spins(states))
+        (first,) = self.setting.given
+        if isinstance(first, RBM):
+            return _visible_too(first, states)
+        return np.atleast_2d(first.to_spins(states))
 
     def ratios(self, k, spins):
         """log p*_{k+1}(s) - log p*_k(s), float64 (lanes,), of spins int8 (n, lanes)."""
@@ -228,13 +262,13 @@ class Models(_Stations):
         """The plan of a sweep at p_k."""
         i, j = divmod(k, self.steps)
         model = between(*self.models[i : i + 2], j / self.steps) if j else self.models[i]
-        return self.engine.at_betas(self.engine.prepare([model], 1), self.betas)
+        return self.setting.engine.at_betas(self.setting.engine.prepare([model], 1), self.betas)
 
 
-def _that_can(engines, models, beta):
+def _that_can(engines: list[str], models: list, beta: float) -> str:
     """The first engine that can run all models; ValueError says why none can."""
     for engine in engines:
-        refusals = [engine.refusal([model], "sequential", 1, tolerable(beta)) for model in models]
+        refusals = [ENGINES[engine].refusal([model], "sequential", 1, tolerable(beta)) for model in models]
         if not any(refusals):
             return engine
     k = next(k for k, why in enumerate(refusals) if why)

@@ -1,12 +1,17 @@
 """`recall`: what a Hopfield memory makes of cues."""
 
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
 import numpy as np
 
 from fastgibbs.engines import contract, overlap
-from fastgibbs.engines.drivers import advance
+from fastgibbs.engines.drivers import Moves, advance, no_record
 from fastgibbs.engines.streams import SWEEP, entropy_of, stream_state
-from fastgibbs.methods.blocks import ENGINES, choose_engine, first_ups, tolerable, unrecorded
+from fastgibbs.methods.blocks import Setting, settled, tolerable
 from fastgibbs.methods.entropy import run_entropy
+from fastgibbs.methods.run import Job, begin, through
 from fastgibbs.methods.running import running
 from fastgibbs.models import Hopfield, checks
 from fastgibbs.results.recalled import RecallResult
@@ -48,45 +53,87 @@ def recall(model, cues, *, beta=np.inf, sweeps=50, seed=None, threads=None) -> R
         raise ValueError(f"beta is {beta}: give an inverse temperature above 0")
     sweeps = checks.integer("sweeps", sweeps)
     seed, threads = entropy_of(seed), checks.thread_count(threads)
-    count = len(cues)
-    checks.require_memory(count * (8 * sweeps * len(model.patterns) + 4 * model.n), f"{count} cues and {sweeps} sweeps")
+    needed = len(cues) * (8 * sweeps * len(model.patterns) + 4 * model.n)
+    checks.require_memory(needed, f"{len(cues)} cues and {sweeps} sweeps")
 
     most = np.inf if cold else tolerable(beta)
-    refused = overlap.refusal([model], "sequential", 1, most)
-    name, _, taken = choose_engine("dense" if refused else "overlap", [model], "sequential", 1, count, most)
-    engine = ENGINES[name]
-    prepared = engine.prepare(taken, 1)
-    rule = contract.ALIGN if cold else contract.GIBBS
-    betas = np.array([1.0 if cold else beta])
-    overlaps = np.empty((count, sweeps, len(model.patterns)))
-    needed = np.zeros(count, np.int64)
-    blocks = []
-    for lanes in engine.cut(count, threads):
-        chains = [lane if lane < count else None for lane in lanes]
-        ups = first_ups(seed, cues, chains, model.n)
-        plan, state = engine.start(prepared, lanes, ups, seed, betas, contract.GIBBS)
-        for column, cue in enumerate(cues[lanes.start : lanes.stop], lanes.start):  # a cue is recalled alike among any
-            own = run_entropy(seed, "recall", cue[None])
-            state.streams[:, column - lanes.start] = stream_state(own, SWEEP, *divmod(column, 64))
-        of_block = slice(lanes.start, min(lanes.stop, count))
-        blocks.append((plan, state, np.zeros(len(lanes), np.int64), of_block, [cues[of_block]]))
-
-    def run(block, first, last, crew):
-        plan, state, rungs, of_block, at_end = block
-        nothing = unrecorded(model.n, rungs.size)
-        if first == last:  # compiles
-            advance(plan, state, rungs, rule, contract.SEQUENTIAL, first, last, sweeps, 1, *nothing, crew)
-        for done in range(first, last):
-            if cold and done and needed[of_block].max() < done:  # nothing changes any more
-                overlaps[of_block, done] = overlaps[of_block, done - 1]
-                continue
-            advance(plan, state, rungs, rule, contract.SEQUENTIAL, done, done + 1, sweeps, 1, *nothing, crew)
-            before, at_end[0] = at_end[0], engine.spins(plan, state).T[: len(at_end[0])].copy()
-            needed[of_block][(at_end[0] != before).any(axis=1)] = done + 1
-            overlaps[of_block, done] = model.overlaps(at_end[0])
-
+    name = "dense" if overlap.refusal([model], "sequential", 1, most) else "overlap"
+    setting = settled([model], name, rule="gibbs", chains=len(cues), clamp=None, threads=threads, tolerance=most)
+    overlaps, needed = np.empty((len(cues), sweeps, len(model.patterns))), np.zeros(len(cues), np.int64)
+    job = Recalling(setting, cues, beta, sweeps, seed, overlaps, needed)
     with running() as under_way:
-        end = under_way.advance(run, blocks, [0] * len(blocks), sweeps, threads)
+        blocks, end, _ = through(under_way, begin(job))
+        states = np.concatenate([block.seen[0] for block in blocks])
         done = min(end.done)
-        states = np.concatenate([at_end[0] for *_, at_end in blocks])
-        return RecallResult(model, states, overlaps[:, :done], needed < done, needed, beta, seed, name, end.interrupted)
+        return RecallResult(
+            model, states, overlaps[:, :done], needed < done, needed, beta, seed, setting.name, end.interrupted
+        )
+
+
+class Block(NamedTuple):
+    """Cues that are advanced together."""
+
+    plan: tuple
+    state: tuple
+    rungs: np.ndarray  # int64 (lanes,)
+    cues: slice  # which
+    seen: list  # of one array, int8 (cues, n): their states after the last sweep
+
+
+@dataclass(frozen=True)
+class Recalling(Job):
+    """Cues of a memory, each of which is recalled alike among any others."""
+
+    setting: Setting
+    cues: np.ndarray  # int8 (cues, n)
+    beta: float  # or inf
+    sweeps: int
+    seed: int
+    overlaps: np.ndarray  # float64 (cues, sweeps, P): what is recorded
+    needed: np.ndarray  # int64 (cues,): the last sweep that changed each
+
+    @property
+    def cold(self) -> bool:
+        """Whether spins turn along their fields."""
+        return self.beta == np.inf
+
+    @property
+    def lanes(self) -> int:
+        """A lane a cue."""
+        return len(self.cues)
+
+    @cached_property
+    def prepared(self):
+        """The plan that all blocks share."""
+        return self.engine.prepare(self.setting.models, 1)
+
+    def block(self, lanes: range) -> Block:
+        """A block of lanes; those beyond the last cue fill it up."""
+        chains = [lane if lane < len(self.cues) else None for lane in lanes]
+        betas = np.array([1.0 if self.cold else self.beta])
+        plan, state = self.setting.start(self.prepared, lanes, chains, betas, self.seed, self.cues)
+        mine = slice(lanes.start, min(lanes.stop, len(self.cues)))
+        for column, cue in enumerate(self.cues[mine]):
+            own = run_entropy(self.seed, "recall", cue[None])
+            state.streams[:, column] = stream_state(own, SWEEP, *divmod(lanes.start + column, 64))
+        return Block(plan, state, np.zeros(len(lanes), np.int64), mine, [self.cues[mine]])
+
+    def advance(self, block: Block, first: int, last: int, crew):
+        """Run sweeps `first` ... `last - 1`, and see after each which cues have changed."""
+        plan, state, rungs, mine, seen = block
+        model, nothing = self.setting.given[0], no_record(self.setting.n, rungs.size)
+        moves = Moves(contract.ALIGN if self.cold else contract.GIBBS, contract.SEQUENTIAL)
+        if first == last:  # compiles
+            advance(plan, state, rungs, moves, nothing, first, last, crew)
+        for done in range(first, last):
+            if self.cold and done and self.needed[mine].max() < done:  # nothing changes any more
+                self.overlaps[mine, done] = self.overlaps[mine, done - 1]
+                continue
+            advance(plan, state, rungs, moves, nothing, done, done + 1, crew)
+            before, seen[0] = seen[0], self.engine.spins(plan, state).T[: len(seen[0])].copy()
+            self.needed[mine][(seen[0] != before).any(axis=1)] = done + 1
+            self.overlaps[mine, done] = model.overlaps(seen[0])
+
+    def attempts(self, block: Block) -> int:
+        """One a site in every cue."""
+        return len(block.seen[0]) * self.setting.attempts

@@ -196,7 +196,7 @@ def _lane_at(found, fresh, done, owners):
 
 
 def _lanes_of_draws(found, fresh, done, owners):
-    return _lane_at(found, np.broadcast_to(owners[-2].ladders.lane_at, found.shape), done, owners)
+    return _lane_at(found, np.broadcast_to(owners[-1].lane_at, found.shape), done, owners)
 
 
 def _swap_rounds(ladders, done):
@@ -296,7 +296,7 @@ _count = within(0, 2**53)
 # by name, or None for what is not saved: it is constant, follows from the rest, or is written before it is read
 _NOTHING = {
     "": "rungs",
-    "observables.": "weights packed sums by_lane",
+    "record.observables.": "weights packed sums by_lane",
     "state.": "current planes scratch counters numbers counted words scale fields totals stale fine seen sites panel "
     "up down overlaps turned pending inputs products multiplied sums path",
     "reads.": "rungs energies magnetizations better",
@@ -313,10 +313,10 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "state.order": _drawn(0),
     "state.energies": _finite,
     "state.followed": within(0, sparse.MOST_FOLLOWED),
-    "energies": _finite,
-    "magnetizations": _finite,
-    "observables.record": _finite,
-    "samples": _any,
+    "record.energies": _finite,
+    "record.magnetizations": _finite,
+    "record.observables.record": _finite,
+    "record.samples": _any,
     "reads.best": within(-np.finfo(np.float64).max, np.inf),
     "reads.kept": _spins,
     "reads.lowest": _finite,
@@ -332,11 +332,10 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "ladders.restarts": _counted,
     "ladders.round_trips": _counted,
     "ladders.visits": _counted,
+    "ladders.lanes_of_draws": _lanes_of_draws,
     "pairs.streams": _drawn(-1),
     "pairs.histogram": _histogram,
     "pairs.moments": _moments,
-    "samples.packed": _any,
-    "samples.lane_at": _lanes_of_draws,
     "parameters.tiles": _tiles,
     "parameters.visible_bias": _padded("visible_velocity"),
     "parameters.hidden_bias": _padded("hidden_velocity"),

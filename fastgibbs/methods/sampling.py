@@ -1,33 +1,23 @@
 """`sample`: independent Markov chains of one model, each at its own inverse temperature."""
 
 import time
+from functools import partial
 
 import numpy as np
 
-from fastgibbs.engines import contract
 from fastgibbs.engines.drivers import advance
-from fastgibbs.engines.observables import observables
 from fastgibbs.engines.streams import entropy_of
-from fastgibbs.methods import observing, restoring
-from fastgibbs.methods.blocks import (
-    ENGINES,
-    check_betas,
-    choose_engine,
-    clamped,
-    first_ups,
-    given_start,
-    tolerable,
-)
+from fastgibbs.methods import observing
+from fastgibbs.methods.blocks import ENGINES, check_betas, clamped, given_start, settled, tolerable  # noqa: F401
+from fastgibbs.methods.chains import Chains
 from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.entropy import run_entropy
+from fastgibbs.methods.run import Length, begin, through
 from fastgibbs.methods.running import running
 from fastgibbs.models import checks
-from fastgibbs.models.bounds import most_energy
-from fastgibbs.results.base import Timing, no_sites
-from fastgibbs.results.lanes import by_lane, joined, unpacked
-from fastgibbs.results.sampled import Block, SampleResult
-
-RECORDS = "energies", "magnetizations", "observables.record", "samples"  # of a block, a row a draw
+from fastgibbs.results.base import Timing
+from fastgibbs.results.lanes import by_lane
+from fastgibbs.results.sampled import SampleResult, without_samples
 
 
 @holding
@@ -120,132 +110,78 @@ def sample(
     began = time.perf_counter()
     models = checks.models("model", model)
     checks.progress(progress)
-    keep_states = checks.flag("keep_states", keep_states)
-    sweeps, thin = checks.integer("sweeps", sweeps), checks.integer("thin", thin)
-    burn_in = checks.integer("burn_in", burn_in, minimum=0)
-    if thin > sweeps:
-        raise ValueError(f"thin is {thin}: give at most sweeps = {sweeps}, or nothing is recorded")
-    checks.choice("rule", rule, contract.RULES)
-    checks.choice("scan", scan, contract.SCANS)
-    checks.choice("engine", engine, ("auto", *ENGINES))
+    keep_states, length = checks.flag("keep_states", keep_states), Length.of(sweeps, burn_in, thin)
     betas = _betas(beta, chains, len(models))
-    seed = None if seed is None else entropy_of(seed)
-    threads = checks.thread_count(threads)
-    n, draws = models[0].n, sweeps // thin
     observed = observing.asked(observe, models[0], betas.size)
-    keeps = keep_states or bool(observed.functions)
+    keeps, n = keep_states or bool(observed.functions), models[0].n
     spins = given_start(models[0], start, betas.size)
-    checks.require_memory(
-        betas.size * (draws * (32 + observed.nbytes(n)) + n + (draws * n // 8 if keep_states else 0)),
-        f"a result of chains x draws = {betas.size} x {draws}",
+    of_draw = 32 + observed.nbytes(n) + (n // 8 if keep_states else 0)
+    needed = betas.size * (length.draws * of_draw + n)
+    checks.require_memory(needed, f"a result of chains x draws = {betas.size} x {length.draws}")
+    _require_chance(rule, scan, betas, start)
+    check_betas("beta", betas, models)
+    setting = settled(
+        models,
+        engine,
+        rule=rule,
+        scan=scan,
+        strips=strips,
+        chains=betas.size,
+        clamp=clamped(models[0], clamp, betas.size),
+        threads=threads,
+        tolerance=tolerable(betas),
     )
-    if rule == "metropolis" and (betas == 0).any() and (scan == "sequential" or start is not None):
+    weights, seed = observed.matrix(n), None if seed is None else entropy_of(seed)
+    settings = setting.saved() | length._asdict() | dict(beta=betas, start=spins, keep_states=keeps, seed=seed)
+    settings["observe"] = [*observed.names, weights]
+    checkpoint = Checkpoint(checkpoint, every, "sample", settings, grows=("sweeps",))
+    seed = checkpoint.settings["seed"]
+    job = Chains(setting, betas, length, spins, run_entropy(seed, "sample", spins), weights, keeps)
+    begun = begin(job, checkpoint)
+    with running(progress, checkpoint) as under_way:
+        under_way.announce(advance)
+        blocks, end, updates = through(under_way, begun)
+        draws = length.rows(min(end.done))
+        states = partial(job.states, blocks)
+        found, evaluated = observing.evaluated(observed, states, betas.size, draws, under_way.asked)
+        interrupted, draws = end.interrupted or evaluated < draws, evaluated
+        for number, name in enumerate(observed.weights):
+            found[name] = by_lane([block.record.observables.record[:draws, number] for block in blocks], betas.size)
+        if not keep_states:
+            blocks = [block._replace(record=without_samples(block.record)) for block in blocks]
+        return SampleResult(
+            model=models[0] if len(models) == 1 else tuple(models),
+            energy=by_lane([block.record.energies[:draws] for block in blocks], betas.size),
+            magnetization=by_lane([block.record.magnetizations[:draws] for block in blocks], betas.size) / max(n, 1),
+            observables={name: found[name] for name in observed.names},
+            beta=betas.copy(),
+            seed=seed,
+            engine=setting.name,
+            strips=setting.strips,
+            rule=rule,
+            scan=scan,
+            burn_in=length.burn_in,
+            thin=length.thin,
+            timing=Timing.of(end, updates, began),
+            interrupted=interrupted,
+            _blocks=blocks,
+            clamped=setting.clamped,
+        )
+
+
+def _require_chance(rule, scan, betas: np.ndarray, start):
+    """ValueError where Metropolis leaves nothing to chance."""
+    if rule != "metropolis":
+        return
+    if (betas == 0).any() and (scan == "sequential" or start is not None):
         raise ValueError(
             f"beta is 0 in chain {int((betas == 0).argmax())}: there Metropolis flips every spin that the scan visits, "
             'in all chains alike; use rule="gibbs"'
         )
-    if rule == "metropolis" and (betas == np.inf).any():
+    if (betas == np.inf).any():
         raise ValueError(
             f"beta is inf in chain {int((betas == np.inf).argmax())}: there Metropolis leaves nothing to chance, and "
             'turns every spin without field at each visit; use rule="gibbs"'
-        )
-    check_betas("beta", betas, models)
-    clamp = clamped(models[0], clamp, betas.size)
-    if clamp is not None:
-        if strips not in (None, 1):
-            raise ValueError(f"strips is {strips}: a lattice with clamped sites is not cut, leave strips out")
-        strips = 1
-    engine, strips, taken = choose_engine(engine, models, scan, strips, betas.size, tolerable(betas))
-    settings = dict(model=models, beta=betas, sweeps=sweeps, burn_in=burn_in, thin=thin, rule=rule, scan=scan)
-    weights = observed.matrix(n)
-    settings |= dict(start=spins, keep_states=keeps, engine=engine, strips=strips, seed=seed)
-    settings |= dict(observe=[*observed.names, weights], clamp=None if clamp is None else list(clamp[:2]))
-    checkpoint = Checkpoint(checkpoint, every, "sample", settings, grows=("sweeps",))
-    seed = checkpoint.settings["seed"]
-    address = run_entropy(seed, "sample", spins)
-    per_chain = [taken[k * len(taken) // betas.size] for k in range(betas.size)] if len(taken) > 1 else taken
-    free = None if clamp is None else clamp.free
-    prepared = ENGINES[engine].prepare(per_chain, strips, free)
-    cut = checkpoint.cut(ENGINES[engine].cut, betas.size * strips, threads)
-    blocks = [
-        _block(
-            ENGINES[engine],
-            prepared,
-            lanes,
-            strips,
-            weights,
-            spins,
-            clamp,
-            betas,
-            contract.RULES[rule],
-            address,
-            draws,
-            keeps,
-        )
-        for lanes in cut
-    ]
-
-    def rows(done):
-        return max(done - burn_in, 0) // thin
-
-    def check(block, lanes, done):
-        _check(block, lanes, rows(done), (done - burn_in) % thin == 0, ENGINES[engine], models, betas.size, strips)
-
-    begun = checkpoint.restore(blocks, cut, dict.fromkeys(RECORDS, rows), burn_in + sweeps, check)
-
-    def run(block, first, last, crew):
-        advance(
-            block.plan,
-            block.state,
-            block.rungs,
-            contract.RULES[rule],
-            contract.SCANS[scan],
-            first,
-            last,
-            burn_in,
-            thin,
-            block.energies,
-            block.magnetizations,
-            block.observables,
-            block.samples,
-            crew,
-        )
-
-    def states(draw):
-        lanes = unpacked([block.samples[draw : draw + 1] for block in blocks], betas.size * strips)
-        return models[0].from_spins(joined(lanes, betas.size, strips))
-
-    with running(progress, checkpoint) as under_way:
-        under_way.announce(advance)
-        crew = ENGINES[engine].crew(blocks[0].plan)
-        end = under_way.advance(run, blocks, begun, burn_in + sweeps, threads, crew)
-        draws = rows(min(end.done))
-        found, evaluated = observing.evaluated(observed, states, betas.size, draws, under_way.asked)
-        interrupted, draws = end.interrupted or evaluated < draws, evaluated
-        for number, name in enumerate(observed.weights):
-            found[name] = by_lane([block.observables.record[:draws, number] for block in blocks], betas.size)
-        if not keep_states:
-            blocks = [block._replace(samples=block.samples[:0].copy()) for block in blocks]
-        updates = sum(b.chains * (now - then) for b, then, now in zip(blocks, begun, end.done, strict=True)) * (
-            n if clamp is None else free.size
-        )
-        return SampleResult(
-            model=models[0] if len(models) == 1 else tuple(models),
-            energy=by_lane([block.energies[:draws] for block in blocks], betas.size),
-            magnetization=by_lane([block.magnetizations[:draws] for block in blocks], betas.size) / max(n, 1),
-            observables={name: found[name] for name in observed.names},
-            beta=betas.copy(),
-            seed=seed,
-            engine=engine,
-            strips=strips,
-            rule=rule,
-            scan=scan,
-            burn_in=burn_in,
-            thin=thin,
-            timing=Timing.of(end, updates, began),
-            interrupted=interrupted,
-            _blocks=blocks,
-            clamped=no_sites() if clamp is None else clamp.sites,
         )
 
 
@@ -263,42 +199,3 @@ def _betas(beta, chains, models: int) -> np.ndarray:
     if betas.size % models:
         raise ValueError(f"chains is {betas.size}: give a multiple of the {models} models")
     return betas
-
-
-def _check(block: Block, lanes: range, draws: int, at_draw: bool, engine, models: list, chains: int, strips: int):
-    """ValueError unless a block that was saved has records that fit its states: at a draw, or those that are kept."""
-    first, n, count = lanes.start // strips, models[0].n, block.chains * strips
-    mine = [models[k * len(models) // chains] for k in range(first, first + block.chains)]
-    weights = np.abs(block.observables.weights).sum(axis=1)[:, :strips].sum(axis=1)
-    restoring.check_record("magnetizations", block.magnetizations[:draws], n)
-    restoring.check_record("energies", block.energies[:draws], max(map(most_energy, models)))
-    restoring.check_record("observables", block.observables.record[:draws], weights[:, None])
-    energies, magnetizations = (record[:draws, : block.chains].T for record in (block.energies, block.magnetizations))
-    if len(block.samples):
-        packed = [block.samples[:draws]]
-        states = lambda: joined(unpacked(packed, count), block.chains, strips, (draws,))  # noqa: E731
-        restoring.check_draws(energies, magnetizations, mine, states)
-    if draws and at_draw:
-        states = lambda: joined(by_lane([engine.spins(block.plan, block.state)], count), block.chains, strips)  # noqa: E731
-        restoring.check_draws(energies[:, -1], magnetizations[:, -1], mine, states)
-
-
-def _block(engine, prepared, lanes: range, strips, weights, spins, clamp, betas, rule, seed, draws, keeps) -> Block:
-    """A block of lanes; those beyond the last chain fill it up: they start up, at the first beta, and are not seen."""
-    n, columns = weights.shape[1], range(lanes.start // strips, lanes.stop // strips)
-    chains = [chain if chain < betas.size else None for chain in columns]
-    rungs, inside = np.unique(betas[columns.start : columns.stop], return_inverse=True)
-    of_lanes = np.zeros(len(lanes), np.int64)
-    of_lanes[: inside.size * strips] = np.repeat(inside, strips)
-    ups = first_ups(seed, spins, chains, n, strips, clamp)
-    plan, state = engine.start(prepared, lanes, ups, seed, rungs, rule)
-    return Block(
-        inside.size,
-        plan,
-        state,
-        of_lanes,
-        np.empty((draws, len(columns))),
-        np.empty((draws, len(columns))),
-        observables(weights, strips, len(lanes), draws, len(columns)),
-        np.empty((draws if keeps else 0, n // strips, len(lanes) // contract.LANE_GROUP), np.uint16),
-    )

@@ -1,24 +1,24 @@
 """`temper`: parallel tempering, ladders of replicas that exchange their temperatures."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 
-from fastgibbs import analysis
-from fastgibbs.engines import contract, drivers
-from fastgibbs.engines.streams import ADAPT, entropy_of
+from fastgibbs.engines import drivers
+from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods import observing
-from fastgibbs.methods.blocks import ENGINES, check_betas, choose_engine, clamped, tolerable
+from fastgibbs.methods.adapting import FIRST_RUNGS, adapting, saved_ladder
+from fastgibbs.methods.blocks import check_betas, clamped, settled, tolerable
 from fastgibbs.methods.checkpoints import NONE, Checkpoint, holding
 from fastgibbs.methods.entropy import run_entropy
-from fastgibbs.methods.ladders import FIRST_ROUND, MAX_RUNGS, Run, Setting, run_ladders, saved_ladder
+from fastgibbs.methods.ladders import MAX_RUNGS, Gathered, Ladders
+from fastgibbs.methods.run import Length, begin, through
 from fastgibbs.methods.running import running
 from fastgibbs.methods.schedules import coldest
 from fastgibbs.models import checks
-from fastgibbs.results.base import Timing, no_sites
-from fastgibbs.results.tempered import Overlap, Round, TemperResult
-
-FIRST_RUNGS = 16  # of the ladder of the first round of adaptation
+from fastgibbs.results.base import Timing
+from fastgibbs.results.tempered import Overlap, TemperResult
 
 
 @holding
@@ -96,76 +96,50 @@ def temper(
     models = checks.models("model", model)
     checks.progress(progress)
     adapt, clusters = checks.flag("adapt", adapt), checks.flag("clusters", clusters)
-    sweeps, thin = checks.integer("sweeps", sweeps), checks.integer("thin", thin)
-    burn_in = sweeps // 5 if burn_in is None else checks.integer("burn_in", burn_in, minimum=0)
+    sweeps = checks.integer("sweeps", sweeps)
+    length = Length.of(sweeps, sweeps // 5 if burn_in is None else burn_in, thin)
     ladders, swap_every = checks.integer("ladders", ladders), checks.integer("swap_every", swap_every)
     overlap_every = checks.integer("overlap_every", overlap_every, minimum=0)
-    if thin > sweeps:
-        raise ValueError(f"thin is {thin}: give at most sweeps = {sweeps}, or nothing is recorded")
     if clusters and ladders < 2:
         raise ValueError("clusters is True: clusters are exchanged between two ladders, give ladders=2 or more")
-    checks.choice("rule", rule, contract.RULES)
-    checks.choice("engine", engine, ("auto", *ENGINES))
     betas, grows, adapt = _first_ladder(betas, rungs, adapt, models)
     check_betas("betas", betas, models)
     if rule == "metropolis" and betas[0] == 0:
         raise ValueError(
             'betas[0] is 0: there Metropolis flips every spin in order; use rule="gibbs", which draws afresh'
         )
-    seed, threads = None if seed is None else entropy_of(seed), checks.thread_count(threads)
-    count = len(models) * ladders
-    observed = observing.asked(observe, models[0], count * betas.size)
-    per_draw = 16 + observed.nbytes(models[0].n)
-    checks.require_memory(count * betas.size * (per_draw * (sweeps // thin) + models[0].n), f"{count} ladders")
+    count, n = len(models) * ladders * betas.size, models[0].n
+    observed = observing.asked(observe, models[0], count)
+    needed = count * ((16 + observed.nbytes(n)) * length.draws + n)
+    checks.require_memory(needed, f"{len(models) * ladders} ladders")
     clamp = clamped(models[0], clamp, None)
-    name, _, taken = choose_engine(engine, models, "sequential", 1, count * betas.size, tolerable(betas))
-    setting = Setting(
-        models=taken,
-        engine=ENGINES[name],
-        ladders=ladders,
-        rule=contract.RULES[rule],
-        swap_every=swap_every,
-        overlap_every=overlap_every,
-        clusters=clusters,
-        threads=threads,
-        clamp=clamp,
-    )
+    setting = settled(models, engine, rule=rule, chains=count, clamp=clamp, threads=threads, tolerance=tolerable(betas))
 
-    settings = dict(model=models, rungs=rungs, betas=betas, sweeps=sweeps, ladders=ladders, rule=rule, thin=thin)
-    settings |= dict(swap_every=swap_every, burn_in=burn_in, adapt=adapt, clusters=clusters, engine=name)
-    settings |= dict(overlap_every=overlap_every, observe=[*observed.names, observed.matrix(models[0].n)], seed=seed)
-    settings |= dict(clamp=None if clamp is None else list(clamp[:2]))
+    weights, seed = observed.matrix(n), None if seed is None else entropy_of(seed)
+    asked = dict(ladders=ladders, swap_every=swap_every, overlap_every=overlap_every, clusters=clusters)
+    settings = setting.saved() | length._asdict() | asked | dict(rungs=rungs, betas=betas, adapt=adapt, seed=seed)
+    settings["observe"] = [*observed.names, weights]
     longer = () if adapt else ("sweeps",)  # rounds of adaptation are as long as sweeps ask for
     checkpoint = Checkpoint(checkpoint, every, "temper", settings, grows=longer)
     seed = checkpoint.settings["seed"]
-    address = run_entropy(seed, "temper")
-    rounds, betas = saved_ladder(checkpoint, betas, grows, adapt, sweeps)
-    rounds = [Round(*numbers) for numbers in rounds]
+    keeps = bool(observed.functions)
+    job = Ladders(setting, betas, length, **asked, seed=run_entropy(seed, "temper"), weights=weights, keeps=keeps)
+    adapted = saved_ladder(checkpoint, job, grows, adapt)
 
-    starts, compiling = None, 0.0
     with running(progress, checkpoint) as under_way:
         under_way.announce(drivers.temper)
-        report = under_way.report
-
-        def hear(done, total):
-            """Sweeps of adaptation are not counted."""
-            return report(done if total == burn_in + sweeps else 0, burn_in + sweeps)
-
-        under_way = under_way._replace(report=hear)
-        while adapt and not under_way.asked and (not rounds or 8 * rounds[-1].sweeps <= sweeps):
-            checkpoint.enter({"rounds": rounds}, {"betas": betas})
-            round_, betas, starts, run = _adapted(setting, betas, grows, rounds, starts, address, under_way)
-            rounds = [*rounds, round_]
-            compiling += run.end.compiling
+        if adapt:
+            adapted = adapting(job, adapted, grows, under_way)
         if unfinished := bool(under_way.asked):
             under_way = under_way._replace(checkpoint=NONE)  # the file keeps the round that was stopped
-        under_way.checkpoint.enter({"rounds": rounds}, {"betas": betas})
-        watching = setting._replace(weights=observed.matrix(models[0].n), keeps=bool(observed.functions))
-        run = run_ladders(watching, betas, sweeps, burn_in, thin, address, starts, under_way)
-        end = run.end._replace(interrupted=run.end.interrupted or unfinished, compiling=compiling + run.end.compiling)
-        run, observables = _observables(run._replace(end=end), observed, models[0], count, betas.size, under_way.asked)
-        timing = Timing.of(end, run.updates, began)
-        results = _results(models, run, observables, betas, tuple(rounds), seed, name, rule, burn_in, thin, timing)
+        under_way.checkpoint.enter({"rounds": adapted.rounds}, {"betas": adapted.betas})
+        job = replace(job, betas=adapted.betas, starts=adapted.starts)
+        blocks, end, updates = through(under_way, begin(job, under_way.checkpoint))
+        end = end._replace(interrupted=end.interrupted or unfinished, compiling=adapted.compiling + end.compiling)
+        found = Gathered(job, blocks, length.rows(min(end.done)))
+        found, observables = _observables(found, observed, under_way.asked)
+        end = end._replace(interrupted=end.interrupted or found.draws < length.rows(min(end.done)))
+        results = _results(found, observables, tuple(adapted.rounds), seed, end, Timing.of(end, updates, began))
         return results if isinstance(model, list | tuple) else results[0]
 
 
@@ -193,84 +167,66 @@ def _first_ladder(betas, rungs, adapt: bool, models) -> tuple[np.ndarray, bool, 
     return np.linspace(*ends, rungs or FIRST_RUNGS), rungs is None, adapt
 
 
-def _adapted(setting: Setting, betas, grows: bool, rounds: list, starts, address, under_way):
-    """One round of adaptation: what it met, the new ladder, states to start it from, and the run.
-
-    Its entropy is the round's own, so that no random number of the run is used twice.
-    """
-    sweeps = 2 * rounds[-1].sweeps if rounds else FIRST_ROUND
-    own = entropy_of(np.random.SeedSequence(address, spawn_key=(ADAPT, len(rounds))))
-    quiet = setting._replace(overlap_every=0)
-    run = run_ladders(quiet, betas, sweeps, sweeps // 4, sweeps, own, starts, under_way)
-    rejections = 1 - _acceptance(run)
-    barrier = analysis.barrier(betas, rejections)
-    size = min(analysis.enough_rungs(barrier.total), MAX_RUNGS) if grows else betas.size
-    new = analysis.equalized(betas, rejections, size)
-    nearest = np.abs(new[:, None] - betas).argmin(axis=1)
-    return Round(sweeps, betas.size, barrier.total, float(1 - rejections.max())), new, run.spins()[:, nearest], run
-
-
-def _acceptance(run: Run, ladders=slice(None)) -> np.ndarray:
-    """Mean swap probabilities of neighbouring rungs, float64 (rungs - 1,)."""
-    attempts = run.of_ladders("attempts")[ladders].sum(axis=0)
-    return run.of_ladders("acceptance")[ladders].sum(axis=0) / np.maximum(attempts, 1)
-
-
-def _observables(run: Run, observed, model, ladders: int, rungs: int, asked) -> tuple[Run, dict[str, np.ndarray]]:
-    """What was observed, (ladders, rungs, draws, ...), and the run with the draws of which all of it is known."""
+def _observables(found: Gathered, observed, asked) -> tuple[Gathered, dict[str, np.ndarray]]:
+    """What was observed, (ladders, rungs, draws, ...), and the draws of which all of it is known."""
+    job, model = found.job, found.job.setting.given[0]
+    shape = job.count, job.betas.size
 
     def states(draw):
-        return model.from_spins(run.sample(draw).reshape(ladders * rungs, model.n))
+        return model.from_spins(found.sample(draw).reshape(-1, model.n))
 
-    found, draws = observing.evaluated(observed, states, ladders * rungs, run.draws, asked)
-    end = run.end._replace(interrupted=run.end.interrupted or draws < run.draws)
-    run = run._replace(draws=draws, end=end)
-    found = {name: values.reshape(ladders, rungs, *values.shape[1:]) for name, values in found.items()}
-    found |= {name: run.observable(number) for number, name in enumerate(observed.weights)}
-    return run, {name: found[name] for name in observed.names}
+    values, draws = observing.evaluated(observed, states, job.count * job.betas.size, found.draws, asked)
+    found = found._replace(draws=draws)
+    values = {name: of_draws.reshape(*shape, *of_draws.shape[1:]) for name, of_draws in values.items()}
+    values |= {name: found.observable(number) for number, name in enumerate(observed.weights)}
+    return found, {name: values[name] for name in observed.names}
 
 
-def _results(
-    models, run: Run, observables, betas, rounds, seed, engine, rule, burn_in, thin, timing
-) -> list[TemperResult]:
+def _results(found: Gathered, observables, rounds, seed, end, timing) -> list[TemperResult]:
     """One result for every model."""
-    energies, magnetizations, spins = run.record("energies"), run.record("magnetizations"), run.spins()
-    restarts, round_trips = run.of_ladders("restarts"), run.of_ladders("round_trips")
-    visits = np.concatenate([block.ladders.visits for block in run.blocks], axis=1)
-    histogram, moments = run.of_pairs("histogram"), run.of_pairs("moments")
+    job, setting = found.job, found.job.setting
+    energies, magnetizations, spins = found.record("energies"), found.record("magnetizations"), found.spins()
+    restarts, round_trips = found.of_ladders("restarts"), found.of_ladders("round_trips")
+    visits = np.concatenate([block.ladders.visits for block in found.blocks], axis=1)
     results = []
-    for k, model in enumerate(models):
-        mine = slice(k * run.setting.ladders, (k + 1) * run.setting.ladders)
-        pairs = slice(k * (run.setting.ladders // 2), (k + 1) * (run.setting.ladders // 2))
+    for k, model in enumerate(setting.given):
+        mine = slice(k * job.ladders, (k + 1) * job.ladders)
         hot, cold = visits[:, mine].sum(axis=1)
-        overlap = None
-        if run.setting.overlap_every and run.setting.ladders > 1:
-            draws = histogram[pairs].sum(axis=2)
-            means = moments[pairs] / np.maximum(draws, 1)[..., None]
-            overlap = Overlap(draws[:, 0], histogram[pairs], *np.moveaxis(means, 2, 0))
         results.append(
             TemperResult(
                 model=model,
-                betas=betas,
+                betas=job.betas,
                 energy=energies[mine],
                 magnetization=magnetizations[mine] / max(model.n, 1),
                 observables={name: values[mine] for name, values in observables.items()},
                 states=model.from_spins(spins[mine]),
-                acceptance=_acceptance(run, mine),
+                acceptance=found.acceptance(mine),
                 round_trips=round_trips[mine],
                 restarts=restarts[mine],
                 flow=hot / np.maximum(hot + cold, 1),
-                overlap=overlap,
+                overlap=_overlap(found, k),
                 adaptation=rounds,
                 seed=seed,
-                engine=engine,
-                rule=rule,
-                swap_every=run.setting.swap_every,
-                burn_in=burn_in,
-                thin=thin,
+                engine=setting.name,
+                rule=setting.rule,
+                swap_every=job.swap_every,
+                burn_in=job.length.burn_in,
+                thin=job.length.thin,
                 timing=timing,
-                interrupted=run.end.interrupted,
-                clamped=no_sites() if run.setting.clamp is None else run.setting.clamp.sites,
+                interrupted=end.interrupted,
+                clamped=setting.clamped,
             )
         )
     return results
+
+
+def _overlap(found: Gathered, number: int) -> Overlap | None:
+    """What the pairs of ladders of a model have in common, if they were compared."""
+    job = found.job
+    if not job.overlap_every or job.ladders < 2:
+        return None
+    pairs = slice(number * (job.ladders // 2), (number + 1) * (job.ladders // 2))
+    histogram = found.of_pairs("histogram")[pairs]
+    draws = histogram.sum(axis=2)
+    means = found.of_pairs("moments")[pairs] / np.maximum(draws, 1)[..., None]
+    return Overlap(draws[:, 0], histogram, *np.moveaxis(means, 2, 0))

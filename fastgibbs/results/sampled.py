@@ -11,7 +11,7 @@ from fastgibbs.analysis.records import Group
 from fastgibbs.analysis.reports import Report
 from fastgibbs.analysis.summaries import by_temperature
 from fastgibbs.engines import ENGINES
-from fastgibbs.engines.observables import Observables
+from fastgibbs.engines.drivers import Record
 from fastgibbs.fields import Field
 from fastgibbs.integrations.tables import Table, of_draws
 from fastgibbs.models import checks
@@ -26,10 +26,12 @@ class Block(NamedTuple):
     plan: tuple
     state: tuple
     rungs: np.ndarray  # int64 (lanes,)
-    energies: np.ndarray  # float64 (draws, chains)
-    magnetizations: np.ndarray  # float64 (draws, chains)
-    observables: Observables
-    samples: np.ndarray  # uint16 (draws or 0, sites of a lane, lanes // 16)
+    record: Record
+
+
+def without_samples(record: Record) -> Record:
+    """A record with the states of its draws left out."""
+    return record._replace(samples=record.samples[:0].copy())
 
 
 @run_result
@@ -84,7 +86,7 @@ class SampleResult(Result):
     def samples(self) -> np.ndarray:
         """The states of every draw, int8 (chains, draws, n), unpacked from one bit a spin at each call."""
         chains, draws = self.energy.shape
-        packed = [block.samples[:draws] for block in self._blocks]
+        packed = [block.record.samples[:draws] for block in self._blocks]
         if packed[0].shape[0] < draws:
             raise ValueError("samples were not kept: call sample(..., keep_states=True)")
         sites = packed[0].shape[1]
@@ -134,7 +136,7 @@ class SampleResult(Result):
         return (self.model[0] if isinstance(self.model, tuple) else self.model).from_spins(spins)
 
     def _values(self):
-        words = np.concatenate([block.samples[: self.energy.shape[1]] for block in self._blocks], axis=2)
+        words = np.concatenate([block.record.samples[: self.energy.shape[1]] for block in self._blocks], axis=2)
         return super()._values() | {"states": self.states, "samples": words}
 
     @classmethod
@@ -151,7 +153,7 @@ class SampleResult(Result):
             raise ValueError(f"samples have shape {words.shape}, of {chains} chains, {draws} draws and {strips} strips")
         if isinstance(values["model"], tuple) and chains % len(values["model"]):
             raise ValueError(f"{chains} chains are no multiple of {len(values['model'])} models")
-        block = Block(chains, (), (), None, None, None, None, words)
+        block = Block(chains, (), (), None, Record(0, 1, None, None, None, words))
         result = super()._of(values | {"_blocks": [block]})
         vars(result)["states"] = states  # what the cached property would ask the engine for
         return result

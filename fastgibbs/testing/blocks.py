@@ -6,9 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines.carrying import carry
-from fastgibbs.engines.contract import LANE_GROUP, RULES, SCANS, Crew
-from fastgibbs.engines.drivers import advance
-from fastgibbs.engines.observables import observables
+from fastgibbs.engines.contract import GIBBS, LANE_GROUP, RULES, SCANS, SEQUENTIAL, Crew
+from fastgibbs.engines.drivers import Moves, advance, record
 from fastgibbs.results.lanes import unpacked
 
 
@@ -51,7 +50,8 @@ def run(
         of_lanes = np.zeros(len(lanes), np.int64)
         of_lanes[:count] = np.searchsorted(rungs, betas[lanes.start : lanes.start + count])
         crew = min(workers, engine.crew(plan))
-        return _recorded(plan, state, of_lanes, model.n, rule, scan, sweeps, thin, crew).of(count)
+        moves = Moves(RULES[rule], SCANS[scan])
+        return _recorded(plan, state, of_lanes, model.n, moves, sweeps, thin, crew).of(count)
 
     blocks = _together(advanced, engine.cut(len(spins), threads), threads)
     return Draws(*(np.concatenate(parts, axis=1) for parts in zip(*blocks, strict=True)))
@@ -75,7 +75,7 @@ def carried(engine, model, spins, others, betas) -> str | None:
         if not np.array_equal(engine.spins(plan, third), np.where(better, before, after)):
             return "`retain` keeps other spins than those of the lanes that are better"
         rungs = np.zeros(len(lanes), np.int64)
-        ends = [_recorded(plan, block, rungs, model.n, "gibbs", "sequential", 1, 1) for block in (state, other)]
+        ends = [_recorded(plan, block, rungs, model.n, Moves(GIBBS, SEQUENTIAL), 1) for block in (state, other)]
         if not all(np.array_equal(*pair) for pair in zip(*ends, strict=True)):
             return "a block goes on from restored spins otherwise than from its own"
     return None
@@ -89,19 +89,17 @@ def _started(engine, prepared, lanes, spins, rungs, rule, seed):
     return *engine.start(prepared, lanes, [(0, ups)], seed, rungs, RULES[rule]), len(of_lanes)
 
 
-def _recorded(plan, state, rungs, n, rule, scan, sweeps, thin, workers=1) -> Draws:
+def _recorded(plan, state, rungs, n, moves, sweeps, thin=1, workers=1) -> Draws:
     """Advance a block by a crew of so many, and record every thin-th sweep of all lanes, each at its rung."""
     lanes, gate = rungs.size, np.zeros(1, np.uint64)
-    energies, magnetizations = np.empty((2, sweeps // thin, lanes))
-    samples = np.empty((sweeps // thin, n, lanes // LANE_GROUP), np.uint16)
-    records = energies, magnetizations, observables(np.empty((0, n)), 1, lanes, 0, 0), samples
+    draws = record(0, thin, (sweeps // thin, lanes), np.empty((0, n)), lanes, keeps=True)
 
     def work(worker):
         crew = Crew(worker, workers, gate, 0)
-        advance(plan, state, rungs, RULES[rule], SCANS[scan], 0, sweeps, 0, thin, *records, crew)
+        advance(plan, state, rungs, moves, draws, 0, sweeps, crew)
 
     _together(work, range(workers), workers)
-    return Draws(_unpacked(samples), energies, magnetizations)
+    return Draws(_unpacked(draws.samples), draws.energies, draws.magnetizations)
 
 
 def _together(work, tasks, threads) -> list:

@@ -1,0 +1,91 @@
+"""How a ladder is spaced so that all its swaps are equally likely: short runs, each with the ladder of the one before.
+
+Source: Syed, Bouchard-Cote, Deligiannidis, Doucet, J. R. Stat. Soc. B 84, 321 (2022), algorithm 4.
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgibbs import analysis
+from fastgibbs.engines.streams import ADAPT, entropy_of
+from fastgibbs.methods.ladders import MAX_RUNGS, Gathered, Ladders
+from fastgibbs.methods.run import Length, begin, through
+from fastgibbs.methods.running import Run
+from fastgibbs.models import checks
+from fastgibbs.results.tempered import Round
+
+FIRST_RUNGS = 16  # of the ladder of the first round
+FIRST_ROUND = 64  # sweeps of it, doubled from round to round
+
+
+class Adapted(NamedTuple):
+    """What rounds of adaptation have come to."""
+
+    rounds: list[Round]
+    betas: np.ndarray  # float64 (rungs,): the ladder
+    starts: np.ndarray | None  # int8 (ladders, rungs, n): the states that the last round ended with
+    compiling: float  # seconds
+
+
+def adapting(job: Ladders, adapted: Adapted, grows: bool, under_way: Run) -> Adapted:
+    """All rounds that a run of this job asks for and has not had, unless it is stopped; `grows`: rungs are added."""
+    sweeps, total = job.length.sweeps, job.length.total
+
+    def report(done, of_round):
+        """Sweeps of adaptation are not counted."""
+        return under_way.report(0, total)
+
+    quiet = under_way._replace(report=report)
+    while not under_way.asked and (not adapted.rounds or 8 * adapted.rounds[-1].sweeps <= sweeps):
+        under_way.checkpoint.enter({"rounds": adapted.rounds}, {"betas": adapted.betas})
+        adapted = _round(job, adapted, grows, quiet)
+    return adapted
+
+
+def _round(job: Ladders, adapted: Adapted, grows: bool, under_way: Run) -> Adapted:
+    """One more round. Its entropy is its own, so that no random number of the run is used twice."""
+    sweeps = 2 * adapted.rounds[-1].sweeps if adapted.rounds else FIRST_ROUND
+    own = entropy_of(np.random.SeedSequence(job.seed, spawn_key=(ADAPT, len(adapted.rounds))))
+    length, betas = Length(sweeps, sweeps // 4, sweeps), adapted.betas
+    told = dict(betas=betas, length=length, overlap_every=0, seed=own, starts=adapted.starts, weights=None, keeps=False)
+    job = replace(job, **told)
+    blocks, end, _ = through(under_way, begin(job, under_way.checkpoint))
+    found = Gathered(job, blocks, length.draws)
+    rejections = 1 - found.acceptance()
+    barrier = analysis.barrier(betas, rejections)
+    size = min(analysis.enough_rungs(barrier.total), MAX_RUNGS) if grows else betas.size
+    new = analysis.equalized(betas, rejections, size)
+    nearest = np.abs(new[:, None] - betas).argmin(axis=1)
+    now = Round(sweeps, betas.size, barrier.total, float(1 - rejections.max()))
+    return Adapted([*adapted.rounds, now], new, found.spins()[:, nearest], adapted.compiling + end.compiling)
+
+
+def saved_ladder(checkpoint, job: Ladders, grows: bool, adapt: bool) -> Adapted:
+    """The rounds of adaptation that a checkpoint knows, and their ladder; else none, and that of the job."""
+    betas, sweeps = job.betas, job.length.sweeps
+    if checkpoint.saved is None:
+        return Adapted([], betas, None, 0.0)
+    try:
+        rounds, ladder = [], checks.finite_array("betas", checkpoint.arrays.get("betas"))
+        for k, (length, rungs, barrier, acceptance) in enumerate(checkpoint.stage.get("rounds", [])):
+            length, rungs = checks.integer("sweeps", length), checks.integer("rungs", rungs, 2, MAX_RUNGS)
+            barrier, acceptance = (checks.finite_number("a number", number) for number in (barrier, acceptance))
+            asked = 4 * length <= sweeps if k else adapt
+            size = rungs if grows and k else betas.size
+            possible = 0 <= barrier <= rungs and 0 <= acceptance <= 1
+            if not asked or not possible or (length, rungs) != (FIRST_ROUND * 2**k, size):
+                raise ValueError(f"round {k} of adaptation is {[length, rungs, barrier, acceptance]}")
+            rounds.append(Round(length, rungs, barrier, acceptance))
+        right = ladder.ndim == 1 and 2 <= ladder.size <= MAX_RUNGS and (np.diff(ladder) > 0).all()
+        right = right and (ladder[0], ladder[-1]) == (betas[0], betas[-1])
+        if (
+            not right
+            or not ((grows and rounds) or ladder.size == betas.size)
+            or not (rounds or (ladder == betas).all())
+        ):
+            raise ValueError(f"betas are {ladder.size} numbers that are no ladder of it")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{checkpoint.path} cannot be of this run: {error}") from None
+    return Adapted(rounds, ladder, None, 0.0)
