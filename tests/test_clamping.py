@@ -127,9 +127,7 @@ def test_trajectories_equal_the_numpy_twins_bit_for_bit(engine, rule, scan, clam
     twin, free = TWINS[engine], np.setdiff1d(np.arange(model.n), sites)
     scans = {} if engine in ("layered", "multispin") else {"scan": scan}
     state = twin.start(model, 20, 5, rule, spins=spins, free=free, **scans)
-    energies = getattr(twin, "energies", sampling.energies)
-    of = overlap.Memory(model) if engine == "overlap" else model
-    energy, magnetization, states = sampling.sample(twin.sweep, state, of, beta, 8, 3, 2, energies)
+    energy, magnetization, states = sampling.recorded(twin, state, model, beta, 8, 3, 2)
     np.testing.assert_array_equal(result.states, states)
     np.testing.assert_allclose(result.energy, energy, rtol=0, atol=1e-9)
     np.testing.assert_array_equal(result.magnetization, magnetization)

@@ -11,6 +11,7 @@ from fastgibbs.methods.blocks import choose_engine
 from fastgibbs.models import resources
 from fastgibbs.reference import annealing as annealing_twin
 from fastgibbs.reference import dense as twin
+from fastgibbs.reference import sampling
 from fastgibbs.reference import tempering as tempering_twin
 from fastgibbs.testing.laws import draw_exactly, pvalue
 
@@ -118,7 +119,7 @@ def test_trajectories_equal_the_numpy_twins_bit_for_bit(name, rule, scan):
     model = PARITY[name]
     kwargs = dict(sweeps=40, burn_in=3, thin=2, rule=rule, scan=scan, seed=5)
     result = fg.sample(model, beta=BETAS, engine="dense", threads=1, **kwargs)
-    energy, magnetization, states = twin.sample(model, BETAS, chains=BETAS.size, **kwargs)
+    energy, magnetization, states = sampling.sample(twin, model, BETAS, chains=BETAS.size, **kwargs)
     np.testing.assert_array_equal(result.states, states)
     np.testing.assert_array_equal(result.magnetization, magnetization)
     np.testing.assert_allclose(result.energy, energy, rtol=1e-13, atol=1e-13 * np.abs(energy).max(initial=0))

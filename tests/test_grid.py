@@ -23,6 +23,7 @@ from fastgibbs.engines import contract, graphs, multispin
 from fastgibbs.engines.precision import energy_error
 from fastgibbs.methods.blocks import ENGINES
 from fastgibbs.reference import multispin as multispin_twin
+from fastgibbs.reference import sampling
 from fastgibbs.testing.laws import chi_square
 
 FALSE_ALARM = 1e-3  # of all chi-square tests together
@@ -478,7 +479,7 @@ def test_several_models_in_strips_equal_the_twin(strips):
     result = fg.sample(models, beta=0.5, chains=18, strips=strips, keep_states=True, engine="multispin", **kwargs)
     assert result.strips == (strips or 2)
     per_chain = [models[k // 6] for k in range(18)]
-    energy, _, states = multispin_twin.sample(per_chain, 0.5, chains=18, strips=result.strips, **kwargs)
+    energy, _, states = sampling.sample(multispin_twin, per_chain, 0.5, chains=18, strips=result.strips, **kwargs)
     np.testing.assert_array_equal(result.states, states)
     np.testing.assert_array_equal(result.energy, energy)
     for k, model in enumerate(models):

@@ -17,6 +17,7 @@ from fastgibbs.engines.drivers import advance
 from fastgibbs.methods.blocks import choose_engine
 from fastgibbs.methods.schedules import COLD, HOT, beta_range, coldest
 from fastgibbs.reference import overlap as twin
+from fastgibbs.reference import sampling
 from fastgibbs.reference.annealing import anneal as twin_anneal
 from fastgibbs.reference.tempering import temper as twin_temper
 from fastgibbs.testing.laws import draw_exactly, pvalue
@@ -50,7 +51,7 @@ MODELS = {
 def parity(model, betas=BETAS, **kwargs):
     kwargs = dict(sweeps=40, burn_in=3, thin=2, rule="gibbs", scan="sequential", seed=5) | kwargs
     result = fg.sample(model, beta=betas, engine="overlap", threads=1, **kwargs)
-    energy, magnetization, states = twin.sample(model, betas, chains=len(betas), **kwargs)
+    energy, magnetization, states = sampling.sample(twin, model, betas, chains=len(betas), **kwargs)
     np.testing.assert_array_equal(result.energy, energy)
     np.testing.assert_array_equal(result.magnetization, magnetization)
     np.testing.assert_array_equal(result.states, states)
@@ -109,7 +110,7 @@ def test_where_couplings_are_exact_the_sparse_engine_gives_the_same_bits(n, coun
 def test_annealing_equals_the_twin(name, rule):
     model, betas = MODELS[name], np.geomspace(0.05, 20, 40)
     result = fg.anneal(model, betas=betas, sweeps=40, reads=37, rule=rule, seed=8, engine="overlap", threads=2)
-    expected = twin_anneal(twin, twin.Memory(model), betas, 37, rule, 8)
+    expected = twin_anneal(twin, sampling.Whole(model), betas, 37, rule, 8)
     order = np.argsort(result.read)
     np.testing.assert_array_equal(result.energy[order], expected.best_energies)
     np.testing.assert_array_equal(result.states[order], expected.best_states)
@@ -125,7 +126,7 @@ def test_tempering_equals_the_twin(name, clusters):
         sweeps=40, burn_in=10, thin=2, swap_every=2, overlap_every=4, clusters=clusters, rule="gibbs", seed=9
     )
     result = fg.temper(model, betas=betas, ladders=4, engine="overlap", threads=2, **schedule)
-    expected = twin_temper(twin, twin.Memory(model), betas, 4, **schedule)
+    expected = twin_temper(twin, sampling.Whole(model), betas, 4, **schedule)
     np.testing.assert_array_equal(result.energy, expected.energies)
     np.testing.assert_array_equal(result.magnetization, expected.magnetizations)
     np.testing.assert_array_equal(result.states, expected.states)

@@ -12,6 +12,7 @@ from fastgibbs import exact
 from fastgibbs.engines import dense, layered, overlap, precision, sparse, sparse64
 from fastgibbs.methods.blocks import ENGINES, choose_engine, tolerable
 from fastgibbs.reference import annealing as annealing_twin
+from fastgibbs.reference import sampling
 from fastgibbs.reference import sparse64 as twin
 from fastgibbs.reference import tempering as tempering_twin
 from fastgibbs.testing.laws import draw_exactly, pvalue
@@ -188,7 +189,7 @@ def test_trajectories_of_sparse64_equal_the_twins(name, rule, scan):
     betas = np.concatenate([[1e-3, 0.1, 0.44, 1.0, 3.0, 5.0, -0.7], np.linspace(0.2, 2.0, 13)])
     kwargs = dict(sweeps=30, burn_in=3, thin=3, rule=rule, scan=scan, seed=5)
     result = fg.sample(HARD[name], beta=betas, engine="sparse64", threads=1, **kwargs)
-    energy, magnetization, states = twin.sample(HARD[name], betas, chains=betas.size, **kwargs)
+    energy, magnetization, states = sampling.sample(twin, HARD[name], betas, chains=betas.size, **kwargs)
     np.testing.assert_array_equal(result.energy, energy)
     np.testing.assert_array_equal(result.magnetization, magnetization)
     np.testing.assert_array_equal(result.states, states)

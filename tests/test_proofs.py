@@ -16,6 +16,7 @@ from fastgibbs.engines import multispin, multispin_kernels, sparse
 from fastgibbs.engines.vectors import store
 from fastgibbs.jit import njit
 from fastgibbs.reference import multispin as multispin_twin
+from fastgibbs.reference import sampling
 from fastgibbs.testing.laws import draw_exactly, pvalue
 
 SMALL = {
@@ -210,7 +211,9 @@ def test_lanes_that_share_a_random_word_are_found(monkeypatch):
         return np.broadcast_to(u, head.shape) < head
 
     monkeypatch.setattr(multispin_twin, "decide", one_uniform_for_all_lanes)
-    energy, _, _ = multispin_twin.sample(fg.lattice((4, 4)), 0.3, 200, 64, 20, 1, "gibbs", 14)
+    energy, _, _ = sampling.sample(
+        multispin_twin, fg.lattice((4, 4)), 0.3, chains=64, sweeps=200, burn_in=20, rule="gibbs", seed=14
+    )
     with np.errstate(divide="ignore"):  # lanes that coalesce have an infinite score
         assert abs(chain_correlation(energy)) > 3.9
 

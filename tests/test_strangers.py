@@ -19,7 +19,7 @@ from fastgibbs.engines import terms
 from fastgibbs.jit import fingerprint
 from fastgibbs.methods.descent import quenched
 from fastgibbs.methods.schedules import coldest
-from fastgibbs.reference import annealing, tempering
+from fastgibbs.reference import annealing, sampling, tempering
 from fastgibbs.reference import terms as twin
 
 HERE, ROOT = Path(__file__).parent / "strangers", Path(fg.__file__).parents[1]
@@ -67,7 +67,7 @@ def test_trajectories_equal_the_twins_bit_for_bit(name, rule, scan):
     kwargs = dict(sweeps=20, burn_in=3, thin=2, rule=rule, scan=scan, seed=5)
     result = fg.sample(model, beta=betas, threads=1, **kwargs)
     assert result.engine == "terms"
-    energy, magnetization, states = twin.sample(model, betas, chains=betas.size, **kwargs)
+    energy, magnetization, states = sampling.sample(twin, model, betas, chains=betas.size, **kwargs)
     np.testing.assert_array_equal(result.energy, energy)
     np.testing.assert_array_equal(result.magnetization, magnetization)
     np.testing.assert_array_equal(result.states, states)
@@ -83,7 +83,7 @@ def test_tempering_equals_the_twin_bit_for_bit(name):
     model, betas = MODELS[name], np.array([0.0, 0.3, 0.8, 2.0])
     kwargs = dict(sweeps=20, burn_in=4, thin=2, swap_every=2, overlap_every=4, clusters=True, rule="gibbs", seed=3)
     result = fg.temper(model, betas=betas, ladders=4, **kwargs)
-    expected = tempering.temper(twin, twin.Whole(model), betas, 4, **kwargs)
+    expected = tempering.temper(twin, sampling.Whole(model), betas, 4, **kwargs)
     np.testing.assert_array_equal(result.energy, expected.energies)
     np.testing.assert_array_equal(result.states, expected.states)
     np.testing.assert_array_equal(result.round_trips, expected.round_trips)
@@ -153,7 +153,7 @@ def test_pseudo_likelihoods_of_any_energy_are_those_of_its_flips():
 def test_annealing_equals_the_twin_bit_for_bit(name):
     model, betas = MODELS[name], np.linspace(0.1, 2.0, 6)
     result = fg.anneal(model, betas=betas, sweeps=betas.size, reads=20, seed=3, keep=5)
-    expected = annealing.anneal(twin, twin.Whole(model), betas, 20, "gibbs", 3, keep=5)
+    expected = annealing.anneal(twin, sampling.Whole(model), betas, 20, "gibbs", 3, keep=5)
     order = np.argsort(result.read)
     np.testing.assert_array_equal(result.states[order], expected.best_states)
     np.testing.assert_array_equal(result.energy[order], expected.best_energies)

@@ -5,7 +5,7 @@ import pytest
 
 import fastgibbs as fg
 from fastgibbs import exact
-from fastgibbs.reference import multispin, sparse, tempering
+from fastgibbs.reference import multispin, sampling, sparse, tempering
 from fastgibbs.reference.annealing import anneal
 from fastgibbs.reference.streams import CLUSTER, START, SWAP, SWEEP, below, run_entropy, stream
 from fastgibbs.reference.tempering import temper
@@ -286,11 +286,8 @@ def test_annealing_finds_the_enumerated_ground_state(engine):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_annealing_at_one_beta_is_sampling(engine):
     model = fg.edwards_anderson((4, 4), seed=9)
-    energy, _, states = ENGINES[engine].sample(
-        *(model, 0.5, 30, 70, 0, 1, "metropolis"),
-        seed=run_entropy(3, "anneal"),
-        **({"scan": "sequential"} if engine == "sparse" else {}),
-    )
+    kwargs = dict(chains=70, sweeps=30, rule="metropolis", seed=run_entropy(3, "anneal"))
+    energy, _, states = sampling.sample(ENGINES[engine], model, 0.5, **kwargs)
     result = anneal(ENGINES[engine], model, [0.5] * 30, 70, "metropolis", 3)
     np.testing.assert_array_equal(result.states, states)
     np.testing.assert_array_equal(result.best_energies, energy.min(axis=1))

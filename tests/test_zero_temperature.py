@@ -19,6 +19,7 @@ from fastgibbs.reference import dense as dense_twin
 from fastgibbs.reference import layered as layered_twin
 from fastgibbs.reference import multispin as multispin_twin
 from fastgibbs.reference import overlap as overlap_twin
+from fastgibbs.reference import sampling as sampling_twin
 from fastgibbs.reference import sparse as sparse_twin
 from fastgibbs.reference import sparse64 as sparse64_twin
 from fastgibbs.reference.streams import ORDER, below, run_entropy, stream
@@ -247,7 +248,7 @@ def test_trajectories_with_infinities_among_the_betas_equal_the_twins_bit_for_bi
     kwargs = dict(sweeps=20, burn_in=3, thin=2, rule="gibbs", seed=5)
     scans = {} if engine == "layered" else {"scan": "random"}
     result = fg.sample(model, beta=betas, engine=engine, **scans, **kwargs)
-    energy, magnetization, states = twin.sample(model, betas, chains=betas.size, **scans, **kwargs)
+    energy, magnetization, states = sampling_twin.sample(twin, model, betas, chains=betas.size, **scans, **kwargs)
     np.testing.assert_array_equal(result.energy, energy)
     np.testing.assert_array_equal(result.magnetization, magnetization)
     np.testing.assert_array_equal(result.states, states)
@@ -258,7 +259,7 @@ def test_trajectories_with_infinities_among_the_betas_equal_the_twins_bit_for_bi
 def test_annealing_that_ends_at_infinity_equals_the_twins(engine, rule):
     twin, model = TWINS[engine]
     betas = np.append(np.linspace(0.1, 2.0, 12), [INF] * 8)
-    given = overlap_twin.Memory(model) if engine == "overlap" else model
+    given = sampling_twin.Whole(model) if engine == "overlap" else model
     result = fg.anneal(model, betas=betas, sweeps=betas.size, reads=20, rule=rule, engine=engine, seed=5)
     expected = annealing_twin.anneal(twin, given, betas, 20, rule, 5)
     places = np.argsort(result.read)

@@ -9,7 +9,6 @@ from fastgibbs.engines.drivers import advance, record
 from fastgibbs.methods import restoring
 from fastgibbs.methods.blocks import Setting
 from fastgibbs.methods.run import Job, Length
-from fastgibbs.models.bounds import most_energy
 from fastgibbs.results.lanes import by_lane, joined, unpacked
 from fastgibbs.results.sampled import Block
 
@@ -32,15 +31,6 @@ class Chains(Job):
     def lanes(self) -> int:
         """Those of all chains."""
         return self.betas.size * self.setting.strips
-
-    @property
-    def sweeps(self) -> int:
-        """All, with those of burn_in."""
-        return self.length.total
-
-    def rows(self, done: int) -> int:
-        """Draws."""
-        return self.length.rows(done)
 
     @cached_property
     def prepared(self):
@@ -89,10 +79,7 @@ class Chains(Job):
         draws, strips, kept = self.rows(done), self.setting.strips, block.record
         first, count = lanes.start // strips, block.chains * strips
         models = [self.model(self.setting.given, chain) for chain in range(first, first + block.chains)]
-        weights = np.abs(kept.observables.weights).sum(axis=1)[:, :strips].sum(axis=1)
-        restoring.check_record("magnetizations", kept.magnetizations[:draws], self.setting.n)
-        restoring.check_record("energies", kept.energies[:draws], max(map(most_energy, self.setting.given)))
-        restoring.check_record("observables", kept.observables.record[:draws], weights[:, None])
+        restoring.check_records(kept, draws, self.setting)
         energies, magnetizations = (of[:draws, : block.chains].T for of in (kept.energies, kept.magnetizations))
         if len(kept.samples):
             packed = [kept.samples[:draws]]

@@ -98,6 +98,10 @@ class Cooling(Job):
         """One at each beta."""
         return self.betas.size
 
+    def rows(self, done: int) -> int:
+        """A row a sweep."""
+        return done
+
     @cached_property
     def prepared(self):
         """The plan that all blocks share."""

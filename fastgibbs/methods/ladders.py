@@ -13,7 +13,6 @@ from fastgibbs.methods import restoring
 from fastgibbs.methods.blocks import Setting
 from fastgibbs.methods.run import Job, Length
 from fastgibbs.models import Hopfield, Ising
-from fastgibbs.models.bounds import most_energy
 from fastgibbs.models.energy import has_ising_form, is_even
 
 MAX_RUNGS = 256  # two ladders are compared in one block of 512 lanes
@@ -68,15 +67,6 @@ class Ladders(Job):
     def together(self) -> tuple:
         """The lanes of words that hold whole ladders."""
         return (64 * packing(self.betas.size)[0],)
-
-    @property
-    def sweeps(self) -> int:
-        """All, with those of burn_in."""
-        return self.length.total
-
-    def rows(self, done: int) -> int:
-        """Draws."""
-        return self.length.rows(done)
 
     @cached_property
     def first_lanes(self) -> np.ndarray:
@@ -189,10 +179,7 @@ class Ladders(Job):
         """ValueError unless a block that was saved has records that fit its states."""
         models = [self.setting.models[g // self.ladders] for g in self.inside(lanes) for _ in range(self.betas.size)]
         draws, kept = self.rows(done), block.record
-        weights = np.abs(kept.observables.weights).sum(axis=(1, 2))
-        restoring.check_record("magnetizations", kept.magnetizations[:draws], self.setting.n)
-        restoring.check_record("energies", kept.energies[:draws], max(map(most_energy, self.setting.models)))
-        restoring.check_record("observables", kept.observables.record[:draws], weights[:, None])
+        restoring.check_records(kept, draws, self.setting)
         if (block.ladders.round_trips > block.ladders.restarts).any():
             raise ValueError("cannot be of this run: more round trips than restarts")
         if draws and self.length.at_draw(done):

@@ -11,7 +11,7 @@ from fastgibbs.engines.drivers import Moves, advance, no_record
 from fastgibbs.engines.streams import SWEEP, entropy_of, stream_state
 from fastgibbs.methods.blocks import Setting, settled, tolerable
 from fastgibbs.methods.entropy import run_entropy
-from fastgibbs.methods.run import Job, begin, through
+from fastgibbs.methods.run import Job, Length, begin, through
 from fastgibbs.methods.running import running
 from fastgibbs.models import Hopfield, checks
 from fastgibbs.results.recalled import RecallResult
@@ -60,7 +60,7 @@ def recall(model, cues, *, beta=np.inf, sweeps=50, seed=None, threads=None) -> R
     name = "dense" if overlap.refusal([model], "sequential", 1, most) else "overlap"
     setting = settled([model], name, rule="gibbs", chains=len(cues), clamp=None, threads=threads, tolerance=most)
     overlaps, needed = np.empty((len(cues), sweeps, len(model.patterns))), np.zeros(len(cues), np.int64)
-    job = Recalling(setting, cues, beta, sweeps, seed, overlaps, needed)
+    job = Recalling(setting, cues, beta, Length(sweeps, 0, 1), seed, overlaps, needed)
     with running() as under_way:
         blocks, end, _ = through(under_way, begin(job))
         states = np.concatenate([block.seen[0] for block in blocks])
@@ -87,7 +87,7 @@ class Recalling(Job):
     setting: Setting
     cues: np.ndarray  # int8 (cues, n)
     beta: float  # or inf
-    sweeps: int
+    length: Length
     seed: int
     overlaps: np.ndarray  # float64 (cues, sweeps, P): what is recorded
     needed: np.ndarray  # int64 (cues,): the last sweep that changed each

@@ -101,6 +101,14 @@ def check_record(name: str, record: np.ndarray, most):
     _refuse_unless_named(name, right, record, f"give a number of at most {np.max(most, initial=0):g}")
 
 
+def check_records(record, draws: int, setting):
+    """ValueError unless what a block has recorded at so many draws is what states of the models may have."""
+    weights = np.abs(record.observables.weights).sum(axis=1)[:, : record.observables.strips].sum(axis=1)
+    check_record("magnetizations", record.magnetizations[:draws], setting.n)
+    check_record("energies", record.energies[:draws], max(map(most_energy, setting.given)))
+    check_record("observables", record.observables.record[:draws], weights[:, None])
+
+
 def check_draws(energies: np.ndarray, magnetizations: np.ndarray | None, models: list, states):
     """ValueError unless these are the energies and sums of spins of `states()`, where that is cheap.
 

@@ -53,7 +53,7 @@ class Length(NamedTuple):
 class Job:
     """What a verb has to do: blocks of lanes that know nothing of each other, each advanced sweep by sweep.
 
-    Of a job: its `setting`, how many `lanes` it has in all, and `sweeps`, how many each block is to make.
+    Of a job: its `setting`, its `length` or `sweeps`, and how many `lanes` it has in all.
     """
 
     RECORDS = ()
@@ -71,6 +71,15 @@ class Job:
         """Its setting's."""
         return self.setting.threads
 
+    @property
+    def sweeps(self) -> int:
+        """That each block is to make."""
+        return self.length.total
+
+    def rows(self, done: int) -> int:
+        """How many rows of its records are written after so many sweeps."""
+        return self.length.rows(done)
+
     def block(self, lanes: range):
         """The block of these lanes, just started: a NamedTuple with its `plan` and `state`."""
         raise NotImplementedError
@@ -86,10 +95,6 @@ class Job:
     def crew(self, block) -> int:
         """How many threads may advance a block together."""
         return 1
-
-    def rows(self, done: int) -> int:
-        """How many rows of its records are written after so many sweeps."""
-        return done
 
     def check(self, block, lanes: range, done: int):
         """ValueError unless a block that was saved is as a run leaves it."""

@@ -26,7 +26,7 @@ class Annealing(NamedTuple):
     lowest: tuple  # the `keep` lowest states: energies, states, and in how many reads each was seen
 
 
-def anneal(engine, model, betas, reads, rule, seed, start=None, scan="sequential", keep=0):
+def anneal(engine, model, betas, reads, rule, seed, *, start=None, scan="sequential", keep=0):
     """min_s E(s), looked for by sweeps at rising beta: sweep t of every read is at betas[t]; an `Annealing`.
 
     After each sweep a read whose energy is strictly below its best so far takes its present state for the best; a start

@@ -38,11 +38,6 @@ class State(NamedTuple):
     free: np.ndarray  # the sites that are visited
 
 
-def sample(model, beta, sweeps, chains, burn_in, thin, rule, scan, seed):
-    """`sampling.sample` of `chains` lanes, from the `start` with these arguments."""
-    return sampling.sample(sweep, start(model, chains, seed, rule, scan=scan), model, beta, sweeps, burn_in, thin)
-
-
 def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None):
     """A `State` of `lanes` lanes.
 

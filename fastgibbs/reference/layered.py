@@ -27,12 +27,6 @@ class State(NamedTuple):
     free: np.ndarray  # the units that are drawn
 
 
-def sample(model, beta, sweeps, chains, burn_in, thin, rule, seed):
-    """`sampling.sample` of `chains` lanes, from the `start` with these arguments."""
-    state = start(model, chains, seed, rule)
-    return sampling.sample(sweep, state, model, beta, sweeps, burn_in, thin, energies)
-
-
 def start(model, lanes, seed, rule, spins=None, free=None):
     """A `State` of `lanes` lanes.
 

@@ -45,11 +45,6 @@ class Group(NamedTuple):
     size: int
 
 
-def sample(model, beta, sweeps, chains, burn_in, thin, rule, seed, strips=1):
-    """`sampling.sample` of `chains` lanes, from the `start` with these arguments."""
-    return sampling.sample(sweep, start(model, chains, seed, rule, strips), model, beta, sweeps, burn_in, thin)
-
-
 def start(model, lanes, seed, rule, strips=1, spins=None, free=None):
     """A `State` of `lanes` chains.
 

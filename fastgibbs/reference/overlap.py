@@ -7,13 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.models.ising import Ising
 from fastgibbs.reference import sampling
 from fastgibbs.reference.arithmetic import LOG2E
 from fastgibbs.reference.sparse import RULES, attempts
 from fastgibbs.reference.streams import ORDER, SWEEP, seeded, start_spins, stream
-
-energies = sampling.energies
 
 
 class State(NamedTuple):
@@ -29,27 +26,13 @@ class State(NamedTuple):
     free: np.ndarray  # the sites that are visited
 
 
-class Memory(Ising):
-    """A Hopfield model as the twins of the methods want it: its own energy, and all pairs of sites as bonds."""
-
-    def __init__(self, model):
-        n = model.n
-        everyone = Ising(np.ones((n, n)) - np.eye(n), model.fields)
-        self.__setstate__({**vars(everyone), "model": model})
-
-    def energy(self, states):
-        """The energy of the Hopfield model."""
-        return self.model.energy(states)
-
-
-def sample(model, beta, sweeps, chains, burn_in, thin, rule, scan, seed):
-    """`sampling.sample` of `chains` lanes, from the `start` with these arguments."""
-    state = start(model, chains, seed, rule, scan=scan)
-    return sampling.sample(sweep, state, Memory(model), beta, sweeps, burn_in, thin)
+def energies(models, spins, free=None):
+    """E(s) of every lane, float64 (lanes,), as the model says; spins int8 (lanes, n)."""
+    return getattr(models[0], "model", models[0]).energy(spins)
 
 
 def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None):
-    """A `State` of `lanes` lanes; arguments as of the sparse twin. `model`: Hopfield, or a `Memory`, or such a list."""
+    """A `State` of `lanes` lanes; arguments as of the sparse twin. `model`: Hopfield or its `Whole`, or a list."""
     one = sampling.as_models(model)[0]
     model = getattr(one, "model", one)
     spins = start_spins(seed, model.n, lanes) if spins is None else spins.copy()

@@ -5,6 +5,9 @@ A twin is a module with `start`, `sweep` and `energies`.
 
 import numpy as np
 
+from fastgibbs.models import Ising
+from fastgibbs.models.energy import is_even
+
 
 def as_models(model):
     """A list of models: the one given, or those of a sequence."""
@@ -21,21 +24,49 @@ def energies(models, spins, free=None):
     return np.array([one.to_ising().energy(s) for one, s in zip(models, spins, strict=True)])
 
 
-def sample(sweep, state, model, beta, sweeps, burn_in, thin, energies=energies):
+class Whole(Ising):
+    """A model without couplings as the twins of the methods want it: its own energy, and all pairs of sites as bonds.
+
+    It is in a field unless E(-s) = E(s).
+    """
+
+    def __init__(self, model):
+        n = model.n
+        everyone = Ising(np.ones((n, n)) - np.eye(n), np.full(n, 0.0 if is_even(model) else 1.0))
+        self.__setstate__({**vars(everyone), "model": model})
+
+    def energy(self, states):
+        """The energy of the model."""
+        return self.model.energy(states)
+
+    def to_spins(self, states):
+        """The spins of the model's states."""
+        return self.model.to_spins(states)
+
+    def from_spins(self, spins):
+        """The model's states of these spins."""
+        return self.model.from_spins(spins)
+
+
+def sample(twin, model, beta, *, chains, rule, seed, sweeps, burn_in=0, thin=1, **options):
+    """`recorded` draws of `chains` lanes, from the twin's `start` with this rule and seed, and more `options`."""
+    return recorded(twin, twin.start(model, chains, seed, rule, **options), model, beta, sweeps, burn_in, thin)
+
+
+def recorded(twin, state, model, beta, sweeps, burn_in, thin):
     """Draws from p(s) ~ exp(-beta E(s)): `burn_in` sweeps, then `sweeps`, each thin-th recorded.
 
-    `sweep`, `state` and `energies`: of a twin, `state.spins` being int8 (lanes, n), changed in place; `model`: a
-    model, or a sequence of them, one a lane; `beta`: a number or (lanes,), in inverse units of J.
+    `state`: of the twin, `state.spins` being int8 (lanes, n), changed in place; `model`: a model, or a sequence of
+    them, one a lane; `beta`: a number or (lanes,), in inverse units of J.
     Returns energies and magnetisations per spin, float64 (lanes, draws), then the final states, int8 (lanes, n),
     in the model's own units; draws = sweeps // thin.
     """
     models = as_models(model)
     lanes, n = state.spins.shape
     betas = np.broadcast_to(np.asarray(beta, np.float64), lanes)
-    energy = np.empty((lanes, sweeps // thin))
-    magnetization = np.empty((lanes, sweeps // thin))
-    for draw in draws(sweep, state, betas, sweeps, burn_in, thin):
-        energy[:, draw] = energies(models, state.spins, getattr(state, "free", None))
+    energy, magnetization = np.empty((2, lanes, sweeps // thin))
+    for draw in draws(twin.sweep, state, betas, sweeps, burn_in, thin):
+        energy[:, draw] = twin.energies(models, state.spins, getattr(state, "free", None))
         magnetization[:, draw] = state.spins.sum(axis=1, dtype=np.float64) / max(n, 1)
     return energy, magnetization, models[0].from_spins(state.spins)
 
@@ -43,7 +74,7 @@ def sample(sweep, state, model, beta, sweeps, burn_in, thin, energies=energies):
 def observe(sweep, state, weights, beta, sweeps, burn_in, thin, strips=1):
     """w.s at the draws of `sample`, float64 (observables, lanes, draws).
 
-    `weights`: float64 (observables, n); `strips` that a lattice is cut into; the other arguments are those of `sample`.
+    `weights`: float64 (observables, n); `strips` that a lattice is cut into; other arguments are those of `recorded`.
     """
     betas = np.broadcast_to(np.asarray(beta, np.float64), len(state.spins))
     values = np.empty((len(weights), len(state.spins), sweeps // thin))
@@ -53,7 +84,7 @@ def observe(sweep, state, weights, beta, sweeps, burn_in, thin, strips=1):
 
 
 def draws(sweep, state, betas, sweeps, burn_in, thin):
-    """Make the sweeps of `sample`, and give the number of each draw as soon as `state` is there."""
+    """Make the sweeps of `recorded`, and give the number of each draw as soon as `state` is there."""
     for _ in range(burn_in):
         sweep(state, betas)
     for done in range(1, sweeps + 1):

@@ -36,11 +36,6 @@ class State(NamedTuple):
     energies: np.ndarray  # float64 (lanes,), changed in place with every flip
 
 
-def sample(model, beta, sweeps, chains, burn_in, thin, rule, scan, seed):
-    """`sampling.sample` of `chains` lanes, from the `start` with these arguments."""
-    return sampling.sample(sweep, start(model, chains, seed, rule, scan=scan), model, beta, sweeps, burn_in, thin)
-
-
 def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None, kind=np.float32):
     """A `State` of `lanes` lanes: J and h over a power of two near the largest of them, as float32, or another `kind`.
 

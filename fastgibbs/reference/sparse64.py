@@ -4,12 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from fastgibbs.reference import sampling, sparse
+from fastgibbs.reference import sparse
 
 energies, sweep = sparse.energies, sparse.sweep
 start = partial(sparse.start, kind=np.float64)
-
-
-def sample(model, beta, sweeps, chains, burn_in, thin, rule, scan, seed):
-    """`sampling.sample` of `chains` lanes, from the `start` with these arguments."""
-    return sampling.sample(sweep, start(model, chains, seed, rule, scan=scan), model, beta, sweeps, burn_in, thin)

@@ -32,7 +32,7 @@ class Tempering(NamedTuple):
 
 
 def temper(
-    engine, model, betas, ladders, sweeps, burn_in, thin, swap_every, overlap_every, clusters, rule, seed, weights=()
+    engine, model, betas, ladders, *, sweeps, burn_in, thin, swap_every, overlap_every, clusters, rule, seed, weights=()
 ):
     """Draws from prod_r exp(-beta_r E(s_r)): replicas sweep, each at the beta of its rung, and exchange rungs.
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.models.ising import Ising
 from fastgibbs.reference import sampling
 from fastgibbs.reference.arithmetic import LOG2E
 from fastgibbs.reference.sparse import RULES, attempts
@@ -26,28 +25,6 @@ class State(NamedTuple):
     free: np.ndarray  # the sites that are visited
 
 
-class Whole(Ising):
-    """A model as the twins of the methods want it: its own energy, all pairs of sites are bonds, and all in fields."""
-
-    def __init__(self, model):
-        n = model.n
-        self.__setstate__({**vars(Ising(np.ones((n, n)) - np.eye(n), np.ones(n))), "model": model})
-
-    def to_spins(self, states):
-        """The spins of the model's states."""
-        return self.model.to_spins(states)
-
-    def from_spins(self, spins):
-        """The model's states of these spins."""
-        return self.model.from_spins(spins)
-
-
-def sample(model, beta, sweeps, chains, burn_in, thin, rule, scan, seed):
-    """`sampling.sample` of `chains` lanes, from the `start` with these arguments."""
-    state = start(model, chains, seed, rule, scan=scan)
-    return sampling.sample(sweep, state, Whole(model), beta, sweeps, burn_in, thin, energies)
-
-
 def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None):
     """A `State` of `lanes` lanes; arguments as of the sparse twin. `model`: any with `flips`, a `Whole`, or a list."""
     one = sampling.as_models(model)[0]
@@ -59,7 +36,7 @@ def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None):
 
 def energies(models, spins, free=None):
     """E(s) of every lane, float64 (lanes,), added up as spins turn up in order from all down; int8 (lanes, n)."""
-    return np.array([_climbed(models[0].model, one)[0] for one in spins])
+    return np.array([_climbed(getattr(models[0], "model", models[0]), one)[0] for one in spins])
 
 
 def sweep(state, betas):
