@@ -8,7 +8,7 @@ from fastgibbs.gallery import runs
 from fastgibbs.io import VERSION
 
 
-def main(arguments=None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status, 1 if `verify` found a fault, 2 if the user's input was wrong."""
     parser = argparse.ArgumentParser(prog="fastgibbs", description="Monte Carlo runs that ship with fastgibbs.")
     parser.add_argument("--version", action="version", version=f"fastgibbs {VERSION}")

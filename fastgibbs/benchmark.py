@@ -1,5 +1,7 @@
 """How fast this machine is: spin updates per nanosecond of every engine, for `python -m fastgibbs bench`."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np
@@ -15,6 +17,7 @@ from fastgibbs.models import (
     sherrington_kirkpatrick,
 )
 from fastgibbs.testing.energies import Triples
+from fastgibbs.types import States
 
 CRITICAL = math.log(1 + math.sqrt(2)) / 2
 UPDATES = 8e8  # attempts of one timing of a kernel that makes 4 updates per ns
@@ -50,11 +53,11 @@ CASES = (  # title, engine, model, beta, chains
 )
 
 
-def _patterns(count: int, n: int) -> np.ndarray:
+def _patterns(count: int, n: int) -> States:
     return np.random.default_rng(1).choice(np.array([-1, 1], np.int8), (count, n))
 
 
-def _machine(n_visible, n_hidden):
+def _machine(n_visible: int, n_hidden: int) -> RBM:
     return RBM(np.random.default_rng(1).normal(scale=0.05, size=(n_visible, n_hidden)))
 
 

@@ -6,34 +6,39 @@ the run was told of; anywhere else `stop` does, and a progress callable that ret
 process whose main thread has ended does not wait for them.
 """
 
+from __future__ import annotations
+
 import atexit
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from queue import Empty, SimpleQueue
+from typing import Any
 
 TICK_SECONDS = 0.1
-_under_way = set()  # runs of this process
+_under_way: set[Asked] = set()  # runs of this process
 _here = threading.local()  # .run: the run that this thread works for
-_at_work = set()  # one mark for each thread that does something
+_at_work: set[object] = set()  # one mark for each thread that does something
 
 
 class Asked:
     """Whether a run was asked to stop, or the run that it is a part of."""
 
-    def __init__(self, whole: "Asked | None" = None):
+    def __init__(self, whole: Asked | None = None) -> None:
         self._asked, self._whole = False, whole
         self.raises = False  # whether the first signal is a KeyboardInterrupt too, while somebody else's code is called
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return self._asked or bool(self._whole)
 
-    def ask(self):
+    def ask(self) -> None:
         """Ask it to stop."""
         self._asked = True
 
 
-def stop():
+def stop() -> None:
     """Ask all runs of this process to stop: each returns what it has done, with `interrupted` set, as after Ctrl-C.
 
     It returns at once, and may be called from any thread and from a signal handler. Where nothing runs it does nothing.
@@ -55,15 +60,16 @@ class stoppable:
     end and its result.
     """
 
-    def __init__(self, signals=()):
+    def __init__(self, signals: Iterable[int] = ()) -> None:
         self._signals = signals if threading.current_thread() is threading.main_thread() else None
 
     def __enter__(self) -> Asked:
         self._whole = getattr(_here, "run", None)
         run = self._run = _here.run = Asked(self._whole)
-        self._before, self._heard = {}, []
+        self._before: dict[int, Any] = {}
+        self._heard: list[int] = []
 
-        def hear(number, frame):
+        def hear(number: int, frame: object) -> None:
             self._heard.append(number)
             raises = run.raises and not run
             stop()
@@ -81,7 +87,7 @@ class stoppable:
             raise
         return run
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         self._run.ask()  # should it have ended by an error of somebody's signal handler, its threads end too
         _under_way.discard(self._run)
         _here.run = self._whole
@@ -98,17 +104,23 @@ class stoppable:
             signal.signal(signal.SIGINT, interrupt)
 
 
-def on_threads(work, count: int, prepare=lambda: None, tick=lambda: None):
+def on_threads(
+    work: Callable[[], object],
+    count: int,
+    prepare: Callable[[], object] = lambda: None,
+    tick: Callable[[], object] = lambda: None,
+) -> None:
     """Call `prepare()` and then `work()` in `count` threads at once, and `tick()` ten times a second until all return.
 
     A run that is asked to stop does not wait for threads that still prepare, as long as that takes: they do nothing
     more. If not all threads can start, those that did do the work, and if none can this one does, without ticks. An
     error of `work` or `tick` asks the run to stop, and comes out when all threads have returned.
     """
-    run, ended = _here.run, SimpleQueue()
+    run = _here.run
+    ended: SimpleQueue[BaseException | None] = SimpleQueue()
     starting, closed, working = threading.Lock(), False, 0
 
-    def worker():
+    def worker() -> None:
         nonlocal working
         _here.run = run
         error = _error_of([(prepare,)])
@@ -121,7 +133,8 @@ def on_threads(work, count: int, prepare=lambda: None, tick=lambda: None):
                 run.ask()
             ended.put(error)
 
-    left, errors, ticked = _start([worker] * count), [], time.monotonic()
+    left, ticked = _start([worker] * count), time.monotonic()
+    errors: list[BaseException | None] = []
     if left == 0 and not run:
         worker()
     try:
@@ -149,18 +162,19 @@ def on_threads(work, count: int, prepare=lambda: None, tick=lambda: None):
 class Team:
     """This thread and up to `size` - 1 others, as many as could start, which make calls at the same time."""
 
-    def __init__(self, size: int):
-        self._inboxes, self._results = [SimpleQueue() for _ in range(size - 1)], SimpleQueue()
+    def __init__(self, size: int) -> None:
+        self._inboxes: list[SimpleQueue[Any]] = [SimpleQueue() for _ in range(size - 1)]
+        self._results: SimpleQueue[BaseException | None] = SimpleQueue()
         if self._inboxes:
-            started = _start([lambda inbox=inbox: self._serve(inbox) for inbox in self._inboxes])
+            started = _start([partial(self._serve, inbox) for inbox in self._inboxes])
             del self._inboxes[started:]
         self.size = 1 + len(self._inboxes)
 
-    def _serve(self, inbox):
+    def _serve(self, inbox: SimpleQueue[Any]) -> None:
         while (calls := inbox.get()) is not None:
             self._results.put(_error_of(calls))
 
-    def call(self, calls):
+    def call(self, calls: Sequence[Sequence[Any]]) -> None:
         """Make calls (function, *arguments): the k-th in thread k modulo `size`, this one being 0, in order."""
         theirs = [calls[k :: self.size] for k in range(1, min(self.size, len(calls)))]
         for inbox, share in zip(self._inboxes, theirs, strict=False):
@@ -170,13 +184,13 @@ class Team:
             if error is not None:
                 raise error
 
-    def close(self):
+    def close(self) -> None:
         """End the other threads."""
         for inbox in self._inboxes:
             inbox.put(None)
 
 
-def _error_of(calls):
+def _error_of(calls: Iterable[Sequence[Any]]) -> BaseException | None:
     """Make calls one after the other; the error that ended them, for the thread that waits, or None."""
     _at_work.add(me := object())
     try:
@@ -189,7 +203,7 @@ def _error_of(calls):
     return None
 
 
-def _start(works) -> int:
+def _start(works: Sequence[Callable[[], object]]) -> int:
     """Start a daemon thread for each of `works`; the number of those that could start before the run was stopped."""
     for started, work in enumerate(works):
         if getattr(_here, "run", None):
@@ -202,7 +216,7 @@ def _start(works) -> int:
 
 
 @atexit.register
-def _end(patience=1.0):
+def _end(patience: float = 1.0) -> None:
     """No kernel runs any more when the interpreter takes down what it needs."""
     stop()
     until = time.monotonic() + patience

@@ -5,17 +5,22 @@ The laws of right engines would fail once in 10,000 tables. But seeds are fixed,
 machine: what fails is a fault, of this package, of the compiler or of the machine.
 """
 
+from __future__ import annotations
+
 import importlib
 import time
 
 from fastgibbs import testing
+from fastgibbs.engines import ENGINES
 from fastgibbs.engines.drivers import advance
 from fastgibbs.jit import must_compile
-from fastgibbs.methods.blocks import ENGINES
-from fastgibbs.models import lattice
+from fastgibbs.models import Energy, lattice
+from fastgibbs.types import Engine
 
 FALSE_ALARM = 1e-4  # of the whole table
-LARGE = {"multispin": {"128 x 128": lattice((128, 128))}}  # whose blocks are shared by crews
+LARGE: dict[str, dict[str, Energy]] = {
+    "multispin": {"128 x 128": lattice((128, 128))}
+}  # whose blocks are shared by crews
 ROW = "{:10} {:20} {:11} {:11} {}"
 
 
@@ -40,5 +45,5 @@ def run() -> bool:
     return not failed
 
 
-def _cases(name, engine):
+def _cases(name: str, engine: Engine) -> list[testing.Case]:
     return testing.cases(engine, testing.MODELS | LARGE.get(name, {}))

@@ -1,12 +1,17 @@
 """What annealing has found, in a few lines for people, and whether to believe it."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from fastgibbs.analysis.reports import Report
+from fastgibbs.types import IntArray
 
 MANY = 9  # batches: more are not listed
 FEWEST = 2  # reads that came to the lowest energy: where one alone did, others may have missed lower ones too
 
 
-def answer(result) -> Report:
+def answer(result: Any) -> Report:
     """The report of an AnnealResult: its answer, the chance and time to find it again, and what was run."""
     reads, stopped = result.energy.size, (result.done < result.sweeps).any()
     repeat = f"seed={result.seed}, sweeps={_listed(result.sweeps) if len(result.sweeps) < MANY else 'result.sweeps'}"
@@ -39,7 +44,7 @@ def answer(result) -> Report:
     return Report(lines, facts, {}, [f"WARNING: {problem}" for problem in problems] or [good])
 
 
-def _made(result) -> str:
+def _made(result: Any) -> str:
     """How many sweeps were made, and in how many batches."""
     if len(result.sweeps) == 1:
         of = f"{result.done[0]} of " if result.done[0] < result.sweeps[0] else ""
@@ -47,7 +52,7 @@ def _made(result) -> str:
     return f"that were cooled {len(result.sweeps)} times, by {_listed(result.done)} sweeps"
 
 
-def _listed(numbers) -> str:
+def _listed(numbers: IntArray) -> str:
     """Numbers in words: all of them if they are few."""
     if len(numbers) == 1:
         return str(numbers[0])

@@ -4,11 +4,15 @@ Records are float arrays (chains, draws) of one observable, chains independent a
 the chains; give `record[k]` for chain k alone. TypeError or ValueError if a record is not of real, finite numbers.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from fastgibbs.models import checks
+from fastgibbs.types import ArrayLike, FloatArray, IntArray
 
 _FEWEST_ROWS = 16  # a jackknife of fewer does not know its own error to 20 %
 _LAGS = 1024  # the first window tried for tau; its transforms stay in a core's own cache
@@ -40,12 +44,12 @@ class Binning(NamedTuple):
     [1, 2, 4]
     """
 
-    sizes: np.ndarray
-    errors: np.ndarray
-    uncertainties: np.ndarray
+    sizes: IntArray
+    errors: FloatArray
+    uncertainties: FloatArray
 
 
-def autocorrelation_time(record) -> float:
+def autocorrelation_time(record: ArrayLike) -> float:
     """Integrated autocorrelation time tau = 1 + 2 sum_{t=1}^{M} rho(t), in draws.
 
     rho is the autocorrelation about the mean of all chains, averaged over chains; the window M is the smallest with
@@ -63,7 +67,7 @@ def autocorrelation_time(record) -> float:
     return _autocorrelation_time(_record(record))
 
 
-def effective_sample_size(record) -> float:
+def effective_sample_size(record: ArrayLike) -> float:
     """The number of independent draws worth as much for the mean: chains x draws / tau.
 
     >>> import fastgibbs as fg
@@ -75,7 +79,7 @@ def effective_sample_size(record) -> float:
     return record.size / _autocorrelation_time(record)
 
 
-def standard_error(record) -> Mean:
+def standard_error(record: ArrayLike) -> Mean:
     """The mean of all draws and its Monte Carlo error sqrt(var / (n_eff - 1)), n_eff = chains x draws / tau: a `Mean`.
 
     var is the mean square distance from that mean and tau the `autocorrelation_time`; one effective draw is spent on
@@ -98,7 +102,7 @@ def standard_error(record) -> Mean:
     return Mean(float(mean), float(error), effective, tau)
 
 
-def split_r_hat(record) -> float:
+def split_r_hat(record: ArrayLike) -> float:
     """R-hat = sqrt(((n - 1) W / n + B / n) / W) of the two halves of every chain, each of n draws.
 
     W is the mean variance within a half, B / n the variance of the halves' means; the middle draw of an odd number is
@@ -119,7 +123,7 @@ def split_r_hat(record) -> float:
     return float(np.sqrt((1 - 1 / halves.shape[1]) * (1 + between / within)))
 
 
-def disagreement(record) -> float:
+def disagreement(record: ArrayLike) -> float:
     """How far the means of the halves of all chains are spread beyond what autocorrelation explains: a normal score.
 
     Of m halves of n draws that agree, F = n s^2 / (var tau) follows Fisher's law of m - 1 and m n / (10 tau) degrees of
@@ -145,7 +149,7 @@ def disagreement(record) -> float:
     return float(((1 - b) * root - (1 - a)) / np.sqrt(b * root**2 + a))
 
 
-def binning(record) -> Binning:
+def binning(record: ArrayLike) -> Binning:
     """error(b) = sqrt(var of the means of bins of b draws / (number of bins - 1)), b = 1, 2, 4, ...: a `Binning`.
 
     Bins lie within chains, and draws that fill none are left out. Where bins are long against tau the errors level
@@ -162,18 +166,19 @@ def binning(record) -> Binning:
     bins = _record(record)
     if bins.size < 2:
         raise ValueError("record has 1 draw: error bars need at least 2")
-    sizes, errors, counts = [], [], []
+    sizes: list[int] = []
+    errors, counts = [], []
     while bins.size >= 2:
         sizes.append(2 ** len(sizes))
         errors.append(bins.std(ddof=1) / np.sqrt(bins.size))
         counts.append(bins.size)
         even = bins.shape[1] // 2 * 2
         bins = (bins[:, 0:even:2] + bins[:, 1:even:2]) / 2
-    errors = np.array(errors)
-    return Binning(np.array(sizes), errors, errors / np.sqrt(2 * (np.array(counts) - 1)))
+    found = np.array(errors)
+    return Binning(np.array(sizes), found, found / np.sqrt(2 * (np.array(counts) - 1)))
 
 
-def jackknife(statistic, *records) -> tuple[float, float]:
+def jackknife(statistic: Callable[..., float], *records: ArrayLike) -> tuple[float, float]:
     """`statistic(*records)` and its standard error, leaving out one chain at a time.
 
     error^2 = (K - 1) / K sum_k (x_k - mean x)^2, with x_k the statistic without chain k of K (Efron, The Jackknife,
@@ -188,16 +193,16 @@ def jackknife(statistic, *records) -> tuple[float, float]:
     >>> print("{:.3f} +- {:.3f}".format(*fg.analysis.jackknife(lambda rows: rows.mean() ** 2, record)))
     56.250 +- 17.857
     """
-    records = [_record(record) for record in records]
-    chains = len(records[0])
+    checked = [_record(record) for record in records]
+    chains = len(checked[0])
     if chains < 2:
         raise ValueError("record has 1 chain: error bars from the spread of chains need at least 2")
-    left_out = np.array([statistic(*(np.delete(r, k, axis=0) for r in records)) for k in range(chains)])
+    left_out = np.array([statistic(*(np.delete(r, k, axis=0) for r in checked)) for k in range(chains)])
     error = np.sqrt((chains - 1) / chains * ((left_out - left_out.mean()) ** 2).sum())
-    return float(statistic(*records)), float(error)
+    return float(statistic(*checked)), float(error)
 
 
-def blocks(record) -> np.ndarray:
+def blocks(record: ArrayLike) -> FloatArray:
     """Rows (rows, draws) for a jackknife: the chains, or equal stretches of each where there are fewer than 16.
 
     There are then 16 rows or more, if there are draws enough; the first draws of a chain that fill no row are left
@@ -216,7 +221,7 @@ def blocks(record) -> np.ndarray:
     return record[:, draws % pieces :].copy().reshape(chains * pieces, -1)
 
 
-def _split(record):
+def _split(record: ArrayLike) -> tuple[FloatArray, float, float]:
     """The halves of all chains about their own means, (2 chains, draws // 2), their mean variance, and that of means.
 
     Variances that are only rounding are 0.
@@ -229,11 +234,11 @@ def _split(record):
     means = halves.mean(axis=1)
     rounding = (_ROUNDING * np.abs(means).max()) ** 2
     halves -= means[:, None]
-    within, between = (halves**2).mean(), means.var(ddof=1)
-    return halves, *(variance if variance > rounding else 0.0 for variance in (within, between))
+    within, between = float((halves**2).mean()), float(means.var(ddof=1))
+    return halves, within if within > rounding else 0.0, between if between > rounding else 0.0
 
 
-def _autocorrelation_time(record) -> float:
+def _autocorrelation_time(record: FloatArray) -> float:
     draws, mean = record.shape[1], record.mean()
     lags = _LAGS
     while True:
@@ -247,7 +252,7 @@ def _autocorrelation_time(record) -> float:
         lags *= 16
 
 
-def _autocovariance(record, mean, lags) -> np.ndarray:
+def _autocovariance(record: FloatArray, mean: float, lags: int) -> FloatArray:
     """The mean over t and chains of (x_t - mean) (x_{t+l} - mean), of all lags l < `lags` that the chains have.
 
     A chain is cut in pieces of `lags` draws (a power of two) and a draw meets those of its own piece and of the next.
@@ -261,13 +266,13 @@ def _autocovariance(record, mean, lags) -> np.ndarray:
     for chain in record:
         np.subtract(chain, mean, out=pieces.reshape(-1)[:draws])
         transforms = np.fft.rfft(pieces, 2 * lags, axis=1)
-        spectrum += np.vecdot(transforms, transforms, axis=0)
-        spectrum += signs * np.vecdot(transforms[:-1], transforms[1:], axis=0)
+        spectrum += np.vecdot(transforms, transforms, axis=0)  # type: ignore[call-overload]  # NumPy's stubs know no axis
+        spectrum += signs * np.vecdot(transforms[:-1], transforms[1:], axis=0)  # type: ignore[call-overload]  # as above
     known = min(draws, lags)
     return np.fft.irfft(spectrum, 2 * lags)[:known] / (len(record) * np.arange(draws, draws - known, -1))
 
 
-def _record(record) -> np.ndarray:
+def _record(record: ArrayLike) -> FloatArray:
     record = np.atleast_2d(checks.finite_array("record", record))
     if record.ndim != 2 or record.size == 0:
         raise ValueError(f"record has shape {record.shape}: give (chains, draws) with at least one draw")

@@ -1,8 +1,13 @@
 """Where the curves of two sizes of a system cross: the finite-size estimate of a critical point."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
+
+from fastgibbs.analysis.reweighting import Reweighted
+from fastgibbs.types import FloatArray
 
 
 class Crossing(NamedTuple):
@@ -19,7 +24,7 @@ class Crossing(NamedTuple):
     binder_error: float
 
 
-def binder_crossing(first, second) -> Crossing:
+def binder_crossing(first: Reweighted, second: Reweighted) -> Crossing:
     """T with U_1(T) = U_2(T), between neighbouring betas of two `Reweighted` of the same betas: a `Crossing`.
 
     With independent errors d_i of U_i and slopes s_i there, T is uncertain by sqrt(d_1^2 + d_2^2) / |s_1 - s_2| and U
@@ -49,7 +54,7 @@ def binder_crossing(first, second) -> Crossing:
     i = crossed[np.abs(np.diff(gap))[crossed].argmax()]
     t = gap[i] / (gap[i] - gap[i + 1])
 
-    def between(values):
+    def between(values: FloatArray) -> float:
         return values[i] + t * (values[i + 1] - values[i])
 
     beta = between(betas)

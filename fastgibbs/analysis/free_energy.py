@@ -1,11 +1,14 @@
 """log Z along a tempering ladder, from the energies drawn at its rungs."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
 
 from fastgibbs.analysis.ladders import ascending, energy_record
 from fastgibbs.models import checks
+from fastgibbs.types import ArrayLike, FloatArray, IntArray
 
 _FEWEST_BLOCKS = 32
 _MOST_STEPS = 100
@@ -22,15 +25,15 @@ class LogZ(NamedTuple):
     [44.4 47.1 56. ] [44.4 47.4 57.4]
     """
 
-    bar: np.ndarray
-    bar_error: np.ndarray
-    forward: np.ndarray
-    forward_error: np.ndarray
-    backward: np.ndarray
-    backward_error: np.ndarray
+    bar: FloatArray
+    bar_error: FloatArray
+    forward: FloatArray
+    forward_error: FloatArray
+    backward: FloatArray
+    backward_error: FloatArray
 
 
-def log_z(betas, energies, reference):
+def log_z(betas: ArrayLike, energies: ArrayLike, reference: float) -> LogZ:
     """log Z at every rung, gap by gap, c = log Z(b') / Z(b) with d = b' - b and means over draws at b and b': a `LogZ`.
 
     forward   c = log <exp(-d E)>_b, the stepping stone (Xie et al., Syst. Biol. 60, 150 (2011))
@@ -96,12 +99,12 @@ class IntegratedLogZ(NamedTuple):
     [0.  0.  0.1] [0.  0.4 4.8]
     """
 
-    value: np.ndarray
-    error: np.ndarray
-    quadrature: np.ndarray
+    value: FloatArray
+    error: FloatArray
+    quadrature: FloatArray
 
 
-def integrated_log_z(betas, energies, reference):
+def integrated_log_z(betas: ArrayLike, energies: ArrayLike, reference: float) -> IntegratedLogZ:
     """log Z(beta) = reference - integral of <E>: thermodynamic integration, an `IntegratedLogZ`.
 
     <E> falls in beta, by its variance V = -d<E>/dbeta. So between rungs d apart the integral lies between <E>' d and
@@ -148,7 +151,7 @@ def integrated_log_z(betas, energies, reference):
     return IntegratedLogZ(value[0], error, np.append(0.0, np.cumsum(bounds[0])))
 
 
-def _integrals(d, f, V):
+def _integrals(d: FloatArray, f: FloatArray, V: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The integrals of f = <E> over gaps of widths d, and bounds on their biases, from f and V (..., rungs)."""
     top, bottom = np.maximum(f[..., :-1], f[..., 1:]), np.minimum(f[..., :-1], f[..., 1:])
     rule = (top + bottom) * d / 2 + np.diff(V, axis=-1) * d**2 / 12
@@ -161,7 +164,7 @@ def _integrals(d, f, V):
     return value, np.minimum(off**1.5 + (d * np.sqrt(largest)) ** 3 / 100, 1.0) * farther
 
 
-def _bennett(hot, cold, edges):
+def _bennett(hot: FloatArray, cold: FloatArray, edges: IntArray) -> tuple[FloatArray, float]:
     """Bennett's c of one gap, from exponents u = -d E (ladders, draws) at both rungs: with and without each block.
 
     And the sum of p (1 - p) of all draws: how many could be from either rung.
@@ -186,14 +189,14 @@ def _bennett(hot, cold, edges):
     return c + steps, np.exp(p_slope[0]) + np.exp(q_slope[0])
 
 
-def _log_sums(exponents, edges):
+def _log_sums(exponents: FloatArray, edges: IntArray) -> FloatArray:
     """log sum exp of each block, from `edges`, of each ladder: (ladders, draws) to (ladders x blocks,)."""
     top = np.maximum.reduceat(exponents, edges, axis=1)
     shifted = exponents - np.repeat(top, np.diff(edges, append=exponents.shape[1]), axis=1)
     return (top + np.log(np.add.reduceat(np.exp(shifted), edges, axis=1))).ravel()
 
 
-def _with_and_without(log_parts):
+def _with_and_without(log_parts: FloatArray) -> FloatArray:
     """The log of the sum of all parts, then of all but each: (1 + parts,), without subtracting."""
     before = np.logaddexp.accumulate(np.append(-np.inf, log_parts))
     after = np.logaddexp.accumulate(np.append(-np.inf, log_parts[::-1]))[::-1]

@@ -3,6 +3,8 @@
 Betas ascend; gap i lies between rungs i and i + 1; energies are records (ladders, rungs, draws).
 """
 
+from __future__ import annotations
+
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -10,6 +12,7 @@ import numpy as np
 
 from fastgibbs.analysis.errors import autocorrelation_time
 from fastgibbs.models import checks
+from fastgibbs.types import ArrayLike, FloatArray
 
 _FALSE_ALARMS = 0.01  # the chance that `equilibration` complains about the energies of a good run
 _FEWEST_DRAWS = 64
@@ -30,8 +33,8 @@ class Barrier(NamedTuple):
     """
 
     total: float
-    density: np.ndarray
-    rejections: np.ndarray
+    density: FloatArray
+    rejections: FloatArray
 
 
 class Equilibration(NamedTuple):
@@ -48,7 +51,7 @@ class Equilibration(NamedTuple):
     problems: tuple[str, ...]
 
 
-def barrier(betas, rejections):
+def barrier(betas: ArrayLike, rejections: ArrayLike) -> Barrier:
     """Lambda = sum_i r_i and lambda_i = r_i / (beta_{i+1} - beta_i): a `Barrier`.
 
     `betas` (rungs,) ascending, in units of 1/E; `rejections` (rungs - 1,), the mean of 1 - min(1, exp(dbeta dE)) over
@@ -64,7 +67,7 @@ def barrier(betas, rejections):
     return Barrier(float(rejections.sum()), rejections / np.diff(betas), rejections.copy())
 
 
-def equalized(betas, rejections, rungs):
+def equalized(betas: ArrayLike, rejections: ArrayLike, rungs: int) -> FloatArray:
     """beta_k with Lambda(beta_k) = k Lambda / (rungs - 1): betas (rungs,) between the same ends, of equal rejections.
 
     Lambda(beta_i) = sum_{j < i} r_j is inverted by monotone cubic interpolation (Fritsch and Carlson, SIAM J. Numer.
@@ -85,7 +88,7 @@ def equalized(betas, rejections, rungs):
     return result
 
 
-def refined(betas, deviations, most):
+def refined(betas: ArrayLike, deviations: ArrayLike, most: int) -> FloatArray:
     """The betas of a ladder and others between them, such that d s is at most 1/2 in all gaps: at most `most` of them.
 
     d is the width of a gap and s the standard deviation of E in it, from `deviations` (rungs,) at the betas: so narrow,
@@ -117,7 +120,7 @@ def refined(betas, deviations, most):
     return np.sort(np.concatenate([betas, *cuts]))
 
 
-def enough_rungs(total):
+def enough_rungs(total: float) -> int:
     """max(2, ceil(2 Lambda) + 1): the number of rungs at which a barrier Lambda = `total` rejects half of all swaps.
 
     For a given number of cores this brings the most round trips: more ladders then pay better than more rungs.
@@ -133,7 +136,7 @@ def enough_rungs(total):
     return max(2, int(np.ceil(2 * total)) + 1)
 
 
-def equilibration(energies, round_trips, n):
+def equilibration(energies: ArrayLike, round_trips: ArrayLike, n: int) -> Equilibration:
     """Whether a tempering run looks equilibrated: an `Equilibration`, with a sentence for each sign that it is not.
 
     1. At every rung the last half of the draws, (N/2, N], is 10 autocorrelation times long.
@@ -178,7 +181,7 @@ def equilibration(energies, round_trips, n):
     return Equilibration(not problems, tuple(problems))
 
 
-def _unequal_means(energies):
+def _unequal_means(energies: FloatArray) -> list[str]:
     """The sentences about mean energies: records too short, drifts, and ladders that differ from the others."""
     problems = []
     ladders, rungs, draws = energies.shape
@@ -229,7 +232,7 @@ def _unequal_means(energies):
     return problems
 
 
-def _tau_within(energies, rounding):
+def _tau_within(energies: FloatArray, rounding: float) -> FloatArray:
     """Autocorrelation time at each rung about each ladder's own mean; the factor makes up for subtracting that mean."""
     centred = energies - energies.mean(axis=2, keepdims=True)
     centred[np.abs(centred) < rounding] = 0.0
@@ -237,12 +240,12 @@ def _tau_within(energies, rounding):
     return tau * (1 + 10 * tau / energies.shape[2])  # the window is 5 tau on either side
 
 
-def _normal_score(t, freedom):
+def _normal_score(t: FloatArray, freedom: FloatArray | float) -> FloatArray:
     """|z| as improbable as |t| in Student's t (Wallace, Ann. Math. Stat. 30, 1121 (1959)); at 5 degrees 3 % low."""
     return (8 * freedom + 1) / (8 * freedom + 3) * np.sqrt(freedom * np.log1p(t**2 / freedom))
 
 
-def ascending(betas):
+def ascending(betas: ArrayLike) -> FloatArray:
     """`betas` as float64 (rungs,); ValueError unless there are two or more and they ascend."""
     betas = checks.finite_array("betas", betas)
     if betas.ndim != 1 or betas.size < 2:
@@ -254,7 +257,7 @@ def ascending(betas):
     return betas
 
 
-def energy_record(energies):
+def energy_record(energies: ArrayLike) -> FloatArray:
     """`energies` as float64 (ladders, rungs, draws); ValueError unless finite, with a draw and two or more rungs."""
     energies = checks.finite_array("energies", energies)
     if energies.ndim != 3 or energies.size == 0 or energies.shape[1] < 2:
@@ -264,7 +267,7 @@ def energy_record(energies):
     return energies
 
 
-def _gaps(betas, rejections):
+def _gaps(betas: ArrayLike, rejections: ArrayLike) -> tuple[FloatArray, FloatArray]:
     betas = ascending(betas)
     rejections = checks.finite_array("rejections", rejections, (betas.size - 1,))
     if rejections.min() < 0 or rejections.max() > 1:
@@ -272,7 +275,7 @@ def _gaps(betas, rejections):
     return betas, rejections
 
 
-def _monotone_cubic(x, y, at):
+def _monotone_cubic(x: FloatArray, y: FloatArray, at: FloatArray) -> FloatArray:
     """The piecewise cubic through (x, y), both ascending, at the points `at` from x[0] to x[-1]."""
     h, slope = np.diff(x), np.diff(y) / np.diff(x)
     d = np.concatenate([slope[:1], np.empty(slope.size - 1), slope[-1:]])

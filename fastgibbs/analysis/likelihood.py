@@ -1,16 +1,19 @@
 """Unnormalised probabilities and pseudo-likelihoods of states, and means of weights given by their logarithms."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from fastgibbs.models import RBM, BoltzmannMachine, checks
 from fastgibbs.models.energy import has_ising_form
 from fastgibbs.models.logistic import summed_out
+from fastgibbs.types import ArrayLike, FloatArray, ModelLike, States
 
 _MOST_VARIANCE = 50.0  # of log w: beyond it nothing is known of the mean from any number of weights
 _CHUNK, _CACHED = 2**22, 2**16  # inputs of hidden units held at once, and of several flips
 
 
-def log_weights(model, states, beta=1.0) -> np.ndarray:
+def log_weights(model: ModelLike, states: ArrayLike, beta: float = 1.0) -> FloatArray:
     """log p*(s) = -beta E(s); of an RBM log sum_h exp(-beta E(v, h)) = beta a.v + sum_j log(1 + exp(beta x_j)).
 
     `states`: (..., n), of an RBM visible units (..., V); x = b + W v. Hidden units of a `BoltzmannMachine` are summed
@@ -32,7 +35,7 @@ def log_weights(model, states, beta=1.0) -> np.ndarray:
     return beta * (v @ model.visible_bias) + summed_out(beta * x)
 
 
-def log_mean(log_weights, distance=0.0) -> tuple[float, float, float]:
+def log_mean(log_weights: ArrayLike, distance: float = 0.0) -> tuple[float, float, float]:
     """log mean w, its standard error, and (sum w)^2 / sum w^2, of weights w > 0.
 
     The error is that of the logarithm to first order, sd(w) / (mean w sqrt(N)), or if it is larger that of log-normal
@@ -60,7 +63,7 @@ def log_mean(log_weights, distance=0.0) -> tuple[float, float, float]:
     )
 
 
-def pseudo_likelihood(model, data, beta=1.0) -> float:
+def pseudo_likelihood(model: ModelLike, data: ArrayLike, beta: float = 1.0) -> float:
     """(1 / N) sum_n sum_i log p(s_i | the other units) in nats, exactly, hidden units summed out.
 
     p(s_i | rest) = p*(s) / (p*(s) + p*(s with i flipped)), log p* being the `log_weights`; one half each, n log(1/2) in
@@ -92,7 +95,7 @@ def pseudo_likelihood(model, data, beta=1.0) -> float:
     return float(total / max(len(s), 1))
 
 
-def _terms_of_any(model, spins, beta) -> float:
+def _terms_of_any(model: ModelLike, spins: States, beta: float) -> float:
     """The mean over states of sum_i -log(1 + exp(-beta (E with i turned - E)))."""
     here, total = model.energy(model.from_spins(spins)), 0.0
     for i in range(model.n):
@@ -101,7 +104,7 @@ def _terms_of_any(model, spins, beta) -> float:
     return float(total / max(here.size, 1))
 
 
-def _machine_terms(machine, v, beta) -> float:
+def _machine_terms(machine: BoltzmannMachine, v: States, beta: float) -> float:
     """The mean over states of sum_i -log(1 + p*(v with i flipped) / p*(v))."""
     here, total = machine.log_marginal(v, beta), 0.0
     for i in range(machine.n_visible):
@@ -111,7 +114,7 @@ def _machine_terms(machine, v, beta) -> float:
     return float(total / max(here.size, 1))
 
 
-def _rbm_terms(rbm, v, beta) -> float:
+def _rbm_terms(rbm: RBM, v: States, beta: float) -> float:
     """sum_n sum_i -log(1 + p*(v with i flipped) / p*(v))."""
     x = v @ rbm.weights + rbm.hidden_bias
     here, total = summed_out(beta * x)[:, None], 0.0

@@ -1,10 +1,13 @@
 """log Z and magnetizations without sampling: naive mean field, a lower bound, and TAP, which corrects it."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from fastgibbs.models import checks
+from fastgibbs.types import AnyArray, ArrayLike, FloatArray, ModelLike
 
 _MOST_STEPS = 10_000
 _TOLERANCE = 1e-10
@@ -21,11 +24,13 @@ class MeanField(NamedTuple):
     """
 
     log_z: float
-    means: np.ndarray
+    means: FloatArray
     converged: bool
 
 
-def mean_field(model, *, beta=1.0, method="naive", start=None) -> MeanField:
+def mean_field(
+    model: ModelLike, *, beta: float = 1.0, method: Literal["naive", "tap"] = "naive", start: ArrayLike | None = None
+) -> MeanField:
     """log Z = max_m -beta E(m) + sum_i S(m_i), S(m) = -sum_{+-} (1 +- m)/2 log((1 +- m)/2): a `MeanField`.
 
     At the maximum m_i = tanh(beta f_i), f_i = h_i + sum_j J_ij m_j. Every m gives a lower bound of log Z, as <E> of
@@ -58,7 +63,7 @@ def mean_field(model, *, beta=1.0, method="naive", start=None) -> MeanField:
     rows = np.repeat(np.arange(ising.n), np.diff(ising.indptr))
     J, tap = beta * ising.couplings, float(method == "tap")
 
-    def sums(weights, values):
+    def sums(weights: FloatArray, values: FloatArray) -> AnyArray:
         return np.bincount(rows, weights * values[ising.indices], ising.n)
 
     for _ in range(_MOST_STEPS):
@@ -74,7 +79,7 @@ def mean_field(model, *, beta=1.0, method="naive", start=None) -> MeanField:
     return MeanField(float(_entropy(m) - energy + correction), means, converged)
 
 
-def _as_spins(start, n, low):
+def _as_spins(start: ArrayLike, n: int, low: int) -> FloatArray:
     start = checks.finite_array("start", start, (n,))
     bad = (start < low) | (start > 1)
     if bad.any():
@@ -83,6 +88,6 @@ def _as_spins(start, n, low):
     return start.copy() if low == -1 else 2 * start - 1
 
 
-def _entropy(m):
+def _entropy(m: FloatArray) -> float:
     p = np.clip(np.concatenate([1 + m, 1 - m]) / 2, 1e-300, 1.0)
     return -(p * np.log(p)).sum()

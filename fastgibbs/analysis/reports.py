@@ -1,7 +1,10 @@
 """What a result has to say: lines, facts and a table, as text for a terminal and as HTML for a notebook."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from html import escape
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -16,7 +19,7 @@ class Report(NamedTuple):
     table: dict[str, list[str]]
     notes: list[str]
 
-    def __str__(self):
+    def __str__(self) -> str:
         facts = [f"{name:<16}  {fact}" for name, fact in self.facts.items()]
         parts = [part for part in (self.lines, facts, aligned(self.table), self.notes) if part]
         return "\n\n".join("\n".join(part) for part in parts)
@@ -44,11 +47,18 @@ class Report(NamedTuple):
         )
 
 
-def _row(kind: str, cells) -> str:
+class Reporting(Protocol):
+    """Any result: what has a report of itself."""
+
+    def report(self) -> Report:
+        """What it has to say."""
+
+
+def _row(kind: str, cells: Iterable[str]) -> str:
     return f"<tr>{''.join(f'<{kind}>{escape(cell)}</{kind}>' for cell in cells)}</tr>"
 
 
-def with_error(value, error) -> str:
+def with_error(value: float, error: float) -> str:
     """A value with the error of its last digits, two of them: 0.4321(12), 12.3(4.5); (?) if the error is not known."""
     if not np.isfinite(value) or error == 0:
         return f"{value:.6g}"

@@ -1,14 +1,17 @@
 """Observables as continuous functions of temperature, from the draws at a few: histograms reweighted, one or many."""
 
+from __future__ import annotations
+
 import warnings
 from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from fastgibbs.analysis.errors import autocorrelation_time
-from fastgibbs.analysis.records import by_beta
+from fastgibbs.analysis.records import Drawn, Group, by_beta
 from fastgibbs.fields import described
 from fastgibbs.models import checks
+from fastgibbs.types import ArrayLike, FloatArray, IntArray, Mask
 
 _BLOCKS = 32  # of the jackknife, which then knows its error to 13 %
 _FEWEST_DRAWS = 100  # that a reweighted mean should rest on
@@ -29,23 +32,23 @@ class Reweighted(NamedTuple):
     [-1.14 -1.28] [0.48 0.55]
     """
 
-    betas: Annotated[np.ndarray, "float64 (betas,)", "Where they are."]
-    energy: Annotated[np.ndarray, "float64 (betas,)", "<E> / n."]
-    energy_error: Annotated[np.ndarray, "float64 (betas,)", "Its error."]
-    heat_capacity: Annotated[np.ndarray, "float64 (betas,)", "beta^2 (<E^2> - <E>^2) / n."]
-    heat_capacity_error: Annotated[np.ndarray, "float64 (betas,)", "Its error."]
-    magnetization: Annotated[np.ndarray, "float64 (betas,)", "<|m|>."]
-    magnetization_error: Annotated[np.ndarray, "float64 (betas,)", "Its error."]
-    susceptibility: Annotated[np.ndarray, "float64 (betas,)", "beta n (<m^2> - <|m|>^2)."]
-    susceptibility_error: Annotated[np.ndarray, "float64 (betas,)", "Its error."]
-    binder: Annotated[np.ndarray, "float64 (betas,)", "1 - <m^4> / (3 <m^2>^2)."]
-    binder_error: Annotated[np.ndarray, "float64 (betas,)", "Its error."]
-    entropy: Annotated[np.ndarray, "float64 (betas,)", "(log Z + beta <E>) / n."]
-    entropy_error: Annotated[np.ndarray, "float64 (betas,)", "Its error."]
-    free_energy: Annotated[np.ndarray, "float64 (betas,)", "-log Z / (beta n); infinite at beta = 0."]
-    free_energy_error: Annotated[np.ndarray, "float64 (betas,)", "Its error."]
+    betas: Annotated[FloatArray, "float64 (betas,)", "Where they are."]
+    energy: Annotated[FloatArray, "float64 (betas,)", "<E> / n."]
+    energy_error: Annotated[FloatArray, "float64 (betas,)", "Its error."]
+    heat_capacity: Annotated[FloatArray, "float64 (betas,)", "beta^2 (<E^2> - <E>^2) / n."]
+    heat_capacity_error: Annotated[FloatArray, "float64 (betas,)", "Its error."]
+    magnetization: Annotated[FloatArray, "float64 (betas,)", "<|m|>."]
+    magnetization_error: Annotated[FloatArray, "float64 (betas,)", "Its error."]
+    susceptibility: Annotated[FloatArray, "float64 (betas,)", "beta n (<m^2> - <|m|>^2)."]
+    susceptibility_error: Annotated[FloatArray, "float64 (betas,)", "Its error."]
+    binder: Annotated[FloatArray, "float64 (betas,)", "1 - <m^4> / (3 <m^2>^2)."]
+    binder_error: Annotated[FloatArray, "float64 (betas,)", "Its error."]
+    entropy: Annotated[FloatArray, "float64 (betas,)", "(log Z + beta <E>) / n."]
+    entropy_error: Annotated[FloatArray, "float64 (betas,)", "Its error."]
+    free_energy: Annotated[FloatArray, "float64 (betas,)", "-log Z / (beta n); infinite at beta = 0."]
+    free_energy_error: Annotated[FloatArray, "float64 (betas,)", "Its error."]
     effective_draws: Annotated[
-        np.ndarray,
+        FloatArray,
         "float64 (betas,)",
         "(sum w)^2 / sum w^2 of the weights: the draws that the means rest on.",
     ]
@@ -54,15 +57,15 @@ class Reweighted(NamedTuple):
 class Draws(NamedTuple):
     """Draws of all betas, those of one block side by side: float64 (draws,) but for the counts."""
 
-    energy: np.ndarray
-    magnetization: np.ndarray
-    counts: np.ndarray
+    energy: FloatArray
+    magnetization: FloatArray
+    counts: IntArray
     """Draws of each block at each beta, int64 (blocks, betas)."""
-    mean_energies: np.ndarray
+    mean_energies: FloatArray
     """At each beta, float64 (betas,)."""
 
 
-def to_u_kn(result) -> tuple[np.ndarray, np.ndarray]:
+def to_u_kn(result: Drawn) -> tuple[FloatArray, IntArray]:
     """u_kn[k, i] = beta_k E_i and N_k, what `pymbar.MBAR(u_kn, N_k)` takes: float64 (betas, draws), int64 (betas,).
 
     Of a SampleResult, its chains grouped by beta, or a TemperResult; betas are the distinct ones, ascending, and draws
@@ -85,7 +88,7 @@ def to_u_kn(result) -> tuple[np.ndarray, np.ndarray]:
     return np.multiply.outer([group.beta for group in groups], np.concatenate(energies)), counts
 
 
-def reweight(result, betas) -> Reweighted:
+def reweight(result: Drawn, betas: ArrayLike) -> Reweighted:
     """<A>_beta = sum_i w_i A_i / sum_i w_i, w_i = exp(-beta E_i) / sum_k N_k exp(f_k - beta_k E_i): a `Reweighted`.
 
     i runs over the draws of a SampleResult or TemperResult at all its beta_k, N_k of them at each, and
@@ -165,10 +168,10 @@ def reweight(result, betas) -> Reweighted:
         errors = [np.sqrt((blocks - 1) * quantity[:, 1:].var(axis=1)) for quantity in quantities]
         errors = [np.where(np.isnan(error), np.inf, error) for error in errors]
     pairs = [part for quantity, error in zip(quantities, errors, strict=True) for part in (quantity[:, 0], error)]
-    return Reweighted(wanted, *pairs, effective)
+    return Reweighted._make([wanted, *pairs, effective])
 
 
-def _groups(result) -> list:
+def _groups(result: Drawn) -> list[Group]:
     """The records of a result of one model, beta by beta."""
     groups = by_beta(result)
     if isinstance(result.model, tuple):
@@ -180,7 +183,7 @@ def _groups(result) -> list:
     return groups
 
 
-def _spaced(groups, per_tau) -> list[np.ndarray]:
+def _spaced(groups: list[Group], per_tau: float) -> list[IntArray]:
     """Of each group the draws, int64, that are tau / per_tau apart, counted back from the last."""
     kept = []
     for group in groups:
@@ -190,7 +193,7 @@ def _spaced(groups, per_tau) -> list[np.ndarray]:
     return kept
 
 
-def _in_blocks(groups) -> Draws:
+def _in_blocks(groups: list[Group]) -> Draws:
     """The draws of all groups, half a tau apart, block by block."""
     blocks = min(_BLOCKS, min(group.energy.size for group in groups))
     labels, energies, magnetizations, counts = [], [], [], []
@@ -208,7 +211,7 @@ def _in_blocks(groups) -> Draws:
     return Draws(np.concatenate(energies)[order], np.concatenate(magnetizations)[order], np.transpose(counts), means)
 
 
-def _solve(betas, draws, reference) -> np.ndarray:
+def _solve(betas: FloatArray, draws: Draws, reference: int) -> FloatArray:
     """a_k = log N_k + f_k of all draws, then without each block: float64 (1 + blocks, betas), f = 0 at `reference`.
 
     The root of N_k = sum_i p_ik, with p_ik the shares of beta_k in the mixture at E_i, is the minimum of a convex
@@ -249,7 +252,7 @@ def _solve(betas, draws, reference) -> np.ndarray:
     return a - (a - np.log(counts))[:, [reference]]
 
 
-def _mixture(a, betas, energy):
+def _mixture(a: FloatArray, betas: FloatArray, energy: FloatArray) -> tuple[FloatArray, FloatArray]:
     """log sum_k exp(a_k - beta_k E_i), (draws,), and the share of every term in the sum, (betas, draws)."""
     shares = a[:, None] - np.multiply.outer(betas, energy)
     top = shares.max(axis=0)
@@ -258,7 +261,7 @@ def _mixture(a, betas, energy):
     return top + np.log(total), shares / total
 
 
-def _require_overlap(betas, p):
+def _require_overlap(betas: FloatArray, p: FloatArray) -> None:
     """ValueError unless one draw or more could be from either side of each gap between betas."""
     below = np.cumsum(p, axis=0)[:-1]
     shared = (below * (1 - below)).sum(axis=1)
@@ -269,7 +272,7 @@ def _require_overlap(betas, p):
         )
 
 
-def _carried_by_the_highest(wanted, betas, draws, a) -> np.ndarray:
+def _carried_by_the_highest(wanted: FloatArray, betas: FloatArray, draws: Draws, a: FloatArray) -> Mask:
     """At which of the wanted betas below all others draws of the highest energy have 0.9 of the weight: bool."""
     log_mixture, _ = _mixture(a, betas, draws.energy)
     highest = draws.energy == draws.energy.max()
@@ -280,7 +283,9 @@ def _carried_by_the_highest(wanted, betas, draws, a) -> np.ndarray:
     return (wanted < betas.min()) & (top - all_ > np.log(_MOST_OF_IT))
 
 
-def _means(wanted, betas, draws, a):
+def _means(
+    wanted: FloatArray, betas: FloatArray, draws: Draws, a: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """log Z (wanted, 1 + blocks) and the means of E - its mean, its square, |m|, m^2, m^4 (wanted, 1 + blocks, 5).
 
     The first are of all draws, the others lack a block each. And the effective draws (wanted,).
@@ -292,7 +297,7 @@ def _means(wanted, betas, draws, a):
     ends = np.cumsum(draws.counts.sum(axis=1))
     blocks = [slice(*between) for between in zip(np.append(0, ends[:-1]), ends, strict=True)]
 
-    def log_weights(block):
+    def log_weights(block: slice) -> FloatArray:
         return -np.multiply.outer(draws.energy[block], wanted) - log_mixture[block, None]
 
     highest = np.max([log_weights(block).max(axis=0, initial=-np.inf) for block in blocks], axis=0)

@@ -1,14 +1,17 @@
 """A result as one table for people: what was measured at each temperature, and whether to believe it."""
 
+from __future__ import annotations
+
 from statistics import NormalDist
 
 import numpy as np
 
 from fastgibbs.analysis.errors import blocks, disagreement, split_r_hat, standard_error
-from fastgibbs.analysis.records import by_beta
-from fastgibbs.analysis.reports import Report, with_error
+from fastgibbs.analysis.records import Drawn, by_beta
+from fastgibbs.analysis.reports import Report, Reporting, with_error
 from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, susceptibility
 from fastgibbs.models import checks
+from fastgibbs.types import FloatArray
 
 FEWEST_TAU = 50  # autocorrelation times in a chain: of fewer, tau itself is not to be trusted (Sokal 1996)
 LARGEST_R_HAT = 1.01  # above, chains are too short or disagree (Vehtari et al., Bayesian Anal. 16, 667 (2021))
@@ -18,7 +21,7 @@ _ROW_TAU = 10  # in a row of a jackknife: of shorter ones the errors are too sma
 _FEWEST_DRAWS = 4  # of which split R-hat can be had
 
 
-def summary(result) -> str:
+def summary(result: Reporting) -> str:
     """What a result has to say, and whether to believe it: its `summary()`.
 
     Of a SampleResult (model by model, if several) and a TemperResult a table, one row per beta, and warnings. E, C and
@@ -47,7 +50,7 @@ def summary(result) -> str:
     return str(result.report())
 
 
-def by_temperature(result) -> Report:
+def by_temperature(result: Drawn) -> Report:
     """The report of a result that has records by beta: a SampleResult or a TemperResult (see `summary`)."""
     groups = by_beta(result)
     draws = groups[0].energy.shape[1]
@@ -107,7 +110,7 @@ def by_temperature(result) -> Report:
     )
 
 
-def _notes(betas) -> list[str]:
+def _notes(betas: FloatArray) -> list[str]:
     if not betas.size:
         return []
     return [
@@ -116,7 +119,7 @@ def _notes(betas) -> list[str]:
     ]
 
 
-def _too_short(betas, lengths, noise) -> list[str]:
+def _too_short(betas: FloatArray, lengths: FloatArray, noise: FloatArray) -> list[str]:
     """`noise`: of the logarithm of tau in chains of GOOD_TAU, at the limit (Madras and Sokal 1988, eq. 3.19)."""
     short = lengths < np.minimum(FEWEST_TAU, GOOD_TAU * np.exp(-noise))
     if not short.any():
@@ -128,7 +131,7 @@ def _too_short(betas, lengths, noise) -> list[str]:
     ]
 
 
-def _disagreeing(betas, r_hats, scores, limit) -> list[str]:
+def _disagreeing(betas: FloatArray, r_hats: FloatArray, scores: FloatArray, limit: float) -> list[str]:
     bad = (r_hats > LARGEST_R_HAT) & (scores > limit)
     if not bad.any():
         return []
@@ -140,7 +143,7 @@ def _disagreeing(betas, r_hats, scores, limit) -> list[str]:
     ]
 
 
-def _places(betas) -> str:
+def _places(betas: FloatArray) -> str:
     """How many betas, and between which."""
     distinct = np.unique(betas)
     if distinct.size == 1:
@@ -148,6 +151,6 @@ def _places(betas) -> str:
     return f"{distinct.size} betas from {distinct[0]:g} to {distinct[-1]:g}"
 
 
-def _rounded_up(factor) -> str:
+def _rounded_up(factor: float) -> str:
     """A factor above 1 in one or two digits, not below it."""
     return f"{np.ceil(factor * 10) / 10:g}" if factor < 10 else f"{np.ceil(factor):g}"

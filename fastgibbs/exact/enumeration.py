@@ -1,15 +1,22 @@
 """Exact thermodynamics of small models from all their states, a block of states at a time."""
 
+from __future__ import annotations
+
 import threading
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import islice
+from typing import Any, TypeVar
 
 import numpy as np
 
-from fastgibbs.models import RBM, checks
+from fastgibbs.exact.sums import Moments, dense, energies_of, linear_sums, mix, spins_of
+from fastgibbs.models import RBM, Ising, checks
 from fastgibbs.models.energy import has_ising_form
 from fastgibbs.threads import on_threads, stoppable
+from fastgibbs.types import ArrayLike, FloatArray, IntArray, ModelLike, States
 
+T = TypeVar("T")
 _BLOCK = 15  # log2 of the numbers held for a block of states: 256 KB, which a core keeps in its own cache
 _TASKS = 64  # that each thread takes, one after the other
 _MOST_SPINS, _MOST_UNITS, _MOST_OF_ANY = 30, 25, 20
@@ -18,7 +25,7 @@ _MOST_LEVELS = 2**20
 _TOO_MANY = f"more than 2^{_MOST_LISTED} ground states: too many to list"
 
 
-def spectrum(model, threads=None):
+def spectrum(model: ModelLike, threads: int | None = None) -> Spectrum:
     """Z(beta) = sum_s exp(-beta E(s)) over every state, and what follows from it: a `Spectrum`.
 
     `model`: of up to 30 spins if it has an Ising form, otherwise of up to 20, by `model.energy`; of an RBM the smaller
@@ -47,7 +54,7 @@ def spectrum(model, threads=None):
     return Spectrum(model, threads)
 
 
-def states(n):
+def states(n: int) -> States:
     """The 2^n spin states as int8 (2^n, n): s_k = +1 in state b where bit k of b is set, otherwise -1.
 
     ValueError for more than 20 spins, TypeError if n is not an integer.
@@ -59,7 +66,7 @@ def states(n):
     n = checks.integer("n", n, minimum=0)
     if n > _MOST_LISTED:
         raise ValueError(f"n is {n}: 2^{n} states are too many to write out, give at most {_MOST_LISTED}")
-    return _spins(np.arange(2**n), n)
+    return spins_of(np.arange(2**n), n)
 
 
 class Spectrum:
@@ -73,43 +80,45 @@ class Spectrum:
     [-7.298, -22.066]
     """
 
-    def __init__(self, model, threads):
+    def __init__(self, model: ModelLike, threads: int) -> None:
         self._model = model
         self._threads = threads
         if isinstance(model, RBM):
-            self._blocks = _LayerBlocks(model)
+            self._blocks: Any = _LayerBlocks(model)  # or another of the classes below
         else:
             self._blocks = _SpinBlocks(model.to_ising()) if has_ising_form(model) else _EnergyBlocks(model)
-        self._known = {}  # beta: (reference energy, log sum, mean excess, variance), as in _mix
+        self._known: dict[float, Moments] = {}  # beta: (reference energy, log sum, mean excess, variance), as in mix
 
-    def log_z(self, beta):
+    def log_z(self, beta: ArrayLike) -> FloatArray:
         """log Z = log sum_s exp(-beta E(s))."""
         beta, reference, log_sum, _, _ = self._moments(beta)
         return log_sum - beta * reference
 
-    def energy(self, beta):
+    def energy(self, beta: ArrayLike) -> FloatArray:
         """<E> = -d log Z/d beta."""
         _, reference, _, excess, _ = self._moments(beta)
         return reference + excess
 
-    def heat_capacity(self, beta):
+    def heat_capacity(self, beta: ArrayLike) -> FloatArray:
         """C = beta^2 (<E^2> - <E>^2)."""
         beta, _, _, _, variance = self._moments(beta)
         return beta**2 * variance
 
-    def entropy(self, beta):
+    def entropy(self, beta: ArrayLike) -> FloatArray:
         """S = log Z + beta <E>, in nats."""
         beta, _, log_sum, excess, _ = self._moments(beta)
         return log_sum + beta * excess
 
-    def free_energy(self, beta):
+    def free_energy(self, beta: ArrayLike) -> FloatArray:
         """F = -log Z/beta; ValueError at beta = 0, where it is infinite."""
         checked = checks.finite_array("beta", beta)
         if not checked.all():
-            raise ValueError(f"beta is {beta}: the free energy -log Z/beta is infinite at beta = 0, use log_z")
+            raise ValueError(
+                f"beta is {checks.shown(beta)}: the free energy -log Z/beta is infinite at beta = 0, use log_z"
+            )
         return -self.log_z(checked) / checked
 
-    def probabilities(self, beta):
+    def probabilities(self, beta: float) -> FloatArray:
         """p(s) = exp(-beta E(s))/Z of every state, float64 (2^n,), in the order of `states(n)`.
 
         A set bit is a spin +1, or a unit 1 of an RBM (visible units first). `beta`: a number.
@@ -122,14 +131,14 @@ class Spectrum:
             )
         if has_ising_form(self._model):
             ising = self._model.to_ising()
-            energies = _energies(_dense(ising), ising.fields)
+            energies = energies_of(dense(ising), ising.fields)
         else:
             energies = np.concatenate(self._per_block(self._blocks.energies))
         exponent = -beta * energies
         weights = np.exp(exponent - exponent.max())
         return weights / weights.sum()
 
-    def density_of_states(self):
+    def density_of_states(self) -> tuple[FloatArray, IntArray]:
         """g(E): the energy levels, float64 ascending, and how many states each has, int64.
 
         ValueError unless all couplings and fields are integers (the offset is free) spanning at most 2^20 levels.
@@ -143,12 +152,12 @@ class Spectrum:
         return energies + self._blocks.offset, counts.copy()
 
     @property
-    def ground_energy(self):
+    def ground_energy(self) -> float:
         """min_s E(s)."""
         return float(self._minima.min() + self._blocks.offset)
 
     @cached_property
-    def ground_states(self):
+    def ground_states(self) -> States:
         """All states of energy min_s E(s), int8 (g, n), in the units of the model.
 
         Energies of non-integer models count as equal within 1e-13 of the largest |E| their parameters allow, or have.
@@ -167,15 +176,15 @@ class Spectrum:
         return ground_states
 
     @cached_property
-    def _minima(self):
+    def _minima(self) -> FloatArray:
         return np.array(self._per_block(self._blocks.minimum))
 
     @cached_property
-    def _levels(self):
+    def _levels(self) -> tuple[FloatArray, IntArray]:
         lowest, step, bins = self._blocks.grid
         counts, adding = np.zeros(bins, np.int64), threading.Lock()
 
-        def add(block):
+        def add(block: int) -> None:
             first, part = self._blocks.counts(block)
             with adding:
                 counts[first : first + part.size] += part
@@ -184,29 +193,30 @@ class Spectrum:
         occupied = np.flatnonzero(counts)
         return lowest + step * occupied, counts[occupied]
 
-    def _moments(self, beta):
-        """beta as an array, then reference energy, log sum, excess and variance (see `_mix`) in its shape."""
+    def _moments(self, beta: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+        """beta as an array, then reference energy, log sum, excess and variance (see `mix`) in its shape."""
         beta = checks.finite_array("beta", beta)
         new = [one for one in dict.fromkeys(beta.ravel().tolist()) if one not in self._known]
         if new and self._blocks.grid:
             energies, counts = self._levels
             for one in new:
-                self._known[one] = _mix(one, energies, np.log(counts))
+                self._known[one] = mix(one, energies, np.log(counts))
         elif new:
             parts = np.array(self._per_block(lambda block: self._blocks.moments(block, new)))
             for one, columns in zip(new, parts.transpose(1, 2, 0), strict=True):
-                self._known[one] = _mix(one, *columns)
+                self._known[one] = mix(one, *columns)
         table = np.array([self._known[one] for one in beta.ravel().tolist()]).reshape(*beta.shape, 4)
         reference, log_sum, excess, variance = np.moveaxis(table, -1, 0)
         return beta[()], (reference + self._blocks.offset)[()], log_sum[()], excess[()], variance[()]
 
-    def _per_block(self, function):
+    def _per_block(self, function: Callable[[int], T]) -> list[T]:
         """[function(block) for every block], on all threads; KeyboardInterrupt if it is stopped."""
         if self._blocks.count == 1:  # it takes less time than a thread
             return [function(0)]
-        results, waiting = [None] * self._blocks.count, iter(range(self._blocks.count))
+        results: dict[int, T] = {}
+        waiting = iter(range(self._blocks.count))
 
-        def work():
+        def work() -> None:
             while not asked:
                 with taking:
                     blocks = list(islice(waiting, share))
@@ -222,7 +232,7 @@ class Spectrum:
             on_threads(work, min(self._threads, self._blocks.count))
             if asked:
                 raise KeyboardInterrupt
-        return results
+        return [results[block] for block in range(self._blocks.count)]
 
 
 class _SpinBlocks:
@@ -232,46 +242,47 @@ class _SpinBlocks:
     `grid` is (lowest, step, bins) of the energies if couplings and fields are integers, otherwise None.
     """
 
-    def __init__(self, ising):
+    def __init__(self, ising: Ising) -> None:
         self.n, self.offset = ising.n, ising.offset
         low = self.low = min(ising.n, _BLOCK)
-        J, h = _dense(ising), ising.fields
+        J, h = dense(ising), ising.fields
         self.cross = J[:low, low:]
-        self.low_energies = _energies(J[:low, :low], h[:low])
-        self.high_energies = _energies(J[low:, low:], h[low:])
+        self.low_energies = energies_of(J[:low, :low], h[:low])
+        self.high_energies = energies_of(J[low:, low:], h[low:])
         self.count = self.high_energies.size
 
         parameters = np.concatenate([ising.couplings, h])
         largest = np.abs(ising.couplings).sum() / 2 + np.abs(h).sum()
         integers = largest < 2**53 and (parameters == np.rint(parameters)).all()
         self.rounding = 0.0 if integers else 1e-13 * largest
-        self.grid = None
+        self.grid: tuple[float, int, int] | None = None
         if integers:
             unit = max(1, int(np.gcd.reduce(parameters.astype(np.int64), initial=0)))
             bins = int(largest) // unit + 1
             self.grid = (-largest, 2 * unit, bins) if bins <= _MOST_LEVELS else None
 
-    def energies(self, block):
-        high = _spins(np.array([block]), self.n - self.low)[0]
-        return self.low_energies + (self.high_energies[block] - _linear(self.cross @ high))
+    def energies(self, block: int) -> FloatArray:
+        high = spins_of(np.array([block]), self.n - self.low)[0]
+        return self.low_energies + (self.high_energies[block] - linear_sums(self.cross @ high))
 
-    def minimum(self, block):
+    def minimum(self, block: int) -> float:
         return self.energies(block).min()
 
-    def counts(self, block):
+    def counts(self, block: int) -> tuple[int, IntArray]:
         """The level of the block's lowest energy, and how many of its states have that and each higher one."""
+        assert self.grid is not None, "who has none is not asked"
         lowest, step, _ = self.grid
         levels = ((self.energies(block) - lowest) / step).astype(np.intp)
         first = levels.min()
         return first, np.bincount(levels - first)
 
-    def moments(self, block, betas):
+    def moments(self, block: int, betas: list[float]) -> list[Moments]:
         energies = self.energies(block)
-        return [_mix(beta, energies) for beta in betas]
+        return [mix(beta, energies) for beta in betas]
 
-    def below(self, block, ceiling):
+    def below(self, block: int, ceiling: float) -> Iterator[States]:
         rows = np.flatnonzero(self.energies(block) <= ceiling)
-        yield _spins((block << self.low) + rows, self.n)
+        yield spins_of((block << self.low) + rows, self.n)
 
 
 class _EnergyBlocks(_SpinBlocks):
@@ -279,19 +290,19 @@ class _EnergyBlocks(_SpinBlocks):
 
     offset, grid = 0.0, None
 
-    def __init__(self, model):
+    def __init__(self, model: ModelLike) -> None:
         self.model, self.n, self.low = model, model.n, min(model.n, _BLOCK)
         self.count = 2 ** (model.n - self.low)
-        self.known = {}
+        self.known: dict[int, FloatArray] = {}
 
-    def energies(self, block):
+    def energies(self, block: int) -> FloatArray:
         if block not in self.known:
-            states = self.model.from_spins(_spins((block << self.low) + np.arange(2**self.low), self.n))
+            states = self.model.from_spins(spins_of((block << self.low) + np.arange(2**self.low), self.n))
             self.known[block] = checks.finite_array("model.energy(states)", self.model.energy(states), (len(states),))
         return self.known[block]
 
     @property
-    def rounding(self):
+    def rounding(self) -> float:  # type: ignore[override]  # nobody writes it
         return 1e-13 * max(np.abs(energies).max() for energies in self.known.values())
 
 
@@ -303,7 +314,7 @@ class _LayerBlocks:
 
     offset, grid = 0.0, None
 
-    def __init__(self, rbm):
+    def __init__(self, rbm: RBM) -> None:
         self.visible_runs = rbm.n_visible <= rbm.n_hidden
         W, bias, other_bias = rbm.weights, rbm.visible_bias, rbm.hidden_bias
         if not self.visible_runs:
@@ -317,16 +328,16 @@ class _LayerBlocks:
         self.count = 2 ** (self.n - low)
         self.rounding = 1e-13 * sum(np.abs(part).sum() for part in (W, bias, other_bias))
 
-    def inputs(self, block):
+    def inputs(self, block: int) -> tuple[FloatArray, FloatArray]:
         """The inputs (states, width) of the larger layer, and the energies (states,) of the smaller layer alone."""
-        high = (_spins(np.array([block]), self.n - self.low)[0] + 1) // 2
+        high = (spins_of(np.array([block]), self.n - self.low)[0] + 1) // 2
         return self.low_inputs + high @ self.high_weights, self.low_energies - high @ self.high_bias
 
-    def minimum(self, block):
+    def minimum(self, block: int) -> float:
         inputs, energies = self.inputs(block)
         return (energies - np.maximum(inputs, 0).sum(axis=1)).min()
 
-    def moments(self, block, betas):
+    def moments(self, block: int, betas: list[float]) -> list[Moments]:
         inputs, energies = self.inputs(block)
         gaps = np.abs(inputs)
         results = []
@@ -338,63 +349,16 @@ class _LayerBlocks:
             unlikely = boltzmann / (1 + boltzmann)
             excess = sign * (gaps * unlikely).sum(axis=1)
             variance = (gaps**2 * unlikely * (1 - unlikely)).sum(axis=1)
-            results.append(_mix(beta, reference, np.log1p(boltzmann).sum(axis=1), excess, variance))
+            results.append(mix(beta, reference, np.log1p(boltzmann).sum(axis=1), excess, variance))
         return results
 
-    def below(self, block, ceiling):
+    def below(self, block: int, ceiling: float) -> Iterator[States]:
         inputs, energies = self.inputs(block)
         for row in np.flatnonzero(energies - np.maximum(inputs, 0).sum(axis=1) <= ceiling):
             free = np.flatnonzero(np.abs(inputs[row]) <= self.rounding)  # units of no input: either value will do
             if free.size > _MOST_LISTED:
                 raise ValueError(_TOO_MANY)
             other = np.tile(np.where(inputs[row] > 0, 1, -1).astype(np.int8), (2**free.size, 1))
-            other[:, free] = _spins(np.arange(2**free.size), free.size)
-            running = _spins(np.full(2**free.size, (block << self.low) + row), self.n)
+            other[:, free] = spins_of(np.arange(2**free.size), free.size)
+            running = spins_of(np.full(2**free.size, (block << self.low) + row), self.n)
             yield np.concatenate([running, other] if self.visible_runs else [other, running], axis=1)
-
-
-def _mix(beta, reference, log_sum=0.0, excess=0.0, variance=0.0):
-    """The four numbers of all states together from those of parts of them: reference energy, log sum, excess, variance.
-
-    A part has log Z = log_sum - beta reference, mean energy reference + excess and this variance of the energy; with
-    the reference apart, nothing cancels at large |beta|.
-    """
-    exponent = log_sum - beta * reference
-    top = exponent.argmax()
-    weights = np.exp(exponent - exponent[top])
-    total = weights.sum()
-    distance = reference - reference[top] + excess
-    mean = (weights * distance).sum() / total
-    spread = (weights * (variance + (distance - mean) ** 2)).sum() / total
-    return reference[top], np.broadcast_to(log_sum, exponent.shape)[top] + np.log(total), mean, spread
-
-
-def _dense(ising):
-    J = np.zeros((ising.n, ising.n))
-    J[np.repeat(np.arange(ising.n), np.diff(ising.indptr)), ising.indices] = ising.couplings
-    return J
-
-
-def _spins(index, n):
-    """int8 (len(index), n): spin k is +1 where bit k of the index is set, otherwise -1."""
-    spins = np.empty((len(index), n), np.int8)
-    for k in range(n):
-        spins[:, k] = 2 * (index >> k & 1) - 1
-    return spins
-
-
-def _linear(weights):
-    """sum_k w_k s_k of all 2^len(w) states, in the order of `states`."""
-    sums = np.zeros(1)
-    for weight in weights:
-        sums = np.concatenate([sums - weight, sums + weight])
-    return sums
-
-
-def _energies(J, h):
-    """-1/2 s.J.s - h.s of all 2^len(h) states, in the order of `states`: each spin in the field of those before."""
-    energies = np.zeros(1)
-    for k in range(len(h)):
-        field = h[k] + _linear(J[k, :k])
-        energies = np.concatenate([energies + field, energies - field])
-    return energies

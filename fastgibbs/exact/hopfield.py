@@ -9,13 +9,17 @@ and d:
 so that for u = a + b and w = c + d the sum over the rest is a product of matrices, A_u(v) K(v + x) B_w(x).
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable
 from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from fastgibbs.fields import described
 from fastgibbs.models import Hopfield, checks
+from fastgibbs.types import AnyArray, ArrayLike, FloatArray, IntArray
 
 MOST_PATTERNS = 3
 MOST_SITES = 1000
@@ -36,13 +40,13 @@ class Memory(NamedTuple):
     log_z: Annotated[float, "log Z, in nats."]
     energy: Annotated[float, "<E>."]
     magnetization: Annotated[float, "<sum_i s_i> / N."]
-    overlap: Annotated[np.ndarray, "float64 (P,)", "<m_mu>."]
-    overlap_abs: Annotated[np.ndarray, "float64 (P,)", "<|m_mu|>."]
-    overlap2: Annotated[np.ndarray, "float64 (P,)", "<m_mu^2>."]
-    overlap4: Annotated[np.ndarray, "float64 (P,)", "<m_mu^4>."]
+    overlap: Annotated[FloatArray, "float64 (P,)", "<m_mu>."]
+    overlap_abs: Annotated[FloatArray, "float64 (P,)", "<|m_mu|>."]
+    overlap2: Annotated[FloatArray, "float64 (P,)", "<m_mu^2>."]
+    overlap4: Annotated[FloatArray, "float64 (P,)", "<m_mu^4>."]
 
 
-def hopfield(model, beta) -> Memory:
+def hopfield(model: Hopfield, beta: float) -> Memory:
     """log Z, energy and overlaps of up to 3 patterns by the sum over classes of sites.
 
     `model`: Hopfield by the Hebb rule, of any order, in a uniform field, up to 1000 sites; `beta`: a number.
@@ -67,7 +71,9 @@ def hopfield(model, beta) -> Memory:
     beta = checks.finite_number("beta", beta)
     overlaps, energy = np.empty((4, count)), count / 2 if model.order == 2 else 0.0
     for first in range(count):
-        log_weights, M, spins = _joint(model, beta, [first, *(mu for mu in range(count) if mu != first)])
+        log_weights, M, spins = _joint(
+            model, beta, beta * model.field, [first, *(mu for mu in range(count) if mu != first)]
+        )
         top = log_weights.max()
         weights = np.exp(log_weights - top)
         log_z = float(top + math.log(weights.sum())) - (beta * count / 2 if model.order == 2 else 0.0)
@@ -80,21 +86,22 @@ def hopfield(model, beta) -> Memory:
     return Memory(log_z, energy, magnetization, *overlaps)
 
 
-def _energy(model, M):
+def _energy(model: Hopfield, M: AnyArray) -> FloatArray:
     """What a pattern of overlap M adds to E: -M^n / (n N^(n-1)), up to the constant of order 2."""
     return -model.n / model.order * (M / model.n) ** model.order
 
 
-def _joint(model, beta, order):
+def _joint(model: Hopfield, beta: float, x: float, order: list[int]) -> tuple[FloatArray, IntArray, FloatArray]:
     """By u and w, all (u, w): logarithms of weights, up to a constant of E, M_1 and the mean of sum_i s_i.
 
-    `order`: the patterns as numbers 1, 2, 3; the others' part of E that depends on (u, w) alone is in the weights.
+    `x`: beta h. `order`: the patterns as numbers 1, 2, 3; the others' part of E that depends on (u, w) alone is in the
+    weights.
     """
     patterns = model.patterns[order].astype(np.int64)
     gauge = patterns[0]
     second, third = (patterns[k] * gauge if k < len(patterns) else np.ones(model.n) for k in (1, 2))
     classes = [
-        _class_weights(int((here & (gauge > 0)).sum()), int((here & (gauge < 0)).sum()), beta * model.field)
+        _class_weights(int((here & (gauge > 0)).sum()), int((here & (gauge < 0)).sum()), x)
         for here in ((second == s) & (third == t) for s in (1, -1) for t in (1, -1))
     ]
     A, A_spins, u = _pair(*classes[:2])
@@ -110,7 +117,7 @@ def _joint(model, beta, order):
     return log_weights, M_1, spins
 
 
-def _class_weights(up: int, down: int, x: float):
+def _class_weights(up: int, down: int, x: float) -> tuple[FloatArray, FloatArray]:
     """Of sites where xi^1 = 1 (`up` of them) and -1, by the number of spins along xi^1: log weights, mean sum of spins.
 
     Spin s has the weight exp(x s).
@@ -127,13 +134,15 @@ def _class_weights(up: int, down: int, x: float):
     return log_weights, spins
 
 
-def _binomial(n: int, x: float):
+def _binomial(n: int, x: float) -> FloatArray:
     """log(binomial(n, k) exp(x (2 k - n))), k = 0 ... n."""
     log_factorials = np.array([math.lgamma(k + 1) for k in range(n + 1)])
     return log_factorials[-1] - log_factorials - log_factorials[::-1] + x * (2 * np.arange(n + 1) - n)
 
 
-def _pair(one, other):
+def _pair(
+    one: tuple[FloatArray, FloatArray], other: tuple[FloatArray, FloatArray]
+) -> tuple[FloatArray, FloatArray, IntArray]:
     """Two classes together: log weights and mean sums of spins by (u, v), the sum and difference; and the values."""
     (log_a, spins_a), (log_b, spins_b) = one, other
     i, j = np.indices((log_a.size, log_b.size))
@@ -145,7 +154,9 @@ def _pair(one, other):
     return log_weights, spins, 2 * np.arange(size) - (size - 1)
 
 
-def _product(A, A_spins, log_K, B, B_spins):
+def _product(
+    A: FloatArray, A_spins: FloatArray, log_K: FloatArray, B: FloatArray, B_spins: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """log sum_vx A_u(v) K(v + x) B_w(x) by (u, w), and the mean of A_spins + B_spins; A, B and K are logarithms.
 
     `log_K` by the index of v + x, the sum of those of v and x. It is taken piece by piece, each divided by the
@@ -169,7 +180,7 @@ def _product(A, A_spins, log_K, B, B_spins):
     return log_sums, sum(np.exp(log_part - log_sums) * part for log_part, part in zip(log_parts, parts, strict=True))
 
 
-def _pieces(log_K):
+def _pieces(log_K: FloatArray) -> list[IntArray]:
     """The indices of K cut into pieces that leave their exponential by at most a factor of exp(300)."""
     count = 1
     while True:
@@ -184,7 +195,7 @@ def _load(y: float) -> float:
     return (math.erf(y) / y - 2 / math.sqrt(math.pi) * math.exp(-y * y)) ** 2 / 2
 
 
-def _bisected(rises, low: float, high: float) -> float:
+def _bisected(rises: Callable[[float], bool], low: float, high: float) -> float:
     """Where a function of y turns from True to False."""
     for _ in range(100):
         middle = (low + high) / 2
@@ -197,7 +208,7 @@ _CRITICAL = _bisected(lambda y: math.erf(y) < 2 * y / math.sqrt(math.pi) * math.
 CRITICAL_LOAD = _load(_CRITICAL)  # 0.137906
 
 
-def retrieval_overlap(alpha, temperature=0.0):
+def retrieval_overlap(alpha: ArrayLike, temperature: ArrayLike = 0.0) -> FloatArray:
     """m(alpha, T) of the Hebb rule at load alpha = P / N, N to infinity, in replica symmetry; 0 where there is none.
 
     T = 0: m = erf(y) with y the largest solution of sqrt(2 alpha) = erf(y) / y - (2 / sqrt(pi)) exp(-y^2), up to

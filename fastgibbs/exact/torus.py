@@ -1,5 +1,7 @@
 """The square lattice, ferro- and antiferromagnetic: exact on every n x m torus, and in the infinite lattice."""
 
+from __future__ import annotations
+
 import math
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, getcontext, localcontext
 from typing import NamedTuple
@@ -8,6 +10,7 @@ import numpy as np
 
 from fastgibbs.models import checks
 from fastgibbs.models.lattices import sides
+from fastgibbs.types import ArrayLike, FloatArray, Shape
 
 CRITICAL_BETA = math.log(1 + math.sqrt(2)) / 2  # sinh(2 beta |J|) = 1: the infinite lattice orders here
 
@@ -23,12 +26,12 @@ class Torus(NamedTuple):
     0.693147
     """
 
-    log_z: float | np.ndarray
-    energy: float | np.ndarray
-    heat_capacity: float | np.ndarray
+    log_z: FloatArray
+    energy: FloatArray
+    heat_capacity: FloatArray
 
 
-def torus(shape, beta, J=1.0):
+def torus(shape: Shape, beta: ArrayLike, J: float = 1.0) -> Torus:
     """Z = sum_s exp(beta J sum_<ij> s_i s_j) on the periodic n x m square lattice: a `Torus`.
 
     `shape`: (n, m), any sides (2 has double bonds, 1 self-bonds, as in `models.lattice`). `beta`: a number or an
@@ -48,11 +51,11 @@ def torus(shape, beta, J=1.0):
     beta, J = checks.finite_array("beta", beta), checks.finite_number("J", J)
     n, m = sorted(shape)
     values = [_torus(n, m, Decimal(one), Decimal(J)) for one in beta.ravel().tolist()]
-    values = np.array(values).reshape(*beta.shape, 3)
-    return Torus(values[..., 0][()], values[..., 1][()], values[..., 2][()])
+    table = np.array(values).reshape(*beta.shape, 3)
+    return Torus(table[..., 0][()], table[..., 1][()], table[..., 2][()])
 
 
-def onsager_energy(beta, J=1.0):
+def onsager_energy(beta: ArrayLike, J: float = 1.0) -> FloatArray:
     """u = -J coth 2K [1 + (2/pi) (2 tanh^2 2K - 1) K1(k)], k = 2 sinh 2K / cosh^2 2K, K = beta J: per site.
 
     `beta`: a number or an array, in units of 1/J; `J`: a number, of either sign (u depends on |J| only). The result
@@ -78,7 +81,7 @@ def onsager_energy(beta, J=1.0):
     return (-J * np.where(y < 0, disordered, ordered))[()]
 
 
-def onsager_magnetization(beta, J=1.0):
+def onsager_magnetization(beta: ArrayLike, J: float = 1.0) -> FloatArray:
     """m = (1 - sinh^-4 2K)^(1/8) for |K| > ln(1 + sqrt 2)/2 and 0 below, K = beta J: per site.
 
     The magnetisation of the infinite lattice in a vanishing field; the staggered one for K < 0. `beta`: a number or
@@ -95,7 +98,7 @@ def onsager_magnetization(beta, J=1.0):
     return np.where(K > CRITICAL_BETA, np.maximum(1 - inverse_sinh**4, 0) ** 0.125, 0.0)[()]
 
 
-def _torus(n, m, beta, J):
+def _torus(n: int, m: int, beta: Decimal, J: Decimal) -> tuple[float, float, float]:
     """log Z, energy and heat capacity at one beta, from Z at x = e^{2|K|}, K = beta J, and a step to either side."""
     with localcontext(Context(prec=1600, Emax=MAX_EMAX, Emin=MIN_EMIN)) as context:  # holds a product of two floats
         K = beta * J
@@ -121,16 +124,16 @@ def _torus(n, m, beta, J):
         return float(log_z), float(-J * slope), 0.0 if frozen else float(K**2 * curvature)
 
 
-def _digits(n, m, K, small):
+def _digits(n: int, m: int, K: Decimal, small: int) -> int:
     """Decimal digits of Z that leave at least 17 good ones in log Z and in both its derivatives."""
     digits = 80 + 4 * len(str(n * m)) + 3 * small  # for the squared step, and for x - 1
-    e_folds = min(8 * abs(K), 780)  # the heat capacity falls as e^-8K, and below any float
+    e_folds = min(8 * abs(K), Decimal(780))  # the heat capacity falls as e^-8K, and below any float
     if K < 0 and (n % 2 or m % 2):
         e_folds += 2 * (n + m) * abs(K)  # frustration: the sectors cancel
     return digits + int(float(e_folds) / math.log(10))
 
 
-def _partition_function(n, m, antiferro, x, cosines):
+def _partition_function(n: int, m: int, antiferro: bool, x: Decimal, cosines: list[Decimal]) -> Decimal:
     """Z = (1/2) (2 sinh 2|K|)^(nm/2) times the sum of four sectors, one of them with a minus sign; x = e^{2|K|}.
 
     A sector is prod_p 2 cosh(m gamma_p/2) or prod_p 2 sinh(m gamma_p/2), over the momenta p = pi k/n with k even
@@ -156,7 +159,7 @@ def _partition_function(n, m, antiferro, x, cosines):
     return total * (two_sinh ** (n * m)).sqrt() / 2
 
 
-def _cosines(n):
+def _cosines(n: int) -> list[Decimal]:
     """cos(pi k/n), k = 0, ..., n, to the precision of the context."""
     epsilon = Decimal(10) ** -getcontext().prec
     # pi by the arithmetic-geometric mean (Brent 1976, Salamin 1976)

@@ -1,15 +1,17 @@
 """The critical point of an Ising ferromagnet from the Binder cumulants of several sizes, reweighted in temperature."""
 
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgibbs import analysis, plots
 from fastgibbs.gallery.output import comma_separated, picture, table
-from fastgibbs.gallery.runs import Interrupted, Report
+from fastgibbs.gallery.runs import Checkpoint, Interrupted, Report
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import checks, lattice
+from fastgibbs.types import FloatArray, Progress
 
 FINE = 201  # temperatures of a reweighted curve
 ZOOM = 0.2  # of the range of temperatures, in the second panel
@@ -23,7 +25,9 @@ class Critical(NamedTuple):
     binder: float
 
 
-def locate(config, dimensions: int, critical: Critical, name: str, progress, checkpoint) -> Report:
+def locate(
+    config: Any, dimensions: int, critical: Critical, name: str, progress: Progress, checkpoint: Checkpoint
+) -> Report:
     """Sample lattices of all sizes at the same temperatures, reweight to those between, report where U is the same."""
     sizes, temperatures = config.sizes, np.sort(config.temperatures)
     if len(sizes) < 2 or sorted(set(sizes)) != sizes:
@@ -111,7 +115,12 @@ def locate(config, dimensions: int, critical: Critical, name: str, progress, che
     return Report(text, files, result.interrupted)
 
 
-def draw(curves, points, critical: Critical, title) -> bytes:
+def draw(
+    curves: Mapping[int, tuple[FloatArray, FloatArray, FloatArray]],
+    points: Mapping[int, FloatArray],
+    critical: Critical,
+    title: str,
+) -> bytes:
     """All temperatures, and those around the critical one, as PNG; arguments as in `plots.binder_crossing`."""
     figure, (whole, near) = plots.figure(1, 2, size=(9.5, 3.7))
     plots.binder_crossing(curves, points, critical, ax=whole)

@@ -1,15 +1,17 @@
 """How much a Hopfield memory holds: overlaps after recall beside the theory of many patterns, and pictures recalled."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from fastgibbs import exact, plots
 from fastgibbs.gallery.output import archive, comma_separated, picture, table
-from fastgibbs.gallery.runs import Report
+from fastgibbs.gallery.runs import Checkpoint, Report
 from fastgibbs.methods.recall import recall
 from fastgibbs.methods.running import running
 from fastgibbs.models import Hopfield, checks
+from fastgibbs.types import Progress, States
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Config:
     seed: int
 
 
-def run(config: Config, progress, checkpoint) -> Report:
+def run(config: Config, progress: Progress, checkpoint: Checkpoint) -> Report:
     """Recall patterns at every size and load and at every temperature, then digits; report overlaps and theory.
 
     It takes seconds, so it is not saved.
@@ -53,7 +55,7 @@ def run(config: Config, progress, checkpoint) -> Report:
     at_temperatures = [part[cold:].reshape(len(config.sizes), -1) for part in (means, errors)]
     theory = exact.retrieval_overlap(config.loads)
     warm = exact.retrieval_overlap(config.load, config.temperatures)
-    columns = [
+    columns: list[dict[str, Any]] = [
         {name: (".3f", x), "N = oo": (".4f", line)}
         | {f"N = {n}": (".4f", m) for n, m in zip(config.sizes, values, strict=True)}
         | {f"error {n}": (".4f", e) for n, e in zip(config.sizes, bars, strict=True)}
@@ -89,11 +91,11 @@ def run(config: Config, progress, checkpoint) -> Report:
     labels = [f"N = {n}" for n in config.sizes]
     fine = np.linspace(0, max(config.loads), 400)
     line = fine, exact.retrieval_overlap(fine)
-    plots.recall_curves(config.loads, *at_loads, labels, line, exact.CRITICAL_LOAD, ax=left)
+    plots.recall_curves(config.loads, at_loads[0], at_loads[1], labels, line, exact.CRITICAL_LOAD, ax=left)
     left.set_xlabel("load $\\alpha$ = P / N, at T = 0")
     fine = np.linspace(min(config.temperatures), max(config.temperatures), 200)
     line = fine, exact.retrieval_overlap(config.load, fine)
-    plots.recall_curves(config.temperatures, *at_temperatures, labels, line, ax=right)
+    plots.recall_curves(config.temperatures, at_temperatures[0], at_temperatures[1], labels, line, ax=right)
     right.set_xlabel(f"temperature T, at $\\alpha$ = {config.load:g}")
     names = "stored", "cue", "Hebb", "pseudo-inverse"
     plots.recall_images([patterns, cues, *recalled], names, shape, ax=images)
@@ -101,7 +103,7 @@ def run(config: Config, progress, checkpoint) -> Report:
     return Report(text, files | {"hopfield_capacity.png": picture(figure)})
 
 
-def _recalled(config: Config, n: int, load: float, beta: float, rng) -> float:
+def _recalled(config: Config, n: int, load: float, beta: float, rng: np.random.Generator) -> float:
     """The mean overlap with their patterns of cues that start there, in one set of random patterns."""
     count = max(1, round(load * n))
     patterns = rng.choice(np.array([-1, 1], np.int8), (count, n))
@@ -112,7 +114,7 @@ def _recalled(config: Config, n: int, load: float, beta: float, rng) -> float:
     return float(last.mean())
 
 
-def _pictures(rng):
+def _pictures(rng: np.random.Generator) -> tuple[States, tuple[int, int], str]:
     """Patterns (P, n), their shape, and what they are: ten digits from scikit-learn, or random ones without it."""
     try:
         from sklearn.datasets import load_digits

@@ -1,14 +1,16 @@
 """The square-lattice Ising ferromagnet around Tc: sampled against Kaufman's exact torus and Onsager's magnetisation."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from fastgibbs import analysis, exact, plots
 from fastgibbs.gallery.output import archive, comma_separated, picture, table
-from fastgibbs.gallery.runs import Interrupted, Report
+from fastgibbs.gallery.runs import Checkpoint, Interrupted, Report
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import checks, lattice
+from fastgibbs.types import FloatArray, Progress
 
 TC = 1 / exact.CRITICAL_BETA
 WARM = 1.04  # over Tc: clusters of many sizes
@@ -28,7 +30,7 @@ class Config:
     seed: int
 
 
-def run(config: Config, progress, checkpoint) -> Report:
+def run(config: Config, progress: Progress, checkpoint: Checkpoint) -> Report:
     """Sample all temperatures in one call and compare E/N and C/N with the exact values of this very torus."""
     checks.integer("chains", config.chains, minimum=2)
     model = lattice((config.size, config.size))
@@ -53,7 +55,7 @@ def run(config: Config, progress, checkpoint) -> Report:
     energy = result.energy.reshape(shape) / model.n
     magnetization = np.abs(result.magnetization.reshape(shape))
 
-    def estimates(statistic, records):
+    def estimates(statistic: Callable[[FloatArray, float], float], records: FloatArray) -> FloatArray:
         """Values and errors of a statistic at all temperatures."""
         records_at = zip(records, temperatures, strict=True)
         return np.transpose([analysis.jackknife(lambda r, T=T: statistic(r, T), r) for r, T in records_at])
@@ -61,7 +63,7 @@ def run(config: Config, progress, checkpoint) -> Report:
     E, dE = estimates(lambda e, T: e.mean(), energy)
     C, dC = estimates(lambda e, T: model.n * e.var() / T**2, energy)
     m, dm = estimates(lambda m, T: m.mean(), magnetization)
-    known = exact.torus(model.shape, 1 / temperatures)
+    known = exact.torus((config.size, config.size), 1 / temperatures)
     columns = {
         "T": (".3f", temperatures),
         "E/N": (".5f", E),
@@ -95,7 +97,7 @@ def run(config: Config, progress, checkpoint) -> Report:
         draw(result, ax=ax)
     wanted = [temperatures.min(), TC, WARM * TC, temperatures.max()]
     shown = np.unique(np.abs(temperatures[:, None] - wanted).argmin(axis=0))
-    states = result.states.reshape(len(temperatures), config.chains, *model.shape)[shown, 0]
+    states = result.states.reshape(len(temperatures), config.chains, config.size, config.size)[shown, 0]
     for ax, T, spins in zip(images, temperatures[shown], states, strict=False):
         plots.spin_image(spins, ax=ax)
         ax.set_xlabel(f"T = {T:.3f} J/k$_B$")

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from fastgibbs.gallery.crossings import Critical, locate
-from fastgibbs.gallery.runs import Report
+from fastgibbs.gallery.runs import Checkpoint, Report
+from fastgibbs.types import Progress
 
 # Kc = 0.221654626(5): Ferrenberg, Xu and Landau, Phys. Rev. E 97, 043301 (2018)
 # U = 1 - Q / 3 with Q = 1.6036(1): Hasenbusch, Phys. Rev. B 82, 174433 (2010)
@@ -22,6 +23,6 @@ class Config:
     seed: int
 
 
-def run(config: Config, progress, checkpoint) -> Report:
+def run(config: Config, progress: Progress, checkpoint: Checkpoint) -> Report:
     """Sample, reweight, and compare the crossings with Tc = 4.511523 and U = 0.46548."""
     return locate(config, 3, CRITICAL, "ising3d", progress, checkpoint)

@@ -2,18 +2,22 @@
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from fastgibbs import plots
 from fastgibbs.gallery.output import archive, comma_separated, picture, table
-from fastgibbs.gallery.runs import Report
+from fastgibbs.gallery.runs import Checkpoint, Report
 from fastgibbs.io import read_rudy
 from fastgibbs.methods.annealing import anneal
 from fastgibbs.methods.tempering import temper
 from fastgibbs.models import Ising, checks, cut, random_regular
 from fastgibbs.results.annealed import AnnealResult
+from fastgibbs.results.tempered import TemperResult
+from fastgibbs.types import FloatArray, Progress, Seed, States
 
 HOT, COLD, FROZEN = 1.0, 8.0, 1e3  # betas, over the typical local field of random spins
 FIRST_ROUND = 1000  # sweeps
@@ -41,12 +45,12 @@ class Search:
 
     model: Ising
     config: Config
-    progress: bool
+    progress: Progress
     began: float
     seeds: np.random.SeedSequence
     cut: float = -np.inf
     side: np.ndarray | None = None
-    rows: list = field(default_factory=list)
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
     sweeps: int = 0
     stopped: bool = False
     annealed: AnnealResult | None = None  # the longest round that came to its end, or the first
@@ -81,11 +85,11 @@ class Search:
         """Whether to stop: at the best-known cut, when the time is up, or because the user wants it."""
         return self.solved or self.stopped or self.late()
 
-    def late(self, *_) -> bool:
+    def late(self, *_: int) -> bool:
         """Whether the time is up; as `progress` of anneal and temper it stops them."""
         return self.seconds >= self.config.seconds
 
-    def note(self, method, sweeps, energies, lowest_state):
+    def note(self, method: str, sweeps: int, energies: FloatArray, lowest_state: Callable[[], States]) -> None:
         """A row for the table, of the lowest energy of each read or ladder; the state is kept if its cut is larger."""
         cuts = (self.weight - energies) / 2
         if cuts.max() > self.cut:
@@ -97,7 +101,7 @@ class Search:
             print(f"{self.seconds:.1f} s: cut {cuts.max():.10g} ({method})", file=sys.stderr, flush=True)
 
 
-def run(config: Config, progress, checkpoint) -> Report:
+def run(config: Config, progress: Progress, checkpoint: Checkpoint) -> Report:
     """Anneal, then temper, then both twice as long, until the time is up; report the largest cut (W - E) / 2.
 
     A run against the clock is not saved: it could not go on to the same result.
@@ -155,7 +159,8 @@ def run(config: Config, progress, checkpoint) -> Report:
     except ImportError as missing:
         return Report(f"{text}\nno picture: {missing}", files)
 
-    figure.get_layout_engine().set(wspace=0.06)  # the left panel has an axis on either side
+    assert search.annealed is not None, "of whom the first row is"
+    figure.set_layout_engine("constrained", wspace=0.06)  # the left panel has an axis on either side
     plots.annealing_trace(search.annealed, ax=left)
     cuts = left.secondary_yaxis("right", functions=(lambda e: (search.weight - e) / 2, lambda c: search.weight - 2 * c))
     cuts.set_ylabel("cut (W - E) / 2")
@@ -193,7 +198,7 @@ def ladder(search: Search) -> np.ndarray:
     return result.betas
 
 
-def temper_round(search: Search, sweeps: int, betas) -> float:
+def temper_round(search: Search, sweeps: int, betas: FloatArray | None) -> float:
     """Temper, and go once more to the lowest draw if it is a larger cut; returns as `anneal_round`.
 
     `temper` keeps the energies of all draws and the states of the last. The same seed gives the same bytes, so a run
@@ -202,9 +207,9 @@ def temper_round(search: Search, sweeps: int, betas) -> float:
     thin = 1 + sweeps // MOST_DRAWS
     result = _temper(search, betas, search.config.ladders, sweeps, thin, search.seeds.spawn(1)[0], search.late)
     if result.energy.size:
-        number, rung, draw = np.unravel_index(result.energy.argmin(), result.energy.shape)
+        number, rung, draw = map(int, np.unravel_index(result.energy.argmin(), result.energy.shape))
 
-        def state():
+        def state() -> States:
             ladders = min(2 * (number // 2) + 2, search.config.ladders)  # clusters pair ladders 0 and 1, 2 and 3 ...
             return _temper(search, betas, ladders, (draw + 1) * thin, thin, result.seed, False).states[number, rung]
 
@@ -213,7 +218,9 @@ def temper_round(search: Search, sweeps: int, betas) -> float:
     return result.timing.kernel
 
 
-def _temper(search: Search, betas, ladders: int, sweeps: int, thin: int, seed, progress):
+def _temper(
+    search: Search, betas: FloatArray | None, ladders: int, sweeps: int, thin: int, seed: Seed, progress: Progress
+) -> TemperResult:
     """One tempering run with all that the runs of a search have in common."""
     return temper(
         search.model,

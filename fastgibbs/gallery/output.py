@@ -2,18 +2,26 @@
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from fastgibbs.types import AnyArray
+
+Pixels = NDArray[np.uint8]
+Columns = Mapping[str, tuple[str, Sequence[Any] | AnyArray]]  # of each heading a format and the values
 
 
-def table(columns: dict[str, tuple[str, list]]) -> str:
-    """Aligned text; `columns` maps a heading to a format and the values."""
+def table(columns: Columns) -> str:
+    """Aligned text."""
     cells = [[name, *(format(value, form) for value in values)] for name, (form, values) in columns.items()]
     widths = [max(map(len, column)) for column in cells]
     return "\n".join("  ".join(map(str.rjust, row, widths)) for row in zip(*cells, strict=True))
 
 
-def comma_separated(columns: dict[str, tuple[str, list]]) -> bytes:
+def comma_separated(columns: Columns) -> bytes:
     """The same columns as CSV at full precision."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -22,14 +30,14 @@ def comma_separated(columns: dict[str, tuple[str, list]]) -> bytes:
     return text.getvalue().encode()
 
 
-def archive(**arrays) -> bytes:
+def archive(**arrays: Any) -> bytes:
     """A NumPy .npz file of the arrays."""
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return buffer.getvalue()
 
 
-def picture(figure) -> bytes:
+def picture(figure: Any) -> bytes:
     """A matplotlib figure as PNG of 128 colours, a third of the size of one of all."""
     from PIL import Image  # matplotlib brings it
 

@@ -1,18 +1,21 @@
 """An RBM learns small digits: exact log-likelihood after every epoch, its filters, dreams and in-painting."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from fastgibbs import plots
-from fastgibbs.gallery.output import archive, comma_separated, picture, table
-from fastgibbs.gallery.runs import Interrupted, Report
+from fastgibbs.gallery.output import Pixels, archive, comma_separated, picture, table
+from fastgibbs.gallery.runs import Checkpoint, Interrupted, Report
 from fastgibbs.learning import fill_in, train
-from fastgibbs.learning.training import METHODS
 from fastgibbs.methods.free_energies import log_likelihood
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import RBM, checks
 from fastgibbs.models.logistic import logistic
+from fastgibbs.results.parts import METHODS
+from fastgibbs.results.trained import TrainResult
+from fastgibbs.types import AnyArray, Progress, Seed, States
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Config:
     seed: int
 
 
-def run(config: Config, progress, checkpoint) -> Report:
+def run(config: Config, progress: Progress, checkpoint: Checkpoint) -> Report:
     """Train, compare training and held-out data by exact log-likelihoods, and draw what was learnt."""
     require(config)
     if not 0 < config.held_out < 1:
@@ -43,14 +46,21 @@ def run(config: Config, progress, checkpoint) -> Report:
     return told("rbm_digits", result, unseen, shape, origin, config.seed)
 
 
-def require(config):
+def require(config: Any) -> None:
     """ValueError, before any file is made, if the training would refuse what it is told."""
     for name in ("hidden", "epochs", "batch_size", "steps"):
         checks.integer(name, getattr(config, name))
     checks.choice("method", config.method, METHODS)
 
 
-def trained(config, shown, rng, likelihood_every: int, progress, checkpoint):
+def trained(
+    config: Any,
+    shown: Pixels,
+    rng: np.random.Generator,
+    likelihood_every: int,
+    progress: Progress,
+    checkpoint: Checkpoint,
+) -> TrainResult:
     """What `train` makes of the data as the configuration says."""
     return train(
         RBM.random(shown.shape[1], config.hidden, shown, seed=rng),
@@ -67,20 +77,21 @@ def trained(config, shown, rng, likelihood_every: int, progress, checkpoint):
     )
 
 
-def falling(rates, epochs: int) -> np.ndarray:
+def falling(rates: list[float], epochs: int) -> np.ndarray:
     """Rates from the first of two to the second in equal ratios, one an epoch."""
     if len(rates) != 2 or min(rates) <= 0:
         raise ValueError(f"learning_rates is {rates}: give the first and the last, above 0")
-    return np.geomspace(*rates, epochs)
+    return np.geomspace(rates[0], rates[1], epochs)
 
 
-def told(name, result, unseen, shape, origin, seed) -> Report:
+def told(name: str, result: TrainResult, unseen: Pixels, shape: tuple[int, ...], origin: str, seed: Seed) -> Report:
     """The report of a training: a table of epochs, and pictures of filters, dreams and in-painting."""
     if not result.epochs:
         raise Interrupted("interrupted before there was anything to report: the same command goes on")
     model, history = result.model, result.history
+    assert isinstance(model, RBM), "as `trained` began with one"
     known = np.isfinite(history.log_likelihood)
-    columns = {
+    columns: dict[str, tuple[str, AnyArray]] = {
         "epoch": ("d", history.epoch),
         "log-likelihood": (".3f", history.log_likelihood),
         "error": (".3f", history.log_likelihood_error),
@@ -131,12 +142,12 @@ def told(name, result, unseen, shape, origin, seed) -> Report:
     return Report(text, files | {f"{name}.png": picture(figure)}, result.interrupted)
 
 
-def _from(result, chains: int):
+def _from(result: TrainResult, chains: int) -> States | None:
     """States to start from: the persistent chains, again and again, or none."""
     return np.resize(result.chains, (chains, result.model.n)) if len(result.chains) else None
 
 
-def _pictures():
+def _pictures() -> tuple[Pixels, tuple[int, int], str]:
     """Rows of units, their shape, and what they are: digits from scikit-learn, or bars and stripes without it."""
     try:
         from sklearn.datasets import load_digits

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from fastgibbs.gallery.output import Pixels
 from fastgibbs.gallery.rbm_digits import require, told, trained
-from fastgibbs.gallery.runs import Report
+from fastgibbs.gallery.runs import Checkpoint, Report
 from fastgibbs.io import read_idx
 from fastgibbs.models import checks
+from fastgibbs.types import Progress
 
 _SPLITS = "train", "t10k"
 
@@ -28,7 +30,7 @@ class Config:
     seed: int
 
 
-def run(config: Config, progress, checkpoint) -> Report:
+def run(config: Config, progress: Progress, checkpoint: Checkpoint) -> Report:
     """Train on the 60000 images, estimate the log-likelihood of the 10000 others, and draw what was learnt."""
     require(config)
     checks.integer("likelihood_every", config.likelihood_every, minimum=0)
@@ -43,7 +45,7 @@ def run(config: Config, progress, checkpoint) -> Report:
     )
 
 
-def _images(folder: str, split: str):
+def _images(folder: str, split: str) -> Pixels:
     """Images of a split, uint8 (N, rows, columns) of 0 and 1: 1 where a pixel is above 127."""
     if not folder:
         raise ValueError(

@@ -10,14 +10,18 @@ import json
 import platform
 import sys
 import tomllib
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple, get_args, get_origin
+from types import ModuleType
+from typing import Any, NamedTuple, get_args, get_origin
 
 from fastgibbs.io import VERSION, held, opened, replace_file
 from fastgibbs.models import checks
+from fastgibbs.types import Progress
 
+Checkpoint = Callable[[str], Path]  # the file that a part of a run is saved to
 HERE = Path(__file__).parent
 CONFIGURATION = "configuration.toml"  # the last that a run writes
 BUILT_IN = sorted(path.stem for path in HERE.glob("*.toml"))
@@ -40,7 +44,7 @@ def description(name: str) -> str:
     return (HERE / f"{name}.toml").read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
 
 
-def configure(source: str, **overrides):
+def configure(source: str, **overrides: Any) -> tuple[ModuleType, Any]:
     """The run module and Config of a built-in run's name or a TOML file; overrides that are not None replace keys.
 
     Raises ValueError for an unknown run or key, naming the nearest valid one, a missing key, a value of the wrong type
@@ -67,10 +71,10 @@ def configure(source: str, **overrides):
     return module, module.Config(**values)
 
 
-_KINDS = {str: "a printable str", int: "int", float: "a finite number"}
+_KINDS: dict[Any, str] = {str: "a printable str", int: "int", float: "a finite number"}
 
 
-def _fits(value, kind) -> bool:
+def _fits(value: Any, kind: Any) -> bool:
     if get_origin(kind) is list:
         return isinstance(value, list) and bool(value) and all(_fits(v, get_args(kind)[0]) for v in value)
     if kind is str:
@@ -80,7 +84,14 @@ def _fits(value, kind) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
-def carry_out(source: str, output: str | None = None, progress=True, resume=False, restart=False, **overrides) -> str:
+def carry_out(
+    source: str,
+    output: str | None = None,
+    progress: Progress = True,
+    resume: bool = False,
+    restart: bool = False,
+    **overrides: Any,
+) -> str:
     """Configure a run, run it and write its files and resolved configuration to `output`; returns the text to print.
 
     `output` is results/NAME by default. Each file is written whole or not at all. A run that is stopped leaves its
@@ -98,9 +109,10 @@ def carry_out(source: str, output: str | None = None, progress=True, resume=Fals
         raise ValueError(f"{folder} holds no checkpoint: there is nothing to resume")
     if not restart and not unfinished and (folder / CONFIGURATION).exists():
         raise ValueError(f"{folder} holds the results of an earlier run: give another --output, or --restart")
-    saved, new = set(), set()
+    saved: set[Path] = set()
+    new: set[Path] = set()
 
-    def checkpoint(part):
+    def checkpoint(part: str) -> Path:
         path = folder / f"{part}.checkpoint.npz"
         folder.mkdir(parents=True, exist_ok=True)
         if restart and path not in saved and path.exists():
@@ -135,7 +147,7 @@ def carry_out(source: str, output: str | None = None, progress=True, resume=Fals
     return written
 
 
-def _resolved(name: str, config) -> bytes:
+def _resolved(name: str, config: Any) -> bytes:
     """The configuration as TOML that `configure` reads again, with the versions it ran on as comments."""
     versions = [f"fastgibbs {VERSION}", *(f"{package} {metadata.version(package)}" for package in ("numba", "numpy"))]
     lines = [f"# {', '.join(versions)}, Python {platform.python_version()}", f'run = "{name}"']

@@ -6,9 +6,10 @@ import numpy as np
 
 from fastgibbs import analysis, plots
 from fastgibbs.gallery.output import archive, comma_separated, picture, table
-from fastgibbs.gallery.runs import Interrupted, Report
+from fastgibbs.gallery.runs import Checkpoint, Interrupted, Report
 from fastgibbs.methods.tempering import temper
 from fastgibbs.models import checks, edwards_anderson
+from fastgibbs.types import Progress
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Config:
     seed: int
 
 
-def run(config: Config, progress, checkpoint) -> Report:
+def run(config: Config, progress: Progress, checkpoint: Checkpoint) -> Report:
     """Temper one disorder sample; report energies, swaps, overlaps, flow and log Z by rung, and the verdict."""
     checks.integer("ladders", config.ladders, minimum=2)
     if config.coldest <= 0:
@@ -89,7 +90,7 @@ def run(config: Config, progress, checkpoint) -> Report:
     except ImportError as missing:
         return Report(f"{text}\nno picture: {missing}", files, result.interrupted)
 
-    figure.get_layout_engine().set(wspace=0.06)  # the middle panel has an axis on either side
+    figure.set_layout_engine("constrained", wspace=0.06)  # the middle panel has an axis on either side
     plots.overlap_distribution(result, config.shown, ax=left)
     plots.swap_rates(result, ax=middle)
     plots.replica_flow(result, ax=right)

@@ -1,11 +1,18 @@
 """Results as long `pandas.DataFrame`. Needs pandas."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from fastgibbs.integrations.tables import table
+from fastgibbs.integrations.tables import Tabular, table
+
+if TYPE_CHECKING:
+    import pandas
 
 
-def to_dataframe(result):
+def to_dataframe(result: Tabular) -> pandas.DataFrame:
     """The records of a result as a `pandas.DataFrame` with one row per energy, overlap or epoch.
 
     Columns: chain, draw, beta, model (the number, where there are several), energy, magnetization of a SampleResult;

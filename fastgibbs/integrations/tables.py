@@ -1,29 +1,44 @@
 """Results as named arrays with named axes, the form that every table library starts from."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from fastgibbs.models import checks
+from fastgibbs.types import AnyArray
+
+Coordinates = dict[str, tuple[str | tuple[str, ...], AnyArray]]
+Variables = dict[str, tuple[tuple[str, ...], AnyArray]]
+Attributes = dict[str, int | float | str]
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
     """Arrays by name, each with the names of its axes; the first of them has a row in a frame for each entry."""
 
-    variables: dict[str, tuple[tuple[str, ...], np.ndarray]]
-    coordinates: dict[str, tuple[str, np.ndarray]]
-    attributes: dict[str, int | float | str]
+    variables: Variables
+    coordinates: Coordinates
+    attributes: Attributes
     """The run's settings; the seed is text, since it may exceed 64 bits."""
 
 
-def table(result) -> Table:
+class Tabular(Protocol):
+    """Any result: what has a table of itself."""
+
+    def table(self) -> Table:
+        """Its records as named arrays."""
+
+
+def table(result: Tabular) -> Table:
     """The records of what a run returned. TypeError at anything that has no `table()` of its own."""
     right = "a SampleResult, a TemperResult, an AnnealResult, a RecallResult or a TrainResult"
     return checks.able("result", result, "table", right).table()
 
 
-def of_draws(axes: tuple[str, ...], records: dict[str, np.ndarray], places: dict, attributes: dict) -> Table:
+def of_draws(axes: tuple[str, ...], records: dict[str, AnyArray], places: Coordinates, attributes: Attributes) -> Table:
     """The table of records with these axes, which are numbered; `places`: more coordinates.
 
     Records of more axes, as of functions that return arrays, have NAME_dim_0, NAME_dim_1 ... besides.

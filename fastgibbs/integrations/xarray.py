@@ -1,11 +1,18 @@
 """Results as `xarray.Dataset`. Needs xarray."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from fastgibbs.integrations.tables import Table, table
+from fastgibbs.integrations.tables import Coordinates, Table, Tabular, table
+
+if TYPE_CHECKING:
+    import xarray
 
 
-def to_xarray(result):
+def to_xarray(result: Tabular) -> xarray.Dataset:
     """The records of a result as a plain `xarray.Dataset`, which ArviZ takes as it is: chains of one law a dimension.
 
     SampleResult: energy and magnetization (chain, draw), and then beta if there are several, and model, the number of
@@ -51,7 +58,7 @@ def _by_law(flat: Table) -> Table:
     order = np.argsort(law, kind="stable").reshape(*size, -1)
     several = [name for name, values in zip(laws, size, strict=True) if values > 1]
     order = order.reshape(*(values for values in size if values > 1), -1)
-    coordinates = {"chain": ("chain", np.arange(chains[0])), "draw": numbers["draw"]}
+    coordinates: Coordinates = {"chain": ("chain", np.arange(chains[0])), "draw": numbers["draw"]}
     for name, (values, _) in laws.items():
         coordinates[name] = (name, values) if name in several else ((), values[0])
     variables = {}

@@ -5,6 +5,8 @@ a zero byte and the bytes of each member before it. `numpy.load` reads the array
 damage: who reads an archive checks what it holds like arguments.
 """
 
+from __future__ import annotations
+
 import hashlib
 import io
 import json
@@ -13,13 +15,16 @@ import os
 import zipfile
 from functools import cache
 from importlib import metadata
-from typing import NamedTuple
+from typing import IO, Any, BinaryIO, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastgibbs.io.files import opened, replacing
 from fastgibbs.models import checks
+from fastgibbs.types import AnyArray, PathLike, States
 
+Bits = NDArray[np.uint8]
 VERSION = "0.1.0"  # of fastgibbs
 FORMAT = 1
 KINDS = ("sample", "anneal", "temper", "recall", "train", "model", "checkpoint")
@@ -29,8 +34,8 @@ class Archive(NamedTuple):
     """What an archive holds."""
 
     kind: str
-    arrays: dict[str, np.ndarray]
-    header: dict
+    arrays: dict[str, AnyArray]
+    header: dict[str, Any]
     versions: dict[str, str]
     """Of the packages that it was written with."""
 
@@ -38,15 +43,15 @@ class Archive(NamedTuple):
 class _Hashed(NamedTuple):
     """A member of the zip that is being written; its bytes are hashed as they pass."""
 
-    file: io.BufferedIOBase
-    digest: object
+    file: IO[bytes]
+    digest: Any  # of hashlib, whose type has no public name
 
-    def write(self, content: bytes):
+    def write(self, content: bytes) -> None:
         self.digest.update(content)
         self.file.write(content)
 
 
-def write_archive(path, kind: str, arrays: dict[str, np.ndarray], header: dict):
+def write_archive(path: PathLike, kind: str, arrays: dict[str, AnyArray], header: dict[str, Any]) -> None:
     """Write arrays and a header of JSON values to `path`: whole or not at all, the same bytes for the same content.
 
     `kind`: one of KINDS. TypeError if an array holds Python objects or a header value is not JSON; ValueError at
@@ -57,23 +62,25 @@ def write_archive(path, kind: str, arrays: dict[str, np.ndarray], header: dict):
     for name, array in arrays.items():
         if array.dtype.hasobject:
             raise TypeError(f"array {name!r} has dtype {array.dtype}: Python objects are not archived")
-    about = {"format": FORMAT, "kind": kind, "versions": _versions(), "header": header}
-    about = json.dumps(about, indent=1, allow_nan=False).encode()
+    values = {"format": FORMAT, "kind": kind, "versions": _versions(), "header": header}
+    about = json.dumps(values, indent=1, allow_nan=False).encode()
     digest = hashlib.sha256()
+    members: dict[str, bytes | AnyArray] = {"header.json": about}
+    members |= {f"{name}.npy": array for name, array in arrays.items()}
     with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
-        for name, content in {"header.json": about, **{f"{name}.npy": array for name, array in arrays.items()}}.items():
+        for name, content in members.items():
             digest.update(f"{name}\0".encode())
             # a ZipInfo of its own is dated 1980, a bare name today
             with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:
                 hashed = _Hashed(member, digest)
-                if content is about:
-                    hashed.write(about)
+                if isinstance(content, bytes):
+                    hashed.write(content)
                 else:
                     np.lib.format.write_array(hashed, content, allow_pickle=False)
         archive.writestr(zipfile.ZipInfo("sha256"), digest.hexdigest())
 
 
-def read_archive(path, kind: str | None = None) -> Archive:
+def read_archive(path: PathLike, kind: str | None = None) -> Archive:
     """What `write_archive` wrote to `path`, of this `kind` if one is given.
 
     ValueError if a single bit of the content differs from what was written, at a format that this version does not
@@ -113,7 +120,7 @@ def read_archive(path, kind: str | None = None) -> Archive:
     return Archive(found, arrays, header, versions)
 
 
-def _members(file) -> dict[str, bytes]:
+def _members(file: BinaryIO) -> dict[str, bytes]:
     """The members of an open zip; ValueError, before any is read, unless they are what `write_archive` writes."""
     with zipfile.ZipFile(file) as archive:
         left = os.fstat(file.fileno()).st_size
@@ -126,7 +133,7 @@ def _members(file) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def _array(content: bytes) -> np.ndarray:
+def _array(content: bytes) -> AnyArray:
     """The array of a .npy file; ValueError if it holds other bytes than its header declares, or Python objects."""
     stream = io.BytesIO(content)
     version = np.lib.format.read_magic(stream)
@@ -141,7 +148,7 @@ def _array(content: bytes) -> np.ndarray:
     return array.reshape(shape[::-1]).T if fortran else array.reshape(shape)
 
 
-def pack_spins(states) -> np.ndarray:
+def pack_spins(states: AnyArray) -> Bits:
     """One bit a spin along the last axis, set where it is 1: (..., n) to uint8 (..., n / 8 rounded up).
 
     `states`: all of -1 and 1, or all of 0 and 1. Site i is bit i % 8 of byte i // 8. ValueError at another value.
@@ -153,7 +160,7 @@ def pack_spins(states) -> np.ndarray:
     return np.packbits(ups, axis=-1, bitorder="little")
 
 
-def unpack_spins(packed: np.ndarray, n: int, low: int = -1) -> np.ndarray:
+def unpack_spins(packed: Bits, n: int, low: int = -1) -> States:
     """The states of n sites that `pack_spins` packed, int8 (..., n): 1 where a bit is set, elsewhere `low`, -1 or 0."""
     states = np.unpackbits(packed, axis=-1, count=n, bitorder="little").view(np.int8)
     states *= np.int8(1 - low)

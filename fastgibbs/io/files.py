@@ -3,21 +3,26 @@
 A new file is written beside the old one and then takes its name. Links stay links, and modes stay as they were.
 """
 
+from __future__ import annotations
+
 import hashlib
 import os
 import stat
 import uuid
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import BinaryIO
 
 from fastgibbs.models import checks
+from fastgibbs.types import PathLike
 
 try:
     import fcntl
-except ImportError:  # no POSIX: nothing is locked
-    fcntl = None
+except ImportError:  # nothing is locked
+    fcntl = None  # type: ignore[assignment]  # the checker sees a POSIX
 
 
-def absolute(name, path) -> str:
+def absolute(name: str, path: PathLike) -> str:
     """The path `name` of a file as it is meant now, whatever the working folder is later.
 
     TypeError and ValueError as `checks.path`; ValueError also if a folder, a pipe or a device stands there.
@@ -27,7 +32,7 @@ def absolute(name, path) -> str:
     return path
 
 
-def opened(path):
+def opened(path: PathLike) -> BinaryIO:
     """The file at `path`, open for reading bytes; ValueError at once if it is a folder, a pipe or a device."""
     path = os.fsdecode(checks.path("path", path))
     _mode(path)
@@ -35,7 +40,7 @@ def opened(path):
     return open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
 
 
-def _mode(path) -> int | None:
+def _mode(path: str) -> int | None:
     """The permissions of the file at `path`, or None if nothing is found there; ValueError if it is no file."""
     try:
         mode = os.stat(path).st_mode
@@ -48,7 +53,7 @@ def _mode(path) -> int | None:
 
 
 @contextmanager
-def replacing(path):
+def replacing(path: PathLike) -> Iterator[BinaryIO]:
     """A binary file to write into, which takes the name `path` when the block ends, and is gone if the block fails.
 
     The bytes are on disk before the name, and the name before this returns: whoever opens `path`, after a crash too,
@@ -77,21 +82,21 @@ def replacing(path):
         reason = f"{error.strerror or error}; nothing was written, what stood there is untouched"
         raise OSError(error.errno, reason, path) from error
     if hasattr(os, "O_DIRECTORY"):  # elsewhere a folder cannot be opened
-        folder = os.open(folder, os.O_DIRECTORY)
+        entry = os.open(folder, os.O_DIRECTORY)
         try:
-            os.fsync(folder)
+            os.fsync(entry)
         finally:
-            os.close(folder)
+            os.close(entry)
 
 
-def replace_file(path, content: bytes):
+def replace_file(path: PathLike, content: bytes) -> None:
     """Write `content` to `path` whole or not at all, as `replacing` does."""
     with replacing(path) as file:
         file.write(content)
 
 
 @contextmanager
-def held(path):
+def held(path: PathLike) -> Iterator[None]:
     """Hold `path` for one run as long as the block lasts: ValueError if another run holds it, in any process.
 
     The lock is one of the system on a small file beside `path`, and ends with the process however that ends. Where the
@@ -121,12 +126,12 @@ def held(path):
             os.close(file)
 
 
-def _number(file) -> str:
+def _number(file: int) -> str:
     """The process that a lock names."""
     return os.pread(file, 20, 0).decode("ascii", "replace") or "unknown"
 
 
-def _is_at(file, name) -> bool:
+def _is_at(file: int, name: str) -> bool:
     """Whether an open file still has this name, which another run may have removed."""
     try:
         return os.path.samestat(os.fstat(file), os.stat(name))
@@ -134,7 +139,7 @@ def _is_at(file, name) -> bool:
         return False
 
 
-def _lock(file) -> bool | None:
+def _lock(file: int) -> bool | None:
     """Lock an open file until it is closed: whether that was possible, or None where there are no locks."""
     if fcntl is None:
         return None
@@ -147,7 +152,7 @@ def _lock(file) -> bool | None:
     return True
 
 
-def _partial(target, mode: int):
+def _partial(target: str, mode: int) -> BinaryIO:
     """A new file beside `target`, open for writing, and locked, lest it is taken for one of the dead."""
     while True:
         name = _beside(target, f"-{uuid.uuid4().hex[:16]}.partial")
@@ -157,13 +162,13 @@ def _partial(target, mode: int):
         file.close()
 
 
-def _beside(target, suffix) -> str:
+def _beside(target: str, suffix: str) -> str:
     """A hidden name beside `target`, short however long that is, and its own."""
     folder, name = os.path.split(target)
     return os.path.join(folder, f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}{suffix}")
 
 
-def _remove_dead(target):
+def _remove_dead(target: str) -> None:
     """Remove what writers to `target` left that have died: the living hold a lock."""
     folder, start = os.path.split(_beside(target, "-"))
     with suppress(OSError):

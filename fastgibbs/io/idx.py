@@ -1,14 +1,18 @@
 """IDX files, in which MNIST and its like come."""
 
+from __future__ import annotations
+
 import gzip
 import math
 import os
 import zlib
+from typing import IO
 
 import numpy as np
 
 from fastgibbs.io.files import opened
 from fastgibbs.models import checks
+from fastgibbs.types import AnyArray, PathLike
 
 _TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _MOST_AXES = 64  # of a NumPy array
@@ -16,7 +20,7 @@ _PIECE = 2**20  # bytes that are unpacked at once
 _MOST_PACKED = 1032  # bytes that a byte of a gzip stream can stand for
 
 
-def read_idx(path) -> np.ndarray:
+def read_idx(path: PathLike) -> AnyArray:
     """The array of an IDX file, gzipped or not, in native byte order.
 
     Two zero bytes, a byte for the type of the numbers, one for the number of axes, the length of each axis as a big-
@@ -42,7 +46,7 @@ def read_idx(path) -> np.ndarray:
             raise ValueError(f"{path}: damaged gzip stream: {error}" if packed else f"{path}: {error}") from None
 
 
-def _read(path, stream, most: int) -> np.ndarray:
+def _read(path: PathLike, stream: IO[bytes] | gzip.GzipFile, most: int) -> AnyArray:
     """The array of a stream of at most `most` bytes."""
     head = stream.read(4)
     if len(head) < 4 or head[:2] != b"\0\0":

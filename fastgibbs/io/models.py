@@ -1,16 +1,20 @@
 """Models as arrays and numbers, the form in which archives hold them."""
 
+from __future__ import annotations
+
 import hashlib
 import json
+from typing import Any
 
 import numpy as np
 
 from fastgibbs.io.archive import pack_spins, unpack_spins
 from fastgibbs.models import RBM, BoltzmannMachine, Energy, Hopfield, Ising, checks
 from fastgibbs.models.lattices import Lattice, lattice, sides, triangular
+from fastgibbs.types import ModelLike, Shape
 
 
-def take_apart(model) -> tuple[dict, dict]:
+def take_apart(model: ModelLike) -> tuple[dict[str, Any], dict[str, Any]]:
     """Arrays, and JSON values, from which `put_together` builds the model.
 
     Of somebody else's class it is the arguments of its constructor. TypeError at a model that is no `Energy`.
@@ -44,14 +48,15 @@ def _name_of(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def put_together(numbers: dict, arrays: dict, prefix: str = ""):
+def put_together(numbers: dict[str, Any], arrays: dict[str, Any], prefix: str = "") -> Energy:
     """The model that was taken apart into these values, and these arrays under names that begin with `prefix`.
 
     They are checked like arguments, and before memory is taken: ValueError or TypeError says what no model has.
     """
     parts = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
     numbers = dict(numbers)
-    kind, n = numbers.pop("type", None), numbers.get("n")
+    kind: Any = numbers.pop("type", None)
+    n: Any = numbers.get("n")
     of_sites = {"Ising": "fields", "Hopfield": "field", "BoltzmannMachine": "biases"}.get(kind)
     if of_sites is not None and (type(n) is not int or parts[of_sites].shape != (n,)):
         raise ValueError(f"n is {n!r}, {of_sites} has shape {parts[of_sites].shape}: give (n,)")
@@ -78,19 +83,19 @@ def put_together(numbers: dict, arrays: dict, prefix: str = ""):
     raise ValueError(f"type is {kind!r}: no model has it; a class of your own must be imported before its models")
 
 
-def _lattice(shape, steps, J, h) -> Lattice:
+def _lattice(shape: Shape, steps: list[list[int]], J: float, h: float) -> Lattice:
     """The lattice whose sites move along `steps`, square or triangular."""
     shape, J, h = sides(shape), checks.finite_number("J", J), checks.finite_number("h", h)
     if min(shape) < 3 or not J:
         raise ValueError(f"shape is {shape} and J {J}: a Lattice has sides of at least 3, and a J other than 0")
-    made = [lattice(shape, J, h), *([triangular(shape, J, h)] if len(shape) == 2 else [])]
-    steps = tuple(map(tuple, steps))
-    if steps not in [one.steps for one in made]:
-        raise ValueError(f"steps are {steps}: give those of a square or triangular lattice")
-    return next(one for one in made if one.steps == steps)
+    moves = tuple(map(tuple, steps))
+    for model in (lattice(shape, J, h), *([triangular(shape, J, h)] if len(shape) == 2 else [])):
+        if isinstance(model, Lattice) and model.steps == moves:
+            return model
+    raise ValueError(f"steps are {moves}: give those of a square or triangular lattice")
 
 
-def digest(model) -> str:
+def digest(model: ModelLike) -> str:
     """SHA-256 of all that makes the model, in hexadecimal: the same for equal models alone."""
     arrays, numbers = take_apart(model)
     found = hashlib.sha256(json.dumps(numbers).encode())

@@ -1,15 +1,19 @@
 """Max-cut instances in the rudy format of the G-set."""
 
+from __future__ import annotations
+
 import io
 import math
+from typing import NoReturn
 
 import numpy as np
 
 from fastgibbs.io.files import opened, replace_file
 from fastgibbs.models import Ising
+from fastgibbs.types import PathLike
 
 
-def read_rudy(path):
+def read_rudy(path: PathLike) -> Ising:
     """E(s) = sum_<ij> w_ij s_i s_j, the max-cut instance of the file as an `Ising` model with J = -w.
 
     A state cuts the bonds whose spins differ: `fastgibbs.cut(model, s)` = (W - E(s)) / 2 with W the sum of the weights,
@@ -24,7 +28,7 @@ def read_rudy(path):
     2.0
     """
 
-    def refuse(number, problem):
+    def refuse(number: int, problem: str) -> NoReturn:
         raise ValueError(f"{path}, line {number}: {problem}")
 
     n = m = None
@@ -42,8 +46,8 @@ def read_rudy(path):
             try:
                 if not all(map(_plain, words)):
                     raise ValueError
-                start, end, *rest = words
-                start, end, weight = int(start), int(end), float(*rest) if rest else 1.0
+                first, second, *rest = words
+                start, end, weight = int(first), int(second), float(*rest) if rest else 1.0
             except (ValueError, TypeError):
                 refuse(number, f"{line.strip()!r} stands where an edge, `i j` or `i j w`, belongs")
             if not (1 <= start <= n and 1 <= end <= n):
@@ -70,7 +74,7 @@ def _plain(word: str) -> bool:
     return word.isascii() and "_" not in word
 
 
-def write_rudy(path, model):
+def write_rudy(path: PathLike, model: Ising) -> None:
     """Write the bonds of an `Ising` model as max-cut weights w = -J, which `read_rudy` reads back exactly.
 
     The file appears whole or not at all. ValueError if the model has fields or an offset, which the format

@@ -1,6 +1,12 @@
 """States taken down to local minima, and what flips cost there: no single flip lowers what `quenched` returns."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+from numpy.typing import DTypeLike
 
 from fastgibbs.engines import contract, terms
 from fastgibbs.engines.descents import LANES, Block, Terms, Units, descend, find_units, turn_clusters
@@ -8,6 +14,7 @@ from fastgibbs.engines.remembering import Factors, Halves, Powers, Wholes, add_o
 from fastgibbs.models import RBM, BoltzmannMachine, Hopfield, checks
 from fastgibbs.models.energy import flips_of, has_ising_form
 from fastgibbs.threads import Team
+from fastgibbs.types import AnyArray, FloatArray, IntArray, ModelLike, Sites, States
 
 _SITES = 64  # of a memory whose costs are found at once
 _ENTRIES = 2**22  # patterns x sites x states at once
@@ -16,7 +23,7 @@ _IN_FIELDS = 64  # neighbours: with more it takes too long
 _TURNS, _ALL = 8, 2**62  # passes that come near a minimum, and as many as there are
 
 
-def quenched(model, states: np.ndarray, free: np.ndarray | None = None, threads=1) -> np.ndarray:
+def quenched(model: ModelLike, states: States, free: Sites | None = None, threads: int = 1) -> States:
     """What is left of `states` (reads, n), in the model's units, when sites have turned along their fields, in order.
 
     A site without field stays as it is, and so do sites that are not `free`; passes go on until one changes nothing.
@@ -24,6 +31,8 @@ def quenched(model, states: np.ndarray, free: np.ndarray | None = None, threads=
     there are few loops, or fields, in which all of a model may be the wrong way up. `threads` never change the result.
     Without an Ising form sites turn where the model says that it lowers E.
     """
+    quench: Callable[..., object]
+    how: tuple[Any, ...]
     if isinstance(model, Hopfield) and model.rule != "storkey":
         quench, how = _remember, (model, contract.free_sites(model.n, free))
     elif not has_ising_form(model):
@@ -42,7 +51,7 @@ def quenched(model, states: np.ndarray, free: np.ndarray | None = None, threads=
     return found
 
 
-def _quench(states: np.ndarray, rows: Terms, units: Units, kind, domains: bool):
+def _quench(states: States, rows: Terms, units: Units, kind: DTypeLike, domains: bool) -> None:
     """`quenched` of states (up to LANES, n), changed in place."""
     _descend(rows, units, kind, states, _ALL)
     moved, (clusters, queue) = np.full(len(states), domains), np.empty((2, states.shape[1]), np.int32)
@@ -53,7 +62,7 @@ def _quench(states: np.ndarray, rows: Terms, units: Units, kind, domains: bool):
         states[moved] = some
 
 
-def _descend(rows: Terms, units: Units, kind, states: np.ndarray, most: int):
+def _descend(rows: Terms, units: Units, kind: DTypeLike, states: States, most: int) -> AnyArray:
     """At most `most` passes over the sites of states (up to LANES, n), changed in place; their fields, (n, LANES)."""
     n = states.shape[1]
     lanes = np.full((n, LANES), rows.low, np.int8)
@@ -64,7 +73,7 @@ def _descend(rows: Terms, units: Units, kind, states: np.ndarray, most: int):
     return block.sums
 
 
-def turn(states: np.ndarray, model, plan: terms.TermsPlan, most: int) -> np.ndarray:
+def turn(states: States, model: ModelLike, plan: terms.TermsPlan, most: int) -> FloatArray:
     """At most `most` passes over the sites of states (reads, n), changed in place; what flips cost then, (n, reads)."""
     ups = (model.to_spins(states) > 0).view(np.uint8)
     plan, state = terms.start(plan, range(len(states)), [(0, ups)], 0, np.zeros(1), contract.GIBBS)
@@ -76,15 +85,16 @@ def turn(states: np.ndarray, model, plan: terms.TermsPlan, most: int) -> np.ndar
     return costs
 
 
-def _units(rows: Terms):
+def _units(rows: Terms) -> tuple[Units, DTypeLike]:
     """What fields are counted in, and the kind of number that holds them."""
     units = Units(np.empty(rows.fields.size), np.empty(rows.fields.size, np.int32))
     for kind in (np.int16, np.int32):
         if find_units(rows, rows.couplings.view(np.int64), units, float(np.iinfo(kind).max)):
-            return units, kind
+            break
+    return units, kind
 
 
-def _terms(model, free) -> Terms:
+def _terms(model: ModelLike, free: Sites | None) -> Terms:
     """The energy of a model in its own units, row by row."""
     match model:
         case RBM():
@@ -103,7 +113,7 @@ def _terms(model, free) -> Terms:
     return Terms(indptr, indices, couplings, fields, contract.free_sites(fields.size, free), low)
 
 
-def flip_costs(model) -> np.ndarray:
+def flip_costs(model: ModelLike) -> FloatArray:
     """D_i = S_i sqrt(r_i r), what a flip of each site costs at a local minimum, in units of E: float64 (n,).
 
     S_i = |h_i| + sum_j |J_ij|, and r_i S_i is the mean of what flips cost, where they do, at minima below 16 random
@@ -132,12 +142,12 @@ def flip_costs(model) -> np.ndarray:
     return sizes * np.sqrt(shares) * np.sqrt(shares[shares > 0].mean()) if shares.any() else shares
 
 
-def random_spins(n: int) -> np.ndarray:
+def random_spins(n: int) -> States:
     """The spins below which flips are looked at, int8 (16, n)."""
     return np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (16, n))
 
 
-def costs_of_any(model, spins: np.ndarray) -> np.ndarray:
+def costs_of_any(model: ModelLike, spins: States) -> FloatArray:
     """What flips cost at local minima below spins (reads, n), as a model without an Ising form says: (reads, n)."""
     if flips_of(model) is None:
         raise ValueError(f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()")
@@ -145,7 +155,7 @@ def costs_of_any(model, spins: np.ndarray) -> np.ndarray:
     return np.where(costs > 2.0**-40 * costs.max(initial=0.0), costs, 0.0)  # less is rounding
 
 
-def _costs_of_memory(model: Hopfield, spins: np.ndarray) -> np.ndarray:
+def _costs_of_memory(model: Hopfield, spins: States) -> FloatArray:
     """What flips cost near local minima, float64 (reads, n): all sites that would lower E have turned at once."""
     step = _ENTRIES // (len(spins) * max(1, len(model.patterns)))
     parts = [slice(first, first + step) for first in range(0, model.n, step)]
@@ -156,7 +166,7 @@ def _costs_of_memory(model: Hopfield, spins: np.ndarray) -> np.ndarray:
     return np.abs(costs)
 
 
-def _remember(states: np.ndarray, model: Hopfield, free: np.ndarray):
+def _remember(states: States, model: Hopfield, free: Sites) -> None:
     """`quenched` of states (up to LANES, n) of a Hopfield model, by its overlaps, changed in place."""
     unsure = 2.0**-50 * np.abs(model.fields) + (0.0 if model.inverse is None else 2.0**-40)
     lanes = np.ones((model.n, LANES), np.int8)
@@ -166,7 +176,7 @@ def _remember(states: np.ndarray, model: Hopfield, free: np.ndarray):
     states[...] = lanes[:, : len(states)].T
 
 
-def _memory(model: Hopfield, lanes: np.ndarray):
+def _memory(model: Hopfield, lanes: States) -> Factors | Powers | Wholes | Halves:
     """The patterns of a Hopfield model and their overlaps with states (n, LANES), as `remember` reads them."""
     patterns, count = np.ascontiguousarray(model.patterns.T), len(model.patterns)
     sums = np.empty((count, LANES), np.int32)
@@ -185,7 +195,7 @@ def _memory(model: Hopfield, lanes: np.ndarray):
     return Halves(halves, halves.view(np.int32), overlaps, overlaps.view(np.int32)[..., 0], count)
 
 
-def _half_costs(model: Hopfield, sites, spins: np.ndarray, sums: np.ndarray) -> np.ndarray:
+def _half_costs(model: Hopfield, sites: slice, spins: States, sums: IntArray) -> FloatArray:
     """Half of what flips of `sites` cost, float64 (reads, sites), given their spins and all sums M_mu (reads, P).
 
     By the Hebb rule whole numbers of `energy_unit`, but for the field.

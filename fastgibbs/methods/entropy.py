@@ -1,11 +1,13 @@
 """Where the random streams of a run have their addresses: no two runs that feed one another share any of them."""
 
+from __future__ import annotations
+
 import hashlib
 
-import numpy as np
+from fastgibbs.types import AnyArray
 
 
-def run_entropy(seed: int, verb: str, given: np.ndarray | None = None) -> int:
+def run_entropy(seed: int, verb: str, given: AnyArray | None = None) -> int:
     """The entropy of the streams of a run: a digest of the seed, the verb and the states or the model it was given.
 
     So a run never meets the random numbers of the one that its start, its cues or its model came from. With no start

@@ -1,8 +1,11 @@
 """`log_z` and `log_likelihood`: log Z of a model, annealed, tempered, integrated or enumerated, and what follows."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -18,8 +21,10 @@ from fastgibbs.methods.sampling import sample
 from fastgibbs.methods.tempering import temper
 from fastgibbs.models import RBM, checks
 from fastgibbs.threads import stoppable
+from fastgibbs.types import ArrayLike, FloatArray, ModelLike, Seed
 
-METHODS = ("ais", "reverse", "tempering", "integration", "exact")
+Method = Literal["ais", "reverse", "tempering", "integration", "exact"]
+METHODS = get_args(Method)
 SMALL = 16  # units of a smaller layer, or spins, up to which a likelihood enumerates
 CONFIDENCE = 0.95
 FEWEST_RUNGS = 16
@@ -65,7 +70,16 @@ class Likelihood(NamedTuple):
 
 
 def log_z(
-    model, *, method="ais", beta=1.0, steps=None, chains=None, data=None, start=None, seed=None, threads=None
+    model: ModelLike | Sequence[ModelLike],
+    *,
+    method: Method = "ais",
+    beta: float = 1.0,
+    steps: int | None = None,
+    chains: int | None = None,
+    data: ArrayLike | None = None,
+    start: ArrayLike | None = None,
+    seed: Seed = None,
+    threads: int | None = None,
 ) -> Estimate:
     """log Z = log sum_s exp(-beta E(s)), or of an RBM sum over v and h: an `Estimate`.
 
@@ -122,7 +136,7 @@ def log_z(
             return _tempered(path[0], method, beta, steps or 2000, chains or 8, seed, threads)
         seed = entropy_of(seed)
         if len(path) > 1 or isinstance(model, list | tuple):
-            stations = Models(path, beta, steps or -(-1000 // len(path)), threads)
+            stations: Models | RBMPath | Temperatures = Models(path, beta, steps or -(-1000 // len(path)), threads)
         elif isinstance(model, RBM) and beta and layered.refusal(path, "sequential", 1, tolerable(beta)) is None:
             visible = _marginals(model, beta, data, run_entropy(seed, "log_z"), threads)
             stations = RBMPath(model, beta, visible, steps or 1000, threads)
@@ -130,11 +144,11 @@ def log_z(
             asked = dict(rule="gibbs", chains=chains or 100, clamp=None, threads=threads, tolerance=tolerable(beta))
             stations = Temperatures(settled(path, "auto", **asked), np.linspace(0.0, beta, (steps or 1000) + 1))
         if method == "reverse":
-            start = stations.to_spins(start)
-            if chains is not None and chains != len(start):
-                raise ValueError(f"chains is {chains} but start holds {len(start)} states: give one state per chain")
-            own = run_entropy(seed, "log_z", start)
-            mean, error, effective = analysis.log_mean(*annealed(stations.reversed(), len(start), start, own))
+            spins = stations.to_spins(start)
+            if chains is not None and chains != len(spins):
+                raise ValueError(f"chains is {chains} but start holds {len(spins)} states: give one state per chain")
+            own = run_entropy(seed, "log_z", spins)
+            mean, error, effective = analysis.log_mean(*annealed(stations.reversed(), len(spins), spins, own))
             return _estimate(stations.log_z - mean, error, method, effective)
         own = run_entropy(seed, "log_z")
         mean, error, effective = analysis.log_mean(*annealed(stations, chains or 100, None, own))
@@ -144,7 +158,15 @@ def log_z(
 _estimated = log_z  # which an argument of `log_likelihood` hides
 
 
-def log_likelihood(model, data, *, beta=1.0, log_z=None, seed=None, threads=None) -> Likelihood:
+def log_likelihood(
+    model: ModelLike,
+    data: ArrayLike,
+    *,
+    beta: float = 1.0,
+    log_z: float | Estimate | None = None,
+    seed: Seed = None,
+    threads: int | None = None,
+) -> Likelihood:
     """(1 / N) sum_n log p(data_n): -beta E(s) - log Z, or with hidden units log sum_h exp(-beta E(v, h)) - log Z.
 
     `data`: (N, n) states in the model's own units, with hidden units visible ones (N, V). `log_z`: a number or an
@@ -163,7 +185,7 @@ def log_likelihood(model, data, *, beta=1.0, log_z=None, seed=None, threads=None
     logs = analysis.log_weights(model, data, beta)
     if log_z is None:
         small = min(model.n_visible, model.n_hidden) if isinstance(model, RBM) else model.n
-        method = "exact" if small <= SMALL else "ais"
+        method: Method = "exact" if small <= SMALL else "ais"
         of_data = data if isinstance(model, RBM) and method == "ais" else None
         log_z = _estimated(model, method=method, beta=beta, data=of_data, seed=seed, threads=threads)
     elif not isinstance(log_z, Estimate):
@@ -172,7 +194,9 @@ def log_likelihood(model, data, *, beta=1.0, log_z=None, seed=None, threads=None
     return Likelihood(float(logs.mean()) - log_z.value, log_z.error, log_z)
 
 
-def _tempered(model, method, beta, sweeps, ladders, seed, threads) -> Estimate:
+def _tempered(
+    model: ModelLike, method: str, beta: float, sweeps: int, ladders: int, seed: Seed, threads: int | None
+) -> Estimate:
     if beta <= 0:
         raise ValueError(f"beta is {beta}: method={method!r} needs a ladder from 0 to a beta above 0")
     kwargs = dict(ladders=ladders, threads=threads, overlap_every=0)
@@ -196,13 +220,15 @@ def _tempered(model, method, beta, sweeps, ladders, seed, threads) -> Estimate:
     return _estimate(integrated.value[-1], integrated.error[-1], method, quadrature=integrated.quadrature[-1])
 
 
-def _estimate(value, error, method, effective=math.nan, quadrature=0.0) -> Estimate:
+def _estimate(
+    value: float, error: float, method: str, effective: float = math.nan, quadrature: float = 0.0
+) -> Estimate:
     reach = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * error
     interval = float(value - reach), float(value + reach)
     return Estimate(float(value), float(error), interval, float(effective), float(quadrature), method)
 
 
-def _marginals(rbm, beta, data, entropy, threads) -> np.ndarray:
+def _marginals(rbm: RBM, beta: float, data: ArrayLike | None, entropy: int, threads: int | None) -> FloatArray:
     """logit p(v_i = 1), float64 (V,), of the data or of a short run, from counts with one more of each value."""
     if data is None:
         other = entropy_of(np.random.SeedSequence(entropy, spawn_key=(ADAPT,)))  # independent of the annealing

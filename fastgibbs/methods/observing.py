@@ -4,13 +4,18 @@ A function sees the states of all chains at once, draw after draw, when the run 
 rates, so before that the chains are never at the same draw. Until then the states wait at one bit a spin.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgibbs.models import checks
+from fastgibbs.threads import Asked
+from fastgibbs.types import AnyArray, ArrayLike, FloatArray, ModelLike, States
 
+Observe = Mapping[str, ArrayLike | Callable[[States], ArrayLike]]  # weights, or a function of states (chains, n)
 TAKEN = ("energy", "magnetization", "beta", "chain", "draw", "rung")  # names that results have in tables
 
 
@@ -18,12 +23,12 @@ class Observed(NamedTuple):
     """Observables by name, and how much of each chain a draw of it takes."""
 
     names: tuple[str, ...]
-    weights: dict[str, np.ndarray]
-    functions: dict[str, Callable]
+    weights: dict[str, FloatArray]
+    functions: dict[str, Callable[..., Any]]
     shapes: dict[str, tuple[int, ...]]
     """What a function returns for each chain."""
 
-    def matrix(self, n: int) -> np.ndarray:
+    def matrix(self, n: int) -> FloatArray:
         """The weights of all linear observables, float64 (observables, n)."""
         return np.array(list(self.weights.values())).reshape(len(self.weights), n)
 
@@ -33,7 +38,7 @@ class Observed(NamedTuple):
         return 8 * (len(self.weights) + values) + (n // 8 if self.functions else 0)
 
 
-def asked(observe, model, chains: int) -> Observed:
+def asked(observe: Observe | None, model: ModelLike, chains: int) -> Observed:
     """`observe` checked; functions are called once, on random states, to learn what they return."""
     if observe is None:
         observe = {}
@@ -41,7 +46,9 @@ def asked(observe, model, chains: int) -> Observed:
         raise TypeError(
             f"observe is a {type(observe).__name__}: give a dict of names to weights ({model.n},) or functions"
         )
-    weights, functions, shapes = {}, {}, {}
+    weights: dict[str, FloatArray] = {}
+    functions: dict[str, Callable[..., Any]] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for name, value in observe.items():
         if not isinstance(name, str):
             raise TypeError(f"observe has the name {checks.shown(name)}: give a str")
@@ -65,7 +72,9 @@ def asked(observe, model, chains: int) -> Observed:
     return Observed(tuple(observe), weights, functions, shapes)
 
 
-def evaluated(observed: Observed, states, chains: int, draws: int, asked) -> tuple[dict[str, np.ndarray], int]:
+def evaluated(
+    observed: Observed, states: Callable[[int], States], chains: int, draws: int, asked: Asked
+) -> tuple[dict[str, FloatArray], int]:
     """What the functions return, float64 (chains, draws, ...), and the draws that were evaluated.
 
     `states(draw)`: those of a draw, (chains, n), in the model's own units. These are all draws, also of a run that was
@@ -98,7 +107,7 @@ def _told(name: str) -> str:
     return f"observe[{checks.shown(name)}]"
 
 
-def _called(functions: dict[str, Callable], states) -> dict[str, np.ndarray]:
+def _called(functions: dict[str, Callable[..., Any]], states: States) -> dict[str, AnyArray]:
     """What each function returns on these states, which none may change."""
     states.flags.writeable = False
     found = {}

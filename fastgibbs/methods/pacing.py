@@ -1,10 +1,15 @@
 """How long the batches of an annealing run are: as was asked for, or as a clock allows."""
 
+from __future__ import annotations
+
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from fastgibbs.models import checks, resources
+from fastgibbs.types import AnyArray
 
 SWEEPS = 1000  # of a run that was told nothing
 FIRST = 16  # sweeps of the first batch against a clock
@@ -23,7 +28,7 @@ class Pace:
     memory for what so many sweeps of `reads` reads leave behind.
     """
 
-    def __init__(self, sweeps, time_limit, reads: int):
+    def __init__(self, sweeps: int | Sequence[int] | AnyArray | None, time_limit: float | None, reads: int) -> None:
         self._limit = np.inf if time_limit is None else checks.finite_number("time_limit", time_limit)
         if self._limit <= 0:
             raise ValueError(f"time_limit is {time_limit}: give seconds above 0")
@@ -50,7 +55,7 @@ class Pace:
         """Whether a clock ends the run."""
         return self._limit < np.inf
 
-    def begin(self):
+    def begin(self) -> None:
         """The clock begins to run."""
         self._began = self._batch_began = time.perf_counter()
 
@@ -59,7 +64,7 @@ class Pace:
         """The seconds that are left."""
         return self._limit - (time.perf_counter() - self._began)
 
-    def goes_on(self, batch) -> bool:
+    def goes_on(self, batch: Any) -> bool:
         """Whether another batch follows this one, which came to its end: `sweeps` and `number` are then that one's.
 
         Compiling does not count as time."""
@@ -82,12 +87,12 @@ class Pace:
             self.sweeps = grown if fits >= grown + made else min(fits, self._longest)
         return self.sweeps >= max(FIRST, made // GROWTH) or self.sweeps == self._goal
 
-    def replaces(self, batch) -> bool:
+    def replaces(self, batch: Any) -> bool:
         """Whether a batch is all that was asked for, as if there had been no clock: those before it do not count."""
         return self.timed and batch.sweeps == batch.done == self.asked
 
 
-def _asked(sweeps, none: tuple) -> tuple:
+def _asked(sweeps: int | Sequence[int] | AnyArray | None, none: tuple[int, ...]) -> tuple[int, ...]:
     if sweeps is None:
         return none
     if isinstance(sweeps, list | tuple | np.ndarray) and np.ndim(sweeps) == 1 and len(sweeps):

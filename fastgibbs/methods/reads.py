@@ -1,5 +1,7 @@
 """What a checkpoint of annealing may hold: records of reads and tables of the lowest states that fit together."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from fastgibbs.engines.drivers import READ_GROUP, Reads
@@ -7,9 +9,10 @@ from fastgibbs.engines.lowest import Lowest, unpacked
 from fastgibbs.methods import restoring
 from fastgibbs.methods.blocks import Clamp
 from fastgibbs.models.bounds import most_energy
+from fastgibbs.types import ModelLike, States
 
 
-def check_reads(reads: Reads, kept: np.ndarray, model, done: int):
+def check_reads(reads: Reads, kept: States, model: ModelLike, done: int) -> None:
     """ValueError unless the records of reads that were saved fit the states that it kept, spins (n, lanes)."""
     most = most_energy(model)
     best = reads.best[: reads.count]
@@ -26,7 +29,7 @@ def check_reads(reads: Reads, kept: np.ndarray, model, done: int):
         raise ValueError("cannot be of this run: reads.lowest does not fit reads.best and reads.sums")
 
 
-def check_lowest(table: Lowest, count: int, model, lanes: range, clamp: Clamp | None):
+def check_lowest(table: Lowest, count: int, model: ModelLike, lanes: range, clamp: Clamp | None) -> None:
     """ValueError unless a table that was saved is as the first `count` lanes of a block leave it."""
     filled = table.energies < np.inf
     states, reads = table.states[filled], table.reads[:, :count] > 0

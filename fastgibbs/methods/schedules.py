@@ -1,5 +1,7 @@
 """Inverse temperatures of a run: schedules, the range that a model asks for, and how long it asks for each of them."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
@@ -7,6 +9,7 @@ import numpy as np
 from fastgibbs.methods.descent import costs_of_any, flip_costs, random_spins
 from fastgibbs.models import Hopfield, checks
 from fastgibbs.models.energy import has_ising_form
+from fastgibbs.types import FloatArray, ModelLike
 
 HOT, COLD = 3.3, 9.5  # beta times what a flip costs, where annealing begins and ends (bench/bench_schedules.py)
 _SITES, _POINTS = 512, 2**15  # whose windows stand for those of all, and betas in all windows
@@ -20,12 +23,13 @@ class Schedule(NamedTuple):
     first: float
     last: float
 
-    def betas(self, sweeps: int) -> np.ndarray:
+    def betas(self, sweeps: int) -> FloatArray:
         """One beta per sweep, float64 (sweeps,)."""
-        return {"linear": np.linspace, "geometric": np.geomspace}[self.kind](self.first, self.last, sweeps)
+        spaced = np.linspace if self.kind == "linear" else np.geomspace
+        return spaced(self.first, self.last, sweeps)
 
 
-def linear(first, last) -> Schedule:
+def linear(first: float, last: float) -> Schedule:
     """beta_s = first + (last - first) s / (sweeps - 1). ValueError unless both are finite and at least 0.
 
     >>> import fastgibbs as fg
@@ -35,7 +39,7 @@ def linear(first, last) -> Schedule:
     return Schedule("linear", *_ends(first, last, 0.0))
 
 
-def geometric(first, last) -> Schedule:
+def geometric(first: float, last: float) -> Schedule:
     """beta_s = first (last / first)^(s / (sweeps - 1)). ValueError unless both are finite and above 0.
 
     >>> import fastgibbs as fg
@@ -49,7 +53,7 @@ def geometric(first, last) -> Schedule:
     return Schedule("geometric", first, last)
 
 
-def beta_range(model, hot=HOT, cold=COLD) -> tuple[float, float]:
+def beta_range(model: ModelLike, hot: float = HOT, cold: float = COLD) -> tuple[float, float]:
     """The hottest and the coldest beta worth annealing a model at: the ends of `beta_schedule`, which see.
 
     ValueError unless 0 < hot < cold, both finite.
@@ -61,7 +65,7 @@ def beta_range(model, hot=HOT, cold=COLD) -> tuple[float, float]:
     return _ends_of(*_knobs(model, hot, cold))
 
 
-def beta_schedule(model, sweeps=1000, hot=HOT, cold=COLD) -> np.ndarray:
+def beta_schedule(model: ModelLike, sweeps: int = 1000, hot: float = HOT, cold: float = COLD) -> FloatArray:
     """The betas that `anneal` goes through by default, ascending, float64 (sweeps,).
 
     Site i asks for beta from hot / D_i to cold / D_i, D_i being what its flip costs at the local minima that 16 random
@@ -78,12 +82,12 @@ def beta_schedule(model, sweeps=1000, hot=HOT, cold=COLD) -> np.ndarray:
     return stretched(windows(model, hot, cold), checks.integer("sweeps", sweeps))
 
 
-def stretched(windows: np.ndarray, sweeps: int) -> np.ndarray:
+def stretched(windows: FloatArray, sweeps: int) -> FloatArray:
     """Betas in equal parts of what is asked for, float64 (sweeps,)."""
     return np.interp(np.linspace(0, windows.size - 1, sweeps), np.arange(windows.size), windows)
 
 
-def windows(model, hot=HOT, cold=COLD) -> np.ndarray:
+def windows(model: ModelLike, hot: float = HOT, cold: float = COLD) -> FloatArray:
     """The betas that sites ask for in `beta_schedule`, each as often as it is asked for, between those of `beta_range`.
 
     Ascending, float64."""
@@ -98,12 +102,12 @@ def windows(model, hot=HOT, cold=COLD) -> np.ndarray:
     return np.sort(np.concatenate([[first], np.clip(asked, first, last), [last]]))
 
 
-def _ends_of(hot, cold, costs) -> tuple[float, float]:
+def _ends_of(hot: float, cold: float, costs: FloatArray) -> tuple[float, float]:
     with np.errstate(over="ignore"):
         return min(float(hot / costs[-1]), MOST_BETA), min(float(cold / costs[0]), MOST_BETA)
 
 
-def _knobs(model, hot, cold) -> tuple[float, float, np.ndarray]:
+def _knobs(model: ModelLike, hot: float, cold: float) -> tuple[float, float, FloatArray]:
     """`hot` and `cold`, and ascending what flips cost, where it is more than 0; 1s where that is nowhere."""
     checks.model("model", model)
     hot, cold = checks.finite_number("hot", hot), checks.finite_number("cold", cold)
@@ -114,7 +118,7 @@ def _knobs(model, hot, cold) -> tuple[float, float, np.ndarray]:
     return (hot, cold, costs) if costs.size else (1.0, 1.0, np.ones(1))
 
 
-def coldest(model) -> float:
+def coldest(model: ModelLike) -> float:
     """The coldest beta worth tempering a model at.
 
     The smallest excitation D of one spin happens once in 10^4 sweeps of all n spins, n exp(-beta D) = 10^-4.
@@ -152,13 +156,13 @@ def coldest(model) -> float:
     return _freezing(smallest, ising.n)
 
 
-def _freezing(smallest, n: int) -> float:
+def _freezing(smallest: float, n: int) -> float:
     """The beta of `coldest`, given f."""
     with np.errstate(over="ignore"):
         return min(float(np.log(1e4 * n) / (2 * np.float64(smallest))), MOST_BETA)
 
 
-def _common_unit(values: np.ndarray) -> float:
+def _common_unit(values: FloatArray) -> float:
     """The largest number of which all values are whole multiples, up to 1000-fold; 0.0 if there is none."""
     unit = values[0]
     for value in values[1:]:
@@ -170,7 +174,7 @@ def _common_unit(values: np.ndarray) -> float:
     return float(unit) if np.abs(multiples - np.rint(multiples)).max() < 1e-9 else 0.0
 
 
-def _ends(first, last, least):
+def _ends(first: float, last: float, least: float) -> tuple[float, float]:
     ends = checks.finite_number("first", first), checks.finite_number("last", last)
     for name, beta in zip(("first", "last"), ends, strict=True):
         if beta < least:

@@ -1,5 +1,7 @@
 """The general Boltzmann machine: an energy of units 0 and 1 on any graph, some of them visible."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np
@@ -7,6 +9,7 @@ import numpy as np
 from fastgibbs.models import checks
 from fastgibbs.models.energy import Energy
 from fastgibbs.models.ising import Ising, symmetric_csr
+from fastgibbs.types import AnyArray, ArrayLike, FloatArray, IntArray, Matrix, Sites
 
 MOST_HIDDEN = 20  # coupled hidden units whose states are summed over
 _CHUNK = 2**22  # exponents held at once
@@ -34,12 +37,27 @@ class BoltzmannMachine(Energy):
     """
 
     low = 0
+    indptr: IntArray
+    indices: Sites
+    weights: FloatArray
+    biases: FloatArray
+    visible: Sites
+    hidden: Sites
+    hidden_groups: tuple[tuple[int, ...], ...]
+    _ising: Ising
 
-    def __init__(self, weights, biases=None, visible=None):
+    def __init__(self, weights: Matrix, biases: ArrayLike | None = None, visible: ArrayLike | None = None) -> None:
         self._fill(*symmetric_csr("weights", weights, "since x_i x_i = x_i, put W_ii/2 in biases[i]"), biases, visible)
 
     @staticmethod
-    def from_edges(n, i, j, W, biases=None, visible=None):
+    def from_edges(
+        n: int,
+        i: ArrayLike,
+        j: ArrayLike,
+        W: ArrayLike,
+        biases: ArrayLike | None = None,
+        visible: ArrayLike | None = None,
+    ) -> BoltzmannMachine:
         """The machine of n units with terms -W_k x_i(k) x_j(k), k = 0, 1, ...; repeated pairs add up.
 
         Arguments and errors as for `Ising.from_edges`, W in place of J.
@@ -59,7 +77,9 @@ class BoltzmannMachine(Energy):
         model._fill(graph.indptr, graph.indices, graph.couplings, biases, visible)
         return model
 
-    def _fill(self, indptr, indices, weights, biases, visible):
+    def _fill(
+        self, indptr: IntArray, indices: Sites, weights: FloatArray, biases: ArrayLike | None, visible: ArrayLike | None
+    ) -> None:
         n = indptr.size - 1
         biases = np.zeros(n) if biases is None else checks.finite_array("biases", biases, (n,)).copy()
         visible = np.arange(n, dtype=np.int32) if visible is None else checks.indices("visible", visible, n).copy()
@@ -89,28 +109,28 @@ class BoltzmannMachine(Energy):
         )
 
     @property
-    def n_visible(self):
+    def n_visible(self) -> int:
         """The number of visible units, V."""
         return self.visible.size
 
     @property
-    def n_hidden(self):
+    def n_hidden(self) -> int:
         """The number of hidden units, H."""
         return self.hidden.size
 
     @property
-    def coupled_hidden(self):
+    def coupled_hidden(self) -> int:
         """The most hidden units that are coupled to each other: 1 if none are, 0 if there are no hidden units."""
         return max((len(group) for group in self.hidden_groups), default=0)
 
-    def energy(self, states):
+    def energy(self, states: ArrayLike) -> FloatArray:
         """E(x) of `states` (..., n), float64 in the shape of the leading axes: that of the spins of the Ising form.
 
         TypeError if they are not numbers, ValueError at a unit that is not 0 or 1 or on a wrong last axis.
         """
         return self._ising.energy(self.to_spins(states))
 
-    def log_marginal(self, v, beta=1.0):
+    def log_marginal(self, v: ArrayLike, beta: float = 1.0) -> FloatArray:
         """log sum_h exp(-beta E(v, h)), unnormalised log-probabilities of visible units `v` (..., V): float64 (...).
 
         Hidden units that no path of hidden units connects are independent given v: each such group is summed over by
@@ -145,7 +165,7 @@ class BoltzmannMachine(Energy):
                 total[first : first + rows] += top[:, 0] + np.log(np.exp(exponents - top).sum(axis=1))
         return total.reshape(v.shape[:-1])
 
-    def inputs(self, states):
+    def inputs(self, states: ArrayLike) -> FloatArray:
         """x_i = b_i + sum_j W_ij x_j of every unit, float64 (..., n): p(x_i = 1 | the others) = 1 / (1 + exp(-x_i)).
 
         `states`: (..., n), units or their means. TypeError or ValueError on anything else.
@@ -157,16 +177,16 @@ class BoltzmannMachine(Energy):
         x = [self._inputs(unit, rows) for unit in range(self.n)]
         return np.stack(x, axis=1).reshape(states.shape) if x else states.copy()
 
-    def free_energy(self, v):
+    def free_energy(self, v: ArrayLike) -> FloatArray:
         """F(v) = -log sum_h exp(-E(v, h)) of visible units `v` (..., V), at beta = 1. Errors as for `log_marginal`."""
         return -self.log_marginal(v)
 
-    def _inputs(self, unit, states):
+    def _inputs(self, unit: int, states: AnyArray) -> FloatArray:
         """b_i + sum_j W_ij x_j of one unit in every state, float64 (states,)."""
         row = slice(self.indptr[unit], self.indptr[unit + 1])
         return self.biases[unit] + states[:, self.indices[row]] @ self.weights[row]
 
-    def _block(self, group):
+    def _block(self, group: tuple[int, ...]) -> FloatArray:
         """The weights between the units of a group, float64 (units, units)."""
         place = {unit: k for k, unit in enumerate(group)}
         block = np.zeros((len(group), len(group)))
@@ -177,15 +197,15 @@ class BoltzmannMachine(Energy):
                     block[k, other] = self.weights[entry]
         return block
 
-    def to_ising(self):
+    def to_ising(self) -> Ising:
         """The same energy of the spins s = 2x - 1: J = W/4, h_i = b_i/2 + sum_j W_ij/4."""
         return self._ising
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"BoltzmannMachine(n_visible={self.n_visible}, n_hidden={self.n_hidden})"
 
 
-def _coupled(indptr, indices, hidden) -> tuple:
+def _coupled(indptr: IntArray, indices: Sites, hidden: Sites) -> tuple[tuple[int, ...], ...]:
     """The hidden units in groups, tuples of ascending numbers: those that a path of hidden units connects."""
     left, groups = set(hidden.tolist()), []
     for first in hidden.tolist():

@@ -1,15 +1,22 @@
 """What every floor checks at its door (arrays, numbers, seeds, memory), and the frozen base of the models."""
 
+from __future__ import annotations
+
 import difflib
 import math
 import operator
 import os
 import reprlib
+from collections.abc import Collection
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 
 from fastgibbs.models import resources
+from fastgibbs.types import AnyArray, ArrayLike, FloatArray, Mask, ModelLike, PathLike, Seed, Sites, States
+
+T = TypeVar("T")
 
 MOST = 2**53  # of what is counted: products of two counts and a size in bytes stay far below what a float holds
 _LITTLE = 2**20  # bytes that every machine has
@@ -23,48 +30,49 @@ class Frozen:
     Two are equal if they are of one class and hold equal numbers; equal ones have the same hash.
     """
 
-    def __setstate__(self, attributes):
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
         for value in attributes.values():
             if isinstance(value, np.ndarray):
                 value.flags.writeable = False
         self.__dict__.update(attributes)
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen: {name!r} cannot be set, build a new model")
 
-    def __delattr__(self, name):
+    def __delattr__(self, name: str) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen: {name!r} cannot be deleted")
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
         return self is other or contents(self._made_of()) == contents(other._made_of())
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash((type(self), contents(self._made_of())))
 
-    def _made_of(self):
+    def _made_of(self) -> tuple[tuple[str, Any], ...]:
         """Its attributes, but for those that were built when they were asked for."""
         own = sorted(self.__dict__.items())
         return tuple(item for item in own if not isinstance(getattr(type(self), item[0], None), cached_property))
 
 
-def contents(value):
+def contents(value: Any) -> Any:
     """`value` as one that compares and hashes: arrays as bytes, without the sign of a zero, also within tuples."""
     if isinstance(value, np.ndarray):
         return value.shape, value.dtype.kind, (value + value.dtype.type(0)).tobytes()
     return tuple(map(contents, value)) if isinstance(value, tuple) else value
 
 
-def by_contents(cls):
+def by_contents(cls: type[T]) -> type[T]:
     """A NamedTuple of arrays that compares, always to a bool, and hashes by what it holds."""
-    cls.__eq__ = lambda self, other: self is other or (isinstance(other, tuple) and contents(self) == contents(other))
-    cls.__ne__ = lambda self, other: not cls.__eq__(self, other)
-    cls.__hash__ = lambda self: hash(contents(self))
+    made: Any = cls  # a checker lets no method be set
+    made.__eq__ = lambda self, other: self is other or (isinstance(other, tuple) and contents(self) == contents(other))
+    made.__ne__ = lambda self, other: not made.__eq__(self, other)
+    made.__hash__ = lambda self: hash(contents(self))
     return cls
 
 
-def model(name, value, place=""):
+def model(name: str, value: Any, place: str = "") -> ModelLike:
     """`value`, which has what the verbs ask of a model; TypeError otherwise."""
     if isinstance(value, type) or not all(hasattr(value, attribute) for attribute in _MODEL):
         raise TypeError(
@@ -73,14 +81,14 @@ def model(name, value, place=""):
     return value
 
 
-def able(name, value, method, right):
+def able(name: str, value: Any, method: str, right: str) -> Any:
     """`value`, an object that has this method; TypeError, saying what is right, otherwise."""
     if isinstance(value, type) or not hasattr(value, method):
         raise TypeError(f"{name} is {shown(value)}: give {right}")
     return value
 
 
-def models(name, value):
+def models(name: str, value: Any) -> list[ModelLike]:
     """`value`, a model or a sequence of models, as a list; TypeError at anything else, and at an empty sequence."""
     if not isinstance(value, list | tuple):
         return [model(name, value)]
@@ -89,7 +97,7 @@ def models(name, value):
     return [model(name, one, f" at index {k}") for k, one in enumerate(value)]
 
 
-def shown(value):
+def shown(value: object) -> str:
     """`value` in a message: its repr on one line, of at most 100 characters."""
     short = reprlib.Repr()
     short.maxother = short.maxstring = short.maxlong = _SHOWN
@@ -100,17 +108,17 @@ def shown(value):
     return text if len(text) <= _SHOWN else text[: _SHOWN - 4] + " ..."
 
 
-def real_array(name, value):
+def real_array(name: str, value: Any) -> AnyArray:
     """`value` as an array of any shape; TypeError if it does not hold real numbers, of which some may be NaN."""
     return _array(name, value, "biuf", "real numbers")
 
 
-def integers(name, value):
+def integers(name: str, value: Any) -> AnyArray:
     """`value` as an array of any shape; TypeError if it does not hold integers."""
     return _array(name, value, "iu", "integers")
 
 
-def mask(name, value, n):
+def mask(name: str, value: Any, n: int) -> Mask:
     """`value` as a bool array (n,); TypeError if it does not hold bools, ValueError on another shape."""
     array = _array(name, value, "b", "bools")
     if array.shape != (n,):
@@ -118,7 +126,7 @@ def mask(name, value, n):
     return array
 
 
-def finite_array(name, value, shape=None):
+def finite_array(name: str, value: Any, shape: tuple[int, ...] | None = None) -> FloatArray:
     """`value` as a native, C-contiguous float64 array, not copied where it is one already.
 
     TypeError if it does not hold real numbers; ValueError on another shape than `shape`, a NaN or an
@@ -130,13 +138,13 @@ def finite_array(name, value, shape=None):
     return _float64(name, array, False, "give finite numbers")
 
 
-def inverse_temperatures(name, value):
+def inverse_temperatures(name: str, value: Any) -> FloatArray:
     """`value` as `finite_array` returns it, but that entries may be inf: temperature 0. Bools are a TypeError."""
     array = _array(name, value, "iuf", "real numbers")
     return _float64(name, array, array == np.inf, "give finite numbers, or inf")
 
 
-def finite_number(name, value):
+def finite_number(name: str, value: Any) -> float:
     """`value` as a float; TypeError if it is not one real number, ValueError if it is NaN or infinite."""
     number = _array(name, value, "iuf", "a real number")
     if number.ndim:
@@ -144,7 +152,7 @@ def finite_number(name, value):
     return float(finite_array(name, number))
 
 
-def integer(name, value, minimum=1, maximum=MOST):
+def integer(name: str, value: Any, minimum: float = 1, maximum: float = MOST) -> int:
     """`value` as an int; TypeError for a bool or a float (even 3.0), ValueError outside `minimum` ... `maximum`."""
     try:
         number = operator.index(value)
@@ -159,14 +167,14 @@ def integer(name, value, minimum=1, maximum=MOST):
     return number
 
 
-def flag(name, value):
+def flag(name: str, value: Any) -> bool:
     """`value` as a bool; TypeError if it is anything else."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} is {shown(value)}: give True or False")
     return bool(value)
 
 
-def path(name, value):
+def path(name: str, value: PathLike) -> PathLike:
     """`value`, the path of a file; TypeError unless it is a str or a PathLike, ValueError if no file can have it."""
     if not isinstance(value, str | os.PathLike):  # an integer would be taken for a file that is open already
         raise TypeError(f"{name} is {shown(value)}: give the path of a file")
@@ -179,23 +187,23 @@ def path(name, value):
     return value
 
 
-def thread_count(threads):
+def thread_count(threads: int | None) -> int:
     """`threads` checked; None means as many as this process may use (see `models/resources.py`)."""
     return resources.cores() if threads is None else integer("threads", threads)
 
 
-def progress(value):
+def progress(value: object) -> None:
     """TypeError unless `value` is a bool or a callable."""
     if not isinstance(value, bool) and not callable(value):
         raise TypeError(f"progress is {shown(value)}: give True, False or a callable of (done, total)")
 
 
-def says_stop(value):
+def says_stop(value: object) -> bool:
     """Whether a callable that returned `value` stops a run: by a True; whatever else it returns loses no run."""
     return isinstance(value, bool | np.bool_) and bool(value)
 
 
-def choice(name, value, valid):
+def choice(name: str, value: Any, valid: Collection[str]) -> str:
     """`value`, one of the strings `valid`; ValueError names them all and the nearest otherwise."""
     if isinstance(value, str) and value in valid:
         return value
@@ -204,7 +212,7 @@ def choice(name, value, valid):
     raise ValueError(f"{name} is {shown(value)}: give one of {', '.join(map(repr, valid))}{hint}")
 
 
-def indices(name, value, n):
+def indices(name: str, value: Any, n: int) -> Sites:
     """`value` as a 1-D int32 array; TypeError if it does not hold integers, ValueError outside 0..n-1."""
     array = _any_array(name, value, "integers")
     if array.size:  # an empty list is float64 to NumPy
@@ -215,7 +223,7 @@ def indices(name, value, n):
     return array.astype(np.int32, copy=False) if array.size else np.empty(0, np.int32)
 
 
-def spins(name, value, n=None):
+def spins(name: str, value: Any, n: int | None = None) -> States:
     """`value` (..., n), or of any shape, as C-contiguous int8 spins of -1 and +1.
 
     TypeError if it does not hold numbers, ValueError at one that is not -1 or +1.
@@ -228,7 +236,7 @@ def spins(name, value, n=None):
     return np.ascontiguousarray(array, dtype=np.int8)
 
 
-def units(name, value, n):
+def units(name: str, value: Any, n: int) -> States:
     """`value` (..., n) as C-contiguous int8 units of 0 and 1.
 
     TypeError if it does not hold numbers or bools, ValueError at one that is not 0 or 1.
@@ -240,14 +248,16 @@ def units(name, value, n):
     return np.ascontiguousarray(array, dtype=np.int8)
 
 
-def generator(seed):
+def generator(seed: Seed) -> np.random.Generator:
     """The `numpy.random.Generator` of `seed`: None, an integer >= 0, a SeedSequence or a Generator."""
     if not (seed is None or isinstance(seed, np.random.SeedSequence | np.random.Generator)):
         seed = integer("seed", seed, minimum=0, maximum=math.inf)
     return np.random.default_rng(seed)
 
 
-def require_memory(nbytes, what, instead="build a smaller or a sparser model, or use a machine with more memory"):
+def require_memory(
+    nbytes: float, what: str, instead: str = "build a smaller or a sparser model, or use a machine with more memory"
+) -> None:
     """Raise ValueError if `nbytes` is more than this process can still allocate; `what` opens the message."""
     if nbytes <= _LITTLE:  # to look takes longer than small runs do
         return
@@ -258,18 +268,18 @@ def require_memory(nbytes, what, instead="build a smaller or a sparser model, or
         )
 
 
-def largest(array):
+def largest(array: ArrayLike) -> float:
     """max |x| of an array or a number as a float, 0.0 of none; takes no memory."""
     return max(float(np.max(array, initial=0.0)), -float(np.min(array, initial=0.0)))
 
 
-def require_range(largest, what):
+def require_range(largest: float, what: str) -> None:
     """Raise ValueError if `largest`, a bound on the energies of a model, is infinite; `what` opens the message."""
     if not math.isfinite(largest):
         raise ValueError(f"{what} may add up to more than {np.finfo(np.float64).max:.2g}: give smaller ones")
 
 
-def _float64(name, array, allowed, advice):
+def _float64(name: str, array: AnyArray, allowed: Mask | bool, advice: str) -> FloatArray:
     """An array as native, C-contiguous float64; ValueError at a NaN or an infinity, but where it is `allowed`."""
     with np.errstate(over="ignore"):  # a long double may become infinite
         array = np.ascontiguousarray(array, dtype=np.float64).reshape(array.shape)
@@ -277,7 +287,7 @@ def _float64(name, array, allowed, advice):
     return array
 
 
-def _array(name, value, kinds, what):
+def _array(name: str, value: Any, kinds: str, what: str) -> AnyArray:
     """`value` as an array whose dtype is of one of `kinds`; TypeError otherwise, also for ragged lists."""
     array = _any_array(name, value, what)
     if array.dtype.kind not in kinds:
@@ -286,7 +296,7 @@ def _array(name, value, kinds, what):
     return array
 
 
-def _any_array(name, value, what):
+def _any_array(name: str, value: Any, what: str) -> AnyArray:
     if masked(value):
         raise TypeError(f"{name} has masked entries, whose mask would be lost: fill them or leave them out")
     try:
@@ -299,21 +309,21 @@ def _any_array(name, value, what):
         raise TypeError(f"{name} is {shown(value)}, which becomes no array: give {what}") from error
 
 
-def masked(value, depth=4):
+def masked(value: object, depth: int = 4) -> bool:
     """Whether any entry is masked, of an array or of one in lists, which are looked through to this depth."""
     if isinstance(value, list | tuple):
         return depth > 0 and any(masked(one, depth - 1) for one in value)
     return isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value)
 
 
-def _states(name, value, n, kinds):
+def _states(name: str, value: Any, n: int | None, kinds: str) -> AnyArray:
     array = _array(name, value, kinds, "numbers")
     if n is not None and array.shape[-1:] != (n,):
         raise ValueError(f"{name} has shape {array.shape}: the last axis must hold the {n} sites of the model")
     return array
 
 
-def _refuse(name, array, bad, advice):
+def _refuse(name: str, array: AnyArray, bad: Mask, advice: str) -> None:
     """Raise ValueError at the first True of `bad`, naming the argument, the index and the value."""
     if bad.any():
         index = np.unravel_index(bad.argmax(), bad.shape)

@@ -1,14 +1,17 @@
 """Max-cut: the weight of the edges that a state cuts."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from fastgibbs.models import checks
 from fastgibbs.models.ising import Ising
+from fastgibbs.types import ArrayLike, FloatArray
 
 _CHUNK = 2**22  # edges x states at once
 
 
-def cut(model, states):
+def cut(model: Ising, states: ArrayLike) -> FloatArray:
     """cut(s) = sum_<ij> w_ij [s_i != s_j] with w = -J, the weight of the edges between the two sides of each state.
 
     `model`: an Ising model without fields, of `fastgibbs.read_rudy` or `Ising.from_edges(n, i, j, -weights)`; an offset

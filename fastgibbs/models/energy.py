@@ -5,14 +5,17 @@ to run it: `to_ising()`, which all engines but those of one class know, or `flip
 has all but `energy`; a class that is not derived from it has `to_ising`.
 """
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgibbs.models import checks
 from fastgibbs.models.checks import Frozen
+from fastgibbs.types import ArrayLike, FloatArray, ModelLike, States
 
 
 class Flips(NamedTuple):
@@ -34,10 +37,10 @@ class Flips(NamedTuple):
     -4.0
     """
 
-    cost: Callable
-    parameters: tuple = ()
-    turn: Callable | None = None
-    sums: np.ndarray | None = None
+    cost: Callable[..., float]
+    parameters: tuple[Any, ...] = ()
+    turn: Callable[..., None] | None = None
+    sums: ArrayLike | None = None
 
 
 class Energy(Frozen):
@@ -65,20 +68,21 @@ class Energy(Frozen):
     (-4.0, -4.0)
     """
 
-    low = -1  # what a variable is that is not 1: -1, a spin, or 0, a unit
+    n: int
+    low: int = -1  # what a variable is that is not 1: -1, a spin, or 0, a unit
 
-    def __init__(self, n, **attributes):
+    def __init__(self, n: int, **attributes: Any) -> None:
         """A model of n variables with these attributes; arrays are copied, and read-only from then on."""
         n = checks.integer("n", n, minimum=0)
         copies = {k: value.copy() if isinstance(value, np.ndarray) else value for k, value in attributes.items()}
         self.__setstate__({"n": n} | copies)
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: object) -> None:
         if not vars(self):
             raise AttributeError(f"{type(self).__name__} is frozen: give {name!r} to super().__init__(n, {name}=...)")
         super().__setattr__(name, value)
 
-    def energy(self, states):
+    def energy(self, states: ArrayLike) -> FloatArray:
         """E(s) of `states` (..., n), of variables that are `low` or 1: float64 in the shape of the leading axes."""
         raise NotImplementedError(f"{type(self).__name__} has no method energy(states)")
 
@@ -86,7 +90,7 @@ class Energy(Frozen):
         """What a flip costs, for the engine "terms", or None."""
         return None
 
-    def to_ising(self):
+    def to_ising(self) -> Any:  # Ising, which is derived from this class
         """The same energy of spins -1 and 1 as an `Ising` model; ValueError if there is none."""
         raise ValueError(f"{checks.shown(self)} has no Ising form")
 
@@ -105,19 +109,19 @@ class Energy(Frozen):
         """A bound on |h_i| + sum_j |J_ij| of all spins, or None where there are other terms."""
         return self.to_ising().field_bound if self.has_ising_form else None
 
-    def to_spins(self, states):
+    def to_spins(self, states: ArrayLike) -> States:
         """The spins -1 and 1, int8, of `states` (..., n).
 
         TypeError if these are not numbers, ValueError at one that is not `low` or 1, or on a wrong last axis.
         """
         return checks.spins("states", states, self.n) if self.low else 2 * checks.units("states", states, self.n) - 1
 
-    def from_spins(self, spins):
+    def from_spins(self, spins: ArrayLike) -> States:
         """The states, int8, of `spins` (..., n) of -1 and 1; errors as for `to_spins`."""
         spins = checks.spins("spins", spins, self.n)
         return spins if self.low else (spins + 1) // 2
 
-    def arguments(self) -> dict:
+    def arguments(self) -> dict[str, Any]:
         """The arguments of its constructor, by name, that build it again. TypeError at one that is not kept."""
         names = list(inspect.signature(type(self)).parameters)
         for name in names:
@@ -125,25 +129,25 @@ class Energy(Frozen):
                 raise TypeError(f"{checks.shown(self)} keeps no attribute {name!r}, an argument of its constructor")
         return {name: getattr(self, name) for name in names}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}(n={self.n})"
 
 
-def has_ising_form(model) -> bool:
+def has_ising_form(model: ModelLike) -> bool:
     """Whether a model has an Ising form: those of another base always have."""
     return model.has_ising_form if isinstance(model, Energy) else True
 
 
-def is_even(model) -> bool:
+def is_even(model: ModelLike) -> bool:
     """Whether E(-s) = E(s) of the spins of a model, as far as is known."""
     return model.even if isinstance(model, Energy) else model.to_ising().field == 0
 
 
-def field_bound(model) -> float | None:
+def field_bound(model: ModelLike) -> float | None:
     """A bound on |h_i| + sum_j |J_ij| of all spins of a model, or None where there are other terms."""
     return (model if isinstance(model, Energy) else model.to_ising()).field_bound
 
 
-def flips_of(model) -> Flips | None:
+def flips_of(model: ModelLike) -> Flips | None:
     """What a flip of a model costs, or None if it does not say."""
     return model.flips() if isinstance(model, Energy) else None

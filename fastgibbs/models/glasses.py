@@ -1,14 +1,27 @@
 """Ising models with random couplings: Edwards-Anderson, Sherrington-Kirkpatrick and random regular graphs."""
 
+from __future__ import annotations
+
 from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 from fastgibbs.models import checks, lattices
 from fastgibbs.models.ising import DENSE_BYTES, Ising
+from fastgibbs.types import Disorder, FloatArray, IntArray, Seed, Shape
 
 
-def edwards_anderson(shape, disorder="bimodal", p=0.5, mean=0.0, width=1.0, seed=None, periodic=True):
+def edwards_anderson(
+    shape: Shape,
+    disorder: Disorder = "bimodal",
+    p: float = 0.5,
+    mean: float = 0.0,
+    width: float = 1.0,
+    seed: Seed = None,
+    periodic: bool | Sequence[bool] = True,
+) -> Ising:
     """E(s) = -sum_<ij> J_ij s_i s_j on the hypercubic lattice of `lattice`, every bond drawn independently.
 
     `disorder`: "bimodal", J = +1 with probability `p` and -1 otherwise, or "gaussian", J of mean `mean` and
@@ -29,12 +42,12 @@ def edwards_anderson(shape, disorder="bimodal", p=0.5, mean=0.0, width=1.0, seed
     if width < 0:
         raise ValueError(f"width is {width}: give a standard deviation of at least 0")
     rng = checks.generator(seed)
-    i, j = lattices.bonds(shape, np.eye(len(shape), dtype=int), periodic)
+    i, j = lattices.bonds(shape, np.eye(len(shape), dtype=int).tolist(), periodic)
     checks.require_range(8.0 * i.size * (abs(mean) + 10 * width), "couplings of this mean and width")
     return lattices.assemble(shape, i, j, _draw(rng, disorder, i.size, p=p, mean=mean, width=width), 0.0)
 
 
-def sherrington_kirkpatrick(n, disorder="gaussian", seed=None):
+def sherrington_kirkpatrick(n: int, disorder: Disorder = "gaussian", seed: Seed = None) -> Ising:
     """E(s) = -sum_{i<j} J_ij s_i s_j on the complete graph, J of mean 0 and variance 1/n.
 
     `disorder`: "gaussian", or "bimodal" for J = +-1/sqrt(n). `seed` as in `edwards_anderson`. ValueError if
@@ -54,7 +67,9 @@ def sherrington_kirkpatrick(n, disorder="gaussian", seed=None):
     return Ising(J)
 
 
-def random_regular(n, degree, disorder="bimodal", seed=None):
+def random_regular(
+    n: int, degree: int, disorder: Disorder | Literal["ferromagnet"] = "bimodal", seed: Seed = None
+) -> Ising:
     """E(s) = -sum_<ij> J_ij s_i s_j on a random simple graph in which every site has `degree` neighbours.
 
     `disorder`: "bimodal", J = +-1; "gaussian", J of mean 0 and variance 1; "ferromagnet", J = 1. `seed` as in
@@ -83,13 +98,13 @@ def random_regular(n, degree, disorder="bimodal", seed=None):
     return Ising.from_edges(n, i, j, _draw(rng, disorder, i.size, ("bimodal", "gaussian", "ferromagnet")))
 
 
-def _paired(n, degree, rng):
+def _paired(n: int, degree: int, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
     """Sites (i, j) of the bonds of a random simple graph of this degree, 2 * degree < n."""
     half_bonds = rng.permutation(np.repeat(np.arange(n), degree)).reshape(2, -1)
     start, end = half_bonds.tolist()
     bonds = len(start)
 
-    def key(a, b):
+    def key(a: int, b: int) -> int:
         return min(a, b) * n + max(a, b)
 
     copies = Counter(map(key, start, end))
@@ -108,7 +123,15 @@ def _paired(n, degree, rng):
     return np.array(start, int), np.array(end, int)
 
 
-def _draw(rng, disorder, size, names=("bimodal", "gaussian"), p=0.5, mean=0.0, width=1.0):
+def _draw(
+    rng: np.random.Generator,
+    disorder: str,
+    size: int,
+    names: tuple[str, ...] = ("bimodal", "gaussian"),
+    p: float = 0.5,
+    mean: float = 0.0,
+    width: float = 1.0,
+) -> FloatArray:
     checks.choice("disorder", disorder, names)
     if disorder == "bimodal":
         return np.where(rng.random(size) < p, 1.0, -1.0)

@@ -1,14 +1,19 @@
 """The Hopfield energy, kept as its patterns: overlaps in place of an N x N coupling matrix."""
 
+from __future__ import annotations
+
 import math
+from typing import Literal, get_args
 
 import numpy as np
 
 from fastgibbs.models import checks
 from fastgibbs.models.energy import Energy
 from fastgibbs.models.ising import DENSE_BYTES, Ising, field_sums
+from fastgibbs.types import ArrayLike, FloatArray, IntArray, States
 
-RULES = ("hebb", "pseudoinverse", "storkey")
+MemoryRule = Literal["hebb", "pseudoinverse", "storkey"]
+RULES = get_args(MemoryRule)
 _CHUNK = 2**22  # entries of patterns or states cast to float32 at once; below 2^24, sums of +-1 are exact
 _DEPENDENT = 1e-9  # share of a pattern's square that is left over by the patterns before it
 
@@ -29,8 +34,8 @@ class Hopfield(Energy):
     M_mu = sum_i xi_i^mu s_i; n = 2 is the Hebb rule, whose J_ii = 0 adds the constant P/2. ValueError if P N^n does not
     fit 63 bits.
 
-    Attributes, all read-only: `patterns`, `rule`, `order`, `fields` float64 (N,), `field`, the h of all sites or None
-    if there are several, and `inverse`, Q^-1 of the pseudo-inverse rule or None.
+    Attributes, all read-only: `n`, `patterns`, `rule`, `order`, `fields` float64 (N,), `field`, the h of all sites or
+    None if there are several, and `inverse`, Q^-1 of the pseudo-inverse rule or None.
     TypeError if patterns are not numbers; ValueError on another shape or at an entry that is not +-1.
     Hopfield, Proc. Natl. Acad. Sci. 79, 2554 (1982); normalised as in Amit, Gutfreund and Sompolinsky, Phys. Rev. A 32,
     1007 (1985). Personnaz, Guyon and Dreyfus, J. Physique Lett. 46, 359 (1985); Storkey, ICANN 97, 451 (1997); Krotov
@@ -42,7 +47,17 @@ class Hopfield(Energy):
     -3.0
     """
 
-    def __init__(self, patterns, rule="hebb", field=None, order=2):
+    patterns: States
+    rule: MemoryRule
+    order: int
+    fields: FloatArray
+    field: float | None
+    inverse: FloatArray | None
+    _storkey: Ising
+
+    def __init__(
+        self, patterns: ArrayLike, rule: MemoryRule = "hebb", field: ArrayLike | None = None, order: int = 2
+    ) -> None:
         patterns = checks.spins("patterns", patterns)
         if patterns.ndim != 2 or patterns.shape[1] == 0:
             raise ValueError(f"patterns has shape {patterns.shape}: give (P, N), one pattern of N >= 1 spins a row")
@@ -61,6 +76,7 @@ class Hopfield(Energy):
             raise ValueError(f"field has shape {fields.shape}: give a number or one per site, ({n},)")
         fields = np.broadcast_to(fields, n).copy()
         attributes = {
+            "n": n,
             "patterns": patterns.copy(),
             "rule": rule,
             "order": order,
@@ -74,39 +90,34 @@ class Hopfield(Energy):
         self.__setstate__(attributes)
 
     @property
-    def n(self):
-        """The number of spins, N."""
-        return self.patterns.shape[1]
-
-    @property
-    def has_ising_form(self):
+    def has_ising_form(self) -> bool:
         """Whether `to_ising` gives one: up to terms of two spins."""
         return self.order == 2
 
     @property
-    def even(self):
+    def even(self) -> bool:
         """Whether E(-s) = E(s): the order is even, and no spin is in a field."""
         return self.order % 2 == 0 and self.field == 0
 
     @property
-    def field_bound(self):
+    def field_bound(self) -> float:
         """A bound on |h_i| + sum_j |J_ij| of all spins, or of higher order on half of what a flip costs."""
         return checks.largest(self.fields) + len(self.patterns)
 
     @property
-    def field_unit(self):
+    def field_unit(self) -> float:
         """`field`, or 1 if it is None or zero: what field energies are counted in."""
         return self.field or 1.0
 
     @property
-    def energy_unit(self):
+    def energy_unit(self) -> float:
         """1/N, or 1/(n N^(n-1)) of order n: half the cost of a flip is a whole number of these, if the rule is Hebb's.
 
         A number of energies, float64.
         """
         return 1 / self.n if self.order == 2 else 1 / (self.order * self.n ** (self.order - 1))
 
-    def energy(self, states):
+    def energy(self, states: ArrayLike) -> FloatArray:
         """E(s) of `states` (..., N), float64 in the shape of the leading axes; with M_mu = sum_i xi_i^mu s_i it is
 
         -(sum_mu M_mu^2 - N P) / (2N), or with pseudo-inverse -(sum_mu M_mu sum_nu (Q^-1)_{mu nu} M_nu - N P) / (2N),
@@ -119,7 +130,7 @@ class Hopfield(Energy):
         sums = self.sums(states)
         if self.order > 2:
             energy = -((sums**self.order).sum(axis=-1) / float(self.order * self.n ** (self.order - 1)))
-        elif self.rule == "hebb":
+        elif self.inverse is None:
             energy = -(((sums * sums).sum(axis=-1) - self.patterns.size) / (2 * self.n))
         else:
             inner = np.zeros(sums.shape)
@@ -134,7 +145,7 @@ class Hopfield(Energy):
             energy -= (self.field_unit * field_sums(self, spins)).reshape(energy.shape)
         return energy[()]
 
-    def overlaps(self, states):
+    def overlaps(self, states: ArrayLike) -> FloatArray:
         """m_mu(s) = (1/N) sum_i xi_i^mu s_i, float64 (..., P), of `states` (..., N). Errors as in `energy`.
 
         >>> import fastgibbs as fg
@@ -143,13 +154,13 @@ class Hopfield(Energy):
         """
         return self.sums(states) / self.n
 
-    def sums(self, states):
+    def sums(self, states: ArrayLike) -> IntArray:
         """M_mu(s) = sum_i xi_i^mu s_i, int64 (..., P), of `states` (..., N). Errors as in `energy`."""
         states = checks.spins("states", states, self.n)
         sums = _products(states.reshape(math.prod(states.shape[:-1]), self.n), self.patterns)
         return sums.reshape(states.shape[:-1] + sums.shape[1:])
 
-    def to_ising(self):
+    def to_ising(self) -> Ising:
         """The same energy as an `Ising` model; ValueError if its N (N-1) couplings do not fit in memory.
 
         ValueError too if the order is above 2: there is no Ising form of terms of n spins.
@@ -167,14 +178,14 @@ class Hopfield(Energy):
         J /= self.n
         return Ising(J, self.fields)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         rule = "" if self.rule == "hebb" else f", rule={self.rule!r}"
         field = "" if self.field == 0 else f", fields={np.count_nonzero(self.fields)}"
         order = "" if self.order == 2 else f", order={self.order}"
         return f"Hopfield(n={self.n}, patterns={len(self.patterns)}{rule}{field}{order})"
 
 
-def _products(a, b):
+def _products(a: States, b: States) -> IntArray:
     """sum_i a_i b_i of spins (rows, N) and (others, N): exact, int64 (rows, others)."""
     sums = np.zeros((len(a), len(b)), np.int64)
     step = max(1, _CHUNK // max(*sums.shape, 1))
@@ -184,7 +195,7 @@ def _products(a, b):
     return sums
 
 
-def _inverse(Q):
+def _inverse(Q: FloatArray) -> FloatArray:
     """Q^-1, symmetric; ValueError names the first pattern that depends on those before it."""
     left = Q.copy()
     for k in range(len(Q)):
@@ -200,7 +211,7 @@ def _inverse(Q):
     return (inverse + inverse.T) / 2
 
 
-def _storkey(patterns):
+def _storkey(patterns: States) -> FloatArray:
     """J of the Storkey rule, float64 (N, N), exactly symmetric."""
     n = patterns.shape[1]
     J = np.zeros((n, n))

@@ -1,17 +1,23 @@
 """The Ising energy on any graph: symmetric couplings as a CSR matrix, fields and an offset."""
 
+from __future__ import annotations
+
 import math
 import operator
+from collections.abc import Iterator
 from numbers import Number
+from typing import Any, NoReturn
 
 import numpy as np
 
 from fastgibbs.models import checks
 from fastgibbs.models.energy import Energy
+from fastgibbs.types import AnyArray, ArrayLike, FloatArray, IntArray, Mask, Matrix, Shape, Sites, States
 
 _CHUNK = 2**16  # bonds, or spins times bonds, handled at once: bounds the temporary memory of energy()
 _SYMBOLS = {"couplings": "J", "weights": "W"}
 MAX_SITES = 2**31 - 1  # site indices are int32
+Csr = tuple[IntArray, Sites, FloatArray]
 DENSE_BYTES = 24  # per entry of a dense J: the matrix, masks and a CSR form of 12
 
 
@@ -36,12 +42,31 @@ class Ising(Energy):
     [2.5, -1.5]
     """
 
-    def __init__(self, couplings, fields=None, offset=0.0):
+    indptr: IntArray
+    indices: Sites
+    couplings: FloatArray
+    fields: FloatArray
+    offset: float
+    shape: tuple[int, ...] | None
+    coupling: float | None
+    field: float | None
+    degree: int
+    bond_count: int
+
+    def __init__(self, couplings: Matrix, fields: ArrayLike | None = None, offset: float = 0.0) -> None:
         advice = "since s_i s_i = 1 it only shifts the energy: put -J_ii/2 in the offset"
         self._fill(*symmetric_csr("couplings", couplings, advice), fields, offset, None)
 
     @staticmethod
-    def from_edges(n, i, j, J, fields=None, offset=0.0, shape=None):
+    def from_edges(
+        n: int,
+        i: ArrayLike,
+        j: ArrayLike,
+        J: ArrayLike,
+        fields: ArrayLike | None = None,
+        offset: float = 0.0,
+        shape: Shape | None = None,
+    ) -> Ising:
         """The model of n >= 0 spins with bonds -J_k s_i(k) s_j(k), k = 0, 1, ...; repeated bonds add up.
 
         `i`, `j`: (edges,) site indices from 0, in either order. `J`: a number or (edges,). `shape`: the
@@ -77,7 +102,15 @@ class Ising(Energy):
         model._fill(*_edges_csr(n, i, j, J), fields, offset, shape)
         return model
 
-    def _fill(self, indptr, indices, couplings, fields, offset, shape):
+    def _fill(
+        self,
+        indptr: IntArray,
+        indices: Sites,
+        couplings: FloatArray,
+        fields: ArrayLike | None,
+        offset: float,
+        shape: tuple[int, ...] | None,
+    ) -> None:
         n = indptr.size - 1
         fields = np.zeros(n) if fields is None else checks.finite_array("fields", fields, (n,)).copy()
         offset = checks.finite_number("offset", offset)
@@ -101,30 +134,31 @@ class Ising(Energy):
         )
 
     @property
-    def coupling_unit(self):
+    def coupling_unit(self) -> float:
         """`coupling`, or 1 if it is None: what energies are counted in."""
         return 1.0 if self.coupling is None else self.coupling
 
     @property
-    def field_unit(self):
+    def field_unit(self) -> float:
         """`field`, or 1 if it is None or zero: what field energies are counted in."""
         return self.field or 1.0
 
     @property
-    def field_bound(self):
+    def field_bound(self) -> float:
         """A bound on |h_i| + sum_j |J_ij| of all spins."""
         J = checks.largest(self.couplings) if self.coupling is None else self.coupling
         h = checks.largest(self.fields) if self.field is None else abs(self.field)
         return J * self.degree + h
 
     @property
-    def bonds(self):
+    def bonds(self) -> tuple[Sites, Sites, FloatArray]:
         """(i, j, J): the bonds with i < j, row by row with j ascending; int32, int32 and float64 (bonds,)."""
         chunks = list(self._bond_chunks())
         empty = (np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0))
-        return tuple(np.concatenate(parts) for parts in zip(empty, *chunks, strict=True))
+        i, j, J = (np.concatenate(parts) for parts in zip(empty, *chunks, strict=True))
+        return i, j, J
 
-    def energy(self, states):
+    def energy(self, states: ArrayLike) -> FloatArray:
         """E(s) = (offset - J sum_{i<j} (J_ij / J) s_i s_j) - h sum_i (h_i / h) s_i, float64; J and h are the units.
 
         `states`: (..., n) spins of -1 and +1, any number type; the result has the shape of the leading
@@ -148,15 +182,15 @@ class Ising(Energy):
         energy = (self.offset - self.coupling_unit * bond_sum) - self.field_unit * field_sums(self, spins)
         return energy.reshape(states.shape[:-1])[()]
 
-    def to_ising(self):
+    def to_ising(self) -> Ising:
         """The model itself."""
         return self
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         fields = np.count_nonzero(self.fields) if self.field is None else self.n * (self.field != 0)
         return f"Ising(n={self.n}, bonds={self.bond_count}, fields={fields})"
 
-    def _bond_chunks(self):
+    def _bond_chunks(self) -> Iterator[tuple[Sites, Sites, FloatArray]]:
         """Yield the bonds (i, j, J) of whole rows, about _CHUNK at a time."""
         row = 0
         while row < self.n:
@@ -170,7 +204,7 @@ class Ising(Energy):
             row = end
 
 
-def field_sums(model, spins):
+def field_sums(model: Any, spins: States) -> FloatArray:
     """sum_i (h_i / h) s_i with h the field unit of an Ising or Hopfield model, float64 (rows,), of spins (rows, n).
 
     It starts at 0.0 and adds one term after the other.
@@ -184,23 +218,23 @@ def field_sums(model, spins):
     return sums
 
 
-def _slices(total, step):
+def _slices(total: int, step: int) -> Iterator[slice]:
     step = max(step, 1)
     return (slice(start, start + step) for start in range(0, total, step))
 
 
-def _add_terms(sums, terms):
+def _add_terms(sums: FloatArray, terms: FloatArray) -> None:
     """Add each row of `terms` (rows, terms) to its entry of `sums`, strictly one term after the other."""
     terms[:, 0] += sums
     sums[:] = np.add.accumulate(terms, axis=1)[:, -1]
 
 
-def _check_size(n):
+def _check_size(n: int) -> None:
     if n > MAX_SITES:
         raise ValueError(f"n is {n}: site indices are 32-bit, give at most {MAX_SITES} sites")
 
 
-def symmetric_csr(name, matrix, diagonal):
+def symmetric_csr(name: str, matrix: Any, diagonal: str) -> Csr:
     """indptr, indices and values of a dense or SciPy-like symmetric matrix of zero diagonal, columns ascending.
 
     Errors call it `name`, and say by `diagonal` where diagonal entries belong.
@@ -215,7 +249,7 @@ def symmetric_csr(name, matrix, diagonal):
     return _dense_csr(name, matrix, diagonal)
 
 
-def _square(name, matrix):
+def _square(name: str, matrix: Any) -> int:
     """n, once `matrix` is known to be (n, n)."""
     try:
         shape = tuple(map(operator.index, matrix.shape))
@@ -227,11 +261,11 @@ def _square(name, matrix):
     return shape[0]
 
 
-def _refuse_diagonal(name, site, value, advice):
+def _refuse_diagonal(name: str, site: int, value: float, advice: str) -> NoReturn:
     raise ValueError(f"{name}[{site}, {site}] is {value}: the diagonal must be zero, {advice}")
 
 
-def _refuse_asymmetry(name, i, j, value, mirrored):
+def _refuse_asymmetry(name: str, i: int, j: int, value: float, mirrored: float) -> NoReturn:
     A = _SYMBOLS[name]
     raise ValueError(
         f"{name}[{i}, {j}] is {value} but {name}[{j}, {i}] is {mirrored}: {A} must be symmetric; "
@@ -239,7 +273,7 @@ def _refuse_asymmetry(name, i, j, value, mirrored):
     )
 
 
-def _dense_csr(name, matrix, diagonal):
+def _dense_csr(name: str, matrix: Any, diagonal: str) -> Csr:
     size = matrix.size if isinstance(matrix, np.ndarray) else 0  # a list is in memory already
     checks.require_memory(DENSE_BYTES * size, f"a dense coupling matrix of {size} entries")
     J = checks.finite_array(name, matrix)
@@ -256,7 +290,7 @@ def _dense_csr(name, matrix, diagonal):
     return _row_starts(np.count_nonzero(bonds, axis=1)), indices, J[bonds]
 
 
-def _sparse_csr(name, matrix, diagonal):
+def _sparse_csr(name: str, matrix: Any, diagonal: str) -> Csr:
     n = _square(name, matrix)
     entries = matrix.tocoo()
     row = checks.indices(f"{name}.row", entries.row, n).astype(np.int64)
@@ -276,7 +310,7 @@ def _sparse_csr(name, matrix, diagonal):
     return _row_starts(np.bincount(row, minlength=n)), column.astype(np.int32), J
 
 
-def _edges_csr(n, i, j, J):
+def _edges_csr(n: int, i: Sites, j: Sites, J: FloatArray) -> Csr:
     key, J = _summed(np.minimum(i, j).astype(np.int64) * n + np.maximum(i, j), J)
     low, high = (key // n).astype(np.int32), (key % n).astype(np.int32)
     counts = np.stack([np.bincount(high, minlength=n), np.bincount(low, minlength=n)], axis=1)
@@ -292,7 +326,7 @@ def _edges_csr(n, i, j, J):
     return indptr, _interleave(is_above, high, low), couplings
 
 
-def _summed(key, values):
+def _summed(key: IntArray, values: FloatArray) -> tuple[IntArray, FloatArray]:
     """The distinct keys, ascending, and the sum of the values of each, added in order; zeros left out."""
     order = np.argsort(key, kind="stable")
     key, values = key[order], values[order]
@@ -305,12 +339,12 @@ def _summed(key, values):
     return (key, values) if nonzero.all() else (key[nonzero], values[nonzero])
 
 
-def _interleave(is_first, first, second):
+def _interleave(is_first: Mask, first: AnyArray, second: AnyArray) -> AnyArray:
     merged = np.empty(is_first.size, first.dtype)
     merged[is_first] = first
     merged[~is_first] = second
     return merged
 
 
-def _row_starts(lengths):
+def _row_starts(lengths: AnyArray) -> IntArray:
     return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])

@@ -1,14 +1,20 @@
 """Ising models on periodic or open lattices: hypercubic in any dimension, and triangular."""
 
+from __future__ import annotations
+
 import itertools
 import math
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 
 from fastgibbs.models import checks
 from fastgibbs.models.ising import MAX_SITES, Ising
+from fastgibbs.types import AnyArray, ArrayLike, FloatArray, IntArray, Shape, Sites
 
+Array = TypeVar("Array", bound=AnyArray)
 _MOST_SIDES = 64  # of a NumPy array
 _CHUNK = 2**16  # neighbours handled at once: few enough to stay in a core's cache
 
@@ -23,17 +29,22 @@ class Lattice(Ising):
     for: ValueError if memory is too small. `energy` and `bonds` need none of them.
     """
 
-    def __init__(self, shape, steps, J, h):
+    shape: tuple[int, ...]
+    steps: tuple[tuple[int, ...], ...]
+    J: float
+    h: float
+
+    def __init__(self, shape: tuple[int, ...], steps: tuple[tuple[int, ...], ...], J: float, h: float) -> None:
         n = math.prod(shape)
         checks.require_range(8.0 * n * (len(steps) * abs(J) + abs(h)), "J and h")
         own = {"n": n, "shape": shape, "steps": steps, "J": J, "h": h, "offset": 0.0}
         counts = {"degree": 2 * len(steps), "bond_count": n * len(steps)}
         self.__setstate__({**own, **counts, "coupling": abs(J), "field": h})
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return Lattice, (self.shape, self.steps, self.J, self.h)
 
-    def neighbors(self, sites):
+    def neighbors(self, sites: IntArray | Sites) -> IntArray:
         """The sites one step ahead of and one behind each of `sites`, for every step in turn.
 
         `sites`: integers (k,). Returns int64 (k, 2 * len(steps)): +step 0, -step 0, +step 1, ... ValueError at
@@ -47,13 +58,13 @@ class Lattice(Ising):
         return neighbors
 
     @cached_property
-    def indptr(self):
+    def indptr(self) -> IntArray:  # type: ignore[override]  # as all that is frozen, never written
         """Where each row of J starts in `indices` and `couplings`, int64 (n+1,)."""
         self._require(8 * self.n, "indptr")
         return _read_only(np.arange(0, self.n * self.degree + 1, self.degree, dtype=np.int64))
 
     @cached_property
-    def indices(self):
+    def indices(self) -> Sites:  # type: ignore[override]  # as all that is frozen, never written
         """The columns of J, row by row and ascending, int32 (nnz,)."""
         self._require(4 * self.n * self.degree, "indices")
         indices = np.empty((self.n, self.degree), np.int32)
@@ -62,28 +73,28 @@ class Lattice(Ising):
         return _read_only(indices.reshape(-1))
 
     @cached_property
-    def couplings(self):
+    def couplings(self) -> FloatArray:  # type: ignore[override]  # as all that is frozen, never written
         """The entries of J, float64 (nnz,)."""
         self._require(8 * self.n * self.degree, "couplings")
         return _read_only(np.full(self.n * self.degree, self.J))
 
     @cached_property
-    def fields(self):
+    def fields(self) -> FloatArray:  # type: ignore[override]  # as all that is frozen, never written
         """The field of every site, float64 (n,)."""
         self._require(8 * self.n, "fields")
         return _read_only(np.full(self.n, self.h))
 
-    def _require(self, nbytes, name):
+    def _require(self, nbytes: int, name: str) -> None:
         checks.require_memory(nbytes, f"the array {name} of a lattice of shape {self.shape}")
 
-    def _rows(self):
+    def _rows(self) -> Iterator[tuple[Sites, Sites]]:
         """Yield sites (k,) and their neighbours (k, degree), ascending, both int32, about _CHUNK at a time."""
         step = max(_CHUNK // self.degree, 1)
         for start in range(0, self.n, step):
             sites = np.arange(start, min(start + step, self.n), dtype=np.int32)
             yield sites, np.sort(self.neighbors(sites).astype(np.int32), axis=1)
 
-    def _bond_chunks(self):
+    def _bond_chunks(self) -> Iterator[tuple[Sites, Sites, FloatArray]]:
         """Yield the bonds (i, j, J) of whole rows, about _CHUNK entries of J at a time."""
         for sites, columns in self._rows():
             upper = columns > sites[:, None]
@@ -92,7 +103,7 @@ class Lattice(Ising):
                 yield i, columns[upper], np.full(i.size, self.J)
 
 
-def lattice(shape, J=1.0, h=0.0, periodic=True):
+def lattice(shape: Shape, J: float = 1.0, h: ArrayLike = 0.0, periodic: bool | Sequence[bool] = True) -> Ising:
     """E(s) = -J sum_<ij> s_i s_j - sum_i h_i s_i on the hypercubic lattice of sides `shape`.
 
     `shape`: a tuple of 1 or more sides; sites are in C order. `J`: a number. `h`: a number, or an array of
@@ -111,7 +122,7 @@ def lattice(shape, J=1.0, h=0.0, periodic=True):
     return _model(shape, np.eye(len(shape), dtype=int).tolist(), J, h, periodic)
 
 
-def triangular(shape, J=1.0, h=0.0, periodic=True):
+def triangular(shape: Shape, J: float = 1.0, h: ArrayLike = 0.0, periodic: bool | Sequence[bool] = True) -> Ising:
     """E(s) = -J sum_<ij> s_i s_j - sum_i h_i s_i on the triangular lattice of two sides.
 
     The bonds of site (x, y) go to (x+1, y), (x, y+1) and (x+1, y+1). Arguments, small sides and errors are
@@ -128,7 +139,7 @@ def triangular(shape, J=1.0, h=0.0, periodic=True):
     return _model(shape, [(1, 0), (0, 1), (1, 1)], J, h, periodic)
 
 
-def sides(shape):
+def sides(shape: Shape) -> tuple[int, ...]:
     """`shape` as a tuple of one or more ints of at least 1."""
     if not isinstance(shape, tuple | list) or not shape:
         raise TypeError(f"shape is {checks.shown(shape)}: give a tuple of one or more sides")
@@ -141,7 +152,9 @@ def sides(shape):
     return shape
 
 
-def bonds(shape, steps, periodic):
+def bonds(
+    shape: tuple[int, ...], steps: Sequence[Sequence[int]], periodic: bool | Sequence[bool]
+) -> tuple[Sites, Sites]:
     """Sites (i, j), int32, of the bonds from every site along every one of `steps`; self-bonds included."""
     periodic = _per_axis(shape, periodic)
     n = math.prod(shape)
@@ -158,7 +171,7 @@ def bonds(shape, steps, periodic):
     return np.concatenate(starts), np.concatenate(ends)
 
 
-def assemble(shape, i, j, J, h):
+def assemble(shape: tuple[int, ...], i: Sites, j: Sites, J: ArrayLike, h: ArrayLike) -> Ising:
     """The `Ising` model of these bonds, `J` a number or one per bond; self-bonds go to the offset."""
     n = math.prod(shape)
     h = checks.finite_array("h", h)
@@ -173,7 +186,9 @@ def assemble(shape, i, j, J, h):
     return Ising.from_edges(n, i, j, J, fields, offset, shape)
 
 
-def _model(shape, steps, J, h, periodic):
+def _model(
+    shape: tuple[int, ...], steps: Sequence[Sequence[int]], J: float, h: ArrayLike, periodic: bool | Sequence[bool]
+) -> Ising:
     """The model of one J: a `Lattice` where every site sees the same, otherwise an `Ising` of the bonds."""
     periodic = _per_axis(shape, periodic)
     J, h = checks.finite_number("J", J), checks.finite_array("h", h)
@@ -182,7 +197,7 @@ def _model(shape, steps, J, h, periodic):
     return assemble(shape, *bonds(shape, steps, periodic), J, h)
 
 
-def _per_axis(shape, periodic):
+def _per_axis(shape: tuple[int, ...], periodic: bool | Sequence[bool]) -> Sequence[bool]:
     """`periodic` as one bool per axis."""
     if isinstance(periodic, bool | np.bool_):
         periodic = (periodic,) * len(shape)
@@ -193,6 +208,6 @@ def _per_axis(shape, periodic):
     return periodic
 
 
-def _read_only(array):
+def _read_only(array: Array) -> Array:
     array.flags.writeable = False
     return array

@@ -1,12 +1,15 @@
 """The restricted Boltzmann machine: a bipartite energy of visible and hidden units."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from fastgibbs.models import checks
 from fastgibbs.models.energy import Energy
 from fastgibbs.models.ising import Ising
 from fastgibbs.models.logistic import summed_out
-from fastgibbs.models.rows import Rows
+from fastgibbs.models.rows import Data, Rows
+from fastgibbs.types import ArrayLike, FloatArray, Seed
 
 
 class RBM(Energy):
@@ -24,8 +27,13 @@ class RBM(Energy):
     """
 
     low = 0
+    weights: FloatArray
+    visible_bias: FloatArray
+    hidden_bias: FloatArray
 
-    def __init__(self, weights, visible_bias=None, hidden_bias=None):
+    def __init__(
+        self, weights: ArrayLike, visible_bias: ArrayLike | None = None, hidden_bias: ArrayLike | None = None
+    ) -> None:
         weights = checks.finite_array("weights", weights).copy()
         if weights.ndim != 2:
             raise ValueError(f"weights has shape {weights.shape}: give (V, H), one row per visible unit")
@@ -35,10 +43,10 @@ class RBM(Energy):
             attributes[name] = np.zeros(size) if bias is None else checks.finite_array(name, bias, (size,)).copy()
         most = sum(checks.largest(array) * array.size for array in attributes.values())
         checks.require_range(4 * most, "weights and biases (visible_bias, hidden_bias)")
-        self.__setstate__(attributes)
+        self.__setstate__({"n": sum(weights.shape)} | attributes)
 
     @classmethod
-    def random(cls, n_visible, n_hidden, data=None, *, seed=None):
+    def random(cls, n_visible: int, n_hidden: int, data: Data | None = None, *, seed: Seed = None) -> RBM:
         """A machine to start a training from: weights normal with deviation 0.01, hidden biases 0.
 
         Visible biases are log(m / (1 - m)) of the means m of `data`, so that the machine knows its units, if not yet
@@ -61,27 +69,22 @@ class RBM(Energy):
         return cls(rng.normal(scale=0.01, size=(n_visible, n_hidden)), bias)
 
     @property
-    def n_visible(self):
+    def n_visible(self) -> int:
         """The number of visible units, V."""
         return self.weights.shape[0]
 
     @property
-    def n_hidden(self):
+    def n_hidden(self) -> int:
         """The number of hidden units, H."""
         return self.weights.shape[1]
 
     @property
-    def n(self):
-        """The number of units, V + H."""
-        return self.n_visible + self.n_hidden
-
-    @property
-    def field_bound(self):
+    def field_bound(self) -> float:
         """A bound on |h_i| + sum_j |J_ij| of all units as spins, and on their inputs."""
         biases = max(checks.largest(bias) for bias in (self.visible_bias, self.hidden_bias))
         return checks.largest(self.weights) * self.n + biases
 
-    def energy(self, v, h=None):
+    def energy(self, v: ArrayLike, h: ArrayLike | None = None) -> FloatArray:
         """E(v, h) = -a.v - b.h - v.W.h, float64 in the shape of the leading axes, which broadcast.
 
         `v`: (..., V) and `h`: (..., H) units of 0 and 1; without `h`, `v` holds joint states (..., V + H).
@@ -93,7 +96,7 @@ class RBM(Energy):
         h = checks.units("h", h, self.n_hidden).astype(np.float64)
         return -(v @ self.visible_bias) - h @ self.hidden_bias - (v @ self.weights * h).sum(axis=-1)
 
-    def free_energy(self, v):
+    def free_energy(self, v: ArrayLike) -> FloatArray:
         """F(v) = -log sum_h exp(-E(v, h)) = -a.v - sum_j log(1 + exp(b_j + sum_i v_i W_ij)), at beta = 1.
 
         `v`: (..., V) units; float64 in the shape of the leading axes. Errors as for `energy`.
@@ -106,7 +109,7 @@ class RBM(Energy):
         v = checks.units("v", v, self.n_visible).astype(np.float64)
         return -(v @ self.visible_bias) - summed_out(v @ self.weights + self.hidden_bias)
 
-    def to_ising(self):
+    def to_ising(self) -> Ising:
         """The same energy of the spins s = 2x - 1, visible then hidden: J = W/4, h = bias/2 + sums of W/4."""
         i, j = np.indices(self.weights.shape)
         a, b, W = self.visible_bias, self.hidden_bias, self.weights
@@ -114,5 +117,5 @@ class RBM(Energy):
         offset = -(a.sum() / 2 + b.sum() / 2 + W.sum() / 4)
         return Ising.from_edges(self.n, i.ravel(), j.ravel() + self.n_visible, W.ravel() / 4, fields, offset)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"RBM(n_visible={self.n_visible}, n_hidden={self.n_hidden})"

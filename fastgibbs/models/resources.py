@@ -1,14 +1,17 @@
 """What this process may use of its machine: cores and memory, less what its containers and its own limits leave out."""
 
+from __future__ import annotations
+
 import math
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 try:
     import resource
-except ImportError:  # no POSIX
-    resource = None
+except ImportError:
+    resource = None  # type: ignore[assignment]  # the checker sees a POSIX
 
 _PROC, _CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 _TOLD = "NUMBA_NUM_THREADS", "OMP_NUM_THREADS"  # the latter may be a list, a number for each level of nesting
@@ -42,7 +45,7 @@ def memory() -> float:
     return max(0, min(free))
 
 
-def _quotas():
+def _quotas() -> Iterator[float]:
     """The CPUs that each cgroup may use, where that is limited."""
     for group, version in _groups("cpu"):
         try:
@@ -57,7 +60,7 @@ def _quotas():
             yield quota / period
 
 
-def _left():
+def _left() -> Iterator[int]:
     """Bytes between limit and use of each cgroup; pages that are only cached are not counted as used."""
     for group, version in _groups("memory"):
         if version == 1:
@@ -72,7 +75,7 @@ def _left():
         yield limit - used + sum(int(line.split()[1]) for line in lines if line.startswith(idle))
 
 
-def _groups(controller: str):
+def _groups(controller: str) -> Iterator[tuple[Path, int]]:
     """The folders of each cgroup of this process and of those around it that may limit this, and their version."""
     try:
         own = (_PROC / "self/cgroup").read_text().splitlines()

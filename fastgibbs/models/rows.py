@@ -1,10 +1,26 @@
 """Data of machines, checked and read a part at a time: arrays, memory-mapped arrays, sparse matrices."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
 import numpy as np
 
 from fastgibbs.models import checks
+from fastgibbs.types import AnyArray, ArrayLike, IntArray
 
 _PART = 2**22  # numbers looked at at once
+
+
+class SparseRows(Protocol):
+    """A SciPy-like sparse matrix."""
+
+    def tocsr(self) -> Any:
+        """The matrix by rows."""
+
+
+Data = ArrayLike | SparseRows
 
 
 class Rows:
@@ -16,9 +32,9 @@ class Rows:
     TypeError or ValueError names the argument and the first index that is wrong.
     """
 
-    def __init__(self, data, visible: int, weights=None):
-        self._sparse = hasattr(data, "tocsr") and not isinstance(data, np.ndarray)
-        self._data = data.tocsr() if self._sparse else checks.real_array("data", data)
+    def __init__(self, data: Data, visible: int, weights: ArrayLike | None = None) -> None:
+        self._data: Any = data.tocsr() if hasattr(data, "tocsr") else checks.real_array("data", data)
+        self._sparse = not isinstance(self._data, np.ndarray)
         kind = self._data.dtype.kind
         if self._sparse:
             checks.real_array("data", self._data.data)
@@ -49,13 +65,13 @@ class Rows:
                 self.mean += (part * self.weights[first : first + len(part), None]).sum(axis=0)
         self.mean /= self.count
 
-    def parts(self):
+    def parts(self) -> Iterator[tuple[int, AnyArray]]:
         """Yield (first row, rows) of all rows, as many at once as are cheap to hold."""
         step = max(1, _PART // max(1, self._data.shape[1]))
         for first in range(0, self.count, step):
             yield first, self.rows(slice(first, first + step))
 
-    def rows(self, chosen):
+    def rows(self, chosen: slice | IntArray) -> AnyArray:
         """Some rows as an array (rows, V)."""
         if isinstance(self._data, np.ndarray) and isinstance(chosen, np.ndarray) and self._data.flags.c_contiguous:
             return self._data.take(chosen, axis=0)  # in half the time of an index

@@ -1,15 +1,32 @@
 """Binder cumulants of several sizes, which cross at the critical point."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from itertools import cycle
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgibbs.plots.style import MARK, TEMPERATURE, colors, given_or_new, legend_above
+from fastgibbs.plots.style import MARK, TEMPERATURE, colors, given_or_new, legend_above, look
+from fastgibbs.types import ArrayLike, FloatArray
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Curve = tuple[ArrayLike, ArrayLike, ArrayLike] | FloatArray  # temperatures, values and errors
+Curves = Mapping[int, Curve]  # of each size
 _DASHES = "-", "--", "-.", ":"
 
 
-def binder_crossing(curves, sampled=None, critical=None, *, ax=None, **line):
+def binder_crossing(
+    curves: Curves,
+    sampled: Curves | None = None,
+    critical: tuple[float, float] | None = None,
+    *,
+    ax: Axes | None = None,
+    **line: Any,
+) -> Axes:
     """Binder cumulants against T, a line with an error band for each size, and the critical point they cross at.
 
     `curves` maps a size to (temperatures, values, errors), `sampled` likewise to points with error bars; `critical`
@@ -27,9 +44,10 @@ def binder_crossing(curves, sampled=None, critical=None, *, ax=None, **line):
         curves.items(), colors(len(curves)), cycle(_DASHES), strict=False
     ):
         ax.fill_between(T, np.subtract(value, error), np.add(value, error), color=color, alpha=0.25, linewidth=0)
-        ax.plot(T, value, **({"color": color, "linestyle": dashes, "linewidth": 1.2, "label": f"L = {size}"} | line))
+        ax.plot(T, value, **look(line, color=color, linestyle=dashes, linewidth=1.2, label=f"L = {size}"))
         if sampled is not None:
-            ax.errorbar(*sampled[size], color=color, fmt="o", markersize=3.5, capsize=2)
+            T, value, error = sampled[size]
+            ax.errorbar(T, value, error, color=color, fmt="o", markersize=3.5, capsize=2)
     ax.locator_params(axis="x", nbins=5)
     ax.set_xlabel(f"temperature {TEMPERATURE}")
     ax.set_ylabel(r"Binder cumulant $1 - \langle m^4\rangle\,/\,3\langle m^2\rangle^2$")

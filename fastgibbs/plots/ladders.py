@@ -1,5 +1,9 @@
 """Tempering: swaps, the way of the replicas, overlaps."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from fastgibbs.models.energy import is_even
@@ -10,17 +14,23 @@ from fastgibbs.plots.style import (
     colors,
     given_or_new,
     legend_above,
+    look,
     nearest_rungs,
     nothing,
     require,
     temperature_axis,
 )
+from fastgibbs.results.tempered import TemperResult
+from fastgibbs.types import ArrayLike, FloatArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _BINS = 61  # of P(q): more are noise to the eye
 _MAKER = "fastgibbs.temper"
 
 
-def swap_rates(result, *, ax=None, **line):
+def swap_rates(result: TemperResult, *, ax: Axes | None = None, **line: Any) -> Axes:
     """Swap acceptance of neighbouring rungs against T, and on an axis at the right the barrier density lambda(beta).
 
     A gap stands at the T of its mean beta. `line`: keywords of `Axes.plot`, for the acceptance. The axis at the right
@@ -33,7 +43,7 @@ def swap_rates(result, *, ax=None, **line):
     require(result, _MAKER, "betas", "acceptance", "barrier")
     temperatures = 2 / (result.betas[1:] + result.betas[:-1])
     ax = given_or_new(ax)
-    ax.plot(temperatures, result.acceptance, **({"color": PALETTE[0], "marker": "o", "markersize": 3} | line))
+    ax.plot(temperatures, result.acceptance, **look(line, color=PALETTE[0], marker="o", markersize=3))
     ax.set_ylim(0, 1)
     ax.set_ylabel("swap acceptance", color=PALETTE[0])
     other = ax.twinx()
@@ -47,7 +57,7 @@ def swap_rates(result, *, ax=None, **line):
     return temperature_axis(ax, temperatures)
 
 
-def replica_flow(result, *, ax=None, **line):
+def replica_flow(result: TemperResult, *, ax: Axes | None = None, **line: Any) -> Axes:
     """f, of the replicas met at a rung the share that was last at the hot end, against T; infinite T has no place.
 
     In the number of the rung a straight drop from 1 to 0 is best; where f falls steeply in T, replicas are held up
@@ -62,13 +72,15 @@ def replica_flow(result, *, ax=None, **line):
     warm = result.betas > 0
     temperatures = 1 / result.betas[warm]
     ax = given_or_new(ax)
-    ax.plot(temperatures, result.flow[warm], **({"color": PALETTE[0], "marker": "o", "markersize": 3} | line))
+    ax.plot(temperatures, result.flow[warm], **look(line, color=PALETTE[0], marker="o", markersize=3))
     ax.set_ylim(0, 1)
     ax.set_ylabel("replicas from the hot end f")
     return temperature_axis(ax, temperatures)
 
 
-def overlap_distribution(result, temperatures=None, *, ax=None, **line):
+def overlap_distribution(
+    result: TemperResult, temperatures: ArrayLike | None = None, *, ax: Axes | None = None, **line: Any
+) -> Axes:
     """P(q) of the overlaps at the rungs nearest to `temperatures`, of integral 1, with its standard error over pairs.
 
     Without fields P(q) = P(-q), and both are averaged. More than 61 values of q are gathered in 61 bins. The band is
@@ -95,7 +107,7 @@ def overlap_distribution(result, temperatures=None, *, ax=None, **line):
     for rung, color in zip(rungs, colors(rungs.size), strict=True):
         q, densities = _densities(measured[:, rung].astype(float), symmetric)
         mean = densities.mean(axis=0)
-        ax.plot(q, mean, **({"color": color, "linewidth": 1.2, "label": f"{1 / result.betas[rung]:.3g}"} | line))
+        ax.plot(q, mean, **look(line, color=color, linewidth=1.2, label=f"{1 / result.betas[rung]:.3g}"))
         if len(densities) > 1:
             error = densities.std(axis=0, ddof=1) / np.sqrt(len(densities))
             ax.fill_between(q, mean - error, mean + error, color=color, alpha=0.25, linewidth=0)
@@ -104,7 +116,7 @@ def overlap_distribution(result, temperatures=None, *, ax=None, **line):
     return ax
 
 
-def _densities(histograms, symmetric):
+def _densities(histograms: FloatArray, symmetric: bool) -> tuple[FloatArray, FloatArray]:
     """q (k,) and P(q) of each of `histograms` (pairs, bins), in at most 61 bins."""
     if symmetric:
         histograms = histograms + histograms[:, ::-1]

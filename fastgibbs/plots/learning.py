@@ -1,16 +1,24 @@
 """What a machine has learnt: its filters, the states it dreams of, and how training went."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgibbs.models import checks
-from fastgibbs.plots.style import PALETTE, given_or_new, legend_above, nothing, require
+from fastgibbs.models import RBM, checks
+from fastgibbs.plots.style import PALETTE, given_or_new, legend_above, look, nothing, require
+from fastgibbs.results.trained import TrainResult
+from fastgibbs.types import ArrayLike, FloatArray, Shape
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _COLUMNS = 10  # at most, unless there is a reason
 
 
-def filters(model, shape, *, count=100, ax=None, **image):
+def filters(model: RBM, shape: Shape, *, count: int = 100, ax: Axes | None = None, **image: Any) -> Axes:
     """The weights W[:, j] of hidden units as images, the strongest first: red where a unit wants 1, blue where 0.
 
     `model`: an RBM; `shape`: (rows, columns) of its visible units; `count`: at most so many. Each filter is scaled by
@@ -24,10 +32,10 @@ def filters(model, shape, *, count=100, ax=None, **image):
     chosen = model.weights[:, order].T
     largest = np.abs(chosen).max(axis=1, keepdims=True)
     scaled = np.divide(chosen, largest, out=np.zeros_like(chosen), where=largest > 0)
-    return _grid(scaled, shape, ax, {"cmap": "RdBu_r", "vmin": -1, "vmax": 1} | image)
+    return _grid(scaled, shape, ax, look(image, cmap="RdBu_r", vmin=-1, vmax=1))
 
 
-def fantasies(states, shape, *, count=100, ax=None, **image):
+def fantasies(states: ArrayLike, shape: Shape, *, count: int = 100, ax: Axes | None = None, **image: Any) -> Axes:
     """Visible units, or their means, as images, 1 dark: what a machine draws when nothing is held.
 
     `states`: (N, V), or joint states (N, V + H) whose first V are shown; `shape`: (rows, columns), V in all. Otherwise
@@ -42,10 +50,12 @@ def fantasies(states, shape, *, count=100, ax=None, **image):
     count = checks.integer("count", count)
     if states.ndim == 2:
         states = states[:count, : int(np.prod(shape))]
-    return _grid(states, shape, ax, {"cmap": "binary", "vmin": 0, "vmax": 1} | image)
+    return _grid(states, shape, ax, look(image, cmap="binary", vmin=0, vmax=1))
 
 
-def inpaintings(originals, known, filled, shape, *, ax=None, **image):
+def inpaintings(
+    originals: ArrayLike, known: ArrayLike, filled: ArrayLike, shape: Shape, *, ax: Axes | None = None, **image: Any
+) -> Axes:
     """Three rows of images: what was there, what was given, and what a machine made of it.
 
     `originals` and `filled`: (N, V); `known`: bool (V,) or (N, V), the units that were given; the others are grey in
@@ -64,7 +74,7 @@ def inpaintings(originals, known, filled, shape, *, ax=None, **image):
         np.concatenate([originals, given, filled]),
         shape,
         ax,
-        {"cmap": "binary", "vmin": 0, "vmax": 1} | image,
+        look(image, cmap="binary", vmin=0, vmax=1),
         columns=len(originals),
     )
     height = shape[0] + 1
@@ -72,7 +82,7 @@ def inpaintings(originals, known, filled, shape, *, ax=None, **image):
     return ax
 
 
-def training_history(result, *, ax=None, **line):
+def training_history(result: TrainResult, *, ax: Axes | None = None, **line: Any) -> Axes:
     """Log-likelihood, where it is known, and pseudo-likelihood per row against epochs.
 
     `result`: what `train` returned. `line`: keywords of `Axes.plot`.
@@ -94,14 +104,17 @@ def training_history(result, *, ax=None, **line):
     for (label, values), color in zip(curves, PALETTE, strict=False):
         known = np.isfinite(values)
         if known.any():
-            look = {"color": color, "linewidth": 1.2, "marker": "o" if known.sum() < 12 else "", "markersize": 3}
-            ax.plot(result.history.epoch[known], values[known], **(look | {"label": label} | line))
+            marker = "o" if known.sum() < 12 else ""
+            keywords = look(line, color=color, linewidth=1.2, marker=marker, markersize=3, label=label)
+            ax.plot(result.history.epoch[known], values[known], **keywords)
     ax.locator_params(axis="x", integer=True)
     legend_above(ax)
     return ax
 
 
-def _grid(images, shape, ax, look, columns=None):
+def _grid(
+    images: FloatArray, shape: Shape, ax: Axes | None, keywords: dict[str, Any], columns: int | None = None
+) -> Axes:
     """Images (N, V) side by side, a pixel apart."""
     shape = tuple(shape)
     if len(shape) != 2 or images.ndim != 2 or images.shape[1] != np.prod(shape):
@@ -120,6 +133,6 @@ def _grid(images, shape, ax, look, columns=None):
     for k, picture in enumerate(images):
         top, left = k // columns * (height + 1), k % columns * (width + 1)
         canvas[top : top + height, left : left + width] = picture.reshape(shape)
-    ax.imshow(canvas, **({"interpolation": "nearest"} | look))
+    ax.imshow(canvas, **look(keywords, interpolation="nearest"))
     ax.set_anchor("N")  # below its title
     return ax

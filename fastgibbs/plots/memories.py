@@ -1,15 +1,33 @@
 """Associative memories: overlaps after recall, and the states themselves as images."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from itertools import cycle
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgibbs.plots.style import MARK, colors, given_or_new, legend_above
+from fastgibbs.plots.style import MARK, colors, given_or_new, legend_above, look
+from fastgibbs.types import AnyArray, ArrayLike, Shape
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _MARKERS = "o^sDv"
 
 
-def recall_curves(x, overlaps, errors, labels, theory=None, critical=None, *, ax=None, **errorbar):
+def recall_curves(
+    x: ArrayLike,
+    overlaps: Sequence[ArrayLike] | AnyArray,
+    errors: Sequence[ArrayLike] | AnyArray,
+    labels: Sequence[str],
+    theory: tuple[ArrayLike, ArrayLike] | None = None,
+    critical: float | None = None,
+    *,
+    ax: Axes | None = None,
+    **errorbar: Any,
+) -> Axes:
     """Overlaps after recall (curves, points) with error bars against `x`; `theory` (x, m) as a line, `critical` x.
 
     `errorbar`: keywords of `Axes.errorbar`. The x axis is left to the caller to label.
@@ -26,15 +44,22 @@ def recall_curves(x, overlaps, errors, labels, theory=None, critical=None, *, ax
     for values, bars, label, color, marker in zip(
         overlaps, errors, labels, colors(len(overlaps)), cycle(_MARKERS), strict=False
     ):
-        look = {"color": color, "marker": marker, "markersize": 4, "linewidth": 0.8, "capsize": 2, "label": label}
-        ax.errorbar(x, values, bars, **(look | errorbar))
+        house = dict(color=color, marker=marker, markersize=4, linewidth=0.8, capsize=2, label=label)
+        ax.errorbar(x, values, bars, **look(errorbar, **house))
     ax.set_ylim(0, 1.05)
     ax.set_ylabel("overlap m with the pattern")
     legend_above(ax)
     return ax
 
 
-def recall_images(rows, labels, shape, *, ax=None, **image):
+def recall_images(
+    rows: Sequence[Sequence[ArrayLike] | AnyArray],
+    labels: Sequence[str],
+    shape: Shape,
+    *,
+    ax: Axes | None = None,
+    **image: Any,
+) -> Axes:
     """Rows of +-1 states (rows, states, n) as images of `shape`, up dark, each row with its label.
 
     `image`: keywords of `Axes.imshow`.
@@ -52,7 +77,7 @@ def recall_images(rows, labels, shape, *, ax=None, **image):
         for j, state in enumerate(states):
             top, left = k * (height + 1), j * (width + 1)
             canvas[top : top + height, left : left + width] = np.reshape(state, shape)
-    ax.imshow(canvas, **({"cmap": "binary", "vmin": -1.6, "vmax": 1, "interpolation": "nearest"} | image))
+    ax.imshow(canvas, **look(image, cmap="binary", vmin=-1.6, vmax=1, interpolation="nearest"))
     ax.set_yticks([k * (height + 1) + (height - 1) / 2 for k in range(len(rows))], labels)
     ax.set_xticks([])
     ax.tick_params(length=0)

@@ -1,12 +1,20 @@
 """Images of states."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from fastgibbs.models import checks
-from fastgibbs.plots.style import given_or_new
+from fastgibbs.plots.style import given_or_new, look
+from fastgibbs.types import ArrayLike, Shape
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
-def spin_image(spins, shape=None, *, ax=None, **image):
+def spin_image(spins: ArrayLike, shape: Shape | None = None, *, ax: Axes | None = None, **image: Any) -> Axes:
     """The +-1 spins of a two-dimensional lattice as an image, up dark.
 
     `spins`: (rows, columns), or any shape if `shape` is (rows, columns). `image`: keywords of `Axes.imshow`. ValueError
@@ -23,8 +31,7 @@ def spin_image(spins, shape=None, *, ax=None, **image):
     if spins.size != np.prod(shape):
         raise ValueError(f"spins has {spins.size} sites: shape {shape} asks for {np.prod(shape)}")
     ax = given_or_new(ax)
-    look = {"cmap": "binary", "vmin": -1, "vmax": 1, "interpolation": "nearest"}
-    ax.imshow(spins.reshape(shape), **(look | image))
+    ax.imshow(spins.reshape(shape), **look(image, cmap="binary", vmin=-1, vmax=1, interpolation="nearest"))
     ax.set_xticks([])
     ax.set_yticks([])
     ax.spines[:].set_visible(True)  # white spins at an edge would run into the page

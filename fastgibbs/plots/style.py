@@ -1,15 +1,29 @@
 """What all pictures share: one look, the axis of temperature, and what they take from a result."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from fastgibbs.models import checks
+from fastgibbs.results.sampled import SampleResult
+from fastgibbs.results.tempered import TemperResult
+from fastgibbs.types import ArrayLike, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Drawn = SampleResult | TemperResult
 
 # distinguishable to every eye (Okabe and Ito, Color Universal Design, 2008), without their yellow: too light for lines
 PALETTE = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"
 QUIET, MARK, SHADE = "0.35", "0.8", "0.93"  # greys: of notes and frames, of lines and areas behind the data
 TEMPERATURE = "T (J/k$_B$)"
 
-_STYLE = {
+_STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": QUIET,
@@ -17,13 +31,15 @@ _STYLE = {
     "axes.labelsize": 10,
     "figure.titlesize": 11,
 }
-_TICKS = {"color": QUIET, "labelsize": 9}  # made when they are drawn, out of reach of a style
+_TICKS: Any = {"color": QUIET, "labelsize": 9}  # made when they are drawn, out of reach of a style
 _PANEL = 4.2, 3.2  # inches
 _WIDE = 8  # hottest over coldest: beyond it the axis is logarithmic
 _MISSING = 'pictures need matplotlib: pip install "fastgibbs[plot]"'
 
 
-def figure(rows=1, columns=1, *, size=None, **subplots):
+def figure(
+    rows: int = 1, columns: int = 1, *, size: tuple[float, float] | None = None, **subplots: Any
+) -> tuple[Figure, Any]:
     """A new matplotlib Figure in the house style and its Axes, as `Figure.subplots` returns them; pyplot stays out.
 
     `size`: (width, height) in inches. ImportError if matplotlib is missing.
@@ -46,7 +62,7 @@ def figure(rows=1, columns=1, *, size=None, **subplots):
     return made, axes
 
 
-def given_or_new(ax):
+def given_or_new(ax: Axes | None) -> Axes:
     """`ax`, or the Axes of a new pyplot figure if it is None; TypeError if it is no Axes."""
     if ax is None:
         try:
@@ -61,7 +77,7 @@ def given_or_new(ax):
     return ax
 
 
-def legend_above(ax, title=None):
+def legend_above(ax: Axes, title: str | None = None) -> None:
     """A legend over the Axes, where no data are."""
     entries = len(ax.get_legend_handles_labels()[0])
     text = {"title": title, "fontsize": 9, "title_fontsize": 9, "alignment": "left"}
@@ -69,13 +85,18 @@ def legend_above(ax, title=None):
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(entries, 5), **text, **space)
 
 
-def nothing(ax, why):
+def look(given: dict[str, Any], **house: Any) -> dict[str, Any]:
+    """Keywords of matplotlib: those of the house, but where others are given."""
+    return house | given
+
+
+def nothing(ax: Axes, why: str) -> Axes:
     """Say on empty Axes why they are empty."""
     ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", va="center", color=QUIET)
     return ax
 
 
-def colors(count):
+def colors(count: int) -> Sequence[Any]:
     """`count` colours that can be told apart: the palette, or where it is too short, from dark to light."""
     if count <= len(PALETTE):
         return PALETTE[:count]
@@ -84,7 +105,7 @@ def colors(count):
     return [colormaps["viridis"](x) for x in np.linspace(0, 0.9, count)]
 
 
-def temperature_axis(ax, temperatures):
+def temperature_axis(ax: Axes, temperatures: Sequence[float] | FloatArray) -> Axes:
     """Label the x axis as one of temperature; logarithmic, in plain numbers, over a wide range."""
     ax.set_xlabel(f"temperature {TEMPERATURE}")
     if len(temperatures) and max(temperatures) > _WIDE * min(temperatures):
@@ -97,7 +118,7 @@ def temperature_axis(ax, temperatures):
     return ax
 
 
-def require(result, makers, *names):
+def require(result: object, makers: str, *names: str) -> None:
     """TypeError unless `result` has the attributes of what `makers` return."""
     if isinstance(result, list | tuple):
         raise TypeError(f"result is a {type(result).__name__} of {len(result)}: give one of them")
@@ -106,25 +127,25 @@ def require(result, makers, *names):
         raise TypeError(f"result is {checks.shown(result)}, without {missing[0]}: give what {makers} returns")
 
 
-def records(result, name):
+def records(result: Drawn, name: str) -> tuple[FloatArray, FloatArray]:
     """Betas float64 (rows,) and the draws of `name`, float64 (rows, draws): a row a chain, or a rung of a ladder.
 
     Row k of a TemperResult is rung k % rungs of ladder k // rungs.
     """
     require(result, "fastgibbs.sample or fastgibbs.temper", "energy", "magnetization", "burn_in", "thin")
-    values = np.asarray(getattr(result, name), float)
-    if values.ndim == 2:
-        return np.asarray(result.beta, float), values
+    values: FloatArray = getattr(result, name)
+    if hasattr(result, "beta"):
+        return result.beta, values
     ladders, rungs, draws = values.shape
     return np.tile(result.betas, ladders), values.reshape(ladders * rungs, draws)
 
 
-def sites(result):
+def sites(result: Drawn) -> int:
     """The number of sites of the model or models, at least 1."""
     return max((result.model[0] if isinstance(result.model, tuple) else result.model).n, 1)
 
 
-def nearest_rungs(betas, temperatures, most=4):
+def nearest_rungs(betas: ArrayLike, temperatures: ArrayLike | None, most: int = 4) -> IntArray:
     """Rungs (k,) below infinite T nearest to `temperatures`, or if that is None, at most `most` spread over them all.
 
     TypeError or ValueError if a temperature is not a finite number above 0.

@@ -1,19 +1,50 @@
 """Means and fluctuations against temperature, beside what is known exactly."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeGuard
+
 import numpy as np
 
 from fastgibbs import analysis, exact
 from fastgibbs.analysis.errors import blocks
 from fastgibbs.models import checks
 from fastgibbs.models.lattices import Lattice
-from fastgibbs.plots.style import MARK, PALETTE, given_or_new, legend_above, nothing, records, sites, temperature_axis
+from fastgibbs.plots.style import (
+    MARK,
+    PALETTE,
+    Drawn,
+    given_or_new,
+    legend_above,
+    look,
+    nothing,
+    records,
+    sites,
+    temperature_axis,
+)
+from fastgibbs.types import ArrayLike, FloatArray, ModelLike
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Line = tuple[ArrayLike, ArrayLike, str]  # temperatures, values and a label
+Known = Callable[[Lattice, FloatArray], tuple[FloatArray, str]]  # values of a model at temperatures, and their label
 _POINTS = 150  # of an exact curve
 _LARGEST_TORUS = 1024  # side; beyond it Kaufman's sum takes seconds
 _SQUARE = ((1, 0), (0, 1))
 
 
-def temperature_curve(temperatures, values, errors=None, *, line=None, critical=None, ax=None, **errorbar):
+def temperature_curve(
+    temperatures: ArrayLike,
+    values: ArrayLike,
+    errors: ArrayLike | None = None,
+    *,
+    line: Line | None = None,
+    critical: float | None = None,
+    ax: Axes | None = None,
+    **errorbar: Any,
+) -> Axes:
     """Values with error bars against T; `line`: (temperatures, values, label) of a curve, `critical`: T to mark.
 
     `temperatures`, `values`, `errors` (k,), a NaN error for none. `errorbar`: keywords of `Axes.errorbar`. ValueError
@@ -33,13 +64,13 @@ def temperature_curve(temperatures, values, errors=None, *, line=None, critical=
         ax.axvline(critical, color=MARK, linewidth=1.5, zorder=0, label="T$_c$")
     if line is not None:
         ax.plot(line[0], line[1], color=PALETTE[1], linewidth=1.2, label=line[2])
-    look = {"color": PALETTE[0], "fmt": "o", "markersize": 3.5, "elinewidth": 1, "capsize": 2, "label": "sampled"}
-    ax.errorbar(temperatures, values, errors, **(look | errorbar))
+    keywords = look(errorbar, color=PALETTE[0], fmt="o", markersize=3.5, elinewidth=1, capsize=2, label="sampled")
+    ax.errorbar(temperatures, values, errors, **keywords)
     legend_above(ax)
     return temperature_axis(ax, temperatures)
 
 
-def energy_curve(result, *, ax=None, **errorbar):
+def energy_curve(result: Drawn, *, ax: Axes | None = None, **errorbar: Any) -> Axes:
     """<E> / N against T, beside Kaufman's exact energy of the torus where the model is a square ferromagnet.
 
     Draws of chains at one beta are pooled, chains at beta = 0 or below, or at inf, left out; errors are jackknifed over
@@ -53,7 +84,7 @@ def energy_curve(result, *, ax=None, **errorbar):
     return _curve(result, betas, energies / sites(result), None, "energy per site E/N (J)", _kaufman(1), ax, errorbar)
 
 
-def heat_capacity_curve(result, *, ax=None, **errorbar):
+def heat_capacity_curve(result: Drawn, *, ax: Axes | None = None, **errorbar: Any) -> Axes:
     """C / N = var E / (N T^2) against T, beside Kaufman's exact one; all else as in `energy_curve`.
 
     >>> import fastgibbs as fg
@@ -65,7 +96,7 @@ def heat_capacity_curve(result, *, ax=None, **errorbar):
     return _curve(result, betas, energies, scale, "heat capacity per site C/N (k$_B$)", _kaufman(2), ax, errorbar)
 
 
-def magnetization_curve(result, *, ax=None, **errorbar):
+def magnetization_curve(result: Drawn, *, ax: Axes | None = None, **errorbar: Any) -> Axes:
     """<|m|> against T, beside Onsager's m of the infinite square lattice; all else as in `energy_curve`.
 
     >>> import fastgibbs as fg
@@ -73,14 +104,14 @@ def magnetization_curve(result, *, ax=None, **errorbar):
     >>> fg.plots.magnetization_curve(run).figure.savefig("magnetization_curve.png")
     """
 
-    def onsager(model, T):
+    def onsager(model: Lattice, T: FloatArray) -> tuple[FloatArray, str]:
         return exact.onsager_magnetization(1 / T, model.J), "infinite lattice"
 
     betas, values = records(result, "magnetization")
     return _curve(result, betas, np.abs(values), None, "magnetisation per site <|m|>", onsager, ax, errorbar)
 
 
-def susceptibility_curve(result, *, ax=None, **errorbar):
+def susceptibility_curve(result: Drawn, *, ax: Axes | None = None, **errorbar: Any) -> Axes:
     """chi = N (<m^2> - <|m|>^2) / T against T, per site; all else as in `energy_curve`.
 
     Above Tc, where <m> = 0, the susceptibility of the infinite lattice is N <m^2> / T, larger by 1 / (1 - 2/pi).
@@ -94,16 +125,25 @@ def susceptibility_curve(result, *, ax=None, **errorbar):
     return _curve(result, betas, np.abs(values), scale, "susceptibility per site $\\chi$ (1/J)", None, ax, errorbar)
 
 
-def _kaufman(column):
+def _kaufman(column: int) -> Known:
     """The exact energy (1) or heat capacity (2) per site of a square lattice, as a function of model and T."""
 
-    def known(model, T):
+    def known(model: Lattice, T: FloatArray) -> tuple[FloatArray, str]:
         return exact.torus(model.shape, 1 / T, model.J)[column] / model.n, "exact torus"
 
     return known
 
 
-def _curve(result, betas, values, scale, label, known, ax, errorbar):
+def _curve(
+    result: Drawn,
+    betas: FloatArray,
+    values: FloatArray,
+    scale: FloatArray | None,
+    label: str,
+    known: Known | None,
+    ax: Axes | None,
+    errorbar: dict[str, Any],
+) -> Axes:
     """The means of `values` (rows, draws) at each beta, or with a `scale` (rows,) their variances times it."""
     if isinstance(result.model, tuple):
         raise ValueError(f"result holds {len(result.model)} models: sample one, so that its draws can be pooled")
@@ -127,17 +167,17 @@ def _curve(result, betas, values, scale, label, known, ax, errorbar):
     return temperature_curve(temperatures, means, errors, line=line, critical=critical, ax=ax, **errorbar)
 
 
-def _is_square_ferromagnet(model):
+def _is_square_ferromagnet(model: ModelLike) -> TypeGuard[Lattice]:
     return isinstance(model, Lattice) and model.steps == _SQUARE and model.J > 0 and model.h == 0
 
 
-def _estimate(record, scale):
+def _estimate(record: FloatArray, scale: float | None) -> tuple[float, float]:
     """The mean of all draws, or `scale` times their variance, and its jackknifed error; NaN for a single draw."""
     centre = record.mean()
     rows = blocks(record) - centre
     moments = rows.mean(axis=1, keepdims=True), (rows**2).mean(axis=1, keepdims=True)
 
-    def statistic(mean, square):
+    def statistic(mean: FloatArray, square: FloatArray) -> float:
         return mean.mean() if scale is None else scale * (square.mean() - mean.mean() ** 2)
 
     error = analysis.jackknife(statistic, *moments)[1] if len(rows) > 1 else np.nan

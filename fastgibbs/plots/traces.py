@@ -1,25 +1,37 @@
 """Records of a run against its sweeps."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from fastgibbs.models import checks
 from fastgibbs.plots.style import (
     SHADE,
     TEMPERATURE,
+    Drawn,
     colors,
     given_or_new,
     legend_above,
+    look,
     nearest_rungs,
     nothing,
     records,
     sites,
 )
+from fastgibbs.types import ArrayLike, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _MOST_TEMPERATURES, _MOST_CHAINS = 4, 3  # drawn unless chains are named
 _LABELS = {"energy": "energy per site E/N (J)", "magnetization": "magnetisation per site m"}
 
 
-def energy_trace(result, *, chains=None, burn_in=None, ax=None, **line):
+def energy_trace(
+    result: Drawn, *, chains: ArrayLike | None = None, burn_in: int | None = None, ax: Axes | None = None, **line: Any
+) -> Axes:
     """E / N of every draw against sweeps, a line a chain, one colour a temperature; burn-in is shaded.
 
     `chains`: which; number r + rungs * g is rung r of ladder g of a TemperResult. By default the first three at each of
@@ -33,7 +45,9 @@ def energy_trace(result, *, chains=None, burn_in=None, ax=None, **line):
     return _trace(result, "energy", chains, burn_in, ax, line)
 
 
-def magnetization_trace(result, *, chains=None, burn_in=None, ax=None, **line):
+def magnetization_trace(
+    result: Drawn, *, chains: ArrayLike | None = None, burn_in: int | None = None, ax: Axes | None = None, **line: Any
+) -> Axes:
     """Mean spin m of every draw against sweeps; arguments as in `energy_trace`.
 
     >>> import fastgibbs as fg
@@ -43,7 +57,9 @@ def magnetization_trace(result, *, chains=None, burn_in=None, ax=None, **line):
     return _trace(result, "magnetization", chains, burn_in, ax, line)
 
 
-def _trace(result, name, chains, burn_in, ax, line):
+def _trace(
+    result: Drawn, name: str, chains: ArrayLike | None, burn_in: int | None, ax: Axes | None, line: dict[str, Any]
+) -> Axes:
     betas, values = records(result, name)
     divisor = sites(result) if name == "energy" else 1
     chains = _few(betas) if chains is None else checks.indices("chains", chains, betas.size)
@@ -62,7 +78,7 @@ def _trace(result, name, chains, burn_in, ax, line):
         label = None if betas[k] in named else f"{temperature:.4g}"
         named.add(betas[k])
         color = colors(shown.size)[int(np.flatnonzero(shown == betas[k])[0])]
-        ax.plot(sweeps, values[k] / divisor, **({"color": color, "linewidth": 0.8, "label": label} | line))
+        ax.plot(sweeps, values[k] / divisor, **look(line, color=color, linewidth=0.8, label=label))
     if burn_in:
         ax.axvspan(0, burn_in, color=SHADE, linewidth=0, zorder=0, label="burn-in")
     ax.set_xlim(0, max(sweeps[-1], burn_in))
@@ -71,7 +87,7 @@ def _trace(result, name, chains, burn_in, ax, line):
     return ax
 
 
-def _few(betas):
+def _few(betas: FloatArray) -> IntArray:
     """The first chains at a few of the temperatures, coldest first."""
     different = np.unique(betas)
     few = different[nearest_rungs(different, None, _MOST_TEMPERATURES)] if (different > 0).any() else different[:1]

@@ -1,5 +1,7 @@
 """What annealing has found, and what it is worth: the lowest states, chances of success, the time to a solution."""
 
+from __future__ import annotations
+
 from dataclasses import field
 from math import inf, log1p, nan, sqrt
 from statistics import NormalDist
@@ -11,12 +13,13 @@ from fastgibbs.analysis.answers import answer
 from fastgibbs.analysis.reports import Report, aligned
 from fastgibbs.engines.lowest import Lowest, hashes, unpacked
 from fastgibbs.fields import described
-from fastgibbs.integrations.tables import Table
+from fastgibbs.integrations.tables import Table, Variables
 from fastgibbs.models import RBM, checks
 from fastgibbs.models.bounds import most_energy
 from fastgibbs.models.energy import flips_of
 from fastgibbs.results.base import SITES, Result, Timing, no_sites, run_result
 from fastgibbs.results.lanes import distinct
+from fastgibbs.types import FloatArray, IntArray, ModelLike, States
 
 TIE = 2.0**-44  # of the largest energy there may be: energies nearer to a target are equal to it, but for rounding
 _SHOWN = 64  # sites of a state
@@ -27,11 +30,11 @@ _SHOWN = 64  # sites of a state
 class LowestStates(NamedTuple):
     """Distinct states, lowest energy first; it prints as a table, spins as + and -, units as 1 and 0."""
 
-    energy: Annotated[np.ndarray, "float64 (k,)", "Their energies, ascending."]
-    states: Annotated[np.ndarray, "int8 (k, n)", "In the model's own units."]
-    counts: Annotated[np.ndarray, "int64 (k,)", "In how many reads each was seen."]
+    energy: Annotated[FloatArray, "float64 (k,)", "Their energies, ascending."]
+    states: Annotated[States, "int8 (k, n)", "In the model's own units."]
+    counts: Annotated[IntArray, "int64 (k,)", "In how many reads each was seen."]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         signs = "01" if (self.states == 0).any() else "-+"
         shown = [
             "".join(signs[int(value > 0)] for value in state[:_SHOWN]) + " ..." * (state.size > _SHOWN)
@@ -76,47 +79,47 @@ class AnnealResult(Result):
     """
 
     KIND = "anneal"
-    model: Annotated[object, "The model."]
-    energy: Annotated[np.ndarray, "float64 (reads,)", "The lowest energy that each read has seen, ascending."]
-    states: Annotated[np.ndarray, "int8 (reads, n)", "The states of these energies, in the model's own units."]
+    model: Annotated[ModelLike, "The model."]
+    energy: Annotated[FloatArray, "float64 (reads,)", "The lowest energy that each read has seen, ascending."]
+    states: Annotated[States, "int8 (reads, n)", "The states of these energies, in the model's own units."]
     last_states: Annotated[
-        np.ndarray, "int8 (reads, n)", "The states of the same reads at the end of the schedule, before the descent."
+        States, "int8 (reads, n)", "The states of the same reads at the end of the schedule, before the descent."
     ]
     read: Annotated[
-        np.ndarray, "int64 (reads,)", "The number of each read: energy[np.argsort(read)] is in the order of the reads."
+        IntArray, "int64 (reads,)", "The number of each read: energy[np.argsort(read)] is in the order of the reads."
     ]
-    ground_states: Annotated[np.ndarray, "int8 (candidates, n)", "The distinct states of the lowest energy."]
-    ground_counts: Annotated[np.ndarray, "int64 (candidates,)", "In how many reads each of them was the best."]
+    ground_states: Annotated[States, "int8 (candidates, n)", "The distinct states of the lowest energy."]
+    ground_counts: Annotated[IntArray, "int64 (candidates,)", "In how many reads each of them was the best."]
     kept_energy: Annotated[
-        np.ndarray,
+        FloatArray,
         "float64 (kept,)",
         "The lowest energies of distinct states that any read was in, ascending: none by keep=0.",
     ]
-    kept_states: Annotated[np.ndarray, "int8 (kept, n)", "The states of these energies."]
-    kept_counts: Annotated[np.ndarray, "int64 (kept,)", "In how many reads each of them was seen."]
+    kept_states: Annotated[States, "int8 (kept, n)", "The states of these energies."]
+    kept_counts: Annotated[IntArray, "int64 (kept,)", "In how many reads each of them was seen."]
     trace_min: Annotated[
-        np.ndarray,
+        FloatArray,
         "float64 (sweeps made,)",
         "Least energy of all reads after every sweep. The sparse engine follows energies from flip to flip, in float32 "
         "steps: where couplings are no whole multiples of one number, traces and the choice of the best state are off "
         "by up to 10^-6 sum |J|, 10^-9 in large models; on the layered engine by as much as `SampleResult.energy` "
         "says. `energy` is that of the states.",
     ]
-    trace_mean: Annotated[np.ndarray, "float64 (sweeps made,)", "Mean energy of all reads after every sweep."]
+    trace_mean: Annotated[FloatArray, "float64 (sweeps made,)", "Mean energy of all reads after every sweep."]
     betas: Annotated[
-        np.ndarray,
+        FloatArray,
         "float64 (sweeps,), or inf",
         "The schedule: beta of every sweep. Of several batches it is that of the first to see the lowest energy, and "
         "so are the traces and `last_states`.",
     ]
     sweeps: Annotated[
-        np.ndarray,
+        IntArray,
         "int64 (batches,)",
         "The sweeps of each batch. If `done` is the same, `anneal(..., sweeps=result.sweeps, seed=result.seed)`, "
         "without limit and target, gives these bytes again.",
     ]
     done: Annotated[
-        np.ndarray,
+        IntArray,
         "int64 (batches,)",
         "How many of them all reads made: fewer if the run was stopped there.",
     ]
@@ -133,7 +136,7 @@ class AnnealResult(Result):
         bool,
         "True if fewer sweeps were made than asked for, or the last batch was stopped; what was seen by then is here.",
     ]
-    clamped: Annotated[np.ndarray, *SITES] = field(default_factory=no_sites)
+    clamped: Annotated[IntArray, *SITES] = field(default_factory=no_sites)
 
     @property
     def seconds_per_read(self) -> float:
@@ -165,7 +168,7 @@ class AnnealResult(Result):
         order = np.argsort(self.energy[first], kind="stable")[:k]
         return LowestStates(self.energy[first][order], self.states[first][order], counts[order])
 
-    def success(self, target=None) -> Success:
+    def success(self, target: float | None = None) -> Success:
         """The share p of reads whose energy is at most `target`, and Wilson's interval of 95 % for its mean.
 
         Its ends are (p + z^2/2N -+ z sqrt(p (1 - p)/N + z^2/4N^2)) / (1 + z^2/N), for N reads and z = 1.96 (Wilson,
@@ -187,7 +190,7 @@ class AnnealResult(Result):
         hits = int((self.energy <= target + TIE * most).sum())
         return Success(hits / reads, *_wilson(hits, reads)) if reads else Success(nan, 0.0, 1.0)
 
-    def time_to_solution(self, target=None, confidence: float = 0.99) -> TimeToSolution:
+    def time_to_solution(self, target: float | None = None, confidence: float = 0.99) -> TimeToSolution:
         """The time that reads like these take to come to `target` with probability c, `confidence`, at least once.
 
         t_read max(1, ln(1 - c) / ln(1 - p)), p = `success(target)`: infinite if no read has come there. The interval is
@@ -216,12 +219,12 @@ class AnnealResult(Result):
     def table(self) -> Table:
         """Energies as named arrays, (read,), and traces, (sweep,), to which beta belongs."""
         sweeps = self.trace_min.size
-        variables = {"energy": (("read",), self.energy)}
+        variables: Variables = {"energy": (("read",), self.energy)}
         variables |= {"trace_min": (("sweep",), self.trace_min), "trace_mean": (("sweep",), self.trace_mean)}
         places = {"read": ("read", self.read), "sweep": ("sweep", np.arange(sweeps))}
         return Table(variables, places | {"beta": ("sweep", self.betas[:sweeps])}, self._settings())
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         lowest = f"lowest={self.energy.min(initial=np.inf):g} in {self.ground_counts.sum()}"
         return f"AnnealResult({self.model!r}, reads={self.energy.size}, {lowest}, engine={self.engine!r}{self._ends()})"
 
@@ -241,14 +244,14 @@ def _repeats(p: float, confidence: float) -> float:
     return max(1.0, log1p(-confidence) / log1p(-p)) if p < 1 else 1.0
 
 
-def energy_of_each(model, states) -> np.ndarray:
+def energy_of_each(model: ModelLike, states: States) -> FloatArray:
     """E of each of the states (k, n), float64 (k,), the same whichever others are with it."""
     if isinstance(model, RBM) or flips_of(model):  # which may add up by the number of rows
         return np.array([model.energy(state) for state in states])
     return model.energy(states)
 
 
-def lowest_states(model, tables: list[Lowest]) -> LowestStates:
+def lowest_states(model: ModelLike, tables: list[Lowest]) -> LowestStates:
     """The K lowest distinct states of the tables of all blocks, each of K entries and other reads."""
     filled = [table.energies < inf for table in tables]
     packed = np.concatenate([table.states[mine] for table, mine in zip(tables, filled, strict=True)])

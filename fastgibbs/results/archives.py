@@ -1,7 +1,9 @@
 """Archives of results and models: `save` and `load`."""
 
+from __future__ import annotations
+
 from fastgibbs.io import read_archive, write_archive
-from fastgibbs.models import checks
+from fastgibbs.models import Energy, checks
 from fastgibbs.results import parts
 from fastgibbs.results.annealed import AnnealResult
 from fastgibbs.results.base import Result
@@ -9,11 +11,12 @@ from fastgibbs.results.recalled import RecallResult
 from fastgibbs.results.sampled import SampleResult
 from fastgibbs.results.tempered import TemperResult
 from fastgibbs.results.trained import TrainResult
+from fastgibbs.types import ModelLike, PathLike
 
 RESULTS = {cls.KIND: cls for cls in (SampleResult, AnnealResult, TemperResult, RecallResult, TrainResult)}
 
 
-def save(thing, path):
+def save(thing: ModelLike | Result, path: PathLike) -> None:
     """Write a model, or a result with its model, to one archive at `path`, whole or not at all; `load` reads it.
 
     It is an .npz without pickle, under a checksum. TypeError at anything else, and at a model that is none of this
@@ -32,7 +35,7 @@ def save(thing, path):
         write_archive(path, "model", *parts.take_apart({"model": thing}))
 
 
-def load(path):
+def load(path: PathLike) -> Energy | Result:
     """The model or result that `save`, or the method `save` of a result, wrote to `path`.
 
     ValueError if the file is damaged, of a format that this version does not know, or holds neither, or a result that

@@ -1,29 +1,51 @@
 """What every result can do: be saved and shown, and become a table of another library."""
 
+from __future__ import annotations
+
 import dataclasses
 import time
-from typing import Annotated, NamedTuple, dataclass_transform
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol, Self, TypeVar, dataclass_transform
 
 import numpy as np
 
 from fastgibbs import integrations
+from fastgibbs.analysis.reports import Report
 from fastgibbs.fields import Field, described, fields
+from fastgibbs.integrations.tables import Table
 from fastgibbs.io import write_archive
 from fastgibbs.models import checks
 from fastgibbs.results.parts import take_apart
+from fastgibbs.types import IntArray, PathLike
 
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
+T = TypeVar("T")
 SITES = "int64 (clamped,)", "The sites that kept their values, ascending; `states` tells which."
 
 
 @dataclass_transform(eq_default=False, frozen_default=True)
-def run_result(cls):
+def run_result(cls: type[T]) -> type[T]:
     """The class as a frozen dataclass that is equal to itself alone, and so hashed, its docstring with its fields."""
     return described(dataclasses.dataclass(frozen=True, repr=False, eq=False)(cls))
 
 
-def no_sites() -> np.ndarray:
+def no_sites() -> IntArray:
     """Where nothing was clamped."""
     return np.empty(0, np.int64)
+
+
+class Ended(Protocol):
+    """What a run has taken (see methods/running.py)."""
+
+    @property
+    def compiling(self) -> float:
+        """Seconds spent compiling."""
+
+    @property
+    def seconds(self) -> float:
+        """Seconds in kernels."""
 
 
 @described
@@ -36,7 +58,7 @@ class Timing(NamedTuple):
     updates_per_second: Annotated[float, "Single-spin attempts per second in kernels."]
 
     @classmethod
-    def of(cls, end, updates: int, began: float):
+    def of(cls, end: Ended, updates: int, began: float) -> Timing:
         """The timing of a run that has come to an `end` (see methods/running.py) and was begun at this time."""
         seconds = time.perf_counter() - began
         return cls(end.compiling, end.seconds, seconds, updates / max(end.seconds, 1e-9))
@@ -48,7 +70,19 @@ class Result:
     Of a class: KIND, what its archives are called; `report()` and `table()`.
     """
 
-    def save(self, path):
+    if TYPE_CHECKING:  # what each of them has of its own
+        KIND: ClassVar[str]
+        model: Any
+        seed: int
+        interrupted: bool
+
+        def report(self) -> Report:
+            """What it has to say."""
+
+        def table(self) -> Table:
+            """Its records as named arrays."""
+
+    def save(self, path: PathLike) -> None:
         """Write this result and its model to one archive, which `fastgibbs.load` reads; whole or not at all.
 
         It is an .npz without pickle, under a checksum; states take one bit a spin. OSError names path and reason.
@@ -68,11 +102,11 @@ class Result:
         """
         return str(self.report())
 
-    def to_xarray(self):
+    def to_xarray(self) -> xarray.Dataset:
         """A plain `xarray.Dataset`, which ArviZ takes as it is (see `fastgibbs.integrations.xarray.to_xarray`)."""
         return integrations.to_xarray(self)
 
-    def to_dataframe(self):
+    def to_dataframe(self) -> pandas.DataFrame:
         """A long `pandas.DataFrame` (see `fastgibbs.integrations.pandas.to_dataframe`)."""
         return integrations.to_dataframe(self)
 
@@ -88,7 +122,7 @@ class Result:
         found = {name: int(value) if isinstance(value, bool) else value for name, value in found.items()}  # netCDF
         return {"model": repr(self.model), **found, "seed": str(self.seed)}
 
-    def _values(self) -> dict:
+    def _values(self) -> dict[str, Any]:
         """All that an archive holds of it, by name."""
         return {field.name: getattr(self, field.name) for field in fields(type(self))}
 
@@ -98,7 +132,7 @@ class Result:
         return fields(cls)
 
     @classmethod
-    def _of(cls, values: dict):
+    def _of(cls, values: dict[str, Any]) -> Self:
         """The result of such values; ValueError if no run returns it."""
         model, sites = values["model"], values.get("clamped", no_sites())
         if isinstance(model, tuple) and not hasattr(cls, "model_number"):
@@ -108,5 +142,5 @@ class Result:
             raise ValueError(f"clamped sites are {checks.shown(sites)}: give some of 0 to {n - 1}, ascending")
         return cls(**values)
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         return self.report().html()

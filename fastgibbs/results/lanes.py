@@ -1,9 +1,13 @@
 """The lanes of blocks as chains: who asked for them, side by side, unpacked; and which of their states are distinct."""
 
+from __future__ import annotations
+
 import numpy as np
 
+from fastgibbs.types import AnyArray, IntArray, States
 
-def by_lane(blocks: list, lanes: int) -> np.ndarray:
+
+def by_lane(blocks: list[AnyArray], lanes: int) -> AnyArray:
     """Arrays (rows, lanes) of all blocks as one (lanes, rows), without the lanes that nobody asked for."""
     found = np.empty((lanes, blocks[0].shape[0]), blocks[0].dtype)
     first = 0
@@ -14,19 +18,19 @@ def by_lane(blocks: list, lanes: int) -> np.ndarray:
     return found
 
 
-def unpacked(packed: list, lanes: int) -> np.ndarray:
+def unpacked(packed: list[AnyArray], lanes: int) -> States:
     """Packed spins of all blocks, uint16 (draws, sites of a lane, lanes // 16), as int8 (lanes, draws x sites)."""
     ones = [np.unpackbits(words.view(np.uint8), axis=2, bitorder="little").view(np.int8) for words in packed]
     return 2 * by_lane([block.reshape(-1, block.shape[2]) for block in ones], lanes) - 1
 
 
-def joined(lanes, chains: int, strips: int, draws=()) -> np.ndarray:
+def joined(lanes: AnyArray, chains: int, strips: int, draws: tuple[int, ...] = ()) -> AnyArray:
     """Spins (lanes, draws x sites of a lane) as (chains, *draws, n), the strips of a chain side by side."""
     of_strips = lanes.reshape(chains, strips, *draws, -1)
     return np.moveaxis(of_strips, 1, -2).reshape(chains, *draws, -1)
 
 
-def distinct(states: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def distinct(states: States) -> tuple[IntArray, IntArray, IntArray]:
     """Where each distinct row of states (k, n) stands first, in lexicographic order; which it is, and how often it is.
 
     Int64 (distinct,), (k,) and (distinct,), as of `numpy.unique`, which takes longer than many a run.

@@ -4,28 +4,40 @@ An array has the name of its field; those of a field that is a dict or a NamedTu
 of model k modelK.NAME. Spins take one bit each. All else is in the header, but for None.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
 import re
+from collections.abc import Collection
 from types import NoneType, UnionType
-from typing import get_args, get_origin
+from typing import Any, get_args, get_origin
 
 import numpy as np
 
 from fastgibbs import io
 from fastgibbs.engines import ENGINES, contract
 from fastgibbs.fields import Field, fields
-from fastgibbs.models import checks
+from fastgibbs.models import Energy, checks
+from fastgibbs.types import AnyArray
 
+Arrays = dict[str, AnyArray]
+Values = dict[str, Any]
 METHODS = ("pcd", "cd", "tempering", "exact")  # of training
-CHOICES = {"engine": ENGINES, "rule": contract.RULES, "scan": contract.SCANS, "method": METHODS}
+CHOICES: dict[str, Collection[str]] = {
+    "engine": ENGINES,
+    "rule": contract.RULES,
+    "scan": contract.SCANS,
+    "method": METHODS,
+}
 LEAST = {"thin": 1, "swap_every": 1, "strips": 1, "rungs": 2}  # of numbers that are not at least 0
 _SHAPE = re.compile(r"(\w+) \((.*?),?\)(.*)")
 
 
-def take_apart(values: dict) -> tuple[dict, dict]:
+def take_apart(values: Values) -> tuple[Arrays, Values]:
     """Arrays, and a header of JSON values, from which `put_together` builds the values of a result with its `model`."""
-    arrays, header = {}, {"models": []}
+    arrays: Arrays = {}
+    header: Values = {"models": []}
     models = values["model"]
     for k, model in enumerate(models if isinstance(models, tuple) else [models]):
         parts, numbers = io.take_apart(model)
@@ -43,13 +55,14 @@ def take_apart(values: dict) -> tuple[dict, dict]:
     return arrays, header
 
 
-def put_together(of: list[Field], arrays: dict, header: dict, optional: set[str]) -> dict:
+def put_together(of: list[Field], arrays: Arrays, header: Values, optional: set[str]) -> Values:
     """The values that were taken apart, each as its field tells; `optional`: fields that may be missing.
 
     They are checked like arguments, and before memory is taken: ValueError, TypeError, LookupError, AttributeError or
     ArithmeticError say what no result holds.
     """
-    arrays, header, values = dict(arrays), dict(header), {}
+    arrays, header = dict(arrays), dict(header)
+    values: Values = {}
     models = [_model(numbers, _under(f"model{k}", arrays)) for k, numbers in enumerate(header.pop("models"))]
     values["model"] = models[0] if len(models) == 1 else tuple(models)
     sizes = {"n": models[0].n, "patterns": len(getattr(models[0], "patterns", ()))}
@@ -69,7 +82,7 @@ def put_together(of: list[Field], arrays: dict, header: dict, optional: set[str]
     return values
 
 
-def _model(numbers: dict, arrays: dict):
+def _model(numbers: Values, arrays: Arrays) -> Energy:
     """The model of these values, all of which it holds, and no others."""
     model = io.put_together(numbers, arrays)
     right = io.take_apart(model)[0].keys()
@@ -78,13 +91,13 @@ def _model(numbers: dict, arrays: dict):
     return model
 
 
-def _under(name: str, arrays: dict) -> dict:
+def _under(name: str, arrays: Arrays) -> Arrays:
     """The arrays NAME.KEY by key, which are taken out."""
     found = {key: arrays[key] for key in list(arrays) if key.startswith(f"{name}.")}
     return {key.removeprefix(f"{name}."): arrays.pop(key) for key in found}
 
 
-def _value(field: Field, arrays: dict, header: dict, sizes: dict, low: int):
+def _value(field: Field, arrays: Arrays, header: Values, sizes: dict[str, int], low: int) -> Any:
     name, kind, shape, _ = field
     if kind is np.ndarray:
         return _array(name, arrays.pop(name), shape, sizes, low)
@@ -107,10 +120,10 @@ def _value(field: Field, arrays: dict, header: dict, sizes: dict, low: int):
     return _number(name, kind, header.pop(name), shape)
 
 
-def _array(name: str, array: np.ndarray, shape: str, sizes: dict, low: int) -> np.ndarray:
+def _array(name: str, array: AnyArray, shape: str, sizes: dict[str, int], low: int) -> AnyArray:
     """An array as its field has it; its axes agree with the `sizes` known so far, which it adds to."""
-    dtype, axes, beyond = _SHAPE.fullmatch(shape).groups()
-    axes, spins = axes.split(", "), dtype == "int8"
+    dtype, named, beyond = _SHAPE.findall(shape)[0]
+    axes, spins = named.split(", "), dtype == "int8"
     found = dict(zip(axes, array.shape, strict=False))
     known = {axis: size for axis, size in found.items() if axis != "..."}
     right = array.ndim == len(axes) or (axes[-1] == "..." and array.ndim >= len(axes) - 1)
@@ -130,12 +143,12 @@ def _array(name: str, array: np.ndarray, shape: str, sizes: dict, low: int) -> n
     return io.unpack_spins(array, sizes["n"], low) if spins else array
 
 
-def _numbers(kind, values):
+def _numbers(kind: Any, values: Any) -> Any:
     """A NamedTuple of numbers."""
     return kind(*(_number(of.name, of.type, value, "") for of, value in zip(fields(kind), values, strict=True)))
 
 
-def _number(name: str, kind, value, shape: str):
+def _number(name: str, kind: Any, value: Any, shape: str) -> Any:
     """A number, a flag or a text of a header, of its type."""
     if kind is bool:
         return checks.flag(name, value)
@@ -147,6 +160,6 @@ def _number(name: str, kind, value, shape: str):
     return value
 
 
-def optional(cls) -> set[str]:
+def optional(cls: Any) -> set[str]:
     """The fields of a result that have a default."""
     return {field.name for field in dataclasses.fields(cls) if field.default_factory is not dataclasses.MISSING}

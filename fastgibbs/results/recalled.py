@@ -1,13 +1,16 @@
 """What a memory has made of cues."""
 
-from typing import Annotated
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
 
 import numpy as np
 
 from fastgibbs.analysis.reports import Report
-from fastgibbs.integrations.tables import Table
+from fastgibbs.integrations.tables import Coordinates, Table
 from fastgibbs.models import Hopfield
 from fastgibbs.results.base import Result, run_result
+from fastgibbs.types import FloatArray, IntArray, Mask, States
 
 _MOST = 10  # memories in a summary
 
@@ -24,12 +27,12 @@ class RecallResult(Result):
 
     KIND = "recall"
     model: Annotated[Hopfield, "The memory."]
-    states: Annotated[np.ndarray, "int8 (cues, n)", "The states at the end."]
+    states: Annotated[States, "int8 (cues, n)", "The states at the end."]
     overlaps: Annotated[
-        np.ndarray, "float64 (cues, sweeps, patterns)", "m_mu = (1/n) sum_i xi_i^mu s_i after every sweep, in [-1, 1]."
+        FloatArray, "float64 (cues, sweeps, patterns)", "m_mu = (1/n) sum_i xi_i^mu s_i after every sweep, in [-1, 1]."
     ]
-    converged: Annotated[np.ndarray, "bool (cues,)", "Whether the last sweep left a state as it was."]
-    sweeps_needed: Annotated[np.ndarray, "int64 (cues,)", "After how many sweeps a state was what it is at the end."]
+    converged: Annotated[Mask, "bool (cues,)", "Whether the last sweep left a state as it was."]
+    sweeps_needed: Annotated[IntArray, "int64 (cues,)", "After how many sweeps a state was what it is at the end."]
     beta: Annotated[float, "float, or inf", "Inverse temperature, inf at T = 0."]
     seed: Annotated[int, "Pass it as `seed` to get the same bytes again."]
     engine: Annotated[str, "The engine that ran it."]
@@ -70,19 +73,21 @@ class RecallResult(Result):
     def table(self) -> Table:
         """The overlaps as a named array, (cue, sweep, pattern); converged and sweeps_needed belong to cues."""
         axes = "cue", "sweep", "pattern"
-        numbers = {axis: (axis, np.arange(size)) for axis, size in zip(axes, self.overlaps.shape, strict=True)}
-        of_cues = {"converged": ("cue", self.converged), "sweeps_needed": ("cue", self.sweeps_needed)}
+        numbers: Coordinates = {
+            axis: (axis, np.arange(size)) for axis, size in zip(axes, self.overlaps.shape, strict=True)
+        }
+        of_cues: Coordinates = {"converged": ("cue", self.converged), "sweeps_needed": ("cue", self.sweeps_needed)}
         return Table({"overlaps": (axes, self.overlaps)}, numbers | of_cues, self._settings())
 
     @classmethod
-    def _of(cls, values):
+    def _of(cls, values: dict[str, Any]) -> Self:
         if not isinstance(values["model"], Hopfield):
             raise ValueError(f"model is {values['model']!r}: give a Hopfield model")
         if not (np.abs(values["overlaps"]) <= 1).all():
             raise ValueError("overlaps are beyond 1")
         return super()._of(values)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         cues, sweeps, _ = self.overlaps.shape
         size = f"cues={cues}, sweeps={sweeps}, converged={self.converged.sum()}"
         return f"RecallResult({self.model!r}, {size}{self._ends()})"

@@ -1,8 +1,10 @@
 """What chains have drawn: energies, magnetizations and observables of every draw, and states."""
 
+from __future__ import annotations
+
 from dataclasses import field
 from functools import cached_property
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -13,19 +15,20 @@ from fastgibbs.analysis.summaries import by_temperature
 from fastgibbs.engines import ENGINES
 from fastgibbs.engines.drivers import Record
 from fastgibbs.fields import Field
-from fastgibbs.integrations.tables import Table, of_draws
+from fastgibbs.integrations.tables import Coordinates, Table, of_draws
 from fastgibbs.models import checks
 from fastgibbs.results.base import SITES, Result, Timing, no_sites, run_result
 from fastgibbs.results.lanes import by_lane, joined, unpacked
+from fastgibbs.types import AnyArray, FloatArray, IntArray, ModelLike, States
 
 
 class Block(NamedTuple):
     """Lanes that are advanced together, with room for what they record."""
 
     chains: int  # that were asked for
-    plan: tuple
-    state: tuple
-    rungs: np.ndarray  # int64 (lanes,)
+    plan: tuple[Any, ...]
+    state: tuple[Any, ...]
+    rungs: IntArray  # int64 (lanes,)
     record: Record
 
 
@@ -47,21 +50,21 @@ class SampleResult(Result):
     """
 
     KIND = "sample"
-    model: Annotated[object, "The model, or a tuple of models."]
+    model: Annotated[ModelLike | tuple[ModelLike, ...], "The model, or a tuple of models."]
     energy: Annotated[
-        np.ndarray,
+        FloatArray,
         "float64 (chains, draws)",
         "E of every draw, in the units of J and h: `model.energy` of the state, but for rounding in the last digits; "
         "on the layered engine within (V + H) 2^-24 (sum |W_ij| + sum |a_i| + sum |b_j|), of random weights within "
         "1e-7 of these sums.",
     ]
     magnetization: Annotated[
-        np.ndarray, "float64 (chains, draws)", "Mean spin of every draw, in [-1, 1]; of an RBM, the mean of 2 x - 1."
+        FloatArray, "float64 (chains, draws)", "Mean spin of every draw, in [-1, 1]; of an RBM, the mean of 2 x - 1."
     ]
     observables: Annotated[
-        dict[str, np.ndarray], "float64 (chains, draws, ...)", "What was observed, by name; more axes are a function's."
+        dict[str, FloatArray], "float64 (chains, draws, ...)", "What was observed, by name; more axes are a function's."
     ]
-    beta: Annotated[np.ndarray, "float64 (chains,), or inf", "Inverse temperature of each chain, inf at T = 0."]
+    beta: Annotated[FloatArray, "float64 (chains,), or inf", "Inverse temperature of each chain, inf at T = 0."]
     seed: Annotated[int, "Pass it as `seed` to get the same bytes again."]
     engine: Annotated[str, "The engine that ran it."]
     strips: Annotated[
@@ -74,16 +77,16 @@ class SampleResult(Result):
     timing: Annotated[Timing, "Seconds, and attempts per second."]
     interrupted: Annotated[bool, "True if the run was stopped: the draws are those that every chain had done."]
     _blocks: list[Block]
-    clamped: Annotated[np.ndarray, *SITES] = field(default_factory=no_sites)
+    clamped: Annotated[IntArray, *SITES] = field(default_factory=no_sites)
 
     @cached_property
-    def states(self) -> np.ndarray:
+    def states(self) -> States:
         """The states at the end, int8 (chains, n), in the model's own units."""
         lanes = [ENGINES[self.engine].spins(block.plan, block.state) for block in self._blocks]
         return self._in_units(by_lane(lanes, self.beta.size * self.strips), ())
 
     @property
-    def samples(self) -> np.ndarray:
+    def samples(self) -> States:
         """The states of every draw, int8 (chains, draws, n), unpacked from one bit a spin at each call."""
         chains, draws = self.energy.shape
         packed = [block.record.samples[:draws] for block in self._blocks]
@@ -94,7 +97,7 @@ class SampleResult(Result):
         return self._in_units(unpacked(packed, chains * self.strips), (draws,))
 
     @property
-    def model_number(self) -> np.ndarray:
+    def model_number(self) -> IntArray:
         """Which of several models each chain runs, from 0, int64 (chains,)."""
         models = len(self.model) if isinstance(self.model, tuple) else 1
         return np.arange(self.beta.size) * models // self.beta.size
@@ -120,32 +123,32 @@ class SampleResult(Result):
 
     def table(self) -> Table:
         """Its records as named arrays, (chain, draw); beta, and the model if there are several, belong to chains."""
-        places = {"beta": ("chain", self.beta)}
+        places: Coordinates = {"beta": ("chain", self.beta)}
         if isinstance(self.model, tuple):
             places["model"] = "chain", self.model_number
         records = {"energy": self.energy, "magnetization": self.magnetization} | self.observables
         return of_draws(("chain", "draw"), records, places, self._settings())
 
-    def to_u_kn(self) -> tuple[np.ndarray, np.ndarray]:
+    def to_u_kn(self) -> tuple[FloatArray, IntArray]:
         """u_kn and N_k of nearly independent draws, for pymbar (see `fastgibbs.analysis.to_u_kn`)."""
         return analysis.to_u_kn(self)
 
-    def _in_units(self, lanes, draws):
+    def _in_units(self, lanes: AnyArray, draws: tuple[int, ...]) -> States:
         """Spins (lanes, draws x sites of a lane) as states (chains, *draws, n) in the model's units."""
         spins = joined(lanes, self.beta.size, self.strips, draws)
         return (self.model[0] if isinstance(self.model, tuple) else self.model).from_spins(spins)
 
-    def _values(self):
+    def _values(self) -> dict[str, Any]:
         words = np.concatenate([block.record.samples[: self.energy.shape[1]] for block in self._blocks], axis=2)
         return super()._values() | {"states": self.states, "samples": words}
 
     @classmethod
-    def _stored(cls):
+    def _stored(cls) -> list[Field]:
         words = Field("samples", np.ndarray, "uint16 (kept, sites of a lane, lanes // 16)", "The states kept.")
         return [*super()._stored(), Field("states", np.ndarray, "int8 (chains, n)", "The states at the end."), words]
 
     @classmethod
-    def _of(cls, values):
+    def _of(cls, values: dict[str, Any]) -> Self:
         states, words = values.pop("states"), values.pop("samples")
         (chains, draws), (kept, sites, groups) = values["energy"].shape, words.shape
         strips, needed = values["strips"], chains * values["strips"]
@@ -153,11 +156,12 @@ class SampleResult(Result):
             raise ValueError(f"samples have shape {words.shape}, of {chains} chains, {draws} draws and {strips} strips")
         if isinstance(values["model"], tuple) and chains % len(values["model"]):
             raise ValueError(f"{chains} chains are no multiple of {len(values['model'])} models")
-        block = Block(chains, (), (), None, Record(0, 1, None, None, None, words))
+        nothing: Any = None  # what a run works with is gone
+        block = Block(chains, (), (), nothing, Record(0, 1, nothing, nothing, nothing, words))
         result = super()._of(values | {"_blocks": [block]})
         vars(result)["states"] = states  # what the cached property would ask the engine for
         return result
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         chains, draws = self.energy.shape
         return f"SampleResult({self.model!r}, chains={chains}, draws={draws}, engine={self.engine!r}{self._ends()})"

@@ -1,5 +1,7 @@
 """What ladders of replicas have drawn at every rung, how they moved, and log Z."""
 
+from __future__ import annotations
+
 from dataclasses import field
 from functools import cached_property
 from typing import Annotated, NamedTuple
@@ -14,6 +16,7 @@ from fastgibbs.fields import described
 from fastgibbs.integrations.tables import Table, of_draws
 from fastgibbs.models import checks
 from fastgibbs.results.base import SITES, Result, Timing, no_sites, run_result
+from fastgibbs.types import FloatArray, IntArray, ModelLike, States
 
 
 @described
@@ -34,18 +37,18 @@ class Overlap(NamedTuple):
     The link overlap is the mean over bonds of s_i^a s_j^a s_i^b s_j^b. All are means over `draws` measurements.
     """
 
-    draws: Annotated[np.ndarray, "int64 (pairs,)", "Measurements."]
+    draws: Annotated[IntArray, "int64 (pairs,)", "Measurements."]
     histogram: Annotated[
-        np.ndarray,
+        IntArray,
         "int64 (pairs, rungs, bins)",
         "Counts of q in bins of equal width from -1 to 1, one bin a value up to 1000 spins.",
     ]
-    q: Annotated[np.ndarray, "float64 (pairs, rungs)", "Mean of q."]
-    q_abs: Annotated[np.ndarray, "float64 (pairs, rungs)", "Mean of |q|."]
-    q2: Annotated[np.ndarray, "float64 (pairs, rungs)", "Mean of q^2."]
-    q4: Annotated[np.ndarray, "float64 (pairs, rungs)", "Mean of q^4."]
-    link: Annotated[np.ndarray, "float64 (pairs, rungs)", "Mean of the link overlap."]
-    link2: Annotated[np.ndarray, "float64 (pairs, rungs)", "Mean of its square."]
+    q: Annotated[FloatArray, "float64 (pairs, rungs)", "Mean of q."]
+    q_abs: Annotated[FloatArray, "float64 (pairs, rungs)", "Mean of |q|."]
+    q2: Annotated[FloatArray, "float64 (pairs, rungs)", "Mean of q^2."]
+    q4: Annotated[FloatArray, "float64 (pairs, rungs)", "Mean of q^4."]
+    link: Annotated[FloatArray, "float64 (pairs, rungs)", "Mean of the link overlap."]
+    link2: Annotated[FloatArray, "float64 (pairs, rungs)", "Mean of its square."]
 
 
 @run_result
@@ -61,29 +64,29 @@ class TemperResult(Result):
     """
 
     KIND = "temper"
-    model: Annotated[object, "The model."]
-    betas: Annotated[np.ndarray, "float64 (rungs,)", "Inverse temperature of each rung, ascending."]
-    energy: Annotated[np.ndarray, "float64 (ladders, rungs, draws)", "E of every draw, in the units of J and h."]
+    model: Annotated[ModelLike, "The model."]
+    betas: Annotated[FloatArray, "float64 (rungs,)", "Inverse temperature of each rung, ascending."]
+    energy: Annotated[FloatArray, "float64 (ladders, rungs, draws)", "E of every draw, in the units of J and h."]
     magnetization: Annotated[
-        np.ndarray,
+        FloatArray,
         "float64 (ladders, rungs, draws)",
         "Mean spin of every draw, in [-1, 1]; of an RBM, the mean of 2 x - 1.",
     ]
     observables: Annotated[
-        dict[str, np.ndarray],
+        dict[str, FloatArray],
         "float64 (ladders, rungs, draws, ...)",
         "What was observed, by name; more axes are a function's.",
     ]
-    states: Annotated[np.ndarray, "int8 (ladders, rungs, n)", "The states at the end, in the model's own units."]
-    acceptance: Annotated[np.ndarray, "float64 (rungs - 1,)", "Mean swap probability of each two neighbouring rungs."]
+    states: Annotated[States, "int8 (ladders, rungs, n)", "The states at the end, in the model's own units."]
+    acceptance: Annotated[FloatArray, "float64 (rungs - 1,)", "Mean swap probability of each two neighbouring rungs."]
     round_trips: Annotated[
-        np.ndarray, "int64 (ladders, rungs)", "How often each replica went from the hot end to the cold one and back."
+        IntArray, "int64 (ladders, rungs)", "How often each replica went from the hot end to the cold one and back."
     ]
     restarts: Annotated[
-        np.ndarray, "int64 (ladders, rungs)", "How often each replica reached the cold end coming from the hot one."
+        IntArray, "int64 (ladders, rungs)", "How often each replica reached the cold end coming from the hot one."
     ]
     flow: Annotated[
-        np.ndarray,
+        FloatArray,
         "float64 (rungs,)",
         "f: of the replicas met at a rung, the share that was last at the hot end; 1 ... 0.",
     ]
@@ -101,7 +104,7 @@ class TemperResult(Result):
     thin: Annotated[int, "Sweeps from one draw to the next."]
     timing: Annotated[Timing, "Seconds, and attempts per second."]
     interrupted: Annotated[bool, "True if the run was stopped: the draws are those that every ladder had done."]
-    clamped: Annotated[np.ndarray, *SITES] = field(default_factory=no_sites)
+    clamped: Annotated[IntArray, *SITES] = field(default_factory=no_sites)
 
     @property
     def barrier(self) -> analysis.Barrier:
@@ -139,11 +142,11 @@ class TemperResult(Result):
         records = {name: values.swapaxes(1, 2) for name, values in records.items()}
         return of_draws(("chain", "draw", "rung"), records, {"beta": ("rung", self.betas)}, self._settings())
 
-    def to_u_kn(self) -> tuple[np.ndarray, np.ndarray]:
+    def to_u_kn(self) -> tuple[FloatArray, IntArray]:
         """u_kn and N_k of nearly independent draws, for pymbar (see `fastgibbs.analysis.to_u_kn`)."""
         return analysis.to_u_kn(self)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         ladders, rungs, draws = self.energy.shape
         size = f"ladders={ladders}, rungs={rungs}, draws={draws}"
         return f"TemperResult({self.model!r}, {size}, engine={self.engine!r}{self._ends()})"

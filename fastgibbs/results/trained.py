@@ -1,14 +1,17 @@
 """What a model has learned, and how."""
 
-from typing import Annotated, NamedTuple
+from __future__ import annotations
+
+from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
 
 from fastgibbs.analysis.reports import Report, with_error
 from fastgibbs.fields import described
-from fastgibbs.integrations.tables import Table
+from fastgibbs.integrations.tables import Table, Variables
 from fastgibbs.models import RBM, BoltzmannMachine, checks
 from fastgibbs.results.base import Result, Timing, run_result
+from fastgibbs.types import FloatArray, IntArray, States
 
 _MOST = 12  # rows of the history in a summary
 
@@ -18,29 +21,29 @@ _MOST = 12  # rows of the history in a summary
 class History(NamedTuple):
     """What some epochs came to, one row for each of them."""
 
-    epoch: Annotated[np.ndarray, "int64 (rows,)", "The epochs that have a row, from 1."]
+    epoch: Annotated[IntArray, "int64 (rows,)", "The epochs that have a row, from 1."]
     reconstruction: Annotated[
-        np.ndarray,
+        FloatArray,
         "float64 (rows,)",
         "Mean of (v - v')^2 over units and data; v' is the mean of v given the mean of h given v, and of a "
         "BoltzmannMachine that of each visible unit given all other units, h being drawn given v.",
     ]
     pseudo_likelihood: Annotated[
-        np.ndarray,
+        FloatArray,
         "float64 (rows,), or NaN",
         "`fastgibbs.pseudo_likelihood` in nats; of a large machine, estimated from some units of each row. NaN if more "
         "than 20 hidden units are coupled to each other.",
     ]
     gradient_norm: Annotated[
-        np.ndarray,
+        FloatArray,
         "float64 (rows,)",
         "Mean over the epoch's steps of the length of the gradient, of all parameters together.",
     ]
     log_likelihood: Annotated[
-        np.ndarray, "float64 (rows,), or NaN", "Mean log p(v) of the data in nats, or NaN where it was not asked for."
+        FloatArray, "float64 (rows,), or NaN", "Mean log p(v) of the data in nats, or NaN where it was not asked for."
     ]
     log_likelihood_error: Annotated[
-        np.ndarray, "float64 (rows,), or NaN or inf", "The standard error that log Z gives it: 0 if it is exact."
+        FloatArray, "float64 (rows,), or NaN or inf", "The standard error that log Z gives it: 0 if it is exact."
     ]
 
 
@@ -58,11 +61,12 @@ class TrainResult(Result):
 
     KIND = "train"
     model: Annotated[
-        object, "The model trained; of a training that diverged, as it was after the last epoch that had not."
+        RBM | BoltzmannMachine,
+        "The model trained; of a training that diverged, as it was after the last epoch that had not.",
     ]
     history: Annotated[History, "Of the epochs that were finished, those that have a row."]
     chains: Annotated[
-        np.ndarray,
+        States,
         "int8 (chains, n)",
         "The states of the model's chains at the end: persistent ones, or those of the last batch.",
     ]
@@ -99,11 +103,13 @@ class TrainResult(Result):
 
     def table(self) -> Table:
         """The history as named arrays, (epoch,)."""
-        records = {name: (("epoch",), record) for name, record in self.history._asdict().items() if name != "epoch"}
+        records: Variables = {
+            name: (("epoch",), record) for name, record in self.history._asdict().items() if name != "epoch"
+        }
         return Table(records, {"epoch": ("epoch", self.history.epoch)}, self._settings())
 
     @classmethod
-    def _of(cls, values):
+    def _of(cls, values: dict[str, Any]) -> Self:
         epoch = values["history"].epoch
         if not isinstance(values["model"], RBM | BoltzmannMachine):
             raise ValueError(f"model is {values['model']!r}: give an RBM or a BoltzmannMachine")
@@ -111,6 +117,6 @@ class TrainResult(Result):
             raise ValueError(f"the history has other epochs than 1 to {values['epochs']}, in order")
         return super()._of(values)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         state = ", diverged" if self.diverged else self._ends()
         return f"TrainResult({self.model!r}, method={self.method!r}, epochs={self.epochs}{state})"

@@ -1,7 +1,10 @@
 """A run of any engine by its contract alone: blocks of chains, advanced by threads and crews."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -9,34 +12,37 @@ from fastgibbs.engines.carrying import carry
 from fastgibbs.engines.contract import GIBBS, LANE_GROUP, RULES, SCANS, SEQUENTIAL, Crew
 from fastgibbs.engines.drivers import Moves, advance, record
 from fastgibbs.results.lanes import unpacked
+from fastgibbs.types import AnyArray, ArrayLike, Engine, FloatArray, IntArray, States
+
+T = TypeVar("T")
 
 
 class Draws(NamedTuple):
     """The states of some chains after every thin-th sweep, and what was recorded."""
 
-    spins: np.ndarray  # int8 (draws, chains, n)
-    energies: np.ndarray  # float64 (draws, chains)
-    magnetizations: np.ndarray  # float64 (draws, chains), sums of spins
+    spins: States  # int8 (draws, chains, n)
+    energies: FloatArray  # float64 (draws, chains)
+    magnetizations: FloatArray  # float64 (draws, chains), sums of spins
 
-    def of(self, chains: int) -> "Draws":
+    def of(self, chains: int) -> Draws:
         """Those of the first chains."""
-        return Draws(*(array[:, :chains] for array in self))
+        return Draws(self.spins[:, :chains], self.energies[:, :chains], self.magnetizations[:, :chains])
 
 
 def run(
-    engine,
-    model,
-    spins,
-    betas,
-    sweeps,
+    engine: Engine,
+    model: Any,
+    spins: States,
+    betas: FloatArray,
+    sweeps: int,
     *,
-    thin=1,
-    rule="gibbs",
-    scan="sequential",
-    seed=1,
-    free=None,
-    threads=1,
-    workers=1,
+    thin: int = 1,
+    rule: str = "gibbs",
+    scan: str = "sequential",
+    seed: int = 1,
+    free: ArrayLike | None = None,
+    threads: int = 1,
+    workers: int = 1,
 ) -> Draws:
     """Advance chains from `spins`, int8 (chains, n), at `betas`, float64 (chains,), and record every thin-th sweep.
 
@@ -45,7 +51,7 @@ def run(
     """
     prepared, rungs = engine.prepare([model], 1, free), np.unique(betas)
 
-    def advanced(lanes):
+    def advanced(lanes: range) -> Draws:
         plan, state, count = _started(engine, prepared, lanes, spins, rungs, rule, seed)
         of_lanes = np.zeros(len(lanes), np.int64)
         of_lanes[:count] = np.searchsorted(rungs, betas[lanes.start : lanes.start + count])
@@ -57,7 +63,7 @@ def run(
     return Draws(*(np.concatenate(parts, axis=1) for parts in zip(*blocks, strict=True)))
 
 
-def carried(engine, model, spins, others, betas) -> str | None:
+def carried(engine: Engine, model: Any, spins: States, others: States, betas: FloatArray) -> str | None:
     """What is wrong with states carried from one block into another, from which both go on, or None."""
     prepared = engine.prepare([model], 1)
     for lanes in engine.cut(len(spins), 1):
@@ -81,7 +87,9 @@ def carried(engine, model, spins, others, betas) -> str | None:
     return None
 
 
-def _started(engine, prepared, lanes, spins, rungs, rule, seed):
+def _started(
+    engine: Engine, prepared: Any, lanes: range, spins: States, rungs: FloatArray, rule: str, seed: int
+) -> tuple[Any, Any, int]:
     """Plan and state of a block, and how many of its lanes are chains; others start up."""
     of_lanes = spins[lanes.start : lanes.stop]
     ups = np.ones((len(lanes), spins.shape[1]), np.uint8)
@@ -89,12 +97,14 @@ def _started(engine, prepared, lanes, spins, rungs, rule, seed):
     return *engine.start(prepared, lanes, [(0, ups)], seed, rungs, RULES[rule]), len(of_lanes)
 
 
-def _recorded(plan, state, rungs, n, moves, sweeps, thin=1, workers=1) -> Draws:
+def _recorded(
+    plan: Any, state: Any, rungs: IntArray, n: int, moves: Moves, sweeps: int, thin: int = 1, workers: int = 1
+) -> Draws:
     """Advance a block by a crew of so many, and record every thin-th sweep of all lanes, each at its rung."""
     lanes, gate = rungs.size, np.zeros(1, np.uint64)
     draws = record(0, thin, (sweeps // thin, lanes), np.empty((0, n)), lanes, keeps=True)
 
-    def work(worker):
+    def work(worker: int) -> None:
         crew = Crew(worker, workers, gate, 0)
         advance(plan, state, rungs, moves, draws, 0, sweeps, crew)
 
@@ -102,7 +112,7 @@ def _recorded(plan, state, rungs, n, moves, sweeps, thin=1, workers=1) -> Draws:
     return Draws(_unpacked(draws.samples), draws.energies, draws.magnetizations)
 
 
-def _together(work, tasks, threads) -> list:
+def _together(work: Callable[[Any], T], tasks: Iterable[Any], threads: int) -> list[T]:
     """The results of `work` on each task, on so many threads."""
     if threads == 1:
         return [work(task) for task in tasks]
@@ -110,7 +120,7 @@ def _together(work, tasks, threads) -> list:
         return list(pool.map(work, tasks))
 
 
-def _unpacked(words) -> np.ndarray:
+def _unpacked(words: AnyArray) -> States:
     """Spins int8 (draws, lanes, n) of what `snapshot` wrote, uint16 (draws, n, lanes // 16)."""
     draws, n, groups = words.shape
     return unpacked([words], LANE_GROUP * groups).reshape(-1, draws, n).swapaxes(0, 1)

@@ -1,5 +1,9 @@
 """Proofs of a model of your own: what all verbs rely on, asked of every state of a small one."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from fastgibbs import exact
@@ -10,6 +14,7 @@ from fastgibbs.models import Energy, Flips, checks
 from fastgibbs.models.energy import flips_of, has_ising_form
 from fastgibbs.reference.terms import flip_costs, turned_sums
 from fastgibbs.testing.laws import draw_exactly, pvalue
+from fastgibbs.types import ArrayLike, FloatArray, ModelLike, States
 
 MOST = 12  # variables, all of whose flips are looked at
 CLOSE = 1e-10  # of the largest energy: more than rounding in float64, less than in float32
@@ -18,7 +23,7 @@ SIGMAS = 5.0
 LEVEL = 3e-7  # at this rate each test refuses a right model; as seeds are fixed, one that passes always does
 
 
-def _cost(spins, site, n):
+def _cost(spins: States, site: int, n: int) -> float:
     a, b, d, e = spins[site - 2], spins[site - 1], spins[(site + 1) % n], spins[(site + 2) % n]
     return 2.0 * spins[site] * (a * b + b * d + d * e)
 
@@ -26,17 +31,17 @@ def _cost(spins, site, n):
 class Triples(Energy):
     """E(s) = -sum_i s_i s_{i+1} s_{i+2} on a ring, as somebody would write it who has no engine for it."""
 
-    def energy(self, states):
+    def energy(self, states: ArrayLike) -> FloatArray:
         """E(s) of states (..., n)."""
         s = self.to_spins(states)
         return -(s * np.roll(s, 1, axis=-1) * np.roll(s, 2, axis=-1)).sum(axis=-1, dtype=np.float64)
 
-    def flips(self):
+    def flips(self) -> Flips:
         """What a flip costs, by the three terms of a site."""
         return Flips(_cost, (self.n,))
 
 
-def check_energy(model, beta=None):
+def check_energy(model: ModelLike, beta: float | None = None) -> None:
     """AssertionError, which says what is wrong, unless a model of up to 12 variables is right.
 
     That is: states and spins are each other's, energies are finite and of one state at a time as of many, and either
@@ -73,7 +78,7 @@ def check_energy(model, beta=None):
             _check_law(model, energies, dict(beta=beta, rule=rule, scan=scan, engine=engine, seed=1))
 
 
-def _checked_energies(model, spins) -> np.ndarray:
+def _checked_energies(model: ModelLike, spins: States) -> FloatArray:
     """The energies of all states, found to be what `Energy.energy` says."""
     states = model.from_spins(spins)
     _require(np.array_equal(model.to_spins(states), spins), "to_spins(from_spins(spins)) are other spins")
@@ -89,7 +94,7 @@ def _checked_energies(model, spins) -> np.ndarray:
     return energies
 
 
-def _check_flips(model, spins, energies):
+def _check_flips(model: ModelLike, spins: States, energies: FloatArray) -> None:
     """AssertionError unless costs are differences of energies at all states, and sums those of the state."""
     flipped = np.arange(len(spins))[:, None] ^ 1 << np.arange(model.n)
     expected = energies[flipped] - energies[:, None]
@@ -97,7 +102,8 @@ def _check_flips(model, spins, energies):
     for site in range(model.n):
         name = f"flips().cost of site {site}"
         _require_close(name, found[:, site], "the change of energy(states)", expected[:, site], spins, energies)
-    if model.flips().turn is not None:
+    flips = flips_of(model)
+    if flips is not None and flips.turn is not None:
         for one in spins:
             for site in range(model.n):
                 followed, expected = turned_sums(model, one, site)
@@ -109,7 +115,7 @@ def _check_flips(model, spins, energies):
         _require_close(name, compiled[:, site], "in Python", found[:, site], spins, energies)
 
 
-def _check_law(model, energies, how):
+def _check_law(model: ModelLike, energies: FloatArray, how: dict[str, Any]) -> None:
     """AssertionError unless sweeps leave the enumerated law as it is, and come to it."""
     p, start = draw_exactly(model, how["beta"], np.random.default_rng(1), CHAINS)
     run = sample(model, sweeps=SWEEPS, chains=CHAINS, start=start, **how)
@@ -124,13 +130,15 @@ def _check_law(model, energies, how):
     _require(sigmas < SIGMAS, f"{told} <E> = {means.mean():.6g} is {sigmas:.1f} errors from the exact {mean:.6g}")
 
 
-def _require(right, otherwise):
+def _require(right: object, otherwise: str) -> None:
     """AssertionError unless it is right; also where Python is told to leave assertions out."""
     if not right:
         raise AssertionError(otherwise)
 
 
-def _require_close(name, found, other, expected, states, energies):
+def _require_close(
+    name: str, found: FloatArray, other: str, expected: FloatArray, states: States, energies: FloatArray
+) -> None:
     """AssertionError at the first state where two numbers differ by more than rounding."""
     wrong = ~(np.abs(found - expected) <= CLOSE * np.abs(energies).max())
     if wrong.any():

@@ -4,17 +4,22 @@ Nothing is read off an engine's insides. Whatever keeps the contract (engines/co
 proven is what the drivers get.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from inspect import signature
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgibbs import exact
 from fastgibbs.engines import contract, precision
-from fastgibbs.models import RBM, Hopfield, Ising, edwards_anderson, random_regular
+from fastgibbs.models import RBM, Energy, Hopfield, Ising, edwards_anderson, random_regular
 from fastgibbs.testing.blocks import Draws, carried, run
 from fastgibbs.testing.energies import Triples
 from fastgibbs.testing.laws import draw_exactly, energies, pvalue
+from fastgibbs.types import AnyArray, Engine, FloatArray, IntArray, Mask, ModelLike, States
 
 ENUMERATED = 10  # spins of the models whose states are all looked at
 CHAINS, SWEEPS = 3 * 2**12, 30  # whose law is tested: 5 % of beta shows where the heat capacity is above 2
@@ -25,7 +30,7 @@ CERTAIN = 25.0  # beta dE, where a spin does not turn: once in 10^11
 ROUNDED = 1e-6  # of the largest energy: what float32 leaves open in the cost of a flip
 _RNG = np.random.default_rng(1)
 _GLASS = random_regular(6, 4, "bimodal", seed=3)
-MODELS = {
+MODELS: dict[str, Energy] = {
     "+-J": _GLASS,
     "+-J in a field": Ising.from_edges(6, *_GLASS.bonds, np.full(6, 0.5)),
     "Gaussian": edwards_anderson((2, 3), "gaussian", seed=1),
@@ -46,13 +51,20 @@ class Case(NamedTuple):
     """
 
     name: str  # of the model
-    model: object  # as the engine takes it: as it is, or as an Ising model
+    model: Any  # as the engine takes it: as it is, or as an Ising model
     rule: str
     scan: str
     first: bool  # of its model: what no rule and no scan changes is proven with it
 
 
-def check_engine(engine, models=None, *, twin=None, rules=tuple(contract.RULES), false_alarm=1e-6) -> float:
+def check_engine(
+    engine: Engine,
+    models: Mapping[str, ModelLike] | None = None,
+    *,
+    twin: ModuleType | None = None,
+    rules: Sequence[str] = tuple(contract.RULES),
+    false_alarm: float = 1e-6,
+) -> float:
     """Prove an engine on every model that it does not refuse, by each rule and scan that it has.
 
     The proof is that turning any spin of any state costs the difference of energies; that a sweep visits every site,
@@ -82,7 +94,9 @@ def check_engine(engine, models=None, *, twin=None, rules=tuple(contract.RULES),
     return min((p for p in found if p is not None), default=1.0)
 
 
-def cases(engine, models=None, rules=tuple(contract.RULES)) -> list[Case]:
+def cases(
+    engine: Engine, models: Mapping[str, ModelLike] | None = None, rules: Sequence[str] = tuple(contract.RULES)
+) -> list[Case]:
     """Every model that the engine does not refuse, by each rule and scan; ValueError if there is none.
 
     >>> import fastgibbs as fg
@@ -91,7 +105,8 @@ def cases(engine, models=None, rules=tuple(contract.RULES)) -> list[Case]:
     >>> case.name, case.rule, case.scan
     ('ring', 'gibbs', 'sequential')
     """
-    found, refusals = [], {}
+    found: list[Case] = []
+    refusals: dict[str, str | None] = {}
     for name, model in (MODELS if models is None else models).items():
         try:
             taken = model if getattr(engine, "NATIVE", False) else model.to_ising()
@@ -109,7 +124,7 @@ def cases(engine, models=None, rules=tuple(contract.RULES)) -> list[Case]:
     return found
 
 
-def check_case(engine, case: Case, twin=None, false_alarm: float = 1e-6) -> float | None:
+def check_case(engine: Engine, case: Case, twin: ModuleType | None = None, false_alarm: float = 1e-6) -> float | None:
     """The p-value of the law of a case, of large models None; AssertionError that says what is wrong.
 
     `false_alarm`: the rate at which it says so of the law of a right engine.
@@ -138,20 +153,21 @@ def check_case(engine, case: Case, twin=None, false_alarm: float = 1e-6) -> floa
     return _check_law(engine, case, false_alarm / 2) if enumerated else None
 
 
-def _check_company(engine, case: Case, spins, betas) -> None:
+def _check_company(engine: Engine, case: Case, spins: States, betas: FloatArray) -> None:
     """Threads, crews, other chains and draws never show."""
     alone, few = run(engine, case.model, spins, betas, 5), len(spins) // 2
     for threads, workers in ((2, 1), (5, 1), (1, 2), (1, 3)):
         other = run(engine, case.model, spins, betas, 5, threads=threads, workers=workers)
         _same(case, f"draws by {threads} threads and crews of {workers}", other, alone)
-    last = Draws(*(array[-1:] for array in alone))
+    last = Draws(alone.spins[-1:], alone.energies[-1:], alone.magnetizations[-1:])
     _same(case, "draws after five sweeps", run(engine, case.model, spins, betas, 5, thin=5), last)
     _same(case, f"draws of {few} chains", run(engine, case.model, spins[:few], betas[:few], 5), alone.of(few))
 
 
-def _check_law(engine, case: Case, level: float) -> float:
+def _check_law(engine: Engine, case: Case, level: float) -> float:
     """Every site is visited, and the law of exact draws is the same after sweeps: the p-value of that."""
-    model, how = case.model, dict(rule=case.rule, scan=case.scan)
+    model = case.model
+    how: dict[str, Any] = dict(rule=case.rule, scan=case.scan)
     up, free = np.ones((UNIFORM, model.n), np.int8), np.zeros(UNIFORM)
     if case.rule == "gibbs":
         sweeps = SWEEPS if case.scan == "random" else 1
@@ -171,7 +187,7 @@ def _check_law(engine, case: Case, level: float) -> float:
     return p
 
 
-def _check_costs(engine, case: Case) -> None:
+def _check_costs(engine: Engine, case: Case) -> None:
     """Where sweeps visit one site, a lane turns its spin if its random number says so: u < exp(-beta dE).
 
     So -ln u = beta dE at the beta where it stops to turn. Each lane shows its number by one state, found by bisection,
@@ -186,7 +202,9 @@ def _check_costs(engine, case: Case) -> None:
         clear = np.abs(cost) > open_
         divisors = np.where(clear, cost, np.abs(cost).max() or 1.0)
 
-        def turned(x, order=slice(None), site=site, divisors=divisors):
+        def turned(
+            x: FloatArray, order: IntArray | slice = slice(None), site: int = site, divisors: IntArray = divisors
+        ) -> Mask:
             """Which lanes turn their spin where beta dE is x; lane k is in state order[k]."""
             start = states[order]
             end = run(engine, model, start, x / divisors[order], 1, rule="metropolis", free=[site]).spins[0]
@@ -203,12 +221,12 @@ def _check_costs(engine, case: Case) -> None:
             low, high = np.where(turns, middle, low), np.where(turns, high, middle)
         both = clear & clear[other]
         slack = 2.0**-BITS * CERTAIN + open_ * high * (1 / np.abs(divisors) + 1 / np.abs(divisors[other]))
-        for x, turns, how in ((np.maximum(low - slack, 0), True, "more"), (high + slack, False, "less")):
-            right = ~both | (turned(x, other) == turns)
+        for x, turning, how in ((np.maximum(low - slack, 0), True, "more"), (high + slack, False, "less")):
+            right = ~both | (turned(x, other) == turning)
             _decided(case, site, states[other], cost[other], right, f"as if it cost {how}, beside other states")
 
 
-def _decided(case, site, states, cost, right, how):
+def _decided(case: Case, site: int, states: States, cost: FloatArray, right: Mask, how: str) -> None:
     if not right.all():
         k = right.argmin()
         raise AssertionError(
@@ -216,7 +234,7 @@ def _decided(case, site, states, cost, right, how):
         )
 
 
-def _check_records(case: Case, draws) -> None:
+def _check_records(case: Case, draws: Draws) -> None:
     model = case.model
     energy = model.energy(model.from_spins(draws.spins))
     # by layers they are sums of float32 inputs
@@ -231,12 +249,13 @@ def _check_records(case: Case, draws) -> None:
     _equal(case, "sums of spins", draws.magnetizations, draws.spins.sum(axis=2), "those of the states")
 
 
-def _same(case: Case, what: str, found, expected) -> None:
-    for name, one, other in zip(found._fields, found, expected, strict=True):
+def _same(case: Case, what: str, found: Draws, expected: Draws) -> None:
+    for name in Draws._fields:
+        one, other = getattr(found, name), getattr(expected, name)
         _equal(case, f"{name} of {what}", one, other, "those of one thread, all chains and every draw")
 
 
-def _equal(case: Case, what: str, found, expected, whose: str) -> None:
+def _equal(case: Case, what: str, found: AnyArray, expected: AnyArray, whose: str) -> None:
     if not np.array_equal(found, expected):
         place = tuple(np.argwhere(found != expected)[0].tolist())
         raise AssertionError(
@@ -248,7 +267,7 @@ def _title(case: Case) -> str:
     return f"{case.name}, {case.rule}, {case.scan}"
 
 
-def _chains(model) -> tuple[np.ndarray, np.ndarray]:
+def _chains(model: ModelLike) -> tuple[States, FloatArray]:
     """Spins to start from, int8 (chains, n), and betas of either sign, float64 (chains,)."""
     chains = LANES if model.n <= ENUMERATED else 3
     spins = np.random.default_rng(4).choice(np.array([-1, 1], np.int8), (chains, model.n))
@@ -257,7 +276,7 @@ def _chains(model) -> tuple[np.ndarray, np.ndarray]:
     return spins, np.sqrt(model.n) / model.energy(model.from_spins(spins)).std() * np.linspace(0.3, 1, chains)
 
 
-def _middle(model) -> float:
+def _middle(model: ModelLike) -> float:
     """The beta of the largest heat capacity, where a wrong one shows best; 1 if all energies are the same."""
     energy = energies(model)
     unit = np.ptp(energy)

@@ -1,31 +1,35 @@
 """Draws against the law p(s) = exp(-beta E(s)) / Z of a small model, all of whose states are counted."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
 from fastgibbs.exact import states
+from fastgibbs.types import AnyArray, FloatArray, ModelLike, States
 
 
-def boltzmann(model, beta) -> np.ndarray:
+def boltzmann(model: ModelLike, beta: float) -> FloatArray:
     """p(s) = exp(-beta E(s)) / Z of every state, float64 (2^n,), in the order of `exact.states(n)`."""
     exponent = -beta * energies(model)
     p = np.exp(exponent - exponent.max())
     return p / p.sum()
 
 
-def energies(model) -> np.ndarray:
+def energies(model: ModelLike) -> FloatArray:
     """E(s) of every state, float64 (2^n,), in the order of `exact.states(n)`."""
     return model.energy(model.from_spins(states(model.n)))
 
 
-def draw_exactly(model, beta, rng, chains: int) -> tuple[np.ndarray, np.ndarray]:
+def draw_exactly(model: ModelLike, beta: float, rng: np.random.Generator, chains: int) -> tuple[FloatArray, States]:
     """The law of all states, float64 (2^n,), and independent draws from it, (chains, n) in the model's units."""
     p = boltzmann(model, beta)
     return p, model.from_spins(states(model.n)[rng.choice(p.size, chains, p=p)])
 
 
-def pvalue(model, drawn, p) -> float:
+def pvalue(model: ModelLike, drawn: States, p: FloatArray) -> float:
     """Twice the smaller of two chances to be as far from the law `p` as `drawn` is, by states and by energy levels.
 
     `drawn`: independent states (chains, n) in the model's units; `p`: float64 (2^n,). A right law gives less than x at
@@ -39,7 +43,7 @@ def pvalue(model, drawn, p) -> float:
     return min(1.0, 2 * min(chi_square([(counts, expected)]), chi_square([by_level])))
 
 
-def chi_square(laws) -> float:
+def chi_square(laws: Iterable[tuple[AnyArray, AnyArray]]) -> float:
     """The chance to be as far from what is expected as was observed, rare classes pooled to 5 expected or more.
 
     `laws`: pairs of counts and of what is expected, float64 (classes,), which are added up.

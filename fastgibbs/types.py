@@ -1,0 +1,56 @@
+"""The words of signatures: what arrays hold, and what all verbs understand by an argument."""
+
+import os
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike as ArrayLike  # one of these words
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Sites = NDArray[np.int32]  # numbers of sites, or of units
+States = NDArray[np.int8]  # spins of -1 and 1, or units of 0 and 1
+Mask = NDArray[np.bool_]
+AnyArray = NDArray[Any]
+
+Shape = tuple[int, ...] | list[int]
+Seed = int | np.random.SeedSequence | np.random.Generator | None
+Progress = bool | Callable[[int, int], object]  # called with (done, total); a True that it returns stops the run
+PathLike = str | os.PathLike[str]
+Rule = Literal["gibbs", "metropolis"]
+Scan = Literal["sequential", "random"]
+Disorder = Literal["bimodal", "gaussian"]
+
+Engine = Any  # a module, or another object that keeps the contract (engines/contract.py)
+
+
+class Sparse(Protocol):
+    """A SciPy-like sparse matrix."""
+
+    def tocoo(self) -> Any:
+        """The matrix with its entries as `row`, `col` and `data`."""
+
+
+Matrix = ArrayLike | Sparse
+
+
+class ModelLike(Protocol):
+    """What the verbs ask of a model: every `Energy` has it, and so may a class of another base."""
+
+    @property
+    def n(self) -> int:
+        """The number of variables."""
+
+    def energy(self, states: ArrayLike, /) -> Any:
+        """E of states (..., n), float64 in the shape of the leading axes."""
+
+    def to_ising(self) -> Any:
+        """The same energy as an `Ising` model."""
+
+    def to_spins(self, states: ArrayLike, /) -> States:
+        """The spins of states (..., n)."""
+
+    def from_spins(self, spins: ArrayLike, /) -> States:
+        """The states of spins (..., n)."""

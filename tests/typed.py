@@ -1,0 +1,77 @@
+"""What somebody's editor and type checker know of fastgibbs: checked, never run."""
+
+from pathlib import Path
+from typing import assert_type
+
+import numpy as np
+
+import fastgibbs as fg
+from fastgibbs.types import FloatArray, IntArray, ModelLike, Sites, States
+
+
+class Chain(fg.Energy):
+    """E(s) = -sum_i J_i s_i s_{i+1}."""
+
+    J: FloatArray
+
+    def __init__(self, J: FloatArray) -> None:
+        super().__init__(len(J) + 1, J=J)
+
+
+def models() -> None:
+    """What models are made of, and what they know."""
+    square = fg.lattice((16, 16), J=1.0, h=[0.1] * 256, periodic=(True, False))
+    assert_type(square, fg.Ising)
+    assert_type(square.n, int)
+    assert_type(square.shape, tuple[int, ...] | None)
+    assert_type(square.coupling, float | None)
+    assert_type(square.couplings, FloatArray)
+    assert_type(square.bonds, tuple[Sites, Sites, FloatArray])
+    assert_type(square.energy(np.ones(256)), FloatArray)
+    assert_type(square.to_spins([1] * 256), States)
+    assert_type(fg.Ising.from_edges(3, [0, 1], [1, 2], 1.0), fg.Ising)
+    assert_type(fg.Hopfield([[1, -1, 1]], "storkey").patterns, States)
+    assert_type(fg.RBM.random(4, 2, seed=1).to_ising(), fg.Ising)
+    assert_type(fg.RBM(np.zeros((4, 2))).free_energy([0, 1, 0, 1]), FloatArray)
+    assert_type(fg.BoltzmannMachine(np.zeros((4, 4)), visible=[0, 1]).n_hidden, int)
+    assert_type(Chain(np.ones(4)).J, FloatArray)
+    assert_type(fg.cut(fg.read_rudy(Path("G1")), [1, -1]), FloatArray)
+    fg.edwards_anderson((4, 4), disorder="gauss")  # type: ignore[arg-type]  # a checker sees the misspelling
+
+
+def draws(model: ModelLike) -> None:
+    """The verbs, and what their results hold."""
+    run = fg.sample(model, beta=[0.2, 0.4], sweeps=100, seed=np.random.SeedSequence(1), rule="metropolis")
+    assert_type(run, fg.SampleResult)
+    assert_type(run.energy, FloatArray)
+    assert_type(run.observables, dict[str, FloatArray])
+    assert_type(run.states, States)
+    assert_type(run.timing.kernel, float)
+    assert_type(run.summary(), str)
+    assert_type(fg.anneal(model, sweeps=100, progress=True).lowest(3).counts, IntArray)
+    ladders = fg.temper(model, betas=[0, 1], sweeps=100, progress=lambda done, total: done > 10)
+    assert_type(ladders, fg.TemperResult)
+    assert_type(ladders.log_z.bar, FloatArray)
+    assert_type(fg.recall(fg.Hopfield([[1, -1, 1]]), [1, 1, 1]).converged.all(), np.bool_)
+    assert_type(fg.log_z(model, method="tempering").error, float)
+    fg.sample(model, beta=1.0, sweeps=10, rule="heat bath")  # type: ignore[call-overload, arg-type]  # no such rule
+
+
+def answers(model: fg.Ising, run: fg.SampleResult) -> None:
+    """What needs no draws, and what draws are worth."""
+    assert_type(fg.exact.spectrum(model).log_z([0.1, 0.2]), FloatArray)
+    assert_type(fg.exact.torus((4, 4), 0.4).energy, FloatArray)
+    assert_type(fg.analysis.standard_error(run.energy).error, float)
+    assert_type(fg.analysis.reweight(run, np.linspace(0.2, 0.4)).binder, FloatArray)
+    assert_type(fg.analysis.jackknife(np.mean, run.energy), tuple[float, float])
+    assert_type(fg.mean_field(model, method="tap").converged, bool)
+    fg.plots.energy_trace(run, linewidth=2).set_title("E")
+
+
+def files(run: fg.SampleResult) -> None:
+    """What is kept."""
+    run.save("run.npz")
+    fg.save(run.model, Path("model.npz")) if not isinstance(run.model, tuple) else None
+    kept = fg.load("run.npz")
+    assert isinstance(kept, fg.SampleResult)
+    assert_type(kept.seed, int)
