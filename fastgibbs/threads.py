@@ -42,6 +42,11 @@ def stop() -> None:
     """Ask all runs of this process to stop: each returns what it has done, with `interrupted` set, as after Ctrl-C.
 
     It returns at once, and may be called from any thread and from a signal handler. Where nothing runs it does nothing.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((64, 64)), beta=0.4, sweeps=10**6, thin=10**6, progress=lambda *done: fg.stop())
+    >>> run.interrupted
+    True
     """
     for run in tuple(_under_way):
         run.ask()

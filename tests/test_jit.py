@@ -14,27 +14,30 @@ from fastgibbs.engines.drivers import advance
 
 PACKAGE = Path(fg.__file__).parent
 SAMPLE = """
-import fastgibbs as fg
-from fastgibbs.engines.drivers import advance
-result = fg.sample(fg.lattice((8, 8)), beta=0.4, sweeps=3, chains=16, seed=1, progress={progress}, engine="{engine}")
-print(sum(advance.stats.cache_hits.values()), result.energy.sum())
+from numba.core import event
+with event.install_recorder("numba:compile") as compiled:
+    import fastgibbs as fg
+    from fastgibbs.engines.drivers import advance
+    model = fg.lattice((8, 8))
+    result = fg.sample(model, beta=0.4, sweeps=3, chains=16, seed=1, progress={progress}, engine="{engine}")
+print(sum(advance.stats.cache_hits.values()), result.energy.sum(), len(compiled.buffer))
 """
 
 
 def fresh_process(cache, source=PACKAGE.parent, progress=False, engine="sparse"):
-    """Cache hits of the first sample, an energy, and what was said on stderr, in a new process."""
+    """Of the first sample in a new process: cache hits, an energy, what was said on stderr, how often it compiled."""
     environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(source)}
     command = [sys.executable, "-c", SAMPLE.format(progress=progress, engine=engine)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=source)
-    hits, energy = done.stdout.split()
-    return int(hits), float(energy), done.stderr
+    hits, energy, compiled = done.stdout.split()
+    return int(hits), float(energy), done.stderr, int(compiled)
 
 
 def test_a_kernel_is_compiled_once_and_then_comes_from_the_cache(tmp_path):
-    hits, energy, said = fresh_process(tmp_path, progress=True)
-    assert hits == 0 and "compiling (once)" in said
-    hits, again, said = fresh_process(tmp_path, progress=True)
-    assert hits == 1 and "compiling" not in said
+    hits, energy, said, compiled = fresh_process(tmp_path, progress=True)
+    assert hits == 0 and "compiling (once)" in said and compiled
+    hits, again, said, compiled = fresh_process(tmp_path, progress=True)
+    assert hits == 1 and "compiling" not in said and not compiled
     assert again == energy
 
 
@@ -78,6 +81,26 @@ def test_an_edited_callee_in_another_file_is_never_served_stale(tmp_path):
     edited = fresh_process(tmp_path / "cache", tmp_path / "copy")
     assert edited[0] == 0
     assert edited[1] != first[1]
+
+
+OUTSIDE = {  # a label, a docstring and a check
+    "plots/traces.py": ('"magnetisation per site m"', '"m"'),
+    "models/ising.py": ("The model itself.", "This model."),
+    "methods/recall.py": ("beta <= 0", "not beta > 0"),
+}
+
+
+def test_an_edit_outside_the_engines_compiles_nothing(tmp_path):
+    package, cache = tmp_path / "copy" / "fastgibbs", tmp_path / "cache"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    energy = fresh_process(cache, package.parent)[1]
+    kernels = {path: path.stat().st_mtime_ns for path in cache.rglob("*.nb?")}
+    for name, (old, new) in OUTSIDE.items():
+        before = (package / name).read_text()
+        assert before.count(old) == 1, f"{name} no longer has {old}"
+        (package / name).write_text(before.replace(old, new))
+    assert fresh_process(cache, package.parent) == (1, energy, "", 0)
+    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.nb?")} == kernels
 
 
 def test_a_cache_folder_that_cannot_be_written_only_costs_time(tmp_path):

@@ -1,13 +1,8 @@
-"""Energies against double loops over all states, the shapes and types that are valid, and what is refused."""
+"""Energies against double loops over all states, the laws of disorder, and the shapes and types that are valid."""
 
 import copy
 import itertools
 import pickle
-import re
-import subprocess
-import sys
-import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,15 +12,11 @@ from fastgibbs.models import (
     RBM,
     Hopfield,
     Ising,
-    checks,
     edwards_anderson,
     lattice,
     random_regular,
-    resources,
     sherrington_kirkpatrick,
-    triangular,
 )
-from fastgibbs.models.lattices import Lattice
 
 
 def all_states(n, values=(-1, 1)):
@@ -43,27 +34,6 @@ def random_symmetric(n, seed, density=1.0):
     rng = np.random.default_rng(seed)
     J = np.triu(rng.standard_normal((n, n)) * (rng.random((n, n)) < density), 1)
     return J + J.T
-
-
-def neighbour_bonds(shape, steps, periodic, J):
-    """One bond for every site and step, walking the sites one by one; steps over an open border are left out."""
-    bonds = []
-    for site in itertools.product(*map(range, shape)):
-        for step in steps:
-            end = [x + dx for x, dx in zip(site, step, strict=True)]
-            if any(not wrap and x >= side for x, side, wrap in zip(end, shape, periodic, strict=True)):
-                continue
-            end = tuple(x % side for x, side in zip(end, shape, strict=True))
-            bonds.append((np.ravel_multi_index(site, shape), np.ravel_multi_index(end, shape), J))
-    return bonds
-
-
-def axis_steps(dimensions):
-    return np.eye(dimensions, dtype=int).tolist()
-
-
-TRIANGULAR = [(1, 0), (0, 1), (1, 1)]
-SHAPES = [(1,), (2,), (5,), (1, 1), (1, 2), (2, 2), (2, 3), (1, 4), (3, 3), (1, 2, 3), (2, 2, 2), (2, 1, 3), (1, 1, 1)]
 
 
 # --- energies
@@ -129,42 +99,6 @@ def test_duplicate_bonds_add_up_in_either_direction_and_cancelled_ones_vanish():
 
 def test_one_coupling_serves_every_edge():
     assert Ising.from_edges(3, [0, 1], [1, 2], -2).bonds[2].tolist() == [-2.0, -2.0]
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_lattice_has_one_bond_a_site_and_axis_for_every_mix_of_borders(shape):
-    n = int(np.prod(shape))
-    h = np.random.default_rng(6).standard_normal(n)
-    steps = axis_steps(len(shape))
-    for periodic in itertools.product([False, True], repeat=len(shape)):
-        model = lattice(shape, J=-0.7, h=h, periodic=periodic)
-        expected = energies_of_bonds(n, neighbour_bonds(shape, steps, periodic, -0.7), h)
-        np.testing.assert_allclose(model.energy(all_states(n)), expected, rtol=0, atol=1e-12)
-        assert model.shape == shape
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (2, 1), (2, 2), (1, 3), (3, 2), (3, 3)])
-def test_triangular_lattice_adds_the_diagonal(shape):
-    n, steps = int(np.prod(shape)), TRIANGULAR
-    for periodic in itertools.product([False, True], repeat=2):
-        model = triangular(shape, J=1.5, h=0.25, periodic=periodic)
-        expected = energies_of_bonds(n, neighbour_bonds(shape, steps, periodic, 1.5), np.full(n, 0.25))
-        np.testing.assert_allclose(model.energy(all_states(n)), expected, rtol=0, atol=1e-12)
-
-
-def test_small_periodic_sides_have_double_bonds_and_self_bonds():
-    assert lattice((2,)).bonds[2].tolist() == [2.0]
-    assert lattice((1,)).offset == -1.0
-    assert lattice((2, 1), J=3.0).offset == -6.0
-    assert edwards_anderson((1, 1), p=1.0).offset == -2.0
-    double = [edwards_anderson((2,), seed=seed).couplings.tolist() for seed in range(40)]
-    assert {tuple(couplings) for couplings in double} == {(2.0, 2.0), (-2.0, -2.0), ()}
-
-
-def test_a_large_lattice_has_six_neighbours_and_the_energy_of_its_ground_state():
-    model = lattice((20, 20, 20), h=np.ones((20, 20, 20)))
-    assert (np.diff(model.indptr) == 6).all()
-    assert model.energy(np.ones(8000, np.int8)) == -3 * 8000 - 8000
 
 
 def test_hopfield_energy_is_the_hebb_double_loop_and_its_ising_model():
@@ -429,131 +363,6 @@ def test_reprs_are_short():
     assert repr(RBM(np.ones((3, 2)))) == "RBM(n_visible=3, n_hidden=2)"
 
 
-# --- lattices that are the same from every site
-
-CSR = ["indptr", "indices", "couplings", "fields"]
-UNIFORM = [
-    *[(lattice, shape, axis_steps(len(shape))) for shape in [(3,), (8,), (3, 3), (4, 7), (3, 4, 5), (3, 5, 4, 3)]],
-    *[(triangular, shape, TRIANGULAR) for shape in [(3, 3), (4, 6), (5, 4)]],
-]
-
-
-@pytest.mark.parametrize("chunk", [2**16, 30, 1])
-@pytest.mark.parametrize("build, shape, steps", UNIFORM)
-def test_a_lattice_is_bit_for_bit_the_model_of_its_edges(monkeypatch, build, shape, steps, chunk):
-    monkeypatch.setattr("fastgibbs.models.lattices._CHUNK", chunk)
-    rng, n = np.random.default_rng(13), int(np.prod(shape))
-    i, j, _ = zip(*neighbour_bonds(shape, steps, [True] * len(shape), 1.0), strict=True)
-    for J, h in [(0.3, 0.1), (-0.7, 0.0), (2, -3)]:
-        model, expected = build(shape, J, h), Ising.from_edges(n, i, j, J, np.full(n, h), shape=shape)
-        assert type(model) is Lattice
-        assert not set(CSR) & set(vars(model))
-        states = rng.choice([-1, 1], (5, n))
-        assert model.energy(states).tolist() == expected.energy(states).tolist()
-        for part, wanted in zip(model.bonds, expected.bonds, strict=True):
-            assert part.dtype == wanted.dtype and np.array_equal(part, wanted)
-        assert repr(model) == repr(expected)
-        assert not set(CSR) & set(vars(model)), "energy, bonds or repr built the CSR arrays"
-        for name in CSR:
-            array, wanted = getattr(model, name), getattr(expected, name)
-            assert array.dtype == wanted.dtype and np.array_equal(array, wanted) and array.flags.c_contiguous
-            assert getattr(model, name) is array
-        for name in ("n", "shape", "offset", "coupling", "field", "degree", "bond_count"):
-            value, wanted = getattr(model, name), getattr(expected, name)
-            assert value == wanted and type(value) is type(wanted), name
-
-
-@pytest.mark.parametrize("build, shape, steps", UNIFORM)
-def test_neighbors_are_one_step_ahead_and_behind(build, shape, steps):
-    model, sites = build(shape), np.random.default_rng(14).permutation(int(np.prod(shape)))
-    assert model.steps == tuple(map(tuple, steps))
-    neighbors = model.neighbors(sites)
-    assert neighbors.dtype == np.int64
-    for site, row in zip(sites, neighbors.tolist(), strict=True):
-        moved = [np.unravel_index(site, shape) + sign * np.array(step) for step in steps for sign in (1, -1)]
-        assert row == [np.ravel_multi_index(tuple(end % shape), shape) for end in moved]
-    assert model.neighbors(sites[:0]).shape == (0, 2 * len(steps))
-    for outside in (-1, model.n):
-        with pytest.raises(ValueError, match=str(outside)):
-            model.neighbors([0, outside])
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        dict(shape=(2, 3)),
-        dict(shape=(3, 1)),
-        dict(shape=(3, 4), periodic=(True, False)),
-        dict(shape=(3, 4), h=np.zeros((3, 4))),
-        dict(shape=(3, 4), J=0.0),
-    ],
-)
-def test_a_lattice_that_differs_from_site_to_site_stores_its_bonds(arguments):
-    for build in (lattice, triangular):
-        assert type(build(**arguments)) is Ising
-    assert type(lattice((3, 4), h=np.array(0.5), periodic=(True, np.True_))) is Lattice
-    assert type(Lattice.from_edges(2, [0], [1], 1.0)) is Ising
-
-
-def test_the_arrays_of_a_lattice_stay_out_of_its_pickle_and_copies():
-    model = triangular((30, 40), J=-2.0, h=0.5)
-    small = pickle.dumps(model)
-    arrays = [getattr(model, name) for name in CSR]
-    assert pickle.dumps(model) == small and len(small) < 300
-    for twin in (copy.copy(model), copy.deepcopy(model), pickle.loads(small)):
-        assert type(twin) is Lattice and not set(CSR) & set(vars(twin))
-        assert all(np.array_equal(getattr(twin, name), array) for name, array in zip(CSR, arrays, strict=True))
-
-
-def test_a_lattice_of_a_billion_sites_is_cheap_and_its_arrays_are_refused_by_name(monkeypatch):
-    monkeypatch.setattr(resources, "memory", lambda: 4 * 2**30)
-    tracemalloc.start()
-    try:
-        model = lattice((2**15, 2**15), h=0.5)
-        held, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert held < 4000 and peak < 2**20
-    assert model.n == 2**30 and model.bond_count == 2**31
-    assert model.neighbors([2**30 - 1]).tolist() == [[2**15 - 1, 2**30 - 1 - 2**15, 2**30 - 2**15, 2**30 - 2]]
-    for name in CSR:
-        refused(ValueError, lambda name=name: getattr(model, name), f"array {name}", "(32768, 32768)", "4.0 GiB")
-
-
-SHARED = [
-    # model, coupling, field, degree, bond_count
-    (lambda: Ising(np.zeros((0, 0))), 1.0, 0.0, 0, 0),
-    (lambda: Ising(np.zeros((3, 3))), 1.0, 0.0, 0, 0),
-    (lambda: Ising(np.zeros((2, 2)), [0.5, 0.5]), 1.0, 0.5, 0, 0),
-    (lambda: Ising([[0, -2, 0], [-2, 0, 2], [0, 2, 0]], [1, 1, -1]), 2.0, None, 2, 2),
-    (lambda: Ising([[0, 1, 0], [1, 0, 2], [0, 2, 0]], [-3] * 3), None, -3.0, 2, 2),
-    (lambda: Ising.from_edges(4, [0, 0, 0], [1, 2, 3], 0.25), 0.25, 0.0, 3, 3),
-    (lambda: lattice((4, 5), J=-0.5, h=2), 0.5, 2.0, 4, 40),
-    (lambda: lattice((2, 4)), None, 0.0, 3, 12),
-    (lambda: lattice((2, 2), h=1), 2.0, 1.0, 2, 4),
-    (lambda: lattice((1,)), 1.0, 0.0, 0, 0),
-    (lambda: lattice((4, 5), periodic=False), 1.0, 0.0, 4, 31),
-    (lambda: lattice((3, 3), J=0, h=1), 1.0, 1.0, 0, 0),
-    (lambda: lattice((3,), h=[0, 1, 1]), 1.0, None, 2, 3),
-    (lambda: triangular((3, 5), J=3), 3.0, 0.0, 6, 45),
-    (lambda: edwards_anderson((3, 4, 5), seed=1), 1.0, 0.0, 6, 180),
-    (lambda: edwards_anderson((3, 3), "gaussian", seed=1), None, 0.0, 4, 18),
-    (lambda: sherrington_kirkpatrick(16, "bimodal", seed=1), 0.25, 0.0, 15, 120),
-    (lambda: random_regular(10, 3, seed=1), 1.0, 0.0, 3, 15),
-]
-
-
-@pytest.mark.parametrize("build, coupling, field, degree, bond_count", SHARED)
-def test_what_all_bonds_and_sites_share_is_known(build, coupling, field, degree, bond_count):
-    model = build()
-    assert (model.coupling, model.field) == (coupling, field)
-    assert (model.degree, model.bond_count) == (degree, bond_count)
-    assert model.coupling_unit == (1.0 if coupling is None else coupling)
-    assert model.field_unit == (field if field else 1.0)
-    assert all(type(value) in (float, type(None)) for value in (model.coupling, model.field))
-    assert type(model.degree) is type(model.bond_count) is int
-
-
 # --- what is refused
 
 
@@ -564,100 +373,6 @@ def refused(error, call, *words):
         assert word in str(caught.value), f"{word!r} not in {caught.value}"
 
 
-def with_entry(array, index, value):
-    array = np.array(array, float)
-    array[index] = value
-    return array
-
-
-ZEROS = np.zeros((3, 3))
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_numbers_that_are_not_finite_are_refused_by_name_index_and_value(bad):
-    value = str(bad)
-    refused(ValueError, lambda: Ising(with_entry(ZEROS, (1, 2), bad)), "couplings[1, 2]", value)
-    refused(ValueError, lambda: Ising(ZEROS, [0, bad, 0]), "fields[1]", value)
-    refused(ValueError, lambda: Ising(ZEROS, offset=bad), "offset", value)
-    refused(ValueError, lambda: Ising(scipy.sparse.coo_array(with_entry(ZEROS, (1, 2), bad))), "couplings", value)
-    refused(ValueError, lambda: Ising.from_edges(3, [0, 1], [1, 2], [1, bad]), "J[1]", value)
-    refused(ValueError, lambda: Ising.from_edges(3, [0, 1], [1, 2], bad), "J is", value)
-    refused(ValueError, lambda: lattice((3,), J=bad), "J is", value)
-    refused(ValueError, lambda: lattice((3,), h=bad), "h is", value)
-    refused(ValueError, lambda: lattice((3, 1), h=[[0], [0], [bad]]), "h[2, 0]", value)
-    refused(ValueError, lambda: RBM(with_entry(ZEROS, (2, 0), bad)), "weights[2, 0]", value)
-    refused(ValueError, lambda: RBM(ZEROS, [0, 0, bad]), "visible_bias[2]", value)
-    refused(ValueError, lambda: RBM(ZEROS, None, [bad, 0, 0]), "hidden_bias[0]", value)
-    refused(ValueError, lambda: edwards_anderson((3,), "gaussian", mean=bad), "mean", value)
-
-
-@pytest.mark.parametrize("matrix", [np.array, scipy.sparse.csr_array])
-def test_asymmetric_couplings_and_a_diagonal_are_refused(matrix):
-    upper = matrix(with_entry(ZEROS, (0, 2), 1.5))
-    refused(ValueError, lambda: Ising(upper), "couplings[0, 2] is 1.5", "couplings[2, 0] is 0.0", "J + J.T")
-    lower = matrix(with_entry(ZEROS, (2, 0), 1.5))
-    refused(ValueError, lambda: Ising(lower), "couplings[0, 2]", "couplings[2, 0]", "1.5", "0.0")
-    nearly = with_entry(random_symmetric(3, 1), (0, 1), 1.0)
-    nearly[1, 0] = 1 + 2**-52
-    refused(ValueError, lambda: Ising(matrix(nearly)), "couplings[0, 1]", "couplings[1, 0]", str(1 + 2**-52))
-    refused(ValueError, lambda: Ising(matrix(with_entry(ZEROS, (1, 1), 2.0))), "couplings[1, 1] is 2.0", "diagonal")
-
-
-@pytest.mark.parametrize(
-    "couplings", [np.zeros(3), np.zeros((2, 3)), np.zeros((2, 2, 2)), 1.0, [], scipy.sparse.csr_array((2, 3))]
-)
-def test_couplings_that_are_not_square_are_refused(couplings):
-    refused(ValueError, lambda: Ising(couplings), "couplings", "shape", "(n, n)")
-
-
-@pytest.mark.parametrize("bad", [[[0, 1j], [1j, 0]], [["0", "1"], ["1", "0"]], np.zeros((2, 2), object), [[0], [0, 1]]])
-def test_couplings_that_are_not_real_numbers_are_refused(bad):
-    refused(TypeError, lambda: Ising(bad), "couplings", "real numbers")
-    refused(TypeError, lambda: RBM(bad), "weights", "real numbers")
-
-
-def test_shapes_that_do_not_fit_are_refused():
-    refused(ValueError, lambda: Ising(ZEROS, [1, 2]), "fields", "(2,)", "(3,)")
-    refused(ValueError, lambda: Ising.from_edges(3, [0, 1], [1], 1.0), "i has 2", "j has 1")
-    refused(ValueError, lambda: Ising.from_edges(3, [[0]], [[1]], 1.0), "i has shape (1, 1)")
-    refused(ValueError, lambda: Ising.from_edges(3, [0, 1], [1, 2], [1.0]), "J has shape (1,)", "(2,)")
-    refused(ValueError, lambda: Ising.from_edges(3, [0], [1], 1.0, shape=(2, 2)), "shape is (2, 2)", "3")
-    refused(ValueError, lambda: lattice((2, 3), h=np.zeros(5)), "h has shape (5,)", "(2, 3)")
-    refused(ValueError, lambda: lattice((2, 3), h=np.zeros((3, 2))), "h has shape (3, 2)", "(2, 3)")
-    refused(ValueError, lambda: RBM(np.zeros(3)), "weights", "(3,)")
-    refused(ValueError, lambda: RBM(np.zeros((3, 2)), np.zeros(2)), "visible_bias", "(2,)", "(3,)")
-    refused(ValueError, lambda: RBM(np.zeros((3, 2)), None, np.zeros(3)), "hidden_bias", "(3,)", "(2,)")
-    refused(ValueError, lambda: Hopfield([1, -1]), "patterns", "(2,)")
-    refused(ValueError, lambda: Hopfield(np.empty((2, 0))), "patterns", "(2, 0)")
-
-
-def test_bad_edges_are_refused_with_their_position():
-    refused(ValueError, lambda: Ising.from_edges(3, [0, 2], [1, 2], 1.0), "i[1]", "j[1]", "2")
-    refused(ValueError, lambda: Ising.from_edges(3, [0, 3], [1, 2], 1.0), "i[1] is 3", "0 to 2")
-    refused(ValueError, lambda: Ising.from_edges(3, [0, 1], [1, -1], 1.0), "j[1] is -1", "0 to 2")
-    refused(ValueError, lambda: Ising.from_edges(3, np.array([2**40]), [1], 1.0), "i[0] is 1099511627776")
-    refused(TypeError, lambda: Ising.from_edges(3, [0.0], [1], 1.0), "i has dtype float64", "integers")
-    refused(TypeError, lambda: Ising.from_edges(3, [0], [True], 1.0), "j has dtype bool", "integers")
-    refused(ValueError, lambda: Ising.from_edges(-1, [], [], 1.0), "n is -1")
-    refused(TypeError, lambda: Ising.from_edges(3.0, [], [], 1.0), "n is 3.0")
-    refused(ValueError, lambda: Ising.from_edges(2**31, [], [], 1.0), "n is 2147483648")
-
-
-def test_spins_other_than_plus_and_minus_one_are_refused_with_their_index():
-    for model in (lattice((2, 2)), Hopfield(np.ones((1, 4)))):
-        for call in (model.energy, model.to_spins):
-            refused(ValueError, lambda call=call: call([[1, 1, 1, 1], [1, 0, 1, 1]]), "states[1, 1] is 0", "-1 and +1")
-            refused(ValueError, lambda call=call: call([1, 1, np.nan, 1]), "states[2] is nan")
-            refused(ValueError, lambda call=call: call(np.array([1, 1, 255, 1], np.uint8)), "states[2] is 255")
-            refused(ValueError, lambda call=call: call([1, 1, 1]), "states has shape (3,)", "4")
-            refused(ValueError, lambda call=call: call(1), "states has shape ()")
-            refused(TypeError, lambda call=call: call([True] * 4), "states has dtype bool")
-            refused(TypeError, lambda call=call: call(["1"] * 4), "states has dtype")
-        refused(ValueError, lambda model=model: model.from_spins([1, 1, 1, 2]), "spins[3] is 2")
-    refused(ValueError, lambda: Hopfield([[1, -1], [1, 0.5]]), "patterns[1, 1] is 0.5")
-    refused(TypeError, lambda: Hopfield([["a"]]), "patterns")
-
-
 def test_units_other_than_zero_and_one_are_refused_with_their_index(rbm):
     refused(ValueError, lambda: rbm.energy([0, 1, 0, 1, 0, 1, -1]), "v[6] is -1", "0 and 1")
     refused(ValueError, lambda: rbm.energy([0, 1, 0, 1], [0, 1, 2]), "h[2] is 2")
@@ -666,78 +381,3 @@ def test_units_other_than_zero_and_one_are_refused_with_their_index(rbm):
     refused(ValueError, lambda: rbm.to_spins([0, 1, 0, 1, 0, 1, -1]), "states[6] is -1")
     refused(ValueError, lambda: rbm.from_spins([1, 1, 0, 1, 1, 1, 1]), "spins[2] is 0")
     assert rbm.energy([True] * 7) == rbm.energy([1] * 7)
-
-
-def test_bad_lattice_arguments_are_refused():
-    refused(ValueError, lambda: lattice((3, 0)), "shape[1] is 0")
-    refused(TypeError, lambda: lattice((3, 2.5)), "shape[1] is 2.5")
-    refused(TypeError, lambda: lattice((True, 3)), "shape[0] is True")
-    refused(TypeError, lambda: lattice(5), "shape is 5")
-    refused(TypeError, lambda: lattice(()), "shape is ()")
-    refused(TypeError, lambda: lattice((3,), periodic="yes"), "periodic is 'yes'")
-    refused(ValueError, lambda: lattice((3, 3), periodic=(True,)), "periodic has 1", "2 axes")
-    refused(TypeError, lambda: lattice((3,), J="1"), "J", "real number")
-    refused(TypeError, lambda: lattice((3,), J=[1.0]), "J has shape (1,)")
-    refused(ValueError, lambda: triangular((3, 3, 3)), "shape is (3, 3, 3)", "two")
-
-
-def test_bad_disorder_arguments_are_refused():
-    refused(ValueError, lambda: edwards_anderson((3,), p=1.5), "p is 1.5")
-    refused(ValueError, lambda: edwards_anderson((3,), "gaussian", width=-1), "width is -1")
-    refused(ValueError, lambda: edwards_anderson((3,), "binomial"), "'binomial'", "'bimodal'", "'gaussian'")
-    refused(ValueError, lambda: sherrington_kirkpatrick(3, "binomial"), "'binomial'", "'bimodal'", "'gaussian'")
-    refused(ValueError, lambda: random_regular(4, 2, "binomial"), "'binomial'", "'bimodal'", "'ferromagnet'")
-    refused(ValueError, lambda: random_regular(5, 3), "5 * 3", "even")
-    refused(ValueError, lambda: random_regular(4, 4), "degree is 4", "n = 4")
-    refused(TypeError, lambda: random_regular(4, 2.0), "degree is 2.0")
-    refused(ValueError, lambda: sherrington_kirkpatrick(0), "n is 0")
-    refused(TypeError, lambda: sherrington_kirkpatrick(True), "n is True")
-
-
-@pytest.mark.parametrize("seed, error", [(3.5, TypeError), (True, TypeError), ("1", TypeError), (-1, ValueError)])
-def test_bad_seeds_are_refused(seed, error):
-    for build in (edwards_anderson, lambda shape, seed: random_regular(4, 2, seed=seed)):
-        refused(error, lambda build=build: build((3,), seed=seed), "seed", repr(seed))
-    refused(error, lambda: sherrington_kirkpatrick(4, seed=seed), "seed", repr(seed))
-
-
-@pytest.mark.parametrize(
-    "build",
-    [
-        lambda: sherrington_kirkpatrick(10**7),
-        lambda: Hopfield(np.ones((1, 10**6), np.int8)).to_ising(),
-        lambda: random_regular(10**9, 1000),
-        lambda: lattice((2,) * 30 + (1,) * 30, periodic=False),
-    ],
-)
-def test_models_too_big_for_memory_are_refused_before_anything_is_allocated(monkeypatch, build):
-    monkeypatch.setattr(resources, "memory", lambda: 20 * 2**30)
-    refused(ValueError, build, "needs", "20.0 GiB", "smaller")
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak memory is read from /proc")
-@pytest.mark.parametrize("name, megabytes", [("edwards_anderson", 330), ("lattice", 220)])
-def test_a_cubic_lattice_of_a_million_sites_is_built_in_little_more_than_its_size(name, megabytes):
-    program = f"""
-import numba
-from fastgibbs.models import {name}
-model = {name}((100, 100, 100))
-sizes = [getattr(model, array).size for array in ("indptr", "couplings", "fields", "indices")]
-print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1], sizes[-1])
-"""
-    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    peak, entries = map(int, output.split())
-    assert entries == 6 * 10**6
-    assert peak * 1024 < megabytes * 1e6
-
-
-def test_the_memory_of_this_machine_is_known():
-    assert 2**20 < resources.memory() < 2**50
-    checks.require_memory(1, "a byte")
-    with pytest.raises(ValueError, match=re.escape("a galaxy needs 1073741824.0 GiB")):
-        checks.require_memory(2**60, "a galaxy")
-
-
-def test_a_dense_matrix_too_big_for_memory_is_refused_before_it_is_touched():
-    with pytest.raises(ValueError, match="dense coupling matrix of 1000000000000 entries needs"):
-        Ising(np.broadcast_to(0.0, (10**6, 10**6)))

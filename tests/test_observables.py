@@ -10,8 +10,6 @@ import fastgibbs as fg
 from fastgibbs import exact
 from fastgibbs.engines import drivers
 from fastgibbs.engines.precision import energy_error
-from fastgibbs.integrations.pandas import to_dataframe
-from fastgibbs.integrations.xarray import to_xarray
 from fastgibbs.methods import sampling
 from fastgibbs.reference import multispin as multispin_twin
 from fastgibbs.reference import sampling as sampling_twin
@@ -385,46 +383,3 @@ def test_states_for_functions_that_do_not_fit_in_memory_are_refused_before_anyth
     model = fg.lattice((64, 64))
     with pytest.raises(ValueError, match=r"GiB are available"):
         run(method, model, sweeps=10**4, observe={"f": lambda states: states[:, 0]})
-
-
-# Tables and archives
-
-
-@pytest.fixture(params=["sample", "temper"])
-def observed(request):
-    observe = {"m/2 \u03b2": np.full(48, 0.5), "f": lambda states: states[:, :3], "g": lambda states: states[:, 0]}
-    return run(getattr(fg, request.param), WEIGHTED, observe=observe)
-
-
-def test_an_archive_brings_observables_back(observed, tmp_path):
-    observed.save(tmp_path / "run.npz")
-    back = fg.load(tmp_path / "run.npz")
-    assert list(back.observables) == list(observed.observables) == ["m/2 \u03b2", "f", "g"]
-    for name, values in observed.observables.items():
-        np.testing.assert_array_equal(back.observables[name], values)
-    content = (tmp_path / "run.npz").read_bytes()
-    back.save(tmp_path / "run.npz")
-    assert (tmp_path / "run.npz").read_bytes() == content
-
-
-def by_draw(result, values):
-    """In the order of axes of tables."""
-    return values if isinstance(result, fg.SampleResult) else values.swapaxes(1, 2)
-
-
-def test_a_dataset_has_observables_beside_the_energy(observed):
-    pytest.importorskip("xarray", reason="xarray is not installed")
-    data = to_xarray(observed)
-    assert data["m/2 \u03b2"].dims == data.energy.dims
-    assert data.f.dims == (*data.energy.dims, "f_dim_0")
-    for name, values in observed.observables.items():
-        np.testing.assert_array_equal(data[name], by_draw(observed, values))
-
-
-def test_a_frame_has_a_column_for_every_entry(observed):
-    pytest.importorskip("pandas", reason="pandas is not installed")
-    frame = to_dataframe(observed)
-    assert list(frame)[-6:] == ["magnetization", "m/2 \u03b2", "f[0]", "f[1]", "f[2]", "g"]
-    f = by_draw(observed, observed.observables["f"])
-    np.testing.assert_array_equal(frame[["f[0]", "f[1]", "f[2]"]].to_numpy(), f.reshape(-1, 3))
-    np.testing.assert_array_equal(frame["f[0]"], frame["g"])

@@ -1,8 +1,6 @@
 """What must not happen silently: arrays kept, masks lost, flags misread, answers ignored; and what is no model."""
 
-import os
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +9,7 @@ import scipy.sparse
 import fastgibbs as fg
 from fastgibbs import analysis
 from fastgibbs.learning import fill_in
-from fastgibbs.models import checks, resources
+from fastgibbs.models import checks
 
 GLASS = fg.edwards_anderson((3, 3), "gaussian", seed=1)
 RBM = fg.RBM(np.random.default_rng(2).normal(size=(4, 3)))
@@ -205,80 +203,6 @@ def test_a_callback_stops_a_training(stop):
     assert fg.train(RBM, UNITS, callback=lambda *_: np.False_, **kwargs).epochs == 5
 
 
-# Threads
-
-
-@pytest.fixture
-def machine(monkeypatch):
-    """16 cores, no limits; `machine(path, text)` writes a file under a root of its own."""
-    files = {"/proc/self/cgroup": ""}
-    for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)), raising=False)
-
-    def read_text(path):
-        if str(path) in files:
-            return files[str(path)]
-        raise FileNotFoundError(path)
-
-    monkeypatch.setattr(Path, "read_text", read_text)
-    return files
-
-
-def test_threads_are_the_cores_of_the_process_where_nothing_limits_them(machine):
-    assert checks.thread_count(None) == 16
-    assert checks.thread_count(40) == 40
-
-
-@pytest.mark.parametrize("name", ["NUMBA_NUM_THREADS", "OMP_NUM_THREADS"])
-@pytest.mark.parametrize(
-    ("value", "threads"),
-    [("3", 3), (" 3 ", 3), ("4,2", 4), ("64", 16), ("0", 16), ("-1", 16), ("", 16), ("many", 16), ("2.5", 16)],
-)
-def test_threads_are_no_more_than_a_variable_says(machine, monkeypatch, name, value, threads):
-    monkeypatch.setenv(name, value)
-    assert checks.thread_count(None) == threads
-    monkeypatch.setenv("OMP_NUM_THREADS" if name.startswith("NUMBA") else "NUMBA_NUM_THREADS", "2")
-    assert checks.thread_count(None) == 2
-
-
-OWN = "/sys/fs/cgroup"
-GROUPS = {
-    "v2": ("0::/a/b", {f"{OWN}/a/b/cpu.max": "300000 100000"}, 3),
-    "v2 without a limit": ("0::/a", {f"{OWN}/a/cpu.max": "max 100000"}, 16),
-    "v2, a parent": ("0::/a/b", {f"{OWN}/a/b/cpu.max": "max 100000", f"{OWN}/a/cpu.max": "200000 100000"}, 2),
-    "v2, the tightest": ("0::/a/b", {f"{OWN}/a/b/cpu.max": "900000 100000", f"{OWN}/a/cpu.max": "400000 50000"}, 8),
-    "v2, a part of a core": ("0::/", {f"{OWN}/cpu.max": "20000 100000"}, 1),
-    "v2, two and a half": ("0::/", {f"{OWN}/cpu.max": "250000 100000"}, 3),
-    "v2, seen from outside": ("0::/../../host/pod", {f"{OWN}/cpu.max": "200000 100000"}, 2),
-    "hybrid": ("1:cpu:/x\n0::/a", {f"{OWN}/unified/a/cpu.max": "500000 100000"}, 5),
-    "v1": (
-        "4:cpu,cpuacct:/x/y\n3:memory:/z",
-        {f"{OWN}/cpu,cpuacct/x/cpu.cfs_quota_us": "600000", f"{OWN}/cpu,cpuacct/x/cpu.cfs_period_us": "100000"},
-        6,
-    ),
-    "v1 in a container": (
-        "2:cpu:/docker/0123",
-        {f"{OWN}/cpu/cpu.cfs_quota_us": "150000", f"{OWN}/cpu/cpu.cfs_period_us": "100000"},
-        2,
-    ),
-    "v1 without a limit": (
-        "2:cpu:/",
-        {f"{OWN}/cpu/cpu.cfs_quota_us": "-1", f"{OWN}/cpu/cpu.cfs_period_us": "100000"},
-        16,
-    ),
-    "a group of something else": ("2:cpuset:/", {f"{OWN}/cpuset/cpu.max": "100000 100000"}, 16),
-    "nonsense": ("0::/", {f"{OWN}/cpu.max": "none"}, 16),
-}
-
-
-@pytest.mark.parametrize("name", GROUPS)
-def test_threads_are_no_more_than_the_quota_of_a_cgroup(machine, name):
-    groups, files, threads = GROUPS[name]
-    machine |= files | {"/proc/self/cgroup": groups + "\n"}
-    assert resources.cores() == threads
-
-
 # What is no model
 
 
@@ -397,88 +321,3 @@ def test_a_message_repeats_no_more_of_a_value_than_a_line(name):
             REPEATS[name](value)
         assert len(str(error.value)) < 400, str(error.value)[:1000]
         assert "integer string conversion" not in str(error.value)
-
-
-# Equality
-
-
-def models():
-    rng = np.random.default_rng(4)
-    return [
-        fg.Ising([[0, 1.0], [1.0, 0]]),
-        fg.Ising([[0, 1.0], [1.0, 0]], [0.0, 1.0]),
-        fg.Ising([[0, 1.0], [1.0, 0]], offset=1.0),
-        fg.Ising.from_edges(4, [0], [1], 1.0, shape=(2, 2)),
-        fg.Ising.from_edges(4, [0], [1], 1.0),
-        fg.lattice((4, 4)),
-        fg.lattice((4, 4), J=2.0),
-        fg.lattice((4, 4), h=1.0),
-        fg.triangular((4, 4)),
-        fg.edwards_anderson((3, 3), seed=1),
-        fg.edwards_anderson((3, 3), seed=2),
-        fg.Hopfield(np.ones((1, 4))),
-        fg.Hopfield(np.ones((1, 4)), order=3),
-        fg.Hopfield([[1, 1, 1, 1], [1, 1, -1, -1]], "pseudoinverse"),
-        fg.Hopfield([[1, 1, 1, 1], [1, 1, -1, -1]], "storkey"),
-        fg.RBM(np.ones((2, 2))),
-        fg.RBM(rng.normal(size=(2, 3))),
-        fg.BoltzmannMachine(J),
-        fg.BoltzmannMachine(J, visible=[0, 1]),
-        fg.BoltzmannMachine(J, visible=[1, 0]),
-    ]
-
-
-def test_models_are_equal_by_their_numbers_and_hash_alike():
-    ones, others = models(), models()
-    others[5].couplings, ones[9].bonds  # which are built when they are asked for, and no part of a model
-    for k, one in enumerate(ones):
-        for m, other in enumerate(others):
-            assert (one == other) is (k == m)
-            assert (one != other) is (k != m)
-        assert hash(one) == hash(others[k])
-        assert one != "model" and one != k
-    assert len(set(ones + others)) == len(ones)
-
-
-def test_a_zero_has_no_sign():
-    one, other = (fg.Ising([[0, 1.0], [1.0, 0]], [zero, 1.0], zero) for zero in (0.0, -0.0))
-    assert one == other
-    assert hash(one) == hash(other)
-
-
-def test_results_compare_and_hash_whatever_their_shapes():
-    def made():
-        memory = fg.Hopfield(np.ones((1, 4)))
-        for size in (1, 2):
-            yield fg.sample(GLASS, beta=1, sweeps=size, chains=2, seed=1)
-            yield fg.anneal(GLASS, sweeps=size, reads=2, seed=1)
-            yield fg.temper(GLASS, betas=[0.5, 1.0], sweeps=size, seed=1)
-            yield fg.recall(memory, np.ones((size, 4)), sweeps=1, seed=1)
-            yield fg.train(RBM, UNITS, method="exact", epochs=size, seed=1)
-
-    results = [*made(), *made()]
-    for k, one in enumerate(results):
-        assert [(one == other) is (k == m) for m, other in enumerate(results)] == [True] * len(results)
-        assert (one == None) is False  # noqa: E711
-    assert len(set(results)) == len(results)
-
-
-def test_statistics_and_histories_compare_by_what_they_hold():
-    record = np.random.default_rng(5).normal(size=(4, 64))
-    betas, energies = np.array([0.0, 1.0]), record.reshape(2, 2, 64)
-
-    def made(size):
-        yield analysis.binning(record[:, :size])
-        yield analysis.barrier(betas, np.array([size / 64]))
-        yield analysis.log_z(betas, energies[..., :size], 0.0)
-        yield analysis.integrated_log_z(betas, energies[..., :size], 0.0)
-        yield fg.mean_field(fg.lattice((3, 3), h=1.0), beta=1 / size)
-        yield fg.exact.torus((4, 4), np.ones(size))
-        yield fg.train(RBM, UNITS, method="exact", epochs=size // 8, seed=1, likelihood_every=0).history
-
-    for one, again, other in zip(made(32), made(32), made(64), strict=True):
-        assert (one == again) is True
-        assert (one != again) is False
-        assert hash(one) == hash(again)
-        assert (one == other) is False
-        assert (one == None) is False  # noqa: E711

@@ -23,7 +23,13 @@ _ROUNDING = 1e-12  # of the mean: a smaller spread is no physics
 
 
 class Mean(NamedTuple):
-    """A mean, its standard error, the independent draws that it is worth and the autocorrelation time behind them."""
+    """A mean, its standard error, the independent draws that it is worth and the autocorrelation time behind them.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> fg.analysis.standard_error(np.zeros((4, 100)))
+    Mean(mean=0.0, error=0.0, effective_draws=400.0, tau=1.0)
+    """
 
     mean: float
     error: float
@@ -33,7 +39,13 @@ class Mean(NamedTuple):
 
 @checks.by_contents
 class Binning(NamedTuple):
-    """Bin sizes in draws, int64 (levels,), the error of the mean from bins of each, and the error of that error."""
+    """Bin sizes in draws, int64 (levels,), the error of the mean from bins of each, and the error of that error.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> fg.analysis.binning(np.arange(8.0).reshape(1, 8)).sizes.tolist()
+    [1, 2, 4]
+    """
 
     sizes: IntArray
     errors: FloatArray
@@ -50,12 +62,23 @@ def autocorrelation_time(record: ArrayLike) -> float:
     M w >= 5 tau(M).
 
     Raises ValueError if there is no draw.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((8, 8)), beta=0.4, chains=16, sweeps=1000, burn_in=100, seed=1)
+    >>> print(f"{fg.analysis.autocorrelation_time(run.energy):.1f} draws")
+    8.8 draws
     """
     return _autocorrelation_time(_record(record))
 
 
 def effective_sample_size(record: ArrayLike) -> float:
-    """The number of independent draws worth as much for the mean: chains x draws / tau."""
+    """The number of independent draws worth as much for the mean: chains x draws / tau.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((8, 8)), beta=0.4, chains=16, sweeps=1000, burn_in=100, seed=1)
+    >>> print(f"{fg.analysis.effective_sample_size(run.energy):.0f} of {run.energy.size} draws")
+    1810 of 16000 draws
+    """
     record = _record(record)
     return record.size / _autocorrelation_time(record)
 
@@ -68,6 +91,12 @@ def standard_error(record: ArrayLike) -> Mean:
     n_eff <= 1, as for a single draw.
 
     Raises ValueError if there is no draw.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((8, 8)), beta=0.4, chains=16, sweeps=1000, burn_in=100, seed=1)
+    >>> found = fg.analysis.standard_error(run.energy / 64)
+    >>> print(f"{found.mean:.3f} +- {found.error:.3f}, exact {fg.exact.torus((8, 8), 0.4).energy / 64:.3f}")
+    -1.212 +- 0.008, exact -1.222
     """
     record = _record(record)
     tau, mean = _autocorrelation_time(record), record.mean()
@@ -86,6 +115,11 @@ def split_r_hat(record: ArrayLike) -> float:
     never change and differ have an infinite one.
 
     Raises ValueError with fewer than 4 draws. Source: Gelman et al., Bayesian Data Analysis, 3rd edition, 2013, 11.4.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((8, 8)), beta=0.4, chains=16, sweeps=1000, burn_in=100, seed=1)
+    >>> print(f"{fg.analysis.split_r_hat(run.energy):.3f}")
+    1.009
     """
     halves, within, between = _split(record)
     if within == 0:
@@ -102,6 +136,11 @@ def disagreement(record: ArrayLike) -> float:
     Chains that never change have infinite scores, below 0 if all are alike.
 
     Raises ValueError with fewer than 4 draws.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((8, 8)), beta=0.4, chains=16, sweeps=1000, burn_in=100, seed=1)
+    >>> print(f"{fg.analysis.disagreement(run.energy):.1f}")
+    0.4
     """
     halves, within, between = _split(record)
     if within == 0:
@@ -122,6 +161,11 @@ def binning(record: ArrayLike) -> Binning:
 
     Of a record in bins, b begins at their width. Raises ValueError if there are fewer than two draws.
     Source: Flyvbjerg and Petersen, J. Chem. Phys. 91, 461 (1989), eqs. 26 to 28.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((8, 8)), beta=0.4, chains=16, sweeps=1000, burn_in=100, seed=1)
+    >>> print(fg.analysis.binning(run.energy / 64).errors.round(4))
+    [0.0026 0.0034 0.0044 0.0055 0.0067 0.0075 0.0078 0.0082 0.0087 0.0122]
     """
     record = _record(record)
     bins, width = (record.full().means, record.width) if isinstance(record, Binned) else (record, 1)
@@ -147,6 +191,12 @@ def jackknife(statistic: Callable[..., float], *records: ArrayLike) -> tuple[flo
     autocorrelation, but rests on K numbers only, so take 16 chains or more.
 
     Raises ValueError with fewer than two chains.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> record = np.arange(16.0).reshape(16, 1)  # 16 chains of one draw
+    >>> print("{:.3f} +- {:.3f}".format(*fg.analysis.jackknife(lambda rows: rows.mean() ** 2, record)))
+    56.250 +- 17.857
     """
     checked = [_record(record) for record in records]
     chains = len(checked[0])
@@ -164,6 +214,11 @@ def blocks(record: RecordLike) -> Any:
     out. A row should be long against tau. Of a record in bins they are of whole bins, and in bins.
 
     Raises ValueError if there is no draw.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> fg.analysis.blocks(np.zeros((4, 1000))).shape
+    (16, 250)
     """
     record = _record(record)
     chains, draws = record.shape

@@ -26,7 +26,12 @@ _ROUNDING = 1e-12  # of the largest energy: differences below it are no physics
 
 @checks.by_contents
 class Barrier(NamedTuple):
-    """The global barrier Lambda, and of each gap the local barrier lambda(beta) and the rejection rate."""
+    """The global barrier Lambda, and of each gap the local barrier lambda(beta) and the rejection rate.
+
+    >>> import fastgibbs as fg
+    >>> fg.analysis.barrier([0.0, 0.5, 1.0], [0.2, 0.4]).density.tolist()
+    [0.4, 0.8]
+    """
 
     total: float
     density: FloatArray
@@ -34,7 +39,14 @@ class Barrier(NamedTuple):
 
 
 class Equilibration(NamedTuple):
-    """Whether no sign of disequilibrium was found; `problems` holds one sentence for each."""
+    """Whether no sign of disequilibrium was found; `problems` holds one sentence for each.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> energies = np.random.default_rng(1).normal(size=(2, 3, 1000))
+    >>> fg.analysis.equilibration(energies, np.zeros((2, 3), int), n=64).reached  # without a round trip
+    False
+    """
 
     reached: bool
     problems: tuple[str, ...]
@@ -47,6 +59,10 @@ def barrier(betas: ArrayLike, rejections: ArrayLike) -> Barrier:
     the swaps tried in each gap. On a fine ladder lambda_i is lambda(beta) = <|E - E'|> / 2, of two independent energies
     at beta, and Lambda its integral. ValueError names the argument that is not so.
     Syed, Bouchard-Cote, Deligiannidis and Doucet, J. R. Stat. Soc. B 84, 321 (2022), sections 4 and 5.
+
+    >>> import fastgibbs as fg
+    >>> print(f"{fg.analysis.barrier([0.0, 0.5, 1.0], [0.2, 0.4]).total:.1f}")
+    0.6
     """
     betas, rejections = _gaps(betas, rejections)
     return Barrier(float(rejections.sum()), rejections / np.diff(betas), rejections.copy())
@@ -60,6 +76,10 @@ def equalized(betas: ArrayLike, rejections: ArrayLike, rungs: int) -> FloatArray
     harmonic means, the simplest that never overshoot. Gaps that reject less than 1e-6 count as 1e-6, so that Lambda
     increases. Repeat with the rejections of the new ladder until they are equal.
     `betas` and `rejections` as in `barrier`, `rungs` at least 2: otherwise ValueError. Source as in `barrier`.
+
+    >>> import fastgibbs as fg
+    >>> fg.analysis.equalized([0.0, 0.5, 1.0], [0.1, 0.5], rungs=4).round(2).tolist()
+    [0.0, 0.68, 0.92, 1.0]
     """
     betas, rejections = _gaps(betas, rejections)
     rungs = checks.integer("rungs", rungs, minimum=2)
@@ -77,6 +97,10 @@ def refined(betas: ArrayLike, deviations: ArrayLike, most: int) -> FloatArray:
     s_i / (1 + s_i x), no faster than 1 / x, or like a geometric mean if that is more. If they would be more than `most`
     betas, all gaps are wider alike.
     ValueError names the argument that is not so.
+
+    >>> import fastgibbs as fg
+    >>> fg.analysis.refined([0.0, 1.0], [1.0, 1.0], most=10).round(2).tolist()
+    [0.0, 0.5, 1.0]
     """
     betas = ascending(betas)
     deviations = checks.finite_array("deviations", deviations, betas.shape)
@@ -102,6 +126,10 @@ def enough_rungs(total: float) -> int:
 
     For a given number of cores this brings the most round trips: more ladders then pay better than more rungs.
     ValueError if `total` is negative. Source as in `barrier`, section 5.
+
+    >>> import fastgibbs as fg
+    >>> fg.analysis.enough_rungs(4.6)
+    11
     """
     total = checks.finite_number("total", total)
     if total < 0:
@@ -127,6 +155,12 @@ def equilibration(energies: ArrayLike, round_trips: ArrayLike, n: int) -> Equili
     normal scores. Their limit is such that one good run in 100 or fewer fails 2 or 3 at any rung (Bonferroni), where
     the last half is longer than 50 tau. In few ladders a slow drift is hard to tell from a long tau: better give 16.
     ValueError or TypeError names the argument that is not as above.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> energies = np.random.default_rng(1).normal(size=(2, 3, 1000))
+    >>> fg.analysis.equilibration(energies, np.full((2, 3), 20), n=64)
+    Equilibration(reached=True, problems=())
     """
     energies = energies if isinstance(energies, Binned) else energy_record(energies)
     ladders, rungs, draws = energies.shape

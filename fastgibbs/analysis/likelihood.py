@@ -18,6 +18,11 @@ def log_weights(model: ModelLike, states: ArrayLike, beta: float = 1.0) -> Float
 
     `states`: (..., n), with hidden units visible ones (..., V). float64 in the shape of the leading axes.
     TypeError or ValueError as for `model.energy`.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> fg.analysis.log_weights(fg.lattice((4, 4)), np.ones((1, 16)), beta=0.5).tolist()
+    [16.0]
     """
     return as_energy(checks.model("model", model)).log_marginal(states, beta)
 
@@ -30,6 +35,11 @@ def log_mean(log_weights: ArrayLike, distance: float = 0.0) -> tuple[float, floa
     `distance` is the least that var log w may be: a path of distributions that has it (`methods.paths`) cannot have
     weights that vary by less, but chains stuck at its end can.
     `log_weights`: (N,), N >= 2, otherwise ValueError.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> print("{:.3f} +- {:.3f}, {:.1f} effective".format(*fg.analysis.log_mean(np.log([1.0, 2.0, 3.0]))))
+    0.693 +- 0.347, 2.6 effective
     """
     logs = checks.finite_array("log_weights", log_weights)
     if logs.ndim != 1 or logs.size < 2:
@@ -51,6 +61,11 @@ def pseudo_likelihood(model: ModelLike, data: ArrayLike, beta: float = 1.0) -> f
     p(s_i | rest) = p*(s) / (p*(s) + p*(s with i flipped)), log p* being the `log_weights`; one half each, n log(1/2) in
     all, if the units ignore each other. `data`: (N, n) states in the model's own units, or visible ones (N, V).
     TypeError or ValueError as for `model.energy`. Besag, J. R. Stat. Soc. D 24, 179 (1975).
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> print(f"{fg.pseudo_likelihood(fg.RBM(np.zeros((3, 2))), [[0, 1, 1]]):.3f}")  # three fair coins
+    -2.079
     """
     model = as_energy(checks.model("model", model))
     beta = checks.finite_number("beta", beta)

@@ -25,7 +25,14 @@ _REACH = 1.0  # of the width of a cell times a change of beta
 @checks.by_contents
 @described
 class Reweighted(NamedTuple):
-    """Means at each beta and their standard errors; all are per site, with k_B = 1."""
+    """Means at each beta and their standard errors; all are per site, with k_B = 1.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((8, 8)), beta=0.4, chains=16, sweeps=1000, burn_in=100, seed=1)
+    >>> found = fg.analysis.reweight(run, [0.39, 0.41])
+    >>> print(found.energy.round(2), found.binder.round(2))
+    [-1.14 -1.28] [0.48 0.55]
+    """
 
     betas: Annotated[FloatArray, "float64 (betas,)", "Where they are."]
     energy: Annotated[FloatArray, "float64 (betas,)", "<E> / n."]
@@ -74,6 +81,12 @@ def to_u_kn(result: ByBeta) -> tuple[FloatArray, IntArray]:
 
     TypeError at another result; ValueError if it is of several models, has no draw, or the array would not fit.
     Source: Shirts and Chodera, J. Chem. Phys. 129, 124105 (2008), eq. 11.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.temper(fg.lattice((8, 8)), betas=[0.0, 0.2, 0.4], sweeps=1000, seed=1)
+    >>> u_kn, N_k = fg.analysis.to_u_kn(run)
+    >>> u_kn.shape == (3, N_k.sum())
+    True
     """
     groups = _groups(result)
     if groups[0].bins is not None:
@@ -113,6 +126,12 @@ def reweight(result: ByBeta, betas: ArrayLike) -> Reweighted:
 
     Sources: Ferrenberg and Swendsen, Phys. Rev. Lett. 61, 2635 (1988) and 63, 1195 (1989); Shirts and Chodera,
     J. Chem. Phys. 129, 124105 (2008), eqs. 9 to 11.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((8, 8)), beta=np.repeat([0.38, 0.42], 16), sweeps=1000, burn_in=100, seed=1)
+    >>> print(fg.analysis.reweight(run, [0.39, 0.40, 0.41]).energy.round(2))
+    [-1.16 -1.23 -1.3 ]
     """
     groups = _groups(result)
     wanted = np.atleast_1d(checks.finite_array("betas", betas)).copy()

@@ -41,6 +41,11 @@ def summary(result: Reporting) -> str:
     time to come to it again, and what was run; it warns of runs that were stopped and of energies that one read found.
     Of a RecallResult it gives the memories that cues came to, of a TrainResult rows of its history. TypeError at
     anything else.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.anneal(fg.lattice((4, 4)), seed=1)
+    >>> print(fg.analysis.summary(run).splitlines()[0])
+    AnnealResult(Ising(n=16, bonds=32, fields=0), reads=64, lowest=-32 in 64, engine='multispin')
     """
     checks.able("result", result, "report", "what sample, anneal, temper, recall or train returned")
     return str(result.report())

@@ -21,6 +21,11 @@ def heat_capacity(energy: ArrayLike, beta: float, n: int) -> tuple[float, float]
 
     `energy` (chains, draws): totals, in units of 1/beta; `n`: the number of sites. TypeError or ValueError names the
     argument that is not so, or if there are fewer than 2 draws.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((8, 8)), beta=0.4, chains=16, sweeps=1000, burn_in=100, seed=1)
+    >>> print("{:.2f} +- {:.2f}".format(*fg.analysis.heat_capacity(run.energy, beta=0.4, n=64)))
+    1.13 +- 0.01
     """
     beta, n = checks.finite_number("beta", beta), checks.integer("n", n)
     rows = blocks(energy)
@@ -37,6 +42,11 @@ def susceptibility(magnetization: ArrayLike, beta: float, n: int, *, connected: 
     susceptibility of the ordered phase; the second is d<m>/dh at h = 0 above Tc, where <m> = 0 by symmetry, and of
     order n below. `magnetization` (chains, draws): m, the mean spin, of either sign; `n`: the number of sites.
     TypeError or ValueError names the argument that is not so, or if there are fewer than 2 draws.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((8, 8)), beta=0.4, chains=16, sweeps=1000, burn_in=100, seed=1)
+    >>> print("{:.2f} +- {:.2f}".format(*fg.analysis.susceptibility(run.magnetization, beta=0.4, n=64)))
+    1.85 +- 0.05
     """
     beta, n, connected = checks.finite_number("beta", beta), checks.integer("n", n), checks.flag("connected", connected)
     return jackknife(
@@ -53,6 +63,11 @@ def binder_cumulant(magnetization: ArrayLike) -> tuple[float, float]:
     (Hasenbusch, Phys. Rev. B 82, 174433 (2010)). `magnetization` (chains, draws): m, of either sign. U is 0 where m is
     always 0. TypeError or ValueError if it is not such a record, or has fewer than 2 draws.
     Source: K. Binder, Z. Phys. B 43, 119 (1981).
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((8, 8)), beta=0.4, chains=16, sweeps=1000, burn_in=100, seed=1)
+    >>> print("{:.3f} +- {:.3f}".format(*fg.analysis.binder_cumulant(run.magnetization)))
+    0.514 +- 0.008
     """
     return jackknife(_cumulant, moments(blocks(_numbers(magnetization) ** 2), 0.0))
 

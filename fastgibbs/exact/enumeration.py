@@ -10,14 +10,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fastgibbs.models import RBM, Ising, checks
+from fastgibbs.exact.sums import Moments, dense, energies_of, linear_sums, mix, spins_of
+from fastgibbs.models import RBM, checks
 from fastgibbs.models.energy import as_energy
 from fastgibbs.threads import on_threads, stoppable
 from fastgibbs.types import ArrayLike, FloatArray, IntArray, ModelLike, States
 
 T = TypeVar("T")
-Moments = tuple[float, float, float, float]  # as in `_mix`
-Part = FloatArray | float
 _BLOCK = 15  # log2 of the numbers held for a block of states: 256 KB, which a core keeps in its own cache
 _TASKS = 64  # that each thread takes, one after the other
 _MOST_LISTED = 20  # log2 of the most states that are written out
@@ -33,6 +32,11 @@ def spectrum(model: ModelLike, threads: int | None = None) -> Spectrum:
     of this process; the results do not depend on it. Nothing is computed before it is asked for.
     ValueError if there are more; TypeError if `model` is none; TypeError or ValueError if `threads` is not a positive
     integer.
+
+    >>> import fastgibbs as fg
+    >>> small = fg.exact.spectrum(fg.lattice((4, 4)))
+    >>> print(f"log Z = {small.log_z(0.4):.3f}, ground energy {small.ground_energy}")
+    log Z = 14.561, ground energy -32.0
     """
     checks.model("model", model)
     threads = checks.thread_count(threads)
@@ -56,11 +60,15 @@ def states(n: int) -> States:
     """The 2^n spin states as int8 (2^n, n): s_k = +1 in state b where bit k of b is set, otherwise -1.
 
     ValueError for more than 20 spins, TypeError if n is not an integer.
+
+    >>> import fastgibbs as fg
+    >>> fg.exact.states(2).tolist()
+    [[-1, -1], [1, -1], [-1, 1], [1, 1]]
     """
     n = checks.integer("n", n, minimum=0)
     if n > _MOST_LISTED:
         raise ValueError(f"n is {n}: 2^{n} states are too many to write out, give at most {_MOST_LISTED}")
-    return _spins(np.arange(2**n), n)
+    return spins_of(np.arange(2**n), n)
 
 
 class Spectrum:
@@ -68,13 +76,17 @@ class Spectrum:
 
     `beta`: a finite number or an array of any sign, in units of 1/E; results are totals in the shape of beta.
     Models of integer couplings and fields are enumerated once; others once per call that brings new betas.
+
+    >>> import fastgibbs as fg
+    >>> fg.exact.spectrum(fg.lattice((4, 4))).energy([0.2, 0.4]).round(3).tolist()
+    [-7.298, -22.066]
     """
 
     def __init__(self, model: ModelLike, threads: int) -> None:
         self._model = model
         self._threads = threads
         self._blocks = _blocks_of(model)(model)
-        self._known: dict[float, Moments] = {}  # beta: (reference energy, log sum, mean excess, variance), as in _mix
+        self._known: dict[float, Moments] = {}  # beta: (reference energy, log sum, mean excess, variance), as in mix
 
     def log_z(self, beta: ArrayLike) -> FloatArray:
         """log Z = log sum_s exp(-beta E(s))."""
@@ -118,7 +130,7 @@ class Spectrum:
             )
         if as_energy(self._model).has_ising_form:
             ising = self._model.to_ising()
-            energies = _energies(_dense(ising), ising.fields)
+            energies = energies_of(dense(ising), ising.fields)
         else:
             energies = np.concatenate(self._per_block(self._blocks.energies))
         exponent = -beta * energies
@@ -181,17 +193,17 @@ class Spectrum:
         return lowest + step * occupied, counts[occupied]
 
     def _moments(self, beta: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-        """beta as an array, then reference energy, log sum, excess and variance (see `_mix`) in its shape."""
+        """beta as an array, then reference energy, log sum, excess and variance (see `mix`) in its shape."""
         beta = checks.finite_array("beta", beta)
         new = [one for one in dict.fromkeys(beta.ravel().tolist()) if one not in self._known]
         if new and self._blocks.grid:
             energies, counts = self._levels
             for one in new:
-                self._known[one] = _mix(one, energies, np.log(counts))
+                self._known[one] = mix(one, energies, np.log(counts))
         elif new:
             parts = np.array(self._per_block(lambda block: self._blocks.moments(block, new)))
             for one, columns in zip(new, parts.transpose(1, 2, 0), strict=True):
-                self._known[one] = _mix(one, *columns)
+                self._known[one] = mix(one, *columns)
         table = np.array([self._known[one] for one in beta.ravel().tolist()]).reshape(*beta.shape, 4)
         reference, log_sum, excess, variance = np.moveaxis(table, -1, 0)
         return beta[()], (reference + self._blocks.offset)[()], log_sum[()], excess[()], variance[()]
@@ -235,10 +247,10 @@ class _SpinBlocks:
         ising = model.to_ising()
         self.n, self.offset = ising.n, ising.offset
         low = self.low = min(ising.n, _BLOCK)
-        J, h = _dense(ising), ising.fields
+        J, h = dense(ising), ising.fields
         self.cross = J[:low, low:]
-        self.low_energies = _energies(J[:low, :low], h[:low])
-        self.high_energies = _energies(J[low:, low:], h[low:])
+        self.low_energies = energies_of(J[:low, :low], h[:low])
+        self.high_energies = energies_of(J[low:, low:], h[low:])
         self.count = self.high_energies.size
 
         parameters = np.concatenate([ising.couplings, h])
@@ -252,8 +264,8 @@ class _SpinBlocks:
             self.grid = (-largest, 2 * unit, bins) if bins <= _MOST_LEVELS else None
 
     def energies(self, block: int) -> FloatArray:
-        high = _spins(np.array([block]), self.n - self.low)[0]
-        return self.low_energies + (self.high_energies[block] - _linear(self.cross @ high))
+        high = spins_of(np.array([block]), self.n - self.low)[0]
+        return self.low_energies + (self.high_energies[block] - linear_sums(self.cross @ high))
 
     def minimum(self, block: int) -> float:
         return self.energies(block).min()
@@ -268,11 +280,11 @@ class _SpinBlocks:
 
     def moments(self, block: int, betas: list[float]) -> list[Moments]:
         energies = self.energies(block)
-        return [_mix(beta, energies) for beta in betas]
+        return [mix(beta, energies) for beta in betas]
 
     def below(self, block: int, ceiling: float) -> Iterator[States]:
         rows = np.flatnonzero(self.energies(block) <= ceiling)
-        yield _spins((block << self.low) + rows, self.n)
+        yield spins_of((block << self.low) + rows, self.n)
 
 
 class _EnergyBlocks(_SpinBlocks):
@@ -288,7 +300,7 @@ class _EnergyBlocks(_SpinBlocks):
 
     def energies(self, block: int) -> FloatArray:
         if block not in self.known:
-            states = self.model.from_spins(_spins((block << self.low) + np.arange(2**self.low), self.n))
+            states = self.model.from_spins(spins_of((block << self.low) + np.arange(2**self.low), self.n))
             self.known[block] = checks.finite_array("model.energy(states)", self.model.energy(states), (len(states),))
         return self.known[block]
 
@@ -322,7 +334,7 @@ class _LayerBlocks:
 
     def inputs(self, block: int) -> tuple[FloatArray, FloatArray]:
         """The inputs (states, width) of the larger layer, and the energies (states,) of the smaller layer alone."""
-        high = (_spins(np.array([block]), self.n - self.low)[0] + 1) // 2
+        high = (spins_of(np.array([block]), self.n - self.low)[0] + 1) // 2
         return self.low_inputs + high @ self.high_weights, self.low_energies - high @ self.high_bias
 
     def minimum(self, block: int) -> float:
@@ -341,7 +353,7 @@ class _LayerBlocks:
             unlikely = boltzmann / (1 + boltzmann)
             excess = sign * (gaps * unlikely).sum(axis=1)
             variance = (gaps**2 * unlikely * (1 - unlikely)).sum(axis=1)
-            results.append(_mix(beta, reference, np.log1p(boltzmann).sum(axis=1), excess, variance))
+            results.append(mix(beta, reference, np.log1p(boltzmann).sum(axis=1), excess, variance))
         return results
 
     def below(self, block: int, ceiling: float) -> Iterator[States]:
@@ -351,53 +363,6 @@ class _LayerBlocks:
             if free.size > _MOST_LISTED:
                 raise ValueError(_TOO_MANY)
             other = np.tile(np.where(inputs[row] > 0, 1, -1).astype(np.int8), (2**free.size, 1))
-            other[:, free] = _spins(np.arange(2**free.size), free.size)
-            running = _spins(np.full(2**free.size, (block << self.low) + row), self.n)
+            other[:, free] = spins_of(np.arange(2**free.size), free.size)
+            running = spins_of(np.full(2**free.size, (block << self.low) + row), self.n)
             yield np.concatenate([running, other] if self.visible_runs else [other, running], axis=1)
-
-
-def _mix(beta: float, reference: FloatArray, log_sum: Part = 0.0, excess: Part = 0.0, variance: Part = 0.0) -> Moments:
-    """The four numbers of all states together from those of parts of them: reference energy, log sum, excess, variance.
-
-    A part has log Z = log_sum - beta reference, mean energy reference + excess and this variance of the energy; with
-    the reference apart, nothing cancels at large |beta|.
-    """
-    exponent = log_sum - beta * reference
-    top = exponent.argmax()
-    weights = np.exp(exponent - exponent[top])
-    total = weights.sum()
-    distance = reference - reference[top] + excess
-    mean = (weights * distance).sum() / total
-    spread = (weights * (variance + (distance - mean) ** 2)).sum() / total
-    return reference[top], np.broadcast_to(log_sum, exponent.shape)[top] + np.log(total), mean, spread
-
-
-def _dense(ising: Ising) -> FloatArray:
-    J = np.zeros((ising.n, ising.n))
-    J[np.repeat(np.arange(ising.n), np.diff(ising.indptr)), ising.indices] = ising.couplings
-    return J
-
-
-def _spins(index: IntArray, n: int) -> States:
-    """int8 (len(index), n): spin k is +1 where bit k of the index is set, otherwise -1."""
-    spins = np.empty((len(index), n), np.int8)
-    for k in range(n):
-        spins[:, k] = 2 * (index >> k & 1) - 1
-    return spins
-
-
-def _linear(weights: FloatArray) -> FloatArray:
-    """sum_k w_k s_k of all 2^len(w) states, in the order of `states`."""
-    sums = np.zeros(1)
-    for weight in weights:
-        sums = np.concatenate([sums - weight, sums + weight])
-    return sums
-
-
-def _energies(J: FloatArray, h: FloatArray) -> FloatArray:
-    """-1/2 s.J.s - h.s of all 2^len(h) states, in the order of `states`: each spin in the field of those before."""
-    energies = np.zeros(1)
-    for k in range(len(h)):
-        field = h[k] + _linear(J[k, :k])
-        energies = np.concatenate([energies + field, energies - field])
-    return energies

@@ -29,7 +29,13 @@ _MOST = 300.0  # logarithm of how much weights in one matrix product may differ:
 @checks.by_contents
 @described
 class Memory(NamedTuple):
-    """Exact numbers of a Hopfield memory; overlaps are m_mu = M_mu / N."""
+    """Exact numbers of a Hopfield memory; overlaps are m_mu = M_mu / N.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> fg.exact.hopfield(fg.Hopfield(np.ones((1, 100))), beta=2.0).overlap2.round(4).tolist()
+    [0.9133]
+    """
 
     log_z: Annotated[float, "log Z, in nats."]
     energy: Annotated[float, "<E>."]
@@ -46,6 +52,12 @@ def hopfield(model: Hopfield, beta: float) -> Memory:
     `model`: Hopfield by the Hebb rule, of any order, in a uniform field, up to 1000 sites; `beta`: a number.
     TypeError at another model, ValueError at another rule, more patterns or sites, or a field that differs from site to
     site.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> memory = fg.exact.hopfield(fg.Hopfield(np.ones((1, 100))), beta=2.0)
+    >>> print(f"<|m|> = {memory.overlap_abs[0]:.4f}")
+    <|m|> = 0.9551
     """
     if not isinstance(model, Hopfield):
         raise TypeError(f"model is {checks.shown(model)}: give a Hopfield model")
@@ -204,6 +216,10 @@ def retrieval_overlap(alpha: ArrayLike, temperature: ArrayLike = 0.0) -> FloatAr
     r = q / (1 - beta (1 - q))^2, solved by iteration from m = 1.
     `alpha` and `temperature`: numbers of at least 0 or arrays that broadcast; float64 in their shape.
     Amit, Gutfreund and Sompolinsky, Phys. Rev. Lett. 55, 1530 (1985); Ann. Phys. 173, 30 (1987).
+
+    >>> import fastgibbs as fg
+    >>> fg.exact.retrieval_overlap([0.05, 0.1, 0.15]).round(4).tolist()
+    [1.0, 0.998, 0.0]
     """
     alpha, temperature = checks.finite_array("alpha", alpha), checks.finite_array("temperature", temperature)
     for name, value in (("alpha", alpha), ("temperature", temperature)):

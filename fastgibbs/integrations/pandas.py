@@ -22,6 +22,11 @@ def to_dataframe(result: Tabular) -> pandas.DataFrame:
     NAME[0], NAME[1] ... The settings of the run are in `.attrs`, the seed as text.
 
     ImportError if pandas is missing; TypeError at another result.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((8, 8)), beta=0.4, sweeps=10, seed=1)
+    >>> run.to_dataframe().columns.tolist()
+    ['chain', 'draw', 'beta', 'energy', 'magnetization']
     """
     try:
         import pandas

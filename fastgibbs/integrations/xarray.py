@@ -26,6 +26,11 @@ def to_xarray(result: Tabular) -> xarray.Dataset:
 
     ImportError if xarray is missing; TypeError at another result; ValueError where some betas, or models, have more
     chains than others: `to_dataframe` takes those.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((8, 8)), beta=0.4, sweeps=10, seed=1)
+    >>> dict(run.to_xarray().energy.sizes)
+    {'chain': 64, 'draw': 10}
     """
     try:
         import xarray

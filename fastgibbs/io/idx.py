@@ -28,6 +28,12 @@ def read_idx(path: PathLike) -> AnyArray:
     wrong: no IDX file, an unknown type, too few or too many bytes, a damaged gzip stream; no more is unpacked than the
     header announces. TypeError if `path` is none.
     Format: Y. LeCun, C. Cortes, C. Burges, the MNIST database of handwritten digits (1998).
+
+    >>> import fastgibbs as fg
+    >>> from pathlib import Path
+    >>> _ = Path("labels.idx").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 5, 0, 4]))
+    >>> fg.read_idx("labels.idx").tolist()
+    [5, 0, 4]
     """
     with opened(path) as file:
         packed = file.read(2) == b"\x1f\x8b"

@@ -21,6 +21,11 @@ def read_rudy(path: PathLike) -> Ising:
     an absent w is 1; repeated edges add up; lines that begin with # are comments. ValueError names file, line
     and value: not a number, a NaN or infinity, a site out of range, a self-loop, a wrong count of edges. Format:
     rudy, the graph generator of G. Rinaldi, as in Helmberg and Rendl, SIAM J. Optim. 10, 673 (2000).
+
+    >>> import fastgibbs as fg
+    >>> fg.write_rudy("triangle.txt", fg.Ising.from_edges(3, [0, 1, 0], [1, 2, 2], J=-1.0))
+    >>> print(fg.cut(fg.read_rudy("triangle.txt"), [1, 1, -1]))
+    2.0
     """
 
     def refuse(number: int, problem: str) -> NoReturn:
@@ -74,6 +79,11 @@ def write_rudy(path: PathLike, model: Ising) -> None:
 
     The file appears whole or not at all. ValueError if the model has fields or an offset, which the format
     has no place for; TypeError if it is another model.
+
+    >>> import fastgibbs as fg
+    >>> fg.write_rudy("instance.txt", fg.random_regular(20, 3, seed=1))
+    >>> fg.read_rudy("instance.txt")
+    Ising(n=20, bonds=30, fields=0)
     """
     if not isinstance(model, Ising):
         raise TypeError(f"model is {model!r}: give an Ising model")

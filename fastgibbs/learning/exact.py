@@ -44,6 +44,11 @@ def gradient(model: RBM | BoltzmannMachine, data: ArrayLike) -> Gradient | Machi
     ones; in the model all states count. `data`: (N, V), units of 0 and 1, of an RBM also probabilities. TypeError or
     ValueError as from `train`; also for more than 16 units in an RBM's smaller layer, or in all.
     Ackley, Hinton and Sejnowski, Cogn. Sci. 9, 147 (1985), eq. (8).
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> fg.learning.gradient(fg.RBM(np.zeros((2, 1))), [[1, 1], [1, 0]]).visible_bias.tolist()
+    [0.5, 0.0]
     """
     if not isinstance(model, RBM | BoltzmannMachine):
         raise TypeError(f"model is {checks.shown(model)}: give an RBM or a BoltzmannMachine")

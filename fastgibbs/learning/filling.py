@@ -29,6 +29,11 @@ def fill_in(
 
     `states`: (N, V) units; `known`: bool (V,), True where they are held; `seed`, `threads` as for `fastgibbs.sample`.
     TypeError or ValueError names the argument; KeyboardInterrupt if it is stopped.
+
+    >>> import fastgibbs as fg
+    >>> rbm = fg.RBM([[8.0], [8.0]], visible_bias=[-4.0, -4.0], hidden_bias=[-8.0])  # two units that are alike
+    >>> fg.learning.fill_in(rbm, [[1, 0], [0, 0]], [True, False], seed=1).round(1).tolist()
+    [[1.0, 0.9], [0.0, 0.0]]
     """
     if not isinstance(rbm, RBM):
         raise TypeError(f"rbm is {checks.shown(rbm)}: give an RBM")

@@ -108,6 +108,13 @@ def train(
     pseudo-likelihood where the last row has none; and of persistent or tempered chains whose visible units change in
     the last update less than a hundredth as often as between two random rows of the data. Raises ValueError or
     TypeError, naming the argument, before anything is compiled.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> data = np.repeat([[1, 1, 0, 0], [0, 0, 1, 1]], 50, axis=0)
+    >>> run = fg.train(fg.RBM.random(4, 2, data, seed=1), data, epochs=300, batch_size=10, learning_rate=0.1, seed=1)
+    >>> print(f"{fg.log_likelihood(run.model, data).value:.1f}")  # -2.8 before, log 1/2 at best
+    -0.9
     """
     began = time.perf_counter()
     checks.choice("method", method, METHODS)

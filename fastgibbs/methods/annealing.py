@@ -93,6 +93,11 @@ def anneal(
     Raises ValueError or TypeError, naming the argument, before anything is compiled.
 
     Source: Kirkpatrick, Gelatt, Vecchi, Science 220, 671 (1983).
+
+    >>> import fastgibbs as fg
+    >>> glass = fg.edwards_anderson((4, 4), seed=1)
+    >>> print(fg.anneal(glass, seed=1).energy[0], fg.exact.spectrum(glass).ground_energy)
+    -22.0 -22.0
     """
     began = time.perf_counter()
     checks.model("model", model)

@@ -48,6 +48,11 @@ def recall(
     anything is compiled.
 
     Source: Hopfield, Proc. Natl. Acad. Sci. 79, 2554 (1982).
+
+    >>> import fastgibbs as fg
+    >>> memory = fg.Hopfield([[1, 1, 1, 1, -1, -1, -1, -1], [1, -1, 1, -1, 1, -1, 1, -1]])
+    >>> fg.recall(memory, [1, 1, 1, -1, -1, -1, -1, -1]).states.tolist()  # the first pattern, mended
+    [[1, 1, 1, 1, -1, -1, -1, -1]]
     """
     if not isinstance(model, Hopfield):
         raise TypeError(f"model is {checks.shown(model)}: give a Hopfield model")

@@ -119,6 +119,11 @@ def sample(
     Raises ValueError or TypeError, naming the argument, before anything is compiled.
 
     Sources: Metropolis et al., J. Chem. Phys. 21, 1087 (1953), eq. (2); Geman and Geman, IEEE PAMI 6, 721 (1984).
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((8, 8)), beta=[0.3, 0.6], sweeps=1000, burn_in=100, seed=1)
+    >>> run.energy.shape, (run.energy.mean(axis=1) / 64).round(2).tolist()
+    ((2, 1000), [-0.7, -1.9])
     """
     began = time.perf_counter()
     models = checks.models("model", model)

@@ -30,12 +30,22 @@ class Schedule(NamedTuple):
 
 
 def linear(first: float, last: float) -> Schedule:
-    """beta_s = first + (last - first) s / (sweeps - 1). ValueError unless both are finite and at least 0."""
+    """beta_s = first + (last - first) s / (sweeps - 1). ValueError unless both are finite and at least 0.
+
+    >>> import fastgibbs as fg
+    >>> fg.linear(0.0, 3.0).betas(4).tolist()
+    [0.0, 1.0, 2.0, 3.0]
+    """
     return Schedule("linear", *_ends(first, last, 0.0))
 
 
 def geometric(first: float, last: float) -> Schedule:
-    """beta_s = first (last / first)^(s / (sweeps - 1)). ValueError unless both are finite and above 0."""
+    """beta_s = first (last / first)^(s / (sweeps - 1)). ValueError unless both are finite and above 0.
+
+    >>> import fastgibbs as fg
+    >>> fg.geometric(0.1, 10.0).betas(3).round(6).tolist()
+    [0.1, 1.0, 10.0]
+    """
     first, last = _ends(first, last, 0.0)
     for name, beta in (("first", first), ("last", last)):
         if beta == 0:
@@ -47,6 +57,10 @@ def beta_range(model: ModelLike, hot: float = HOT, cold: float = COLD) -> tuple[
     """The hottest and the coldest beta worth annealing a model at: the ends of `beta_schedule`, which see.
 
     ValueError unless 0 < hot < cold, both finite.
+
+    >>> import fastgibbs as fg
+    >>> print("from {:.3f} to {:.3f}".format(*fg.beta_range(fg.lattice((8, 8)))))
+    from 0.499 to 1.736
     """
     return _ends_of(*_knobs(model, hot, cold))
 
@@ -60,6 +74,10 @@ def beta_schedule(model: ModelLike, sweeps: int = 1000, hot: float = HOT, cold: 
     Each beta gets sweeps in proportion to the sites that ask for it: where all D_i are alike beta grows linearly, and
     parts of a model on scales of their own are cooled one after the other. Gaps much smaller than D_i are left to the
     descent at the end. ValueError unless 0 < hot < cold, both finite.
+
+    >>> import fastgibbs as fg
+    >>> fg.beta_schedule(fg.lattice((8, 8)), sweeps=4).round(3).tolist()
+    [0.499, 0.883, 1.223, 1.736]
     """
     return stretched(windows(model, hot, cold), checks.integer("sweeps", sweeps))
 

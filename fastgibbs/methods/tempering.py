@@ -158,6 +158,11 @@ def temper(
 
     Sources: Geyer, Computing Science and Statistics 23, 156 (1991); Hukushima and Nemoto, J. Phys. Soc. Jpn. 65, 1604
     (1996); Syed, Bouchard-Cote, Deligiannidis, Doucet, J. R. Stat. Soc. B 84, 321 (2022), algorithms 1 and 4.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.temper(fg.lattice((8, 8)), betas=[0.2, 0.3, 0.4], sweeps=1000, seed=1)
+    >>> run.energy.shape, (run.energy.mean(axis=(0, 2)) / 64).round(2).tolist()
+    ((2, 3, 1000), [-0.42, -0.7, -1.21])
     """
     began = time.perf_counter()
     models = checks.models("model", model)

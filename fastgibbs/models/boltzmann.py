@@ -29,6 +29,11 @@ class BoltzmannMachine(Energy):
     TypeError on anything that is not real numbers; ValueError on a NaN or infinity, a wrong shape, a nonzero diagonal,
     an asymmetric W, or an index out of range or given twice.
     Ackley, Hinton and Sejnowski, Cogn. Sci. 9, 147 (1985).
+
+    >>> import fastgibbs as fg
+    >>> machine = fg.BoltzmannMachine([[0, 1, 2], [1, 0, 0], [2, 0, 0]], visible=[1, 2])
+    >>> print(machine.energy([1, 0, 1]), machine.hidden)
+    -2.0 [0]
     """
 
     low = 0
@@ -58,6 +63,11 @@ class BoltzmannMachine(Energy):
         """The machine of n units with terms -W_k x_i(k) x_j(k), k = 0, 1, ...; repeated pairs add up.
 
         Arguments and errors as for `Ising.from_edges`, W in place of J.
+
+        >>> import fastgibbs as fg
+        >>> machine = fg.BoltzmannMachine.from_edges(3, [0, 0], [1, 2], W=[1.0, 2.0], visible=[1, 2])
+        >>> print(machine.energy([1, 0, 1]))
+        -2.0
         """
         n = checks.integer("n", n, minimum=0)
         i, W = checks.indices("i", i, n), checks.finite_array("W", W)
@@ -122,6 +132,11 @@ class BoltzmannMachine(Energy):
 
         Hidden units that no path of hidden units connects are independent given v: each such group is summed over by
         itself. ValueError if a group has more than 20, with the number of states that it has; others as for `energy`.
+
+        >>> import fastgibbs as fg
+        >>> machine = fg.BoltzmannMachine.from_edges(3, [0, 0], [1, 2], W=[1.0, 2.0], visible=[1, 2])
+        >>> machine.log_marginal([[0, 0], [1, 1]]).round(3).tolist()
+        [0.693, 3.049]
         """
         v = checks.units("v", v, self.n_visible)
         largest = self.coupled_hidden

@@ -20,6 +20,11 @@ def cut(model: Ising, states: ArrayLike) -> FloatArray:
     sum of all weights.
 
     TypeError if the model is not Ising or states are no numbers; ValueError at a field, or at a spin that is not +-1.
+
+    >>> import fastgibbs as fg
+    >>> square = fg.Ising.from_edges(4, [0, 1, 2, 3], [1, 2, 3, 0], J=-1.0)
+    >>> print(fg.cut(square, [1, -1, 1, -1]))
+    4.0
     """
     if not isinstance(model, Ising):
         raise TypeError(f"model is {checks.shown(model)}: give an Ising model, whose couplings are minus the weights")

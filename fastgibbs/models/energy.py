@@ -29,6 +29,12 @@ class Flips(NamedTuple):
     to what they are when s_site turns, and is called before it does.
 
     What they read from outside becomes part of compiled code: a function that they call is one of Numba's `njit`.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> flips = fg.Flips(lambda spins, site, h: 2 * spins[site] * h[site], (np.array([1.0, 2.0]),))  # E(s) = -h.s
+    >>> print(flips.cost(np.array([1, -1]), 1, *flips.parameters))
+    -4.0
     """
 
     cost: Callable[..., float]

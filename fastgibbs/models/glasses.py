@@ -28,6 +28,11 @@ def edwards_anderson(
     standard deviation `width`. The double bonds of a periodic side of 2 are drawn apart and add up;
     self-bonds go to the offset. `seed`: None, an integer, a SeedSequence or a Generator. TypeError or
     ValueError names the bad argument and value. Edwards and Anderson, J. Phys. F 5, 965 (1975).
+
+    >>> import fastgibbs as fg
+    >>> glass = fg.edwards_anderson((4, 4, 4), seed=1)
+    >>> glass, glass.coupling
+    (Ising(n=64, bonds=192, fields=0), 1.0)
     """
     shape = lattices.sides(shape)
     p, mean = checks.finite_number("p", p), checks.finite_number("mean", mean)
@@ -48,6 +53,11 @@ def sherrington_kirkpatrick(n: int, disorder: Disorder = "gaussian", seed: Seed 
     `disorder`: "gaussian", or "bimodal" for J = +-1/sqrt(n). `seed` as in `edwards_anderson`. ValueError if
     the n (n-1) couplings would not fit in memory. Sherrington and Kirkpatrick, Phys. Rev. Lett. 35, 1792
     (1975).
+
+    >>> import fastgibbs as fg
+    >>> model = fg.sherrington_kirkpatrick(100, seed=1)
+    >>> print(f"{model}, J of variance {model.couplings.var():.3f}")
+    Ising(n=100, bonds=4950, fields=0), J of variance 0.010
     """
     n = checks.integer("n", n)
     checks.require_memory(DENSE_BYTES * n * n, f"a Sherrington-Kirkpatrick model of {n} spins")
@@ -66,6 +76,11 @@ def random_regular(
     `edwards_anderson`. The graph pairs n * degree half-bonds at random (Bollobas, European J. Combin. 1, 311
     (1980)) and switches each loop or double bond with random bonds until none is left: nearly uniform for
     degree << n. ValueError unless 0 <= degree < n and n * degree is even.
+
+    >>> import fastgibbs as fg
+    >>> graph = fg.random_regular(20, 3, seed=1)
+    >>> graph, graph.degree
+    (Ising(n=20, bonds=30, fields=0), 3)
     """
     n, degree = checks.integer("n", n), checks.integer("degree", degree, minimum=0)
     if degree >= n:

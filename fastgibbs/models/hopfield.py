@@ -40,6 +40,11 @@ class Hopfield(Energy):
     Hopfield, Proc. Natl. Acad. Sci. 79, 2554 (1982); normalised as in Amit, Gutfreund and Sompolinsky, Phys. Rev. A 32,
     1007 (1985). Personnaz, Guyon and Dreyfus, J. Physique Lett. 46, 359 (1985); Storkey, ICANN 97, 451 (1997); Krotov
     and Hopfield, NIPS 29, 1172 (2016).
+
+    >>> import fastgibbs as fg
+    >>> memory = fg.Hopfield([[1, 1, 1, 1, -1, -1, -1, -1], [1, -1, 1, -1, 1, -1, 1, -1]])
+    >>> print(memory.energy(memory.patterns[0]))
+    -3.0
     """
 
     batch_invariant = fully_connected = True
@@ -148,7 +153,12 @@ class Hopfield(Energy):
         return energy[()]
 
     def overlaps(self, states: ArrayLike) -> FloatArray:
-        """m_mu(s) = (1/N) sum_i xi_i^mu s_i, float64 (..., P), of `states` (..., N). Errors as in `energy`."""
+        """m_mu(s) = (1/N) sum_i xi_i^mu s_i, float64 (..., P), of `states` (..., N). Errors as in `energy`.
+
+        >>> import fastgibbs as fg
+        >>> fg.Hopfield([[1, 1, 1, 1], [1, -1, 1, -1]]).overlaps([1, 1, 1, -1]).tolist()
+        [0.5, 0.5]
+        """
         return self.sums(states) / self.n
 
     def sums(self, states: ArrayLike) -> IntArray:

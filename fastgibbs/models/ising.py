@@ -35,6 +35,11 @@ class Ising(Energy):
 
     TypeError on anything that is not real numbers; ValueError on a NaN or infinity, a wrong shape, a nonzero
     diagonal or an asymmetric J, or where energies might overflow.
+
+    >>> import fastgibbs as fg
+    >>> triangle = fg.Ising([[0, -1, -1], [-1, 0, -1], [-1, -1, 0]], fields=[0.5, 0, 0])
+    >>> triangle.energy([[1, 1, 1], [1, -1, -1]]).tolist()
+    [2.5, -1.5]
     """
 
     batch_invariant = True
@@ -69,6 +74,11 @@ class Ising(Energy):
         `i`, `j`: (edges,) site indices from 0, in either order. `J`: a number or (edges,). `shape`: the
         sides of the lattice whose sites, in C order, these are. ValueError at the first i == j or index out
         of range, TypeError if the indices are not integers.
+
+        >>> import fastgibbs as fg
+        >>> chain = fg.Ising.from_edges(4, [0, 1, 2], [1, 2, 3], J=[1.0, -2.0, 1.0])
+        >>> print(chain.energy([1, 1, -1, -1]))
+        -4.0
         """
         n = checks.integer("n", n, minimum=0)
         _check_size(n)
@@ -157,6 +167,11 @@ class Ising(Energy):
         axes. Each sum starts at 0.0 and adds one term after the other, bonds in the order of `bonds`, so that a
         compiled loop gives the same bits; with one |J| and one field the sums are exact integers. TypeError if the
         states are not numbers, ValueError at a spin that is not +-1.
+
+        >>> import numpy as np
+        >>> import fastgibbs as fg
+        >>> fg.lattice((4, 4)).energy(np.ones((2, 16))).tolist()
+        [-32.0, -32.0]
         """
         states = checks.spins("states", states, self.n)
         spins = states.reshape(math.prod(states.shape[:-1]), self.n)

@@ -111,6 +111,12 @@ def lattice(shape: Shape, J: float = 1.0, h: ArrayLike = 0.0, periodic: bool | S
     a bond to its next site, small sides too: a side of 2 has double bonds (coupling 2J), a side of 1
     self-bonds (each -J in the offset). TypeError or ValueError names the bad argument and value; ValueError
     if memory is too small.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> model = fg.lattice((4, 4), h=0.5)
+    >>> print(model, model.energy(np.ones(16)))
+    Ising(n=16, bonds=32, fields=16) -40.0
     """
     shape = sides(shape)
     return _model(shape, np.eye(len(shape), dtype=int).tolist(), J, h, periodic)
@@ -121,6 +127,11 @@ def triangular(shape: Shape, J: float = 1.0, h: ArrayLike = 0.0, periodic: bool 
 
     The bonds of site (x, y) go to (x+1, y), (x, y+1) and (x+1, y+1). Arguments, small sides and errors are
     those of `lattice`.
+
+    >>> import fastgibbs as fg
+    >>> frustrated = fg.triangular((3, 3), J=-1.0)
+    >>> frustrated.bond_count, fg.exact.spectrum(frustrated).ground_energy
+    (27, -9.0)
     """
     shape = sides(shape)
     if len(shape) != 2:

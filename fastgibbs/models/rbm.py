@@ -19,6 +19,11 @@ class RBM(Energy):
     float64, read-only. `n` = `n_visible` + `n_hidden`. A joint state is (..., n), visible units first.
     TypeError on anything that is not real numbers; ValueError on a NaN, an infinity or a wrong shape.
     Smolensky, in Parallel Distributed Processing 1, 194 (1986); Hinton, Neural Comput. 14, 1771 (2002).
+
+    >>> import fastgibbs as fg
+    >>> rbm = fg.RBM([[2.0], [-1.0]], visible_bias=[0.5, 0.5])  # two visible units, and a hidden one
+    >>> rbm.energy([[1, 0, 1], [1, 1, 1]]).tolist()
+    [-2.5, -2.0]
     """
 
     low = 0
@@ -48,6 +53,11 @@ class RBM(Energy):
         how they go together; m is kept 1/(N + 2) away from 0 and 1. Without data they are 0. `data`: (N, n_visible) as
         `train` takes it; `seed`: None, an int, a numpy SeedSequence or Generator. TypeError or ValueError names a bad
         argument. Hinton, in Neural Networks: Tricks of the Trade, 2nd ed., 599 (2012), section 8.
+
+        >>> import fastgibbs as fg
+        >>> rbm = fg.RBM.random(6, 3, data=[[1, 1, 1, 0, 0, 0], [0, 1, 1, 1, 0, 0]], seed=1)
+        >>> rbm, rbm.visible_bias.round(2).tolist()
+        (RBM(n_visible=6, n_hidden=3), [0.0, 1.1, 1.1, 0.0, -1.1, -1.1])
         """
         n_visible, n_hidden = checks.integer("n_visible", n_visible), checks.integer("n_hidden", n_hidden)
         rng, bias = checks.generator(seed), None
@@ -90,6 +100,11 @@ class RBM(Energy):
         """F(v) = -log sum_h exp(-E(v, h)) = -a.v - sum_j log(1 + exp(b_j + sum_i v_i W_ij)), at beta = 1.
 
         `v`: (..., V) units; float64 in the shape of the leading axes. Errors as for `energy`.
+
+        >>> import fastgibbs as fg
+        >>> rbm = fg.RBM([[2.0], [-1.0]])
+        >>> rbm.free_energy([[0, 0], [1, 0]]).round(3).tolist()
+        [-0.693, -2.127]
         """
         return -self.log_marginal(v)
 

@@ -22,6 +22,9 @@ def annealing_trace(result: AnnealResult, *, ax: Axes | None = None, **line: Any
     """The mean and the lowest energy of all reads after every sweep.
 
     `line`: keywords of `Axes.plot`, for both. TypeError if `result` is not an AnnealResult.
+
+    >>> import fastgibbs as fg
+    >>> fg.plots.annealing_trace(fg.anneal(fg.lattice((8, 8)), seed=1)).figure.savefig("annealing_trace.png")
     """
     require(result, _MAKER, "trace_mean", "trace_min")
     ax = given_or_new(ax)
@@ -45,6 +48,9 @@ def read_histogram(result: AnnealResult, *, ax: Axes | None = None, **bar: Any) 
 
     Where the energies are levels on a grid of up to 60, each has a bar; otherwise numpy's "auto" bins have. `bar`:
     keywords of `Axes.bar`. TypeError if `result` is not an AnnealResult.
+
+    >>> import fastgibbs as fg
+    >>> fg.plots.read_histogram(fg.anneal(fg.lattice((8, 8)), seed=1)).figure.savefig("read_histogram.png")
     """
     require(result, _MAKER, "energy", "ground_counts", "trace_min")
     ax = given_or_new(ax)

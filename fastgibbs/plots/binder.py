@@ -31,6 +31,10 @@ def binder_crossing(
 
     `curves` maps a size to (temperatures, values, errors), `sampled` likewise to points with error bars; `critical`
     is (T, U) of the infinite lattice. `line`: keywords of `Axes.plot`.
+
+    >>> import fastgibbs as fg
+    >>> curves = {L: ([2.0, 2.5], [0.65, 0.65 - 0.01 * L], [0.01, 0.01]) for L in (8, 16)}
+    >>> fg.plots.binder_crossing(curves, critical=(2.269, 0.6107)).figure.savefig("binder_crossing.png")
     """
     ax = given_or_new(ax)
     if critical is not None:

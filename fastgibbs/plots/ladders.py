@@ -35,6 +35,10 @@ def swap_rates(result: TemperResult, *, ax: Axes | None = None, **line: Any) -> 
 
     A gap stands at the T of its mean beta. `line`: keywords of `Axes.plot`, for the acceptance. The axis at the right
     is the last of `ax.figure.axes`. TypeError if `result` is not a TemperResult.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.temper(fg.lattice((8, 8)), betas=[0.0, 0.2, 0.4], sweeps=1000, seed=1)
+    >>> fg.plots.swap_rates(run).figure.savefig("swap_rates.png")
     """
     require(result, _MAKER, "betas", "acceptance", "barrier")
     temperatures = 2 / (result.betas[1:] + result.betas[:-1])
@@ -59,6 +63,10 @@ def replica_flow(result: TemperResult, *, ax: Axes | None = None, **line: Any) -
     In the number of the rung a straight drop from 1 to 0 is best; where f falls steeply in T, replicas are held up
     (Katzgraber, Trebst, Huse and Troyer, J. Stat. Mech. P03018 (2006)). `line`: keywords of `Axes.plot`. TypeError if
     `result` is not a TemperResult.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.temper(fg.lattice((8, 8)), betas=[0.0, 0.2, 0.4], sweeps=1000, seed=1)
+    >>> fg.plots.replica_flow(run).figure.savefig("replica_flow.png")
     """
     require(result, _MAKER, "betas", "flow")
     warm = result.betas > 0
@@ -78,6 +86,10 @@ def overlap_distribution(
     Without fields P(q) = P(-q), and both are averaged. More than 61 values of q are gathered in 61 bins. The band is
     missing for a single pair, and rough for a few. By default up to four rungs, spread over the ladder. `line`:
     keywords of `Axes.plot`. TypeError if `result` is not a TemperResult, ValueError if overlaps were not asked for.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.temper(fg.lattice((8, 8)), betas=[0.0, 0.2, 0.4], sweeps=1000, seed=1)
+    >>> fg.plots.overlap_distribution(run).figure.savefig("overlap_distribution.png")
     """
     require(result, _MAKER, "betas", "overlap", "model")
     if result.overlap is None:

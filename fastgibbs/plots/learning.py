@@ -23,6 +23,9 @@ def filters(model: RBM, shape: Shape, *, count: int = 100, ax: Axes | None = Non
 
     `model`: an RBM; `shape`: (rows, columns) of its visible units; `count`: at most so many. Each filter is scaled by
     its own largest weight. `image`: keywords of `Axes.imshow`. TypeError or ValueError names a bad argument.
+
+    >>> import fastgibbs as fg
+    >>> fg.plots.filters(fg.RBM.random(16, 4, seed=1), shape=(4, 4)).figure.savefig("filters.png")
     """
     require(model, "fastgibbs.train in its result's model", "weights", "hidden_bias")
     order = np.argsort(-np.abs(model.weights).sum(axis=0), kind="stable")[: checks.integer("count", count)]
@@ -37,6 +40,11 @@ def fantasies(states: ArrayLike, shape: Shape, *, count: int = 100, ax: Axes | N
 
     `states`: (N, V), or joint states (N, V + H) whose first V are shown; `shape`: (rows, columns), V in all. Otherwise
     as `filters`.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> states = np.random.default_rng(1).integers(0, 2, (9, 16))
+    >>> fg.plots.fantasies(states, shape=(4, 4)).figure.savefig("fantasies.png")
     """
     states = checks.finite_array("states", states)
     count = checks.integer("count", count)
@@ -52,6 +60,11 @@ def inpaintings(
 
     `originals` and `filled`: (N, V); `known`: bool (V,) or (N, V), the units that were given; the others are grey in
     the second row. Otherwise as `filters`.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> originals, known = np.eye(4), np.array([True, True, False, False])
+    >>> fg.plots.inpaintings(originals, known, 0.5 + 0 * originals, shape=(2, 2)).figure.savefig("inpaintings.png")
     """
     originals, filled = checks.finite_array("originals", originals), checks.finite_array("filled", filled)
     if originals.shape != filled.shape:
@@ -73,6 +86,11 @@ def training_history(result: TrainResult, *, ax: Axes | None = None, **line: Any
     """Log-likelihood, where it is known, and pseudo-likelihood per row against epochs.
 
     `result`: what `train` returned. `line`: keywords of `Axes.plot`.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> run = fg.train(fg.RBM.random(4, 2, seed=1), np.eye(4), epochs=20, seed=1)
+    >>> fg.plots.training_history(run).figure.savefig("training_history.png")
     """
     require(result, "fastgibbs.train", "history", "epochs")
     ax = given_or_new(ax)

@@ -31,6 +31,10 @@ def recall_curves(
     """Overlaps after recall (curves, points) with error bars against `x`; `theory` (x, m) as a line, `critical` x.
 
     `errorbar`: keywords of `Axes.errorbar`. The x axis is left to the caller to label.
+
+    >>> import fastgibbs as fg
+    >>> ax = fg.plots.recall_curves([0.05, 0.1], [[1.0, 0.97]], [[0.01, 0.01]], ["N = 100"])
+    >>> ax.figure.savefig("recall_curves.png")
     """
     ax = given_or_new(ax)
     if critical is not None:
@@ -59,6 +63,11 @@ def recall_images(
     """Rows of +-1 states (rows, states, n) as images of `shape`, up dark, each row with its label.
 
     `image`: keywords of `Axes.imshow`.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> patterns = np.ones((1, 3, 16))
+    >>> fg.plots.recall_images(patterns, ["ones"], shape=(4, 4)).figure.savefig("patterns.png")
     """
     ax = given_or_new(ax)
     height, width = shape

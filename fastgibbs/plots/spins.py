@@ -19,6 +19,10 @@ def spin_image(spins: ArrayLike, shape: Shape | None = None, *, ax: Axes | None 
 
     `spins`: (rows, columns), or any shape if `shape` is (rows, columns). `image`: keywords of `Axes.imshow`. ValueError
     or TypeError if these are not spins, or not of two axes.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((64, 64)), beta=0.44, chains=1, sweeps=100, seed=1)
+    >>> fg.plots.spin_image(run.states[0], shape=(64, 64)).figure.savefig("spins.png")
     """
     spins = checks.spins("spins", spins)
     shape = spins.shape if shape is None else tuple(shape)

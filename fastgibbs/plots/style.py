@@ -43,6 +43,11 @@ def figure(
     """A new matplotlib Figure in the house style and its Axes, as `Figure.subplots` returns them; pyplot stays out.
 
     `size`: (width, height) in inches. ImportError if matplotlib is missing.
+
+    >>> import fastgibbs as fg
+    >>> figure, axes = fg.plots.figure(1, 2)
+    >>> axes.shape
+    (2,)
     """
     try:
         from matplotlib import rc_context

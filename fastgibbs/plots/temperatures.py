@@ -49,6 +49,10 @@ def temperature_curve(
 
     `temperatures`, `values`, `errors` (k,), a NaN error for none. `errorbar`: keywords of `Axes.errorbar`. ValueError
     if the lengths differ. The y axis is left to the caller to label.
+
+    >>> import fastgibbs as fg
+    >>> fg.plots.temperature_curve([1.0, 2.0, 3.0], [0.9, 0.5, 0.1]).get_xlabel()
+    'temperature T (J/k$_B$)'
     """
     temperatures, values = checks.real_array("temperatures", temperatures), checks.real_array("values", values)
     errors = None if errors is None else checks.real_array("errors", errors)
@@ -71,20 +75,34 @@ def energy_curve(result: Drawn, *, ax: Axes | None = None, **errorbar: Any) -> A
 
     Draws of chains at one beta are pooled, chains at beta = 0 or below, or at inf, left out; errors are jackknifed over
     chains, or over 16 stretches where there are fewer. `result`: of one model. `errorbar`: keywords of `Axes.errorbar`.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((8, 8)), beta=[0.2, 0.3, 0.4], sweeps=100, seed=1)
+    >>> fg.plots.energy_curve(run).figure.savefig("energy_curve.png")
     """
     betas, energies = records(result, "energy")
     return _curve(result, betas, energies / sites(result), None, "energy per site E/N (J)", _kaufman(1), ax, errorbar)
 
 
 def heat_capacity_curve(result: Drawn, *, ax: Axes | None = None, **errorbar: Any) -> Axes:
-    """C / N = var E / (N T^2) against T, beside Kaufman's exact one; all else as in `energy_curve`."""
+    """C / N = var E / (N T^2) against T, beside Kaufman's exact one; all else as in `energy_curve`.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((8, 8)), beta=[0.2, 0.3, 0.4], sweeps=100, seed=1)
+    >>> fg.plots.heat_capacity_curve(run).figure.savefig("heat_capacity_curve.png")
+    """
     betas, energies = records(result, "energy")
     scale = betas**2 / sites(result)
     return _curve(result, betas, energies, scale, "heat capacity per site C/N (k$_B$)", _kaufman(2), ax, errorbar)
 
 
 def magnetization_curve(result: Drawn, *, ax: Axes | None = None, **errorbar: Any) -> Axes:
-    """<|m|> against T, beside Onsager's m of the infinite square lattice; all else as in `energy_curve`."""
+    """<|m|> against T, beside Onsager's m of the infinite square lattice; all else as in `energy_curve`.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((8, 8)), beta=[0.2, 0.3, 0.4], sweeps=100, seed=1)
+    >>> fg.plots.magnetization_curve(run).figure.savefig("magnetization_curve.png")
+    """
 
     def onsager(model: Lattice, T: FloatArray) -> tuple[FloatArray, str]:
         return exact.onsager_magnetization(1 / T, model.J), "infinite lattice"
@@ -97,6 +115,10 @@ def susceptibility_curve(result: Drawn, *, ax: Axes | None = None, **errorbar: A
     """chi = N (<m^2> - <|m|>^2) / T against T, per site; all else as in `energy_curve`.
 
     Above Tc, where <m> = 0, the susceptibility of the infinite lattice is N <m^2> / T, larger by 1 / (1 - 2/pi).
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((8, 8)), beta=[0.2, 0.3, 0.4], sweeps=100, seed=1)
+    >>> fg.plots.susceptibility_curve(run).figure.savefig("susceptibility_curve.png")
     """
     betas, values = records(result, "magnetization")
     scale = betas * sites(result)

@@ -37,6 +37,10 @@ def energy_trace(
     `chains`: which; number r + rungs * g is rung r of ladder g of a TemperResult. By default the first three at each of
     up to four temperatures. `burn_in`: sweeps to shade, by default those that the run made before its first draw.
     `line`: keywords of `Axes.plot`. TypeError or ValueError names a bad argument.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((8, 8)), beta=[0.2, 0.3, 0.4], sweeps=100, seed=1)
+    >>> fg.plots.energy_trace(run).figure.savefig("energy_trace.png")
     """
     return _trace(result, "energy", chains, burn_in, ax, line)
 
@@ -44,7 +48,12 @@ def energy_trace(
 def magnetization_trace(
     result: Drawn, *, chains: ArrayLike | None = None, burn_in: int | None = None, ax: Axes | None = None, **line: Any
 ) -> Axes:
-    """Mean spin m of every draw against sweeps; arguments as in `energy_trace`."""
+    """Mean spin m of every draw against sweeps; arguments as in `energy_trace`.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((8, 8)), beta=[0.2, 0.3, 0.4], sweeps=100, seed=1)
+    >>> fg.plots.magnetization_trace(run).figure.savefig("magnetization_trace.png")
+    """
     return _trace(result, "magnetization", chains, burn_in, ax, line)
 
 

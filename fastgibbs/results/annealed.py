@@ -69,7 +69,14 @@ class TimeToSolution(NamedTuple):
 
 @run_result
 class AnnealResult(Result):
-    """What `anneal` returns: the best state seen in each read, lowest energy first."""
+    """What `anneal` returns: the best state seen in each read, lowest energy first.
+
+    >>> import fastgibbs as fg
+    >>> glass = fg.edwards_anderson((8, 8), seed=1)
+    >>> run = fg.anneal(glass, seed=1)
+    >>> run.energy[:3].tolist(), glass.energy(run.states[:3]).tolist()
+    ([-94.0, -94.0, -94.0], [-94.0, -94.0, -94.0])
+    """
 
     KIND = "anneal"
     model: Annotated[ModelLike, "The model."]
@@ -146,6 +153,13 @@ class AnnealResult(Result):
         the end, and in how many reads each was seen; of states of one energy some, and always the same. By keep=0, the
         best states of the reads, and of how many reads each was the best. ValueError, TypeError if k is no whole number
         above 0.
+
+        >>> import fastgibbs as fg
+        >>> fg.anneal(fg.lattice((4, 4)), seed=1).lowest(2)
+        energy  reads             state
+        ------  -----  ----------------
+           -32     24  ----------------
+           -32     40  ++++++++++++++++
         """
         k = checks.integer("k", k)
         if self.kept_energy.size:
@@ -163,6 +177,12 @@ class AnnealResult(Result):
         rounding does not matter. None is the lowest energy of this result, which is optimistic: some read has always
         come there, and there may be lower energies. NaN, 0 and 1 without any read. ValueError, TypeError at a target
         that is no finite number.
+
+        >>> import fastgibbs as fg
+        >>> glass = fg.edwards_anderson((8, 8), seed=1)
+        >>> share = fg.anneal(glass, reads=100, sweeps=20, seed=1).success()
+        >>> print(f"{share.rate:.2f}, of {share.low:.2f} to {share.high:.2f}")
+        0.14, of 0.09 to 0.22
         """
         target = self.energy.min(initial=inf) if target is None else checks.finite_number("target", target)
         reads = self.energy.size
@@ -180,6 +200,11 @@ class AnnealResult(Result):
         is not known. ValueError, TypeError at a target that is no finite number, or a confidence outside (0, 1).
 
         Source: Ronnow et al., Science 345, 420 (2014).
+
+        >>> import fastgibbs as fg
+        >>> glass = fg.edwards_anderson((8, 8), seed=1)
+        >>> fg.anneal(glass, seed=1).time_to_solution(target=-1000.0).seconds  # no read came so low
+        inf
         """
         confidence = checks.finite_number("confidence", confidence)
         if not 0 < confidence < 1:

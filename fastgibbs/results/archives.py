@@ -21,6 +21,11 @@ def save(thing: ModelLike | Result, path: PathLike) -> None:
 
     It is an .npz without pickle, under a checksum. TypeError at anything else, and at a model that is none of this
     package; OSError names path and reason.
+
+    >>> import fastgibbs as fg
+    >>> fg.save(fg.lattice((8, 8)), "model.npz")
+    >>> fg.load("model.npz")
+    Ising(n=64, bonds=128, fields=0)
     """
     if isinstance(thing, Result):
         thing.save(path)
@@ -35,6 +40,11 @@ def load(path: PathLike) -> Energy | Result:
 
     ValueError if the file is damaged, of a format that this version does not know, or holds neither, or a result that
     no run can have returned.
+
+    >>> import fastgibbs as fg
+    >>> fg.sample(fg.lattice((8, 8)), beta=0.4, sweeps=10, seed=1).save("run.npz")
+    >>> fg.load("run.npz").energy.shape
+    (64, 10)
     """
     kind, arrays, header, _ = read_archive(path)
     if kind not in RESULTS and kind != "model":

@@ -86,11 +86,20 @@ class Result:
         """Write this result and its model to one archive, which `fastgibbs.load` reads; whole or not at all.
 
         It is an .npz without pickle, under a checksum; states take one bit a spin. OSError names path and reason.
+
+        >>> import fastgibbs as fg
+        >>> fg.sample(fg.lattice((8, 8)), beta=0.4, sweeps=10, seed=1).save("run.npz")
         """
         write_archive(path, self.KIND, *take_apart(self._values()))
 
     def summary(self) -> str:
-        """What it has to say, and whether to believe it (see `fastgibbs.analysis.summary`)."""
+        """What it has to say, and whether to believe it (see `fastgibbs.analysis.summary`).
+
+        >>> import fastgibbs as fg
+        >>> run = fg.sample(fg.lattice((8, 8)), beta=[0.2] * 8, sweeps=1000, seed=1)
+        >>> print(run.summary().splitlines()[-1])
+        Every chain is at least 50 tau long, and no R-hat is above 1.01.
+        """
         return str(self.report())
 
     def to_xarray(self) -> xarray.Dataset:

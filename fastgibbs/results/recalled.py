@@ -17,7 +17,13 @@ _MOST = 10  # memories in a summary
 
 @run_result
 class RecallResult(Result):
-    """What `recall` returns."""
+    """What `recall` returns.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.recall(fg.Hopfield([[1, 1, 1, 1], [1, 1, -1, -1]]), [1, 1, 1, -1])
+    >>> run, run.overlaps[:, -1].tolist()
+    (RecallResult(Hopfield(n=4, patterns=2), cues=1, sweeps=50, converged=1), [[0.0, 1.0]])
+    """
 
     KIND = "recall"
     model: Annotated[Hopfield, "The memory."]

@@ -47,6 +47,11 @@ class SampleResult(Drawn):
     """What `sample` returns. A draw is recorded after every thin-th sweep past burn_in.
 
     Besides the fields: `states`, `samples` and `model_number`.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((8, 8)), beta=0.4, sweeps=10, seed=1)
+    >>> run, run.states.shape
+    (SampleResult(Ising(n=64, bonds=128, fields=0), chains=64, draws=10, engine='multispin'), (64, 64))
     """
 
     KIND = "sample"
@@ -104,7 +109,13 @@ class SampleResult(Drawn):
         return np.arange(self.beta.size) * models // self.beta.size
 
     def by_beta(self) -> list[Group]:
-        """The chains of each beta, ascending, and of each model."""
+        """The chains of each beta, ascending, and of each model.
+
+        >>> import fastgibbs as fg
+        >>> run = fg.sample(fg.lattice((8, 8)), beta=[0.4, 0.2, 0.4], sweeps=10, seed=1)
+        >>> [(group.beta, group.energy.shape) for group in run.by_beta()]
+        [(0.2, (1, 10)), (0.4, (2, 10))]
+        """
         numbers = self.model_number
         keys = sorted(set(zip(self.beta.tolist(), numbers.tolist(), strict=True)))
         chains = [(self.beta == beta) & (numbers == number) for beta, number in keys]

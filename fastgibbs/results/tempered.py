@@ -59,6 +59,11 @@ class TemperResult(Drawn):
     """What `temper` returns for one model. Rungs ascend in beta; a replica is a state that moves between them.
 
     Besides the fields: `log_z`, `barrier` and `equilibration`.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.temper(fg.lattice((8, 8)), betas=[0.0, 0.2, 0.4], sweeps=1000, seed=1)
+    >>> print(run, f"log Z = {run.log_z.bar[-1]:.1f}")
+    TemperResult(Ising(n=64, bonds=128, fields=0), ladders=2, rungs=3, draws=1000, engine='multispin') log Z = 56.6
     """
 
     KIND = "temper"

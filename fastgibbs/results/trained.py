@@ -52,6 +52,13 @@ class TrainResult(Result):
     """What `train` returns.
 
     In memory it keeps chains, momentum and random streams, so that `train` goes on from it; its archive does not.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> data = np.repeat([[1, 1, 0, 0], [0, 0, 1, 1]], 50, axis=0)
+    >>> run = fg.train(fg.RBM.random(4, 2, data, seed=1), data, epochs=5, seed=1)
+    >>> run, run.history.epoch.tolist()
+    (TrainResult(RBM(n_visible=4, n_hidden=2), method='pcd', epochs=5), [1, 2, 3, 4, 5])
     """
 
     KIND = "train"

@@ -51,6 +51,13 @@ def check_energy(model: ModelLike, beta: float | None = None) -> None:
     states come to the enumerated mean energy. `beta`: by default one over the standard deviation of E. Give a model
     with all kinds of terms that your class has.
     ValueError if there are more variables, TypeError if `model` is none.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> class Budget(fg.Energy):  # E(s) = (sum_i s_i - 1)^2, at most 4
+    ...     def energy(self, states):
+    ...         return np.minimum((self.to_spins(states).sum(axis=-1) - 1.0) ** 2, 4.0)
+    >>> fg.testing.check_energy(Budget(5))  # says nothing: it is right
     """
     model = as_energy(checks.model("model", model))
     if not 1 <= model.n <= MOST:

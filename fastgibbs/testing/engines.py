@@ -42,7 +42,13 @@ MODELS: dict[str, Energy] = {
 
 
 class Case(NamedTuple):
-    """What is proven at a time."""
+    """What is proven at a time.
+
+    >>> import fastgibbs as fg
+    >>> case = fg.testing.Case("square", fg.lattice((4, 4)), rule="gibbs", scan="sequential", first=True)
+    >>> case.model
+    Ising(n=16, bonds=32, fields=0)
+    """
 
     name: str  # of the model
     model: Any  # as the engine takes it: as it is, or as an Ising model
@@ -76,6 +82,12 @@ def check_engine(
 
     Returns the smallest of the p-values of all laws. Raises AssertionError that says what is wrong, of which model,
     rule and scan; ValueError if the engine refuses all models.
+
+    >>> import fastgibbs as fg
+    >>> from fastgibbs.engines import ENGINES
+    >>> square = {"square": fg.lattice((3, 3))}
+    >>> fg.testing.check_engine(ENGINES["multispin"], square, rules=("gibbs",)) > 1e-6
+    True
     """
     proven = cases(engine, models, rules)
     found = [check_case(engine, case, twin, false_alarm / len(proven)) for case in proven]
@@ -85,7 +97,14 @@ def check_engine(
 def cases(
     engine: Engine, models: Mapping[str, ModelLike] | None = None, rules: Sequence[str] = tuple(contract.RULES)
 ) -> list[Case]:
-    """Every model that the engine does not refuse, by each rule and scan; ValueError if there is none."""
+    """Every model that the engine does not refuse, by each rule and scan; ValueError if there is none.
+
+    >>> import fastgibbs as fg
+    >>> from fastgibbs.engines import ENGINES
+    >>> case = fg.testing.cases(ENGINES["multispin"], {"ring": fg.lattice((5,))})[0]
+    >>> case.name, case.rule, case.scan
+    ('ring', 'gibbs', 'sequential')
+    """
     found: list[Case] = []
     refusals: dict[str, str | None] = {}
     for name, model in (MODELS if models is None else models).items():
@@ -109,6 +128,11 @@ def check_case(engine: Engine, case: Case, twin: ModuleType | None = None, false
     """The p-value of the law of a case, of large models None; AssertionError that says what is wrong.
 
     `false_alarm`: the rate at which it says so of the law of a right engine.
+
+    >>> import fastgibbs as fg
+    >>> from fastgibbs.engines import ENGINES
+    >>> case = fg.testing.cases(ENGINES["multispin"], {"square": fg.lattice((4, 4))})[0]
+    >>> fg.testing.check_case(ENGINES["multispin"], case)  # None: of so many spins no law is tested
     """
     model, (spins, betas) = case.model, _chains(case.model)
     enumerated = model.n <= ENUMERATED
