@@ -93,7 +93,7 @@ def test_broken_twins_find_other_bytes(broken, monkeypatch):
 def test_at_least_half_of_the_bins_are_full_and_every_draw_is_in_one():
     ones = np.ones((1, 3000))
     for draws in range(1, 3000):
-        assert (binning.bin_width(draws) == 1 or draws // binning.bin_width(draws) >= binning.BINS // 2)
+        assert binning.bin_width(draws) == 1 or draws // binning.bin_width(draws) >= binning.BINS // 2
         assert draws // binning.bin_width(draws) < binning.BINS
     for draws in (1, 31, 32, 100, 2999):
         bins = kept(np.cumsum(ones, axis=1)[:, :draws], ones[:, :draws], np.empty((0, 1, draws)))

@@ -1,4 +1,4 @@
-"""Runs that keep bins in place of draws: what they keep, what statistics make of it, how they go on and what they say."""
+"""Runs that keep bins in place of draws: what they keep, what statistics make of it, how they go on, what they say."""
 
 import os
 import pickle
@@ -277,7 +277,8 @@ def test_a_stop_loses_nothing_and_its_result_has_what_all_chains_did(name, tmp_p
     kwargs["checkpoint"] = tmp_path / "run.npz"
     stopped = verb(model, **kwargs, progress=ctrl_c())
     assert stopped.interrupted and 0 < stopped.bins.draws < whole.bins.draws
-    assert np.isfinite(stopped.bins.sums).all() and (stopped.bins.cells[:, :, 0].sum(axis=1) >= stopped.bins.draws).all()
+    assert np.isfinite(stopped.bins.sums).all()
+    assert (stopped.bins.cells[:, :, 0].sum(axis=1) >= stopped.bins.draws).all()
     assert "in bins of" in repr(stopped) and stopped.summary().startswith(repr(stopped))
     stopped.save(tmp_path / "stopped.npz")
     assert fg.load(tmp_path / "stopped.npz").bins == stopped.bins
@@ -372,19 +373,19 @@ def test_a_record_in_bins_says_how_to_get_an_array(results):
         lambda: abs(energy),
         lambda: m**4,
     ):
-        with pytest.raises(TypeError, match='.means has the means of bins, and record="draws" keeps every draw'):
+        with pytest.raises(TypeError, match=r'\.means has the means of bins, and record="draws" keeps every draw'):
             ask()
     with pytest.raises(IndexError, match="the last axis"):
         energy[:, 0]
     assert np.abs(m).mean() == abs(m).mean() and len(energy) == 4 and energy[1:].shape == (3, 388)
     with pytest.raises(ValueError, match="samples were not kept"):
-        results["sample"].samples
+        _ = results["sample"].samples
 
 
 @pytest.mark.parametrize("verb", [fg.sample, fg.temper])
 def test_what_bins_cannot_tell_is_refused_before_anything_runs(verb):
     kwargs = dict(beta=0.3, sweeps=2) if verb is fg.sample else dict(betas=[0.1, 0.3], sweeps=2)
-    with pytest.raises(ValueError, match="record is 'bin': give one of 'draws', 'bins' .did you mean 'bins'"):
+    with pytest.raises(ValueError, match=r"record is 'bin': give one of 'draws', 'bins' .did you mean 'bins'"):
         verb(GLASS, **kwargs, record="bin")
     with pytest.raises(ValueError, match=r"observe\['x'\] is a function, which needs the states of all draws: give"):
         verb(GLASS, **kwargs, record="bins", observe={"x": lambda states: states[:, 0]})
@@ -414,7 +415,8 @@ import fastgibbs as fg
 
 def peak(samples):
     models = [fg.edwards_anderson((4, 4), seed=k) for k in range(samples)]
-    fg.temper(models, betas=np.linspace(0.1, 1, 24), ladders=4, sweeps=300, seed=1, record="bins", checkpoint=sys.argv[1])
+    options = dict(betas=np.linspace(0.1, 1, 24), ladders=4, sweeps=300, seed=1, record="bins")
+    fg.temper(models, **options, checkpoint=sys.argv[1])
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 few = peak(10)

@@ -105,8 +105,9 @@ def _rules(bins: binning.Bins, draws: int, most: float, sites: int, weights):
     slack = _ROUNDING * (1 + abs(number)) * widths[:, None]
     below, above = number * widths[:, None] - slack, (number + 1) * widths[:, None] + slack
     yield "energies of cells", (means >= below) & (means <= above) | ~filled
-    yield "magnetizations of cells", (cells[:, :, 2:] >= 0) & (
-        cells[:, :, 2:] <= counts[..., None] * [sites, sites**2, sites**4]
+    yield (
+        "magnetizations of cells",
+        (cells[:, :, 2:] >= 0) & (cells[:, :, 2:] <= counts[..., None] * [sites, sites**2, sites**4]),
     )
 
     E, Y, YY, A = (sums[:, k].sum(axis=1) + open_[:, k] for k in (0, 2, 3, 4))

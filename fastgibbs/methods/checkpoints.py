@@ -198,13 +198,14 @@ class Checkpoint:
         """Write a first checkpoint, so that a file that cannot be written is known before anything is computed."""
         if self.path is not None:
             self._file.close()  # nothing of these blocks stands there
-            self._copies = {k: (done[k], self._copied(block, done[k])) for k, block in enumerate(blocks)}
+            self._copies = {k: (done[k], self._saved(block, done[k])) for k, block in enumerate(blocks)}
             self._write(self._file.write)
 
     def saw(self, index: int, block, done: int):
         """A block has come to `done` sweeps and rests: copy it, if a checkpoint is due. Called by any thread."""
         if self._due.is_set() and index not in self._copies:
-            self._copies[index] = done, self._copied(block, done)
+            saved = self._saved(block, done)
+            self._copies[index] = done, {k: v if k in self.records else v.copy() for k, v in saved.items()}
 
     def attend(self, blocks: list, done: list[int], sweeps: int):
         """Called again and again while blocks are advanced: ask for copies when it is time, write them when all are."""
@@ -225,13 +226,13 @@ class Checkpoint:
         """No block is advanced any more: write where they have come to; as one whole archive if that is the end."""
         if self.path is not None:
             self._due.clear()
-            self._copies = {k: (done[k], self._copied(block, done[k])) for k, block in enumerate(blocks)}
+            self._copies = {k: (done[k], self._saved(block, done[k])) for k, block in enumerate(blocks)}
             self._keep_going(whole=min(done) == sweeps)
 
-    def _copied(self, block, done):
-        """What is saved of a block at rest: copies, and the rows of its records, which nobody changes any more."""
+    def _saved(self, block, done):
+        """What is saved of a block at rest: its arrays, and the rows of its records, which nobody changes any more."""
         rows = {name: count(done) for name, count in self.records.items()}
-        return {name: array[: rows[name]] if name in rows else array.copy() for name, array in restoring.saved(block)}
+        return {name: array[: rows.get(name)] for name, array in restoring.saved(block)}
 
     def _keep_going(self, whole=False):
         """Write the copies; a run goes on if they cannot be written."""
