@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal, get_args
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -77,12 +77,12 @@ def check(bins: binning.Bins, draws: int, most: float, sites: int, weights: Floa
             raise ValueError(f"cannot be of this run: {name} of its bins are not those of {draws} draws")
 
 
-def _rules(bins: binning.Bins, draws: int, most: float, sites: int, weights):
+def _rules(bins: binning.Bins, draws: int, most: float, sites: int, weights: FloatArray) -> Iterator[tuple[str, Any]]:
     """Yield (what, whether it may be so): each alone, then what they say of each other."""
     first, sums, open_, cells, widths, range_ = bins
     width, rounding = binning.bin_width(draws), 1 + 1e-9
-    limits = [2 * most, 4 * most**2, sites**2, sites**4, sites, 2 * sites, 2 * most * sites**2]
-    limits = np.append(limits, np.column_stack([2 * weights, 4 * weights**2]).ravel())
+    own = [2 * most, 4 * most**2, sites**2, sites**4, sites, 2 * sites, 2 * most * sites**2]
+    limits = np.append(own, np.column_stack([2 * weights, 4 * weights**2]).ravel())
     yield "first numbers", abs(first) <= np.concatenate([[most, sites], weights]) * rounding
     yield "first numbers", draws > 0 or not first.any()
     yield "sums", abs(sums) <= width * limits[:, None] * rounding

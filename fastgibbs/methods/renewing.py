@@ -1,5 +1,7 @@
 """What a block finds again by itself when its spins and places are brought back, and no checkpoint holds."""
 
+from typing import Any
+
 import numpy as np
 
 from fastgibbs.engines import lowest, multispin, overlap
@@ -8,7 +10,7 @@ from fastgibbs.engines.memories import Halves
 _SITES = 4096  # whose overlaps are added up at once
 
 
-def renew(part):
+def renew(part: Any) -> None:
     """Compute again what follows from the rest of a block: places, scales, ghosts, overlaps, hashes."""
     if hasattr(part, "ladders") and hasattr(part, "plan"):
         part.ladders.rungs[part.ladders.lane_at] = np.arange(part.ladders.betas.size)
@@ -25,7 +27,7 @@ def renew(part):
             renew(value)
 
 
-def _add_overlaps(memory, state):
+def _add_overlaps(memory: Any, state: Any) -> None:
     patterns = memory.patterns.view(np.int16) if isinstance(memory, Halves) else memory.patterns
     sums = np.zeros((patterns.shape[1], state.spins.shape[1]))
     for first in range(0, len(patterns), _SITES):  # whole numbers far below 2^53
