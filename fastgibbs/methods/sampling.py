@@ -22,7 +22,7 @@ from fastgibbs.methods.run import Length, begin, first_sweep, left, through
 from fastgibbs.methods.running import running
 from fastgibbs.models import checks
 from fastgibbs.results.base import Result, Timing
-from fastgibbs.results.drawn import records
+from fastgibbs.results.drawn import IN_BINS
 from fastgibbs.results.lanes import by_lane
 from fastgibbs.results.sampled import SampleResult, states_alone
 from fastgibbs.types import ArrayLike, FloatArray, ModelLike, PathLike, Progress, Rule, Scan, Seed
@@ -191,7 +191,7 @@ def sample(
         )
         return SampleResult(
             model=models[0] if len(models) == 1 else tuple(models),
-            **(records(bins) if in_bins else kept),
+            **(IN_BINS if in_bins else kept),
             beta=betas.copy(),
             seed=seed,
             engine=setting.name,
