@@ -79,6 +79,7 @@ class Checkpoint:
         self._kept: list[range] | None = None
         self.saved = self._lock = None
         self._copies: dict[int, Any] = {}
+        self._rooms: dict[int, dict[str, np.ndarray]] = {}
         self._due, self._written = threading.Event(), time.monotonic()
         _here.checkpoint = self
         if self.path is not None:
@@ -198,14 +199,20 @@ class Checkpoint:
         """Write a first checkpoint, so that a file that cannot be written is known before anything is computed."""
         if self.path is not None:
             self._file.close()  # nothing of these blocks stands there
+            self._rooms = {}
             self._copies = {k: (done[k], self._saved(block, done[k])) for k, block in enumerate(blocks)}
             self._write(self._file.write)
 
     def saw(self, index: int, block, done: int):
         """A block has come to `done` sweeps and rests: copy it, if a checkpoint is due. Called by any thread."""
         if self._due.is_set() and index not in self._copies:
+            room = self._rooms.setdefault(index, {})  # of the copies before, which have been written
             saved = self._saved(block, done)
-            self._copies[index] = done, {k: v if k in self.records else v.copy() for k, v in saved.items()}
+            for name in saved.keys() - self.records.keys():
+                if name not in room:
+                    room[name] = np.empty_like(saved[name])
+                np.copyto(room[name], saved[name])
+            self._copies[index] = done, saved | room
 
     def attend(self, blocks: list, done: list[int], sweeps: int):
         """Called again and again while blocks are advanced: ask for copies when it is time, write them when all are."""
@@ -226,6 +233,7 @@ class Checkpoint:
         """No block is advanced any more: write where they have come to; as one whole archive if that is the end."""
         if self.path is not None:
             self._due.clear()
+            self._rooms = {}
             self._copies = {k: (done[k], self._saved(block, done[k])) for k, block in enumerate(blocks)}
             self._keep_going(whole=min(done) == sweeps)
 

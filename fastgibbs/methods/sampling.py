@@ -23,7 +23,7 @@ from fastgibbs.methods.run import Length, Ran, begin, left, through
 from fastgibbs.methods.running import running
 from fastgibbs.models import checks
 from fastgibbs.results.base import Result, Timing
-from fastgibbs.results.drawn import records
+from fastgibbs.results.drawn import IN_BINS
 from fastgibbs.results.lanes import by_lane
 from fastgibbs.results.sampled import SampleResult, states_alone
 from fastgibbs.threads import Asked
@@ -192,7 +192,7 @@ def _found(job: Chains, ran: Ran, observed: observing.Observed, asked: Asked) ->
     blocks, end, chains = ran.blocks, ran.end, job.betas.size
     if job.in_bins:
         bins = job.kept(blocks, end.done, observed.names)
-        return records(bins) | dict(bins=bins, interrupted=end.interrupted)
+        return IN_BINS | dict(bins=bins, interrupted=end.interrupted)
     draws = job.rows(min(end.done))
     found, evaluated = observing.evaluated(observed, partial(job.states, blocks), chains, draws, asked)
     interrupted, draws = end.interrupted or evaluated < draws, evaluated

@@ -25,7 +25,7 @@ from fastgibbs.methods.running import Advanced, running
 from fastgibbs.methods.schedules import coldest
 from fastgibbs.models import checks
 from fastgibbs.results.base import Timing
-from fastgibbs.results.drawn import records
+from fastgibbs.results.drawn import IN_BINS
 from fastgibbs.results.tempered import Overlap, Round, TemperResult
 from fastgibbs.threads import Asked
 from fastgibbs.types import ArrayLike, FloatArray, ModelLike, PathLike, Progress, Rule, Seed, States
@@ -288,8 +288,7 @@ def _results(
         hot, cold = visits[:, mine].sum(axis=1)
         if bins is not None:
             rungs = slice(mine.start * job.betas.size, mine.stop * job.betas.size)
-            own = bins.of(rungs)
-            of_model = records(own, job.ladders, job.betas.size) | {"bins": own}
+            of_model = IN_BINS | {"bins": bins.of(rungs)}
         else:
             of_model = {name: values[mine] for name, values in kept.items()}
             of_model["observables"] = {name: values[mine] for name, values in observables.items()}

@@ -15,10 +15,14 @@ from fastgibbs.results.base import Result
 KEPT = 'The records in bins that stand for those of all draws, by `record="bins"`; else None.'
 
 
-class Drawn(Result):
-    """A result with records of draws; with `bins` they are views of these, and archives hold the bins alone."""
+IN_BINS: dict[str, Any] = dict.fromkeys(("energy", "magnetization", "observables"))
+"""What such a result is given in place of records."""
 
-    RECORDS = "energy", "magnetization", "observables"
+
+class Drawn(Result):
+    """A result with records of draws; with `bins` they are made of these when asked for: no result holds both."""
+
+    RECORDS = tuple(IN_BINS)
 
     if TYPE_CHECKING:
         bins: Bins | None
@@ -26,20 +30,39 @@ class Drawn(Result):
         magnetization: Any
         observables: dict[str, Any]
 
+    def __post_init__(self) -> None:
+        if self.bins is not None:
+            for name in self.RECORDS:
+                vars(self).pop(name)
+
+    def __getattr__(self, name: str) -> Any:
+        bins = vars(self).get("bins")
+        if bins is None or name not in self.RECORDS:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        record = getattr(bins, name)
+        if name == "observables":
+            return {key: of.reshape(*self._axes) for key, of in record.items()}
+        return record.reshape(*self._axes)
+
+    @property
+    def _axes(self) -> tuple[int, ...]:
+        """The chains of its records."""
+        return self.bins.first.shape[:1] if self.bins is not None else ()
+
     def _values(self) -> dict[str, Any]:
         values = super()._values()
         return values if self.bins is None else {k: v for k, v in values.items() if k not in self.RECORDS}
 
     @classmethod
-    def _with_records(cls, values: dict[str, Any], *axes: int) -> dict[str, Any]:
-        """The values of an archive, those of bins with their records, chains in these axes."""
+    def _with_records(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """The values of an archive, whose records may be bins."""
         bins, here = values.get("bins"), [name for name in cls.RECORDS[:2] if name in values]
         if len(here) != (2 if bins is None else 0):
             raise ValueError(f"it holds {' and '.join(here) or 'no records'}{'' if bins is None else ' beside bins'}")
         if bins is None:
             return {"observables": {}} | values
         check(bins, values["interrupted"])
-        return values | records(bins, *axes)
+        return values | IN_BINS
 
     def _group(self, beta: float, model: int, records: Any, bins: Any = None) -> Group:
         """Some chains, by the index of their records, and of their bins where that is another."""
@@ -64,14 +87,6 @@ class Drawn(Result):
     def _kept(self) -> str:
         """What its repr says of bins."""
         return "" if self.bins is None else f", in bins of {self.energy.width}"
-
-
-def records(bins: Bins, *axes: int) -> dict[str, Any]:
-    """The records of bins, chains in these axes, by the names of their fields."""
-    axes = axes or (len(bins.first),)
-    observables = {name: record.reshape(*axes) for name, record in bins.observables.items()}
-    energy, magnetization = bins.energy.reshape(*axes), bins.magnetization.reshape(*axes)
-    return {"energy": energy, "magnetization": magnetization, "observables": observables}
 
 
 def check(bins: Bins, interrupted: bool) -> None:

@@ -157,7 +157,8 @@ class SampleResult(Drawn):
     def _of(cls, values: dict[str, Any]) -> Self:
         values = cls._with_records(values)
         states, words = values.pop("states"), values.pop("samples")
-        (chains, draws), (kept, sites, groups) = values["energy"].shape, words.shape
+        record = values["energy"] if values.get("bins") is None else values["bins"].energy
+        (chains, draws), (kept, sites, groups) = record.shape, words.shape
         strips, needed = values["strips"], chains * values["strips"]
         if kept not in (0, draws) or sites * strips != states.shape[1] or not needed <= 16 * groups < 2**31:
             raise ValueError(f"samples have shape {words.shape}, of {chains} chains, {draws} draws and {strips} strips")

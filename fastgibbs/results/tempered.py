@@ -154,7 +154,11 @@ class TemperResult(Drawn):
 
     @classmethod
     def _of(cls, values: dict[str, Any]) -> Self:
-        return super()._of(cls._with_records(values, *values["round_trips"].shape))
+        return super()._of(cls._with_records(values))
+
+    @property
+    def _axes(self) -> tuple[int, ...]:
+        return self.round_trips.shape
 
     def __repr__(self) -> str:
         ladders, rungs, draws = self.energy.shape
