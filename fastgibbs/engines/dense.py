@@ -19,7 +19,8 @@ from fastgibbs.engines.arithmetic import scales
 from fastgibbs.engines.bytespins import start_spins
 from fastgibbs.engines.contract import Engine
 from fastgibbs.engines.streams import ORDER, lane_streams, stream_state
-from fastgibbs.models import BoltzmannMachine, Hopfield, Ising, checks
+from fastgibbs.models import checks
+from fastgibbs.models.energy import as_energy
 
 PANEL = 64  # attempts between two passes over the fields: a bit each in a word of every lane
 LINE, TILE = 64, 512  # bytes of a cache line, and of what is held in registers: eight of 512 bits
@@ -141,11 +142,10 @@ class Dense(Engine):
 
     def pays(self, model) -> bool:
         """Whether it is faster than the sparse engine: a flip reads n couplings, an attempt there its neighbours."""
-        if isinstance(model, Hopfield):  # nearly all pairs are coupled
-            return model.n >= 100
-        if isinstance(model, BoltzmannMachine):
-            model = model.to_ising()
-        return isinstance(model, Ising) and model.n >= 100 and 2 * model.bond_count >= 0.4 * model.n**2
+        model = as_energy(model)
+        if model.n < 100 or not model.has_ising_form or model.n_enumerated < model.n:  # layers are not coupled within
+            return False
+        return model.fully_connected or 2 * model.to_ising().bond_count >= 0.4 * model.n**2
 
     def refusal(self, models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
         """Why the engine cannot run these Ising models, or None if it can."""

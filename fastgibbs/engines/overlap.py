@@ -23,6 +23,7 @@ from fastgibbs.engines.memories import ATTEMPTS, KERNELS, Factors, Halves, Overl
 from fastgibbs.engines.streams import ORDER, below, lane_streams, next_words, stream_state
 from fastgibbs.engines.vectors import at, bitcast, convert, full, load, store
 from fastgibbs.jit import gives
+from fastgibbs.models.energy import as_energy
 from fastgibbs.models.hopfield import Hopfield
 
 MOST_HALVES, MOST_FLOATS = 2**15 - 1, 2**24  # sites: up to here overlaps fit 16 bits, and float32 holds them exactly
@@ -117,7 +118,7 @@ class Overlap(Engine):
         P = N / 4, half as fast at P = N / 2. A matrix of all pairs takes seconds and gigabytes from LARGEST_MATRIX
         sites on.
         """
-        if not isinstance(model, Hopfield) or model.rule == "storkey":
+        if not as_energy(model).by_overlaps:
             return False
         return model.order > 2 or len(model.patterns) <= model.n / 4 or model.n >= LARGEST_MATRIX
 

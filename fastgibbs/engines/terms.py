@@ -20,7 +20,7 @@ from fastgibbs.engines.streams import ORDER, below, lane_streams, next_words, st
 from fastgibbs.engines.vectors import at, convert, full, load, store
 from fastgibbs.jit import gives, inlined, njit
 from fastgibbs.models import checks
-from fastgibbs.models.energy import flips_of
+from fastgibbs.models.energy import as_energy
 
 MOST = 1e30  # of an exponent of 2: far beyond what decides
 LOG2E = 1.4426950408889634
@@ -83,7 +83,7 @@ class Terms(Engine):
 
     def refusal(self, models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
         """Why the engine cannot run these models, or None if it can."""
-        if flips_of(models[0]) is None:
+        if as_energy(models[0]).flips() is None:
             return "the model does not say what a flip costs, by a method flips()"
         if why := super().refusal(models, scan, strips):
             return why

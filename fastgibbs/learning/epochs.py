@@ -58,7 +58,7 @@ class Training(Job):
     ) -> None:
         self.learner = learner = learner_of(model, estimation.method)(model, estimation)
         self.data, self.estimation, self.course, self.callback = data, estimation, course, callback
-        self.n, self.visible = model.n, np.arange(model.n_visible) if isinstance(model, RBM) else model.visible
+        self.n, self.visible = model.n, model.visible
         numbers = course.first + 1 + np.arange(course.epochs)
         self.summed = monitors.has_pseudo_likelihood(model)
         history, self.likely = monitors.planned(numbers, course.history_every, course.likelihood_every)

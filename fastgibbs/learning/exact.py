@@ -71,10 +71,9 @@ def gradient(model: RBM | BoltzmannMachine, data: ArrayLike) -> Gradient | Machi
 
 def require_small(model: RBM | BoltzmannMachine) -> None:
     """ValueError, with the size, if there are too many states."""
-    rbm = isinstance(model, RBM)
-    running = min(model.n_visible, model.n_hidden) if rbm else model.n
+    running = model.n_enumerated
     if running > MOST_UNITS:
-        whose = "of its smaller layer" if rbm else "of its units"
+        whose = "of its smaller layer" if running < model.n else "of its units"
         raise ValueError(
             f'method is "exact": {model!r} has 2^{running} states {whose}, at most 2^{MOST_UNITS} are enumerated; '
             'use "pcd"'

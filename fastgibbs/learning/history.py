@@ -45,7 +45,8 @@ def affordable(model: Machine, epochs: int, every: int, products: int) -> int:
 
     `products`: of a unit with a unit in an epoch; 0 too if there would be fewer than two.
     """
-    small, large = sorted(model.weights.shape) if isinstance(model, RBM) else (model.n, model.n)
+    small = model.n_enumerated
+    large = model.n - small or model.n
     if not every or small > exact.MOST_UNITS:
         return 0
     if 2**small * large <= CHEAP:

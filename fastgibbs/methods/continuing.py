@@ -15,13 +15,29 @@ from fastgibbs.types import States
 _OR = {"sample": ", or states, as in start=result.states", "temper": ""}
 
 
+_THEIRS = {  # what a run had, by the name of an argument, and what that is where nobody asks for it
+    "engine": (lambda result: result.engine, "auto"),
+    "strips": (lambda result: result.strips, None),
+    "chains": (lambda result: result.beta.size, None),
+    "betas": (lambda result: result.betas, None),
+    "ladders": (lambda result: len(result.states), None),
+    "seed": (lambda result: result.seed, None),
+}
+
+
 class Before:
     """A run before, of whose models this one has the same; `start`: what it returned, one result or a list of them.
 
-    TypeError if that is something else than `kind`; ValueError if it cannot go on, and why.
+    If that is None, there was none. TypeError if it is something else than `kind`; ValueError if it cannot go on, and
+    why.
     """
 
+    left: tuple[Left, ...] = ()
+    """Where it has left its blocks."""
+
     def __init__(self, start: Any, kind: type[Result], models: list[Any]) -> None:
+        if start is None:
+            return
         self.results = start if isinstance(start, list) else [start]
         for result in self.results or [None]:
             if not isinstance(result, kind):
@@ -48,12 +64,19 @@ class Before:
     @property
     def done(self) -> int:
         """Sweeps made until there, by runs before that one too."""
-        return self.left[0].done
+        return self.left[0].done if self.left else 0
 
-    def same(self, name: str, mine: Any, theirs: Any, unasked: Any = None) -> Any:
-        """What the run before had as `name`, if that is not asked for, or is asked for again; else ValueError."""
-        asked = type(mine) is not type(unasked) or mine != unasked
-        if asked and not np.array_equal(mine, theirs):
+    def same(self, **asked: Any) -> list[Any]:
+        """What the run before had of each of these, if it is not asked for, or asked for again; else ValueError.
+
+        What is asked for, if there was none.
+        """
+        return [self._same(name, mine) for name, mine in asked.items()] if self.left else list(asked.values())
+
+    def _same(self, name: str, mine: Any) -> Any:
+        of_result, unasked = _THEIRS[name]
+        theirs, again = of_result(self.result), type(mine) is not type(unasked) or mine != unasked
+        if again and not np.array_equal(mine, theirs):
             raise ValueError(f"{name} is {mine}, and start is of a run with {theirs}: give the same, or leave it out")
         return theirs
 
@@ -63,6 +86,8 @@ class Before:
 
     def require_clamp(self, setting: Setting) -> None:
         """ValueError unless the same sites are clamped to the same spins."""
+        if not self.left:
+            return
         spins, mine = setting.given[0].to_spins(self.states()), setting.clamped
         alike = np.array_equal(mine, self.result.clamped)
         if not alike or (mine.size and (setting.clamp is not None and (setting.clamp.spins != spins[:, mine].T).any())):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -18,13 +19,14 @@ from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.continuing import Before
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.observing import Observe
-from fastgibbs.methods.run import Length, begin, first_sweep, left, through
+from fastgibbs.methods.run import Length, Ran, begin, left, through
 from fastgibbs.methods.running import running
 from fastgibbs.models import checks
 from fastgibbs.results.base import Result, Timing
 from fastgibbs.results.drawn import records
 from fastgibbs.results.lanes import by_lane
 from fastgibbs.results.sampled import SampleResult, states_alone
+from fastgibbs.threads import Asked
 from fastgibbs.types import ArrayLike, FloatArray, ModelLike, PathLike, Progress, Rule, Scan, Seed
 
 
@@ -128,25 +130,19 @@ def sample(
     began = time.perf_counter()
     models = checks.models("model", model)
     checks.progress(progress)
-    before = None
-    if isinstance(start, Result):
-        before, start = Before(start, SampleResult, models), None
-        engine = before.same("engine", engine, before.result.engine, "auto")
-        strips = before.same("strips", strips, before.result.strips)
-        chains = before.same("chains", chains, before.result.beta.size)
-        seed = before.same("seed", seed, before.result.seed)
-    keep_states = checks.flag("keep_states", keep_states)
-    length = Length.of(sweeps, burn_in, thin, before.done if before else 0)
+    before = Before(start if isinstance(start, Result) else None, SampleResult, models)
+    engine, strips, chains, seed = before.same(engine=engine, strips=strips, chains=chains, seed=seed)
+    keep_states, length = checks.flag("keep_states", keep_states), Length.of(sweeps, burn_in, thin, before.done)
     betas = _betas(beta, chains, len(models))
     observed = observing.asked(observe, models[0], betas.size)
     keeps, n = keep_states or bool(observed.functions), models[0].n
-    spins = given_start(models[0], start, betas.size)
+    spins = None if isinstance(start, Result) else given_start(models[0], start, betas.size)
     in_bins = binned.checked(record, observed, keep_states)
     of_draw = 32 + observed.nbytes(n) + (n // 8 if keep_states else 0)
     of_chain = binned.nbytes(len(observed.weights)) if in_bins else length.draws * of_draw
-    needed = betas.size * (of_chain + n)
-    checks.require_memory(needed, f"a result of chains x draws = {betas.size} x {length.draws}", binned.ADVICE)
-    _require_chance(rule, scan, betas, start if before is None else before)
+    told = f"a result of chains x draws = {betas.size} x {length.draws}"
+    checks.require_memory(betas.size * (of_chain + n), told, binned.ADVICE)
+    _require_chance(rule, scan, betas, start)
     check_betas("beta", betas, models)
     setting = settled(
         models,
@@ -159,53 +155,56 @@ def sample(
         threads=threads,
         tolerance=tolerable(betas),
     )
-    if before:
-        before.require_clamp(setting)
+    before.require_clamp(setting)
     weights, seed = observed.matrix(n), None if seed is None else entropy_of(seed)
     settings = setting.saved() | length._asdict() | dict(beta=np.split(betas, len(models)), seed=seed, record=record)
-    settings |= dict(start=before.states() if before and checkpoint is not None else spins, keep_states=keeps)
+    settings |= dict(start=before.states() if before.left and checkpoint is not None else spins, keep_states=keeps)
     settings["observe"] = [*observed.names, weights]
     file = Checkpoint(checkpoint, every, "sample", settings, grows=("sweeps", "model", "beta"))
-    seed = int(file.settings["seed"])
-    address = run_entropy(seed, "sample", spins)
-    job = Chains(setting, betas, length, spins, address, weights, keeps, in_bins, before.left if before else ())
+    address = run_entropy(int(file.settings["seed"]), "sample", spins)
+    job = Chains(setting, betas, length, spins, address, weights, keeps, in_bins, before.left)
     begun = begin(job, file)
     with running(progress, file) as under_way:
         under_way.announce(advance)
         ran = through(under_way, begun)
-        blocks, end, updates = ran
-        if in_bins:
-            bins = job.kept(blocks, end.done, observed.names)
-        draws = job.rows(min(end.done))
-        states = partial(job.states, blocks)
-        found, evaluated = observing.evaluated(observed, states, betas.size, draws, under_way.asked)
-        interrupted, draws = end.interrupted or evaluated < draws, evaluated
-        for number, name in enumerate(observed.weights):
-            found[name] = by_lane([block.record.observables.record[:draws, number] for block in blocks], betas.size)
-        places = zip(blocks, left(begun, ran), strict=True)
-        left_blocks = [b._replace(record=states_alone(b.record, keep_states), left=place) for b, place in places]
-        kept = dict(
-            energy=by_lane([block.record.energies[:draws] for block in blocks], betas.size),
-            magnetization=by_lane([block.record.magnetizations[:draws] for block in blocks], betas.size) / max(n, 1),
-            observables={name: found[name] for name in observed.names},
-        )
+        found = _found(job, ran, observed, under_way.asked)
+        places = zip(ran.blocks, left(begun, ran), strict=True)
+        blocks = [b._replace(record=states_alone(b.record, keep_states), left=place) for b, place in places]
         return SampleResult(
             model=models[0] if len(models) == 1 else tuple(models),
-            **(records(bins) if in_bins else kept),
+            **found,
             beta=betas.copy(),
-            seed=seed,
+            seed=int(file.settings["seed"]),
             engine=setting.name,
             strips=setting.strips,
             rule=rule,
             scan=scan,
-            burn_in=length.burn_in - first_sweep(job),
+            burn_in=length.burn_in - before.done,
             thin=length.thin,
-            timing=Timing.of(end, updates, began),
-            interrupted=interrupted,
-            _blocks=left_blocks,
+            timing=Timing.of(ran.end, ran.updates, began),
+            _blocks=blocks,
             clamped=setting.clamped,
-            bins=bins if in_bins else None,
         )
+
+
+def _found(job: Chains, ran: Ran, observed: observing.Observed, asked: Asked) -> dict[str, Any]:
+    """What chains have recorded, draws or bins, and whether they were interrupted before the last of these."""
+    blocks, end, chains = ran.blocks, ran.end, job.betas.size
+    if job.in_bins:
+        bins = job.kept(blocks, end.done, observed.names)
+        return records(bins) | dict(bins=bins, interrupted=end.interrupted)
+    draws = job.rows(min(end.done))
+    found, evaluated = observing.evaluated(observed, partial(job.states, blocks), chains, draws, asked)
+    interrupted, draws = end.interrupted or evaluated < draws, evaluated
+    for number, name in enumerate(observed.weights):
+        found[name] = by_lane([block.record.observables.record[:draws, number] for block in blocks], chains)
+    magnetization = by_lane([block.record.magnetizations[:draws] for block in blocks], chains)
+    return dict(
+        energy=by_lane([block.record.energies[:draws] for block in blocks], chains),
+        magnetization=magnetization / max(job.setting.n, 1),
+        observables={name: found[name] for name in observed.names},
+        interrupted=interrupted,
+    )
 
 
 def _require_chance(rule: str, scan: str, betas: FloatArray, start: object) -> None:

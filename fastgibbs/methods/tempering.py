@@ -169,16 +169,11 @@ def temper(
     checks.progress(progress)
     adapt, clusters = checks.flag("adapt", adapt), checks.flag("clusters", clusters)
     sweeps = checks.integer("sweeps", sweeps)
-    before, default = None, sweeps // 5
-    if start is not None:
-        before, default = Before(start, TemperResult, models), 0
-        engine = before.same("engine", engine, before.result.engine, "auto")
-        betas = before.same("betas", betas, before.result.betas)
-        ladders = before.same("ladders", ladders, len(before.result.states))
-        seed = before.same("seed", seed, before.result.seed)
-    length = Length.of(sweeps, default if burn_in is None else burn_in, thin, before.done if before else 0)
-    ladders = 2 if ladders is None else ladders
-    ladders, swap_every = checks.integer("ladders", ladders), checks.integer("swap_every", swap_every)
+    before = Before(start, TemperResult, models)
+    engine, betas, ladders, seed = before.same(engine=engine, betas=betas, ladders=ladders, seed=seed)
+    burn_in = (0 if before.left else sweeps // 5) if burn_in is None else burn_in
+    length, swap_every = Length.of(sweeps, burn_in, thin, before.done), checks.integer("swap_every", swap_every)
+    ladders = checks.integer("ladders", 2 if ladders is None else ladders)
     overlap_every = checks.integer("overlap_every", overlap_every, minimum=0)
     if clusters and ladders < 2:
         raise ValueError("clusters is True: clusters are exchanged between two ladders, give ladders=2 or more")
@@ -195,20 +190,17 @@ def temper(
     checks.require_memory(needed, f"{len(models) * ladders} ladders", binned.ADVICE)
     held = clamped(models[0], clamp, None)
     setting = settled(models, engine, rule=rule, chains=count, clamp=held, threads=threads, tolerance=tolerable(betas))
-    if before:
-        before.require_clamp(setting)
+    before.require_clamp(setting)
 
     weights, seed = observed.matrix(n), None if seed is None else entropy_of(seed)
     asked: dict[str, Any] = dict(ladders=ladders, swap_every=swap_every, overlap_every=overlap_every, clusters=clusters)
     settings = setting.saved() | length._asdict() | asked | dict(rungs=rungs, betas=betas, adapt=adapt, seed=seed)
     settings |= dict(observe=[*observed.names, weights], record=record)
-    settings |= dict(start=before.states() if before and checkpoint is not None else None)
+    settings |= dict(start=before.states() if before.left and checkpoint is not None else None)
     longer = () if adapt else ("sweeps", "model")  # rounds of adaptation are as long as sweeps ask for, of all models
     file = Checkpoint(checkpoint, every, "temper", settings, grows=longer)
     seed = int(file.settings["seed"])
-    kept: dict[str, Any] = dict(
-        weights=weights, keeps=bool(observed.functions), in_bins=in_bins, before=before.left if before else ()
-    )
+    kept: dict[str, Any] = dict(weights=weights, keeps=bool(observed.functions), in_bins=in_bins, before=before.left)
     job = Ladders(setting, betas, length, **asked, seed=run_entropy(seed, "temper"), **kept)
     adapted = saved_ladder(file, job, grows, adapt)
 

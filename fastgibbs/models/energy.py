@@ -204,8 +204,3 @@ class _Borrowed(Energy):
 def as_energy(model: ModelLike) -> Energy:
     """The model itself, or one of another base with all that `Energy` says of models."""
     return model if isinstance(model, Energy) else _Borrowed(model)
-
-
-def flips_of(model: ModelLike) -> Flips | None:
-    """What a flip of a model costs, or None if it does not say."""
-    return as_energy(model).flips()

@@ -9,7 +9,7 @@ from fastgibbs.models.energy import Energy, Quadratic
 from fastgibbs.models.ising import Ising
 from fastgibbs.models.logistic import summed_out
 from fastgibbs.models.rows import Rows, RowsLike
-from fastgibbs.types import ArrayLike, FloatArray, Seed
+from fastgibbs.types import ArrayLike, FloatArray, IntArray, Seed
 
 
 class RBM(Energy):
@@ -72,6 +72,11 @@ class RBM(Energy):
     def n_visible(self) -> int:
         """The number of visible units, V."""
         return self.weights.shape[0]
+
+    @property
+    def visible(self) -> IntArray:
+        """The visible units, int64 (V,): the first of all."""
+        return np.arange(self.n_visible)
 
     @property
     def n_enumerated(self) -> int:
