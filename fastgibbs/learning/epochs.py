@@ -100,7 +100,8 @@ class Training(Job):
             return int(np.searchsorted(block.history.epoch, course.first + epochs(done), side="right"))
 
         records = dict.fromkeys(RECORDS, rows) | {"learning_rate": epochs}
-        checkpoint.restore([block], [range(1)], records, course.steps, self.check)
+        # the row of an epoch is filled in when its steps are done, some of it earlier
+        checkpoint.restore([block], [range(1)], records, course.steps, self.check, final=False)
         if block.recorded[0] < course.epochs:  # it was the last row of fewer epochs
             for record in block.last[1:]:
                 record[:] = np.nan

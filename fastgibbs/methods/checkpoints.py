@@ -162,14 +162,16 @@ class Checkpoint:
         self._kept = kept
         return _cut(job, self.cuts)
 
-    def restore(self, blocks: list, cut: list[range], records: dict, sweeps: int, check, first: int = 0) -> list[int]:
+    def restore(
+        self, blocks: list, cut: list[range], records: dict, sweeps: int, check, first: int = 0, final: bool = True
+    ) -> list[int]:
         """Bring blocks that have just been started to where the checkpoint has them; the sweeps that each has done.
 
         `records`: names of the arrays whose rows are written one after the other -> the rows after a number of sweeps,
         of `sweeps` in all, of which runs before have done the `first`. `check(block, lanes, done)` raises ValueError if
-        a block is not as a run leaves it.
+        a block is not as a run leaves it. `final`: whether such rows stay as they are, so that each is saved once.
         """
-        self.records, self._cut = records, cut
+        self._rows, self.records, self._cut = records, records if final else {}, cut
         begun = [first] * len(blocks)
         if self.saved is None:
             return begun
@@ -239,7 +241,7 @@ class Checkpoint:
 
     def _saved(self, block, done):
         """What is saved of a block at rest: its arrays, and the rows of its records, which nobody changes any more."""
-        rows = {name: count(done) for name, count in self.records.items()}
+        rows = {name: count(done) for name, count in self._rows.items()}
         return {name: array[: rows.get(name)] for name, array in restoring.saved(block)}
 
     def _keep_going(self, whole=False):
