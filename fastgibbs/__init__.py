@@ -6,7 +6,7 @@ from fastgibbs.io import VERSION as __version__  # noqa: F401 - no function of t
 from fastgibbs.io import read_idx, read_rudy, write_rudy
 from fastgibbs.learning import train
 from fastgibbs.methods.annealing import anneal
-from fastgibbs.methods.free_energies import Estimate, Likelihood, log_likelihood, log_z
+from fastgibbs.methods.log_z import Estimate, Likelihood, log_likelihood, log_z
 from fastgibbs.methods.recall import recall
 from fastgibbs.methods.sampling import sample
 from fastgibbs.methods.schedules import beta_range, beta_schedule, geometric, linear
@@ -26,9 +26,9 @@ from fastgibbs.models import (
     triangular,
 )
 from fastgibbs.results.annealed import AnnealResult
-from fastgibbs.results.archives import load, save
 from fastgibbs.results.recalled import RecallResult
 from fastgibbs.results.sampled import SampleResult
+from fastgibbs.results.saving import load, save
 from fastgibbs.results.tempered import TemperResult
 from fastgibbs.results.trained import TrainResult
 from fastgibbs.threads import stop

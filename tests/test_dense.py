@@ -7,7 +7,7 @@ from probe import assert_one_sweep_leaves_the_law, fields, z_score
 import fastgibbs as fg
 from fastgibbs import exact
 from fastgibbs.engines import ENGINES
-from fastgibbs.methods.blocks import choose_engine
+from fastgibbs.methods.settings import choose_engine
 from fastgibbs.models import resources
 from fastgibbs.reference import annealing as annealing_twin
 from fastgibbs.reference import dense as twin

@@ -20,7 +20,7 @@ FLOORS = [
 ENGINES = [  # each imports only earlier ones
     *("vectors", "bitslices", "bytespins", "contract", "gates", "arithmetic", "streams", "graphs", "precision"),
     *("sparse_sums", "sparse", "sparse64", "flips", "terms", "dense", "dense_kernels", "multispin"),
-    *("multispin_kernels", "memories", "overlap", "layered", "overlaps", "observables", "descents", "remembering"),
+    *("multispin_kernels", "memories", "overlap", "layered", "replicas", "observables", "descents", "remembering"),
     *("lowest", "carrying", "binning"),
     *("drivers", "phases", "gradients", "moments"),
 ]
@@ -67,7 +67,7 @@ def test_no_modules_import_each_other_in_a_circle():
                 taken = {f"{node.module}.{alias.name}" for alias in node.names}
                 graph[module] |= {name if name in modules else node.module for name in taken}
     assert tuple(graphlib.TopologicalSorter(graph).static_order())
-    graph["fastgibbs.models.checks"].add("fastgibbs.results.archives")
+    graph["fastgibbs.models.checks"].add("fastgibbs.results.saving")
     with pytest.raises(graphlib.CycleError):
         graphlib.TopologicalSorter(graph).prepare()
 

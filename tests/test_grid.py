@@ -21,7 +21,7 @@ import fastgibbs as fg
 from fastgibbs import exact
 from fastgibbs.engines import contract, graphs, multispin
 from fastgibbs.engines.precision import energy_error
-from fastgibbs.methods.blocks import ENGINES
+from fastgibbs.methods.settings import ENGINES
 from fastgibbs.reference import multispin as multispin_twin
 from fastgibbs.reference import sampling
 from fastgibbs.testing.laws import chi_square

@@ -6,7 +6,7 @@ import pytest
 import fastgibbs as fg
 from fastgibbs import analysis, exact
 from fastgibbs.analysis.free_energy import _integrals
-from fastgibbs.methods import free_energies, paths
+from fastgibbs.methods import log_z, paths
 
 RNG = np.random.default_rng(1)
 MODELS = {
@@ -180,7 +180,7 @@ def test_intervals_are_the_95_percent_ones_of_a_normal_error():
 def test_errors_of_annealing_are_those_of_the_mean_of_its_weights(method, monkeypatch):
     """And not half of them."""
     logs = np.log([1.0, 2.0, 3.0, 1.5, 2.5])
-    monkeypatch.setattr(free_energies, "annealed", lambda *args: paths.Annealed(logs, 0.0))
+    monkeypatch.setattr(log_z, "annealed", lambda *args: paths.Annealed(logs, 0.0))
     start = np.ones((5, 16)) if method == "reverse" else None
     found = fg.log_z(MODELS["4 x 4"], method=method, start=start, seed=1)
     mean, error, _ = analysis.log_mean(logs)

@@ -7,7 +7,7 @@ from scipy.interpolate import PchipInterpolator
 
 import fastgibbs as fg
 from fastgibbs import analysis
-from fastgibbs.analysis import ladders as module
+from fastgibbs.analysis import rungs as module
 
 LEVELS, COUNTS = fg.exact.spectrum(fg.lattice((4, 4))).density_of_states()
 

@@ -140,7 +140,7 @@ def test_energies_are_those_of_the_units_however_they_came_there(held):
     plan, state = ENGINES["layered"].start(plan, range(80), [(0, np.uint8(states))], 0, np.ones(1), 0)
     found, words = np.empty((4, 2, 80)), np.empty((2, model.n, 5), np.uint16)
     rungs = np.zeros(80, np.int64)
-    weights = drivers.Weights(np.ones(3), contract.GIBBS, rungs, *np.zeros((2, 80)), *found[0])
+    weights = drivers.LogWeights(np.ones(3), contract.GIBBS, rungs, *np.zeros((2, 80)), *found[0])
     drivers.anneal_weights(plan, state, weights, 0, 1, running.ALONE)
     np.testing.assert_array_equal(found[0, 0], twin.energies([model], np.int8(2 * states - 1), free))
     measured_twice(plan, state, rungs, words, found, running.ALONE)

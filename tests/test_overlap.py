@@ -14,8 +14,8 @@ import fastgibbs as fg
 from fastgibbs import exact
 from fastgibbs.engines import overlap
 from fastgibbs.engines.drivers import advance
-from fastgibbs.methods.blocks import choose_engine
 from fastgibbs.methods.schedules import COLD, HOT, beta_range, coldest
+from fastgibbs.methods.settings import choose_engine
 from fastgibbs.reference import overlap as twin
 from fastgibbs.reference import sampling
 from fastgibbs.reference.annealing import anneal as twin_anneal

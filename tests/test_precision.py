@@ -10,7 +10,7 @@ from probe import fields
 import fastgibbs as fg
 from fastgibbs import exact
 from fastgibbs.engines import precision
-from fastgibbs.methods.blocks import ENGINES, choose_engine, tolerable
+from fastgibbs.methods.settings import ENGINES, choose_engine, tolerable
 from fastgibbs.reference import annealing as annealing_twin
 from fastgibbs.reference import sampling
 from fastgibbs.reference import sparse64 as twin

@@ -15,7 +15,7 @@ from strangers.triplets import Triplets
 import fastgibbs as fg
 from fastgibbs import exact
 from fastgibbs.engines import precision
-from fastgibbs.methods.blocks import ENGINES
+from fastgibbs.methods.settings import ENGINES
 from fastgibbs.models import Ising
 from fastgibbs.testing.laws import chi_square
 

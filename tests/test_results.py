@@ -20,7 +20,7 @@ from fastgibbs.analysis.records import by_beta
 from fastgibbs.fields import fields
 from fastgibbs.integrations.tables import table
 from fastgibbs.io import read_archive, write_archive
-from fastgibbs.results.archives import RESULTS
+from fastgibbs.results.saving import RESULTS
 
 GLASS = fg.edwards_anderson((3, 4), seed=1)
 RNG = np.random.default_rng(1)

@@ -6,7 +6,7 @@ import pytest
 import fastgibbs as fg
 from fastgibbs.engines.precision import energy_error
 from fastgibbs.methods import sampling
-from fastgibbs.methods.blocks import check_betas
+from fastgibbs.methods.settings import check_betas
 
 EA = fg.edwards_anderson((4, 4, 4), "gaussian", seed=1)
 GLASS = fg.edwards_anderson((4, 4, 4), seed=1)  # for the multi-spin engine

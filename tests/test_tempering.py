@@ -16,16 +16,16 @@ from test_ladders import exact_rejections
 
 import fastgibbs as fg
 from fastgibbs import analysis, exact
-from fastgibbs.engines import drivers, layered, multispin, overlaps, sparse
+from fastgibbs.engines import drivers, layered, multispin, replicas, sparse
 from fastgibbs.engines.contract import RULES, restore, snapshot
 from fastgibbs.engines.precision import energy_error
 from fastgibbs.engines.streams import SWAP, stream_state
 from fastgibbs.jit import njit
-from fastgibbs.methods.blocks import Setting
+from fastgibbs.methods.jobs import Length, begin, through
 from fastgibbs.methods.ladders import Gathered, Ladders
-from fastgibbs.methods.run import Length, begin, through
 from fastgibbs.methods.running import running
 from fastgibbs.methods.schedules import coldest
+from fastgibbs.methods.settings import Setting
 from fastgibbs.reference import layered as layered_twin
 from fastgibbs.reference import multispin as multispin_twin
 from fastgibbs.reference import sparse as sparse_twin
@@ -234,7 +234,7 @@ def swapped(betas, energies, number):
     count, rungs = energies.shape
     lanes = np.arange(energies.size).reshape(energies.shape)
     shape = (count, rungs)
-    ladders = drivers.Ladders(
+    ladders = drivers.Exchanges(
         betas=np.asarray(betas, np.float64),
         rule=RULES["gibbs"],
         burn_in=0,
@@ -513,7 +513,7 @@ def test_overlaps_match_enumeration_at_every_rung(clusters, engine):
 @njit
 def exchange(plan, state, pairs, lane_at):
     snapshot(plan, state, pairs.packed)
-    overlaps.exchange_clusters(pairs, lane_at)
+    replicas.exchange_clusters(pairs, lane_at)
     restore(plan, state, pairs.packed)
 
 

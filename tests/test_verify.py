@@ -18,7 +18,7 @@ from scipy import stats
 import fastgibbs as fg
 from fastgibbs import info, testing, verify
 from fastgibbs.__main__ import main
-from fastgibbs.methods.blocks import ENGINES
+from fastgibbs.methods.settings import ENGINES
 from fastgibbs.testing import laws
 
 TWINS = {name: importlib.import_module(f"fastgibbs.reference.{name}") for name in ENGINES}

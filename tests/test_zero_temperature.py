@@ -13,7 +13,7 @@ from fastgibbs import analysis, plots
 from fastgibbs.engines import ENGINES
 from fastgibbs.methods import annealing, sampling
 from fastgibbs.methods.annealing import _cooled
-from fastgibbs.methods.blocks import choose_engine
+from fastgibbs.methods.settings import choose_engine
 from fastgibbs.reference import annealing as annealing_twin
 from fastgibbs.reference import dense as dense_twin
 from fastgibbs.reference import layered as layered_twin

@@ -15,10 +15,10 @@ from fastgibbs.analysis.errors import (
 )
 from fastgibbs.analysis.finite_size import Crossing, binder_crossing
 from fastgibbs.analysis.free_energy import IntegratedLogZ, LogZ, integrated_log_z, log_z
-from fastgibbs.analysis.ladders import Barrier, Equilibration, barrier, enough_rungs, equalized, equilibration, refined
 from fastgibbs.analysis.likelihood import log_mean, log_weights, pseudo_likelihood
 from fastgibbs.analysis.mean_field import MeanField, mean_field
 from fastgibbs.analysis.reweighting import Reweighted, reweight, to_u_kn
+from fastgibbs.analysis.rungs import Barrier, Equilibration, barrier, enough_rungs, equalized, equilibration, refined
 from fastgibbs.analysis.summaries import summary
 from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, susceptibility
 

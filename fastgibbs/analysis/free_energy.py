@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.analysis.bins import Levels
-from fastgibbs.analysis.ladders import ascending, energy_record
+from fastgibbs.analysis.rungs import ascending, energy_record
 from fastgibbs.models import checks
 from fastgibbs.types import ArrayLike, FloatArray, IntArray
 

@@ -56,7 +56,7 @@ class Reweighted(NamedTuple):
     ]
 
 
-class Draws(NamedTuple):
+class PooledDraws(NamedTuple):
     """Draws of all betas, those of one block side by side: float64 (draws,) but for the counts."""
 
     energy: FloatArray
@@ -194,7 +194,7 @@ def reweight(result: ByBeta, betas: ArrayLike) -> Reweighted:
     return Reweighted._make([wanted, *pairs, effective])
 
 
-def _mean_energy(draws: Draws) -> float:
+def _mean_energy(draws: PooledDraws) -> float:
     return (draws.energy * draws.weight).sum() / draws.weight.sum()
 
 
@@ -225,7 +225,7 @@ def _tau(group: Group) -> float:
     return max(autocorrelation_time(group.energy), autocorrelation_time(magnitude(group.magnetization)))
 
 
-def _in_blocks(groups: list[Any]) -> Draws:
+def _in_blocks(groups: list[Any]) -> PooledDraws:
     """The draws of all groups, half a tau apart, block by block."""
     blocks = min(_BLOCKS, min(group.energy.size for group in groups))
     labels, energies, magnetizations, counts = [], [], [], []
@@ -242,10 +242,12 @@ def _in_blocks(groups: list[Any]) -> Draws:
     means = np.array([energy.mean() for energy in energies])
     m, per_block = np.abs(np.concatenate(magnetizations)[order]), np.transpose(counts)
     moments = np.stack([m, m**2, m**4], axis=1)
-    return Draws(np.concatenate(energies)[order], moments, np.ones(m.size), per_block.sum(axis=1), per_block, means)
+    return PooledDraws(
+        np.concatenate(energies)[order], moments, np.ones(m.size), per_block.sum(axis=1), per_block, means
+    )
 
 
-def _in_cells(groups: list[Any]) -> tuple[Draws, float]:
+def _in_cells(groups: list[Any]) -> tuple[PooledDraws, float]:
     """The cells of all groups, a block for each chain, and how far from their betas they may be reweighted."""
     blocks = min(len(group.energy) for group in groups)
     if blocks < 2:
@@ -267,13 +269,13 @@ def _in_cells(groups: list[Any]) -> tuple[Draws, float]:
         width = max(width, levels.width)
     of_points = np.concatenate(labels)
     table = np.concatenate(points)[np.argsort(of_points, kind="stable")]
-    draws = Draws(
+    draws = PooledDraws(
         table[:, 0], table[:, 1:4], table[:, 4], np.bincount(of_points), np.transpose(counts), np.array(means)
     )
     return draws, _REACH / width if width else np.inf
 
 
-def _solve(betas: FloatArray, draws: Draws, reference: int) -> FloatArray:
+def _solve(betas: FloatArray, draws: PooledDraws, reference: int) -> FloatArray:
     """a_k = log N_k + f_k of all draws, then without each block: float64 (1 + blocks, betas), f = 0 at `reference`.
 
     The root of N_k = sum_i p_ik, with p_ik the shares of beta_k in the mixture at E_i, is the minimum of a convex
@@ -334,7 +336,7 @@ def _require_overlap(betas: FloatArray, p: FloatArray, weight: FloatArray) -> No
         )
 
 
-def _carried_by_the_highest(wanted: FloatArray, betas: FloatArray, draws: Draws, a: FloatArray) -> Mask:
+def _carried_by_the_highest(wanted: FloatArray, betas: FloatArray, draws: PooledDraws, a: FloatArray) -> Mask:
     """At which of the wanted betas below all others draws of the highest energy have 0.9 of the weight: bool."""
     log_mixture, _ = _mixture(a, betas, draws.energy)
     highest = draws.energy == draws.energy.max()
@@ -348,7 +350,7 @@ def _carried_by_the_highest(wanted: FloatArray, betas: FloatArray, draws: Draws,
 
 
 def _means(
-    wanted: FloatArray, betas: FloatArray, draws: Draws, a: FloatArray
+    wanted: FloatArray, betas: FloatArray, draws: PooledDraws, a: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """log Z (wanted, 1 + blocks) and the means of E - its mean, its square, |m|, m^2, m^4 (wanted, 1 + blocks, 5).
 

@@ -24,7 +24,7 @@ SUMS, COLUMNS = 7, 5
 TINY, HUGE = 2.0**-1000, 2.0**1000  # E' beyond them is in cell 0: no energy that models allow
 
 
-class Bins(NamedTuple):
+class RunningBins(NamedTuple):
     """Of every chain of a block; no chain at all where every draw is kept."""
 
     first: np.ndarray  # float64 (chains, 2 + observables): E, M and X at the first draw
@@ -35,10 +35,10 @@ class Bins(NamedTuple):
     range: np.ndarray  # int64 (chains, 2): low, high
 
 
-def bins(chains: int, observables: int) -> Bins:
+def bins(chains: int, observables: int) -> RunningBins:
     """Room for the draws of so many chains."""
     sums = SUMS + 2 * observables
-    return Bins(
+    return RunningBins(
         np.zeros((chains, 2 + observables)),
         np.zeros((chains, sums, BINS)),
         np.zeros((chains, sums)),

@@ -17,7 +17,7 @@ from fastgibbs.jit import called, inlined, njit
 LANES = 64  # states that descend together
 
 
-class Terms(NamedTuple):
+class RowTerms(NamedTuple):
     """An energy -1/2 s.J.s - h.s in rows, of values s of `low` or 1, and the sites that may flip."""
 
     indptr: np.ndarray  # int64 (n + 1,)
@@ -35,7 +35,7 @@ class Units(NamedTuple):
     bounds: np.ndarray  # int32 (n,): more units than rounding may be off by, 0 where numbers are whole
 
 
-class Block(NamedTuple):
+class Descending(NamedTuple):
     """States that descend together."""
 
     states: np.ndarray  # int8 (n, LANES)

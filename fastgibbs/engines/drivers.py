@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines.arithmetic import exp64
-from fastgibbs.engines.binning import Bins, add_draw, bins
+from fastgibbs.engines.binning import RunningBins, add_draw, bins
 from fastgibbs.engines.contract import (
     FOLLOWED,
     LANE_GROUP,
@@ -20,7 +20,7 @@ from fastgibbs.engines.contract import (
 )
 from fastgibbs.engines.lowest import note
 from fastgibbs.engines.observables import Observables, measure_observables, observables
-from fastgibbs.engines.overlaps import add_overlaps, exchange_clusters
+from fastgibbs.engines.replicas import add_overlaps, exchange_clusters
 from fastgibbs.engines.streams import next_word
 from fastgibbs.jit import called, njit
 
@@ -46,7 +46,7 @@ class Record(NamedTuple):
     magnetizations: np.ndarray  # float64 (draws, chains), likewise
     observables: Observables
     samples: np.ndarray  # uint16 (draws or 0, sites of a lane, lanes // 16): the states of every draw, if they are kept
-    bins: Bins
+    bins: RunningBins
 
 
 def record(burn_in: int, thin: int, shape, weights, lanes: int, strips: int = 1, keeps: bool = False) -> Record:
@@ -130,7 +130,7 @@ def anneal(plan, state, reads, lowest, first, last, crew):
             note(plan, state, lowest, reads.energies, reads.count)
 
 
-class Weights(NamedTuple):
+class LogWeights(NamedTuple):
     """What the lanes of a block weigh that are taken along betas, and by what rule."""
 
     betas: np.ndarray  # float64 (rungs,)
@@ -161,7 +161,7 @@ def anneal_weights(plan, state, weights, first, last, crew):
         sweep(plan, state, weights.rungs, weights.rule, SEQUENTIAL, MEASURED, crew)
 
 
-class Ladders(NamedTuple):
+class Exchanges(NamedTuple):
     """The ladders of a block: replica r of ladder g is lane `first_lane[g] + r` and moves from rung to rung."""
 
     betas: np.ndarray  # float64 (rungs,)

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastgibbs.engines.contract import LANE_GROUP as GROUP
 from fastgibbs.engines.layered import UNITS, WIDE
-from fastgibbs.engines.phases import Rows, Weights
+from fastgibbs.engines.phases import LayerRows, Weights
 from fastgibbs.engines.vectors import (
     add_product,
     at,
@@ -238,7 +238,7 @@ def learn(weights, rows, shown, count, sums, step, whole, following):
 
     All tuples are plain ones: Numba takes 0.6 us longer for a named one.
     """
-    weights, rows, sums, step = Weights(*weights), Rows(*rows), Sums(*sums), Step(*step)
+    weights, rows, sums, step = Weights(*weights), LayerRows(*rows), Sums(*sums), Step(*step)
     add_up(rows, shown, count, weights.offsets, sums)
     move(weights, rows, count, sums, step, 0, len(sums.squares))
     return move_biases(weights, sums, step, whole, following)

@@ -58,7 +58,7 @@ class Layers(NamedTuple):
     hidden: int  # H
 
 
-class Rows(NamedTuple):
+class LayerRows(NamedTuple):
     """States of a step, a row each: those of data, then those of the model; N rows and more, which can be read."""
 
     v: np.ndarray  # float32 (N, V''), V'' whole words of 64 units: 0 or 1
@@ -76,7 +76,7 @@ class Phases(NamedTuple):
     cd: bool  # whether they start from the data
 
 
-class Chains(NamedTuple):
+class LayerChains(NamedTuple):
     """States of an RBM in lanes, a multiple of 16; visible units from row 0, hidden ones from row V'."""
 
     spins: np.ndarray  # float32 (V' + H', lanes): 0 or 1
@@ -94,10 +94,10 @@ def whole(units: int, width: int) -> int:
     return -(-units // width) * width
 
 
-def chains_of(visible: int, hidden: int, count: int, entropy, domain: int = SWEEP) -> Chains:
+def chains_of(visible: int, hidden: int, count: int, entropy, domain: int = SWEEP) -> LayerChains:
     """At least `count` chains, all units 0, at beta = 1, with the streams of a domain."""
     lanes, V, H = whole(count, GROUP), whole(visible, UNITS), whole(hidden, GROUP)
-    return Chains(
+    return LayerChains(
         np.zeros((V + H, lanes), np.float32),
         np.zeros((lanes, H), np.float32),
         lane_states(entropy, domain, lanes),
@@ -334,8 +334,8 @@ def draw_phases(layers, shown, chains, rows, phases, first, last):
 
     Rows of the model come after those of data. All tuples are plain ones: Numba takes 0.6 us longer for a named one.
     """
-    layers, shown, chains = Layers(*layers), Chains(*shown), Chains(*chains)
-    rows, phases = Rows(*rows), Phases(*phases)
+    layers, shown, chains = Layers(*layers), LayerChains(*shown), LayerChains(*chains)
+    rows, phases = LayerRows(*rows), Phases(*phases)
     v, data = rows.v, phases.shown
     end = min(last, data)
     if first < end:

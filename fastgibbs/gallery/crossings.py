@@ -8,7 +8,7 @@ import numpy as np
 
 from fastgibbs import analysis, plots
 from fastgibbs.gallery.output import comma_separated, picture, table
-from fastgibbs.gallery.runs import Interrupted, Report, SavedAs
+from fastgibbs.gallery.runs import Findings, Interrupted, SavedAs
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import checks, lattice
 from fastgibbs.types import FloatArray, Progress
@@ -27,7 +27,7 @@ class Critical(NamedTuple):
 
 def locate(
     config: Any, dimensions: int, critical: Critical, name: str, progress: Progress, checkpoint: SavedAs
-) -> Report:
+) -> Findings:
     """Sample lattices of all sizes at the same temperatures, reweight to those between, report where U is the same."""
     sizes, temperatures = config.sizes, np.sort(config.temperatures)
     if len(sizes) < 2 or sorted(set(sizes)) != sizes:
@@ -112,7 +112,7 @@ def locate(
         files[f"{name}.png"] = draw(drawn, points, critical, f"Ising ferromagnet on {shape} tori")
     except ImportError as missing:
         text = f"{text}\nno picture: {missing}"
-    return Report(text, files, result.interrupted)
+    return Findings(text, files, result.interrupted)
 
 
 def draw(

@@ -7,7 +7,7 @@ import numpy as np
 
 from fastgibbs import exact, plots
 from fastgibbs.gallery.output import archive, comma_separated, picture, table
-from fastgibbs.gallery.runs import Report, SavedAs
+from fastgibbs.gallery.runs import Findings, SavedAs
 from fastgibbs.methods.recall import recall
 from fastgibbs.methods.running import running
 from fastgibbs.models import Hopfield, checks
@@ -29,7 +29,7 @@ class Config:
     seed: int
 
 
-def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Report:
+def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     """Recall patterns at every size and load and at every temperature, then digits; report overlaps and theory.
 
     It takes seconds, so it is not saved.
@@ -83,7 +83,7 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Report:
     try:
         figure, axes = plots.figure(2, 2, size=(11, 7.5))
     except ImportError as missing:
-        return Report(f"{text}\nno picture: {missing}", files)
+        return Findings(f"{text}\nno picture: {missing}", files)
     left, right = axes[0]
     images = figure.add_subplot(axes[1, 0].get_gridspec()[1, :])
     for ax in axes[1]:
@@ -100,7 +100,7 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Report:
     names = "stored", "cue", "Hebb", "pseudo-inverse"
     plots.recall_images([patterns, cues, *recalled], names, shape, ax=images)
     figure.suptitle("Hopfield memories: overlap after recall, and pictures recalled from noisy cues")
-    return Report(text, files | {"hopfield_capacity.png": picture(figure)})
+    return Findings(text, files | {"hopfield_capacity.png": picture(figure)})
 
 
 def _recalled(config: Config, n: int, load: float, beta: float, rng: np.random.Generator) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 
 from fastgibbs import analysis, exact, plots
 from fastgibbs.gallery.output import archive, comma_separated, picture, table
-from fastgibbs.gallery.runs import Interrupted, Report, SavedAs
+from fastgibbs.gallery.runs import Findings, Interrupted, SavedAs
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import checks, lattice
 from fastgibbs.types import FloatArray, Progress
@@ -30,7 +30,7 @@ class Config:
     seed: int
 
 
-def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Report:
+def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     """Sample all temperatures in one call and compare E/N and C/N with the exact values of this very torus."""
     checks.integer("chains", config.chains, minimum=2)
     model = lattice((config.size, config.size))
@@ -90,7 +90,7 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Report:
         figure, (curves, images) = plots.figure(2, 4, size=(13, 6.2))
         burning_in, traces = plots.figure(1, 2, size=(10, 3.4))
     except ImportError as missing:
-        return Report(f"{text}\nno picture: {missing}", files, result.interrupted)
+        return Findings(f"{text}\nno picture: {missing}", files, result.interrupted)
 
     measures = plots.energy_curve, plots.heat_capacity_curve, plots.magnetization_curve, plots.susceptibility_curve
     for ax, draw in zip(curves, measures, strict=True):
@@ -117,4 +117,4 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Report:
     for ax, draw in zip(traces, (plots.energy_trace, plots.magnetization_trace), strict=True):
         draw(trace, burn_in=config.burn_in, ax=ax)
     pictures = {"ising2d.png": picture(figure), "ising2d_traces.png": picture(burning_in)}
-    return Report(text, files | pictures, result.interrupted)
+    return Findings(text, files | pictures, result.interrupted)

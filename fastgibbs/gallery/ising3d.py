@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from fastgibbs.gallery.crossings import Critical, locate
-from fastgibbs.gallery.runs import Report, SavedAs
+from fastgibbs.gallery.runs import Findings, SavedAs
 from fastgibbs.types import Progress
 
 # Kc = 0.221654626(5): Ferrenberg, Xu and Landau, Phys. Rev. E 97, 043301 (2018)
@@ -23,6 +23,6 @@ class Config:
     seed: int
 
 
-def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Report:
+def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     """Sample, reweight, and compare the crossings with Tc = 4.511523 and U = 0.46548."""
     return locate(config, 3, CRITICAL, "ising3d", progress, checkpoint)

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgibbs import plots
 from fastgibbs.gallery.output import archive, comma_separated, picture, table
-from fastgibbs.gallery.runs import Report, SavedAs
+from fastgibbs.gallery.runs import Findings, SavedAs
 from fastgibbs.io import read_rudy
 from fastgibbs.methods.annealing import anneal
 from fastgibbs.methods.tempering import temper
@@ -101,7 +101,7 @@ class Search:
             print(f"{self.seconds:.1f} s: cut {cuts.max():.10g} ({method})", file=sys.stderr, flush=True)
 
 
-def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Report:
+def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     """Anneal, then temper, then both twice as long, until the time is up; report the largest cut (W - E) / 2.
 
     A run against the clock is not saved: it could not go on to the same result.
@@ -157,7 +157,7 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Report:
     try:
         figure, (left, right) = plots.figure(1, 2, size=(10, 3.6))
     except ImportError as missing:
-        return Report(f"{text}\nno picture: {missing}", files)
+        return Findings(f"{text}\nno picture: {missing}", files)
 
     assert search.annealed is not None, "of whom the first row is"
     figure.set_layout_engine("constrained", wspace=0.06)  # the left panel has an axis on either side
@@ -166,7 +166,7 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Report:
     cuts.set_ylabel("cut (W - E) / 2")
     plots.read_histogram(search.annealed, ax=right)
     figure.suptitle(f"{config.reads} annealing reads of {search.annealed.betas.size} sweeps, {model.n} sites")
-    return Report(text, files | {"maxcut.png": picture(figure)})
+    return Findings(text, files | {"maxcut.png": picture(figure)})
 
 
 def anneal_round(search: Search, sweeps: int) -> float:

@@ -7,9 +7,9 @@ import numpy as np
 
 from fastgibbs import plots
 from fastgibbs.gallery.output import Pixels, archive, comma_separated, picture, table
-from fastgibbs.gallery.runs import Interrupted, Report, SavedAs
+from fastgibbs.gallery.runs import Findings, Interrupted, SavedAs
 from fastgibbs.learning import fill_in, train
-from fastgibbs.methods.free_energies import log_likelihood
+from fastgibbs.methods.log_z import log_likelihood
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import RBM, checks
 from fastgibbs.models.logistic import logistic
@@ -32,7 +32,7 @@ class Config:
     seed: int
 
 
-def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Report:
+def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     """Train, compare training and held-out data by exact log-likelihoods, and draw what was learnt."""
     require(config)
     if not 0 < config.held_out < 1:
@@ -84,7 +84,7 @@ def falling(rates: list[float], epochs: int) -> np.ndarray:
     return np.geomspace(rates[0], rates[1], epochs)
 
 
-def told(name: str, result: TrainResult, unseen: Pixels, shape: tuple[int, ...], origin: str, seed: Seed) -> Report:
+def told(name: str, result: TrainResult, unseen: Pixels, shape: tuple[int, ...], origin: str, seed: Seed) -> Findings:
     """The report of a training: a table of epochs, and pictures of filters, dreams and in-painting."""
     if not result.epochs:
         raise Interrupted("interrupted before there was anything to report: the same command goes on")
@@ -130,7 +130,7 @@ def told(name: str, result: TrainResult, unseen: Pixels, shape: tuple[int, ...],
     try:
         figure, axes = plots.figure(2, 2, size=(10.5, 6.3))
     except ImportError as missing:
-        return Report(f"{text}\nno picture: {missing}", files, result.interrupted)
+        return Findings(f"{text}\nno picture: {missing}", files, result.interrupted)
     plots.training_history(result, ax=axes[0, 0])
     plots.filters(model, shape, count=50, ax=axes[0, 1])
     plots.fantasies(dreams, shape, ax=axes[1, 0])
@@ -139,7 +139,7 @@ def told(name: str, result: TrainResult, unseen: Pixels, shape: tuple[int, ...],
         ax.set_title(title)
     axes[1, 1].set_title("lower halves filled in")
     figure.suptitle(f"An RBM of {model.n_visible} and {model.n_hidden} units learns {origin}")
-    return Report(text, files | {f"{name}.png": picture(figure)}, result.interrupted)
+    return Findings(text, files | {f"{name}.png": picture(figure)}, result.interrupted)
 
 
 def _from(result: TrainResult, chains: int) -> States | None:

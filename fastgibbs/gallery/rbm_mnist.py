@@ -7,7 +7,7 @@ import numpy as np
 
 from fastgibbs.gallery.output import Pixels
 from fastgibbs.gallery.rbm_digits import require, told, trained
-from fastgibbs.gallery.runs import Report, SavedAs
+from fastgibbs.gallery.runs import Findings, SavedAs
 from fastgibbs.io import read_idx
 from fastgibbs.models import checks
 from fastgibbs.types import Progress
@@ -30,7 +30,7 @@ class Config:
     seed: int
 
 
-def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Report:
+def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     """Train on the 60000 images, estimate the log-likelihood of the 10000 others, and draw what was learnt."""
     require(config)
     checks.integer("likelihood_every", config.likelihood_every, minimum=0)

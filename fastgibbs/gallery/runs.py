@@ -27,7 +27,7 @@ CONFIGURATION = "configuration.toml"  # the last that a run writes
 BUILT_IN = sorted(path.stem for path in HERE.glob("*.toml"))
 
 
-class Report(NamedTuple):
+class Findings(NamedTuple):
     """What a run found: a text to print and the files to write, name -> bytes; and whether it was stopped early."""
 
     text: str

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastgibbs import analysis, plots
 from fastgibbs.gallery.output import archive, comma_separated, picture, table
-from fastgibbs.gallery.runs import Interrupted, Report, SavedAs
+from fastgibbs.gallery.runs import Findings, Interrupted, SavedAs
 from fastgibbs.methods.tempering import temper
 from fastgibbs.models import checks, edwards_anderson
 from fastgibbs.types import Progress
@@ -27,7 +27,7 @@ class Config:
     seed: int
 
 
-def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Report:
+def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     """Temper one disorder sample; report energies, swaps, overlaps, flow and log Z by rung, and the verdict."""
     checks.integer("ladders", config.ladders, minimum=2)
     if config.coldest <= 0:
@@ -88,7 +88,7 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Report:
     try:
         figure, (left, middle, right) = plots.figure(1, 3, size=(12.5, 3.8))
     except ImportError as missing:
-        return Report(f"{text}\nno picture: {missing}", files, result.interrupted)
+        return Findings(f"{text}\nno picture: {missing}", files, result.interrupted)
 
     figure.set_layout_engine("constrained", wspace=0.06)  # the middle panel has an axis on either side
     plots.overlap_distribution(result, config.shown, ax=left)
@@ -97,4 +97,4 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Report:
     figure.suptitle(
         f"{config.size}$^3$ $\\pm J$ spin glass, one sample, {config.ladders} ladders of {config.rungs} rungs"
     )
-    return Report(text, files | {"spinglass3d.png": picture(figure)}, result.interrupted)
+    return Findings(text, files | {"spinglass3d.png": picture(figure)}, result.interrupted)

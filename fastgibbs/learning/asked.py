@@ -13,7 +13,7 @@ from fastgibbs.engines.gradients import Step
 from fastgibbs.learning import exact
 from fastgibbs.learning import history as monitors
 from fastgibbs.learning.exact import Machine
-from fastgibbs.methods.blocks import tolerable
+from fastgibbs.methods.settings import tolerable
 from fastgibbs.models import RBM, BoltzmannMachine, checks
 from fastgibbs.types import ArrayLike, FloatArray
 

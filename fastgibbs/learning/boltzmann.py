@@ -24,9 +24,9 @@ from fastgibbs.engines.streams import START, SWEEP, entropy_of, stream
 from fastgibbs.engines.vectors import LANE_GROUP
 from fastgibbs.learning import exact
 from fastgibbs.learning.machines import FOLLOWING, RUNGS, Estimation, shift
-from fastgibbs.methods import blocks
+from fastgibbs.methods import settings
+from fastgibbs.methods.jobs import Length, begin
 from fastgibbs.methods.ladders import Ladders
-from fastgibbs.methods.run import Length, begin
 from fastgibbs.methods.running import ALONE
 from fastgibbs.models import BoltzmannMachine
 from fastgibbs.models.logistic import logistic
@@ -138,7 +138,7 @@ class ExactMachine(_Machine):
         return np.concatenate([products[self.i, self.j], units])
 
 
-class Sampled(NamedTuple):
+class SampledGraph(NamedTuple):
     """What a step changes."""
 
     parameters: Parameters
@@ -165,14 +165,14 @@ class SampledMachine(_Machine):
         self.team = Team(estimation.threads)
         self.coupled = machine.coupled_hidden > 1
         rungs = np.linspace(0.0, 1.0, RUNGS) if estimation.method == "tempering" else np.ones(1)
-        clamp = blocks.Clamp(np.sort(self.visible), np.ones((self.visible.size, 1), np.int8), self.hidden)
+        clamp = settings.Clamp(np.sort(self.visible), np.ones((self.visible.size, 1), np.int8), self.hidden)
         entropy = entropy_of(np.random.SeedSequence(estimation.entropy, spawn_key=(SWEEP,)))
         shown = _started(machine, np.ones(1), estimation.batch_size, clamp, entropy)
         chains = _started(machine, rungs, estimation.chains, None, estimation.entropy)
         generator = np.random.Generator(stream(estimation.entropy, START, tile=1))
         width = -(-self.hidden.size // 8) if self.coupled else 0
         hidden = generator.integers(256, size=(estimation.rows, width), dtype=np.uint8)
-        self.block = Sampled(self.own, shown, chains, hidden, np.zeros(1, np.int64))
+        self.block = SampledGraph(self.own, shown, chains, hidden, np.zeros(1, np.int64))
         self.shares, self.chain_shares = (
             [np.zeros(block.ladders.rungs.size) for block in blocks] for blocks in (shown, chains)
         )
@@ -257,9 +257,9 @@ class SampledMachine(_Machine):
 
 
 def _started(
-    machine: BoltzmannMachine, betas: FloatArray, count: int, clamp: blocks.Clamp | None, entropy: int
+    machine: BoltzmannMachine, betas: FloatArray, count: int, clamp: settings.Clamp | None, entropy: int
 ) -> tuple[Any, ...]:
     """Blocks of `count` ladders with a rung at each of `betas`, which record nothing."""
-    chosen = blocks.Setting([machine], [machine.to_ising()], "sparse", "gibbs", "sequential", 1, clamp, 1)
+    chosen = settings.Setting([machine], [machine.to_ising()], "sparse", "gibbs", "sequential", 1, clamp, 1)
     swap_every = 1 if betas.size > 1 else NEVER
     return tuple(begin(Ladders(chosen, betas, Length(0, NEVER, 1), count, swap_every, 0, False, entropy)).blocks)

@@ -13,14 +13,14 @@ from fastgibbs.learning import history as monitors
 from fastgibbs.learning.advice import fall, stillness
 from fastgibbs.learning.asked import Course
 from fastgibbs.learning.boltzmann import ExactMachine, SampledMachine
-from fastgibbs.learning.continuing import Block, check_block, take_over, well
 from fastgibbs.learning.data import Data
 from fastgibbs.learning.exact import Machine
 from fastgibbs.learning.history import pseudo_likelihood, reconstruction
 from fastgibbs.learning.machines import Estimation, ExactRBM, SampledRBM
+from fastgibbs.learning.resuming import TrainingBlock, check_block, take_over, well
 from fastgibbs.methods.checkpoints import Checkpoint
-from fastgibbs.methods.free_energies import log_likelihood
-from fastgibbs.methods.run import Begun, Job
+from fastgibbs.methods.jobs import Begun, Job
+from fastgibbs.methods.log_z import log_likelihood
 from fastgibbs.models import RBM, BoltzmannMachine, checks
 from fastgibbs.results.trained import History, TrainResult
 from fastgibbs.types import AnyArray, IntArray
@@ -62,7 +62,7 @@ class Training(Job):
         numbers = course.first + 1 + np.arange(course.epochs)
         self.summed = monitors.has_pseudo_likelihood(model)
         history, self.likely = monitors.planned(numbers, course.history_every, course.likelihood_every)
-        self.own = Block(
+        self.own = TrainingBlock(
             learner.block,
             history,
             monitors.unknown(numbers[-1:] if course.history_every or course.likelihood_every else numbers[:0]),
@@ -108,11 +108,11 @@ class Training(Job):
         last = (int(block.recorded[0]) + 1) * course.batches - 1  # a chunk may end early: the block knows
         return Begun(self, [block], [range(1)], [min(int(block.done[0]), last)])
 
-    def attempts(self, block: Block) -> int:
+    def attempts(self, block: TrainingBlock) -> int:
         """Units that chains visit in a step."""
         return self.estimation.lanes * self.estimation.steps * self.n
 
-    def advance(self, block: Block, first: int, last: int, crew: object) -> bool:
+    def advance(self, block: TrainingBlock, first: int, last: int, crew: object) -> bool:
         """Make steps `first` ... `last - 1`; returns True if the training is to stop."""
         if first == last:
             self.learner.compile()
@@ -221,7 +221,7 @@ class Training(Job):
         learner = self.own.learner
         return {name: int(getattr(learner, name)[0]) for name in ("round", "sweeps") if hasattr(learner, name)}
 
-    def check(self, block: Block, lanes: range, done: int) -> None:
+    def check(self, block: TrainingBlock, lanes: range, done: int) -> None:
         """ValueError unless this block, which was saved, is as at most `done` steps leave it."""
         likelihoods = dict.fromkeys(("log_likelihood", "log_likelihood_error"), self.likely)
         check_block(block, done, self.course, likelihoods | dict(pseudo_likelihood=self.summed))

@@ -25,7 +25,7 @@ import numpy as np
 from fastgibbs.engines import gradients, phases
 from fastgibbs.engines.gradients import Step, Sums
 from fastgibbs.engines.layered import UNITS, WIDE
-from fastgibbs.engines.phases import Chains, Layers, Rows, Weights, whole
+from fastgibbs.engines.phases import LayerChains, LayerRows, Layers, Weights, whole
 from fastgibbs.engines.streams import SWAP, lane_states, random_ups
 from fastgibbs.engines.vectors import LANE_GROUP as GROUP
 from fastgibbs.learning import exact
@@ -60,12 +60,12 @@ class Estimation(NamedTuple):
         return self.batch_size + self.chains * (RUNGS if self.method == "tempering" else 1)
 
 
-class Sampled(NamedTuple):
+class SampledLayers(NamedTuple):
     """What a step changes."""
 
     parameters: Weights
-    shown: Chains  # lanes of data; of CD those of the model too
-    chains: Chains  # of the model
+    shown: LayerChains  # lanes of data; of CD those of the model too
+    chains: LayerChains  # of the model
     lane_at: IntArray  # int64 (ladders, rungs): the lane at every rung
     swaps: AnyArray  # uint64 (ladders, 4): streams of those that swap
     round: IntArray  # int64 (1,): swap rounds done
@@ -113,11 +113,11 @@ class SampledRBM:
                 model.spins[:V, lane] = bits[:V]
                 model.spins[whole(V, UNITS) : whole(V, UNITS) + H, lane] = bits[V : V + H]
             model.scale[: ladders.size] = np.tile(phases.MINUS_LOG2E * self.betas, chains)
-        self.block = Sampled(parameters, shown, model, ladders.copy(), swaps, np.zeros(1, np.int64))
+        self.block = SampledLayers(parameters, shown, model, ladders.copy(), swaps, np.zeros(1, np.int64))
         self.layers = Layers(*parameters[:3], V, H)
         self.load(rbm.weights, rbm.visible_bias, rbm.hidden_bias)
         most = batch_size + chains + GROUP  # kernels write, and read, whole groups
-        self.rows = Rows(
+        self.rows = LayerRows(
             np.zeros((batch_size + len(model.means) + GROUP, wide_rows), np.float32),
             np.zeros((most, wide_columns), np.float32),
             np.zeros(most, np.float32),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastgibbs.engines.streams import entropy_of
-from fastgibbs.learning import asked, continuing
+from fastgibbs.learning import asked, resuming
 from fastgibbs.learning.asked import Course, Rates
 from fastgibbs.learning.data import Data
 from fastgibbs.learning.epochs import Callback, Training, learner_of
@@ -18,7 +18,7 @@ from fastgibbs.learning.history import STEP
 from fastgibbs.learning.machines import Estimation
 from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.entropy import run_entropy
-from fastgibbs.methods.run import through
+from fastgibbs.methods.jobs import through
 from fastgibbs.methods.running import running
 from fastgibbs.models import RBM, checks
 from fastgibbs.models.rows import RowsLike
@@ -124,11 +124,11 @@ def train(
     asked.check_callback(callback)
     centered, threads = checks.flag("centered", centered), checks.thread_count(threads)
     seed = None if seed is None else entropy_of(seed)
-    state: Any = None if start is None else continuing.state_of(start, model, method, centered, seed)
+    state: Any = None if start is None else resuming.state_of(start, model, method, centered, seed)
     first, made = (start.epochs, state.begun) if start is not None else (0, 0)
     step, rates = asked.step_of(momentum, l1, l2), asked.learning_rates(learning_rate, first, epochs)
     shown = Data(data, model.n_visible, weights)
-    batch_size, chains = continuing.sizes(state, method, batch_size, chains, shown.count)
+    batch_size, chains = resuming.sizes(state, method, batch_size, chains, shown.count)
     estimation = Estimation(method, steps, chains, batch_size, shown.count, centered, shown.mean, 0, threads)
     needed = 8 * estimation.lanes * model.n + learner_of(model, method).bytes_per_weight * model.weights.size
     checks.require_memory(needed, f"{chains} chains and batches of {batch_size}")
@@ -170,7 +170,7 @@ def train(
             timing=Timing.of(end, updates, began),
             interrupted=finished < epochs and not diverged,
             diverged=diverged,
-            _state=continuing.State(estimation, block),
+            _state=resuming.TrainingState(estimation, block),
         )
 
 

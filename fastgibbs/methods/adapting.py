@@ -13,8 +13,8 @@ import numpy as np
 from fastgibbs import analysis
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.methods.checkpoints import Checkpoint
+from fastgibbs.methods.jobs import Length, begin, through
 from fastgibbs.methods.ladders import MAX_RUNGS, Gathered, Ladders
-from fastgibbs.methods.run import Length, begin, through
 from fastgibbs.methods.running import Run
 from fastgibbs.models import checks
 from fastgibbs.results.tempered import Round

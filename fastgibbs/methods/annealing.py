@@ -10,13 +10,13 @@ import numpy as np
 
 from fastgibbs.engines import drivers
 from fastgibbs.engines.streams import entropy_of
-from fastgibbs.methods.blocks import DESCENT, Clamping, check_betas, clamped, given_start, settled, tolerable
 from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.cooling import Batch, Cooling
+from fastgibbs.methods.jobs import begin, through
 from fastgibbs.methods.pacing import Pace
-from fastgibbs.methods.run import begin, through
 from fastgibbs.methods.running import running
 from fastgibbs.methods.schedules import Schedule, stretched, windows
+from fastgibbs.methods.settings import DESCENT, Clamping, check_betas, clamped, given_start, settled, tolerable
 from fastgibbs.models import checks
 from fastgibbs.results.annealed import AnnealResult, lowest_states
 from fastgibbs.results.base import Timing

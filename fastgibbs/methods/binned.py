@@ -38,12 +38,12 @@ def checked(record: str, observed: Observed, keep_states: bool = False) -> bool:
     return record == "bins"
 
 
-def part(bins: binning.Bins, first: int, last: int) -> binning.Bins:
+def part(bins: binning.RunningBins, first: int, last: int) -> binning.RunningBins:
     """Those of chains `first` ... `last - 1`, in the same memory."""
-    return binning.Bins(*(array[first:last] for array in bins))
+    return binning.RunningBins(*(array[first:last] for array in bins))
 
 
-def kept(bins: binning.Bins, draws: list[tuple[int, int]], sites: int, names: Iterable[str]) -> Bins:
+def kept(bins: binning.RunningBins, draws: list[tuple[int, int]], sites: int, names: Iterable[str]) -> Bins:
     """What the chains of all blocks have kept; `draws`: how many chains a block has, and how many draws of each.
 
     Of blocks that were stopped after different numbers of draws it is the full bins that all of them have, as wide as
@@ -67,7 +67,7 @@ def kept(bins: binning.Bins, draws: list[tuple[int, int]], sites: int, names: It
     return Bins(counts, bins.first, bins.sums[:, :, : counts.size], bins.cells, bins.width, sites, tuple(names))
 
 
-def check(bins: binning.Bins, draws: int, most: float, sites: int, weights: FloatArray) -> None:
+def check(bins: binning.RunningBins, draws: int, most: float, sites: int, weights: FloatArray) -> None:
     """ValueError unless a block may have kept these of so many draws.
 
     `most`: of |E|; `weights`: of |X|, (observables,).
@@ -77,7 +77,9 @@ def check(bins: binning.Bins, draws: int, most: float, sites: int, weights: Floa
             raise ValueError(f"cannot be of this run: {name} of its bins are not those of {draws} draws")
 
 
-def _rules(bins: binning.Bins, draws: int, most: float, sites: int, weights: FloatArray) -> Iterator[tuple[str, Any]]:
+def _rules(
+    bins: binning.RunningBins, draws: int, most: float, sites: int, weights: FloatArray
+) -> Iterator[tuple[str, Any]]:
     """Yield (what, whether it may be so): each alone, then what they say of each other."""
     first, sums, open_, cells, widths, range_ = bins
     width, rounding = binning.bin_width(draws), 1 + 1e-9

@@ -14,10 +14,10 @@ from fastgibbs.engines import binning
 from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.drivers import advance, record
 from fastgibbs.methods import binned, restoring
-from fastgibbs.methods.blocks import Setting
-from fastgibbs.methods.run import Job, Length
+from fastgibbs.methods.jobs import Job, Length
+from fastgibbs.methods.settings import Setting
 from fastgibbs.results.lanes import Left, by_lane, joined, unpacked
-from fastgibbs.results.sampled import Block
+from fastgibbs.results.sampled import ChainBlock
 from fastgibbs.types import FloatArray, States
 
 
@@ -47,7 +47,7 @@ class Chains(Job):
         return self.lanes // self.models * models
 
     @cached_property
-    def bins(self) -> binning.Bins:
+    def bins(self) -> binning.RunningBins:
         """Those of all chains, if they are kept."""
         return binning.bins(self.betas.size if self.in_bins else 0, len(self.weights))
 
@@ -63,7 +63,7 @@ class Chains(Job):
         """That of a chain."""
         return models[chain * len(models) // self.betas.size]
 
-    def block(self, lanes: range) -> Block:
+    def block(self, lanes: range) -> ChainBlock:
         """A block of lanes; those beyond the last chain fill it up: up, at the first beta, and seen by nobody."""
         strips = self.setting.strips
         columns = range(lanes.start // strips, lanes.stop // strips)
@@ -76,31 +76,31 @@ class Chains(Job):
         kept = record(self.length.burn_in, self.length.thin, shape, self.weights, len(lanes), strips, self.keeps)
         if self.in_bins:
             kept = kept._replace(bins=binned.part(self.bins, columns.start, columns.start + inside.size))
-        return Block(inside.size, plan, state, of_lanes, kept)
+        return ChainBlock(inside.size, plan, state, of_lanes, kept)
 
-    def kept(self, blocks: list[Block], done: list[int], names: Iterable[str]) -> Bins:
+    def kept(self, blocks: list[ChainBlock], done: list[int], names: Iterable[str]) -> Bins:
         """What the bins of all chains have kept after so many sweeps of each block."""
         draws = [(block.chains, self.length.rows(of_block)) for block, of_block in zip(blocks, done, strict=True)]
         return binned.kept(self.bins, draws, self.setting.n, names)
 
-    def advance(self, block: Block, first: int, last: int, crew: Crew) -> None:
+    def advance(self, block: ChainBlock, first: int, last: int, crew: Crew) -> None:
         """Run sweeps `first` ... `last - 1` of a block."""
         advance(block.plan, block.state, block.rungs, self.setting.moves, block.record, first, last, crew)
 
-    def crew(self, block: Block) -> int:
+    def crew(self, block: ChainBlock) -> int:
         """As many as the engine says."""
         return self.engine.crew(block.plan)
 
-    def attempts(self, block: Block) -> int:
+    def attempts(self, block: ChainBlock) -> int:
         """One a free site in every chain."""
         return block.chains * self.setting.attempts
 
-    def states(self, blocks: list[Block], draw: int) -> States:
+    def states(self, blocks: list[ChainBlock], draw: int) -> States:
         """The states of a draw, int8 (chains, n), in the model's units, of chains that keep them."""
         lanes = unpacked([block.record.samples[draw : draw + 1] for block in blocks], self.lanes)
         return self.setting.given[0].from_spins(joined(lanes, self.betas.size, self.setting.strips))
 
-    def check(self, block: Block, lanes: range, done: int) -> None:
+    def check(self, block: ChainBlock, lanes: range, done: int) -> None:
         """ValueError unless the records of a block that was saved fit its states: at a draw, or those that are kept."""
         draws, strips, kept = self.rows(done), self.setting.strips, block.record
         first, count = lanes.start // strips, block.chains * strips

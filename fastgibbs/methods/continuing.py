@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastgibbs.io import digest
-from fastgibbs.methods.blocks import Setting
+from fastgibbs.methods.settings import Setting
 from fastgibbs.results.base import Result
 from fastgibbs.results.lanes import Left
 from fastgibbs.types import States

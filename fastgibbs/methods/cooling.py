@@ -12,12 +12,12 @@ from fastgibbs.engines import drivers, precision
 from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.lowest import Lowest, enter, nothing_yet, site_words
 from fastgibbs.methods import restoring
-from fastgibbs.methods.blocks import Setting
 from fastgibbs.methods.descent import quenched, random_spins
 from fastgibbs.methods.entropy import run_entropy
+from fastgibbs.methods.jobs import Begun, Job, Ran
 from fastgibbs.methods.reads import check_lowest, check_reads
-from fastgibbs.methods.run import Begun, Job, Ran
 from fastgibbs.methods.running import Advanced
+from fastgibbs.methods.settings import Setting
 from fastgibbs.models import checks
 from fastgibbs.results.annealed import energy_of_each
 from fastgibbs.results.lanes import by_lane, distinct
@@ -27,7 +27,7 @@ OFF = 1e-6  # of sum |J|: more than energies are off by that were followed from 
 ADDED = 1e-9  # of the energies of random states: more than those are off by that were added up in float64
 
 
-class Block(NamedTuple):
+class ReadBlock(NamedTuple):
     """Reads that are cooled together."""
 
     plan: Any
@@ -132,7 +132,7 @@ class Cooling(Job):
         vars(other).update({name: vars(self)[name] for name in ("prepared", "words", "off") if name in vars(self)})
         return other
 
-    def block(self, lanes: range) -> Block:
+    def block(self, lanes: range) -> ReadBlock:
         """A block of lanes; those beyond the last read fill it up."""
         chains = [read if read < self.reads else None for read in lanes]
         with np.errstate(over="ignore"):  # beta may be as large as it likes on the way to inf
@@ -156,9 +156,9 @@ class Cooling(Job):
             lowest=np.empty((self.betas.size, groups)),
             sums=np.empty((self.betas.size, groups)),
         )
-        return Block(plan, state, reads, nothing_yet(self.words, self.keep, size, self.off))
+        return ReadBlock(plan, state, reads, nothing_yet(self.words, self.keep, size, self.off))
 
-    def advance(self, block: Block, first: int, last: int, crew: Crew) -> bool:
+    def advance(self, block: ReadBlock, first: int, last: int, crew: Crew) -> bool:
         """Run sweeps `first` ... `last - 1` of a block; whether one of its reads has come down to the target.
 
         A call for no sweeps compiles all that the run will need.
@@ -169,15 +169,15 @@ class Cooling(Job):
         best = block.reads.best[: block.reads.count].min()
         return bool(best <= self.target + self.off and self.lowest(block).min() <= self.target)
 
-    def attempts(self, block: Block) -> int:
+    def attempts(self, block: ReadBlock) -> int:
         """One a free site in every read."""
         return block.reads.count * self.setting.attempts
 
-    def kept(self, block: Block) -> States:
+    def kept(self, block: ReadBlock) -> States:
         """The spins of the best states of a block's reads, int8 (n, lanes)."""
         return self.engine.spins(block.plan, block.state._replace(spins=block.reads.kept))
 
-    def lowest(self, block: Block) -> FloatArray:
+    def lowest(self, block: ReadBlock) -> FloatArray:
         """The lowest energies of a block's reads: where they may be off, those of the states that were kept."""
         best = block.reads.best[: block.reads.count].copy()
         seen = best < np.inf
@@ -218,7 +218,7 @@ class Cooling(Job):
             end=end,
         )
 
-    def check(self, block: Block, lanes: range, done: int) -> None:
+    def check(self, block: ReadBlock, lanes: range, done: int) -> None:
         """ValueError unless a block that was saved is as a run leaves it."""
         check_reads(block.reads, self.kept(block), self.model, done)
         check_lowest(block.lowest, block.reads.count, self.model, lanes, self.setting.clamp)

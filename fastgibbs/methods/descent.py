@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fastgibbs.engines import ENGINES, contract, terms
-from fastgibbs.engines.descents import LANES, Block, Terms, Units, descend, find_units, turn_clusters
+from fastgibbs.engines.descents import LANES, Descending, RowTerms, Units, descend, find_units, turn_clusters
 from fastgibbs.engines.remembering import Factors, Halves, Powers, Wholes, add_overlaps, remember
 from fastgibbs.models import Energy, Hopfield, checks
 from fastgibbs.models.energy import as_energy
@@ -54,7 +54,7 @@ def quenched(model: ModelLike, states: States, free: IntArray | Sites | None = N
     return found
 
 
-def _quench(states: States, rows: Terms, units: Units, kind: DTypeLike, domains: bool) -> None:
+def _quench(states: States, rows: RowTerms, units: Units, kind: DTypeLike, domains: bool) -> None:
     """`quenched` of states (up to LANES, n), changed in place."""
     _descend(rows, units, kind, states, _ALL)
     moved, (clusters, queue) = np.full(len(states), domains), np.empty((2, states.shape[1]), np.int32)
@@ -65,12 +65,12 @@ def _quench(states: States, rows: Terms, units: Units, kind: DTypeLike, domains:
         states[moved] = some
 
 
-def _descend(rows: Terms, units: Units, kind: DTypeLike, states: States, most: int) -> AnyArray:
+def _descend(rows: RowTerms, units: Units, kind: DTypeLike, states: States, most: int) -> AnyArray:
     """At most `most` passes over the sites of states (up to LANES, n), changed in place; their fields, (n, LANES)."""
     n = states.shape[1]
     lanes = np.full((n, LANES), rows.low, np.int8)
     lanes[:, : len(states)] = states.T
-    block = Block(lanes, np.empty((n, LANES), kind), np.empty(n, np.uint8))
+    block = Descending(lanes, np.empty((n, LANES), kind), np.empty(n, np.uint8))
     descend(rows, units, block, len(states), most)
     states[...] = lanes[:, : len(states)].T
     return block.sums
@@ -88,7 +88,7 @@ def turn(states: States, model: ModelLike, plan: terms.TermsPlan, most: int) -> 
     return costs
 
 
-def _units(rows: Terms) -> tuple[Units, DTypeLike]:
+def _units(rows: RowTerms) -> tuple[Units, DTypeLike]:
     """What fields are counted in, and the kind of number that holds them."""
     units = Units(np.empty(rows.fields.size), np.empty(rows.fields.size, np.int32))
     for kind in (np.int16, np.int32):
@@ -97,10 +97,10 @@ def _units(rows: Terms) -> tuple[Units, DTypeLike]:
     return units, kind
 
 
-def _terms(model: Energy, free: IntArray | Sites | None) -> Terms:
+def _terms(model: Energy, free: IntArray | Sites | None) -> RowTerms:
     """The energy of a model row by row."""
     indptr, indices, couplings, fields, _, low = model.quadratic()
-    return Terms(indptr, indices, couplings, fields, contract.free_sites(fields.size, free), low)
+    return RowTerms(indptr, indices, couplings, fields, contract.free_sites(fields.size, free), low)
 
 
 def flip_costs(model: ModelLike) -> FloatArray:

@@ -12,11 +12,11 @@ import numpy as np
 from fastgibbs.analysis.bins import Bins
 from fastgibbs.engines import binning, drivers
 from fastgibbs.engines.contract import Crew
-from fastgibbs.engines.overlaps import Pairs
+from fastgibbs.engines.replicas import Pairs
 from fastgibbs.engines.streams import CLUSTER, SWAP, stream_state
 from fastgibbs.methods import binned, restoring
-from fastgibbs.methods.blocks import Setting
-from fastgibbs.methods.run import Job, Length
+from fastgibbs.methods.jobs import Job, Length
+from fastgibbs.methods.settings import Setting
 from fastgibbs.models import Ising
 from fastgibbs.models.energy import as_energy
 from fastgibbs.results.lanes import Left
@@ -26,12 +26,12 @@ MAX_RUNGS = 256  # two ladders are compared in one block of 512 lanes
 BINS, FEW_BINS = 1001, 129  # of the histograms of q, where there are more sites; of runs that keep bins of all
 
 
-class Block(NamedTuple):
+class LadderBlock(NamedTuple):
     """Ladders that are advanced together, with room for what they record, by rung."""
 
     plan: Any
     state: Any
-    ladders: drivers.Ladders
+    ladders: drivers.Exchanges
     pairs: Pairs
     record: drivers.Record
 
@@ -82,7 +82,7 @@ class Ladders(Job):
         return (64 * packing(self.betas.size)[0],)
 
     @cached_property
-    def bins(self) -> binning.Bins:
+    def bins(self) -> binning.RunningBins:
         """Those of all ladders, rung by rung, if they are kept."""
         return binning.bins(
             self.count * self.betas.size if self.in_bins else 0, len(self.weights if self.weights is not None else ())
@@ -121,7 +121,7 @@ class Ladders(Job):
         """The ladders that lie in a block of these lanes."""
         return np.flatnonzero((self.first_lanes >= lanes.start) & (self.first_lanes < lanes.stop))
 
-    def block(self, lanes: range) -> Block:
+    def block(self, lanes: range) -> LadderBlock:
         """The block of these lanes, replica r of its ladders at rung r; other lanes are idle at rung 0."""
         inside, rungs, n = self.inside(lanes), self.betas.size, self.setting.n
         first_lane = self.first_lanes[inside] - lanes.start
@@ -140,14 +140,14 @@ class Ladders(Job):
         if self.in_bins:
             kept = kept._replace(bins=binned.part(self.bins, inside[0] * rungs, (inside[-1] + 1) * rungs))
         pairs = self._pairs(inside, len(lanes))
-        return Block(plan, state, self._ladders(inside, first_lane, lane_at, len(lanes)), pairs, kept)
+        return LadderBlock(plan, state, self._ladders(inside, first_lane, lane_at, len(lanes)), pairs, kept)
 
-    def _ladders(self, inside: IntArray, first_lane: IntArray, lane_at: IntArray, lanes: int) -> drivers.Ladders:
+    def _ladders(self, inside: IntArray, first_lane: IntArray, lane_at: IntArray, lanes: int) -> drivers.Exchanges:
         """Ladders number `inside`, whose replicas are at these lanes of a block of so many."""
         shape = inside.size, self.betas.size
         of_lanes = np.zeros(lanes, np.int64)
         of_lanes[lane_at] = np.arange(self.betas.size)
-        return drivers.Ladders(
+        return drivers.Exchanges(
             betas=self.betas,
             rule=self.setting.moves.rule,
             burn_in=self.length.burn_in,
@@ -200,21 +200,21 @@ class Ladders(Job):
             moments=np.zeros((len(first), rungs, 6)),
         )
 
-    def go_on(self, block: Block, left: Left) -> None:
+    def go_on(self, block: LadderBlock, left: Left) -> None:
         """Replicas are where they were, and known by where they come from, unless a burn-in lies between."""
         super().go_on(block, left)
         if self.length.burn_in > left.done:
             block.ladders.labels[:] = 0
 
-    def advance(self, block: Block, first: int, last: int, crew: Crew) -> None:
+    def advance(self, block: LadderBlock, first: int, last: int, crew: Crew) -> None:
         """Run sweeps `first` ... `last - 1` of a block."""
         drivers.temper(*block, first, last, crew)
 
-    def attempts(self, block: Block) -> int:
+    def attempts(self, block: LadderBlock) -> int:
         """One a free site in every replica."""
         return block.ladders.lane_at.size * self.setting.attempts
 
-    def check(self, block: Block, lanes: range, done: int) -> None:
+    def check(self, block: LadderBlock, lanes: range, done: int) -> None:
         """ValueError unless a block that was saved has records that fit its states."""
         models = [self.setting.models[g // self.ladders] for g in self.inside(lanes) for _ in range(self.betas.size)]
         draws, kept = self.rows(done), block.record
@@ -232,12 +232,12 @@ class Gathered(NamedTuple):
     """What blocks of ladders hold, in the order of the ladders."""
 
     job: Ladders
-    blocks: list[Block]
+    blocks: list[LadderBlock]
     draws: int  # that are kept of all
     done: list[int]  # sweeps of each block
 
     def of_ladders(self, name: str) -> AnyArray:
-        """An array of `drivers.Ladders`, (ladders, ...)."""
+        """An array of `drivers.Exchanges`, (ladders, ...)."""
         return np.concatenate([getattr(block.ladders, name) for block in self.blocks])
 
     def record(self, name: str) -> AnyArray:

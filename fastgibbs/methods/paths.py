@@ -15,9 +15,9 @@ import numpy as np
 from fastgibbs.engines import ENGINES, drivers, layered
 from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.streams import START, stream
-from fastgibbs.methods.blocks import Setting, tolerable
-from fastgibbs.methods.run import Job, begin, through
+from fastgibbs.methods.jobs import Job, begin, through
 from fastgibbs.methods.running import ALONE, running
+from fastgibbs.methods.settings import Setting, tolerable
 from fastgibbs.models import RBM, checks
 from fastgibbs.models.energy import as_energy
 from fastgibbs.models.logistic import logistic
@@ -26,13 +26,13 @@ from fastgibbs.types import ArrayLike, FloatArray, States
 FOLLOWED = 64  # sweeps of a path whose changes are measured, where that takes as long as a sweep
 
 
-class Block(NamedTuple):
+class WalkBlock(NamedTuple):
     """Lanes that are annealed together."""
 
     chains: int  # that were asked for
     plan: Any
     state: Any
-    weights: drivers.Weights
+    weights: drivers.LogWeights
 
 
 class Annealed(NamedTuple):
@@ -66,20 +66,20 @@ class Walk(Job):
         """A step each."""
         return self.path.betas.size - 1
 
-    def block(self, lanes: range) -> Block:
+    def block(self, lanes: range) -> WalkBlock:
         """A block of lanes, those beyond the last chain idle."""
         chains = [chain if chain < self.chains else None for chain in lanes]
         betas = self.path.betas
         plan, state = self.setting.start(self.path.prepared, lanes, chains, betas, self.seed, self.starts)
         rungs, zeros = np.zeros(len(lanes), np.int64), np.zeros((4, len(lanes)))
         inside = sum(chain is not None for chain in chains)
-        return Block(inside, plan, state, drivers.Weights(betas, self.setting.moves.rule, rungs, *zeros))
+        return WalkBlock(inside, plan, state, drivers.LogWeights(betas, self.setting.moves.rule, rungs, *zeros))
 
-    def advance(self, block: Block, first: int, last: int, crew: Crew) -> None:
+    def advance(self, block: WalkBlock, first: int, last: int, crew: Crew) -> None:
         """Take a block from p_first to p_last."""
         self.path.advance(block, first, last, crew)
 
-    def attempts(self, block: Block) -> int:
+    def attempts(self, block: WalkBlock) -> int:
         """One a site in every chain."""
         return block.chains * self.setting.attempts
 
@@ -125,7 +125,7 @@ class Temperatures:
         """None: every spin at random."""
         return None
 
-    def advance(self, block: Block, first: int, last: int, crew: Crew) -> None:
+    def advance(self, block: WalkBlock, first: int, last: int, crew: Crew) -> None:
         """Take a block from p_first to p_last."""
         drivers.anneal_weights(*block[1:], first, last, crew)
 
@@ -155,7 +155,7 @@ class _Stations:
         ]
         return np.where(np.array(draws) < up, 1, -1).astype(np.int8)
 
-    def advance(self, block: Block, first: int, last: int, crew: Crew) -> None:
+    def advance(self, block: WalkBlock, first: int, last: int, crew: Crew) -> None:
         """Take a block from p_first to p_last."""
         steps = self.betas.size - 1
         each = -(-steps // FOLLOWED)
@@ -169,7 +169,7 @@ class _Stations:
                 if follows:  # this sweep stands for those up to the next that is followed
                     block.weights.changes[:] += min(each, steps - k) * (self.ratios(k, spins) - ratios)
 
-    def _swept(self, block: Block, k: int) -> States:
+    def _swept(self, block: WalkBlock, k: int) -> States:
         """The spins after a sweep at p_k, or at beta 0, where sweeps forget the biases of p_0, other draws from it."""
         if self.betas[k] == 0:
             return self.draw(block.weights.rungs.size, 0).T
@@ -177,7 +177,7 @@ class _Stations:
         self._sweep(block, self.plan(k, block.plan), 1)
         return self.setting.engine.spins(block.plan, block.state)
 
-    def _sweep(self, block: Block, plan: Any, sweeps: int) -> None:
+    def _sweep(self, block: WalkBlock, plan: Any, sweeps: int) -> None:
         rungs = block.weights.rungs
         nothing = drivers.no_record(self.setting.n, rungs.size)
         drivers.advance(plan, block.state, rungs, self.setting.moves, nothing, 0, sweeps, ALONE)

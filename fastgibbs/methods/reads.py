@@ -7,7 +7,7 @@ import numpy as np
 from fastgibbs.engines.drivers import READ_GROUP, Reads
 from fastgibbs.engines.lowest import Lowest, unpacked
 from fastgibbs.methods import restoring
-from fastgibbs.methods.blocks import Clamp
+from fastgibbs.methods.settings import Clamp
 from fastgibbs.models.bounds import most_energy
 from fastgibbs.types import ModelLike, States
 

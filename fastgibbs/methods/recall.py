@@ -12,10 +12,10 @@ from fastgibbs.engines import ENGINES, contract
 from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.drivers import Moves, advance, no_record
 from fastgibbs.engines.streams import SWEEP, entropy_of, stream_state
-from fastgibbs.methods.blocks import Setting, settled, tolerable
 from fastgibbs.methods.entropy import run_entropy
-from fastgibbs.methods.run import Job, Length, begin, through
+from fastgibbs.methods.jobs import Job, Length, begin, through
 from fastgibbs.methods.running import running
+from fastgibbs.methods.settings import Setting, settled, tolerable
 from fastgibbs.models import Hopfield, checks
 from fastgibbs.results.recalled import RecallResult
 from fastgibbs.types import ArrayLike, FloatArray, IntArray, Seed, States
@@ -82,7 +82,7 @@ def recall(
         )
 
 
-class Block(NamedTuple):
+class CueBlock(NamedTuple):
     """Cues that are advanced together."""
 
     plan: Any
@@ -119,7 +119,7 @@ class Recalling(Job):
         """The plan that all blocks share."""
         return self.engine.prepare(self.setting.models, 1)
 
-    def block(self, lanes: range) -> Block:
+    def block(self, lanes: range) -> CueBlock:
         """A block of lanes; those beyond the last cue fill it up."""
         chains = [lane if lane < len(self.cues) else None for lane in lanes]
         betas = np.array([1.0 if self.cold else self.beta])
@@ -128,9 +128,9 @@ class Recalling(Job):
         for column, cue in enumerate(self.cues[mine]):
             own = run_entropy(self.seed, "recall", cue[None])
             state.streams[:, column] = stream_state(own, SWEEP, *divmod(lanes.start + column, 64))
-        return Block(plan, state, np.zeros(len(lanes), np.int64), mine, [self.cues[mine]])
+        return CueBlock(plan, state, np.zeros(len(lanes), np.int64), mine, [self.cues[mine]])
 
-    def advance(self, block: Block, first: int, last: int, crew: Crew) -> None:
+    def advance(self, block: CueBlock, first: int, last: int, crew: Crew) -> None:
         """Run sweeps `first` ... `last - 1`, and see after each which cues have changed."""
         plan, state, rungs, mine, seen = block
         model: Any = self.setting.given[0]
@@ -147,6 +147,6 @@ class Recalling(Job):
             self.needed[mine][(seen[0] != before).any(axis=1)] = done + 1
             self.overlaps[mine, done] = model.overlaps(seen[0])
 
-    def attempts(self, block: Block) -> int:
+    def attempts(self, block: CueBlock) -> int:
         """One a site in every cue."""
         return len(block.seen[0]) * self.setting.attempts

@@ -13,14 +13,14 @@ from fastgibbs.engines.drivers import advance
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods import binned, observing
 from fastgibbs.methods.binned import Recording
-from fastgibbs.methods.blocks import Clamping, check_betas, clamped, given_start, settled, tolerable
 from fastgibbs.methods.chains import Chains
 from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.continuing import Before
 from fastgibbs.methods.entropy import run_entropy
+from fastgibbs.methods.jobs import Length, Ran, begin, left, through
 from fastgibbs.methods.observing import Observe
-from fastgibbs.methods.run import Length, Ran, begin, left, through
 from fastgibbs.methods.running import running
+from fastgibbs.methods.settings import Clamping, check_betas, clamped, given_start, settled, tolerable
 from fastgibbs.models import checks
 from fastgibbs.results.base import Result, Timing
 from fastgibbs.results.drawn import IN_BINS

@@ -14,19 +14,19 @@ from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods import binned, observing
 from fastgibbs.methods.adapting import FIRST_RUNGS, adapting, saved_ladder
 from fastgibbs.methods.binned import Recording
-from fastgibbs.methods.blocks import Clamping, check_betas, clamped, settled, tolerable
 from fastgibbs.methods.checkpoints import NONE, Checkpoint, holding
 from fastgibbs.methods.continuing import Before
 from fastgibbs.methods.entropy import run_entropy
+from fastgibbs.methods.jobs import Length, begin, first_sweep, left, through
 from fastgibbs.methods.ladders import MAX_RUNGS, Gathered, Ladders
 from fastgibbs.methods.observing import Observe, Observed
-from fastgibbs.methods.run import Length, begin, first_sweep, left, through
 from fastgibbs.methods.running import Advanced, running
 from fastgibbs.methods.schedules import coldest
+from fastgibbs.methods.settings import Clamping, check_betas, clamped, settled, tolerable
 from fastgibbs.models import checks
 from fastgibbs.results.base import Timing
 from fastgibbs.results.drawn import IN_BINS
-from fastgibbs.results.tempered import Overlap, Round, TemperResult
+from fastgibbs.results.tempered import ReplicaOverlaps, Round, TemperResult
 from fastgibbs.threads import Asked
 from fastgibbs.types import ArrayLike, FloatArray, ModelLike, PathLike, Progress, Rule, Seed, States
 
@@ -319,7 +319,7 @@ def _results(
     return results
 
 
-def _overlaps(found: Gathered) -> list[Overlap | None]:
+def _overlaps(found: Gathered) -> list[ReplicaOverlaps | None]:
     """What the pairs of ladders of each model have in common, if they were compared."""
     job, models = found.job, len(found.job.setting.given)
     if not job.overlap_every or job.ladders < 2:
@@ -328,4 +328,4 @@ def _overlaps(found: Gathered) -> list[Overlap | None]:
     draws = histogram.sum(axis=2)
     means = moments / np.maximum(draws, 1)[..., None]
     parts = (np.split(values, models) for values in (draws[:, 0], histogram, *np.moveaxis(means, 2, 0)))
-    return [Overlap(*of_model) for of_model in zip(*parts, strict=True)]
+    return [ReplicaOverlaps(*of_model) for of_model in zip(*parts, strict=True)]

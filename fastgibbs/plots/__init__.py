@@ -7,7 +7,6 @@ saved, and without matplotlib (the extra `plot`) the first call raises ImportErr
 
 from fastgibbs.plots.annealing import annealing_trace, read_histogram
 from fastgibbs.plots.binder import binder_crossing
-from fastgibbs.plots.ladders import overlap_distribution, replica_flow, swap_rates
 from fastgibbs.plots.learning import fantasies, filters, inpaintings, training_history
 from fastgibbs.plots.memories import recall_curves, recall_images
 from fastgibbs.plots.spins import spin_image
@@ -19,6 +18,7 @@ from fastgibbs.plots.temperatures import (
     susceptibility_curve,
     temperature_curve,
 )
+from fastgibbs.plots.tempering import overlap_distribution, replica_flow, swap_rates
 from fastgibbs.plots.traces import energy_trace, magnetization_trace
 
 __all__ = [

@@ -29,14 +29,14 @@ class State(NamedTuple):
     spins: np.ndarray  # int8 (chains, n), changed in place
     model: Ising  # gives the graph, |J| and h
     signs: np.ndarray  # int8 (nnz, 1 or chains), of J_ij
-    order: list[Group]
+    order: list[ColourGroup]
     streams: list[AnyArray]  # of every tile: uint64 (4, 8, words), changed in place
     tails: list[AnyArray]  # of every tile: uint64 (4, words, 64), changed in place
     rule: str
     strips: int
 
 
-class Group(NamedTuple):
+class ColourGroup(NamedTuple):
     """The cells of one colour and degree. Cell q is the sites q, q + n/S, q + 2 n/S, ..., one in each strip.
 
     Their places are 0, 1, ..., filled up by dummies to a multiple of 8; place c is in tile first_tile + c // size.
@@ -103,7 +103,7 @@ def colours(neighbours):
 
 
 def groups(model, strips, free):
-    """The order of a sweep: a list of `Group` of the free cells, colour by colour and in each by degree.
+    """The order of a sweep: a list of `ColourGroup` of the free cells, colour by colour and in each by degree.
 
     A group of P places, dummies counted, has T = min(64, max(1, P // 4096)) tiles of 8 ceil(P / 8T) places, the last
     one shorter; tiles are numbered through the groups of one colour, afresh in each.
@@ -124,7 +124,7 @@ def groups(model, strips, free):
         tiles = min(MOST_TILES, max(1, SLOTS * rows // TILE))
         first_tile = next_tile.get(colour, 0)
         next_tile[colour] = first_tile + tiles
-        order.append(Group(degree, np.array(sites), first_tile, SLOTS * -(-rows // tiles)))
+        order.append(ColourGroup(degree, np.array(sites), first_tile, SLOTS * -(-rows // tiles)))
     return order
 
 

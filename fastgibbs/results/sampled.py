@@ -24,7 +24,7 @@ from fastgibbs.results.lanes import Left, by_lane, joined, unpacked
 from fastgibbs.types import AnyArray, FloatArray, IntArray, ModelLike, States
 
 
-class Block(NamedTuple):
+class ChainBlock(NamedTuple):
     """Lanes that are advanced together, with room for what they record."""
 
     chains: int  # that were asked for
@@ -81,7 +81,7 @@ class SampleResult(Drawn):
     thin: Annotated[int, "Sweeps from one draw to the next."]
     timing: Annotated[Timing, "Seconds, and attempts per second."]
     interrupted: Annotated[bool, "True if the run was stopped: the draws are those that every chain had done."]
-    _blocks: list[Block]
+    _blocks: list[ChainBlock]
     clamped: Annotated[IntArray, *SITES] = field(default_factory=no_sites)
     bins: Annotated[Bins | None, KEPT] = None
 
@@ -166,7 +166,7 @@ class SampleResult(Drawn):
             raise ValueError(f"{chains} chains are no multiple of {len(values['model'])} models")
         nothing: Any = None  # what a run works with is gone
         record = Record(0, 1, nothing, nothing, nothing, words, nothing)
-        block = Block(chains, (), (), nothing, record)
+        block = ChainBlock(chains, (), (), nothing, record)
         result = super()._of(values | {"_blocks": [block]})
         vars(result)["states"] = states  # what the cached property would ask the engine for
         return result

@@ -34,7 +34,7 @@ class Round(NamedTuple):
 
 @checks.by_contents
 @described
-class Overlap(NamedTuple):
+class ReplicaOverlaps(NamedTuple):
     """Overlaps q = (1/n) sum_i s_i^a s_i^b of ladders a and b at every rung, and link overlaps.
 
     The link overlap is the mean over bonds of s_i^a s_j^a s_i^b s_j^b. All are means over `draws` measurements.
@@ -94,7 +94,7 @@ class TemperResult(Drawn):
         "f: of the replicas met at a rung, the share that was last at the hot end; 1 ... 0.",
     ]
     overlap: Annotated[
-        Overlap | None, "Of ladders 0 and 1, 2 and 3 ...; None if there is one ladder or overlap_every = 0."
+        ReplicaOverlaps | None, "Of ladders 0 and 1, 2 and 3 ...; None if there is one ladder or overlap_every = 0."
     ]
     adaptation: Annotated[
         tuple[Round, ...], "The rounds in which the ladder was built; none of their draws is in the result."

@@ -6,8 +6,8 @@ import pytest
 import fastgibbs as fg
 from fastgibbs import analysis, exact
 from fastgibbs.methods import paths
-from fastgibbs.methods.blocks import settled
-from fastgibbs.methods.free_energies import METHODS
+from fastgibbs.methods.log_z import METHODS
+from fastgibbs.methods.settings import settled
 from fastgibbs.reference import layered, multispin, sparse
 
 

@@ -13,11 +13,11 @@ from fastgibbs import analysis, exact
 from fastgibbs.engines import ENGINES
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.fields import described
-from fastgibbs.methods.blocks import settled, tolerable
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.ladders import MAX_RUNGS
 from fastgibbs.methods.paths import Models, RBMPath, Temperatures, annealed
 from fastgibbs.methods.sampling import sample
+from fastgibbs.methods.settings import settled, tolerable
 from fastgibbs.methods.tempering import temper
 from fastgibbs.models import RBM, checks
 from fastgibbs.models.energy import as_energy

@@ -21,7 +21,7 @@ LARGEST = 1e4  # of weights and biases: beyond it a training has diverged
 MOST = 1e6  # of what a training changes, within an epoch
 
 
-class Block(NamedTuple):
+class TrainingBlock(NamedTuple):
     """All that a training changes; steps and epochs are those of this call."""
 
     learner: Any  # a NamedTuple
@@ -35,11 +35,11 @@ class Block(NamedTuple):
     well: tuple[AnyArray, ...]  # parameters at the end of the last epoch that was well
 
 
-class State(NamedTuple):
+class TrainingState(NamedTuple):
     """What a result keeps in memory for a training that goes on from it."""
 
     estimation: Estimation
-    block: Block
+    block: TrainingBlock
 
     @property
     def begun(self) -> int:
@@ -48,7 +48,7 @@ class State(NamedTuple):
         return int(self.block.done[0] - self.block.recorded[0] * batches)
 
 
-def state_of(start: TrainResult, model: Machine, method: str, centered: bool, seed: int | None) -> State:
+def state_of(start: TrainResult, model: Machine, method: str, centered: bool, seed: int | None) -> TrainingState:
     """The state of `start`; TypeError or ValueError tells why a training does not go on from it."""
     if not isinstance(start, TrainResult):
         raise TypeError(f"start is {checks.shown(start)}: give what train returned")
@@ -70,7 +70,7 @@ def state_of(start: TrainResult, model: Machine, method: str, centered: bool, se
     return start._state
 
 
-def sizes(state: State | None, method: str, batch_size: int, chains: int | None, rows: int) -> tuple[int, int]:
+def sizes(state: TrainingState | None, method: str, batch_size: int, chains: int | None, rows: int) -> tuple[int, int]:
     """Rows of a batch, and chains, or ladders of them; those of a start must be the same, or a ValueError says so."""
     if state is None:
         return asked.sizes(method, batch_size, chains, rows)
@@ -87,7 +87,7 @@ def sizes(state: State | None, method: str, batch_size: int, chains: int | None,
     return theirs.batch_size, theirs.chains
 
 
-def take_over(block: Block, state: State) -> None:
+def take_over(block: TrainingBlock, state: TrainingState) -> None:
     """Bring a block that has just been started to where a result has come to, whose arrays stay as they are."""
     for name in ("learner", "norms", "well"):
         mine, theirs = (restoring.changing((getattr(part, name),)) for part in (block, state.block))
@@ -98,7 +98,7 @@ def take_over(block: Block, state: State) -> None:
     block.done[0] = state.begun
 
 
-def check_block(block: Block, most: int, course: Course, has: dict[str, Mask | bool]) -> None:
+def check_block(block: TrainingBlock, most: int, course: Course, has: dict[str, Mask | bool]) -> None:
     """ValueError unless a block that was saved is as at most `most` steps of training leave it.
 
     `has`: which rows of the history have what others have not, by name.

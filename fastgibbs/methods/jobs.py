@@ -15,9 +15,9 @@ import numpy as np
 
 from fastgibbs.engines.contract import Crew
 from fastgibbs.methods import restoring
-from fastgibbs.methods.blocks import Setting
 from fastgibbs.methods.checkpoints import NONE, Checkpoint
 from fastgibbs.methods.running import Advanced, Run
+from fastgibbs.methods.settings import Setting
 from fastgibbs.models import checks
 from fastgibbs.results.lanes import Left
 from fastgibbs.types import Engine
