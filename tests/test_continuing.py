@@ -80,7 +80,7 @@ VERBS = {
     "anneal": ("methods.cooling", lambda start: fg.anneal(GLASS, sweeps=1, start=start, seed=1)),
     "recall": ("methods.recall", lambda start: fg.recall(fg.Hopfield([UP]), UP if start is None else start, seed=1)),
     "log_z": (
-        "methods.free_energies",
+        "methods.log_z",
         lambda start: fg.log_z(GLASS, method="ais" if start is None else "reverse", start=start, seed=1),
     ),
     "fill_in": (
@@ -98,7 +98,7 @@ def test_every_verb_and_start_asks_for_streams_of_its_own(monkeypatch):
     starts = None, np.resize([1, -1], 16), np.resize([1, 1, -1], 16)
     found = [address(monkeypatch, module, call, start) for module, call in VERBS.values() for start in starts]
     found.append(address(monkeypatch, "methods.tempering", lambda: fg.temper(GLASS, seed=1)))
-    found.append(address(monkeypatch, "methods.free_energies", lambda: fg.log_z(GLASS, method="tempering", seed=1)))
+    found.append(address(monkeypatch, "methods.log_z", lambda: fg.log_z(GLASS, method="tempering", seed=1)))
     assert len(set(found[:-1])) == len(found) - 1
     assert found[-1] == found[3 * list(VERBS).index("log_z")]  # another method of one verb
 

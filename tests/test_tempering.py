@@ -16,7 +16,7 @@ from test_ladders import exact_rejections
 
 import fastgibbs as fg
 from fastgibbs import analysis, exact
-from fastgibbs.engines import drivers, layered, multispin, replicas, sparse
+from fastgibbs.engines import drivers, replicas
 from fastgibbs.engines.contract import RULES, restore, snapshot
 from fastgibbs.engines.precision import energy_error
 from fastgibbs.engines.streams import SWAP, stream_state
@@ -260,11 +260,11 @@ def swapped(betas, energies, number):
 
 
 SMALL = {
-    "EA +-J": (fg.edwards_anderson((3,), seed=2), multispin, 1e-12),
-    "in a field": (fg.lattice((3,), J=0.8, h=0.3), multispin, 1e-12),
-    "gaussian": (fg.edwards_anderson((3,), "gaussian", seed=1), sparse, 1e-6),
-    "RBM": (fg.RBM([[1.0], [-2.0]], [0.3, 0.0], [0.5]), sparse, 1e-6),
-    "RBM by layers": (fg.RBM([[1.0], [-2.0]], [0.3, 0.0], [0.5]), layered, 1e-6),
+    "EA +-J": (fg.edwards_anderson((3,), seed=2), "multispin", 1e-12),
+    "in a field": (fg.lattice((3,), J=0.8, h=0.3), "multispin", 1e-12),
+    "gaussian": (fg.edwards_anderson((3,), "gaussian", seed=1), "sparse", 1e-6),
+    "RBM": (fg.RBM([[1.0], [-2.0]], [0.3, 0.0], [0.5]), "sparse", 1e-6),
+    "RBM by layers": (fg.RBM([[1.0], [-2.0]], [0.3, 0.0], [0.5]), "layered", 1e-6),
 }
 
 
