@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import atexit
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from queue import Empty, SimpleQueue
+from types import FrameType
 from typing import Any
 
 TICK_SECONDS = 0.1
@@ -116,6 +118,8 @@ def on_threads(
     more. If not all threads can start, those that did do the work, and if none can this one does, without ticks. An
     error of `work` or `tick` asks the run to stop, and comes out when all threads have returned.
     """
+    if _importing():
+        prepare()
     run = _here.run
     ended: SimpleQueue[BaseException | None] = SimpleQueue()
     starting, closed, working = threading.Lock(), False, 0
@@ -157,6 +161,17 @@ def on_threads(
     for error in errors:
         if error is not None:
             raise error
+
+
+def _importing() -> bool:
+    """Whether this thread is within an import: another one that imports the same module would wait for it for ever.
+
+    As compiling does, of what an energy or an engine is made of.
+    """
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code.co_filename != "<frozen importlib._bootstrap>":
+        frame = frame.f_back
+    return frame is not None
 
 
 class Team:

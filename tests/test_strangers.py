@@ -295,6 +295,19 @@ print(sum(terms.descend.stats.cache_hits.values()), costs[0, 0], costs[1, 0])
 """
 
 
+def test_a_module_may_run_the_energy_it_holds_while_it_is_imported(tmp_path):
+    """Threads that compile import that module again: they waited for ever, with a full cache too."""
+    run = "import fastgibbs as fg\nfound = fg.sample(Field([1.0, 2.0]), beta=1.0, sweeps=3, seed=1).energy.shape\n"
+    (tmp_path / "helper.py").write_text(PARTS["helper"])
+    (tmp_path / "own.py").write_text(PARTS["own"] + PARTS["cost"] + PARTS["class"] + run)
+    for _ in range(2):
+        command = [sys.executable, "-c", "import own; print(own.found)"]
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment(tmp_path), cwd=tmp_path, timeout=200
+        )
+        assert done.stdout.strip() == "(64, 3)", done.stderr
+
+
 @pytest.fixture
 def run(tmp_path):
     """A function that asks a kernel, in a new process, what flips of two spins in fields cost; hits of the cache."""
