@@ -1,10 +1,10 @@
 """The life of a run: a verb says what its job is, and this is how it is begun, advanced, saved and brought to its end.
 
-    job = Chains(...)                        what a block is, and what advancing it means
-    begun = begin(job, checkpoint)           its blocks, at their start or where the checkpoint has them
-    with running(progress, checkpoint) as under_way:
-        ran = through(under_way, begun)      every block at its last sweep, or where the run was stopped
-        return Result(...)                   nothing is called after it: a Ctrl-C there would cost the result
+job = Chains(...)                        what a block is, and what advancing it means
+begun = begin(job, checkpoint)           its blocks, at their start or where the checkpoint has them
+with running(progress, checkpoint) as under_way:
+    ran = through(under_way, begun)      every block at its last sweep, or where the run was stopped
+    return Result(...)                   nothing is called after it: a Ctrl-C there would cost the result
 """
 
 from __future__ import annotations
