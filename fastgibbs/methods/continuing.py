@@ -42,7 +42,7 @@ class Before:
         for result in self.results or [None]:
             if not isinstance(result, kind):
                 told = type(result).__name__
-                raise TypeError(f"start is or holds a {told}: give what {kind.KIND} returned{_OR[kind.KIND]}")
+                raise TypeError(f"start is, or holds, {told}: give what {kind.KIND} returned{_OR[kind.KIND]}")
         self.result, self._or = self.results[0], _OR[kind.KIND]
         places = [self._left_of(result) for result in self.results]
         self.left = places[0]
