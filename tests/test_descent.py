@@ -87,7 +87,7 @@ def test_clamped_sites_stay_and_the_others_descend_around_them(name):
     held = np.setdiff1d(np.arange(model.n), free)
     np.testing.assert_array_equal(found[:, held], states[:, held])
     for site in free:
-        cost = twin._cost_by_row(model)
+        cost = twin._cost_by_row(model.quadratic())
         assert all(cost(site, state) >= 0 for state in found[:3])
     np.testing.assert_array_equal(quenched(model, states, np.array([], int)), states)
     np.testing.assert_array_equal(quenched(model, found, free), found)

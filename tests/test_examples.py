@@ -2,6 +2,7 @@
 
 import ast
 import doctest
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -54,7 +55,11 @@ def test_an_example_gives_what_it_shows(name, text, tmp_path, monkeypatch):
         if part in name:
             pytest.importorskip(library, reason=f"the example needs {library}")
     monkeypatch.chdir(tmp_path)
-    assert not failures(name, text)
+    try:
+        assert not failures(name, text)
+    finally:
+        if "matplotlib.pyplot" in sys.modules:
+            sys.modules["matplotlib.pyplot"].close("all")
 
 
 def test_an_example_that_shows_something_else_is_found():

@@ -78,9 +78,9 @@ def test_an_engine_registers_again_as_a_cell_runs_again(scalar):
 # What then runs
 
 LONG = {
-    "sample": dict(beta=0.5, sweeps=20_000, thin=2000),
-    "anneal": dict(sweeps=5000),
-    "temper": dict(betas=[0.1, 0.5, 0.9], sweeps=10_000, ladders=16, thin=1000),
+    "sample": dict(beta=0.5, sweeps=60_000, thin=6000),
+    "anneal": dict(sweeps=60_000),
+    "temper": dict(betas=[0.1, 0.5, 0.9], sweeps=60_000, ladders=16, thin=6000),
 }
 
 

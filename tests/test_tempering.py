@@ -531,7 +531,8 @@ def test_clusters_conserve_the_energy_of_a_pair_and_what_is_equal_in_it(engine, 
     setting = Setting([model], [model], engine, "gibbs", "sequential", 1, None, 1)
     job = Ladders(setting, beta * np.linspace(0.5, 1.5, 6), Length(50, 0, 1), 20, 1, 0, True, 3)
     with running() as under_way:
-        run = Gathered(job, through(under_way, begin(job)).blocks, 50)
+        ran = through(under_way, begin(job))
+        run = Gathered(job, ran.blocks, 50, ran.end.done)
     before = run.spins()
     for block in run.blocks:
         exchange(block.plan, block.state, block.pairs, block.ladders.lane_at)

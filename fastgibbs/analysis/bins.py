@@ -28,6 +28,11 @@ class Binned:
     The functions of `fastgibbs.analysis` take it like an array of all draws. `record[k]` is that of chain k, and
     `record / n` of x / n; of a magnetization, abs(record) is that of |m| and record**2 of m^2. Chains may have several
     axes, as (ladders, rungs). It is no array: TypeError where one is asked for.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((4, 4)), beta=0.3, sweeps=100, chains=2, seed=1, record="bins")
+    >>> run.energy, run.energy.means.shape
+    (Binned(chains=(2,), draws=100, in bins of 4), (2, 25))
     """
 
     first: Annotated[FloatArray, "float64 (chains,)", "x0, at the first draw of each chain."]
@@ -168,6 +173,12 @@ class Levels(NamedTuple):
 
     So it has its mean and, on the average of all cells of a chain, its variance; |m|, m^2 and m^4 go from one point to
     the other as from cell to cell.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((4, 4)), beta=0.3, sweeps=100, chains=2, seed=1, record="bins")
+    >>> levels = run.bins.levels()
+    >>> bool(abs((levels.count * levels.energy).sum() / levels.count.sum() - run.energy.mean()) < 1e-12)
+    True
     """
 
     energy: Annotated[FloatArray, "float64 (chains, points)", "E."]
@@ -191,6 +202,11 @@ class Bins(NamedTuple):
     A prime stands for the difference from the chain's first draw. Of ladders, chains are the rungs of ladder 0, then
     those of ladder 1 ... As records: `energy`, `magnetization` and `observables`, which the functions of
     `fastgibbs.analysis` take.
+
+    >>> import fastgibbs as fg
+    >>> run = fg.sample(fg.lattice((4, 4)), beta=0.3, sweeps=100, chains=2, seed=1, record="bins")
+    >>> run.bins.draws, run.bins.counts.size, run.bins.cells.shape
+    (100, 25, (2, 32, 5))
     """
 
     counts: Annotated[IntArray, "int64 (times,)", "Draws in each bin: as many in all, but fewer in the last."]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from fastgibbs.models import RBM, Energy, checks
@@ -75,7 +77,8 @@ def pseudo_likelihood(model: ModelLike, data: ArrayLike, beta: float = 1.0) -> f
         return sum(_rbm_terms(model, v[k : k + rows], beta) for k in range(0, len(v), rows)) / max(len(v), 1)
     if model.n_hidden or model.low == 0 or not model.has_ising_form:
         values = checks.spins if model.low else checks.units
-        return _by_marginals(model, values("data", data, model.n_visible).reshape(-1, model.n_visible), beta)
+        v = values("data", data, model.n_visible)
+        return _by_marginals(model, v.reshape(math.prod(v.shape[:-1]), model.n_visible), beta)
     ising = model.to_ising()
     s = np.atleast_2d(model.to_spins(data)).reshape(-1, ising.n)
     sites = np.repeat(np.arange(ising.n), np.diff(ising.indptr))
