@@ -211,7 +211,7 @@ class Checkpoint:
             room = self._rooms.setdefault(index, {})  # of the copies before, which have been written
             saved = self._saved(block, done)
             for name in saved.keys() - self.records.keys():
-                if name not in room:
+                if name not in room or room[name].shape != saved[name].shape:  # as of rows that are not final
                     room[name] = np.empty_like(saved[name])
                 np.copyto(room[name], saved[name])
             self._copies[index] = done, saved | room
