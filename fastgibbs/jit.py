@@ -27,15 +27,13 @@ from numba.core.codegen import get_host_cpu_features
 from numba.extending import overload
 
 _DIGEST = 32  # bytes of a SHA-256
-_WIDTHS, _LEAST_WIDTH = {"avx512f": 512, "avx2": 256}, 128  # bits of vector registers, also of ARM's
 
 
 def _cache_folder() -> Path | None:
     """Folder for compiled kernels, or None where no folder is named and this user has no home.
 
-    Numba notices an edit only in the kernel's own file and serves a stale kernel when a callee in another
-    file changed; a folder named by a digest of every source makes that impossible. Kernels are in engines/ alone, which
-    a test holds: an edit anywhere else compiles nothing again.
+    Numba notices an edit in the kernel's own file alone; a folder named by a digest of all sources that hold kernels,
+    those of engines/, serves none that is stale, and an edit anywhere else compiles nothing again.
     """
     digest = hashlib.sha256(numba.__version__.encode())
     for source in [Path(__file__), *sorted((Path(__file__).parent / "engines").rglob("*.py"))]:
@@ -232,14 +230,20 @@ def njit(function):
     compile_ = dispatcher.compile
 
     def compiling(signature):
+        give_back()  # of what set-up has freed: compiling takes the most memory of all
         try:
             return compile_(signature)
-        finally:  # tens of MB that LLVM has freed would stay with this process
-            with suppress(AttributeError, OSError, TypeError):  # no glibc
-                ctypes.CDLL(None).malloc_trim(0)
+        finally:
+            give_back()  # of tens of MB that LLVM has
 
     dispatcher.compile = compiling
     return dispatcher
+
+
+def give_back() -> None:
+    """Give the system back what is free in this process."""
+    with suppress(AttributeError, OSError, TypeError):  # no glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def called(function):
@@ -391,7 +395,6 @@ def must_compile(kernel) -> bool:
 
 def target() -> tuple[str, int]:
     """The processor that kernels are compiled for, as LLVM calls it, and the bits of its widest vector registers."""
-    name, features = numba.config.CPU_NAME, numba.config.CPU_FEATURES
-    features = (get_host_cpu_features() if features is None else features).split(",")
-    widths = [width for feature, width in _WIDTHS.items() if f"+{feature}" in features]
-    return name or binding.get_host_cpu_name(), max(widths, default=_LEAST_WIDTH)
+    features = get_host_cpu_features() if numba.config.CPU_FEATURES is None else numba.config.CPU_FEATURES
+    width = 512 if "+avx512f" in features else 256 if "+avx2" in features else 128  # of ARM's, too
+    return numba.config.CPU_NAME or binding.get_host_cpu_name(), width

@@ -207,6 +207,7 @@ def test_a_run_goes_on_with_more_models_as_if_so_many_had_been_given(name, tmp_p
         return run(MANY[:models], threads=threads, **kwargs | given | more)
 
     monkeypatch.setattr(checkpoints.Checkpoint, "restore", watched)
+    monkeypatch.setattr(threads, "TICK_SECONDS", 0.002)
     go_on(3, 2, sweeps=30)
     go_on(4, 1, sweeps=30)
     assert 0 < sum(done > 0 for done in begun[1]) < len(begun[1])

@@ -226,7 +226,7 @@ def test_results_of_other_runs_and_other_things_are_no_start(sampled, tempered, 
         other = fg.temper(DISORDER, sweeps=5, burn_in=0, seed=5, ladders=3, **LADDER)
         fg.temper(DISORDER, sweeps=5, start=[*tempered[:2], other[2]])
     annealed = fg.anneal(GLASS, sweeps=5, reads=3)
-    with pytest.raises(TypeError, match="a AnnealResult: give what sample returned, or states, as in"):
+    with pytest.raises(TypeError, match="AnnealResult: give what sample returned, or states, as in"):
         fg.sample(GLASS, beta=0.5, sweeps=5, start=annealed)
     with pytest.raises(TypeError, match=r"start is a SampleResult: give states, as in start=result\.states"):
         fg.anneal(GLASS, sweeps=5, start=sampled)

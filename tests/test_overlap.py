@@ -12,7 +12,7 @@ from test_proofs import CHAINS, LEVEL, chain_correlation
 
 import fastgibbs as fg
 from fastgibbs import exact
-from fastgibbs.engines import overlap
+from fastgibbs.engines import ENGINES, overlap
 from fastgibbs.engines.drivers import advance
 from fastgibbs.methods.schedules import COLD, HOT, beta_range, coldest
 from fastgibbs.methods.settings import choose_engine
@@ -74,10 +74,10 @@ def test_blocks_of_any_width_equal_the_twin(chains):
 @pytest.mark.parametrize("name", ["Hebb", "Hebb, many", "Hebb, fields"])
 def test_overlaps_of_32_bits_give_the_bits_of_those_of_16(name, monkeypatch):
     kwargs = dict(beta=np.linspace(0.3, 2, 70), sweeps=30, seed=6, engine="overlap")
-    halves = fg.sample(MODELS[name], **kwargs)
+    halves, memory = fg.sample(MODELS[name], **kwargs), ENGINES["overlap"].prepare([MODELS[name]], 1).plan.memory
     monkeypatch.setattr(overlap, "MOST_HALVES", 0)
     wholes = fg.sample(MODELS[name], **kwargs)
-    assert type(wholes._blocks[0].plan.memory) is not type(halves._blocks[0].plan.memory)
+    assert type(ENGINES["overlap"].prepare([MODELS[name]], 1).plan.memory) is not type(memory)
     np.testing.assert_array_equal(halves.energy, wholes.energy)
     np.testing.assert_array_equal(halves.states, wholes.states)
 

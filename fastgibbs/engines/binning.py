@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.jit import called, inlined
+from fastgibbs.jit import called, gives, inlined, stub
 
 BINS = 32  # even; of D >= BINS draws at least half are full: 16 rows of a jackknife
 CELLS = 32  # a power of two; of more than two energies the widest range leaves at least half of them in use
@@ -25,7 +25,7 @@ TINY, HUGE = 2.0**-1000, 2.0**1000  # E' beyond them is in cell 0: no energy tha
 
 
 class RunningBins(NamedTuple):
-    """Of every chain of a block; no chain at all where every draw is kept."""
+    """Of every chain of a block."""
 
     first: np.ndarray  # float64 (chains, 2 + observables): E, M and X at the first draw
     sums: np.ndarray  # float64 (chains, SUMS + 2 observables, BINS)
@@ -46,6 +46,16 @@ def bins(chains: int, observables: int) -> RunningBins:
         np.zeros(chains),
         np.zeros((chains, 2), np.int64),
     )
+
+
+@stub
+def keep(bins, draw, energies, magnetizations, observables):
+    """Add a draw to bins, if there are any."""
+
+
+@gives(keep, RunningBins)
+def _keep(bins, draw, energies, magnetizations, observables):
+    add_draw(bins, draw, energies, magnetizations, observables)
 
 
 def bin_width(draws: int) -> int:

@@ -96,6 +96,10 @@ class Engine:
         """The block's spins, int8 (n, lanes)."""
         return state.spins
 
+    def seen(self, plan):
+        """What `spins` reads of a plan: results keep no more of it. Nothing, where spins are bytes."""
+        return None if type(self).spins is Engine.spins else plan
+
 
 ENGINES = {}  # by name; "auto" asks them in this order
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines.arithmetic import exp64
-from fastgibbs.engines.binning import RunningBins, add_draw, bins
+from fastgibbs.engines.binning import RunningBins, keep
 from fastgibbs.engines.contract import (
     FOLLOWED,
     LANE_GROUP,
@@ -37,7 +37,7 @@ class Moves(NamedTuple):
 class Record(NamedTuple):
     """What is recorded of a block, and when: a draw after every thin-th sweep past burn_in.
 
-    Where bins have room, a draw is added to them, and records have one row, of the last.
+    Where there are bins, a draw is added to them, and records have one row, of the last.
     """
 
     burn_in: int
@@ -46,7 +46,7 @@ class Record(NamedTuple):
     magnetizations: np.ndarray  # float64 (draws, chains), likewise
     observables: Observables
     samples: np.ndarray  # uint16 (draws or 0, sites of a lane, lanes // 16): the states of every draw, if they are kept
-    bins: RunningBins
+    bins: RunningBins | None
 
 
 def record(burn_in: int, thin: int, shape, weights, lanes: int, strips: int = 1, keeps: bool = False) -> Record:
@@ -55,7 +55,7 @@ def record(burn_in: int, thin: int, shape, weights, lanes: int, strips: int = 1,
     samples = draws if keeps else 0, weights.shape[1] // strips, lanes // LANE_GROUP
     of_weights = observables(weights, strips, lanes, draws, chains)
     rows = np.empty(shape), np.empty(shape)
-    return Record(burn_in, thin, *rows, of_weights, np.empty(samples, np.uint16), bins(0, 0))
+    return Record(burn_in, thin, *rows, of_weights, np.empty(samples, np.uint16), None)
 
 
 def no_record(n: int, lanes: int) -> Record:
@@ -76,15 +76,15 @@ def advance(plan, state, rungs, moves, record, first, last, crew):
         sweep(plan, state, rungs, moves.rule, moves.scan, MEASURED if records else UNMEASURED, crew)
         if records:
             number = past // record.thin - 1
-            draw = number if len(record.bins.first) == 0 else 0
+            draw = min(number, len(record.energies) - 1)
             measure(plan, state, record.energies[draw], record.magnetizations[draw], crew)
             if crew.worker == 0 and (len(record.samples) > 0 or len(record.observables.weights) > 0):
                 packed = record.samples[draw] if len(record.samples) > 0 else record.observables.packed
                 snapshot(plan, state, packed)
                 measure_observables(record.observables, packed, record.observables.record[draw])
-            if crew.worker == 0 and len(record.bins.first) > 0:
+            if crew.worker == 0:
                 of_weights = record.observables.record[draw]
-                add_draw(record.bins, number, record.energies[draw], record.magnetizations[draw], of_weights)
+                keep(record.bins, number, record.energies[draw], record.magnetizations[draw], of_weights)
 
 
 class Reads(NamedTuple):
@@ -209,7 +209,7 @@ def temper(plan, state, ladders, pairs, record, first, last, crew):
             _swap(ladders, done // ladders.swap_every - 1, past > 0)
         if records:
             number = past // record.thin - 1
-            draw = number if len(record.bins.first) == 0 else 0
+            draw = min(number, len(record.energies) - 1)
             _record_rungs(ladders, ladders.energies, record.energies[draw])
             _record_rungs(ladders, ladders.magnetizations, record.magnetizations[draw])
             if len(record.samples) > 0 or len(record.observables.weights) > 0:
@@ -223,9 +223,8 @@ def temper(plan, state, ladders, pairs, record, first, last, crew):
                 for ladder in range(len(ladders.lane_at)):
                     for rung in range(ladders.betas.size):
                         ladders.lanes_of_draws[draw, ladder, rung] = ladders.lane_at[ladder, rung]
-            if len(record.bins.first) > 0:
-                of_weights = record.observables.record[draw]
-                add_draw(record.bins, number, record.energies[draw], record.magnetizations[draw], of_weights)
+            of_weights = record.observables.record[draw]
+            keep(record.bins, number, record.energies[draw], record.magnetizations[draw], of_weights)
         if ladders.overlap_every > 0 and past > 0 and past % ladders.overlap_every == 0 and len(pairs.ladders) > 0:
             snapshot(plan, state, pairs.packed)
             add_overlaps(pairs, ladders.lane_at)

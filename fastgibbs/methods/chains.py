@@ -49,7 +49,7 @@ class Chains(Job):
     @cached_property
     def bins(self) -> binning.RunningBins:
         """Those of all chains, if they are kept."""
-        return binning.bins(self.betas.size if self.in_bins else 0, len(self.weights))
+        return binning.bins(self.betas.size, len(self.weights))
 
     @cached_property
     def prepared(self) -> Any:

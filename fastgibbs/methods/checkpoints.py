@@ -91,7 +91,8 @@ class Checkpoint:
             self.settings["seed"] = entropy_of(None)
 
     def release(self):
-        """Let other runs have the file."""
+        """Let other runs have the file, and go of what this one had."""
+        self._copies, self._rooms, self._rows, self.records = {}, {}, {}, {}
         lock, self._lock = self._lock, None
         if lock is not None:
             self._file.close()
@@ -171,8 +172,10 @@ class Checkpoint:
         of `sweeps` in all, of which runs before have done the `first`. `check(block, lanes, done)` raises ValueError if
         a block is not as a run leaves it. `final`: whether such rows stay as they are, so that each is saved once.
         """
-        self._rows, self.records, self._cut = records, records if final else {}, cut
         begun = [first] * len(blocks)
+        if self.path is None:
+            return begun
+        self._rows, self.records, self._cut = records, records if final else {}, cut
         if self.saved is None:
             return begun
         whole, kept = (self._saved_cut, self._kept) if self._kept is not None else (cut, cut)

@@ -84,9 +84,7 @@ class Ladders(Job):
     @cached_property
     def bins(self) -> binning.RunningBins:
         """Those of all ladders, rung by rung, if they are kept."""
-        return binning.bins(
-            self.count * self.betas.size if self.in_bins else 0, len(self.weights if self.weights is not None else ())
-        )
+        return binning.bins(self.count * self.betas.size, 0 if self.weights is None else len(self.weights))
 
     @cached_property
     def first_lanes(self) -> IntArray:

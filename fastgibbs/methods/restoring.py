@@ -92,7 +92,7 @@ def check_records(record, draws: int, setting):
     """ValueError unless what a block has recorded at so many draws is what states of the models may have."""
     weights = np.abs(record.observables.weights).sum(axis=1)[:, : record.observables.strips].sum(axis=1)
     most = max(map(most_energy, setting.given))
-    if len(record.bins.first):
+    if record.bins is not None:
         binned.check(record.bins, draws, most, setting.n, weights)
         return
     check_record("magnetizations", record.magnetizations[:draws], setting.n)

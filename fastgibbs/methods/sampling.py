@@ -11,6 +11,7 @@ import numpy as np
 
 from fastgibbs.engines.drivers import advance
 from fastgibbs.engines.streams import entropy_of
+from fastgibbs.jit import give_back
 from fastgibbs.methods import binned, observing
 from fastgibbs.methods.binned import Recording
 from fastgibbs.methods.chains import Chains
@@ -168,8 +169,15 @@ def sample(
         under_way.announce(advance)
         ran = through(under_way, begun)
         found = _found(job, ran, observed, under_way.asked)
-        places = zip(ran.blocks, left(begun, ran), strict=True)
-        blocks = [b._replace(record=states_alone(b.record, keep_states), left=place) for b, place in places]
+        blocks = [
+            block._replace(
+                plan=setting.engine.seen(block.plan), record=states_alone(block.record, keep_states), left=place
+            )
+            for block, place in zip(ran.blocks, left(begun, ran), strict=True)
+        ]
+        timing = Timing.of(ran.end, ran.updates, began)
+        del job, begun, ran  # and the plans with them, which nobody reads any more
+        give_back()
         return SampleResult(
             model=models[0] if len(models) == 1 else tuple(models),
             **found,
@@ -181,7 +189,7 @@ def sample(
             scan=scan,
             burn_in=length.burn_in - before.done,
             thin=length.thin,
-            timing=Timing.of(ran.end, ran.updates, began),
+            timing=timing,
             _blocks=blocks,
             clamped=setting.clamped,
         )

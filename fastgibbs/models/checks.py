@@ -7,6 +7,7 @@ import math
 import operator
 import os
 import reprlib
+import sys
 from collections.abc import Collection
 from functools import cached_property
 from typing import Any, TypeVar
@@ -313,7 +314,8 @@ def masked(value: object, depth: int = 4) -> bool:
     """Whether any entry is masked, of an array or of one in lists, which are looked through to this depth."""
     if isinstance(value, list | tuple):
         return depth > 0 and any(masked(one, depth - 1) for one in value)
-    return isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value)
+    ma = sys.modules.get("numpy.ma")  # nobody has such an array who has not imported it, and it takes a megabyte
+    return ma is not None and isinstance(value, ma.MaskedArray) and bool(ma.is_masked(value))
 
 
 def _states(name: str, value: Any, n: int | None, kinds: str) -> AnyArray:
