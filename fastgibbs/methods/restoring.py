@@ -6,6 +6,7 @@ overlaps of memories, thresholds, and whatever is computed anew before it is rea
 """
 
 import re
+from functools import cache
 
 import numpy as np
 
@@ -383,6 +384,7 @@ _GOES_ON = re.compile(r"state\.|(ladders|pairs)\.(streams|lane_at|labels)$")
 _PREFIX = re.compile(r"^(history|last)\.|^learner\.((shown|chains)\.\d+\.)?|(?<=^well)\.\d+$")
 
 
+@cache
 def _rule(name: str):
     """The rule of an array, whatever learner or list its block is in; KeyError if this table has none."""
     name = _PREFIX.sub("", name)

@@ -11,7 +11,6 @@ import numpy as np
 
 from fastgibbs.engines.drivers import advance
 from fastgibbs.engines.streams import entropy_of
-from fastgibbs.jit import give_back
 from fastgibbs.methods import binned, observing
 from fastgibbs.methods.binned import Recording
 from fastgibbs.methods.chains import Chains
@@ -175,9 +174,6 @@ def sample(
             )
             for block, place in zip(ran.blocks, left(begun, ran), strict=True)
         ]
-        timing = Timing.of(ran.end, ran.updates, began)
-        del job, begun, ran  # and the plans with them, which nobody reads any more
-        give_back()
         return SampleResult(
             model=models[0] if len(models) == 1 else tuple(models),
             **found,
@@ -189,7 +185,7 @@ def sample(
             scan=scan,
             burn_in=length.burn_in - before.done,
             thin=length.thin,
-            timing=timing,
+            timing=Timing.of(ran.end, ran.updates, began),
             _blocks=blocks,
             clamped=setting.clamped,
         )
