@@ -83,7 +83,8 @@ class Engine:
     def start(self, prepared, lanes: range, ups, entropy, betas, rule: int) -> tuple:
         """Plan and state of a block, with rungs at `betas`, float64 (rungs,), of any sign, infinite ones included.
 
-        `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part (`bytespins.start_spins`);
+        `ups` gives (first site, which spins are up uint8 (asked, sites)) part by part (`bytespins.start_spins`), of the
+        first `asked` lanes: nobody sees what becomes of lanes beyond those, but that numbers there are finite.
         `entropy` addresses the streams (`streams.lane_streams`).
         """
         raise NotImplementedError

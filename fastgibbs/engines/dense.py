@@ -69,19 +69,19 @@ class DenseState(NamedTuple):
     down: np.ndarray  # uint64 (lanes,)
 
 
-def _drowned(model, unit, step, kind, tolerance) -> str | None:
-    """Which site's decisions the rounding of J and h to steps, and of 64-bit fields to 31 bits, may spoil, or None."""
+def drowned(model, unit, step, cut: bool, tolerance) -> str | None:
+    """Which site's decisions the rounding of J and h to steps, and if it is `cut` of a field to 31 bits, may spoil."""
     most = checks.largest(model.couplings) * model.degree + checks.largest(model.fields)
     if _ROUNDING * np.sqrt(model.n) * step + 2.0 ** (1 - _FIELD_BITS) * most <= tolerance:
         return None
     sums, largest, steps = precision.field_parts(model)
     numbers = model.couplings, model.fields
-    if kind != np.int64 and all(_multiples(np.abs(x) / step, 1.0) for x in numbers):
+    if not cut and all(multiples(np.abs(x) / step, 1.0) for x in numbers):
         errors = (2.0**-50 if any(np.fmod(x, step).any() for x in numbers) else 0.0) * sums
     else:
         errors = _ROUNDING * np.sqrt(np.diff(model.indptr) + 1) * step
     errors = np.where(steps < step, errors, 0.0)
-    if kind == np.int64:
+    if cut:
         errors = errors + precision.rounded(sums, steps, _FIELD_BITS - 1, unit)
     return precision.drowned(sums, largest, errors, tolerance)
 
@@ -97,19 +97,31 @@ def _scale(model) -> tuple[float, float, np.dtype]:
     unit, bounds = sparse.unit_of(model), _bounds(model)
     values = np.concatenate([model.fields, model.couplings])
     values = np.abs(values[values != 0]) / unit
-    most, least = (bounds.max(), values.min()) if values.size else (1.0, 1.0)
-    finest = 2.0 ** (np.frexp(most)[1] - _FIELD_BITS)
-    for grain in (finest, *(least / divisor for divisor in range(1, _DIVISORS + 1))):
-        if most < (2**_FIELD_BITS - 0.5) * grain and _multiples(values[:_ROWS], grain) and _multiples(values, grain):
-            grain *= np.gcd.reduce(np.rint(values / grain).astype(np.int64)) if values.size else 1
-            return unit, float(grain), np.dtype(np.int16 if most / grain < 2**15 - 0.5 else np.int32)
+    most = bounds.max(initial=0.0)
+    grain = common_step(values, most, _FIELD_BITS)
+    if grain is not None:
+        return unit, grain, np.dtype(np.int16 if most / grain < 2**15 - 0.5 else np.int32)
     grain = 2.0 ** (np.frexp(most * (1 + 2.0**-11))[1] - _FIELD_BITS)  # rounding adds n / 2 steps to a field
     if model.n < 2**20 and (bounds[bounds > 0] >= 2.0**_LEAST_BITS * grain).all():
         return unit, float(grain), np.dtype(np.int32)
     return unit, float(2.0 ** (np.frexp(bounds.sum())[1] - _TOTAL_BITS)), np.dtype(np.int64)
 
 
-def _multiples(values, grain) -> bool:
+def common_step(values, most: float, bits: int) -> float | None:
+    """The largest number of which all `values` above 0 are whole multiples, if `most` is below 2^bits of it, or None.
+
+    It is sought among the powers of two, and among the least value over 1 ... _DIVISORS.
+    """
+    if not values.size:
+        return 2.0 ** (1 - bits)
+    finest, least = 2.0 ** (np.frexp(most)[1] - bits), values.min()
+    for grain in (finest, *(least / divisor for divisor in range(1, _DIVISORS + 1))):
+        if most < (2**bits - 0.5) * grain and multiples(values[:_ROWS], grain) and multiples(values, grain):
+            return float(grain * np.gcd.reduce(np.rint(values / grain).astype(np.int64)))
+    return None
+
+
+def multiples(values, grain) -> bool:
     """Whether all values are whole multiples of `grain`, up to their own rounding."""
     ratios = values / grain
     return bool((np.abs(ratios - np.rint(ratios)) <= 2.0**-50 * ratios).all())
@@ -162,14 +174,14 @@ class Dense(Engine):
             coarse = (bounds > 0) & (bounds < 2.0**_LEAST_BITS * grain)
             if coarse.any():
                 return f"J and h of site {coarse.argmax()} are too small beside those of all sites together"
-        return _drowned(model, unit, grain * unit, kind, tolerance)
+        return drowned(model, unit, grain * unit, kind == np.int64, tolerance)
 
     def prepare(self, models: list, strips: int, free=None) -> DensePlan:
         """The plan of an Ising model, which all blocks share."""
         (model,) = models
         unit, grain, kind = _scale(model)
         n, stride = model.n, _stride(model.n, kind)
-        exact = kind == np.int64 or all(_multiples(np.abs(x) / unit, grain) for x in (model.couplings, model.fields))
+        exact = kind == np.int64 or all(multiples(np.abs(x) / unit, grain) for x in (model.couplings, model.fields))
         fineness = 2.0 ** (int(n).bit_length() - _FIELD_BITS)
         doubled, fine = _aligned((n, stride), kind), _aligned((0 if exact else n, stride), np.int32)
         own, fine_own = _whole_and_rest(model.fields / unit / grain, fineness)

@@ -251,16 +251,18 @@ def first_ups(
 ) -> Iterator[tuple[int, AnyArray]]:
     """Which spins of a block's lanes are up at first: yields (first site, uint8 (lanes, sites)), part by part.
 
-    `chains`: the chain of each column of `strips` lanes, or None for one that nobody asked for: it starts up. A chain
+    `chains`: the chain of each column of `strips` lanes, or None for one that nobody asked for: it starts up, and after
+    the last chain it is left out. A chain
     starts at its row of `spins`, or at random, but for the sites that are clamped, of a block without strips.
     """
+    asked = max((column + 1 for column, chain in enumerate(chains) if chain is not None), default=0)
     packed: list[AnyArray | None] = [
         None
         if chain is None
         else random_ups(seed, chain, n)
         if spins is None
         else np.packbits(spins[chain] > 0, bitorder="little")
-        for chain in chains
+        for chain in chains[:asked]
     ]
     sites = n // strips
     step = max(1, _PART // max(1, len(packed) * strips))
@@ -275,6 +277,6 @@ def first_ups(
                     ups[column * strips + strip] = ones[begin % 8 : begin % 8 + last - first]
         if clamp is not None:
             inside = (clamp.sites >= first) & (clamp.sites < last)
-            columns = [chain or 0 if clamp.spins.shape[1] > 1 else 0 for chain in chains]
+            columns = [chain or 0 if clamp.spins.shape[1] > 1 else 0 for chain in chains[:asked]]
             ups[:, clamp.sites[inside] - first] = clamp.spins[inside][:, columns].T > 0
         yield first, ups
