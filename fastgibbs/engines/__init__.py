@@ -12,5 +12,6 @@ from fastgibbs.engines.sparse import Sparse
 from fastgibbs.engines.sparse64 import Sparse64
 from fastgibbs.engines.terms import Terms
 
-for engine in (Layered(), Overlap(), Multispin(), Dense(), Sparse(), Coloured(), Sparse64(), Terms()):  # as "auto" asks them
+ORDER = Layered(), Overlap(), Dense(), Coloured(), Multispin(), Sparse(), Sparse64(), Terms()  # as "auto" asks them
+for engine in ORDER:
     register(engine)

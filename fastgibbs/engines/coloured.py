@@ -21,11 +21,16 @@ from fastgibbs.engines.arithmetic import decide, scales
 from fastgibbs.engines.contract import Engine
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.dense import common_step, drowned
+from fastgibbs.engines.multispin import Multispin
 from fastgibbs.engines.streams import SITES, next_words, stream_state
 from fastgibbs.engines.vectors import at, bitcast, bits, convert, full, load, store, trailing_zeros
 from fastgibbs.jit import called, gives, inlined
+from fastgibbs.models.energy import as_energy
+from fastgibbs.models.ising import Ising
 
+TOGETHER = 64  # places that are decided before their flips are added: a bit each in a word
 SLOTS = WIDTH // 2  # streams of each chain: a word for two sites
+FEW = 4  # chains that take less time here than in lanes beside idle ones: 5 to 8 cost the same, of 64 each a half
 MAX_DEGREE = 126  # so that colours are numbers of 8 bits
 _TOTAL_BITS = 61  # of all fields together
 
@@ -33,13 +38,13 @@ _TOTAL_BITS = 61  # of all fields together
 class ColouredPlan(NamedTuple):
     """An Ising model for this engine, place by place: sites sorted by colour, those that sweeps leave alone last."""
 
+    ends: np.ndarray  # int64 (colours + 1,): where each colour that sweeps visit begins, and the last one ends
     position: np.ndarray  # int32 (n,): the place of each site
     indptr: np.ndarray  # int64 (places + 1,)
     neighbors: np.ndarray  # int32 (nnz,): places
     doubled: np.ndarray  # int64 (nnz,): 2 J / step
     own: np.ndarray  # int64 (places,): h / step
     sites: np.ndarray  # uint16 (places // 16,): which of sixteen places have a site
-    swept: int  # places that sweeps visit
     grain: float  # step / unit
     unit: float
     offset: float
@@ -58,15 +63,15 @@ class ColouredState(NamedTuple):
     stale: np.ndarray  # uint8 (1,): whether fields, totals and ups are those of other spins
 
 
-def _places(model, free) -> tuple[np.ndarray, np.ndarray, int]:
-    """The place of each site, int32 (n,), and the site at each place or -1, int64 (places,); how many are swept."""
+def _places(model, free) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The place of each site, int32 (n,), the site at each place or -1, int64 (places,), and `ends` of a plan."""
     colour = graphs.cells([model]).colours().astype(np.int64)
     swept = np.ones(model.n, bool)
     if free is not None:
         swept[:] = False
         swept[free] = True
         colour[~swept] = graphs.MOST_COLOURS
-    counts = np.bincount(colour)
+    counts = np.unique(colour, return_counts=True)[1]
     filled = -(-counts // WIDTH) * WIDTH
     order = np.argsort(colour, kind="stable")
     places = np.arange(model.n) + np.repeat(np.cumsum(filled - counts) - filled + counts, counts)
@@ -74,7 +79,7 @@ def _places(model, free) -> tuple[np.ndarray, np.ndarray, int]:
     site[places] = order
     position = np.empty(model.n, np.int32)
     position[order] = places
-    return position, site, int(filled[: graphs.MOST_COLOURS].sum())
+    return position, site, np.cumsum([0, *filled])[: np.unique(colour[swept]).size + 1]
 
 
 class Coloured(Engine):
@@ -82,6 +87,13 @@ class Coloured(Engine):
 
     name = "coloured"
     plan = ColouredPlan
+
+    def pays(self, model, chains: int, strips: int | None) -> bool:
+        """Whether the lanes of other engines would be idle but for a few, strips counted."""
+        if chains > FEW or not as_energy(model).has_ising_form:
+            return False
+        lattice = strips is None and isinstance(model, Ising) and model.shape is not None and model.coupling is not None
+        return not lattice or chains * Multispin().strips([model], chains) <= FEW
 
     def refusal(self, models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
         """Why the engine cannot run these Ising models, or None if it can."""
@@ -98,7 +110,7 @@ class Coloured(Engine):
     def prepare(self, models: list, strips: int, free=None) -> ColouredPlan:
         """The plan of an Ising model, which all blocks share."""
         (model,) = models
-        position, site, swept = _places(model, free)
+        position, site, ends = _places(model, free)
         unit, grain = _scale(model)
         taken = np.maximum(site, 0)
         degrees = np.where(site < 0, 0, np.diff(model.indptr)[taken]) if model.n else np.zeros(0, np.int64)
@@ -107,6 +119,7 @@ class Coloured(Engine):
         own = np.zeros(site.size, np.int64)
         own[position] = np.rint(model.fields / unit / grain)
         arrays = (
+            ends,
             position,
             indptr,
             position[model.indices[entries]],
@@ -117,7 +130,7 @@ class Coloured(Engine):
         for array in arrays:
             array.flags.writeable = False  # as the model's arrays are, so that one compilation serves all
         free = contract.free_sites(model.n, free)
-        return ColouredPlan(*arrays, swept, grain, unit, model.offset, np.empty(0, np.float32), free)
+        return ColouredPlan(*arrays, grain, unit, model.offset, np.empty(0, np.float32), free)
 
     def start(self, plan: ColouredPlan, lanes: range, ups, entropy, betas, rule) -> tuple[ColouredPlan, ColouredState]:
         """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (chains, sites)) part by part."""
@@ -137,10 +150,6 @@ class Coloured(Engine):
     def spins(self, plan: ColouredPlan, state: ColouredState) -> np.ndarray:
         """The spins of the chains that were asked for, int8 (n, chains)."""
         return state.spins[:, plan.position].T
-
-    def seen(self, plan: ColouredPlan):
-        """The places of sites."""
-        return plan
 
 
 def _scale(model) -> tuple[float, float]:
@@ -175,10 +184,24 @@ def _refresh(plan, state):
 
 @inlined
 def rounded(fields):
-    """64-bit integer lanes below 2^61 as float32, within two roundings, on machines that cannot convert them too."""
-    high = convert(convert(fields >> 31, np.int32), np.float32)
-    low = convert(convert(fields & (2**31 - 1), np.int32), np.float32)
-    return high * np.float32(2.0**31) + low
+    """64-bit integer lanes below 2^61 as float32, within 2^-23 of the value, by what machines do to 32 bits.
+
+    f = 2^31 m + r, -2^30 <= r < 2^30: where m is not 0, r is no larger than what it is added to.
+    """
+    moved = fields + 2**30
+    rest = convert(moved & (2**31 - 1), np.int32) - 2**30
+    return convert(convert(moved >> 31, np.int32), np.float32) * 2.0**31 + convert(rest, np.float32)
+
+
+@inlined
+def _decided(plan, state, rule, chain, scale, place):
+    """Decide sixteen places of a chain: which of their sites have turned, bit after bit."""
+    here = chain * state.spins.shape[1] + place
+    words = bitcast(next_words(state.streams, chain * SLOTS, SLOTS), np.uint32)
+    old = load(state.spins, here, WIDTH)
+    new = decide(rule, rounded(load(state.fields, here, WIDTH)) * scale, old, words, WIDTH)
+    store(state.spins, here, new)
+    return np.uint64(bits((new ^ old) < 0) & at(plan.sites, place // WIDTH))
 
 
 @gives(contract.sweep, ColouredPlan)
@@ -188,23 +211,22 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
     for chain in range(chains):
         scale = plan.scales[rungs[chain]]
         origin, totals, ups = chain * places, np.int64(0), np.int64(0)
-        for first in range(0, plan.swept, WIDTH):
-            here = origin + first
-            words = bitcast(next_words(state.streams, chain * SLOTS, SLOTS), np.uint32)
-            old = load(state.spins, here, WIDTH)
-            new = decide(rule, rounded(load(state.fields, here, WIDTH)) * scale, old, words, WIDTH)
-            store(state.spins, here, new)
-            flips = np.uint64(bits((new ^ old) < 0) & at(plan.sites, first // WIDTH))
-            while flips != 0:
-                place = first + trailing_zeros(flips)
-                flips &= flips - np.uint64(1)
-                spin = np.int64(at(state.spins, origin + place))
-                totals += spin * at(state.fields, origin + place)
-                ups += spin
-                for k in range(at(plan.indptr, place), at(plan.indptr, place + 1)):
-                    other = origin + at(plan.neighbors, k)
-                    field = at(state.fields, other) + spin * at(plan.doubled, k)
-                    store(state.fields, other, full(field, np.int64, 1))
+        for colour in range(plan.ends.size - 1):
+            end = at(plan.ends, colour + 1)
+            for first in range(at(plan.ends, colour), end, TOGETHER):
+                flips = np.uint64(0)
+                for place in range(first, min(first + TOGETHER, end), WIDTH):
+                    flips |= _decided(plan, state, rule, chain, scale, place) << np.uint64(place - first)
+                while flips != 0:
+                    place = first + trailing_zeros(flips)
+                    flips &= flips - np.uint64(1)
+                    spin = np.int64(at(state.spins, origin + place))
+                    totals += spin * at(state.fields, origin + place)
+                    ups += spin
+                    for k in range(at(plan.indptr, place), at(plan.indptr, place + 1)):
+                        other = origin + at(plan.neighbors, k)
+                        field = at(state.fields, other) + spin * at(plan.doubled, k)
+                        store(state.fields, other, full(field, np.int64, 1))
         state.totals[chain] += 2 * totals
         state.ups[chain] += 2 * ups
 

@@ -56,8 +56,11 @@ class Engine:
             return "it runs one model at a time"
         return "it does not cut lattices into strips" if strips > 1 else None
 
-    def pays(self, model) -> bool:
-        """Whether "auto" shall ask it in its turn, not last; `model` as the user gave it."""
+    def pays(self, model, chains: int, strips: int | None) -> bool:
+        """Whether "auto" shall ask it in its turn, not last; `model` as the user gave it, `strips` None if left open.
+
+        Nothing else decides: a run has the same engine on any machine, and at any number of threads.
+        """
         return True
 
     def strips(self, models: list, chains: int) -> int:

@@ -152,7 +152,7 @@ class Dense(Engine):
     name = "dense"
     plan = DensePlan
 
-    def pays(self, model) -> bool:
+    def pays(self, model, chains: int, strips: int | None) -> bool:
         """Whether it is faster than the sparse engine: a flip reads n couplings, an attempt there its neighbours."""
         model = as_energy(model)
         if model.n < 100 or not model.has_ising_form or model.n_enumerated < model.n:  # layers are not coupled within

@@ -144,7 +144,7 @@ def choose_engine(
                 f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()"
             )
     refusals, taken = {}, {True: models}
-    for name in _by_speed(models[0]) if engine == "auto" else [engine]:
+    for name in _by_speed(models[0], chains, strips) if engine == "auto" else [engine]:
         native = ENGINES[name].native
         if native not in taken and not all(as_energy(one).has_ising_form for one in models):
             refusals[name] = "the model has no Ising form"
@@ -161,9 +161,9 @@ def choose_engine(
     raise ValueError(reasons)
 
 
-def _by_speed(model: ModelLike) -> list[str]:
+def _by_speed(model: ModelLike, chains: int, strips: int | None) -> list[str]:
     """The engines that "auto" tries, best first."""
-    slow = {name for name, one in ENGINES.items() if not one.pays(model)}
+    slow = {name for name, one in ENGINES.items() if not one.pays(model, chains, strips)}
     return sorted(ENGINES, key=slow.__contains__)
 
 
