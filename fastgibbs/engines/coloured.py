@@ -139,12 +139,11 @@ class Coloured(Engine):
         spins = np.ones((chains, plan.own.size), np.int8)
         for first, part in parts:
             spins[:, plan.position[first : first + part.shape[1]]] = 2 * part.view(np.int8) - 1
-        streams = [
-            stream_state(entropy, SITES, *divmod(chain, 64), slot) for chain in lanes[:chains] for slot in range(SLOTS)
-        ]
+        block, lane = np.divmod(np.arange(lanes.start, lanes.start + chains), 64)
+        streams = stream_state(entropy, SITES, block[:, None], lane[:, None], np.arange(SLOTS)).reshape(-1, 4)
         whole = (np.zeros(chains, np.int64) for _ in range(2))
         fields = np.zeros(spins.shape, np.int64)
-        state = ColouredState(spins, np.array(streams, np.uint64).reshape(-1, 4).T.copy(), fields, *whole, np.ones(1, np.uint8))
+        state = ColouredState(spins, np.ascontiguousarray(streams.T), fields, *whole, np.ones(1, np.uint8))
         return plan._replace(scales=scales(betas, plan.grain * plan.unit)), state
 
     def spins(self, plan: ColouredPlan, state: ColouredState) -> np.ndarray:

@@ -216,7 +216,7 @@ class Dense(Engine):
         return plan, DenseState(
             spins=start_spins(plan.own.size, size, ups),
             streams=lane_streams(entropy, lanes),
-            order=stream_state(entropy, ORDER).copy(),
+            order=stream_state(entropy, ORDER),
             words=np.zeros(size, np.uint64),
             scale=np.zeros(size, np.float32),
             fields=_aligned((size, stride), kind),

@@ -264,18 +264,14 @@ class Multispin(Engine):
         sets = self.crew(plan)
         largest = max(plan.sites, plan.bonds * (1 + plan.twice))  # that a counter must hold
         depth = max(largest, len(PENDING)).bit_length()
-        blocks = range(lanes.start // 64, lanes.stop // 64)
-        streams = [
-            [stream_state(entropy, SWEEP, block, slot, tile) for slot in range(SLOTS) for block in blocks]
-            for tile in range(sets)
-        ]
-        streams = np.swapaxes(streams, 1, 2).copy()
-        tails = [[stream_state(entropy, TAIL, *divmod(k, 64), tile) for k in lanes] for tile in range(sets)]
+        blocks, tiles = np.arange(lanes.start // 64, lanes.stop // 64), np.arange(sets)[:, None]
+        streams = stream_state(entropy, SWEEP, blocks, np.arange(SLOTS)[:, None], tiles[..., None])
+        streams = np.swapaxes(streams.reshape(sets, -1, 4), 1, 2).copy()
         together = len(PENDING) // len(plan.slots) * len(plan.slots).bit_length()
         state = MultispinState(
             spins=spins,
             streams=np.pad(streams, ((0, 0), (0, 1), (0, 0))),  # no two tiles share a cache line
-            tails=np.array(tails),
+            tails=stream_state(entropy, TAIL, *np.divmod(np.arange(lanes.start, lanes.stop), 64), tiles),
             current=np.full(len(lanes), -1),
             planes=np.zeros(64 * plan.codes.shape[1] * VECTOR, np.uint64),
             scratch=np.zeros((sets, (2 + max(len(plan.folds), len(PENDING).bit_length())) * VECTOR), np.uint64),

@@ -162,7 +162,7 @@ class Overlap(Engine):
             turned=np.zeros(len(lanes), overlaps.dtype),
             pending=np.zeros(2, np.int64),
             streams=lane_streams(entropy, lanes),
-            order=stream_state(entropy, ORDER).copy(),
+            order=stream_state(entropy, ORDER),
             words=np.zeros(len(lanes), np.uint64),
             scale=np.zeros(len(lanes), np.float32),
             fields=np.zeros(len(lanes), np.float32),

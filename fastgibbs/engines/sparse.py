@@ -167,7 +167,7 @@ class Sparse(Engine):
         """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
         spins = start_spins(plan.fields.size, len(lanes), ups)
         streams = lane_streams(entropy, lanes)
-        order = stream_state(entropy, ORDER).copy()
+        order = stream_state(entropy, ORDER)
         plan = self.at_betas(plan, betas)
         kinds = np.uint64, np.float32, plan.scaled_fields.dtype
         words, scale, fields = (np.zeros(len(lanes), kind) for kind in kinds)
