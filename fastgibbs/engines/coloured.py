@@ -16,11 +16,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import contract, graphs, sparse
+from fastgibbs.engines import contract, graphs
 from fastgibbs.engines.arithmetic import decide, scales
 from fastgibbs.engines.contract import Engine
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
-from fastgibbs.engines.dense import common_step, drowned
+from fastgibbs.engines.dense import Sizes, common_step, drowned
 from fastgibbs.engines.multispin import Multispin
 from fastgibbs.engines.streams import SITES, next_words, stream_state
 from fastgibbs.engines.vectors import at, bitcast, bits, convert, full, load, store, trailing_zeros
@@ -153,11 +153,9 @@ class Coloured(Engine):
 
 def _scale(model) -> tuple[float, float]:
     """unit and grain = step / unit."""
-    unit = sparse.unit_of(model)
-    numbers = np.concatenate([model.fields, model.couplings])
-    values = np.abs(numbers[numbers != 0]) / unit
-    most = values.sum()  # of all fields together
-    return unit, common_step(values, most, _TOTAL_BITS) or float(2.0 ** (np.frexp(most)[1] - _TOTAL_BITS))
+    sizes = Sizes.of(model)
+    most = sizes.bounds.sum()
+    return sizes.unit, common_step(model, sizes, most, _TOTAL_BITS) or 2.0 ** float(np.frexp(most)[1] - _TOTAL_BITS)
 
 
 @called

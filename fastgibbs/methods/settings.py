@@ -259,10 +259,10 @@ def first_ups(
     """Which spins of a block's lanes are up at first: yields (first site, uint8 (lanes, sites)), part by part.
 
     `chains`: of each column of `strips` lanes, int64 (columns,), NOBODY where it is asked for by none: it starts up,
-    and is left out after the last of the others. These start at `spins`, int8 (chains that are asked for, n), or at random, but for the sites that are clamped,
-    of a block without strips.
+    and is left out after the last of the others. These start at `spins`, int8 (chains that are asked for, n), or at
+    random, but for the sites that are clamped, of a block without strips.
     """
-    chains = np.trim_zeros(chains - NOBODY, "b") + NOBODY
+    chains = chains[: np.flatnonzero(chains != NOBODY).max(initial=-1) + 1]
     asked, sites = chains != NOBODY, n // strips
     if spins is None:
         words = np.full((chains.size, -(-n // 64)), ~np.uint64(0))
