@@ -159,7 +159,7 @@ def _scale(model) -> tuple[float, float]:
 
 
 @called
-def _refresh(plan, state):
+def refresh(plan, state):
     """Build fields, totals and sums of spins from the spins, if they are stale."""
     if state.stale[0] == 0:
         return
@@ -191,10 +191,9 @@ def rounded(fields):
 
 
 @inlined
-def _decided(plan, state, rule, chain, scale, place):
-    """Decide sixteen places of a chain: which of their sites have turned, bit after bit."""
+def decided(plan, state, rule, chain, scale, place, words):
+    """Decide sixteen places of a chain by 32 random bits each: which of their sites have turned, bit after bit."""
     here = chain * state.spins.shape[1] + place
-    words = bitcast(next_words(state.streams, chain * SLOTS, SLOTS), np.uint32)
     old = load(state.spins, here, WIDTH)
     new = decide(rule, rounded(load(state.fields, here, WIDTH)) * scale, old, words, WIDTH)
     store(state.spins, here, new)
@@ -203,7 +202,7 @@ def _decided(plan, state, rule, chain, scale, place):
 
 @gives(contract.sweep, ColouredPlan)
 def _sweep(plan, state, rungs, rule, scan, counts, crew):
-    _refresh(plan, state)
+    refresh(plan, state)
     chains, places = state.spins.shape
     for chain in range(chains):
         scale = plan.scales[rungs[chain]]
@@ -213,7 +212,8 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
             for first in range(at(plan.ends, colour), end, TOGETHER):
                 flips = np.uint64(0)
                 for place in range(first, min(first + TOGETHER, end), WIDTH):
-                    flips |= _decided(plan, state, rule, chain, scale, place) << np.uint64(place - first)
+                    words = bitcast(next_words(state.streams, chain * SLOTS, SLOTS), np.uint32)
+                    flips |= decided(plan, state, rule, chain, scale, place, words) << np.uint64(place - first)
                 while flips != 0:
                     place = first + trailing_zeros(flips)
                     flips &= flips - np.uint64(1)
@@ -230,7 +230,7 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
 
 @gives(contract.measure, ColouredPlan)
 def _measure(plan, state, energies, magnetizations, crew):
-    _refresh(plan, state)
+    refresh(plan, state)
     for lane in range(energies.size):
         total, ups = np.int64(0), np.int64(0)
         if lane < state.totals.size:
