@@ -128,7 +128,7 @@ def test_trajectories_equal_the_numpy_twins_bit_for_bit(engine, rule, scan, clam
     spins = start_spins(5, model.n, 20)
     spins[:, sites] = values.T
     twin, free = TWINS[engine], np.setdiff1d(np.arange(model.n), sites)
-    scans = {} if engine in ("layered", "multispin") else {"scan": scan}
+    scans = {} if engine in ("layered", "multispin", "coloured") else {"scan": scan}
     state = twin.start(model, 20, 5, rule, spins=spins, free=free, **scans)
     energy, magnetization, states = sampling.recorded(twin, state, model, beta, 8, 3, 2)
     np.testing.assert_array_equal(result.states, states)

@@ -20,7 +20,17 @@ FLOORS = [
 ENGINES = [  # each imports only earlier ones
     *("vectors", "bitslices", "bytespins", "contract", "gates", "arithmetic", "streams", "graphs", "precision"),
     *("sparse_sums", "sparse", "sparse64", "flips", "terms", "dense", "dense_kernels", "multispin"),
-    *("multispin_kernels", "coloured", "memories", "overlap", "layered", "replicas", "observables", "descents", "remembering"),
+    *(
+        "multispin_kernels",
+        "coloured",
+        "memories",
+        "overlap",
+        "layered",
+        "replicas",
+        "observables",
+        "descents",
+        "remembering",
+    ),
     *("lowest", "carrying", "binning"),
     *("drivers", "phases", "gradients", "moments"),
 ]

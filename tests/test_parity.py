@@ -50,7 +50,10 @@ def test_trajectories_equal_the_numpy_twins_bit_for_bit(name, rule, scan):
 def test_coloured_trajectories_equal_the_twins(name, rule):
     """Of few chains and of more than a block, of colours of few sites and of more than are decided together."""
     model = MODELS.get(name, fg.random_regular(140, 5, "gaussian", seed=1))
-    for betas in (np.array([0.7]), np.concatenate([[1e-3, 0.1, 0.44, 1.0, 3.0, 50.0, -0.7], np.linspace(0.2, 2.0, 63)])):
+    for betas in (
+        np.array([0.7]),
+        np.concatenate([[1e-3, 0.1, 0.44, 1.0, 3.0, 50.0, -0.7], np.linspace(0.2, 2.0, 63)]),
+    ):
         kwargs = dict(sweeps=30, burn_in=3, thin=2, rule=rule, seed=5)
         result = fg.sample(model, beta=betas, engine="coloured", threads=1, **kwargs)
         energy, magnetization, states = sampling.sample(coloured_twin, model, betas, chains=betas.size, **kwargs)

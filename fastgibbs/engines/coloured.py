@@ -7,9 +7,9 @@ has neighbours: the colder, the faster. Energies follow from the fields, flip by
 Fields are 64-bit integers, J and h being multiples of a step: the common scale of couplings that have one, else what
 leaves the sum of all fields below 2^61. Sums of integers are exact: fields and energies do not drift.
 
-A chain's sites lie colour by colour, each colour filled up to a multiple of sixteen. Chains lie one after the other, and
-those that nobody asked for take no time. Chain k draws from its own eight streams, the k-th of SITES at tiles 0 ... 7,
-each of them for two sites of every sixteen.
+A chain's sites lie colour by colour, each colour filled up to a multiple of sixteen. Chains lie one after the other;
+those that nobody asked for take no time. Chain k draws from eight streams of its own, the k-th of SITES at tiles 0 to
+7, each of them for two sites of every sixteen.
 """
 
 from typing import NamedTuple
@@ -18,8 +18,8 @@ import numpy as np
 
 from fastgibbs.engines import contract, graphs
 from fastgibbs.engines.arithmetic import decide, scales
-from fastgibbs.engines.contract import Engine
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
+from fastgibbs.engines.contract import Engine
 from fastgibbs.engines.dense import Sizes, common_step, drowned
 from fastgibbs.engines.multispin import Multispin
 from fastgibbs.engines.streams import SITES, next_words, stream_state
@@ -133,7 +133,7 @@ class Coloured(Engine):
         return ColouredPlan(*arrays, grain, unit, model.offset, np.empty(0, np.float32), free)
 
     def start(self, plan: ColouredPlan, lanes: range, ups, entropy, betas, rule) -> tuple[ColouredPlan, ColouredState]:
-        """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (chains, sites)) part by part."""
+        """Plan and state of a block; `ups` gives (first site, which are up uint8 (chains, sites)) part by part."""
         parts = list(ups)
         chains = len(parts[0][1]) if parts else len(lanes)
         spins = np.ones((chains, plan.own.size), np.int8)

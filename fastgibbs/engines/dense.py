@@ -3,8 +3,9 @@
 Fields are integers, J and h being multiples of a step: the common scale of couplings that have one, in 16 or 32 bits;
 else what makes the largest field fill 32 bits. Sums of integers are exact: fields do not drift, and flips may be added
 in any order, so a sweep goes panel by panel. The fields of 64 sites, lanes in SIMD, follow every flip at once; then all
-fields, lane by lane, follow all flips of the panel, from rows of J that are in cache and sums that are in registers. Where few lanes are asked for, they go one after the other, and every flip changes all
-fields at once: no lane waits for another, and those that nobody asked for do nothing.
+fields, lane by lane, follow all flips of the panel, from rows of J that are in cache and sums that are in registers.
+Where few lanes are asked for, they go one after the other instead, and every flip changes all fields at once: none
+waits for another, and those that nobody asked for do nothing.
 
 What couplings without a common scale have beyond the step, to 2^-20 of it for 1000 sites, makes fields of its own,
 which energies need and decisions do not: they follow when energies are measured. Where the fields of some sites are

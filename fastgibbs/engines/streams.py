@@ -2,8 +2,8 @@
 
 A stream's address is logical, never a thread or a position in memory: chain k draws from
 `SFC64(SeedSequence(entropy, spawn_key=(domain, k // 64, 0, k % 64)))`, a tile of a lattice has its number in place
-of the 0. So results depend neither on threads nor on how chains are cut into blocks, and chain k is the same whether 8
-or 64 chains were asked for.
+of the 0, and so has each of several streams of a chain. So results depend neither on threads nor on how chains are cut
+into blocks, and chain k is the same whether 8 or 64 chains were asked for, by one engine.
 """
 
 import math

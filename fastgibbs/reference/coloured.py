@@ -1,6 +1,6 @@
 """The coloured engine in NumPy: couplings and fields as integers, the sites of a colour decided sixteen at a time.
 
-Each local field is summed afresh: sums of integers are exact, so fields that a kernel keeps, flip by flip, are these."""
+Each local field is summed afresh: sums of integers are exact, so fields that a kernel keeps up to date are these."""
 
 import math
 from typing import NamedTuple
