@@ -73,12 +73,13 @@ def sample(
             they are sums of.
         rule: "gibbs" (heat bath: p = 1 / (1 + exp(beta dE))) or "metropolis" (p = min(1, exp(-beta dE))).
         scan: "sequential" (sites in order, or colour by colour) or "random" (n sites drawn with replacement, the same
-            in all chains). Sequential Metropolis, by sites or by colours, need not forget its start, at any beta: where a move costs
-            nothing it is always made, and what it carries along is carried round for ever. So on a ring without field,
-            at sites that feel neither bond nor field, in pieces that clamps leave with fields that cancel, and in small
-            dense models with nearly free spins (of 65 +-J models of 7 spins, all coupled, one). Nothing in a result may
-            show it. At beta = 0 it flips every spin that the scan visits, alike in all chains: refused in sequence, or
-            with a start of your own. "gibbs", or scan="random" at a beta above 0, has no such corner.
+            in all chains). Sequential Metropolis, by sites or by colours, need not forget its start, at any beta: where
+            a move costs nothing it is always made, and what it carries along is carried round for ever. So on a ring
+            without field, at sites that feel neither bond nor field, in pieces that clamps leave with fields that
+            cancel, and in small dense models with nearly free spins (of 65 +-J models of 7 spins, all coupled, one).
+            Nothing in a result may show it. At beta = 0 it flips every spin that the scan visits, alike in all chains:
+            refused in sequence, or with a start of your own. "gibbs", or scan="random" at a beta above 0, has no such
+            corner.
         start: states (n,) or (chains, n) in the model's units; by default every spin is drawn at random. A run from
             states of another shares no random number with it, though the seed be the same. Or the SampleResult of a
             run, which goes on: with its chains, where they stood, its random numbers, its engine and strips, and draws
