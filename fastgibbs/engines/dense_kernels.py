@@ -181,11 +181,11 @@ def attempt_alone(plan, state, rule, site, lane, words):
 def _sweep_alone(plan, state, rule, size):
     """A panel of `size` attempts in the lanes that were asked for, one lane after the other."""
     for lane in range(state.asked):
-        for p in range(0, size, 2):
-            words = next_words(state.streams, lane, 1)
-            attempt_alone(plan, state, rule, at(state.sites, p), lane, convert(words, np.uint32))
-            if p + 1 < size:
-                attempt_alone(plan, state, rule, at(state.sites, p + 1), lane, convert(words >> 32, np.uint32))
+        for p in range(size):
+            if p % 2 == 0:
+                store(state.words, lane, next_words(state.streams, lane, 1))
+            words = convert(load(state.words, lane, 1) >> 32 * (p % 2), np.uint32)
+            attempt_alone(plan, state, rule, at(state.sites, p), lane, words)
 
 
 @gives(contract.sweep, DensePlan)
