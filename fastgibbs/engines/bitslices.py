@@ -1,17 +1,21 @@
 """Small integers of 64 lanes at once, one bit plane a word: counting, telling classes apart, choosing by class.
 
-A number is a tuple of planes, lowest bit first; a plane is `Lanes` of eight 64-bit words. How many planes or classes
-there are is known when a kernel is compiled, from the length of a tuple, so that everything here is unrolled.
+A number is a tuple of planes, lowest bit first; a plane is `Lanes` of PART 64-bit words. How many planes or classes
+there are is known when a kernel is compiled, from the length of a tuple, so that everything here is unrolled. In arrays
+planes are VECTOR words apart: a vector's parts lie side by side, whatever the registers of the machine hold.
 """
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from fastgibbs.engines.graphs import VECTOR
 from fastgibbs.engines.vectors import Lanes, copied, load, store
-from fastgibbs.jit import called
+from fastgibbs.jit import called, target
 
-PLANE = Lanes(types.uint64, 8)
+PART = 8 if target()[1] == 512 else 4  # words of a vector handled at once: more would not stay in the registers
+PLANE = Lanes(types.uint64, PART)
+_WORDS = ir.VectorType(ir.IntType(64), PART)
 
 
 def _unrolled(emit):
@@ -28,13 +32,19 @@ def _unrolled(emit):
     return lower
 
 
+def _planes(context, builder, kinds, values, count):
+    """Pointers to `count` planes in an array of words, the first at a flat position (unchecked): `values` are both."""
+    data = context.make_array(kinds[0])(context, builder, values[0]).data
+    first = context.cast(builder, values[1], kinds[1], types.intp)
+    places = [builder.gep(data, [builder.add(first, ir.Constant(first.type, VECTOR * k))]) for k in range(count)]
+    return [builder.bitcast(place, _WORDS.as_pointer()) for place in places]
+
+
 @intrinsic
 def zero(typing, slots):
     """The number 0 in all lanes, with planes enough to count to the length of `slots`."""
     planes = types.UniTuple(PLANE, slots.count.bit_length())
-    return planes(slots), _unrolled(
-        lambda builder, _: [ir.Constant(ir.VectorType(ir.IntType(64), 8), None)] * planes.count
-    )
+    return planes(slots), _unrolled(lambda builder, _: [ir.Constant(_WORDS, None)] * planes.count)
 
 
 @intrinsic
@@ -135,15 +145,10 @@ def choose(typing, masks, table, index):
     """In each lane the bit that `table` holds for the lane's class: OR over k of masks[k] & table[index + 8 k ...]."""
 
     def lower(context, builder, sig, values):
-        data = context.make_array(sig.args[1])(context, builder, values[1]).data
-        first = context.cast(builder, values[2], sig.args[2], types.intp)
+        planes = _planes(context, builder, sig.args[1:], values[1:], masks.count)
         result = None
-        for k in range(masks.count):
-            place = builder.gep(data, [builder.add(first, ir.Constant(first.type, PLANE.width * k))])
-            entry = builder.load(
-                builder.bitcast(place, ir.VectorType(ir.IntType(64), PLANE.width).as_pointer()), align=1
-            )
-            bits = builder.and_(builder.extract_value(values[0], k), entry)
+        for k, plane in enumerate(planes):
+            bits = builder.and_(builder.extract_value(values[0], k), builder.load(plane, align=1))
             result = bits if result is None else builder.or_(result, bits)
         return result
 
@@ -155,12 +160,8 @@ def keep(typing, planes, array, index):
     """Write all planes of a tuple to an array of words, the first at flat position `index` (unchecked)."""
 
     def lower(context, builder, sig, values):
-        data = context.make_array(sig.args[1])(context, builder, values[1]).data
-        first = context.cast(builder, values[2], sig.args[2], types.intp)
-        for k in range(planes.count):
-            place = builder.gep(data, [builder.add(first, ir.Constant(first.type, PLANE.width * k))])
-            lanes = builder.bitcast(place, ir.VectorType(ir.IntType(64), PLANE.width).as_pointer())
-            builder.store(builder.extract_value(values[0], k), lanes, align=1)
+        for k, plane in enumerate(_planes(context, builder, sig.args[1:], values[1:], planes.count)):
+            builder.store(builder.extract_value(values[0], k), plane, align=1)
         return context.get_dummy_value()
 
     return types.void(planes, array, index), lower
@@ -172,16 +173,27 @@ def kept(typing, slots, array, index):
     planes = types.UniTuple(PLANE, slots.count.bit_length())
 
     def lower(context, builder, sig, values):
-        data = context.make_array(sig.args[1])(context, builder, values[1]).data
-        first = context.cast(builder, values[2], sig.args[2], types.intp)
-        result = []
-        for k in range(planes.count):
-            place = builder.gep(data, [builder.add(first, ir.Constant(first.type, PLANE.width * k))])
-            lanes = builder.bitcast(place, ir.VectorType(ir.IntType(64), PLANE.width).as_pointer())
-            result.append(builder.load(lanes, align=1))
-        return context.make_tuple(builder, planes, result)
+        pointers = _planes(context, builder, sig.args[1:], values[1:], planes.count)
+        return context.make_tuple(builder, planes, [builder.load(plane, align=1) for plane in pointers])
 
     return planes(slots, array, index), lower
+
+
+@intrinsic
+def negative(typing, signs, part):
+    """Words whose bits are all set or all clear, as bits `part` ... of a byte of eight signs say."""
+
+    def lower(context, builder, sig, values):
+        if PART == VECTOR:  # a mask register of the machine
+            return builder.sext(builder.bitcast(values[0], ir.VectorType(ir.IntType(1), PART)), _WORDS)
+        masks = [ir.Constant(_WORDS, [-(bits >> k & 1) for k in range(PART)]) for bits in range(2**PART)]
+        table = cgutils.global_constant(builder, "negative", ir.Constant(ir.ArrayType(_WORDS, 2**PART), masks))
+        first = context.cast(builder, values[1], part, types.uint8)
+        bits = builder.and_(builder.lshr(values[0], first), ir.Constant(first.type, 2**PART - 1))
+        place = [ir.Constant(ir.IntType(64), 0), builder.zext(bits, ir.IntType(64))]
+        return builder.load(builder.gep(table, place, inbounds=True))
+
+    return (PLANE(signs, part), lower) if signs == types.uint8 else None
 
 
 @intrinsic

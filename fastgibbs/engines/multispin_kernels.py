@@ -4,6 +4,7 @@ import numpy as np
 
 from fastgibbs.engines import contract
 from fastgibbs.engines.bitslices import (
+    PART,
     choose,
     classes,
     complement,
@@ -12,6 +13,7 @@ from fastgibbs.engines.bitslices import (
     keep,
     kept,
     lowest_bit,
+    negative,
     ones,
     plus,
     seldom,
@@ -28,35 +30,39 @@ from fastgibbs.jit import called, gives, inlined
 
 
 @inlined
-def _neighbor(plan, state, entry):
-    """The eight words of one slot of a vector, turned so that 1 pushes up; `entry` is vector * slots + slot."""
+def _neighbor(plan, state, entry, part):
+    """One slot of the words from `part` on of a vector, turned so that 1 pushes up; `entry` is vector * slots + slot."""
     begin = at(plan.runs, entry)
-    words = load(state.spins, begin, VECTOR) if begin >= 0 else gather(state.spins, plan.listed, -1 - begin, VECTOR)
+    if begin >= 0:
+        words = load(state.spins, begin + part, PART)
+    else:
+        words = gather(state.spins, plan.listed, part - 1 - begin, PART)
     if plan.sign_bytes.size > 0:
-        words = words ^ spread(at(plan.sign_bytes, entry), np.uint64, VECTOR)
+        words = words ^ negative(at(plan.sign_bytes, entry), part)
     elif plan.sign_words.size > 0:
-        words = words ^ load(plan.sign_words, VECTOR * entry, VECTOR)
+        words = words ^ load(plan.sign_words, VECTOR * entry + part, PART)
     return words
 
 
 @inlined
-def accepted(plan, state, kinds, table, tile, vector):
-    """In each lane of a vector whether a fresh uniform lies below the threshold of the lane's class."""
+def accepted(plan, state, kinds, table, tile, first):
+    """In each lane of words `first` ... whether a fresh uniform lies below the threshold of the lane's class."""
+    part = first & (VECTOR - 1)
     columns = state.streams.shape[2]  # a power of two: a division would be felt
-    column = state.streams.shape[1] * columns * tile + ((VECTOR * vector) & (columns - 1))
-    a = load(state.streams, column, VECTOR)
-    b = load(state.streams, columns + column, VECTOR)
-    c = load(state.streams, 2 * columns + column, VECTOR)
-    counter = load(state.streams, 3 * columns + column, VECTOR)
-    accept = full(0, np.uint64, VECTOR)
-    undecided = full(-1, np.uint64, VECTOR)
+    column = state.streams.shape[1] * columns * tile + (first & (columns - 1))
+    a = load(state.streams, column, PART)
+    b = load(state.streams, columns + column, PART)
+    c = load(state.streams, 2 * columns + column, PART)
+    counter = load(state.streams, 3 * columns + column, PART)
+    accept = full(0, np.uint64, PART)
+    undecided = full(-1, np.uint64, PART)
     for j in range(PLANES):
         word = a + b + counter  # SFC64, as in streams.next_words, its state kept in registers
         counter = counter + 1
         a = b ^ (b >> 11)
         b = c + (c << 3)
         c = ((c << 24) | (c >> 40)) + word
-        threshold = choose(kinds, state.planes, (table * PLANES + j) * len(kinds) * VECTOR)
+        threshold = choose(kinds, state.planes, (table * PLANES + j) * len(kinds) * VECTOR + part)
         differs = word ^ threshold
         accept = accept | (undecided & differs & threshold)
         undecided = undecided & (differs ^ -1)
@@ -67,14 +73,14 @@ def accepted(plan, state, kinds, table, tile, vector):
     left = nonzero(undecided)
     if seldom(left != 0):
         scratch = state.scratch[tile]
-        store(scratch, 0, accept)
-        store(scratch, VECTOR, undecided)
-        keep(kinds, scratch, 2 * VECTOR)
+        store(scratch, part, accept)
+        store(scratch, VECTOR + part, undecided)
+        keep(kinds, scratch, 2 * VECTOR + part)
         while left != 0:
             element = lowest_bit(left)
             left &= left - np.uint64(1)
-            _decide_left(plan, state, scratch, len(kinds), table, tile, np.int64(element))
-        accept = load(scratch, 0, VECTOR)
+            _decide_left(plan, state, scratch, len(kinds), table, tile, part + np.int64(element))
+        accept = load(scratch, part, PART)
     return accept
 
 
@@ -96,42 +102,43 @@ def _decide_left(plan, state, scratch, kinds, table, tile, element):
 
 
 @inlined
-def decision(plan, state, table, vector):
-    """A vector's likelier spins, in which lanes which threshold counts, and how many neighbours push up."""
-    slots = len(plan.slots)
-    ups = zero(plan.slots)
+def decision(plan, state, table, first):
+    """The likelier spins of words `first` ..., in which lanes which threshold counts, how many neighbours push up."""
+    part, slots = first & (VECTOR - 1), len(plan.slots)
+    ups, entry = zero(plan.slots), first // VECTOR * slots
     for slot in range(0, slots - 1, 2):
-        entry = vector * slots + slot
-        ups = increment(ups, _neighbor(plan, state, entry), _neighbor(plan, state, entry + 1))
+        one, other = _neighbor(plan, state, entry + slot, part), _neighbor(plan, state, entry + slot + 1, part)
+        ups = increment(ups, one, other)
     if slots % 2 == 1:
-        ups = increment(ups, _neighbor(plan, state, vector * slots + slots - 1), full(0, np.uint64, VECTOR))
+        ups = increment(ups, _neighbor(plan, state, entry + slots - 1, part), full(0, np.uint64, PART))
     masks = classes(ups, plan.slots)
     likely = plan.degrees.size * PLANES * len(plan.folds) + table * (slots + 1)
-    return choose(masks, state.planes, likely * VECTOR), folded(masks, plan.folds), ups
+    return choose(masks, state.planes, likely * VECTOR + part), folded(masks, plan.folds), ups
 
 
 @called
-def _flush(number, counters, scratch):
-    """Add a number to counters, uint64 (planes + 1, 8)."""
+def _flush(number, counters, scratch, part):
+    """Add a number to the words from `part` on of counters, uint64 (planes + 1, 8)."""
     keep(number, scratch, 0)
-    carry = full(0, np.uint64, VECTOR)
+    carry = full(0, np.uint64, PART)
     for j in range(len(counters) - 1):
-        plane = load(counters, VECTOR * j, VECTOR)
-        addend = full(0, np.uint64, VECTOR)
+        plane = load(counters, VECTOR * j + part, PART)
+        addend = full(0, np.uint64, PART)
         if j < len(number):
-            addend = load(scratch, VECTOR * j, VECTOR)
+            addend = load(scratch, VECTOR * j, PART)
         half = plane ^ addend
-        store(counters, VECTOR * j, half ^ carry)
+        store(counters, VECTOR * j + part, half ^ carry)
         carry = (plane & addend) | (half & carry)
 
 
 @called
 def _add_numbers(slots, numbers, held, counters, scratch):
     """Add numbers, `held` of them one after the other, to counters."""
-    total = zero(PENDING)
-    for place in range(0, held * VECTOR * len(zero(slots)), VECTOR * len(zero(slots))):
-        total = plus(total, kept(slots, numbers, place))
-    _flush(total, counters, scratch)
+    for part in range(0, VECTOR, PART):
+        total = zero(PENDING)
+        for place in range(0, held * VECTOR * len(zero(slots)), VECTOR * len(zero(slots))):
+            total = plus(total, kept(slots, numbers, place + part))
+        _flush(total, counters, scratch, part)
 
 
 @called
@@ -178,17 +185,18 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
             if not counts:
                 end_counted = first
             numbers, held = state.numbers[streams], 0
-            for vector in range(first, end):
-                likely, kinds, ups = decision(plan, state, table, vector)
-                accept = accepted(plan, state, kinds, table, streams, vector)
+            for word in range(VECTOR * first, VECTOR * end, PART):
+                likely, kinds, ups = decision(plan, state, table, word)
+                accept = accepted(plan, state, kinds, table, streams, word)
                 if rule == METROPOLIS:
-                    accept = accept & (load(state.spins, VECTOR * vector, VECTOR) ^ likely ^ -1)
+                    accept = accept & (load(state.spins, word, PART) ^ likely ^ -1)
                 spins = likely ^ accept
-                store(state.spins, VECTOR * vector, spins)
-                if vector < end_counted:
-                    keep(complement(ups, spins, degree), numbers, held * VECTOR * len(ups))
-                    held += 1
-                    if held == len(PENDING) // len(plan.slots) or vector + 1 == end_counted:
+                store(state.spins, word, spins)
+                if word < VECTOR * end_counted:
+                    part = word & (VECTOR - 1)
+                    keep(complement(ups, spins, degree), numbers, held * VECTOR * len(ups) + part)
+                    held += part + PART == VECTOR
+                    if held == len(PENDING) // len(plan.slots) or word + PART == VECTOR * end_counted:
                         _add_numbers(plan.slots, numbers, held, counters, state.scratch[streams])
                         held = 0
             for word in range(last_cells * plan.words, SLOTS * plan.words):  # dummies stay down
@@ -236,36 +244,37 @@ def _add_column_sums(counters, words, strips, sums):
 @called
 def _count_ups(state, first, end, counters, scratch):
     """Add the up spins of vectors `first` ... `end - 1` to counters."""
-    ups, pending = zero(PENDING), 0
-    for vector in range(first, end, 2):
-        other = full(0, np.uint64, VECTOR)
-        if vector + 1 < end:
-            other = load(state.spins, VECTOR * vector + VECTOR, VECTOR)
-        ups = increment(ups, load(state.spins, VECTOR * vector, VECTOR), other)
-        pending += 2
-        if pending + 2 > len(PENDING):
-            _flush(ups, counters, scratch)
-            ups, pending = zero(PENDING), 0
-    _flush(ups, counters, scratch)
+    for part in range(0, VECTOR, PART):
+        ups, pending = zero(PENDING), 0
+        for vector in range(first, end, 2):
+            other = full(0, np.uint64, PART)
+            if vector + 1 < end:
+                other = load(state.spins, VECTOR * (vector + 1) + part, PART)
+            ups = increment(ups, load(state.spins, VECTOR * vector + part, PART), other)
+            pending += 2
+            if pending + 2 > len(PENDING):
+                _flush(ups, counters, scratch, part)
+                ups, pending = zero(PENDING), 0
+        _flush(ups, counters, scratch, part)
 
 
 @called
 def _count_unsatisfied(plan, state, first, end, degree, counters, numbers, scratch):
     """Add the unsatisfied bonds of vectors `first` ... `end - 1` to counters."""
     slots, held = len(plan.slots), 0
-    for vector in range(first, end):
-        spins = load(state.spins, VECTOR * vector, VECTOR)
+    for word in range(VECTOR * first, VECTOR * end, PART):
+        part, entry = word & (VECTOR - 1), word // VECTOR * slots
+        spins = load(state.spins, word, PART)
         number = zero(plan.slots)
         for slot in range(0, degree - 1, 2):
-            entry = vector * slots + slot
-            one, other = _neighbor(plan, state, entry), _neighbor(plan, state, entry + 1)
+            one, other = _neighbor(plan, state, entry + slot, part), _neighbor(plan, state, entry + slot + 1, part)
             number = increment(number, spins ^ one, spins ^ other)
         if degree % 2 == 1:
-            last = _neighbor(plan, state, vector * slots + degree - 1)
-            number = increment(number, spins ^ last, full(0, np.uint64, VECTOR))
-        keep(number, numbers, held * VECTOR * len(number))
-        held += 1
-        if held == len(PENDING) // slots or vector + 1 == end:
+            last = _neighbor(plan, state, entry + degree - 1, part)
+            number = increment(number, spins ^ last, full(0, np.uint64, PART))
+        keep(number, numbers, held * VECTOR * len(number) + part)
+        held += part + PART == VECTOR
+        if held == len(PENDING) // slots or word + PART == VECTOR * end:
             _add_numbers(plan.slots, numbers, held, counters, scratch)
             held = 0
 
