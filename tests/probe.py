@@ -7,6 +7,7 @@ import numpy as np
 
 from fastgibbs import exact
 from fastgibbs.engines import ENGINES, contract, dense_kernels, layered, multispin, multispin_kernels
+from fastgibbs.engines.bitslices import PART
 from fastgibbs.engines.memories import ATTEMPTS
 from fastgibbs.engines.sparse import attempt, gather_fields
 from fastgibbs.engines.vectors import convert, load, store
@@ -200,10 +201,10 @@ def layered_order_and_flips(model, states, beta, rule):
 def _decisions(plan, state, rungs, likely, kinds):
     multispin_kernels.show_codes(plan, state, rungs)
     for tile in range(len(plan.tiles)):
-        for vector in range(plan.tiles[tile, 0], plan.tiles[tile, 1]):
-            words, masks, _ = multispin_kernels.decision(plan, state, plan.tiles[tile, 2], vector)
-            store(likely[vector], 0, words)
-            multispin_kernels.keep(masks, kinds[vector], 0)
+        for word in range(8 * plan.tiles[tile, 0], 8 * plan.tiles[tile, 1], PART):
+            words, masks, _ = multispin_kernels.decision(plan, state, plan.tiles[tile, 2], word)
+            store(likely, word, words)
+            multispin_kernels.keep(masks, kinds[word // 8], word % 8)
 
 
 def multispin_order_and_flips(model, states, beta, rule):
@@ -222,7 +223,8 @@ def multispin_order_and_flips(model, states, beta, rule):
         return (flat >> (lane % 64).astype(np.uint64)) & np.uint64(1)
 
     thresholds = plan.degrees.size * multispin.PLANES * folds * 8
-    planes = state.planes[:thresholds].reshape(-1, multispin.PLANES, folds, 8)
+    planes = state.planes[:thresholds].reshape(-1, multispin.PLANES, folds, 8).copy()
+    planes[:, :, 1:] ^= planes[:, :, :1]
     rest = plan.rest.reshape(-1, folds)
     tables = np.repeat(plan.tiles[:, 2], (plan.tiles[:, 1] - plan.tiles[:, 0]) * 8 // plan.words)
     lane = np.arange(len(states))

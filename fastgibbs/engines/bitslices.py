@@ -142,14 +142,17 @@ def folded(typing, masks, folds):
 
 @intrinsic
 def choose(typing, masks, table, index):
-    """In each lane the bit that `table` holds for the lane's class: OR over k of masks[k] & table[index + 8 k ...]."""
+    """In each lane the bit of its class: that of class 0, turned where table[index + 8 k ...] says so for its class k.
+
+    The table has the bits of class 0 first; every lane is of one class, so that class 0 needs no mask.
+    """
 
     def lower(context, builder, sig, values):
         planes = _planes(context, builder, sig.args[1:], values[1:], masks.count)
-        result = None
-        for k, plane in enumerate(planes):
-            bits = builder.and_(builder.extract_value(values[0], k), builder.load(plane, align=1))
-            result = bits if result is None else builder.or_(result, bits)
+        result = builder.load(planes[0], align=1)
+        for k in range(1, masks.count):
+            turned = builder.and_(builder.extract_value(values[0], k), builder.load(planes[k], align=1))
+            result = builder.xor(result, turned)
         return result
 
     return PLANE(masks, table, index), lower

@@ -1,9 +1,9 @@
 """The multi-spin engine: 64 lanes in every word, couplings +-J on any graph of degree up to 12, one uniform field.
 
-A colour class is updated at once, eight words at a time. Of a word's 64 lanes every one decides by a uniform number of
-its own, compared with the lane's own threshold bit by bit: PLANES words of 64 fresh bits decide all lanes but one in
-16384, and those draw 64 more bits each, from streams of their own. So lanes are independent, and probabilities are
-exact to 2^-78. The kernels are in multispin_kernels.py.
+A colour class is updated at once, eight words at a time, or in parts of four where registers are narrow. Of a word's
+64 lanes every one decides by a uniform number of its own, compared with the lane's own threshold bit by bit: PLANES
+words of 64 fresh bits decide all lanes but one in 16384, and those draw 64 more bits each, from streams of their own.
+So lanes are independent, and probabilities are exact to 2^-78. The kernels are in multispin_kernels.py.
 
 Word w of a cell at place c of its group draws from stream (w, c % 8) of its tile: how many words lie side by side in a
 block never shows in the results. Tiles are fixed parts of a colour class, with streams of their own, that several
@@ -168,7 +168,7 @@ def _thresholds(model, degrees, slots, folds, betas, rule) -> tuple[np.ndarray, 
     beta f > 0. With e = exp(-2 |beta f|) the rarer one has probability e / (1 + e) under the Gibbs rule; under
     Metropolis a likelier spin turns with probability e, a rarer one always. At beta = inf, beta f = 0 where f = 0. A
     code's bit (table * PLANES + j) * folds + k is bit j of a threshold, highest first; after all of them, bit
-    table * (slots + 1) + k says up.
+    table * (slots + 1) + k says up. Those of k > 0 say whether it is another one than that of k = 0.
     """
     field = (2 * np.arange(slots + 1) - degrees[:, None]) * model.coupling_unit + model.field
     g = np.zeros((betas.size, *field.shape))  # (rungs, tables, classes)
@@ -178,8 +178,10 @@ def _thresholds(model, degrees, slots, folds, betas, rule) -> tuple[np.ndarray, 
     head = (p * 2.0**PLANES).astype(np.int64)
     rest = ((p * 2.0**PLANES - head) * 2.0**64).astype(np.uint64)
     head[p >= 1], rest[p >= 1] = 2**PLANES - 1, 2**64 - 1  # as close to 1 as they come
-    bits = head[:, :, None] >> np.arange(PLANES - 1, -1, -1)[:, None] & 1
-    bits = np.concatenate([bits.reshape(betas.size, -1) == 1, (g > 0).reshape(betas.size, -1)], axis=1)
+    bits, likely = head[:, :, None] >> np.arange(PLANES - 1, -1, -1)[:, None] & 1 == 1, g > 0
+    bits[..., 1:] ^= bits[..., :1]
+    likely[..., 1:] ^= likely[..., :1]
+    bits = np.concatenate([bits.reshape(betas.size, -1), likely.reshape(betas.size, -1)], axis=1)
     bits = np.pad(bits, ((0, 0), (0, -bits.shape[1] % 64)))
     codes = np.packbits(bits, axis=1, bitorder="little").view("<u8").astype(np.uint64)
     return codes, rest.reshape(betas.size, -1)

@@ -31,7 +31,7 @@ from fastgibbs.jit import called, gives, inlined
 
 @inlined
 def _neighbor(plan, state, entry, part):
-    """One slot of the words from `part` on of a vector, turned so that 1 pushes up; `entry` is vector * slots + slot."""
+    """A neighbour of words `part` ... of a vector, turned so that 1 pushes up; `entry` is vector * slots + slot."""
     begin = at(plan.runs, entry)
     if begin >= 0:
         words = load(state.spins, begin + part, PART)
@@ -45,8 +45,8 @@ def _neighbor(plan, state, entry, part):
 
 
 @inlined
-def accepted(plan, state, kinds, table, tile, first):
-    """In each lane of words `first` ... whether a fresh uniform lies below the threshold of the lane's class."""
+def turned(plan, state, spins, kinds, table, tile, first):
+    """The spins of words `first` ..., turned in lanes where a fresh uniform lies below the threshold of their class."""
     part = first & (VECTOR - 1)
     columns = state.streams.shape[2]  # a power of two: a division would be felt
     column = state.streams.shape[1] * columns * tile + (first & (columns - 1))
@@ -54,7 +54,6 @@ def accepted(plan, state, kinds, table, tile, first):
     b = load(state.streams, columns + column, PART)
     c = load(state.streams, 2 * columns + column, PART)
     counter = load(state.streams, 3 * columns + column, PART)
-    accept = full(0, np.uint64, PART)
     undecided = full(-1, np.uint64, PART)
     for j in range(PLANES):
         word = a + b + counter  # SFC64, as in streams.next_words, its state kept in registers
@@ -64,7 +63,7 @@ def accepted(plan, state, kinds, table, tile, first):
         c = ((c << 24) | (c >> 40)) + word
         threshold = choose(kinds, state.planes, (table * PLANES + j) * len(kinds) * VECTOR + part)
         differs = word ^ threshold
-        accept = accept | (undecided & differs & threshold)
+        spins = spins ^ (undecided & differs & threshold)
         undecided = undecided & (differs ^ -1)
     store(state.streams, column, a)
     store(state.streams, columns + column, b)
@@ -73,15 +72,15 @@ def accepted(plan, state, kinds, table, tile, first):
     left = nonzero(undecided)
     if seldom(left != 0):
         scratch = state.scratch[tile]
-        store(scratch, part, accept)
+        store(scratch, part, spins)
         store(scratch, VECTOR + part, undecided)
         keep(kinds, scratch, 2 * VECTOR + part)
         while left != 0:
             element = lowest_bit(left)
             left &= left - np.uint64(1)
             _decide_left(plan, state, scratch, len(kinds), table, tile, part + np.int64(element))
-        accept = load(scratch, part, PART)
-    return accept
+        spins = load(scratch, part, PART)
+    return spins
 
 
 @called
@@ -98,7 +97,7 @@ def _decide_left(plan, state, scratch, kinds, table, tile, element):
             kind += 1
         rest = plan.rest[state.current[64 * word + lane], table * kinds + kind]
         if next_word(state.tails[tile, 64 * word + lane]) < rest:
-            scratch[element] |= bit
+            scratch[element] ^= bit
 
 
 @inlined
@@ -187,10 +186,9 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
             numbers, held = state.numbers[streams], 0
             for word in range(VECTOR * first, VECTOR * end, PART):
                 likely, kinds, ups = decision(plan, state, table, word)
-                accept = accepted(plan, state, kinds, table, streams, word)
-                if rule == METROPOLIS:
-                    accept = accept & (load(state.spins, word, PART) ^ likely ^ -1)
-                spins = likely ^ accept
+                spins = turned(plan, state, likely, kinds, table, streams, word)
+                if rule == METROPOLIS:  # what was not the likelier spin turns always
+                    spins = likely ^ ((spins ^ likely) & (load(state.spins, word, PART) ^ likely ^ -1))
                 store(state.spins, word, spins)
                 if word < VECTOR * end_counted:
                     part = word & (VECTOR - 1)
