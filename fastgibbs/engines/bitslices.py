@@ -40,11 +40,22 @@ def _planes(context, builder, kinds, values, count):
     return [builder.bitcast(place, _WORDS.as_pointer()) for place in places]
 
 
+def _bit(builder, whole, k):
+    """Bit k of a 64-bit integer in all lanes: a plane."""
+    bit = builder.and_(builder.lshr(whole, ir.Constant(whole.type, k)), ir.Constant(whole.type, 1))
+    return copied(builder, builder.neg(bit), PART)
+
+
 @intrinsic
-def zero(typing, slots):
-    """The number 0 in all lanes, with planes enough to count to the length of `slots`."""
-    planes = types.UniTuple(PLANE, slots.count.bit_length())
-    return planes(slots), _unrolled(lambda builder, _: [ir.Constant(_WORDS, None)] * planes.count)
+def number(typing, most, value):
+    """The number `value` in all lanes, with planes enough to count to the length of `most`."""
+    planes = types.UniTuple(PLANE, most.count.bit_length())
+
+    def lower(context, builder, sig, values):
+        whole = context.cast(builder, values[1], value, types.int64)
+        return context.make_tuple(builder, planes, [_bit(builder, whole, k) for k in range(planes.count)])
+
+    return planes(most, value), lower
 
 
 @intrinsic
@@ -83,61 +94,82 @@ def plus(typing, number, other):
 
 
 @intrinsic
-def complement(typing, number, bit, total):
-    """total - number in the lanes where the bit is set, the number itself in the others; modulo 2^planes.
+def reflected(typing, number, bit, total, start):
+    """With n = number - start: total - n in the lanes where the bit is set, n in the others; modulo 2^planes.
 
-    Two's complement: total - number = ~number + (total + 1).
+    Two's complement: total - n = ~number + (total + start + 1).
     """
 
     def lower(context, builder, sig, values):
-        word = ir.IntType(64)
-        bits = context.cast(builder, values[2], sig.args[2], types.int64)
-        bits = builder.add(bits, ir.Constant(word, 1))
+        whole, first = (context.cast(builder, values[k], sig.args[k], types.int64) for k in (2, 3))
+        above, below = builder.add(builder.add(whole, first), ir.Constant(whole.type, 1)), builder.neg(first)
         result, carry = [], None
         for k in range(number.count):
             turned = builder.xor(builder.extract_value(values[0], k), values[1])
-            one = builder.and_(builder.lshr(bits, ir.Constant(word, k)), ir.Constant(word, 1))
-            addend = builder.and_(values[1], copied(builder, builder.neg(one), PLANE.width))
+            other = _bit(builder, below, k)
+            addend = builder.xor(other, builder.and_(values[1], builder.xor(other, _bit(builder, above, k))))
             half = builder.xor(turned, addend)
             overflow = builder.and_(turned, addend)
             result.append(half if carry is None else builder.xor(half, carry))
             carry = overflow if carry is None else builder.or_(overflow, builder.and_(half, carry))
         return context.make_tuple(builder, sig.return_type, result)
 
-    return number(number, bit, total), lower
+    return number(number, bit, total, start), lower
 
 
 @intrinsic
-def classes(typing, number, slots):
-    """For k = 0 ... len(slots), the lanes in which the number is k."""
-    masks = types.UniTuple(PLANE, slots.count + 1)
+def folded(typing, number, sides, evens):
+    """In lanes of `sides` how far a number of p planes is from the middle, rounded down; the number itself in others.
+
+    The middle is 2^(p-1) - 1 in lanes of `evens`, which are some of the `sides`, and in others a half more.
+    """
+
+    def emit(builder, planes, sides, evens):
+        turned, carry = builder.and_(builder.not_(planes[-1]), sides), builder.and_(planes[-1], evens)
+        result = []
+        for plane in planes[:-1]:
+            bit = builder.xor(plane, turned)
+            result.append(builder.xor(bit, carry))
+            carry = builder.and_(bit, carry)
+        return [*result, builder.and_(planes[-1], builder.not_(sides))]
+
+    return number(number, sides, evens), _unrolled(emit)
+
+
+@intrinsic
+def classes(typing, number, kinds):
+    """For k = 0, 1, 2, 3 and below len(kinds), the lanes in which the number, which is below len(kinds), is k."""
+    masks = types.UniTuple(PLANE, min(kinds.count, 4))
 
     def emit(builder, planes, _):
-        opposite = [builder.not_(plane) for plane in planes]
         result = []
         for k in range(masks.count):
             mask = None
             for i, plane in enumerate(planes):
-                literal = plane if k >> i & 1 else opposite[i]
-                mask = literal if mask is None else builder.and_(mask, literal)
+                if not k >> i & 1:
+                    if k | 1 << i >= kinds.count:  # a bit that no such number has
+                        continue
+                    plane = builder.not_(plane)
+                mask = plane if mask is None else builder.and_(mask, plane)
             result.append(mask)
         return result
 
-    return masks(number, slots), _unrolled(emit)
+    return masks(number, kinds), _unrolled(emit)
 
 
 @intrinsic
-def folded(typing, masks, folds):
-    """Masks k and d - k joined, d = len(masks) - 1, if there are just that many folds; otherwise the masks."""
-    result = types.UniTuple(PLANE, folds.count)
+def equal(typing, number, value):
+    """The lanes in which a number is `value`."""
 
-    def emit(builder, planes, _):
-        last = len(planes) - 1
-        if folds.count == len(planes):
-            return planes
-        return [planes[k] if 2 * k == last else builder.or_(planes[k], planes[last - k]) for k in range(folds.count)]
+    def lower(context, builder, sig, values):
+        whole = context.cast(builder, values[1], value, types.int64)
+        differs = None
+        for k in range(number.count):
+            bit = builder.xor(builder.extract_value(values[0], k), _bit(builder, whole, k))
+            differs = bit if differs is None else builder.or_(differs, bit)
+        return builder.not_(differs)
 
-    return result(masks, folds), _unrolled(emit)
+    return PLANE(number, value), lower
 
 
 @intrinsic
@@ -171,15 +203,15 @@ def keep(typing, planes, array, index):
 
 
 @intrinsic
-def kept(typing, slots, array, index):
-    """The number of `len(slots).bit_length()` planes that `keep` wrote to an array at flat position `index`."""
-    planes = types.UniTuple(PLANE, slots.count.bit_length())
+def kept(typing, most, array, index):
+    """The number of `len(most).bit_length()` planes that `keep` wrote to an array at flat position `index`."""
+    planes = types.UniTuple(PLANE, most.count.bit_length())
 
     def lower(context, builder, sig, values):
         pointers = _planes(context, builder, sig.args[1:], values[1:], planes.count)
         return context.make_tuple(builder, planes, [builder.load(plane, align=1) for plane in pointers])
 
-    return planes(slots, array, index), lower
+    return planes(most, array, index), lower
 
 
 @intrinsic
