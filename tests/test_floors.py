@@ -19,10 +19,10 @@ FLOORS = [
     ("__init__", "__main__"),
 ]
 ENGINES = [  # each imports only earlier ones
-    *("vectors", "bitslices", "bytespins", "contract", "gates", "arithmetic", "streams", "graphs", "precision"),
-    *("sparse_sums", "sparse", "sparse64", "flips", "terms", "dense", "dense_kernels", "multispin"),
+    *("vectors", "graphs", "bitslices", "bytespins", "contract", "gates", "arithmetic", "streams", "precision"),
+    *("entries", "sparse_sums", "sparse", "sparse64", "flips", "terms", "dense", "dense_kernels", "multispin"),
     *("multispin_kernels", "coloured", "memories", "overlap", "layered", "replicas", "observables", "descents"),
-    *("remembering", "entries", "lowest", "carrying", "binning"),
+    *("remembering", "lowest", "carrying", "binning"),
     *("drivers", "phases", "gradients", "moments"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}
