@@ -215,7 +215,7 @@ def test_an_engine_that_rounds_fields_is_refused_by_name(name, monkeypatch):
     engine, model, message = REFUSED[name]
     monkeypatch.setattr(sampling, "advance", None)
     monkeypatch.setattr(annealing, "drivers", None)
-    for verb, given in ((fg.sample, dict(beta=[1.0, INF])), (fg.anneal, dict(betas=[INF, INF]))):
+    for verb, given in ((fg.sample, dict(beta=[1.0] * 9 + [INF])), (fg.anneal, dict(betas=[INF, INF]))):
         with pytest.raises(ValueError, match=message):
             verb(model, sweeps=2, engine=engine, **given)
 
@@ -331,7 +331,7 @@ def test_no_stretched_schedule_holds_nan_and_knots_are_met_exactly():
 
 def test_a_last_sweep_at_infinity_leaves_the_engine_and_many_want_exact_signs():
     glass = fg.edwards_anderson((3, 3, 3), "gaussian", seed=1)
-    engines = [fg.anneal(glass, betas=[0.1] * 19 + [INF] * k, sweeps=19 + k, reads=2).engine for k in (1, 2, 4)]
+    engines = [fg.anneal(glass, betas=[0.1] * 19 + [INF] * k, sweeps=19 + k, reads=9).engine for k in (1, 2, 4)]
     assert engines == ["sparse", "sparse", "sparse64"]
 
 
