@@ -8,8 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "fastgibbs"
 FLOORS = [
-    ("types",),
-    ("fingerprints",),
+    ("types", "fingerprints"),
     ("jit", "threads", "fields", "models"),
     ("exact", "engines", "reference", "io", "analysis", "integrations"),
     ("results",),

@@ -187,7 +187,7 @@ class SampledMachine(_Machine):
     def compile(self) -> None:
         """Compile the kernels, or load them: each is called once with nothing to do."""
         block = self.block.shown[0]
-        drivers.temper(*block, 0, 0, ALONE)
+        drivers.temper(block.plan, block.state, block.ladders, block.pairs, block.record, 0, 0, ALONE)
         add_moments(block.state.spins, self.shares[0], self.first, self.second, 0, 0, self.scratch[0], self.seen)
 
     def chains(self) -> States:

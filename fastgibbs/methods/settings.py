@@ -275,9 +275,9 @@ def first_ups(
             unpack_ups(words, (first, sites), ups)
         else:
             ups[asked] = spins.reshape(-1, strips, sites)[..., first:last] > 0
-        ups = ups.reshape(-1, last - first)
+        of_lanes = ups.reshape(-1, last - first)
         if clamp is not None:
             inside = (clamp.sites >= first) & (clamp.sites < last)
             columns = np.maximum(chains, 0) if clamp.spins.shape[1] > 1 else np.zeros_like(chains)
-            ups[:, clamp.sites[inside] - first] = clamp.spins[inside][:, columns].T > 0
-        yield first, ups
+            of_lanes[:, clamp.sites[inside] - first] = clamp.spins[inside][:, columns].T > 0
+        yield first, of_lanes
