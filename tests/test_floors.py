@@ -18,8 +18,8 @@ FLOORS = [
     ("__init__", "__main__"),
 ]
 ENGINES = [  # each imports only earlier ones
-    *("vectors", "bitslices", "bytespins", "contract", "gates", "arithmetic", "streams", "graphs", "precision"),
-    *("sparse_sums", "sparse", "sparse64", "flips", "terms", "dense", "dense_kernels", "multispin"),
+    *("vectors", "layouts", "bitslices", "bytespins", "contract", "gates", "arithmetic", "streams", "graphs"),
+    *("precision", "sparse_sums", "sparse", "sparse64", "flips", "terms", "dense", "dense_kernels", "multispin"),
     *("multispin_kernels", "memories", "overlap", "layered", "replicas", "observables", "descents", "remembering"),
     *("lowest", "carrying", "binning"),
     *("drivers", "phases", "gradients", "moments"),

@@ -37,7 +37,11 @@ def copy_lanes(spins, kept, better):
 
 def start_spins(n: int, lanes: int, ups) -> np.ndarray:
     """Spins of a block, int8 (n, lanes), from the parts that `start` of an engine is given."""
-    spins = np.empty((n, lanes), np.int8)
+    return fill_spins(np.empty((n, lanes), np.int8), ups)
+
+
+def fill_spins(spins: np.ndarray, ups) -> np.ndarray:
+    """The same, written to an array (n, lanes) of any type, which is returned."""
     for first, part in ups:
         spins[first : first + part.shape[1]] = part.T
     spins *= 2
