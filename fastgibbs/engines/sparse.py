@@ -8,8 +8,8 @@ instruction; otherwise int8, that lie in fewer lines, and lines of sites to come
 Where couplings and fields are whole multiples of a power of two, few enough that 8 bits hold every local field, sums
 are taken in int8. Both ways are exact then, and give the same bits.
 
-While annealing, energies are followed from flip to flip, by the fields that decide them, and measured every
-MOST_FOLLOWED sweeps: in between they are a little off, but for whole numbers.
+Where they are not, energies take half as long as a sweep. While annealing they are followed instead from flip to flip,
+by the fields that decide them, and measured every MOST_FOLLOWED sweeps: in between they are a little off.
 
 Where float32 sums lose small fields among large couplings (precision.py), plans of float64 numbers run on the same
 kernels, with the rounding errors of their sums added up beside them: the engine of sparse64.py.
@@ -18,6 +18,7 @@ kernels, with the rounding errors of their sums added up beside them: the engine
 from typing import NamedTuple
 
 import numpy as np
+from numba import types
 
 from fastgibbs.engines import contract, precision
 from fastgibbs.engines.arithmetic import scales, signs_of, uniform
@@ -25,10 +26,10 @@ from fastgibbs.engines.bytespins import fill_spins
 from fastgibbs.engines.contract import FOLLOWED, RANDOM, Engine
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.layouts import aligned, prefetch
-from fastgibbs.engines.sparse_sums import adding, like, measuring, signs
+from fastgibbs.engines.sparse_sums import adding, gather, like, measuring, signs
 from fastgibbs.engines.streams import ORDER, below, lane_streams, stepped, stream_state
 from fastgibbs.engines.vectors import at, convert, full, load, select, store
-from fastgibbs.jit import gives, inlined
+from fastgibbs.jit import gives, implements, inlined
 from fastgibbs.models import checks
 
 BITS = 24  # of a sum
@@ -70,6 +71,7 @@ class SparseState(NamedTuple):
     order: np.ndarray  # uint64 (4,): the stream of site orders, the same in all blocks of a run
     uniforms: np.ndarray  # float32 (CHUNK, lanes)
     scale: np.ndarray  # float32 (lanes,): the scale of each lane's rung
+    sums: np.ndarray  # int8 (lanes,): the local field of one site in whole numbers
     energies: np.ndarray  # float64 (lanes,): as they were measured last, and followed since, in units of `unit`
     followed: np.ndarray  # int64 (1,): for how many sweeps, MOST_FOLLOWED or more if energies are not known
 
@@ -177,8 +179,10 @@ class Sparse(Engine):
         streams[:] = lane_streams(entropy, lanes)
         order = stream_state(entropy, ORDER).copy()
         uniforms, scale = aligned((CHUNK, size), np.float32), aligned(size, np.float32)
-        energies = aligned(size, np.float64)
-        return self.at_betas(plan, betas), SparseState(spins, streams, order, uniforms, scale, energies, followed)
+        sums, energies = aligned(size, np.int8), aligned(size, np.float64)
+        return self.at_betas(plan, betas), SparseState(
+            spins, streams, order, uniforms, scale, sums, energies, followed
+        )
 
     def spins(self, plan, state) -> np.ndarray:
         """The block's spins, int8 (n, lanes)."""
@@ -189,7 +193,6 @@ class Sparse(Engine):
         return None
 
 
-_WIDE = 32  # attempts in so many lanes at once do not wait for each other
 _DRAWN = 8  # lanes of streams that registers hold
 
 
@@ -212,16 +215,16 @@ def _draw(streams, uniforms, words):
 
 def attempting(width):
     """The function that makes one attempt in `width` lanes."""
-    local_field = adding(width)[1]
+    local_field = adding(width)
 
     @inlined
     def attempt(plan, state, rule, site, lane, u, follows):
-        """One attempt at `site` in lanes from `lane` on, decided by uniforms `u`.
+        """One attempt at `site`, gathered, in lanes from `lane` on, decided by uniforms `u`.
 
         If it `follows`, energies change by (s - s') f, s and s' being the spins before and after.
         """
         spins, position = state.spins, site * state.spins.shape[1] + lane
-        field, old = local_field(plan, spins, site, lane), load(spins, position, width)
+        field, old = local_field(plan, state, site, lane), load(spins, position, width)
         exponent = convert(field, np.float32) * load(state.scale, lane, width)
         before = signs(old)
         after = signs_of(rule, exponent, before, u, width)
@@ -235,7 +238,35 @@ def attempting(width):
     return attempt
 
 
-_attempt_wide, _attempt = attempting(_WIDE), attempting(WIDTH)
+def _in_all_lanes(width):
+    """The function that makes attempts in `width` lanes at once, so that they do not wait for each other."""
+    attempt_wide, attempt_last = attempting(width), attempting(WIDTH)
+
+    def attempts(plan, state, rule, site, place, follows):
+        lanes = state.spins.shape[1]
+        wide = lanes - lanes % width
+        for lane in range(0, wide, width):
+            u = load(state.uniforms, place + lane, width)
+            attempt_wide(plan, state, rule, site, lane, u, follows)
+        for lane in range(wide, lanes, WIDTH):
+            u = load(state.uniforms, place + lane, WIDTH)
+            attempt_last(plan, state, rule, site, lane, u, follows)
+
+    return attempts
+
+
+_attempts_of_floats, _attempts_of_bytes = _in_all_lanes(2 * WIDTH), _in_all_lanes(4 * WIDTH)
+
+
+def _attempts(plan, state, rule, site, place, follows):
+    """An attempt at a site, gathered, in all lanes, decided by the uniforms from `place` on."""
+    raise NotImplementedError("only compiled kernels call this")
+
+
+@implements(_attempts)
+def _chosen(plan, state, rule, site, place, follows):
+    floats = state[state.fields.index("spins")].dtype is types.float32
+    return _attempts_of_floats if floats else _attempts_of_bytes
 
 
 @inlined
@@ -248,9 +279,8 @@ def _fetch(plan, spins, site):
 @gives(contract.sweep, SparsePlan)
 def _sweep(plan, state, rungs, rule, scan, counts, crew):
     free, lanes = plan.free.size, state.spins.shape[1]
-    wide = lanes - lanes % _WIDE
     far = scan != RANDOM and state.spins.size * state.spins.itemsize > 2 * CACHE
-    follows = counts == FOLLOWED and (plan.step == 0 or plan.offset / plan.step == np.rint(plan.offset / plan.step))
+    follows = counts == FOLLOWED and plan.step == 0
     state.followed[0] = state.followed[0] + 1 if follows else MOST_FOLLOWED
     for lane in range(lanes):
         state.scale[lane] = plan.scales[rungs[lane]]
@@ -261,15 +291,11 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
             if far:
                 _fetch(plan, state.spins, np.int64(at(plan.free, min(number + AHEAD, free - 1))))
             site = np.int64(at(plan.free, below(state.order, free) if scan == RANDOM else number))
-            place = (number - first) * lanes
-            for lane in range(0, wide, _WIDE):
-                u = load(state.uniforms, place + lane, _WIDE)
-                _attempt_wide(plan, state, rule, site, lane, u, follows)
-            for lane in range(wide, lanes, WIDTH):
-                u = load(state.uniforms, place + lane, WIDTH)
-                _attempt(plan, state, rule, site, lane, u, follows)
+            gather(plan, state, site)
+            _attempts(plan, state, rule, site, (number - first) * lanes, follows)
 
 
+_WIDE = 2 * WIDTH  # lanes whose energies registers hold
 _measure_wide, _measure = measuring(_WIDE), measuring(WIDTH)
 
 

@@ -13,6 +13,7 @@ from fastgibbs.jit import implements, inlined
 _SIGN, _SIGN64 = -(2**31), -(2**63)
 _LONG_ONE = np.float32(1.875)  # the upper 32 bits of the float64 1.0, which the float32 1.0 has not
 _UPPER = np.uint64(0xFFFFFFFF00000000)
+_EXACT = 2**20  # spins whose sum float32 holds
 
 
 def signs(spins):
@@ -94,9 +95,8 @@ def _floating(width):
     return float_sum
 
 
-def adding(width):
-    """The functions that add up whole numbers J s, and local fields, of `width` lanes."""
-    float_sum = _floating(width)
+def _whole(width):
+    """The function that adds up whole numbers J s of `width` lanes."""
 
     @inlined
     def whole_sum(plan, spins, total, first, end, lane):
@@ -109,25 +109,58 @@ def adding(width):
             )
         return sums
 
-    def local_field(plan, spins, site, lane):
+    return whole_sum
+
+
+_MOST, _LEAST = 64, 16
+_whole_most, _whole_least = _whole(_MOST), _whole(_LEAST)
+
+
+def gather(plan, state, site):
+    """Write the whole numbers of a site's local fields to `state.sums`, if they are what it takes."""
+    raise NotImplementedError("only compiled kernels call this")
+
+
+@implements(gather)
+def _gathering(plan, state, site):
+    def nothing(plan, state, site):
+        pass
+
+    def whole(plan, state, site):
+        if plan.step > 0:
+            spins, total = state.spins, at(plan.row_sums, site)
+            first, end = at(plan.indptr, site), at(plan.indptr, site + 1)
+            most = spins.shape[1] - spins.shape[1] % _MOST
+            for lane in range(0, most, _MOST):
+                store(state.sums, lane, _whole_most(plan, spins, total, first, end, lane))
+            for lane in range(most, spins.shape[1], _LEAST):
+                store(state.sums, lane, _whole_least(plan, spins, total, first, end, lane))
+
+    return nothing if state[state.fields.index("spins")].dtype is types.float32 else whole
+
+
+def adding(width):
+    """The function that gives local fields of `width` lanes, after `gather`."""
+    float_sum = _floating(width)
+
+    def local_field(plan, state, site, lane):
         """h_i + sum_j J_ij s_j in units of `unit`, float32 or float64 lanes."""
         raise NotImplementedError("only compiled kernels call this")
 
-    def either(plan, spins, site, lane):
-        if plan.step > 0:
-            first, end = at(plan.indptr, site), at(plan.indptr, site + 1)
-            sums = whole_sum(plan, spins, at(plan.row_sums, site), first, end, lane)
-            return convert(convert(sums, np.float32) * np.float32(plan.step / plan.unit), plan.scaled_fields.dtype)
-        return float_sum(plan, spins, site, lane)
+    def floats(plan, state, site, lane):
+        return float_sum(plan, state.spins, site, lane)
 
-    def floats(plan, spins, site, lane):
-        return float_sum(plan, spins, site, lane)
+    def either(plan, state, site, lane):
+        if plan.step > 0:
+            field = convert(load(state.sums, lane, width), np.float32) * np.float32(plan.step / plan.unit)
+            return convert(field, plan.scaled_fields.dtype)
+        return float_sum(plan, state.spins, site, lane)
 
     @implements(local_field)
-    def chosen(plan, spins, site, lane):
-        return floats if spins.dtype is types.float32 else either
+    def chosen(plan, state, site, lane):
+        return floats if state[state.fields.index("spins")].dtype is types.float32 else either
 
-    return whole_sum, local_field
+    return local_field
 
 
 @inlined
@@ -147,32 +180,47 @@ def measuring(width):
 
     Sums of whole numbers are exact, and so the same as in any other order.
     """
-    half, whole_sum = width // 2, adding(width)[0]
+    half, whole_sum = width // 2, _whole(width)
+
+    @inlined
+    def add_bonds(plan, spins, lane):
+        """Sums of J_ij s_i s_j of the even lanes and of the odd ones."""
+        n, lanes = spins.shape
+        evens, odds = full(0.0, np.float64, half), full(0.0, np.float64, half)
+        for i in range(n):
+            own = _numbers(load(spins, i * lanes + lane, width)) * _LONG_ONE
+            for k in range(at(plan.upper, i), at(plan.indptr, i + 1)):
+                both = own * _numbers(load(spins, at(plan.indices, k) * lanes + lane, width))
+                evens = add_product(evens, at(plan.couplings, k), _evens(both))
+                odds = add_product(odds, at(plan.couplings, k), _odds(both))
+        return evens, odds
+
+    @inlined
+    def add_fields(plan, spins, lane, magnetizations):
+        """Sums of h_i s_i, likewise; those of s_i are written."""
+        n, lanes = spins.shape
+        evens, odds, total = full(0.0, np.float64, half), full(0.0, np.float64, half), full(0.0, np.float64, width)
+        for first in range(0, n, _EXACT):
+            part = full(0.0, np.float32, width)
+            for i in range(first, min(first + _EXACT, n)):
+                own = _numbers(load(spins, i * lanes + lane, width))
+                part = part + own
+                if at(plan.fields, i) != 0:
+                    evens = add_product(evens, at(plan.fields, i), _evens(own * _LONG_ONE))
+                    odds = add_product(odds, at(plan.fields, i), _odds(own * _LONG_ONE))
+            total = total + convert(part, np.float64)
+        store(magnetizations, lane, total)
+        return evens, odds
 
     @inlined
     def measure(plan, spins, lane, energies, magnetizations):
-        n, lanes = spins.shape
-        even_bonds, odd_bonds = full(0.0, np.float64, half), full(0.0, np.float64, half)
-        even_fields, odd_fields = full(0.0, np.float64, half), full(0.0, np.float64, half)
-        even_total, odd_total = full(0.0, np.float64, half), full(0.0, np.float64, half)
-        for i in range(n):
-            own = _numbers(load(spins, i * lanes + lane, width)) * _LONG_ONE
-            even_total, odd_total = even_total + _evens(own), odd_total + _odds(own)
-            for k in range(at(plan.upper, i), at(plan.indptr, i + 1)):
-                both = own * _numbers(load(spins, at(plan.indices, k) * lanes + lane, width))
-                even_bonds = add_product(even_bonds, at(plan.couplings, k), _evens(both))
-                odd_bonds = add_product(odd_bonds, at(plan.couplings, k), _odds(both))
-            if at(plan.fields, i) != 0:
-                even_fields = add_product(even_fields, at(plan.fields, i), _evens(own))
-                odd_fields = add_product(odd_fields, at(plan.fields, i), _odds(own))
+        even_bonds, odd_bonds = add_bonds(plan, spins, lane)
+        even_fields, odd_fields = add_fields(plan, spins, lane, magnetizations)
         evens = full(plan.offset, np.float64, half) - even_bonds * plan.coupling_unit - even_fields * plan.field_unit
         odds = full(plan.offset, np.float64, half) - odd_bonds * plan.coupling_unit - odd_fields * plan.field_unit
         first, second = interleaved(evens, odds)
         store(energies, lane, first)
         store(energies, lane + half, second)
-        first, second = interleaved(even_total, odd_total)
-        store(magnetizations, lane, first)
-        store(magnetizations, lane + half, second)
 
     @inlined
     def measure_whole(plan, spins, lane, energies, magnetizations):
