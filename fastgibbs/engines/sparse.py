@@ -180,9 +180,7 @@ class Sparse(Engine):
         order = stream_state(entropy, ORDER).copy()
         uniforms, scale = aligned((CHUNK, size), np.float32), aligned(size, np.float32)
         sums, energies = aligned(size, np.int8), aligned(size, np.float64)
-        return self.at_betas(plan, betas), SparseState(
-            spins, streams, order, uniforms, scale, sums, energies, followed
-        )
+        return self.at_betas(plan, betas), SparseState(spins, streams, order, uniforms, scale, sums, energies, followed)
 
     def spins(self, plan, state) -> np.ndarray:
         """The block's spins, int8 (n, lanes)."""
