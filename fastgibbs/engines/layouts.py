@@ -1,4 +1,4 @@
-"""Where lanes lie in memory: arrays that begin with a cache line, lines that are fetched early, lanes side by side."""
+"""Where lanes lie in memory: arrays that begin with a cache line, lanes side by side."""
 
 import numpy as np
 from llvmlite import ir
@@ -14,23 +14,6 @@ def aligned(shape, kind) -> np.ndarray:
     room = np.zeros(size + LINE, np.uint8)
     first = -room.ctypes.data % LINE
     return room[first : first + size].view(kind).reshape(shape)
-
-
-@intrinsic
-def prefetch(typing, array, index):
-    """Ask for the cache line of an element of a contiguous array, at a flat position (unchecked), without waiting."""
-
-    def lower(context, builder, sig, values):
-        data = context.make_array(sig.args[0])(context, builder, values[0]).data
-        place = builder.gep(data, [context.cast(builder, values[1], sig.args[1], types.intp)])
-        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
-        ask = builder.module.declare_intrinsic("llvm.prefetch", [pointer], kind)
-        to_read, near, of_data = number(0), number(3), number(1)
-        builder.call(ask, [builder.bitcast(place, pointer), to_read, near, of_data])
-        return context.get_dummy_value()
-
-    return (types.void(array, index), lower) if array.layout == "C" else None
 
 
 @intrinsic

@@ -22,10 +22,11 @@ from numba import types
 
 from fastgibbs.engines import contract, precision
 from fastgibbs.engines.arithmetic import scales, signs_of, uniform
+from fastgibbs.engines.bitslices import prefetch
 from fastgibbs.engines.bytespins import fill_spins
 from fastgibbs.engines.contract import FOLLOWED, RANDOM, Engine
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
-from fastgibbs.engines.layouts import aligned, prefetch
+from fastgibbs.engines.layouts import aligned
 from fastgibbs.engines.sparse_sums import adding, gather, like, measuring, signs
 from fastgibbs.engines.streams import ORDER, below, lane_streams, stepped, stream_state
 from fastgibbs.engines.vectors import at, convert, full, load, select, store
