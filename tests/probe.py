@@ -7,26 +7,30 @@ import numpy as np
 
 from fastgibbs import exact
 from fastgibbs.engines import ENGINES, coloured, contract, dense_kernels, layered, multispin, multispin_kernels
+from fastgibbs.engines.arithmetic import uniform
 from fastgibbs.engines.bitslices import PART
 from fastgibbs.engines.memories import ATTEMPTS
-from fastgibbs.engines.sparse import attempt, gather_fields
+from fastgibbs.engines.sparse import attempting
+from fastgibbs.engines.sparse_sums import adding, gather
 from fastgibbs.engines.vectors import convert, full, load, store
 from fastgibbs.jit import njit
 from fastgibbs.testing.laws import boltzmann
 
+_attempt, _local_field = attempting(16), adding(16)
+
 
 @njit
 def _attempt_everywhere(plan, state, rule, site, bits):
-    gather_fields(plan, state, site)
+    gather(plan, state, site)
     for lane in range(0, bits.size, 16):
-        attempt(plan, state, rule, site, lane, convert(load(bits, lane, 16), np.uint32), False)
+        _attempt(plan, state, rule, site, lane, uniform(convert(load(bits, lane, 16), np.uint32)), False)
 
 
 @njit
 def _fields(plan, state, site, out):
-    gather_fields(plan, state, site)
-    for lane in range(out.size):
-        out[lane] = state.fields[lane]
+    gather(plan, state, site)
+    for lane in range(0, out.size, 16):
+        store(out, lane, _local_field(plan, state, site, lane))
 
 
 def block(engine, model, states, beta=0.0, rule="gibbs"):
@@ -65,7 +69,7 @@ KERNELS["dense"] = _dense_fields, _dense_attempt_everywhere
 def fields(model, states, engine="sparse"):
     """The kernel's local fields of every site in every state, float64 (states, n)."""
     plan, state = block(engine, model, states)
-    kind = state.fields.dtype if engine == "sparse64" else np.float32
+    kind = np.float64 if engine == "sparse64" else np.float32
     out = np.empty((model.n, state.spins.shape[1]), kind)
     for site in range(model.n):
         KERNELS[engine][0](plan, state, site, out[site])

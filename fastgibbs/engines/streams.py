@@ -134,18 +134,23 @@ def unpack_ups(words, first, ups):
 
 
 @inlined
-def next_words(streams, lane, width):
-    """The next 64-bit word of lanes `lane` ... `lane + width - 1`; SFC64 by Chris Doty-Humphrey, 2014."""
-    lanes = streams.shape[1]
-    a = load(streams, lane, width)
-    b = load(streams, lanes + lane, width)
-    c = load(streams, 2 * lanes + lane, width)
-    counter = load(streams, 3 * lanes + lane, width)
+def stepped(a, b, c, counter):
+    """The next word of streams in this state, and their state then; SFC64 by Chris Doty-Humphrey, 2014."""
     word = a + b + counter
-    store(streams, lane, b ^ (b >> 11))
-    store(streams, lanes + lane, c + (c << 3))
-    store(streams, 2 * lanes + lane, ((c << 24) | (c >> 40)) + word)
-    store(streams, 3 * lanes + lane, counter + 1)
+    return word, b ^ (b >> 11), c + (c << 3), ((c << 24) | (c >> 40)) + word, counter + 1
+
+
+@inlined
+def next_words(streams, lane, width):
+    """The next 64-bit word of lanes `lane` ... `lane + width - 1`."""
+    lanes = streams.shape[1]
+    a, b = load(streams, lane, width), load(streams, lanes + lane, width)
+    c, counter = load(streams, 2 * lanes + lane, width), load(streams, 3 * lanes + lane, width)
+    word, a, b, c, counter = stepped(a, b, c, counter)
+    store(streams, lane, a)
+    store(streams, lanes + lane, b)
+    store(streams, 2 * lanes + lane, c)
+    store(streams, 3 * lanes + lane, counter)
     return word
 
 

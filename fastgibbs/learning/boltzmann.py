@@ -193,7 +193,7 @@ class SampledMachine(_Machine):
     def chains(self) -> States:
         """The states of the model's chains at beta = 1, int8 (chains, n)."""
         spins = [block.state.spins[:, block.ladders.lane_at[:, -1]] for block in self.block.chains]
-        return (np.concatenate(spins, axis=1).T + 1) // 2
+        return (np.concatenate(spins, axis=1).T > 0).astype(np.int8)
 
     def positive(self, units: AnyArray, coefficients: AnyArray, rows: IntArray) -> None:
         """Take data: `units` (B, V) of 0 and 1, each with its coefficient, which are `rows` of all data."""

@@ -19,7 +19,7 @@ from fastgibbs.methods.jobs import Job, Length
 from fastgibbs.methods.settings import NOBODY, Setting
 from fastgibbs.models import Ising
 from fastgibbs.models.energy import as_energy
-from fastgibbs.results.lanes import Left
+from fastgibbs.results.lanes import Left, taken
 from fastgibbs.types import AnyArray, FloatArray, IntArray, States
 
 MAX_RUNGS = 256  # two ladders are compared in one block of 512 lanes
@@ -234,8 +234,9 @@ class Gathered(NamedTuple):
         return np.concatenate([getattr(block.ladders, name) for block in self.blocks])
 
     def record(self, name: str) -> AnyArray:
-        """Energies or magnetisations, float64 (ladders, rungs, draws)."""
-        return self._by_ladder([getattr(block.record, name) for block in self.blocks])
+        """Energies or magnetisations, float64 (ladders, rungs, draws), of which the blocks let go."""
+        shape = self.job.count, self.job.betas.size, self.draws
+        return taken(self.blocks, name, self.draws, shape[0] * shape[1]).reshape(shape)
 
     def observable(self, number: int) -> FloatArray:
         """A linear observable, float64 (ladders, rungs, draws)."""

@@ -23,7 +23,7 @@ from fastgibbs.methods.settings import Clamping, check_betas, clamped, given_sta
 from fastgibbs.models import checks
 from fastgibbs.results.base import Result, Timing
 from fastgibbs.results.drawn import IN_BINS
-from fastgibbs.results.lanes import by_lane
+from fastgibbs.results.lanes import by_lane, taken
 from fastgibbs.results.sampled import SampleResult, states_alone
 from fastgibbs.threads import Asked
 from fastgibbs.types import ArrayLike, FloatArray, ModelLike, PathLike, Progress, Rule, Scan, Seed
@@ -203,10 +203,11 @@ def _found(job: Chains, ran: Ran, observed: observing.Observed, asked: Asked) ->
     interrupted, draws = end.interrupted or evaluated < draws, evaluated
     for number, name in enumerate(observed.weights):
         found[name] = by_lane([block.record.observables.record[:draws, number] for block in blocks], chains)
-    magnetization = by_lane([block.record.magnetizations[:draws] for block in blocks], chains)
+    magnetization = taken(blocks, "magnetizations", draws, chains)
+    magnetization /= max(job.setting.n, 1)
     return dict(
-        energy=by_lane([block.record.energies[:draws] for block in blocks], chains),
-        magnetization=magnetization / max(job.setting.n, 1),
+        energy=taken(blocks, "energies", draws, chains),
+        magnetization=magnetization,
         observables={name: found[name] for name in observed.names},
         interrupted=interrupted,
     )

@@ -277,7 +277,8 @@ def _results(
     """One result for every model."""
     job, setting = found.job, found.job.setting
     n, spins = max(setting.n, 1), found.spins()
-    kept = dict(energy=found.record("energies"), magnetization=found.record("magnetizations") / n)
+    kept = dict(energy=found.record("energies"), magnetization=found.record("magnetizations"))
+    kept["magnetization"] /= n
     bins = found.bins(observables) if job.in_bins else None
     restarts, round_trips = found.of_ladders("restarts"), found.of_ladders("round_trips")
     acceptance, overlaps = found.acceptance(len(setting.given)), _overlaps(found)
