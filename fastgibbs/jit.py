@@ -13,6 +13,7 @@ import inspect
 import os
 import pickle
 import sys
+import threading
 import types
 import warnings
 from contextlib import contextmanager, suppress
@@ -221,6 +222,23 @@ def _compiled(function, **options):
     return dispatcher
 
 
+class NotCompiled(Exception):
+    """A kernel is not compiled yet, where it was not to be."""
+
+
+_here = threading.local()  # .compiles: whether kernels may be compiled in this thread, or read from the cache
+
+
+@contextmanager
+def compiled_only():
+    """In this thread kernels that are not compiled yet raise NotCompiled meanwhile."""
+    _here.compiles = False
+    try:
+        yield
+    finally:
+        _here.compiles = True
+
+
 def njit(function):
     """Compile a kernel that Python calls: at its first call, or from the cache in later processes."""
     dispatcher = _compiled(function, nogil=True)
@@ -230,6 +248,8 @@ def njit(function):
     compile_ = dispatcher.compile
 
     def compiling(signature):
+        if not getattr(_here, "compiles", True):
+            raise NotCompiled
         give_back()  # of what set-up has freed: compiling takes the most memory of all
         try:
             return compile_(signature)

@@ -163,6 +163,19 @@ def on_threads(
             raise error
 
 
+def here(chunks: Iterable[object], tick: Callable[[], object]) -> None:
+    """Do work in this thread, chunk by chunk as it is asked for the next, and call `tick()` ten times a second."""
+    ticked = time.monotonic()
+    _at_work.add(me := object())
+    try:
+        for _ in chunks:
+            if time.monotonic() - ticked >= TICK_SECONDS:
+                tick()
+                ticked = time.monotonic()
+    finally:
+        _at_work.discard(me)
+
+
 def _importing() -> bool:
     """Whether this thread is within an import: another one that imports the same module would wait for it for ever.
 

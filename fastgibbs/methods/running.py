@@ -2,7 +2,8 @@
 
 Kernels release the GIL and know nothing of threads. A worker takes the block that has waited longest, advances it by
 about CHUNK_SECONDS and puts it back, so that blocks progress evenly at any number of threads, and a stop takes effect
-within one chunk, or one sweep where that takes longer. Where chunks end never shows in the results.
+within one chunk, or one sweep where that takes longer. Where chunks end never shows in the results. A single worker is
+the thread that calls, whose signals are answered between chunks; another one compiles, which takes longer.
 Where there are fewer blocks than threads, several threads make a crew that advances one block together.
 """
 
@@ -13,17 +14,17 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.gates import BROKEN
-from fastgibbs.jit import must_compile
+from fastgibbs.jit import NotCompiled, compiled_only, must_compile
 from fastgibbs.methods.checkpoints import NONE, Checkpoint
 from fastgibbs.models import checks
-from fastgibbs.threads import Asked, Team, on_threads, stoppable
+from fastgibbs.threads import Asked, Team, here, on_threads, stoppable
 from fastgibbs.types import Progress
 
 CHUNK_SECONDS = 0.02
@@ -87,7 +88,7 @@ class Run(NamedTuple):
             advance(blocks[0], begun, begun, ALONE)
             ready.append(time.perf_counter())
 
-        def work() -> None:
+        def work() -> Iterator[None]:
             team = Team(workers)
             try:
                 while not self.asked:
@@ -107,6 +108,7 @@ class Run(NamedTuple):
                         waiting.append(index)
                     if stops is True or now - ready[0] > limit:
                         self.asked.ask()
+                    yield
             finally:
                 team.close()
 
@@ -117,7 +119,13 @@ class Run(NamedTuple):
 
         self.checkpoint.began(blocks, done)
         if waiting and not self.asked:
-            on_threads(work, min(threads, len(blocks)), prepare, tick)
+            if threads == 1 or len(blocks) == 1:
+                with suppress(NotCompiled), compiled_only():
+                    prepare()
+            if ready:
+                here(work(), tick)
+            else:
+                on_threads(lambda: deque(work(), 0), min(threads, len(blocks)), prepare, tick)
         self.checkpoint.ended(blocks, done, sweeps)
         if self.report(sum(done) // len(done), sweeps):
             self.asked.ask()  # of what comes next

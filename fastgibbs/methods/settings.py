@@ -269,12 +269,12 @@ def first_ups(
     step = max(1, _PART // max(1, chains.size * strips))
     for first in range(0, sites, step):
         last = min(first + step, sites)
-        ups = np.ones((chains.size, strips, last - first), np.uint8)
+        of_strips = np.ones((chains.size, strips, last - first), np.uint8)
         if spins is None:
-            unpack_ups(words, (first, sites), ups)
+            unpack_ups(words, (first, sites), of_strips)
         else:
-            ups[asked] = spins.reshape(-1, strips, sites)[..., first:last] > 0
-        ups = ups.reshape(-1, last - first)
+            of_strips[asked] = spins.reshape(-1, strips, sites)[..., first:last] > 0
+        ups = of_strips.reshape(-1, last - first)
         if clamp is not None:
             inside = (clamp.sites >= first) & (clamp.sites < last)
             columns = np.maximum(chains, 0) if clamp.spins.shape[1] > 1 else np.zeros_like(chains)
