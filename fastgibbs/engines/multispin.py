@@ -24,6 +24,7 @@ SLOTS = 8  # streams of each word
 PLANES = 14  # words drawn for every 64 decisions
 MAX_DEGREE = 12
 BITS = 53  # of a field
+SMALL = 2**12  # sites of a model that takes longer to lay out than to sweep
 TILE_CELLS, MAX_TILES = 4096, 64  # a tile's least number of cells, and how many a group is cut into at most
 PENDING = (0,) * 127  # what sums may reach before they are added to the counters, as the length of a tuple
 
@@ -91,6 +92,7 @@ class Prepared(NamedTuple):
 
     models: list
     layout: Layout
+    plans: dict  # words -> the plan of blocks of so many, without thresholds, if it is small and the model one
 
 
 def show_ghosts(plan: MultispinPlan, spins):
@@ -102,13 +104,25 @@ def show_ghosts(plan: MultispinPlan, spins):
 
 def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:
     """The plan of a block of whole words."""
+    words = len(lanes) // 64
+    plan = prepared.plans.get(words)
+    if plan is None:
+        plan = _laid_out(prepared, lanes)
+        if len(prepared.models) == 1 and plan.sites <= SMALL:
+            prepared.plans[words] = plan
+    sizes = plan.degrees, len(plan.slots), len(plan.folds)
+    codes, rest = _thresholds(prepared.models[0], *sizes, betas, rule)
+    return plan._replace(codes=codes, rest=rest)
+
+
+def _laid_out(prepared: Prepared, lanes: range) -> MultispinPlan:
+    """The plan of a block of whole words, without thresholds."""
     model, place, words = prepared.models[0], prepared.layout, len(lanes) // 64
     degree, degrees = place.graph.degree, np.unique(place.groups[:, 2])
     begins, listed = runs(place, words)
     sign_bytes, sign_words = signs(place, lanes)
     fold = model.field == 0 and (degrees == degree).all()
     folds = degree // 2 + 1 if fold else degree + 1
-    codes, rest = _thresholds(model, degrees, degree, folds, betas, rule)
     colours, shifts = place.colour_ends.size, place.ghosts[:, 1]
     apart = colours > 2 or place.swept < colours  # bonds are not counted by a sweep of the last colour
     tiles, phases = [], []
@@ -144,8 +158,8 @@ def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:
         sign_bytes=sign_bytes,
         sign_words=sign_words,
         degrees=degrees,
-        codes=codes,
-        rest=rest,
+        codes=np.empty((0, 0), np.uint64),
+        rest=np.empty((0, 0), np.uint64),
         ghosts=place.cell.size * words,
         ghost_originals=(place.ghosts[:, 2:] * words + np.arange(words)).astype(np.int32).ravel(),
         ghost_shifts=np.repeat([shifts, place.strips - shifts], words, axis=1).astype(np.uint64),
@@ -231,7 +245,7 @@ class Multispin(Engine):
 
     def prepare(self, models: list, strips: int, free=None) -> Prepared:
         """Lay out Ising models on one graph: a single one for all chains, or one per chain."""
-        return Prepared(models, layout(cells(models, strips), strips, free))
+        return Prepared(models, layout(cells(models, strips), strips, free), {})
 
     def cut(self, lanes: int, threads: int, together: int = 64) -> list[range]:
         """Ranges of lanes, whole words, that make blocks of 8, 4, 2 or 1 words; smaller ones if there are idle threads.

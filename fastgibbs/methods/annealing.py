@@ -186,7 +186,7 @@ def _schedule(betas: ArrayLike | Schedule | None, model: ModelLike) -> tuple[Cal
     """
     if betas is None:
         asked = windows(model)
-        return partial(stretched, asked), np.quantile(asked, 0.9)
+        return partial(stretched, asked), float(np.interp(0.9 * (asked.size - 1), np.arange(asked.size), asked))
     if isinstance(betas, Schedule):
         check_betas("betas", np.array([betas.first, betas.last]), [model])
         return betas.betas, max(betas.first, betas.last)

@@ -102,7 +102,7 @@ class Run(NamedTuple):
                     now = time.perf_counter()
                     self.checkpoint.saw(index, blocks[index], last)
                     done[index] = last
-                    growth = min(CHUNK_SECONDS / max(now - start, 1e-9), 4)
+                    growth = min(CHUNK_SECONDS / max(now - start, 1e-9), 16)
                     chunks[index] = min(max(1, int(chunks[index] * growth)), sweeps)
                     if last < sweeps:
                         waiting.append(index)
@@ -135,6 +135,8 @@ class Run(NamedTuple):
 
 def _together(team: Team, advance: Advance, block: Any, first: int, last: int) -> bool | None:
     """Advance a block by the whole team as one crew; what its first worker returns."""
+    if team.size == 1:
+        return advance(block, first, last, ALONE)
     gate, returned = np.zeros(1, np.uint64), []
 
     def take_part(worker: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgibbs.methods.descent import costs_of_any, flip_costs, random_spins
+from fastgibbs.methods.keeping import kept
 from fastgibbs.models import checks
 from fastgibbs.models.energy import as_energy
 from fastgibbs.types import FloatArray, ModelLike
@@ -90,7 +91,12 @@ def stretched(windows: FloatArray, sweeps: int) -> FloatArray:
 def windows(model: ModelLike, hot: float = HOT, cold: float = COLD) -> FloatArray:
     """The betas that sites ask for in `beta_schedule`, each as often as it is asked for, between those of `beta_range`.
 
-    Ascending, float64."""
+    Ascending, float64, read-only."""
+    checks.model("model", model)
+    return kept(model, "windows", (hot, cold), lambda twin: _windows(twin, hot, cold))
+
+
+def _windows(model: ModelLike, hot: float, cold: float) -> FloatArray:
     hot, cold, costs = _knobs(model, hot, cold)
     first, last = _ends_of(hot, cold, costs)
     if first == last:
@@ -99,7 +105,9 @@ def windows(model: ModelLike, hot: float = HOT, cold: float = COLD) -> FloatArra
     points = np.arange(_POINTS // costs.size * costs.size) + 0.5  # site by site in turn
     with np.errstate(over="ignore"):
         asked = (hot + (cold - hot) * (points / points.size)) / np.resize(costs, points.size)
-    return np.sort(np.concatenate([[first], np.clip(asked, first, last), [last]]))
+    found = np.sort(np.concatenate([[first], np.clip(asked, first, last), [last]]))
+    found.flags.writeable = False
+    return found
 
 
 def _ends_of(hot: float, cold: float, costs: FloatArray) -> tuple[float, float]:
