@@ -279,11 +279,12 @@ class Multispin(Engine):
         depth = max(largest, len(PENDING)).bit_length()
         blocks, tiles = np.arange(lanes.start // 64, lanes.stop // 64), np.arange(sets)[:, None]
         streams = stream_state(entropy, SWEEP, blocks, np.arange(SLOTS)[:, None], tiles[..., None])
-        streams = np.swapaxes(streams.reshape(sets, -1, 4), 1, 2).copy()
+        apart = np.zeros((sets, 5, SLOTS * words), np.uint64)  # no two tiles share a cache line
+        apart[:, :4] = np.swapaxes(streams.reshape(sets, -1, 4), 1, 2)
         together = len(PENDING) // len(plan.slots) * len(plan.slots).bit_length()
         state = MultispinState(
             spins=spins,
-            streams=np.pad(streams, ((0, 0), (0, 1), (0, 0))),  # no two tiles share a cache line
+            streams=apart,
             tails=stream_state(entropy, TAIL, *np.divmod(np.arange(lanes.start, lanes.stop), 64), tiles),
             current=np.full(len(lanes), -1),
             planes=np.zeros(64 * plan.codes.shape[1] * VECTOR, np.uint64),
