@@ -7,7 +7,6 @@ may change.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -28,7 +27,8 @@ def kept(model: ModelLike, kind: str, key: object, make: Callable[[Any], T]) -> 
     if kind in of_model and of_model[kind][0] == key:
         found: T = of_model[kind][1]
         return found
-    twin = copy.copy(model)  # nothing that is kept refers to what it is kept with
+    twin = object.__new__(type(model))  # nothing that is kept refers to what it is kept with
+    vars(twin).update(model.__getstate__())
     made = make(twin)
     for name, value in vars(twin).items():  # built when they were asked for
         vars(model).setdefault(name, value)
