@@ -20,9 +20,9 @@ FLOORS = [
 ]
 ENGINES = [  # each imports only earlier ones
     *("vectors", "bitslices", "bytespins", "contract", "gates", "arithmetic", "streams", "graphs", "precision"),
-    *("sparse_sums", "sparse", "sparse64", "flips", "terms", "dense", "dense_kernels", "multispin"),
+    *("entries", "sparse_sums", "sparse", "sparse64", "flips", "terms", "dense", "dense_kernels", "multispin"),
     *("multispin_kernels", "memories", "overlap", "layered", "replicas", "observables", "descents", "remembering"),
-    *("entries", "lowest", "carrying", "binning"),
+    *("lowest", "carrying", "binning"),
     *("drivers", "phases", "gradients", "moments"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}
