@@ -10,6 +10,7 @@ import pytest
 from interrupts import ctrl_c
 
 import fastgibbs as fg
+from fastgibbs.jit import njit
 from fastgibbs.methods.running import running
 from fastgibbs.models import checks
 
@@ -71,6 +72,28 @@ def test_progress_true_draws_a_bar_or_a_plain_line(with_tqdm, capsys, monkeypatc
     shown = capsys.readouterr().err
     assert "40/40" in shown
     assert ("%" in shown) == with_tqdm
+
+
+@pytest.mark.parametrize(("blocks", "threads"), [(1, 8), (5, 1)])
+def test_one_worker_takes_no_thread_unless_it_has_to_compile(blocks, threads):
+    """So Ctrl-C is answered while it does."""
+
+    @njit
+    def kernel():
+        return 0
+
+    def advance(block, first, last, crew):
+        kernel()
+        mine.append(threading.current_thread() is threading.main_thread())
+
+    mine, heard = [], []
+    for compiled in (False, True):
+        with running(lambda done, total: heard.append(done)) as run:
+            end = run.advance(advance, list(range(blocks)), [0] * blocks, 100, threads)
+        assert end.done == [100] * blocks
+        assert set(mine) == {compiled}
+        assert heard[-1] == 100
+        mine.clear()
 
 
 def test_blocks_progress_evenly_and_all_finish():
