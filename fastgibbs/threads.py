@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
 from queue import Empty, SimpleQueue
 from types import FrameType
@@ -163,7 +163,7 @@ def on_threads(
             raise error
 
 
-def here(chunks: Iterable[object], tick: Callable[[], object]) -> None:
+def here(chunks: Generator[object, None, None], tick: Callable[[], object]) -> None:
     """Do work in this thread, chunk by chunk as it is asked for the next, and call `tick()` ten times a second."""
     ticked = time.monotonic()
     _at_work.add(me := object())
@@ -173,6 +173,7 @@ def here(chunks: Iterable[object], tick: Callable[[], object]) -> None:
                 tick()
                 ticked = time.monotonic()
     finally:
+        chunks.close()  # whoever else does the work
         _at_work.discard(me)
 
 

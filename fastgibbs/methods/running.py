@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
@@ -82,7 +82,7 @@ class Run(NamedTuple):
             advance(blocks[0], begun, begun, ALONE)
             ready.append(time.perf_counter())
 
-        def work() -> Iterator[None]:
+        def work() -> Generator[None, None, None]:
             team = Team(workers)
             try:
                 while not self.asked:
@@ -96,7 +96,7 @@ class Run(NamedTuple):
                     now = time.perf_counter()
                     self.checkpoint.saw(index, blocks[index], last)
                     done[index] = last
-                    growth = min(CHUNK_SECONDS / max(now - start, 1e-9), 16)
+                    growth = min(CHUNK_SECONDS / max(now - start, 1e-9), 4)
                     chunks[index] = min(max(1, int(chunks[index] * growth)), sweeps)
                     if last < sweeps:
                         waiting.append(index)
