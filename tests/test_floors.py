@@ -19,7 +19,7 @@ FLOORS = [
     ("__init__", "__main__"),
 ]
 ENGINES = [  # each imports only earlier ones
-    *("vectors", "bitslices", "bytespins", "contract", "gates", "arithmetic", "streams", "graphs", "precision"),
+    *("vectors", "graphs", "bitslices", "bytespins", "contract", "gates", "arithmetic", "streams", "precision"),
     *("entries", "sparse_sums", "sparse", "sparse64", "flips", "terms", "dense", "dense_kernels", "multispin"),
     *("multispin_kernels", "memories", "overlap", "layered", "replicas", "observables", "descents", "remembering"),
     *("lowest", "carrying", "binning"),
