@@ -36,10 +36,10 @@ def copy_lanes(spins, kept, better):
 
 
 def start_spins(n: int, lanes: int, ups) -> np.ndarray:
-    """Spins of a block, int8 (n, lanes), from the parts that `start` of an engine is given."""
-    spins = np.empty((n, lanes), np.int8)
+    """Spins of a block, int8 (n, lanes), from the parts that `start` of an engine is given; up where they end."""
+    spins = np.ones((n, lanes), np.int8)
     for first, part in ups:
-        spins[first : first + part.shape[1]] = part.T
+        spins[first : first + part.shape[1], : len(part)] = part.T
     spins *= 2
     spins -= 1
     return spins

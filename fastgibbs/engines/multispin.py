@@ -295,6 +295,7 @@ class Multispin(Engine):
         place, words = prepared.layout, len(lanes) // 64
         up_words = np.zeros((place.size, words), np.uint64)
         for first, part in ups:
+            part = np.pad(part, ((0, len(lanes) - len(part)), (0, 0)), constant_values=1)
             of_words = np.packbits(part.reshape(words, 64, -1), axis=1, bitorder="little")
             of_cells = of_words.transpose(2, 0, 1).copy().view("<u8")[..., 0]
             up_words[place.position[first : first + part.shape[1]]] = of_cells

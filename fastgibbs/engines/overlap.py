@@ -111,7 +111,7 @@ class Overlap(Engine):
             return f"N is {first.n}: float32 overlaps are exact up to {MOST_FLOATS}"
         return _drowned(first, tolerance)
 
-    def pays(self, model) -> bool:
+    def pays(self, model, chains: int, strips: int | None) -> bool:
         """Whether this engine is the faster one for a model, as far as N and P tell.
 
         Measured at 64 chains against the dense engine, at high and low acceptance: 1.2 to 7 times as fast up to

@@ -2,8 +2,8 @@
 
 A stream's address is logical, never a thread or a position in memory: chain k draws from
 `SFC64(SeedSequence(entropy, spawn_key=(domain, k // 64, 0, k % 64)))`, a tile of a lattice has its number in place
-of the 0. So results depend neither on threads nor on how chains are cut into blocks, and chain k is the same whether 8
-or 64 chains were asked for.
+of the 0, and so has each of several streams of a chain. So results depend neither on threads nor on how chains are cut
+into blocks, and chain k is the same whether 8 or 64 chains were asked for, by one engine.
 """
 
 import math
@@ -15,7 +15,7 @@ from fastgibbs.engines.vectors import load, store
 from fastgibbs.jit import inlined, njit
 from fastgibbs.models import checks
 
-START, SWEEP, ORDER, TAIL, SWAP, CLUSTER, ADAPT, HASH = range(8)  # domains keep the uses of randomness apart
+START, SWEEP, ORDER, TAIL, SWAP, CLUSTER, ADAPT, HASH, SITES = range(9)  # domains keep the uses of randomness apart
 
 _INIT_A, _MULT_A, _INIT_B, _MULT_B = map(np.uint32, (0x43B0D7E5, 0x931E8875, 0x8B51F9DD, 0x58F38DED))
 _MIX_LEFT, _MIX_RIGHT, _HALF = map(np.uint32, (0xCA01F9DD, 0x4973F715, 16))  # all of NumPy's SeedSequence

@@ -152,7 +152,7 @@ def choose_engine(
                 f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()"
             )
     refusals, taken = {}, {True: models}
-    for name in _by_speed(models[0]) if engine == "auto" else [engine]:
+    for name in _by_speed(models[0], chains, strips) if engine == "auto" else [engine]:
         native = ENGINES[name].native
         if native not in taken and not all(as_energy(one).has_ising_form for one in models):
             refusals[name] = "the model has no Ising form"
@@ -169,9 +169,9 @@ def choose_engine(
     raise ValueError(reasons)
 
 
-def _by_speed(model: ModelLike) -> list[str]:
+def _by_speed(model: ModelLike, chains: int, strips: int | None) -> list[str]:
     """The engines that "auto" tries, best first."""
-    slow = {name for name, one in ENGINES.items() if not one.pays(model)}
+    slow = {name for name, one in ENGINES.items() if not one.pays(model, chains, strips)}
     return sorted(ENGINES, key=slow.__contains__)
 
 
@@ -266,10 +266,11 @@ def first_ups(
 ) -> Iterator[tuple[int, AnyArray]]:
     """Which spins of a block's lanes are up at first: yields (first site, uint8 (lanes, sites)), part by part.
 
-    `chains`: of each column of `strips` lanes, int64 (columns,), NOBODY where it is asked for by none: it starts up.
-    The others start at `spins`, int8 (chains that are asked for, n), or at random, but for the sites that are clamped,
-    of a block without strips.
+    `chains`: of each column of `strips` lanes, int64 (columns,), NOBODY where it is asked for by none: it starts up,
+    and is left out after the last of the others. These start at `spins`, int8 (chains that are asked for, n), or at
+    random, but for the sites that are clamped, of a block without strips.
     """
+    chains = chains[: np.flatnonzero(chains != NOBODY).max(initial=-1) + 1]
     asked, sites = chains != NOBODY, n // strips
     if spins is None:
         words = np.full((chains.size, -(-n // 64)), ~np.uint64(0))
