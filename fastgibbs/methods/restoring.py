@@ -41,7 +41,7 @@ def saved(block):
 
 def left(block) -> dict[str, np.ndarray]:
     """The arrays, by dotted name, without which a run cannot go on where it left a block: all but what it recorded."""
-    return {name: array for name, array, _ in changing(block) if _goes_on(name)}
+    return {name: array for name, array in saved(block) if _GOES_ON.match(name)}
 
 
 def go_on(block, arrays: dict[str, np.ndarray]):
@@ -388,12 +388,6 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
 }
 _GOES_ON = re.compile(r"state\.|(ladders|pairs)\.(streams|lane_at|labels)$")
 _PREFIX = re.compile(r"^(history|last)\.|^learner\.((shown|chains)\.\d+\.)?|(?<=^well)\.\d+$")
-
-
-@cache
-def _goes_on(name: str) -> bool:
-    """Whether a run cannot go on without an array."""
-    return _rule(name) is not None and _GOES_ON.match(name) is not None
 
 
 @cache
