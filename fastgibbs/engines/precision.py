@@ -85,7 +85,7 @@ def refusal_of_layers(rbm, unit: float, bits: int, tolerance: float) -> str | No
 
 
 def following_error(model, sweeps: int, chunk: int) -> float:
-    """By how much an energy may be off that float32 fields followed for so many sweeps, float32 summing `chunk` changes.
+    """By how much an energy may be off that float32 followed for so many sweeps, a chunk of changes at a time.
 
     A change of site i has d_i rounded additions, each off by 2 u S_i at most; the k-th sum of a chunk rounds by u times
     the sum of k changes at most, all squares of a chunk by (2 u S_i)^2 chunk (chunk + 1) / 2 for each. Errors at random

@@ -104,9 +104,9 @@ def _whole_numbers(model, upper) -> tuple:
     if (np.abs(h) + np.bincount(rows, np.abs(J), model.n)).max(initial=0) > 127 or model.n > 2**24:
         return 0.0, *_NO_NUMBERS
     row_sums, upper_sums = h + np.bincount(rows, J, model.n), np.bincount(rows[above], J[above], model.n)
-    whole = [numbers.astype(np.int64).astype(np.int8) for numbers in (2 * J, row_sums, upper_sums, h)]
-    for numbers in whole:
-        numbers.flags.writeable = False
+    whole = [part.astype(np.int64).astype(np.int8) for part in (2 * J, row_sums, upper_sums, h)]
+    for part in whole:
+        part.flags.writeable = False
     return float(step), *whole
 
 
