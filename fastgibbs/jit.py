@@ -6,25 +6,25 @@ the arrays of a plan at every use made the multi-spin kernel ten times slower.
 
 import copy
 import ctypes
-import dis
 import functools
 import hashlib
 import inspect
 import os
 import pickle
 import sys
-import types
 import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import numba
-import numpy as np
 from llvmlite import binding
+from numba.core import event
 from numba.core.caching import FunctionCache, IndexDataCacheFile
-from numba.core.codegen import get_host_cpu_features
+from numba.core.codegen import JITCodeLibrary, get_host_cpu_features
+from numba.core.compiler import Compiler
 from numba.extending import overload
+
+from fastgibbs.fingerprints import Fingerprint, inside
 
 _DIGEST = 32  # bytes of a SHA-256
 
@@ -36,7 +36,7 @@ def _cache_folder() -> Path | None:
     those of engines/, serves none that is stale, and an edit anywhere else compiles nothing again.
     """
     digest = hashlib.sha256(numba.__version__.encode())
-    for source in [Path(__file__), *sorted((Path(__file__).parent / "engines").rglob("*.py"))]:
+    for source in [Path(__file__), *sorted(Path(__file__).parent.glob("engines/**/*.py"))]:
         digest.update(source.read_bytes())
     base = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
     if not base:
@@ -161,11 +161,11 @@ def _mark(function, kinds) -> str | None:
     Else a digest of the function, of the fields of the classes that the types are of, and of the bodies that `gives`
     has for them, whatever of it is outside the package; or None if no other process could know all of it again.
     """
-    found, classes = _Fingerprint(hashlib.sha256(), {}), list(dict.fromkeys(_outside(kinds)))
-    if _inside(function) and not classes:
+    found, classes = Fingerprint(hashlib.sha256(), {}), list(dict.fromkeys(_outside(kinds)))
+    if inside(function) and not classes:
         return ""
     try:
-        if not _inside(function):
+        if not inside(function):
             found.add_function(function)
         for of_class in classes:
             found.note(of_class.__module__, of_class.__qualname__, *of_class._fields)
@@ -186,14 +186,9 @@ def _outside(kinds):
     """The classes outside this package whose tuples types hold, in order."""
     for kind in kinds:
         of_class = getattr(kind, "instance_class", None)
-        if of_class is not None and not _inside(of_class):
+        if of_class is not None and not inside(of_class):
             yield of_class
         yield from _outside(getattr(kind, "types", ()))
-
-
-def _inside(value) -> bool:
-    """Whether a class or function is of this package, whose sources name the cache."""
-    return _root(value) == __package__
 
 
 @contextmanager
@@ -219,6 +214,38 @@ def _compiled(function, **options):
 
     dispatcher.compile = compiling
     return dispatcher
+
+
+class _Part(JITCodeLibrary):
+    """What a kernel is made of: optimised and made machine code with it, not before, once instead of once a level."""
+
+    @property
+    def codegen(self):
+        return self
+
+    def set_env(self, name, environment):
+        """There is no code that could look for it."""
+
+    def get_pointer_to_function(self, name):
+        return 0
+
+    def finalize(self):
+        self._raise_if_finalized()
+        for library in dict.fromkeys(self._linking_libraries):
+            self._reload_init.update(library._reload_init)
+            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+
+class _PartCompiler(Compiler):
+    """Numba's compiler of a function that only kernels call."""
+
+    def __init__(self, typing, target, library, *rest):
+        super().__init__(typing, target, _Part(target.codegen(), "part"), *rest)
+
+
+_OF_KERNELS = dict(no_cpython_wrapper=True, no_cfunc_wrapper=True, pipeline_class=_PartCompiler)
 
 
 def njit(function):
@@ -248,12 +275,12 @@ def give_back() -> None:
 
 def called(function):
     """Compile a function that only kernels call, in places that are not hot: it needs no cache of its own."""
-    return _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    return _compiled(function, **_OF_KERNELS)
 
 
 def inlined(function):
     """Compile a function that only kernels call, where every instruction counts: it becomes part of them, always."""
-    return _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)
+    return _compiled(function, **_OF_KERNELS, forceinline=True)
 
 
 def implements(function):
@@ -261,7 +288,7 @@ def implements(function):
 
     A call would copy the hundreds of words of a plan and a state.
     """
-    return overload(function, jit_options={"forceinline": True})
+    return overload(function, jit_options=_OF_KERNELS | {"forceinline": True})
 
 
 _stubs = []
@@ -301,96 +328,21 @@ def gives(stub, of_class, by_type=False):
     return give
 
 
-_NAMED = {"builtins", "math", "numba", "numpy", "operator"}  # packages whose functions are known by their names
-_PLAIN = int, float, complex, str, bytes, frozenset, type(None), np.generic, np.dtype, np.ufunc, numba.types.Type
+@contextmanager
+def compilations(heard):
+    """Call `heard()` before the first kernel that is compiled in here, whichever thread does; of the cache is none."""
 
+    class Listener(event.Listener):
+        def on_start(self, _):
+            if not told:
+                told.append(heard())
 
-def fingerprint(function) -> str:
-    """SHA-256 of what a function does: its code, that of all it calls, and the values that they read from outside.
+        def on_end(self, _):
+            pass
 
-    What is compiled of somebody else's function is cached under it. It is the same in every process, but where a
-    function reads a value that is of no type known here: that could change unseen. TypeError if it calls a function
-    that is not compiled, which Numba could not, or has another body for somewhere.
-    """
-    found = _Fingerprint(hashlib.sha256(), {})
-    found.add_function(function)
-    return found.digest.hexdigest()
-
-
-class _Fingerprint(NamedTuple):
-    digest: object
-    seen: dict  # functions, and in which order
-
-    def note(self, *words):
-        self.digest.update("\0".join(map(str, (*words, ""))).encode())
-
-    def add_function(self, function):
-        """What a function does, or that it is one of those before."""
-        if function in self.seen:
-            self.note("function", self.seen[function])
-            return
-        self.seen[function] = len(self.seen)
-        self.note(function.__globals__.get("__name__"))  # Numba imports that module with what the cache has of it
-        self.add_code(function.__code__, function.__globals__)
-        self.add((*(cell.cell_contents for cell in function.__closure__ or ()), function.__defaults__))
-
-    def add(self, value):
-        """A value that a function reads, or a function that it calls."""
-        value = getattr(value, "_dispatcher", value)  # of a ufunc
-        compiled = hasattr(value, "py_func")
-        if hasattr(value, "given"):  # a stub
-            for body in (value, *(body for body, _ in value.given.values())):
-                self.note(value.__module__, value.__qualname__)
-                if not _inside(body):
-                    self.add_function(body)
-        elif hasattr(value, "__qualname__") and (_root(value) in _NAMED or (_inside(value) and not compiled)):
-            self.note(value.__module__, value.__qualname__)
-        elif compiled:
-            self.add_function(value.py_func)
-        elif isinstance(value, types.FunctionType):
-            raise TypeError(f"{value.__qualname__} is called by what is compiled: decorate it with numba.njit")
-        elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
-            self.note(value.dtype, value.shape, hashlib.sha256(np.ascontiguousarray(value)).hexdigest())
-        elif isinstance(value, tuple | list):
-            self.note(type(value).__name__, len(value))
-            for one in value:
-                self.add(one)
-        else:
-            self.note(type(value), repr(value) if isinstance(value, _PLAIN) else os.urandom(16).hex())
-
-    def add_code(self, code, outside):
-        """The code of a function, and what it reads from outside, also from modules."""
-        self.note(code.co_code.hex(), code.co_names, code.co_varnames, code.co_freevars)
-        for value in code.co_consts:
-            if isinstance(value, types.CodeType):
-                self.add_code(value, outside)
-            else:
-                self.add(value)
-        module = None
-        for step in dis.get_instructions(code):
-            if step.opname in ("LOAD_GLOBAL", "LOAD_NAME") and step.argval in outside:
-                value = outside[step.argval]
-            elif module and step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
-                value = getattr(module, step.argval)
-            else:
-                module = None
-                continue
-            module = value if isinstance(value, types.ModuleType) else None
-            if module is None:
-                self.add(value)
-            elif module.__name__.partition(".")[0] in _NAMED:
-                module = None
-
-
-def _root(value) -> str:
-    """The package that a value says it is from."""
-    return str(getattr(value, "__module__", None)).partition(".")[0]
-
-
-def must_compile(kernel) -> bool:
-    """Whether the next call of `kernel` compiles, because neither this process nor the cache has it."""
-    name = kernel.py_func.__name__
-    return not kernel.signatures and not (CACHE_FOLDER and any(CACHE_FOLDER.rglob(f"*.{name}-*.nbi")))
+    told = []
+    with event.install_listener("numba:compile", Listener()):
+        yield
 
 
 def target() -> tuple[str, int]:

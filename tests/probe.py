@@ -7,6 +7,7 @@ import numpy as np
 
 from fastgibbs import exact
 from fastgibbs.engines import ENGINES, contract, dense_kernels, layered, multispin, multispin_kernels
+from fastgibbs.engines.bitslices import PART
 from fastgibbs.engines.memories import ATTEMPTS
 from fastgibbs.engines.sparse import attempt, gather_fields
 from fastgibbs.engines.vectors import convert, load, store
@@ -200,10 +201,13 @@ def layered_order_and_flips(model, states, beta, rule):
 def _decisions(plan, state, rungs, likely, kinds):
     multispin_kernels.show_codes(plan, state, rungs)
     for tile in range(len(plan.tiles)):
-        for vector in range(plan.tiles[tile, 0], plan.tiles[tile, 1]):
-            words, masks, _ = multispin_kernels.decision(plan, state, plan.tiles[tile, 2], vector)
-            store(likely[vector], 0, words)
-            multispin_kernels.keep(masks, kinds[vector], 0)
+        first, end, table, degree, _, _, own, _, start, count = plan.tiles[tile]
+        for word in range(8 * first, 8 * end, PART):
+            words, masks, _ = multispin_kernels.decision(plan, state, (table, degree, own, start, count), word)
+            store(likely, word, words)
+            multispin_kernels.keep(masks, kinds[word // 8], word % 8)
+            for kind in range(multispin.MASKS, min(count, len(plan.kinds))):
+                store(kinds[word // 8], 8 * kind + word % 8, load(state.scratch[own], 16 + 8 * kind + word % 8, PART))
 
 
 def multispin_order_and_flips(model, states, beta, rule):
@@ -213,23 +217,24 @@ def multispin_order_and_flips(model, states, beta, rule):
     the bit planes and the rest of the threshold of that class.
     """
     plan, state = block("multispin", model, states, beta, rule)
-    vectors, folds = state.spins.size // 8, len(plan.folds)
-    likely, kinds = np.zeros((vectors, 8), np.uint64), np.zeros((vectors, folds * 8), np.uint64)
+    vectors, count = state.spins.size // 8, len(plan.kinds)
+    likely, kinds = np.zeros((vectors, 8), np.uint64), np.zeros((vectors, count * 8), np.uint64)
     _decisions(plan, state, np.zeros(64 * plan.words, np.int64), likely, kinds)
 
     def bit(words, cell, lane):  # words (vectors, 8): the word of a cell and a lane, then the lane's bit
         flat = words.reshape(-1)[plan.position[cell] * plan.words + lane // 64]
         return (flat >> (lane % 64).astype(np.uint64)) & np.uint64(1)
 
-    thresholds = plan.degrees.size * multispin.PLANES * folds * 8
-    planes = state.planes[:thresholds].reshape(-1, multispin.PLANES, folds, 8)
-    rest = plan.rest.reshape(-1, folds)
+    thresholds = plan.degrees.size * multispin.PLANES * count * 8
+    planes = state.planes[:thresholds].reshape(-1, multispin.PLANES, count, 8).copy()
+    planes[:, :, 1:] ^= planes[:, :, :1]
+    rest = plan.rest.reshape(-1, count)
     tables = np.repeat(plan.tiles[:, 2], (plan.tiles[:, 1] - plan.tiles[:, 0]) * 8 // plan.words)
     lane = np.arange(len(states))
     probabilities = np.empty((len(states), model.n))
     for cell in range(model.n):
         table = tables[plan.position[cell]]
-        classes = np.array([bit(kinds.reshape(vectors, folds, 8)[:, k], cell, lane) for k in range(folds)])
+        classes = np.array([bit(kinds.reshape(vectors, count, 8)[:, k], cell, lane) for k in range(count)])
         assert (classes.sum(axis=0) == 1).all()
         kind = classes.argmax(axis=0)
         bits = (planes[table][:, kind, lane // 64] >> (lane % 64).astype(np.uint64)) & np.uint64(1)

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 
 import fastgibbs as fg
-from fastgibbs.engines.drivers import advance
+from fastgibbs.engines.entries import hold
 
 PACKAGE = Path(fg.__file__).parent
 SAMPLE = """
 from numba.core import event
 with event.install_recorder("numba:compile") as compiled:
     import fastgibbs as fg
-    from fastgibbs.engines.drivers import advance
+    from fastgibbs.engines.entries import hold
     model = fg.lattice((8, 8))
     result = fg.sample(model, beta=0.4, sweeps=3, chains=16, seed=1, progress={progress}, engine="{engine}")
-print(sum(advance.stats.cache_hits.values()), result.energy.sum(), len(compiled.buffer))
+print(sum(hold.stats.cache_hits.values()), result.energy.sum(), len(compiled.buffer))
 """
 
 
@@ -110,7 +110,7 @@ def test_a_cache_folder_that_cannot_be_written_only_costs_time(tmp_path):
 
 def test_changing_any_number_size_or_dtype_compiles_nothing_new():
     fg.sample(fg.lattice((4, 4)), beta=0.4, sweeps=3, engine="sparse")
-    signatures = len(advance.signatures)
+    signatures = len(hold.signatures)
     couplings = np.ones((4, 4)) - np.eye(4)
     frozen = couplings.copy()
     frozen.flags.writeable = False
@@ -127,13 +127,13 @@ def test_changing_any_number_size_or_dtype_compiles_nothing_new():
     ]
     for model in models:
         sample_in_many_ways(model, "sparse")
-    assert len(advance.signatures) == signatures
+    assert len(hold.signatures) == signatures
 
 
 def test_multispin_models_of_one_degree_compile_once():
     """There is one kernel for each degree, folded for a uniform degree without a field, and one not folded."""
     fg.sample(fg.lattice((4, 4)), beta=0.4, sweeps=3, engine="multispin")
-    signatures = len(advance.signatures)
+    signatures = len(hold.signatures)
     for model in (
         fg.lattice((3, 5), J=-2),
         fg.edwards_anderson((6, 4), seed=1),
@@ -143,7 +143,7 @@ def test_multispin_models_of_one_degree_compile_once():
     ):
         sample_in_many_ways(model, "multispin")
     fg.sample([fg.edwards_anderson((6, 4), seed=k) for k in range(3)], beta=0.4, sweeps=3)
-    assert len(advance.signatures) == signatures
+    assert len(hold.signatures) == signatures
 
 
 def sample_in_many_ways(model, engine):
@@ -158,9 +158,9 @@ def sample_in_many_ways(model, engine):
 
 WIDE = """
 import fastgibbs as fg
-from fastgibbs.engines.drivers import advance
+from fastgibbs.engines.entries import hold
 fg.sample(fg.lattice((4, 4)), beta=0.4, sweeps=1, engine="{engine}")
-(assembly,) = advance.inspect_asm().values()
+(assembly,) = hold.inspect_asm().values()
 print(assembly.count("%ymm") + assembly.count("%zmm"))
 """
 

@@ -196,9 +196,9 @@ def test_an_engine_that_nobody_finds_again_is_compiled_in_every_process(tmp_path
 def test_the_engine_of_the_page_is_compiled_once_and_a_process_without_it_reads_the_cache(tmp_path):
     engine, _ = LOOPS.split("fg.testing.check_engine")
     (tmp_path / "loops.py").write_text("import numpy as np\nimport fastgibbs as fg\n" + engine)
-    run = "import {}fastgibbs as fg\nfrom fastgibbs.engines.drivers import advance\n"
+    run = "import {}fastgibbs as fg\nfrom fastgibbs.engines.entries import hold\n"
     run += "r = fg.sample(fg.lattice((3, 3)), beta=0.4, sweeps=3, seed=1, engine={!r})\n"
-    run += "print(sum(advance.stats.cache_hits.values()), r.energy.sum())"
+    run += "print(sum(hold.stats.cache_hits.values()), r.energy.sum())"
     first = child(tmp_path, run.format("loops, ", "loops"))
     assert first[0] == "0"
     assert child(tmp_path, run.format("loops, ", "loops")) == ("1", first[1])

@@ -13,7 +13,7 @@ from test_proofs import CHAINS, LEVEL, chain_correlation
 import fastgibbs as fg
 from fastgibbs import exact
 from fastgibbs.engines import ENGINES, overlap
-from fastgibbs.engines.drivers import advance
+from fastgibbs.engines.entries import hold
 from fastgibbs.methods.schedules import COLD, HOT, beta_range, coldest
 from fastgibbs.methods.settings import choose_engine
 from fastgibbs.reference import overlap as twin
@@ -417,7 +417,7 @@ def test_memories_of_one_kind_compile_once():
     """One kernel each for Hebb memories, for pseudo-inverse ones, and for each two orders 2 k - 1 and 2 k."""
     for kwargs in (dict(), dict(rule="pseudoinverse"), dict(order=3)):
         fg.sample(fg.Hopfield(patterns(2, 9), **kwargs), beta=1.0, sweeps=1, engine="overlap")
-        signatures = len(advance.signatures)
+        signatures = len(hold.signatures)
         sizes = (8, None), (30, 0.2), (7, np.ones(7))
         rng = np.random.default_rng(1)  # patterns of its own: those of the pseudo-inverse must be independent
         more = [fg.Hopfield(rng.choice([-1, 1], (5, n)), field=field, **kwargs) for n, field in sizes]
@@ -425,4 +425,4 @@ def test_memories_of_one_kind_compile_once():
         for model in more:
             fg.sample(model, beta=[0.5, 1], sweeps=4, thin=2, rule="metropolis", scan="random", engine="overlap")
             fg.recall(model, np.ones(model.n))
-        assert len(advance.signatures) == signatures
+        assert len(hold.signatures) == signatures

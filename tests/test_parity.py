@@ -1,11 +1,17 @@
 """Every engine and its NumPy twin give the same bits."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import fastgibbs as fg
 from fastgibbs.engines import multispin
 from fastgibbs.engines.arithmetic import exp2, exp64
+from fastgibbs.engines.bitslices import PART
 from fastgibbs.engines.contract import LANE_GROUP
 from fastgibbs.engines.vectors import load, store
 from fastgibbs.jit import njit
@@ -156,6 +162,34 @@ def test_counts_hold_every_spin_up_and_every_bond_unsatisfied(shape):
 def test_disorder_samples_in_one_word_equal_the_twin():
     models = [fg.edwards_anderson((4, 3, 3), seed=seed) for seed in range(66)]
     parity(models, np.linspace(0.2, 1.5, 66), 66)
+
+
+OTHER_PARTS = """
+import numba
+from numba.core.registry import cpu_target
+
+cpu_target.target_context  # instructions are those of this machine
+features, numba.config.CPU_FEATURES = numba.config.CPU_FEATURES, "" if {part} == 8 else "+avx512f"
+import test_parity as of
+
+numba.config.CPU_FEATURES = features
+assert {{of.PART, {part}}} == {{4, 8}}
+of.parity(of.MULTISPIN["EA +-J"], of.np.linspace(0.2, 1.5, 70), 70, strips=1, rule="metropolis")
+of.parity(of.MULTISPIN["EA +-J"], 0.8, 512, sweeps=6, strips=1)
+of.parity([of.fg.edwards_anderson((4, 3, 3), seed=seed) for seed in range(66)], 0.6, 66, sweeps=6)
+of.parity(of.fg.lattice((12, 5, 4)), of.np.linspace(0.1, 0.5, 17), 17, strips=4)
+"""
+
+
+def test_parts_of_four_and_of_eight_words_give_the_same_bytes(tmp_path):
+    """The twin's: those that this machine would not choose, in a process that takes it for another one."""
+    path = os.pathsep.join(
+        str(Path(folder).resolve()) for folder in (Path(fg.__file__).parents[1], Path(__file__).parent)
+    )
+    environment = os.environ | {"PYTHONPATH": path, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", OTHER_PARTS.format(part=PART)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_twins_exponential_is_right():

@@ -13,6 +13,7 @@ from scipy import stats
 import fastgibbs as fg
 from fastgibbs import exact
 from fastgibbs.engines import multispin_kernels
+from fastgibbs.engines.bitslices import PART
 from fastgibbs.engines.vectors import store
 from fastgibbs.jit import njit
 from fastgibbs.reference import multispin as multispin_twin
@@ -267,14 +268,14 @@ def test_the_16_by_16_torus_matches_kaufman(engine, strips):
 def count_accepted(plan, state, decisions):
     """How many of so many decisions of class 0 are accepted, by the multi-spin engine's decision routine."""
     total = 0
-    kinds = multispin_kernels.classes(multispin_kernels.zero(plan.slots), plan.slots)
-    kinds = multispin_kernels.folded(kinds, plan.folds)
+    kinds = multispin_kernels.classes(multispin_kernels.number(plan.number, 2), plan.kinds)  # all neighbours alike
     scratch = state.scratch[0]
-    for vector in range(decisions // 512):
-        left = multispin_kernels.accepted(plan, state, kinds, 0, 0, vector)
-        if multispin_kernels.nonzero(left) != 0:
-            store(scratch, 0, left)
-            for element in range(8):
+    none = multispin_kernels.full(0, np.uint64, PART)
+    for first in range(0, decisions // 64, PART):
+        turned = multispin_kernels.turned(plan, state, none, kinds, (0, 4, 0, 1, 3), first)
+        if multispin_kernels.nonzero(turned) != 0:
+            store(scratch, 0, turned)
+            for element in range(PART):
                 word = scratch[element]
                 while word != 0:
                     word &= word - np.uint64(1)

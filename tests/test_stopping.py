@@ -103,7 +103,7 @@ def test_a_training_stopped_while_an_epoch_is_recorded_goes_on_to_the_same_bytes
 COMPILING = """
     import os, signal, sys, threading, time
     import fastgibbs as fg
-    from fastgibbs.engines import drivers
+    from fastgibbs.engines.entries import hold
     from fastgibbs.methods import running
 
     class Watched:
@@ -115,7 +115,7 @@ COMPILING = """
 
     sys.stderr = Watched()
     result = fg.sample(fg.lattice((4, 4)), beta=0.4, sweeps=10, seed=1, progress=True, engine="multispin")
-    print(result.interrupted, result.energy.shape, len(drivers.advance.signatures))
+    print(result.interrupted, result.energy.shape, len(hold.signatures))
 """
 
 

@@ -16,7 +16,7 @@ from strangers.triplets import Triplets
 import fastgibbs as fg
 from fastgibbs import exact
 from fastgibbs.engines import ENGINES
-from fastgibbs.jit import fingerprint
+from fastgibbs.fingerprints import fingerprint
 from fastgibbs.methods.descent import quenched
 from fastgibbs.methods.schedules import coldest
 from fastgibbs.reference import annealing, sampling, tempering

@@ -1,17 +1,21 @@
 """Small integers of 64 lanes at once, one bit plane a word: counting, telling classes apart, choosing by class.
 
-A number is a tuple of planes, lowest bit first; a plane is `Lanes` of eight 64-bit words. How many planes or classes
-there are is known when a kernel is compiled, from the length of a tuple, so that everything here is unrolled.
+A number is a tuple of planes, lowest bit first; a plane is `Lanes` of PART 64-bit words. How many planes or classes
+there are is known when a kernel is compiled, from the length of a tuple, so that everything here is unrolled. In arrays
+planes are VECTOR words apart: a vector's parts lie side by side, whatever the registers of the machine hold.
 """
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from fastgibbs.engines.graphs import VECTOR
 from fastgibbs.engines.vectors import Lanes, copied, load, store
-from fastgibbs.jit import called
+from fastgibbs.jit import called, target
 
-PLANE = Lanes(types.uint64, 8)
+PART = 8 if target()[1] == 512 else 4  # words of a vector handled at once: more would not stay in the registers
+PLANE = Lanes(types.uint64, PART)
+_WORDS = ir.VectorType(ir.IntType(64), PART)
 
 
 def _unrolled(emit):
@@ -28,13 +32,30 @@ def _unrolled(emit):
     return lower
 
 
+def _planes(context, builder, kinds, values, count):
+    """Pointers to `count` planes in an array of words, the first at a flat position (unchecked): `values` are both."""
+    data = context.make_array(kinds[0])(context, builder, values[0]).data
+    first = context.cast(builder, values[1], kinds[1], types.intp)
+    places = [builder.gep(data, [builder.add(first, ir.Constant(first.type, VECTOR * k))]) for k in range(count)]
+    return [builder.bitcast(place, _WORDS.as_pointer()) for place in places]
+
+
+def _bit(builder, whole, k):
+    """Bit k of a 64-bit integer in all lanes: a plane."""
+    bit = builder.and_(builder.lshr(whole, ir.Constant(whole.type, k)), ir.Constant(whole.type, 1))
+    return copied(builder, builder.neg(bit), PART)
+
+
 @intrinsic
-def zero(typing, slots):
-    """The number 0 in all lanes, with planes enough to count to the length of `slots`."""
-    planes = types.UniTuple(PLANE, slots.count.bit_length())
-    return planes(slots), _unrolled(
-        lambda builder, _: [ir.Constant(ir.VectorType(ir.IntType(64), 8), None)] * planes.count
-    )
+def number(typing, most, value):
+    """The number `value` in all lanes, with planes enough to count to the length of `most`."""
+    planes = types.UniTuple(PLANE, most.count.bit_length())
+
+    def lower(context, builder, sig, values):
+        whole = context.cast(builder, values[1], value, types.int64)
+        return context.make_tuple(builder, planes, [_bit(builder, whole, k) for k in range(planes.count)])
+
+    return planes(most, value), lower
 
 
 @intrinsic
@@ -73,78 +94,97 @@ def plus(typing, number, other):
 
 
 @intrinsic
-def complement(typing, number, bit, total):
-    """total - number in the lanes where the bit is set, the number itself in the others; modulo 2^planes.
+def reflected(typing, number, bit, total, start):
+    """With n = number - start: total - n in the lanes where the bit is set, n in the others; modulo 2^planes.
 
-    Two's complement: total - number = ~number + (total + 1).
+    Two's complement: total - n = ~number + (total + start + 1).
     """
 
     def lower(context, builder, sig, values):
-        word = ir.IntType(64)
-        bits = context.cast(builder, values[2], sig.args[2], types.int64)
-        bits = builder.add(bits, ir.Constant(word, 1))
+        whole, first = (context.cast(builder, values[k], sig.args[k], types.int64) for k in (2, 3))
+        above, below = builder.add(builder.add(whole, first), ir.Constant(whole.type, 1)), builder.neg(first)
         result, carry = [], None
         for k in range(number.count):
             turned = builder.xor(builder.extract_value(values[0], k), values[1])
-            one = builder.and_(builder.lshr(bits, ir.Constant(word, k)), ir.Constant(word, 1))
-            addend = builder.and_(values[1], copied(builder, builder.neg(one), PLANE.width))
+            other = _bit(builder, below, k)
+            addend = builder.xor(other, builder.and_(values[1], builder.xor(other, _bit(builder, above, k))))
             half = builder.xor(turned, addend)
             overflow = builder.and_(turned, addend)
             result.append(half if carry is None else builder.xor(half, carry))
             carry = overflow if carry is None else builder.or_(overflow, builder.and_(half, carry))
         return context.make_tuple(builder, sig.return_type, result)
 
-    return number(number, bit, total), lower
+    return number(number, bit, total, start), lower
 
 
 @intrinsic
-def classes(typing, number, slots):
-    """For k = 0 ... len(slots), the lanes in which the number is k."""
-    masks = types.UniTuple(PLANE, slots.count + 1)
+def folded(typing, number, sides, evens):
+    """In lanes of `sides` how far a number of p planes is from the middle, rounded down; the number itself in others.
+
+    The middle is 2^(p-1) - 1 in lanes of `evens`, which are some of the `sides`, and in others a half more.
+    """
+
+    def emit(builder, planes, sides, evens):
+        turned, carry = builder.and_(builder.not_(planes[-1]), sides), builder.and_(planes[-1], evens)
+        result = []
+        for plane in planes[:-1]:
+            bit = builder.xor(plane, turned)
+            result.append(builder.xor(bit, carry))
+            carry = builder.and_(bit, carry)
+        return [*result, builder.and_(planes[-1], builder.not_(sides))]
+
+    return number(number, sides, evens), _unrolled(emit)
+
+
+@intrinsic
+def classes(typing, number, kinds):
+    """For k = 0, 1, 2, 3 and below len(kinds), the lanes in which the number, which is below len(kinds), is k."""
+    masks = types.UniTuple(PLANE, min(kinds.count, 4))
 
     def emit(builder, planes, _):
-        opposite = [builder.not_(plane) for plane in planes]
         result = []
         for k in range(masks.count):
             mask = None
             for i, plane in enumerate(planes):
-                literal = plane if k >> i & 1 else opposite[i]
-                mask = literal if mask is None else builder.and_(mask, literal)
+                if not k >> i & 1:
+                    if k | 1 << i >= kinds.count:  # a bit that no such number has
+                        continue
+                    plane = builder.not_(plane)
+                mask = plane if mask is None else builder.and_(mask, plane)
             result.append(mask)
         return result
 
-    return masks(number, slots), _unrolled(emit)
+    return masks(number, kinds), _unrolled(emit)
 
 
 @intrinsic
-def folded(typing, masks, folds):
-    """Masks k and d - k joined, d = len(masks) - 1, if there are just that many folds; otherwise the masks."""
-    result = types.UniTuple(PLANE, folds.count)
+def equal(typing, number, value):
+    """The lanes in which a number is `value`."""
 
-    def emit(builder, planes, _):
-        last = len(planes) - 1
-        if folds.count == len(planes):
-            return planes
-        return [planes[k] if 2 * k == last else builder.or_(planes[k], planes[last - k]) for k in range(folds.count)]
+    def lower(context, builder, sig, values):
+        whole = context.cast(builder, values[1], value, types.int64)
+        differs = None
+        for k in range(number.count):
+            bit = builder.xor(builder.extract_value(values[0], k), _bit(builder, whole, k))
+            differs = bit if differs is None else builder.or_(differs, bit)
+        return builder.not_(differs)
 
-    return result(masks, folds), _unrolled(emit)
+    return PLANE(number, value), lower
 
 
 @intrinsic
 def choose(typing, masks, table, index):
-    """In each lane the bit that `table` holds for the lane's class: OR over k of masks[k] & table[index + 8 k ...]."""
+    """In each lane the bit of its class: that of class 0, turned where table[index + 8 k ...] says so for its class k.
+
+    The table has the bits of class 0 first; every lane is of one class, so that class 0 needs no mask.
+    """
 
     def lower(context, builder, sig, values):
-        data = context.make_array(sig.args[1])(context, builder, values[1]).data
-        first = context.cast(builder, values[2], sig.args[2], types.intp)
-        result = None
-        for k in range(masks.count):
-            place = builder.gep(data, [builder.add(first, ir.Constant(first.type, PLANE.width * k))])
-            entry = builder.load(
-                builder.bitcast(place, ir.VectorType(ir.IntType(64), PLANE.width).as_pointer()), align=1
-            )
-            bits = builder.and_(builder.extract_value(values[0], k), entry)
-            result = bits if result is None else builder.or_(result, bits)
+        planes = _planes(context, builder, sig.args[1:], values[1:], masks.count)
+        result = builder.load(planes[0], align=1)
+        for k in range(1, masks.count):
+            turned = builder.and_(builder.extract_value(values[0], k), builder.load(planes[k], align=1))
+            result = builder.xor(result, turned)
         return result
 
     return PLANE(masks, table, index), lower
@@ -155,33 +195,40 @@ def keep(typing, planes, array, index):
     """Write all planes of a tuple to an array of words, the first at flat position `index` (unchecked)."""
 
     def lower(context, builder, sig, values):
-        data = context.make_array(sig.args[1])(context, builder, values[1]).data
-        first = context.cast(builder, values[2], sig.args[2], types.intp)
-        for k in range(planes.count):
-            place = builder.gep(data, [builder.add(first, ir.Constant(first.type, PLANE.width * k))])
-            lanes = builder.bitcast(place, ir.VectorType(ir.IntType(64), PLANE.width).as_pointer())
-            builder.store(builder.extract_value(values[0], k), lanes, align=1)
+        for k, plane in enumerate(_planes(context, builder, sig.args[1:], values[1:], planes.count)):
+            builder.store(builder.extract_value(values[0], k), plane, align=1)
         return context.get_dummy_value()
 
     return types.void(planes, array, index), lower
 
 
 @intrinsic
-def kept(typing, slots, array, index):
-    """The number of `len(slots).bit_length()` planes that `keep` wrote to an array at flat position `index`."""
-    planes = types.UniTuple(PLANE, slots.count.bit_length())
+def kept(typing, most, array, index):
+    """The number of `len(most).bit_length()` planes that `keep` wrote to an array at flat position `index`."""
+    planes = types.UniTuple(PLANE, most.count.bit_length())
 
     def lower(context, builder, sig, values):
-        data = context.make_array(sig.args[1])(context, builder, values[1]).data
-        first = context.cast(builder, values[2], sig.args[2], types.intp)
-        result = []
-        for k in range(planes.count):
-            place = builder.gep(data, [builder.add(first, ir.Constant(first.type, PLANE.width * k))])
-            lanes = builder.bitcast(place, ir.VectorType(ir.IntType(64), PLANE.width).as_pointer())
-            result.append(builder.load(lanes, align=1))
-        return context.make_tuple(builder, planes, result)
+        pointers = _planes(context, builder, sig.args[1:], values[1:], planes.count)
+        return context.make_tuple(builder, planes, [builder.load(plane, align=1) for plane in pointers])
 
-    return planes(slots, array, index), lower
+    return planes(most, array, index), lower
+
+
+@intrinsic
+def negative(typing, signs, part):
+    """Words whose bits are all set or all clear, as bits `part` ... of a byte of eight signs say."""
+
+    def lower(context, builder, sig, values):
+        if PART == VECTOR:  # a mask register of the machine
+            return builder.sext(builder.bitcast(values[0], ir.VectorType(ir.IntType(1), PART)), _WORDS)
+        masks = [ir.Constant(_WORDS, [-(bits >> k & 1) for k in range(PART)]) for bits in range(2**PART)]
+        table = cgutils.global_constant(builder, "negative", ir.Constant(ir.ArrayType(_WORDS, 2**PART), masks))
+        first = context.cast(builder, values[1], part, types.uint8)
+        bits = builder.and_(builder.lshr(values[0], first), ir.Constant(first.type, 2**PART - 1))
+        place = [ir.Constant(ir.IntType(64), 0), builder.zext(bits, ir.IntType(64))]
+        return builder.load(builder.gep(table, place, inbounds=True))
+
+    return (PLANE(signs, part), lower) if signs == types.uint8 else None
 
 
 @intrinsic

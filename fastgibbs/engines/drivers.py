@@ -1,23 +1,14 @@
 """Loops over sweeps that work for every engine: what is advanced, measured, exchanged and recorded, and when."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
 
 from fastgibbs.engines.arithmetic import exp64
 from fastgibbs.engines.binning import RunningBins, keep
-from fastgibbs.engines.contract import (
-    FOLLOWED,
-    LANE_GROUP,
-    MEASURED,
-    SEQUENTIAL,
-    UNMEASURED,
-    measure,
-    restore,
-    retain,
-    snapshot,
-    sweep,
-)
+from fastgibbs.engines.contract import FOLLOWED, LANE_GROUP, MEASURED, SEQUENTIAL, UNMEASURED
+from fastgibbs.engines.entries import measure, opened, restore, retain, snapshot, sweep
 from fastgibbs.engines.lowest import note
 from fastgibbs.engines.observables import Observables, measure_observables, observables
 from fastgibbs.engines.replicas import add_overlaps, exchange_clusters
@@ -25,6 +16,18 @@ from fastgibbs.engines.streams import next_word
 from fastgibbs.jit import called, njit
 
 READ_GROUP = 16  # reads whose energies are added up before they join the others: blocks are whole groups
+
+
+def driver(kernel):
+    """A kernel of a block of any engine, as Python calls it: with plan and state in the block's place."""
+    compiled = njit(kernel)
+
+    @functools.wraps(kernel)
+    def call(plan, state, *arguments):
+        return compiled(opened(plan, state), *arguments)
+
+    call.compiled = compiled
+    return call
 
 
 class Moves(NamedTuple):
@@ -63,8 +66,8 @@ def no_record(n: int, lanes: int) -> Record:
     return record(2**62, 1, (0, lanes), np.empty((0, n)), lanes)
 
 
-@njit
-def advance(plan, state, rungs, moves, record, first, last, crew):
+@driver
+def advance(block, rungs, moves, record, first, last, crew):
     """Run sweeps `first` ... `last - 1` of a block, and record what there is room for.
 
     Stopping at any sweep and going on later changes nothing.
@@ -73,14 +76,14 @@ def advance(plan, state, rungs, moves, record, first, last, crew):
     for done in range(first + 1, last + 1):
         past = done - record.burn_in
         records = past > 0 and past % record.thin == 0
-        sweep(plan, state, rungs, moves.rule, moves.scan, MEASURED if records else UNMEASURED, crew)
+        sweep(block, rungs, moves.rule, moves.scan, MEASURED if records else UNMEASURED, crew)
         if records:
             number = past // record.thin - 1
             draw = min(number, len(record.energies) - 1)
-            measure(plan, state, record.energies[draw], record.magnetizations[draw], crew)
+            measure(block, record.energies[draw], record.magnetizations[draw], crew)
             if crew.worker == 0 and (len(record.samples) > 0 or len(record.observables.weights) > 0):
                 packed = record.samples[draw] if len(record.samples) > 0 else record.observables.packed
-                snapshot(plan, state, packed)
+                snapshot(block, packed)
                 measure_observables(record.observables, packed, record.observables.record[draw])
             if crew.worker == 0:
                 of_weights = record.observables.record[draw]
@@ -102,16 +105,20 @@ class Reads(NamedTuple):
     sums: np.ndarray  # float64 (sweeps, groups): sum of their energies
 
 
-@njit
 def anneal(plan, state, reads, lowest, first, last, crew):
     """Run sweeps `first` ... `last - 1` of a block, sweep s at rung s, and keep the best state of every read.
 
     A table that has room keeps the lowest states of all reads besides.
     """
+    _anneal(opened(plan, state, reads.kept), reads._replace(kept=None), lowest, first, last, crew)
+
+
+@njit
+def _anneal(block, reads, lowest, first, last, crew):
     for done in range(first, last):
         reads.rungs[:] = done
-        sweep(plan, state, reads.rungs, reads.moves.rule, reads.moves.scan, FOLLOWED, crew)
-        measure(plan, state, reads.energies, reads.magnetizations, crew)
+        sweep(block, reads.rungs, reads.moves.rule, reads.moves.scan, FOLLOWED, crew)
+        measure(block, reads.energies, reads.magnetizations, crew)
         improved = False
         reads.lowest[done] = np.inf
         reads.sums[done] = 0.0
@@ -125,9 +132,9 @@ def anneal(plan, state, reads, lowest, first, last, crew):
                 reads.best[lane] = energy
                 improved = True
         if improved:
-            retain(plan, state, reads.kept, reads.better)
+            retain(block, reads.better)
         if lowest.energies.size > 0:
-            note(plan, state, lowest, reads.energies, reads.count)
+            note(block, lowest, reads.energies, reads.count)
 
 
 class LogWeights(NamedTuple):
@@ -142,8 +149,8 @@ class LogWeights(NamedTuple):
     magnetizations: np.ndarray  # float64 (lanes,)
 
 
-@njit
-def anneal_weights(plan, state, weights, first, last, crew):
+@driver
+def anneal_weights(block, weights, first, last, crew):
     """From rung k = `first` to `last`: log w -= (beta_{k+1} - beta_k) E, then a sweep at rung k + 1, all lanes alike.
 
     Changes are -(beta_{k+1} - beta_k) (E' - E), E' being the energy after that sweep, of all but the last k.
@@ -153,12 +160,12 @@ def anneal_weights(plan, state, weights, first, last, crew):
         before = betas[done] - betas[done - 1] if done > 0 else 0.0
         for lane in range(energies.size):
             weights.changes[lane] += before * energies[lane]
-        measure(plan, state, energies, weights.magnetizations, crew)
+        measure(block, energies, weights.magnetizations, crew)
         for lane in range(energies.size):
             weights.changes[lane] -= before * energies[lane]
             weights.logs[lane] -= (betas[done + 1] - betas[done]) * energies[lane]
         weights.rungs[:] = done + 1
-        sweep(plan, state, weights.rungs, weights.rule, SEQUENTIAL, MEASURED, crew)
+        sweep(block, weights.rungs, weights.rule, SEQUENTIAL, MEASURED, crew)
 
 
 class Exchanges(NamedTuple):
@@ -187,8 +194,8 @@ class Exchanges(NamedTuple):
 HOT, COLD, FROM_HOT = 1, 2, 3  # ends of a ladder: the hot one, the cold one, and that of who came from the hot one
 
 
-@njit
-def temper(plan, state, ladders, pairs, record, first, last, crew):
+@driver
+def temper(block, ladders, pairs, record, first, last, crew):
     """Run sweeps `first` ... `last - 1` of a block of ladders, and swap, exchange, record and compare in between.
 
     Energies, magnetisations and observables are recorded by rung, (draws, ladders * rungs), and states by lane.
@@ -198,13 +205,13 @@ def temper(plan, state, ladders, pairs, record, first, last, crew):
         swaps = done % ladders.swap_every == 0
         records = past > 0 and past % record.thin == 0
         measures = swaps or records
-        sweep(plan, state, ladders.rungs, ladders.rule, SEQUENTIAL, MEASURED if measures else UNMEASURED, crew)
+        sweep(block, ladders.rungs, ladders.rule, SEQUENTIAL, MEASURED if measures else UNMEASURED, crew)
         if swaps and pairs.clusters:
-            snapshot(plan, state, pairs.packed)
+            snapshot(block, pairs.packed)
             exchange_clusters(pairs, ladders.lane_at)
-            restore(plan, state, pairs.packed)
+            restore(block, pairs.packed)
         if measures:
-            measure(plan, state, ladders.energies, ladders.magnetizations, crew)
+            measure(block, ladders.energies, ladders.magnetizations, crew)
         if swaps:
             _swap(ladders, done // ladders.swap_every - 1, past > 0)
         if records:
@@ -214,7 +221,7 @@ def temper(plan, state, ladders, pairs, record, first, last, crew):
             _record_rungs(ladders, ladders.magnetizations, record.magnetizations[draw])
             if len(record.samples) > 0 or len(record.observables.weights) > 0:
                 packed = record.samples[draw] if len(record.samples) > 0 else record.observables.packed
-                snapshot(plan, state, packed)
+                snapshot(block, packed)
                 measure_observables(record.observables, packed, record.observables.by_lane)
                 for which in range(len(record.observables.weights)):
                     by_rung = record.observables.record[draw, which]
@@ -226,7 +233,7 @@ def temper(plan, state, ladders, pairs, record, first, last, crew):
             of_weights = record.observables.record[draw]
             keep(record.bins, number, record.energies[draw], record.magnetizations[draw], of_weights)
         if ladders.overlap_every > 0 and past > 0 and past % ladders.overlap_every == 0 and len(pairs.ladders) > 0:
-            snapshot(plan, state, pairs.packed)
+            snapshot(block, pairs.packed)
             add_overlaps(pairs, ladders.lane_at)
 
 

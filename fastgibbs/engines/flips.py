@@ -11,7 +11,8 @@ from llvmlite import ir
 from numba import errors, types
 from numba.extending import NativeValue, models, register_model, unbox
 
-from fastgibbs.jit import fingerprint, implements, inlined
+from fastgibbs.fingerprints import fingerprint
+from fastgibbs.jit import implements, inlined
 from fastgibbs.models import checks
 from fastgibbs.models.energy import Flips
 

@@ -21,9 +21,9 @@ class Cells(NamedTuple):
     row: np.ndarray  # int64 (lanes,): that of lane k is row[k % lanes]
 
     @property
-    def degree(self) -> int:
-        """The largest number of neighbours, but at least 1."""
-        return int(np.diff(self.indptr).max(initial=1))
+    def slots(self) -> int:
+        """Room for neighbours: their largest number, rounded up to an even one."""
+        return -(-int(np.diff(self.indptr).max(initial=1)) // 2) * 2
 
     def degrees(self) -> np.ndarray:
         """How many neighbours each cell has."""
@@ -45,16 +45,16 @@ class Cells(NamedTuple):
         return np.unique(np.searchsorted(self.indptr, np.flatnonzero(self.shifts), "right") - 1)
 
     def rows(self, cells) -> tuple[np.ndarray, np.ndarray]:
-        """Neighbours (cells, degree), -1 where there is none, and how many strips further on they lie."""
+        """Neighbours (cells, slots), -1 where there is none, and how many strips further on they lie."""
         entries = self._entries(cells)
         return self.neighbors[entries], self.shifts[entries]
 
     def signs(self, cells, rows) -> np.ndarray:
-        """Whether J < 0 in these rows, bool (rows, cells, degree)."""
+        """Whether J < 0 in these rows, bool (rows, cells, slots)."""
         return self.negative[rows[:, None, None], self._entries(cells)]
 
     def _entries(self, cells):
-        entries = self.indptr[cells][:, None] + np.arange(self.degree)
+        entries = self.indptr[cells][:, None] + np.arange(self.slots)
         return np.where(entries < self.indptr[cells + 1][:, None], entries, -1)
 
 
@@ -82,7 +82,7 @@ class Box(NamedTuple):
         return self.lattice.n // self.strips
 
     @property
-    def degree(self) -> int:
+    def slots(self) -> int:
         """The number of neighbours of every cell."""
         return self.lattice.degree
 
@@ -98,7 +98,7 @@ class Box(NamedTuple):
 
     def degrees(self) -> np.ndarray:
         """How many neighbours each cell has."""
-        return np.full(self.count, self.degree, np.int8)
+        return np.full(self.count, self.slots, np.int8)
 
     def colours(self) -> np.ndarray:
         """The colour of each cell, int8 (cells,): the parity of the sum of its coordinates."""
@@ -113,13 +113,13 @@ class Box(NamedTuple):
         return np.concatenate([np.arange(layer), np.arange(self.count - layer, self.count)])
 
     def rows(self, cells) -> tuple[np.ndarray, np.ndarray]:
-        """Neighbours (cells, degree) and how many strips further on they lie."""
+        """Neighbours (cells, slots) and how many strips further on they lie."""
         strip, neighbors = np.divmod(self.lattice.neighbors(cells), self.count)
         return neighbors, strip
 
     def signs(self, cells, rows) -> np.ndarray:
-        """Whether J < 0, bool (rows, cells, degree)."""
-        return np.broadcast_to(self.negative, (rows.size, cells.size, self.degree))
+        """Whether J < 0, bool (rows, cells, slots)."""
+        return np.broadcast_to(self.negative, (rows.size, cells.size, self.slots))
 
 
 def cells(models: list, strips: int = 1) -> Cells | Box:
@@ -249,7 +249,7 @@ class Layout(NamedTuple):
     size: int  # positions in all
 
     def neighbors(self, first: int, last: int) -> np.ndarray:
-        """The positions of the neighbours of positions `first` ... `last - 1`, int32 (positions, largest degree)."""
+        """The positions of the neighbours of positions `first` ... `last - 1`, int32 (positions, slots)."""
         cells = self.cell[first:last]
         rows, shifts = self.graph.rows(np.maximum(cells, 0))
         targets = self.position[rows]
@@ -263,7 +263,7 @@ class Layout(NamedTuple):
         return np.where(missing, zeros[:, None], targets).astype(np.int32)
 
     def signs(self, first: int, last: int, rows) -> np.ndarray:
-        """Whether J < 0 at positions `first` ... `last - 1` in these rows, bool (rows, positions, degree)."""
+        """Whether J < 0 at positions `first` ... `last - 1` in these rows, bool (rows, positions, slots)."""
         cells = self.cell[first:last]
         return self.graph.signs(np.maximum(cells, 0), rows) & (cells >= 0)[:, None]
 

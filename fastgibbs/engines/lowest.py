@@ -13,11 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines.contract import LANE_GROUP, snapshot
+from fastgibbs.engines import contract
+from fastgibbs.engines.contract import LANE_GROUP
+from fastgibbs.engines.entries import exactly, snapshot
 from fastgibbs.engines.sparse import SparsePlan
 from fastgibbs.engines.streams import HASH, stream
 from fastgibbs.engines.vectors import at, load, nonzero, trailing_zeros
-from fastgibbs.jit import gives, inlined, stub
+from fastgibbs.jit import called, gives, inlined
 
 
 class Lowest(NamedTuple):
@@ -101,8 +103,8 @@ def renew(table: Lowest):
         table.highest[0] = np.lexsort((table.hashes, table.energies))[-1]
 
 
-@inlined
-def note(plan, state, table, energies, count):
+@called
+def note(block, table, energies, count):
     """Mark the states of the first `count` lanes, of these energies, in the table, and take in those that are lower."""
     bound = table.energies[table.highest[0]] + table.slack
     table.near[:] = 0
@@ -115,12 +117,12 @@ def note(plan, state, table, energies, count):
         return
     for place in range(groups, table.near.size):
         table.near[place] = table.near[place - groups]
-    snapshot(plan, state, table.packed)
+    snapshot(block, table.packed)
     _follow(table)
     for lane in range(count):
         if energies[lane] <= bound and table.waiting[lane]:
             table.waiting[lane] = 0
-            _look_up(plan, table, lane, energies[lane])
+            _look_up(block, table, lane, energies[lane])
 
 
 @inlined
@@ -153,8 +155,8 @@ def _turn(table, place):
         left &= left - np.uint64(1)
 
 
-@inlined
-def _look_up(plan, table, lane, energy):
+@called
+def _look_up(block, table, lane, energy):
     """Mark the state of a lane if the table has it; else let it take the place of the last if it comes before that."""
     key, last, keep = table.lane_hashes[lane], table.highest[0], table.energies.size
     for entry in range(keep):
@@ -164,7 +166,7 @@ def _look_up(plan, table, lane, energy):
     n, groups = table.followed.shape
     for site in range(n):
         table.ups[site] = at(table.followed, site * groups + (lane >> 4)) >> (lane & 15) & 1
-    energy = exactly(plan, table.ups, energy)
+    energy = exactly(block, table.ups, energy)
     if energy > table.energies[last] or (energy == table.energies[last] and key > table.hashes[last]):
         return
     table.energies[last], table.hashes[last] = energy, key
@@ -182,13 +184,7 @@ def _look_up(plan, table, lane, energy):
     table.highest[0] = last
 
 
-@stub
-def exactly(plan, ups, energy):
-    """The energy of the state whose sites `ups` are up, where `energy`, which was measured, may have been followed."""
-    return energy
-
-
-@gives(exactly, SparsePlan)
+@gives(contract.exactly, SparsePlan)
 def _exactly(plan, ups, energy):
     if plan.step > 0:
         return energy

@@ -1,9 +1,9 @@
 """The multi-spin engine: 64 lanes in every word, couplings +-J on any graph of degree up to 12, one uniform field.
 
-A colour class is updated at once, eight words at a time. Of a word's 64 lanes every one decides by a uniform number of
-its own, compared with the lane's own threshold bit by bit: PLANES words of 64 fresh bits decide all lanes but one in
-16384, and those draw 64 more bits each, from streams of their own. So lanes are independent, and probabilities are
-exact to 2^-78. The kernels are in multispin_kernels.py.
+A colour class is updated at once, eight words at a time, or in parts of four where registers are narrow. Of a word's
+64 lanes every one decides by a uniform number of its own, compared with the lane's own threshold bit by bit: PLANES
+words of 64 fresh bits decide all lanes but one in 16384, and those draw 64 more bits each, from streams of their own.
+So lanes are independent, and probabilities are exact to 2^-78. The kernels are in multispin_kernels.py.
 
 Word w of a cell at place c of its group draws from stream (w, c % 8) of its tile: how many words lie side by side in a
 block never shows in the results. Tiles are fixed parts of a colour class, with streams of their own, that several
@@ -26,18 +26,19 @@ MAX_DEGREE = 12
 BITS = 53  # of a field
 TILE_CELLS, MAX_TILES = 4096, 64  # a tile's least number of cells, and how many a group is cut into at most
 PENDING = (0,) * 127  # what sums may reach before they are added to the counters, as the length of a tuple
+FOLDED = 3, 4  # classes that kernels of their own are for: of up to twice as many neighbours less 1, and no field
+KINDS, MASKS = 14, 4  # classes of all others, even; how many stay in registers
 
 
 class MultispinPlan(NamedTuple):
     """An Ising model for blocks of `words` words a cell; vector v is words 8 v ... 8 v + 7 of all cells in order."""
 
     words: int
-    slots: tuple  # as long as the largest degree
-    folds: tuple  # as long as the number of thresholds: folded, if classes k and degree - k share one
-    tiles: (
-        np.ndarray
-    )  # int64 (tiles, 8): first vector, end, table, degree, the first vector whose bonds are counted and
-    # the end of those that sweeps count (they leave dummies out), streams, cells in the last 8 places
+    slots: int  # the largest degree, rounded up to an even number
+    together: int  # how many numbers of neighbours are added up before they are added to the counters
+    number: tuple  # as long as what numbers of neighbours may reach
+    kinds: tuple  # as long as the number of thresholds of a degree, at most
+    tiles: np.ndarray  # int64 (tiles, 10), see `_tile_rows`
     phases: np.ndarray  # int64 (colours, 4): first tile, end, first vector of ghosts, end
     runs: np.ndarray  # int32 (vectors * slots,): where a neighbour's eight words begin, or -1 - where they are listed
     listed: np.ndarray  # int32: the eight words one by one, where they do not lie together
@@ -45,7 +46,7 @@ class MultispinPlan(NamedTuple):
     sign_words: np.ndarray  # uint64 (vectors * slots * 8 or 0,): J < 0 lane by lane
     degrees: np.ndarray  # int64 (tables,): the degree that each table of thresholds is for
     codes: np.ndarray  # uint64 (rungs, -): thresholds and likelier spins at every beta, bit after bit
-    rest: np.ndarray  # uint64 (rungs, tables * folds): the next 64 bits of each threshold
+    rest: np.ndarray  # uint64 (rungs, tables * kinds): the next 64 bits of each threshold
     ghosts: int  # where their words begin
     ghost_originals: np.ndarray  # int32 (ghosts * words,): word by word
     ghost_shifts: np.ndarray  # uint64 (2, ghosts * words): lanes on, and strips - lanes on
@@ -100,45 +101,62 @@ def show_ghosts(plan: MultispinPlan, spins):
     ghosts[:] = (originals >> on & plan.ghost_lanes) | (originals << around & ~plan.ghost_lanes)
 
 
-def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:
-    """The plan of a block of whole words."""
-    model, place, words = prepared.models[0], prepared.layout, len(lanes) // 64
-    degree, degrees = place.graph.degree, np.unique(place.groups[:, 2])
-    begins, listed = runs(place, words)
-    sign_bytes, sign_words = signs(place, lanes)
-    fold = model.field == 0 and (degrees == degree).all()
-    folds = degree // 2 + 1 if fold else degree + 1
-    codes, rest = _thresholds(model, degrees, degree, folds, betas, rule)
-    colours, shifts = place.colour_ends.size, place.ghosts[:, 1]
+def _tiles(place: Layout, words: int, start, count) -> tuple[np.ndarray, np.ndarray]:
+    """The tiles of a block and the phases of its sweeps; `start` and `count` have a number for every degree.
+
+    A tile: first vector, end, table, degree, the first vector whose bonds are counted and the end of those that sweeps
+    count (they leave dummies out), streams, cells in the last 8 places, where numbers of neighbours start, classes.
+    """
+    colours, degrees = place.colour_ends.size, np.unique(place.groups[:, 2])
     apart = colours > 2 or place.swept < colours  # bonds are not counted by a sweep of the last colour
     tiles, phases = [], []
     for colour in range(colours):
         first_tile = len(tiles)
         for first, end, d, _, members in place.groups[place.groups[:, 3] == colour]:
-            count = min(MAX_TILES, max(1, (end - first) // TILE_CELLS))
-            size = VECTOR * -(-(end - first) // (VECTOR * count))
+            cut = min(MAX_TILES, max(1, (end - first) // TILE_CELLS))
+            size = VECTOR * -(-(end - first) // (VECTOR * cut))
             for begin in range(first, end, size):
                 stop = min(begin + size, end)
                 last = members - (end - first - VECTOR) if stop == end else VECTOR
                 table = np.searchsorted(degrees, d)
                 counted_from = begin if colour == colours - 1 or apart else stop
                 counted_to = stop - (VECTOR if last < VECTOR else 0) if colour == colours - 1 and not apart else begin
-                tile = len(tiles) - first_tile
                 vectors = np.array([begin, stop, counted_from, counted_to]) * words // VECTOR
-                tiles.append((*vectors[:2], table, d, *vectors[2:], tile, last))
+                own = len(tiles) - first_tile
+                tiles.append((*vectors[:2], table, d, *vectors[2:], own, last, start[table], count[table]))
         ghosts = np.searchsorted(place.ghosts[:, 0], [colour, colour + 1]) * words // VECTOR
         if colour < place.swept:
             phases.append((first_tile, len(tiles), *ghosts))
-    columns = len(lanes) // place.strips
+    return np.array(tiles, np.int64).reshape(-1, 10), np.array(phases, np.int64).reshape(-1, 4), apart
+
+
+def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:
+    """The plan of a block of whole words."""
+    model, place, words = prepared.models[0], prepared.layout, len(lanes) // 64
+    slots, degrees = place.graph.slots, np.unique(place.groups[:, 2])
+    begins, listed = runs(place, words)
+    sign_bytes, sign_words = signs(place, lanes)
+    folds = model.field == 0
+    count = degrees // 2 + 1 if folds else degrees + 1
+    kinds = next((k for k in FOLDED if folds and slots < 2 * k), KINDS)
+    most = 7 if kinds < KINDS else 15
+    start = (most - 1 + degrees % 2 - degrees) // 2 * folds  # so that the middle is that of what planes hold
+    codes, rest = _thresholds(model, degrees, kinds, betas, rule)
+    tiles, phases, apart = _tiles(
+        place, words, start, np.full(count.size, kinds) if kinds < KINDS else count + count % 2
+    )
+    columns, shifts = len(lanes) // place.strips, place.ghosts[:, 1]
     first = lanes.start // place.strips
     several = len(prepared.models) > 1
     models = prepared.models[first : first + columns] if several else prepared.models * columns
     return MultispinPlan(
         words=words,
-        slots=(0,) * degree,
-        folds=(0,) * folds,
-        tiles=np.array(tiles, np.int64).reshape(-1, 8),
-        phases=np.array(phases, np.int64).reshape(-1, 4),
+        slots=slots,
+        together=len(PENDING) // slots,
+        number=(0,) * most,
+        kinds=(0,) * kinds,
+        tiles=tiles,
+        phases=phases,
         runs=begins,
         listed=listed,
         sign_bytes=sign_bytes,
@@ -161,25 +179,33 @@ def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:
     )
 
 
-def _thresholds(model, degrees, slots, folds, betas, rule) -> tuple[np.ndarray, np.ndarray]:
+def _thresholds(model, degrees, kinds, betas, rule) -> tuple[np.ndarray, np.ndarray]:
     """Codes and rest of the thresholds of every class at every beta.
 
-    A cell of degree d with k neighbours pushing up has the field f = (2k - d) |J| + h. Its likelier spin is up if
-    beta f > 0. With e = exp(-2 |beta f|) the rarer one has probability e / (1 + e) under the Gibbs rule; under
-    Metropolis a likelier spin turns with probability e, a rarer one always. At beta = inf, beta f = 0 where f = 0. A
-    code's bit (table * PLANES + j) * folds + k is bit j of a threshold, highest first; after all of them, bit
-    table * (slots + 1) + k says up.
+    In a field h != 0 a cell of degree d with k neighbours pushing up is of class k; its field is f = (2k - d) |J| + h.
+    Without, it is of class |2k - d| // 2, and f is the field on the side where more neighbours push up. The likelier
+    spin is up if beta f > 0. With e = exp(-2 |beta f|) the rarer one has probability e / (1 + e) under the Gibbs rule;
+    under Metropolis a likelier spin turns with probability e, a rarer one always. At beta = inf, beta f = 0 where
+    f = 0. A code's bit (table * PLANES + j) * kinds + k is bit j of a threshold, highest first. After all of them, from
+    bit table * (kinds + 2) on: whether up is likelier, below the middle if there is one; whether the likelier spin
+    depends on the side of the middle; and whether besides d is even. Bits of k > 0 say whether they are other ones
+    than that of k = 0.
     """
-    field = (2 * np.arange(slots + 1) - degrees[:, None]) * model.coupling_unit + model.field
+    k, folds = np.arange(kinds), model.field == 0
+    field = (2 * k + degrees[:, None] % 2 if folds else 2 * k - degrees[:, None]) * model.coupling_unit + model.field
     g = np.zeros((betas.size, *field.shape))  # (rungs, tables, classes)
     np.multiply(2.0 * betas[:, None, None], field, out=g, where=field != 0)
-    e = exp64.py_func(-np.minimum(np.abs(g[..., :folds]), 700.0))
+    e = exp64.py_func(-np.minimum(np.abs(g), 700.0))
     p = e if rule == METROPOLIS else e / (1.0 + e)
     head = (p * 2.0**PLANES).astype(np.int64)
     rest = ((p * 2.0**PLANES - head) * 2.0**64).astype(np.uint64)
     head[p >= 1], rest[p >= 1] = 2**PLANES - 1, 2**64 - 1  # as close to 1 as they come
-    bits = head[:, :, None] >> np.arange(PLANES - 1, -1, -1)[:, None] & 1
-    bits = np.concatenate([bits.reshape(betas.size, -1) == 1, (g > 0).reshape(betas.size, -1)], axis=1)
+    bits, likely = head[:, :, None] >> np.arange(PLANES - 1, -1, -1)[:, None] & 1 == 1, g < 0 if folds else g > 0
+    bits[..., 1:] ^= bits[..., :1]
+    likely[..., 1:] ^= likely[..., :1]
+    sides = np.repeat(((betas != 0) & folds)[:, None], degrees.size, axis=1)
+    likely = np.concatenate([likely, np.stack([sides, sides & (degrees % 2 == 0)], axis=2)], axis=2)
+    bits = np.concatenate([bits.reshape(betas.size, -1), likely.reshape(betas.size, -1)], axis=1)
     bits = np.pad(bits, ((0, 0), (0, -bits.shape[1] % 64)))
     codes = np.packbits(bits, axis=1, bitorder="little").view("<u8").astype(np.uint64)
     return codes, rest.reshape(betas.size, -1)
@@ -270,14 +296,14 @@ class Multispin(Engine):
         ]
         streams = np.swapaxes(streams, 1, 2).copy()
         tails = [[stream_state(entropy, TAIL, *divmod(k, 64), tile) for k in lanes] for tile in range(sets)]
-        together = len(PENDING) // len(plan.slots) * len(plan.slots).bit_length()
+        together = plan.together * len(plan.number).bit_length()
         state = MultispinState(
             spins=spins,
             streams=np.pad(streams, ((0, 0), (0, 1), (0, 0))),  # no two tiles share a cache line
             tails=np.array(tails),
             current=np.full(len(lanes), -1),
             planes=np.zeros(64 * plan.codes.shape[1] * VECTOR, np.uint64),
-            scratch=np.zeros((sets, (2 + max(len(plan.folds), len(PENDING).bit_length())) * VECTOR), np.uint64),
+            scratch=np.zeros((sets, (2 + max(len(plan.kinds), len(PENDING).bit_length())) * VECTOR), np.uint64),
             counters=np.zeros((sets, 2, depth + 1, VECTOR), np.uint64),  # upper halves are read past the last plane
             numbers=np.zeros((sets, together * VECTOR), np.uint64),
             counted=np.zeros(1, bool),

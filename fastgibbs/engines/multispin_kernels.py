@@ -4,61 +4,111 @@ import numpy as np
 
 from fastgibbs.engines import contract
 from fastgibbs.engines.bitslices import (
+    PART,
     choose,
     classes,
-    complement,
+    equal,
     folded,
     increment,
     keep,
     kept,
     lowest_bit,
+    negative,
+    number,
     ones,
     plus,
+    reflected,
     seldom,
     transpose,
-    zero,
 )
 from fastgibbs.engines.contract import METROPOLIS
 from fastgibbs.engines.gates import meet
 from fastgibbs.engines.graphs import VECTOR
-from fastgibbs.engines.multispin import PENDING, PLANES, SLOTS, MultispinPlan
+from fastgibbs.engines.multispin import MASKS, PENDING, PLANES, SLOTS, MultispinPlan
 from fastgibbs.engines.streams import next_word
 from fastgibbs.engines.vectors import at, bitcast, convert, full, gather, load, nonzero, spread, store
 from fastgibbs.jit import called, gives, inlined
 
 
 @inlined
-def _neighbor(plan, state, entry):
-    """The eight words of one slot of a vector, turned so that 1 pushes up; `entry` is vector * slots + slot."""
+def _neighbor(plan, state, entry, part):
+    """A neighbour of words `part` ... of a vector, turned so that 1 pushes up; `entry` is vector * slots + slot."""
     begin = at(plan.runs, entry)
-    words = load(state.spins, begin, VECTOR) if begin >= 0 else gather(state.spins, plan.listed, -1 - begin, VECTOR)
+    if begin >= 0:
+        words = load(state.spins, begin + part, PART)
+    else:
+        words = gather(state.spins, plan.listed, part - 1 - begin, PART)
     if plan.sign_bytes.size > 0:
-        words = words ^ spread(at(plan.sign_bytes, entry), np.uint64, VECTOR)
+        words = words ^ negative(at(plan.sign_bytes, entry), part)
     elif plan.sign_words.size > 0:
-        words = words ^ load(plan.sign_words, VECTOR * entry, VECTOR)
+        words = words ^ load(plan.sign_words, VECTOR * entry + part, PART)
     return words
 
 
 @inlined
-def accepted(plan, state, kinds, table, tile, vector):
-    """In each lane of a vector whether a fresh uniform lies below the threshold of the lane's class."""
+def _bits(plan, state, kinds, masks, count, index):
+    """In each lane the bit of its class, of `count` classes whose bits are planes `index` ... of the codes."""
+    bits = choose(kinds, state.planes, VECTOR * index + (masks & (VECTOR - 1)))
+    if len(plan.kinds) > MASKS:
+        for k in range(MASKS, count, 2):
+            place, entry = masks + VECTOR * k, VECTOR * (index + k) + (masks & (VECTOR - 1))
+            one = load(state.scratch, place, PART) & load(state.planes, entry, PART)
+            other = load(state.scratch, place + VECTOR, PART) & load(state.planes, entry + VECTOR, PART)
+            bits = bits ^ one ^ other
+    return bits
+
+
+@inlined
+def decision(plan, state, tile, first):
+    """The likelier spins of words `first` ..., in which lanes which threshold counts, how many neighbours push up.
+
+    `tile`: its table, degree, streams, where numbers of neighbours start, and classes. The lanes of classes beyond the
+    first MASKS are written to scratch, where `turned` finds them.
+    """
+    table, degree, own, start, count = tile
+    part, entry, ups = first & (VECTOR - 1), first // VECTOR * plan.slots, number(plan.number, start)
+    for slot in range(0, degree, 2):
+        one, other = _neighbor(plan, state, entry + slot, part), _neighbor(plan, state, entry + slot + 1, part)
+        ups = increment(ups, one, other)
+    likely = plan.degrees.size * PLANES * len(plan.kinds) + table * (len(plan.kinds) + 2)
+    at_sides = VECTOR * (likely + len(plan.kinds)) + part
+    sides, evens = load(state.planes, at_sides, PART), load(state.planes, at_sides + VECTOR, PART)
+    distance, masks = folded(ups, sides, evens), _masks(state, own, part)
+    kinds = classes(distance, plan.kinds)
+    if len(plan.kinds) > MASKS:
+        for k in range(MASKS, count):
+            store(state.scratch, masks + VECTOR * k, equal(distance, k))
+    return (ups[len(ups) - 1] & sides) ^ _bits(plan, state, kinds, masks, count, likely), kinds, ups
+
+
+@inlined
+def _masks(state, own, part):
+    """Where the lanes of class 0 are in scratch."""
+    return own * state.scratch.shape[1] + 2 * VECTOR + part
+
+
+@inlined
+def turned(plan, state, spins, kinds, tile, first):
+    """The spins of words `first` ..., turned in lanes where a fresh uniform lies below the threshold of their class."""
+    table, _, own, _, count = tile
+    part = first & (VECTOR - 1)
+    masks = _masks(state, own, part)
     columns = state.streams.shape[2]  # a power of two: a division would be felt
-    column = state.streams.shape[1] * columns * tile + ((VECTOR * vector) & (columns - 1))
-    a = load(state.streams, column, VECTOR)
-    b = load(state.streams, columns + column, VECTOR)
-    c = load(state.streams, 2 * columns + column, VECTOR)
-    counter = load(state.streams, 3 * columns + column, VECTOR)
-    accept = full(0, np.uint64, VECTOR)
-    undecided = full(-1, np.uint64, VECTOR)
+    column = state.streams.shape[1] * columns * own + (first & (columns - 1))
+    a = load(state.streams, column, PART)
+    b = load(state.streams, columns + column, PART)
+    c = load(state.streams, 2 * columns + column, PART)
+    counter = load(state.streams, 3 * columns + column, PART)
+    undecided = full(-1, np.uint64, PART)
     for j in range(PLANES):
         word = a + b + counter  # SFC64, as in streams.next_words, its state kept in registers
         counter = counter + 1
         a = b ^ (b >> 11)
         b = c + (c << 3)
         c = ((c << 24) | (c >> 40)) + word
-        threshold = choose(kinds, state.planes, (table * PLANES + j) * len(kinds) * VECTOR)
+        threshold = _bits(plan, state, kinds, masks, count, (table * PLANES + j) * len(plan.kinds))
         differs = word ^ threshold
-        accept = accept | (undecided & differs & threshold)
+        spins = spins ^ (undecided & differs & threshold)
         undecided = undecided & (differs ^ -1)
     store(state.streams, column, a)
     store(state.streams, columns + column, b)
@@ -66,20 +116,20 @@ def accepted(plan, state, kinds, table, tile, vector):
     store(state.streams, 3 * columns + column, counter)
     left = nonzero(undecided)
     if seldom(left != 0):
-        scratch = state.scratch[tile]
-        store(scratch, 0, accept)
-        store(scratch, VECTOR, undecided)
-        keep(kinds, scratch, 2 * VECTOR)
+        scratch = state.scratch[own]
+        store(scratch, part, spins)
+        store(scratch, VECTOR + part, undecided)
+        keep(kinds, scratch, 2 * VECTOR + part)
         while left != 0:
             element = lowest_bit(left)
             left &= left - np.uint64(1)
-            _decide_left(plan, state, scratch, len(kinds), table, tile, np.int64(element))
-        accept = load(scratch, 0, VECTOR)
-    return accept
+            _decide_left(plan, state, scratch, count, table, own, part + np.int64(element))
+        spins = load(scratch, part, PART)
+    return spins
 
 
 @called
-def _decide_left(plan, state, scratch, kinds, table, tile, element):
+def _decide_left(plan, state, scratch, count, table, own, element):
     """Let the undecided lanes of one word, in scratch, draw 64 more bits each, from streams of their own."""
     word = element & (plan.words - 1)
     left = scratch[VECTOR + element]
@@ -87,51 +137,38 @@ def _decide_left(plan, state, scratch, kinds, table, tile, element):
         lane = np.int64(lowest_bit(left))
         bit = np.uint64(1) << np.uint64(lane)
         left &= left - np.uint64(1)
-        kind = 0
-        while not scratch[(2 + kind) * VECTOR + element] & bit:
-            kind += 1
-        rest = plan.rest[state.current[64 * word + lane], table * kinds + kind]
-        if next_word(state.tails[tile, 64 * word + lane]) < rest:
-            scratch[element] |= bit
-
-
-@inlined
-def decision(plan, state, table, vector):
-    """A vector's likelier spins, in which lanes which threshold counts, and how many neighbours push up."""
-    slots = len(plan.slots)
-    ups = zero(plan.slots)
-    for slot in range(0, slots - 1, 2):
-        entry = vector * slots + slot
-        ups = increment(ups, _neighbor(plan, state, entry), _neighbor(plan, state, entry + 1))
-    if slots % 2 == 1:
-        ups = increment(ups, _neighbor(plan, state, vector * slots + slots - 1), full(0, np.uint64, VECTOR))
-    masks = classes(ups, plan.slots)
-    likely = plan.degrees.size * PLANES * len(plan.folds) + table * (slots + 1)
-    return choose(masks, state.planes, likely * VECTOR), folded(masks, plan.folds), ups
+        kind = count - 1
+        while kind > 0 and not scratch[(2 + kind) * VECTOR + element] & bit:
+            kind -= 1
+        rest = plan.rest[state.current[64 * word + lane], table * len(plan.kinds) + kind]
+        if next_word(state.tails[own, 64 * word + lane]) < rest:
+            scratch[element] ^= bit
 
 
 @called
-def _flush(number, counters, scratch):
-    """Add a number to counters, uint64 (planes + 1, 8)."""
-    keep(number, scratch, 0)
-    carry = full(0, np.uint64, VECTOR)
+def _flush(addends, counters, scratch, part):
+    """Add a number to the words from `part` on of counters, uint64 (planes + 1, 8)."""
+    keep(addends, scratch, 0)
+    carry = full(0, np.uint64, PART)
     for j in range(len(counters) - 1):
-        plane = load(counters, VECTOR * j, VECTOR)
-        addend = full(0, np.uint64, VECTOR)
-        if j < len(number):
-            addend = load(scratch, VECTOR * j, VECTOR)
+        plane = load(counters, VECTOR * j + part, PART)
+        addend = full(0, np.uint64, PART)
+        if j < len(addends):
+            addend = load(scratch, VECTOR * j, PART)
         half = plane ^ addend
-        store(counters, VECTOR * j, half ^ carry)
+        store(counters, VECTOR * j + part, half ^ carry)
         carry = (plane & addend) | (half & carry)
 
 
 @called
-def _add_numbers(slots, numbers, held, counters, scratch):
+def _add_numbers(most, numbers, held, counters, scratch):
     """Add numbers, `held` of them one after the other, to counters."""
-    total = zero(PENDING)
-    for place in range(0, held * VECTOR * len(zero(slots)), VECTOR * len(zero(slots))):
-        total = plus(total, kept(slots, numbers, place))
-    _flush(total, counters, scratch)
+    for part in range(0, VECTOR, PART):
+        total, place = number(PENDING, 0), part
+        for _ in range(held):
+            addends = kept(most, numbers, place)
+            total, place = plus(total, addends), place + VECTOR * len(addends)
+        _flush(total, counters, scratch, part)
 
 
 @called
@@ -174,22 +211,22 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
     for phase in range(len(plan.phases)):
         first_tile, end_tile, first_ghost, end_ghost = plan.phases[phase]
         for tile in range(first_tile + crew.worker, end_tile, crew.workers):
-            first, end, table, degree, _, end_counted, streams, last_cells = plan.tiles[tile]
+            first, end, table, degree, _, end_counted, own, last_cells, start, count = plan.tiles[tile]
             if not counts:
                 end_counted = first
-            numbers, held = state.numbers[streams], 0
-            for vector in range(first, end):
-                likely, kinds, ups = decision(plan, state, table, vector)
-                accept = accepted(plan, state, kinds, table, streams, vector)
-                if rule == METROPOLIS:
-                    accept = accept & (load(state.spins, VECTOR * vector, VECTOR) ^ likely ^ -1)
-                spins = likely ^ accept
-                store(state.spins, VECTOR * vector, spins)
-                if vector < end_counted:
-                    keep(complement(ups, spins, degree), numbers, held * VECTOR * len(ups))
-                    held += 1
-                    if held == len(PENDING) // len(plan.slots) or vector + 1 == end_counted:
-                        _add_numbers(plan.slots, numbers, held, counters, state.scratch[streams])
+            numbers, held = state.numbers[own], 0
+            for word in range(VECTOR * first, VECTOR * end, PART):
+                likely, kinds, ups = decision(plan, state, (table, degree, own, start, count), word)
+                spins = turned(plan, state, likely, kinds, (table, degree, own, start, count), word)
+                if rule == METROPOLIS:  # what was not the likelier spin turns always
+                    spins = likely ^ ((spins ^ likely) & (load(state.spins, word, PART) ^ likely ^ -1))
+                store(state.spins, word, spins)
+                if word < VECTOR * end_counted:
+                    part = word & (VECTOR - 1)
+                    keep(reflected(ups, spins, degree, start), numbers, held * VECTOR * len(ups) + part)
+                    held += part + PART == VECTOR
+                    if held == plan.together or word + PART == VECTOR * end_counted:
+                        _add_numbers(plan.number, numbers, held, counters, state.scratch[own])
                         held = 0
             for word in range(last_cells * plan.words, SLOTS * plan.words):  # dummies stay down
                 state.spins[VECTOR * end - SLOTS * plan.words + word] = 0
@@ -236,37 +273,37 @@ def _add_column_sums(counters, words, strips, sums):
 @called
 def _count_ups(state, first, end, counters, scratch):
     """Add the up spins of vectors `first` ... `end - 1` to counters."""
-    ups, pending = zero(PENDING), 0
-    for vector in range(first, end, 2):
-        other = full(0, np.uint64, VECTOR)
-        if vector + 1 < end:
-            other = load(state.spins, VECTOR * vector + VECTOR, VECTOR)
-        ups = increment(ups, load(state.spins, VECTOR * vector, VECTOR), other)
-        pending += 2
-        if pending + 2 > len(PENDING):
-            _flush(ups, counters, scratch)
-            ups, pending = zero(PENDING), 0
-    _flush(ups, counters, scratch)
+    for part in range(0, VECTOR, PART):
+        ups, pending = number(PENDING, 0), 0
+        for vector in range(first, end, 2):
+            other = full(0, np.uint64, PART)
+            if vector + 1 < end:
+                other = load(state.spins, VECTOR * (vector + 1) + part, PART)
+            ups = increment(ups, load(state.spins, VECTOR * vector + part, PART), other)
+            pending += 2
+            if pending + 2 > len(PENDING):
+                _flush(ups, counters, scratch, part)
+                ups, pending = number(PENDING, 0), 0
+        _flush(ups, counters, scratch, part)
 
 
 @called
 def _count_unsatisfied(plan, state, first, end, degree, counters, numbers, scratch):
     """Add the unsatisfied bonds of vectors `first` ... `end - 1` to counters."""
-    slots, held = len(plan.slots), 0
-    for vector in range(first, end):
-        spins = load(state.spins, VECTOR * vector, VECTOR)
-        number = zero(plan.slots)
+    held = 0
+    for word in range(VECTOR * first, VECTOR * end, PART):
+        part, entry = word & (VECTOR - 1), word // VECTOR * plan.slots
+        spins, unsatisfied = load(state.spins, word, PART), number(plan.number, 0)
         for slot in range(0, degree - 1, 2):
-            entry = vector * slots + slot
-            one, other = _neighbor(plan, state, entry), _neighbor(plan, state, entry + 1)
-            number = increment(number, spins ^ one, spins ^ other)
+            one, other = _neighbor(plan, state, entry + slot, part), _neighbor(plan, state, entry + slot + 1, part)
+            unsatisfied = increment(unsatisfied, spins ^ one, spins ^ other)
         if degree % 2 == 1:
-            last = _neighbor(plan, state, vector * slots + degree - 1)
-            number = increment(number, spins ^ last, full(0, np.uint64, VECTOR))
-        keep(number, numbers, held * VECTOR * len(number))
-        held += 1
-        if held == len(PENDING) // slots or vector + 1 == end:
-            _add_numbers(plan.slots, numbers, held, counters, scratch)
+            last = _neighbor(plan, state, entry + degree - 1, part)
+            unsatisfied = increment(unsatisfied, spins ^ last, full(0, np.uint64, PART))
+        keep(unsatisfied, numbers, held * VECTOR * len(unsatisfied) + part)
+        held += part + PART == VECTOR
+        if held == plan.together or word + PART == VECTOR * end:
+            _add_numbers(plan.number, numbers, held, counters, scratch)
             held = 0
 
 
@@ -277,7 +314,7 @@ def _measure(plan, state, energies, magnetizations, crew):
     if not state.counted[0]:
         counters[0] = 0
     for tile in range(crew.worker, len(plan.tiles), crew.workers):
-        first, end, _, degree, begin_counted, end_counted, _, _ = plan.tiles[tile]
+        first, end, _, degree, begin_counted, end_counted, _, _, _, _ = plan.tiles[tile]
         _count_ups(state, first, end, counters[1], scratch)
         begin = max(begin_counted, end_counted) if state.counted[0] else begin_counted
         if begin < end:

@@ -105,8 +105,6 @@ class _Machine:
 class ExactMachine(_Machine):
     """A Boltzmann machine trained along the exact gradient."""
 
-    kernel = None
-
     def __init__(self, machine: BoltzmannMachine, estimation: Estimation) -> None:
         super().__init__(machine, estimation)
         self.block = self.own
@@ -156,8 +154,6 @@ class SampledMachine(_Machine):
     71 (1992)). Chains of the model make `steps` sweeps with all units free: of CD from the states of the data, of PCD
     and tempering from where they were (Tieleman, ICML 2008; Salakhutdinov, NIPS 2009).
     """
-
-    kernel = drivers.temper
 
     def __init__(self, machine: BoltzmannMachine, estimation: Estimation) -> None:
         super().__init__(machine, estimation)

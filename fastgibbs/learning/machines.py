@@ -80,7 +80,7 @@ class SampledRBM:
     drawn, and in the sums hidden ones stand for themselves by their means given the visible ones.
     """
 
-    bytes_per_weight, kernel = 20, gradients.learn
+    bytes_per_weight = 20
 
     def __init__(self, rbm: RBM, estimation: Estimation) -> None:
         method, steps, chains, batch_size, _, centered, mean, entropy, threads = estimation
@@ -261,7 +261,7 @@ class Exact(NamedTuple):
 class ExactRBM:
     """An RBM trained along the exact gradient, in float64."""
 
-    bytes_per_weight, kernel = 40, None
+    bytes_per_weight = 40
 
     def __init__(self, rbm: RBM, estimation: Estimation) -> None:
         centered, mean = estimation.centered, estimation.mean

@@ -151,8 +151,6 @@ def train(
     block, learner = training.own, training.learner
     begun = training.begin(file)
     with running(progress, file) as under_way:
-        if learner.kernel is not None:
-            under_way.announce(learner.kernel)
         try:
             _, end, updates = through(under_way, begun)
         finally:

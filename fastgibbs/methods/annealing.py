@@ -8,7 +8,6 @@ from functools import partial
 
 import numpy as np
 
-from fastgibbs.engines import drivers
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.cooling import Batch, Cooling
@@ -129,7 +128,6 @@ def anneal(
     job = Cooling(setting, reads, spins, file.settings["seed"], keep, target, betas)
     begun = begin(job, file)
     with running(progress, file) as run:
-        run.announce(drivers.anneal)
         pace.begin()
         found = None
         while True:

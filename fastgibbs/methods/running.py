@@ -20,7 +20,7 @@ import numpy as np
 
 from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.gates import BROKEN
-from fastgibbs.jit import must_compile
+from fastgibbs.jit import compilations
 from fastgibbs.methods.checkpoints import NONE, Checkpoint
 from fastgibbs.models import checks
 from fastgibbs.threads import Asked, Team, on_threads, stoppable
@@ -48,13 +48,7 @@ class Run(NamedTuple):
 
     asked: Asked  # whether it was asked to stop
     report: Hearing  # report(done, total), which says whether to stop
-    progress: Progress
     checkpoint: Checkpoint
-
-    def announce(self, kernel: Any) -> None:
-        """Say that a kernel will be compiled, if a bar is shown."""
-        if self.progress is True and must_compile(kernel):
-            print("compiling (once) ...", file=sys.stderr, flush=True)
 
     def after(self, past: int) -> Run:
         """The run, of which `past` sweeps have come before those that are reported now."""
@@ -151,12 +145,12 @@ class running:
     def __init__(self, progress: Progress = False, checkpoint: Checkpoint = NONE) -> None:
         self._stoppable = stoppable(SAVES if checkpoint.path is not None else ())
         self._reporting = _reporting(progress)
-        self._progress, self._checkpoint = progress, checkpoint
+        self._checkpoint = checkpoint
 
     def __enter__(self) -> Run:
         asked = self._stoppable.__enter__()
         try:
-            return Run(asked, self._reporting.__enter__(), self._progress, self._checkpoint)
+            return Run(asked, self._reporting.__enter__(), self._checkpoint)
         except BaseException:
             self._stoppable.__exit__()
             raise
@@ -177,16 +171,23 @@ def _reporting(progress: Progress) -> Iterator[Hearing]:
     elif not progress:
         yield lambda done, total: None
     else:
-        try:
-            from tqdm.auto import tqdm
-        except ImportError:
-            yield lambda done, total: print(f"\r{done}/{total} sweeps", end="", file=sys.stderr, flush=True)
-            print(file=sys.stderr)
-        else:
-            with tqdm(unit="sweep", mininterval=0) as bar:
+        with compilations(lambda: print("compiling (once) ...", file=sys.stderr, flush=True)), _bar() as report:
+            yield report
 
-                def report(done: int, total: int) -> None:
-                    bar.total = total
-                    bar.update(done - bar.n)
 
-                yield report
+@contextmanager
+def _bar() -> Iterator[Hearing]:
+    """A tqdm bar, or a plain line."""
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        yield lambda done, total: print(f"\r{done}/{total} sweeps", end="", file=sys.stderr, flush=True)
+        print(file=sys.stderr)
+    else:
+        with tqdm(unit="sweep", mininterval=0) as bar:
+
+            def report(done: int, total: int) -> None:
+                bar.total = total
+                bar.update(done - bar.n)
+
+            yield report

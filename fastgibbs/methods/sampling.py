@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from fastgibbs.engines.drivers import advance
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods import binned, observing
 from fastgibbs.methods.binned import Recording
@@ -165,7 +164,6 @@ def sample(
     job = Chains(setting, betas, length, spins, address, weights, keeps, in_bins, before.left)
     begun = begin(job, file)
     with running(progress, file) as under_way:
-        under_way.announce(advance)
         ran = through(under_way, begun)
         found = _found(job, ran, observed, under_way.asked)
         blocks = [

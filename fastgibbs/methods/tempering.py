@@ -9,7 +9,6 @@ from typing import Any, overload
 
 import numpy as np
 
-from fastgibbs.engines import drivers
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods import binned, observing
 from fastgibbs.methods.adapting import FIRST_RUNGS, adapting, saved_ladder
@@ -205,7 +204,6 @@ def temper(
     adapted = saved_ladder(file, job, grows, adapt)
 
     with running(progress, file) as under_way:
-        under_way.announce(drivers.temper)
         if adapt:
             adapted = adapting(job, adapted, grows, under_way)
         if unfinished := bool(under_way.asked):
