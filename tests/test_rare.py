@@ -11,6 +11,8 @@ from test_parity import parity
 import fastgibbs as fg
 from fastgibbs import exact
 from fastgibbs.engines import contract, multispin, multispin_kernels, rare
+from fastgibbs.engines.bitslices import PART
+from fastgibbs.engines.vectors import store
 from fastgibbs.jit import njit
 from fastgibbs.reference import annealing as annealing_twin
 from fastgibbs.reference import multispin as multispin_twin
@@ -20,12 +22,14 @@ from fastgibbs.testing.laws import boltzmann, draw_exactly, pvalue
 
 GLASS = fg.edwards_anderson((4, 4, 3), "bimodal", seed=2)
 CUBIC = fg.random_regular(20, 3, "bimodal", seed=4)
+BONDS = fg.random_regular(8, 6, "bimodal", seed=3).bonds
+IN_FIELD = fg.Ising.from_edges(8, *BONDS, np.full(8, 1.0))
 OPEN = fg.edwards_anderson((3, 4, 3), "bimodal", seed=3, periodic=False)
 MODELS = {  # with a class without a field and none, at the ends and between, in even and odd degrees
     "EA +-J": (GLASS, 1.5),
     "open EA +-J": (OPEN, 2.9),  # degrees 3 to 6
     "3-regular": (CUBIC, 3.0),
-    "weak field": (fg.lattice((4, 5), J=0.7, h=0.3), 10.0),
+    "weak field": (IN_FIELD, 2.9),
     "field of J": (fg.lattice((3, 3), J=0.5, h=1.0), 3.0),
     "field of all neighbours": (fg.lattice((4, 5), J=1.0, h=-4.0), 1.7),
     "strong field": (fg.lattice((4, 4), h=5.5), 2.0),
@@ -121,28 +125,29 @@ def test_a_run_that_goes_on_is_one_run():
 def test_the_table_of_skips_is_exact_to_the_last_of_64_bits():
     digits = np.array(rare.skip_digits())
     for m in range(8, 16):
-        found = [sum(int(digits[m - 8, j]) >> b & 1 << 0 << 0 and 1 << (63 - j) for j in range(64)) for b in range(64)]
-        assert found[: rare.FINEST + 3] == twin.bits(m, 61)[: rare.FINEST + 3]
-        assert found[63] == twin.bits(m, 61)[63]
+        found = [sum((int(digits[m - 8, j]) >> b & 1) << (63 - j) for j in range(64)) for b in range(64)]
+        assert found == twin.bits(m, 61)
 
 
-@pytest.mark.parametrize("shifted", [0, 1])
-def test_skips_are_geometric_to_1e_15_of_each_probability(shifted):
-    """Short skips and long ones; a broken twin has the bits of another x in one place."""
+@pytest.mark.parametrize("broken", [False, True])
+def test_skips_are_geometric_to_2_to_minus_56_of_each_probability(broken):
+    """And to 2^-64 where that is more, in the tail; a broken twin has the probability of another bit in one place."""
     with localcontext() as context:
         context.prec = 60
-        for m, s in ((8, 11), (13, 14), (9, 33), (15, 60)):
-            x = Decimal(m) * Decimal(2) ** -s
-            bits = list(twin.bits(m, s))
-            bits[3] = bits[3 + shifted]
-            set_ = [Decimal(p) / 2**64 for p in bits]
-            for skip in (0, 1, 5, 8, 1000, 2 ** (s - 3), 20 * 2 ** (s - 4)):
+        for m, s in ((8, 11), (13, 14), (9, 33), (15, 46)):
+            x, digits = Decimal(m) * Decimal(2) ** -s, list(twin.bits(m, s))
+            if broken:
+                digits[0] = digits[1]
+            chances = [Decimal(digit) / 2**64 for digit in digits]
+            right = []
+            for skip in (0, 1, 5, 8, 1000, 2 ** (s - 3), 5 * 2 ** (s - 4), 20 * 2 ** (s - 4)):
                 p = Decimal(1)
-                for i, q in enumerate(set_):
-                    p *= q if skip >> i & 1 else 1 - q
+                for i, chance in enumerate(chances):
+                    p *= chance if skip >> i & 1 else 1 - chance
                 expected = (1 - (-x).exp()) * (-x * skip).exp()
-                error = abs(p / expected - 1)
-                assert error < Decimal("1e-15") if not shifted else error > Decimal("1e-15")
+                bound = Decimal(2) ** -56 + Decimal(2) ** -63 * (x * skip).exp()
+                right.append(abs(p / expected - 1) < bound)
+            assert all(right) != broken
 
 
 @njit
@@ -189,23 +194,25 @@ def test_candidates_come_at_their_rate_down_to_1e_9(m, s):
 # Shares, and the law of a sweep
 
 
+@pytest.mark.parametrize("field", [0.0, 1.0, 0.75])
 @pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
-def test_candidates_times_shares_are_the_probabilities_of_all_classes(rule):
+def test_candidates_times_shares_are_the_probabilities_of_all_classes(rule, field):
     betas = np.array([1.4, 1.6, 2.0, 3.0, 5.0, 9.0, 30.0, np.inf])
-    field = np.array([2.0 * np.arange(7) - 6, 2.0 * np.arange(7) - 3])
-    found = rare.rarities(field, np.array([6, 3]), betas, contract.RULES[rule])
-    shares = found.shares.reshape(betas.size, 2, 7)
+    model = fg.Ising.from_edges(9, [*BONDS[0], 8, 8, 8], [*BONDS[1], 0, 1, 2], 1.0, np.full(9, field))
+    degrees, start = np.array([3, 6, 7]), np.array([2, 1, 0])
+    found = rare.rarities(model, degrees, start, betas, contract.RULES[rule])
+    shares = found.shares.reshape(betas.size, 3, 8)
     tried = 0
     with localcontext() as context:
         context.prec = 60
         for rung, beta in enumerate(betas):
-            for table, degree in enumerate((6, 3)):
+            for table, degree in enumerate(degrees):
                 rate = int(found.rates[rung, table])
                 if rate < 0:
                     continue
                 c = 1 - (-Decimal(rate & 15) * Decimal(2) ** -(rate >> 4)).exp() if rate else Decimal(0)
                 for k in range(degree + 1):
-                    f = Decimal(field[table, k])
+                    f = Decimal(2 * k - int(degree)) + Decimal(field)
                     p = c * int(shares[rung, table, k]) / 2**63
                     e = (-2 * Decimal(beta) * abs(f)).exp() if np.isfinite(beta) else Decimal(0)
                     expected = (e if rule == "metropolis" else e / (1 + e)) if f else Decimal(0)
@@ -217,36 +224,39 @@ def test_candidates_times_shares_are_the_probabilities_of_all_classes(rule):
 @njit
 def read(plan, state, greater, free, numbers):
     for tile in range(len(plan.tiles)):
-        limits = 8 * plan.tiles[tile, 2]
-        for word in range(8 * plan.tiles[tile, 0], 8 * plan.tiles[tile, 1], multispin_kernels.PART):
-            _, _, ups = multispin_kernels.decision(plan, state, plan.tiles[tile, 2], word)
-            above, equal = rare.above(ups, plan.rare.limits, limits)
-            multispin_kernels.store(greater, word, above)
-            multispin_kernels.store(free, word, equal)
+        first, end, table, degree, _, _, own, _, start, count = plan.tiles[tile]
+        for word in range(8 * first, 8 * end, PART):
+            _, _, ups = multispin_kernels.decision(plan, state, (table, degree, own, start, count), word)
+            above, equal = rare.above(ups, plan.rare.limits, 8 * table)
+            store(greater, word, above)
+            store(free, word, equal)
             multispin_kernels.keep(ups, numbers, 4 * (word - word % 8) + word % 8)
 
 
+def bit(words, place, shift):
+    return (words[place] >> shift & np.uint64(1)).astype(int)
+
+
 def order_and_flips(model, states, beta, rule):
-    """The order of cells and flip probabilities (states, n), of what the kernel reads and the tables it compares with."""
+    """The order of cells, and flip probabilities (states, n) of what the kernel reads and compares with."""
     plan, state = block("multispin", model, states, beta, rule)
     greater, free = np.zeros((2, state.spins.size), np.uint64)
     numbers = np.zeros(4 * state.spins.size, np.uint64)
     read(plan, state, greater, free, numbers)
     numbers = numbers.reshape(-1, 4, 8).swapaxes(0, 1).reshape(4, -1)
     lane = np.arange(len(states))
-    tables = np.repeat(plan.tiles[:, 2], (plan.tiles[:, 1] - plan.tiles[:, 0]) * 8 // plan.words)
+    tables, starts = np.repeat(plan.tiles[:, [2, 8]], (plan.tiles[:, 1] - plan.tiles[:, 0]) * 8 // plan.words, axis=0).T
     probabilities = np.empty((len(states), model.n))
     for cell in range(model.n):
         place, shift = plan.position[cell] * plan.words + lane // 64, (lane % 64).astype(np.uint64)
-        bit = lambda words: (words[place] >> shift & np.uint64(1)).astype(int)  # noqa: E731
         table = tables[plan.position[cell]]
         rate, limits = plan.rare.rates[0, table], plan.rare.limits.reshape(-1, 8)[table]
         assert rate >= 0
-        k = sum(bit(numbers[j]) << j for j in range(4))
+        k = sum(bit(numbers[j], place, shift) << j for j in range(4)) - starts[plan.position[cell]]
         share = plan.rare.shares.reshape(plan.rare.rates.shape[1], -1)[table][k] / 2.0**63
         turns = -np.expm1(-(rate % 16) * 2.0 ** -(rate // 16)) * share
-        coin = bit(free) * int(limits[rare.COINS])
-        likely = bit(greater) ^ int(plan.rare.turned[0]) ^ int(limits[rare.TURNS] & np.uint64(1))
+        coin = bit(free, place, shift) * int(limits[rare.COINS])
+        likely = bit(greater, place, shift) ^ int(plan.rare.turned[0]) ^ int(limits[rare.TURNS] & np.uint64(1))
         at_likelier = (np.asarray(states)[:, cell] > 0) == likely
         if rule == "gibbs":
             turns = np.where(coin, 0.5, np.where(at_likelier, turns, 1 - turns))
@@ -258,7 +268,7 @@ def order_and_flips(model, states, beta, rule):
 
 SMALL = {
     "torus odd": (fg.lattice((3, 3)), 1.5),
-    "in a field": (fg.lattice((3, 3), J=0.7, h=0.3), 8.0),
+    "in a field": (IN_FIELD, 2.9),
     "field of 2 J": (fg.lattice((3, 3), J=0.5, h=1.0), 3.0),
     "EA +-J": (fg.edwards_anderson((3, 3), "bimodal", seed=2), 1.5),
     "3-regular": (fg.random_regular(8, 3, "bimodal", seed=3), 2.9),
@@ -277,7 +287,7 @@ def test_one_sweep_leaves_the_boltzmann_distribution_unchanged_to_1e12(name, rul
         return np.abs(p @ transition_matrix(*order_and_flips(model, states, of, rule)) - p).max()
 
     assert change(beta) < 1e-13
-    assert change(1.05 * beta) > 1e-5 * np.exp(-3 * abs(beta))
+    assert change(1.05 * beta) > 1e-9
 
 
 CHAINS, LEVEL = 65_536, 1e-4  # each of the tests below raises a false alarm at this rate

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import precision
+from fastgibbs.engines import precision, rare
 from fastgibbs.engines.arithmetic import exp64
 from fastgibbs.engines.contract import METROPOLIS, Engine
 from fastgibbs.engines.graphs import VECTOR, Layout, cells, layout, runs, signs, unturned_lanes
@@ -47,6 +47,7 @@ class MultispinPlan(NamedTuple):
     degrees: np.ndarray  # int64 (tables,): the degree that each table of thresholds is for
     codes: np.ndarray  # uint64 (rungs, -): thresholds and likelier spins at every beta, bit after bit
     rest: np.ndarray  # uint64 (rungs, tables * kinds): the next 64 bits of each threshold
+    rare: rare.Rarities
     ghosts: int  # where their words begin
     ghost_originals: np.ndarray  # int32 (ghosts * words,): word by word
     ghost_shifts: np.ndarray  # uint64 (2, ghosts * words): lanes on, and strips - lanes on
@@ -72,6 +73,8 @@ class MultispinState(NamedTuple):
     scratch: np.ndarray  # uint64 (tiles of a colour, -)
     counters: np.ndarray  # uint64 (tiles of a colour, 2, planes + 1, 8): unsatisfied bonds and up spins
     numbers: np.ndarray  # uint64 (tiles of a colour, -): unsatisfied bonds of some vectors, to be added up
+    alike: np.ndarray  # int64 (words,): the rung of all lanes of a word in this sweep, or -1
+    rare: np.ndarray  # uint64 (tiles of a colour, -): the candidates of each word, and what they may turn
     counted: np.ndarray  # bool (1,): whether the last sweep has counted unsatisfied bonds
 
 
@@ -164,6 +167,7 @@ def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:
         degrees=degrees,
         codes=codes,
         rest=rest,
+        rare=rare.rarities(model, degrees, start, betas, rule),
         ghosts=place.cell.size * words,
         ghost_originals=(place.ghosts[:, 2:] * words + np.arange(words)).astype(np.int32).ravel(),
         ghost_shifts=np.repeat([shifts, place.strips - shifts], words, axis=1).astype(np.uint64),
@@ -306,6 +310,8 @@ class Multispin(Engine):
             scratch=np.zeros((sets, (2 + max(len(plan.kinds), len(PENDING).bit_length())) * VECTOR), np.uint64),
             counters=np.zeros((sets, 2, depth + 1, VECTOR), np.uint64),  # upper halves are read past the last plane
             numbers=np.zeros((sets, together * VECTOR), np.uint64),
+            alike=np.zeros(words, np.int64),
+            rare=np.zeros((sets, (rare.ASIDE + 4 * words) * VECTOR), np.uint64),
             counted=np.zeros(1, bool),
         )
         return plan, state

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgibbs.engines import contract
+from fastgibbs.engines import contract, rare
 from fastgibbs.engines.bitslices import (
     PART,
     choose,
@@ -25,8 +25,8 @@ from fastgibbs.engines.contract import METROPOLIS
 from fastgibbs.engines.gates import meet
 from fastgibbs.engines.graphs import VECTOR
 from fastgibbs.engines.multispin import MASKS, PENDING, PLANES, SLOTS, MultispinPlan
-from fastgibbs.engines.streams import next_word
-from fastgibbs.engines.vectors import at, bitcast, convert, full, gather, load, nonzero, spread, store
+from fastgibbs.engines.streams import next_word, next_words
+from fastgibbs.engines.vectors import at, bitcast, bits, convert, full, gather, load, nonzero, spread, store
 from fastgibbs.jit import called, gives, inlined
 
 
@@ -88,8 +88,8 @@ def _masks(state, own, part):
 
 
 @inlined
-def turned(plan, state, spins, kinds, tile, first):
-    """The spins of words `first` ..., turned in lanes where a fresh uniform lies below the threshold of their class."""
+def turned(plan, state, spins, undecided, kinds, tile, first):
+    """The spins of words `first` ..., turned where a fresh uniform of lanes `undecided` is below their threshold."""
     table, _, own, _, count = tile
     part = first & (VECTOR - 1)
     masks = _masks(state, own, part)
@@ -99,7 +99,6 @@ def turned(plan, state, spins, kinds, tile, first):
     b = load(state.streams, columns + column, PART)
     c = load(state.streams, 2 * columns + column, PART)
     counter = load(state.streams, 3 * columns + column, PART)
-    undecided = full(-1, np.uint64, PART)
     for j in range(PLANES):
         word = a + b + counter  # SFC64, as in streams.next_words, its state kept in registers
         counter = counter + 1
@@ -199,10 +198,111 @@ def show_codes(plan, state, rungs):
             transpose(state.planes, 64 * part * VECTOR)
 
 
+@inlined
+def _sweep_all(plan, state, rule, tile, both, counted_to, counters):
+    """Sweep a tile, or those of its words that are drawn for all lanes; count bonds of words before `counted_to`."""
+    first, end, table, degree, _, _, own, _, start, count = plan.tiles[tile]
+    numbers, held, ours = state.numbers[own], 0, full(-1, np.uint64, PART)
+    for word in range(VECTOR * first, VECTOR * end, PART):
+        part = word & (VECTOR - 1)
+        likely, kinds, ups = decision(plan, state, (table, degree, own, start, count), word)
+        if both:
+            ours = load(state.rare, state.rare.shape[1] * own + VECTOR * rare.MINE + part, PART) ^ -1
+        spins = turned(plan, state, likely, ours, kinds, (table, degree, own, start, count), word)
+        if rule == METROPOLIS:  # what was not the likelier spin turns always
+            spins = likely ^ ((spins ^ likely) & (load(state.spins, word, PART) ^ likely ^ -1))
+        if both:
+            spins = (spins & ours) | (load(state.spins, word, PART) & (ours ^ -1))
+        store(state.spins, word, spins)
+        if word < counted_to:
+            keep(reflected(ups, spins, degree, start), numbers, held * VECTOR * len(ups) + part)
+            held += part + PART == VECTOR
+            if held == plan.together or word + PART == counted_to:
+                _add_numbers(plan.number, numbers, held, counters, state.scratch[own])
+                held = 0
+
+
+@inlined
+def _whole_neighbor(plan, state, entry):
+    """As `_neighbor`, of a whole vector."""
+    begin = at(plan.runs, entry)
+    words = load(state.spins, begin, VECTOR) if begin >= 0 else gather(state.spins, plan.listed, -1 - begin, VECTOR)
+    if plan.sign_bytes.size > 0:
+        words = words ^ rare.masks(at(plan.sign_bytes, entry))
+    elif plan.sign_words.size > 0:
+        words = words ^ load(plan.sign_words, VECTOR * entry, VECTOR)
+    return words
+
+
+@inlined
+def _add_pair(plan, state, entry, slot, degree, ups):
+    """Add two neighbours of a vector to a number, if there are so many."""
+    if slot < degree:
+        return increment(ups, _whole_neighbor(plan, state, entry), _whole_neighbor(plan, state, entry + 1))
+    return ups
+
+
+@inlined
+def _sweep_rarely(plan, state, rule, tile, both, counted_to, counters):
+    """Sweep a tile, or those of its words whose rare outcomes alone are drawn, as rare.py says."""
+    first, end, table, degree, _, _, own, _, start, _ = plan.tiles[tile]
+    begin, attempts, limits = VECTOR * first, 64 * VECTOR * (end - first) // plan.words, VECTOR * table
+    numbers, scratch, tails, streams, held = (
+        state.numbers[own],
+        state.rare[own],
+        state.tails[own],
+        state.streams[own],
+        0,
+    )
+    coins, following, forced = (
+        plan.rare.limits[limits + rare.COINS] != 0,
+        rare.next_candidates(scratch),
+        full(0, np.uint64, VECTOR),
+    )
+    for word in range(begin, VECTOR * end, VECTOR):
+        ups, entry = rare.number(plan.number, start), word // VECTOR * plan.slots
+        ups = _add_pair(plan, state, entry, 0, degree, ups)  # a loop over so much is never unrolled
+        ups = _add_pair(plan, state, entry + 2, 2, degree, ups)
+        ups = _add_pair(plan, state, entry + 4, 4, degree, ups)
+        ups = _add_pair(plan, state, entry + 6, 6, degree, ups)
+        ups = _add_pair(plan, state, entry + 8, 8, degree, ups)
+        ups = _add_pair(plan, state, entry + 10, 10, degree, ups)
+        greater, free = rare.above(ups, plan.rare.limits, limits)
+        likely = greater ^ load(scratch, VECTOR * rare.TURNED, VECTOR)
+        spins = likely
+        if coins:
+            if rule != METROPOLIS:
+                free = free & next_words(streams, word & (streams.shape[1] - 1), VECTOR)
+            spins = likely ^ free
+        if rule == METROPOLIS:  # what was not the likelier spin turns always
+            forced = load(state.spins, word, VECTOR) ^ likely
+            spins = likely ^ ((spins ^ likely) & (forced ^ -1))
+        if both:
+            ours = load(scratch, VECTOR * rare.MINE, VECTOR)
+            spins = (spins & ours) | (load(state.spins, word, VECTOR) & (ours ^ -1))
+        store(state.spins, word, spins)
+        end_bit = 64 * (word + VECTOR - begin)
+        found = np.uint64(bits(following < end_bit))
+        if seldom(found != 0):
+            store(scratch, VECTOR * rare.LIKELY, forced ^ -1)
+            keep(ups, scratch, VECTOR * rare.UPS)
+            following = rare.try_candidates(
+                plan.rare, plan.words, attempts, tails, scratch, state.spins, following, found, begin, end_bit
+            )
+        if word < counted_to:
+            spins = load(state.spins, word, VECTOR)
+            keep(reflected(ups, spins, degree, start), numbers, held * VECTOR * len(ups))
+            held += 1
+            if held == plan.together or word + VECTOR == counted_to:
+                _add_numbers(plan.number, numbers, held, counters, state.scratch[own])
+                held = 0
+
+
 @gives(contract.sweep, MultispinPlan)
 def _sweep(plan, state, rungs, rule, scan, counts, crew):
     if crew.worker == 0:
-        show_codes(plan, state, rungs)
+        if rare.find_alike(plan.rare.rates, rungs, plan.words, state.alike):
+            show_codes(plan, state, rungs)
         state.counted[0] = counts > 0
     meet(crew)
     counters = state.counters[crew.worker, 0]
@@ -211,23 +311,21 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
     for phase in range(len(plan.phases)):
         first_tile, end_tile, first_ghost, end_ghost = plan.phases[phase]
         for tile in range(first_tile + crew.worker, end_tile, crew.workers):
-            first, end, table, degree, _, end_counted, own, last_cells, start, count = plan.tiles[tile]
-            if not counts:
-                end_counted = first
-            numbers, held = state.numbers[own], 0
-            for word in range(VECTOR * first, VECTOR * end, PART):
-                likely, kinds, ups = decision(plan, state, (table, degree, own, start, count), word)
-                spins = turned(plan, state, likely, kinds, (table, degree, own, start, count), word)
-                if rule == METROPOLIS:  # what was not the likelier spin turns always
-                    spins = likely ^ ((spins ^ likely) & (load(state.spins, word, PART) ^ likely ^ -1))
-                store(state.spins, word, spins)
-                if word < VECTOR * end_counted:
-                    part = word & (VECTOR - 1)
-                    keep(reflected(ups, spins, degree, start), numbers, held * VECTOR * len(ups) + part)
-                    held += part + PART == VECTOR
-                    if held == plan.together or word + PART == VECTOR * end_counted:
-                        _add_numbers(plan.number, numbers, held, counters, state.scratch[own])
-                        held = 0
+            first, end, table, _, _, end_counted, own, last_cells, start, _ = plan.tiles[tile]
+            attempts, counted_to = 64 * VECTOR * (end - first) // plan.words, VECTOR * end_counted if counts else 0
+            streams, scratch = state.streams[own], state.rare[own]
+            ways = rare.begin(plan.rare, state.alike, plan.words, table, start, attempts, state.tails[own], scratch)
+            both = ways == rare.BOTH
+            if both:
+                rare.exchange(streams, scratch, np.uint64(1))
+            if ways != rare.RARELY:
+                _sweep_all(plan, state, rule, tile, both, 0 if both else counted_to, counters)
+            if both:
+                rare.exchange(streams, scratch, np.uint64(2**64 - 1))
+            if ways != rare.EVERY:
+                _sweep_rarely(plan, state, rule, tile, both, counted_to, counters)
+            if both:
+                rare.exchange(streams, scratch, np.uint64(0))
             for word in range(last_cells * plan.words, SLOTS * plan.words):  # dummies stay down
                 state.spins[VECTOR * end - SLOTS * plan.words + word] = 0
         meet(crew)

@@ -28,10 +28,10 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from fastgibbs.engines.arithmetic import exp64
-from fastgibbs.engines.bitslices import lowest_bit
+from fastgibbs.engines.bitslices import bit_of, lowest_bit
 from fastgibbs.engines.contract import METROPOLIS
 from fastgibbs.engines.graphs import VECTOR
-from fastgibbs.engines.vectors import Lanes, at, bitcast, bits, copied, full, load, nonzero, store
+from fastgibbs.engines.vectors import Lanes, at, bitcast, copied, full, load, nonzero, store
 from fastgibbs.jit import called, inlined, target
 
 WIDEST = target()[1]
@@ -42,9 +42,9 @@ AHEAD = 4  # candidates of a word that are drawn at once, and the streams they a
 NUMBER = 4  # planes of how many neighbours push up, at most
 COINS, TURNS = 4, 5  # columns of the limits after the bits
 EVERY, RARELY, BOTH = 1, 2, 3  # what words of a block are drawn: all outcomes, rare ones, or some words so, some so
-# rows of eight words in scratch: what turns the likelier spin, the words whose rare outcomes alone are drawn, the next
-# candidate of each word, the spins that candidates may turn, how many neighbours push up, x and shares of each word, the
-# last attempt that is a candidate drawn ahead, which of these is next, these, streams put aside
+# rows of eight words in scratch: what turns the likelier spin, the words whose rare outcomes alone are drawn, their next
+# candidates, the spins that candidates may turn, how many neighbours push up, x and shares of each word, the last
+# attempt that is a candidate drawn ahead, which of these is next, these, streams put aside
 TURNED, MINE, NEXT, LIKELY, UPS, RATE, SHARES, LAST, TAKEN, QUEUE, ASIDE = 0, 1, 2, 3, 4, 8, 9, 10, 11, 12, 20
 
 
@@ -54,18 +54,19 @@ class Rarities(NamedTuple):
     rates: np.ndarray  # int64 (rungs, tables): 16 s + m of x = m 2^-s, 0 without candidates, -1 where all are drawn
     shares: np.ndarray  # uint64 (rungs * tables * classes,): 2^63 p_k / c
     turned: np.ndarray  # bool (rungs,): beta < 0
-    limits: np.ndarray  # uint64 (tables * 8,): all bits as those of ~u, u the last class with f <= 0; whether f = 0
+    limits: np.ndarray  # uint64 (tables * 8,): all bits as those of ~u, u the last number with f <= 0; whether f = 0
     # there; whether there is no such class
     skips: np.ndarray  # uint64 (8, 64): bit b of word j is the j-th digit of 1 / (1 + exp(m 2^(b - 61))), for each m
 
 
-def rarities(field: np.ndarray, degrees: np.ndarray, betas: np.ndarray, rule: int) -> Rarities:
-    """`field`, float64 (tables, classes): f_k, ascending; degree by degree with classes 0 ... degree.
+def rarities(model, degrees: np.ndarray, start: np.ndarray, betas: np.ndarray, rule: int) -> Rarities:
+    """Of cells of each degree d, with k = 0 ... d neighbours pushing up, f_k = (2k - d) |J| + h; `start` is added to k.
 
     With e = exp(-2 |beta f|) the rarer outcome has p = e / (1 + e) by the Gibbs rule, and c >= p with x = e; by
     Metropolis p = e and x = e / (1 - e).
     """
-    met = np.arange(field.shape[1]) <= degrees[:, None]
+    k = np.arange(degrees.max(initial=0) + 1)
+    field, met = (2 * k - degrees[:, None]) * model.coupling_unit + model.field, k <= degrees[:, None]
     certain = np.full((betas.size, *field.shape), 700.0)
     np.multiply(2.0 * np.abs(betas)[:, None, None], np.abs(field), out=certain, where=(field != 0) & met)
     e = np.where((field != 0) & met, exp64.py_func(-np.minimum(certain, 700.0)), 0.0)
@@ -78,12 +79,12 @@ def rarities(field: np.ndarray, degrees: np.ndarray, betas: np.ndarray, rule: in
     s = np.where(x > 0, 4 - exponent, FINEST + 1)
     x = np.ldexp(m, -s)
     c = np.ones_like(x)
-    for k in range(9, 1, -1):  # 1 - exp(-x) = x (1 - x / 2 (1 - x / 3 ...))
-        c = 1.0 - x / k * c
+    for j in range(9, 1, -1):  # 1 - exp(-x) = x (1 - x / 2 (1 - x / 3 ...))
+        c = 1.0 - x / j * c
     shares = np.minimum(p / np.where(few & (x > 0), x * c, 1.0)[..., None], 1.0) * 2.0**63
     last = ((field <= 0) & met).sum(axis=1) - 1
     limits = np.zeros((degrees.size, VECTOR), np.uint64)
-    limits[:, :NUMBER] = -(~last[:, None] >> np.arange(NUMBER) & 1).astype(np.int64).view(np.uint64)
+    limits[:, :NUMBER] = -(~(last + start)[:, None] >> np.arange(NUMBER) & 1).astype(np.int64).view(np.uint64)
     limits[:, COINS] = (last >= 0) & (np.take_along_axis(field, np.maximum(last, 0)[:, None], 1)[:, 0] == 0)
     limits[:, TURNS] = -(last < 0).astype(np.int64).view(np.uint64)
     rates = np.where(few & (x <= CROSSING), np.where(s > FINEST, 0, 16 * s + m.astype(np.int64)), -1)
@@ -108,18 +109,15 @@ def skip_digits() -> np.ndarray:
 
 
 @intrinsic
-def none(typing, slots):
-    """The number 0 in all lanes of a whole vector, with planes enough to count to the length of `slots`.
-
-    There are registers enough for whole vectors here, of any machine, as the many planes of thresholds are not there.
-    """
-    planes = types.UniTuple(Lanes(types.uint64, VECTOR), slots.count.bit_length())
+def number(typing, most, value):
+    """As `bitslices.number`, of whole vectors: here are so few planes that they stay in all machines' registers."""
+    planes = types.UniTuple(Lanes(types.uint64, VECTOR), most.count.bit_length())
 
     def lower(context, builder, sig, values):
-        zero = ir.Constant(context.get_value_type(planes.dtype), None)
-        return context.make_tuple(builder, planes, [zero] * planes.count)
+        whole = context.cast(builder, values[1], value, types.int64)
+        return context.make_tuple(builder, planes, [bit_of(builder, whole, k, VECTOR) for k in range(planes.count)])
 
-    return planes(slots), lower
+    return planes(most, value), lower
 
 
 @intrinsic
@@ -210,7 +208,7 @@ def find_alike(rates, rungs, words, alike):
 
 
 @called
-def begin(rare, alike, words, table, attempts, tails, scratch):
+def begin(rare, alike, words, table, start, attempts, tails, scratch):
     """Draw the first candidates of each word in a tile of so many attempts a word, streams uint64 (64 * words, 4).
 
     How its words are drawn: EVERY, RARELY or BOTH.
@@ -230,7 +228,7 @@ def begin(rare, alike, words, table, attempts, tails, scratch):
         scratch[VECTOR * NEXT + place] = NEVER
         scratch[VECTOR * LAST + place] = np.uint64(2**64 - 1)
         scratch[VECTOR * RATE + place] = np.uint64(max(rate, 0))
-        scratch[VECTOR * SHARES + place] = np.uint64((rung * tables + table) * classes if rung >= 0 else 0)
+        scratch[VECTOR * SHARES + place] = np.uint64((rung * tables + table) * classes - start)
         scratch[VECTOR * TAKEN + place] = 0
         if place < words and rate > 0:
             draw(rare.skips, word, words, attempts, tails, scratch)
