@@ -10,8 +10,8 @@ from test_parity import parity
 
 import fastgibbs as fg
 from fastgibbs import exact
-from fastgibbs.engines import contract, multispin, multispin_kernels, rare
-from fastgibbs.engines.bitslices import PART
+from fastgibbs.engines import contract, multispin, multispin_rare, rare
+from fastgibbs.engines.bitslices import keep
 from fastgibbs.engines.vectors import store
 from fastgibbs.jit import njit
 from fastgibbs.reference import annealing as annealing_twin
@@ -199,8 +199,8 @@ def test_candidates_come_at_their_rate_down_to_1e_9(m, s):
 def test_candidates_times_shares_are_the_probabilities_of_all_classes(rule, field):
     betas = np.array([1.4, 1.6, 2.0, 3.0, 5.0, 9.0, 30.0, np.inf])
     model = fg.Ising.from_edges(9, [*BONDS[0], 8, 8, 8], [*BONDS[1], 0, 1, 2], 1.0, np.full(9, field))
-    degrees, start = np.array([3, 6, 7]), np.array([2, 1, 0])
-    found = rare.rarities(model, degrees, start, betas, contract.RULES[rule])
+    degrees = np.array([3, 6, 7])
+    found = rare.rarities(model, degrees, betas, contract.RULES[rule])
     shares = found.shares.reshape(betas.size, 3, 8)
     tried = 0
     with localcontext() as context:
@@ -224,13 +224,15 @@ def test_candidates_times_shares_are_the_probabilities_of_all_classes(rule, fiel
 @njit
 def read(plan, state, greater, free, numbers):
     for tile in range(len(plan.tiles)):
-        first, end, table, degree, _, _, own, _, start, count = plan.tiles[tile]
-        for word in range(8 * first, 8 * end, PART):
-            _, _, ups = multispin_kernels.decision(plan, state, (table, degree, own, start, count), word)
+        first, end, table, degree = plan.tiles[tile, :4]
+        for word in range(8 * first, 8 * end, 8):
+            ups = rare.zero(plan.number)
+            for slot in range(0, degree, 2):
+                ups = multispin_rare.with_two(plan, state, word // 8 * plan.slots + slot, ups)
             above, equal = rare.above(ups, plan.rare.limits, 8 * table)
             store(greater, word, above)
             store(free, word, equal)
-            multispin_kernels.keep(ups, numbers, 4 * (word - word % 8) + word % 8)
+            keep(ups, numbers, 4 * word)
 
 
 def bit(words, place, shift):
@@ -245,14 +247,14 @@ def order_and_flips(model, states, beta, rule):
     read(plan, state, greater, free, numbers)
     numbers = numbers.reshape(-1, 4, 8).swapaxes(0, 1).reshape(4, -1)
     lane = np.arange(len(states))
-    tables, starts = np.repeat(plan.tiles[:, [2, 8]], (plan.tiles[:, 1] - plan.tiles[:, 0]) * 8 // plan.words, axis=0).T
+    tables = np.repeat(plan.tiles[:, 2], (plan.tiles[:, 1] - plan.tiles[:, 0]) * 8 // plan.words)
     probabilities = np.empty((len(states), model.n))
     for cell in range(model.n):
         place, shift = plan.position[cell] * plan.words + lane // 64, (lane % 64).astype(np.uint64)
         table = tables[plan.position[cell]]
         rate, limits = plan.rare.rates[0, table], plan.rare.limits.reshape(-1, 8)[table]
         assert rate >= 0
-        k = sum(bit(numbers[j], place, shift) << j for j in range(4)) - starts[plan.position[cell]]
+        k = sum(bit(numbers[j], place, shift) << j for j in range(4))
         share = plan.rare.shares.reshape(plan.rare.rates.shape[1], -1)[table][k] / 2.0**63
         turns = -np.expm1(-(rate % 16) * 2.0 ** -(rate // 16)) * share
         coin = bit(free, place, shift) * int(limits[rare.COINS])

@@ -40,7 +40,7 @@ def _planes(context, builder, kinds, values, count, words=_WORDS):
     return [builder.bitcast(place, words.as_pointer()) for place in places]
 
 
-def bit_of(builder, whole, k, width=PART):
+def _bit(builder, whole, k, width=PART):
     """Bit k of a 64-bit integer in all lanes: a plane, of so many words."""
     bit = builder.and_(builder.lshr(whole, ir.Constant(whole.type, k)), ir.Constant(whole.type, 1))
     return copied(builder, builder.neg(bit), width)
@@ -53,7 +53,7 @@ def number(typing, most, value):
 
     def lower(context, builder, sig, values):
         whole = context.cast(builder, values[1], value, types.int64)
-        return context.make_tuple(builder, planes, [bit_of(builder, whole, k) for k in range(planes.count)])
+        return context.make_tuple(builder, planes, [_bit(builder, whole, k) for k in range(planes.count)])
 
     return planes(most, value), lower
 
@@ -106,8 +106,8 @@ def reflected(typing, number, bit, total, start):
         result, carry = [], None
         for k in range(number.count):
             turned = builder.xor(builder.extract_value(values[0], k), values[1])
-            other, width = bit_of(builder, below, k, number.dtype.width), number.dtype.width
-            addend = builder.xor(other, builder.and_(values[1], builder.xor(other, bit_of(builder, above, k, width))))
+            other, width = _bit(builder, below, k, number.dtype.width), number.dtype.width
+            addend = builder.xor(other, builder.and_(values[1], builder.xor(other, _bit(builder, above, k, width))))
             half = builder.xor(turned, addend)
             overflow = builder.and_(turned, addend)
             result.append(half if carry is None else builder.xor(half, carry))
@@ -165,7 +165,7 @@ def equal(typing, number, value):
         whole = context.cast(builder, values[1], value, types.int64)
         differs = None
         for k in range(number.count):
-            bit = builder.xor(builder.extract_value(values[0], k), bit_of(builder, whole, k))
+            bit = builder.xor(builder.extract_value(values[0], k), _bit(builder, whole, k))
             differs = bit if differs is None else builder.or_(differs, bit)
         return builder.not_(differs)
 

@@ -3,7 +3,8 @@
 A colour class is updated at once, eight words at a time, or in parts of four where registers are narrow. Of a word's
 64 lanes every one decides by a uniform number of its own, compared with the lane's own threshold bit by bit: PLANES
 words of 64 fresh bits decide all lanes but one in 16384, and those draw 64 more bits each, from streams of their own.
-So lanes are independent, and probabilities are exact to 2^-78. The kernels are in multispin_kernels.py.
+So lanes are independent, and probabilities are exact to 2^-78. The kernels are in multispin_kernels.py. At low
+temperatures, where nearly all of this is wasted, only the rare outcomes are drawn (rare.py).
 
 Word w of a cell at place c of its group draws from stream (w, c % 8) of its tile: how many words lie side by side in a
 block never shows in the results. Tiles are fixed parts of a colour class, with streams of their own, that several
@@ -18,6 +19,7 @@ from fastgibbs.engines import precision, rare
 from fastgibbs.engines.arithmetic import exp64
 from fastgibbs.engines.contract import METROPOLIS, Engine
 from fastgibbs.engines.graphs import VECTOR, Layout, cells, layout, runs, signs, unturned_lanes
+from fastgibbs.engines.multispin_counters import PENDING
 from fastgibbs.engines.streams import SWEEP, TAIL, stream_state
 
 SLOTS = 8  # streams of each word
@@ -25,7 +27,6 @@ PLANES = 14  # words drawn for every 64 decisions
 MAX_DEGREE = 12
 BITS = 53  # of a field
 TILE_CELLS, MAX_TILES = 4096, 64  # a tile's least number of cells, and how many a group is cut into at most
-PENDING = (0,) * 127  # what sums may reach before they are added to the counters, as the length of a tuple
 FOLDED = 3, 4  # classes that kernels of their own are for: of up to twice as many neighbours less 1, and no field
 KINDS, MASKS = 14, 4  # classes of all others, even; how many stay in registers
 
@@ -167,7 +168,7 @@ def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:
         degrees=degrees,
         codes=codes,
         rest=rest,
-        rare=rare.rarities(model, degrees, start, betas, rule),
+        rare=rare.rarities(model, degrees, betas, rule),
         ghosts=place.cell.size * words,
         ghost_originals=(place.ghosts[:, 2:] * words + np.arange(words)).astype(np.int32).ravel(),
         ghost_shifts=np.repeat([shifts, place.strips - shifts], words, axis=1).astype(np.uint64),

@@ -11,12 +11,9 @@ from fastgibbs.engines.bitslices import (
     folded,
     increment,
     keep,
-    kept,
     lowest_bit,
     negative,
     number,
-    ones,
-    plus,
     reflected,
     seldom,
     transpose,
@@ -24,9 +21,11 @@ from fastgibbs.engines.bitslices import (
 from fastgibbs.engines.contract import METROPOLIS
 from fastgibbs.engines.gates import meet
 from fastgibbs.engines.graphs import VECTOR
-from fastgibbs.engines.multispin import MASKS, PENDING, PLANES, SLOTS, MultispinPlan
-from fastgibbs.engines.streams import next_word, next_words
-from fastgibbs.engines.vectors import at, bitcast, bits, convert, full, gather, load, nonzero, spread, store
+from fastgibbs.engines.multispin import MASKS, PLANES, SLOTS, MultispinPlan
+from fastgibbs.engines.multispin_counters import add_column_sums, add_numbers, count_ups
+from fastgibbs.engines.multispin_rare import sweep_rarely
+from fastgibbs.engines.streams import next_word
+from fastgibbs.engines.vectors import at, bitcast, full, gather, load, nonzero, store
 from fastgibbs.jit import called, gives, inlined
 
 
@@ -145,32 +144,6 @@ def _decide_left(plan, state, scratch, count, table, own, element):
 
 
 @called
-def _flush(addends, counters, scratch, part):
-    """Add a number to the words from `part` on of counters, uint64 (planes + 1, 8)."""
-    keep(addends, scratch, 0)
-    carry = full(0, np.uint64, PART)
-    for j in range(len(counters) - 1):
-        plane = load(counters, VECTOR * j + part, PART)
-        addend = full(0, np.uint64, PART)
-        if j < len(addends):
-            addend = load(scratch, VECTOR * j, PART)
-        half = plane ^ addend
-        store(counters, VECTOR * j + part, half ^ carry)
-        carry = (plane & addend) | (half & carry)
-
-
-@called
-def _add_numbers(most, numbers, held, counters, scratch):
-    """Add numbers, `held` of them one after the other, to counters."""
-    for part in range(0, VECTOR, PART):
-        total, place = number(PENDING, 0), part
-        for _ in range(held):
-            addends = kept(most, numbers, place)
-            total, place = plus(total, addends), place + VECTOR * len(addends)
-        _flush(total, counters, scratch, part)
-
-
-@called
 def _copy_ghosts(plan, state, first, end):
     """Refresh vectors of ghosts from their originals, lanes moved on by the shift within each turn of strips."""
     back = plan.ghost_originals.size
@@ -218,83 +191,7 @@ def _sweep_all(plan, state, rule, tile, both, counted_to, counters):
             keep(reflected(ups, spins, degree, start), numbers, held * VECTOR * len(ups) + part)
             held += part + PART == VECTOR
             if held == plan.together or word + PART == counted_to:
-                _add_numbers(plan.number, numbers, held, counters, state.scratch[own])
-                held = 0
-
-
-@inlined
-def _whole_neighbor(plan, state, entry):
-    """As `_neighbor`, of a whole vector."""
-    begin = at(plan.runs, entry)
-    words = load(state.spins, begin, VECTOR) if begin >= 0 else gather(state.spins, plan.listed, -1 - begin, VECTOR)
-    if plan.sign_bytes.size > 0:
-        words = words ^ rare.masks(at(plan.sign_bytes, entry))
-    elif plan.sign_words.size > 0:
-        words = words ^ load(plan.sign_words, VECTOR * entry, VECTOR)
-    return words
-
-
-@inlined
-def _add_pair(plan, state, entry, slot, degree, ups):
-    """Add two neighbours of a vector to a number, if there are so many."""
-    if slot < degree:
-        return increment(ups, _whole_neighbor(plan, state, entry), _whole_neighbor(plan, state, entry + 1))
-    return ups
-
-
-@inlined
-def _sweep_rarely(plan, state, rule, tile, both, counted_to, counters):
-    """Sweep a tile, or those of its words whose rare outcomes alone are drawn, as rare.py says."""
-    first, end, table, degree, _, _, own, _, start, _ = plan.tiles[tile]
-    begin, attempts, limits = VECTOR * first, 64 * VECTOR * (end - first) // plan.words, VECTOR * table
-    numbers, scratch, tails, streams, held = (
-        state.numbers[own],
-        state.rare[own],
-        state.tails[own],
-        state.streams[own],
-        0,
-    )
-    coins, following, forced = (
-        plan.rare.limits[limits + rare.COINS] != 0,
-        rare.next_candidates(scratch),
-        full(0, np.uint64, VECTOR),
-    )
-    for word in range(begin, VECTOR * end, VECTOR):
-        ups, entry = rare.number(plan.number, start), word // VECTOR * plan.slots
-        ups = _add_pair(plan, state, entry, 0, degree, ups)  # a loop over so much is never unrolled
-        ups = _add_pair(plan, state, entry + 2, 2, degree, ups)
-        ups = _add_pair(plan, state, entry + 4, 4, degree, ups)
-        ups = _add_pair(plan, state, entry + 6, 6, degree, ups)
-        ups = _add_pair(plan, state, entry + 8, 8, degree, ups)
-        ups = _add_pair(plan, state, entry + 10, 10, degree, ups)
-        greater, free = rare.above(ups, plan.rare.limits, limits)
-        likely = greater ^ load(scratch, VECTOR * rare.TURNED, VECTOR)
-        spins = likely
-        if coins:
-            if rule != METROPOLIS:
-                free = free & next_words(streams, word & (streams.shape[1] - 1), VECTOR)
-            spins = likely ^ free
-        if rule == METROPOLIS:  # what was not the likelier spin turns always
-            forced = load(state.spins, word, VECTOR) ^ likely
-            spins = likely ^ ((spins ^ likely) & (forced ^ -1))
-        if both:
-            ours = load(scratch, VECTOR * rare.MINE, VECTOR)
-            spins = (spins & ours) | (load(state.spins, word, VECTOR) & (ours ^ -1))
-        store(state.spins, word, spins)
-        end_bit = 64 * (word + VECTOR - begin)
-        found = np.uint64(bits(following < end_bit))
-        if seldom(found != 0):
-            store(scratch, VECTOR * rare.LIKELY, forced ^ -1)
-            keep(ups, scratch, VECTOR * rare.UPS)
-            following = rare.try_candidates(
-                plan.rare, plan.words, attempts, tails, scratch, state.spins, following, found, begin, end_bit
-            )
-        if word < counted_to:
-            spins = load(state.spins, word, VECTOR)
-            keep(reflected(ups, spins, degree, start), numbers, held * VECTOR * len(ups))
-            held += 1
-            if held == plan.together or word + VECTOR == counted_to:
-                _add_numbers(plan.number, numbers, held, counters, state.scratch[own])
+                add_numbers(plan.number, numbers, held, counters, state.scratch[own])
                 held = 0
 
 
@@ -311,10 +208,10 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
     for phase in range(len(plan.phases)):
         first_tile, end_tile, first_ghost, end_ghost = plan.phases[phase]
         for tile in range(first_tile + crew.worker, end_tile, crew.workers):
-            first, end, table, _, _, end_counted, own, last_cells, start, _ = plan.tiles[tile]
+            first, end, table, _, _, end_counted, own, last_cells, _, _ = plan.tiles[tile]
             attempts, counted_to = 64 * VECTOR * (end - first) // plan.words, VECTOR * end_counted if counts else 0
             streams, scratch = state.streams[own], state.rare[own]
-            ways = rare.begin(plan.rare, state.alike, plan.words, table, start, attempts, state.tails[own], scratch)
+            ways = rare.begin(plan.rare, state.alike, plan.words, table, attempts, state.tails[own], scratch)
             both = ways == rare.BOTH
             if both:
                 rare.exchange(streams, scratch, np.uint64(1))
@@ -323,7 +220,7 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
             if both:
                 rare.exchange(streams, scratch, np.uint64(2**64 - 1))
             if ways != rare.EVERY:
-                _sweep_rarely(plan, state, rule, tile, both, counted_to, counters)
+                sweep_rarely(plan, state, rule, tile, both, counted_to, counters)
             if both:
                 rare.exchange(streams, scratch, np.uint64(0))
             for word in range(last_cells * plan.words, SLOTS * plan.words):  # dummies stay down
@@ -333,56 +230,6 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
             if crew.worker == 0:
                 _copy_ghosts(plan, state, first_ghost, end_ghost)
             meet(crew)
-
-
-@called
-def _add_column_sums(counters, words, strips, sums):
-    """Add counters, uint64 (planes + 1, 8), summed over each column's lanes, to `sums` float64 (columns,)."""
-    step = VECTOR // 2
-    while step >= words:  # elements of the same word are added: the upper half to the lower, plane by plane
-        carry = full(0, np.uint64, VECTOR)
-        for j in range(len(counters) - 1):
-            plane, addend = load(counters, VECTOR * j, VECTOR), load(counters, VECTOR * j + step, VECTOR)
-            half = plane ^ addend
-            store(counters, VECTOR * j, half ^ carry)
-            carry = (plane & addend) | (half & carry)
-        step //= 2
-    depth = len(counters) - 1
-    for word in range(words):
-        if strips == 1:  # eight planes at a time make a byte of every lane
-            for low in range(0, depth, 8):
-                lanes = full(0, np.uint8, 64)
-                for j in range(low, min(low + 8, depth)):
-                    lanes = lanes + (spread(counters[j, word], np.uint8, 64) & (1 << (j - low)))
-                store(counters, VECTOR * depth, bitcast(lanes, np.uint64))
-                for k in range(VECTOR):
-                    first = 64 * word + VECTOR * k
-                    part = convert(bitcast(counters[depth, k], np.uint8), np.float64) * 2.0**low
-                    store(sums, first, load(sums, first, VECTOR) + part)
-        else:
-            members = np.uint64(2**64 - 1) >> np.uint64(64 - strips)
-            for column in range(64 // strips):
-                total = 0
-                for j in range(depth):
-                    total += ones((counters[j, word] >> np.uint64(strips * column)) & members) << j
-                sums[64 // strips * word + column] += total
-
-
-@called
-def _count_ups(state, first, end, counters, scratch):
-    """Add the up spins of vectors `first` ... `end - 1` to counters."""
-    for part in range(0, VECTOR, PART):
-        ups, pending = number(PENDING, 0), 0
-        for vector in range(first, end, 2):
-            other = full(0, np.uint64, PART)
-            if vector + 1 < end:
-                other = load(state.spins, VECTOR * (vector + 1) + part, PART)
-            ups = increment(ups, load(state.spins, VECTOR * vector + part, PART), other)
-            pending += 2
-            if pending + 2 > len(PENDING):
-                _flush(ups, counters, scratch, part)
-                ups, pending = number(PENDING, 0), 0
-        _flush(ups, counters, scratch, part)
 
 
 @called
@@ -401,7 +248,7 @@ def _count_unsatisfied(plan, state, first, end, degree, counters, numbers, scrat
         keep(unsatisfied, numbers, held * VECTOR * len(unsatisfied) + part)
         held += part + PART == VECTOR
         if held == plan.together or word + PART == VECTOR * end:
-            _add_numbers(plan.number, numbers, held, counters, scratch)
+            add_numbers(plan.number, numbers, held, counters, scratch)
             held = 0
 
 
@@ -413,7 +260,7 @@ def _measure(plan, state, energies, magnetizations, crew):
         counters[0] = 0
     for tile in range(crew.worker, len(plan.tiles), crew.workers):
         first, end, _, degree, begin_counted, end_counted, _, _, _, _ = plan.tiles[tile]
-        _count_ups(state, first, end, counters[1], scratch)
+        count_ups(state, first, end, counters[1], scratch)
         begin = max(begin_counted, end_counted) if state.counted[0] else begin_counted
         if begin < end:
             _count_unsatisfied(plan, state, begin, end, degree, counters[0], state.numbers[crew.worker], scratch)
@@ -424,7 +271,7 @@ def _measure(plan, state, energies, magnetizations, crew):
         for worker in range(crew.workers):
             for kind in range(2):
                 sums = magnetizations if kind else energies
-                _add_column_sums(state.counters[worker, kind], plan.words, plan.strips, sums)
+                add_column_sums(state.counters[worker, kind], plan.words, plan.strips, sums)
         for column in range(energies.size):
             broken = energies[column] / 2 if plan.twice else energies[column]
             magnetizations[column] = 2 * magnetizations[column] - plan.sites

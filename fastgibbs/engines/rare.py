@@ -2,21 +2,22 @@
 
 In lanes without a field a spin is one bit of a random word. In all others the rarer outcome of class k has a small
 probability p_k. All lanes of a word, cell after cell of a tile, are candidates with the same probability c >= p_k; a
-skip says how many are passed over before the next one, and a candidate of class k is accepted with p_k / c. The words
+skip says how many are passed over before the next one, and a candidate of class k is accepted with p_k / c. Words
 whose lanes are all at one beta are swept so, in cells of a degree for which candidates are few enough: this depends on
-the model, beta and the rule alone.
+the model, that beta and the rule alone.
 
-**The law of a skip** G is geometric, P(G = g) = (1 - c) ^ g c, with c = 1 - exp(-x). The bits of such a number are
-independent: bit i is set with probability 1 / (1 + exp(2^i x)). So all 64 are decided at once, as lanes are elsewhere:
-the j-th word drawn has the j-th binary digit of a uniform number for every bit, highest first, until all differ from
-those of their probabilities, which are exact to 2^-64. No logarithm rounds anything: P(G = g) is right to 2^-56 of
-itself, for short skips and long ones, of g < 40 / x; what is longer has a probability below 2^-57. x is rounded up to
-four binary digits, m 2^-s with m = 8 ... 15, so that one table serves all betas. With p_k / c, of 63 bits, every p_k is
-right to 1e-15 of itself and 2^-57; there are no candidates where x is below 2^-57. Skips begin anew in every tile of
-every sweep, since what is memoryless may: nothing is pending in a state.
+**The law of a skip** G is geometric, P(G = g) = (1 - c)^g c, with c = 1 - exp(-x). The bits of such a number are
+independent: bit i is set with probability 1 / (1 + exp(2^i x)). So all are decided at once, as lanes are elsewhere:
+the j-th word drawn has the j-th binary digits of uniform numbers, one for every bit, highest first, until all differ
+from those of the probabilities, which are right to their last digit, 2^-64. No logarithm rounds anything: P(G = g) is
+right to 2^-56 of itself and 2^-63 c, for short skips and long ones. x is rounded up to four binary digits, m 2^-s with
+m = 8 ... 15, so that one table serves all betas; where it is below 2^-57 there are no candidates. With p_k / c, of 63
+bits, every p_k is right to 1e-15 of itself and 2^-57. What is memoryless may begin anew: skips do in every tile of
+every sweep, so that nothing is pending in a state. A candidate draws as many words whatever its class, so that no lane
+changes what others draw.
 
-Devroye, Non-Uniform Random Variate Generation (1986), X.2; thinning: Lewis and Shedler, Nav. Res. Logist. 26, 403
-(1979).
+Bits of geometric numbers: Devroye, Non-Uniform Random Variate Generation (1986), X.2. Thinning: Lewis and Shedler, Nav.
+Res. Logist. 26, 403 (1979).
 """
 
 from functools import cache
@@ -28,7 +29,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from fastgibbs.engines.arithmetic import exp64
-from fastgibbs.engines.bitslices import bit_of, lowest_bit
+from fastgibbs.engines.bitslices import lowest_bit
 from fastgibbs.engines.contract import METROPOLIS
 from fastgibbs.engines.graphs import VECTOR
 from fastgibbs.engines.vectors import Lanes, at, bitcast, copied, full, load, nonzero, store
@@ -42,8 +43,8 @@ AHEAD = 4  # candidates of a word that are drawn at once, and the streams they a
 NUMBER = 4  # planes of how many neighbours push up, at most
 COINS, TURNS = 4, 5  # columns of the limits after the bits
 EVERY, RARELY, BOTH = 1, 2, 3  # what words of a block are drawn: all outcomes, rare ones, or some words so, some so
-# rows of eight words in scratch: what turns the likelier spin, the words whose rare outcomes alone are drawn, their next
-# candidates, the spins that candidates may turn, how many neighbours push up, x and shares of each word, the last
+# rows of eight words in scratch: what turns the likelier spin, the words whose rare outcomes alone are drawn, their
+# next candidates, the spins that candidates may turn, how many neighbours push up, x and shares of each word, the last
 # attempt that is a candidate drawn ahead, which of these is next, these, streams put aside
 TURNED, MINE, NEXT, LIKELY, UPS, RATE, SHARES, LAST, TAKEN, QUEUE, ASIDE = 0, 1, 2, 3, 4, 8, 9, 10, 11, 12, 20
 
@@ -59,8 +60,8 @@ class Rarities(NamedTuple):
     skips: np.ndarray  # uint64 (8, 64): bit b of word j is the j-th digit of 1 / (1 + exp(m 2^(b - 61))), for each m
 
 
-def rarities(model, degrees: np.ndarray, start: np.ndarray, betas: np.ndarray, rule: int) -> Rarities:
-    """Of cells of each degree d, with k = 0 ... d neighbours pushing up, f_k = (2k - d) |J| + h; `start` is added to k.
+def rarities(model, degrees: np.ndarray, betas: np.ndarray, rule: int) -> Rarities:
+    """Of cells of each degree d, with k = 0 ... d neighbours pushing up, f_k = (2k - d) |J| + h.
 
     With e = exp(-2 |beta f|) the rarer outcome has p = e / (1 + e) by the Gibbs rule, and c >= p with x = e; by
     Metropolis p = e and x = e / (1 - e).
@@ -84,7 +85,7 @@ def rarities(model, degrees: np.ndarray, start: np.ndarray, betas: np.ndarray, r
     shares = np.minimum(p / np.where(few & (x > 0), x * c, 1.0)[..., None], 1.0) * 2.0**63
     last = ((field <= 0) & met).sum(axis=1) - 1
     limits = np.zeros((degrees.size, VECTOR), np.uint64)
-    limits[:, :NUMBER] = -(~(last + start)[:, None] >> np.arange(NUMBER) & 1).astype(np.int64).view(np.uint64)
+    limits[:, :NUMBER] = -(~last[:, None] >> np.arange(NUMBER) & 1).astype(np.int64).view(np.uint64)
     limits[:, COINS] = (last >= 0) & (np.take_along_axis(field, np.maximum(last, 0)[:, None], 1)[:, 0] == 0)
     limits[:, TURNS] = -(last < 0).astype(np.int64).view(np.uint64)
     rates = np.where(few & (x <= CROSSING), np.where(s > FINEST, 0, 16 * s + m.astype(np.int64)), -1)
@@ -109,15 +110,18 @@ def skip_digits() -> np.ndarray:
 
 
 @intrinsic
-def number(typing, most, value):
-    """As `bitslices.number`, of whole vectors: here are so few planes that they stay in all machines' registers."""
+def zero(typing, most):
+    """The number 0 in all lanes of a whole vector, with planes enough to count to the length of `most`.
+
+    Here are so few planes that whole vectors stay in the registers of all machines.
+    """
     planes = types.UniTuple(Lanes(types.uint64, VECTOR), most.count.bit_length())
 
     def lower(context, builder, sig, values):
-        whole = context.cast(builder, values[1], value, types.int64)
-        return context.make_tuple(builder, planes, [bit_of(builder, whole, k, VECTOR) for k in range(planes.count)])
+        nothing = ir.Constant(context.get_value_type(planes.dtype), None)
+        return context.make_tuple(builder, planes, [nothing] * planes.count)
 
-    return planes(most, value), lower
+    return planes(most), lower
 
 
 @intrinsic
@@ -208,7 +212,7 @@ def find_alike(rates, rungs, words, alike):
 
 
 @called
-def begin(rare, alike, words, table, start, attempts, tails, scratch):
+def begin(rare, alike, words, table, attempts, tails, scratch):
     """Draw the first candidates of each word in a tile of so many attempts a word, streams uint64 (64 * words, 4).
 
     How its words are drawn: EVERY, RARELY or BOTH.
@@ -228,7 +232,7 @@ def begin(rare, alike, words, table, start, attempts, tails, scratch):
         scratch[VECTOR * NEXT + place] = NEVER
         scratch[VECTOR * LAST + place] = np.uint64(2**64 - 1)
         scratch[VECTOR * RATE + place] = np.uint64(max(rate, 0))
-        scratch[VECTOR * SHARES + place] = np.uint64((rung * tables + table) * classes - start)
+        scratch[VECTOR * SHARES + place] = np.uint64((max(rung, 0) * tables + table) * classes)
         scratch[VECTOR * TAKEN + place] = 0
         if place < words and rate > 0:
             draw(rare.skips, word, words, attempts, tails, scratch)
