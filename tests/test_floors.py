@@ -20,10 +20,9 @@ FLOORS = [
 ]
 ENGINES = [  # each imports only earlier ones
     *("vectors", "graphs", "bitslices", "bytespins", "contract", "gates", "arithmetic", "streams", "precision"),
-    *("sparse_sums", "sparse", "sparse64", "flips", "terms", "dense", "dense_kernels", "rare"),
+    *("entries", "sparse_sums", "sparse", "sparse64", "flips", "terms", "dense", "dense_kernels", "rare"),
     *("multispin_counters", "multispin_rare", "multispin", "multispin_kernels", "memories", "overlap", "layered"),
-    *("replicas", "observables", "descents", "remembering"),
-    *("entries", "lowest", "carrying", "binning"),
+    *("replicas", "observables", "descents", "remembering", "lowest", "carrying", "binning"),
     *("drivers", "phases", "gradients", "moments"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}

@@ -513,7 +513,7 @@ def test_overlaps_match_enumeration_at_every_rung(clusters, engine):
 @njit
 def exchange(plan, state, pairs, lane_at):
     snapshot(plan, state, pairs.packed)
-    replicas.exchange_clusters(pairs, lane_at)
+    replicas.exchange_packed_clusters(pairs, lane_at)
     restore(plan, state, pairs.packed)
 
 

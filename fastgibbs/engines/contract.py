@@ -172,7 +172,7 @@ def measure(plan, state, energies, magnetizations, crew):
 
 @stub
 def snapshot(plan, state, words):
-    """Write every spin as one bit, uint16 (sites of a lane, lanes // 16): bit b of word g is lane 16 g + b."""
+    """Write every spin as one bit, uint16 (sites of a lane, lanes // 16 or more): bit b of word g is lane 16 g + b."""
     pack(state.spins, words)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from fastgibbs.engines.arithmetic import exp64
 from fastgibbs.engines.binning import RunningBins, keep
 from fastgibbs.engines.contract import FOLLOWED, LANE_GROUP, MEASURED, SEQUENTIAL, UNMEASURED
-from fastgibbs.engines.entries import measure, opened, restore, retain, snapshot, sweep
+from fastgibbs.engines.entries import measure, opened, retain, snapshot, sweep
 from fastgibbs.engines.lowest import note
 from fastgibbs.engines.observables import Observables, measure_observables, observables
 from fastgibbs.engines.replicas import add_overlaps, exchange_clusters
@@ -110,7 +110,8 @@ def anneal(plan, state, reads, lowest, first, last, crew):
 
     A table that has room keeps the lowest states of all reads besides.
     """
-    _anneal(opened(plan, state, reads.kept), reads._replace(kept=None), lowest, first, last, crew)
+    table = lowest if lowest.energies.size else None
+    _anneal(opened(plan, state, reads.kept), reads._replace(kept=None), table, first, last, crew)
 
 
 @njit
@@ -133,8 +134,7 @@ def _anneal(block, reads, lowest, first, last, crew):
                 improved = True
         if improved:
             retain(block, reads.better)
-        if lowest.energies.size > 0:
-            note(block, lowest, reads.energies, reads.count)
+        note(lowest, block, reads.energies, reads.count)
 
 
 class LogWeights(NamedTuple):
@@ -194,22 +194,26 @@ class Exchanges(NamedTuple):
 HOT, COLD, FROM_HOT = 1, 2, 3  # ends of a ladder: the hot one, the cold one, and that of who came from the hot one
 
 
-@driver
-def temper(block, ladders, pairs, record, first, last, crew):
+def temper(plan, state, ladders, pairs, record, first, last, crew):
     """Run sweeps `first` ... `last - 1` of a block of ladders, and swap, exchange, record and compare in between.
 
     Energies, magnetisations and observables are recorded by rung, (draws, ladders * rungs), and states by lane.
     """
+    compared = pairs if len(pairs.ladders) > 0 else None
+    exchanged = pairs if pairs.clusters else None
+    _temper(opened(plan, state), ladders, exchanged, compared, record, first, last, crew)
+
+
+@njit
+def _temper(block, ladders, exchanged, compared, record, first, last, crew):
     for done in range(first + 1, last + 1):
         past = done - record.burn_in
         swaps = done % ladders.swap_every == 0
         records = past > 0 and past % record.thin == 0
         measures = swaps or records
         sweep(block, ladders.rungs, ladders.rule, SEQUENTIAL, MEASURED if measures else UNMEASURED, crew)
-        if swaps and pairs.clusters:
-            snapshot(block, pairs.packed)
-            exchange_clusters(pairs, ladders.lane_at)
-            restore(block, pairs.packed)
+        if swaps:
+            exchange_clusters(exchanged, block, ladders.lane_at)
         if measures:
             measure(block, ladders.energies, ladders.magnetizations, crew)
         if swaps:
@@ -232,9 +236,8 @@ def temper(block, ladders, pairs, record, first, last, crew):
                         ladders.lanes_of_draws[draw, ladder, rung] = ladders.lane_at[ladder, rung]
             of_weights = record.observables.record[draw]
             keep(record.bins, number, record.energies[draw], record.magnetizations[draw], of_weights)
-        if ladders.overlap_every > 0 and past > 0 and past % ladders.overlap_every == 0 and len(pairs.ladders) > 0:
-            snapshot(block, pairs.packed)
-            add_overlaps(pairs, ladders.lane_at)
+        if ladders.overlap_every > 0 and past > 0 and past % ladders.overlap_every == 0:
+            add_overlaps(compared, block, ladders.lane_at)
 
 
 @called

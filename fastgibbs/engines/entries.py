@@ -101,7 +101,7 @@ def _exactly(held, ups, energy):
     return contract.exactly(plan, ups, energy)
 
 
-_INTEGERS, _FLOATS, _WORDS, _BYTES = types.int64[::1], types.float64[::1], types.uint16[:, :], types.uint8[::1]
+_INTEGERS, _FLOATS, _WORDS, _BYTES = types.int64[::1], types.float64[::1], types.uint16[:, ::1], types.uint8[::1]
 _CREW = typeof(Crew(0, 1, np.zeros(1, np.uint64), 0))
 _SWEEP, _MEASURE, _SNAPSHOT, _RESTORE, _RETAIN, _EXACTLY = range(6)
 _ENTRIES = (  # each: its body, the types of its arguments but the first, and that of what it returns
@@ -117,6 +117,8 @@ _ENTRIES = (  # each: its body, the types of its arguments but the first, and th
 @intrinsic(prefer_literal=True)
 def _address(typing, held, number):
     """The address of an entry that knows what lies there."""
+    if not isinstance(number, types.Literal):  # the second try, after what the first has raised
+        return None
     body, kinds, _ = _ENTRIES[number.literal_value]
     body.compile((held, *kinds))
     compiled = body.overloads[held, *kinds]
@@ -132,6 +134,8 @@ def _address(typing, held, number):
 @intrinsic(prefer_literal=True)
 def _call(typing, room, number, arguments):
     """Call an entry of a room."""
+    if not isinstance(number, types.Literal):
+        return None
     _, kinds, returned = _ENTRIES[number.literal_value]
 
     def lower(context, builder, sig, values):

@@ -19,7 +19,7 @@ from fastgibbs.engines.entries import exactly, snapshot
 from fastgibbs.engines.sparse import SparsePlan
 from fastgibbs.engines.streams import HASH, stream
 from fastgibbs.engines.vectors import at, load, nonzero, trailing_zeros
-from fastgibbs.jit import called, gives, inlined
+from fastgibbs.jit import called, gives, inlined, stub
 
 
 class Lowest(NamedTuple):
@@ -103,9 +103,16 @@ def renew(table: Lowest):
         table.highest[0] = np.lexsort((table.hashes, table.energies))[-1]
 
 
-@called
-def note(block, table, energies, count):
-    """Mark the states of the first `count` lanes, of these energies, in the table, and take in those that are lower."""
+@stub
+def note(table, block, energies, count):
+    """Mark the states of the first `count` lanes, of these energies, in the table, and take in those that are lower.
+
+    If there is a table.
+    """
+
+
+@gives(note, Lowest)
+def _note(table, block, energies, count):
     bound = table.energies[table.highest[0]] + table.slack
     table.near[:] = 0
     groups, found = table.packed.shape[1], False

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines.bitslices import ones, transpose
+from fastgibbs.engines.entries import restore, snapshot
 from fastgibbs.engines.streams import below
-from fastgibbs.jit import called
+from fastgibbs.jit import called, gives, stub
 
 
 class Pairs(NamedTuple):
@@ -24,7 +25,7 @@ class Pairs(NamedTuple):
     symmetric: bool  # whether no site has a field
     clusters: bool  # whether clusters are exchanged
     streams: np.ndarray  # uint64 (pairs, 4)
-    packed: np.ndarray  # uint16 (n, lanes // 16): what snapshots fill
+    packed: np.ndarray  # uint16 (n, lanes // 16 or more): what snapshots fill
     words: np.ndarray  # uint64 (n, 1, 2, 4 or 8): the same memory
     rows: np.ndarray  # uint64 (512,)
     unequal: np.ndarray  # int64 (2, pairs, rungs): sites and bonds
@@ -76,9 +77,19 @@ def count_unequal_bonds(pairs, lane_at):
         _add_unequal(pairs, lane_at, words, pairs.unequal[1])
 
 
+@stub
+def add_overlaps(pairs, block, lane_at):
+    """Add the overlaps of every pair at every rung to histogram and moments, if pairs are compared."""
+
+
+@gives(add_overlaps, Pairs)
+def _compare(pairs, block, lane_at):
+    snapshot(block, pairs.packed)
+    _add_overlaps(pairs, lane_at)
+
+
 @called
-def add_overlaps(pairs, lane_at):
-    """Add the overlaps of every pair at every rung to histogram and moments."""
+def _add_overlaps(pairs, lane_at):
     n, bonds, bins = len(pairs.words), max(pairs.bonds.shape[1], 1), pairs.histogram.shape[2]
     count_unequal_sites(pairs, lane_at)
     count_unequal_bonds(pairs, lane_at)
@@ -99,9 +110,11 @@ def add_overlaps(pairs, lane_at):
             moments[5] += link * link
 
 
-@called
-def exchange_clusters(pairs, lane_at):
+@stub
+def exchange_clusters(pairs, block, lane_at):
     """In each pair, at each rung where they do not percolate, exchange a cluster of sites at which the replicas differ.
+
+    If clusters are exchanged.
 
     With q_i = s_i^a s_i^b, a site is drawn from those with q_i = -1 (or +1, if those are fewer and there is no field),
     and the cluster of such sites around it is turned in both replicas: E_a + E_b is conserved (Houdayer, Eur. Phys. J.
@@ -109,6 +122,18 @@ def exchange_clusters(pairs, lane_at):
     n / (d - 1) sites differ, d the mean degree: 1 / (d - 1) is where they percolate on a Bethe lattice (Fisher, Essam,
     J. Math. Phys. 2, 609 (1961)). The q_i do not change, so this condition does not bias the move.
     """
+
+
+@gives(exchange_clusters, Pairs)
+def _exchange(pairs, block, lane_at):
+    snapshot(block, pairs.packed)
+    exchange_packed_clusters(pairs, lane_at)
+    restore(block, pairs.packed)
+
+
+@called
+def exchange_packed_clusters(pairs, lane_at):
+    """The same of spins that are packed."""
     n = len(pairs.words)
     count_unequal_sites(pairs, lane_at)
     reach = n - 2.0 if pairs.complete else 2.0 * pairs.bonds.shape[1] / max(n, 1) - 1.0

@@ -189,7 +189,7 @@ class Ladders(Job):
             symmetric=self.setting.clamp is None and model.even,
             clusters=self.clusters and first.size > 0,
             streams=np.array(streams, np.uint64).reshape(-1, 4),
-            packed=words.view(np.uint16)[:, : lanes // 16],
+            packed=words.view(np.uint16),
             words=words,
             rows=np.zeros(512, np.uint64),
             unequal=np.zeros((2, len(first), rungs), np.int64),
