@@ -36,7 +36,7 @@ from fastgibbs.engines.vectors import Lanes, at, bitcast, copied, full, load, no
 from fastgibbs.jit import called, inlined, target
 
 WIDEST = target()[1]
-CROSSING = 2.0**-8  # the largest x: with more candidates, drawing for all lanes is faster
+CROSSING = 3.0 * 2.0**-10  # the largest x: with more candidates, drawing for all lanes is faster
 FINEST = 60  # the largest s
 NEVER = np.uint64(2**62)  # where no candidate is
 AHEAD = 4  # candidates of a word that are drawn at once, and the streams they are drawn from
