@@ -27,7 +27,7 @@ BITS = 53  # of a field
 TILE_CELLS, MAX_TILES = 4096, 64  # a tile's least number of cells, and how many a group is cut into at most
 PENDING = (0,) * 127  # what sums may reach before they are added to the counters, as the length of a tuple
 FOLDED = 3, 4  # classes that kernels of their own are for: of up to twice as many neighbours less 1, and no field
-KINDS, MASKS = 14, 4  # classes of all others, even; how many stay in registers
+KINDS, MASKS = 15, 7  # classes of all others, and how many of them are known when a kernel is compiled; both odd
 
 
 class MultispinPlan(NamedTuple):
@@ -143,7 +143,7 @@ def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:
     start = (most - 1 + degrees % 2 - degrees) // 2 * folds  # so that the middle is that of what planes hold
     codes, rest = _thresholds(model, degrees, kinds, betas, rule)
     tiles, phases, apart = _tiles(
-        place, words, start, np.full(count.size, kinds) if kinds < KINDS else count + count % 2
+        place, words, start, np.full(count.size, kinds) if kinds < KINDS else count + 1 - count % 2
     )
     columns, shifts = len(lanes) // place.strips, place.ghosts[:, 1]
     first = lanes.start // place.strips
