@@ -233,7 +233,7 @@ def negative(typing, signs, part):
 
 @intrinsic
 def prefetch(typing, array, index):
-    """Ask for the cache line of `array[index]` of words, and go on: nothing is read."""
+    """Ask for the cache line of `array[index]`, and go on: nothing is read."""
 
     def lower(context, builder, sig, values):
         whole = ir.IntType(32)
