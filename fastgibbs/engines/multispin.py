@@ -28,7 +28,7 @@ SMALL = 2**12  # sites of a model that takes longer to lay out than to sweep
 TILE_CELLS, MAX_TILES = 4096, 64  # a tile's least number of cells, and how many a group is cut into at most
 PENDING = (0,) * 127  # what sums may reach before they are added to the counters, as the length of a tuple
 FOLDED = 3, 4  # classes that kernels of their own are for: of up to twice as many neighbours less 1, and no field
-KINDS, MASKS = 14, 4  # classes of all others, even; how many stay in registers
+KINDS, MASKS = 15, 7  # classes of all others, and how many of them are known when a kernel is compiled; both odd
 
 
 class MultispinPlan(NamedTuple):
@@ -156,7 +156,7 @@ def _laid_out(prepared: Prepared, lanes: range) -> MultispinPlan:
     most = 7 if kinds < KINDS else 15
     start = (most - 1 + degrees % 2 - degrees) // 2 * folds  # so that the middle is that of what planes hold
     tiles, phases, apart = _tiles(
-        place, words, start, np.full(count.size, kinds) if kinds < KINDS else count + count % 2
+        place, words, start, np.full(count.size, kinds) if kinds < KINDS else count + 1 - count % 2
     )
     columns, shifts = len(lanes) // place.strips, place.ghosts[:, 1]
     first = lanes.start // place.strips
