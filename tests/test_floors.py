@@ -8,21 +8,21 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "fastgibbs"
 FLOORS = [
-    ("types",),
-    ("fingerprints",),
+    ("types", "fingerprints"),
     ("jit", "threads", "fields", "models"),
     ("exact", "engines", "reference", "io", "analysis", "integrations"),
     ("results",),
     ("methods", "plots"),
     ("learning", "testing"),
-    ("gallery", "benchmark", "verify", "info"),
+    ("gallery", "benchmark", "verify", "info", "warm"),
     ("__init__", "__main__"),
 ]
 ENGINES = [  # each imports only earlier ones
-    *("vectors", "graphs", "bitslices", "bytespins", "contract", "gates", "arithmetic", "streams", "precision"),
-    *("entries", "sparse_sums", "sparse", "sparse64", "flips", "terms", "dense", "dense_kernels", "rare"),
-    *("multispin_counters", "multispin_rare", "multispin", "multispin_kernels", "memories", "overlap", "layered"),
-    *("replicas", "observables", "descents", "remembering", "lowest", "carrying", "binning"),
+    *("vectors", "layouts", "graphs", "bitslices", "bytespins", "contract", "gates", "arithmetic", "streams"),
+    *("precision", "entries", "sparse_sums", "sparse", "sparse64", "flips", "terms", "dense", "dense_kernels", "rare"),
+    *("multispin_counters", "multispin_neighbors", "multispin_rare", "multispin", "multispin_kernels", "coloured"),
+    *("memories", "overlap", "layered", "replicas", "observables", "descents", "remembering", "lowest", "carrying"),
+    "binning",
     *("drivers", "phases", "gradients", "moments"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}

@@ -138,8 +138,8 @@ def folded(typing, number, sides, evens):
 
 @intrinsic
 def classes(typing, number, kinds):
-    """For k = 0, 1, 2, 3 and below len(kinds), the lanes in which the number, which is below len(kinds), is k."""
-    masks = types.UniTuple(PLANE, min(kinds.count, 4))
+    """For k = 0 ... 6 and below len(kinds), the lanes in which the number, which is below len(kinds), is k."""
+    masks = types.UniTuple(PLANE, min(kinds.count, 7))
 
     def emit(builder, planes, _):
         result = []
@@ -230,6 +230,22 @@ def negative(typing, signs, part):
         return builder.load(builder.gep(table, place, inbounds=True))
 
     return (PLANE(signs, part), lower) if signs == types.uint8 else None
+
+
+@intrinsic
+def prefetch(typing, array, index):
+    """Ask for the cache line of `array[index]`, and go on: nothing is read."""
+
+    def lower(context, builder, sig, values):
+        whole = ir.IntType(32)
+        (plane,) = _planes(context, builder, sig.args, values, 1)
+        place = builder.bitcast(plane, ir.IntType(8).as_pointer())
+        of_kind = ir.FunctionType(ir.VoidType(), [place.type, whole, whole, whole])
+        fetch = builder.module.declare_intrinsic("llvm.prefetch", [place.type], of_kind)
+        builder.call(fetch, [place, whole(0), whole(3), whole(1)])  # to read, into all caches, data
+        return context.get_dummy_value()
+
+    return types.void(array, index), lower
 
 
 @intrinsic

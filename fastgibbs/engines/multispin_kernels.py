@@ -12,7 +12,6 @@ from fastgibbs.engines.bitslices import (
     increment,
     keep,
     lowest_bit,
-    negative,
     number,
     reflected,
     seldom,
@@ -23,25 +22,11 @@ from fastgibbs.engines.gates import meet
 from fastgibbs.engines.graphs import VECTOR
 from fastgibbs.engines.multispin import MASKS, PLANES, SLOTS, MultispinPlan
 from fastgibbs.engines.multispin_counters import add_column_sums, add_numbers, count_ups
+from fastgibbs.engines.multispin_neighbors import fetch_neighbors, neighbor
 from fastgibbs.engines.multispin_rare import sweep_rarely
 from fastgibbs.engines.streams import next_word
 from fastgibbs.engines.vectors import at, bitcast, full, gather, load, nonzero, store
 from fastgibbs.jit import called, gives, inlined
-
-
-@inlined
-def _neighbor(plan, state, entry, part):
-    """A neighbour of words `part` ... of a vector, turned so that 1 pushes up; `entry` is vector * slots + slot."""
-    begin = at(plan.runs, entry)
-    if begin >= 0:
-        words = load(state.spins, begin + part, PART)
-    else:
-        words = gather(state.spins, plan.listed, part - 1 - begin, PART)
-    if plan.sign_bytes.size > 0:
-        words = words ^ negative(at(plan.sign_bytes, entry), part)
-    elif plan.sign_words.size > 0:
-        words = words ^ load(plan.sign_words, VECTOR * entry + part, PART)
-    return words
 
 
 @inlined
@@ -67,9 +52,9 @@ def decision(plan, state, tile, first):
     table, degree, own, start, count = tile
     part, entry, ups = first & (VECTOR - 1), first // VECTOR * plan.slots, number(plan.number, start)
     for slot in range(0, degree, 2):
-        one, other = _neighbor(plan, state, entry + slot, part), _neighbor(plan, state, entry + slot + 1, part)
+        one, other = neighbor(plan, state, entry + slot, part), neighbor(plan, state, entry + slot + 1, part)
         ups = increment(ups, one, other)
-    likely = plan.degrees.size * PLANES * len(plan.kinds) + table * (len(plan.kinds) + 2)
+    likely = plan.degrees.size * PLANES * len(plan.kinds) + table * (len(plan.kinds) + 3)
     at_sides = VECTOR * (likely + len(plan.kinds)) + part
     sides, evens = load(state.planes, at_sides, PART), load(state.planes, at_sides + VECTOR, PART)
     distance, masks = folded(ups, sides, evens), _masks(state, own, part)
@@ -77,7 +62,8 @@ def decision(plan, state, tile, first):
     if len(plan.kinds) > MASKS:
         for k in range(MASKS, count):
             store(state.scratch, masks + VECTOR * k, equal(distance, k))
-    return (ups[len(ups) - 1] & sides) ^ _bits(plan, state, kinds, masks, count, likely), kinds, ups
+    above = ups[len(ups) - 1] & load(state.planes, at_sides + 2 * VECTOR, PART)
+    return above ^ _bits(plan, state, kinds, masks, count, likely), kinds, ups
 
 
 @inlined
@@ -178,6 +164,8 @@ def _sweep_all(plan, state, rule, tile, both, counted_to, counters):
     numbers, held, ours = state.numbers[own], 0, full(-1, np.uint64, PART)
     for word in range(VECTOR * first, VECTOR * end, PART):
         part = word & (VECTOR - 1)
+        if part == 0:
+            fetch_neighbors(plan, state, word // VECTOR, end, degree)
         likely, kinds, ups = decision(plan, state, (table, degree, own, start, count), word)
         if both:
             ours = load(state.rare, state.rare.shape[1] * own + VECTOR * rare.MINE + part, PART) ^ -1
@@ -240,10 +228,10 @@ def _count_unsatisfied(plan, state, first, end, degree, counters, numbers, scrat
         part, entry = word & (VECTOR - 1), word // VECTOR * plan.slots
         spins, unsatisfied = load(state.spins, word, PART), number(plan.number, 0)
         for slot in range(0, degree - 1, 2):
-            one, other = _neighbor(plan, state, entry + slot, part), _neighbor(plan, state, entry + slot + 1, part)
+            one, other = neighbor(plan, state, entry + slot, part), neighbor(plan, state, entry + slot + 1, part)
             unsatisfied = increment(unsatisfied, spins ^ one, spins ^ other)
         if degree % 2 == 1:
-            last = _neighbor(plan, state, entry + degree - 1, part)
+            last = neighbor(plan, state, entry + degree - 1, part)
             unsatisfied = increment(unsatisfied, spins ^ last, full(0, np.uint64, PART))
         keep(unsatisfied, numbers, held * VECTOR * len(unsatisfied) + part)
         held += part + PART == VECTOR

@@ -7,27 +7,16 @@ from fastgibbs.engines.bitslices import increment, keep, reflected, seldom
 from fastgibbs.engines.contract import METROPOLIS
 from fastgibbs.engines.graphs import VECTOR
 from fastgibbs.engines.multispin_counters import add_numbers
+from fastgibbs.engines.multispin_neighbors import fetch_neighbors, whole_neighbor
 from fastgibbs.engines.streams import next_words
-from fastgibbs.engines.vectors import at, bits, full, gather, load, store
+from fastgibbs.engines.vectors import bits, full, load, store
 from fastgibbs.jit import inlined
-
-
-@inlined
-def _whole_neighbor(plan, state, entry):
-    """As `_neighbor`, of a whole vector."""
-    begin = at(plan.runs, entry)
-    words = load(state.spins, begin, VECTOR) if begin >= 0 else gather(state.spins, plan.listed, -1 - begin, VECTOR)
-    if plan.sign_bytes.size > 0:
-        words = words ^ rare.masks(at(plan.sign_bytes, entry))
-    elif plan.sign_words.size > 0:
-        words = words ^ load(plan.sign_words, VECTOR * entry, VECTOR)
-    return words
 
 
 @inlined
 def with_two(plan, state, entry, ups):
     """A number plus two neighbours of a vector."""
-    return increment(ups, _whole_neighbor(plan, state, entry), _whole_neighbor(plan, state, entry + 1))
+    return increment(ups, whole_neighbor(plan, state, entry), whole_neighbor(plan, state, entry + 1))
 
 
 @inlined
@@ -48,6 +37,7 @@ def sweep_rarely(plan, state, rule, tile, both, counted_to, counters):
         full(0, np.uint64, VECTOR),
     )
     for word in range(begin, VECTOR * end, VECTOR):
+        fetch_neighbors(plan, state, word // VECTOR, end, degree)
         ups, entry = rare.zero(plan.number), word // VECTOR * plan.slots
         if degree > 0:  # one by one: a loop over so much is never unrolled
             ups = with_two(plan, state, entry, ups)

@@ -14,7 +14,7 @@ from fastgibbs.methods.cooling import Batch, Cooling
 from fastgibbs.methods.jobs import begin, through
 from fastgibbs.methods.pacing import Pace
 from fastgibbs.methods.running import running
-from fastgibbs.methods.schedules import Schedule, stretched, windows
+from fastgibbs.methods.schedules import Schedule, beta_schedule, cooling
 from fastgibbs.methods.settings import DESCENT, Clamping, check_betas, clamped, given_start, settled, tolerable
 from fastgibbs.models import checks
 from fastgibbs.results.annealed import AnnealResult, lowest_states
@@ -61,7 +61,7 @@ def anneal(
         sweeps: sweeps of n single-spin attempts in each read, by default 1000; or several such numbers: batches, in
             each of which all reads are cooled again, from fresh spins or from `start`, with other random numbers.
         reads: independent runs, of each of which the best of all batches counts. The first k of them are the same
-            however many there are, unless each has its own start.
+            however many there are, by the same engine, unless each has its own start.
         rule: "gibbs" (p = 1 / (1 + exp(beta dE))) or "metropolis" (p = min(1, exp(-beta dE))), which is a little faster
             on glasses, and in sequence carries domain walls along that cost nothing to move: it may never solve a ring.
         scan: "sequential" or "random" (the sites of a sweep are drawn with replacement), as in `sample`.
@@ -78,7 +78,8 @@ def anneal(
         keep: how many of the lowest distinct states to keep that any read was in after any sweep, or came to in the
             descent, for `result.lowest`. 20 take next to no time on dense models, and half as much time again as the
             run, twice at most, where sweeps are fast or few; many more take longer. 0 keeps the best of each read.
-        engine: "auto", "multispin", "dense", "sparse", "sparse64", "overlap", "layered" or "terms", as in `sample`.
+        engine: "auto", "multispin", "coloured", "dense", "sparse", "sparse64", "overlap", "layered" or "terms", as in
+            `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         clamp: sites that keep their values, as in `sample`: a dict of sites to values, one for all reads or
             (reads,), or a pair (mask, states), states (n,) or (reads, n).
@@ -108,7 +109,7 @@ def anneal(
     pace = Pace(sweeps, time_limit, reads)
     if checkpoint is not None and (pace.timed or len(pace.asked) > 1):
         raise ValueError("a checkpoint is of one batch: give sweeps as one number, and no time_limit")
-    schedule, coldest = _schedule(betas, model)
+    schedule, coldest = _schedule(betas, model, pace.sweeps)
     setting = settled(
         [model],
         engine,
@@ -177,14 +178,15 @@ def _result(job: Cooling, found: Batch, asked: tuple[int, ...], began: float) ->
     )
 
 
-def _schedule(betas: ArrayLike | Schedule | None, model: ModelLike) -> tuple[Callable[[int], FloatArray], float]:
+def _schedule(
+    betas: ArrayLike | Schedule | None, model: ModelLike, sweeps: int
+) -> tuple[Callable[[int], FloatArray], float]:
     """The function of a number of sweeps that gives the beta of each, and the coldest at which draws must be right.
 
     What the last tenth of the default schedule misses, or of betas that go to inf, the descent finds.
     """
     if betas is None:
-        asked = windows(model)
-        return partial(stretched, asked), np.quantile(asked, 0.9)
+        return partial(beta_schedule, model), cooling(model, sweeps)[1]
     if isinstance(betas, Schedule):
         check_betas("betas", np.array([betas.first, betas.last]), [model])
         return betas.betas, max(betas.first, betas.last)
