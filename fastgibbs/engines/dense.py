@@ -8,8 +8,9 @@ Where few lanes are asked for, they go one after the other instead, and every fl
 waits for another, and those that nobody asked for do nothing.
 
 What couplings without a common scale have beyond the step, to 2^-20 of it for 1000 sites, makes fields of its own,
-which energies need and decisions do not: they follow when energies are measured. Where the fields of some sites are
-much smaller than those of others, all are 64-bit integers in place of both.
+which energies need and decisions do not: they follow the flips of sweeps that are measured, or all at once what has
+changed in others. Where the fields of some sites are much smaller than those of others, all are 64-bit integers in
+place of both.
 """
 
 from typing import NamedTuple
@@ -65,9 +66,10 @@ class DenseState(NamedTuple):
     scale: np.ndarray  # float32 (lanes,): the scale of each lane's rung
     fields: np.ndarray  # of the couplings' type (lanes, stride): (h_i + sum_j J_ij s_j) / step
     totals: np.ndarray  # int64 (lanes,): (sum_{i<j} J_ij s_i s_j + sum_i h_i s_i) / step
-    stale: np.ndarray  # uint8 (1,): whether fields and totals are those of other spins
-    fine: np.ndarray  # int32 (lanes or 0, stride): as `fields`, of the spins `seen`
-    seen: np.ndarray  # int8 (n or 0, lanes)
+    stale: np.ndarray  # uint8 (2,): whether fields and totals, and whether fine ones, are those of other spins
+    fine: np.ndarray  # int32 (lanes or 0, stride): as `fields`
+    fine_totals: np.ndarray  # int64 (lanes,): as `totals`
+    seen: np.ndarray  # int8 (n or 0, lanes): the spins that stale fine fields are of
     sites: np.ndarray  # int64 (PANEL,): the site of every attempt of a panel
     panel: np.ndarray  # of the couplings' type (PANEL, lanes): the fields of these sites
     up: np.ndarray  # uint64 (lanes,): bit p: attempt p of the panel has turned its spin up
@@ -263,6 +265,7 @@ class Dense(Engine):
         size, kind, stride, parts = len(lanes), plan.doubled.dtype, plan.lowest.size, list(ups)
         fine = _aligned((size if len(plan.fine) else 0, stride), np.int32)
         fine[:] = plan.fine_lowest
+        down = -(plan.fine_lowest.sum(dtype=np.int64) + plan.fine_own.sum()) // 2 if len(plan.fine) else 0
         plan = plan._replace(scales=scales(betas, plan.unit))
         return plan, DenseState(
             asked=len(parts[0][1]) if parts else size,
@@ -273,8 +276,9 @@ class Dense(Engine):
             scale=np.zeros(size, np.float32),
             fields=_aligned((size, stride), kind),
             totals=np.zeros(size, np.int64),
-            stale=np.ones(1, np.uint8),
+            stale=np.ones(2, np.uint8),
             fine=fine,
+            fine_totals=np.full(size, down),
             seen=np.full((len(plan.fine), size), -1, np.int8),
             sites=np.zeros(PANEL, np.int64),
             panel=_aligned((PANEL, size), kind),
