@@ -14,7 +14,7 @@ FLOORS = [
     ("results",),
     ("methods", "plots"),
     ("learning", "testing"),
-    ("gallery", "benchmark", "verify", "info"),
+    ("gallery", "benchmark", "verify", "info", "warm"),
     ("__init__", "__main__"),
 ]
 ENGINES = [  # each imports only earlier ones

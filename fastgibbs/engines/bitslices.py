@@ -138,8 +138,8 @@ def folded(typing, number, sides, evens):
 
 @intrinsic
 def classes(typing, number, kinds):
-    """For k = 0, 1, 2, 3 and below len(kinds), the lanes in which the number, which is below len(kinds), is k."""
-    masks = types.UniTuple(PLANE, min(kinds.count, 4))
+    """For k = 0 ... 6 and below len(kinds), the lanes in which the number, which is below len(kinds), is k."""
+    masks = types.UniTuple(PLANE, min(kinds.count, 7))
 
     def emit(builder, planes, _):
         result = []
