@@ -44,9 +44,8 @@ class DensePlan(NamedTuple):
     own: np.ndarray  # int64 (n,): h / step
     shifts: np.ndarray  # int64 (n,): how many low bits of each field are dropped for a decision
     factors: np.ndarray  # float32 (n,): 2^shift step / unit
-    fine: np.ndarray  # int32 (n or 0, stride): 2 (J / step - the nearest integer) / fineness
-    fine_lowest: np.ndarray  # int32 (stride,): as `lowest`
-    fine_own: np.ndarray  # int64 (n,)
+    fine: np.ndarray  # int32 (n or 0, stride): 2 (J / step - the nearest integer) / fineness of sites j < i, else 0
+    fine_lowest: np.ndarray  # int32 (stride,): as `lowest`, of sites j > i
     fineness: float
     grain: float  # step / unit
     unit: float  # a power of two that keeps float32 fields in range
@@ -67,8 +66,7 @@ class DenseState(NamedTuple):
     fields: np.ndarray  # of the couplings' type (lanes, stride): (h_i + sum_j J_ij s_j) / step
     totals: np.ndarray  # int64 (lanes,): (sum_{i<j} J_ij s_i s_j + sum_i h_i s_i) / step
     stale: np.ndarray  # uint8 (2,): whether fields and totals, and whether fine ones, are those of other spins
-    fine: np.ndarray  # int32 (lanes or 0, stride): as `fields`
-    fine_totals: np.ndarray  # int64 (lanes,): as `totals`
+    fine: np.ndarray  # int32 (lanes or 0, stride): h_i + sum_{j > i} J_ij s_j of what is left of h and J
     seen: np.ndarray  # int8 (n or 0, lanes): the spins that stale fine fields are of
     sites: np.ndarray  # int64 (PANEL,): the site of every attempt of a panel
     panel: np.ndarray  # of the couplings' type (PANEL, lanes): the fields of these sites
@@ -178,23 +176,24 @@ def _aligned(shape, kind) -> np.ndarray:
 def _fill(model, units, whole_parts, rests, bounds):
     """Write what a plan has of a model, (indptr, indices, couplings, fields), in `units`, (unit, grain, fineness).
 
-    (2 J, the fields where all spins are down, h) in whole grains and of what is left, where that is wanted; `bounds`,
-    float64 (n,), of local fields.
+    (2 J, the fields where all spins are down, h) in whole grains, and if it is wanted (2 J, fields) of what is left, a
+    bond counted once; `bounds`, float64 (n,), of local fields.
     """
     indptr, indices, couplings, fields = model
     doubled, lowest, own = whole_parts
-    fine, fine_lowest, fine_own = rests
+    fine, fine_lowest = rests
     for site in range(own.size):
         whole, rest = _whole_and_rest(fields[site], units)
-        own[site], fine_own[site] = whole, rest
+        own[site] = whole
         bound = 0
         for k in range(indptr[site], indptr[site + 1]):
             J, left = _whole_and_rest(couplings[k], units)
             doubled[site, indices[k]] = 2 * J
             whole -= J
             bound += abs(J)
-            if len(fine) > 0:
+            if len(fine) > 0 and indices[k] < site:
                 fine[site, indices[k]] = 2 * left
+            else:
                 rest -= left
         lowest[site], bounds[site] = whole, np.float64(bound) + abs(own[site])
         if len(fine) > 0:
@@ -249,12 +248,12 @@ class Dense(Engine):
         fineness = 2.0 ** (int(n).bit_length() - _FIELD_BITS)
         doubled, fine = _aligned((n, stride), kind), _aligned((0 if exact else n, stride), np.int32)
         lowest, fine_lowest = np.zeros(stride, kind), np.zeros(stride, np.int32)
-        own, fine_own, bounds = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n)
+        own, bounds = np.zeros(n, np.int64), np.zeros(n)
         rows = model.indptr, model.indices, model.couplings, model.fields
-        _fill(rows, (unit, grain, fineness), (doubled, lowest, own), (fine, fine_lowest, fine_own), bounds)
+        _fill(rows, (unit, grain, fineness), (doubled, lowest, own), (fine, fine_lowest), bounds)
         shifts = np.maximum(np.frexp(bounds)[1].astype(np.int64) - _FIELD_BITS, 0)
         factors = (np.ldexp(grain, shifts)).astype(np.float32)
-        arrays = doubled, lowest, own, shifts, factors, fine, fine_lowest, fine_own
+        arrays = doubled, lowest, own, shifts, factors, fine, fine_lowest
         for array in arrays:
             array.flags.writeable = False  # as the model's arrays are, so that one compilation serves all
         sites = contract.free_sites(n, free)
@@ -265,7 +264,6 @@ class Dense(Engine):
         size, kind, stride, parts = len(lanes), plan.doubled.dtype, plan.lowest.size, list(ups)
         fine = _aligned((size if len(plan.fine) else 0, stride), np.int32)
         fine[:] = plan.fine_lowest
-        down = -(plan.fine_lowest.sum(dtype=np.int64) + plan.fine_own.sum()) // 2 if len(plan.fine) else 0
         plan = plan._replace(scales=scales(betas, plan.unit))
         return plan, DenseState(
             asked=len(parts[0][1]) if parts else size,
@@ -278,7 +276,6 @@ class Dense(Engine):
             totals=np.zeros(size, np.int64),
             stale=np.ones(2, np.uint8),
             fine=fine,
-            fine_totals=np.full(size, down),
             seen=np.full((len(plan.fine), size), -1, np.int8),
             sites=np.zeros(PANEL, np.int64),
             panel=_aligned((PANEL, size), kind),

@@ -13,19 +13,18 @@ from fastgibbs.engines.vectors import at, bits, convert, full, load, select, sto
 from fastgibbs.jit import called, gives, implements, inlined
 
 
-def _add_flips(doubled, fields, state, lanes):
-    """Add 2 J of sites that `up` marks to all fields of the first lanes, and subtract that of those `down` marks."""
+def _add_flips(doubled, fields, state, lanes, end):
+    """Add 2 J of sites that `up` marks to fields of the first lanes, below site `end`; subtract that of `down` ones."""
     raise NotImplementedError("only compiled kernels call this")
 
 
 @implements(_add_flips)
-def _adding_flips(doubled, fields, state, lanes):
+def _adding_flips(doubled, fields, state, lanes, end):
     tile = 8 * TILE // doubled.dtype.bitwidth
-    line = 8 * LINE // doubled.dtype.bitwidth
 
-    def add_flips(doubled, fields, state, lanes):
+    def add_flips(doubled, fields, state, lanes, end):
         sites, stride = state.sites, fields.shape[1]
-        for first in range(0, stride - line, tile):
+        for first in range(0, end, tile):
             for lane in range(lanes):
                 up, down = at(state.up, lane), at(state.down, lane)
                 if up | down != 0:
@@ -58,7 +57,7 @@ def refresh(plan, state):
             state.sites[p] = first + p
             for lane in range(lanes):
                 state.up[lane] |= np.uint64(state.spins[first + p, lane] > 0) << np.uint64(p)
-        _add_flips(plan.doubled, state.fields, state, lanes)
+        _add_flips(plan.doubled, state.fields, state, lanes, n)
     for lane in range(lanes):
         total = np.int64(0)
         for i in range(n):
@@ -67,35 +66,8 @@ def refresh(plan, state):
 
 
 @called
-def _add_turned(state):
-    """Add the fine fields of the sites that have turned up to fine totals, and subtract those of the others."""
-    stride = state.fine.shape[1]
-    for lane in range(state.asked):
-        total, up, down = state.fine_totals[lane], at(state.up, lane), at(state.down, lane)
-        while up != 0:
-            total += at(state.fine, lane * stride + at(state.sites, trailing_zeros(up)))
-            up &= up - np.uint64(1)
-        while down != 0:
-            total -= at(state.fine, lane * stride + at(state.sites, trailing_zeros(down)))
-            down &= down - np.uint64(1)
-        state.fine_totals[lane] = total
-
-
-@called
-def _follow(plan, state):
-    """Let fine fields and totals follow the flips of a panel.
-
-    As s.J.s / 2 + h.s is quadratic in s, it changes by (s_i' - s_i) (f_i + f_i') / 2 of every site, f and f' being the
-    fields before and after all flips.
-    """
-    _add_turned(state)
-    _add_flips(plan.fine, state.fine, state, state.asked)
-    _add_turned(state)
-
-
-@called
 def _stay_behind(state):
-    """Leave the fine fields and totals as they are while spins go on."""
+    """Leave the fine fields as they are while spins go on."""
     if state.stale[1] > 0:
         return
     state.stale[1] = 1
@@ -107,7 +79,7 @@ def _stay_behind(state):
 
 @called
 def _catch_up(plan, state):
-    """Let the fine fields and totals follow the spins, if they are stale."""
+    """Let the fine fields follow the spins, if they are stale."""
     if state.stale[1] == 0:
         return
     n, lanes = state.seen.shape
@@ -124,7 +96,7 @@ def _catch_up(plan, state):
                 new, old = load(state.spins, position, WIDTH), load(state.seen, position, WIDTH)
                 store(state.up, lane, load(state.up, lane, WIDTH) | select(new > old, mark, none))
                 store(state.down, lane, load(state.down, lane, WIDTH) | select(new < old, mark, none))
-        _follow(plan, state)
+        _add_flips(plan.fine, state.fine, state, state.asked, min(first + PANEL, n))
 
 
 @inlined
@@ -245,7 +217,7 @@ def _sweep_panel(plan, state, rule, size):
             for lane in range(0, lanes, WIDTH):
                 words = convert(load(state.words, lane, WIDTH) >> 32, np.uint32)
                 attempt(plan, state, rule, p + 1, size, lane, words)
-    _add_flips(plan.doubled, state.fields, state, lanes)
+    _add_flips(plan.doubled, state.fields, state, lanes, len(state.spins))
 
 
 @gives(contract.sweep, DensePlan)
@@ -266,7 +238,10 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
         else:
             _sweep_panel(plan, state, rule, size)
         if follows:
-            _follow(plan, state)
+            last = 0
+            for p in range(size):
+                last = max(last, at(state.sites, p))
+            _add_flips(plan.fine, state.fine, state, state.asked, last)
 
 
 @gives(contract.measure, DensePlan)
@@ -280,7 +255,10 @@ def _measure(plan, state, energies, magnetizations, crew):
         store(magnetizations, lane, convert(total, np.float64))
     _catch_up(plan, state)
     for lane in range(lanes):
-        total = np.float64(state.totals[lane]) + np.float64(state.fine_totals[lane]) * plan.fineness
+        fine = np.int64(0)
+        for i in range(len(plan.fine) if lane < state.asked else 0):
+            fine += np.int64(at(state.spins, i * lanes + lane)) * np.int64(state.fine[lane, i])
+        total = np.float64(state.totals[lane]) + np.float64(fine) * plan.fineness
         energies[lane] = plan.offset - total * plan.grain * plan.unit
 
 
