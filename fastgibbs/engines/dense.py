@@ -2,7 +2,7 @@
 
 Fields are integers, J and h being multiples of a step: the common scale of couplings that have one, in 16 or 32 bits;
 else what makes the largest field fill 32 bits. Sums of integers are exact: fields do not drift, and flips may be added
-in any order, so a sweep goes panel by panel. The fields of 64 sites, lanes in SIMD, follow every flip at once; then all
+in any order, so a sweep goes panel by panel. The fields of 32 sites, lanes in SIMD, follow every flip at once; then all
 fields, lane by lane, follow all flips of the panel, from rows of J that are in cache and sums that are in registers.
 Where few lanes are asked for, they go one after the other instead, and every flip changes all fields at once: none
 waits for another, and those that nobody asked for do nothing.
@@ -26,7 +26,7 @@ from fastgibbs.jit import called, njit
 from fastgibbs.models import checks
 from fastgibbs.models.energy import as_energy
 
-PANEL = 64  # attempts between two passes over the fields: a bit each in a word of every lane
+PANEL = 32  # attempts between two passes over the fields: a bit each in a word of every lane
 FEW = 4  # lanes that go one after the other
 LINE, TILE = 64, 512  # bytes of a cache line, and of what is held in registers: eight of 512 bits
 _DIVISORS = 16  # a common scale that is no power of two is sought among the least |J| or |h| over 1 ... _DIVISORS
