@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from fastgibbs.engines import ENGINES, contract, terms
+from fastgibbs.engines import ENGINES, contract, minima, terms
 from fastgibbs.engines.descents import LANES, Descending, RowTerms, Units, descend, find_units, turn_clusters
 from fastgibbs.engines.remembering import Factors, Halves, Powers, Wholes, add_overlaps, remember
 from fastgibbs.methods.keeping import kept
 from fastgibbs.models import Energy, Hopfield, checks
 from fastgibbs.models.energy import as_energy
 from fastgibbs.threads import Team
-from fastgibbs.types import AnyArray, FloatArray, IntArray, ModelLike, Sites, States
+from fastgibbs.types import AnyArray, FloatArray, IntArray, Mask, ModelLike, Sites, States
 
 _SITES = 64  # of a memory whose costs are found at once
 _ENTRIES = 2**22  # patterns x sites x states at once
@@ -59,6 +59,13 @@ def _how(model: Energy, free: IntArray | Sites | None) -> tuple[RowTerms, Units,
     rows = _terms(model, free)
     most = _IN_FIELDS if rows.fields.any() else _LOOPS
     return rows, *_units(rows), rows.low == -1 and rows.indices.size < most * model.n
+
+
+def domains_turn(several: minima.Several) -> Mask:
+    """Of which of several Ising models domains turn, bool (models,), by the rule of `_how`."""
+    ends = np.concatenate([[0], np.cumsum(several.rows.fields != 0)])[several.sites]
+    most = np.where(np.diff(ends) > 0, _IN_FIELDS, _LOOPS)
+    return np.diff(several.entries) < most * np.diff(several.sites)
 
 
 def _quench(states: States, rows: RowTerms, units: Units, kind: DTypeLike, domains: bool) -> None:
@@ -119,26 +126,24 @@ def flip_costs(model: ModelLike) -> FloatArray:
     that are not: they find their value in the descent.
     """
     own: Any = as_energy(model)
-    spins = random_spins(own.n)
-    if own.by_overlaps:
-        costs, sizes = _costs_of_memory(own, spins), np.ones(own.n)  # all sites have about the same S_i
-    elif not own.has_ising_form:
-        costs, sizes = costs_of_any(own, spins), np.ones(own.n)
-    else:
+    if own.has_ising_form and not own.by_overlaps:
         rows = _terms(own, None)
-        units, kind = _units(rows)
-        states, degrees = np.where(spins > 0, 1, rows.low).astype(np.int8), np.diff(rows.indptr)
-        sums = _descend(rows, units, kind, states, _TURNS)
-        numbers = np.abs(sums[:, : len(spins)].T.astype(np.float64))
-        costs = (1 - rows.low) * (np.where(numbers > units.bounds, numbers, 0.0) / units.scales)
-        sites = np.repeat(np.arange(own.n), degrees)
-        sizes = np.abs(rows.fields) + np.bincount(sites, np.abs(rows.couplings), own.n)
-        if degrees.any():
-            costs[:, degrees == 0] = 0.0
-    shares = costs / np.where(sizes > 0, sizes, 1.0)
-    shares[shares < 2.0**-40] = 0.0  # rounding
-    shares = (shares / np.maximum((shares > 0).sum(axis=0), 1)).sum(axis=0)
-    return sizes * np.sqrt(shares) * np.sqrt(shares[shares > 0].mean()) if shares.any() else shares
+        return costs_of_several(minima.Several(np.array([0, own.n]), np.array([0, rows.indices.size]), rows))
+    spins = random_spins(own.n)
+    costs = _costs_of_memory(own, spins) if own.by_overlaps else costs_of_any(own, spins)
+    costs[costs < minima.ROUNDING] = 0.0
+    shares = (costs / np.maximum((costs > 0).sum(axis=0), 1)).sum(axis=0)  # all sites have about the same S_i
+    return np.sqrt(shares) * np.sqrt(shares[shares > 0].mean()) if shares.any() else shares
+
+
+def costs_of_several(several: minima.Several) -> FloatArray:
+    """`flip_costs` of several models with an Ising form, float64 (sites,), site after site."""
+    sizes = np.diff(several.sites).tolist()
+    of_size = {n: np.ascontiguousarray(random_spins(n).T) for n in set(sizes)}
+    spins = np.concatenate([of_size[n] for n in sizes])
+    costs = np.empty(len(spins))
+    minima.flip_costs(several, spins, minima.scratch(max(sizes)), _TURNS, costs)
+    return costs
 
 
 def random_spins(n: int) -> States:
