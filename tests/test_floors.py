@@ -21,7 +21,7 @@ ENGINES = [  # each imports only earlier ones
     *("vectors", "layouts", "graphs", "bitslices", "bytespins", "contract", "gates", "arithmetic", "streams"),
     *("precision", "entries", "sparse_sums", "sparse", "sparse64", "flips", "terms", "dense", "dense_kernels"),
     *("multispin", "multispin_kernels", "coloured", "memories", "overlap", "layered", "replicas", "observables"),
-    *("descents", "minima", "remembering", "lowest", "carrying", "binning"),
+    *("descents", "asking", "remembering", "lowest", "carrying", "binning"),
     *("drivers", "many", "phases", "gradients", "moments"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}

@@ -8,23 +8,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import minima, precision, sparse
+from fastgibbs.engines import precision
 from fastgibbs.engines.arithmetic import scales
-from fastgibbs.engines.contract import LANE_GROUP, Crew
+from fastgibbs.engines.contract import LANE_GROUP, free_sites
+from fastgibbs.engines.descents import RowTerms
 from fastgibbs.engines.drivers import READ_GROUP, Moves, Reads, anneal_reads
-from fastgibbs.engines.entries import ROOM, hold, measure
+from fastgibbs.engines.entries import ROOM, hold
 from fastgibbs.engines.layouts import aligned
-from fastgibbs.engines.minima import Several
 from fastgibbs.engines.sparse import CHUNK, MOST_FOLLOWED, SparsePlan, SparseState
 from fastgibbs.engines.streams import ORDER, START, SWEEP, begin, mixed, next_word
 from fastgibbs.jit import called, inlined, njit
 
 
 class Plans(NamedTuple):
-    """The plans of all models (`sparse.SparsePlan`), end to end as in `minima.Several`."""
+    """The plans of all models (`sparse.SparsePlan`), one after the other."""
 
-    several: Several
+    starts: np.ndarray  # int64 (models + 1,): the first site of each
+    indptr: np.ndarray  # int64 (sites + 1,)
     upper: np.ndarray  # int64 (sites,)
+    indices: np.ndarray  # int32 (entries,): sites of a model from 0
     couplings: np.ndarray  # float64 (entries,): in units of `coupling_units`
     fields: np.ndarray  # float64 (sites,)
     coupling_units: np.ndarray  # float64 (models,)
@@ -35,6 +37,7 @@ class Plans(NamedTuple):
     units: np.ndarray  # float64 (models,)
     steps: np.ndarray  # float64 (models,)
     nothing: np.ndarray  # int8 (0,): in place of whole numbers
+    free: np.ndarray  # int32 (n of the largest,)
 
 
 class Runs(NamedTuple):
@@ -52,6 +55,10 @@ class Runs(NamedTuple):
     best: np.ndarray  # float64 (models, lanes)
     lowest: np.ndarray  # float64 (models, sweeps, groups)
     sums: np.ndarray  # float64 (models, sweeps, groups)
+
+
+# in one kernel, not made machine code on their own
+_hold, _anneal_reads, _begin_streams = (called(kernel.py_func) for kernel in (hold, anneal_reads, begin))
 
 
 class Desk(NamedTuple):
@@ -72,62 +79,58 @@ class Desk(NamedTuple):
     better: np.ndarray
 
 
-def several(models: list) -> Several:
-    """The energies of Ising models."""
-    sites, entries = (np.cumsum([0, *sizes]) for sizes in ([m.n for m in models], [m.indices.size for m in models]))
-    parts = [[getattr(one, name) for one in models] for name in ("indptr", "indices", "couplings", "fields")]
-    rows = [np.concatenate(part) for part in parts]
-    rows.append(np.arange(np.diff(sites).max(), dtype=np.int32))
-    for array in rows:
-        array.flags.writeable = False
-    return Several(sites, entries, minima.RowTerms(*rows, -1))
+def rows(models: list) -> RowTerms:
+    """The energies of Ising models as one of all their sites."""
+    sizes, entries = np.array([one.n for one in models]), np.array([one.indices.size for one in models])
+    indptr = np.concatenate([[0], *(one.indptr[1:] for one in models)])
+    indptr[1:] += np.repeat(np.cumsum(entries) - entries, sizes)
+    indices, couplings, fields = (
+        np.concatenate([getattr(one, name) for one in models]) for name in ("indices", "couplings", "fields")
+    )
+    indices += np.repeat(np.cumsum(sizes) - sizes, entries).astype(np.int32)
+    for array in (indptr, indices, couplings, fields):
+        array.flags.writeable = False  # as those of models are, so that one compilation serves all
+    return RowTerms(indptr, indices, couplings, fields, free_sites(fields.size, None), -1)
 
 
-def plans(models: list, joined: Several) -> Plans:
-    """The plans of Ising models."""
-    rows, count = joined.rows, np.diff(joined.sites)
-    within = np.ones(rows.indptr.size - 1, bool)
-    within[joined.sites[1:-1] + np.arange(len(models) - 1)] = False  # where one model ends and the next begins
-    starts = rows.indptr[:-1][within]
-    degrees = rows.indptr[1:][within] - starts
-    of_site = np.repeat(np.arange(len(models)), count)
-    site_of_entry = np.repeat(np.arange(of_site.size), degrees)
-    of_entry = of_site[site_of_entry]
-    lower = rows.indices < site_of_entry - joined.sites[of_entry]
-    upper = starts + np.bincount(site_of_entry[lower], minlength=of_site.size)
-    J, h = np.abs(rows.couplings), np.abs(rows.fields)
-    largest = np.zeros(len(models))
-    np.maximum.at(largest, of_entry, J)
-    np.maximum.at(largest, of_site, h)
-    exponents = np.frexp(largest)[1]
-    units = np.where(largest > 0, 2.0 ** (exponents - 1.0), 1.0)
-    steps = np.full(len(models), np.inf)
-    np.minimum.at(steps, of_entry, precision.whole_steps(J))
-    np.minimum.at(steps, of_site, precision.whole_steps(h))
-    steps = np.minimum(steps, 2.0 ** (exponents - 1.0))
-    most = np.zeros(len(models))
-    np.maximum.at(most, of_site, h + np.bincount(site_of_entry, J, of_site.size))
-    whole = (steps >= 2.0 ** (exponents - 7.0)) & (steps > 0) & (most <= 127 * steps) & (count <= 2**24)
+def plans(models: list, terms: RowTerms) -> Plans:
+    """The plans of Ising models, whose `rows` are these."""
+    count, (indptr, indices, couplings, fields, *_) = np.array([one.n for one in models]), terms
+    starts = np.concatenate([[0], np.cumsum(count)])
+    of_site, rows = np.repeat(np.arange(len(models)), count), np.repeat(np.arange(fields.size), np.diff(indptr))
+    of_entry, J, h = of_site[rows], np.abs(couplings), np.abs(fields)
+    largest, steps, most = np.zeros(len(models)), np.full(len(models), np.inf), np.zeros(len(models))
+    for of, values in ((of_entry, J), (of_site, h)):
+        np.maximum.at(largest, of, values)
+        np.minimum.at(steps, of, precision.whole_steps(values))
+    np.maximum.at(most, of_site, h + np.bincount(rows, J, fields.size))
+    units = np.where(largest > 0, 2.0 ** (np.frexp(largest)[1] - 1.0), 1.0)
+    steps = np.minimum(steps, units)
+    whole = (steps >= units / 64) & (steps > 0) & (most <= 127 * steps) & (count <= 2**24)  # as sparse.py has it
     coupling_units, field_units, offsets = (
         np.array([getattr(one, name) for one in models], np.float64)
         for name in ("coupling_unit", "field_unit", "offset")
     )
-    arrays = [
-        upper,
-        rows.couplings / coupling_units[of_entry],
-        rows.fields / field_units[of_site],
+    found = Plans(
+        starts,
+        indptr,
+        indptr[:-1] + np.bincount(rows[indices < rows], minlength=fields.size),
+        indices - starts[of_entry].astype(np.int32),
+        couplings / coupling_units[of_entry],
+        fields / field_units[of_site],
         coupling_units,
         field_units,
         offsets,
-        (rows.couplings / units[of_entry]).astype(np.float32),
-        (rows.fields / units[of_site]).astype(np.float32),
+        (couplings / units[of_entry]).astype(np.float32),
+        (fields / units[of_site]).astype(np.float32),
         units,
         np.where(whole, steps, 0.0),
         np.empty(0, np.int8),
-    ]
-    for array in arrays:
+        free_sites(count.max(), None),
+    )
+    for array in found:
         array.flags.writeable = False
-    return Plans(joined, *arrays)
+    return found
 
 
 def runs(plans: Plans, moves: Moves, reads: int, betas, entropies) -> Runs:
@@ -177,19 +180,17 @@ def desk(runs: Runs) -> Desk:
 
 @inlined
 def _plan_of(plans, runs, k):
-    rows = minima.rows_of(plans.several, k)
-    first, last = plans.several.sites[k], plans.several.sites[k + 1]
-    entry, end = plans.several.entries[k], plans.several.entries[k + 1]
+    first, last = plans.starts[k], plans.starts[k + 1]
     return SparsePlan(
-        rows.indptr,
+        plans.indptr[first : last + 1],
         plans.upper[first:last],
-        rows.indices,
-        plans.couplings[entry:end],
+        plans.indices,
+        plans.couplings,
         plans.fields[first:last],
         plans.coupling_units[k],
         plans.field_units[k],
         plans.offsets[k],
-        plans.scaled_couplings[entry:end],
+        plans.scaled_couplings,
         plans.scaled_fields[first:last],
         plans.units[k],
         runs.scales[k],
@@ -198,24 +199,15 @@ def _plan_of(plans, runs, k):
         plans.nothing,
         plans.nothing,
         plans.nothing,
-        rows.free,
+        plans.free[: last - first],
     )
-
-
-@inlined
-def _open(plans, runs, desk, k, spins):
-    """Make the room of a desk the block of a model with these spins."""
-    state = SparseState(
-        spins, desk.streams, desk.order, desk.uniforms, desk.scale, desk.sums, desk.followed, desk.age
-    )
-    hold(_plan_of(plans, runs, k), state, runs.kept[plans.several.sites[k] : plans.several.sites[k + 1]], desk.room)
 
 
 @called
 def _begin(runs, desk, k, spins):
     """Streams and spins of a model before its first sweep."""
     (n, lanes), states = spins.shape, desk.states
-    begin(runs.pools[k], runs.key, runs.addresses, states)
+    _begin_streams(runs.pools[k], runs.key, runs.addresses, states)
     for lane in range(lanes):
         for place in range(4):
             desk.streams[place, lane] = states[runs.count + lane, place]
@@ -236,11 +228,15 @@ def anneal(plans, runs, desk, first, last, crew):
         k = first // runs.sweeps
         done = first - k * runs.sweeps
         end = min(runs.sweeps, done + last - first)
-        spins = runs.spins[plans.several.sites[k] : plans.several.sites[k + 1]]
+        spins = runs.spins[plans.starts[k] : plans.starts[k + 1]]
+        kept = runs.kept[plans.starts[k] : plans.starts[k + 1]]
         if done == 0:
             _begin(runs, desk, k, spins)
-        _open(plans, runs, desk, k, spins)
-        of_model = Reads(
+        state = SparseState(
+            spins, desk.streams, desk.order, desk.uniforms, desk.scale, desk.sums, desk.followed, desk.age
+        )
+        _hold(_plan_of(plans, runs, k), state, kept, desk.room)
+        reads = Reads(
             runs.moves,
             runs.count,
             desk.rungs,
@@ -252,28 +248,19 @@ def anneal(plans, runs, desk, first, last, crew):
             runs.lowest[k],
             runs.sums[k],
         )
-        anneal_reads(desk.room, of_model, None, done, end, crew)
+        _anneal_reads(desk.room, reads, None, done, end, crew)
         first += end - done
 
 
 @njit
-def settle(plans, runs, desk, scratch, domains, seen, states, last_states, crew):
-    """Take the best states of the models that were `seen` down to minima, and write their energies to `runs.best`.
-
-    `domains`: bool (models,), whether clusters may turn. States, int8 (sites * reads,), are written read by read, model
-    after model: the best, and the last.
-    """
-    for k in range(seen.size):
-        if seen[k]:
-            first, last = plans.several.sites[k], plans.several.sites[k + 1]
-            kept = runs.kept[first:last]
-            minima.quench(minima.rows_of(plans.several, k), kept[:, : runs.count], scratch, domains[k])
-            _open(plans, runs, desk, k, kept)
-            desk.age[0] = MOST_FOLLOWED
-            measure(desk.room, runs.best[k], desk.magnetizations, crew)
-            place = first * runs.count
-            for read in range(runs.count):
-                for site in range(first, last):
-                    states[place] = np.int8(runs.kept[site, read])
-                    last_states[place] = np.int8(runs.spins[site, read])
-                    place += 1
+def energies(plans, states, found):
+    """Write energies of states int8 (reads, sites), float64 (models, reads): the bits of `Ising.energy`."""
+    for k in range(len(found)):
+        for read in range(found.shape[1]):
+            first, bonds, fields = plans.starts[k], 0.0, 0.0
+            for i in range(first, plans.starts[k + 1]):
+                for entry in range(plans.upper[i], plans.indptr[i + 1]):
+                    both = states[read, i] * states[read, first + plans.indices[entry]]
+                    bonds += plans.couplings[entry] * both
+                fields += plans.fields[i] * states[read, i]
+            found[k, read] = plans.offsets[k] - bonds * plans.coupling_units[k] - fields * plans.field_units[k]

@@ -153,7 +153,9 @@ def anneal(
         reads, pace = checks.integer("reads", reads), Pace(sweeps, None, checks.integer("reads", reads))
         checks.progress(progress)
         if len(pace.asked) > 1:
-            raise ValueError(f"sweeps is {checks.shown(sweeps)}: runs of several models are of one batch, give a number")
+            raise ValueError(
+                f"sweeps is {checks.shown(sweeps)}: runs of several models are of one batch, give a number"
+            )
         given = None
         if betas is not None:
             schedule, coldest = _schedule(betas, models, pace.sweeps)

@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import ENGINES, contract, many, minima
+from fastgibbs.engines import ENGINES, contract, many
 from fastgibbs.engines.contract import Crew
+from fastgibbs.engines.descents import RowTerms
 from fastgibbs.engines.drivers import Moves
+from fastgibbs.engines.sparse import BITS
 from fastgibbs.engines.streams import entropy_of
-from fastgibbs.methods.descent import costs_of_several, domains_turn
+from fastgibbs.methods.descent import costs_of_rows, quenched_rows
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.running import ALONE, Advanced, Run, running
 from fastgibbs.methods.schedules import COLD, HOT, asked_for, felt
@@ -23,7 +25,7 @@ from fastgibbs.models import Ising, checks
 from fastgibbs.results.annealed import AnnealResult
 from fastgibbs.results.base import Timing
 from fastgibbs.results.lanes import distinct
-from fastgibbs.types import AnyArray, FloatArray, IntArray, Mask, Progress, Rule, Scan, Seed
+from fastgibbs.types import FloatArray, IntArray, Progress, Rule, Scan, Seed, States
 
 _PARTS = 8  # blocks of a thread: models differ in size
 
@@ -38,9 +40,9 @@ class Block(NamedTuple):
 class Ends(NamedTuple):
     """What the reads of all models have come to, and when."""
 
+    states: States  # int8 (reads, sites)
     energies: FloatArray  # float64 (models, reads)
-    states: AnyArray  # int8 (sites * reads,): of each model (reads, n)
-    last_states: AnyArray  # likewise
+    last_states: States
     done: IntArray  # int64 (models,): sweeps
 
 
@@ -77,24 +79,25 @@ def annealed(
     threads, sites = checks.thread_count(threads), sum(model.n for model in models)
     needed = 14 * (reads + 15) * sites + 40 * sweeps * len(models)
     checks.require_memory(needed, f"{reads} reads of {len(models)} models")
-    joined = many.several(models)
-    betas, coldest = _betas(joined, sweeps) if given is None else _alike(len(models), *given)
-    plans = many.plans(models, joined)
+    rows = many.rows(models)
+    plans = many.plans(models, rows)
+    betas, coldest = _betas(rows, plans.starts, sweeps) if given is None else _alike(len(models), *given)
     _refuse(models, plans, coldest)
     entropy = entropy_of(seed)
     seeds = [run_entropy(entropy, f"anneal model {k}") for k in range(len(models))]
     moves = Moves(contract.RULES[rule], contract.SCANS[scan])
     runs = many.runs(plans, moves, reads, betas, [run_entropy(one, "anneal") for one in seeds])
     with running(progress) as run:
-        end, done = _advance(run, plans, runs, threads)
-        ends = _settled(plans, runs, done)
-        timing = Timing.of(end, int((done * np.diff(joined.sites)).sum()) * reads, began)
+        end, done = _advance(run, rows, plans, runs, threads)
+        last, best = (spins[:, :reads].T.astype(np.int8, order="C") for spins in (runs.spins, runs.kept))
+        ends = Ends(*_minima(rows, plans, best, threads), last, done)
+        timing = Timing.of(end, int((done * np.diff(plans.starts)).sum()) * reads, began)
         return _results(models, runs, betas, seeds, ends, timing, dict(engine="sparse", rule=rule, scan=scan))
 
 
-def _betas(joined: minima.Several, sweeps: int) -> tuple[FloatArray, FloatArray]:
+def _betas(rows: RowTerms, starts: IntArray, sweeps: int) -> tuple[FloatArray, FloatArray]:
     """The default schedule of each model, float64 (models, sweeps), and the coldest beta at which draws must be right."""
-    costs = np.split(costs_of_several(joined), joined.sites[1:-1])
+    costs = np.split(costs_of_rows(rows, starts), starts[1:-1])
     of_each = [asked_for(sweeps, *felt(HOT, COLD, own)) for own in costs]
     return np.array([betas for betas, _ in of_each]), np.array([coldest for _, coldest in of_each])
 
@@ -106,12 +109,12 @@ def _alike(models: int, betas: FloatArray, coldest: float) -> tuple[FloatArray, 
 def _refuse(models: list[Ising], plans: many.Plans, coldest: FloatArray) -> None:
     """ValueError at a model that the engine refuses."""
     sizes = np.array([model.degree for model in models]) + 1.0
-    for k in np.flatnonzero(2 * plans.units * sizes * coldest >= 2.0**20).tolist():  # it may
+    for k in np.flatnonzero(2 * plans.units * sizes * coldest > 2.0**BITS).tolist():  # it may
         if why := ENGINES["sparse"].refusal([models[k]], "sequential", 1, tolerable(coldest[k], DESCENT)):
             raise ValueError(f"model[{k}]: engine 'sparse', which runs several models, cannot run this: {why}")
 
 
-def _advance(run: Run, plans: many.Plans, runs: many.Runs, threads: int) -> tuple[Advanced, IntArray]:
+def _advance(run: Run, rows: RowTerms, plans: many.Plans, runs: many.Runs, threads: int) -> tuple[Advanced, IntArray]:
     """Anneal all models, unless the run is stopped; the sweeps that each has made."""
     models, sweeps = runs.scales.shape
     size = -(-models // min(models, 1 if threads == 1 else _PARTS * threads))
@@ -120,7 +123,7 @@ def _advance(run: Run, plans: many.Plans, runs: many.Runs, threads: int) -> tupl
 
     def advance(block: Block, first: int, last: int, crew: Crew) -> None:
         if first == last:
-            _settled(plans, runs, np.zeros(models, np.int64))
+            _minima(rows, plans, np.ones((1, rows.fields.size), np.int8), 1)
         begin, end = block.models.start * sweeps, block.models.stop * sweeps
         many.anneal(plans, runs, block.desk, min(begin + first, end), min(begin + last, end), crew)
 
@@ -132,14 +135,11 @@ def _advance(run: Run, plans: many.Plans, runs: many.Runs, threads: int) -> tupl
     return ended, np.concatenate(done).clip(0, sweeps)
 
 
-def _settled(plans: many.Plans, runs: many.Runs, done: IntArray) -> Ends:
-    """What the models that have begun have come to: states that no flip lowers, and their energies."""
-    several, reads = plans.several, runs.count
-    states, last_states = np.empty((2, reads * several.sites[-1]), np.int8)
-    room = minima.scratch(int(np.diff(several.sites).max()) if done.any() else 0)
-    domains: Mask = domains_turn(several)
-    many.settle(plans, runs, many.desk(runs), room, domains, done > 0, states, last_states, ALONE)
-    return Ends(runs.best[:, :reads], states, last_states, done)
+def _minima(rows: RowTerms, plans: many.Plans, states: States, threads: int) -> tuple[States, FloatArray]:
+    """States that no flip lowers, of states (reads, sites) of all models, and their energies, float64 (models, reads)."""
+    found, energies = quenched_rows(rows, plans.starts, states, threads), np.empty((plans.units.size, len(states)))
+    many.energies(plans, found, energies)
+    return found, energies
 
 
 def _results(
@@ -157,9 +157,9 @@ def _results(
     energies = np.take_along_axis(ends.energies, orders, axis=1)
     trace_min, trace_mean = runs.lowest.min(axis=2), np.add.accumulate(runs.sums, axis=2)[:, :, -1] / reads
     for k, (model, done) in enumerate(zip(models, ends.done.tolist(), strict=True)):
-        count, mine = reads if done else 0, slice(first, first + reads * model.n)  # a stop may come before it begins
+        count, mine = reads if done else 0, slice(first, first + model.n)  # a stop may come before it begins
         order, energy, first = orders[k, :count], energies[k, :count], mine.stop
-        states = ends.states[mine].reshape(reads, model.n)[order]
+        states = ends.states[order, mine]
         ground = states[: energy.searchsorted(energy[0], "right")] if count else states
         places, _, counts = distinct(ground)
         result = AnnealResult(
@@ -167,7 +167,7 @@ def _results(
             energy=energy,
             states=states,
             read=order,
-            last_states=ends.last_states[mine].reshape(reads, model.n)[order],
+            last_states=ends.last_states[order, mine],
             ground_states=ground[places],
             ground_counts=counts,
             kept_energy=np.empty(0),

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import minima
+from fastgibbs.engines import asking
 from fastgibbs.methods.descent import costs_of_any, flip_costs, random_spins
 from fastgibbs.methods.keeping import kept
 from fastgibbs.models import checks
@@ -98,8 +98,8 @@ def asked_for(sweeps: int, hot: float, cold: float, costs: FloatArray) -> tuple[
     if hot == cold:  # nothing asks for any
         return np.full(sweeps, hot), hot
     betas, tenths, sums = np.empty(sweeps), np.empty(11), np.empty(costs.size + 1)
-    minima.asked(costs, hot, cold, MOST_BETA, sums, betas)
-    minima.asked(costs, hot, cold, MOST_BETA, sums, tenths)
+    asking.ask(costs, hot, cold, MOST_BETA, sums, betas)
+    asking.ask(costs, hot, cold, MOST_BETA, sums, tenths)
     return betas, float(tenths[9])
 
 
