@@ -116,6 +116,7 @@ def anneal(plan, state, reads, lowest, first, last, crew):
 
 @njit
 def anneal_reads(block, reads, lowest, first, last, crew):
+    """`anneal` of a block that was opened; `lowest` None if no table is kept, and `reads.kept` None."""
     for done in range(first, last):
         reads.rungs[:] = done
         sweep(block, reads.rungs, reads.moves.rule, reads.moves.scan, FOLLOWED, crew)

@@ -1,7 +1,7 @@
-"""Annealing of several Ising models by the sparse engine, one after the other in one call: each stays in its core's cache.
+"""Annealing of several Ising models by the sparse engine, one after the other in one call.
 
-A model has the plan, the random streams and the sweeps of a run of its own, and so the same bytes. Spins of all are
-float32, which give the bits that whole numbers do (sparse.py).
+A model has the plan, the random streams and the sweeps of a run of its own, and so its bytes; it stays in a core's
+cache. Spins of all are float32, which give the bits that whole numbers do (sparse.py).
 """
 
 from typing import NamedTuple
@@ -134,7 +134,7 @@ def plans(models: list, terms: RowTerms) -> Plans:
 
 
 def runs(plans: Plans, moves: Moves, reads: int, betas, entropies) -> Runs:
-    """The reads of all models before the first sweep: betas float64 (models, sweeps), the entropy of the streams of each."""
+    """All reads before the first sweep; `betas` float64 (models, sweeps), and the entropy of the streams of each model."""
     models, sweeps = betas.shape
     lanes, groups, sites = -(-reads // LANE_GROUP) * LANE_GROUP, -(-reads // READ_GROUP), plans.fields.size
     pools = np.array([mixed(entropy)[0] for entropy in entropies], np.uint32).reshape(models, 4)

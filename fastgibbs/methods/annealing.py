@@ -150,19 +150,18 @@ def anneal(
     if isinstance(model, list | tuple):
         without = dict(start=start, time_limit=time_limit, target_energy=target_energy, keep=keep or None)
         models = of_several(model, without | dict(clamp=clamp, checkpoint=checkpoint))
-        reads, pace = checks.integer("reads", reads), Pace(sweeps, None, checks.integer("reads", reads))
+        reads = checks.integer("reads", reads)
+        pace = Pace(sweeps, None, reads)
         checks.progress(progress)
         if len(pace.asked) > 1:
-            raise ValueError(
-                f"sweeps is {checks.shown(sweeps)}: runs of several models are of one batch, give a number"
-            )
+            raise ValueError(f"sweeps is {checks.shown(sweeps)}: several models have one batch each, give a number")
         given = None
         if betas is not None:
             schedule, coldest = _schedule(betas, models, pace.sweeps)
             given = schedule(pace.sweeps), coldest
         how: Any = dict(rule=rule, scan=scan, engine=engine, seed=seed, threads=threads, progress=progress, began=began)
         return annealed(models, given, pace.sweeps, reads, **how)
-    checks.model("model", model)
+    model = checks.model("model", model)
     reads, keep = checks.integer("reads", reads), checks.integer("keep", keep, minimum=0)
     checks.progress(progress)
     target = -np.inf if target_energy is None else checks.finite_number("target_energy", target_energy)

@@ -18,7 +18,7 @@ from fastgibbs.engines.sparse import BITS
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods.descent import costs_of_rows, quenched_rows
 from fastgibbs.methods.entropy import run_entropy
-from fastgibbs.methods.running import ALONE, Advanced, Run, running
+from fastgibbs.methods.running import Advanced, Run, running
 from fastgibbs.methods.schedules import COLD, HOT, asked_for, felt
 from fastgibbs.methods.settings import DESCENT, tolerable
 from fastgibbs.models import Ising, checks
@@ -47,7 +47,7 @@ class Ends(NamedTuple):
 
 
 def of_several(given: Sequence[Any], without: dict[str, object]) -> list[Ising]:
-    """The models that were given, ready to be joined; TypeError, ValueError at others, and at arguments that are set."""
+    """The models that were given; TypeError unless they are Ising models, ValueError at arguments that are set."""
     models = checks.models("model", given)
     for name, value in without.items():
         if value is not None:
@@ -77,13 +77,13 @@ def annealed(
     checks.choice("scan", scan, contract.SCANS)
     checks.choice("engine", engine, ("auto", "sparse"))
     threads, sites = checks.thread_count(threads), sum(model.n for model in models)
-    needed = 14 * (reads + 15) * sites + 40 * sweeps * len(models)
-    checks.require_memory(needed, f"{reads} reads of {len(models)} models")
+    needed = (12 * (reads + 15) + 400) * sites + (reads + 50) * sweeps * len(models)  # 400 in the descent
+    checks.require_memory(needed, f"{reads} reads of {len(models)} models", "anneal fewer at once")
+    entropy = entropy_of(seed)
     rows = many.rows(models)
     plans = many.plans(models, rows)
     betas, coldest = _betas(rows, plans.starts, sweeps) if given is None else _alike(len(models), *given)
     _refuse(models, plans, coldest)
-    entropy = entropy_of(seed)
     seeds = [run_entropy(entropy, f"anneal model {k}") for k in range(len(models))]
     moves = Moves(contract.RULES[rule], contract.SCANS[scan])
     runs = many.runs(plans, moves, reads, betas, [run_entropy(one, "anneal") for one in seeds])
@@ -96,7 +96,7 @@ def annealed(
 
 
 def _betas(rows: RowTerms, starts: IntArray, sweeps: int) -> tuple[FloatArray, FloatArray]:
-    """The default schedule of each model, float64 (models, sweeps), and the coldest beta at which draws must be right."""
+    """The default schedules, float64 (models, sweeps), and the coldest beta of each at which draws must be right."""
     costs = np.split(costs_of_rows(rows, starts), starts[1:-1])
     of_each = [asked_for(sweeps, *felt(HOT, COLD, own)) for own in costs]
     return np.array([betas for betas, _ in of_each]), np.array([coldest for _, coldest in of_each])
@@ -136,7 +136,7 @@ def _advance(run: Run, rows: RowTerms, plans: many.Plans, runs: many.Runs, threa
 
 
 def _minima(rows: RowTerms, plans: many.Plans, states: States, threads: int) -> tuple[States, FloatArray]:
-    """States that no flip lowers, of states (reads, sites) of all models, and their energies, float64 (models, reads)."""
+    """What is left of states (reads, sites) of all models when they descend, and energies, float64 (models, reads)."""
     found, energies = quenched_rows(rows, plans.starts, states, threads), np.empty((plans.units.size, len(states)))
     many.energies(plans, found, energies)
     return found, energies

@@ -72,7 +72,8 @@ def beta_schedule(model: ModelLike, sweeps: int = 1000, hot: float = HOT, cold: 
     Site i asks for beta from hot / D_i to cold / D_i, D_i being what its flip costs at the local minima that 16 random
     states descend to, on average, drawn half way to what it costs elsewhere for the same |h_i| + sum_j |J_ij|: from
     e^-hot to e^-cold, that is how often such a flip is accepted.
-    Each beta gets sweeps in proportion to the sites that ask for it: where all D_i are alike beta grows linearly, and
+    Each beta gets sweeps in proportion to the sites that ask for it, sum_i of the parts of their ranges below beta_s
+    being n s / (sweeps - 1): where all D_i are alike beta grows linearly, and
     parts of a model on scales of their own are cooled one after the other. Gaps much smaller than D_i are left to the
     descent at the end. ValueError unless 0 < hot < cold, both finite.
 
