@@ -101,6 +101,11 @@ def test_all_of_a_run_is_heard():
     assert heard[-1] == (20 * len(MODELS), 20 * len(MODELS))
 
 
+def test_more_sites_than_indices_can_tell_are_refused_together():
+    with pytest.raises(ValueError, match="sites in all"):
+        fg.anneal([fg.Ising.from_edges(2**20, [], [], [])] * 2049)
+
+
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [

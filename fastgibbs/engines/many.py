@@ -134,7 +134,7 @@ def plans(models: list, terms: RowTerms) -> Plans:
 
 
 def runs(plans: Plans, moves: Moves, reads: int, betas, entropies) -> Runs:
-    """All reads before the first sweep; `betas` float64 (models, sweeps), and the entropy of the streams of each model."""
+    """All reads before the first sweep: `betas` float64 (models, sweeps), the entropy of the streams of each model."""
     models, sweeps = betas.shape
     lanes, groups, sites = -(-reads // LANE_GROUP) * LANE_GROUP, -(-reads // READ_GROUP), plans.fields.size
     pools = np.array([mixed(entropy)[0] for entropy in entropies], np.uint32).reshape(models, 4)

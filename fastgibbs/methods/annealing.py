@@ -145,6 +145,9 @@ def anneal(
     >>> glass = fg.edwards_anderson((4, 4), seed=1)
     >>> print(fg.anneal(glass, seed=1).energy[0], fg.exact.spectrum(glass).ground_energy)
     -22.0 -22.0
+    >>> glasses = [fg.random_regular(n, 3, seed=n) for n in (10, 20, 30)]
+    >>> [float(run.energy[0]) for run in fg.anneal(glasses, seed=1)]
+    [-11.0, -24.0, -35.0]
     """
     began = time.perf_counter()
     if isinstance(model, list | tuple):

@@ -22,6 +22,7 @@ from fastgibbs.methods.running import Advanced, Run, running
 from fastgibbs.methods.schedules import COLD, HOT, asked_for, felt
 from fastgibbs.methods.settings import DESCENT, tolerable
 from fastgibbs.models import Ising, checks
+from fastgibbs.models.ising import MAX_SITES
 from fastgibbs.results.annealed import AnnealResult
 from fastgibbs.results.base import Timing
 from fastgibbs.results.lanes import distinct
@@ -48,14 +49,18 @@ class Ends(NamedTuple):
 
 def of_several(given: Sequence[Any], without: dict[str, object]) -> list[Ising]:
     """The models that were given; TypeError unless they are Ising models, ValueError at arguments that are set."""
-    models = checks.models("model", given)
+    if not given:
+        raise TypeError(f"model is {given}: give a model, or a sequence of them")
     for name, value in without.items():
         if value is not None:
             raise ValueError(f"{name} is {checks.shown(value)}: runs of several models go without, leave {name} out")
-    for k, model in enumerate(models):
-        if not isinstance(model, Ising):
-            raise TypeError(f"model[{k}] is {checks.shown(model)}: give several models as Ising models, its to_ising()")
-    return models  # type: ignore[return-value]
+    for k, one in enumerate(given):
+        if not isinstance(one, Ising):
+            checks.model("model", one, f" at index {k}")
+            raise TypeError(f"model[{k}] is {checks.shown(one)}: give several models as Ising models, its to_ising()")
+    if (sites := sum(one.n for one in given)) > MAX_SITES:
+        raise ValueError(f"model has {sites} sites in all: site indices are 32-bit, give at most {MAX_SITES} at once")
+    return list(given)
 
 
 def annealed(
@@ -86,7 +91,8 @@ def annealed(
     _refuse(models, plans, coldest)
     seeds = [run_entropy(entropy, f"anneal model {k}") for k in range(len(models))]
     moves = Moves(contract.RULES[rule], contract.SCANS[scan])
-    runs = many.runs(plans, moves, reads, betas, [run_entropy(one, "anneal") for one in seeds])
+    with np.errstate(over="ignore"):  # beta may be as large as it likes on the way to inf
+        runs = many.runs(plans, moves, reads, betas, [run_entropy(one, "anneal") for one in seeds])
     with running(progress) as run:
         end, done = _advance(run, rows, plans, runs, threads)
         last, best = (spins[:, :reads].T.astype(np.int8, order="C") for spins in (runs.spins, runs.kept))
