@@ -42,15 +42,19 @@ def graph(n, degree, couplings, fields=None, offset=0.0):
     return fg.Ising.from_edges(n, i, j, couplings(i.size), None if fields is None else fields(n), offset)
 
 
+def normal(k):
+    return RNG.normal(size=k)
+
+
 HARD = {
-    "all spins free": (graph(200, 6, RNG.normal), 0.0),
-    "a cold glass": (graph(200, 6, RNG.normal), 2.0),
-    "many neighbours": (graph(60, 48, RNG.normal), 0.1),
-    "couplings of all sizes": (graph(100, 6, lambda k: RNG.standard_cauchy(k)), 0.1),
-    "large fields": (graph(100, 6, RNG.normal, lambda n: 1e4 * RNG.normal(size=n)), 1e-4),
-    "a large offset": (graph(100, 6, RNG.normal, offset=1e6 / 3), 0.2),
-    "a hub": (fg.Ising.from_edges(301, np.zeros(300, int), np.arange(1, 301), RNG.normal(size=300)), 0.0),
-    "spins of a byte": (graph(1800, 6, RNG.normal), 0.3),
+    "all spins free": (graph(200, 6, normal), 0.0),
+    "a cold glass": (graph(200, 6, normal), 2.0),
+    "many neighbours": (graph(60, 48, normal), 0.1),
+    "couplings of all sizes": (graph(100, 6, RNG.standard_cauchy), 0.1),
+    "large fields": (graph(100, 6, normal, lambda n: 1e4 * normal(n)), 1e-4),
+    "a large offset": (graph(100, 6, normal, offset=1e6 / 3), 0.2),
+    "a hub": (fg.Ising.from_edges(301, np.zeros(300, int), np.arange(1, 301), normal(300)), 0.0),
+    "spins of a byte": (graph(1800, 6, normal), 0.3),
 }
 
 

@@ -103,9 +103,8 @@ class AnnealResult(Result):
         "float64 (sweeps made,)",
         "Least energy of all reads after every sweep. The sparse engine follows energies from flip to flip, in float32 "
         "steps: where couplings are no whole multiples of one number, traces and the choice of the best state are off "
-        "by 10^-8 sum |J| or so, at most by 10^-6 (64 (d + 136) sum_i S_i^2)^(1/2), S_i = |h_i| + sum_j |J_ij|; on the "
-        "layered engine by as much as `SampleResult.energy` "
-        "says. `energy` is that of the states.",
+        "by 10^-8 sum |J| or so, at most 10^-6 (64 (d + 136) sum_i S_i^2)^(1/2), S_i = |h_i| + sum_j |J_ij|; on the "
+        "layered engine by as much as `SampleResult.energy` says. `energy` is that of the states.",
     ]
     trace_mean: Annotated[FloatArray, "float64 (sweeps made,)", "Mean energy of all reads after every sweep."]
     betas: Annotated[
