@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import precision
 from fastgibbs.engines.arithmetic import scales
 from fastgibbs.engines.contract import LANE_GROUP, free_sites
 from fastgibbs.engines.descents import RowTerms
@@ -35,7 +34,6 @@ class Plans(NamedTuple):
     scaled_couplings: np.ndarray  # float32 (entries,)
     scaled_fields: np.ndarray  # float32 (sites,)
     units: np.ndarray  # float64 (models,)
-    steps: np.ndarray  # float64 (models,)
     nothing: np.ndarray  # int8 (0,): in place of whole numbers
     free: np.ndarray  # int32 (n of the largest,)
 
@@ -72,6 +70,7 @@ class Desk(NamedTuple):
     scale: np.ndarray
     sums: np.ndarray
     followed: np.ndarray
+    changes: np.ndarray
     age: np.ndarray
     rungs: np.ndarray  # and in Reads
     energies: np.ndarray
@@ -98,15 +97,11 @@ def plans(models: list, terms: RowTerms) -> Plans:
     count, (indptr, indices, couplings, fields, *_) = np.array([one.n for one in models]), terms
     starts = np.concatenate([[0], np.cumsum(count)])
     of_site, rows = np.repeat(np.arange(len(models)), count), np.repeat(np.arange(fields.size), np.diff(indptr))
-    of_entry, J, h = of_site[rows], np.abs(couplings), np.abs(fields)
-    largest, steps, most = np.zeros(len(models)), np.full(len(models), np.inf), np.zeros(len(models))
-    for of, values in ((of_entry, J), (of_site, h)):
-        np.maximum.at(largest, of, values)
-        np.minimum.at(steps, of, precision.whole_steps(values))
-    np.maximum.at(most, of_site, h + np.bincount(rows, J, fields.size))
+    of_entry = of_site[rows]
+    largest = np.zeros(len(models))
+    np.maximum.at(largest, of_entry, np.abs(couplings))
+    np.maximum.at(largest, of_site, np.abs(fields))
     units = np.where(largest > 0, 2.0 ** (np.frexp(largest)[1] - 1.0), 1.0)
-    steps = np.minimum(steps, units)
-    whole = (steps >= units / 64) & (steps > 0) & (most <= 127 * steps) & (count <= 2**24)  # as sparse.py has it
     coupling_units, field_units, offsets = (
         np.array([getattr(one, name) for one in models], np.float64)
         for name in ("coupling_unit", "field_unit", "offset")
@@ -124,7 +119,6 @@ def plans(models: list, terms: RowTerms) -> Plans:
         (couplings / units[of_entry]).astype(np.float32),
         (fields / units[of_site]).astype(np.float32),
         units,
-        np.where(whole, steps, 0.0),
         np.empty(0, np.int8),
         free_sites(count.max(), None),
     )
@@ -170,6 +164,7 @@ def desk(runs: Runs) -> Desk:
         aligned(lanes, np.float32),
         aligned(lanes, np.int8),
         aligned(lanes, np.float64),
+        aligned(lanes, np.float32),
         np.full(1, MOST_FOLLOWED),
         np.zeros(lanes, np.int64),
         np.empty(lanes),
@@ -194,7 +189,7 @@ def _plan_of(plans, runs, k):
         plans.scaled_fields[first:last],
         plans.units[k],
         runs.scales[k],
-        plans.steps[k],
+        0.0,  # no whole numbers
         plans.nothing,
         plans.nothing,
         plans.nothing,
@@ -233,7 +228,7 @@ def anneal(plans, runs, desk, first, last, crew):
         if done == 0:
             _begin(runs, desk, k, spins)
         state = SparseState(
-            spins, desk.streams, desk.order, desk.uniforms, desk.scale, desk.sums, desk.followed, desk.age
+            spins, desk.streams, desk.order, desk.uniforms, desk.scale, desk.sums, desk.followed, desk.changes, desk.age
         )
         _hold(_plan_of(plans, runs, k), state, kept, desk.room)
         reads = Reads(

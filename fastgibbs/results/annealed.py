@@ -183,7 +183,7 @@ class AnnealResult(Result):
         >>> glass = fg.edwards_anderson((8, 8), seed=1)
         >>> share = fg.anneal(glass, reads=100, sweeps=20, seed=1).success()
         >>> print(f"{share.rate:.2f}, of {share.low:.2f} to {share.high:.2f}")
-        0.14, of 0.09 to 0.22
+        0.12, of 0.07 to 0.20
         """
         target = self.energy.min(initial=inf) if target is None else checks.finite_number("target", target)
         reads = self.energy.size
