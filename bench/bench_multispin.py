@@ -2,14 +2,14 @@
 
     python -m pytest bench/bench_multispin.py -s
 
-Limit: 64 decisions take 14 words of SFC64, each joined with a threshold (4 operations) and decided upon (3), and for
-each neighbour a sign, an adder and classes (9). What is missing from it goes to the lanes left undecided, one vector in
-32: a mispredicted branch and 64 bits more.
+Limit: 64 decisions take 14 words of SFC64, each of them three operations that join what is known of three words
+(threshold, decided, undecided), and each neighbour three more (sign, adder); without AVX-512 an operation joins two.
+What is missing from it goes to the lanes left undecided, one vector in 32: a mispredicted branch and 64 bits more.
 """
 
 import pytest
 from contest import compete, on_two_threads, ours
-from machine import Work
+from machine import REGISTERS, Work
 from peers import dwave, mcising, plain
 
 import fastgibbs as fg
@@ -19,7 +19,8 @@ MEASURED = ", measured each sweep"
 
 
 def work(degree):
-    return Work(words=14 / 64, bits=14 * 7 + 9 * degree)
+    joined = 1 if REGISTERS == 512 else 2
+    return Work(words=14 / 64, bits=3 * (14 + degree) * joined)
 
 
 def sampling(build, beta, chains, updates=3e8, **kwargs):

@@ -6,6 +6,7 @@ floors.py. A job whose library is missing leaves its own column empty and nothin
 """
 
 import contextlib
+import functools
 import importlib
 import itertools
 import json
@@ -112,9 +113,8 @@ def compete(title, jobs, *, unit="updates per ns", rounds=5, work=None, threads=
     """
     with one_core() if threads == 1 else contextlib.nullcontext():
         outcome, missing = _rounds(jobs, rounds, time.process_time if threads == 1 else time.perf_counter, UNITS[unit])
-    record = _record(title, unit, outcome, missing, work)
-    RECORDS[title] = record
-    _show(record)
+    record = keep(title, **_record(title, unit, outcome, missing, work))
+    _show(title, record)
     failed = [floor for floor in record["floors"] if floor["ratio"] < floor["least"]]
     assert not failed, failed
     return outcome
@@ -156,15 +156,14 @@ def _record(title, unit, outcome, missing, work):
         for one, other, least in floors.of(title, list(rows), machine.REGISTERS)
     ]
     limit = None if work is None else _short(machine.limit(work))
-    return {"unit": unit, "limit": limit, "rows": rows, "missing": missing, "floors": found, "commit": commit()}
+    return {"unit": unit, "limit": limit, "rows": rows, "missing": missing, "floors": found}
 
 
 def _short(value):
     return float(f"{value:.4g}")
 
 
-def _show(record):
-    title = next(title for title, one in RECORDS.items() if one is record)
+def _show(title, record):
     limit = "" if record["limit"] is None else f"; limit of the machine {record['limit']:.3g}"
     print(f"\n{title}: {record['unit']} in kernels (least .. most), end to end; ratio of the first to each{limit}")
     for name, row in record["rows"].items():
@@ -207,6 +206,13 @@ def on_two_threads(title, job_on):
     assert np.median(gain / alone) >= floors.TWO_THREADS
 
 
+def keep(title, **record):
+    """Keep what was measured for `--save`; returns it."""
+    RECORDS[title] = record | {"commit": commit()}
+    return RECORDS[title]
+
+
+@functools.cache
 def commit():
     """The commit of the tree that runs, marked where files differ from it; None without git."""
     try:
