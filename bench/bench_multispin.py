@@ -79,9 +79,9 @@ def test_spin_glass(side, beta):
 def test_random_regular_graph(degree):
     model = fg.random_regular(100_000, degree, seed=1)
     jobs = {
-        "fastgibbs 512 chains": sampling(of_edges(model), 0.9, 512),
-        "fastgibbs 512 chains" + MEASURED: sampling(of_edges(model), 0.9, 512, thin=1),
-        "plain loop": plain(model, [0.9] * 5),
+        "fastgibbs 512 chains": sampling(of_edges(model), 0.9, 512, 1e9),
+        "fastgibbs 512 chains" + MEASURED: sampling(of_edges(model), 0.9, 512, 1e9, thin=1),
+        "plain loop": plain(model, [0.9] * 20),
     }
     compete(f"{degree}-regular +-J, 10^5 sites", jobs, rounds=3, work=work(degree))
 

@@ -2,7 +2,7 @@
 
 import os
 
-for _library in ("OPENBLAS", "OMP", "MKL"):
+for _library in ("OPENBLAS", "MKL"):  # OMP_NUM_THREADS would tell fastgibbs, too
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")  # read when NumPy is imported
 
 import contest  # noqa: E402
