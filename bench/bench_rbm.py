@@ -161,6 +161,6 @@ def test_two_threads():
 @pytest.mark.parametrize("chains", [1, 64])
 def test_layers_at_once_beat_single_spins(shape, chains):
     machine = fg.RBM(np.random.default_rng(1).normal(size=shape) * 0.1)
-    steps = max(10, 15_000_000 // (shape[0] * shape[1] * max(chains, 16)))
+    steps = max(20, 100_000_000 // (shape[0] * shape[1] * max(chains, 16)))
     jobs = {engine: sampling(machine, steps, chains, engine=engine) for engine in ("layered", "sparse")}
     compete(f"layered or sparse: RBM {shape[0]} x {shape[1]}, {chains} chains", jobs, rounds=3)
