@@ -125,6 +125,9 @@ def test_trajectories_equal_the_numpy_twins_bit_for_bit(name, rule, scan):
     np.testing.assert_allclose(result.energy, energy, rtol=1e-13, atol=1e-13 * np.abs(energy).max(initial=0))
     state = twin.start(model, BETAS.size, 5, rule, spins=model.to_ising().to_spins(model.to_spins(states)))
     np.testing.assert_array_equal(result.energy[:, -1:], twin.state_energies(state)[:, None])
+    few = fg.sample(model, beta=BETAS[:3], engine="dense", threads=1, **kwargs)  # one lane after the other
+    for name in ("energy", "magnetization", "states"):
+        np.testing.assert_array_equal(getattr(few, name), getattr(result, name)[:3])
 
 
 @pytest.mark.parametrize("scan", ["sequential", "random"])
@@ -317,4 +320,4 @@ def test_what_it_cannot_run_is_refused_before_anything_compiles(monkeypatch):
     ],
 )
 def test_auto_takes_it_where_most_pairs_are_coupled(model, engine):
-    assert fg.sample(model, beta=0.5, sweeps=1, chains=2, seed=1).engine == engine
+    assert fg.sample(model, beta=0.5, sweeps=1, chains=16, seed=1).engine == engine

@@ -8,8 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "fastgibbs"
 FLOORS = [
-    ("types",),
-    ("fingerprints",),
+    ("types", "fingerprints"),
     ("jit", "threads", "fields", "models"),
     ("exact", "engines", "reference", "io", "analysis", "integrations"),
     ("results",),
@@ -19,10 +18,10 @@ FLOORS = [
     ("__init__", "__main__"),
 ]
 ENGINES = [  # each imports only earlier ones
-    *("vectors", "graphs", "bitslices", "bytespins", "contract", "gates", "arithmetic", "streams", "precision"),
-    *("entries", "sparse_sums", "sparse", "sparse64", "flips", "terms", "dense", "dense_kernels", "multispin"),
-    *("multispin_kernels", "memories", "overlap", "layered", "replicas", "observables", "descents", "remembering"),
-    *("lowest", "carrying", "binning"),
+    *("vectors", "layouts", "graphs", "bitslices", "bytespins", "contract", "gates", "arithmetic", "streams"),
+    *("precision", "entries", "sparse_sums", "sparse", "sparse64", "flips", "terms", "dense", "dense_kernels"),
+    *("multispin", "multispin_kernels", "coloured", "memories", "overlap", "layered", "replicas", "observables"),
+    *("descents", "remembering", "lowest", "carrying", "binning"),
     *("drivers", "phases", "gradients", "moments"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}

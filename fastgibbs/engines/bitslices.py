@@ -232,6 +232,22 @@ def negative(typing, signs, part):
 
 
 @intrinsic
+def prefetch(typing, array, index):
+    """Ask for the cache line of `array[index]`, and go on: nothing is read."""
+
+    def lower(context, builder, sig, values):
+        whole = ir.IntType(32)
+        (plane,) = _planes(context, builder, sig.args, values, 1)
+        place = builder.bitcast(plane, ir.IntType(8).as_pointer())
+        of_kind = ir.FunctionType(ir.VoidType(), [place.type, whole, whole, whole])
+        fetch = builder.module.declare_intrinsic("llvm.prefetch", [place.type], of_kind)
+        builder.call(fetch, [place, whole(0), whole(3), whole(1)])  # to read, into all caches, data
+        return context.get_dummy_value()
+
+    return types.void(array, index), lower
+
+
+@intrinsic
 def seldom(typing, condition):
     """The condition, with a hint that it is nearly always false: its branch leaves the hot path's registers alone."""
 

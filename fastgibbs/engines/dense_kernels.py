@@ -7,9 +7,9 @@ from fastgibbs.engines.arithmetic import aligned, decide
 from fastgibbs.engines.bytespins import unpack
 from fastgibbs.engines.contract import ALIGN, RANDOM
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
-from fastgibbs.engines.dense import LINE, PANEL, TILE, DensePlan
+from fastgibbs.engines.dense import FEW, LINE, PANEL, TILE, DensePlan
 from fastgibbs.engines.streams import below, next_words
-from fastgibbs.engines.vectors import at, bits, convert, full, load, select, store, trailing_zeros
+from fastgibbs.engines.vectors import at, bits, convert, full, load, select, store, total, trailing_zeros
 from fastgibbs.jit import called, gives, implements, inlined
 
 
@@ -47,7 +47,7 @@ def refresh(plan, state):
     """Build fields and totals from the spins, if they are stale."""
     if state.stale[0] == 0:
         return
-    n, lanes = state.spins.shape
+    n, lanes = len(state.spins), state.asked
     state.stale[0] = 0
     state.down[:] = 0
     for lane in range(lanes):
@@ -86,7 +86,7 @@ def _add_fine_energies(plan, state, energies):
                 store(state.down, lane, load(state.down, lane, WIDTH) | select(new < old, mark, none))
         _add_flips(plan.fine, state.fine, state)
     if n > 0:
-        for lane in range(lanes):
+        for lane in range(state.asked):
             total = np.int64(0)
             for i in range(n):
                 total += at(state.spins, i * lanes + lane) * (np.int64(state.fine[lane, i]) + plan.fine_own[i])
@@ -142,6 +142,52 @@ def attempt(plan, state, rule, p, size, lane, words):
         store(state.panel, q * lanes + lane, select(down, field - change, field))
 
 
+def _add_row(doubled, fields, site, lane, up):
+    """Add 2 J of a site that has turned up to all fields of a lane, or subtract it."""
+    raise NotImplementedError("only compiled kernels call this")
+
+
+@implements(_add_row)
+def _adding_row(doubled, fields, site, lane, up):
+    tile = 8 * TILE // doubled.dtype.bitwidth
+    line = 8 * LINE // doubled.dtype.bitwidth
+
+    def add_row(doubled, fields, site, lane, up):
+        stride = fields.shape[1]
+        for first in range(0, stride - line, tile):
+            field, row = load(fields, lane * stride + first, tile), load(doubled, site * stride + first, tile)
+            store(fields, lane * stride + first, field + row if up else field - row)
+
+    return add_row
+
+
+@inlined
+def attempt_alone(plan, state, rule, site, lane, words):
+    """One attempt at a site in one lane, decided by 32 random bits: a flip changes all fields at once."""
+    field, position = load(state.fields, lane * state.fields.shape[1] + site, 1), site * state.spins.shape[1] + lane
+    rounded = convert(convert(field >> at(plan.shifts, site), np.int32), np.float32) * at(plan.factors, site)
+    exponent, spin = rounded * at(state.scale, lane), load(state.spins, position, 1)
+    new = aligned(exponent, spin, 1) if rule == ALIGN else decide(rule, exponent, spin, words, 1)
+    if total(new) != total(spin):
+        store(state.spins, position, new)
+        state.totals[lane] += 2 * np.int64(total(new)) * np.int64(total(field))
+        if total(new) > 0:
+            _add_row(plan.doubled, state.fields, site, lane, True)
+        else:
+            _add_row(plan.doubled, state.fields, site, lane, False)
+
+
+@inlined
+def _sweep_alone(plan, state, rule, size):
+    """A panel of `size` attempts in the lanes that were asked for, one lane after the other."""
+    for lane in range(state.asked):
+        for p in range(size):
+            if p % 2 == 0:
+                store(state.words, lane, next_words(state.streams, lane, 1))
+            words = convert(load(state.words, lane, 1) >> 32 * (p % 2), np.uint32)
+            attempt_alone(plan, state, rule, at(state.sites, p), lane, words)
+
+
 @gives(contract.sweep, DensePlan)
 def _sweep(plan, state, rungs, rule, scan, counts, crew):
     free, lanes = plan.free.size, state.spins.shape[1]
@@ -152,6 +198,9 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
         size = min(PANEL, free - first)
         for p in range(size):
             state.sites[p] = plan.free[below(state.order, free) if scan == RANDOM else first + p]
+        if state.asked <= FEW:
+            _sweep_alone(plan, state, rule, size)
+            continue
         show_panel(plan, state, size)
         for p in range(0, size, 2):
             for lane in range(0, lanes, WIDTH):

@@ -268,9 +268,9 @@ class Layered(Engine):
 
     def start(self, plan: LayeredPlan, lanes: range, ups, entropy, betas, rule) -> tuple[LayeredPlan, LayeredState]:
         """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
-        spins = np.empty((plan.visible + plan.hidden, len(lanes)), np.float32)
+        spins = np.ones((plan.visible + plan.hidden, len(lanes)), np.float32)
         for first, part in ups:
-            spins[first : first + part.shape[1]] = part.T
+            spins[first : first + part.shape[1], : len(part)] = part.T
         plan = self.at_betas(plan, betas)
         held = np.delete(np.arange(len(spins)), np.concatenate([plan.visible_rows, plan.hidden_rows]))
         plan = plan._replace(held=np.zeros(len(lanes)))

@@ -187,9 +187,9 @@ def _thresholds(model, degrees, kinds, betas, rule) -> tuple[np.ndarray, np.ndar
     spin is up if beta f > 0. With e = exp(-2 |beta f|) the rarer one has probability e / (1 + e) under the Gibbs rule;
     under Metropolis a likelier spin turns with probability e, a rarer one always. At beta = inf, beta f = 0 where
     f = 0. A code's bit (table * PLANES + j) * kinds + k is bit j of a threshold, highest first. After all of them, from
-    bit table * (kinds + 2) on: whether up is likelier, below the middle if there is one; whether the likelier spin
-    depends on the side of the middle; and whether besides d is even. Bits of k > 0 say whether they are other ones
-    than that of k = 0.
+    bit table * (kinds + 3) on: whether up is likelier, below the middle if there is one; whether there is; whether
+    besides d is even; and whether another spin is likelier above the middle. Bits of k > 0 say whether they are other
+    ones than that of k = 0.
     """
     k, folds = np.arange(kinds), model.field == 0
     field = (2 * k + degrees[:, None] % 2 if folds else 2 * k - degrees[:, None]) * model.coupling_unit + model.field
@@ -203,8 +203,9 @@ def _thresholds(model, degrees, kinds, betas, rule) -> tuple[np.ndarray, np.ndar
     bits, likely = head[:, :, None] >> np.arange(PLANES - 1, -1, -1)[:, None] & 1 == 1, g < 0 if folds else g > 0
     bits[..., 1:] ^= bits[..., :1]
     likely[..., 1:] ^= likely[..., :1]
-    sides = np.repeat(((betas != 0) & folds)[:, None], degrees.size, axis=1)
-    likely = np.concatenate([likely, np.stack([sides, sides & (degrees % 2 == 0)], axis=2)], axis=2)
+    middle = np.empty((betas.size, degrees.size, 3), bool)
+    middle[:], middle[..., 1], middle[..., 2] = folds, folds & (degrees % 2 == 0), folds & (betas != 0)[:, None]
+    likely = np.concatenate([likely, middle], axis=2)
     bits = np.concatenate([bits.reshape(betas.size, -1), likely.reshape(betas.size, -1)], axis=1)
     bits = np.pad(bits, ((0, 0), (0, -bits.shape[1] % 64)))
     codes = np.packbits(bits, axis=1, bitorder="little").view("<u8").astype(np.uint64)
@@ -281,6 +282,7 @@ class Multispin(Engine):
         place, words = prepared.layout, len(lanes) // 64
         up_words = np.zeros((place.size, words), np.uint64)
         for first, part in ups:
+            part = np.pad(part, ((0, len(lanes) - len(part)), (0, 0)), constant_values=1)
             of_words = np.packbits(part.reshape(words, 64, -1), axis=1, bitorder="little")
             of_cells = of_words.transpose(2, 0, 1).copy().view("<u8")[..., 0]
             up_words[place.position[first : first + part.shape[1]]] = of_cells
@@ -289,18 +291,14 @@ class Multispin(Engine):
         sets = self.crew(plan)
         largest = max(plan.sites, plan.bonds * (1 + plan.twice))  # that a counter must hold
         depth = max(largest, len(PENDING)).bit_length()
-        blocks = range(lanes.start // 64, lanes.stop // 64)
-        streams = [
-            [stream_state(entropy, SWEEP, block, slot, tile) for slot in range(SLOTS) for block in blocks]
-            for tile in range(sets)
-        ]
-        streams = np.swapaxes(streams, 1, 2).copy()
-        tails = [[stream_state(entropy, TAIL, *divmod(k, 64), tile) for k in lanes] for tile in range(sets)]
+        blocks, tiles = np.arange(lanes.start // 64, lanes.stop // 64), np.arange(sets)[:, None]
+        streams = stream_state(entropy, SWEEP, blocks, np.arange(SLOTS)[:, None], tiles[..., None])
+        streams = np.swapaxes(streams.reshape(sets, -1, 4), 1, 2).copy()
         together = plan.together * len(plan.number).bit_length()
         state = MultispinState(
             spins=spins,
             streams=np.pad(streams, ((0, 0), (0, 1), (0, 0))),  # no two tiles share a cache line
-            tails=np.array(tails),
+            tails=stream_state(entropy, TAIL, *np.divmod(np.arange(lanes.start, lanes.stop), 64), tiles),
             current=np.full(len(lanes), -1),
             planes=np.zeros(64 * plan.codes.shape[1] * VECTOR, np.uint64),
             scratch=np.zeros((sets, (2 + max(len(plan.kinds), len(PENDING).bit_length())) * VECTOR), np.uint64),

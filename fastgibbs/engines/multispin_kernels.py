@@ -17,6 +17,7 @@ from fastgibbs.engines.bitslices import (
     number,
     ones,
     plus,
+    prefetch,
     reflected,
     seldom,
     transpose,
@@ -28,6 +29,9 @@ from fastgibbs.engines.multispin import MASKS, PENDING, PLANES, SLOTS, Multispin
 from fastgibbs.engines.streams import next_word
 from fastgibbs.engines.vectors import at, bitcast, convert, full, gather, load, nonzero, spread, store
 from fastgibbs.jit import called, gives, inlined
+
+CACHED = 2**16  # words of spins that are near anyway: no line is asked for ahead
+AHEAD = 4  # vectors: some 300 ns, more than memory takes
 
 
 @inlined
@@ -43,6 +47,15 @@ def _neighbor(plan, state, entry, part):
     elif plan.sign_words.size > 0:
         words = words ^ load(plan.sign_words, VECTOR * entry + part, PART)
     return words
+
+
+@inlined
+def _fetch_neighbors(plan, state, vector, degree):
+    """Ask for the neighbours of a vector that comes soon, where they lie together."""
+    for entry in range(vector * plan.slots, vector * plan.slots + degree):
+        begin = at(plan.runs, entry)
+        if begin >= 0:
+            prefetch(state.spins, begin)
 
 
 @inlined
@@ -70,7 +83,7 @@ def decision(plan, state, tile, first):
     for slot in range(0, degree, 2):
         one, other = _neighbor(plan, state, entry + slot, part), _neighbor(plan, state, entry + slot + 1, part)
         ups = increment(ups, one, other)
-    likely = plan.degrees.size * PLANES * len(plan.kinds) + table * (len(plan.kinds) + 2)
+    likely = plan.degrees.size * PLANES * len(plan.kinds) + table * (len(plan.kinds) + 3)
     at_sides = VECTOR * (likely + len(plan.kinds)) + part
     sides, evens = load(state.planes, at_sides, PART), load(state.planes, at_sides + VECTOR, PART)
     distance, masks = folded(ups, sides, evens), _masks(state, own, part)
@@ -78,7 +91,8 @@ def decision(plan, state, tile, first):
     if len(plan.kinds) > MASKS:
         for k in range(MASKS, count):
             store(state.scratch, masks + VECTOR * k, equal(distance, k))
-    return (ups[len(ups) - 1] & sides) ^ _bits(plan, state, kinds, masks, count, likely), kinds, ups
+    above = ups[len(ups) - 1] & load(state.planes, at_sides + 2 * VECTOR, PART)
+    return above ^ _bits(plan, state, kinds, masks, count, likely), kinds, ups
 
 
 @inlined
@@ -215,7 +229,10 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
             if not counts:
                 end_counted = first
             numbers, held = state.numbers[own], 0
+            fetched = VECTOR * (end - AHEAD) if state.spins.size > CACHED else 0
             for word in range(VECTOR * first, VECTOR * end, PART):
+                if word < fetched and word & (VECTOR - 1) == 0:
+                    _fetch_neighbors(plan, state, word // VECTOR + AHEAD, degree)
                 likely, kinds, ups = decision(plan, state, (table, degree, own, start, count), word)
                 spins = turned(plan, state, likely, kinds, (table, degree, own, start, count), word)
                 if rule == METROPOLIS:  # what was not the likelier spin turns always

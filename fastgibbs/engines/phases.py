@@ -14,7 +14,7 @@ from fastgibbs.engines.arithmetic import LOWEST_EXPONENT, exp2, exp64
 from fastgibbs.engines.contract import GIBBS
 from fastgibbs.engines.contract import LANE_GROUP as GROUP
 from fastgibbs.engines.layered import UNITS, WIDE, decide
-from fastgibbs.engines.streams import SWEEP, lane_states, next_word, next_words
+from fastgibbs.engines.streams import SWEEP, lane_streams, next_word, next_words
 from fastgibbs.engines.vectors import (
     add_product,
     at,
@@ -100,7 +100,7 @@ def chains_of(visible: int, hidden: int, count: int, entropy, domain: int = SWEE
     return LayerChains(
         np.zeros((V + H, lanes), np.float32),
         np.zeros((lanes, H), np.float32),
-        lane_states(entropy, domain, lanes),
+        lane_streams(entropy, range(lanes), domain),
         np.full(lanes, MINUS_LOG2E, np.float32),
         np.zeros(lanes, np.float32),
         np.zeros((GROUP, lanes), np.float32),

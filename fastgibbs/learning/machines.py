@@ -26,7 +26,7 @@ from fastgibbs.engines import gradients, phases
 from fastgibbs.engines.gradients import Step, Sums
 from fastgibbs.engines.layered import UNITS, WIDE
 from fastgibbs.engines.phases import LayerChains, LayerRows, Layers, Weights, whole
-from fastgibbs.engines.streams import SWAP, lane_states, random_ups
+from fastgibbs.engines.streams import SWAP, random_ups, stream_state
 from fastgibbs.engines.vectors import LANE_GROUP as GROUP
 from fastgibbs.learning import exact
 from fastgibbs.models import RBM
@@ -104,14 +104,14 @@ class SampledRBM:
             model = shown
         else:
             if method == "tempering":
-                swaps = np.ascontiguousarray(lane_states(entropy, SWAP, chains).T)
+                swaps = stream_state(entropy, SWAP, *np.divmod(range(chains), 64))
                 self.betas = np.linspace(0.0, 1.0, RUNGS)
                 ladders = np.arange(chains * RUNGS).reshape(chains, RUNGS)
             model = phases.chains_of(V, H, ladders.size, entropy)
-            for lane in range(ladders.size):
-                bits = np.unpackbits(random_ups(entropy, lane, V + H), bitorder="little")
-                model.spins[:V, lane] = bits[:V]
-                model.spins[whole(V, UNITS) : whole(V, UNITS) + H, lane] = bits[V : V + H]
+            words = random_ups(entropy, range(ladders.size), V + H).astype("<u8")
+            bits = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little").T
+            model.spins[:V, : ladders.size] = bits[:V]
+            model.spins[whole(V, UNITS) : whole(V, UNITS) + H, : ladders.size] = bits[V : V + H]
             model.scale[: ladders.size] = np.tile(phases.MINUS_LOG2E * self.betas, chains)
         self.block = SampledLayers(parameters, shown, model, ladders.copy(), swaps, np.zeros(1, np.int64))
         self.layers = Layers(*parameters[:3], V, H)

@@ -61,7 +61,7 @@ def anneal(
         sweeps: sweeps of n single-spin attempts in each read, by default 1000; or several such numbers: batches, in
             each of which all reads are cooled again, from fresh spins or from `start`, with other random numbers.
         reads: independent runs, of each of which the best of all batches counts. The first k of them are the same
-            however many there are, unless each has its own start.
+            however many there are, by the same engine, unless each has its own start.
         rule: "gibbs" (p = 1 / (1 + exp(beta dE))) or "metropolis" (p = min(1, exp(-beta dE))), which is a little faster
             on glasses, and in sequence carries domain walls along that cost nothing to move: it may never solve a ring.
         scan: "sequential" or "random" (the sites of a sweep are drawn with replacement), as in `sample`.
@@ -78,7 +78,8 @@ def anneal(
         keep: how many of the lowest distinct states to keep that any read was in after any sweep, or came to in the
             descent, for `result.lowest`. 20 take next to no time on dense models, and half as much time again as the
             run, twice at most, where sweeps are fast or few; many more take longer. 0 keeps the best of each read.
-        engine: "auto", "multispin", "dense", "sparse", "sparse64", "overlap", "layered" or "terms", as in `sample`.
+        engine: "auto", "multispin", "coloured", "dense", "sparse", "sparse64", "overlap", "layered" or "terms", as in
+            `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         clamp: sites that keep their values, as in `sample`: a dict of sites to values, one for all reads or
             (reads,), or a pair (mask, states), states (n,) or (reads, n).

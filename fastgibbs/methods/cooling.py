@@ -17,7 +17,7 @@ from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.jobs import Begun, Job, Ran
 from fastgibbs.methods.reads import check_lowest, check_reads
 from fastgibbs.methods.running import Advanced
-from fastgibbs.methods.settings import Setting
+from fastgibbs.methods.settings import NOBODY, Setting, numbered
 from fastgibbs.models import checks
 from fastgibbs.results.annealed import energy_of_each
 from fastgibbs.results.lanes import by_lane, distinct
@@ -134,10 +134,11 @@ class Cooling(Job):
 
     def block(self, lanes: range) -> ReadBlock:
         """A block of lanes; those beyond the last read fill it up."""
-        chains = [read if read < self.reads else None for read in lanes]
+        chains = numbered(lanes, self.reads)
+        spins = None if self.start is None else self.start[lanes.start : lanes.stop]
         with np.errstate(over="ignore"):  # beta may be as large as it likes on the way to inf
-            plan, state = self.setting.start(self.prepared, lanes, chains, self.betas, self.streams, self.start)
-        count, size = sum(read is not None for read in chains), len(lanes)
+            plan, state = self.setting.start(self.prepared, lanes, chains, self.betas, self.streams, spins)
+        count, size = int((chains != NOBODY).sum()), len(lanes)
         groups = -(-count // drivers.READ_GROUP)
         best = np.full(size, np.inf)
         if self.start is not None:

@@ -11,6 +11,7 @@ from functools import cache
 import numpy as np
 
 from fastgibbs.engines import binning, graphs, multispin, sparse
+from fastgibbs.engines.coloured import ColouredPlan
 from fastgibbs.engines.layered import LayeredPlan
 from fastgibbs.methods import binned
 from fastgibbs.methods.renewing import renew
@@ -163,6 +164,11 @@ def _spins(found, fresh, done, owners):
     plan = next(owner.plan for owner in owners[::-1] if hasattr(owner, "plan"))
     if isinstance(plan, multispin.MultispinPlan):
         return _spin_words(found, fresh, plan)
+    if isinstance(plan, ColouredPlan):
+        swept = np.arange(found.shape[1]) < plan.ends[-1]
+        _refuse_unless(np.abs(found) == 1, found, "give -1 or 1")
+        _refuse_unless((found == fresh) | swept, found, "this site is clamped to another value")
+        return found
     if isinstance(plan, LayeredPlan):
         low, free = 0, np.concatenate([plan.visible_rows, plan.hidden_rows])
     else:
@@ -304,8 +310,8 @@ _count = within(0, 2**53)
 _NOTHING = {
     "": "rungs",
     "record.observables.": "weights packed sums by_lane",
-    "state.": "current planes scratch counters numbers counted words scale fields totals stale fine seen sites panel "
-    "up down overlaps turned pending inputs products multiplied sums path",
+    "state.": "current planes scratch counters numbers counted words scale fields uniforms totals stale fine seen "
+    "sites panel up down ups overlaps turned pending inputs products multiplied sums path",
     "reads.": "rungs energies magnetizations better",
     "lowest.": "hashes highest packed followed lane_hashes waiting ups near",
     "ladders.": "betas first_lane rungs energies magnetizations",
