@@ -9,8 +9,7 @@ import bench_multispin
 import bench_sparse
 import numpy as np
 import pytest
-from bench_multispin import of_edges
-from contest import compete, no_worse, one_core, ours
+from contest import compete, given, no_worse, one_core, ours
 from peers import dwave
 
 import fastgibbs as fg
@@ -47,7 +46,7 @@ def test_annealing_of_weighted_graphs(weights, n, degree):
     integers = np.random.default_rng(1).choice([-2.0, -1.0, 1.0, 2.0], J.size)
     model = fg.Ising.from_edges(n, i, j, {"max-cut": -1.0, "small integers": integers, "Gaussian": J}[weights])
     betas = (0.1, 3.0 if degree == 6 else 1.5)
-    jobs = {"fastgibbs": annealing(of_edges(model), 64, betas=betas), "dwave-samplers": dwave(model, betas, 64, SWEEPS)}
+    jobs = {"fastgibbs": annealing(given(model), 64, betas=betas), "dwave-samplers": dwave(model, betas, 64, SWEEPS)}
     words = weights == "max-cut" and degree == 6  # in the bits of words
     work = (bench_multispin if words else bench_sparse).work(degree)
     outcome = compete(f"annealing, {weights}, {degree}-regular, {n} sites", jobs, rounds=3, work=work)

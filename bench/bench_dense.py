@@ -13,7 +13,7 @@ import time
 import numpy as np
 import pytest
 from bench_annealing import BETAS, SWEEPS, annealing
-from contest import compete, no_worse, one_core, ours
+from contest import compete, given, no_worse, one_core, ours
 from machine import Work
 from peers import dwave, openjij
 
@@ -32,7 +32,7 @@ def sk(kind="gaussian", n=N):
 
 def test_annealing_of_the_dense_glass():
     jobs = {
-        "fastgibbs": annealing(sk, READS),
+        "fastgibbs": annealing(given(sk()), READS),
         "openjij": openjij(sk(), BETAS, READS, SWEEPS),
         "dwave-samplers": dwave(sk(), BETAS, READS, SWEEPS),
     }
@@ -41,7 +41,7 @@ def test_annealing_of_the_dense_glass():
 
 
 def test_fields_of_whole_numbers_take_half_as_many_bits():
-    jobs = {"fastgibbs +-J": annealing(lambda: sk("bimodal"), READS), "fastgibbs Gaussian": annealing(sk, READS)}
+    jobs = {f"fastgibbs {kind}": annealing(given(sk(kind)), READS) for kind in ("bimodal", "gaussian")}
     compete("annealing, SK +-J N=1024", jobs, rounds=3)
 
 
@@ -78,5 +78,5 @@ def test_best_energy_in_the_time_of_simulated_bifurcation():
 def test_dense_and_sparse_engines(beta, n, chains, kind):
     sweeps = max(2, 10_000_000 // n // chains // (1 + n // 256))
     options = dict(beta=beta, sweeps=sweeps, chains=chains)
-    jobs = {engine: ours(fg.sample, lambda: sk(kind, n), engine=engine, **options) for engine in ("dense", "sparse")}
+    jobs = {engine: ours(fg.sample, given(sk(kind, n)), engine=engine, **options) for engine in ("dense", "sparse")}
     compete(f"dense or sparse: SK {kind}, N={n}, {chains} chains, beta {beta}", jobs, rounds=3)

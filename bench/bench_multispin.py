@@ -8,7 +8,7 @@ What is missing from it goes to the lanes left undecided, one vector in 32: a mi
 """
 
 import pytest
-from contest import compete, on_two_threads, ours
+from contest import compete, given, on_two_threads, ours
 from machine import REGISTERS, Work
 from peers import dwave, mcising, plain
 
@@ -27,11 +27,6 @@ def sampling(build, beta, chains, updates=3e8, **kwargs):
     sweeps = max(2, int(updates / build().n / chains))
     options = dict(beta=beta, sweeps=sweeps, chains=chains, thin=sweeps, engine="multispin")
     return ours(fg.sample, build, **options | kwargs)
-
-
-def of_edges(model):
-    """Builds the model from its bonds, as from a file."""
-    return lambda: fg.Ising.from_edges(model.n, *model.bonds)
 
 
 @pytest.mark.parametrize("side", [256, 1024])
@@ -79,8 +74,8 @@ def test_spin_glass(side, beta):
 def test_random_regular_graph(degree):
     model = fg.random_regular(100_000, degree, seed=1)
     jobs = {
-        "fastgibbs 512 chains": sampling(of_edges(model), 0.9, 512, 1e9),
-        "fastgibbs 512 chains" + MEASURED: sampling(of_edges(model), 0.9, 512, 1e9, thin=1),
+        "fastgibbs 512 chains": sampling(given(model), 0.9, 512, 1e9),
+        "fastgibbs 512 chains" + MEASURED: sampling(given(model), 0.9, 512, 1e9, thin=1),
         "plain loop": plain(model, [0.9] * 20),
     }
     compete(f"{degree}-regular +-J, 10^5 sites", jobs, rounds=3, work=work(degree))
@@ -89,7 +84,7 @@ def test_random_regular_graph(degree):
 def test_a_million_sites():
     """Neighbours are anywhere in memory, the more the larger the graph."""
     jobs = {
-        f"fastgibbs 10^{power} sites": sampling(of_edges(fg.random_regular(10**power, 6, seed=1)), 0.9, 512, 1e9)
+        f"fastgibbs 10^{power} sites": sampling(given(fg.random_regular(10**power, 6, seed=1)), 0.9, 512, 1e9)
         for power in (6, 4)
     }
     jobs["plain loop"] = plain(fg.random_regular(10**6, 6, seed=1), [0.9])

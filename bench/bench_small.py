@@ -8,8 +8,7 @@ Calls are whole, with everything that Python does; the second of ours also makes
 import numpy as np
 import pytest
 from bench_annealing import annealing
-from bench_multispin import of_edges
-from contest import call, compete, ours
+from contest import call, compete, given, ours
 from peers import dwave, mcising, plain, plain_tempering
 
 import fastgibbs as fg
@@ -45,7 +44,7 @@ VERBS = {  # each with its peers
 @pytest.mark.parametrize("name", VERBS)
 def test_ten_spins(name, kind):
     (verb, peers), model = VERBS[name], regular(10, 4, kind)
-    fresh = of_edges(model)
+    fresh = given(model)
     jobs = {
         "fastgibbs": call(lambda: verb(model, seed=1, threads=1)),
         "fastgibbs, new model": call(lambda: verb(fresh(), seed=1, threads=1)),
@@ -63,7 +62,7 @@ def test_two_hundred_models_of_twenty_spins():
         return call(lambda: [job() for job in jobs])
 
     jobs = {
-        "fastgibbs": each(lambda model: annealing(of_edges(model), 10, 100)),
+        "fastgibbs": each(lambda model: annealing(given(model), 10, 100)),
         "dwave-samplers": each(lambda model: dwave(model, (0.1, 3.0), 10, 100)),
         "plain loop": each(lambda model: plain(model, np.linspace(0.1, 3, 100), 10)),
     }
@@ -95,7 +94,7 @@ def test_one_chain(name):
     build, sweeps = ONE[name]
     model = build()
     jobs = {
-        "fastgibbs": call(ours(fg.sample, of_edges(model), beta=1.0, sweeps=sweeps, chains=1)),
+        "fastgibbs": call(ours(fg.sample, given(model), beta=1.0, sweeps=sweeps, chains=1)),
         "dwave-samplers": call(dwave(model, (1.0, 1.0), 1, sweeps)),
         "plain loop": call(plain(model, [1.0] * sweeps)),
     }
@@ -108,7 +107,7 @@ def test_few_reads(name, reads):
     build, sweeps = ONE[name]
     model = build()
     jobs = {
-        "fastgibbs": call(annealing(of_edges(model), reads, sweeps)),
+        "fastgibbs": call(annealing(given(model), reads, sweeps)),
         "dwave-samplers": call(dwave(model, (0.1, 3.0), reads, sweeps)),
         "plain loop": call(plain(model, np.linspace(0.1, 3, sweeps), reads)),
     }

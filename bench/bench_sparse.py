@@ -8,8 +8,8 @@ the uniform (7), scale and clamp (3), raise to a power (15), decide and store (8
 
 import numpy as np
 import pytest
-from bench_multispin import MEASURED, of_edges
-from contest import compete, on_two_threads, ours
+from bench_multispin import MEASURED
+from contest import compete, given, on_two_threads, ours
 from machine import Work
 from peers import dwave, peapods, plain
 
@@ -69,7 +69,7 @@ def test_other_models(name):
 def test_a_million_sites():
     jobs = {
         f"fastgibbs 10^{power} sites": sampling(
-            of_edges(fg.random_regular(10**power, 6, "gaussian", seed=1)),
+            given(fg.random_regular(10**power, 6, "gaussian", seed=1)),
             max(2, 2 * 10**6 // 10**power),
             engine="sparse",
         )

@@ -21,6 +21,8 @@ import machine
 import numpy as np
 import pytest
 
+import fastgibbs as fg
+
 UNITS = {"updates per ns": 1e9, "rows per us": 1e6, "calls per ms": 1e3, "s": 1.0}
 RECORDS = {}  # of the contests of this session, by title: what `save` writes
 
@@ -55,6 +57,22 @@ def ours(verb, build, **kwargs):
         return Run(result.timing.updates_per_second * result.timing.kernel, result.timing.kernel, energies)
 
     return job
+
+
+def matrix(model):
+    """The couplings as a matrix, if most pairs are coupled; else None."""
+    i, j, values = model.bonds
+    if values.size < model.n**2 // 4:
+        return None
+    J = np.zeros((model.n, model.n))
+    J[i, j] = J[j, i] = values
+    return J
+
+
+def given(model):
+    """Builds the model again from what a user has: the matrix of its couplings, or its edges."""
+    J, bonds = matrix(model), model.bonds
+    return lambda: fg.Ising.from_edges(model.n, *bonds) if J is None else fg.Ising(J)
 
 
 def call(function):
