@@ -5,7 +5,7 @@ import pytest
 
 import fastgibbs as fg
 from fastgibbs.engines.precision import energy_error
-from fastgibbs.methods import sampling
+from fastgibbs.methods import chains as job
 from fastgibbs.methods.settings import check_betas
 
 EA = fg.edwards_anderson((4, 4, 4), "gaussian", seed=1)
@@ -207,7 +207,7 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_is_refused_before_anything_compiles(name, monkeypatch):
     change, error, message = BAD[name]
-    monkeypatch.setattr(sampling, "advance", None)
+    monkeypatch.setattr(job, "advance", None)
     arguments = dict(model=EA, beta=0.5, sweeps=10) | change
     with pytest.raises(error, match=message):
         fg.sample(arguments.pop("model"), **arguments)

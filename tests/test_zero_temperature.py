@@ -11,7 +11,7 @@ from test_parity import parity
 import fastgibbs as fg
 from fastgibbs import analysis, plots
 from fastgibbs.engines import ENGINES
-from fastgibbs.methods import annealing, sampling
+from fastgibbs.methods import chains, cooling
 from fastgibbs.methods.annealing import _cooled
 from fastgibbs.methods.settings import choose_engine
 from fastgibbs.reference import annealing as annealing_twin
@@ -213,8 +213,8 @@ REFUSED = {  # engines that round the fields of such models, and what they say
 @pytest.mark.parametrize("name", REFUSED)
 def test_an_engine_that_rounds_fields_is_refused_by_name(name, monkeypatch):
     engine, model, message = REFUSED[name]
-    monkeypatch.setattr(sampling, "advance", None)
-    monkeypatch.setattr(annealing, "drivers", None)
+    monkeypatch.setattr(chains, "advance", None)
+    monkeypatch.setattr(cooling, "drivers", None)
     for verb, given in ((fg.sample, dict(beta=[1.0] * 9 + [INF])), (fg.anneal, dict(betas=[INF, INF]))):
         with pytest.raises(ValueError, match=message):
             verb(model, sweeps=2, engine=engine, **given)
@@ -375,7 +375,7 @@ def test_what_means_nothing_at_infinity_is_refused_before_anything_compiles(name
     verb, arguments, message = BAD[name]
     if "longdouble" in str(type(arguments.get("beta"))) and np.finfo(np.longdouble).max == np.finfo(np.float64).max:
         pytest.skip("long doubles are doubles on this machine")
-    monkeypatch.setattr(sampling, "advance", None)
+    monkeypatch.setattr(chains, "advance", None)
     with pytest.raises(ValueError, match=message):
         verb(fg.edwards_anderson((4, 4), seed=1), sweeps=9, **arguments)
 

@@ -24,6 +24,7 @@ SLOTS = 8  # streams of each word
 PLANES = 14  # words drawn for every 64 decisions
 MAX_DEGREE = 12
 BITS = 53  # of a field
+SMALL = 2**12  # sites of a model that takes longer to lay out than to sweep
 TILE_CELLS, MAX_TILES = 4096, 64  # a tile's least number of cells, and how many a group is cut into at most
 PENDING = (0,) * 127  # what sums may reach before they are added to the counters, as the length of a tuple
 FOLDED = 3, 4  # classes that kernels of their own are for: of up to twice as many neighbours less 1, and no field
@@ -92,6 +93,7 @@ class Prepared(NamedTuple):
 
     models: list
     layout: Layout
+    plans: dict  # words -> the plan of blocks of so many, without thresholds, if it is small and the model one
 
 
 def show_ghosts(plan: MultispinPlan, spins):
@@ -132,6 +134,18 @@ def _tiles(place: Layout, words: int, start, count) -> tuple[np.ndarray, np.ndar
 
 def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:
     """The plan of a block of whole words."""
+    words = len(lanes) // 64
+    plan = prepared.plans.get(words)
+    if plan is None:
+        plan = _laid_out(prepared, lanes)
+        if len(prepared.models) == 1 and plan.sites <= SMALL:
+            prepared.plans[words] = plan
+    codes, rest = _thresholds(prepared.models[0], plan.degrees, len(plan.kinds), betas, rule)
+    return plan._replace(codes=codes, rest=rest)
+
+
+def _laid_out(prepared: Prepared, lanes: range) -> MultispinPlan:
+    """The plan of a block of whole words, without thresholds."""
     model, place, words = prepared.models[0], prepared.layout, len(lanes) // 64
     slots, degrees = place.graph.slots, np.unique(place.groups[:, 2])
     begins, listed = runs(place, words)
@@ -141,7 +155,6 @@ def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:
     kinds = next((k for k in FOLDED if folds and slots < 2 * k), KINDS)
     most = 7 if kinds < KINDS else 15
     start = (most - 1 + degrees % 2 - degrees) // 2 * folds  # so that the middle is that of what planes hold
-    codes, rest = _thresholds(model, degrees, kinds, betas, rule)
     tiles, phases, apart = _tiles(
         place, words, start, np.full(count.size, kinds) if kinds < KINDS else count + count % 2
     )
@@ -162,8 +175,8 @@ def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:
         sign_bytes=sign_bytes,
         sign_words=sign_words,
         degrees=degrees,
-        codes=codes,
-        rest=rest,
+        codes=np.empty((0, 0), np.uint64),
+        rest=np.empty((0, 0), np.uint64),
         ghosts=place.cell.size * words,
         ghost_originals=(place.ghosts[:, 2:] * words + np.arange(words)).astype(np.int32).ravel(),
         ghost_shifts=np.repeat([shifts, place.strips - shifts], words, axis=1).astype(np.uint64),
@@ -258,7 +271,7 @@ class Multispin(Engine):
 
     def prepare(self, models: list, strips: int, free=None) -> Prepared:
         """Lay out Ising models on one graph: a single one for all chains, or one per chain."""
-        return Prepared(models, layout(cells(models, strips), strips, free))
+        return Prepared(models, layout(cells(models, strips), strips, free), {})
 
     def cut(self, lanes: int, threads: int, together: int = 64) -> list[range]:
         """Ranges of lanes, whole words, that make blocks of 8, 4, 2 or 1 words; smaller ones if there are idle threads.
@@ -293,11 +306,12 @@ class Multispin(Engine):
         depth = max(largest, len(PENDING)).bit_length()
         blocks, tiles = np.arange(lanes.start // 64, lanes.stop // 64), np.arange(sets)[:, None]
         streams = stream_state(entropy, SWEEP, blocks, np.arange(SLOTS)[:, None], tiles[..., None])
-        streams = np.swapaxes(streams.reshape(sets, -1, 4), 1, 2).copy()
+        apart = np.zeros((sets, 5, SLOTS * words), np.uint64)  # no two tiles share a cache line
+        apart[:, :4] = np.swapaxes(streams.reshape(sets, -1, 4), 1, 2)
         together = plan.together * len(plan.number).bit_length()
         state = MultispinState(
             spins=spins,
-            streams=np.pad(streams, ((0, 0), (0, 1), (0, 0))),  # no two tiles share a cache line
+            streams=apart,
             tails=stream_state(entropy, TAIL, *np.divmod(np.arange(lanes.start, lanes.stop), 64), tiles),
             current=np.full(len(lanes), -1),
             planes=np.zeros(64 * plan.codes.shape[1] * VECTOR, np.uint64),

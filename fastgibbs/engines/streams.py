@@ -7,6 +7,7 @@ into blocks, and chain k is the same whether 8 or 64 chains were asked for, by o
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -48,13 +49,21 @@ def stream_state(entropy: int, domain: int, block=0, lane=0, tile=0) -> np.ndarr
     `block`, `lane` and `tile`: numbers, or arrays that are broadcast to the shape of the leading axes.
     """
     addresses = np.empty((*np.broadcast(block, lane, tile).shape, 4), np.uint32)
+    if not addresses.size:
+        return addresses.astype(np.uint64)
     for place, part in enumerate((domain, block, tile, lane)):
         addresses[..., place] = part
-    words = max(4, -(-int(entropy).bit_length() // 32))  # of the entropy, each hashed by four keys
-    key = np.uint32(int(_INIT_A) * pow(int(_MULT_A), 4 * words, 2**32) % 2**32)
     states = np.empty(addresses.shape, np.uint64)
-    _begin(np.random.SeedSequence(entropy).pool, key, addresses.reshape(-1, 4), states.reshape(-1, 4))
+    _begin(*_mixed(int(entropy)), addresses.reshape(-1, 4), states.reshape(-1, 4))
     return states
+
+
+@lru_cache(8)
+def _mixed(entropy: int) -> tuple[np.ndarray, np.uint32]:
+    """The pool of SeedSequence(entropy), uint32 (4,), and the key by which it hashes the next word."""
+    words = max(4, -(-entropy.bit_length() // 32))  # of the entropy, each hashed by four keys
+    key = np.uint32(int(_INIT_A) * pow(int(_MULT_A), 4 * words, 2**32) % 2**32)
+    return np.random.SeedSequence(entropy).pool, key
 
 
 def lane_streams(entropy: int, lanes: range, domain: int = SWEEP) -> np.ndarray:
@@ -88,8 +97,8 @@ def _hashed(word, key, factor):
 def _begin(pool, key, addresses, states):
     """Write the states of SFC64(SeedSequence(entropy, spawn_key=address)), uint64 (k, 4), of uint32 (k, 4) addresses.
 
-    `pool` of SeedSequence(entropy), uint32 (4,), takes in the four numbers of an address, hashed by `key` and those
-    after it. SeedSequence: O'Neill, "Developing a seed_seq alternative" (2015), as NumPy has it.
+    The `pool` takes in the four numbers of an address, hashed by `key` and those after it. SeedSequence: O'Neill,
+    "Developing a seed_seq alternative" (2015), as NumPy has it.
     """
     for k in range(len(addresses)):
         state, following = states[k], key

@@ -14,7 +14,7 @@ from fastgibbs.methods.cooling import Batch, Cooling
 from fastgibbs.methods.jobs import begin, through
 from fastgibbs.methods.pacing import Pace
 from fastgibbs.methods.running import running
-from fastgibbs.methods.schedules import Schedule, stretched, windows
+from fastgibbs.methods.schedules import Schedule, beta_schedule, cooling
 from fastgibbs.methods.settings import DESCENT, Clamping, check_betas, clamped, given_start, settled, tolerable
 from fastgibbs.models import checks
 from fastgibbs.results.annealed import AnnealResult, lowest_states
@@ -109,7 +109,7 @@ def anneal(
     pace = Pace(sweeps, time_limit, reads)
     if checkpoint is not None and (pace.timed or len(pace.asked) > 1):
         raise ValueError("a checkpoint is of one batch: give sweeps as one number, and no time_limit")
-    schedule, coldest = _schedule(betas, model)
+    schedule, coldest = _schedule(betas, model, pace.sweeps)
     setting = settled(
         [model],
         engine,
@@ -178,14 +178,15 @@ def _result(job: Cooling, found: Batch, asked: tuple[int, ...], began: float) ->
     )
 
 
-def _schedule(betas: ArrayLike | Schedule | None, model: ModelLike) -> tuple[Callable[[int], FloatArray], float]:
+def _schedule(
+    betas: ArrayLike | Schedule | None, model: ModelLike, sweeps: int
+) -> tuple[Callable[[int], FloatArray], float]:
     """The function of a number of sweeps that gives the beta of each, and the coldest at which draws must be right.
 
     What the last tenth of the default schedule misses, or of betas that go to inf, the descent finds.
     """
     if betas is None:
-        asked = windows(model)
-        return partial(stretched, asked), np.quantile(asked, 0.9)
+        return partial(beta_schedule, model), cooling(model, sweeps)[1]
     if isinstance(betas, Schedule):
         check_betas("betas", np.array([betas.first, betas.last]), [model])
         return betas.betas, max(betas.first, betas.last)

@@ -57,7 +57,7 @@ class Chains(Job):
         models = self.setting.models
         if len(models) > 1:
             models = [self.model(models, chain) for chain in range(self.betas.size)]
-        return self.engine.prepare(models, self.setting.strips, self.setting.free)
+        return self.setting.prepare(models)
 
     def model(self, models: list[Any], chain: int) -> Any:
         """That of a chain."""

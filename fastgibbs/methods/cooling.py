@@ -109,7 +109,7 @@ class Cooling(Job):
     @cached_property
     def prepared(self) -> Any:
         """The plan that all blocks share."""
-        return self.engine.prepare(self.setting.models, 1, self.setting.free)
+        return self.setting.prepare(self.setting.models)
 
     @cached_property
     def streams(self) -> int:

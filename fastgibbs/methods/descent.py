@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 from fastgibbs.engines import ENGINES, contract, terms
 from fastgibbs.engines.descents import LANES, Descending, RowTerms, Units, descend, find_units, turn_clusters
 from fastgibbs.engines.remembering import Factors, Halves, Powers, Wholes, add_overlaps, remember
+from fastgibbs.methods.keeping import kept
 from fastgibbs.models import Energy, Hopfield, checks
 from fastgibbs.models.energy import as_energy
 from fastgibbs.threads import Team
@@ -39,11 +40,10 @@ def quenched(model: ModelLike, states: States, free: IntArray | Sites | None = N
     elif not model.has_ising_form:
         quench, how = turn, (model, ENGINES["terms"].prepare([model], 1, free), _ALL)
     else:
-        rows = _terms(model, free)
+        rows, *others = kept(model, "descent", None if free is None else free.tobytes(), lambda twin: _how(twin, free))
         if rows.low != model.low:
             return model.from_spins(quenched(model.to_ising(), model.to_spins(states), free, threads))
-        most = _IN_FIELDS if rows.fields.any() else _LOOPS
-        quench, how = _quench, (rows, *_units(rows), rows.low == -1 and rows.indices.size < most * model.n)
+        quench, how = _quench, (rows, *others)
     found = states.copy()
     parts = [found[first : first + LANES] for first in range(0, len(found), LANES)]
     team = Team(min(threads, len(parts)))
@@ -52,6 +52,13 @@ def quenched(model: ModelLike, states: States, free: IntArray | Sites | None = N
     finally:
         team.close()
     return found
+
+
+def _how(model: Energy, free: IntArray | Sites | None) -> tuple[RowTerms, Units, DTypeLike, bool]:
+    """How a model is `quenched`: its energy row by row, units and kind of its fields, and whether domains turn."""
+    rows = _terms(model, free)
+    most = _IN_FIELDS if rows.fields.any() else _LOOPS
+    return rows, *_units(rows), rows.low == -1 and rows.indices.size < most * model.n
 
 
 def _quench(states: States, rows: RowTerms, units: Units, kind: DTypeLike, domains: bool) -> None:

@@ -23,6 +23,7 @@ from fastgibbs.results.lanes import Left, taken
 from fastgibbs.types import AnyArray, FloatArray, IntArray, States
 
 MAX_RUNGS = 256  # two ladders are compared in one block of 512 lanes
+NO_BONDS = Ising(np.zeros((0, 0)))
 BINS, FEW_BINS = 1001, 129  # of the histograms of q, where there are more sites; of runs that keep bins of all
 
 
@@ -101,7 +102,7 @@ class Ladders(Job):
         models = [given[0]] * self.lanes if len(given) > 1 else given
         for ladder, lane in enumerate(self.first_lanes if len(given) > 1 else []):
             models[lane : lane + self.betas.size] = [given[ladder // self.ladders]] * self.betas.size
-        return self.engine.prepare(models, 1, self.setting.free)
+        return self.setting.prepare(models)
 
     @cached_property
     def histogram(self) -> AnyArray:
@@ -171,7 +172,7 @@ class Ladders(Job):
         index = inside[first] // self.ladders * (self.ladders // 2) + number[first] // 2
         given = as_energy(self.setting.models[0])
         complete = given.fully_connected
-        model: Any = given if complete else given.to_ising() if first.size else Ising(np.zeros((0, 0)))
+        model: Any = given if complete else given.to_ising() if first.size else NO_BONDS
         i, j = np.empty((2, 0), np.int32) if complete else model.bonds[:2]
         width = 2 ** (-(-lanes // 64) - 1).bit_length()  # words are compared eight at a time
         words = np.zeros((model.n if first.size else 0, width), np.uint64)

@@ -117,7 +117,7 @@ class Recalling(Job):
     @cached_property
     def prepared(self) -> Any:
         """The plan that all blocks share."""
-        return self.engine.prepare(self.setting.models, 1)
+        return self.setting.prepare(self.setting.models)
 
     def block(self, lanes: range) -> CueBlock:
         """A block of lanes; those beyond the last cue fill it up."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgibbs.methods.descent import costs_of_any, flip_costs, random_spins
+from fastgibbs.methods.keeping import kept
 from fastgibbs.models import checks
 from fastgibbs.models.energy import as_energy
 from fastgibbs.types import FloatArray, ModelLike
@@ -79,27 +80,51 @@ def beta_schedule(model: ModelLike, sweeps: int = 1000, hot: float = HOT, cold: 
     >>> fg.beta_schedule(fg.lattice((8, 8)), sweeps=4).round(3).tolist()
     [0.499, 0.883, 1.223, 1.736]
     """
-    return stretched(windows(model, hot, cold), checks.integer("sweeps", sweeps))
+    return cooling(model, checks.integer("sweeps", sweeps), hot, cold)[0].copy()
 
 
-def stretched(windows: FloatArray, sweeps: int) -> FloatArray:
+def cooling(model: ModelLike, sweeps: int, hot: float = HOT, cold: float = COLD) -> tuple[FloatArray, float]:
+    """The betas of `beta_schedule`, and the one that nine tenths of them are below. Kept with the model."""
+    checks.model("model", model)
+    return kept(model, "cooling", (sweeps, hot, cold), lambda twin: _cooling(twin, sweeps, hot, cold))
+
+
+def _cooling(model: ModelLike, sweeps: int, hot: float, cold: float) -> tuple[FloatArray, float]:
+    windows = _windows(*_knobs(model, hot, cold))
+    return _in_parts(windows, sweeps), float(_in_parts(windows, 11)[9])
+
+
+def _in_parts(windows: FloatArray, sweeps: int) -> FloatArray:
     """Betas in equal parts of what is asked for, float64 (sweeps,)."""
-    return np.interp(np.linspace(0, windows.size - 1, sweeps), np.arange(windows.size), windows)
+    places = np.linspace(0, windows.size - 1, sweeps)
+    before = places.astype(np.int64)
+    lower, upper = windows[before], windows[np.minimum(before + 1, windows.size - 1)]
+    return (upper - lower) * (places - before) + lower
 
 
-def windows(model: ModelLike, hot: float = HOT, cold: float = COLD) -> FloatArray:
-    """The betas that sites ask for in `beta_schedule`, each as often as it is asked for, between those of `beta_range`.
+def _windows(hot: float, cold: float, costs: FloatArray) -> FloatArray:
+    """The betas that sites ask for, each as often as it is asked for, between those of `beta_range`.
 
-    Ascending, float64."""
-    hot, cold, costs = _knobs(model, hot, cold)
+    Ascending, float64.
+    """
     first, last = _ends_of(hot, cold, costs)
     if first == last:
         return np.full(1, first)
     costs = costs[np.linspace(0, costs.size - 1, min(costs.size, _SITES)).round().astype(np.int64)]
-    points = np.arange(_POINTS // costs.size * costs.size) + 0.5  # site by site in turn
+    points = _POINTS // costs.size * costs.size  # site by site in turn
+    windows = np.empty(points + 2)
+    windows[0], windows[-1] = first, last
+    asked = windows[1:-1].reshape(costs.size, -1)  # in place, as far as it goes: there are many
+    asked[...] = np.arange(0.5, points, costs.size)
+    asked += np.arange(costs.size)[:, None]
+    asked /= points
+    asked *= cold - hot
+    asked += hot
     with np.errstate(over="ignore"):
-        asked = (hot + (cold - hot) * (points / points.size)) / np.resize(costs, points.size)
-    return np.sort(np.concatenate([[first], np.clip(asked, first, last), [last]]))
+        asked /= costs[:, None]
+    np.clip(asked, first, last, out=asked)
+    windows.sort(kind="stable")  # a merge: what a site asks for ascends
+    return windows
 
 
 def _ends_of(hot: float, cold: float, costs: FloatArray) -> tuple[float, float]:

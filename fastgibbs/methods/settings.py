@@ -11,6 +11,7 @@ import numpy as np
 from fastgibbs.engines import ENGINES, contract
 from fastgibbs.engines.drivers import Moves
 from fastgibbs.engines.streams import random_ups, unpack_ups
+from fastgibbs.methods.keeping import kept
 from fastgibbs.models import checks
 from fastgibbs.models.energy import as_energy
 from fastgibbs.results.base import Result
@@ -78,6 +79,13 @@ class Setting(NamedTuple):
         """What a run that goes on must have in common with one that was saved."""
         clamp = None if self.clamp is None else list(self.clamp[:2])
         return dict(model=self.given, engine=self.name, rule=self.rule, scan=self.scan, strips=self.strips, clamp=clamp)
+
+    def prepare(self, models: list[Any]) -> Any:
+        """What all blocks share, of one model or of one for each chain, as the engine takes them."""
+        if len(models) > 1:
+            return self.engine.prepare(models, self.strips, self.free)
+        key = self.engine, self.strips, None if self.free is None else self.free.tobytes()
+        return kept(models[0], "prepared", key, lambda model: self.engine.prepare([model], self.strips, self.free))
 
     def start(
         self, prepared: Any, lanes: range, chains: IntArray, betas: FloatArray, seed: int, spins: States | None = None
@@ -270,14 +278,14 @@ def first_ups(
     step = max(1, _PART // max(1, chains.size * strips))
     for first in range(0, sites, step):
         last = min(first + step, sites)
-        ups = np.ones((chains.size, strips, last - first), np.uint8)
+        of_strips = np.ones((chains.size, strips, last - first), np.uint8)
         if spins is None:
-            unpack_ups(words, (first, sites), ups)
+            unpack_ups(words, (first, sites), of_strips)
         else:
-            ups[asked] = spins.reshape(-1, strips, sites)[..., first:last] > 0
-        of_lanes = ups.reshape(-1, last - first)
+            of_strips[asked] = spins.reshape(-1, strips, sites)[..., first:last] > 0
+        ups = of_strips.reshape(-1, last - first)
         if clamp is not None:
             inside = (clamp.sites >= first) & (clamp.sites < last)
             columns = np.maximum(chains, 0) if clamp.spins.shape[1] > 1 else np.zeros_like(chains)
-            of_lanes[:, clamp.sites[inside] - first] = clamp.spins[inside][:, columns].T > 0
-        yield first, of_lanes
+            ups[:, clamp.sites[inside] - first] = clamp.spins[inside][:, columns].T > 0
+        yield first, ups

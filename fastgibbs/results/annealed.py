@@ -253,6 +253,8 @@ def energy_of_each(model: ModelLike, states: States) -> FloatArray:
 
 def lowest_states(model: ModelLike, tables: list[Lowest]) -> LowestStates:
     """The K lowest distinct states of the tables of all blocks, each of K entries and other reads."""
+    if not tables[0].energies.size:
+        return LowestStates(np.empty(0), np.empty((0, model.n), np.int8), np.empty(0, np.int64))
     filled = [table.energies < inf for table in tables]
     packed = np.concatenate([table.states[mine] for table, mine in zip(tables, filled, strict=True)])
     reads = [table.reads[mine].sum(axis=1, dtype=np.int64) for table, mine in zip(tables, filled, strict=True)]
