@@ -76,9 +76,9 @@ def _head(machine):
 
 
 def _machine(machine):
-    how = "" if machine["native"] else f", its kernels compiled for {machine['compiled_for']}"
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    return f"{machine['processor']} ({machine['compiled_for']}){how}; {versions}."
+    kind = "of its own kind" if machine["native"] else "an older one"
+    return f"{machine['processor']}, kernels compiled for {machine['compiled_for']}, {kind}; {versions}."
 
 
 def _cell(run, contest, peers):

@@ -1,10 +1,11 @@
-"""What the bench says of itself holds: the README's table is that of the runs kept, and floors are of contests."""
+"""What the bench says of itself holds: tables are of the runs kept, floors of contests."""
 
 import importlib
 import json
 import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,7 +18,7 @@ def of_bench(monkeypatch):
     """Imports a module of bench/, that none of a like name here may hide."""
     monkeypatch.syspath_prepend(BENCH)
     yield importlib.import_module
-    for name in ("floors", "report"):
+    for name in ("contest", "floors", "machine", "report"):
         sys.modules.pop(name, None)
 
 
@@ -61,3 +62,51 @@ def test_no_floor_is_asked_of_a_machine_it_was_not_measured_on(of_bench):
     floors = of_bench("floors")
     assert list(floors.of("2D L=1024 at Tc, one chain", ["fastgibbs", "mcising"], 512))
     assert not list(floors.of("2D L=1024 at Tc, one chain", ["fastgibbs", "mcising"], 128))
+
+
+def test_a_missing_peer_leaves_its_own_column_empty_and_no_other(of_bench, capsys):
+    contest = of_bench("contest")
+    jobs = {
+        "fastgibbs": lambda: contest.Run(1),
+        "absent": lambda: contest.peer("no_such_module"),
+        "other": lambda: contest.Run(1),
+    }
+    contest.compete("nobody's", jobs, rounds=1)
+    record = contest.RECORDS["nobody's"]
+    assert (list(record["rows"]), record["missing"]) == (["fastgibbs", "other"], ["absent"])
+    assert "absent is not installed" in capsys.readouterr().out
+
+
+def test_an_error_of_ours_is_no_missing_peer(of_bench):
+    contest = of_bench("contest")
+
+    def job():
+        import no_such_module  # noqa: F401
+
+    with pytest.raises(ModuleNotFoundError):
+        contest.compete("nobody's", {"fastgibbs": job}, rounds=1)
+
+
+def test_seconds_of_kernels_by_the_wall_are_a_share_of_the_processors(of_bench, monkeypatch):
+    contest = of_bench("contest")
+    wall, processor = iter([0.0, 10.0]), iter([0.0, 4.0])
+    monkeypatch.setattr(contest, "time", SimpleNamespace(perf_counter=lambda: next(wall)))
+    kernel, whole, _ = contest._timed(lambda: contest.Run(8, kernel=5.0), lambda: next(processor))
+    assert (kernel, whole) == (8 / 2, 8 / 4)
+
+
+def test_a_contest_below_its_floor_fails_and_is_kept(of_bench, monkeypatch):
+    contest, floors = of_bench("contest"), of_bench("floors")
+    monkeypatch.setattr(floors, "FLOORS", (("nobody's", "fastgibbs", "other", 1e9, 1e9),))
+    monkeypatch.setattr(contest.machine, "REGISTERS", 256)
+    jobs = {"fastgibbs": lambda: contest.Run(1), "other": lambda: contest.Run(1)}
+    with pytest.raises(AssertionError, match="least"):
+        contest.compete("nobody's", jobs, rounds=1)
+    assert contest.RECORDS["nobody's"]["floors"][0]["least"] == 1e9
+
+
+def test_floors_with_a_wildcard_are_of_the_same_contender(of_bench, monkeypatch):
+    floors = of_bench("floors")
+    monkeypatch.setattr(floors, "FLOORS", (("*", "*, slow", "*", 0.5, None),))
+    assert list(floors.of("any", ["a", "b", "a, slow"], 256)) == [("a, slow", "a", 0.5)]
+    assert not list(floors.of("any", ["a", "b", "a, slow"], 512))
