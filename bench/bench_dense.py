@@ -36,7 +36,7 @@ def test_annealing_of_the_dense_glass():
         "openjij": openjij(sk(), BETAS, READS, SWEEPS),
         "dwave-samplers": dwave(sk(), BETAS, READS, SWEEPS),
     }
-    outcome = compete("annealing, SK Gaussian N=1024", jobs, rounds=3, work=work(0.28))
+    outcome = compete("annealing, SK Gaussian N=1024", jobs, rounds=2, work=work(0.28))
     no_worse(outcome, peers=["openjij", "dwave-samplers"])
 
 
