@@ -130,6 +130,22 @@ def test_trajectories_equal_the_numpy_twins_bit_for_bit(name, rule, scan):
         np.testing.assert_array_equal(getattr(few, name), getattr(result, name)[:3])
 
 
+@pytest.mark.parametrize("clusters", [False, True])
+@pytest.mark.parametrize("ladders", [2, 30])
+def test_energies_are_those_of_the_states_whichever_sweeps_are_measured(ladders, clusters):
+    """Some sweeps are measured one after the other, some are not, and clusters turn without a sweep."""
+    model = PARITY["SK of several panels"]
+    if clusters:  # which need few neighbours
+        i, j, _ = fg.random_regular(150, 3, seed=3).bonds
+        model = fg.Ising.from_edges(150, i, j, np.random.default_rng(3).uniform(0.5, 1.5, i.size))
+    assert len(ENGINES["dense"].prepare([model], 1).fine) == model.n
+    rough = fg.Ising.from_edges(model.n, *model.bonds[:2], np.round(model.bonds[2], 7))
+    kwargs = dict(sweeps=60, thin=2, swap_every=3, clusters=clusters, overlap_every=0, engine="dense", seed=4)
+    run = fg.temper(model, betas=[0.8, 1.2], ladders=ladders, observe={"E": model.energy, "E'": rough.energy}, **kwargs)
+    np.testing.assert_allclose(run.energy, run.observables["E"], rtol=1e-12)
+    assert (abs(run.energy / run.observables["E'"] - 1) > 1e-11).mean() > 0.99  # steps alone would be seen
+
+
 @pytest.mark.parametrize("scan", ["sequential", "random"])
 @pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
 @pytest.mark.parametrize(

@@ -49,6 +49,28 @@ def test_a_model_is_prepared_once_for_runs_alike(monkeypatch):
     assert len(calls) == 2
 
 
+def test_an_engine_is_asked_once_whether_it_can_run_a_model_and_again_after_it_could_not(monkeypatch):
+    refusal, asked, why = Sparse.refusal, [], ["there is no memory"]
+
+    def counted(*arguments):
+        asked.append(1)
+        return why[0] if why else refusal(*arguments)
+
+    monkeypatch.setattr(Sparse, "refusal", counted)
+    model, how = glass(), dict(beta=0.5, sweeps=2, seed=1, engine="sparse")
+    with pytest.raises(ValueError, match="there is no memory"):
+        fg.sample(model, **how)
+    why.clear()
+    fg.sample(model, **how)
+    asked.clear()
+    model = glass()
+    for _ in range(3):
+        fg.sample(model, **how)
+    assert len(asked) == 1
+    fg.sample(model, **how | dict(scan="random"))
+    assert len(asked) == 2
+
+
 def test_equality_hash_copies_and_pickles_know_nothing_of_what_is_kept():
     model, fresh = glass(), glass()
     fg.anneal(model, sweeps=9, seed=1)

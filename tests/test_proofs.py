@@ -290,7 +290,7 @@ def count_accepted(plan, state, decisions):
     scratch = state.scratch[0]
     none = multispin_kernels.full(0, np.uint64, PART)
     for first in range(0, decisions // 64, PART):
-        turned = multispin_kernels.turned(plan, state, none, kinds, (0, 4, 0, 1, 3), first)
+        turned = multispin_kernels.turned(plan, state, none, none ^ -1, kinds, (0, 4, 0, 1, 3), first)
         if multispin_kernels.nonzero(turned) != 0:
             store(scratch, 0, turned)
             for element in range(PART):

@@ -2,14 +2,15 @@
 
 Fields are integers, J and h being multiples of a step: the common scale of couplings that have one, in 16 or 32 bits;
 else what makes the largest field fill 32 bits. Sums of integers are exact: fields do not drift, and flips may be added
-in any order, so a sweep goes panel by panel. The fields of 64 sites, lanes in SIMD, follow every flip at once; then all
+in any order, so a sweep goes panel by panel. The fields of 32 sites, lanes in SIMD, follow every flip at once; then all
 fields, lane by lane, follow all flips of the panel, from rows of J that are in cache and sums that are in registers.
 Where few lanes are asked for, they go one after the other instead, and every flip changes all fields at once: none
 waits for another, and those that nobody asked for do nothing.
 
 What couplings without a common scale have beyond the step, to 2^-20 of it for 1000 sites, makes fields of its own,
-which energies need and decisions do not: they follow when energies are measured. Where the fields of some sites are
-much smaller than those of others, all are 64-bit integers in place of both.
+which energies need and decisions do not: they follow the flips of sweeps that are measured, or all at once what has
+changed in others. Where the fields of some sites are much smaller than those of others, all are 64-bit integers in
+place of both.
 """
 
 from typing import NamedTuple
@@ -25,7 +26,7 @@ from fastgibbs.jit import called, njit
 from fastgibbs.models import checks
 from fastgibbs.models.energy import as_energy
 
-PANEL = 64  # attempts between two passes over the fields: a bit each in a word of every lane
+PANEL = 32  # attempts between two passes over the fields: a bit each in a word of every lane
 FEW = 4  # lanes that go one after the other
 LINE, TILE = 64, 512  # bytes of a cache line, and of what is held in registers: eight of 512 bits
 _DIVISORS = 16  # a common scale that is no power of two is sought among the least |J| or |h| over 1 ... _DIVISORS
@@ -43,9 +44,8 @@ class DensePlan(NamedTuple):
     own: np.ndarray  # int64 (n,): h / step
     shifts: np.ndarray  # int64 (n,): how many low bits of each field are dropped for a decision
     factors: np.ndarray  # float32 (n,): 2^shift step / unit
-    fine: np.ndarray  # int32 (n or 0, stride): 2 (J / step - the nearest integer) / fineness
-    fine_lowest: np.ndarray  # int32 (stride,): as `lowest`
-    fine_own: np.ndarray  # int64 (n,)
+    fine: np.ndarray  # int32 (n or 0, stride): 2 (J / step - the nearest integer) / fineness of sites j < i, else 0
+    fine_lowest: np.ndarray  # int32 (stride,): as `lowest`, of sites j > i
     fineness: float
     grain: float  # step / unit
     unit: float  # a power of two that keeps float32 fields in range
@@ -65,9 +65,9 @@ class DenseState(NamedTuple):
     scale: np.ndarray  # float32 (lanes,): the scale of each lane's rung
     fields: np.ndarray  # of the couplings' type (lanes, stride): (h_i + sum_j J_ij s_j) / step
     totals: np.ndarray  # int64 (lanes,): (sum_{i<j} J_ij s_i s_j + sum_i h_i s_i) / step
-    stale: np.ndarray  # uint8 (1,): whether fields and totals are those of other spins
-    fine: np.ndarray  # int32 (lanes or 0, stride): as `fields`, of the spins `seen`
-    seen: np.ndarray  # int8 (n or 0, lanes)
+    stale: np.ndarray  # uint8 (2,): whether fields and totals, and whether fine ones, are those of other spins
+    fine: np.ndarray  # int32 (lanes or 0, stride): h_i + sum_{j > i} J_ij s_j of what is left of h and J
+    seen: np.ndarray  # int8 (n or 0, lanes): the spins that stale fine fields are of
     sites: np.ndarray  # int64 (PANEL,): the site of every attempt of a panel
     panel: np.ndarray  # of the couplings' type (PANEL, lanes): the fields of these sites
     up: np.ndarray  # uint64 (lanes,): bit p: attempt p of the panel has turned its spin up
@@ -176,23 +176,24 @@ def _aligned(shape, kind) -> np.ndarray:
 def _fill(model, units, whole_parts, rests, bounds):
     """Write what a plan has of a model, (indptr, indices, couplings, fields), in `units`, (unit, grain, fineness).
 
-    (2 J, the fields where all spins are down, h) in whole grains and of what is left, where that is wanted; `bounds`,
-    float64 (n,), of local fields.
+    (2 J, the fields where all spins are down, h) in whole grains, and if it is wanted (2 J, fields) of what is left, a
+    bond counted once; `bounds`, float64 (n,), of local fields.
     """
     indptr, indices, couplings, fields = model
     doubled, lowest, own = whole_parts
-    fine, fine_lowest, fine_own = rests
+    fine, fine_lowest = rests
     for site in range(own.size):
         whole, rest = _whole_and_rest(fields[site], units)
-        own[site], fine_own[site] = whole, rest
+        own[site] = whole
         bound = 0
         for k in range(indptr[site], indptr[site + 1]):
             J, left = _whole_and_rest(couplings[k], units)
             doubled[site, indices[k]] = 2 * J
             whole -= J
             bound += abs(J)
-            if len(fine) > 0:
+            if len(fine) > 0 and indices[k] < site:
                 fine[site, indices[k]] = 2 * left
+            else:
                 rest -= left
         lowest[site], bounds[site] = whole, np.float64(bound) + abs(own[site])
         if len(fine) > 0:
@@ -247,12 +248,12 @@ class Dense(Engine):
         fineness = 2.0 ** (int(n).bit_length() - _FIELD_BITS)
         doubled, fine = _aligned((n, stride), kind), _aligned((0 if exact else n, stride), np.int32)
         lowest, fine_lowest = np.zeros(stride, kind), np.zeros(stride, np.int32)
-        own, fine_own, bounds = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n)
+        own, bounds = np.zeros(n, np.int64), np.zeros(n)
         rows = model.indptr, model.indices, model.couplings, model.fields
-        _fill(rows, (unit, grain, fineness), (doubled, lowest, own), (fine, fine_lowest, fine_own), bounds)
+        _fill(rows, (unit, grain, fineness), (doubled, lowest, own), (fine, fine_lowest), bounds)
         shifts = np.maximum(np.frexp(bounds)[1].astype(np.int64) - _FIELD_BITS, 0)
         factors = (np.ldexp(grain, shifts)).astype(np.float32)
-        arrays = doubled, lowest, own, shifts, factors, fine, fine_lowest, fine_own
+        arrays = doubled, lowest, own, shifts, factors, fine, fine_lowest
         for array in arrays:
             array.flags.writeable = False  # as the model's arrays are, so that one compilation serves all
         sites = contract.free_sites(n, free)
@@ -273,7 +274,7 @@ class Dense(Engine):
             scale=np.zeros(size, np.float32),
             fields=_aligned((size, stride), kind),
             totals=np.zeros(size, np.int64),
-            stale=np.ones(1, np.uint8),
+            stale=np.ones(2, np.uint8),
             fine=fine,
             seen=np.full((len(plan.fine), size), -1, np.int8),
             sites=np.zeros(PANEL, np.int64),

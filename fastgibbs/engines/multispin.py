@@ -3,7 +3,8 @@
 A colour class is updated at once, eight words at a time, or in parts of four where registers are narrow. Of a word's
 64 lanes every one decides by a uniform number of its own, compared with the lane's own threshold bit by bit: PLANES
 words of 64 fresh bits decide all lanes but one in 16384, and those draw 64 more bits each, from streams of their own.
-So lanes are independent, and probabilities are exact to 2^-78. The kernels are in multispin_kernels.py.
+So lanes are independent, and probabilities are exact to 2^-78. The kernels are in multispin_kernels.py. At low
+temperatures, where nearly all of this is wasted, only the rare outcomes are drawn (rare.py).
 
 Word w of a cell at place c of its group draws from stream (w, c % 8) of its tile: how many words lie side by side in a
 block never shows in the results. Tiles are fixed parts of a colour class, with streams of their own, that several
@@ -14,10 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import precision
+from fastgibbs.engines import precision, rare
 from fastgibbs.engines.arithmetic import exp64
 from fastgibbs.engines.contract import METROPOLIS, Engine
 from fastgibbs.engines.graphs import VECTOR, Layout, cells, layout, runs, signs, unturned_lanes
+from fastgibbs.engines.multispin_counters import PENDING
 from fastgibbs.engines.streams import SWEEP, TAIL, stream_state
 
 SLOTS = 8  # streams of each word
@@ -26,9 +28,8 @@ MAX_DEGREE = 12
 BITS = 53  # of a field
 SMALL = 2**12  # sites of a model that takes longer to lay out than to sweep
 TILE_CELLS, MAX_TILES = 4096, 64  # a tile's least number of cells, and how many a group is cut into at most
-PENDING = (0,) * 127  # what sums may reach before they are added to the counters, as the length of a tuple
 FOLDED = 3, 4  # classes that kernels of their own are for: of up to twice as many neighbours less 1, and no field
-KINDS, MASKS = 14, 4  # classes of all others, even; how many stay in registers
+KINDS, MASKS = 15, 7  # classes of all others, and how many of them are known when a kernel is compiled; both odd
 
 
 class MultispinPlan(NamedTuple):
@@ -48,6 +49,7 @@ class MultispinPlan(NamedTuple):
     degrees: np.ndarray  # int64 (tables,): the degree that each table of thresholds is for
     codes: np.ndarray  # uint64 (rungs, -): thresholds and likelier spins at every beta, bit after bit
     rest: np.ndarray  # uint64 (rungs, tables * kinds): the next 64 bits of each threshold
+    rare: rare.Rarities
     ghosts: int  # where their words begin
     ghost_originals: np.ndarray  # int32 (ghosts * words,): word by word
     ghost_shifts: np.ndarray  # uint64 (2, ghosts * words): lanes on, and strips - lanes on
@@ -73,6 +75,8 @@ class MultispinState(NamedTuple):
     scratch: np.ndarray  # uint64 (tiles of a colour, -)
     counters: np.ndarray  # uint64 (tiles of a colour, 2, planes + 1, 8): unsatisfied bonds and up spins
     numbers: np.ndarray  # uint64 (tiles of a colour, -): unsatisfied bonds of some vectors, to be added up
+    alike: np.ndarray  # int64 (words,): the rung of all lanes of a word in this sweep, or -1
+    rare: np.ndarray  # uint64 (tiles of a colour, -): the candidates of each word, and what they may turn
     counted: np.ndarray  # bool (1,): whether the last sweep has counted unsatisfied bonds
 
 
@@ -141,7 +145,7 @@ def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:
         if len(prepared.models) == 1 and plan.sites <= SMALL:
             prepared.plans[words] = plan
     codes, rest = _thresholds(prepared.models[0], plan.degrees, len(plan.kinds), betas, rule)
-    return plan._replace(codes=codes, rest=rest)
+    return plan._replace(codes=codes, rest=rest, rare=rare.rarities(prepared.models[0], plan.degrees, betas, rule))
 
 
 def _laid_out(prepared: Prepared, lanes: range) -> MultispinPlan:
@@ -156,7 +160,7 @@ def _laid_out(prepared: Prepared, lanes: range) -> MultispinPlan:
     most = 7 if kinds < KINDS else 15
     start = (most - 1 + degrees % 2 - degrees) // 2 * folds  # so that the middle is that of what planes hold
     tiles, phases, apart = _tiles(
-        place, words, start, np.full(count.size, kinds) if kinds < KINDS else count + count % 2
+        place, words, start, np.full(count.size, kinds) if kinds < KINDS else count + 1 - count % 2
     )
     columns, shifts = len(lanes) // place.strips, place.ghosts[:, 1]
     first = lanes.start // place.strips
@@ -177,6 +181,7 @@ def _laid_out(prepared: Prepared, lanes: range) -> MultispinPlan:
         degrees=degrees,
         codes=np.empty((0, 0), np.uint64),
         rest=np.empty((0, 0), np.uint64),
+        rare=None,
         ghosts=place.cell.size * words,
         ghost_originals=(place.ghosts[:, 2:] * words + np.arange(words)).astype(np.int32).ravel(),
         ghost_shifts=np.repeat([shifts, place.strips - shifts], words, axis=1).astype(np.uint64),
@@ -318,6 +323,8 @@ class Multispin(Engine):
             scratch=np.zeros((sets, (2 + max(len(plan.kinds), len(PENDING).bit_length())) * VECTOR), np.uint64),
             counters=np.zeros((sets, 2, depth + 1, VECTOR), np.uint64),  # upper halves are read past the last plane
             numbers=np.zeros((sets, together * VECTOR), np.uint64),
+            alike=np.zeros(words, np.int64),
+            rare=np.zeros((sets, (rare.ASIDE + 4 * words) * VECTOR), np.uint64),
             counted=np.zeros(1, bool),
         )
         return plan, state

@@ -64,12 +64,12 @@ class Chains(Job):
         return models[chain * len(models) // self.betas.size]
 
     def block(self, lanes: range) -> ChainBlock:
-        """A block of lanes; those beyond the last chain fill it up: up, at the first beta, and seen by nobody."""
+        """A block of lanes; those beyond the last chain fill it up: up, at its beta, and seen by nobody."""
         strips = self.setting.strips
         columns = range(lanes.start // strips, lanes.stop // strips)
         chains = numbered(columns, self.betas.size)
         rungs, inside = np.unique(self.betas[columns.start : columns.stop], return_inverse=True)
-        of_lanes = np.zeros(len(lanes), np.int64)
+        of_lanes = np.full(len(lanes), inside[-1])
         of_lanes[: inside.size * strips] = np.repeat(inside, strips)
         spins = None if self.start is None else self.start[columns.start : columns.stop]
         plan, state = self.setting.start(self.prepared, lanes, chains, rungs, self.seed, spins)

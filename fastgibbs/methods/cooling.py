@@ -15,6 +15,7 @@ from fastgibbs.methods import restoring
 from fastgibbs.methods.descent import quenched, random_spins
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.jobs import Begun, Job, Ran
+from fastgibbs.methods.keeping import kept
 from fastgibbs.methods.reads import check_lowest, check_reads
 from fastgibbs.methods.running import Advanced
 from fastgibbs.methods.settings import NOBODY, Setting, numbered
@@ -165,10 +166,15 @@ class Cooling(Job):
         A call for no sweeps compiles all that the run will need.
         """
         if first == last:
-            quenched(self.model, self.model.from_spins(self.kept(block).T[:1]), self.setting.free)
+            kept(self.model, "end", None if self.setting.free is None else self.setting.free.tobytes(), self._end)
         drivers.anneal(*block, first, last, crew)
         best = block.reads.best[: block.reads.count].min()
         return bool(best <= self.target + self.off and self.lowest(block).min() <= self.target)
+
+    def _end(self, model: ModelLike) -> FloatArray:
+        """Compiles what `outcome` does: once a model."""
+        end = quenched(model, model.from_spins(np.ones((1, model.n), np.int8)), self.setting.free)
+        return energy_of_each(model, end)
 
     def attempts(self, block: ReadBlock) -> int:
         """One a free site in every read."""

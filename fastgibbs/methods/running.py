@@ -181,20 +181,20 @@ def _reporting(progress: Progress) -> Iterator[Hearing]:
     elif not progress:
         yield lambda done, total: None
     else:
-        with compilations(lambda: print("compiling (once) ...", file=sys.stderr, flush=True)), _bar() as report:
+        with compilations(lambda: print("compiling (once) ...", file=sys.stderr, flush=True)), bar() as report:
             yield report
 
 
 @contextmanager
-def _bar() -> Iterator[Hearing]:
-    """A tqdm bar, or a plain line."""
+def bar(unit: str = "sweep") -> Iterator[Hearing]:
+    """A tqdm bar, or a plain line, as a `report(done, total)`."""
     try:
         from tqdm.auto import tqdm
     except ImportError:
-        yield lambda done, total: print(f"\r{done}/{total} sweeps", end="", file=sys.stderr, flush=True)
+        yield lambda done, total: print(f"\r{done}/{total} {unit}s", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
     else:
-        with tqdm(unit="sweep", mininterval=0) as bar:
+        with tqdm(unit=unit, mininterval=0) as bar:
 
             def report(done: int, total: int) -> None:
                 bar.total = total

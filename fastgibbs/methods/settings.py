@@ -159,7 +159,7 @@ def choose_engine(
             continue
         if native not in taken:
             taken[native] = [one.to_ising() for one in models]
-        refusals[name] = ENGINES[name].refusal(taken[native], scan, strips or 1, tolerance)
+        refusals[name] = _refusal(name, taken[native], scan, strips or 1, tolerance)
         if refusals[name] is None:
             return name, ENGINES[name].strips(taken[native], chains) if strips is None else strips, taken[native]
     reasons = "; ".join(f"engine {name!r} cannot run this: {why}" for name, why in refusals.items())
@@ -167,6 +167,18 @@ def choose_engine(
         with suppress(ValueError):
             reasons += f"; engine {choose_engine('auto', models, scan, strips, chains, tolerance)[0]!r} can"
     raise ValueError(reasons)
+
+
+def _refusal(name: str, models: list[Any], scan: str, strips: int, tolerance: float) -> str | None:
+    """`Engine.refusal`; that there is none is kept with the model, that there is one may be for want of memory."""
+    if len(models) > 1:
+        return ENGINES[name].refusal(models, scan, strips, tolerance)
+
+    def ask(model: Any) -> str | None:
+        return ENGINES[name].refusal([model], scan, strips, tolerance)
+
+    key = ENGINES[name], scan, strips, tolerance
+    return kept(models[0], f"refusal of {name}", key, ask) and ask(models[0])
 
 
 def _by_speed(model: ModelLike, chains: int, strips: int | None) -> list[str]:

@@ -11,10 +11,11 @@ import numpy as np
 
 from fastgibbs.analysis.answers import answer
 from fastgibbs.analysis.reports import Report, aligned
+from fastgibbs.engines.energies import energies
 from fastgibbs.engines.lowest import Lowest, hashes, unpacked
 from fastgibbs.fields import described
 from fastgibbs.integrations.tables import Table, Variables
-from fastgibbs.models import checks
+from fastgibbs.models import Ising, checks
 from fastgibbs.models.bounds import most_energy
 from fastgibbs.models.energy import as_energy
 from fastgibbs.results.base import SITES, Result, Timing, no_sites, run_result
@@ -246,6 +247,8 @@ def _repeats(p: float, confidence: float) -> float:
 
 def energy_of_each(model: ModelLike, states: States) -> FloatArray:
     """E of each of the states (k, n), float64 (k,), the same whichever others are with it."""
+    if type(model) is Ising:
+        return energies(model, states)
     if as_energy(model).batch_invariant:
         return model.energy(states)
     return np.array([model.energy(state) for state in states])
@@ -260,7 +263,7 @@ def lowest_states(model: ModelLike, tables: list[Lowest]) -> LowestStates:
     reads = [table.reads[mine].sum(axis=1, dtype=np.int64) for table, mine in zip(tables, filled, strict=True)]
     _, first, which = np.unique(hashes(tables[0].words, packed), return_index=True, return_inverse=True)
     states = model.from_spins(unpacked(packed[first], model.n))
-    energies = energy_of_each(model, states)
+    found = energy_of_each(model, states)
     counts = np.bincount(which, np.concatenate(reads), first.size).astype(np.int64)
-    order = np.argsort(energies, kind="stable")[: tables[0].energies.size]  # by hash among equals
-    return LowestStates(energies[order], states[order], counts[order])
+    order = np.argsort(found, kind="stable")[: tables[0].energies.size]  # by hash among equals
+    return LowestStates(found[order], states[order], counts[order])
