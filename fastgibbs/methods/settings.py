@@ -151,7 +151,8 @@ def choose_engine(
             raise ValueError(
                 f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()"
             )
-    refusals, taken = {}, {True: models}
+    refusals: dict[str, str | None] = {}
+    taken = {True: models}
     for name in _by_speed(models[0], chains, strips) if engine == "auto" else [engine]:
         native = ENGINES[name].native
         if native not in taken and not all(as_energy(one).has_ising_form for one in models):

@@ -151,7 +151,7 @@ def sweep(state, betas):
 
     used = [np.repeat(betas, state.strips)[word * LANES : (word + 1) * LANES] for word in range(words)]
     betas = by_lane(np.broadcast_to(betas, (SLOTS, state.strips, chains)))
-    rows: list[AnyArray | None] = []
+    rows: list[Any] = []
     for group in state.order:
         h = model.fields[0]
         ways = [rare.shares(group.degree, J, h, of[0], state.rule) if (of == of[0]).all() else None for of in used]
@@ -189,9 +189,9 @@ def sweep(state, betas):
 
 def candidates(ways, places, tails):
     """The numbers of 63 bits of the candidates in a tile, 2^63 elsewhere: of each word uint64 (places, 64), or None."""
-    rows = []
+    rows: list[Any] = []
     for word, way in enumerate(ways):
-        of_word = None if way is None else np.full((places, LANES), 2**63, np.uint64)
+        of_word: Any = None if way is None else np.full((places, LANES), 2**63, np.uint64)
         if way is not None and way.x is not None:
             for attempt, uniform in rare.candidates(way.x, places * LANES, tails[:, word, : rare.TOGETHER]):
                 of_word[divmod(attempt, LANES)] = uniform
