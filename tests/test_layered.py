@@ -151,35 +151,36 @@ def test_energies_are_those_of_the_units_however_they_came_there(held):
         np.testing.assert_allclose(numbers[0], model.energy(up), rtol=0, atol=1e-5)
 
 
-@njit
-def inputs_both_ways(plan, state, wide, narrow):
-    for tile in range(plan.hidden_tiles.shape[0]):
-        layered.add_inputs_wide(plan.hidden_tiles, plan.hidden_bias, state.spins, 0, tile, 0, wide[tile])
-        for lane in range(0, state.spins.shape[1], 16):
-            layered.add_inputs(plan.hidden_tiles, plan.hidden_bias, state.spins, 0, tile, lane, narrow[tile])
+def _inputs(width, held):
+    """The kernel that adds up the inputs of hidden units, (units, lanes), `width` lanes at once."""
+    add_inputs, (take_units, _, _) = layered.adding(width, held), layered.drawing(width, held)
 
+    @njit
+    def inputs(plan, state, found):
+        lanes = state.spins.shape[1]
+        for lane in range(0, lanes, width):
+            take_units(plan, state, lane, 1)
+            for tile in range(plan.hidden_tiles.shape[0]):
+                add_inputs(plan.hidden_tiles, plan.hidden_bias, state.units, 0, tile, lane, lanes, state.inputs, 0)
+                for k in range(layered.UNITS * width):
+                    found[tile * layered.UNITS + k // width, lane + k % width] = state.inputs[k]
 
-@njit
-def inputs_of_free_units(plan, state, found):
-    for tile in range(plan.hidden_tiles.shape[0]):
-        for lane in range(0, state.spins.shape[1], 16):
-            layered.add_free(
-                plan.hidden_tiles, plan.hidden_bias, state.spins, plan.visible_rows, tile, lane, found[tile]
-            )
+    return inputs
 
 
 def test_inputs_are_float32_sums_in_order_whatever_the_width_of_the_registers():
     model = machine(301, 14, 0.1)
     states = np.random.default_rng(2).integers(0, 2, (layered.WIDE, model.n))
     plan, state = block("layered", model, states, 1.0)
-    wide, narrow = np.empty((2, 3, layered.UNITS, layered.WIDE), np.float32)
-    inputs_both_ways(plan, state, wide, narrow)
+    wide, narrow = np.empty((2, 18, layered.WIDE), np.float32)
+    for width, found in ((layered.WIDE, wide), (16, narrow)):
+        _inputs(width, False)(plan, state, found)
     v = states[:, :301].T > 0
     scaled = [np.float32(part / plan.unit) for part in (model.hidden_bias, model.weights)]
     np.testing.assert_array_equal(wide, narrow)
-    np.testing.assert_array_equal(wide.reshape(18, -1)[:14], twin.inputs(*scaled, v))
+    np.testing.assert_array_equal(wide[:14], twin.inputs(*scaled, v))
     exactly = model.hidden_bias[:, None] + model.weights.T @ v
-    np.testing.assert_allclose(wide.reshape(18, -1)[:14] * plan.unit, exactly, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(wide[:14] * plan.unit, exactly, rtol=0, atol=1e-5)
     backwards = twin.inputs(scaled[0], scaled[1][::-1], v[::-1])
     assert (backwards != twin.inputs(*scaled, v)).any()  # the order shows in the bits
 
@@ -192,13 +193,13 @@ def test_inputs_go_on_from_the_terms_of_held_units():
     free = np.flatnonzero(rng.random(model.n) < 0.5)
     plan = ENGINES["layered"].prepare([model], 1, free)
     plan, state = ENGINES["layered"].start(plan, range(32), [(0, np.uint8(states))], 0, np.ones(1), 0)
-    found = np.empty((3, layered.UNITS, 32), np.float32)
-    inputs_of_free_units(plan, state, found)
+    found = np.empty((18, 32), np.float32)
+    _inputs(16, True)(plan, state, found)
     v, h = free[free < 301], free[free >= 301] - 301
     b, W = (np.float32(part / plan.unit) for part in (model.hidden_bias, model.weights))
     order = np.concatenate([np.delete(np.arange(301), v), v])
     expected = twin.inputs(b[h], W[order][:, h], states[:, order].T > 0)
-    np.testing.assert_array_equal(found.reshape(18, -1)[: h.size], expected)
+    np.testing.assert_array_equal(found[: h.size], expected)
     assert (twin.inputs(b[h], W[:, h], states[:, :301].T > 0) != expected).any()  # the order shows in the bits
 
 

@@ -37,8 +37,8 @@ def bars_and_stripes(side=4):
 
 
 @njit
-def update_layer(tiles, bias, state, given, rows):
-    layered.update_layer(tiles, bias, state, contract.GIBBS, given, rows)
+def update_layer(plan, state, hidden):
+    layered.update_layers(plan, state, contract.GIBBS, hidden, not hidden, False)
 
 
 def learner(rbm=SMALL, method="pcd", steps=1, chains=CHAINS, batch_size=CHAINS, centered=False, threads=1, seed=3):
@@ -86,9 +86,9 @@ def test_layers_are_drawn_to_the_bits_of_the_layered_engine(shape, chains):
     for _ in range(3):
         one.positive(np.zeros((1, V)), np.ones(1, np.float32), np.arange(1))
         one.negative()
-        update_layer(plan.visible_tiles, plan.visible_bias, state, V, plan.visible_rows)  # first, as chains go on
-        update_layer(plan.hidden_tiles, plan.hidden_bias, state, 0, plan.hidden_rows)
-        np.testing.assert_array_equal(one.chains(), state.spins[:, :chains].T)
+        update_layer(plan, state, False)  # first, as chains go on
+        update_layer(plan, state, True)
+        np.testing.assert_array_equal(one.chains(), state.spins[:, :chains].T > 0)
     v, h = one.chains()[:, :V].astype(float), one.chains()[:, V:].astype(float)
     x = v @ rbm.weights + rbm.hidden_bias
     np.testing.assert_allclose(one.block.chains.means[:chains, : rbm.n_hidden], 1 / (1 + np.exp(-x)), rtol=2e-5)

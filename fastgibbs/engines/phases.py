@@ -246,14 +246,18 @@ def draw_hidden(layers, chains, v, given, draws, first, last):
                 transpose(chains.sums, group * WIDE + part, WIDE, chains.inputs, group, lanes)
                 energy = load(chains.energies, group, GROUP)
                 for j in range(0, min(GROUP, hidden - unit), 2):
-                    words, row = next_words(chains.streams, group, GROUP), row0 + unit + j
-                    decide(chains, GIBBS, row, j, group, convert(words, np.uint32))
-                    x = load(chains.inputs, j * lanes + group, GROUP)
-                    energy = energy - load(chains.spins, row * lanes + group, GROUP) * x
+                    words, x, place = (
+                        next_words(chains.streams, group, GROUP),
+                        j * lanes + group,
+                        (row0 + unit + j) * lanes + group,
+                    )
+                    low, high = convert(words, np.uint32), convert(words >> 32, np.uint32)
+                    decide(chains.spins, place, chains.inputs, x, chains.scale, group, GIBBS, low)
+                    energy = energy - load(chains.spins, place, GROUP) * load(chains.inputs, x, GROUP)
                     if unit + j + 1 < hidden:
-                        decide(chains, GIBBS, row + 1, j + 1, group, convert(words >> 32, np.uint32))
-                        x = load(chains.inputs, (j + 1) * lanes + group, GROUP)
-                        energy = energy - load(chains.spins, (row + 1) * lanes + group, GROUP) * x
+                        x, place = x + lanes, place + lanes
+                        decide(chains.spins, place, chains.inputs, x, chains.scale, group, GIBBS, high)
+                        energy = energy - load(chains.spins, place, GROUP) * load(chains.inputs, x, GROUP)
                 store(chains.energies, group, energy)
         tile += width // GROUP
 
@@ -275,10 +279,16 @@ def draw_visible(layers, chains, v, given, first, last):
                 _add_visible(tiles, bias, chains, unit, lane)
             for i in range(0, min(UNITS, visible - unit), 2):
                 for group in range(lane, lane + width, GROUP):
-                    words = next_words(chains.streams, group, GROUP)
-                    decide(chains, GIBBS, unit + i, i, group, convert(words, np.uint32))
+                    words, x, place = (
+                        next_words(chains.streams, group, GROUP),
+                        i * lanes + group,
+                        (unit + i) * lanes + group,
+                    )
+                    low, high = convert(words, np.uint32), convert(words >> 32, np.uint32)
+                    decide(chains.spins, place, chains.inputs, x, chains.scale, group, GIBBS, low)
                     if unit + i + 1 < visible:
-                        decide(chains, GIBBS, unit + i + 1, i + 1, group, convert(words >> 32, np.uint32))
+                        x, place = x + lanes, place + lanes
+                        decide(chains.spins, place, chains.inputs, x, chains.scale, group, GIBBS, high)
         for group in range(lane, lane + width, GROUP):
             for unit in range(0, visible - GROUP + 1, GROUP):
                 transpose(chains.spins, unit * lanes + group, lanes, v, (given + group) * columns + unit, columns)

@@ -11,7 +11,6 @@ from functools import cache
 import numpy as np
 
 from fastgibbs.engines import binning, graphs, multispin, sparse
-from fastgibbs.engines.layered import LayeredPlan
 from fastgibbs.methods import binned
 from fastgibbs.methods.renewing import renew
 from fastgibbs.models import checks
@@ -163,14 +162,10 @@ def _spins(found, fresh, done, owners):
     plan = next(owner.plan for owner in owners[::-1] if hasattr(owner, "plan"))
     if isinstance(plan, multispin.MultispinPlan):
         return _spin_words(found, fresh, plan)
-    if isinstance(plan, LayeredPlan):
-        low, free = 0, np.concatenate([plan.visible_rows, plan.hidden_rows])
-    else:
-        low, free = -1, plan.free
-    _refuse_unless((found == low) | (found == 1), found, f"give {low} or 1")
+    _refuse_unless((found == -1) | (found == 1), found, "give -1 or 1")
     if not hasattr(owners[0], "learner"):  # which shows its data to other sites
         held = np.ones(len(found), bool)
-        held[free] = False
+        held[plan.free] = False
         _refuse_unless((found == fresh) | ~held[:, None], found, "this site is clamped to another value")
     return found
 
@@ -305,7 +300,7 @@ _NOTHING = {
     "": "rungs",
     "record.observables.": "weights packed sums by_lane",
     "state.": "current planes scratch counters numbers counted words scale fields totals stale fine seen sites panel "
-    "up down overlaps turned pending inputs products multiplied sums path",
+    "up down overlaps turned pending units inputs products multiplied sums path",
     "reads.": "rungs energies magnetizations better",
     "lowest.": "hashes highest packed followed lane_hashes waiting ups near",
     "ladders.": "betas first_lane rungs energies magnetizations",
