@@ -107,6 +107,7 @@ def test_lambda_follows_the_mean_of_hidden_units_whatever_the_coefficients_add_u
         np.zeros((2, 16, 16), np.float32),
         np.zeros((1, 17), np.int32),
         np.zeros((1, WIDE), np.float32),
+        np.zeros((1, 17 * V), np.float32),
     )
     mean, lam, whole, following = rng.random(H), rng.random(WIDE).astype(np.float32), 0.5, 0.1
     sums.h[2, :H] = whole * mean

@@ -59,11 +59,16 @@ def scores(samples, expected):
     return (samples.mean(axis=0) - expected) / error
 
 
+def hidden_rows(one, first, last):
+    """Means times coefficients of rows `first` ... `last - 1`: (rows, H)."""
+    h = one.rows.h[:, first:last]
+    return h.swapaxes(0, 1).reshape(h.shape[1], -1)[:, : one.hidden]
+
+
 def products(one, first, last):
     """v h^T of rows `first` ... `last - 1`, without their coefficients: (rows, V H + V + H)."""
-    V, H = one.visible, one.hidden
-    v = one.rows.v[first:last, :V].astype(np.float64)
-    h = one.rows.h[first:last, :H] / one.rows.coefficients[first:last, None].astype(np.float64)
+    v = one.rows.v[first:last, : one.visible].astype(np.float64)
+    h = hidden_rows(one, first, last) / one.rows.coefficients[first:last, None].astype(np.float64)
     return np.concatenate([(v[:, :, None] * h[:, None]).reshape(len(v), -1), v, h], axis=1)
 
 
@@ -103,7 +108,7 @@ def test_rows_are_those_of_the_data_and_then_of_the_chains_whatever_their_number
     coefficients = np.linspace(0.03, 0.07, 20).astype(np.float32)
     one.positive(ROWS[:20], coefficients, np.arange(20))
     one.negative()
-    v, h, c = one.rows.v[: 20 + count, :8], one.rows.h[: 20 + count, :6], one.rows.coefficients[: 20 + count]
+    v, h, c = one.rows.v[: 20 + count, :8], hidden_rows(one, 0, 20 + count), one.rows.coefficients[: 20 + count]
     np.testing.assert_array_equal(v[:20], ROWS[:20])
     if method != "tempering":  # whose last swap moves states to other rungs
         np.testing.assert_array_equal(v[20:], one.chains()[:, :8])
@@ -129,7 +134,7 @@ def test_a_step_moves_parameters_by_the_formula(shape, centered):
     for _ in range(2):
         one.positive(RNG.random((20, shape[0])) < 0.4, np.full(20, 1 / 20, np.float32), np.arange(20))
         one.negative()
-        v, h = one.rows.v[:50, : shape[0]].astype(float), one.rows.h[:50, : shape[1]].astype(float)
+        v, h = one.rows.v[:50, : shape[0]].astype(float), hidden_rows(one, 0, 50).astype(float)
         c = one.rows.coefficients[:50].astype(float)
         norm = one.move(step)
         seen = h[:20].sum(axis=0)

@@ -50,25 +50,26 @@ class Sums(NamedTuple):
     parts: np.ndarray  # (2, GROUP, GROUP): of scalar products, as they are added up
     listed: np.ndarray  # int32 (V' / UNITS, 1 + N): how many rows are not 0 in UNITS units, and which; 0, 1, ... first
     squares: np.ndarray  # (V' / UNITS, WIDE): of the gradient of W
+    terms: np.ndarray  # (V' / UNITS, (1 + N) UNITS): v of the rows that are listed
 
 
 @called
 def _project(rows, count, direction, parts, result):
     """result_n = sum_i rows_ni direction_i in float32, sixteen sums side by side, then those.
 
-    Rows and results up to the next sixteenth are taken with them.
+    `rows`: (N, columns) or (tiles, N, WIDE). Rows and results up to the next sixteenth are taken with them.
     """
-    size = direction.size
+    row, apart = rows.shape[-1], rows.shape[1] * WIDE if rows.ndim == 3 else WIDE
     for first in range(0, count, GROUP):
         for k in range(0, GROUP, 4):
             s0 = full(0.0, np.float32, GROUP)
             s1, s2, s3 = s0, s0, s0
-            for i in range(0, size, GROUP):
-                d, place = load(direction, i, GROUP), (first + k) * size + i
+            for i in range(0, direction.size, GROUP):
+                d, place = load(direction, i, GROUP), (first + k) * row + i // WIDE * apart + i % WIDE
                 s0 = s0 + load(rows, place, GROUP) * d
-                s1 = s1 + load(rows, place + size, GROUP) * d
-                s2 = s2 + load(rows, place + 2 * size, GROUP) * d
-                s3 = s3 + load(rows, place + 3 * size, GROUP) * d
+                s1 = s1 + load(rows, place + row, GROUP) * d
+                s2 = s2 + load(rows, place + 2 * row, GROUP) * d
+                s3 = s3 + load(rows, place + 3 * row, GROUP) * d
             store(parts, k * GROUP, s0)
             store(parts, (k + 1) * GROUP, s1)
             store(parts, (k + 2) * GROUP, s2)
@@ -82,9 +83,9 @@ def _project(rows, count, direction, parts, result):
 
 @inlined
 def _add_rows(rows, factors, others, first, last, i, one, other):
-    """one + sum_n f_n r_n and other + sum_n o_n r_n over rows n, in WIDE columns from `i` on."""
+    """one + sum_n f_n r_n and other + sum_n o_n r_n over rows n, in WIDE columns, those of row 0 from `i` on."""
     for n in range(first, last):
-        row = load(rows, n * rows.shape[1] + i, WIDE)
+        row = load(rows, n * rows.shape[-1] + i, WIDE)
         one = one + row * at(factors, n)
         other = other + row * at(others, n)
     return one, other
@@ -101,12 +102,13 @@ def add_up(rows, shown, count, lam, sums):
         one, other = _add_rows(v, rows.coefficients, sums.along_lambda, 0, count, i, zero, zero)
         store(sums.v, i, one)
         store(sums.v, v.shape[1] + i, other)
-    for j in range(0, h.shape[1], WIDE):
-        one, other = _add_rows(h, ones, sums.along_mu, 0, shown, j, zero, zero)
-        store(sums.h, 2 * h.shape[1] + j, one)
-        one, other = _add_rows(h, ones, sums.along_mu, shown, count, j, one, other)
+    columns = lam.size
+    for j in range(0, columns, WIDE):
+        one, other = _add_rows(h, ones, sums.along_mu, 0, shown, j * h.shape[1], zero, zero)
+        store(sums.h, 2 * columns + j, one)
+        one, other = _add_rows(h, ones, sums.along_mu, shown, count, j * h.shape[1], one, other)
         store(sums.h, j, one)
-        store(sums.h, h.shape[1] + j, other)
+        store(sums.h, columns + j, other)
 
 
 def _moving(width):
@@ -130,20 +132,21 @@ def _moving(width):
     @inlined
     def move_block(weights, rows, sums, step, tile, block):
         """Move weights of `block` along the rows that are listed for it, and add g^2 to the squares."""
-        tiles, velocity, lam, v, h = weights.tiles, weights.velocity, weights.offsets, rows.v, rows.h
+        tiles, velocity, lam, h = weights.tiles, weights.velocity, weights.offsets, rows.h
         i, j = block * UNITS, tile * GROUP
-        columns, hiddens, listed = v.shape[1], h.shape[1], block * sums.listed.shape[1]
+        listed, place = block * sums.listed.shape[1], block * sums.terms.shape[1]
+        hidden = j // WIDE * h.shape[1] * WIDE + j % WIDE
         g0 = full(0.0, np.float32, width)
         g1, g2, g3, g4, g5 = g0, g0, g0, g0, g0
         for k in range(at(sums.listed, listed)):
-            n = np.int64(at(sums.listed, listed + 1 + k))
-            u, place = load(h, n * hiddens + j, width), n * columns + i
-            g0 = add_product(g0, at(v, place), u)
-            g1 = add_product(g1, at(v, place + 1), u)
-            g2 = add_product(g2, at(v, place + 2), u)
-            g3 = add_product(g3, at(v, place + 3), u)
-            g4 = add_product(g4, at(v, place + 4), u)
-            g5 = add_product(g5, at(v, place + 5), u)
+            u = load(h, hidden + np.int64(at(sums.listed, listed + 1 + k)) * WIDE, width)
+            g0 = add_product(g0, at(sums.terms, place), u)
+            g1 = add_product(g1, at(sums.terms, place + 1), u)
+            g2 = add_product(g2, at(sums.terms, place + 2), u)
+            g3 = add_product(g3, at(sums.terms, place + 3), u)
+            g4 = add_product(g4, at(sums.terms, place + 4), u)
+            g5 = add_product(g5, at(sums.terms, place + 5), u)
+            place += UNITS
         dh, away = load(sums.h, j, width), load(lam, j, width)
         g0 = g0 - dh * at(sums.mu, i) - away * at(sums.v, i)
         g1 = g1 - dh * at(sums.mu, i + 1) - away * at(sums.v, i + 1)
@@ -173,14 +176,16 @@ def move(weights, rows, count, sums, step, first, last):
     """Move W along g = sum_n c_n v_n h_n^T - mu dh^T - dv lambda^T, of UNITS visible units `first` ... `last - 1`.
 
     `sums`: as `add_up` left them over `count` rows; they get lists of rows and squares. Of a single tile all rows are
-    taken, in less time than lists would.
+    taken, in less time than it takes to know which.
     """
     tiles, v = weights.tiles, rows.v
     for block in range(first, last):
-        listed = count if tiles.shape[0] == 1 else 0
-        for n in range(count if tiles.shape[0] > 1 else 0):
+        listed, place = 0, block * sums.terms.shape[1]
+        for n in range(count):
+            units = load(v, n * v.shape[1] + block * UNITS, 8)
+            store(sums.terms, place + listed * UNITS, units)  # two too many, which the next ones replace
             sums.listed[block, 1 + listed] = n
-            listed += bits(load(v, n * v.shape[1] + block * UNITS, 8) > 0) & (2**UNITS - 1) != 0
+            listed += tiles.shape[0] == 1 or bits(units > 0) & (2**UNITS - 1) != 0
         sums.listed[block, 0] = listed
         store(sums.squares, block * WIDE, full(0.0, np.float32, WIDE))
     tile = 0

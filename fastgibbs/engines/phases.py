@@ -24,6 +24,7 @@ from fastgibbs.engines.vectors import (
     full,
     load,
     load_groups,
+    on_lines,
     select,
     store,
     trailing_zeros,
@@ -62,7 +63,7 @@ class LayerRows(NamedTuple):
     """States of a step, a row each: those of data, then those of the model; N rows and more, which can be read."""
 
     v: np.ndarray  # float32 (N, V''), V'' whole words of 64 units: 0 or 1
-    h: np.ndarray  # float32 (N, H''), H'' whole vectors: means times coefficients
+    h: np.ndarray  # float32 (H'' / WIDE, N, WIDE), H'' whole vectors: means times coefficients
     coefficients: np.ndarray  # float32 (N,): above 0 of data, below of the model
     ones: np.ndarray  # float32 (N,)
 
@@ -87,6 +88,7 @@ class LayerChains(NamedTuple):
     inputs: np.ndarray  # float32 (GROUP, lanes): those of one tile
     sums: np.ndarray  # float32 (lanes, WIDE): hidden inputs as they are added up
     terms: np.ndarray  # int32 (lanes / 4, 1 + V'): how many visible units are 1 in any of LANES lanes, and which
+    units: np.ndarray  # float32 (lanes * H',): hidden units, those of a vector of lanes one after the other
 
 
 def whole(units: int, width: int) -> int:
@@ -106,6 +108,7 @@ def chains_of(visible: int, hidden: int, count: int, entropy, domain: int = SWEE
         np.zeros((GROUP, lanes), np.float32),
         np.zeros((lanes, WIDE), np.float32),
         np.zeros((lanes // 4, 1 + V), np.int32),
+        on_lines(lanes * H),
     )
 
 
@@ -146,7 +149,7 @@ def _adding_visible(width):
     def add_visible(tiles, bias, chains, first, lane):
         """a_i + W_i1 h_1 + W_i2 h_2 + ... for visible units i from `first` on."""
         lanes = chains.spins.shape[1]
-        place, weight = tiles.shape[1] * lanes + lane, first * GROUP
+        place, weight = lane * tiles.shape[0] * GROUP, first * GROUP
         x0 = full(at(bias, first), np.float32, width)
         x1 = full(at(bias, first + 1), np.float32, width)
         x2 = full(at(bias, first + 2), np.float32, width)
@@ -155,14 +158,14 @@ def _adding_visible(width):
         x5 = full(at(bias, first + 5), np.float32, width)
         for _ in range(tiles.shape[0]):
             for j in range(GROUP):
-                u = load(chains.spins, place, width)
+                u = load(chains.units, place, width)
                 x0 = add_product(x0, at(tiles, weight + j), u)
                 x1 = add_product(x1, at(tiles, weight + GROUP + j), u)
                 x2 = add_product(x2, at(tiles, weight + 2 * GROUP + j), u)
                 x3 = add_product(x3, at(tiles, weight + 3 * GROUP + j), u)
                 x4 = add_product(x4, at(tiles, weight + 4 * GROUP + j), u)
                 x5 = add_product(x5, at(tiles, weight + 5 * GROUP + j), u)
-                place += lanes
+                place += width
             weight += tiles.shape[1] * GROUP
         store(chains.inputs, lane, x0)
         store(chains.inputs, lanes + lane, x1)
@@ -172,9 +175,6 @@ def _adding_visible(width):
         store(chains.inputs, 5 * lanes + lane, x5)
 
     return add_visible
-
-
-_add_visible_wide, _add_visible = _adding_visible(WIDE), _adding_visible(GROUP)
 
 
 @inlined
@@ -262,40 +262,64 @@ def draw_hidden(layers, chains, v, given, draws, first, last):
         tile += width // GROUP
 
 
+def _drawing_visible(width):
+    """The functions that draw visible units in `width` lanes."""
+    add_visible = _adding_visible(width)
+
+    @called
+    def take_hidden(layers, chains, lane):
+        """Hidden units one after the other, as they are multiplied."""
+        lanes, first, count = chains.spins.shape[1], layers.tiles.shape[1], layers.tiles.shape[0] * GROUP
+        for j in range(count):
+            store(chains.units, lane * count + j * width, load(chains.spins, (first + j) * lanes + lane, width))
+
+    @called
+    def draw(layers, chains, unit, lane):
+        """Draw UNITS visible units from `unit` on given the hidden ones."""
+        lanes = chains.spins.shape[1]
+        add_visible(layers.tiles, layers.visible_bias, chains, unit, lane)
+        for i in range(0, min(UNITS, layers.visible - unit), 2):
+            for group in range(lane, lane + width, GROUP):
+                words, x, place = (
+                    next_words(chains.streams, group, GROUP),
+                    i * lanes + group,
+                    (unit + i) * lanes + group,
+                )
+                low, high = convert(words, np.uint32), convert(words >> 32, np.uint32)
+                decide(chains.spins, place, chains.inputs, x, chains.scale, group, GIBBS, low)
+                if unit + i + 1 < layers.visible:
+                    x, place = x + lanes, place + lanes
+                    decide(chains.spins, place, chains.inputs, x, chains.scale, group, GIBBS, high)
+
+    return take_hidden, draw
+
+
+(_take_wide, _draw_wide), (_take, _draw) = _drawing_visible(WIDE), _drawing_visible(GROUP)
+
+
 @njit
 def draw_visible(layers, chains, v, given, first, last):
     """Draw the visible units of lanes `first` ... `last - 1`, and up to the next sixteenth, given the hidden ones.
 
     Row `given` + k of `v`, float32 (N, V''), gets those of lane k.
     """
-    tiles, bias, visible = layers.tiles, layers.visible_bias, layers.visible
-    lanes, columns, lane = chains.spins.shape[1], v.shape[1], first
-    while lane < last:
-        width = WIDE if lane + WIDE <= last + GROUP - 1 else GROUP
-        for unit in range(0, visible, UNITS):
-            if width == WIDE:
-                _add_visible_wide(tiles, bias, chains, unit, lane)
-            else:
-                _add_visible(tiles, bias, chains, unit, lane)
-            for i in range(0, min(UNITS, visible - unit), 2):
-                for group in range(lane, lane + width, GROUP):
-                    words, x, place = (
-                        next_words(chains.streams, group, GROUP),
-                        i * lanes + group,
-                        (unit + i) * lanes + group,
-                    )
-                    low, high = convert(words, np.uint32), convert(words >> 32, np.uint32)
-                    decide(chains.spins, place, chains.inputs, x, chains.scale, group, GIBBS, low)
-                    if unit + i + 1 < visible:
-                        x, place = x + lanes, place + lanes
-                        decide(chains.spins, place, chains.inputs, x, chains.scale, group, GIBBS, high)
-        for group in range(lane, lane + width, GROUP):
-            for unit in range(0, visible - GROUP + 1, GROUP):
-                transpose(chains.spins, unit * lanes + group, lanes, v, (given + group) * columns + unit, columns)
-            for unit in range(visible - visible % GROUP, visible):
-                for k in range(group, group + GROUP):
-                    v[given + k, unit] = chains.spins[unit, k]
-        lane += width
+    visible, lanes, columns = layers.visible, chains.spins.shape[1], v.shape[1]
+    wide = first + max(0, last + GROUP - 1 - first) // WIDE * WIDE  # lanes until there are whole vectors
+    for lane in range(first, wide, WIDE):
+        _take_wide(layers, chains, lane)
+    for lane in range(wide, last, GROUP):
+        _take(layers, chains, lane)
+    for unit in range(0, visible, UNITS):  # whose weights come to all lanes
+        for lane in range(first, wide, WIDE):
+            _draw_wide(layers, chains, unit, lane)
+        for lane in range(wide, last, GROUP):
+            _draw(layers, chains, unit, lane)
+    for group in range(first, last, GROUP):
+        for unit in range(0, visible - GROUP + 1, GROUP):
+            transpose(chains.spins, unit * lanes + group, lanes, v, (given + group) * columns + unit, columns)
+        for unit in range(visible - visible % GROUP, visible):
+            for k in range(group, group + GROUP):
+                v[given + k, unit] = chains.spins[unit, k]
 
 
 @njit
@@ -323,12 +347,15 @@ def swap(chains, bias, visible, lane_at, betas, streams, number):
 
 @called
 def _take_row(source, units, taken, factor, rows, number):
-    """Row `taken` of `source`, times a factor, as row `number` of `rows`."""
-    place, target = taken * source.shape[1], number * rows.shape[1]
+    """Row `taken` of `source`, times a factor, as row `number` of `rows`, float32 (N, columns) or (tiles, N, WIDE)."""
+    place, target = taken * source.shape[1], number * rows.shape[-1]
+    apart = rows.shape[1] * WIDE if rows.ndim == 3 else WIDE
     for unit in range(0, units - GROUP + 1, GROUP):
-        store(rows, target + unit, load(source, place + unit, GROUP) * factor)
+        there = target + unit // WIDE * apart + unit % WIDE
+        store(rows, there, load(source, place + unit, GROUP) * factor)
     for unit in range(units - units % GROUP, units):
-        rows[number, unit] = source[taken, unit] * factor
+        there = target + unit // WIDE * apart + unit % WIDE
+        store(rows, there, load(source, place + unit, 1) * factor)
 
 
 @njit

@@ -28,6 +28,7 @@ from fastgibbs.engines.layered import UNITS, WIDE
 from fastgibbs.engines.phases import LayerChains, LayerRows, Layers, Weights, whole
 from fastgibbs.engines.streams import SWAP, lane_states, random_ups
 from fastgibbs.engines.vectors import LANE_GROUP as GROUP
+from fastgibbs.engines.vectors import on_lines
 from fastgibbs.learning import exact
 from fastgibbs.models import RBM
 from fastgibbs.models.logistic import logistic
@@ -119,7 +120,7 @@ class SampledRBM:
         most = batch_size + chains + GROUP  # kernels write, and read, whole groups
         self.rows = LayerRows(
             np.zeros((batch_size + len(model.means) + GROUP, wide_rows), np.float32),
-            np.zeros((most, wide_columns), np.float32),
+            on_lines(most * wide_columns).reshape(-1, most, WIDE),
             np.zeros(most, np.float32),
             np.ones(most, np.float32),
         )
@@ -129,6 +130,7 @@ class SampledRBM:
             np.zeros((2, GROUP, GROUP), np.float32),
             np.tile(np.arange(-1, most, dtype=np.int32), (rows // UNITS, 1)),
             np.zeros((rows // UNITS, WIDE), np.float32),
+            np.zeros((rows // UNITS, (1 + most) * UNITS), np.float32),
         ]
         self.sums = Sums._make(sums)
         self.drawn = tuple(map(tuple, (self.layers, shown, model, self.rows)))  # as `draw_phases` takes them

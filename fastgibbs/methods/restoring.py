@@ -305,8 +305,8 @@ _NOTHING = {
     "lowest.": "hashes highest packed followed lane_hashes waiting ups near",
     "ladders.": "betas first_lane rungs energies magnetizations",
     "pairs.": "ladders bonds indptr indices packed words rows unequal queue",
-    "shown.": "means scale energies inputs sums terms",
-    "chains.": "means scale energies inputs sums terms",
+    "shown.": "means scale energies inputs sums terms units",
+    "chains.": "means scale energies inputs sums terms units",
 }
 RULES = {part + name: None for part, names in _NOTHING.items() for name in names.split()} | {
     "state.spins": _spins,
