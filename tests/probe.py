@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from fastgibbs import exact
-from fastgibbs.engines import ENGINES, contract, dense_kernels, layered, multispin, multispin_kernels
+from fastgibbs.engines import ENGINES, contract, dense_kernels, inputs, layered, multispin, multispin_kernels
 from fastgibbs.engines.bitslices import PART
 from fastgibbs.engines.memories import ATTEMPTS
 from fastgibbs.engines.sparse import attempt, gather_fields
@@ -170,7 +170,7 @@ def memory_flip_probabilities(model, states, beta, rule):
     return _where_flips_end(flips, before.shape, len(states))
 
 
-_add_inputs, (_take_units, _, _give_units) = layered.adding(16, False), layered.drawing(16, False)
+_add_inputs, (_take_units, _, _give_units) = inputs.adding(16, False), layered.drawing(16, False)
 
 
 @njit

@@ -21,8 +21,8 @@ FLOORS = [
 ENGINES = [  # each imports only earlier ones
     *("vectors", "graphs", "bitslices", "bytespins", "contract", "gates", "arithmetic", "streams", "precision"),
     *("entries", "sparse_sums", "sparse", "sparse64", "flips", "terms", "dense", "dense_kernels", "multispin"),
-    *("multispin_kernels", "memories", "overlap", "layered", "replicas", "observables", "descents", "remembering"),
-    *("lowest", "carrying", "binning"),
+    *("multispin_kernels", "memories", "overlap", "inputs", "layered", "replicas", "observables", "descents"),
+    *("remembering", "lowest", "carrying", "binning"),
     *("drivers", "phases", "gradients", "moments"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}

@@ -24,13 +24,12 @@ from fastgibbs.engines.arithmetic import LOWEST_EXPONENT, exp2, scales, uniform
 from fastgibbs.engines.bytespins import start_spins, unpack
 from fastgibbs.engines.contract import LANE_GROUP as GROUP
 from fastgibbs.engines.contract import METROPOLIS, UNMEASURED, Engine
+from fastgibbs.engines.inputs import TALL, UNITS, WIDE, adding, adding_tall, beginning, mark, on_lines
 from fastgibbs.engines.streams import lane_streams, next_words
-from fastgibbs.engines.vectors import add_product, at, bitcast, convert, full, load, on_lines, select, store
-from fastgibbs.jit import called, gives, inlined, njit, target
+from fastgibbs.engines.vectors import add_product, at, bitcast, convert, full, load, select, store
+from fastgibbs.jit import called, gives, inlined, njit
 from fastgibbs.models import RBM, checks
 
-UNITS = 6  # of a tile: with WIDE lanes of each, their sums fill three quarters of the registers
-WIDE = 64 if target()[1] == 512 else 16
 SPAN = 64  # lanes whose layers are drawn before those of the next: weights come to them all
 _SIGN = -(2**31)
 _ONE = 0x3F800000  # the bits of 1.0
@@ -65,7 +64,9 @@ class LayeredState(NamedTuple):
     streams: np.ndarray  # uint64 (4, lanes)
     scale: np.ndarray  # float32 (lanes,): the scale of each lane's rung
     units: np.ndarray  # float32 (SPAN * free units,): those of SPAN lanes, as many at once as there are sums
-    inputs: np.ndarray  # float32 (UNITS * SPAN,): those of one tile
+    inputs: np.ndarray  # float32 (TALL * SPAN,): those of one tile
+    sums: np.ndarray  # float32 (TALL * SPAN,): the same, lane by lane
+    marked: np.ndarray  # uint64 (units of a layer / 64 * SPAN,): which units of the given layer are 1
     products: np.ndarray  # float64 (lanes,): sum of v x over free visible units, x being their inputs
     multiplied: np.ndarray  # int64 (1,): 1 if those are of the units as they are now
 
@@ -76,69 +77,29 @@ def _unit(rbm) -> float:
     return float(2.0 ** (np.frexp(largest)[1] - 1)) if largest > 0 else 1.0
 
 
-def _tiles(weights) -> np.ndarray:
+def _tiles(weights, height=UNITS) -> np.ndarray:
     """Weights (terms, units) in tiles."""
     terms, units = weights.shape
-    padded = np.pad(weights, ((0, 0), (0, -units % UNITS)))
-    return np.ascontiguousarray(padded.reshape(terms, -(-units // UNITS), UNITS).swapaxes(0, 1))
+    padded = np.pad(weights, ((0, 0), (0, -units % height))).reshape(terms, -(-units // height), height)
+    tiles = on_lines(padded.size).reshape(padded.shape[1], terms, height)
+    tiles[:] = padded.swapaxes(0, 1)
+    return tiles
+
+
+def _height(weights) -> int:
+    """Units of a tile: TALL where a word has its terms and little fills up the last tile, UNITS otherwise."""
+    terms, units = weights.shape
+    return TALL if terms >= TALL and 2 * (units + -units % TALL) <= 3 * units else UNITS
 
 
 def _padded(bias) -> np.ndarray:
-    """Biases of whole tiles; one of -0.0 becomes 0.0, so that no sum of terms is -0.0."""
-    return np.pad(bias, (0, -bias.size % UNITS)) + np.float32(0)
+    """Biases of whole tiles, and more; one of -0.0 becomes 0.0, so that no sum of terms is -0.0."""
+    return np.pad(bias, (0, TALL)) + np.float32(0)
 
 
 def with_visible_bias(plan: LayeredPlan, bias) -> LayeredPlan:
     """The plan of an RBM of free units with another visible bias, for sweeps only: energies keep theirs."""
     return plan._replace(visible_bias=_padded(np.float32(bias / plan.unit)))
-
-
-def _beginning(width, held):
-    """The function that gives a unit's bias in `width` lanes; `held`: of a block with held units."""
-
-    @inlined
-    def begin(bias, unit, lane, lanes):
-        return load(bias, unit * lanes + lane, width) if held else full(at(bias, unit), np.float32, width)
-
-    return begin
-
-
-def adding(width, held):
-    """The function that adds up a tile's inputs in `width` lanes."""
-    begin = _beginning(width, held)
-
-    @inlined
-    def add_inputs(tiles, bias, units, place, tile, lane, lanes, inputs, out):
-        """b_j + W_1j u_1 + W_2j u_2 + ... for the units j of a tile, to `inputs` (UNITS, width).
-
-        `units` holds u_1 of these lanes from `place` on, then u_2, ...; with held units each lane has its own b_j.
-        """
-        terms = tiles.shape[1]
-        weight, j = tile * terms * UNITS, tile * UNITS
-        x0 = begin(bias, j, lane, lanes)
-        x1 = begin(bias, j + 1, lane, lanes)
-        x2 = begin(bias, j + 2, lane, lanes)
-        x3 = begin(bias, j + 3, lane, lanes)
-        x4 = begin(bias, j + 4, lane, lanes)
-        x5 = begin(bias, j + 5, lane, lanes)
-        for _ in range(terms):
-            u = load(units, place, width)
-            x0 = add_product(x0, at(tiles, weight), u)
-            x1 = add_product(x1, at(tiles, weight + 1), u)
-            x2 = add_product(x2, at(tiles, weight + 2), u)
-            x3 = add_product(x3, at(tiles, weight + 3), u)
-            x4 = add_product(x4, at(tiles, weight + 4), u)
-            x5 = add_product(x5, at(tiles, weight + 5), u)
-            weight += UNITS
-            place += width
-        store(inputs, out, x0)
-        store(inputs, out + width, x1)
-        store(inputs, out + 2 * width, x2)
-        store(inputs, out + 3 * width, x3)
-        store(inputs, out + 4 * width, x4)
-        store(inputs, out + 5 * width, x5)
-
-    return add_inputs
 
 
 @inlined
@@ -165,7 +126,7 @@ def decide(units, place, inputs, given, scale, lane, rule, words):
 @cache
 def drawing(width, held):
     """The functions that take the free units of so many times `width` lanes, that draw a layer there, and give back."""
-    add_inputs = adding(width, held)
+    add_inputs, add_tall = adding(width, held), adding_tall(width, held)
 
     @called
     def take_units(plan, state, lane, groups):
@@ -197,14 +158,20 @@ def drawing(width, held):
         first, given, end, rows, lanes = 0, plan.visible, plan.visible, plan.free.size, state.spins.shape[1]
         if hidden:
             tiles, bias, first, given, end = plan.hidden_tiles, plan.hidden_bias, plan.visible, 0, rows
+        height, span = tiles.shape[2], groups * width
+        for here in range(0, span if height == TALL else 0, GROUP):
+            place = (here // width * rows + given) * width + here % width
+            mark(state.units, place, width, tiles.shape[1], state.marked, here, SPAN)
         for tile in range(tiles.shape[0]):
-            unit = first + tile * UNITS
-            inside = min(UNITS, end - unit)
-            for group in range(groups):  # first all sums, then all decisions: each begins with a wait
+            unit = first + tile * height
+            inside = min(height, end - unit)
+            if height == TALL:
+                add_tall(tiles, bias, state.marked, tile, lane, span, state.sums, state.inputs)
+            for group in range(groups if height == UNITS else 0):  # first all sums, then all decisions
                 here, row, x = lane + group * width, group * rows + given, group * UNITS * width
                 add_inputs(tiles, bias, state.units, row * width, tile, here, lanes, state.inputs, x)
             for group in range(groups):
-                here, place, x = lane + group * width, (group * rows + unit) * width, group * UNITS * width
+                here, place, x = lane + group * width, (group * rows + unit) * width, group * height * width
                 for j in range(0, inside if draws else 0, 2):
                     for part in range(0, width, GROUP):
                         words, k, chain = next_words(state.streams, here + part, GROUP), j * width + part, here + part
@@ -257,7 +224,7 @@ def _updating(held):
 
 
 update_layers, _update_free = _updating(held=False), _updating(held=True)
-_bias, _bias_of_lanes = _beginning(GROUP, held=False), _beginning(GROUP, held=True)
+_bias, _bias_of_lanes = beginning(GROUP, held=False), beginning(GROUP, held=True)
 
 
 @njit
@@ -300,14 +267,15 @@ class Layered(Engine):
         v, h = units[units < rbm.n_visible], units[units >= rbm.n_visible] - rbm.n_visible
         held_v, held_h = np.delete(np.arange(rbm.n_visible), v), np.delete(np.arange(rbm.n_hidden), h)
         all_v, all_h = np.concatenate([v, held_v]), np.concatenate([h, held_h])
+        free_W = W[np.ix_(v, h)]
         return LayeredPlan(
             rbm.n,
             v.size,
             unit,
             np.empty(0, np.float32),
-            _tiles(W[np.ix_(v, h)]),
+            _tiles(free_W, _height(free_W)),
             _padded(b[all_h]),
-            _tiles(W[np.ix_(v, h)].T),
+            _tiles(free_W.T, _height(free_W.T)),
             _padded(a[all_v]),
             _tiles(W[np.ix_(held_v, all_h)]),
             _tiles(W[np.ix_(all_v, held_h)].T),
@@ -337,7 +305,9 @@ class Layered(Engine):
             lane_streams(entropy, lanes),
             np.zeros(len(lanes), np.float32),
             on_lines(SPAN * plan.free.size),
-            on_lines(UNITS * SPAN),
+            on_lines(TALL * SPAN),
+            on_lines(TALL * SPAN),
+            np.zeros(-(-plan.n // 64) * SPAN, np.uint64),
             np.empty(len(lanes)),
             np.zeros(1, np.int64),
         )

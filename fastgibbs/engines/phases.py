@@ -2,8 +2,10 @@
 
 Training keeps W in tiles of GROUP hidden units, float32 (H' / GROUP, V', GROUP); H' and V' are the numbers of units
 rounded up to whole groups and to whole UNITS; what fills up is 0 and stays 0. Hidden inputs are added up in vectors of
-hidden units, in LANES chains at once, and terms whose units are 0 in all of them are left out, which changes no bit;
-visible inputs in vectors of chains, UNITS units at once. Layers are drawn to the bits of the layered engine.
+TALL hidden units, the weights of visible units that are 1 one after the other, which words of 64 bits tell: others
+would change no bit. Weights of a word's units come to all lanes before those of the next, from the first cache.
+Visible inputs are added up in vectors of chains, UNITS units at once, whose weights come to all lanes too. Layers are
+drawn to the bits of the layered engine.
 """
 
 from typing import NamedTuple
@@ -13,7 +15,8 @@ import numpy as np
 from fastgibbs.engines.arithmetic import LOWEST_EXPONENT, exp2, exp64
 from fastgibbs.engines.contract import GIBBS
 from fastgibbs.engines.contract import LANE_GROUP as GROUP
-from fastgibbs.engines.layered import UNITS, WIDE, decide
+from fastgibbs.engines.inputs import TALL, UNITS, WIDE, adding_marked, on_lines
+from fastgibbs.engines.layered import decide
 from fastgibbs.engines.streams import SWEEP, lane_states, next_word, next_words
 from fastgibbs.engines.vectors import (
     add_product,
@@ -23,16 +26,12 @@ from fastgibbs.engines.vectors import (
     convert,
     full,
     load,
-    load_groups,
-    on_lines,
     select,
     store,
-    trailing_zeros,
     transpose,
 )
 from fastgibbs.jit import called, inlined, njit
 
-LANES = 5  # whose hidden inputs are added up at once: batches of 10 fit, and fewer terms are left out of more
 MINUS_LOG2E = -1.4426950408889634  # exp(-x) = 2^(MINUS_LOG2E x)
 _SIGN = -(2**31)
 
@@ -63,7 +62,7 @@ class LayerRows(NamedTuple):
     """States of a step, a row each: those of data, then those of the model; N rows and more, which can be read."""
 
     v: np.ndarray  # float32 (N, V''), V'' whole words of 64 units: 0 or 1
-    h: np.ndarray  # float32 (H'' / WIDE, N, WIDE), H'' whole vectors: means times coefficients
+    h: np.ndarray  # float32 (H'' / TALL, N, TALL), H'' whole vectors: means times coefficients
     coefficients: np.ndarray  # float32 (N,): above 0 of data, below of the model
     ones: np.ndarray  # float32 (N,)
 
@@ -86,8 +85,8 @@ class LayerChains(NamedTuple):
     scale: np.ndarray  # float32 (lanes,): MINUS_LOG2E beta
     energies: np.ndarray  # float32 (lanes,): -sum_j h_j x_j, when hidden units were last drawn
     inputs: np.ndarray  # float32 (GROUP, lanes): those of one tile
-    sums: np.ndarray  # float32 (lanes, WIDE): hidden inputs as they are added up
-    terms: np.ndarray  # int32 (lanes / 4, 1 + V'): how many visible units are 1 in any of LANES lanes, and which
+    sums: np.ndarray  # float32 (lanes, TALL): hidden inputs as they are added up
+    marked: np.ndarray  # uint64 (lanes, V'' / 64): the visible units that are 1, a bit each
     units: np.ndarray  # float32 (lanes * H',): hidden units, those of a vector of lanes one after the other
 
 
@@ -106,40 +105,33 @@ def chains_of(visible: int, hidden: int, count: int, entropy, domain: int = SWEE
         np.full(lanes, MINUS_LOG2E, np.float32),
         np.zeros(lanes, np.float32),
         np.zeros((GROUP, lanes), np.float32),
-        np.zeros((lanes, WIDE), np.float32),
-        np.zeros((lanes // 4, 1 + V), np.int32),
+        on_lines(lanes * TALL).reshape(lanes, TALL),
+        np.zeros((lanes, whole(V, 64) // 64), np.uint64),
         on_lines(lanes * H),
     )
 
 
 def _adding_hidden(width):
-    """The function that adds up `width` hidden inputs in LANES lanes."""
+    """The function that adds up `width` hidden inputs."""
+    add_marked = adding_marked(width)
 
-    @inlined
-    def add_hidden(tiles, bias, chains, v, given, tile, row, lane):
-        """b_j + W_1j v_1 + W_2j v_2 + ... for hidden units j from `tile` on; v_i are those that row `row` lists."""
-        columns, apart = v.shape[1], tiles.shape[1] * GROUP
-        first, listed = tile * apart, row * chains.terms.shape[1]
-        x0 = load(bias, tile * GROUP, width)
-        x1, x2, x3, x4 = x0, x0, x0, x0
-        for k in range(at(chains.terms, listed)):
-            i = np.int64(at(chains.terms, listed + 1 + k))
-            w, place = load_groups(tiles, first + i * GROUP, apart, width), (given + lane) * columns + i
-            x0 = add_product(x0, at(v, place), w)
-            x1 = add_product(x1, at(v, place + columns), w)
-            x2 = add_product(x2, at(v, place + 2 * columns), w)
-            x3 = add_product(x3, at(v, place + 3 * columns), w)
-            x4 = add_product(x4, at(v, place + 4 * columns), w)
-        store(chains.sums, lane * WIDE, x0)
-        store(chains.sums, (lane + 1) * WIDE, x1)
-        store(chains.sums, (lane + 2) * WIDE, x2)
-        store(chains.sums, (lane + 3) * WIDE, x3)
-        store(chains.sums, (lane + 4) * WIDE, x4)
+    @called
+    def add_hidden(tiles, bias, chains, tile, first, last):
+        """b_j + W_1j v_1 + W_2j v_2 + ... for hidden units j from `tile` on, in lanes `first` ... `last - 1`."""
+        apart, words = tiles.shape[1] * GROUP, chains.marked.shape[1]
+        for k in range(first, last):
+            store(chains.sums, k * TALL, load(bias, tile * GROUP, width))
+        for number in range(words):
+            place = tile * apart + number * 64 * GROUP
+            for k in range(first, last):
+                total = load(chains.sums, k * TALL, width)
+                total = add_marked(total, at(chains.marked, k * words + number), tiles, place, GROUP, apart)
+                store(chains.sums, k * TALL, total)
 
     return add_hidden
 
 
-_add_hidden_wide, _add_hidden = _adding_hidden(WIDE), _adding_hidden(GROUP)
+_add_hidden_wide, _add_hidden = _adding_hidden(TALL), _adding_hidden(GROUP)
 
 
 def _adding_visible(width):
@@ -189,32 +181,21 @@ def _mean(exponent):
 
 
 @called
-def _list_terms(v, given, visible, chains, first, last):
-    """List the visible units that are 1 in any of LANES lanes; in rows from first / 4 on, of this share alone."""
-    columns, lane, row = v.shape[1], first, first // 4
-    while lane < last:
-        count, place = 0, (given + max(first, min(lane, last - LANES))) * columns
-        for i in range(0, visible, 64):
-            word = np.uint64(0)
+def _mark(v, given, chains, first, last):
+    """Mark the visible units that are 1."""
+    for k in range(first, last):
+        for number in range(chains.marked.shape[1]):
+            word, place = np.uint64(0), (given + k) * v.shape[1] + number * 64
             for part in range(0, 64, GROUP):
-                units = load(v, place + i + part, GROUP)
-                for k in range(1, LANES):
-                    units = units + load(v, place + k * columns + i + part, GROUP)
-                word |= np.uint64(bits(units > 0)) << np.uint64(part)
-            while word != 0:
-                chains.terms[row, 1 + count] = i + np.int64(trailing_zeros(word))
-                word &= word - np.uint64(1)
-                count += 1
-        chains.terms[row, 0] = count
-        lane += LANES
-        row += 1
+                word |= np.uint64(bits(load(v, place + part, GROUP) > 0)) << np.uint64(part)
+            chains.marked[k, number] = word
 
 
 @njit
 def draw_hidden(layers, chains, v, given, draws, first, last):
     """Means of the hidden units of lanes `first` ... `last - 1` given the visible ones; if `draws`, also the units.
 
-    `v`: float32 (N, V''), V'' whole words of 64 units; lane k is row `given` + k, and four rows more can be read.
+    `v`: float32 (N, V''), V'' whole words of 64 units; lane k is row `given` + k.
     With units the energies: `energies` = -sum_j h_j x_j. Lanes up to the next sixteenth are drawn from stale inputs.
     """
     tiles, bias, hidden = layers.tiles, layers.hidden_bias, layers.hidden
@@ -222,28 +203,23 @@ def draw_hidden(layers, chains, v, given, draws, first, last):
     if draws:
         for k in range(first, last):
             chains.energies[k] = 0.0
-    _list_terms(v, given, tiles.shape[1], chains, first, last)
+    _mark(v, given, chains, first, last)
     tile = 0
     while tile < tiles.shape[0]:
-        width = WIDE if tile + WIDE // GROUP <= tiles.shape[0] else GROUP
-        lane, row = first, first // 4
-        while lane < last:
-            start = max(first, min(lane, last - LANES))
-            if width == WIDE:
-                _add_hidden_wide(tiles, bias, chains, v, given, tile, row, start)
-            else:
-                _add_hidden(tiles, bias, chains, v, given, tile, row, start)
-            lane += LANES
-            row += 1
+        width = TALL if tile + TALL // GROUP <= tiles.shape[0] else GROUP
+        if width == TALL:
+            _add_hidden_wide(tiles, bias, chains, tile, first, last)
+        else:
+            _add_hidden(tiles, bias, chains, tile, first, last)
         for part in range(0, width, GROUP):
             unit = tile * GROUP + part
             for k in range(first, last):
-                x = load(chains.sums, k * WIDE + part, GROUP)
+                x = load(chains.sums, k * TALL + part, GROUP)
                 store(chains.means, k * columns + unit, _mean(x * at(chains.scale, k)))
             if not draws:
                 continue
             for group in range(first, last, GROUP):
-                transpose(chains.sums, group * WIDE + part, WIDE, chains.inputs, group, lanes)
+                transpose(chains.sums, group * TALL + part, TALL, chains.inputs, group, lanes)
                 energy = load(chains.energies, group, GROUP)
                 for j in range(0, min(GROUP, hidden - unit), 2):
                     words, x, place = (
@@ -347,14 +323,14 @@ def swap(chains, bias, visible, lane_at, betas, streams, number):
 
 @called
 def _take_row(source, units, taken, factor, rows, number):
-    """Row `taken` of `source`, times a factor, as row `number` of `rows`, float32 (N, columns) or (tiles, N, WIDE)."""
+    """Row `taken` of `source`, times a factor, as row `number` of `rows`: (N, columns) or (tiles, N, TALL)."""
     place, target = taken * source.shape[1], number * rows.shape[-1]
-    apart = rows.shape[1] * WIDE if rows.ndim == 3 else WIDE
+    apart = rows.shape[1] * TALL if rows.ndim == 3 else TALL
     for unit in range(0, units - GROUP + 1, GROUP):
-        there = target + unit // WIDE * apart + unit % WIDE
+        there = target + unit // TALL * apart + unit % TALL
         store(rows, there, load(source, place + unit, GROUP) * factor)
     for unit in range(units - units % GROUP, units):
-        there = target + unit // WIDE * apart + unit % WIDE
+        there = target + unit // TALL * apart + unit % TALL
         store(rows, there, load(source, place + unit, 1) * factor)
 
 

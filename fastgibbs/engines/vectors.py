@@ -8,7 +8,6 @@ loop vectoriser happens to think of a loop no longer matters.
 
 import operator
 
-import numpy as np
 from llvmlite import ir
 from numba.core import types
 from numba.core.typing import signature
@@ -16,13 +15,6 @@ from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 LANE_GROUP = 16  # a block's lanes are a multiple of this: float32 lanes of the widest registers there are
-
-
-def on_lines(size: int) -> np.ndarray:
-    """Zeros, float32 (size,), from the beginning of a line of the cache on: vectors from there are on one line each."""
-    room = np.zeros(size + 16, np.float32)
-    first = -room.ctypes.data // 4 % 16
-    return room[first : first + size]
 
 
 class Lanes(types.Type):

@@ -24,11 +24,10 @@ import numpy as np
 
 from fastgibbs.engines import gradients, phases
 from fastgibbs.engines.gradients import Step, Sums
-from fastgibbs.engines.layered import UNITS, WIDE
+from fastgibbs.engines.inputs import TALL, UNITS, WIDE, on_lines
 from fastgibbs.engines.phases import LayerChains, LayerRows, Layers, Weights, whole
 from fastgibbs.engines.streams import SWAP, lane_states, random_ups
 from fastgibbs.engines.vectors import LANE_GROUP as GROUP
-from fastgibbs.engines.vectors import on_lines
 from fastgibbs.learning import exact
 from fastgibbs.models import RBM
 from fastgibbs.models.logistic import logistic
@@ -89,12 +88,12 @@ class SampledRBM:
         self.method, self.steps = method, steps
         self.team = Team(threads if estimation.lanes * V * H >= SHARED else 1)
         rows, columns = whole(V, UNITS), whole(H, GROUP)
-        wide_rows, wide_columns = whole(rows, 64), whole(columns, WIDE)  # words, for lists of units, and vectors
+        wide_rows, wide_columns = whole(rows, 64), whole(columns, TALL)  # words, for lists of units, and vectors
         parameters = Weights(
-            np.zeros((columns // GROUP, rows, GROUP), np.float32),
+            on_lines(rows * columns).reshape(columns // GROUP, rows, GROUP),
             np.zeros(rows, np.float32),
             np.zeros(columns, np.float32),
-            np.zeros((columns // GROUP, rows, GROUP), np.float32),
+            on_lines(rows * columns).reshape(columns // GROUP, rows, GROUP),
             np.zeros(V),
             np.zeros(H),
             np.zeros(wide_columns, np.float32),
@@ -120,7 +119,7 @@ class SampledRBM:
         most = batch_size + chains + GROUP  # kernels write, and read, whole groups
         self.rows = LayerRows(
             np.zeros((batch_size + len(model.means) + GROUP, wide_rows), np.float32),
-            on_lines(most * wide_columns).reshape(-1, most, WIDE),
+            on_lines(most * wide_columns).reshape(-1, most, TALL),
             np.zeros(most, np.float32),
             np.ones(most, np.float32),
         )
@@ -128,9 +127,9 @@ class SampledRBM:
             *(np.zeros((count, size), np.float32) for count, size in ((2, wide_rows), (3, wide_columns))),
             *(np.zeros(size, np.float32) for size in (wide_rows, most, most)),
             np.zeros((2, GROUP, GROUP), np.float32),
-            np.tile(np.arange(-1, most, dtype=np.int32), (rows // UNITS, 1)),
-            np.zeros((rows // UNITS, WIDE), np.float32),
-            np.zeros((rows // UNITS, (1 + most) * UNITS), np.float32),
+            np.zeros((rows // UNITS, TALL), np.float32),
+            np.zeros((whole(most, 64) // 64, wide_rows), np.uint64),
+            on_lines(rows * TALL).reshape(rows, TALL),
         ]
         self.sums = Sums._make(sums)
         self.drawn = tuple(map(tuple, (self.layers, shown, model, self.rows)))  # as `draw_phases` takes them

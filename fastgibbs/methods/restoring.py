@@ -300,13 +300,13 @@ _NOTHING = {
     "": "rungs",
     "record.observables.": "weights packed sums by_lane",
     "state.": "current planes scratch counters numbers counted words scale fields totals stale fine seen sites panel "
-    "up down overlaps turned pending units inputs products multiplied sums path",
+    "up down overlaps turned pending units inputs marked products multiplied sums path",
     "reads.": "rungs energies magnetizations better",
     "lowest.": "hashes highest packed followed lane_hashes waiting ups near",
     "ladders.": "betas first_lane rungs energies magnetizations",
     "pairs.": "ladders bonds indptr indices packed words rows unequal queue",
-    "shown.": "means scale energies inputs sums terms units",
-    "chains.": "means scale energies inputs sums terms units",
+    "shown.": "means scale energies inputs sums marked units",
+    "chains.": "means scale energies inputs sums marked units",
 }
 RULES = {part + name: None for part, names in _NOTHING.items() for name in names.split()} | {
     "state.spins": _spins,
