@@ -2,9 +2,10 @@
 
     python -m pytest bench/bench_rbm.py -s
 
-Floor: two products of 512 x 784 x 500 are 0.40 G multiply-adds each step; with 16 float32 in a register and two such
-operations a cycle, that is 12.5 M cycles, 3 ms at 4.2 GHz. A unit's decision takes some 35 operations of 16 lanes, half
-a SFC64 step among them: 657 k units, 0.5 M cycles or 4 % on top.
+Floor of a BLAS: two products of 512 x 784 x 500 are 0.40 G multiply-adds each step; with 16 float32 an operation and two
+of these a cycle, that is 12.5 M cycles, 3 ms at 4.2 GHz. Half the units are 0, whose terms are left out: half of that,
+and a branch for every 64 units of a chain. A unit's decision takes some 35 operations of 16 lanes, half a SFC64 step
+among them: 657 k units, 0.5 M cycles or 4 % on top.
 """
 
 import time
@@ -127,7 +128,7 @@ def test_gibbs_steps_against_the_products_alone_and_the_peers(benchmark):
         rates = contest(contenders)
         benchmark.pedantic(contenders["fastgibbs gibbs"], rounds=3)
     ratios = report("RBM 784 x 500, 512 chains, one core", rates, benchmark)
-    assert ratios["the two products alone, by NumPy's BLAS"] >= 0.85
+    assert ratios["the two products alone, by NumPy's BLAS"] >= 1
     assert min(ratios[name] for name in ("numpy", "jax", "torch, rand < p")) >= 1.15
     assert min(ratios[name] for name in ("torch, bernoulli, as rbms", "scikit-learn")) >= 1.8
 

@@ -5,9 +5,9 @@ And what beginners train, 6 and 3 units or digits of 8 x 8, against the NumPy cl
     MNIST=folder python -m pytest bench/bench_training.py -s
 
 Floor: an update has five products of 128 x 784 x 500, 0.25 G multiply-adds; with 32 of them a cycle, that is 7.8 M
-cycles, 1.9 ms at 4.2 GHz. Units that are 0 in five neighbouring rows, or rows that are 0 in six neighbouring units, are
-left out: of MNIST's hidden inputs a third remains, of random rows with half their units at 1 nearly all. Rates are rows
-per microsecond over part of an epoch. Without MNIST, rows are random.
+cycles, 1.9 ms at 4.2 GHz. Four of them leave out the terms of visible units that are 0, and go on with half as many
+additions a cycle: of MNIST a fifth remains, of random rows half. Rates are rows per microsecond over part of an epoch.
+Without MNIST, rows are random.
 
 Of digits, 64 and 16 units, a step of 100 rows takes 80 decisions in 7 vectors of chains, 8 us of the 14 ns each that
 they take in sampling too, 0.5 M multiply-adds, 5 us, and 200 means, 2 us: a floor of some 15 us in kernels, beside

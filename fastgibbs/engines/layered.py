@@ -2,11 +2,11 @@
 
 A layer's inputs x = b + W u are a matrix product. The other layer's units u are 0 or 1, so that every product W u is
 exact, and an input is the float32 sum of its terms one after the other, fused or not: the same bits on any machine and
-in NumPy, with any number of chains and threads, which no BLAS promises. Tiles of UNITS inputs of many lanes are added
-up in registers and decided at once, so a product is never written out, and W is laid out for it once for all sweeps.
-Both layers of SPAN lanes are drawn one after the other, from units that lie one after the other as they are multiplied:
-taken from rows of all lanes, each would be a line of the cache that shares its place with all the others. Terms of
-units that are held are added first, once a run: sweeps go on from there with those of free units.
+in NumPy, with any number of chains and threads, which no BLAS promises. Tiles of inputs are added up in registers, in
+one of two ways (see engines/inputs.py), and decided at once, so a product is never written out; W is laid out for it
+once for all sweeps. Both layers of SPAN lanes are drawn before those of the next, from units that lie in the order in
+which they are multiplied: taken from rows of all lanes, each would be a line of the cache, all in the same few places.
+Terms of units that are held are added first, once a run: sweeps go on from there with those of free units.
 
 Unit j of a layer is decided by half a word of its lane's stream: the low half of word j / 2 of that layer if j is even.
 
@@ -125,10 +125,13 @@ def decide(units, place, inputs, given, scale, lane, rule, words):
 
 @cache
 def drawing(width, held):
-    """The functions that take the free units of so many times `width` lanes, that draw a layer there, and give back."""
+    """The functions that take the free units of groups of lanes, that draw layers there, and that give them back.
+
+    They become part of what calls them, once each: a call would copy the hundreds of words of a plan and a state.
+    """
     add_inputs, add_tall = adding(width, held), adding_tall(width, held)
 
-    @called
+    @inlined
     def take_units(plan, state, lane, groups):
         """Units of 0 and 1, those of `width` lanes (free units, width), then those of the next."""
         rows, lanes = plan.free.size, state.spins.shape[1]
@@ -138,17 +141,17 @@ def drawing(width, held):
                 spins = convert(load(state.spins, place + group * width, width), np.int32)
                 store(state.units, (group * rows + k) * width, bitcast((spins ^ -1) & _ONE, np.float32))
 
-    @called
+    @inlined
     def give_units(plan, state, lane, groups):
         """Write units back to where they were taken from."""
         rows, lanes = plan.free.size, state.spins.shape[1]
         for k in range(rows):
             place = np.int64(at(plan.free, k)) * lanes + lane
             for group in range(groups):
-                units = bitcast(load(state.units, (group * rows + k) * width, width), np.int32)
-                store(state.spins, place + group * width, convert((units >> 28 & 2) - 1, np.int8))
+                up = load(state.units, (group * rows + k) * width, width) > 0
+                store(state.spins, place + group * width, select(up, full(1, np.int8, width), full(-1, np.int8, width)))
 
-    @called
+    @inlined
     def draw_layer(plan, state, rule, lane, groups, hidden, draws, multiplies):
         """Draw the hidden layer, or the visible one, given the other.
 
@@ -187,12 +190,22 @@ def drawing(width, held):
                         total = total + convert(product, np.float64)
                     store(state.products, here + part, total)
 
-    return take_units, draw_layer, give_units
+    @inlined
+    def draw_layers(plan, state, rule, lane, groups, hidden, visible, multiplies):
+        take_units(plan, state, lane, groups)
+        for of_hidden in (True, False):
+            draws = hidden if of_hidden else visible
+            if draws or (multiplies and not of_hidden):
+                draw_layer(plan, state, rule, lane, groups, of_hidden, draws, multiplies and not of_hidden)
+        if hidden or visible:
+            give_units(plan, state, lane, groups)
+
+    return take_units, draw_layers, give_units
 
 
 def _updating(held):
     """The function that draws layers whose biases are a lane's own if there are `held` units."""
-    (take_wide, draw_wide, give_wide), (take, draw, give) = drawing(WIDE, held), drawing(GROUP, held)
+    (_, draw_wide, _), (_, draw, _) = drawing(WIDE, held), drawing(GROUP, held)
 
     @called
     def update_layers(plan, state, rule, hidden, visible, multiplies):
@@ -203,22 +216,10 @@ def _updating(held):
         lanes = state.spins.shape[1]
         if multiplies:
             state.products[:] = 0.0
-        for lane in range(0, lanes, SPAN):
-            span = min(SPAN, lanes - lane)
-            if span == SPAN:
-                take_wide(plan, state, lane, SPAN // WIDE)
-                if hidden:
-                    draw_wide(plan, state, rule, lane, SPAN // WIDE, True, True, False)
-                if visible or multiplies:
-                    draw_wide(plan, state, rule, lane, SPAN // WIDE, False, visible, multiplies)
-                give_wide(plan, state, lane, SPAN // WIDE)
-            else:
-                take(plan, state, lane, span // GROUP)
-                if hidden:
-                    draw(plan, state, rule, lane, span // GROUP, True, True, False)
-                if visible or multiplies:
-                    draw(plan, state, rule, lane, span // GROUP, False, visible, multiplies)
-                give(plan, state, lane, span // GROUP)
+        for lane in range(0, lanes - SPAN + 1, SPAN):
+            draw_wide(plan, state, rule, lane, SPAN // WIDE, hidden, visible, multiplies)
+        if lanes % SPAN:
+            draw(plan, state, rule, lanes - lanes % SPAN, lanes % SPAN // GROUP, hidden, visible, multiplies)
 
     return update_layers
 
