@@ -2,11 +2,12 @@
 
     python -m pytest bench/bench_lowest.py -s
 
-Medians of runs that take turns, 64 reads, default schedule and rule.
+64 reads, default schedule and rule.
 """
 
 import numpy as np
 import pytest
+from contest import compete, ours
 
 import fastgibbs as fg
 
@@ -31,14 +32,8 @@ MODELS = {
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_time_with_the_lowest_states_kept(benchmark, name):
+def test_time_with_the_lowest_states_kept(name):
     build, sweeps = MODELS[name]
     model = build()
-    times = {0: [], 20: []}
-    for turn in range(10):
-        for keep, seconds in times.items():
-            result = fg.anneal(model, sweeps=sweeps, keep=keep, seed=turn // 2, threads=1)
-            seconds.append(result.timing.kernel)
-    without, kept = np.median(times[0][1:]), np.median(times[20][1:])
-    benchmark.pedantic(lambda: None, rounds=1)
-    print(f"\n{name}, {result.engine}: {without:.4f} s without, {kept:.4f} s with: {kept / without:.3f}")
+    jobs = {f"keep={keep}": ours(fg.anneal, lambda: model, sweeps=sweeps, keep=keep) for keep in (20, 0)}
+    compete(f"lowest states kept: {name}", jobs, rounds=9)

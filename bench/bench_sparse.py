@@ -2,78 +2,78 @@
 
     python -m pytest bench/bench_sparse.py -s
 
-Floor, counted for 16 lanes of one attempt in AVX2 (8 float32 a register): half a SFC64 step 25 instructions, six
-neighbours 6 x 2 x 4 = 48 (load and extend, take the sign, turn J, add), uniform 14, scale and clamp 6, exp2 30, decide
-and store 16: 140 in all, 8.7 a lane; at 3 a cycle and 2.6 GHz that is 0.9 updates/ns, twice as many with AVX-512.
+Limit of a spin of degree 6, in lanes of 32 bits: half a word of SFC64, six multiply-adds, and 33 operations that make
+the uniform (7), scale and clamp (3), raise to a power (15), decide and store (8).
 """
-
-import time
 
 import numpy as np
 import pytest
-from contest import contest, dwave, one_core, report
+from bench_multispin import MEASURED
+from contest import compete, given, on_two_threads, ours
+from machine import Work
+from peers import dwave, peapods, plain
 
 import fastgibbs as fg
 
 L, CHAINS, SWEEPS, BETA = 10, 64, 300, 1.0
-MODEL = fg.edwards_anderson((L, L, L), "gaussian", seed=1)
 
 
-def ours(model=MODEL, chains=CHAINS, threads=1, sweeps=SWEEPS, **kwargs):
-    def run():
-        options = {"thin": sweeps} | kwargs
-        result = fg.sample(model, beta=BETA, sweeps=sweeps, chains=chains, seed=2, threads=threads, **options)
-        return result.timing.updates_per_second / 1e9
-
-    return run
+def glass():
+    return fg.edwards_anderson((L, L, L), "gaussian", seed=1)
 
 
-def peapods():
-    """64 replicas at one temperature, measuring in the last sweeps only."""
-    module = pytest.importorskip("peapods", reason="the peers come with the extra [bench]")
-    glass = module.Ising((L, L, L), couplings="gaussian", temperatures=np.full(CHAINS, 1 / BETA))
-
-    def run():
-        began = time.perf_counter()
-        glass.sample(SWEEPS, sweep_mode="metropolis", warmup_ratio=0.99, sequential=True)
-        return CHAINS * SWEEPS * MODEL.n / (time.perf_counter() - began) / 1e9
-
-    return run
+def work(degree):
+    return Work(words=0.5, bits=33 * 32, products=degree)
 
 
-def test_sparse_engine_against_its_peers(benchmark):
-    contenders = {
-        "fastgibbs gibbs": ours(),
-        "fastgibbs metropolis": ours(rule="metropolis"),
-        "fastgibbs random scan": ours(scan="random"),
-        "fastgibbs, measured each sweep": ours(thin=1),
-        "dwave-samplers": dwave(MODEL, BETA, CHAINS, SWEEPS),
-        "peapods": peapods(),
+def sampling(build=glass, sweeps=SWEEPS, **kwargs):
+    return ours(fg.sample, build, **dict(beta=BETA, sweeps=sweeps, chains=CHAINS, thin=sweeps) | kwargs)
+
+
+def test_sparse_engine_against_its_peers():
+    jobs = {
+        "fastgibbs": sampling(),
+        "fastgibbs metropolis": sampling(rule="metropolis"),
+        "fastgibbs random scan": sampling(scan="random"),
+        "fastgibbs" + MEASURED: sampling(thin=1),
+        "dwave-samplers": dwave(glass(), (BETA, BETA), CHAINS, SWEEPS),
+        "peapods": peapods("gaussian", np.full(CHAINS, 1 / BETA), SWEEPS, warmup_ratio=0.99),  # measures at the end
+        "plain loop": plain(glass(), [BETA] * SWEEPS, 10),
     }
-    with one_core():
-        rates = contest(contenders)
-        benchmark.pedantic(contenders["fastgibbs gibbs"], rounds=3)
-    ratios = report("3D EA Gaussian L=10, 64 chains, one core", rates, benchmark)
-    assert np.median(rates["fastgibbs gibbs"]) >= 0.6
-    assert min(ratios["dwave-samplers"], ratios["peapods"]) >= 8
+    compete("3D EA Gaussian L=10, 64 chains", jobs, work=work(6))
 
 
 @pytest.mark.parametrize("chains", [128, 256])
-def test_two_threads(benchmark, chains):
-    contenders = {f"{t} threads": ours(chains=chains, threads=t, sweeps=3000) for t in (2, 1)}
-    rates = contest(contenders)
-    benchmark.pedantic(contenders["2 threads"], rounds=1)
-    assert report(f"3D EA Gaussian L=10, {chains} chains", rates, benchmark)["1 threads"] >= 1.8
+def test_two_threads(chains):
+    on_two_threads(
+        f"3D EA Gaussian L=10, {chains} chains, two threads",
+        lambda threads: sampling(chains=chains, threads=threads, sweeps=2000),
+    )
 
 
-@pytest.mark.parametrize(
-    "model",
-    [fg.lattice((64, 64)), fg.random_regular(10_000, 3, "gaussian", seed=1), fg.sherrington_kirkpatrick(256, seed=1)],
-    ids=["2D lattice L=64", "3-regular 10^4", "SK N=256"],
-)
-def test_other_models(benchmark, model):
-    run = ours(model, sweeps=max(2, 2_000_000 // model.n // 64), engine="sparse")
-    with one_core():
-        rates = contest({"fastgibbs gibbs": run})
-        benchmark.pedantic(run, rounds=1)
-    report(repr(model), rates, benchmark)
+OTHERS = {
+    "2D lattice L=64": (lambda: fg.lattice((64, 64)), 4),
+    "3-regular Gaussian, 10^4 sites": (lambda: fg.random_regular(10_000, 3, "gaussian", seed=1), 3),
+    "SK Gaussian N=256": (lambda: fg.sherrington_kirkpatrick(256, seed=1), 255),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_models(name):
+    build, degree = OTHERS[name]
+    sweeps = max(2, 2_000_000 // build().n // CHAINS)
+    jobs = {"fastgibbs": sampling(build, sweeps, engine="sparse"), "plain loop": plain(build(), [BETA] * sweeps, 4)}
+    compete(f"{name}, 64 chains, sparse", jobs, work=work(degree))
+
+
+def test_a_million_sites():
+    jobs = {
+        f"fastgibbs 10^{power} sites": sampling(
+            given(fg.random_regular(10**power, 6, "gaussian", seed=1)),
+            max(2, 2 * 10**6 // 10**power),
+            engine="sparse",
+        )
+        for power in (6, 4)
+    }
+    jobs["plain loop"] = plain(fg.random_regular(10**6, 6, "gaussian", seed=1), [BETA])
+    compete("6-regular Gaussian, 10^6 sites, 64 chains", jobs, rounds=3, work=work(6)._replace(lines=7 / CHAINS))

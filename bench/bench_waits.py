@@ -13,16 +13,41 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
+from contest import keep
 
 from fastgibbs.io import pack_spins, write_archive
 
 FIRST = """
-import time
-began = time.perf_counter()
+import json, sys, time
+began = time.process_time()
+import numpy as np
 import fastgibbs as fg
-imported = time.perf_counter()
-fg.sample(fg.lattice((8, 8)), beta=0.4, sweeps=3, chains=16, seed=1, engine="{engine}")
-print(imported - began, time.perf_counter() - imported)
+seconds = {"import": time.process_time() - began}
+models = {
+    "multispin": lambda: fg.lattice((8, 8)),
+    "sparse": lambda: fg.edwards_anderson((4, 4), "gaussian", seed=1),
+    "dense": lambda: fg.sherrington_kirkpatrick(32, seed=1),
+    "overlap": lambda: fg.Hopfield(np.random.default_rng(1).choice([-1, 1], (3, 40))),
+    "layered": lambda: fg.RBM(np.zeros((6, 4))),
+}
+engine, model = sys.argv[1], models[sys.argv[1]]()
+options = dict(seed=1, engine=engine)
+verbs = {
+    "sample": lambda: fg.sample(model, beta=0.4, sweeps=3, chains=16, **options),
+    "anneal": lambda: fg.anneal(model, sweeps=3, reads=16, **options),
+    "temper": lambda: fg.temper(model, betas=[0.1, 0.5], sweeps=3, burn_in=0, **options),
+}
+if engine == "overlap":
+    verbs["recall"] = lambda: fg.recall(model, model.patterns, seed=1)
+if engine == "layered":
+    verbs["train"] = lambda: fg.train(model, np.ones((8, 6)), epochs=1, seed=1)
+    verbs["log_z"] = lambda: fg.log_z(model, steps=10, seed=1)
+for name in sys.argv[2:] or verbs:
+    began = time.process_time()
+    verbs[name]()
+    seconds[name] = time.process_time() - began
+print(json.dumps(seconds))
 """
 
 
@@ -31,13 +56,19 @@ def child(command, **environment):
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment).stdout
 
 
-def test_the_first_call_of_a_process_with_no_kernel_compiled_and_with_all(tmp_path):
-    print("\nengine      import, then the first call: cold | from the cache (s)")
-    for engine in ("sparse", "multispin", "dense"):
-        command = [sys.executable, "-c", FIRST.format(engine=engine)]
-        runs = [child(command, NUMBA_CACHE_DIR=str(tmp_path / engine)).split() for _ in range(4)]
-        imported, warm = np.median(np.float64(runs[1:]), axis=0)
-        print(f"{engine:12}{imported:.2f}   {float(runs[0][1]):.1f} | {warm:.2f}")
+@pytest.mark.parametrize("engine", ["multispin", "sparse", "dense", "overlap", "layered"])
+def test_first_calls_of_a_process_with_no_kernel_compiled_and_with_all(tmp_path, engine):
+    """CPU seconds; the verbs one after the other, each with what those before it have compiled; `anneal` also alone."""
+
+    def first(*verbs, cache=tmp_path / "all"):
+        command = [sys.executable, "-c", FIRST, engine, *verbs]
+        return json.loads(child(command, NUMBA_CACHE_DIR=str(cache)))
+
+    runs = {"cold": first(), "warm": first(), "cold, alone": first("anneal", cache=tmp_path / "one")}
+    print()
+    for name, seconds in runs.items():
+        print(f"{engine}, {name}: " + ", ".join(f"{verb} {value:.2f}" for verb, value in seconds.items()))
+    keep(f"first calls, {engine}", unit="s of CPU", rows=runs)
 
 
 def test_answers_to_ctrl_c_at_random_moments_of_all_verbs():

@@ -1,9 +1,9 @@
-"""The command line: `python -m fastgibbs run NAME_OR_FILE.toml`, `... list`, `... bench`, `... verify`, `... info`."""
+"""The command line: `python -m fastgibbs run NAME_OR_FILE.toml`, and the commands that `--help` lists."""
 
 import argparse
 import sys
 
-from fastgibbs import benchmark, info, verify
+from fastgibbs import benchmark, info, verify, warm
 from fastgibbs.gallery import runs
 from fastgibbs.io import VERSION
 
@@ -16,6 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("list", help="name the built-in runs")
     commands.add_parser("bench", help="time every engine on this machine, in about 20 s")
     commands.add_parser("verify", help="prove every engine on this machine, in under a minute once it has compiled")
+    commands.add_parser("warm", help="compile all kernels once, so that no later call waits")
     commands.add_parser("info", help="versions, cores, memory, vector registers and the cache of kernels")
     run = commands.add_parser("run", help="carry out a built-in run or a TOML file")
     run.add_argument("source", metavar="NAME_OR_FILE", help="a built-in run, or a file that ends in .toml")
@@ -31,6 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if options.command == "bench":
         print(benchmark.run())
+        return 0
+    if options.command == "warm":
+        warm.run()
         return 0
     if options.command == "info":
         print(info.report())

@@ -35,6 +35,13 @@ CASES = (  # title, engine, model, beta, chains
         128,
     ),
     (
+        "EA Gaussian L=10, beta = 1, one chain",
+        "coloured",
+        lambda: edwards_anderson((10,) * 3, "gaussian", seed=1),
+        1.0,
+        1,
+    ),
+    (
         "EA Gaussian L=10, summed in 104 bits",
         "sparse64",
         lambda: edwards_anderson((10,) * 3, "gaussian", seed=1),

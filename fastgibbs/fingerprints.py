@@ -3,8 +3,8 @@
 import dis
 import hashlib
 import os
-import types
-from typing import NamedTuple
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -13,7 +13,7 @@ _NAMED = {"builtins", "math", "numba", "numpy", "operator"}  # packages whose fu
 _PLAIN = int, float, complex, str, bytes, frozenset, type(None), np.generic, np.dtype, np.ufunc, numba.types.Type
 
 
-def fingerprint(function) -> str:
+def fingerprint(function: FunctionType) -> str:
     """SHA-256 of what a function does: its code, that of all it calls, and the values that they read from outside.
 
     What is compiled of somebody else's function is cached under it. It is the same in every process, but where a
@@ -28,14 +28,14 @@ def fingerprint(function) -> str:
 class Fingerprint(NamedTuple):
     """What was noted of functions, and which."""
 
-    digest: object
-    seen: dict  # functions, and in which order
+    digest: Any  # of hashlib
+    seen: dict[FunctionType, int]  # functions, and in which order
 
-    def note(self, *words):
+    def note(self, *words: object) -> None:
         """Words, in order."""
         self.digest.update("\0".join(map(str, (*words, ""))).encode())
 
-    def add_function(self, function):
+    def add_function(self, function: FunctionType) -> None:
         """What a function does, or that it is one of those before."""
         if function in self.seen:
             self.note("function", self.seen[function])
@@ -45,7 +45,7 @@ class Fingerprint(NamedTuple):
         self.add_code(function.__code__, function.__globals__)
         self.add((*(cell.cell_contents for cell in function.__closure__ or ()), function.__defaults__))
 
-    def add(self, value):
+    def add(self, value: Any) -> None:
         """A value that a function reads, or a function that it calls."""
         value = getattr(value, "_dispatcher", value)  # of a ufunc
         compiled = hasattr(value, "py_func")
@@ -58,10 +58,10 @@ class Fingerprint(NamedTuple):
             self.note(value.__module__, value.__qualname__)
         elif compiled:
             self.add_function(value.py_func)
-        elif isinstance(value, types.FunctionType):
+        elif isinstance(value, FunctionType):
             raise TypeError(f"{value.__qualname__} is called by what is compiled: decorate it with numba.njit")
         elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
-            self.note(value.dtype, value.shape, hashlib.sha256(np.ascontiguousarray(value)).hexdigest())
+            self.note(value.dtype, value.shape, hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest())
         elif isinstance(value, tuple | list):
             self.note(type(value).__name__, len(value))
             for one in value:
@@ -69,11 +69,11 @@ class Fingerprint(NamedTuple):
         else:
             self.note(type(value), repr(value) if isinstance(value, _PLAIN) else os.urandom(16).hex())
 
-    def add_code(self, code, outside):
+    def add_code(self, code: CodeType, outside: dict[str, Any]) -> None:
         """The code of a function, and what it reads from outside, also from modules."""
         self.note(code.co_code.hex(), code.co_names, code.co_varnames, code.co_freevars)
         for value in code.co_consts:
-            if isinstance(value, types.CodeType):
+            if isinstance(value, CodeType):
                 self.add_code(value, outside)
             else:
                 self.add(value)
@@ -86,18 +86,18 @@ class Fingerprint(NamedTuple):
             else:
                 module = None
                 continue
-            module = value if isinstance(value, types.ModuleType) else None
+            module = value if isinstance(value, ModuleType) else None
             if module is None:
                 self.add(value)
             elif module.__name__.partition(".")[0] in _NAMED:
                 module = None
 
 
-def _root(value) -> str:
+def _root(value: object) -> str:
     """The package that a value says it is from."""
     return str(getattr(value, "__module__", None)).partition(".")[0]
 
 
-def inside(value) -> bool:
+def inside(value: object) -> bool:
     """Whether a class or function is of this package, whose sources name the cache."""
     return _root(value) == __package__

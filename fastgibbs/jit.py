@@ -12,6 +12,7 @@ import inspect
 import os
 import pickle
 import sys
+import threading
 import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -216,6 +217,23 @@ def _compiled(function, **options):
     return dispatcher
 
 
+class NotCompiled(Exception):
+    """A kernel is not compiled yet, where it was not to be."""
+
+
+_here = threading.local()  # .compiles: whether kernels may be compiled in this thread, or read from the cache
+
+
+@contextmanager
+def compiled_only():
+    """In this thread kernels that are not compiled yet raise NotCompiled meanwhile."""
+    _here.compiles = False
+    try:
+        yield
+    finally:
+        _here.compiles = True
+
+
 class _Part(JITCodeLibrary):
     """What a kernel is made of: optimised and made machine code with it, not before, once instead of once a level."""
 
@@ -257,6 +275,8 @@ def njit(function):
     compile_ = dispatcher.compile
 
     def compiling(signature):
+        if not getattr(_here, "compiles", True):
+            raise NotCompiled
         give_back()  # of what set-up has freed: compiling takes the most memory of all
         try:
             return compile_(signature)

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
 from queue import Empty, SimpleQueue
 from types import FrameType
@@ -161,6 +161,20 @@ def on_threads(
     for error in errors:
         if error is not None:
             raise error
+
+
+def here(chunks: Generator[object, None, None], tick: Callable[[], object]) -> None:
+    """Do work in this thread, chunk by chunk as it is asked for the next, and call `tick()` ten times a second."""
+    ticked = time.monotonic()
+    _at_work.add(me := object())
+    try:
+        for _ in chunks:
+            if time.monotonic() - ticked >= TICK_SECONDS:
+                tick()
+                ticked = time.monotonic()
+    finally:
+        chunks.close()  # whoever else does the work
+        _at_work.discard(me)
 
 
 def _importing() -> bool:

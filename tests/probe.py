@@ -6,27 +6,31 @@ import numba
 import numpy as np
 
 from fastgibbs import exact
-from fastgibbs.engines import ENGINES, contract, dense_kernels, inputs, layered, multispin, multispin_kernels
+from fastgibbs.engines import ENGINES, coloured, contract, dense_kernels, inputs, layered, multispin, multispin_kernels
+from fastgibbs.engines.arithmetic import uniform
 from fastgibbs.engines.bitslices import PART
 from fastgibbs.engines.memories import ATTEMPTS
-from fastgibbs.engines.sparse import attempt, gather_fields
-from fastgibbs.engines.vectors import convert, load, store
+from fastgibbs.engines.sparse import attempting
+from fastgibbs.engines.sparse_sums import adding, gather
+from fastgibbs.engines.vectors import convert, full, load, store
 from fastgibbs.jit import njit
 from fastgibbs.testing.laws import boltzmann
+
+_attempt, _local_field = attempting(16), adding(16)
 
 
 @njit
 def _attempt_everywhere(plan, state, rule, site, bits):
-    gather_fields(plan, state, site)
+    gather(plan, state, site)
     for lane in range(0, bits.size, 16):
-        attempt(plan, state, rule, site, lane, convert(load(bits, lane, 16), np.uint32), False)
+        _attempt(plan, state, rule, site, lane, uniform(convert(load(bits, lane, 16), np.uint32)), False)
 
 
 @njit
 def _fields(plan, state, site, out):
-    gather_fields(plan, state, site)
-    for lane in range(out.size):
-        out[lane] = state.fields[lane]
+    gather(plan, state, site)
+    for lane in range(0, out.size, 16):
+        store(out, lane, _local_field(plan, state, site, lane))
 
 
 def block(engine, model, states, beta=0.0, rule="gibbs"):
@@ -65,7 +69,7 @@ KERNELS["dense"] = _dense_fields, _dense_attempt_everywhere
 def fields(model, states, engine="sparse"):
     """The kernel's local fields of every site in every state, float64 (states, n)."""
     plan, state = block(engine, model, states)
-    kind = state.fields.dtype if engine == "sparse64" else np.float32
+    kind = np.float64 if engine == "sparse64" else np.float32
     out = np.empty((model.n, state.spins.shape[1]), kind)
     for site in range(model.n):
         KERNELS[engine][0](plan, state, site, out[site])
@@ -199,6 +203,32 @@ def layered_order_and_flips(model, states, beta, rule):
 
 
 @njit
+def _decide_coloured(plan, state, rule, place, draws, turned):
+    coloured.refresh(plan, state)
+    for chain in range(draws.size):
+        words = full(draws[chain], np.uint32, 16)
+        flips = coloured.decided(plan, state, rule, chain, plan.scales[0], place - place % 16, words)
+        turned[chain] = flips >> np.uint64(place % 16) & np.uint64(1)
+
+
+def coloured_order_and_flips(model, states, beta, rule):
+    """The coloured kernel's order of sites, and its own flip probabilities (states, n), exact to 2^-32.
+
+    Those of a colour are not coupled, so that they may be taken one after the other.
+    """
+    plan, state = block("coloured", model, states, beta)
+    before, turned = state.spins.copy(), np.empty(len(state.spins), np.uint8)
+
+    def flips(site, draws):
+        state.spins[:] = before
+        place = plan.position[site]
+        _decide_coloured(plan, state, contract.RULES[rule], place, draws.astype(np.uint32), turned)
+        return turned == 1
+
+    return np.argsort(plan.position), _where_flips_end(flips, (model.n, len(before)), len(states))
+
+
+@njit
 def _decisions(plan, state, rungs, likely, kinds):
     multispin_kernels.show_codes(plan, state, rungs)
     for tile in range(len(plan.tiles)):
@@ -254,6 +284,8 @@ def sweep_matrix(engine, model, beta, rule):
         order, flip = layered_order_and_flips(model, states, beta, rule)
     elif engine == "multispin":
         order, flip = multispin_order_and_flips(model, states, beta, rule)
+    elif engine == "coloured":
+        order, flip = coloured_order_and_flips(model, states, beta, rule)
     elif engine == "overlap":
         flip = memory_flip_probabilities(model, states, beta, rule)
     else:

@@ -8,6 +8,7 @@ import fastgibbs as fg
 from fastgibbs.methods.descent import quenched
 from fastgibbs.reference import annealing as twin
 from fastgibbs.reference import sparse
+from fastgibbs.results.annealed import energy_of_each
 
 # Easy models, by default
 
@@ -162,6 +163,20 @@ def test_states_descend_as_the_twins_do(name):
     model = DESCENDING[name]
     states = model.from_spins(np.random.default_rng(8).choice([-1, 1], (3, model.n)).astype(np.int8))
     np.testing.assert_array_equal(quenched(model, states), [twin.quenched(model, state) for state in states])
+
+
+@pytest.mark.parametrize("count", [0, 1, 16, 37])
+@pytest.mark.parametrize("units", ["one", "many"])
+def test_energies_of_states_have_the_bits_of_the_models(units, count):
+    rng = np.random.default_rng(5)
+    i, j = np.triu_indices(30, 1)
+    J = np.full(i.size, 0.3) * rng.choice([-1, 1], i.size) if units == "one" else rng.normal(size=i.size)
+    model = fg.Ising.from_edges(30, i, j, J, np.full(30, 0.7) if units == "one" else rng.normal(size=30), offset=1.1)
+    states = rng.choice(np.array([-1, 1], np.int8), (count, 30))
+    np.testing.assert_array_equal(energy_of_each(model, states), model.energy(states))
+    backwards = fg.Ising.from_edges(30, 29 - i, 29 - j, J, model.fields[::-1], offset=1.1)
+    if units == "many" and count > 1:  # in another order they have others
+        assert (energy_of_each(backwards, states[:, ::-1].copy()) != model.energy(states)).any()
 
 
 def test_sites_without_field_and_clamped_sites_stay_in_the_descent():

@@ -147,7 +147,7 @@ def test_hidden_units_given_clamped_visible_ones_have_their_conditional_law():
 
 
 def test_auto_takes_the_dense_engine_for_many_pairs_and_the_sparse_one_for_few():
-    kwargs = dict(beta=1.0, sweeps=1, chains=2)
+    kwargs = dict(beta=1.0, sweeps=1, chains=9)
     assert fg.sample(BoltzmannMachine(symmetric(120)), **kwargs).engine == "dense"
     assert fg.sample(BoltzmannMachine(symmetric(120, share=0.05)), **kwargs).engine == "sparse"
 

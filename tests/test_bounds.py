@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from probe import fields, flip_probabilities
+from probe import block, fields, flip_probabilities
 
 import fastgibbs as fg
 from fastgibbs import exact
@@ -19,6 +19,20 @@ def test_sums_of_8_bits_end_at_127(leaves):
     states[1] = -1
     states[2, 1] = -1
     np.testing.assert_array_equal(fields(star, states)[:, 0], [leaves, -leaves, leaves - 2])
+
+
+@pytest.mark.parametrize("chains", [5, 64 + 32])
+def test_spins_of_four_bytes_and_of_one_give_the_same_bytes(monkeypatch, chains):
+    """In lanes of 32, 64 and 16 at once, with fields, an offset and an odd number of sites."""
+    glass = fg.edwards_anderson((3, 3, 3), "gaussian", seed=1)
+    model = fg.Ising.from_edges(27, *glass.bonds, np.linspace(-1, 1, 27), offset=0.3)
+    found = []
+    for most, kind in ((sparse.CACHE, np.float32), (0, np.int8)):
+        monkeypatch.setattr(sparse, "CACHE", most)
+        assert block("sparse", model, np.ones((chains, 27)))[1].spins.dtype == kind
+        found.append(fg.sample(model, beta=0.7, sweeps=9, chains=chains, seed=2, engine="sparse", keep_states=True))
+    for name in ("energy", "magnetization", "samples"):
+        np.testing.assert_array_equal(*(getattr(result, name) for result in found))
 
 
 def test_a_plan_with_other_numbers_is_the_plan_of_the_other_model():

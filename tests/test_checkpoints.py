@@ -34,12 +34,14 @@ RUNS = {
     "sample strips": (fg.sample, LATTICE, SAMPLE | dict(sweeps=20_000, beta=0.4, chains=2)),
     "sample disorder": (fg.sample, DISORDER, SAMPLE | dict(sweeps=20_000, beta=0.4, chains=300)),
     "sample observed": (fg.sample, GLASS, SAMPLE | dict(beta=np.linspace(0.1, 1, 600), observe=OBSERVE)),
+    "sample coloured": (fg.sample, WEIGHTED, SAMPLE | dict(sweeps=20_000, beta=0.7, chains=3, clamp={3: 1})),
     "sample machine": (fg.sample, MACHINE, SAMPLE | dict(sweeps=20_000, beta=1.0, start=np.ones(14, int))),
     "sample dense": (fg.sample, DENSE, SAMPLE | dict(sweeps=20_000, beta=0.7, chains=70, engine="dense")),
     "sample overlap": (fg.sample, MEMORY, SAMPLE | dict(sweeps=20_000, beta=0.7, chains=70, engine="overlap")),
     "anneal multispin": (fg.anneal, GLASS, dict(sweeps=3000, reads=600)),
     "anneal sparse": (fg.anneal, WEIGHTED, dict(sweeps=3000, reads=70, rule="gibbs")),
     "temper multispin": (fg.temper, GLASS, dict(sweeps=2000, thin=10, rungs=7, ladders=40, clusters=True)),
+    "temper coloured": (fg.temper, GLASS, dict(sweeps=9000, betas=[0.1, 0.9], ladders=2, clusters=True)),
     "temper sparse": (
         fg.temper,
         WEIGHTED,
@@ -156,6 +158,7 @@ def test_a_checkpoint_of_another_run_is_refused_by_the_name_of_what_differs(chan
 LONGER = {
     "sample multispin": (fg.sample, GLASS, dict(beta=0.5, chains=300, burn_in=7, thin=3, keep_states=True)),
     "sample sparse": (fg.sample, GLASS, dict(beta=[0.3, 0.9], thin=3, engine="sparse", observe=OBSERVE)),
+    "sample coloured": (fg.sample, GLASS, dict(beta=[0.3, 0.9], thin=3, engine="coloured", observe=OBSERVE)),
     "sample machine": (fg.sample, MACHINE, dict(beta=1.0, chains=20, rule="gibbs")),
     "temper multispin": (fg.temper, GLASS, dict(betas=[0.1, 0.4, 0.9], ladders=4, burn_in=20, clusters=True)),
     "temper sparse": (

@@ -5,11 +5,12 @@ import pytest
 
 import fastgibbs as fg
 from fastgibbs import exact
-from fastgibbs.reference import dense, layered, multispin, overlap, sampling, sparse
+from fastgibbs.reference import coloured, dense, layered, multispin, overlap, sampling, sparse
 from fastgibbs.reference.streams import start_spins
 from fastgibbs.testing.laws import pvalue
 
 TWINS = {"sparse": sparse, "dense": dense, "overlap": overlap, "layered": layered, "multispin": multispin}
+TWINS["coloured"] = coloured
 MACHINE = fg.RBM(np.random.default_rng(4).normal(size=(5, 3)), [0.5, -1, 0, 0.2, 0.1], [1, -0.5, 0])
 MODELS = {  # beta makes 5 % of it show
     "sparse": (fg.edwards_anderson((2, 4), "gaussian", seed=1), 0.8),
@@ -17,11 +18,12 @@ MODELS = {  # beta makes 5 % of it show
     "overlap": (fg.Hopfield(np.random.default_rng(5).choice([-1, 1], (3, 8)), field=0.1), 1.5),
     "layered": (MACHINE, 1.5),
     "multispin": (fg.triangular((3, 3), J=-0.7, h=0.3), 0.8),
+    "coloured": (fg.edwards_anderson((2, 4), "gaussian", seed=1), 0.8),
 }
 CASES = [(engine, rule, "sequential") for engine in TWINS for rule in ("gibbs", "metropolis")]
 CASES += [(engine, rule, "random") for engine in ("sparse", "dense", "overlap") for rule in ("gibbs", "metropolis")]
 CHAINS = 20_000
-LEVEL = 1e-5  # of each of 32 chi-square tests: one false alarm in 3000 runs
+LEVEL = 1e-5  # of each of 36 chi-square tests: one false alarm in 3000 runs
 
 
 def clamp_of(model, several):
@@ -101,6 +103,7 @@ BIG = {
     "overlap": fg.Hopfield(np.random.default_rng(5).choice([-1, 1], (3, 40))),
     "layered": fg.RBM(np.random.default_rng(4).normal(size=(27, 15)), np.linspace(-1, 1, 27)),
     "multispin": fg.edwards_anderson((4, 6), "bimodal", seed=1),
+    "coloured": fg.edwards_anderson((5, 13), "gaussian", seed=1),
 }
 
 
@@ -125,7 +128,7 @@ def test_trajectories_equal_the_numpy_twins_bit_for_bit(engine, rule, scan, clam
     spins = start_spins(5, model.n, 20)
     spins[:, sites] = values.T
     twin, free = TWINS[engine], np.setdiff1d(np.arange(model.n), sites)
-    scans = {} if engine in ("layered", "multispin") else {"scan": scan}
+    scans = {} if engine in ("layered", "multispin", "coloured") else {"scan": scan}
     state = twin.start(model, 20, 5, rule, spins=spins, free=free, **scans)
     energy, magnetization, states = sampling.recorded(twin, state, model, beta, 8, 3, 2)
     np.testing.assert_array_equal(result.states, states)

@@ -22,7 +22,7 @@ def energies_agree(one, other):
     return (a * b).mean() / (a.std() * b.std()), (one.states == other.states).all(axis=1).mean()
 
 
-@pytest.mark.parametrize("engine", ["multispin", "sparse"])
+@pytest.mark.parametrize("engine", ["multispin", "sparse", "coloured"])
 def test_a_run_from_states_of_another_does_not_replay_it(engine, monkeypatch):
     """64 chains x 30 sweeps of tau about 5: a correlation of 0.25 is 5 sigma."""
     first = fg.sample(TORUS, engine=engine, **KWARGS)
@@ -111,7 +111,7 @@ def test_sampling_from_annealed_states_is_no_replay_of_the_annealing():
         assert (run.energy.mean(axis=0) != cold.trace_mean).all()
 
 
-@pytest.mark.parametrize("engine", ["multispin", "sparse"])
+@pytest.mark.parametrize("engine", ["multispin", "sparse", "coloured"])
 def test_with_one_start_for_all_a_chain_is_the_same_however_many_there_are(engine):
     start = np.ones(64)
     kwargs = KWARGS | dict(engine=engine, strips=1)
@@ -127,7 +127,7 @@ def test_the_seed_of_a_run_with_a_start_repeats_it():
     np.testing.assert_array_equal(first.energy, again.energy)
 
 
-@pytest.mark.parametrize("engine", ["multispin", "sparse", "dense", "overlap", "layered"])
+@pytest.mark.parametrize("engine", ["multispin", "sparse", "coloured", "dense", "overlap", "layered"])
 def test_hot_sweeps_forget_no_start(engine, monkeypatch):
     monkeypatch.setattr("fastgibbs.methods.cooling.quenched", lambda model, states, *rest: states)
     rng = np.random.default_rng(6)

@@ -125,6 +125,25 @@ def test_trajectories_equal_the_numpy_twins_bit_for_bit(name, rule, scan):
     np.testing.assert_allclose(result.energy, energy, rtol=1e-13, atol=1e-13 * np.abs(energy).max(initial=0))
     state = twin.start(model, BETAS.size, 5, rule, spins=model.to_ising().to_spins(model.to_spins(states)))
     np.testing.assert_array_equal(result.energy[:, -1:], twin.state_energies(state)[:, None])
+    few = fg.sample(model, beta=BETAS[:3], engine="dense", threads=1, **kwargs)  # one lane after the other
+    for name in ("energy", "magnetization", "states"):
+        np.testing.assert_array_equal(getattr(few, name), getattr(result, name)[:3])
+
+
+@pytest.mark.parametrize("clusters", [False, True])
+@pytest.mark.parametrize("ladders", [2, 30])
+def test_energies_are_those_of_the_states_whichever_sweeps_are_measured(ladders, clusters):
+    """Some sweeps are measured one after the other, some are not, and clusters turn without a sweep."""
+    model = PARITY["SK of several panels"]
+    if clusters:  # which need few neighbours
+        i, j, _ = fg.random_regular(150, 3, seed=3).bonds
+        model = fg.Ising.from_edges(150, i, j, np.random.default_rng(3).uniform(0.5, 1.5, i.size))
+    assert len(ENGINES["dense"].prepare([model], 1).fine) == model.n
+    rough = fg.Ising.from_edges(model.n, *model.bonds[:2], np.round(model.bonds[2], 7))
+    kwargs = dict(sweeps=60, thin=2, swap_every=3, clusters=clusters, overlap_every=0, engine="dense", seed=4)
+    run = fg.temper(model, betas=[0.8, 1.2], ladders=ladders, observe={"E": model.energy, "E'": rough.energy}, **kwargs)
+    np.testing.assert_allclose(run.energy, run.observables["E"], rtol=1e-12)
+    assert (abs(run.energy / run.observables["E'"] - 1) > 1e-11).mean() > 0.99  # steps alone would be seen
 
 
 @pytest.mark.parametrize("scan", ["sequential", "random"])
@@ -317,4 +336,4 @@ def test_what_it_cannot_run_is_refused_before_anything_compiles(monkeypatch):
     ],
 )
 def test_auto_takes_it_where_most_pairs_are_coupled(model, engine):
-    assert fg.sample(model, beta=0.5, sweeps=1, chains=2, seed=1).engine == engine
+    assert fg.sample(model, beta=0.5, sweeps=1, chains=16, seed=1).engine == engine

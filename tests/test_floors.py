@@ -8,22 +8,21 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "fastgibbs"
 FLOORS = [
-    ("types",),
-    ("fingerprints",),
+    ("types", "fingerprints"),
     ("jit", "threads", "fields", "models"),
     ("exact", "engines", "reference", "io", "analysis", "integrations"),
     ("results",),
     ("methods", "plots"),
     ("learning", "testing"),
-    ("gallery", "benchmark", "verify", "info"),
+    ("gallery", "benchmark", "verify", "info", "warm"),
     ("__init__", "__main__"),
 ]
 ENGINES = [  # each imports only earlier ones
-    *("vectors", "graphs", "bitslices", "bytespins", "contract", "gates", "arithmetic", "streams", "precision"),
-    *("entries", "sparse_sums", "sparse", "sparse64", "flips", "terms", "dense", "dense_kernels", "multispin"),
-    *("multispin_kernels", "memories", "overlap", "inputs", "layered", "replicas", "observables", "descents"),
-    *("remembering", "lowest", "carrying", "binning"),
-    *("drivers", "phases", "gradients", "moments"),
+    *("vectors", "layouts", "graphs", "bitslices", "bytespins", "contract", "gates", "arithmetic", "streams"),
+    *("precision", "entries", "sparse_sums", "sparse", "sparse64", "flips", "terms", "dense", "dense_kernels", "rare"),
+    *("multispin_counters", "multispin_neighbors", "multispin_rare", "multispin", "multispin_kernels", "coloured"),
+    *("memories", "overlap", "inputs", "layered", "replicas", "observables", "descents", "energies", "asking"),
+    *("remembering", "lowest", "carrying", "binning", "drivers", "many", "phases", "gradients", "moments"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}
 OPTIONAL = {"PIL", "matplotlib", "pandas", "sklearn", "tqdm", "xarray"}  # imported inside the functions that need them

@@ -17,6 +17,7 @@ SAMPLES = {
     "disorder": (DISORDER, dict(beta=0.4, chains=300)),
     "clamped": (GLASS, dict(beta=0.5, chains=70, clamp={3: 1, 8: -1}, observe=OBSERVE)),
     "dense": (DENSE, dict(beta=0.7, chains=70, engine="dense")),
+    "coloured": (WEIGHTED, dict(beta=0.7, chains=2, observe=STAGGERED)),
     "overlap": (MEMORY, dict(beta=0.7, chains=70, engine="overlap")),
     "machine": (MACHINE, dict(beta=1.0, chains=20, start=np.ones(14, int))),
 }
@@ -24,6 +25,7 @@ LADDER = dict(betas=[0.05, 0.1, 0.2, 0.3])
 TEMPERS = {
     "multispin": (GLASS, LADDER | dict(ladders=40, clusters=True, swap_every=3)),
     "sparse": (WEIGHTED, LADDER | dict(ladders=3, thin=4, observe=STAGGERED)),
+    "coloured": (WEIGHTED, LADDER | dict(thin=4, observe=STAGGERED)),
     "disorder": (DISORDER, LADDER | dict(ladders=30, overlap_every=5)),
 }
 

@@ -100,7 +100,7 @@ STRANGERS = {
     "budget": Budget(10, 4),
 }
 MODELS = {"multispin": MULTISPIN, "sparse": ANY, "dense": ANY, "overlap": MEMORIES, "layered": MACHINES}
-MODELS |= {"terms": STRANGERS}
+MODELS |= {"terms": STRANGERS, "coloured": ANY}
 OPTIONS = {
     "rule": ["gibbs", "metropolis"],
     "scan": ["sequential", "random"],

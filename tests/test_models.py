@@ -1,6 +1,7 @@
 """Energies against double loops over all states, the laws of disorder, and the shapes and types that are valid."""
 
 import copy
+import hashlib
 import itertools
 import pickle
 
@@ -218,6 +219,12 @@ def test_random_regular_graph_is_simple_and_regular_for_every_seed(n, degree):
         model = random_regular(n, degree, "ferromagnet", seed)
         assert (np.diff(model.indptr) == degree).all()
         assert (model.couplings == 1).all()
+
+
+@pytest.mark.parametrize(("size", "digest"), [((1000, 6), "9ea20110"), ((60, 25), "279b79d7"), ((9, 4), "99ab20d0")])
+def test_random_regular_graph_of_a_seed_stays_the_same(size, digest):
+    """Also where half of the bonds have to be switched."""
+    assert hashlib.sha256(random_regular(*size, seed=1).indices.tobytes()).hexdigest()[:8] == digest
 
 
 def test_random_regular_graph_breaks_up_loops_that_have_only_loops_to_switch_with(monkeypatch):

@@ -10,7 +10,7 @@ import fastgibbs as fg
 from fastgibbs import exact
 from fastgibbs.engines import drivers
 from fastgibbs.engines.precision import energy_error
-from fastgibbs.methods import sampling
+from fastgibbs.methods import chains
 from fastgibbs.reference import multispin as multispin_twin
 from fastgibbs.reference import sampling as sampling_twin
 from fastgibbs.reference import sparse as sparse_twin
@@ -369,7 +369,7 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_observe_is_refused_before_anything_compiles(method, name, monkeypatch):
     observe, error, message = BAD[name]
-    monkeypatch.setattr(sampling, "advance", None)
+    monkeypatch.setattr(chains, "advance", None)
     monkeypatch.setattr(drivers, "temper", None)
     with pytest.raises(error, match=message):
         run(method, WEIGHTED, observe=observe)
@@ -377,7 +377,7 @@ def test_a_bad_observe_is_refused_before_anything_compiles(method, name, monkeyp
 
 @VERBS
 def test_states_for_functions_that_do_not_fit_in_memory_are_refused_before_anything_compiles(method, monkeypatch):
-    monkeypatch.setattr(sampling, "advance", None)
+    monkeypatch.setattr(chains, "advance", None)
     monkeypatch.setattr(drivers, "temper", None)
     monkeypatch.setattr("fastgibbs.models.resources.memory", lambda: 2**25)
     model = fg.lattice((64, 64))

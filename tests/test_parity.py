@@ -15,6 +15,7 @@ from fastgibbs.engines.bitslices import PART
 from fastgibbs.engines.contract import LANE_GROUP
 from fastgibbs.engines.vectors import load, store
 from fastgibbs.jit import njit
+from fastgibbs.reference import coloured as coloured_twin
 from fastgibbs.reference import multispin as multispin_twin
 from fastgibbs.reference import sampling
 from fastgibbs.reference import sparse as twin
@@ -48,6 +49,23 @@ def test_trajectories_equal_the_numpy_twins_bit_for_bit(name, rule, scan):
     np.testing.assert_array_equal(result.energy, energy)
     np.testing.assert_array_equal(result.magnetization, magnetization)
     np.testing.assert_array_equal(result.states, states)
+
+
+@pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
+@pytest.mark.parametrize("name", [*MODELS, "70 of a colour"])
+def test_coloured_trajectories_equal_the_twins(name, rule):
+    """Of few chains and of more than a block, of colours of few sites and of more than are decided together."""
+    model = MODELS.get(name, fg.random_regular(140, 5, "gaussian", seed=1))
+    for betas in (
+        np.array([0.7]),
+        np.concatenate([[1e-3, 0.1, 0.44, 1.0, 3.0, 50.0, -0.7], np.linspace(0.2, 2.0, 63)]),
+    ):
+        kwargs = dict(sweeps=30, burn_in=3, thin=2, rule=rule, seed=5)
+        result = fg.sample(model, beta=betas, engine="coloured", threads=1, **kwargs)
+        energy, magnetization, states = sampling.sample(coloured_twin, model, betas, chains=betas.size, **kwargs)
+        np.testing.assert_array_equal(result.energy, energy)
+        np.testing.assert_array_equal(result.magnetization, magnetization)
+        np.testing.assert_array_equal(result.states, states)
 
 
 def test_every_bit_pattern_gives_the_twins_exp2():

@@ -126,8 +126,8 @@ def test_models_that_people_run_run_where_they_ran(model):
 
 def test_the_default_annealing_of_glasses_runs_where_it_ran():
     for model in (fg.edwards_anderson((6, 6, 6), "gaussian", seed=1), fg.random_regular(500, 20, "gaussian", seed=1)):
-        assert fg.anneal(model, sweeps=1, reads=1, seed=1).engine == "sparse"
-    assert fg.anneal(penalized(1e7 * 1.1), betas=fg.geometric(1e-6, 5), sweeps=2, reads=1, seed=1).engine == "sparse64"
+        assert fg.anneal(model, sweeps=1, reads=8, seed=1).engine == "sparse"
+    assert fg.anneal(penalized(1e7 * 1.1), betas=fg.geometric(1e-6, 5), sweeps=2, reads=8, seed=1).engine == "sparse64"
 
 
 def test_sites_of_one_large_term_are_safe_and_the_check_is_made_site_by_site():

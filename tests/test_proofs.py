@@ -67,6 +67,14 @@ def test_one_sweep_leaves_the_boltzmann_distribution_unchanged(name, rule, beta)
     assert_one_sweep_leaves_the_law("sparse", SMALL[name], beta, rule, 1e-6)
 
 
+@pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("beta", [0.0, 0.3, 1.5, -0.8])
+def test_one_coloured_sweep_leaves_the_boltzmann_distribution_unchanged(name, rule, beta):
+    beta /= {"huge units": 1e200, "tiny units": 1e-200}.get(name, 1.0)
+    assert_one_sweep_leaves_the_law("coloured", SMALL[name], beta, rule, 1e-6)
+
+
 UNIFORM = {
     "ring": fg.lattice((7,)),
     "torus odd": fg.lattice((3, 3)),
@@ -126,12 +134,18 @@ CASES = [
         if (name, rule) != ("free", "metropolis")
     ),  # refused
     *(
+        (*INVARIANT[name], "coloured", rule, "sequential", name)
+        for name in INVARIANT
+        for rule in ("gibbs", "metropolis")
+        if (name, rule) != ("free", "metropolis")
+    ),
+    *(
         (*BY_COLOURS[name], "multispin", rule, "sequential", name)
         for name in BY_COLOURS
         for rule in ("gibbs", "metropolis")
     ),
 ]
-CHAINS, LEVEL = 16_384, 1e-4  # each of the 42 tests below raises a false alarm at this rate
+CHAINS, LEVEL = 16_384, 1e-4  # each of the 55 tests below raises a false alarm at this rate
 
 
 @pytest.mark.parametrize(
@@ -147,7 +161,9 @@ def test_exactly_drawn_states_stay_exactly_distributed(model, beta, engine, rule
 
 
 @pytest.mark.parametrize(
-    ("models", "engine"), [(INVARIANT, "sparse"), (BY_COLOURS, "multispin")], ids=["sparse", "multispin"]
+    ("models", "engine"),
+    [(INVARIANT, "sparse"), (INVARIANT, "coloured"), (BY_COLOURS, "multispin")],
+    ids=["sparse", "coloured", "multispin"],
 )
 def test_a_wrong_beta_fails_the_invariance_test(models, engine):
     for name, (model, beta) in models.items():
@@ -191,7 +207,7 @@ def chain_correlation(energy):
     return pairs.mean() / (pairs.std(ddof=1) / np.sqrt(pairs.size))
 
 
-@pytest.mark.parametrize("engine", ["sparse", "multispin"])
+@pytest.mark.parametrize("engine", ["sparse", "coloured", "multispin"])
 def test_chains_are_independent(engine):
     kwargs = dict(beta=0.3, sweeps=400, burn_in=20, chains=256, seed=14)
     result = fg.sample(fg.lattice((4, 4)), engine=engine, **kwargs)
@@ -234,6 +250,8 @@ LONG = {
 @pytest.mark.parametrize(
     ("name", "engine", "rule", "scan"),
     [(name, "sparse", "gibbs", "sequential") for name in LONG]
+    + [(name, "coloured", "gibbs", "sequential") for name in LONG]
+    + [(name, "coloured", "metropolis", "sequential") for name in ("EA gaussian 3D", "3-regular")]
     + [(name, "sparse", "metropolis", "random") for name in LONG if name != "beta 0"]
     + [(name, "multispin", "gibbs", "sequential") for name in ("ring", "EA +-J", "3-regular", "antiferromagnet")]
     + [(name, "multispin", "metropolis", "sequential") for name in ("EA +-J", "3-regular")],
@@ -252,7 +270,7 @@ def test_long_runs_from_a_bad_start_match_enumeration(name, engine, rule, scan):
         assert abs(z_score(broken.energy, spectrum.energy(beta))) > 4.5
 
 
-@pytest.mark.parametrize(("engine", "strips"), [("sparse", 1), ("multispin", 1), ("multispin", 8)])
+@pytest.mark.parametrize(("engine", "strips"), [("sparse", 1), ("coloured", 1), ("multispin", 1), ("multispin", 8)])
 def test_the_16_by_16_torus_matches_kaufman(engine, strips):
     betas = np.repeat([0.3, 0.4, 0.44, 0.5], 64)
     kwargs = dict(sweeps=4000, burn_in=1000, seed=16, start=np.ones(256), engine=engine, strips=strips)
@@ -272,7 +290,7 @@ def count_accepted(plan, state, decisions):
     scratch = state.scratch[0]
     none = multispin_kernels.full(0, np.uint64, PART)
     for first in range(0, decisions // 64, PART):
-        turned = multispin_kernels.turned(plan, state, none, kinds, (0, 4, 0, 1, 3), first)
+        turned = multispin_kernels.turned(plan, state, none, none ^ -1, kinds, (0, 4, 0, 1, 3), first)
         if multispin_kernels.nonzero(turned) != 0:
             store(scratch, 0, turned)
             for element in range(PART):

@@ -433,3 +433,27 @@ def test_a_rung_of_a_ladder_takes_less_than_10_kilobytes_with_its_checkpoint(tmp
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     assert float(done.stdout) < 10_000
+
+
+HELD = """
+import fastgibbs as fg
+
+def kilobytes(name):
+    return int(next(line for line in open("/proc/self/status") if line.startswith(name)).split()[1])
+
+model = fg.Ising.from_edges(4, [0, 1, 2], [1, 2, 3], [0.5, 0.25, 0.3])
+{run}
+before = kilobytes("VmRSS")
+sweeps = 20_000
+{run}
+print((kilobytes("VmHWM") - before) * 1024 / (result.energy.nbytes + result.magnetization.nbytes))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak memory is read from /proc")
+@pytest.mark.parametrize("run", ["sample(model, beta=0.5, chains=1024", "temper(model, betas=[0.1, 0.5], ladders=512"])
+def test_records_of_many_blocks_are_never_held_twice(run):
+    call = f"result = fg.{run}, sweeps=sweeps, seed=1, threads=2)"
+    program = "sweeps = 1\n" + HELD.format(run=call)
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert float(output) < 1.15

@@ -10,10 +10,11 @@ import pytest
 from interrupts import ctrl_c
 
 import fastgibbs as fg
+from fastgibbs.jit import njit
 from fastgibbs.methods.running import running
 from fastgibbs.models import checks
 
-MODEL = fg.lattice((64, 64))
+MODEL, BIG = fg.lattice((64, 64)), fg.lattice((128, 128))
 FOREVER = dict(beta=0.4, sweeps=10**7, thin=100, seed=1)  # 4 * 10^10 attempts a chain
 
 
@@ -48,17 +49,21 @@ def test_a_progress_callable_hears_the_end():
     assert heard[-1] == (35, 35)
 
 
-def test_an_error_in_a_progress_callable_comes_out_and_stops_the_threads():
+@pytest.mark.parametrize(("chains", "count"), [(64, 1), (640, 2), (1, 2)])  # one worker, two, a crew
+def test_an_error_in_a_progress_callable_comes_out_and_stops_the_threads(chains, count):
+    kwargs = FOREVER | dict(chains=chains, threads=count, strips=1)
+    fg.sample(BIG, **kwargs | dict(sweeps=100))  # compiles
     before = set(threading.enumerate())
 
     def fail(done, total):
         raise RuntimeError("mine")
 
-    with pytest.raises(RuntimeError, match="mine"):
-        fg.sample(MODEL, progress=fail, **FOREVER)
+    with pytest.raises(RuntimeError, match="mine") as error:  # whose traceback holds all that was under way
+        fg.sample(BIG, progress=fail, **kwargs)
     for thread in set(threading.enumerate()) - before:  # it has returned, and ends
         thread.join(timeout=60)
         assert not thread.is_alive()
+    assert error.traceback
 
 
 @pytest.mark.parametrize("with_tqdm", [True, False])
@@ -71,6 +76,28 @@ def test_progress_true_draws_a_bar_or_a_plain_line(with_tqdm, capsys, monkeypatc
     shown = capsys.readouterr().err
     assert "40/40" in shown
     assert ("%" in shown) == with_tqdm
+
+
+@pytest.mark.parametrize(("blocks", "threads"), [(1, 8), (5, 1)])
+def test_one_worker_takes_no_thread_unless_it_has_to_compile(blocks, threads):
+    """So Ctrl-C is answered while it does."""
+
+    @njit
+    def kernel():
+        return 0
+
+    def advance(block, first, last, crew):
+        kernel()
+        mine.append(threading.current_thread() is threading.main_thread())
+
+    mine, heard = [], []
+    for compiled in (False, True):
+        with running(lambda done, total: heard.append(done)) as run:
+            end = run.advance(advance, list(range(blocks)), [0] * blocks, 100, threads)
+        assert end.done == [100] * blocks
+        assert set(mine) == {compiled}
+        assert heard[-1] == 100
+        mine.clear()
 
 
 def test_blocks_progress_evenly_and_all_finish():

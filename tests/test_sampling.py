@@ -5,7 +5,7 @@ import pytest
 
 import fastgibbs as fg
 from fastgibbs.engines.precision import energy_error
-from fastgibbs.methods import sampling
+from fastgibbs.methods import chains as job
 from fastgibbs.methods.settings import check_betas
 
 EA = fg.edwards_anderson((4, 4, 4), "gaussian", seed=1)
@@ -207,7 +207,7 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_is_refused_before_anything_compiles(name, monkeypatch):
     change, error, message = BAD[name]
-    monkeypatch.setattr(sampling, "advance", None)
+    monkeypatch.setattr(job, "advance", None)
     arguments = dict(model=EA, beta=0.5, sweeps=10) | change
     with pytest.raises(error, match=message):
         fg.sample(arguments.pop("model"), **arguments)
@@ -240,7 +240,7 @@ def test_samples_that_were_not_kept_are_an_error_that_says_how_to_keep_them():
 
 
 def test_the_result_says_what_was_run_and_how_fast():
-    result = fg.sample(EA, beta=0.5, sweeps=20, chains=3, burn_in=4, thin=2, rule="metropolis")
+    result = fg.sample(EA, beta=0.5, sweeps=20, chains=5, burn_in=4, thin=2, rule="metropolis")
     assert (result.engine, result.rule, result.scan, result.burn_in, result.thin) == (
         "sparse",
         "metropolis",
@@ -249,6 +249,24 @@ def test_the_result_says_what_was_run_and_how_fast():
         2,
     )
     assert fg.sample(fg.lattice((5, 5)), beta=0.5, sweeps=2).engine == "multispin"
-    assert result.timing.updates_per_second == pytest.approx(3 * 64 * 24 / result.timing.kernel)
+    assert result.timing.updates_per_second == pytest.approx(5 * 64 * 24 / result.timing.kernel)
     assert result.timing.total >= result.timing.kernel + result.timing.compile
-    assert repr(result) == "SampleResult(Ising(n=64, bonds=192, fields=0), chains=3, draws=10, engine='sparse')"
+    assert repr(result) == "SampleResult(Ising(n=64, bonds=192, fields=0), chains=5, draws=10, engine='sparse')"
+
+
+def test_few_chains_have_an_engine_of_their_own_which_only_the_model_and_their_number_decide():
+    """Strips count as chains do: a lattice that fills the lanes of a word is cut instead."""
+    regular, torus = fg.random_regular(60, 3, seed=1), fg.lattice((64, 64))
+    for model, few, many in ((EA, "coloured", "sparse"), (regular, "coloured", "multispin")):
+        for chains in (1, 4, 5):
+            engines = {fg.sample(model, beta=0.5, sweeps=1, chains=chains, threads=k).engine for k in (1, 2)}
+            assert engines == {few if chains < 5 else many}
+        assert fg.anneal(model, sweeps=1, reads=4).engine == few
+        assert fg.temper(model, betas=[0.1, 0.2], ladders=2, sweeps=1).engine == few
+        assert fg.temper(model, betas=[0.1, 0.2], ladders=3, sweeps=1).engine == many
+    one = fg.sample(torus, beta=0.5, sweeps=1, chains=1)
+    assert (one.engine, one.strips) == ("multispin", 32)
+    assert fg.sample(torus, beta=0.5, sweeps=1, chains=1, strips=1).engine == "coloured"
+    assert fg.anneal(torus, sweeps=1, reads=1).engine == "coloured"
+    assert fg.sample(EA, beta=0.5, sweeps=1, chains=1, scan="random").engine == "sparse"
+    assert fg.sample(EA, beta=0.5, sweeps=1, start=fg.sample(EA, beta=0.5, sweeps=1, chains=2)).engine == "coloured"

@@ -1,5 +1,7 @@
 """Streams are NumPy's SFC64, word for word, at addresses that depend on nothing but the chain."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -39,7 +41,7 @@ def test_lanes_equal_numpys_sfc64_word_for_word():
 
 
 def test_a_single_stream_equals_numpys_sfc64():
-    state = streams.stream_state(7, streams.ORDER).copy()
+    state = streams.stream_state(7, streams.ORDER)
     words = np.empty(1000, np.uint64)
     draw_word(state, words)
     np.testing.assert_array_equal(words, streams.stream(7, streams.ORDER).random_raw(1000))
@@ -48,7 +50,7 @@ def test_a_single_stream_equals_numpys_sfc64():
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 1000, 2**31 - 1])
 def test_below_is_uniform_and_in_range(n):
     numbers = np.empty(60_000, np.int64)
-    draw_below(streams.stream_state(1, streams.ORDER).copy(), n, numbers)
+    draw_below(streams.stream_state(1, streams.ORDER), n, numbers)
     assert numbers.min() >= 0
     assert numbers.max() < n
     bins = min(n, 10)
@@ -64,12 +66,16 @@ def test_domains_and_chains_have_different_streams():
 
 
 def test_random_ups_are_the_bits_of_the_start_stream():
-    words = streams.stream(5, streams.START, 0, 9).random_raw(3)
-    expected = [(int(words[i // 64]) >> (i % 64)) & 1 for i in range(150)]
-    ups = streams.random_ups(5, 9, 150)
-    assert ups.shape == (19,)
-    assert np.unpackbits(ups, count=150, bitorder="little").tolist() == expected
-    assert streams.random_ups(5, 9, 0).shape == (0,)
+    chains = np.array([9, 70, 3])
+    expected = [streams.stream(5, streams.START, *divmod(chain, 64)).random_raw(3) for chain in chains.tolist()]
+    words = streams.random_ups(5, chains, 150)
+    np.testing.assert_array_equal(words, expected)
+    assert streams.random_ups(5, chains, 0).shape == (3, 0)
+    bits = [[(int(row[i // 64]) >> (i % 64)) & 1 for i in range(150)] for row in words]
+    for strips, first, last in [(1, 0, 150), (1, 60, 70), (2, 0, 75), (2, 63, 66), (3, 13, 50)]:
+        ups = np.full((3, strips, last - first), 7, np.uint8)
+        streams.unpack_ups(words, (first, 150 // strips), ups)
+        np.testing.assert_array_equal(ups, np.reshape(bits, (3, strips, -1))[..., first:last])
 
 
 def test_entropy_repeats_the_run_for_every_kind_of_seed():
@@ -91,10 +97,17 @@ def test_bad_seeds_are_refused(seed, error):
 
 
 @pytest.mark.parametrize("entropy", [0, 5, 2**32 - 1, 2**32, 2**96, 2**128 - 1, 2**128, 2**4000 + 3])
-def test_streams_of_many_lanes_are_those_of_each(entropy):
-    for domain in (streams.START, streams.SWEEP, streams.ADAPT):
-        for lanes in (0, 1, 64, 130):
-            expected = [streams.stream_state(entropy, domain, *divmod(lane, 64)) for lane in range(lanes)]
-            found = streams.lane_states(entropy, domain, lanes)
-            np.testing.assert_array_equal(found.T, np.reshape(expected, (lanes, 4)))
-            assert found.dtype == np.uint64
+def test_streams_begin_as_numpys_at_any_address(entropy):
+    for domain in range(8):
+        blocks, lanes, tiles = np.array([0, 7, 2**32 - 1])[:, None, None], np.array([0, 63])[:, None], np.arange(3)
+        found = streams.stream_state(entropy, domain, blocks, lanes, tiles)
+        places = product(*(numbers.ravel().tolist() for numbers in (blocks, lanes, tiles)))
+        expected = [streams.stream(entropy, domain, *place).state["state"]["state"] for place in places]
+        np.testing.assert_array_equal(found, np.reshape(expected, (3, 2, 3, 4)))
+        assert found.dtype == np.uint64
+
+
+def test_streams_of_lanes_are_those_of_each():
+    for domain, lanes in [(streams.SWEEP, range(32, 80)), (streams.START, range(130)), (streams.ADAPT, range(0))]:
+        expected = [streams.stream_state(5, domain, *divmod(lane, 64)) for lane in lanes]
+        np.testing.assert_array_equal(streams.lane_streams(5, lanes, domain), np.reshape(expected, (len(lanes), 4)).T)

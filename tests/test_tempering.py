@@ -26,6 +26,7 @@ from fastgibbs.methods.ladders import Gathered, Ladders
 from fastgibbs.methods.running import running
 from fastgibbs.methods.schedules import coldest
 from fastgibbs.methods.settings import Setting
+from fastgibbs.reference import coloured as coloured_twin
 from fastgibbs.reference import layered as layered_twin
 from fastgibbs.reference import multispin as multispin_twin
 from fastgibbs.reference import sparse as sparse_twin
@@ -42,6 +43,7 @@ ENGINES = {
     "sparse": (WEIGHTED, sparse_twin),
     "multispin": (GLASS, multispin_twin),
     "layered": (MACHINE, layered_twin),
+    "coloured": (WEIGHTED, coloured_twin),
 }
 BY_ENGINE = pytest.mark.parametrize(
     ("engine", "model", "twin_engine"), [(name, *ENGINES[name]) for name in ENGINES], ids=list(ENGINES)

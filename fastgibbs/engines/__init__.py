@@ -1,6 +1,7 @@
 """How an energy is advanced: Numba kernels, arrays in, arrays out."""
 
 from fastgibbs.engines import dense_kernels, multispin_kernels  # noqa: F401 - they give the contract its bodies
+from fastgibbs.engines.coloured import Coloured
 from fastgibbs.engines.contract import ENGINES as ENGINES
 from fastgibbs.engines.contract import register
 from fastgibbs.engines.dense import Dense
@@ -11,5 +12,6 @@ from fastgibbs.engines.sparse import Sparse
 from fastgibbs.engines.sparse64 import Sparse64
 from fastgibbs.engines.terms import Terms
 
-for engine in (Layered(), Overlap(), Multispin(), Dense(), Sparse(), Sparse64(), Terms()):  # as "auto" asks them
+ORDER = Layered(), Overlap(), Dense(), Coloured(), Multispin(), Sparse(), Sparse64(), Terms()  # as "auto" asks them
+for engine in ORDER:
     register(engine)

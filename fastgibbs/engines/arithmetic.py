@@ -43,20 +43,24 @@ def uniform(words):
 @inlined
 def decide(rule, exponent, spin, words, width):
     """The new spins, int8 lanes, in the field f: `exponent` is -2 beta f log2(e), float32; 32 random bits a lane."""
+    return convert(signs_of(rule, exponent, convert(spin, np.int32), uniform(words), width) >> 31 | 1, np.int8)
+
+
+@inlined
+def signs_of(rule, exponent, signs, u, width):
+    """The signs of new spins, bit 31 of int32 lanes, given the old ones: `exponent` as of `decide`, uniforms `u`."""
     lowest = full(LOWEST_EXPONENT, np.float32, width)
-    sign = bitcast(exponent, np.int32)
-    u = uniform(words)
     if rule == METROPOLIS:  # flip with probability min(1, 2^(s exponent))
-        exponent = bitcast(sign ^ (convert(spin, np.int32) & _SIGN), np.float32)
+        exponent = bitcast(bitcast(exponent, np.int32) ^ (signs & _SIGN), np.float32)
         certain = full(0.0, np.float32, width)
         exponent = select(exponent < lowest, lowest, exponent)
         exponent = select(exponent > certain, certain, exponent)
-        return select(u <= exp2(exponent), spin * -1, spin)
+        return signs ^ bitcast(exp2(exponent) - u, np.int32) ^ -1
     # up with probability 1 / (1 + 2^exponent): the rarer spin has e / (1 + e), decided where u is finest
-    likelier = (sign >> 31 ^ -1) | 1
-    exponent = bitcast(sign | _SIGN, np.float32)
+    rarer = bitcast(exponent, np.int32)
+    exponent = bitcast(rarer | _SIGN, np.float32)
     e = exp2(select(exponent < lowest, lowest, exponent))
-    return convert(select(u * e + u <= e, likelier * -1, likelier), np.int8)
+    return rarer ^ bitcast(e - (u * e + u), np.int32)
 
 
 @inlined

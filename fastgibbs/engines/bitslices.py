@@ -32,18 +32,18 @@ def _unrolled(emit):
     return lower
 
 
-def _planes(context, builder, kinds, values, count):
+def _planes(context, builder, kinds, values, count, words=_WORDS):
     """Pointers to `count` planes in an array of words, the first at a flat position (unchecked): `values` are both."""
     data = context.make_array(kinds[0])(context, builder, values[0]).data
     first = context.cast(builder, values[1], kinds[1], types.intp)
     places = [builder.gep(data, [builder.add(first, ir.Constant(first.type, VECTOR * k))]) for k in range(count)]
-    return [builder.bitcast(place, _WORDS.as_pointer()) for place in places]
+    return [builder.bitcast(place, words.as_pointer()) for place in places]
 
 
-def _bit(builder, whole, k):
-    """Bit k of a 64-bit integer in all lanes: a plane."""
+def _bit(builder, whole, k, width=PART):
+    """Bit k of a 64-bit integer in all lanes: a plane, of so many words."""
     bit = builder.and_(builder.lshr(whole, ir.Constant(whole.type, k)), ir.Constant(whole.type, 1))
-    return copied(builder, builder.neg(bit), PART)
+    return copied(builder, builder.neg(bit), width)
 
 
 @intrinsic
@@ -106,8 +106,8 @@ def reflected(typing, number, bit, total, start):
         result, carry = [], None
         for k in range(number.count):
             turned = builder.xor(builder.extract_value(values[0], k), values[1])
-            other = _bit(builder, below, k)
-            addend = builder.xor(other, builder.and_(values[1], builder.xor(other, _bit(builder, above, k))))
+            other, width = _bit(builder, below, k, number.dtype.width), number.dtype.width
+            addend = builder.xor(other, builder.and_(values[1], builder.xor(other, _bit(builder, above, k, width))))
             half = builder.xor(turned, addend)
             overflow = builder.and_(turned, addend)
             result.append(half if carry is None else builder.xor(half, carry))
@@ -138,8 +138,8 @@ def folded(typing, number, sides, evens):
 
 @intrinsic
 def classes(typing, number, kinds):
-    """For k = 0, 1, 2, 3 and below len(kinds), the lanes in which the number, which is below len(kinds), is k."""
-    masks = types.UniTuple(PLANE, min(kinds.count, 4))
+    """For k = 0 ... 6 and below len(kinds), the lanes in which the number, which is below len(kinds), is k."""
+    masks = types.UniTuple(PLANE, min(kinds.count, 7))
 
     def emit(builder, planes, _):
         result = []
@@ -195,7 +195,8 @@ def keep(typing, planes, array, index):
     """Write all planes of a tuple to an array of words, the first at flat position `index` (unchecked)."""
 
     def lower(context, builder, sig, values):
-        for k, plane in enumerate(_planes(context, builder, sig.args[1:], values[1:], planes.count)):
+        words = context.get_value_type(planes.dtype)
+        for k, plane in enumerate(_planes(context, builder, sig.args[1:], values[1:], planes.count, words)):
             builder.store(builder.extract_value(values[0], k), plane, align=1)
         return context.get_dummy_value()
 
@@ -229,6 +230,22 @@ def negative(typing, signs, part):
         return builder.load(builder.gep(table, place, inbounds=True))
 
     return (PLANE(signs, part), lower) if signs == types.uint8 else None
+
+
+@intrinsic
+def prefetch(typing, array, index):
+    """Ask for the cache line of `array[index]`, and go on: nothing is read."""
+
+    def lower(context, builder, sig, values):
+        whole = ir.IntType(32)
+        (plane,) = _planes(context, builder, sig.args, values, 1)
+        place = builder.bitcast(plane, ir.IntType(8).as_pointer())
+        of_kind = ir.FunctionType(ir.VoidType(), [place.type, whole, whole, whole])
+        fetch = builder.module.declare_intrinsic("llvm.prefetch", [place.type], of_kind)
+        builder.call(fetch, [place, whole(0), whole(3), whole(1)])  # to read, into all caches, data
+        return context.get_dummy_value()
+
+    return types.void(array, index), lower
 
 
 @intrinsic

@@ -44,7 +44,7 @@ class Engine:
     name: str  # as `engine=` has it
     plan: type  # the class of its plans, that the bodies are given for
     native = False  # whether it takes models as the user gave them; else Ising models
-    follows = False  # whether it makes use of FOLLOWED: `state.energies` float64 (lanes,) times `plan.unit` then are E
+    follows = False  # whether it makes use of FOLLOWED: E is `state.energies` times `plan.unit` + `plan.offset`
     block_lanes = 64  # of a block, at most
 
     def refusal(self, models: list, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
@@ -56,8 +56,11 @@ class Engine:
             return "it runs one model at a time"
         return "it does not cut lattices into strips" if strips > 1 else None
 
-    def pays(self, model) -> bool:
-        """Whether "auto" shall ask it in its turn, not last; `model` as the user gave it."""
+    def pays(self, model, chains: int, strips: int | None) -> bool:
+        """Whether "auto" shall ask it in its turn, not last; `model` as the user gave it, `strips` None if left open.
+
+        Nothing else decides: a run has the same engine on any machine, and at any number of threads.
+        """
         return True
 
     def strips(self, models: list, chains: int) -> int:
@@ -83,7 +86,8 @@ class Engine:
     def start(self, prepared, lanes: range, ups, entropy, betas, rule: int) -> tuple:
         """Plan and state of a block, with rungs at `betas`, float64 (rungs,), of any sign, infinite ones included.
 
-        `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part (`bytespins.start_spins`);
+        `ups` gives (first site, which spins are up uint8 (asked, sites)) part by part (`bytespins.start_spins`), of the
+        first `asked` lanes: nobody sees what becomes of lanes beyond those, but that numbers there are finite.
         `entropy` addresses the streams (`streams.lane_streams`).
         """
         raise NotImplementedError

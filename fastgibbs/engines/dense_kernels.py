@@ -5,28 +5,26 @@ import numpy as np
 from fastgibbs.engines import contract
 from fastgibbs.engines.arithmetic import aligned, decide
 from fastgibbs.engines.bytespins import unpack
-from fastgibbs.engines.contract import ALIGN, RANDOM
+from fastgibbs.engines.contract import ALIGN, RANDOM, UNMEASURED
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
-from fastgibbs.engines.dense import LINE, PANEL, TILE, DensePlan
+from fastgibbs.engines.dense import FEW, LINE, PANEL, TILE, DensePlan
 from fastgibbs.engines.streams import below, next_words
-from fastgibbs.engines.vectors import at, bits, convert, full, load, select, store, trailing_zeros
+from fastgibbs.engines.vectors import at, bits, convert, full, load, select, store, total, trailing_zeros
 from fastgibbs.jit import called, gives, implements, inlined
 
 
-def _add_flips(doubled, fields, state):
-    """Add 2 J of the sites that `up` marks to all fields of each lane, and subtract that of those that `down` marks."""
+def _add_flips(doubled, fields, state, lanes, end):
+    """Add 2 J of sites that `up` marks to fields of the first lanes, below site `end`; subtract that of `down` ones."""
     raise NotImplementedError("only compiled kernels call this")
 
 
 @implements(_add_flips)
-def _adding_flips(doubled, fields, state):
+def _adding_flips(doubled, fields, state, lanes, end):
     tile = 8 * TILE // doubled.dtype.bitwidth
-    line = 8 * LINE // doubled.dtype.bitwidth
 
-    def add_flips(doubled, fields, state):
-        sites = state.sites
-        lanes, stride = fields.shape
-        for first in range(0, stride - line, tile):
+    def add_flips(doubled, fields, state, lanes, end):
+        sites, stride = state.sites, fields.shape[1]
+        for first in range(0, end, tile):
             for lane in range(lanes):
                 up, down = at(state.up, lane), at(state.down, lane)
                 if up | down != 0:
@@ -47,7 +45,7 @@ def refresh(plan, state):
     """Build fields and totals from the spins, if they are stale."""
     if state.stale[0] == 0:
         return
-    n, lanes = state.spins.shape
+    n, lanes = len(state.spins), state.asked
     state.stale[0] = 0
     state.down[:] = 0
     for lane in range(lanes):
@@ -59,7 +57,7 @@ def refresh(plan, state):
             state.sites[p] = first + p
             for lane in range(lanes):
                 state.up[lane] |= np.uint64(state.spins[first + p, lane] > 0) << np.uint64(p)
-        _add_flips(plan.doubled, state.fields, state)
+        _add_flips(plan.doubled, state.fields, state, lanes, n)
     for lane in range(lanes):
         total = np.int64(0)
         for i in range(n):
@@ -68,9 +66,24 @@ def refresh(plan, state):
 
 
 @called
-def _add_fine_energies(plan, state, energies):
-    """Let the fine fields follow the spins; add (sum_{i<j} J_ij s_i s_j + sum_i h_i s_i) of their J and h."""
+def _stay_behind(state):
+    """Leave the fine fields as they are while spins go on."""
+    if state.stale[1] > 0:
+        return
+    state.stale[1] = 1
+    for i in range(len(state.seen)):
+        for lane in range(0, state.seen.shape[1], WIDTH):
+            position = i * state.seen.shape[1] + lane
+            store(state.seen, position, load(state.spins, position, WIDTH))
+
+
+@called
+def _catch_up(plan, state):
+    """Let the fine fields follow the spins, if they are stale."""
+    if state.stale[1] == 0:
+        return
     n, lanes = state.seen.shape
+    state.stale[1] = 0
     none = full(0, np.uint64, WIDTH)
     for first in range(0, n, PANEL):
         state.up[:] = 0
@@ -81,16 +94,9 @@ def _add_fine_energies(plan, state, energies):
             for lane in range(0, lanes, WIDTH):
                 position = (first + p) * lanes + lane
                 new, old = load(state.spins, position, WIDTH), load(state.seen, position, WIDTH)
-                store(state.seen, position, new)
                 store(state.up, lane, load(state.up, lane, WIDTH) | select(new > old, mark, none))
                 store(state.down, lane, load(state.down, lane, WIDTH) | select(new < old, mark, none))
-        _add_flips(plan.fine, state.fine, state)
-    if n > 0:
-        for lane in range(lanes):
-            total = np.int64(0)
-            for i in range(n):
-                total += at(state.spins, i * lanes + lane) * (np.int64(state.fine[lane, i]) + plan.fine_own[i])
-            energies[lane] += np.float64(total >> 1) * plan.fineness
+        _add_flips(plan.fine, state.fine, state, state.asked, min(first + PANEL, n))
 
 
 @inlined
@@ -142,27 +148,100 @@ def attempt(plan, state, rule, p, size, lane, words):
         store(state.panel, q * lanes + lane, select(down, field - change, field))
 
 
+def _add_row(doubled, fields, site, lane, up):
+    """Add 2 J of a site that has turned up to all fields of a lane, or subtract it."""
+    raise NotImplementedError("only compiled kernels call this")
+
+
+@implements(_add_row)
+def _adding_row(doubled, fields, site, lane, up):
+    tile = 8 * TILE // doubled.dtype.bitwidth
+    line = 8 * LINE // doubled.dtype.bitwidth
+
+    def add_row(doubled, fields, site, lane, up):
+        stride = fields.shape[1]
+        for first in range(0, stride - line, tile):
+            field, row = load(fields, lane * stride + first, tile), load(doubled, site * stride + first, tile)
+            store(fields, lane * stride + first, field + row if up else field - row)
+
+    return add_row
+
+
+@inlined
+def attempt_alone(plan, state, rule, site, lane, words):
+    """One attempt at a site in one lane, decided by 32 random bits: a flip changes all fields at once.
+
+    Returns by how much the spin has changed.
+    """
+    field, position = load(state.fields, lane * state.fields.shape[1] + site, 1), site * state.spins.shape[1] + lane
+    rounded = convert(convert(field >> at(plan.shifts, site), np.int32), np.float32) * at(plan.factors, site)
+    exponent, spin = rounded * at(state.scale, lane), load(state.spins, position, 1)
+    new = aligned(exponent, spin, 1) if rule == ALIGN else decide(rule, exponent, spin, words, 1)
+    change = total(new) - total(spin)
+    if change != 0:
+        store(state.spins, position, new)
+        state.totals[lane] += 2 * np.int64(total(new)) * np.int64(total(field))
+        if total(new) > 0:
+            _add_row(plan.doubled, state.fields, site, lane, True)
+        else:
+            _add_row(plan.doubled, state.fields, site, lane, False)
+    return change
+
+
+@inlined
+def _sweep_alone(plan, state, rule, size):
+    """A panel of `size` attempts in the lanes that were asked for, one lane after the other."""
+    for lane in range(state.asked):
+        up, down = np.uint64(0), np.uint64(0)
+        for p in range(size):
+            if p % 2 == 0:
+                store(state.words, lane, next_words(state.streams, lane, 1))
+            words = convert(load(state.words, lane, 1) >> 32 * (p % 2), np.uint32)
+            change = attempt_alone(plan, state, rule, at(state.sites, p), lane, words)
+            up |= np.uint64(change > 0) << np.uint64(p)
+            down |= np.uint64(change < 0) << np.uint64(p)
+        state.up[lane], state.down[lane] = up, down
+
+
+@inlined
+def _sweep_panel(plan, state, rule, size):
+    """A panel of `size` attempts in all lanes, and their flips."""
+    lanes = state.spins.shape[1]
+    show_panel(plan, state, size)
+    for p in range(0, size, 2):
+        for lane in range(0, lanes, WIDTH):
+            words = next_words(state.streams, lane, WIDTH)
+            store(state.words, lane, words)
+            attempt(plan, state, rule, p, size, lane, convert(words, np.uint32))
+        if p + 1 < size:
+            for lane in range(0, lanes, WIDTH):
+                words = convert(load(state.words, lane, WIDTH) >> 32, np.uint32)
+                attempt(plan, state, rule, p + 1, size, lane, words)
+    _add_flips(plan.doubled, state.fields, state, lanes, len(state.spins))
+
+
 @gives(contract.sweep, DensePlan)
 def _sweep(plan, state, rungs, rule, scan, counts, crew):
     free, lanes = plan.free.size, state.spins.shape[1]
     refresh(plan, state)
+    follows = len(plan.fine) > 0 and counts != UNMEASURED and state.stale[1] == 0
+    if not follows:
+        _stay_behind(state)
     for lane in range(lanes):
         state.scale[lane] = plan.scales[rungs[lane]]
     for first in range(0, free, PANEL):
         size = min(PANEL, free - first)
         for p in range(size):
             state.sites[p] = plan.free[below(state.order, free) if scan == RANDOM else first + p]
-        show_panel(plan, state, size)
-        for p in range(0, size, 2):
-            for lane in range(0, lanes, WIDTH):
-                words = next_words(state.streams, lane, WIDTH)
-                store(state.words, lane, words)
-                attempt(plan, state, rule, p, size, lane, convert(words, np.uint32))
-            if p + 1 < size:
-                for lane in range(0, lanes, WIDTH):
-                    words = convert(load(state.words, lane, WIDTH) >> 32, np.uint32)
-                    attempt(plan, state, rule, p + 1, size, lane, words)
-        _add_flips(plan.doubled, state.fields, state)
+        if state.asked <= FEW:
+            _sweep_alone(plan, state, rule, size)
+        else:
+            _sweep_panel(plan, state, rule, size)
+        if follows:
+            last = 0
+            for p in range(size):
+                last = max(last, at(state.sites, p))
+            _add_flips(plan.fine, state.fine, state, state.asked, last)
 
 
 @gives(contract.measure, DensePlan)
@@ -174,14 +253,17 @@ def _measure(plan, state, energies, magnetizations, crew):
         for i in range(n):
             total = total + convert(load(state.spins, i * lanes + lane, WIDTH), np.int32)
         store(magnetizations, lane, convert(total, np.float64))
+    _catch_up(plan, state)
     for lane in range(lanes):
-        energies[lane] = state.totals[lane]
-    _add_fine_energies(plan, state, energies)
-    for lane in range(lanes):
-        energies[lane] = plan.offset - energies[lane] * plan.grain * plan.unit
+        fine = np.int64(0)
+        for i in range(len(plan.fine) if lane < state.asked else 0):
+            fine += np.int64(at(state.spins, i * lanes + lane)) * np.int64(state.fine[lane, i])
+        total = np.float64(state.totals[lane]) + np.float64(fine) * plan.fineness
+        energies[lane] = plan.offset - total * plan.grain * plan.unit
 
 
 @gives(contract.restore, DensePlan)
 def _restore(plan, state, words):
+    _stay_behind(state)
     unpack(words, state.spins)
     state.stale[0] = 1

@@ -15,6 +15,7 @@ from fastgibbs.engines.vectors import at, bits, convert, full, load, select, spr
 from fastgibbs.jit import called, inlined, njit
 
 LANES = 64  # states that descend together
+FEW = 16  # of which fields are found in less time
 
 
 class RowTerms(NamedTuple):
@@ -98,7 +99,7 @@ def descend(terms, units, block, count, most):
     The first `count` lanes of a block, in place. A site without field stays as it is, so each flip lowers the energy
     and the passes come to an end. From the second pass on only sites are looked at whose fields have changed.
     """
-    _find_fields(terms, units, block)
+    _find_fields(terms, units, block, count)
     block.marks[:] = 1
     given = np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(LANES - count)
     changed, passes = True, 0
@@ -122,18 +123,27 @@ def _number(terms, units, k, site):
 
 
 @called
-def _find_fields(terms, units, block):
-    """Fields as they are counted from values up or not: h + J.low + sum over those that are up of J (1 - low)."""
+def _find_fields(terms, units, block, count):
+    """Fields of the first `count` lanes."""
     for site in range(terms.fields.size):
-        start = np.int32(np.rint(terms.fields[site] * units.scales[site]))
-        total = full(0, block.sums.dtype, LANES)
-        for k in range(terms.indptr[site], terms.indptr[site + 1]):
-            number = _number(terms, units, k, site)
-            start += np.int32(number * terms.low)
-            values = load(block.states, at(terms.indices, k) * LANES, LANES)
-            up = select(values > 0, full(-1, np.int8, LANES), full(0, np.int8, LANES))
-            total = total + (convert(up, block.sums.dtype) & np.int32(number * (1 - terms.low)))
-        store(block.sums, site * LANES, total + start)
+        if count <= FEW:
+            _find_field(terms, units, block, site, FEW)
+        else:
+            _find_field(terms, units, block, site, LANES)
+
+
+@inlined
+def _find_field(terms, units, block, site, width):
+    """Fields as they are counted from values up or not: h + J.low + sum over those that are up of J (1 - low)."""
+    start = np.int32(np.rint(terms.fields[site] * units.scales[site]))
+    total = full(0, block.sums.dtype, width)
+    for k in range(terms.indptr[site], terms.indptr[site + 1]):
+        number = _number(terms, units, k, site)
+        start += np.int32(number * terms.low)
+        values = load(block.states, at(terms.indices, k) * LANES, width)
+        up = select(values > 0, full(-1, np.int8, width), full(0, np.int8, width))
+        total = total + (convert(up, block.sums.dtype) & np.int32(number * (1 - terms.low)))
+    store(block.sums, site * LANES, total + start)
 
 
 @inlined

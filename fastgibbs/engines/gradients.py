@@ -162,7 +162,7 @@ def move(weights, rows, count, sums, step, first, last):
 
     `sums`: as `add_up` left them over `count` rows; they get squares.
     """
-    tile, tiles = 0, weights.tiles.shape[0]
+    tile, tiles = np.int64(0), weights.tiles.shape[0]  # not the literal, which functions would be compiled for besides
     for block in range(first, last):
         store(sums.squares, block * TALL, full(0.0, np.float32, TALL))
     while tile < tiles:
@@ -212,6 +212,10 @@ def move_biases(weights, sums, step, whole, following):
     return np.sqrt(square)
 
 
+# in one kernel, not made machine code on their own
+_add_up, _move_all, _move_biases = (called(kernel.py_func) for kernel in (add_up, move, move_biases))
+
+
 @njit
 def learn(weights, rows, shown, count, sums, step, whole, following):
     """`add_up`, `move` and `move_biases` of all units in one call; the norm of the gradient.
@@ -219,6 +223,6 @@ def learn(weights, rows, shown, count, sums, step, whole, following):
     All tuples are plain ones: Numba takes 0.6 us longer for a named one.
     """
     weights, rows, sums, step = Weights(*weights), LayerRows(*rows), Sums(*sums), Step(*step)
-    add_up(rows, shown, count, weights.offsets, sums)
-    move(weights, rows, count, sums, step, 0, len(sums.squares))
-    return move_biases(weights, sums, step, whole, following)
+    _add_up(rows, shown, count, weights.offsets, sums)
+    _move_all(weights, rows, count, sums, step, 0, len(sums.squares))
+    return _move_biases(weights, sums, step, whole, following)

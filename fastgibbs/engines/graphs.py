@@ -8,6 +8,7 @@ from fastgibbs.jit import called, njit
 from fastgibbs.models.lattices import Lattice
 
 VECTOR = 8  # words handled at once; cells of a group are filled up to a multiple, so that a vector lies in one group
+MOST_COLOURS = 128  # numbers of 8 bits
 _CHUNK = 2**17  # cells laid out at once, so that a giant lattice needs little more memory than its spins
 
 

@@ -17,13 +17,6 @@ WIDE = 64 if target()[1] == 512 else 16
 TALL = 64  # numbers of a row, which do not wait for the addition before, and rows of a word
 
 
-def on_lines(size: int) -> np.ndarray:
-    """Zeros, float32 (size,), from the beginning of a line of the cache on: a vector across two takes twice as long."""
-    room = np.zeros(size + 16, np.float32)
-    first = -room.ctypes.data // 4 % 16
-    return room[first : first + size]
-
-
 def beginning(width, held):
     """The function that gives a unit's bias in `width` lanes; `held`: of a block with held units."""
 

@@ -22,9 +22,10 @@ import numpy as np
 from fastgibbs.engines import contract, precision, sparse
 from fastgibbs.engines.arithmetic import LOWEST_EXPONENT, exp2, scales, uniform
 from fastgibbs.engines.bytespins import start_spins, unpack
+from fastgibbs.engines.contract import GIBBS, METROPOLIS, UNMEASURED, Engine
 from fastgibbs.engines.contract import LANE_GROUP as GROUP
-from fastgibbs.engines.contract import METROPOLIS, UNMEASURED, Engine
-from fastgibbs.engines.inputs import TALL, UNITS, WIDE, adding, adding_tall, beginning, mark, on_lines
+from fastgibbs.engines.inputs import TALL, UNITS, WIDE, adding, adding_tall, beginning, mark
+from fastgibbs.engines.layouts import aligned
 from fastgibbs.engines.streams import lane_streams, next_words
 from fastgibbs.engines.vectors import add_product, at, bitcast, convert, full, load, select, store
 from fastgibbs.jit import called, gives, inlined, njit
@@ -81,7 +82,7 @@ def _tiles(weights, height=UNITS) -> np.ndarray:
     """Weights (terms, units) in tiles."""
     terms, units = weights.shape
     padded = np.pad(weights, ((0, 0), (0, -units % height))).reshape(terms, -(-units // height), height)
-    tiles = on_lines(padded.size).reshape(padded.shape[1], terms, height)
+    tiles = aligned((padded.shape[1], terms, height), np.float32)
     tiles[:] = padded.swapaxes(0, 1)
     return tiles
 
@@ -305,9 +306,9 @@ class Layered(Engine):
             spins,
             lane_streams(entropy, lanes),
             np.zeros(len(lanes), np.float32),
-            on_lines(SPAN * plan.free.size),
-            on_lines(TALL * SPAN),
-            on_lines(TALL * SPAN),
+            aligned(SPAN * plan.free.size, np.float32),
+            aligned(TALL * SPAN, np.float32),
+            aligned(TALL * SPAN, np.float32),
             np.zeros(-(-plan.n // 64) * SPAN, np.uint64),
             np.empty(len(lanes)),
             np.zeros(1, np.int64),
@@ -325,10 +326,11 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
     update, _ = _of_plan(plan)
 
     def sweep(plan, state, rungs, rule, scan, counts, crew):
+        yes = np.bool_(True)  # not the literal, which layers would be compiled for besides
         for lane in range(state.scale.size):
             state.scale[lane] = plan.scales[rungs[lane]]
         state.multiplied[0] = counts != UNMEASURED
-        update(plan, state, rule, True, True, counts != UNMEASURED)
+        update(plan, state, rule, yes, yes, counts != UNMEASURED)
 
     return sweep
 
@@ -339,9 +341,9 @@ def _measure(plan, state, energies, magnetizations, crew):
 
     def measure(plan, state, energies, magnetizations, crew):
         # E = -unit (c + h_1 b_1 + h_2 b_2 + ... + (v_1 x_1 + v_2 x_2 + ...)): one addition after the other
-        (n, lanes), off = state.spins.shape, full(0.0, np.float32, GROUP)
+        (n, lanes), off, yes = state.spins.shape, full(0.0, np.float32, GROUP), np.bool_(True)
         if state.multiplied[0] == 0:  # units are not as a sweep left them, or it was not to be measured
-            update(plan, state, 0, False, False, True)
+            update(plan, state, np.int64(GIBBS), not yes, not yes, yes)
             state.multiplied[0] = 1
         for lane in range(0, lanes, GROUP):
             energy, total = load(plan.held, lane, GROUP), full(0, np.int32, GROUP)

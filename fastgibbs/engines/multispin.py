@@ -3,7 +3,8 @@
 A colour class is updated at once, eight words at a time, or in parts of four where registers are narrow. Of a word's
 64 lanes every one decides by a uniform number of its own, compared with the lane's own threshold bit by bit: PLANES
 words of 64 fresh bits decide all lanes but one in 16384, and those draw 64 more bits each, from streams of their own.
-So lanes are independent, and probabilities are exact to 2^-78. The kernels are in multispin_kernels.py.
+So lanes are independent, and probabilities are exact to 2^-78. The kernels are in multispin_kernels.py. At low
+temperatures, where nearly all of this is wasted, only the rare outcomes are drawn (rare.py).
 
 Word w of a cell at place c of its group draws from stream (w, c % 8) of its tile: how many words lie side by side in a
 block never shows in the results. Tiles are fixed parts of a colour class, with streams of their own, that several
@@ -14,20 +15,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import precision
+from fastgibbs.engines import precision, rare
 from fastgibbs.engines.arithmetic import exp64
 from fastgibbs.engines.contract import METROPOLIS, Engine
 from fastgibbs.engines.graphs import VECTOR, Layout, cells, layout, runs, signs, unturned_lanes
+from fastgibbs.engines.multispin_counters import PENDING
 from fastgibbs.engines.streams import SWEEP, TAIL, stream_state
 
 SLOTS = 8  # streams of each word
 PLANES = 14  # words drawn for every 64 decisions
 MAX_DEGREE = 12
 BITS = 53  # of a field
+SMALL = 2**12  # sites of a model that takes longer to lay out than to sweep
 TILE_CELLS, MAX_TILES = 4096, 64  # a tile's least number of cells, and how many a group is cut into at most
-PENDING = (0,) * 127  # what sums may reach before they are added to the counters, as the length of a tuple
 FOLDED = 3, 4  # classes that kernels of their own are for: of up to twice as many neighbours less 1, and no field
-KINDS, MASKS = 14, 4  # classes of all others, even; how many stay in registers
+KINDS, MASKS = 15, 7  # classes of all others, and how many of them are known when a kernel is compiled; both odd
 
 
 class MultispinPlan(NamedTuple):
@@ -47,6 +49,7 @@ class MultispinPlan(NamedTuple):
     degrees: np.ndarray  # int64 (tables,): the degree that each table of thresholds is for
     codes: np.ndarray  # uint64 (rungs, -): thresholds and likelier spins at every beta, bit after bit
     rest: np.ndarray  # uint64 (rungs, tables * kinds): the next 64 bits of each threshold
+    rare: rare.Rarities
     ghosts: int  # where their words begin
     ghost_originals: np.ndarray  # int32 (ghosts * words,): word by word
     ghost_shifts: np.ndarray  # uint64 (2, ghosts * words): lanes on, and strips - lanes on
@@ -72,6 +75,8 @@ class MultispinState(NamedTuple):
     scratch: np.ndarray  # uint64 (tiles of a colour, -)
     counters: np.ndarray  # uint64 (tiles of a colour, 2, planes + 1, 8): unsatisfied bonds and up spins
     numbers: np.ndarray  # uint64 (tiles of a colour, -): unsatisfied bonds of some vectors, to be added up
+    alike: np.ndarray  # int64 (words,): the rung of all lanes of a word in this sweep, or -1
+    rare: np.ndarray  # uint64 (tiles of a colour, -): the candidates of each word, and what they may turn
     counted: np.ndarray  # bool (1,): whether the last sweep has counted unsatisfied bonds
 
 
@@ -92,6 +97,7 @@ class Prepared(NamedTuple):
 
     models: list
     layout: Layout
+    plans: dict  # words -> the plan of blocks of so many, without thresholds, if it is small and the model one
 
 
 def show_ghosts(plan: MultispinPlan, spins):
@@ -132,6 +138,18 @@ def _tiles(place: Layout, words: int, start, count) -> tuple[np.ndarray, np.ndar
 
 def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:
     """The plan of a block of whole words."""
+    words = len(lanes) // 64
+    plan = prepared.plans.get(words)
+    if plan is None:
+        plan = _laid_out(prepared, lanes)
+        if len(prepared.models) == 1 and plan.sites <= SMALL:
+            prepared.plans[words] = plan
+    codes, rest = _thresholds(prepared.models[0], plan.degrees, len(plan.kinds), betas, rule)
+    return plan._replace(codes=codes, rest=rest, rare=rare.rarities(prepared.models[0], plan.degrees, betas, rule))
+
+
+def _laid_out(prepared: Prepared, lanes: range) -> MultispinPlan:
+    """The plan of a block of whole words, without thresholds."""
     model, place, words = prepared.models[0], prepared.layout, len(lanes) // 64
     slots, degrees = place.graph.slots, np.unique(place.groups[:, 2])
     begins, listed = runs(place, words)
@@ -141,9 +159,8 @@ def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:
     kinds = next((k for k in FOLDED if folds and slots < 2 * k), KINDS)
     most = 7 if kinds < KINDS else 15
     start = (most - 1 + degrees % 2 - degrees) // 2 * folds  # so that the middle is that of what planes hold
-    codes, rest = _thresholds(model, degrees, kinds, betas, rule)
     tiles, phases, apart = _tiles(
-        place, words, start, np.full(count.size, kinds) if kinds < KINDS else count + count % 2
+        place, words, start, np.full(count.size, kinds) if kinds < KINDS else count + 1 - count % 2
     )
     columns, shifts = len(lanes) // place.strips, place.ghosts[:, 1]
     first = lanes.start // place.strips
@@ -162,8 +179,9 @@ def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:
         sign_bytes=sign_bytes,
         sign_words=sign_words,
         degrees=degrees,
-        codes=codes,
-        rest=rest,
+        codes=np.empty((0, 0), np.uint64),
+        rest=np.empty((0, 0), np.uint64),
+        rare=None,
         ghosts=place.cell.size * words,
         ghost_originals=(place.ghosts[:, 2:] * words + np.arange(words)).astype(np.int32).ravel(),
         ghost_shifts=np.repeat([shifts, place.strips - shifts], words, axis=1).astype(np.uint64),
@@ -187,9 +205,9 @@ def _thresholds(model, degrees, kinds, betas, rule) -> tuple[np.ndarray, np.ndar
     spin is up if beta f > 0. With e = exp(-2 |beta f|) the rarer one has probability e / (1 + e) under the Gibbs rule;
     under Metropolis a likelier spin turns with probability e, a rarer one always. At beta = inf, beta f = 0 where
     f = 0. A code's bit (table * PLANES + j) * kinds + k is bit j of a threshold, highest first. After all of them, from
-    bit table * (kinds + 2) on: whether up is likelier, below the middle if there is one; whether the likelier spin
-    depends on the side of the middle; and whether besides d is even. Bits of k > 0 say whether they are other ones
-    than that of k = 0.
+    bit table * (kinds + 3) on: whether up is likelier, below the middle if there is one; whether there is; whether
+    besides d is even; and whether another spin is likelier above the middle. Bits of k > 0 say whether they are other
+    ones than that of k = 0.
     """
     k, folds = np.arange(kinds), model.field == 0
     field = (2 * k + degrees[:, None] % 2 if folds else 2 * k - degrees[:, None]) * model.coupling_unit + model.field
@@ -203,8 +221,9 @@ def _thresholds(model, degrees, kinds, betas, rule) -> tuple[np.ndarray, np.ndar
     bits, likely = head[:, :, None] >> np.arange(PLANES - 1, -1, -1)[:, None] & 1 == 1, g < 0 if folds else g > 0
     bits[..., 1:] ^= bits[..., :1]
     likely[..., 1:] ^= likely[..., :1]
-    sides = np.repeat(((betas != 0) & folds)[:, None], degrees.size, axis=1)
-    likely = np.concatenate([likely, np.stack([sides, sides & (degrees % 2 == 0)], axis=2)], axis=2)
+    middle = np.empty((betas.size, degrees.size, 3), bool)
+    middle[:], middle[..., 1], middle[..., 2] = folds, folds & (degrees % 2 == 0), folds & (betas != 0)[:, None]
+    likely = np.concatenate([likely, middle], axis=2)
     bits = np.concatenate([bits.reshape(betas.size, -1), likely.reshape(betas.size, -1)], axis=1)
     bits = np.pad(bits, ((0, 0), (0, -bits.shape[1] % 64)))
     codes = np.packbits(bits, axis=1, bitorder="little").view("<u8").astype(np.uint64)
@@ -257,7 +276,7 @@ class Multispin(Engine):
 
     def prepare(self, models: list, strips: int, free=None) -> Prepared:
         """Lay out Ising models on one graph: a single one for all chains, or one per chain."""
-        return Prepared(models, layout(cells(models, strips), strips, free))
+        return Prepared(models, layout(cells(models, strips), strips, free), {})
 
     def cut(self, lanes: int, threads: int, together: int = 64) -> list[range]:
         """Ranges of lanes, whole words, that make blocks of 8, 4, 2 or 1 words; smaller ones if there are idle threads.
@@ -281,6 +300,7 @@ class Multispin(Engine):
         place, words = prepared.layout, len(lanes) // 64
         up_words = np.zeros((place.size, words), np.uint64)
         for first, part in ups:
+            part = np.pad(part, ((0, len(lanes) - len(part)), (0, 0)), constant_values=1)
             of_words = np.packbits(part.reshape(words, 64, -1), axis=1, bitorder="little")
             of_cells = of_words.transpose(2, 0, 1).copy().view("<u8")[..., 0]
             up_words[place.position[first : first + part.shape[1]]] = of_cells
@@ -289,23 +309,22 @@ class Multispin(Engine):
         sets = self.crew(plan)
         largest = max(plan.sites, plan.bonds * (1 + plan.twice))  # that a counter must hold
         depth = max(largest, len(PENDING)).bit_length()
-        blocks = range(lanes.start // 64, lanes.stop // 64)
-        streams = [
-            [stream_state(entropy, SWEEP, block, slot, tile) for slot in range(SLOTS) for block in blocks]
-            for tile in range(sets)
-        ]
-        streams = np.swapaxes(streams, 1, 2).copy()
-        tails = [[stream_state(entropy, TAIL, *divmod(k, 64), tile) for k in lanes] for tile in range(sets)]
+        blocks, tiles = np.arange(lanes.start // 64, lanes.stop // 64), np.arange(sets)[:, None]
+        streams = stream_state(entropy, SWEEP, blocks, np.arange(SLOTS)[:, None], tiles[..., None])
+        apart = np.zeros((sets, 5, SLOTS * words), np.uint64)  # no two tiles share a cache line
+        apart[:, :4] = np.swapaxes(streams.reshape(sets, -1, 4), 1, 2)
         together = plan.together * len(plan.number).bit_length()
         state = MultispinState(
             spins=spins,
-            streams=np.pad(streams, ((0, 0), (0, 1), (0, 0))),  # no two tiles share a cache line
-            tails=np.array(tails),
+            streams=apart,
+            tails=stream_state(entropy, TAIL, *np.divmod(np.arange(lanes.start, lanes.stop), 64), tiles),
             current=np.full(len(lanes), -1),
             planes=np.zeros(64 * plan.codes.shape[1] * VECTOR, np.uint64),
             scratch=np.zeros((sets, (2 + max(len(plan.kinds), len(PENDING).bit_length())) * VECTOR), np.uint64),
             counters=np.zeros((sets, 2, depth + 1, VECTOR), np.uint64),  # upper halves are read past the last plane
             numbers=np.zeros((sets, together * VECTOR), np.uint64),
+            alike=np.zeros(words, np.int64),
+            rare=np.zeros((sets, (rare.ASIDE + 4 * words) * VECTOR), np.uint64),
             counted=np.zeros(1, bool),
         )
         return plan, state

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgibbs.engines import contract
+from fastgibbs.engines import contract, rare
 from fastgibbs.engines.bitslices import (
     PART,
     choose,
@@ -11,12 +11,8 @@ from fastgibbs.engines.bitslices import (
     folded,
     increment,
     keep,
-    kept,
     lowest_bit,
-    negative,
     number,
-    ones,
-    plus,
     reflected,
     seldom,
     transpose,
@@ -24,25 +20,13 @@ from fastgibbs.engines.bitslices import (
 from fastgibbs.engines.contract import METROPOLIS
 from fastgibbs.engines.gates import meet
 from fastgibbs.engines.graphs import VECTOR
-from fastgibbs.engines.multispin import MASKS, PENDING, PLANES, SLOTS, MultispinPlan
+from fastgibbs.engines.multispin import MASKS, PLANES, SLOTS, MultispinPlan
+from fastgibbs.engines.multispin_counters import add_column_sums, add_numbers, count_ups
+from fastgibbs.engines.multispin_neighbors import fetch_neighbors, neighbor
+from fastgibbs.engines.multispin_rare import sweep_rarely
 from fastgibbs.engines.streams import next_word
-from fastgibbs.engines.vectors import at, bitcast, convert, full, gather, load, nonzero, spread, store
+from fastgibbs.engines.vectors import at, bitcast, full, gather, load, nonzero, store
 from fastgibbs.jit import called, gives, inlined
-
-
-@inlined
-def _neighbor(plan, state, entry, part):
-    """A neighbour of words `part` ... of a vector, turned so that 1 pushes up; `entry` is vector * slots + slot."""
-    begin = at(plan.runs, entry)
-    if begin >= 0:
-        words = load(state.spins, begin + part, PART)
-    else:
-        words = gather(state.spins, plan.listed, part - 1 - begin, PART)
-    if plan.sign_bytes.size > 0:
-        words = words ^ negative(at(plan.sign_bytes, entry), part)
-    elif plan.sign_words.size > 0:
-        words = words ^ load(plan.sign_words, VECTOR * entry + part, PART)
-    return words
 
 
 @inlined
@@ -68,9 +52,9 @@ def decision(plan, state, tile, first):
     table, degree, own, start, count = tile
     part, entry, ups = first & (VECTOR - 1), first // VECTOR * plan.slots, number(plan.number, start)
     for slot in range(0, degree, 2):
-        one, other = _neighbor(plan, state, entry + slot, part), _neighbor(plan, state, entry + slot + 1, part)
+        one, other = neighbor(plan, state, entry + slot, part), neighbor(plan, state, entry + slot + 1, part)
         ups = increment(ups, one, other)
-    likely = plan.degrees.size * PLANES * len(plan.kinds) + table * (len(plan.kinds) + 2)
+    likely = plan.degrees.size * PLANES * len(plan.kinds) + table * (len(plan.kinds) + 3)
     at_sides = VECTOR * (likely + len(plan.kinds)) + part
     sides, evens = load(state.planes, at_sides, PART), load(state.planes, at_sides + VECTOR, PART)
     distance, masks = folded(ups, sides, evens), _masks(state, own, part)
@@ -78,7 +62,8 @@ def decision(plan, state, tile, first):
     if len(plan.kinds) > MASKS:
         for k in range(MASKS, count):
             store(state.scratch, masks + VECTOR * k, equal(distance, k))
-    return (ups[len(ups) - 1] & sides) ^ _bits(plan, state, kinds, masks, count, likely), kinds, ups
+    above = ups[len(ups) - 1] & load(state.planes, at_sides + 2 * VECTOR, PART)
+    return above ^ _bits(plan, state, kinds, masks, count, likely), kinds, ups
 
 
 @inlined
@@ -88,8 +73,8 @@ def _masks(state, own, part):
 
 
 @inlined
-def turned(plan, state, spins, kinds, tile, first):
-    """The spins of words `first` ..., turned in lanes where a fresh uniform lies below the threshold of their class."""
+def turned(plan, state, spins, undecided, kinds, tile, first):
+    """The spins of words `first` ..., turned where a fresh uniform of lanes `undecided` is below their threshold."""
     table, _, own, _, count = tile
     part = first & (VECTOR - 1)
     masks = _masks(state, own, part)
@@ -99,7 +84,6 @@ def turned(plan, state, spins, kinds, tile, first):
     b = load(state.streams, columns + column, PART)
     c = load(state.streams, 2 * columns + column, PART)
     counter = load(state.streams, 3 * columns + column, PART)
-    undecided = full(-1, np.uint64, PART)
     for j in range(PLANES):
         word = a + b + counter  # SFC64, as in streams.next_words, its state kept in registers
         counter = counter + 1
@@ -146,32 +130,6 @@ def _decide_left(plan, state, scratch, count, table, own, element):
 
 
 @called
-def _flush(addends, counters, scratch, part):
-    """Add a number to the words from `part` on of counters, uint64 (planes + 1, 8)."""
-    keep(addends, scratch, 0)
-    carry = full(0, np.uint64, PART)
-    for j in range(len(counters) - 1):
-        plane = load(counters, VECTOR * j + part, PART)
-        addend = full(0, np.uint64, PART)
-        if j < len(addends):
-            addend = load(scratch, VECTOR * j, PART)
-        half = plane ^ addend
-        store(counters, VECTOR * j + part, half ^ carry)
-        carry = (plane & addend) | (half & carry)
-
-
-@called
-def _add_numbers(most, numbers, held, counters, scratch):
-    """Add numbers, `held` of them one after the other, to counters."""
-    for part in range(0, VECTOR, PART):
-        total, place = number(PENDING, 0), part
-        for _ in range(held):
-            addends = kept(most, numbers, place)
-            total, place = plus(total, addends), place + VECTOR * len(addends)
-        _flush(total, counters, scratch, part)
-
-
-@called
 def _copy_ghosts(plan, state, first, end):
     """Refresh vectors of ghosts from their originals, lanes moved on by the shift within each turn of strips."""
     back = plan.ghost_originals.size
@@ -199,10 +157,37 @@ def show_codes(plan, state, rungs):
             transpose(state.planes, 64 * part * VECTOR)
 
 
+@inlined
+def _sweep_all(plan, state, rule, tile, both, counted_to, counters):
+    """Sweep a tile, or those of its words that are drawn for all lanes; count bonds of words before `counted_to`."""
+    first, end, table, degree, _, _, own, _, start, count = plan.tiles[tile]
+    numbers, held, ours = state.numbers[own], 0, full(-1, np.uint64, PART)
+    for word in range(VECTOR * first, VECTOR * end, PART):
+        part = word & (VECTOR - 1)
+        if part == 0:
+            fetch_neighbors(plan, state, word // VECTOR, end, degree)
+        likely, kinds, ups = decision(plan, state, (table, degree, own, start, count), word)
+        if both:
+            ours = load(state.rare, state.rare.shape[1] * own + VECTOR * rare.MINE + part, PART) ^ -1
+        spins = turned(plan, state, likely, ours, kinds, (table, degree, own, start, count), word)
+        if rule == METROPOLIS:  # what was not the likelier spin turns always
+            spins = likely ^ ((spins ^ likely) & (load(state.spins, word, PART) ^ likely ^ -1))
+        if both:
+            spins = (spins & ours) | (load(state.spins, word, PART) & (ours ^ -1))
+        store(state.spins, word, spins)
+        if word < counted_to:
+            keep(reflected(ups, spins, degree, start), numbers, held * VECTOR * len(ups) + part)
+            held += part + PART == VECTOR
+            if held == plan.together or word + PART == counted_to:
+                add_numbers(plan.number, numbers, held, counters, state.scratch[own])
+                held = 0
+
+
 @gives(contract.sweep, MultispinPlan)
 def _sweep(plan, state, rungs, rule, scan, counts, crew):
     if crew.worker == 0:
-        show_codes(plan, state, rungs)
+        if rare.find_alike(plan.rare.rates, rungs, plan.words, state.alike):
+            show_codes(plan, state, rungs)
         state.counted[0] = counts > 0
     meet(crew)
     counters = state.counters[crew.worker, 0]
@@ -211,23 +196,21 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
     for phase in range(len(plan.phases)):
         first_tile, end_tile, first_ghost, end_ghost = plan.phases[phase]
         for tile in range(first_tile + crew.worker, end_tile, crew.workers):
-            first, end, table, degree, _, end_counted, own, last_cells, start, count = plan.tiles[tile]
-            if not counts:
-                end_counted = first
-            numbers, held = state.numbers[own], 0
-            for word in range(VECTOR * first, VECTOR * end, PART):
-                likely, kinds, ups = decision(plan, state, (table, degree, own, start, count), word)
-                spins = turned(plan, state, likely, kinds, (table, degree, own, start, count), word)
-                if rule == METROPOLIS:  # what was not the likelier spin turns always
-                    spins = likely ^ ((spins ^ likely) & (load(state.spins, word, PART) ^ likely ^ -1))
-                store(state.spins, word, spins)
-                if word < VECTOR * end_counted:
-                    part = word & (VECTOR - 1)
-                    keep(reflected(ups, spins, degree, start), numbers, held * VECTOR * len(ups) + part)
-                    held += part + PART == VECTOR
-                    if held == plan.together or word + PART == VECTOR * end_counted:
-                        _add_numbers(plan.number, numbers, held, counters, state.scratch[own])
-                        held = 0
+            first, end, table, _, _, end_counted, own, last_cells, _, _ = plan.tiles[tile]
+            attempts, counted_to = 64 * VECTOR * (end - first) // plan.words, VECTOR * end_counted if counts else 0
+            streams, scratch = state.streams[own], state.rare[own]
+            ways = rare.begin(plan.rare, state.alike, plan.words, table, attempts, state.tails[own], scratch)
+            both = ways == rare.BOTH
+            if both:
+                rare.exchange(streams, scratch, np.uint64(1))
+            if ways != rare.RARELY:
+                _sweep_all(plan, state, rule, tile, both, 0 if both else counted_to, counters)
+            if both:
+                rare.exchange(streams, scratch, np.uint64(2**64 - 1))
+            if ways != rare.EVERY:
+                sweep_rarely(plan, state, rule, tile, both, counted_to, counters)
+            if both:
+                rare.exchange(streams, scratch, np.uint64(0))
             for word in range(last_cells * plan.words, SLOTS * plan.words):  # dummies stay down
                 state.spins[VECTOR * end - SLOTS * plan.words + word] = 0
         meet(crew)
@@ -238,56 +221,6 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
 
 
 @called
-def _add_column_sums(counters, words, strips, sums):
-    """Add counters, uint64 (planes + 1, 8), summed over each column's lanes, to `sums` float64 (columns,)."""
-    step = VECTOR // 2
-    while step >= words:  # elements of the same word are added: the upper half to the lower, plane by plane
-        carry = full(0, np.uint64, VECTOR)
-        for j in range(len(counters) - 1):
-            plane, addend = load(counters, VECTOR * j, VECTOR), load(counters, VECTOR * j + step, VECTOR)
-            half = plane ^ addend
-            store(counters, VECTOR * j, half ^ carry)
-            carry = (plane & addend) | (half & carry)
-        step //= 2
-    depth = len(counters) - 1
-    for word in range(words):
-        if strips == 1:  # eight planes at a time make a byte of every lane
-            for low in range(0, depth, 8):
-                lanes = full(0, np.uint8, 64)
-                for j in range(low, min(low + 8, depth)):
-                    lanes = lanes + (spread(counters[j, word], np.uint8, 64) & (1 << (j - low)))
-                store(counters, VECTOR * depth, bitcast(lanes, np.uint64))
-                for k in range(VECTOR):
-                    first = 64 * word + VECTOR * k
-                    part = convert(bitcast(counters[depth, k], np.uint8), np.float64) * 2.0**low
-                    store(sums, first, load(sums, first, VECTOR) + part)
-        else:
-            members = np.uint64(2**64 - 1) >> np.uint64(64 - strips)
-            for column in range(64 // strips):
-                total = 0
-                for j in range(depth):
-                    total += ones((counters[j, word] >> np.uint64(strips * column)) & members) << j
-                sums[64 // strips * word + column] += total
-
-
-@called
-def _count_ups(state, first, end, counters, scratch):
-    """Add the up spins of vectors `first` ... `end - 1` to counters."""
-    for part in range(0, VECTOR, PART):
-        ups, pending = number(PENDING, 0), 0
-        for vector in range(first, end, 2):
-            other = full(0, np.uint64, PART)
-            if vector + 1 < end:
-                other = load(state.spins, VECTOR * (vector + 1) + part, PART)
-            ups = increment(ups, load(state.spins, VECTOR * vector + part, PART), other)
-            pending += 2
-            if pending + 2 > len(PENDING):
-                _flush(ups, counters, scratch, part)
-                ups, pending = number(PENDING, 0), 0
-        _flush(ups, counters, scratch, part)
-
-
-@called
 def _count_unsatisfied(plan, state, first, end, degree, counters, numbers, scratch):
     """Add the unsatisfied bonds of vectors `first` ... `end - 1` to counters."""
     held = 0
@@ -295,15 +228,15 @@ def _count_unsatisfied(plan, state, first, end, degree, counters, numbers, scrat
         part, entry = word & (VECTOR - 1), word // VECTOR * plan.slots
         spins, unsatisfied = load(state.spins, word, PART), number(plan.number, 0)
         for slot in range(0, degree - 1, 2):
-            one, other = _neighbor(plan, state, entry + slot, part), _neighbor(plan, state, entry + slot + 1, part)
+            one, other = neighbor(plan, state, entry + slot, part), neighbor(plan, state, entry + slot + 1, part)
             unsatisfied = increment(unsatisfied, spins ^ one, spins ^ other)
         if degree % 2 == 1:
-            last = _neighbor(plan, state, entry + degree - 1, part)
+            last = neighbor(plan, state, entry + degree - 1, part)
             unsatisfied = increment(unsatisfied, spins ^ last, full(0, np.uint64, PART))
         keep(unsatisfied, numbers, held * VECTOR * len(unsatisfied) + part)
         held += part + PART == VECTOR
         if held == plan.together or word + PART == VECTOR * end:
-            _add_numbers(plan.number, numbers, held, counters, scratch)
+            add_numbers(plan.number, numbers, held, counters, scratch)
             held = 0
 
 
@@ -315,7 +248,7 @@ def _measure(plan, state, energies, magnetizations, crew):
         counters[0] = 0
     for tile in range(crew.worker, len(plan.tiles), crew.workers):
         first, end, _, degree, begin_counted, end_counted, _, _, _, _ = plan.tiles[tile]
-        _count_ups(state, first, end, counters[1], scratch)
+        count_ups(state, first, end, counters[1], scratch)
         begin = max(begin_counted, end_counted) if state.counted[0] else begin_counted
         if begin < end:
             _count_unsatisfied(plan, state, begin, end, degree, counters[0], state.numbers[crew.worker], scratch)
@@ -326,7 +259,7 @@ def _measure(plan, state, energies, magnetizations, crew):
         for worker in range(crew.workers):
             for kind in range(2):
                 sums = magnetizations if kind else energies
-                _add_column_sums(state.counters[worker, kind], plan.words, plan.strips, sums)
+                add_column_sums(state.counters[worker, kind], plan.words, plan.strips, sums)
         for column in range(energies.size):
             broken = energies[column] / 2 if plan.twice else energies[column]
             magnetizations[column] = 2 * magnetizations[column] - plan.sites

@@ -111,7 +111,7 @@ class Overlap(Engine):
             return f"N is {first.n}: float32 overlaps are exact up to {MOST_FLOATS}"
         return _drowned(first, tolerance)
 
-    def pays(self, model) -> bool:
+    def pays(self, model, chains: int, strips: int | None) -> bool:
         """Whether this engine is the faster one for a model, as far as N and P tell.
 
         Measured at 64 chains against the dense engine, at high and low acceptance: 1.2 to 7 times as fast up to
@@ -162,7 +162,7 @@ class Overlap(Engine):
             turned=np.zeros(len(lanes), overlaps.dtype),
             pending=np.zeros(2, np.int64),
             streams=lane_streams(entropy, lanes),
-            order=stream_state(entropy, ORDER).copy(),
+            order=stream_state(entropy, ORDER),
             words=np.zeros(len(lanes), np.uint64),
             scale=np.zeros(len(lanes), np.float32),
             fields=np.zeros(len(lanes), np.float32),

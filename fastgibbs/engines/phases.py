@@ -15,9 +15,10 @@ import numpy as np
 from fastgibbs.engines.arithmetic import LOWEST_EXPONENT, exp2, exp64
 from fastgibbs.engines.contract import GIBBS
 from fastgibbs.engines.contract import LANE_GROUP as GROUP
-from fastgibbs.engines.inputs import TALL, UNITS, WIDE, adding_marked, on_lines
+from fastgibbs.engines.inputs import TALL, UNITS, WIDE, adding_marked
 from fastgibbs.engines.layered import decide
-from fastgibbs.engines.streams import SWEEP, lane_states, next_word, next_words
+from fastgibbs.engines.layouts import aligned
+from fastgibbs.engines.streams import SWEEP, lane_streams, next_word, next_words
 from fastgibbs.engines.vectors import (
     add_product,
     at,
@@ -101,13 +102,13 @@ def chains_of(visible: int, hidden: int, count: int, entropy, domain: int = SWEE
     return LayerChains(
         np.zeros((V + H, lanes), np.float32),
         np.zeros((lanes, H), np.float32),
-        lane_states(entropy, domain, lanes),
+        lane_streams(entropy, range(lanes), domain),
         np.full(lanes, MINUS_LOG2E, np.float32),
         np.zeros(lanes, np.float32),
         np.zeros((GROUP, lanes), np.float32),
-        on_lines(lanes * TALL).reshape(lanes, TALL),
+        aligned((lanes, TALL), np.float32),
         np.zeros((lanes, whole(V, 64) // 64), np.uint64),
-        on_lines(lanes * H),
+        aligned(lanes * H, np.float32),
     )
 
 
@@ -204,7 +205,7 @@ def draw_hidden(layers, chains, v, given, draws, first, last):
         for k in range(first, last):
             chains.energies[k] = 0.0
     _mark(v, given, chains, first, last)
-    tile = 0
+    tile = np.int64(0)  # not the literal, which functions would be compiled for besides
     while tile < tiles.shape[0]:
         width = TALL if tile + TALL // GROUP <= tiles.shape[0] else GROUP
         if width == TALL:
@@ -341,6 +342,10 @@ def take_rows(source, units, taken, factors, rows, first):
         _take_row(source, units, taken[k], at(factors, k), rows, first + k)
 
 
+# in one kernel, not made machine code on their own
+_draw_hidden, _draw_visible = (called(kernel.py_func) for kernel in (draw_hidden, draw_visible))
+
+
 @njit
 def draw_phases(layers, shown, chains, rows, phases, first, last):
     """Both phases of a step, of lanes `first` ... `last - 1` of data and of the model, in one call.
@@ -352,13 +357,13 @@ def draw_phases(layers, shown, chains, rows, phases, first, last):
     v, data = rows.v, phases.shown
     end = min(last, data)
     if first < end:
-        draw_hidden(layers, shown, v, 0, phases.cd, first, end)
+        _draw_hidden(layers, shown, v, np.int64(0), phases.cd, first, end)
         for k in range(first, end):
             _take_row(shown.means, layers.hidden, k, at(rows.coefficients, k), rows.h, k)
     end = min(last, phases.model)
     if first < end:
         for step in range(phases.steps):
-            draw_visible(layers, chains, v, data, first, end)
-            draw_hidden(layers, chains, v, data, not phases.cd or step + 1 < phases.steps, first, end)
+            _draw_visible(layers, chains, v, data, first, end)
+            _draw_hidden(layers, chains, v, data, not phases.cd or step + 1 < phases.steps, first, end)
         for k in range(first, end):
             _take_row(chains.means, layers.hidden, k, at(rows.coefficients, data + k), rows.h, data + k)

@@ -1,13 +1,16 @@
 """The sparse engine: any couplings in CSR form, one attempt at one site in all lanes at a time, lanes in SIMD.
 
-Float32 fields and couplings; an attempt's uniform has 32 bits, half a word of the lane's stream. Spins are int8 with
-the lane innermost, so that a neighbour's spins are one contiguous load and J s is a flip of J's sign bit.
+Float32 fields and couplings; an attempt's uniform has 32 bits, half a word of the lane's stream: they are drawn for
+CHUNK attempts at once, so that the streams stay in registers meanwhile. Spins have the lane innermost, so that a
+neighbour's spins are one contiguous load. They are float32 while all of a block fit a core's cache, and J s costs no
+instruction; otherwise int8, that lie in fewer lines, and lines of sites to come are fetched early.
 
 Where couplings and fields are whole multiples of a power of two, few enough that 8 bits hold every local field, sums
-are taken in int8, 64 lanes in a register. Both ways are exact then, and give the same bits.
+are taken in int8. Both ways are exact then, and give the same bits.
 
-Where they are not, energies take as long as a sweep. While annealing they are followed instead from flip to flip, by
-the float32 fields that decide them, and measured every MOST_FOLLOWED sweeps: in between they are a little off.
+Energies take half as long as a sweep. While annealing they are followed instead from flip to flip, by the fields that
+decide them, and measured every MOST_FOLLOWED sweeps. Changes of a chunk of attempts are added up in float32: exact in
+whole numbers, else energies are a little off in between (precision.py says by how much).
 
 Where float32 sums lose small fields among large couplings (precision.py), plans of float64 numbers run on the same
 kernels, with the rounding errors of their sums added up beside them: the engine of sparse64.py.
@@ -16,20 +19,26 @@ kernels, with the rounding errors of their sums added up beside them: the engine
 from typing import NamedTuple
 
 import numpy as np
+from numba import types
 
 from fastgibbs.engines import contract, precision
-from fastgibbs.engines.arithmetic import decide, scales
-from fastgibbs.engines.bytespins import start_spins
+from fastgibbs.engines.arithmetic import scales, signs_of, uniform
+from fastgibbs.engines.bitslices import prefetch
+from fastgibbs.engines.bytespins import fill_spins
 from fastgibbs.engines.contract import FOLLOWED, RANDOM, Engine
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
-from fastgibbs.engines.sparse_sums import adding, turned
-from fastgibbs.engines.streams import ORDER, below, lane_streams, next_words, stream_state
-from fastgibbs.engines.vectors import at, convert, full, load, store
-from fastgibbs.jit import gives, inlined
+from fastgibbs.engines.layouts import aligned
+from fastgibbs.engines.sparse_sums import adding, gather, like, measuring, numbers, signs
+from fastgibbs.engines.streams import ORDER, below, lane_streams, stepped, stream_state
+from fastgibbs.engines.vectors import add_product, at, convert, full, load, store
+from fastgibbs.jit import gives, implements, inlined
 from fastgibbs.models import checks
 
 BITS = 24  # of a sum
 MOST_FOLLOWED = 64  # sweeps
+CHUNK = 16  # attempts whose random numbers are drawn at once
+CACHE = 2**19  # bytes: float32 spins take no more
+AHEAD = 32  # attempts: by so much lines of neighbours are fetched early
 _ROWS = 2**16  # looked at at once, so that a large model takes no more memory than it must
 
 
@@ -59,13 +68,14 @@ class SparsePlan(NamedTuple):
 class SparseState(NamedTuple):
     """What sweeps change in a block of lanes, a multiple of 16."""
 
-    spins: np.ndarray  # int8 (n, lanes)
+    spins: np.ndarray  # float32 or int8 (n, lanes)
     streams: np.ndarray  # uint64 (4, lanes)
     order: np.ndarray  # uint64 (4,): the stream of site orders, the same in all blocks of a run
-    words: np.ndarray  # uint64 (lanes,): random words of this attempt and the next
+    uniforms: np.ndarray  # float32 (CHUNK, lanes)
     scale: np.ndarray  # float32 (lanes,): the scale of each lane's rung
-    fields: np.ndarray  # as J / unit is (lanes,): the local field of one site in every lane, in units of `unit`
-    energies: np.ndarray  # float64 (lanes,): as they were measured last, and followed since, in units of `unit`
+    sums: np.ndarray  # int8 (lanes,): the local field of one site in whole numbers
+    energies: np.ndarray  # float64 (lanes,): (E - offset) / unit, as measured last and followed since
+    changes: np.ndarray  # float32, or of sparse64 float64 (lanes,): by how much a chunk of attempts has changed them
     followed: np.ndarray  # int64 (1,): for how many sweeps, MOST_FOLLOWED or more if energies are not known
 
 
@@ -94,9 +104,9 @@ def _whole_numbers(model, upper) -> tuple:
     if (np.abs(h) + np.bincount(rows, np.abs(J), model.n)).max(initial=0) > 127 or model.n > 2**24:
         return 0.0, *_NO_NUMBERS
     row_sums, upper_sums = h + np.bincount(rows, J, model.n), np.bincount(rows[above], J[above], model.n)
-    whole = [numbers.astype(np.int64).astype(np.int8) for numbers in (2 * J, row_sums, upper_sums, h)]
-    for numbers in whole:
-        numbers.flags.writeable = False
+    whole = [part.astype(np.int64).astype(np.int8) for part in (2 * J, row_sums, upper_sums, h)]
+    for part in whole:
+        part.flags.writeable = False
     return float(step), *whole
 
 
@@ -165,129 +175,155 @@ class Sparse(Engine):
 
     def start(self, plan: SparsePlan, lanes: range, ups, entropy, betas, rule) -> tuple[SparsePlan, SparseState]:
         """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
-        spins = start_spins(plan.fields.size, len(lanes), ups)
-        streams = lane_streams(entropy, lanes)
-        order = stream_state(entropy, ORDER).copy()
-        plan = self.at_betas(plan, betas)
-        kinds = np.uint64, np.float32, plan.scaled_fields.dtype
-        words, scale, fields = (np.zeros(len(lanes), kind) for kind in kinds)
-        followed = np.full(1, MOST_FOLLOWED)
-        return plan, SparseState(spins, streams, order, words, scale, fields, np.zeros(len(lanes)), followed)
+        n, size = plan.fields.size, len(lanes)
+        floats = plan.step == 0 and plan.scaled_fields.dtype == np.float32 and 4 * n * size <= CACHE
+        spins = fill_spins(aligned((n, size), np.float32 if floats else np.int8), ups)
+        streams, followed = aligned((4, size), np.uint64), np.full(1, MOST_FOLLOWED)
+        streams[:] = lane_streams(entropy, lanes)
+        order = stream_state(entropy, ORDER)
+        uniforms, scale = aligned((CHUNK, size), np.float32), aligned(size, np.float32)
+        sums, energies = aligned(size, np.int8), aligned(size, np.float64)
+        changes = aligned(size, plan.scaled_fields.dtype)
+        changes[:] = 0
+        state = SparseState(spins, streams, order, uniforms, scale, sums, energies, changes, followed)
+        return self.at_betas(plan, betas), state
+
+    def spins(self, plan, state) -> np.ndarray:
+        """The block's spins, int8 (n, lanes)."""
+        return state.spins.astype(np.int8, copy=False)
+
+    def seen(self, plan):
+        """Nothing."""
+        return None
 
 
-_WIDE = 64  # sums of so many lanes at once do not wait for each other
-(_sum_wide, _write_wide), (_, _write) = adding(_WIDE), adding(WIDTH)
+_DRAWN = 8  # lanes of streams that registers hold
 
 
 @inlined
-def gather_fields(plan, state, site):
-    """Write the local field of a site in all lanes to the state."""
-    lanes = state.spins.shape[1]
-    if lanes % _WIDE == 0:
-        for lane in range(0, lanes, _WIDE):
-            _write_wide(plan, state, site, lane)
-    else:
-        for lane in range(0, lanes, WIDTH):
-            _write(plan, state, site, lane)
+def _draw(streams, uniforms, words):
+    """Uniforms of the next attempts from so many words of each stream: of the low half, then of the high one."""
+    lanes = streams.shape[1]
+    for lane in range(0, lanes, _DRAWN):
+        a, b = load(streams, lane, _DRAWN), load(streams, lanes + lane, _DRAWN)
+        c, counter = load(streams, 2 * lanes + lane, _DRAWN), load(streams, 3 * lanes + lane, _DRAWN)
+        for place in range(lane, lane + 2 * words * lanes, 2 * lanes):
+            word, a, b, c, counter = stepped(a, b, c, counter)
+            store(uniforms, place, uniform(convert(word, np.uint32)))
+            store(uniforms, place + lanes, uniform(convert(word >> 32, np.uint32)))
+        store(streams, lane, a)
+        store(streams, lanes + lane, b)
+        store(streams, 2 * lanes + lane, c)
+        store(streams, 3 * lanes + lane, counter)
+
+
+def attempting(width):
+    """The function that makes one attempt in `width` lanes."""
+    local_field = adding(width)
+
+    @inlined
+    def attempt(plan, state, rule, site, lane, u, follows):
+        """One attempt at `site`, gathered, in lanes from `lane` on, decided by uniforms `u`.
+
+        If it `follows`, (s - s') f is added to the changes of energies, s and s' being the spins before and after.
+        """
+        spins, position = state.spins, site * state.spins.shape[1] + lane
+        field, old = local_field(plan, state, site, lane), load(spins, position, width)
+        exponent = convert(field, np.float32) * load(state.scale, lane, width)
+        new = like(signs_of(rule, exponent, signs(old), u, width), old)
+        store(spins, position, new)
+        if follows:
+            turned = convert(numbers(old - new), plan.scaled_fields.dtype)
+            store(state.changes, lane, add_product(load(state.changes, lane, width), turned, field))
+
+    return attempt
+
+
+def _in_all_lanes(width):
+    """The function that makes attempts in `width` lanes at once, so that they do not wait for each other."""
+    attempt_wide, attempt_last = attempting(width), attempting(WIDTH)
+
+    def attempts(plan, state, rule, site, place, follows):
+        lanes = state.spins.shape[1]
+        wide = lanes - lanes % width
+        for lane in range(0, wide, width):
+            u = load(state.uniforms, place + lane, width)
+            attempt_wide(plan, state, rule, site, lane, u, follows)
+        for lane in range(wide, lanes, WIDTH):
+            u = load(state.uniforms, place + lane, WIDTH)
+            attempt_last(plan, state, rule, site, lane, u, follows)
+
+    return attempts
+
+
+_attempts_of_floats, _attempts_of_bytes = _in_all_lanes(2 * WIDTH), _in_all_lanes(4 * WIDTH)
+
+
+def _attempts(plan, state, rule, site, place, follows):
+    """An attempt at a site, gathered, in all lanes, decided by the uniforms from `place` on."""
+    raise NotImplementedError("only compiled kernels call this")
+
+
+@implements(_attempts)
+def _chosen(plan, state, rule, site, place, follows):
+    floats = state[state.fields.index("spins")].dtype is types.float32
+    return _attempts_of_floats if floats else _attempts_of_bytes
 
 
 @inlined
-def attempt(plan, state, rule, site, lane, words, follows):
-    """One attempt at `site` in lanes `lane` ... `lane + 15`, decided by 32 random bits a lane.
+def _fetch(plan, spins, site):
+    """Ask for the spins of a site's neighbours."""
+    for k in range(at(plan.indptr, site), at(plan.indptr, site + 1)):
+        prefetch(spins, at(plan.indices, k) * spins.shape[1])
 
-    If it `follows`, energies change by (s - s') f, s and s' being the spins before and after.
-    """
-    position = site * state.spins.shape[1] + lane
-    field, old = load(state.fields, lane, WIDTH), load(state.spins, position, WIDTH)
-    new = decide(rule, convert(field, np.float32) * load(state.scale, lane, WIDTH), old, words, WIDTH)
-    store(state.spins, position, new)
-    if follows:
-        change = convert(convert(old - new, state.fields.dtype) * field, np.float64)
+
+@inlined
+def _take_up(state):
+    """Add the changes of a chunk of attempts to the energies."""
+    none = full(0, state.changes.dtype, WIDTH)
+    for lane in range(0, state.changes.size, WIDTH):
+        change = convert(load(state.changes, lane, WIDTH), np.float64)
         store(state.energies, lane, load(state.energies, lane, WIDTH) + change)
+        store(state.changes, lane, none)
 
 
 @gives(contract.sweep, SparsePlan)
 def _sweep(plan, state, rungs, rule, scan, counts, crew):
     free, lanes = plan.free.size, state.spins.shape[1]
-    follows = counts == FOLLOWED and plan.step == 0
+    far = scan != RANDOM and state.spins.size * state.spins.itemsize > 2 * CACHE
+    follows = counts == FOLLOWED
     state.followed[0] = state.followed[0] + 1 if follows else MOST_FOLLOWED
     for lane in range(lanes):
         state.scale[lane] = plan.scales[rungs[lane]]
-    for number in range(free):
-        site = np.int64(at(plan.free, below(state.order, free) if scan == RANDOM else number))
-        gather_fields(plan, state, site)
-        if number % 2 == 0:
-            for lane in range(0, lanes, WIDTH):
-                store(state.words, lane, next_words(state.streams, lane, WIDTH))
-            for lane in range(0, lanes, WIDTH):
-                words = convert(load(state.words, lane, WIDTH), np.uint32)
-                attempt(plan, state, rule, site, lane, words, follows)
-        else:
-            for lane in range(0, lanes, WIDTH):
-                words = convert(load(state.words, lane, WIDTH) >> 32, np.uint32)
-                attempt(plan, state, rule, site, lane, words, follows)
+    for first in range(0, free, CHUNK):
+        end = min(first + CHUNK, free)
+        _draw(state.streams, state.uniforms, (end - first + 1) >> 1)
+        for number in range(first, end):
+            if far:
+                _fetch(plan, state.spins, np.int64(at(plan.free, min(number + AHEAD, free - 1))))
+            site = np.int64(at(plan.free, below(state.order, free) if scan == RANDOM else number))
+            gather(plan, state, site)
+            _attempts(plan, state, rule, site, (number - first) * lanes, follows)
+        if follows:
+            _take_up(state)
 
 
-@inlined
-def _measure_whole(plan, spins, lane, energies, magnetizations):
-    """Energies and sums of spins of 64 lanes in whole numbers: exact, and so the same as in any other order."""
-    n, lanes = spins.shape
-    bonds, fields, total = (full(0, np.int32, _WIDE), full(0, np.int32, _WIDE), full(0, np.int32, _WIDE))
-    for i in range(n):
-        spin = load(spins, i * lanes + lane, _WIDE)
-        upper = _sum_wide(plan, spins, at(plan.upper_sums, i), at(plan.upper, i), at(plan.indptr, i + 1), lane)
-        bonds = bonds + convert(upper - ((upper + upper) & spin), np.int32)
-        own = full(at(plan.own, i), np.int8, _WIDE)
-        fields = fields + convert(own - ((own + own) & spin), np.int32)
-        total = total + convert(spin, np.int32)
-    energy = full(plan.offset, np.float64, _WIDE) - convert(bonds, np.float64) * plan.step
-    store(energies, lane, energy - convert(fields, np.float64) * plan.step)
-    store(magnetizations, lane, convert(total, np.float64))
-
-
-def _measuring(width):
-    """The function that measures `width` lanes with one addition after the other, bond by bond, as `Ising.energy`."""
-
-    @inlined
-    def measure_lanes(plan, spins, lane, energies, magnetizations):
-        n, lanes = spins.shape
-        bonds = full(0.0, np.float64, width)
-        fields = full(0.0, np.float64, width)
-        total = full(0, np.int64, width)
-        for i in range(n):
-            own = convert(load(spins, i * lanes + lane, width), np.int64)
-            for k in range(at(plan.upper, i), at(plan.indptr, i + 1)):
-                other = convert(load(spins, at(plan.indices, k) * lanes + lane, width), np.int64)
-                bonds = bonds + turned(full(at(plan.couplings, k), np.float64, width), own ^ other)
-            total = total + own
-            fields = fields + turned(full(at(plan.fields, i), np.float64, width), own)
-        energy = full(plan.offset, np.float64, width) - bonds * plan.coupling_unit
-        store(energies, lane, energy - fields * plan.field_unit)
-        store(magnetizations, lane, convert(total, np.float64))
-
-    return measure_lanes
-
-
-_measure_wide, _measure = _measuring(_WIDE), _measuring(WIDTH)
+_WIDE = 2 * WIDTH  # lanes whose energies registers hold
+_measure_wide, _measure = measuring(_WIDE), measuring(WIDTH)
 
 
 @gives(contract.measure, SparsePlan)
 def _measured(plan, state, energies, magnetizations, crew):
-    spins = state.spins
-    lanes = spins.shape[1]
+    lanes = state.spins.shape[1]
+    wide = lanes - lanes % _WIDE
     if state.followed[0] < MOST_FOLLOWED:
         for lane in range(lanes):
-            energies[lane] = state.energies[lane] * plan.unit
+            energies[lane] = state.energies[lane] * plan.unit + plan.offset
         return
-    if lanes % _WIDE == 0:
-        for lane in range(0, lanes, _WIDE):
-            if plan.step > 0:
-                _measure_whole(plan, spins, lane, energies, magnetizations)
-            else:
-                _measure_wide(plan, spins, lane, energies, magnetizations)
-    else:
-        for lane in range(0, lanes, WIDTH):
-            _measure(plan, spins, lane, energies, magnetizations)
+    for lane in range(0, wide, _WIDE):
+        _measure_wide(plan, state.spins, lane, energies, magnetizations)
+    for lane in range(wide, lanes, WIDTH):
+        _measure(plan, state.spins, lane, energies, magnetizations)
     for lane in range(lanes):
-        state.energies[lane] = energies[lane] / plan.unit
+        state.energies[lane] = (energies[lane] - plan.offset) / plan.unit
     state.followed[0] = 0

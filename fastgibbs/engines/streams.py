@@ -2,22 +2,23 @@
 
 A stream's address is logical, never a thread or a position in memory: chain k draws from
 `SFC64(SeedSequence(entropy, spawn_key=(domain, k // 64, 0, k % 64)))`, a tile of a lattice has its number in place
-of the 0. So results depend neither on threads nor on how chains are cut into blocks, and chain k is the same whether 8
-or 64 chains were asked for.
+of the 0, and so has each of several streams of a chain. So results depend neither on threads nor on how chains are cut
+into blocks, and chain k is the same whether 8 or 64 chains were asked for, by one engine.
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
 from fastgibbs.engines.vectors import load, store
-from fastgibbs.jit import inlined
+from fastgibbs.jit import inlined, njit
 from fastgibbs.models import checks
 
-START, SWEEP, ORDER, TAIL, SWAP, CLUSTER, ADAPT, HASH = range(8)  # domains keep the uses of randomness apart
+START, SWEEP, ORDER, TAIL, SWAP, CLUSTER, ADAPT, HASH, SITES = range(9)  # domains keep the uses of randomness apart
 
-_INIT_A, _MULT_A, _INIT_B, _MULT_B = 0x43B0D7E5, 0x931E8875, 0x8B51F9DD, 0x58F38DED  # of NumPy's SeedSequence
-_MIX_LEFT, _MIX_RIGHT = np.uint32(0xCA01F9DD), np.uint32(0x4973F715)
+_INIT_A, _MULT_A, _INIT_B, _MULT_B = map(np.uint32, (0x43B0D7E5, 0x931E8875, 0x8B51F9DD, 0x58F38DED))
+_MIX_LEFT, _MIX_RIGHT, _HALF = map(np.uint32, (0xCA01F9DD, 0x4973F715, 16))  # all of NumPy's SeedSequence
 
 
 def entropy_of(seed) -> int:
@@ -42,72 +43,123 @@ def stream(entropy, domain: int, block: int = 0, lane: int = 0, tile: int = 0) -
     return np.random.SFC64(np.random.SeedSequence(entropy, spawn_key=(domain, block, tile, lane)))
 
 
-def stream_state(entropy, domain: int, block: int = 0, lane: int = 0, tile: int = 0) -> np.ndarray:
-    """The state of the stream at an address, uint64 (4,): SFC64's a, b, c and counter."""
-    return stream(entropy, domain, block, lane, tile).state["state"]["state"]
+def stream_state(entropy: int, domain: int, block=0, lane=0, tile=0) -> np.ndarray:
+    """The states of the streams at addresses, uint64 (..., 4): SFC64's a, b, c and counter.
 
-
-def lane_streams(entropy, lanes: range) -> np.ndarray:
-    """The streams of these lanes' sweeps, uint64 (4, lanes)."""
-    return np.column_stack([stream_state(entropy, SWEEP, *divmod(lane, 64)) for lane in lanes])
-
-
-def lane_states(entropy, domain: int, lanes: int) -> np.ndarray:
-    """`stream_state(entropy, domain, *divmod(lane, 64))` of lanes 0 ... `lanes` - 1, uint64 (4, lanes), all at once.
-
-    A lane's number is the last word that NumPy's SeedSequence mixes into its pool: what comes before is the same for
-    the 64 lanes of a block.
+    `block`, `lane` and `tile`: numbers, or arrays that are broadcast to the shape of the leading axes.
     """
-    number = np.arange(lanes, dtype=np.uint32)
-    blocks = [np.random.SeedSequence(entropy, spawn_key=(domain, block, 0)).pool for block in range(-(-lanes // 64))]
-    before = np.array(blocks, np.uint32).reshape(-1, 4).T[:, number // np.uint32(64)]
-    mixed = (
-        max(4, -(-int(entropy).bit_length() // 32)) + 3
-    )  # words: those of the entropy, padded, and three of one each
-    factors = _powers(_INIT_A, _MULT_A, 4 * mixed, 5)
-    hashed = np.array([_hashed(number % np.uint32(64), *factors[k : k + 2]) for k in range(4)])
-    pool, factors = _folded(_MIX_LEFT * before - _MIX_RIGHT * hashed), _powers(_INIT_B, _MULT_B, 0, 7)
-    words = np.array([_hashed(pool[k % 4], *factors[k : k + 2]) for k in range(6)]).astype(np.uint64)
-    a, b, c = words[::2] | words[1::2] << np.uint64(32)
-    for counter in range(1, 13):  # as SFC64 begins
-        word = a + b + np.uint64(counter)
-        a, b = b ^ (b >> np.uint64(11)), c + (c << np.uint64(3))
-        c = ((c << np.uint64(24)) | (c >> np.uint64(40))) + word
-    return np.array([a, b, c, np.full_like(a, 13)])
+    addresses = np.empty((*np.broadcast(block, lane, tile).shape, 4), np.uint32)
+    if not addresses.size:
+        return addresses.astype(np.uint64)
+    for place, part in enumerate((domain, block, tile, lane)):
+        addresses[..., place] = part
+    states = np.empty(addresses.shape, np.uint64)
+    begin(*mixed(int(entropy)), addresses.reshape(-1, 4), states.reshape(-1, 4))
+    return states
 
 
-def _powers(first: int, ratio: int, begin: int, count: int) -> np.ndarray:
-    """first ratio^begin, first ratio^(begin + 1), ... modulo 2^32, uint32 (count,)."""
-    return np.array([first * pow(ratio, begin + k, 2**32) % 2**32 for k in range(count)], np.uint32)
+@lru_cache(8)
+def mixed(entropy: int) -> tuple[np.ndarray, np.uint32]:
+    """The pool of SeedSequence(entropy), uint32 (4,), and the key by which it hashes the next word."""
+    words = max(4, -(-entropy.bit_length() // 32))  # of the entropy, each hashed by four keys
+    key = np.uint32(int(_INIT_A) * pow(int(_MULT_A), 4 * words, 2**32) % 2**32)
+    return np.random.SeedSequence(entropy).pool, key
 
 
-def _hashed(words, key, factor) -> np.ndarray:
-    return _folded((words ^ key) * factor)
+def lane_streams(entropy: int, lanes: range, domain: int = SWEEP) -> np.ndarray:
+    """The streams of these lanes, those of their sweeps by default, uint64 (4, lanes)."""
+    return np.ascontiguousarray(stream_state(entropy, domain, *np.divmod(np.arange(lanes.start, lanes.stop), 64)).T)
 
 
-def _folded(words) -> np.ndarray:
-    return words ^ words >> np.uint32(16)
+def random_ups(entropy: int, chains, n: int) -> np.ndarray:
+    """Which spins of these chains are up at first, uint64 (chains, n // 64 rounded up).
+
+    Spin i of a chain is bit i % 64 of its word i // 64: bit after bit of its START stream.
+    """
+    words = np.empty((len(chains), -(-n // 64)), np.uint64)
+    _draw(stream_state(entropy, START, *np.divmod(chains, 64)), words)
+    return words
 
 
-def random_ups(entropy, chain: int, n: int) -> np.ndarray:
-    """Which of a chain's spins are up at first, uint8 (n // 8 rounded up,): bit after bit of its START stream."""
-    words = stream(entropy, START, *divmod(chain, 64)).random_raw(-(-n // 64)).astype("<u8")
-    return words.view(np.uint8)[: -(-n // 8)]
+@inlined
+def _folded(word):
+    return np.uint32(word ^ (word >> _HALF))
+
+
+@inlined
+def _hashed(word, key, factor):
+    """A word hashed by a key, and the next key."""
+    following = np.uint32(key * factor)
+    return _folded(np.uint32(np.uint32(word ^ key) * following)), following
+
+
+@njit
+def begin(pool, key, addresses, states):
+    """Write the states of SFC64(SeedSequence(entropy, spawn_key=address)), uint64 (k, 4), of uint32 (k, 4) addresses.
+
+    The `pool` takes in the four numbers of an address, hashed by `key` and those after it. SeedSequence: O'Neill,
+    "Developing a seed_seq alternative" (2015), as NumPy has it.
+    """
+    for k in range(len(addresses)):
+        state, following = states[k], key
+        for place in range(4):
+            state[place] = pool[place]
+        for part in range(4):
+            for place in range(4):
+                word, following = _hashed(addresses[k, part], following, _MULT_A)
+                left, right = np.uint32(_MIX_LEFT * np.uint32(state[place])), np.uint32(_MIX_RIGHT * word)
+                state[place] = _folded(np.uint32(left - right))
+        p0, p1, p2, p3 = np.uint32(state[0]), np.uint32(state[1]), np.uint32(state[2]), np.uint32(state[3])
+        following = _INIT_B
+        for place, (low, high) in enumerate(((p0, p1), (p2, p3), (p0, p1))):
+            low, following = _hashed(low, following, _MULT_B)
+            high, following = _hashed(high, following, _MULT_B)
+            state[place] = np.uint64(low) | (np.uint64(high) << np.uint64(32))
+        state[3] = 1
+        for _ in range(12):  # as SFC64 begins
+            next_word(state)
+
+
+@njit
+def _draw(states, words):
+    """Draw the next words of streams, row by row; `states` uint64 (k, 4), `words` uint64 (k, -)."""
+    for k in range(len(words)):
+        for place in range(words.shape[1]):
+            words[k, place] = next_word(states[k])
+
+
+@njit
+def unpack_ups(words, first, ups):
+    """Write bits of `random_ups` one a byte: of strips of sites that make a chain, those from site `first` of each on.
+
+    `words` uint64 (chains, -); `ups` uint8 (chains, strips, sites); `first` and the sites of a strip are int64.
+    """
+    begin, sites = first
+    for chain in range(len(words)):
+        for strip in range(ups.shape[1]):
+            for k in range(ups.shape[2]):
+                bit = strip * sites + begin + k
+                ups[chain, strip, k] = (words[chain, bit >> 6] >> np.uint64(bit & 63)) & np.uint64(1)
+
+
+@inlined
+def stepped(a, b, c, counter):
+    """The next word of streams in this state, and their state then; SFC64 by Chris Doty-Humphrey, 2014."""
+    word = a + b + counter
+    return word, b ^ (b >> 11), c + (c << 3), ((c << 24) | (c >> 40)) + word, counter + 1
 
 
 @inlined
 def next_words(streams, lane, width):
-    """The next 64-bit word of lanes `lane` ... `lane + width - 1`; SFC64 by Chris Doty-Humphrey, 2014."""
+    """The next 64-bit word of lanes `lane` ... `lane + width - 1`."""
     lanes = streams.shape[1]
-    a = load(streams, lane, width)
-    b = load(streams, lanes + lane, width)
-    c = load(streams, 2 * lanes + lane, width)
-    counter = load(streams, 3 * lanes + lane, width)
-    word = a + b + counter
-    store(streams, lane, b ^ (b >> 11))
-    store(streams, lanes + lane, c + (c << 3))
-    store(streams, 2 * lanes + lane, ((c << 24) | (c >> 40)) + word)
-    store(streams, 3 * lanes + lane, counter + 1)
+    a, b = load(streams, lane, width), load(streams, lanes + lane, width)
+    c, counter = load(streams, 2 * lanes + lane, width), load(streams, 3 * lanes + lane, width)
+    word, a, b, c, counter = stepped(a, b, c, counter)
+    store(streams, lane, a)
+    store(streams, lanes + lane, b)
+    store(streams, 2 * lanes + lane, c)
+    store(streams, 3 * lanes + lane, counter)
     return word
 
 

@@ -107,7 +107,7 @@ class Terms(Engine):
         state = TermsState(
             spins=start_spins(n, size, parts),
             streams=lane_streams(entropy, lanes),
-            order=stream_state(entropy, ORDER).copy(),
+            order=stream_state(entropy, ORDER),
             words=np.zeros(size, np.uint64),
             fields=np.zeros(size, np.float32),
             turned=np.zeros(size, np.int8),

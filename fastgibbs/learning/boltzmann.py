@@ -187,13 +187,13 @@ class SampledMachine(_Machine):
     def compile(self) -> None:
         """Compile the kernels, or load them: each is called once with nothing to do."""
         block = self.block.shown[0]
-        drivers.temper(*block, 0, 0, ALONE)
+        drivers.temper(block.plan, block.state, block.ladders, block.pairs, block.record, 0, 0, ALONE)
         add_moments(block.state.spins, self.shares[0], self.first, self.second, 0, 0, self.scratch[0], self.seen)
 
     def chains(self) -> States:
         """The states of the model's chains at beta = 1, int8 (chains, n)."""
         spins = [block.state.spins[:, block.ladders.lane_at[:, -1]] for block in self.block.chains]
-        return (np.concatenate(spins, axis=1).T + 1) // 2
+        return (np.concatenate(spins, axis=1).T > 0).astype(np.int8)
 
     def positive(self, units: AnyArray, coefficients: AnyArray, rows: IntArray) -> None:
         """Take data: `units` (B, V) of 0 and 1, each with its coefficient, which are `rows` of all data."""

@@ -24,9 +24,10 @@ import numpy as np
 
 from fastgibbs.engines import gradients, phases
 from fastgibbs.engines.gradients import Step, Sums
-from fastgibbs.engines.inputs import TALL, UNITS, WIDE, on_lines
+from fastgibbs.engines.inputs import TALL, UNITS, WIDE
+from fastgibbs.engines.layouts import aligned
 from fastgibbs.engines.phases import LayerChains, LayerRows, Layers, Weights, whole
-from fastgibbs.engines.streams import SWAP, lane_states, random_ups
+from fastgibbs.engines.streams import SWAP, random_ups, stream_state
 from fastgibbs.engines.vectors import LANE_GROUP as GROUP
 from fastgibbs.learning import exact
 from fastgibbs.models import RBM
@@ -90,10 +91,10 @@ class SampledRBM:
         rows, columns = whole(V, UNITS), whole(H, GROUP)
         wide_rows, wide_columns = whole(rows, 64), whole(columns, TALL)  # words, for lists of units, and vectors
         parameters = Weights(
-            on_lines(rows * columns).reshape(columns // GROUP, rows, GROUP),
+            aligned((columns // GROUP, rows, GROUP), np.float32),
             np.zeros(rows, np.float32),
             np.zeros(columns, np.float32),
-            on_lines(rows * columns).reshape(columns // GROUP, rows, GROUP),
+            aligned((columns // GROUP, rows, GROUP), np.float32),
             np.zeros(V),
             np.zeros(H),
             np.zeros(wide_columns, np.float32),
@@ -104,14 +105,14 @@ class SampledRBM:
             model = shown
         else:
             if method == "tempering":
-                swaps = np.ascontiguousarray(lane_states(entropy, SWAP, chains).T)
+                swaps = stream_state(entropy, SWAP, *np.divmod(range(chains), 64))
                 self.betas = np.linspace(0.0, 1.0, RUNGS)
                 ladders = np.arange(chains * RUNGS).reshape(chains, RUNGS)
             model = phases.chains_of(V, H, ladders.size, entropy)
-            for lane in range(ladders.size):
-                bits = np.unpackbits(random_ups(entropy, lane, V + H), bitorder="little")
-                model.spins[:V, lane] = bits[:V]
-                model.spins[whole(V, UNITS) : whole(V, UNITS) + H, lane] = bits[V : V + H]
+            words = random_ups(entropy, range(ladders.size), V + H).astype("<u8")
+            bits = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little").T
+            model.spins[:V, : ladders.size] = bits[:V]
+            model.spins[whole(V, UNITS) : whole(V, UNITS) + H, : ladders.size] = bits[V : V + H]
             model.scale[: ladders.size] = np.tile(phases.MINUS_LOG2E * self.betas, chains)
         self.block = SampledLayers(parameters, shown, model, ladders.copy(), swaps, np.zeros(1, np.int64))
         self.layers = Layers(*parameters[:3], V, H)
@@ -119,7 +120,7 @@ class SampledRBM:
         most = batch_size + chains + GROUP  # kernels write, and read, whole groups
         self.rows = LayerRows(
             np.zeros((batch_size + len(model.means) + GROUP, wide_rows), np.float32),
-            on_lines(most * wide_columns).reshape(-1, most, TALL),
+            aligned((wide_columns // TALL, most, TALL), np.float32),
             np.zeros(most, np.float32),
             np.ones(most, np.float32),
         )
@@ -129,7 +130,7 @@ class SampledRBM:
             np.zeros((2, GROUP, GROUP), np.float32),
             np.zeros((rows // UNITS, TALL), np.float32),
             np.zeros((whole(most, 64) // 64, wide_rows), np.uint64),
-            on_lines(rows * TALL).reshape(rows, TALL),
+            aligned((rows, TALL), np.float32),
         ]
         self.sums = Sums._make(sums)
         self.drawn = tuple(map(tuple, (self.layers, shown, model, self.rows)))  # as `draw_phases` takes them
@@ -143,20 +144,25 @@ class SampledRBM:
         self.total = 0.0
 
     def compile(self) -> None:
-        """Compile the kernels, or load them: each is called once with nothing to do."""
+        """Compile the kernels that it calls, or load them: each is called once with nothing to do."""
         b, p, rows, sums = self.block, self.block.parameters, self.rows, self.sums
         layers, nothing, none = self.layers, Step(0.0, 0.0, 0.0, 0.0), np.arange(0)
-        phases.draw_hidden(layers, b.chains, rows.v, 0, True, 0, 0)
-        phases.draw_visible(layers, b.chains, rows.v, 0, 0, 0)
-        phases.draw_phases(*self.drawn, (0, 0, 0, True), 0, 0)
-        phases.swap(b.chains, p.visible_bias, self.visible, b.lane_at[:0], self.betas, b.swaps, 0)
-        phases.take_rows(b.chains.means, self.hidden, none, rows.ones, rows.h, 0)
-        gradients.add_up(rows, 0, 0, p.offsets, sums)
-        gradients.move(p, rows, 0, sums, nothing, 0, 0)
+        if self.method == "tempering":
+            phases.draw_hidden(layers, b.chains, rows.v, 0, True, 0, 0)
+            phases.draw_visible(layers, b.chains, rows.v, 0, 0, 0)
+            phases.swap(b.chains, p.visible_bias, self.visible, b.lane_at[:0], self.betas, b.swaps, 0)
+            phases.take_rows(rows.v, self.visible, none, rows.ones, rows.v, 0)
+            phases.take_rows(b.chains.means, self.hidden, none, rows.ones, rows.h, 0)
+        else:
+            phases.draw_phases(*self.drawn, (0, 0, 0, True), 0, 0)
         still = p._replace(visible_velocity=p.visible_velocity[:0], hidden_velocity=p.hidden_velocity[:0])
-        gradients.move_biases(still, sums, nothing, 0.0, 0.0)
-        sums = sums._replace(squares=sums.squares[:0])
-        gradients.learn(tuple(still), tuple(rows), 0, 0, tuple(sums), tuple(nothing), 0.0, 0.0)
+        if self.team.size == 1:
+            sums = sums._replace(squares=sums.squares[:0])
+            gradients.learn(tuple(still), tuple(rows), 0, 0, tuple(sums), tuple(nothing), 0.0, 0.0)
+        else:
+            gradients.add_up(rows, 0, 0, p.offsets, sums)
+            gradients.move(p, rows, 0, sums, nothing, 0, 0)
+            gradients.move_biases(still, sums, nothing, 0.0, 0.0)
 
     def load(self, W: AnyArray, a: AnyArray, b: AnyArray) -> None:
         """Take the parameters W (V, H), a and b."""

@@ -15,7 +15,7 @@ from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.drivers import advance, record
 from fastgibbs.methods import binned, restoring
 from fastgibbs.methods.jobs import Job, Length
-from fastgibbs.methods.settings import Setting
+from fastgibbs.methods.settings import Setting, numbered
 from fastgibbs.results.lanes import Left, by_lane, joined, unpacked
 from fastgibbs.results.sampled import ChainBlock
 from fastgibbs.types import FloatArray, States
@@ -57,21 +57,22 @@ class Chains(Job):
         models = self.setting.models
         if len(models) > 1:
             models = [self.model(models, chain) for chain in range(self.betas.size)]
-        return self.engine.prepare(models, self.setting.strips, self.setting.free)
+        return self.setting.prepare(models)
 
     def model(self, models: list[Any], chain: int) -> Any:
         """That of a chain."""
         return models[chain * len(models) // self.betas.size]
 
     def block(self, lanes: range) -> ChainBlock:
-        """A block of lanes; those beyond the last chain fill it up: up, at the first beta, and seen by nobody."""
+        """A block of lanes; those beyond the last chain fill it up: up, at its beta, and seen by nobody."""
         strips = self.setting.strips
         columns = range(lanes.start // strips, lanes.stop // strips)
-        chains = [chain if chain < self.betas.size else None for chain in columns]
+        chains = numbered(columns, self.betas.size)
         rungs, inside = np.unique(self.betas[columns.start : columns.stop], return_inverse=True)
-        of_lanes = np.zeros(len(lanes), np.int64)
+        of_lanes = np.full(len(lanes), inside[-1])
         of_lanes[: inside.size * strips] = np.repeat(inside, strips)
-        plan, state = self.setting.start(self.prepared, lanes, chains, rungs, self.seed, self.start)
+        spins = None if self.start is None else self.start[columns.start : columns.stop]
+        plan, state = self.setting.start(self.prepared, lanes, chains, rungs, self.seed, spins)
         shape = 1 if self.in_bins else self.length.draws, len(columns)
         kept = record(self.length.burn_in, self.length.thin, shape, self.weights, len(lanes), strips, self.keeps)
         if self.in_bins:

@@ -91,7 +91,9 @@ class Checkpoint:
             self.settings["seed"] = entropy_of(None)
 
     def release(self):
-        """Let other runs have the file, and go of what this one had."""
+        """Let other runs have the file, and go of what this one had, its model too."""
+        if getattr(_here, "checkpoint", None) is self:
+            _here.checkpoint = NONE
         self._copies, self._rooms, self._rows, self.records = {}, {}, {}, {}
         lock, self._lock = self._lock, None
         if lock is not None:

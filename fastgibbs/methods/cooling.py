@@ -11,19 +11,20 @@ import numpy as np
 from fastgibbs.engines import drivers, precision
 from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.lowest import Lowest, enter, nothing_yet, site_words
+from fastgibbs.engines.sparse import CHUNK, MOST_FOLLOWED
 from fastgibbs.methods import restoring
 from fastgibbs.methods.descent import quenched, random_spins
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.jobs import Begun, Job, Ran
+from fastgibbs.methods.keeping import kept
 from fastgibbs.methods.reads import check_lowest, check_reads
 from fastgibbs.methods.running import Advanced
-from fastgibbs.methods.settings import Setting
+from fastgibbs.methods.settings import NOBODY, Setting, numbered
 from fastgibbs.models import checks
 from fastgibbs.results.annealed import energy_of_each
 from fastgibbs.results.lanes import by_lane, distinct
 from fastgibbs.types import AnyArray, Engine, FloatArray, ModelLike, States
 
-OFF = 1e-6  # of sum |J|: more than energies are off by that were followed from flip to flip
 ADDED = 1e-9  # of the energies of random states: more than those are off by that were added up in float64
 
 
@@ -109,7 +110,7 @@ class Cooling(Job):
     @cached_property
     def prepared(self) -> Any:
         """The plan that all blocks share."""
-        return self.engine.prepare(self.setting.models, 1, self.setting.free)
+        return self.setting.prepare(self.setting.models)
 
     @cached_property
     def streams(self) -> int:
@@ -134,10 +135,11 @@ class Cooling(Job):
 
     def block(self, lanes: range) -> ReadBlock:
         """A block of lanes; those beyond the last read fill it up."""
-        chains = [read if read < self.reads else None for read in lanes]
+        chains = numbered(lanes, self.reads)
+        spins = None if self.start is None else self.start[lanes.start : lanes.stop]
         with np.errstate(over="ignore"):  # beta may be as large as it likes on the way to inf
-            plan, state = self.setting.start(self.prepared, lanes, chains, self.betas, self.streams, self.start)
-        count, size = sum(read is not None for read in chains), len(lanes)
+            plan, state = self.setting.start(self.prepared, lanes, chains, self.betas, self.streams, spins)
+        count, size = int((chains != NOBODY).sum()), len(lanes)
         groups = -(-count // drivers.READ_GROUP)
         best = np.full(size, np.inf)
         if self.start is not None:
@@ -164,10 +166,15 @@ class Cooling(Job):
         A call for no sweeps compiles all that the run will need.
         """
         if first == last:
-            quenched(self.model, self.model.from_spins(self.kept(block).T[:1]), self.setting.free)
+            kept(self.model, "end", None if self.setting.free is None else self.setting.free.tobytes(), self._end)
         drivers.anneal(*block, first, last, crew)
         best = block.reads.best[: block.reads.count].min()
         return bool(best <= self.target + self.off and self.lowest(block).min() <= self.target)
+
+    def _end(self, model: ModelLike) -> FloatArray:
+        """Compiles what `outcome` does: once a model."""
+        end = quenched(model, model.from_spins(np.ones((1, model.n), np.int8)), self.setting.free)
+        return energy_of_each(model, end)
 
     def attempts(self, block: ReadBlock) -> int:
         """One a free site in every read."""
@@ -223,7 +230,7 @@ class Cooling(Job):
         check_reads(block.reads, self.kept(block), self.model, done)
         check_lowest(block.lowest, block.reads.count, self.model, lanes, self.setting.clamp)
         if self.engine.follows and done:
-            energies = block.state.energies * block.plan.unit
+            energies = block.state.energies * block.plan.unit + block.plan.offset
             spins = self.engine.spins(block.plan, block.state)
             restoring.check_draws(energies, None, [self.model] * energies.size, lambda: spins.T)
 
@@ -237,4 +244,4 @@ def energy_error(engine: Engine, model: Any) -> float:
         return ADDED * checks.largest(model.energy(model.from_spins(random_spins(model.n))))
     if engine.name == "layered":
         return precision.energy_error(model)
-    return OFF * (np.abs(model.couplings).sum() + np.abs(model.fields).sum()) if engine.follows else 0.0
+    return precision.following_error(model, MOST_FOLLOWED, CHUNK) if engine.follows else 0.0

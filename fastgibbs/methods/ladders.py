@@ -16,13 +16,14 @@ from fastgibbs.engines.replicas import Pairs
 from fastgibbs.engines.streams import CLUSTER, SWAP, stream_state
 from fastgibbs.methods import binned, restoring
 from fastgibbs.methods.jobs import Job, Length
-from fastgibbs.methods.settings import Setting
+from fastgibbs.methods.settings import NOBODY, Setting
 from fastgibbs.models import Ising
 from fastgibbs.models.energy import as_energy
-from fastgibbs.results.lanes import Left
+from fastgibbs.results.lanes import Left, taken
 from fastgibbs.types import AnyArray, FloatArray, IntArray, States
 
 MAX_RUNGS = 256  # two ladders are compared in one block of 512 lanes
+NO_BONDS = Ising(np.zeros((0, 0)))
 BINS, FEW_BINS = 1001, 129  # of the histograms of q, where there are more sites; of runs that keep bins of all
 
 
@@ -101,7 +102,7 @@ class Ladders(Job):
         models = [given[0]] * self.lanes if len(given) > 1 else given
         for ladder, lane in enumerate(self.first_lanes if len(given) > 1 else []):
             models[lane : lane + self.betas.size] = [given[ladder // self.ladders]] * self.betas.size
-        return self.engine.prepare(models, 1, self.setting.free)
+        return self.setting.prepare(models)
 
     @cached_property
     def histogram(self) -> AnyArray:
@@ -124,13 +125,9 @@ class Ladders(Job):
         inside, rungs, n = self.inside(lanes), self.betas.size, self.setting.n
         first_lane = self.first_lanes[inside] - lanes.start
         lane_at = first_lane[:, None] + np.arange(rungs)
-        chains: list[int | None] = [None] * len(lanes)
-        for lane in lane_at.ravel().tolist():
-            chains[lane] = lanes.start + lane
-        spins = None
-        if self.starts is not None:
-            of_lanes = (lane_at + lanes.start).ravel().tolist()
-            spins = dict(zip(of_lanes, self.starts[inside].reshape(-1, n), strict=True))
+        chains = np.full(len(lanes), NOBODY)
+        chains[lane_at] = lane_at + lanes.start
+        spins = None if self.starts is None else self.starts[inside].reshape(-1, n)
         plan, state = self.setting.start(self.prepared, lanes, chains, self.betas, self.seed, spins)
         weights = np.empty((0, n)) if self.weights is None else self.weights
         shape = 1 if self.in_bins else self.length.draws, inside.size * rungs
@@ -154,7 +151,7 @@ class Ladders(Job):
             first_lane=first_lane,
             rungs=of_lanes,
             lane_at=lane_at,
-            streams=np.array([stream_state(self.seed, SWAP, int(ladder)) for ladder in inside]),
+            streams=stream_state(self.seed, SWAP, inside),
             energies=np.empty(lanes),
             magnetizations=np.empty(lanes),
             acceptance=np.zeros((inside.size, self.betas.size - 1)),
@@ -175,11 +172,10 @@ class Ladders(Job):
         index = inside[first] // self.ladders * (self.ladders // 2) + number[first] // 2
         given = as_energy(self.setting.models[0])
         complete = given.fully_connected
-        model: Any = given if complete else given.to_ising() if first.size else Ising(np.zeros((0, 0)))
+        model: Any = given if complete else given.to_ising() if first.size else NO_BONDS
         i, j = np.empty((2, 0), np.int32) if complete else model.bonds[:2]
         width = 2 ** (-(-lanes // 64) - 1).bit_length()  # words are compared eight at a time
         words = np.zeros((model.n if first.size else 0, width), np.uint64)
-        streams = [stream_state(self.seed, CLUSTER, int(pair)) for pair in index]
         return Pairs(
             ladders=np.column_stack([first, first + 1]),
             bonds=np.stack([i, j]),
@@ -188,7 +184,7 @@ class Ladders(Job):
             indices=np.empty(0, np.int32) if complete else model.indices,
             symmetric=self.setting.clamp is None and model.even,
             clusters=self.clusters and first.size > 0,
-            streams=np.array(streams, np.uint64).reshape(-1, 4),
+            streams=stream_state(self.seed, CLUSTER, index),
             packed=words.view(np.uint16),
             words=words,
             rows=np.zeros(512, np.uint64),
@@ -239,8 +235,9 @@ class Gathered(NamedTuple):
         return np.concatenate([getattr(block.ladders, name) for block in self.blocks])
 
     def record(self, name: str) -> AnyArray:
-        """Energies or magnetisations, float64 (ladders, rungs, draws)."""
-        return self._by_ladder([getattr(block.record, name) for block in self.blocks])
+        """Energies or magnetisations, float64 (ladders, rungs, draws), of which the blocks let go."""
+        shape = self.job.count, self.job.betas.size, self.draws
+        return taken(self.blocks, name, self.draws, shape[0] * shape[1]).reshape(shape)
 
     def observable(self, number: int) -> FloatArray:
         """A linear observable, float64 (ladders, rungs, draws)."""

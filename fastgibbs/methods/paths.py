@@ -17,7 +17,7 @@ from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.streams import START, stream
 from fastgibbs.methods.jobs import Job, begin, through
 from fastgibbs.methods.running import ALONE, running
-from fastgibbs.methods.settings import Setting, tolerable
+from fastgibbs.methods.settings import NOBODY, Setting, numbered, tolerable
 from fastgibbs.models import RBM, checks
 from fastgibbs.models.energy import as_energy
 from fastgibbs.models.logistic import logistic
@@ -68,11 +68,12 @@ class Walk(Job):
 
     def block(self, lanes: range) -> WalkBlock:
         """A block of lanes, those beyond the last chain idle."""
-        chains = [chain if chain < self.chains else None for chain in lanes]
+        chains = numbered(lanes, self.chains)
+        spins = None if self.starts is None else self.starts[lanes.start : lanes.stop]
         betas = self.path.betas
-        plan, state = self.setting.start(self.path.prepared, lanes, chains, betas, self.seed, self.starts)
+        plan, state = self.setting.start(self.path.prepared, lanes, chains, betas, self.seed, spins)
         rungs, zeros = np.zeros(len(lanes), np.int64), np.zeros((4, len(lanes)))
-        inside = sum(chain is not None for chain in chains)
+        inside = int((chains != NOBODY).sum())
         return WalkBlock(inside, plan, state, drivers.LogWeights(betas, self.setting.moves.rule, rungs, *zeros))
 
     def advance(self, block: WalkBlock, first: int, last: int, crew: Crew) -> None:

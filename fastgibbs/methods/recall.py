@@ -15,7 +15,7 @@ from fastgibbs.engines.streams import SWEEP, entropy_of, stream_state
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.jobs import Job, Length, begin, through
 from fastgibbs.methods.running import running
-from fastgibbs.methods.settings import Setting, settled, tolerable
+from fastgibbs.methods.settings import Setting, numbered, settled, tolerable
 from fastgibbs.models import Hopfield, checks
 from fastgibbs.results.recalled import RecallResult
 from fastgibbs.types import ArrayLike, FloatArray, IntArray, Seed, States
@@ -117,14 +117,13 @@ class Recalling(Job):
     @cached_property
     def prepared(self) -> Any:
         """The plan that all blocks share."""
-        return self.engine.prepare(self.setting.models, 1)
+        return self.setting.prepare(self.setting.models)
 
     def block(self, lanes: range) -> CueBlock:
         """A block of lanes; those beyond the last cue fill it up."""
-        chains = [lane if lane < len(self.cues) else None for lane in lanes]
+        chains, mine = numbered(lanes, len(self.cues)), slice(lanes.start, min(lanes.stop, len(self.cues)))
         betas = np.array([1.0 if self.cold else self.beta])
-        plan, state = self.setting.start(self.prepared, lanes, chains, betas, self.seed, self.cues)
-        mine = slice(lanes.start, min(lanes.stop, len(self.cues)))
+        plan, state = self.setting.start(self.prepared, lanes, chains, betas, self.seed, self.cues[mine])
         for column, cue in enumerate(self.cues[mine]):
             own = run_entropy(self.seed, "recall", cue[None])
             state.streams[:, column] = stream_state(own, SWEEP, *divmod(lanes.start + column, 64))

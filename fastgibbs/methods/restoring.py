@@ -11,6 +11,7 @@ from functools import cache
 import numpy as np
 
 from fastgibbs.engines import binning, graphs, multispin, sparse
+from fastgibbs.engines.coloured import ColouredPlan
 from fastgibbs.methods import binned
 from fastgibbs.methods.renewing import renew
 from fastgibbs.models import checks
@@ -163,6 +164,10 @@ def _spins(found, fresh, done, owners):
     if isinstance(plan, multispin.MultispinPlan):
         return _spin_words(found, fresh, plan)
     _refuse_unless((found == -1) | (found == 1), found, "give -1 or 1")
+    if isinstance(plan, ColouredPlan):
+        swept = np.arange(found.shape[1]) < plan.ends[-1]
+        _refuse_unless((found == fresh) | swept, found, "this site is clamped to another value")
+        return found
     if not hasattr(owners[0], "learner"):  # which shows its data to other sites
         held = np.ones(len(found), bool)
         held[plan.free] = False
@@ -299,8 +304,9 @@ _count = within(0, 2**53)
 _NOTHING = {
     "": "rungs",
     "record.observables.": "weights packed sums by_lane",
-    "state.": "current planes scratch counters numbers counted words scale fields totals stale fine seen sites panel "
-    "up down overlaps turned pending units inputs marked products multiplied sums path",
+    "state.": "current planes scratch counters numbers alike rare counted words scale fields uniforms totals "
+    "stale fine seen changes sites panel up down ups overlaps turned pending units inputs marked products multiplied "
+    "sums path",
     "reads.": "rungs energies magnetizations better",
     "lowest.": "hashes highest packed followed lane_hashes waiting ups near",
     "ladders.": "betas first_lane rungs energies magnetizations",

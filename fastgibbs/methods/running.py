@@ -2,7 +2,8 @@
 
 Kernels release the GIL and know nothing of threads. A worker takes the block that has waited longest, advances it by
 about CHUNK_SECONDS and puts it back, so that blocks progress evenly at any number of threads, and a stop takes effect
-within one chunk, or one sweep where that takes longer. Where chunks end never shows in the results.
+within one chunk, or one sweep where that takes longer. Where chunks end never shows in the results. A single worker is
+the thread that calls, whose signals are answered between chunks; another one compiles, which takes longer.
 Where there are fewer blocks than threads, several threads make a crew that advances one block together.
 """
 
@@ -12,18 +13,18 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.gates import BROKEN
-from fastgibbs.jit import compilations
+from fastgibbs.jit import NotCompiled, compilations, compiled_only
 from fastgibbs.methods.checkpoints import NONE, Checkpoint
 from fastgibbs.models import checks
-from fastgibbs.threads import Asked, Team, on_threads, stoppable
+from fastgibbs.threads import Asked, Team, here, on_threads, stoppable
 from fastgibbs.types import Progress
 
 CHUNK_SECONDS = 0.02
@@ -81,7 +82,7 @@ class Run(NamedTuple):
             advance(blocks[0], begun, begun, ALONE)
             ready.append(time.perf_counter())
 
-        def work() -> None:
+        def work() -> Generator[None, None, None]:
             team = Team(workers)
             try:
                 while not self.asked:
@@ -101,6 +102,7 @@ class Run(NamedTuple):
                         waiting.append(index)
                     if stops is True or now - ready[0] > limit:
                         self.asked.ask()
+                    yield
             finally:
                 team.close()
 
@@ -111,7 +113,13 @@ class Run(NamedTuple):
 
         self.checkpoint.began(blocks, done)
         if waiting and not self.asked:
-            on_threads(work, min(threads, len(blocks)), prepare, tick)
+            if threads == 1 or len(blocks) == 1:
+                with suppress(NotCompiled), compiled_only():
+                    prepare()
+            if ready:
+                here(work(), tick)
+            else:
+                on_threads(lambda: deque(work(), 0), min(threads, len(blocks)), prepare, tick)
         self.checkpoint.ended(blocks, done, sweeps)
         if self.report(sum(done) // len(done), sweeps):
             self.asked.ask()  # of what comes next
@@ -121,6 +129,8 @@ class Run(NamedTuple):
 
 def _together(team: Team, advance: Advance, block: Any, first: int, last: int) -> bool | None:
     """Advance a block by the whole team as one crew; what its first worker returns."""
+    if team.size == 1:
+        return advance(block, first, last, ALONE)
     gate, returned = np.zeros(1, np.uint64), []
 
     def take_part(worker: int) -> None:
@@ -171,20 +181,20 @@ def _reporting(progress: Progress) -> Iterator[Hearing]:
     elif not progress:
         yield lambda done, total: None
     else:
-        with compilations(lambda: print("compiling (once) ...", file=sys.stderr, flush=True)), _bar() as report:
+        with compilations(lambda: print("compiling (once) ...", file=sys.stderr, flush=True)), bar() as report:
             yield report
 
 
 @contextmanager
-def _bar() -> Iterator[Hearing]:
-    """A tqdm bar, or a plain line."""
+def bar(unit: str = "sweep") -> Iterator[Hearing]:
+    """A tqdm bar, or a plain line, as a `report(done, total)`."""
     try:
         from tqdm.auto import tqdm
     except ImportError:
-        yield lambda done, total: print(f"\r{done}/{total} sweeps", end="", file=sys.stderr, flush=True)
+        yield lambda done, total: print(f"\r{done}/{total} {unit}s", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
     else:
-        with tqdm(unit="sweep", mininterval=0) as bar:
+        with tqdm(unit=unit, mininterval=0) as bar:
 
             def report(done: int, total: int) -> None:
                 bar.total = total

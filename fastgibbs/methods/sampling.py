@@ -23,7 +23,7 @@ from fastgibbs.methods.settings import Clamping, check_betas, clamped, given_sta
 from fastgibbs.models import checks
 from fastgibbs.results.base import Result, Timing
 from fastgibbs.results.drawn import IN_BINS
-from fastgibbs.results.lanes import by_lane
+from fastgibbs.results.lanes import by_lane, taken
 from fastgibbs.results.sampled import SampleResult, states_alone
 from fastgibbs.threads import Asked
 from fastgibbs.types import ArrayLike, FloatArray, ModelLike, PathLike, Progress, Rule, Scan, Seed
@@ -67,16 +67,18 @@ def sample(
         burn_in: sweeps made first and not recorded.
         thin: sweeps from one draw to the next. A draw computes energies anew: it takes 0.3 to 0.7 of the time of a
             sweep on the multispin engine, 0.4 on the sparse one, 0.6 on the dense one, so that thin=1 slows the run by
-            as much, thin=10 by a tenth of that. It takes next to nothing on the overlap engine, which has energies, and
-            0.02 to 0.2 on the layered one, the less the larger the machine, which has the inputs they are sums of.
+            as much, thin=10 by a tenth of that. It takes next to nothing on the coloured and the overlap engine, which
+            have energies, and 0.02 to 0.2 on the layered one, the less the larger the machine, which has the inputs
+            they are sums of.
         rule: "gibbs" (heat bath: p = 1 / (1 + exp(beta dE))) or "metropolis" (p = min(1, exp(-beta dE))).
-        scan: "sequential" (sites in order) or "random" (n sites drawn with replacement, the same in all chains).
-            Sequential Metropolis, by sites or by colours, need not forget its start, at any beta: where a move costs
-            nothing it is always made, and what it carries along is carried round for ever. So on a ring without field,
-            at sites that feel neither bond nor field, in pieces that clamps leave with fields that cancel, and in small
-            dense models with nearly free spins (of 65 +-J models of 7 spins, all coupled, one). Nothing in a result may
-            show it. At beta = 0 it flips every spin that the scan visits, alike in all chains: refused in sequence, or
-            with a start of your own. "gibbs", or scan="random" at a beta above 0, has no such corner.
+        scan: "sequential" (sites in order, or colour by colour) or "random" (n sites drawn with replacement, the same
+            in all chains). Sequential Metropolis, by sites or by colours, need not forget its start, at any beta: where
+            a move costs nothing it is always made, and what it carries along is carried round for ever. So on a ring
+            without field, at sites that feel neither bond nor field, in pieces that clamps leave with fields that
+            cancel, and in small dense models with nearly free spins (of 65 +-J models of 7 spins, all coupled, one).
+            Nothing in a result may show it. At beta = 0 it flips every spin that the scan visits, alike in all chains:
+            refused in sequence, or with a start of your own. "gibbs", or scan="random" at a beta above 0, has no such
+            corner.
         start: states (n,) or (chains, n) in the model's units; by default every spin is drawn at random. A run from
             states of another shares no random number with it, though the seed be the same. Or the SampleResult of a
             run, which goes on: with its chains, where they stood, its random numbers, its engine and strips, and draws
@@ -86,11 +88,12 @@ def sample(
         seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced). A run that goes on has one.
         threads: threads to run on; by default the cores this process may use. It never changes the result.
         engine: "auto", "multispin" (couplings +-J, degree at most 12, uniform field; updates a graph colour by colour
-            instead of site by site), "dense" (most pairs coupled: fields are kept, and a flip costs n sums), "sparse"
-            (any couplings), "sparse64" (the same in 104 bits in place of 24, for small fields beside large couplings
-            that cancel: other engines refuse them, by how much beta makes of what rounding loses), "overlap" (Hopfield
-            models by their patterns), "layered" (an RBM: all hidden units at once, then all visible ones) or "terms"
-            (any energy that says what a flip costs, not at beta = inf).
+            instead of site by site), "coloured" (any couplings, in that order, sixteen sites of a colour at once: for
+            few chains; "auto" takes it for up to 4), "dense" (most pairs coupled: fields are kept, and a flip costs n
+            sums), "sparse" (any couplings), "sparse64" (the same in 104 bits in place of 24, for small fields beside
+            large couplings that cancel: other engines refuse them, by how much beta makes of what rounding loses),
+            "overlap" (Hopfield models by their patterns), "layered" (an RBM: all hidden units at once, then all visible
+            ones) or "terms" (any energy that says what a flip costs, not at beta = inf).
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         keep_states: keep the state of every draw, one bit a spin, for `result.samples`.
         strips: a power of two up to 64, for the multi-spin engine: cut a periodic lattice along its first axis, so that
@@ -114,8 +117,8 @@ def sample(
         every: seconds between two such savings.
 
     Returns a SampleResult; after Ctrl-C the draws made so far, with `interrupted` set. The same seed gives the same
-    bytes at any number of threads, and chain k is the same however many chains there are (at the same `strips`, and
-    unless each chain has a start of its own).
+    bytes at any number of threads, and chain k is the same however many chains there are (by the same engine, at the
+    same `strips`, and unless each chain has a start of its own).
 
     Raises ValueError or TypeError, naming the argument, before anything is compiled.
 
@@ -200,10 +203,11 @@ def _found(job: Chains, ran: Ran, observed: observing.Observed, asked: Asked) ->
     interrupted, draws = end.interrupted or evaluated < draws, evaluated
     for number, name in enumerate(observed.weights):
         found[name] = by_lane([block.record.observables.record[:draws, number] for block in blocks], chains)
-    magnetization = by_lane([block.record.magnetizations[:draws] for block in blocks], chains)
+    magnetization = taken(blocks, "magnetizations", draws, chains)
+    magnetization /= max(job.setting.n, 1)
     return dict(
-        energy=by_lane([block.record.energies[:draws] for block in blocks], chains),
-        magnetization=magnetization / max(job.setting.n, 1),
+        energy=taken(blocks, "energies", draws, chains),
+        magnetization=magnetization,
         observables={name: found[name] for name in observed.names},
         interrupted=interrupted,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -10,7 +10,8 @@ import numpy as np
 
 from fastgibbs.engines import ENGINES, contract
 from fastgibbs.engines.drivers import Moves
-from fastgibbs.engines.streams import random_ups
+from fastgibbs.engines.streams import random_ups, unpack_ups
+from fastgibbs.methods.keeping import kept
 from fastgibbs.models import checks
 from fastgibbs.models.energy import as_energy
 from fastgibbs.results.base import Result
@@ -20,7 +21,7 @@ STRIPS = (1, 2, 4, 8, 16, 32, 64)
 LAW, DESCENT = 2.0**-8, 2.0  # what rounding may change in the log odds of a spin: draws stay right, or the way downhill
 _PART = 2**21  # spins unpacked at once
 
-Starts = States | dict[int, States] | None  # spins (n,) by chain
+NOBODY = -1  # in place of the number of a chain that nobody asked for
 Clamping = Mapping[int, ArrayLike] | tuple[ArrayLike, ArrayLike]  # what users give: see `clamped`
 
 
@@ -79,8 +80,15 @@ class Setting(NamedTuple):
         clamp = None if self.clamp is None else list(self.clamp[:2])
         return dict(model=self.given, engine=self.name, rule=self.rule, scan=self.scan, strips=self.strips, clamp=clamp)
 
+    def prepare(self, models: list[Any]) -> Any:
+        """What all blocks share, of one model or of one for each chain, as the engine takes them."""
+        if len(models) > 1:
+            return self.engine.prepare(models, self.strips, self.free)
+        key = self.engine, self.strips, None if self.free is None else self.free.tobytes()
+        return kept(models[0], "prepared", key, lambda model: self.engine.prepare([model], self.strips, self.free))
+
     def start(
-        self, prepared: Any, lanes: range, chains: list[int | None], betas: FloatArray, seed: int, spins: Starts = None
+        self, prepared: Any, lanes: range, chains: IntArray, betas: FloatArray, seed: int, spins: States | None = None
     ) -> tuple[Any, Any]:
         """Plan and state of a block: chain after chain, each in `strips` lanes, at random or at `spins` (first_ups)."""
         ups = first_ups(seed, spins, chains, self.n, self.strips, self.clamp)
@@ -143,15 +151,16 @@ def choose_engine(
             raise ValueError(
                 f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()"
             )
-    refusals, taken = {}, {True: models}
-    for name in _by_speed(models[0]) if engine == "auto" else [engine]:
+    refusals: dict[str, str | None] = {}
+    taken = {True: models}
+    for name in _by_speed(models[0], chains, strips) if engine == "auto" else [engine]:
         native = ENGINES[name].native
         if native not in taken and not all(as_energy(one).has_ising_form for one in models):
             refusals[name] = "the model has no Ising form"
             continue
         if native not in taken:
             taken[native] = [one.to_ising() for one in models]
-        refusals[name] = ENGINES[name].refusal(taken[native], scan, strips or 1, tolerance)
+        refusals[name] = _refusal(name, taken[native], scan, strips or 1, tolerance)
         if refusals[name] is None:
             return name, ENGINES[name].strips(taken[native], chains) if strips is None else strips, taken[native]
     reasons = "; ".join(f"engine {name!r} cannot run this: {why}" for name, why in refusals.items())
@@ -161,13 +170,25 @@ def choose_engine(
     raise ValueError(reasons)
 
 
-def _by_speed(model: ModelLike) -> list[str]:
+def _refusal(name: str, models: list[Any], scan: str, strips: int, tolerance: float) -> str | None:
+    """`Engine.refusal`; that there is none is kept with the model, that there is one may be for want of memory."""
+    if len(models) > 1:
+        return ENGINES[name].refusal(models, scan, strips, tolerance)
+
+    def ask(model: Any) -> str | None:
+        return ENGINES[name].refusal([model], scan, strips, tolerance)
+
+    key = ENGINES[name], scan, strips, tolerance
+    return kept(models[0], f"refusal of {name}", key, ask) and ask(models[0])
+
+
+def _by_speed(model: ModelLike, chains: int, strips: int | None) -> list[str]:
     """The engines that "auto" tries, best first."""
-    slow = {name for name, one in ENGINES.items() if not one.pays(model)}
+    slow = {name for name, one in ENGINES.items() if not one.pays(model, chains, strips)}
     return sorted(ENGINES, key=slow.__contains__)
 
 
-def check_betas(name: str, betas: FloatArray, models: list[ModelLike]) -> None:
+def check_betas(name: str, betas: FloatArray, models: Sequence[ModelLike]) -> None:
     """ValueError if beta times what a flip costs, 2 (|h_i| + sum_j |J_ij|), might overflow at any finite beta."""
     largest = checks.largest(betas[betas < np.inf])
     for model in models:
@@ -246,35 +267,38 @@ def _masked(mask: ArrayLike, states: ArrayLike, chains: int | None, n: int, low:
     return sites, np.atleast_2d(values).T
 
 
+def numbered(columns: range, count: int) -> IntArray:
+    """The chain of each column of a block, int64 (columns,), NOBODY beyond the last of `count`."""
+    chains = np.arange(columns.start, columns.stop)
+    chains[chains >= count] = NOBODY
+    return chains
+
+
 def first_ups(
-    seed: int, spins: Starts, chains: list[int | None], n: int, strips: int = 1, clamp: Clamp | None = None
+    seed: int, spins: States | None, chains: IntArray, n: int, strips: int = 1, clamp: Clamp | None = None
 ) -> Iterator[tuple[int, AnyArray]]:
     """Which spins of a block's lanes are up at first: yields (first site, uint8 (lanes, sites)), part by part.
 
-    `chains`: the chain of each column of `strips` lanes, or None for one that nobody asked for: it starts up. A chain
-    starts at its row of `spins`, or at random, but for the sites that are clamped, of a block without strips.
+    `chains`: of each column of `strips` lanes, int64 (columns,), NOBODY where it is asked for by none: it starts up,
+    and is left out after the last of the others. These start at `spins`, int8 (chains that are asked for, n), or at
+    random, but for the sites that are clamped, of a block without strips.
     """
-    packed: list[AnyArray | None] = [
-        None
-        if chain is None
-        else random_ups(seed, chain, n)
-        if spins is None
-        else np.packbits(spins[chain] > 0, bitorder="little")
-        for chain in chains
-    ]
-    sites = n // strips
-    step = max(1, _PART // max(1, len(packed) * strips))
+    chains = chains[: np.flatnonzero(chains != NOBODY).max(initial=-1) + 1]
+    asked, sites = chains != NOBODY, n // strips
+    if spins is None:
+        words = np.full((chains.size, -(-n // 64)), ~np.uint64(0))
+        words[asked] = random_ups(seed, chains[asked], n)
+    step = max(1, _PART // max(1, chains.size * strips))
     for first in range(0, sites, step):
         last = min(first + step, sites)
-        ups = np.ones((len(packed) * strips, last - first), np.uint8)
-        for column, bits in enumerate(packed):
-            for strip in range(strips):
-                if bits is not None:
-                    begin, end = strip * sites + first, strip * sites + last
-                    ones = np.unpackbits(bits[begin // 8 : -(-end // 8)], bitorder="little")
-                    ups[column * strips + strip] = ones[begin % 8 : begin % 8 + last - first]
+        of_strips = np.ones((chains.size, strips, last - first), np.uint8)
+        if spins is None:
+            unpack_ups(words, (first, sites), of_strips)
+        else:
+            of_strips[asked] = spins.reshape(-1, strips, sites)[..., first:last] > 0
+        ups = of_strips.reshape(-1, last - first)
         if clamp is not None:
             inside = (clamp.sites >= first) & (clamp.sites < last)
-            columns = [chain or 0 if clamp.spins.shape[1] > 1 else 0 for chain in chains]
+            columns = np.maximum(chains, 0) if clamp.spins.shape[1] > 1 else np.zeros_like(chains)
             ups[:, clamp.sites[inside] - first] = clamp.spins[inside][:, columns].T > 0
         yield first, ups

@@ -136,7 +136,8 @@ def temper(
         clusters: before swaps, exchange clusters between ladders 0 and 1, 2 and 3 ... at the rungs where they do not
             percolate (Houdayer): faster on sparse glasses at low temperature.
         overlap_every: sweeps between measurements of the overlaps of ladders 0 and 1, 2 and 3 ...; 0 for none.
-        engine: "auto", "multispin", "dense", "sparse", "sparse64", "overlap", "layered" or "terms", as in `sample`.
+        engine: "auto", "multispin", "coloured", "dense", "sparse", "sparse64", "overlap", "layered" or "terms", as in
+            `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         observe: a dict of names to weights (n,) or functions, as in `sample`; to a function the chains are the rungs
             of ladder 0, then those of ladder 1 ..., of all models.
@@ -151,7 +152,8 @@ def temper(
             same.
 
     Returns a TemperResult; after Ctrl-C what was done so far, with `interrupted` set. The same seed gives the same
-    bytes at any number of threads, and ladder g is the same however many ladders there are, if betas are given.
+    bytes at any number of threads, and ladder g is the same however many ladders there are, by the same engine, if
+    betas are given.
 
     Raises ValueError or TypeError, naming the argument, before anything is compiled.
 
@@ -275,7 +277,8 @@ def _results(
     """One result for every model."""
     job, setting = found.job, found.job.setting
     n, spins = max(setting.n, 1), found.spins()
-    kept = dict(energy=found.record("energies"), magnetization=found.record("magnetizations") / n)
+    kept = dict(energy=found.record("energies"), magnetization=found.record("magnetizations"))
+    kept["magnetization"] /= n
     bins = found.bins(observables) if job.in_bins else None
     restarts, round_trips = found.of_ladders("restarts"), found.of_ladders("round_trips")
     acceptance, overlaps = found.acceptance(len(setting.given)), _overlaps(found)

@@ -56,6 +56,14 @@ class Frozen:
         own = sorted(self.__dict__.items())
         return tuple(item for item in own if not isinstance(getattr(type(self), item[0], None), cached_property))
 
+    @cached_property
+    def _kept(self) -> dict[str, Any]:
+        """What runs have made of it, for those that follow: `methods.keeping`. No copy or pickle has it."""
+        return {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_kept"}
+
 
 def contents(value: Any) -> Any:
     """`value` as one that compares and hashes: arrays as bytes, without the sign of a zero, also within tuples."""

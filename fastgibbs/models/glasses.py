@@ -100,27 +100,34 @@ def random_regular(
 
 def _paired(n: int, degree: int, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
     """Sites (i, j) of the bonds of a random simple graph of this degree, 2 * degree < n."""
-    half_bonds = rng.permutation(np.repeat(np.arange(n), degree)).reshape(2, -1)
-    start, end = half_bonds.tolist()
-    bonds = len(start)
+    start, end = rng.permutation(np.repeat(np.arange(n), degree)).reshape(2, -1)
+    bonds = start.size
+    keys = np.minimum(start, end) * n + np.maximum(start, end)
+    ordered = np.sort(keys)
+    doubles = ordered[1:][ordered[1:] == ordered[:-1]]
+    unfit = np.flatnonzero((start == end) | np.isin(keys, doubles))
+    switched: Counter[int] = Counter()  # how many more bonds of each key there are than at first
 
     def key(a: int, b: int) -> int:
         return min(a, b) * n + max(a, b)
 
-    copies = Counter(map(key, start, end))
-    for bond in range(bonds):
+    def copies(a: int, b: int) -> int:
+        first, last = ordered.searchsorted([key(a, b), key(a, b) + 1])
+        return int(last - first) + switched[key(a, b)]
+
+    for bond in unfit.tolist():  # a switch makes no other bond unfit
         # (a, b), (c, d) -> (a, c), (b, d). At most 2 degree^2 of the n * degree directed bonds (c, d) are
         # unfit because a is c or its neighbour, or b is d or its neighbour: there is always one that fits.
         # Two loops become a double bond, which is then switched in its turn.
-        while (a := start[bond]) == (b := end[bond]) or copies[key(a, b)] > 1:
+        while (a := int(start[bond])) == (b := int(end[bond])) or copies(a, b) > 1:
             other, reverse = divmod(int(rng.integers(2 * bonds)), 2)
-            c, d = (end[other], start[other]) if reverse else (start[other], end[other])
-            if a == c or b == d or copies[key(a, c)] or copies[key(b, d)]:
+            c, d = (int(site) for site in ((end[other], start[other]) if reverse else (start[other], end[other])))
+            if a == c or b == d or copies(a, c) or copies(b, d):
                 continue
-            copies.subtract([key(a, b), key(c, d)])
-            copies.update([key(a, c), key(b, d)])
+            switched.subtract([key(a, b), key(c, d)])
+            switched.update([key(a, c), key(b, d)])
             start[bond], end[bond], start[other], end[other] = a, c, b, d
-    return np.array(start, int), np.array(end, int)
+    return start, end
 
 
 def _draw(

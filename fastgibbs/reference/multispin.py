@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgibbs.models.ising import Ising
-from fastgibbs.reference import sampling
+from fastgibbs.reference import rare, sampling
 from fastgibbs.reference.arithmetic import exp64
 from fastgibbs.reference.streams import SWEEP, TAIL, next_words, seeded, start_spins
 from fastgibbs.types import AnyArray
@@ -149,19 +149,54 @@ def sweep(state, betas):
         lanes[: len(of_strips), : chains * state.strips] = of_strips.swapaxes(1, 2).reshape(len(of_strips), -1)
         return lanes.reshape(SLOTS, words, LANES)
 
+    used = [np.repeat(betas, state.strips)[word * LANES : (word + 1) * LANES] for word in range(words)]
     betas = by_lane(np.broadcast_to(betas, (SLOTS, state.strips, chains)))
+    rows: list[Any] = []
     for group in state.order:
+        h = model.fields[0]
+        ways = [rare.shares(group.degree, J, h, of[0], state.rule) if (of == of[0]).all() else None for of in used]
+        every = [word for word in range(words) if ways[word] is None]
         for place in range(0, len(group.cells), SLOTS):
             tile = tile_of(group, place)
+            streams, tails = state.streams[tile], state.tails[tile]
+            if place % group.size == 0:
+                places = min(group.size, SLOTS * -(-len(group.cells) // SLOTS) - place)
+                rows = candidates(ways, places, tails)
             sites = group.cells[place : place + SLOTS]
             entries = model.indptr[sites][..., None] + np.arange(group.degree)
             k = by_lane((spins[model.indices[entries]] == state.signs[entries]).sum(axis=2))
-            likely, head, rest = thresholds(k, group.degree, J, model.fields[0], betas, state.rule)
-            accept = decide(head, rest, state.streams[tile], state.tails[tile])
+            likely, head, rest = thresholds(k, group.degree, J, h, betas, state.rule)
+            accept = np.zeros_like(likely)
+            some = streams[:, :, every], tails[:, every]
+            accept[:, every] = decide(head[:, every], rest[:, every], *some)
+            streams[:, :, every], tails[:, every] = some
+            for word, way in enumerate(ways):
+                if way is not None:
+                    row = rows[word][place % group.size : place % group.size + SLOTS]
+                    f = (2 * k[:, word] - group.degree) * J + h
+                    accept[:, word] = row < way.accepted[np.minimum(k[:, word], group.degree)]
+                    likely[:, word] = (f > 0) != (betas[:, word] < 0)
+                    if way.coins and state.rule == "gibbs":
+                        coins = next_words(streams[:, :, word])[:, None] >> np.arange(LANES, dtype=np.uint64) & 1 == 1
+                        accept[:, word] |= coins & (f == 0)
+                    elif way.coins:
+                        accept[:, word] |= f == 0
             if state.rule == "metropolis":
                 accept &= ~(by_lane(spins[sites] == 1) ^ likely)
             up = (likely ^ accept).reshape(SLOTS, -1)[: len(sites), : chains * state.strips]
             spins[sites] = np.where(up, 1, -1).reshape(len(sites), chains, state.strips).swapaxes(1, 2)
+
+
+def candidates(ways, places, tails):
+    """The numbers of 63 bits of the candidates in a tile, 2^63 elsewhere: of each word uint64 (places, 64), or None."""
+    rows: list[Any] = []
+    for word, way in enumerate(ways):
+        of_word: Any = None if way is None else np.full((places, LANES), 2**63, np.uint64)
+        if way is not None and way.x is not None:
+            for attempt, uniform in rare.candidates(way.x, places * LANES, tails[:, word, : rare.TOGETHER]):
+                of_word[divmod(attempt, LANES)] = uniform
+        rows.append(of_word)
+    return rows
 
 
 def thresholds(k, degree, J, h, betas, rule):

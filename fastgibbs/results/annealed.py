@@ -11,10 +11,11 @@ import numpy as np
 
 from fastgibbs.analysis.answers import answer
 from fastgibbs.analysis.reports import Report, aligned
+from fastgibbs.engines.energies import energies
 from fastgibbs.engines.lowest import Lowest, hashes, unpacked
 from fastgibbs.fields import described
 from fastgibbs.integrations.tables import Table, Variables
-from fastgibbs.models import checks
+from fastgibbs.models import Ising, checks
 from fastgibbs.models.bounds import most_energy
 from fastgibbs.models.energy import as_energy
 from fastgibbs.results.base import SITES, Result, Timing, no_sites, run_result
@@ -102,8 +103,8 @@ class AnnealResult(Result):
         "float64 (sweeps made,)",
         "Least energy of all reads after every sweep. The sparse engine follows energies from flip to flip, in float32 "
         "steps: where couplings are no whole multiples of one number, traces and the choice of the best state are off "
-        "by up to 10^-6 sum |J|, 10^-9 in large models; on the layered engine by as much as `SampleResult.energy` "
-        "says. `energy` is that of the states.",
+        "by 10^-8 sum |J| or so, at most 10^-6 (64 (d + 136) sum_i S_i^2)^(1/2), S_i = |h_i| + sum_j |J_ij|; on the "
+        "layered engine by as much as `SampleResult.energy` says. `energy` is that of the states.",
     ]
     trace_mean: Annotated[FloatArray, "float64 (sweeps made,)", "Mean energy of all reads after every sweep."]
     betas: Annotated[
@@ -182,7 +183,7 @@ class AnnealResult(Result):
         >>> glass = fg.edwards_anderson((8, 8), seed=1)
         >>> share = fg.anneal(glass, reads=100, sweeps=20, seed=1).success()
         >>> print(f"{share.rate:.2f}, of {share.low:.2f} to {share.high:.2f}")
-        0.14, of 0.09 to 0.22
+        0.12, of 0.07 to 0.20
         """
         target = self.energy.min(initial=inf) if target is None else checks.finite_number("target", target)
         reads = self.energy.size
@@ -246,6 +247,8 @@ def _repeats(p: float, confidence: float) -> float:
 
 def energy_of_each(model: ModelLike, states: States) -> FloatArray:
     """E of each of the states (k, n), float64 (k,), the same whichever others are with it."""
+    if type(model) is Ising:
+        return energies(model, states)
     if as_energy(model).batch_invariant:
         return model.energy(states)
     return np.array([model.energy(state) for state in states])
@@ -253,12 +256,14 @@ def energy_of_each(model: ModelLike, states: States) -> FloatArray:
 
 def lowest_states(model: ModelLike, tables: list[Lowest]) -> LowestStates:
     """The K lowest distinct states of the tables of all blocks, each of K entries and other reads."""
+    if not tables[0].energies.size:
+        return LowestStates(np.empty(0), np.empty((0, model.n), np.int8), np.empty(0, np.int64))
     filled = [table.energies < inf for table in tables]
     packed = np.concatenate([table.states[mine] for table, mine in zip(tables, filled, strict=True)])
     reads = [table.reads[mine].sum(axis=1, dtype=np.int64) for table, mine in zip(tables, filled, strict=True)]
     _, first, which = np.unique(hashes(tables[0].words, packed), return_index=True, return_inverse=True)
     states = model.from_spins(unpacked(packed[first], model.n))
-    energies = energy_of_each(model, states)
+    found = energy_of_each(model, states)
     counts = np.bincount(which, np.concatenate(reads), first.size).astype(np.int64)
-    order = np.argsort(energies, kind="stable")[: tables[0].energies.size]  # by hash among equals
-    return LowestStates(energies[order], states[order], counts[order])
+    order = np.argsort(found, kind="stable")[: tables[0].energies.size]  # by hash among equals
+    return LowestStates(found[order], states[order], counts[order])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgibbs.types import AnyArray, IntArray, States
+from fastgibbs.types import AnyArray, FloatArray, IntArray, States
 
 
 class Left(NamedTuple):
@@ -25,6 +25,22 @@ def by_lane(blocks: list[AnyArray], lanes: int) -> AnyArray:
         members = found[first : first + block.shape[1]]
         members[:] = block.T[: len(members)]
         first += len(members)
+    return found
+
+
+def taken(blocks: list[Any], name: str, draws: int, lanes: int) -> FloatArray:
+    """`by_lane` of what all blocks have recorded under a name, (lanes, draws): each lets go of it.
+
+    Records may be most of what a run holds: no more than those of one block are there twice.
+    """
+    found, first = np.empty((lanes, draws)), 0
+    for index, block in enumerate(blocks):
+        rows = getattr(block.record, name)
+        members = found[first : first + rows.shape[1]]
+        members[:] = rows[:draws].T[: len(members)]
+        first += len(members)
+        blocks[index] = block._replace(record=block.record._replace(**{name: rows[:0].copy()}))
+        del block, rows
     return found
 
 

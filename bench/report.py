@@ -1,0 +1,113 @@
+"""The README's table of speed, made from the runs kept in bench/results, and written there.
+
+    python -m pytest bench --save bench/results/avx512.json && python bench/report.py
+
+Needs nothing but the standard library.
+"""
+
+import json
+from pathlib import Path
+
+HERE = Path(__file__).parent
+BEGIN, END = "<!-- made by bench/report.py -->\n", "<!-- end -->\n"
+
+ROWS = (  # what the table says, contest, peers of its first contender
+    ("square lattice L=1024 at Tc, one chain", "2D L=1024 at Tc, one chain", ("mcising",)),
+    *(
+        (f"3D +-J spin glass L=10, 512 chains, beta = {beta}", f"3D EA +-J L=10, beta = {beta}", ("dwave-samplers",))
+        for beta in (0.3, 0.9, 2.0, 3.0)
+    ),
+    ("6-regular +-J, 10^6 sites, 512 chains", "6-regular +-J, 10^6 sites", ("plain loop",)),
+    (
+        "3D Gaussian spin glass L=10, 64 chains",
+        "3D EA Gaussian L=10, 64 chains",
+        ("dwave-samplers", "peapods"),
+    ),
+    ("tempering, 3D +-J L=10, 20 ladders of 24 rungs", "tempering, 3D EA +-J L=10, 24 rungs", ("peapods",)),
+    ("annealing, 3D +-J L=10, 512 reads", "annealing, 3D EA +-J L=10", ("dwave-samplers",)),
+    *(
+        (
+            f"annealing, Gaussian, degree {degree}, 64 reads",
+            f"annealing, Gaussian, {degree}-regular, {n} sites",
+            ("dwave-samplers",),
+        )
+        for n, degree in ((2000, 6), (1000, 20), (800, 48))
+    ),
+    (
+        "annealing, SK Gaussian N=1024, 64 reads",
+        "annealing, SK Gaussian N=1024",
+        ("openjij", "dwave-samplers"),
+    ),
+    (
+        "Gibbs steps, RBM 784 x 500, 512 chains",
+        "RBM 784 x 500, 512 chains",
+        ("the two products alone", "numpy", "torch, rand < p", "scikit-learn"),
+    ),
+    ("10 spins +-J, `anneal` 64 x 100", "n=10 bimodal, anneal 64 x 100", ("dwave-samplers", "plain loop")),
+    ("10 spins +-J, `sample` 64 x 100", "n=10 bimodal, sample 64 x 100", ("plain loop",)),
+    ("200 models of 20 spins, `anneal` 10 x 100", "200 models of n=20, anneal 10 x 100 each", ("dwave-samplers",)),
+    ("square lattice L=32, one chain, 5 10^5 updates", "small 2D L=32, one chain, 5e5 updates", ("mcising",)),
+    (
+        "3D Gaussian L=10, one read of 1000 sweeps",
+        "EA Gaussian L=10, annealing of 1",
+        ("dwave-samplers", "plain loop"),
+    ),
+    ("SK Gaussian N=1024, one chain", "SK Gaussian N=1024, one chain", ("dwave-samplers", "plain loop")),
+)
+
+
+def results():
+    """Machine and contests of every run kept, widest registers first."""
+    runs = [json.loads(path.read_text()) for path in sorted((HERE / "results").glob("*.json"))]
+    return sorted(runs, key=lambda run: -run["machine"]["registers"])
+
+
+def table(runs):
+    """The rows in Markdown, and the machines under them."""
+    heads = [_head(run["machine"]) for run in runs]
+    lines = ["| run | " + " | ".join(heads) + " |", "|---|" + "---|" * len(runs)]
+    lines += [f"| {text} | " + " | ".join(_cell(run, *row) for run in runs) + " |" for text, *row in ROWS]
+    lines += ["", *(f"{head}: {_machine(run['machine'])}" for head, run in zip(heads, runs, strict=True))]
+    return "\n".join(lines) + "\n"
+
+
+def _head(machine):
+    return {512: "AVX-512", 256: "AVX2"}.get(machine["registers"], f"{machine['registers']} bits")
+
+
+def _machine(machine):
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    kind = "of its own kind" if machine["native"] else "an older one"
+    return f"{machine['processor']}, kernels compiled for {machine['compiled_for']}, {kind}; {versions}."
+
+
+def _cell(run, contest, peers):
+    """Rate, limit of the machine, and ratios in kernels (end to end where that is another)."""
+    found = run["contests"].get(contest)
+    if found is None:
+        return "-"
+    rows = found["rows"]
+    first = next(iter(rows.values()))
+    rate = f"{_number(first['rate'])}" if found["unit"] == "updates per ns" else f"{_number(1 / first['rate'])} ms"
+    limit = f" of {_number(found['limit'])}" if found["limit"] else ""
+    ratios = []
+    for peer in (peer for peer in peers if peer in rows):
+        kernel, whole = (rows[peer][key] for key in ("ratio", "ratio_end_to_end"))
+        other = f" ({_number(whole)})" if _number(whole) != _number(kernel) else ""
+        ratios.append(f"{_number(kernel)}{other} x {peer}")
+    return f"{rate}{limit}: {', '.join(ratios)}"
+
+
+def _number(value):
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.2g}"
+
+
+def main():
+    """Write the table between its marks in the README."""
+    readme = HERE.parent / "README.md"
+    before, rest = readme.read_text().split(BEGIN)
+    readme.write_text(before + BEGIN + table(results()) + END + rest.split(END, 1)[1])
+
+
+if __name__ == "__main__":
+    main()

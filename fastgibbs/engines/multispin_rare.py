@@ -1,0 +1,82 @@
+"""Sweeps of the multi-spin engine at low temperatures, of words whose rare outcomes alone are drawn: see rare.py."""
+
+import numpy as np
+
+from fastgibbs.engines import rare
+from fastgibbs.engines.bitslices import increment, keep, reflected, seldom
+from fastgibbs.engines.contract import METROPOLIS
+from fastgibbs.engines.graphs import VECTOR
+from fastgibbs.engines.multispin_counters import add_numbers
+from fastgibbs.engines.multispin_neighbors import fetch_neighbors, whole_neighbor
+from fastgibbs.engines.streams import next_words
+from fastgibbs.engines.vectors import bits, full, load, store
+from fastgibbs.jit import inlined
+
+
+@inlined
+def with_two(plan, state, entry, ups):
+    """A number plus two neighbours of a vector."""
+    return increment(ups, whole_neighbor(plan, state, entry), whole_neighbor(plan, state, entry + 1))
+
+
+@inlined
+def sweep_rarely(plan, state, rule, tile, both, counted_to, counters):
+    """Sweep a tile, or those of its words whose rare outcomes alone are drawn, as rare.py says."""
+    first, end, table, degree, _, _, own, _, _, _ = plan.tiles[tile]
+    begin, attempts, limits = VECTOR * first, 64 * VECTOR * (end - first) // plan.words, VECTOR * table
+    numbers, scratch, tails, streams, held = (
+        state.numbers[own],
+        state.rare[own],
+        state.tails[own],
+        state.streams[own],
+        0,
+    )
+    coins, following, forced = (
+        plan.rare.limits[limits + rare.COINS] != 0,
+        rare.next_candidates(scratch),
+        full(0, np.uint64, VECTOR),
+    )
+    for word in range(begin, VECTOR * end, VECTOR):
+        fetch_neighbors(plan, state, word // VECTOR, end, degree)
+        ups, entry = rare.zero(plan.number), word // VECTOR * plan.slots
+        if degree > 0:  # one by one: a loop over so much is never unrolled
+            ups = with_two(plan, state, entry, ups)
+        if degree > 2:
+            ups = with_two(plan, state, entry + 2, ups)
+        if degree > 4:
+            ups = with_two(plan, state, entry + 4, ups)
+        if degree > 6:
+            ups = with_two(plan, state, entry + 6, ups)
+        if degree > 8:
+            ups = with_two(plan, state, entry + 8, ups)
+        if degree > 10:
+            ups = with_two(plan, state, entry + 10, ups)
+        greater, free = rare.above(ups, plan.rare.limits, limits)
+        likely = greater ^ load(scratch, VECTOR * rare.TURNED, VECTOR)
+        spins = likely
+        if coins:
+            if rule != METROPOLIS:
+                free = free & next_words(streams, word & (streams.shape[1] - 1), VECTOR)
+            spins = likely ^ free
+        if rule == METROPOLIS:  # what was not the likelier spin turns always
+            forced = load(state.spins, word, VECTOR) ^ likely
+            spins = likely ^ ((spins ^ likely) & (forced ^ -1))
+        if both:
+            ours = load(scratch, VECTOR * rare.MINE, VECTOR)
+            spins = (spins & ours) | (load(state.spins, word, VECTOR) & (ours ^ -1))
+        store(state.spins, word, spins)
+        end_bit = 64 * (word + VECTOR - begin)
+        found = np.uint64(bits(following < end_bit))
+        if seldom(found != 0):
+            store(scratch, VECTOR * rare.LIKELY, forced ^ -1)
+            keep(ups, scratch, VECTOR * rare.UPS)
+            following = rare.try_candidates(
+                plan.rare, plan.words, attempts, tails, scratch, state.spins, following, found, begin, end_bit
+            )
+        if word < counted_to:
+            spins = load(state.spins, word, VECTOR)
+            keep(reflected(ups, spins, degree, 0), numbers, held * VECTOR * len(ups))
+            held += 1
+            if held == plan.together or word + VECTOR == counted_to:
+                add_numbers(plan.number, numbers, held, counters, state.scratch[own])
+                held = 0

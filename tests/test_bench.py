@@ -1,0 +1,112 @@
+"""What the bench says of itself holds: tables are of the runs kept, floors of contests."""
+
+import importlib
+import json
+import sys
+from fnmatch import fnmatchcase
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+BENCH = Path(__file__).parents[1] / "bench"
+README = (BENCH.parent / "README.md").read_text()
+
+
+@pytest.fixture
+def of_bench(monkeypatch):
+    """Imports a module of bench/, that none of a like name here may hide."""
+    monkeypatch.syspath_prepend(BENCH)
+    yield importlib.import_module
+    for name in ("contest", "floors", "machine", "report"):
+        sys.modules.pop(name, None)
+
+
+def test_the_table_of_speed_is_the_one_that_the_runs_kept_make(of_bench):
+    report = of_bench("report")
+    assert report.BEGIN + report.table(report.results()) + report.END in README
+
+
+def test_both_kinds_of_machine_are_kept_whole_and_say_what_they_are(of_bench):
+    runs = of_bench("report").results()
+    assert [run["machine"]["registers"] for run in runs] == [512, 256]
+    wide, narrow = (set(run["contests"]) for run in runs)
+    assert wide == narrow
+    for run in runs:
+        assert {"processor", "compiled_for", "native", "versions", "rates_per_ns"} <= set(run["machine"])
+
+
+def test_every_row_of_the_table_has_figures_of_both_machines(of_bench):
+    report = of_bench("report")
+    for run in report.results():
+        for _, contest, peers in report.ROWS:
+            assert contest in run["contests"], contest
+            record = run["contests"][contest]
+            assert set(peers) <= {*record["rows"], *record["missing"]}, (contest, peers)
+
+
+def test_every_floor_is_of_a_contest_and_of_its_contenders(of_bench):
+    floors = of_bench("floors")
+    contests = json.loads((BENCH / "results" / "avx512.json").read_text())["contests"]
+    for contest, one, other, *_ in floors.FLOORS:
+        found = [title for title in contests if fnmatchcase(title, contest)]
+        assert found, contest
+        for title in found:
+            record = contests[title]
+            pairs = floors.of(title, [*record["rows"], *record["missing"]], 512)
+            whose = [name for name, *_ in pairs if fnmatchcase(name, one)]
+            assert whose, (title, one, other)
+
+
+def test_no_floor_is_asked_of_a_machine_it_was_not_measured_on(of_bench):
+    floors = of_bench("floors")
+    assert list(floors.of("2D L=1024 at Tc, one chain", ["fastgibbs", "mcising"], 512))
+    assert not list(floors.of("2D L=1024 at Tc, one chain", ["fastgibbs", "mcising"], 128))
+
+
+def test_a_missing_peer_leaves_its_own_column_empty_and_no_other(of_bench, capsys):
+    contest = of_bench("contest")
+    jobs = {
+        "fastgibbs": lambda: contest.Run(1),
+        "absent": lambda: contest.peer("no_such_module"),
+        "other": lambda: contest.Run(1),
+    }
+    contest.compete("nobody's", jobs, rounds=1)
+    record = contest.RECORDS["nobody's"]
+    assert (list(record["rows"]), record["missing"]) == (["fastgibbs", "other"], ["absent"])
+    assert "absent is not installed" in capsys.readouterr().out
+
+
+def test_an_error_of_ours_is_no_missing_peer(of_bench):
+    contest = of_bench("contest")
+
+    def job():
+        import no_such_module  # noqa: F401
+
+    with pytest.raises(ModuleNotFoundError):
+        contest.compete("nobody's", {"fastgibbs": job}, rounds=1)
+
+
+def test_seconds_of_kernels_by_the_wall_are_a_share_of_the_processors(of_bench, monkeypatch):
+    contest = of_bench("contest")
+    wall, processor = iter([0.0, 10.0]), iter([0.0, 4.0])
+    monkeypatch.setattr(contest, "time", SimpleNamespace(perf_counter=lambda: next(wall)))
+    kernel, whole, _ = contest._timed(lambda: contest.Run(8, kernel=5.0), lambda: next(processor))
+    assert (kernel, whole) == (8 / 2, 8 / 4)
+
+
+def test_a_contest_below_its_floor_fails_and_is_kept(of_bench, monkeypatch):
+    contest, floors = of_bench("contest"), of_bench("floors")
+    monkeypatch.setattr(floors, "FLOORS", (("nobody's", "fastgibbs", "other", 1e9, 1e9),))
+    monkeypatch.setattr(contest.machine, "REGISTERS", 256)
+    jobs = {"fastgibbs": lambda: contest.Run(1), "other": lambda: contest.Run(1)}
+    with pytest.raises(AssertionError, match="least"):
+        contest.compete("nobody's", jobs, rounds=1)
+    assert contest.RECORDS["nobody's"]["floors"][0]["least"] == 1e9
+
+
+def test_floors_with_a_wildcard_are_of_the_same_contender(of_bench, monkeypatch):
+    floors = of_bench("floors")
+    monkeypatch.setattr(floors, "FLOORS", (("*", "*, slow", "*", 0.5, None),))
+    assert list(floors.of("any", ["a", "b", "a, slow"], 256)) == [("a, slow", "a", 0.5)]
+    assert not list(floors.of("any", ["a", "b", "a, slow"], 512))
