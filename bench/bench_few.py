@@ -84,7 +84,7 @@ def test_few_chains_against_a_loop_and_a_peer(model, sweeps, least):
             assert min(ratios["a loop"], ratios["dwave-samplers"]) >= least
 
 
-def test_one_chain_of_a_dense_model_against_a_peer_and_a_loop_that_keeps_fields():
+def test_one_chain_of_a_dense_model_against_a_peer():
     with one_core():
         for name, works in contenders(*DENSE):
             ratios = report(f"{DENSE[0]!r}, {name}", contest(works))

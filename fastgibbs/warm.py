@@ -69,6 +69,7 @@ def calls() -> Iterator[Callable[[], object]]:
     yield partial(temper, _GLASS, betas=betas, ladders=2, clusters=True, **short)
     for model in (_GLASS, MODELS[4]):
         yield partial(anneal, model, keep=2, **short)
+    yield partial(anneal, [_GLASS, MODELS[4]], **short)
     for model in (one for one in MODELS if isinstance(one, Hopfield)):
         yield partial(recall, model, _PATTERNS)
     data = _RNG.integers(0, 2, (20, 12))

@@ -6,7 +6,7 @@ from test_annealed_states import lone, pair, parts
 from test_annealing import GLASS
 
 import fastgibbs as fg
-from fastgibbs.methods.schedules import COLD, HOT, Schedule, coldest
+from fastgibbs.methods.schedules import COLD, HOT, Schedule, asked_for, coldest
 
 
 def test_schedules_are_one_beta_per_sweep():
@@ -87,6 +87,21 @@ def test_beta_grows_linearly_where_all_flips_cost_the_same_and_parts_on_other_sc
     np.testing.assert_allclose(fg.beta_schedule(pair(0.5), 100), np.linspace(HOT, COLD, 100), rtol=1e-3)
     both = fg.beta_schedule(parts(pair(0.5), pair(0.5e-3)), 100)
     assert (both <= COLD).sum() == (both >= 1000 * HOT).sum() == 50
+
+
+@pytest.mark.parametrize("sweeps", [1, 2, 50, 999])
+@pytest.mark.parametrize("spread", [0.0, 0.5, 6.0])
+def test_each_beta_is_where_its_share_of_what_all_sites_ask_for_has_been_given(spread, sweeps):
+    def given(betas):
+        return np.clip((np.atleast_1d(betas)[:, None] * costs - HOT) / (COLD - HOT), 0, 1).mean(axis=1)
+
+    costs = np.sort(10 ** np.random.default_rng(1).uniform(-spread, spread, 37))
+    betas, tenth = asked_for(sweeps, HOT, COLD, costs)
+    np.testing.assert_allclose(given(betas), np.linspace(0, 1, sweeps), atol=1e-12)
+    np.testing.assert_allclose(given(tenth), 0.9, atol=1e-12)
+    assert betas[0] == HOT / costs[-1]
+    assert sweeps == 1 or betas[-1] == COLD / costs[0]
+    assert (np.diff(betas) >= 0).all()
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ with event.install_recorder("numba:compile") as compiled:
             fg.anneal(model, sweeps=3, reads=few, threads=1)
         fg.temper(model, betas=[0.1, 0.3, 0.5], sweeps=3, threads=1)
     fg.sample(models[0], beta=0.4, sweeps=3, record="bins", threads=2)
+    fg.anneal(glasses, sweeps=3, threads=1)
+    fg.anneal(models[:4], sweeps=3, threads=1)
     fg.recall(memory, np.ones(30))
     fg.log_z(models[0])
     fg.train(machine, data, epochs=2)

@@ -50,18 +50,17 @@ def decide(rule, exponent, spin, words, width):
 def signs_of(rule, exponent, signs, u, width):
     """The signs of new spins, bit 31 of int32 lanes, given the old ones: `exponent` as of `decide`, uniforms `u`."""
     lowest = full(LOWEST_EXPONENT, np.float32, width)
-    turned, kept = full(_SIGN, np.int32, width), full(0, np.int32, width)
     if rule == METROPOLIS:  # flip with probability min(1, 2^(s exponent))
         exponent = bitcast(bitcast(exponent, np.int32) ^ (signs & _SIGN), np.float32)
         certain = full(0.0, np.float32, width)
         exponent = select(exponent < lowest, lowest, exponent)
         exponent = select(exponent > certain, certain, exponent)
-        return signs ^ select(u <= exp2(exponent), turned, kept)
+        return signs ^ bitcast(exp2(exponent) - u, np.int32) ^ -1
     # up with probability 1 / (1 + 2^exponent): the rarer spin has e / (1 + e), decided where u is finest
     rarer = bitcast(exponent, np.int32)
     exponent = bitcast(rarer | _SIGN, np.float32)
     e = exp2(select(exponent < lowest, lowest, exponent))
-    return rarer ^ select(u * e + u <= e, kept, turned)
+    return rarer ^ bitcast(e - (u * e + u), np.int32)
 
 
 @inlined

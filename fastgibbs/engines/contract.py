@@ -44,7 +44,7 @@ class Engine:
     name: str  # as `engine=` has it
     plan: type  # the class of its plans, that the bodies are given for
     native = False  # whether it takes models as the user gave them; else Ising models
-    follows = False  # whether it makes use of FOLLOWED: `state.energies` float64 (lanes,) times `plan.unit` then are E
+    follows = False  # whether it makes use of FOLLOWED: E is `state.energies` times `plan.unit` + `plan.offset`
     block_lanes = 64  # of a block, at most
 
     def refusal(self, models: list, scan: str, strips: int, tolerance: float = np.inf) -> str | None:

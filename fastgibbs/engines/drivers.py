@@ -111,11 +111,12 @@ def anneal(plan, state, reads, lowest, first, last, crew):
     A table that has room keeps the lowest states of all reads besides.
     """
     table = lowest if lowest.energies.size else None
-    _anneal(opened(plan, state, reads.kept), reads._replace(kept=None), table, first, last, crew)
+    anneal_reads(opened(plan, state, reads.kept), reads._replace(kept=None), table, first, last, crew)
 
 
 @njit
-def _anneal(block, reads, lowest, first, last, crew):
+def anneal_reads(block, reads, lowest, first, last, crew):
+    """`anneal` of a block that was opened; `lowest` None if no table is kept, and `reads.kept` None."""
     for done in range(first, last):
         reads.rungs[:] = done
         sweep(block, reads.rungs, reads.moves.rule, reads.moves.scan, FOLLOWED, crew)

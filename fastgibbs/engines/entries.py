@@ -15,7 +15,7 @@ from fastgibbs.engines import contract
 from fastgibbs.engines.contract import Crew
 from fastgibbs.jit import called, inlined, njit
 
-_ROOM = 1024  # words: more than any plan and state take
+ROOM = 1024  # words: more than any plan and state take
 _HELD = 8  # the word where they begin, past the addresses
 
 
@@ -45,8 +45,8 @@ def _hold(typing, room, content):
 
     def lower(context, builder, sig, values):
         of_tuple = context.get_value_type(sig.args[1])
-        if context.get_abi_sizeof(of_tuple) > 8 * (_ROOM - _HELD):
-            raise ValueError(f"{sig.args[1]} takes more than {_ROOM} words")
+        if context.get_abi_sizeof(of_tuple) > 8 * (ROOM - _HELD):
+            raise ValueError(f"{sig.args[1]} takes more than {ROOM} words")
         place = _word(context, builder, sig.args[0], values[0], _HELD)
         builder.store(values[1], builder.bitcast(place, of_tuple.as_pointer()), align=8)
         return builder.bitcast(place, ir.IntType(8).as_pointer())
@@ -155,7 +155,7 @@ def _call(typing, room, number, arguments):
 
 @njit
 def hold(plan, state, kept, room):
-    """Make a room, uint64 (_ROOM,), the block of a plan and a state."""
+    """Make a room, uint64 (ROOM,), the block of a plan and a state."""
     held = _hold(room, (plan, state, kept))
     room[0] = _address(held, 0)
     room[1] = _address(held, 1)
@@ -167,7 +167,7 @@ def hold(plan, state, kept, room):
 
 def opened(plan, state, kept=None) -> np.ndarray:
     """The block of a plan and a state, uint64 (words,), for as long as these live; `retain` copies to `kept`."""
-    room = np.empty(_ROOM, np.uint64)
+    room = np.empty(ROOM, np.uint64)
     hold(plan, state, state.spins if kept is None else kept, room)
     return room
 

@@ -193,8 +193,6 @@ def _look_up(block, table, lane, energy):
 
 @gives(contract.exactly, SparsePlan)
 def _exactly(plan, ups, energy):
-    if plan.step > 0:
-        return energy
     bonds, fields = 0.0, 0.0
     for i in range(plan.fields.size):
         up = np.int64(at(ups, i))

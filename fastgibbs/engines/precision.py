@@ -84,6 +84,22 @@ def refusal_of_layers(rbm, unit: float, bits: int, tolerance: float) -> str | No
     return why or drowned(sums, nothing, rounded(sums, steps, bits, unit), tolerance)
 
 
+def following_error(model, sweeps: int, chunk: int) -> float:
+    """By how much an energy may be off that float32 followed for so many sweeps, a chunk of changes at a time.
+
+    A change of site i has d_i rounded additions, each off by 2 u S_i at most; the k-th sum of a chunk rounds by u times
+    the sum of k changes at most, all squares of a chunk by (2 u S_i)^2 chunk (chunk + 1) / 2 for each. Errors at random
+    end beyond 8 roots of all squares once in 10^13 (Hoeffding). Couplings round once for all: at both ends u S_i each.
+    """
+    sums = np.abs(model.fields) + np.bincount(
+        np.repeat(np.arange(model.n), np.diff(model.indptr)), np.abs(model.couplings), model.n
+    )
+    roundings = sweeps * (np.diff(model.indptr) + chunk * (chunk + 1) / 2)
+    largest = checks.largest(sums)
+    at_random = largest * np.sqrt((roundings * (sums / (largest or 1.0)) ** 2).sum())
+    return 2.0**-24 * (16 * float(at_random) + 2 * float(sums.sum()))
+
+
 def energy_error(rbm) -> float:
     """By how much a measured energy of an RBM may be off: n 2^-24 of the sum of all |W|, |a| and |b|."""
     parts = rbm.weights, rbm.visible_bias, rbm.hidden_bias

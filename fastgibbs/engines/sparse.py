@@ -8,8 +8,9 @@ instruction; otherwise int8, that lie in fewer lines, and lines of sites to come
 Where couplings and fields are whole multiples of a power of two, few enough that 8 bits hold every local field, sums
 are taken in int8. Both ways are exact then, and give the same bits.
 
-Where they are not, energies take half as long as a sweep. While annealing they are followed instead from flip to flip,
-by the fields that decide them, and measured every MOST_FOLLOWED sweeps: in between they are a little off.
+Energies take half as long as a sweep. While annealing they are followed instead from flip to flip, by the fields that
+decide them, and measured every MOST_FOLLOWED sweeps. Changes of a chunk of attempts are added up in float32: exact in
+whole numbers, else energies are a little off in between (precision.py says by how much).
 
 Where float32 sums lose small fields among large couplings (precision.py), plans of float64 numbers run on the same
 kernels, with the rounding errors of their sums added up beside them: the engine of sparse64.py.
@@ -27,9 +28,9 @@ from fastgibbs.engines.bytespins import fill_spins
 from fastgibbs.engines.contract import FOLLOWED, RANDOM, Engine
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.layouts import aligned
-from fastgibbs.engines.sparse_sums import adding, gather, like, measuring, signs
+from fastgibbs.engines.sparse_sums import adding, gather, like, measuring, numbers, signs
 from fastgibbs.engines.streams import ORDER, below, lane_streams, stepped, stream_state
-from fastgibbs.engines.vectors import at, convert, full, load, select, store
+from fastgibbs.engines.vectors import add_product, at, convert, full, load, store
 from fastgibbs.jit import gives, implements, inlined
 from fastgibbs.models import checks
 
@@ -73,7 +74,8 @@ class SparseState(NamedTuple):
     uniforms: np.ndarray  # float32 (CHUNK, lanes)
     scale: np.ndarray  # float32 (lanes,): the scale of each lane's rung
     sums: np.ndarray  # int8 (lanes,): the local field of one site in whole numbers
-    energies: np.ndarray  # float64 (lanes,): as they were measured last, and followed since, in units of `unit`
+    energies: np.ndarray  # float64 (lanes,): (E - offset) / unit, as measured last and followed since
+    changes: np.ndarray  # float32, or of sparse64 float64 (lanes,): by how much a chunk of attempts has changed them
     followed: np.ndarray  # int64 (1,): for how many sweeps, MOST_FOLLOWED or more if energies are not known
 
 
@@ -102,9 +104,9 @@ def _whole_numbers(model, upper) -> tuple:
     if (np.abs(h) + np.bincount(rows, np.abs(J), model.n)).max(initial=0) > 127 or model.n > 2**24:
         return 0.0, *_NO_NUMBERS
     row_sums, upper_sums = h + np.bincount(rows, J, model.n), np.bincount(rows[above], J[above], model.n)
-    whole = [numbers.astype(np.int64).astype(np.int8) for numbers in (2 * J, row_sums, upper_sums, h)]
-    for numbers in whole:
-        numbers.flags.writeable = False
+    whole = [part.astype(np.int64).astype(np.int8) for part in (2 * J, row_sums, upper_sums, h)]
+    for part in whole:
+        part.flags.writeable = False
     return float(step), *whole
 
 
@@ -181,7 +183,10 @@ class Sparse(Engine):
         order = stream_state(entropy, ORDER)
         uniforms, scale = aligned((CHUNK, size), np.float32), aligned(size, np.float32)
         sums, energies = aligned(size, np.int8), aligned(size, np.float64)
-        return self.at_betas(plan, betas), SparseState(spins, streams, order, uniforms, scale, sums, energies, followed)
+        changes = aligned(size, plan.scaled_fields.dtype)
+        changes[:] = 0
+        state = SparseState(spins, streams, order, uniforms, scale, sums, energies, changes, followed)
+        return self.at_betas(plan, betas), state
 
     def spins(self, plan, state) -> np.ndarray:
         """The block's spins, int8 (n, lanes)."""
@@ -220,19 +225,16 @@ def attempting(width):
     def attempt(plan, state, rule, site, lane, u, follows):
         """One attempt at `site`, gathered, in lanes from `lane` on, decided by uniforms `u`.
 
-        If it `follows`, energies change by (s - s') f, s and s' being the spins before and after.
+        If it `follows`, (s - s') f is added to the changes of energies, s and s' being the spins before and after.
         """
         spins, position = state.spins, site * state.spins.shape[1] + lane
         field, old = local_field(plan, state, site, lane), load(spins, position, width)
         exponent = convert(field, np.float32) * load(state.scale, lane, width)
-        before = signs(old)
-        after = signs_of(rule, exponent, before, u, width)
-        store(spins, position, like(after, old))
+        new = like(signs_of(rule, exponent, signs(old), u, width), old)
+        store(spins, position, new)
         if follows:
-            none = full(0.0, plan.scaled_fields.dtype, width)
-            turned = select(before < 0, field * -2, field * 2)
-            change = convert(select((before ^ after) < 0, turned, none), np.float64)
-            store(state.energies, lane, load(state.energies, lane, width) + change)
+            turned = convert(numbers(old - new), plan.scaled_fields.dtype)
+            store(state.changes, lane, add_product(load(state.changes, lane, width), turned, field))
 
     return attempt
 
@@ -275,11 +277,21 @@ def _fetch(plan, spins, site):
         prefetch(spins, at(plan.indices, k) * spins.shape[1])
 
 
+@inlined
+def _take_up(state):
+    """Add the changes of a chunk of attempts to the energies."""
+    none = full(0, state.changes.dtype, WIDTH)
+    for lane in range(0, state.changes.size, WIDTH):
+        change = convert(load(state.changes, lane, WIDTH), np.float64)
+        store(state.energies, lane, load(state.energies, lane, WIDTH) + change)
+        store(state.changes, lane, none)
+
+
 @gives(contract.sweep, SparsePlan)
 def _sweep(plan, state, rungs, rule, scan, counts, crew):
     free, lanes = plan.free.size, state.spins.shape[1]
     far = scan != RANDOM and state.spins.size * state.spins.itemsize > 2 * CACHE
-    follows = counts == FOLLOWED and plan.step == 0
+    follows = counts == FOLLOWED
     state.followed[0] = state.followed[0] + 1 if follows else MOST_FOLLOWED
     for lane in range(lanes):
         state.scale[lane] = plan.scales[rungs[lane]]
@@ -292,6 +304,8 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
             site = np.int64(at(plan.free, below(state.order, free) if scan == RANDOM else number))
             gather(plan, state, site)
             _attempts(plan, state, rule, site, (number - first) * lanes, follows)
+        if follows:
+            _take_up(state)
 
 
 _WIDE = 2 * WIDTH  # lanes whose energies registers hold
@@ -304,12 +318,12 @@ def _measured(plan, state, energies, magnetizations, crew):
     wide = lanes - lanes % _WIDE
     if state.followed[0] < MOST_FOLLOWED:
         for lane in range(lanes):
-            energies[lane] = state.energies[lane] * plan.unit
+            energies[lane] = state.energies[lane] * plan.unit + plan.offset
         return
     for lane in range(0, wide, _WIDE):
         _measure_wide(plan, state.spins, lane, energies, magnetizations)
     for lane in range(wide, lanes, WIDTH):
         _measure(plan, state.spins, lane, energies, magnetizations)
     for lane in range(lanes):
-        state.energies[lane] = energies[lane] / plan.unit
+        state.energies[lane] = (energies[lane] - plan.offset) / plan.unit
     state.followed[0] = 0

@@ -41,12 +41,12 @@ def _like(signs, spins):
     return lambda signs, spins: convert(signs >> 31 | 1, np.int8)
 
 
-def _numbers(spins):
+def numbers(spins):
     """Lanes of spins as float32."""
     raise NotImplementedError("only compiled kernels call this")
 
 
-@implements(_numbers)
+@implements(numbers)
 def _as_numbers(spins):
     return (lambda spins: spins) if spins.dtype is types.float32 else (lambda spins: convert(spins, np.float32))
 
@@ -188,9 +188,9 @@ def measuring(width):
         n, lanes = spins.shape
         evens, odds = full(0.0, np.float64, half), full(0.0, np.float64, half)
         for i in range(n):
-            own = _numbers(load(spins, i * lanes + lane, width)) * _LONG_ONE
+            own = numbers(load(spins, i * lanes + lane, width)) * _LONG_ONE
             for k in range(at(plan.upper, i), at(plan.indptr, i + 1)):
-                both = own * _numbers(load(spins, at(plan.indices, k) * lanes + lane, width))
+                both = own * numbers(load(spins, at(plan.indices, k) * lanes + lane, width))
                 evens = add_product(evens, at(plan.couplings, k), _evens(both))
                 odds = add_product(odds, at(plan.couplings, k), _odds(both))
         return evens, odds
@@ -203,7 +203,7 @@ def measuring(width):
         for first in range(0, n, _EXACT):
             part = full(0.0, np.float32, width)
             for i in range(first, min(first + _EXACT, n)):
-                own = _numbers(load(spins, i * lanes + lane, width))
+                own = numbers(load(spins, i * lanes + lane, width))
                 part = part + own
                 if at(plan.fields, i) != 0:
                     evens = add_product(evens, at(plan.fields, i), _evens(own * _LONG_ONE))

@@ -54,12 +54,12 @@ def stream_state(entropy: int, domain: int, block=0, lane=0, tile=0) -> np.ndarr
     for place, part in enumerate((domain, block, tile, lane)):
         addresses[..., place] = part
     states = np.empty(addresses.shape, np.uint64)
-    _begin(*_mixed(int(entropy)), addresses.reshape(-1, 4), states.reshape(-1, 4))
+    begin(*mixed(int(entropy)), addresses.reshape(-1, 4), states.reshape(-1, 4))
     return states
 
 
 @lru_cache(8)
-def _mixed(entropy: int) -> tuple[np.ndarray, np.uint32]:
+def mixed(entropy: int) -> tuple[np.ndarray, np.uint32]:
     """The pool of SeedSequence(entropy), uint32 (4,), and the key by which it hashes the next word."""
     words = max(4, -(-entropy.bit_length() // 32))  # of the entropy, each hashed by four keys
     key = np.uint32(int(_INIT_A) * pow(int(_MULT_A), 4 * words, 2**32) % 2**32)
@@ -94,7 +94,7 @@ def _hashed(word, key, factor):
 
 
 @njit
-def _begin(pool, key, addresses, states):
+def begin(pool, key, addresses, states):
     """Write the states of SFC64(SeedSequence(entropy, spawn_key=address)), uint64 (k, 4), of uint32 (k, 4) addresses.
 
     The `pool` takes in the four numbers of an address, hashed by `key` and those after it. SeedSequence: O'Neill,

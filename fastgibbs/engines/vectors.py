@@ -165,14 +165,15 @@ def convert(typing, lanes, dtype):
 
 @intrinsic
 def add_product(typing, total, factor, lanes):
-    """total + factor * lanes, `factor` a scalar, in one instruction where there is one: the product must be exact."""
+    """total + factor * lanes, `factor` a scalar or lanes, in one instruction if there is one: it must be exact."""
 
     def lower(context, builder, sig, values):
         contract = ("contract",)  # with one rounding or with two, an exact product gives the same bits
-        product = builder.fmul(copied(builder, values[1], lanes.width), values[2], flags=contract)
+        first = values[1] if factor == lanes else copied(builder, values[1], lanes.width)
+        product = builder.fmul(first, values[2], flags=contract)
         return builder.fadd(values[0], product, flags=contract)
 
-    return (total(total, factor, lanes), lower) if total == lanes and factor == lanes.dtype else None
+    return (total(total, factor, lanes), lower) if total == lanes and factor in (lanes, lanes.dtype) else None
 
 
 @intrinsic

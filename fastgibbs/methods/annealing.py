@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any, overload
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.cooling import Batch, Cooling
 from fastgibbs.methods.jobs import begin, through
+from fastgibbs.methods.many import annealed, of_several
 from fastgibbs.methods.pacing import Pace
 from fastgibbs.methods.running import running
 from fastgibbs.methods.schedules import Schedule, beta_schedule, cooling
@@ -25,9 +27,51 @@ from fastgibbs.types import ArrayLike, FloatArray, IntArray, ModelLike, PathLike
 _POINTS = 1001  # of a schedule that goes to inf, which tell how cold it is
 
 
-@holding
+@overload
 def anneal(
     model: ModelLike,
+    *,
+    betas: ArrayLike | Schedule | None = ...,
+    sweeps: int | Sequence[int] | IntArray | None = ...,
+    reads: int = ...,
+    rule: Rule = ...,
+    scan: Scan = ...,
+    start: ArrayLike | None = ...,
+    seed: Seed = ...,
+    threads: int | None = ...,
+    time_limit: float | None = ...,
+    target_energy: float | None = ...,
+    keep: int = ...,
+    engine: str = ...,
+    progress: Progress = ...,
+    clamp: Clamping | None = ...,
+    checkpoint: PathLike | None = ...,
+    every: float = ...,
+) -> AnnealResult: ...
+@overload
+def anneal(
+    model: Sequence[ModelLike],
+    *,
+    betas: ArrayLike | Schedule | None = ...,
+    sweeps: int | Sequence[int] | IntArray | None = ...,
+    reads: int = ...,
+    rule: Rule = ...,
+    scan: Scan = ...,
+    start: ArrayLike | None = ...,
+    seed: Seed = ...,
+    threads: int | None = ...,
+    time_limit: float | None = ...,
+    target_energy: float | None = ...,
+    keep: int = ...,
+    engine: str = ...,
+    progress: Progress = ...,
+    clamp: Clamping | None = ...,
+    checkpoint: PathLike | None = ...,
+    every: float = ...,
+) -> list[AnnealResult]: ...
+@holding
+def anneal(
+    model: ModelLike | Sequence[ModelLike],
     *,
     betas: ArrayLike | Schedule | None = None,
     sweeps: int | Sequence[int] | IntArray | None = None,
@@ -45,14 +89,17 @@ def anneal(
     clamp: Clamping | None = None,
     checkpoint: PathLike | None = None,
     every: float = 60.0,
-) -> AnnealResult:
+) -> AnnealResult | list[AnnealResult]:
     """Look for the minimum of E(s): `reads` independent runs of `sweeps` sweeps at beta_1, beta_2, ...
 
     At the end the best state that each read has seen descends, site by site, until no single flip lowers it; on graphs
     of few loops, or in fields, no domain of satisfied bonds either.
 
     Args:
-        model: any (`fastgibbs.Energy`).
+        model: any (`fastgibbs.Energy`); or a sequence of Ising models of any sizes and graphs, for which a list of
+            results is returned: many small ones take as long as their sweeps. Each has the bytes of a run of its own,
+            `anneal(models[k], seed=results[k].seed, engine="sparse")`, its default schedule, and the timing of all.
+            They go without start, time_limit, target_energy, keep, clamp, checkpoint and more than one batch.
         betas: inverse temperatures: an array, one per sweep or stretched to `sweeps` by linear interpolation; a
             schedule, `fastgibbs.geometric(first, last)` or `fastgibbs.linear(first, last)`; or None,
             `fastgibbs.beta_schedule(model, sweeps)`, read off what flips cost. What was used is in the result. An array
@@ -98,9 +145,26 @@ def anneal(
     >>> glass = fg.edwards_anderson((4, 4), seed=1)
     >>> print(fg.anneal(glass, seed=1).energy[0], fg.exact.spectrum(glass).ground_energy)
     -22.0 -22.0
+    >>> glasses = [fg.random_regular(n, 3, seed=n) for n in (10, 20, 30)]
+    >>> [float(run.energy[0]) for run in fg.anneal(glasses, seed=1)]
+    [-11.0, -24.0, -35.0]
     """
     began = time.perf_counter()
-    checks.model("model", model)
+    if isinstance(model, list | tuple):
+        without = dict(start=start, time_limit=time_limit, target_energy=target_energy, keep=keep or None)
+        models = of_several(model, without | dict(clamp=clamp, checkpoint=checkpoint))
+        reads = checks.integer("reads", reads)
+        pace = Pace(sweeps, None, reads)
+        checks.progress(progress)
+        if len(pace.asked) > 1:
+            raise ValueError(f"sweeps is {checks.shown(sweeps)}: several models have one batch each, give a number")
+        given = None
+        if betas is not None:
+            schedule, coldest = _schedule(betas, models, pace.sweeps)
+            given = schedule(pace.sweeps), coldest
+        how: Any = dict(rule=rule, scan=scan, engine=engine, seed=seed, threads=threads, progress=progress, began=began)
+        return annealed(models, given, pace.sweeps, reads, **how)
+    model = checks.model("model", model)
     reads, keep = checks.integer("reads", reads), checks.integer("keep", keep, minimum=0)
     checks.progress(progress)
     target = -np.inf if target_energy is None else checks.finite_number("target_energy", target_energy)
@@ -109,7 +173,7 @@ def anneal(
     pace = Pace(sweeps, time_limit, reads)
     if checkpoint is not None and (pace.timed or len(pace.asked) > 1):
         raise ValueError("a checkpoint is of one batch: give sweeps as one number, and no time_limit")
-    schedule, coldest = _schedule(betas, model, pace.sweeps)
+    schedule, coldest = _schedule(betas, [model], pace.sweeps)
     setting = settled(
         [model],
         engine,
@@ -179,16 +243,17 @@ def _result(job: Cooling, found: Batch, asked: tuple[int, ...], began: float) ->
 
 
 def _schedule(
-    betas: ArrayLike | Schedule | None, model: ModelLike, sweeps: int
+    betas: ArrayLike | Schedule | None, models: Sequence[ModelLike], sweeps: int
 ) -> tuple[Callable[[int], FloatArray], float]:
     """The function of a number of sweeps that gives the beta of each, and the coldest at which draws must be right.
 
-    What the last tenth of the default schedule misses, or of betas that go to inf, the descent finds.
+    What the last tenth of the default schedule, that of the first model, misses, or of betas that go to inf, the
+    descent finds.
     """
     if betas is None:
-        return partial(beta_schedule, model), cooling(model, sweeps)[1]
+        return partial(beta_schedule, models[0]), cooling(models[0], sweeps)[1]
     if isinstance(betas, Schedule):
-        check_betas("betas", np.array([betas.first, betas.last]), [model])
+        check_betas("betas", np.array([betas.first, betas.last]), models)
         return betas.betas, max(betas.first, betas.last)
     betas = checks.inverse_temperatures("betas", betas)
     if betas.ndim != 1 or betas.size == 0:
@@ -196,7 +261,7 @@ def _schedule(
     if (betas < 0).any():
         where = (betas < 0).argmax()
         raise ValueError(f"betas[{where}] is {betas[where]}: give inverse temperatures of at least 0")
-    check_betas("betas", betas, [model])
+    check_betas("betas", betas, models)
     coldest = betas.max()
     if coldest == np.inf:
         coldest = np.quantile(_cooled(betas, _POINTS), 0.9, method="higher")

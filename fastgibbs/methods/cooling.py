@@ -11,6 +11,7 @@ import numpy as np
 from fastgibbs.engines import drivers, precision
 from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.lowest import Lowest, enter, nothing_yet, site_words
+from fastgibbs.engines.sparse import CHUNK, MOST_FOLLOWED
 from fastgibbs.methods import restoring
 from fastgibbs.methods.descent import quenched, random_spins
 from fastgibbs.methods.entropy import run_entropy
@@ -24,7 +25,6 @@ from fastgibbs.results.annealed import energy_of_each
 from fastgibbs.results.lanes import by_lane, distinct
 from fastgibbs.types import AnyArray, Engine, FloatArray, ModelLike, States
 
-OFF = 1e-6  # of sum |J|: more than energies are off by that were followed from flip to flip
 ADDED = 1e-9  # of the energies of random states: more than those are off by that were added up in float64
 
 
@@ -230,7 +230,7 @@ class Cooling(Job):
         check_reads(block.reads, self.kept(block), self.model, done)
         check_lowest(block.lowest, block.reads.count, self.model, lanes, self.setting.clamp)
         if self.engine.follows and done:
-            energies = block.state.energies * block.plan.unit
+            energies = block.state.energies * block.plan.unit + block.plan.offset
             spins = self.engine.spins(block.plan, block.state)
             restoring.check_draws(energies, None, [self.model] * energies.size, lambda: spins.T)
 
@@ -244,4 +244,4 @@ def energy_error(engine: Engine, model: Any) -> float:
         return ADDED * checks.largest(model.energy(model.from_spins(random_spins(model.n))))
     if engine.name == "layered":
         return precision.energy_error(model)
-    return OFF * (np.abs(model.couplings).sum() + np.abs(model.fields).sum()) if engine.follows else 0.0
+    return precision.following_error(model, MOST_FOLLOWED, CHUNK) if engine.follows else 0.0

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fastgibbs.engines import ENGINES, contract, terms
+from fastgibbs.engines.asking import ROUNDING, find_shares
 from fastgibbs.engines.descents import LANES, Descending, RowTerms, Units, descend, find_units, turn_clusters
 from fastgibbs.engines.remembering import Factors, Halves, Powers, Wholes, add_overlaps, remember
 from fastgibbs.methods.keeping import kept
@@ -44,6 +45,20 @@ def quenched(model: ModelLike, states: States, free: IntArray | Sites | None = N
         if rows.low != model.low:
             return model.from_spins(quenched(model.to_ising(), model.to_spins(states), free, threads))
         quench, how = _quench, (rows, *others)
+    return _in_parts(states, quench, how, threads)
+
+
+def quenched_rows(rows: RowTerms, starts: IntArray, states: States, threads: int) -> States:
+    """`quenched` states (reads, sites) of several Ising models, that begin at `starts`, in the rows of all."""
+    entries = rows.indptr[starts]
+    in_fields = np.diff(np.concatenate([[0], np.cumsum(rows.fields != 0)])[starts]) > 0
+    turn = _domains_turn(np.diff(entries), np.diff(starts), in_fields)
+    domains = contract.free_sites(rows.fields.size, np.flatnonzero(np.repeat(turn, np.diff(starts))))
+    return _in_parts(states, _quench, (rows, *_units(rows), domains), threads)
+
+
+def _in_parts(states: States, quench: Callable[..., object], how: tuple[Any, ...], threads: int) -> States:
+    """States (reads, n) that are quenched, up to LANES at once."""
     found = states.copy()
     parts = [found[first : first + LANES] for first in range(0, len(found), LANES)]
     team = Team(min(threads, len(parts)))
@@ -54,19 +69,24 @@ def quenched(model: ModelLike, states: States, free: IntArray | Sites | None = N
     return found
 
 
-def _how(model: Energy, free: IntArray | Sites | None) -> tuple[RowTerms, Units, DTypeLike, bool]:
-    """How a model is `quenched`: its energy row by row, units and kind of its fields, and whether domains turn."""
+def _how(model: Energy, free: IntArray | Sites | None) -> tuple[RowTerms, Units, DTypeLike, Sites]:
+    """How a model is `quenched`: its energy row by row, units and kind of its fields, and where domains turn."""
     rows = _terms(model, free)
-    most = _IN_FIELDS if rows.fields.any() else _LOOPS
-    return rows, *_units(rows), rows.low == -1 and rows.indices.size < most * model.n
+    turn = rows.low == -1 and _domains_turn(rows.indices.size, model.n, rows.fields.any())
+    return rows, *_units(rows), rows.free if turn else rows.free[:0]
 
 
-def _quench(states: States, rows: RowTerms, units: Units, kind: DTypeLike, domains: bool) -> None:
+def _domains_turn(entries: Any, sites: Any, in_fields: Any) -> Any:
+    """Whether domains turn in models of so many entries and sites, arrays or numbers."""
+    return entries < np.where(in_fields, _IN_FIELDS, _LOOPS) * sites
+
+
+def _quench(states: States, rows: RowTerms, units: Units, kind: DTypeLike, domains: Sites) -> None:
     """`quenched` of states (up to LANES, n), changed in place."""
     _descend(rows, units, kind, states, _ALL)
-    moved, (clusters, queue) = np.full(len(states), domains), np.empty((2, states.shape[1]), np.int32)
+    moved, (clusters, queue) = np.full(len(states), domains.size > 0), np.empty((2, states.shape[1]), np.int32)
     while moved.any():
-        turn_clusters(rows, states, moved, clusters, queue)
+        turn_clusters(rows._replace(free=domains), states, moved, clusters, queue)
         some = states[moved]
         _descend(rows, units, kind, some, _ALL)
         states[moved] = some
@@ -119,25 +139,34 @@ def flip_costs(model: ModelLike) -> FloatArray:
     that are not: they find their value in the descent.
     """
     own: Any = as_energy(model)
-    spins = random_spins(own.n)
-    if own.by_overlaps:
-        costs, sizes = _costs_of_memory(own, spins), np.ones(own.n)  # all sites have about the same S_i
-    elif not own.has_ising_form:
-        costs, sizes = costs_of_any(own, spins), np.ones(own.n)
-    else:
+    if own.has_ising_form and not own.by_overlaps:
         rows = _terms(own, None)
-        units, kind = _units(rows)
-        states, degrees = np.where(spins > 0, 1, rows.low).astype(np.int8), np.diff(rows.indptr)
-        sums = _descend(rows, units, kind, states, _TURNS)
-        numbers = np.abs(sums[:, : len(spins)].T.astype(np.float64))
-        costs = (1 - rows.low) * (np.where(numbers > units.bounds, numbers, 0.0) / units.scales)
-        sites = np.repeat(np.arange(own.n), degrees)
-        sizes = np.abs(rows.fields) + np.bincount(sites, np.abs(rows.couplings), own.n)
-        if degrees.any():
-            costs[:, degrees == 0] = 0.0
-    shares = costs / np.where(sizes > 0, sizes, 1.0)
-    shares[shares < 2.0**-40] = 0.0  # rounding
-    shares = (shares / np.maximum((shares > 0).sum(axis=0), 1)).sum(axis=0)
+        return costs_of_rows(rows, np.array([0, own.n]))
+    spins = random_spins(own.n)
+    costs = _costs_of_memory(own, spins) if own.by_overlaps else costs_of_any(own, spins)
+    costs[costs < ROUNDING] = 0.0
+    shares = (costs / np.maximum((costs > 0).sum(axis=0), 1)).sum(axis=0)  # all sites have about the same S_i
+    return _half_way(np.ones(own.n), shares)
+
+
+def costs_of_rows(rows: RowTerms, starts: IntArray) -> FloatArray:
+    """`flip_costs` of the sites of several models, that begin at `starts`, int64 (models + 1,), in the rows of all."""
+    sizes = np.diff(starts).tolist()
+    of_size = {n: np.where(random_spins(n) > 0, 1, rows.low).astype(np.int8) for n in set(sizes)}
+    states = np.concatenate([of_size[n] for n in sizes], axis=1)
+    _descend(rows, *_units(rows), states, _TURNS)
+    sizes_of_sites, shares = np.empty((2, starts[-1]))
+    find_shares(rows, states, sizes_of_sites, shares)
+    degrees = np.diff(rows.indptr)
+    for first, last in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+        if rows.indptr[last] > rows.indptr[first]:
+            shares[first:last][degrees[first:last] == 0] = 0.0
+        shares[first:last] = _half_way(sizes_of_sites[first:last], shares[first:last])
+    return shares
+
+
+def _half_way(sizes: FloatArray, shares: FloatArray) -> FloatArray:
+    """S_i sqrt(r_i r) of a model."""
     return sizes * np.sqrt(shares) * np.sqrt(shares[shares > 0].mean()) if shares.any() else shares
 
 

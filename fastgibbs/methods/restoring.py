@@ -311,7 +311,7 @@ _NOTHING = {
     "": "rungs",
     "record.observables.": "weights packed sums by_lane",
     "state.": "current planes scratch counters numbers alike rare counted words scale fields uniforms totals stale "
-    "fine seen sites panel up down ups overlaps turned pending inputs products multiplied sums path",
+    "fine seen changes sites panel up down ups overlaps turned pending inputs products multiplied sums path",
     "reads.": "rungs energies magnetizations better",
     "lowest.": "hashes highest packed followed lane_hashes waiting ups near",
     "ladders.": "betas first_lane rungs energies magnetizations",

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastgibbs.engines import asking
 from fastgibbs.methods.descent import costs_of_any, flip_costs, random_spins
 from fastgibbs.methods.keeping import kept
 from fastgibbs.models import checks
@@ -13,7 +14,6 @@ from fastgibbs.models.energy import as_energy
 from fastgibbs.types import FloatArray, ModelLike
 
 HOT, COLD = 3.3, 9.5  # beta times what a flip costs, where annealing begins and ends (bench/bench_schedules.py)
-_SITES, _POINTS = 512, 2**15  # whose windows stand for those of all, and betas in all windows
 MOST_BETA = 1e300  # what a model asks for whose couplings are as small as numbers get
 
 
@@ -72,7 +72,8 @@ def beta_schedule(model: ModelLike, sweeps: int = 1000, hot: float = HOT, cold: 
     Site i asks for beta from hot / D_i to cold / D_i, D_i being what its flip costs at the local minima that 16 random
     states descend to, on average, drawn half way to what it costs elsewhere for the same |h_i| + sum_j |J_ij|: from
     e^-hot to e^-cold, that is how often such a flip is accepted.
-    Each beta gets sweeps in proportion to the sites that ask for it: where all D_i are alike beta grows linearly, and
+    Each beta gets sweeps in proportion to the sites that ask for it, sum_i of the parts of their ranges below beta_s
+    being n s / (sweeps - 1): where all D_i are alike beta grows linearly, and
     parts of a model on scales of their own are cooled one after the other. Gaps much smaller than D_i are left to the
     descent at the end. ValueError unless 0 < hot < cold, both finite.
 
@@ -90,41 +91,17 @@ def cooling(model: ModelLike, sweeps: int, hot: float = HOT, cold: float = COLD)
 
 
 def _cooling(model: ModelLike, sweeps: int, hot: float, cold: float) -> tuple[FloatArray, float]:
-    windows = _windows(*_knobs(model, hot, cold))
-    return _in_parts(windows, sweeps), float(_in_parts(windows, 11)[9])
+    return asked_for(sweeps, *_knobs(model, hot, cold))
 
 
-def _in_parts(windows: FloatArray, sweeps: int) -> FloatArray:
-    """Betas in equal parts of what is asked for, float64 (sweeps,)."""
-    places = np.linspace(0, windows.size - 1, sweeps)
-    before = places.astype(np.int64)
-    lower, upper = windows[before], windows[np.minimum(before + 1, windows.size - 1)]
-    return (upper - lower) * (places - before) + lower
-
-
-def _windows(hot: float, cold: float, costs: FloatArray) -> FloatArray:
-    """The betas that sites ask for, each as often as it is asked for, between those of `beta_range`.
-
-    Ascending, float64.
-    """
-    first, last = _ends_of(hot, cold, costs)
-    if first == last:
-        return np.full(1, first)
-    costs = costs[np.linspace(0, costs.size - 1, min(costs.size, _SITES)).round().astype(np.int64)]
-    points = _POINTS // costs.size * costs.size  # site by site in turn
-    windows = np.empty(points + 2)
-    windows[0], windows[-1] = first, last
-    asked = windows[1:-1].reshape(costs.size, -1)  # in place, as far as it goes: there are many
-    asked[...] = np.arange(0.5, points, costs.size)
-    asked += np.arange(costs.size)[:, None]
-    asked /= points
-    asked *= cold - hot
-    asked += hot
-    with np.errstate(over="ignore"):
-        asked /= costs[:, None]
-    np.clip(asked, first, last, out=asked)
-    windows.sort(kind="stable")  # a merge: what a site asks for ascends
-    return windows
+def asked_for(sweeps: int, hot: float, cold: float, costs: FloatArray) -> tuple[FloatArray, float]:
+    """`cooling` of a model of such costs, ascending, float64 (k,), k > 0."""
+    if hot == cold:  # nothing asks for any
+        return np.full(sweeps, hot), hot
+    betas, tenths, sums = np.empty(sweeps), np.empty(11), np.empty(costs.size + 1)
+    asking.ask(costs, hot, cold, MOST_BETA, sums, betas)
+    asking.ask(costs, hot, cold, MOST_BETA, sums, tenths)
+    return betas, float(tenths[9])
 
 
 def _ends_of(hot: float, cold: float, costs: FloatArray) -> tuple[float, float]:
@@ -138,8 +115,12 @@ def _knobs(model: ModelLike, hot: float, cold: float) -> tuple[float, float, Flo
     hot, cold = checks.finite_number("hot", hot), checks.finite_number("cold", cold)
     if not 0 < hot < cold:
         raise ValueError(f"hot is {hot} and cold {cold}: give numbers above 0, the hot one smaller")
-    costs = np.sort(flip_costs(model))
-    costs = costs[costs > 0]
+    return felt(hot, cold, flip_costs(model))
+
+
+def felt(hot: float, cold: float, costs: FloatArray) -> tuple[float, float, FloatArray]:
+    """`hot` and `cold`, and those of the costs that are more than 0, ascending; 1s where there are none."""
+    costs = np.sort(costs[costs > 0])
     return (hot, cold, costs) if costs.size else (1.0, 1.0, np.ones(1))
 
 

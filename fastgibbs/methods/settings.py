@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -188,7 +188,7 @@ def _by_speed(model: ModelLike, chains: int, strips: int | None) -> list[str]:
     return sorted(ENGINES, key=slow.__contains__)
 
 
-def check_betas(name: str, betas: FloatArray, models: list[ModelLike]) -> None:
+def check_betas(name: str, betas: FloatArray, models: Sequence[ModelLike]) -> None:
     """ValueError if beta times what a flip costs, 2 (|h_i| + sum_j |J_ij|), might overflow at any finite beta."""
     largest = checks.largest(betas[betas < np.inf])
     for model in models:

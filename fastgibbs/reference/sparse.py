@@ -33,7 +33,7 @@ class State(NamedTuple):
     rule: str
     scan: str
     free: np.ndarray  # the sites that are visited
-    energies: np.ndarray  # float64 (lanes,), changed in place with every flip
+    energies: np.ndarray  # float64 (lanes,): less the offset, changed in place with every flip
 
 
 def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None, kind=np.float32):
@@ -65,26 +65,34 @@ def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None, ki
 
 def followed(models, state, t):
     """Energies float64 (lanes,) after sweep number t of all: measured at every 64th, followed by their changes else."""
+    offset = np.array([model.to_ising().offset for model in models])
     if t % 64 == 0:
-        state.energies[:] = energies(models, state.spins)
-    return state.energies.copy()
+        measured = energies(models, state.spins)
+        state.energies[:] = measured - offset
+        return measured
+    return state.energies + offset
 
 
 def sweep(state, betas):
     """One sweep of every lane, in place: an attempt a free site, each visiting one with f_i = h_i + sum_j J_ij s_j.
 
-    Where s_i becomes s' the energy changes by (s_i - s') f_i, of the type of f_i, that is added in float64.
+    Where s_i becomes s' the energy changes by (s_i - s') f_i: 16 changes after one another are added up in the type of
+    f_i, their sum in float64.
     `betas`: float64 (lanes,), in inverse units of J. KeyError on an unknown rule or scan.
     """
     with np.errstate(over="ignore"):  # an infinite product is clipped like any other
         scale = np.float32(np.clip((-2.0 * LOG2E) * betas * state.unit, -1e30, 1e30))
     spins = state.spins.T
     decide = RULES[state.rule]
-    for i, u in attempts(state):
+    changes = np.zeros(state.energies.shape, state.J.dtype)
+    for number, (i, u) in enumerate(attempts(state), 1):
         f = field(state, spins, i)
         new = decide(np.float32(f), spins[i], scale, u)
-        state.energies[:] += np.float64((spins[i] - new) * f) * state.unit
+        changes += (spins[i] - new) * f
         spins[i] = new
+        if number % 16 == 0 or number == len(state.free):
+            state.energies[:] += np.float64(changes) * state.unit
+            changes[:] = 0
 
 
 def field(state, spins, i):
