@@ -102,8 +102,8 @@ def test_a_billion_spins():
 
 def test_two_threads_on_one_lattice():
     on_two_threads(
-        "2D L=8192 at Tc, one chain, two threads",
-        lambda threads: sampling(lambda: fg.lattice((8192, 8192)), CRITICAL, 1, updates=2e9, threads=threads),
+        "2D L=4096 at Tc, one chain, two threads",
+        lambda threads: sampling(lambda: fg.lattice((4096, 4096)), CRITICAL, 1, updates=1e9, threads=threads),
     )
 
 

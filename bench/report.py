@@ -43,6 +43,14 @@ ROWS = (  # what the table says, contest, peers of its first contender
         "RBM 784 x 500, 512 chains",
         ("the two products alone", "numpy", "torch, rand < p", "scikit-learn"),
     ),
+    *(
+        (
+            f"CD-1 of that RBM, batches of {size}, rows per us",
+            f"CD-1, RBM 784 x 500, batches of {size}, random rows",
+            ("NumPy, float32", "scikit-learn, float32"),
+        )
+        for size in (128, 10)
+    ),
     ("10 spins +-J, `anneal` 64 x 100", "n=10 bimodal, anneal 64 x 100", ("dwave-samplers", "plain loop")),
     ("10 spins +-J, `sample` 64 x 100", "n=10 bimodal, sample 64 x 100", ("plain loop",)),
     ("200 models of 20 spins, `anneal` 10 x 100", "200 models of n=20, anneal 10 x 100 each", ("dwave-samplers",)),
@@ -88,7 +96,7 @@ def _cell(run, contest, peers):
         return "-"
     rows = found["rows"]
     first = next(iter(rows.values()))
-    rate = f"{_number(first['rate'])}" if found["unit"] == "updates per ns" else f"{_number(1 / first['rate'])} ms"
+    rate = f"{_number(1 / first['rate'])} ms" if found["unit"] == "calls per ms" else _number(first["rate"])
     limit = f" of {_number(found['limit'])}" if found["limit"] else ""
     ratios = []
     for peer in (peer for peer in peers if peer in rows):
