@@ -52,10 +52,10 @@ def test_a_uniform_lattice_runs_as_the_same_model_given_by_its_bonds(shape, stri
     same(fg.sample(uniform, **kwargs), fg.sample(listed, **kwargs))
 
 
-@pytest.mark.parametrize("model", [EA, GLASS], ids=["sparse", "multispin"])
+@pytest.mark.parametrize(("model", "engine"), [(EA, "sparse"), (EA, "coloured"), (GLASS, "multispin")])
 @pytest.mark.parametrize("chains", [1, 2, 15, 16, 17, 64, 65, 200])
-def test_a_chain_is_the_same_however_many_chains_there_are(model, chains):
-    kwargs = dict(beta=0.7, sweeps=20, seed=3, strips=1)
+def test_a_chain_is_the_same_however_many_chains_one_engine_runs(model, engine, chains):
+    kwargs = dict(beta=0.7, sweeps=20, seed=3, strips=1, engine=engine)
     many, few = fg.sample(model, chains=200, **kwargs), fg.sample(model, chains=chains, **kwargs)
     assert few.energy.shape == (chains, 20)
     np.testing.assert_array_equal(few.energy, many.energy[:chains])

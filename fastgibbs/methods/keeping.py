@@ -16,7 +16,7 @@ from fastgibbs.models.checks import Frozen
 from fastgibbs.types import ModelLike
 
 T = TypeVar("T")
-MOST_KEPT = 2**27
+MOST_KEPT = 2**25
 
 
 def kept(model: ModelLike, kind: str, key: object, make: Callable[[Any], T]) -> T:
