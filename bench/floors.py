@@ -11,6 +11,7 @@ faster. Nothing is asked where a peer is missing, where `None` stands, and of re
 from fnmatch import fnmatchcase
 
 TWO_THREADS = 0.85  # of what two threads of arithmetic alone gain in the same rounds
+FREE = 1.6  # what those gain where the second core is free
 
 FLOORS = (  # contest, whose rate over whose; at least, with 256 and 512 bits; measured in comments: 256, 512
     # Ten spins, many small models, one chain, one read: whole calls
