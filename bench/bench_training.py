@@ -4,9 +4,9 @@ And what beginners train, 6 and 3 units or digits of 8 x 8, against the NumPy cl
 
     MNIST=folder python -m pytest bench/bench_training.py -s
 
-Limit: a row takes five products of 784 x 500 and 1784 decisions. Units that are 0 in five neighbouring rows, or rows
-that are 0 in six neighbouring units, are left out: of MNIST's hidden inputs a third remains, of random rows with half
-their units at 1 nearly all; so the limit may be beaten. Without MNIST, rows are random.
+Limit: a row takes five products of 784 x 500 and 1784 decisions. Four of the products leave out the terms of visible
+units that are 0, and go on with half as many additions a cycle: of MNIST a fifth remains, of random rows half; so the
+limit may be beaten. Without MNIST, rows are random.
 
 Of digits, 64 and 16 units, a step of 100 rows takes 80 decisions in 7 vectors of chains, 8 us of the 14 ns each that
 they take in sampling too, 0.5 M multiply-adds, 5 us, and 200 means, 2 us: a limit of some 15 us in kernels, beside

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from fastgibbs import exact
-from fastgibbs.engines import ENGINES, coloured, contract, dense_kernels, layered, multispin, multispin_kernels
+from fastgibbs.engines import ENGINES, coloured, contract, dense_kernels, inputs, layered, multispin, multispin_kernels
 from fastgibbs.engines.arithmetic import uniform
 from fastgibbs.engines.bitslices import PART
 from fastgibbs.engines.memories import ATTEMPTS
@@ -174,19 +174,20 @@ def memory_flip_probabilities(model, states, beta, rule):
     return _where_flips_end(flips, before.shape, len(states))
 
 
+_add_inputs, (_take_units, _, _give_units) = inputs.adding(16, False), layered.drawing(16, False)
+
+
 @njit
 def _decide_everywhere(plan, state, rule, site, bits):
+    tiles, bias, own, given = plan.visible_tiles, plan.visible_bias, site, plan.visible
+    if site >= plan.visible:
+        tiles, bias, own, given = plan.hidden_tiles, plan.hidden_bias, site - plan.visible, 0
     for lane in range(0, bits.size, 16):
-        words = convert(load(bits, lane, 16), np.uint32)
-        if site < plan.visible:
-            layered.add_inputs(
-                plan.visible_tiles, plan.visible_bias, state.spins, plan.visible, site // 6, lane, state.inputs
-            )
-            layered.decide(state, rule, site, site % 6, lane, words)
-        else:
-            unit = site - plan.visible
-            layered.add_inputs(plan.hidden_tiles, plan.hidden_bias, state.spins, 0, unit // 6, lane, state.inputs)
-            layered.decide(state, rule, site, unit % 6, lane, words)
+        words, x = convert(load(bits, lane, 16), np.uint32), own % 6 * 16
+        _take_units(plan, state, lane, 1)
+        _add_inputs(tiles, bias, state.units, given * 16, own // 6, lane, bits.size, state.inputs, 0)
+        layered.decide(state.units, site * 16, state.inputs, x, state.scale, lane, rule, words)
+        _give_units(plan, state, lane, 1)
 
 
 def layered_order_and_flips(model, states, beta, rule):

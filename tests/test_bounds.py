@@ -7,7 +7,7 @@ from probe import block, fields, flip_probabilities
 import fastgibbs as fg
 from fastgibbs import exact
 from fastgibbs.engines import ENGINES, contract, gradients, phases, sparse
-from fastgibbs.engines.layered import WIDE
+from fastgibbs.engines.inputs import TALL
 from fastgibbs.engines.memories import Halves, Wholes
 
 
@@ -114,15 +114,16 @@ def test_lambda_follows_the_mean_of_hidden_units_whatever_the_coefficients_add_u
     rng = np.random.default_rng(1)
     sums = gradients.Sums(
         np.zeros((2, V), np.float32),
-        np.zeros((3, WIDE), np.float32),
+        np.zeros((3, TALL), np.float32),
         np.zeros(V, np.float32),
         np.zeros(16, np.float32),
         np.zeros(16, np.float32),
         np.zeros((2, 16, 16), np.float32),
-        np.zeros((1, 17), np.int32),
-        np.zeros((1, WIDE), np.float32),
+        np.zeros((1, TALL), np.float32),
+        np.zeros((1, V), np.uint64),
+        np.zeros((V, TALL), np.float32),
     )
-    mean, lam, whole, following = rng.random(H), rng.random(WIDE).astype(np.float32), 0.5, 0.1
+    mean, lam, whole, following = rng.random(H), rng.random(TALL).astype(np.float32), 0.5, 0.1
     sums.h[2, :H] = whole * mean
     before, tiles = lam[:H].copy(), np.zeros((1, V, H), np.float32)
     biases, velocities = (np.zeros(V, np.float32), np.zeros(H, np.float32)), (np.zeros(V), np.zeros(H))

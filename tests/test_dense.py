@@ -130,6 +130,15 @@ def test_trajectories_equal_the_numpy_twins_bit_for_bit(name, rule, scan):
         np.testing.assert_array_equal(getattr(few, name), getattr(result, name)[:3])
 
 
+def test_a_long_run_goes_on_from_its_checkpoint_whatever_became_of_lanes_that_nobody_asked_for(tmp_path):
+    """Up, as these lanes start, is where the local fields of this model are largest."""
+    i, j = np.triu_indices(12, 1)
+    model = fg.Ising.from_edges(12, i, j, np.random.default_rng(3).uniform(0.5, 1.5, i.size))
+    kwargs = dict(beta=0.0, chains=5, sweeps=20_000, engine="dense", checkpoint=tmp_path / "run.npz")
+    first = fg.sample(model, seed=1, **kwargs)
+    np.testing.assert_array_equal(fg.sample(model, **kwargs).energy, first.energy)
+
+
 @pytest.mark.parametrize("clusters", [False, True])
 @pytest.mark.parametrize("ladders", [2, 30])
 def test_energies_are_those_of_the_states_whichever_sweeps_are_measured(ladders, clusters):

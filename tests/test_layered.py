@@ -7,7 +7,7 @@ from test_proofs import CHAINS, LEVEL
 
 import fastgibbs as fg
 from fastgibbs import exact
-from fastgibbs.engines import ENGINES, contract, drivers, layered, precision
+from fastgibbs.engines import ENGINES, contract, drivers, inputs, layered, precision
 from fastgibbs.jit import njit
 from fastgibbs.methods import running
 from fastgibbs.methods.entropy import run_entropy
@@ -44,6 +44,7 @@ MODELS = SMALL | {
     "9x6": machine(9, 6),
     "13x29": machine(13, 29, 0.5),
     "64x20": machine(64, 20, 0.3),
+    "100x120": machine(100, 120, 0.1),  # of tall tiles, neither the last of which is full, nor the last word
     "integers": fg.RBM(np.random.default_rng(3).integers(-2, 3, (12, 7)), np.ones(12)),
     "empty": fg.RBM(np.zeros((0, 0))),
 }
@@ -66,11 +67,13 @@ def test_trajectories_equal_the_numpy_twins_bit_for_bit(name, rule):
 
 @pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
 @pytest.mark.parametrize("held", [0.3, 0.9, "visible", "hidden", "all"])
-def test_trajectories_with_held_units_equal_the_twins_in_registers_of_either_width(held, rule):
-    model, rng = machine(64, 20, 0.3), np.random.default_rng(7)
-    layers = {"visible": np.arange(84) < 64, "hidden": np.arange(84) >= 64, "all": np.ones(84, bool)}
-    mask = rng.random(84) < held if isinstance(held, float) else layers[held]
-    values = rng.integers(0, 2, (75, 84))
+@pytest.mark.parametrize("shape", [(64, 20), (130, 250)])
+def test_trajectories_with_held_units_equal_the_twins_in_tiles_of_either_kind(shape, held, rule):
+    model, rng = machine(*shape, 0.3), np.random.default_rng(7)
+    n, visible = model.n, np.arange(model.n) < model.n_visible
+    layers = {"visible": visible, "hidden": ~visible, "all": np.ones(n, bool)}
+    mask = rng.random(n) < held if isinstance(held, float) else layers[held]
+    values = rng.integers(0, 2, (75, n))
     kwargs = dict(beta=np.linspace(0.2, 2.0, 75), seed=5, rule=rule, engine="layered", threads=1)
     result = fg.sample(model, sweeps=10, start=values, clamp=(mask, values), **kwargs)
     free = np.flatnonzero(~mask)
@@ -151,35 +154,36 @@ def test_energies_are_those_of_the_units_however_they_came_there(held):
         np.testing.assert_allclose(numbers[0], model.energy(up), rtol=0, atol=1e-5)
 
 
-@njit
-def inputs_both_ways(plan, state, wide, narrow):
-    for tile in range(plan.hidden_tiles.shape[0]):
-        layered.add_inputs_wide(plan.hidden_tiles, plan.hidden_bias, state.spins, 0, tile, 0, wide[tile])
-        for lane in range(0, state.spins.shape[1], 16):
-            layered.add_inputs(plan.hidden_tiles, plan.hidden_bias, state.spins, 0, tile, lane, narrow[tile])
+def adding(width, held):
+    """The kernel that adds up the inputs of hidden units, (units, lanes), `width` lanes at once."""
+    add_inputs, (take_units, _, _) = inputs.adding(width, held), layered.drawing(width, held)
 
+    @njit
+    def add(plan, state, found):
+        lanes = state.spins.shape[1]
+        for lane in range(0, lanes, width):
+            take_units(plan, state, lane, 1)
+            for tile in range(plan.hidden_tiles.shape[0]):
+                add_inputs(plan.hidden_tiles, plan.hidden_bias, state.units, 0, tile, lane, lanes, state.inputs, 0)
+                for k in range(inputs.UNITS * width):
+                    found[tile * inputs.UNITS + k // width, lane + k % width] = state.inputs[k]
 
-@njit
-def inputs_of_free_units(plan, state, found):
-    for tile in range(plan.hidden_tiles.shape[0]):
-        for lane in range(0, state.spins.shape[1], 16):
-            layered.add_free(
-                plan.hidden_tiles, plan.hidden_bias, state.spins, plan.visible_rows, tile, lane, found[tile]
-            )
+    return add
 
 
 def test_inputs_are_float32_sums_in_order_whatever_the_width_of_the_registers():
     model = machine(301, 14, 0.1)
-    states = np.random.default_rng(2).integers(0, 2, (layered.WIDE, model.n))
+    states = np.random.default_rng(2).integers(0, 2, (inputs.WIDE, model.n))
     plan, state = block("layered", model, states, 1.0)
-    wide, narrow = np.empty((2, 3, layered.UNITS, layered.WIDE), np.float32)
-    inputs_both_ways(plan, state, wide, narrow)
+    wide, narrow = np.empty((2, 18, inputs.WIDE), np.float32)
+    for width, found in ((inputs.WIDE, wide), (16, narrow)):
+        adding(width, False)(plan, state, found)
     v = states[:, :301].T > 0
     scaled = [np.float32(part / plan.unit) for part in (model.hidden_bias, model.weights)]
     np.testing.assert_array_equal(wide, narrow)
-    np.testing.assert_array_equal(wide.reshape(18, -1)[:14], twin.inputs(*scaled, v))
+    np.testing.assert_array_equal(wide[:14], twin.inputs(*scaled, v))
     exactly = model.hidden_bias[:, None] + model.weights.T @ v
-    np.testing.assert_allclose(wide.reshape(18, -1)[:14] * plan.unit, exactly, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(wide[:14] * plan.unit, exactly, rtol=0, atol=1e-5)
     backwards = twin.inputs(scaled[0], scaled[1][::-1], v[::-1])
     assert (backwards != twin.inputs(*scaled, v)).any()  # the order shows in the bits
 
@@ -192,13 +196,13 @@ def test_inputs_go_on_from_the_terms_of_held_units():
     free = np.flatnonzero(rng.random(model.n) < 0.5)
     plan = ENGINES["layered"].prepare([model], 1, free)
     plan, state = ENGINES["layered"].start(plan, range(32), [(0, np.uint8(states))], 0, np.ones(1), 0)
-    found = np.empty((3, layered.UNITS, 32), np.float32)
-    inputs_of_free_units(plan, state, found)
+    found = np.empty((18, 32), np.float32)
+    adding(16, True)(plan, state, found)
     v, h = free[free < 301], free[free >= 301] - 301
     b, W = (np.float32(part / plan.unit) for part in (model.hidden_bias, model.weights))
     order = np.concatenate([np.delete(np.arange(301), v), v])
     expected = twin.inputs(b[h], W[order][:, h], states[:, order].T > 0)
-    np.testing.assert_array_equal(found.reshape(18, -1)[: h.size], expected)
+    np.testing.assert_array_equal(found[: h.size], expected)
     assert (twin.inputs(b[h], W[:, h], states[:, :301].T > 0) != expected).any()  # the order shows in the bits
 
 

@@ -37,8 +37,8 @@ def bars_and_stripes(side=4):
 
 
 @njit
-def update_layer(tiles, bias, state, given, rows):
-    layered.update_layer(tiles, bias, state, contract.GIBBS, given, rows)
+def update_layer(plan, state, hidden):
+    layered.update_layers(plan, state, contract.GIBBS, hidden, not hidden, False)
 
 
 def learner(rbm=SMALL, method="pcd", steps=1, chains=CHAINS, batch_size=CHAINS, centered=False, threads=1, seed=3):
@@ -59,11 +59,16 @@ def scores(samples, expected):
     return (samples.mean(axis=0) - expected) / error
 
 
+def hidden_rows(one, first, last):
+    """Means times coefficients of rows `first` ... `last - 1`: (rows, H)."""
+    h = one.rows.h[:, first:last]
+    return h.swapaxes(0, 1).reshape(h.shape[1], -1)[:, : one.hidden]
+
+
 def products(one, first, last):
     """v h^T of rows `first` ... `last - 1`, without their coefficients: (rows, V H + V + H)."""
-    V, H = one.visible, one.hidden
-    v = one.rows.v[first:last, :V].astype(np.float64)
-    h = one.rows.h[first:last, :H] / one.rows.coefficients[first:last, None].astype(np.float64)
+    v = one.rows.v[first:last, : one.visible].astype(np.float64)
+    h = hidden_rows(one, first, last) / one.rows.coefficients[first:last, None].astype(np.float64)
     return np.concatenate([(v[:, :, None] * h[:, None]).reshape(len(v), -1), v, h], axis=1)
 
 
@@ -86,9 +91,9 @@ def test_layers_are_drawn_to_the_bits_of_the_layered_engine(shape, chains):
     for _ in range(3):
         one.positive(np.zeros((1, V)), np.ones(1, np.float32), np.arange(1))
         one.negative()
-        update_layer(plan.visible_tiles, plan.visible_bias, state, V, plan.visible_rows)  # first, as chains go on
-        update_layer(plan.hidden_tiles, plan.hidden_bias, state, 0, plan.hidden_rows)
-        np.testing.assert_array_equal(one.chains(), state.spins[:, :chains].T)
+        update_layer(plan, state, False)  # first, as chains go on
+        update_layer(plan, state, True)
+        np.testing.assert_array_equal(one.chains(), state.spins[:, :chains].T > 0)
     v, h = one.chains()[:, :V].astype(float), one.chains()[:, V:].astype(float)
     x = v @ rbm.weights + rbm.hidden_bias
     np.testing.assert_allclose(one.block.chains.means[:chains, : rbm.n_hidden], 1 / (1 + np.exp(-x)), rtol=2e-5)
@@ -103,7 +108,7 @@ def test_rows_are_those_of_the_data_and_then_of_the_chains_whatever_their_number
     coefficients = np.linspace(0.03, 0.07, 20).astype(np.float32)
     one.positive(ROWS[:20], coefficients, np.arange(20))
     one.negative()
-    v, h, c = one.rows.v[: 20 + count, :8], one.rows.h[: 20 + count, :6], one.rows.coefficients[: 20 + count]
+    v, h, c = one.rows.v[: 20 + count, :8], hidden_rows(one, 0, 20 + count), one.rows.coefficients[: 20 + count]
     np.testing.assert_array_equal(v[:20], ROWS[:20])
     if method != "tempering":  # whose last swap moves states to other rungs
         np.testing.assert_array_equal(v[20:], one.chains()[:, :8])
@@ -129,7 +134,7 @@ def test_a_step_moves_parameters_by_the_formula(shape, centered):
     for _ in range(2):
         one.positive(RNG.random((20, shape[0])) < 0.4, np.full(20, 1 / 20, np.float32), np.arange(20))
         one.negative()
-        v, h = one.rows.v[:50, : shape[0]].astype(float), one.rows.h[:50, : shape[1]].astype(float)
+        v, h = one.rows.v[:50, : shape[0]].astype(float), hidden_rows(one, 0, 50).astype(float)
         c = one.rows.coefficients[:50].astype(float)
         norm = one.move(step)
         seen = h[:20].sum(axis=0)

@@ -255,8 +255,10 @@ def _measure(plan, state, energies, magnetizations, crew):
         store(magnetizations, lane, convert(total, np.float64))
     _catch_up(plan, state)
     for lane in range(lanes):
+        energies[lane] = plan.offset  # fields of lanes that nobody asked for wrap, so that what they add up to drifts
+    for lane in range(state.asked):
         fine = np.int64(0)
-        for i in range(len(plan.fine) if lane < state.asked else 0):
+        for i in range(len(plan.fine)):
             fine += np.int64(at(state.spins, i * lanes + lane)) * np.int64(state.fine[lane, i])
         total = np.float64(state.totals[lane]) + np.float64(fine) * plan.fineness
         energies[lane] = plan.offset - total * plan.grain * plan.unit

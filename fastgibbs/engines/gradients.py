@@ -1,8 +1,9 @@
 """Kernels that move the parameters of an RBM along a sum over weighted states.
 
 A gradient is one sum over states n with coefficients c_n, those of data above 0 and those of the model below:
-sum_n c_n v_n h_n^T. Its terms are added one after the other, c_n h_n times 0 or 1, so that the sum does not depend on
-how units are shared among threads, nor on a BLAS; states whose v are 0 in all of UNITS units are left out.
+sum_n c_n v_n h_n^T. Its terms are added one after the other, c_n h_n of the states where a visible unit is 1, so that
+the sum does not depend on how units are shared among threads, nor on a BLAS. Which states these are words of 64 bits
+tell; the rows of a word are added for all units before those of the next, from the first cache.
 Weights are in tiles (see engines/phases.py).
 """
 
@@ -11,12 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines.contract import LANE_GROUP as GROUP
-from fastgibbs.engines.layered import UNITS, WIDE
+from fastgibbs.engines.inputs import TALL, UNITS, adding_marked, mark
 from fastgibbs.engines.phases import LayerRows, Weights
 from fastgibbs.engines.vectors import (
-    add_product,
     at,
-    bits,
     convert,
     full,
     load,
@@ -48,27 +47,28 @@ class Sums(NamedTuple):
     along_lambda: np.ndarray  # (N,): c_n h_n . lambda
     along_mu: np.ndarray  # (N,): v_n . mu
     parts: np.ndarray  # (2, GROUP, GROUP): of scalar products, as they are added up
-    listed: np.ndarray  # int32 (V' / UNITS, 1 + N): how many rows are not 0 in UNITS units, and which; 0, 1, ... first
-    squares: np.ndarray  # (V' / UNITS, WIDE): of the gradient of W
+    squares: np.ndarray  # (V' / UNITS, TALL): of the gradient of W
+    marked: np.ndarray  # uint64 (N / 64, V''): the rows where a visible unit is 1, a bit each
+    products: np.ndarray  # (V', TALL): sum_n c_n v_n h_n, as they are added up
 
 
 @called
 def _project(rows, count, direction, parts, result):
     """result_n = sum_i rows_ni direction_i in float32, sixteen sums side by side, then those.
 
-    Rows and results up to the next sixteenth are taken with them.
+    `rows`: (N, columns) or (tiles, N, TALL). Rows and results up to the next sixteenth are taken with them.
     """
-    size = direction.size
+    row, apart = rows.shape[-1], rows.shape[1] * TALL if rows.ndim == 3 else TALL
     for first in range(0, count, GROUP):
         for k in range(0, GROUP, 4):
             s0 = full(0.0, np.float32, GROUP)
             s1, s2, s3 = s0, s0, s0
-            for i in range(0, size, GROUP):
-                d, place = load(direction, i, GROUP), (first + k) * size + i
+            for i in range(0, direction.size, GROUP):
+                d, place = load(direction, i, GROUP), (first + k) * row + i // TALL * apart + i % TALL
                 s0 = s0 + load(rows, place, GROUP) * d
-                s1 = s1 + load(rows, place + size, GROUP) * d
-                s2 = s2 + load(rows, place + 2 * size, GROUP) * d
-                s3 = s3 + load(rows, place + 3 * size, GROUP) * d
+                s1 = s1 + load(rows, place + row, GROUP) * d
+                s2 = s2 + load(rows, place + 2 * row, GROUP) * d
+                s3 = s3 + load(rows, place + 3 * row, GROUP) * d
             store(parts, k * GROUP, s0)
             store(parts, (k + 1) * GROUP, s1)
             store(parts, (k + 2) * GROUP, s2)
@@ -82,9 +82,9 @@ def _project(rows, count, direction, parts, result):
 
 @inlined
 def _add_rows(rows, factors, others, first, last, i, one, other):
-    """one + sum_n f_n r_n and other + sum_n o_n r_n over rows n, in WIDE columns from `i` on."""
+    """one + sum_n f_n r_n and other + sum_n o_n r_n over rows n, in TALL columns, those of row 0 from `i` on."""
     for n in range(first, last):
-        row = load(rows, n * rows.shape[1] + i, WIDE)
+        row = load(rows, n * rows.shape[-1] + i, TALL)
         one = one + row * at(factors, n)
         other = other + row * at(others, n)
     return one, other
@@ -95,22 +95,26 @@ def add_up(rows, shown, count, lam, sums):
     """All sums but those of squares, terms one after the other, over `count` rows, of which `shown` are data."""
     v, h, ones = rows.v, rows.h, rows.ones
     _project(h, count, lam, sums.parts, sums.along_lambda)
+    for i in range(0, v.shape[1], GROUP):
+        mark(v, i, v.shape[1], count, sums.marked, i, v.shape[1])
     _project(v, count, sums.mu, sums.parts, sums.along_mu)
-    zero = full(0.0, np.float32, WIDE)
-    for i in range(0, v.shape[1], WIDE):
+    zero = full(0.0, np.float32, TALL)
+    for i in range(0, v.shape[1], TALL):
         one, other = _add_rows(v, rows.coefficients, sums.along_lambda, 0, count, i, zero, zero)
         store(sums.v, i, one)
         store(sums.v, v.shape[1] + i, other)
-    for j in range(0, h.shape[1], WIDE):
-        one, other = _add_rows(h, ones, sums.along_mu, 0, shown, j, zero, zero)
-        store(sums.h, 2 * h.shape[1] + j, one)
-        one, other = _add_rows(h, ones, sums.along_mu, shown, count, j, one, other)
+    columns = lam.size
+    for j in range(0, columns, TALL):
+        one, other = _add_rows(h, ones, sums.along_mu, 0, shown, j * h.shape[1], zero, zero)
+        store(sums.h, 2 * columns + j, one)
+        one, other = _add_rows(h, ones, sums.along_mu, shown, count, j * h.shape[1], one, other)
         store(sums.h, j, one)
-        store(sums.h, h.shape[1] + j, other)
+        store(sums.h, columns + j, other)
 
 
 def _moving(width):
-    """The function that moves the weights between UNITS visible and `width` hidden units."""
+    """The function that moves the weights of `width` hidden units."""
+    add_marked = adding_marked(width)
 
     @inlined
     def move_row(tiles, velocity, place, apart, g, step):
@@ -127,71 +131,47 @@ def _moving(width):
             store_groups(velocity, place, apart, g)
         store_groups(tiles, place, apart, W + g)
 
-    @inlined
-    def move_block(weights, rows, sums, step, tile, block):
-        """Move weights of `block` along the rows that are listed for it, and add g^2 to the squares."""
-        tiles, velocity, lam, v, h = weights.tiles, weights.velocity, weights.offsets, rows.v, rows.h
-        i, j = block * UNITS, tile * GROUP
-        columns, hiddens, listed = v.shape[1], h.shape[1], block * sums.listed.shape[1]
-        g0 = full(0.0, np.float32, width)
-        g1, g2, g3, g4, g5 = g0, g0, g0, g0, g0
-        for k in range(at(sums.listed, listed)):
-            n = np.int64(at(sums.listed, listed + 1 + k))
-            u, place = load(h, n * hiddens + j, width), n * columns + i
-            g0 = add_product(g0, at(v, place), u)
-            g1 = add_product(g1, at(v, place + 1), u)
-            g2 = add_product(g2, at(v, place + 2), u)
-            g3 = add_product(g3, at(v, place + 3), u)
-            g4 = add_product(g4, at(v, place + 4), u)
-            g5 = add_product(g5, at(v, place + 5), u)
+    @called
+    def move_tile(weights, rows, count, sums, step, tile, first, last):
+        """Move the weights of visible units `first` ... `last - 1` with hidden ones from `tile` on."""
+        tiles, velocity, lam, h = weights.tiles, weights.velocity, weights.offsets, rows.h
+        j, columns, apart = tile * GROUP, sums.marked.shape[1], tiles.shape[1] * GROUP
+        hidden = j // TALL * h.shape[1] * TALL + j % TALL
+        for number in range(-(-count // 64)):
+            place = hidden + number * 64 * TALL
+            for i in range(first, last):
+                g = load(sums.products, i * TALL, width) if number > 0 else full(0.0, np.float32, width)
+                g = add_marked(g, at(sums.marked, number * columns + i), h, place, TALL, GROUP)
+                store(sums.products, i * TALL, g)
         dh, away = load(sums.h, j, width), load(lam, j, width)
-        g0 = g0 - dh * at(sums.mu, i) - away * at(sums.v, i)
-        g1 = g1 - dh * at(sums.mu, i + 1) - away * at(sums.v, i + 1)
-        g2 = g2 - dh * at(sums.mu, i + 2) - away * at(sums.v, i + 2)
-        g3 = g3 - dh * at(sums.mu, i + 3) - away * at(sums.v, i + 3)
-        g4 = g4 - dh * at(sums.mu, i + 4) - away * at(sums.v, i + 4)
-        g5 = g5 - dh * at(sums.mu, i + 5) - away * at(sums.v, i + 5)
-        square = load(sums.squares, block * WIDE, width)
-        store(sums.squares, block * WIDE, square + g0 * g0 + g1 * g1 + g2 * g2 + g3 * g3 + g4 * g4 + g5 * g5)
-        apart = tiles.shape[1] * GROUP
-        place = tile * apart + i * GROUP
-        move_row(tiles, velocity, place, apart, g0, step)
-        move_row(tiles, velocity, place + GROUP, apart, g1, step)
-        move_row(tiles, velocity, place + 2 * GROUP, apart, g2, step)
-        move_row(tiles, velocity, place + 3 * GROUP, apart, g3, step)
-        move_row(tiles, velocity, place + 4 * GROUP, apart, g4, step)
-        move_row(tiles, velocity, place + 5 * GROUP, apart, g5, step)
+        for i in range(first, last):
+            g, block = load(sums.products, i * TALL, width), i // UNITS
+            g = g - dh * at(sums.mu, i) - away * at(sums.v, i)
+            store(sums.squares, block * TALL, load(sums.squares, block * TALL, width) + g * g)
+            move_row(tiles, velocity, tile * apart + i * GROUP, apart, g, step)
 
-    return move_block
+    return move_tile
 
 
-_move_wide, _move = _moving(WIDE), _moving(GROUP)
+_move_wide, _move = _moving(TALL), _moving(GROUP)
 
 
 @njit
 def move(weights, rows, count, sums, step, first, last):
     """Move W along g = sum_n c_n v_n h_n^T - mu dh^T - dv lambda^T, of UNITS visible units `first` ... `last - 1`.
 
-    `sums`: as `add_up` left them over `count` rows; they get lists of rows and squares. Of a single tile all rows are
-    taken, in less time than lists would.
+    `sums`: as `add_up` left them over `count` rows; they get squares.
     """
-    tiles, v = weights.tiles, rows.v
+    tile, tiles = np.int64(0), weights.tiles.shape[0]  # not the literal, which functions would be compiled for besides
     for block in range(first, last):
-        listed = count if tiles.shape[0] == 1 else 0
-        for n in range(count if tiles.shape[0] > 1 else 0):
-            sums.listed[block, 1 + listed] = n
-            listed += bits(load(v, n * v.shape[1] + block * UNITS, 8) > 0) & (2**UNITS - 1) != 0
-        sums.listed[block, 0] = listed
-        store(sums.squares, block * WIDE, full(0.0, np.float32, WIDE))
-    tile = 0
-    while tile < tiles.shape[0]:
-        width = WIDE if tile + WIDE // GROUP <= tiles.shape[0] else GROUP
-        for block in range(first, last):
-            if width == WIDE:
-                _move_wide(weights, rows, sums, step, tile, block)
-            else:
-                _move(weights, rows, sums, step, tile, block)
-        tile += width // GROUP
+        store(sums.squares, block * TALL, full(0.0, np.float32, TALL))
+    while tile < tiles:
+        if tile + TALL // GROUP <= tiles:
+            _move_wide(weights, rows, count, sums, step, tile, first * UNITS, last * UNITS)
+            tile += TALL // GROUP
+        else:
+            _move(weights, rows, count, sums, step, tile, first * UNITS, last * UNITS)
+            tile += 1
 
 
 @inlined
@@ -232,6 +212,10 @@ def move_biases(weights, sums, step, whole, following):
     return np.sqrt(square)
 
 
+# in one kernel, not made machine code on their own
+_add_up, _move_all, _move_biases = (called(kernel.py_func) for kernel in (add_up, move, move_biases))
+
+
 @njit
 def learn(weights, rows, shown, count, sums, step, whole, following):
     """`add_up`, `move` and `move_biases` of all units in one call; the norm of the gradient.
@@ -239,6 +223,6 @@ def learn(weights, rows, shown, count, sums, step, whole, following):
     All tuples are plain ones: Numba takes 0.6 us longer for a named one.
     """
     weights, rows, sums, step = Weights(*weights), LayerRows(*rows), Sums(*sums), Step(*step)
-    add_up(rows, shown, count, weights.offsets, sums)
-    move(weights, rows, count, sums, step, 0, len(sums.squares))
-    return move_biases(weights, sums, step, whole, following)
+    _add_up(rows, shown, count, weights.offsets, sums)
+    _move_all(weights, rows, count, sums, step, 0, len(sums.squares))
+    return _move_biases(weights, sums, step, whole, following)

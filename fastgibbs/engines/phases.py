@@ -2,8 +2,10 @@
 
 Training keeps W in tiles of GROUP hidden units, float32 (H' / GROUP, V', GROUP); H' and V' are the numbers of units
 rounded up to whole groups and to whole UNITS; what fills up is 0 and stays 0. Hidden inputs are added up in vectors of
-hidden units, in LANES chains at once, and terms whose units are 0 in all of them are left out, which changes no bit;
-visible inputs in vectors of chains, UNITS units at once. Layers are drawn to the bits of the layered engine.
+TALL hidden units, the weights of visible units that are 1 one after the other, which words of 64 bits tell: others
+would change no bit. Weights of a word's units come to all lanes before those of the next, from the first cache.
+Visible inputs are added up in vectors of chains, UNITS units at once, whose weights come to all lanes too. Layers are
+drawn to the bits of the layered engine.
 """
 
 from typing import NamedTuple
@@ -13,7 +15,9 @@ import numpy as np
 from fastgibbs.engines.arithmetic import LOWEST_EXPONENT, exp2, exp64
 from fastgibbs.engines.contract import GIBBS
 from fastgibbs.engines.contract import LANE_GROUP as GROUP
-from fastgibbs.engines.layered import UNITS, WIDE, decide
+from fastgibbs.engines.inputs import TALL, UNITS, WIDE, adding_marked
+from fastgibbs.engines.layered import decide
+from fastgibbs.engines.layouts import aligned
 from fastgibbs.engines.streams import SWEEP, lane_streams, next_word, next_words
 from fastgibbs.engines.vectors import (
     add_product,
@@ -23,15 +27,12 @@ from fastgibbs.engines.vectors import (
     convert,
     full,
     load,
-    load_groups,
     select,
     store,
-    trailing_zeros,
     transpose,
 )
 from fastgibbs.jit import called, inlined, njit
 
-LANES = 5  # whose hidden inputs are added up at once: batches of 10 fit, and fewer terms are left out of more
 MINUS_LOG2E = -1.4426950408889634  # exp(-x) = 2^(MINUS_LOG2E x)
 _SIGN = -(2**31)
 
@@ -62,7 +63,7 @@ class LayerRows(NamedTuple):
     """States of a step, a row each: those of data, then those of the model; N rows and more, which can be read."""
 
     v: np.ndarray  # float32 (N, V''), V'' whole words of 64 units: 0 or 1
-    h: np.ndarray  # float32 (N, H''), H'' whole vectors: means times coefficients
+    h: np.ndarray  # float32 (H'' / TALL, N, TALL), H'' whole vectors: means times coefficients
     coefficients: np.ndarray  # float32 (N,): above 0 of data, below of the model
     ones: np.ndarray  # float32 (N,)
 
@@ -85,8 +86,9 @@ class LayerChains(NamedTuple):
     scale: np.ndarray  # float32 (lanes,): MINUS_LOG2E beta
     energies: np.ndarray  # float32 (lanes,): -sum_j h_j x_j, when hidden units were last drawn
     inputs: np.ndarray  # float32 (GROUP, lanes): those of one tile
-    sums: np.ndarray  # float32 (lanes, WIDE): hidden inputs as they are added up
-    terms: np.ndarray  # int32 (lanes / 4, 1 + V'): how many visible units are 1 in any of LANES lanes, and which
+    sums: np.ndarray  # float32 (lanes, TALL): hidden inputs as they are added up
+    marked: np.ndarray  # uint64 (lanes, V'' / 64): the visible units that are 1, a bit each
+    units: np.ndarray  # float32 (lanes * H',): hidden units, those of a vector of lanes one after the other
 
 
 def whole(units: int, width: int) -> int:
@@ -104,39 +106,33 @@ def chains_of(visible: int, hidden: int, count: int, entropy, domain: int = SWEE
         np.full(lanes, MINUS_LOG2E, np.float32),
         np.zeros(lanes, np.float32),
         np.zeros((GROUP, lanes), np.float32),
-        np.zeros((lanes, WIDE), np.float32),
-        np.zeros((lanes // 4, 1 + V), np.int32),
+        aligned((lanes, TALL), np.float32),
+        np.zeros((lanes, whole(V, 64) // 64), np.uint64),
+        aligned(lanes * H, np.float32),
     )
 
 
 def _adding_hidden(width):
-    """The function that adds up `width` hidden inputs in LANES lanes."""
+    """The function that adds up `width` hidden inputs."""
+    add_marked = adding_marked(width)
 
-    @inlined
-    def add_hidden(tiles, bias, chains, v, given, tile, row, lane):
-        """b_j + W_1j v_1 + W_2j v_2 + ... for hidden units j from `tile` on; v_i are those that row `row` lists."""
-        columns, apart = v.shape[1], tiles.shape[1] * GROUP
-        first, listed = tile * apart, row * chains.terms.shape[1]
-        x0 = load(bias, tile * GROUP, width)
-        x1, x2, x3, x4 = x0, x0, x0, x0
-        for k in range(at(chains.terms, listed)):
-            i = np.int64(at(chains.terms, listed + 1 + k))
-            w, place = load_groups(tiles, first + i * GROUP, apart, width), (given + lane) * columns + i
-            x0 = add_product(x0, at(v, place), w)
-            x1 = add_product(x1, at(v, place + columns), w)
-            x2 = add_product(x2, at(v, place + 2 * columns), w)
-            x3 = add_product(x3, at(v, place + 3 * columns), w)
-            x4 = add_product(x4, at(v, place + 4 * columns), w)
-        store(chains.sums, lane * WIDE, x0)
-        store(chains.sums, (lane + 1) * WIDE, x1)
-        store(chains.sums, (lane + 2) * WIDE, x2)
-        store(chains.sums, (lane + 3) * WIDE, x3)
-        store(chains.sums, (lane + 4) * WIDE, x4)
+    @called
+    def add_hidden(tiles, bias, chains, tile, first, last):
+        """b_j + W_1j v_1 + W_2j v_2 + ... for hidden units j from `tile` on, in lanes `first` ... `last - 1`."""
+        apart, words = tiles.shape[1] * GROUP, chains.marked.shape[1]
+        for k in range(first, last):
+            store(chains.sums, k * TALL, load(bias, tile * GROUP, width))
+        for number in range(words):
+            place = tile * apart + number * 64 * GROUP
+            for k in range(first, last):
+                total = load(chains.sums, k * TALL, width)
+                total = add_marked(total, at(chains.marked, k * words + number), tiles, place, GROUP, apart)
+                store(chains.sums, k * TALL, total)
 
     return add_hidden
 
 
-_add_hidden_wide, _add_hidden = _adding_hidden(WIDE), _adding_hidden(GROUP)
+_add_hidden_wide, _add_hidden = _adding_hidden(TALL), _adding_hidden(GROUP)
 
 
 def _adding_visible(width):
@@ -146,7 +142,7 @@ def _adding_visible(width):
     def add_visible(tiles, bias, chains, first, lane):
         """a_i + W_i1 h_1 + W_i2 h_2 + ... for visible units i from `first` on."""
         lanes = chains.spins.shape[1]
-        place, weight = tiles.shape[1] * lanes + lane, first * GROUP
+        place, weight = lane * tiles.shape[0] * GROUP, first * GROUP
         x0 = full(at(bias, first), np.float32, width)
         x1 = full(at(bias, first + 1), np.float32, width)
         x2 = full(at(bias, first + 2), np.float32, width)
@@ -155,14 +151,14 @@ def _adding_visible(width):
         x5 = full(at(bias, first + 5), np.float32, width)
         for _ in range(tiles.shape[0]):
             for j in range(GROUP):
-                u = load(chains.spins, place, width)
+                u = load(chains.units, place, width)
                 x0 = add_product(x0, at(tiles, weight + j), u)
                 x1 = add_product(x1, at(tiles, weight + GROUP + j), u)
                 x2 = add_product(x2, at(tiles, weight + 2 * GROUP + j), u)
                 x3 = add_product(x3, at(tiles, weight + 3 * GROUP + j), u)
                 x4 = add_product(x4, at(tiles, weight + 4 * GROUP + j), u)
                 x5 = add_product(x5, at(tiles, weight + 5 * GROUP + j), u)
-                place += lanes
+                place += width
             weight += tiles.shape[1] * GROUP
         store(chains.inputs, lane, x0)
         store(chains.inputs, lanes + lane, x1)
@@ -172,9 +168,6 @@ def _adding_visible(width):
         store(chains.inputs, 5 * lanes + lane, x5)
 
     return add_visible
-
-
-_add_visible_wide, _add_visible = _adding_visible(WIDE), _adding_visible(GROUP)
 
 
 @inlined
@@ -189,32 +182,21 @@ def _mean(exponent):
 
 
 @called
-def _list_terms(v, given, visible, chains, first, last):
-    """List the visible units that are 1 in any of LANES lanes; in rows from first / 4 on, of this share alone."""
-    columns, lane, row = v.shape[1], first, first // 4
-    while lane < last:
-        count, place = 0, (given + max(first, min(lane, last - LANES))) * columns
-        for i in range(0, visible, 64):
-            word = np.uint64(0)
+def _mark(v, given, chains, first, last):
+    """Mark the visible units that are 1."""
+    for k in range(first, last):
+        for number in range(chains.marked.shape[1]):
+            word, place = np.uint64(0), (given + k) * v.shape[1] + number * 64
             for part in range(0, 64, GROUP):
-                units = load(v, place + i + part, GROUP)
-                for k in range(1, LANES):
-                    units = units + load(v, place + k * columns + i + part, GROUP)
-                word |= np.uint64(bits(units > 0)) << np.uint64(part)
-            while word != 0:
-                chains.terms[row, 1 + count] = i + np.int64(trailing_zeros(word))
-                word &= word - np.uint64(1)
-                count += 1
-        chains.terms[row, 0] = count
-        lane += LANES
-        row += 1
+                word |= np.uint64(bits(load(v, place + part, GROUP) > 0)) << np.uint64(part)
+            chains.marked[k, number] = word
 
 
 @njit
 def draw_hidden(layers, chains, v, given, draws, first, last):
     """Means of the hidden units of lanes `first` ... `last - 1` given the visible ones; if `draws`, also the units.
 
-    `v`: float32 (N, V''), V'' whole words of 64 units; lane k is row `given` + k, and four rows more can be read.
+    `v`: float32 (N, V''), V'' whole words of 64 units; lane k is row `given` + k.
     With units the energies: `energies` = -sum_j h_j x_j. Lanes up to the next sixteenth are drawn from stale inputs.
     """
     tiles, bias, hidden = layers.tiles, layers.hidden_bias, layers.hidden
@@ -222,40 +204,74 @@ def draw_hidden(layers, chains, v, given, draws, first, last):
     if draws:
         for k in range(first, last):
             chains.energies[k] = 0.0
-    _list_terms(v, given, tiles.shape[1], chains, first, last)
-    tile = 0
+    _mark(v, given, chains, first, last)
+    tile = np.int64(0)  # not the literal, which functions would be compiled for besides
     while tile < tiles.shape[0]:
-        width = WIDE if tile + WIDE // GROUP <= tiles.shape[0] else GROUP
-        lane, row = first, first // 4
-        while lane < last:
-            start = max(first, min(lane, last - LANES))
-            if width == WIDE:
-                _add_hidden_wide(tiles, bias, chains, v, given, tile, row, start)
-            else:
-                _add_hidden(tiles, bias, chains, v, given, tile, row, start)
-            lane += LANES
-            row += 1
+        width = TALL if tile + TALL // GROUP <= tiles.shape[0] else GROUP
+        if width == TALL:
+            _add_hidden_wide(tiles, bias, chains, tile, first, last)
+        else:
+            _add_hidden(tiles, bias, chains, tile, first, last)
         for part in range(0, width, GROUP):
             unit = tile * GROUP + part
             for k in range(first, last):
-                x = load(chains.sums, k * WIDE + part, GROUP)
+                x = load(chains.sums, k * TALL + part, GROUP)
                 store(chains.means, k * columns + unit, _mean(x * at(chains.scale, k)))
             if not draws:
                 continue
             for group in range(first, last, GROUP):
-                transpose(chains.sums, group * WIDE + part, WIDE, chains.inputs, group, lanes)
+                transpose(chains.sums, group * TALL + part, TALL, chains.inputs, group, lanes)
                 energy = load(chains.energies, group, GROUP)
                 for j in range(0, min(GROUP, hidden - unit), 2):
-                    words, row = next_words(chains.streams, group, GROUP), row0 + unit + j
-                    decide(chains, GIBBS, row, j, group, convert(words, np.uint32))
-                    x = load(chains.inputs, j * lanes + group, GROUP)
-                    energy = energy - load(chains.spins, row * lanes + group, GROUP) * x
+                    words, x, place = (
+                        next_words(chains.streams, group, GROUP),
+                        j * lanes + group,
+                        (row0 + unit + j) * lanes + group,
+                    )
+                    low, high = convert(words, np.uint32), convert(words >> 32, np.uint32)
+                    decide(chains.spins, place, chains.inputs, x, chains.scale, group, GIBBS, low)
+                    energy = energy - load(chains.spins, place, GROUP) * load(chains.inputs, x, GROUP)
                     if unit + j + 1 < hidden:
-                        decide(chains, GIBBS, row + 1, j + 1, group, convert(words >> 32, np.uint32))
-                        x = load(chains.inputs, (j + 1) * lanes + group, GROUP)
-                        energy = energy - load(chains.spins, (row + 1) * lanes + group, GROUP) * x
+                        x, place = x + lanes, place + lanes
+                        decide(chains.spins, place, chains.inputs, x, chains.scale, group, GIBBS, high)
+                        energy = energy - load(chains.spins, place, GROUP) * load(chains.inputs, x, GROUP)
                 store(chains.energies, group, energy)
         tile += width // GROUP
+
+
+def _drawing_visible(width):
+    """The functions that draw visible units in `width` lanes."""
+    add_visible = _adding_visible(width)
+
+    @called
+    def take_hidden(layers, chains, lane):
+        """Hidden units one after the other, as they are multiplied."""
+        lanes, first, count = chains.spins.shape[1], layers.tiles.shape[1], layers.tiles.shape[0] * GROUP
+        for j in range(count):
+            store(chains.units, lane * count + j * width, load(chains.spins, (first + j) * lanes + lane, width))
+
+    @called
+    def draw(layers, chains, unit, lane):
+        """Draw UNITS visible units from `unit` on given the hidden ones."""
+        lanes = chains.spins.shape[1]
+        add_visible(layers.tiles, layers.visible_bias, chains, unit, lane)
+        for i in range(0, min(UNITS, layers.visible - unit), 2):
+            for group in range(lane, lane + width, GROUP):
+                words, x, place = (
+                    next_words(chains.streams, group, GROUP),
+                    i * lanes + group,
+                    (unit + i) * lanes + group,
+                )
+                low, high = convert(words, np.uint32), convert(words >> 32, np.uint32)
+                decide(chains.spins, place, chains.inputs, x, chains.scale, group, GIBBS, low)
+                if unit + i + 1 < layers.visible:
+                    x, place = x + lanes, place + lanes
+                    decide(chains.spins, place, chains.inputs, x, chains.scale, group, GIBBS, high)
+
+    return take_hidden, draw
+
+
+(_take_wide, _draw_wide), (_take, _draw) = _drawing_visible(WIDE), _drawing_visible(GROUP)
 
 
 @njit
@@ -264,28 +280,23 @@ def draw_visible(layers, chains, v, given, first, last):
 
     Row `given` + k of `v`, float32 (N, V''), gets those of lane k.
     """
-    tiles, bias, visible = layers.tiles, layers.visible_bias, layers.visible
-    lanes, columns, lane = chains.spins.shape[1], v.shape[1], first
-    while lane < last:
-        width = WIDE if lane + WIDE <= last + GROUP - 1 else GROUP
-        for unit in range(0, visible, UNITS):
-            if width == WIDE:
-                _add_visible_wide(tiles, bias, chains, unit, lane)
-            else:
-                _add_visible(tiles, bias, chains, unit, lane)
-            for i in range(0, min(UNITS, visible - unit), 2):
-                for group in range(lane, lane + width, GROUP):
-                    words = next_words(chains.streams, group, GROUP)
-                    decide(chains, GIBBS, unit + i, i, group, convert(words, np.uint32))
-                    if unit + i + 1 < visible:
-                        decide(chains, GIBBS, unit + i + 1, i + 1, group, convert(words >> 32, np.uint32))
-        for group in range(lane, lane + width, GROUP):
-            for unit in range(0, visible - GROUP + 1, GROUP):
-                transpose(chains.spins, unit * lanes + group, lanes, v, (given + group) * columns + unit, columns)
-            for unit in range(visible - visible % GROUP, visible):
-                for k in range(group, group + GROUP):
-                    v[given + k, unit] = chains.spins[unit, k]
-        lane += width
+    visible, lanes, columns = layers.visible, chains.spins.shape[1], v.shape[1]
+    wide = first + max(0, last + GROUP - 1 - first) // WIDE * WIDE  # lanes until there are whole vectors
+    for lane in range(first, wide, WIDE):
+        _take_wide(layers, chains, lane)
+    for lane in range(wide, last, GROUP):
+        _take(layers, chains, lane)
+    for unit in range(0, visible, UNITS):  # whose weights come to all lanes
+        for lane in range(first, wide, WIDE):
+            _draw_wide(layers, chains, unit, lane)
+        for lane in range(wide, last, GROUP):
+            _draw(layers, chains, unit, lane)
+    for group in range(first, last, GROUP):
+        for unit in range(0, visible - GROUP + 1, GROUP):
+            transpose(chains.spins, unit * lanes + group, lanes, v, (given + group) * columns + unit, columns)
+        for unit in range(visible - visible % GROUP, visible):
+            for k in range(group, group + GROUP):
+                v[given + k, unit] = chains.spins[unit, k]
 
 
 @njit
@@ -313,12 +324,15 @@ def swap(chains, bias, visible, lane_at, betas, streams, number):
 
 @called
 def _take_row(source, units, taken, factor, rows, number):
-    """Row `taken` of `source`, times a factor, as row `number` of `rows`."""
-    place, target = taken * source.shape[1], number * rows.shape[1]
+    """Row `taken` of `source`, times a factor, as row `number` of `rows`: (N, columns) or (tiles, N, TALL)."""
+    place, target = taken * source.shape[1], number * rows.shape[-1]
+    apart = rows.shape[1] * TALL if rows.ndim == 3 else TALL
     for unit in range(0, units - GROUP + 1, GROUP):
-        store(rows, target + unit, load(source, place + unit, GROUP) * factor)
+        there = target + unit // TALL * apart + unit % TALL
+        store(rows, there, load(source, place + unit, GROUP) * factor)
     for unit in range(units - units % GROUP, units):
-        rows[number, unit] = source[taken, unit] * factor
+        there = target + unit // TALL * apart + unit % TALL
+        store(rows, there, load(source, place + unit, 1) * factor)
 
 
 @njit
@@ -326,6 +340,10 @@ def take_rows(source, units, taken, factors, rows, first):
     """Row `taken[k]` of `source`, times `factors[k]` float32, as row `first` + k of `rows`, one after the other."""
     for k in range(taken.size):
         _take_row(source, units, taken[k], at(factors, k), rows, first + k)
+
+
+# in one kernel, not made machine code on their own
+_draw_hidden, _draw_visible = (called(kernel.py_func) for kernel in (draw_hidden, draw_visible))
 
 
 @njit
@@ -339,13 +357,13 @@ def draw_phases(layers, shown, chains, rows, phases, first, last):
     v, data = rows.v, phases.shown
     end = min(last, data)
     if first < end:
-        draw_hidden(layers, shown, v, 0, phases.cd, first, end)
+        _draw_hidden(layers, shown, v, np.int64(0), phases.cd, first, end)
         for k in range(first, end):
             _take_row(shown.means, layers.hidden, k, at(rows.coefficients, k), rows.h, k)
     end = min(last, phases.model)
     if first < end:
         for step in range(phases.steps):
-            draw_visible(layers, chains, v, data, first, end)
-            draw_hidden(layers, chains, v, data, not phases.cd or step + 1 < phases.steps, first, end)
+            _draw_visible(layers, chains, v, data, first, end)
+            _draw_hidden(layers, chains, v, data, not phases.cd or step + 1 < phases.steps, first, end)
         for k in range(first, end):
             _take_row(chains.means, layers.hidden, k, at(rows.coefficients, data + k), rows.h, data + k)

@@ -24,7 +24,8 @@ import numpy as np
 
 from fastgibbs.engines import gradients, phases
 from fastgibbs.engines.gradients import Step, Sums
-from fastgibbs.engines.layered import UNITS, WIDE
+from fastgibbs.engines.inputs import TALL, UNITS, WIDE
+from fastgibbs.engines.layouts import aligned
 from fastgibbs.engines.phases import LayerChains, LayerRows, Layers, Weights, whole
 from fastgibbs.engines.streams import SWAP, random_ups, stream_state
 from fastgibbs.engines.vectors import LANE_GROUP as GROUP
@@ -88,12 +89,12 @@ class SampledRBM:
         self.method, self.steps = method, steps
         self.team = Team(threads if estimation.lanes * V * H >= SHARED else 1)
         rows, columns = whole(V, UNITS), whole(H, GROUP)
-        wide_rows, wide_columns = whole(rows, 64), whole(columns, WIDE)  # words, for lists of units, and vectors
+        wide_rows, wide_columns = whole(rows, 64), whole(columns, TALL)  # words, for lists of units, and vectors
         parameters = Weights(
-            np.zeros((columns // GROUP, rows, GROUP), np.float32),
+            aligned((columns // GROUP, rows, GROUP), np.float32),
             np.zeros(rows, np.float32),
             np.zeros(columns, np.float32),
-            np.zeros((columns // GROUP, rows, GROUP), np.float32),
+            aligned((columns // GROUP, rows, GROUP), np.float32),
             np.zeros(V),
             np.zeros(H),
             np.zeros(wide_columns, np.float32),
@@ -119,7 +120,7 @@ class SampledRBM:
         most = batch_size + chains + GROUP  # kernels write, and read, whole groups
         self.rows = LayerRows(
             np.zeros((batch_size + len(model.means) + GROUP, wide_rows), np.float32),
-            np.zeros((most, wide_columns), np.float32),
+            aligned((wide_columns // TALL, most, TALL), np.float32),
             np.zeros(most, np.float32),
             np.ones(most, np.float32),
         )
@@ -127,8 +128,9 @@ class SampledRBM:
             *(np.zeros((count, size), np.float32) for count, size in ((2, wide_rows), (3, wide_columns))),
             *(np.zeros(size, np.float32) for size in (wide_rows, most, most)),
             np.zeros((2, GROUP, GROUP), np.float32),
-            np.tile(np.arange(-1, most, dtype=np.int32), (rows // UNITS, 1)),
-            np.zeros((rows // UNITS, WIDE), np.float32),
+            np.zeros((rows // UNITS, TALL), np.float32),
+            np.zeros((whole(most, 64) // 64, wide_rows), np.uint64),
+            aligned((rows, TALL), np.float32),
         ]
         self.sums = Sums._make(sums)
         self.drawn = tuple(map(tuple, (self.layers, shown, model, self.rows)))  # as `draw_phases` takes them
@@ -142,20 +144,25 @@ class SampledRBM:
         self.total = 0.0
 
     def compile(self) -> None:
-        """Compile the kernels, or load them: each is called once with nothing to do."""
+        """Compile the kernels that it calls, or load them: each is called once with nothing to do."""
         b, p, rows, sums = self.block, self.block.parameters, self.rows, self.sums
         layers, nothing, none = self.layers, Step(0.0, 0.0, 0.0, 0.0), np.arange(0)
-        phases.draw_hidden(layers, b.chains, rows.v, 0, True, 0, 0)
-        phases.draw_visible(layers, b.chains, rows.v, 0, 0, 0)
-        phases.draw_phases(*self.drawn, (0, 0, 0, True), 0, 0)
-        phases.swap(b.chains, p.visible_bias, self.visible, b.lane_at[:0], self.betas, b.swaps, 0)
-        phases.take_rows(b.chains.means, self.hidden, none, rows.ones, rows.h, 0)
-        gradients.add_up(rows, 0, 0, p.offsets, sums)
-        gradients.move(p, rows, 0, sums, nothing, 0, 0)
+        if self.method == "tempering":
+            phases.draw_hidden(layers, b.chains, rows.v, 0, True, 0, 0)
+            phases.draw_visible(layers, b.chains, rows.v, 0, 0, 0)
+            phases.swap(b.chains, p.visible_bias, self.visible, b.lane_at[:0], self.betas, b.swaps, 0)
+            phases.take_rows(rows.v, self.visible, none, rows.ones, rows.v, 0)
+            phases.take_rows(b.chains.means, self.hidden, none, rows.ones, rows.h, 0)
+        else:
+            phases.draw_phases(*self.drawn, (0, 0, 0, True), 0, 0)
         still = p._replace(visible_velocity=p.visible_velocity[:0], hidden_velocity=p.hidden_velocity[:0])
-        gradients.move_biases(still, sums, nothing, 0.0, 0.0)
-        sums = sums._replace(squares=sums.squares[:0])
-        gradients.learn(tuple(still), tuple(rows), 0, 0, tuple(sums), tuple(nothing), 0.0, 0.0)
+        if self.team.size == 1:
+            sums = sums._replace(squares=sums.squares[:0])
+            gradients.learn(tuple(still), tuple(rows), 0, 0, tuple(sums), tuple(nothing), 0.0, 0.0)
+        else:
+            gradients.add_up(rows, 0, 0, p.offsets, sums)
+            gradients.move(p, rows, 0, sums, nothing, 0, 0)
+            gradients.move_biases(still, sums, nothing, 0.0, 0.0)
 
     def load(self, W: AnyArray, a: AnyArray, b: AnyArray) -> None:
         """Take the parameters W (V, H), a and b."""

@@ -12,7 +12,6 @@ import numpy as np
 
 from fastgibbs.engines import binning, graphs, multispin, sparse
 from fastgibbs.engines.coloured import ColouredPlan
-from fastgibbs.engines.layered import LayeredPlan
 from fastgibbs.methods import binned
 from fastgibbs.methods.renewing import renew
 from fastgibbs.models import checks
@@ -164,19 +163,14 @@ def _spins(found, fresh, done, owners):
     plan = next(owner.plan for owner in owners[::-1] if hasattr(owner, "plan"))
     if isinstance(plan, multispin.MultispinPlan):
         return _spin_words(found, fresh, plan)
+    _refuse_unless((found == -1) | (found == 1), found, "give -1 or 1")
     if isinstance(plan, ColouredPlan):
         swept = np.arange(found.shape[1]) < plan.ends[-1]
-        _refuse_unless(np.abs(found) == 1, found, "give -1 or 1")
         _refuse_unless((found == fresh) | swept, found, "this site is clamped to another value")
         return found
-    if isinstance(plan, LayeredPlan):
-        low, free = 0, np.concatenate([plan.visible_rows, plan.hidden_rows])
-    else:
-        low, free = -1, plan.free
-    _refuse_unless((found == low) | (found == 1), found, f"give {low} or 1")
     if not hasattr(owners[0], "learner"):  # which shows its data to other sites
         held = np.ones(len(found), bool)
-        held[free] = False
+        held[plan.free] = False
         _refuse_unless((found == fresh) | ~held[:, None], found, "this site is clamped to another value")
     return found
 
@@ -310,14 +304,15 @@ _count = within(0, 2**53)
 _NOTHING = {
     "": "rungs",
     "record.observables.": "weights packed sums by_lane",
-    "state.": "current planes scratch counters numbers alike rare counted words scale fields uniforms totals stale "
-    "fine seen changes sites panel up down ups overlaps turned pending inputs products multiplied sums path",
+    "state.": "current planes scratch counters numbers alike rare counted words scale fields uniforms totals "
+    "stale fine seen changes sites panel up down ups overlaps turned pending units inputs marked products multiplied "
+    "sums path",
     "reads.": "rungs energies magnetizations better",
     "lowest.": "hashes highest packed followed lane_hashes waiting ups near",
     "ladders.": "betas first_lane rungs energies magnetizations",
     "pairs.": "ladders bonds indptr indices packed words rows unequal queue",
-    "shown.": "means scale energies inputs sums terms",
-    "chains.": "means scale energies inputs sums terms",
+    "shown.": "means scale energies inputs sums marked units",
+    "chains.": "means scale energies inputs sums marked units",
 }
 RULES = {part + name: None for part, names in _NOTHING.items() for name in names.split()} | {
     "state.spins": _spins,

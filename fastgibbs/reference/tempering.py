@@ -51,7 +51,7 @@ def temper(
     n, G, R = isings[0].n, len(isings), betas.size
     pairs = [(g, g + 1) for first in range(0, G, ladders) for g in range(first, first + ladders - 1, 2)]
     lane = lanes_of(len(samples), ladders, R)  # of every replica
-    of_lanes = [models[0]] * (lane.max() + 1)
+    of_lanes = [models[0]] * (LANES * (lane.max() // LANES + 1))  # whole words
     for one, lanes in zip(models, lane, strict=True):
         of_lanes[lanes[0] : lanes[-1] + 1] = [one] * R
     state = engine.start(of_lanes, len(of_lanes), entropy, rule)
@@ -70,7 +70,7 @@ def temper(
     moments = np.zeros((len(pairs), R, 6))
 
     for s in range(1, burn_in + sweeps + 1):
-        lane_betas = np.zeros(len(of_lanes))  # idle lanes stay at 0
+        lane_betas = np.full(len(of_lanes), betas[0])  # idle lanes stay at the first rung
         lane_betas[at] = betas
         engine.sweep(state, lane_betas)
         counted = s - burn_in  # sweeps since the burn-in
