@@ -4,7 +4,7 @@
 
 Calls are whole, with everything that Python does; the second of ours also makes the model anew.
 
-Limit of one chain or few reads, counted for 16 sites of a colour in AVX2: the streams 28 instructions, fields to
+Limit of one chain or few reads, counted for 16 sites of a colour in AVX2: the streams take 28 instructions, fields to
 float32 28, decisions of two registers 100, spins and flips 12: 10.5 a site; and a flip costs 6 a neighbour and 10: with
 six neighbours and a quarter of all spins turning, 22 a site in all, 2.2 ns at 4 a cycle and 2.6 GHz.
 """

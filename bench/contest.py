@@ -209,16 +209,17 @@ def no_worse(outcome, peers, groups=64):
 def on_two_threads(title, job_on):
     """How much faster a job is on two threads, against arithmetic alone in the same rounds; `job_on(threads)`.
 
-    So what others take of the machine slows both.
+    Where arithmetic alone does not gain in three of four rounds, others have the second core, and nothing is judged.
     """
     if machine.resources.cores() < 2:
         pytest.skip("one core")
     jobs = {"2 threads": job_on(2), "1 thread": job_on(1)}
     jobs |= {f"arithmetic on {t}": (lambda t=t: Run(machine.arithmetic(t))) for t in (2, 1)}
-    outcome = compete(title, jobs, threads=2, rounds=9)
-    gain = outcome.rates["2 threads"][1] / outcome.rates["1 thread"][1]
-    alone = outcome.rates["arithmetic on 2"][1] / outcome.rates["arithmetic on 1"][1]
+    rates = compete(title, jobs, threads=2, rounds=9).rates
+    gain, alone = (rates[two][1] / rates[one][1] for two, one in (list(jobs)[:2], list(jobs)[2:]))
     print(f"  two threads gain {np.median(gain):.2f}, arithmetic alone {np.median(alone):.2f}")
+    if np.quantile(alone, 0.25) < floors.FREE:
+        pytest.skip(f"others are at work: two threads of arithmetic alone gain {np.median(alone):.2f}")
     assert np.median(gain / alone) >= floors.TWO_THREADS
 
 

@@ -1,5 +1,6 @@
 """What the bench says of itself holds: tables are of the runs kept, floors of contests."""
 
+import contextlib
 import importlib
 import json
 import sys
@@ -7,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 BENCH = Path(__file__).parents[1] / "bench"
@@ -110,3 +112,16 @@ def test_floors_with_a_wildcard_are_of_the_same_contender(of_bench, monkeypatch)
     monkeypatch.setattr(floors, "FLOORS", (("*", "*, slow", "*", 0.5, None),))
     assert list(floors.of("any", ["a", "b", "a, slow"], 256)) == [("a, slow", "a", 0.5)]
     assert not list(floors.of("any", ["a", "b", "a, slow"], 512))
+
+
+@pytest.mark.parametrize(("ours", "alone", "says"), [(1, 1, "skipped"), (2, 2, None), (1, 2, "failed")])
+def test_threads_are_judged_where_a_second_core_is_free(of_bench, monkeypatch, ours, alone, says):
+    """Gains of two threads, of ours and of arithmetic."""
+    contest = of_bench("contest")
+    gains = {"2 threads": ours, "1 thread": 1, "arithmetic on 2": alone, "arithmetic on 1": 1}
+    rates = {name: np.full((2, 9), float(gain)) for name, gain in gains.items()}
+    monkeypatch.setattr(contest, "compete", lambda *args, **kwargs: contest.Outcome(rates, {}))
+    monkeypatch.setattr(contest.machine.resources, "cores", lambda: 2)
+    outcomes = {"skipped": pytest.skip.Exception, "failed": AssertionError}
+    with pytest.raises(outcomes[says]) if says else contextlib.nullcontext():
+        contest.on_two_threads("nobody's", lambda threads: None)
