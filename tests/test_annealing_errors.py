@@ -35,7 +35,7 @@ def test_unusual_but_valid_input_works(name, undescended):
 
 BAD = {
     "no model": (dict(model=np.eye(3)), TypeError, "model is"),
-    "a sequence of models": (dict(model=[GLASS, GLASS]), TypeError, "model is"),
+    "a model in a sequence that is none": (dict(model=[GLASS, 3]), TypeError, "model is 3 at index 1"),
     "NaN in betas": (dict(betas=[0.1, np.nan]), ValueError, r"betas\[1\] is nan"),
     "minus infinite beta": (dict(betas=[-np.inf, 1]), ValueError, r"betas\[0\] is -inf"),
     "no betas": (dict(betas=[]), ValueError, r"betas has shape \(0,\)"),

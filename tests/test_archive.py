@@ -321,9 +321,9 @@ MODELS = {
 def assert_equal_fields(one, other):
     assert type(one) is type(other)
     for name, value in vars(one).items():
-        if isinstance(value, fg.Ising):  # that a model keeps
+        if isinstance(value, fg.Ising):  # of a model of another kind
             assert_equal_fields(value, getattr(other, name))
-        elif name not in ("_blocks", "model"):
+        elif name not in ("_blocks", "model", "_kept"):
             np.testing.assert_equal(getattr(other, name), value, err_msg=name)
             assert type(getattr(other, name)) is type(value), name
 

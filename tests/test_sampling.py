@@ -142,7 +142,7 @@ VALID = {
     "read-only": dict(beta=np.broadcast_to(0.5, 65)),
     "big-endian": dict(model=fg.Ising((np.ones((4, 4)) - np.eye(4)).astype(">f4")), beta=np.array([1, 2], ">i4")),
     "float32": dict(beta=np.float32(0.5), sweeps=np.int64(4)),
-    "one chain": dict(chains=1),
+    "one chain": dict(chains=1, engine="sparse"),
     "65 chains": dict(chains=65),
 }
 
