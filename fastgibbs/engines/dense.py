@@ -21,6 +21,7 @@ from fastgibbs.engines import contract, precision, sparse
 from fastgibbs.engines.arithmetic import scales
 from fastgibbs.engines.bytespins import start_spins
 from fastgibbs.engines.contract import Engine
+from fastgibbs.engines.layouts import LINE, aligned
 from fastgibbs.engines.streams import ORDER, lane_streams, stream_state
 from fastgibbs.jit import called, njit
 from fastgibbs.models import checks
@@ -28,7 +29,7 @@ from fastgibbs.models.energy import as_energy
 
 PANEL = 32  # attempts between two passes over the fields: a bit each in a word of every lane
 FEW = 4  # lanes that go one after the other
-LINE, TILE = 64, 512  # bytes of a cache line, and of what is held in registers: eight of 512 bits
+TILE = 512  # bytes that registers hold: eight of 512 bits
 _DIVISORS = 16  # a common scale that is no power of two is sought among the least |J| or |h| over 1 ... _DIVISORS
 _FIELD_BITS, _TOTAL_BITS = 31, 61  # of a field, and of all fields together in 64 bits
 _LEAST_BITS = 27  # of the smallest field beside the largest in 32 bits
@@ -164,14 +165,6 @@ def _stride(n: int, kind: np.dtype) -> int:
     return (-(-n * kind.itemsize // TILE) * TILE + LINE) // kind.itemsize
 
 
-def _aligned(shape, kind) -> np.ndarray:
-    """Zeros that begin with a cache line."""
-    size = int(np.prod(shape)) * np.dtype(kind).itemsize
-    raw = np.zeros(size + LINE, np.uint8)
-    first = -raw.ctypes.data % LINE
-    return raw[first : first + size].view(kind).reshape(shape)
-
-
 @njit
 def _fill(model, units, whole_parts, rests, bounds):
     """Write what a plan has of a model, (indptr, indices, couplings, fields), in `units`, (unit, grain, fineness).
@@ -246,7 +239,7 @@ class Dense(Engine):
         n, stride = model.n, _stride(model.n, kind)
         exact = kind == np.int64 or multiples(model, unit, grain)
         fineness = 2.0 ** (int(n).bit_length() - _FIELD_BITS)
-        doubled, fine = _aligned((n, stride), kind), _aligned((0 if exact else n, stride), np.int32)
+        doubled, fine = aligned((n, stride), kind), aligned((0 if exact else n, stride), np.int32)
         lowest, fine_lowest = np.zeros(stride, kind), np.zeros(stride, np.int32)
         own, bounds = np.zeros(n, np.int64), np.zeros(n)
         rows = model.indptr, model.indices, model.couplings, model.fields
@@ -262,7 +255,7 @@ class Dense(Engine):
     def start(self, plan: DensePlan, lanes: range, ups, entropy, betas, rule) -> tuple[DensePlan, DenseState]:
         """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
         size, kind, stride, parts = len(lanes), plan.doubled.dtype, plan.lowest.size, list(ups)
-        fine = _aligned((size if len(plan.fine) else 0, stride), np.int32)
+        fine = aligned((size if len(plan.fine) else 0, stride), np.int32)
         fine[:] = plan.fine_lowest
         plan = plan._replace(scales=scales(betas, plan.unit))
         return plan, DenseState(
@@ -272,13 +265,13 @@ class Dense(Engine):
             order=stream_state(entropy, ORDER),
             words=np.zeros(size, np.uint64),
             scale=np.zeros(size, np.float32),
-            fields=_aligned((size, stride), kind),
+            fields=aligned((size, stride), kind),
             totals=np.zeros(size, np.int64),
             stale=np.ones(2, np.uint8),
             fine=fine,
             seen=np.full((len(plan.fine), size), -1, np.int8),
             sites=np.zeros(PANEL, np.int64),
-            panel=_aligned((PANEL, size), kind),
+            panel=aligned((PANEL, size), kind),
             up=np.zeros(size, np.uint64),
             down=np.zeros(size, np.uint64),
         )

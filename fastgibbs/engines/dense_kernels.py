@@ -7,7 +7,8 @@ from fastgibbs.engines.arithmetic import aligned, decide
 from fastgibbs.engines.bytespins import unpack
 from fastgibbs.engines.contract import ALIGN, RANDOM, UNMEASURED
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
-from fastgibbs.engines.dense import FEW, LINE, PANEL, TILE, DensePlan
+from fastgibbs.engines.dense import FEW, PANEL, TILE, DensePlan
+from fastgibbs.engines.layouts import LINE
 from fastgibbs.engines.streams import below, next_words
 from fastgibbs.engines.vectors import at, bits, convert, full, load, select, store, total, trailing_zeros
 from fastgibbs.jit import called, gives, implements, inlined

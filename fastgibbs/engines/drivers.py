@@ -26,7 +26,6 @@ def driver(kernel):
     def call(plan, state, *arguments):
         return compiled(opened(plan, state), *arguments)
 
-    call.compiled = compiled
     return call
 
 
