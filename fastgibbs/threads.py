@@ -245,8 +245,8 @@ def _start(works: Sequence[Callable[[], object]]) -> int:
 
 
 @atexit.register
-def _end(patience: float = 1.0) -> None:
-    """No kernel runs any more when the interpreter takes down what it needs."""
+def _end(patience: float = 10.0) -> None:
+    """No kernel runs or compiles any more when the interpreter takes down what it needs; most compile in less."""
     stop()
     until = time.monotonic() + patience
     while _at_work and time.monotonic() < until:
