@@ -7,7 +7,7 @@ import numpy as np
 
 from fastgibbs import exact
 from fastgibbs.engines import ENGINES, coloured, contract, dense_kernels, inputs, layered, multispin, multispin_kernels
-from fastgibbs.engines.arithmetic import uniform
+from fastgibbs.engines.arithmetic import rough_uniform
 from fastgibbs.engines.bitslices import PART
 from fastgibbs.engines.memories import ATTEMPTS
 from fastgibbs.engines.sparse import attempting
@@ -22,8 +22,11 @@ _attempt, _local_field = attempting(16), adding(16)
 @njit
 def _attempt_everywhere(plan, state, rule, site, bits):
     gather(plan, state, site)
+    for lane in range(bits.size):  # the next word of a lane has the lower half of its 32 bits uppermost
+        state.streams[0, lane], state.streams[1, lane], state.streams[3, lane] = bits[lane] << np.uint64(48), 0, 0
     for lane in range(0, bits.size, 16):
-        _attempt(plan, state, rule, site, lane, uniform(convert(load(bits, lane, 16), np.uint32)), False)
+        store(state.uniforms, lane, rough_uniform(convert(load(bits, lane, 16) >> 16, np.uint32)))
+        _attempt(plan, state, rule, site, lane, lane, False)
 
 
 @njit

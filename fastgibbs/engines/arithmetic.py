@@ -5,15 +5,18 @@ import math
 import numpy as np
 
 from fastgibbs.engines.contract import METROPOLIS
-from fastgibbs.engines.vectors import bitcast, convert, full, select
+from fastgibbs.engines.vectors import add_product, below_whole, bitcast, convert, full, select
 from fastgibbs.jit import inlined
 
 LOWEST_EXPONENT = -126.0  # 2^-126 is the smallest normal float32
 _ROUNDER = 12582912.0  # 1.5 * 2^23: adding it rounds a small float32 to an integer, held in the low bits
 _INVERSE_FACTORIALS = tuple(1.0 / math.factorial(i) for i in range(12, -1, -1))
 _SIGN = -(2**31)
+_WHOLE, _WHOLE_BITS = 128.0 + 5 * 2.0**-16, 0x4300  # whose last 16 bits count in 2^-16
 _MINUS_TWO_LOG2E = -2.0 * 1.4426950408889634  # exp(-2 x) = 2^(_MINUS_TWO_LOG2E x)
 _C1, _C2, _C3, _C4, _C5 = 0.69314698, 0.24022242, 0.05550734, 0.00967151, 0.00132647
+_N0, _N1, _N2, _N3 = 0.99994695, 0.69331371, 0.24251706, 0.05494835  # 2^f within 5.7e-5 f < 0, 1.2e-4 else
+NEAR = 5.5 * 2.0**-16  # of that 5.7e-5, 2^-17 (1 + e) for u, and roundings
 
 
 def scales(betas, unit: float) -> np.ndarray:
@@ -41,26 +44,65 @@ def uniform(words):
 
 
 @inlined
-def decide(rule, exponent, spin, words, width):
-    """The new spins, int8 lanes, in the field f: `exponent` is -2 beta f log2(e), float32; 32 random bits a lane."""
-    return convert(signs_of(rule, exponent, convert(spin, np.int32), uniform(words), width) >> 31 | 1, np.int8)
+def rough_uniform(words):
+    """(r + 1/2) / 2^16 from the lower halves r of uint32 lanes."""
+    return below_whole(words, _WHOLE_BITS) - _WHOLE
 
 
 @inlined
-def signs_of(rule, exponent, signs, u, width):
-    """The signs of new spins, bit 31 of int32 lanes, given the old ones: `exponent` as of `decide`, uniforms `u`."""
+def upper_half(u):
+    """2^16 r, uint32 lanes, of rough uniforms."""
+    return bitcast(u + _WHOLE, np.uint32) << 16
+
+
+@inlined
+def decide(rule, exponent, spin, words, width):
+    """The new spins, int8 lanes, in the field f: `exponent` is -2 beta f log2(e), float32; 32 random bits a lane."""
+    signs = convert(spin, np.int32)
+    spare = surplus(rule, exponent, signs, uniform(words), width)
+    return convert(outcome(rule, exponent, signs, spare) >> 31 | 1, np.int8)
+
+
+@inlined
+def _cost(rule, exponent, signs, width):
+    """The exponent of e: the rarer spin has probability e / (1 + e) by Gibbs, a flip min(1, e) by Metropolis."""
     lowest = full(LOWEST_EXPONENT, np.float32, width)
-    if rule == METROPOLIS:  # flip with probability min(1, 2^(s exponent))
-        exponent = bitcast(bitcast(exponent, np.int32) ^ (signs & _SIGN), np.float32)
+    if rule == METROPOLIS:
         certain = full(0.0, np.float32, width)
+        exponent = bitcast(bitcast(exponent, np.int32) ^ (signs & _SIGN), np.float32)
         exponent = select(exponent < lowest, lowest, exponent)
-        exponent = select(exponent > certain, certain, exponent)
-        return signs ^ bitcast(exp2(exponent) - u, np.int32) ^ -1
-    # up with probability 1 / (1 + 2^exponent): the rarer spin has e / (1 + e), decided where u is finest
-    rarer = bitcast(exponent, np.int32)
-    exponent = bitcast(rarer | _SIGN, np.float32)
-    e = exp2(select(exponent < lowest, lowest, exponent))
-    return rarer ^ bitcast(e - (u * e + u), np.int32)
+        return select(exponent > certain, certain, exponent)
+    exponent = bitcast(bitcast(exponent, np.int32) | _SIGN, np.float32)
+    return select(exponent < lowest, lowest, exponent)
+
+
+@inlined
+def surplus(rule, exponent, signs, u, width):
+    """Not negative where the rarer spin is drawn (Gibbs) or the spin flips (Metropolis), given the old signs.
+
+    `exponent` as of `decide`, uniforms `u`; signs are bit 31 of int32 lanes. Decided where u is finest.
+    """
+    e = exp2(_cost(rule, exponent, signs, width))
+    return e - u if rule == METROPOLIS else e - (u * e + u)
+
+
+@inlined
+def near_surplus(rule, exponent, signs, u, width):
+    """The same, within NEAR, in fewer operations: however they are rounded, u being within 2^-17 of its uniforms."""
+    t = _cost(rule, exponent, signs, width)
+    rounded = t + _ROUNDER
+    f = t - (rounded - _ROUNDER)
+    power = add_product(full(_N2, np.float32, width), np.float32(_N3), f)
+    power = add_product(full(_N1, np.float32, width), power, f)
+    power = add_product(full(_N0, np.float32, width), power, f)
+    e = bitcast(bitcast(power, np.int32) + (bitcast(rounded, np.int32) << 23), np.float32)
+    return e - u if rule == METROPOLIS else add_product(e - u, e * -1.0, u)
+
+
+@inlined
+def outcome(rule, exponent, signs, spare):
+    """The signs of the new spins, bit 31 of int32 lanes, given the surplus."""
+    return (signs ^ -1 if rule == METROPOLIS else bitcast(exponent, np.int32)) ^ bitcast(spare, np.int32)
 
 
 @inlined

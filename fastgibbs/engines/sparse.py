@@ -22,23 +22,48 @@ import numpy as np
 from numba import types
 
 from fastgibbs.engines import contract, precision
-from fastgibbs.engines.arithmetic import scales, signs_of, uniform
+from fastgibbs.engines.arithmetic import (
+    NEAR,
+    near_surplus,
+    outcome,
+    rough_uniform,
+    scales,
+    surplus,
+    uniform,
+    upper_half,
+)
 from fastgibbs.engines.bitslices import prefetch
 from fastgibbs.engines.bytespins import fill_spins
-from fastgibbs.engines.contract import FOLLOWED, RANDOM, Engine
+from fastgibbs.engines.contract import FOLLOWED, GIBBS, METROPOLIS, RANDOM, Engine
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.layouts import aligned
 from fastgibbs.engines.sparse_sums import adding, gather, like, measuring, numbers, signs
-from fastgibbs.engines.streams import ORDER, below, lane_streams, stepped, stream_state
-from fastgibbs.engines.vectors import add_product, at, convert, full, load, store
-from fastgibbs.jit import gives, implements, inlined
+from fastgibbs.engines.streams import ORDER, below, lane_streams, next_words, stepped, stream_state
+from fastgibbs.engines.vectors import (
+    add_product,
+    align_stack,
+    any_within,
+    at,
+    bitcast,
+    bits,
+    convert,
+    full,
+    load,
+    nonzero,
+    picking,
+    store,
+    trailing_zeros,
+)
+from fastgibbs.jit import called, gives, implements, inlined
 from fastgibbs.models import checks
 
 BITS = 24  # of a sum
 MOST_FOLLOWED = 64  # sweeps
-CHUNK = 16  # attempts whose random numbers are drawn at once
+CHUNK = 32  # attempts whose random numbers are drawn at once
 CACHE = 2**19  # bytes: float32 spins take no more
 AHEAD = 32  # attempts: by so much lines of neighbours are fetched early
+_SIGN = -(2**31)
+_NEAR_BITS = np.uint32(np.float32(3 * NEAR).view(np.uint32))
 _ROWS = 2**16  # looked at at once, so that a large model takes no more memory than it must
 
 
@@ -197,6 +222,9 @@ class Sparse(Engine):
         return None
 
 
+_twisted = picking([0, 1, 4, 5, 2, 3, 6, 7], types.uint64)
+_lows = picking([0, 2, 8, 10, 4, 6, 12, 14], types.uint32)
+_highs = picking([1, 3, 9, 11, 5, 7, 13, 15], types.uint32)
 _DRAWN = 8  # lanes of streams that registers hold
 
 
@@ -205,16 +233,49 @@ def _draw(streams, uniforms, words):
     """Uniforms of the next attempts from so many words of each stream: of the low half, then of the high one."""
     lanes = streams.shape[1]
     for lane in range(0, lanes, _DRAWN):
-        a, b = load(streams, lane, _DRAWN), load(streams, lanes + lane, _DRAWN)
-        c, counter = load(streams, 2 * lanes + lane, _DRAWN), load(streams, 3 * lanes + lane, _DRAWN)
-        for place in range(lane, lane + 2 * words * lanes, 2 * lanes):
+        a, b = _twisted(load(streams, lane, _DRAWN)), _twisted(load(streams, lanes + lane, _DRAWN))
+        c, counter = (
+            _twisted(load(streams, 2 * lanes + lane, _DRAWN)),
+            _twisted(load(streams, 3 * lanes + lane, _DRAWN)),
+        )
+        for place in range(lane, lane + 4 * words * lanes, 4 * lanes):
             word, a, b, c, counter = stepped(a, b, c, counter)
-            store(uniforms, place, uniform(convert(word, np.uint32)))
-            store(uniforms, place + lanes, uniform(convert(word >> 32, np.uint32)))
-        store(streams, lane, a)
-        store(streams, lanes + lane, b)
-        store(streams, 2 * lanes + lane, c)
-        store(streams, 3 * lanes + lane, counter)
+            low, high = _lows(word), _highs(word)
+            store(uniforms, place, rough_uniform(low))
+            store(uniforms, place + lanes, rough_uniform(low >> 16))
+            store(uniforms, place + 2 * lanes, rough_uniform(high))
+            store(uniforms, place + 3 * lanes, rough_uniform(high >> 16))
+        store(streams, lane, _twisted(a))
+        store(streams, lanes + lane, _twisted(b))
+        store(streams, 2 * lanes + lane, _twisted(c))
+        store(streams, 3 * lanes + lane, _twisted(counter))
+
+
+_alone = adding(1)
+_TAKEN, _LEFT = -1.0, 2.0  # uniforms that decide whatever the odds are
+
+
+@called
+def _settle(plan, state, rule, site, lane, place, near):
+    """Decide the lanes from `lane` on that bits of `near` are set for, by uniforms of 32 bits.
+
+    Their upper halves are the rough ones at `place`; the lower ones are drawn where the upper do not decide.
+    """
+    lanes = state.spins.shape[1]
+    while near > 0:
+        here = trailing_zeros(near)
+        near &= near - np.uint64(1)
+        own, at_uniform = lane + here, place + here
+        exponent = convert(_alone(plan, state, site, own), np.float32) * load(state.scale, own, 1)
+        old = signs(load(state.spins, site * lanes + own, 1))
+        number = upper_half(load(state.uniforms, at_uniform, 1))
+        least = surplus(rule, exponent, old, uniform(number | 0xFFFF), 1)
+        most = surplus(rule, exponent, old, uniform(number), 1)
+        if nonzero(bitcast(least, np.int32) & _SIGN) != nonzero(bitcast(most, np.int32) & _SIGN):
+            number = number | convert(next_words(state.streams, own, 1) >> 48, np.uint32)
+            most = surplus(rule, exponent, old, uniform(number), 1)
+        taken = nonzero(bitcast(most, np.int32) & _SIGN) == 0
+        store(state.uniforms, at_uniform, full(_TAKEN if taken else _LEFT, np.float32, 1))
 
 
 def attempting(width):
@@ -222,15 +283,21 @@ def attempting(width):
     local_field = adding(width)
 
     @inlined
-    def attempt(plan, state, rule, site, lane, u, follows):
-        """One attempt at `site`, gathered, in lanes from `lane` on, decided by uniforms `u`.
+    def attempt(plan, state, rule, site, lane, place, follows):
+        """One attempt at `site`, gathered, in lanes from `lane` on, decided by the uniforms at `place`.
 
         If it `follows`, (s - s') f is added to the changes of energies, s and s' being the spins before and after.
         """
         spins, position = state.spins, site * state.spins.shape[1] + lane
-        field, old = local_field(plan, state, site, lane), load(spins, position, width)
-        exponent = convert(field, np.float32) * load(state.scale, lane, width)
-        new = like(signs_of(rule, exponent, signs(old), u, width), old)
+        while True:
+            field, old = local_field(plan, state, site, lane), load(spins, position, width)
+            exponent = convert(field, np.float32) * load(state.scale, lane, width)
+            spare = near_surplus(rule, exponent, signs(old), load(state.uniforms, place, width), width)
+            if not any_within(spare, 3 * NEAR):
+                break
+            near = bitcast(spare, np.uint32) < _NEAR_BITS
+            _settle(plan, state, rule, site, lane, place, np.uint64(bits(near)))
+        new = like(outcome(rule, exponent, signs(old), spare), old)
         store(spins, position, new)
         if follows:
             turned = convert(numbers(old - new), plan.scaled_fields.dtype)
@@ -246,17 +313,25 @@ def _in_all_lanes(width):
     def attempts(plan, state, rule, site, place, follows):
         lanes = state.spins.shape[1]
         wide = lanes - lanes % width
-        for lane in range(0, wide, width):
-            u = load(state.uniforms, place + lane, width)
-            attempt_wide(plan, state, rule, site, lane, u, follows)
+        if rule == METROPOLIS and follows:  # so that each has its own code: eight vectors are many to keep at a branch
+            for lane in range(0, wide, width):
+                attempt_wide(plan, state, METROPOLIS, site, lane, place + lane, True)
+        elif rule == METROPOLIS:
+            for lane in range(0, wide, width):
+                attempt_wide(plan, state, METROPOLIS, site, lane, place + lane, False)
+        elif follows:
+            for lane in range(0, wide, width):
+                attempt_wide(plan, state, GIBBS, site, lane, place + lane, True)
+        else:
+            for lane in range(0, wide, width):
+                attempt_wide(plan, state, GIBBS, site, lane, place + lane, False)
         for lane in range(wide, lanes, WIDTH):
-            u = load(state.uniforms, place + lane, WIDTH)
-            attempt_last(plan, state, rule, site, lane, u, follows)
+            attempt_last(plan, state, rule, site, lane, place + lane, follows)
 
     return attempts
 
 
-_attempts_of_floats, _attempts_of_bytes = _in_all_lanes(2 * WIDTH), _in_all_lanes(4 * WIDTH)
+_attempts_of_floats, _attempts_of_bytes = _in_all_lanes(4 * WIDTH), _in_all_lanes(4 * WIDTH)
 
 
 def _attempts(plan, state, rule, site, place, follows):
@@ -289,6 +364,7 @@ def _take_up(state):
 
 @gives(contract.sweep, SparsePlan)
 def _sweep(plan, state, rungs, rule, scan, counts, crew):
+    align_stack()
     free, lanes = plan.free.size, state.spins.shape[1]
     far = scan != RANDOM and state.spins.size * state.spins.itemsize > 2 * CACHE
     follows = counts == FOLLOWED
@@ -297,7 +373,7 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
         state.scale[lane] = plan.scales[rungs[lane]]
     for first in range(0, free, CHUNK):
         end = min(first + CHUNK, free)
-        _draw(state.streams, state.uniforms, (end - first + 1) >> 1)
+        _draw(state.streams, state.uniforms, (end - first + 3) >> 2)
         for number in range(first, end):
             if far:
                 _fetch(plan, state.spins, np.int64(at(plan.free, min(number + AHEAD, free - 1))))

@@ -9,7 +9,7 @@ loop vectoriser happens to think of a loop no longer matters.
 import operator
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.core.typing import signature
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic, lower_builtin, models, register_model
@@ -230,6 +230,44 @@ def less_products(typing, a, b, c):
 
 
 @intrinsic
+def any_within(typing, lanes, bound):
+    """Whether 0 <= x < bound for any of float32 lanes x: as integers without a sign, negative ones are the greatest."""
+
+    def lower(context, builder, sig, values):
+        left = builder.bitcast(values[0], ir.VectorType(ir.IntType(32), lanes.width))
+        while left.type.count > 8:
+            half = left.type.count // 2
+            low, high = (
+                _shuffled(builder, left, left, range(half)),
+                _shuffled(builder, left, left, range(half, 2 * half)),
+            )
+            left = builder.select(builder.icmp_unsigned("<", low, high), low, high)
+        limit = builder.bitcast(context.cast(builder, values[1], sig.args[1], types.float32), ir.IntType(32))
+        found = builder.icmp_unsigned("<", left, copied(builder, limit, left.type.count))
+        found = builder.bitcast(found, ir.IntType(left.type.count))
+        return builder.icmp_unsigned("!=", found, ir.Constant(found.type, 0))
+
+    return types.boolean(lanes, bound), lower
+
+
+@intrinsic
+def align_stack(typing):
+    """Have the stack of this function begin with a cache line, so that no vector that is put there crosses two.
+
+    LLVM aligns a stack for what the function asks room for, and not for registers that turn out to be too few.
+    """
+
+    def lower(context, builder, sig, values):
+        place = cgutils.alloca_once(builder, ir.IntType(64))
+        place.align = 64
+        asks = ir.FunctionType(ir.VoidType(), [place.type])
+        builder.call(ir.InlineAsm(asks, "", "r", side_effect=True), [place])
+        return context.get_dummy_value()
+
+    return types.void(), lower
+
+
+@intrinsic
 def select(typing, mask, a, b):
     """`a` in the lanes where `mask` is set, `b` in the others."""
     return a(mask, a, b), lambda context, builder, sig, values: builder.select(*values)
@@ -322,6 +360,37 @@ def spread(typing, word, dtype, width):
         return builder.sext(mask, context.get_value_type(lanes))
 
     return (lanes(word, dtype, width), lower) if word.bitwidth == lanes.width else None
+
+
+def picking(order, dtype):
+    """The function that gives the elements `order` of lanes that are looked at as lanes of `dtype`."""
+
+    @intrinsic
+    def picked(typing, lanes):
+        result, element = Lanes(dtype, len(order)), ir.IntType(dtype.bitwidth)
+
+        def lower(context, builder, sig, values):
+            count = lanes.dtype.bitwidth * lanes.width // dtype.bitwidth
+            parts = builder.bitcast(values[0], ir.VectorType(element, count))
+            return _shuffled(builder, parts, parts, order)
+
+        return result(lanes), lower
+
+    return picked
+
+
+@intrinsic(prefer_literal=True)
+def below_whole(typing, words, whole):
+    """Float32 lanes of 16 upper bits `whole` and 16 lower ones of uint32 lanes."""
+
+    def lower(context, builder, sig, values):
+        halves = ir.VectorType(ir.IntType(16), 2 * words.width)
+        low = builder.bitcast(values[0], halves)
+        high = ir.Constant(halves, [whole.literal_value] * 2 * words.width)
+        both = [k if k % 2 == 0 else 2 * words.width + k for k in range(2 * words.width)]
+        return builder.bitcast(_shuffled(builder, low, high, both), ir.VectorType(ir.FloatType(), words.width))
+
+    return (Lanes(types.float32, words.width)(words, whole), lower) if isinstance(whole, types.Literal) else None
 
 
 def _lanes_at(context, builder, array, value, first, width):
