@@ -298,6 +298,11 @@ def called(function):
     return _compiled(function, **_OF_KERNELS)
 
 
+def apart(function):
+    """Compile a function that kernels call at rare moments, and that is too long to become part of them."""
+    return _compiled(function, **_OF_KERNELS, forceinline=False)
+
+
 def inlined(function):
     """Compile a function that only kernels call, where every instruction counts: it becomes part of them, always."""
     return _compiled(function, **_OF_KERNELS, forceinline=True)

@@ -54,7 +54,7 @@ from fastgibbs.engines.vectors import (
     store,
     trailing_zeros,
 )
-from fastgibbs.jit import called, gives, implements, inlined
+from fastgibbs.jit import apart, gives, implements, inlined
 from fastgibbs.models import checks
 
 BITS = 24  # of a sum
@@ -255,7 +255,7 @@ _alone = adding(1)
 _TAKEN, _LEFT = -1.0, 2.0  # uniforms that decide whatever the odds are
 
 
-@called
+@apart
 def _settle(plan, state, rule, site, lane, place, near):
     """Decide the lanes from `lane` on that bits of `near` are set for, by uniforms of 32 bits.
 
