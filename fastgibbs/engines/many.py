@@ -160,7 +160,7 @@ def desk(runs: Runs) -> Desk:
         np.empty(runs.addresses.shape, np.uint64),
         aligned((4, lanes), np.uint64),
         np.empty(4, np.uint64),
-        aligned((CHUNK, lanes), np.float32),
+        aligned((CHUNK + 1, lanes), np.float32),
         aligned(lanes, np.float32),
         aligned(lanes, np.int8),
         aligned(lanes, np.float64),

@@ -54,7 +54,7 @@ from fastgibbs.engines.vectors import (
     store,
     trailing_zeros,
 )
-from fastgibbs.jit import apart, gives, implements, inlined
+from fastgibbs.jit import called, gives, implements, inlined
 from fastgibbs.models import checks
 
 BITS = 24  # of a sum
@@ -96,7 +96,7 @@ class SparseState(NamedTuple):
     spins: np.ndarray  # float32 or int8 (n, lanes)
     streams: np.ndarray  # uint64 (4, lanes)
     order: np.ndarray  # uint64 (4,): the stream of site orders, the same in all blocks of a run
-    uniforms: np.ndarray  # float32 (CHUNK, lanes)
+    uniforms: np.ndarray  # float32 (CHUNK + 1, lanes): of a chunk of attempts; exponents of one of them
     scale: np.ndarray  # float32 (lanes,): the scale of each lane's rung
     sums: np.ndarray  # int8 (lanes,): the local field of one site in whole numbers
     energies: np.ndarray  # float64 (lanes,): (E - offset) / unit, as measured last and followed since
@@ -206,7 +206,7 @@ class Sparse(Engine):
         streams, followed = aligned((4, size), np.uint64), np.full(1, MOST_FOLLOWED)
         streams[:] = lane_streams(entropy, lanes)
         order = stream_state(entropy, ORDER)
-        uniforms, scale = aligned((CHUNK, size), np.float32), aligned(size, np.float32)
+        uniforms, scale = aligned((CHUNK + 1, size), np.float32), aligned(size, np.float32)
         sums, energies = aligned(size, np.int8), aligned(size, np.float64)
         changes = aligned(size, plan.scaled_fields.dtype)
         changes[:] = 0
@@ -251,31 +251,29 @@ def _draw(streams, uniforms, words):
         store(streams, 3 * lanes + lane, _twisted(counter))
 
 
-_alone = adding(1)
 _TAKEN, _LEFT = -1.0, 2.0  # uniforms that decide whatever the odds are
 
 
-@apart
-def _settle(plan, state, rule, site, lane, place, near):
-    """Decide the lanes from `lane` on that bits of `near` are set for, by uniforms of 32 bits.
+@called
+def _settle(rule, spins, uniforms, streams, site, lane, place, near):
+    """Decide the lanes from `lane` on that bits of `near` are set for by uniforms of 32 bits; exponents are beside.
 
     Their upper halves are the rough ones at `place`; the lower ones are drawn where the upper do not decide.
     """
-    lanes = state.spins.shape[1]
+    lanes = streams.shape[1]
     while near > 0:
         here = trailing_zeros(near)
         near &= near - np.uint64(1)
-        own, at_uniform = lane + here, place + here
-        exponent = convert(_alone(plan, state, site, own), np.float32) * load(state.scale, own, 1)
-        old = signs(load(state.spins, site * lanes + own, 1))
-        number = upper_half(load(state.uniforms, at_uniform, 1))
+        own = lane + here
+        exponent, old = load(uniforms, CHUNK * lanes + own, 1), signs(load(spins, site * lanes + own, 1))
+        number = upper_half(load(uniforms, place + here, 1))
         least = surplus(rule, exponent, old, uniform(number | 0xFFFF), 1)
         most = surplus(rule, exponent, old, uniform(number), 1)
         if nonzero(bitcast(least, np.int32) & _SIGN) != nonzero(bitcast(most, np.int32) & _SIGN):
-            number = number | convert(next_words(state.streams, own, 1) >> 48, np.uint32)
+            number = number | convert(next_words(streams, own, 1) >> 48, np.uint32)
             most = surplus(rule, exponent, old, uniform(number), 1)
         taken = nonzero(bitcast(most, np.int32) & _SIGN) == 0
-        store(state.uniforms, at_uniform, full(_TAKEN if taken else _LEFT, np.float32, 1))
+        store(uniforms, place + here, full(_TAKEN if taken else _LEFT, np.float32, 1))
 
 
 def attempting(width):
@@ -296,7 +294,8 @@ def attempting(width):
             if not any_within(spare, 3 * NEAR):
                 break
             near = bitcast(spare, np.uint32) < _NEAR_BITS
-            _settle(plan, state, rule, site, lane, place, np.uint64(bits(near)))
+            store(state.uniforms, CHUNK * spins.shape[1] + lane, exponent)
+            _settle(rule, spins, state.uniforms, state.streams, site, lane, place, np.uint64(bits(near)))
         new = like(outcome(rule, exponent, signs(old), spare), old)
         store(spins, position, new)
         if follows:
