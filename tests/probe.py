@@ -7,10 +7,10 @@ import numpy as np
 
 from fastgibbs import exact
 from fastgibbs.engines import ENGINES, coloured, contract, dense_kernels, inputs, layered, multispin, multispin_kernels
-from fastgibbs.engines.arithmetic import rough_uniform
 from fastgibbs.engines.bitslices import PART
 from fastgibbs.engines.memories import ATTEMPTS
 from fastgibbs.engines.sparse import attempting
+from fastgibbs.engines.sparse_draws import rough_uniform
 from fastgibbs.engines.sparse_sums import adding, gather
 from fastgibbs.engines.vectors import convert, full, load, store
 from fastgibbs.jit import njit

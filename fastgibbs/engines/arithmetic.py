@@ -5,18 +5,15 @@ import math
 import numpy as np
 
 from fastgibbs.engines.contract import METROPOLIS
-from fastgibbs.engines.vectors import add_product, below_whole, bitcast, convert, full, select
+from fastgibbs.engines.vectors import bitcast, convert, full, select
 from fastgibbs.jit import inlined
 
 LOWEST_EXPONENT = -126.0  # 2^-126 is the smallest normal float32
-_ROUNDER = 12582912.0  # 1.5 * 2^23: adding it rounds a small float32 to an integer, held in the low bits
+ROUNDER = 12582912.0  # 1.5 * 2^23: adding it rounds a small float32 to an integer, held in the low bits
 _INVERSE_FACTORIALS = tuple(1.0 / math.factorial(i) for i in range(12, -1, -1))
 _SIGN = -(2**31)
-_WHOLE, _WHOLE_BITS = 128.0 + 5 * 2.0**-16, 0x4300  # whose last 16 bits count in 2^-16
 _MINUS_TWO_LOG2E = -2.0 * 1.4426950408889634  # exp(-2 x) = 2^(_MINUS_TWO_LOG2E x)
 _C1, _C2, _C3, _C4, _C5 = 0.69314698, 0.24022242, 0.05550734, 0.00967151, 0.00132647
-_N0, _N1, _N2, _N3 = 0.99994695, 0.69331371, 0.24251706, 0.05494835  # 2^f within 5.7e-5 f < 0, 1.2e-4 else
-NEAR = 5.5 * 2.0**-16  # of that 5.7e-5, 2^-17 (1 + e) for u, and roundings
 
 
 def scales(betas, unit: float) -> np.ndarray:
@@ -31,8 +28,8 @@ def exp2(t):
     t = k + f with k an integer and |f| <= 1/2; 2^f = 1 + c1 f + ... + c5 f^5 (minimax for the relative error, fixed
     to 1 at f = 0); k is added to the exponent bits.
     """
-    rounded = t + _ROUNDER
-    f = t - (rounded - _ROUNDER)
+    rounded = t + ROUNDER
+    f = t - (rounded - ROUNDER)
     power = ((((_C5 * f + _C4) * f + _C3) * f + _C2) * f + _C1) * f + 1.0
     return bitcast(bitcast(power, np.int32) + (bitcast(rounded, np.int32) << 23), np.float32)
 
@@ -44,18 +41,6 @@ def uniform(words):
 
 
 @inlined
-def rough_uniform(words):
-    """(r + 1/2) / 2^16 from the lower halves r of uint32 lanes."""
-    return below_whole(words, _WHOLE_BITS) - _WHOLE
-
-
-@inlined
-def upper_half(u):
-    """2^16 r, uint32 lanes, of rough uniforms."""
-    return bitcast(u + _WHOLE, np.uint32) << 16
-
-
-@inlined
 def decide(rule, exponent, spin, words, width):
     """The new spins, int8 lanes, in the field f: `exponent` is -2 beta f log2(e), float32; 32 random bits a lane."""
     signs = convert(spin, np.int32)
@@ -64,7 +49,7 @@ def decide(rule, exponent, spin, words, width):
 
 
 @inlined
-def _cost(rule, exponent, signs, width):
+def cost_exponent(rule, exponent, signs, width):
     """The exponent of e: the rarer spin has probability e / (1 + e) by Gibbs, a flip min(1, e) by Metropolis."""
     lowest = full(LOWEST_EXPONENT, np.float32, width)
     if rule == METROPOLIS:
@@ -82,21 +67,8 @@ def surplus(rule, exponent, signs, u, width):
 
     `exponent` as of `decide`, uniforms `u`; signs are bit 31 of int32 lanes. Decided where u is finest.
     """
-    e = exp2(_cost(rule, exponent, signs, width))
+    e = exp2(cost_exponent(rule, exponent, signs, width))
     return e - u if rule == METROPOLIS else e - (u * e + u)
-
-
-@inlined
-def near_surplus(rule, exponent, signs, u, width):
-    """The same, within NEAR, in fewer operations: however they are rounded, u being within 2^-17 of its uniforms."""
-    t = _cost(rule, exponent, signs, width)
-    rounded = t + _ROUNDER
-    f = t - (rounded - _ROUNDER)
-    power = add_product(full(_N2, np.float32, width), np.float32(_N3), f)
-    power = add_product(full(_N1, np.float32, width), power, f)
-    power = add_product(full(_N0, np.float32, width), power, f)
-    e = bitcast(bitcast(power, np.int32) + (bitcast(rounded, np.int32) << 23), np.float32)
-    return e - u if rule == METROPOLIS else add_product(e - u, e * -1.0, u)
 
 
 @inlined

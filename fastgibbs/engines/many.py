@@ -14,7 +14,8 @@ from fastgibbs.engines.descents import RowTerms
 from fastgibbs.engines.drivers import READ_GROUP, Moves, Reads, anneal_reads
 from fastgibbs.engines.entries import ROOM, hold
 from fastgibbs.engines.layouts import aligned
-from fastgibbs.engines.sparse import CHUNK, MOST_FOLLOWED, SparsePlan, SparseState
+from fastgibbs.engines.sparse import MOST_FOLLOWED, SparsePlan, SparseState
+from fastgibbs.engines.sparse_draws import CHUNK
 from fastgibbs.engines.streams import ORDER, START, SWEEP, begin, mixed, next_word
 from fastgibbs.jit import called, inlined, njit
 

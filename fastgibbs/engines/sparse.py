@@ -1,9 +1,9 @@
 """The sparse engine: any couplings in CSR form, one attempt at one site in all lanes at a time, lanes in SIMD.
 
-Float32 fields and couplings; an attempt's uniform has 32 bits, half a word of the lane's stream: they are drawn for
-CHUNK attempts at once, so that the streams stay in registers meanwhile. Spins have the lane innermost, so that a
-neighbour's spins are one contiguous load. They are float32 while all of a block fit a core's cache, and J s costs no
-instruction; otherwise int8, that lie in fewer lines, and lines of sites to come are fetched early.
+Float32 fields and couplings; random numbers are drawn for CHUNK attempts at once, so that the streams stay in registers
+meanwhile, a quarter of a word each (sparse_draws.py). Spins have the lane innermost, so that a neighbour's spins are one
+contiguous load. They are float32 while all of a block fit a core's cache, and J s costs no instruction; otherwise int8,
+that lie in fewer lines, and lines of sites to come are fetched early.
 
 Where couplings and fields are whole multiples of a power of two, few enough that 8 bits hold every local field, sums
 are taken in int8. Both ways are exact then, and give the same bits.
@@ -22,48 +22,24 @@ import numpy as np
 from numba import types
 
 from fastgibbs.engines import contract, precision
-from fastgibbs.engines.arithmetic import (
-    NEAR,
-    near_surplus,
-    outcome,
-    rough_uniform,
-    scales,
-    surplus,
-    uniform,
-    upper_half,
-)
+from fastgibbs.engines.arithmetic import outcome, scales
 from fastgibbs.engines.bitslices import prefetch
 from fastgibbs.engines.bytespins import fill_spins
 from fastgibbs.engines.contract import FOLLOWED, GIBBS, METROPOLIS, RANDOM, Engine
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.layouts import aligned
+from fastgibbs.engines.shuffles import align_stack
+from fastgibbs.engines.sparse_draws import CHUNK, draw, rough_surplus, settle, unsure
 from fastgibbs.engines.sparse_sums import adding, gather, like, measuring, numbers, signs
-from fastgibbs.engines.streams import ORDER, below, lane_streams, next_words, stepped, stream_state
-from fastgibbs.engines.vectors import (
-    add_product,
-    align_stack,
-    any_within,
-    at,
-    bitcast,
-    bits,
-    convert,
-    full,
-    load,
-    nonzero,
-    picking,
-    store,
-    trailing_zeros,
-)
-from fastgibbs.jit import called, gives, implements, inlined
+from fastgibbs.engines.streams import ORDER, below, lane_streams, stream_state
+from fastgibbs.engines.vectors import add_product, at, convert, full, load, store
+from fastgibbs.jit import gives, implements, inlined
 from fastgibbs.models import checks
 
 BITS = 24  # of a sum
 MOST_FOLLOWED = 64  # sweeps
-CHUNK = 32  # attempts whose random numbers are drawn at once
 CACHE = 2**19  # bytes: float32 spins take no more
 AHEAD = 32  # attempts: by so much lines of neighbours are fetched early
-_SIGN = -(2**31)
-_NEAR_BITS = np.uint32(np.float32(3 * NEAR).view(np.uint32))
 _ROWS = 2**16  # looked at at once, so that a large model takes no more memory than it must
 
 
@@ -222,60 +198,6 @@ class Sparse(Engine):
         return None
 
 
-_twisted = picking([0, 1, 4, 5, 2, 3, 6, 7], types.uint64)
-_lows = picking([0, 2, 8, 10, 4, 6, 12, 14], types.uint32)
-_highs = picking([1, 3, 9, 11, 5, 7, 13, 15], types.uint32)
-_DRAWN = 8  # lanes of streams that registers hold
-
-
-@inlined
-def _draw(streams, uniforms, words):
-    """Uniforms of the next attempts from so many words of each stream: of the low half, then of the high one."""
-    lanes = streams.shape[1]
-    for lane in range(0, lanes, _DRAWN):
-        a, b = _twisted(load(streams, lane, _DRAWN)), _twisted(load(streams, lanes + lane, _DRAWN))
-        c, counter = (
-            _twisted(load(streams, 2 * lanes + lane, _DRAWN)),
-            _twisted(load(streams, 3 * lanes + lane, _DRAWN)),
-        )
-        for place in range(lane, lane + 4 * words * lanes, 4 * lanes):
-            word, a, b, c, counter = stepped(a, b, c, counter)
-            low, high = _lows(word), _highs(word)
-            store(uniforms, place, rough_uniform(low))
-            store(uniforms, place + lanes, rough_uniform(low >> 16))
-            store(uniforms, place + 2 * lanes, rough_uniform(high))
-            store(uniforms, place + 3 * lanes, rough_uniform(high >> 16))
-        store(streams, lane, _twisted(a))
-        store(streams, lanes + lane, _twisted(b))
-        store(streams, 2 * lanes + lane, _twisted(c))
-        store(streams, 3 * lanes + lane, _twisted(counter))
-
-
-_TAKEN, _LEFT = -1.0, 2.0  # uniforms that decide whatever the odds are
-
-
-@called
-def _settle(rule, spins, uniforms, streams, site, lane, place, near):
-    """Decide the lanes from `lane` on that bits of `near` are set for by uniforms of 32 bits; exponents are beside.
-
-    Their upper halves are the rough ones at `place`; the lower ones are drawn where the upper do not decide.
-    """
-    lanes = streams.shape[1]
-    while near > 0:
-        here = trailing_zeros(near)
-        near &= near - np.uint64(1)
-        own = lane + here
-        exponent, old = load(uniforms, CHUNK * lanes + own, 1), signs(load(spins, site * lanes + own, 1))
-        number = upper_half(load(uniforms, place + here, 1))
-        least = surplus(rule, exponent, old, uniform(number | 0xFFFF), 1)
-        most = surplus(rule, exponent, old, uniform(number), 1)
-        if nonzero(bitcast(least, np.int32) & _SIGN) != nonzero(bitcast(most, np.int32) & _SIGN):
-            number = number | convert(next_words(streams, own, 1) >> 48, np.uint32)
-            most = surplus(rule, exponent, old, uniform(number), 1)
-        taken = nonzero(bitcast(most, np.int32) & _SIGN) == 0
-        store(uniforms, place + here, full(_TAKEN if taken else _LEFT, np.float32, 1))
-
-
 def attempting(width):
     """The function that makes one attempt in `width` lanes."""
     local_field = adding(width)
@@ -290,12 +212,10 @@ def attempting(width):
         while True:
             field, old = local_field(plan, state, site, lane), load(spins, position, width)
             exponent = convert(field, np.float32) * load(state.scale, lane, width)
-            spare = near_surplus(rule, exponent, signs(old), load(state.uniforms, place, width), width)
-            if not any_within(spare, 3 * NEAR):
+            spare = rough_surplus(rule, exponent, signs(old), load(state.uniforms, place, width), width)
+            if not unsure(spare):
                 break
-            near = bitcast(spare, np.uint32) < _NEAR_BITS
-            store(state.uniforms, CHUNK * spins.shape[1] + lane, exponent)
-            _settle(rule, spins, state.uniforms, state.streams, site, lane, place, np.uint64(bits(near)))
+            settle(rule, spins, state, site, lane, place, spare, exponent)
         new = like(outcome(rule, exponent, signs(old), spare), old)
         store(spins, position, new)
         if follows:
@@ -372,7 +292,7 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
         state.scale[lane] = plan.scales[rungs[lane]]
     for first in range(0, free, CHUNK):
         end = min(first + CHUNK, free)
-        _draw(state.streams, state.uniforms, (end - first + 3) >> 2)
+        draw(state.streams, state.uniforms, (end - first + 3) >> 2)
         for number in range(first, end):
             if far:
                 _fetch(plan, state.spins, np.int64(at(plan.free, min(number + AHEAD, free - 1))))

@@ -9,7 +9,7 @@ loop vectoriser happens to think of a loop no longer matters.
 import operator
 
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import types
 from numba.core.typing import signature
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic, lower_builtin, models, register_model
@@ -230,44 +230,6 @@ def less_products(typing, a, b, c):
 
 
 @intrinsic
-def any_within(typing, lanes, bound):
-    """Whether 0 <= x < bound for any of float32 lanes x: as integers without a sign, negative ones are the greatest."""
-
-    def lower(context, builder, sig, values):
-        left = builder.bitcast(values[0], ir.VectorType(ir.IntType(32), lanes.width))
-        while left.type.count > 8:
-            half = left.type.count // 2
-            low, high = (
-                _shuffled(builder, left, left, range(half)),
-                _shuffled(builder, left, left, range(half, 2 * half)),
-            )
-            left = builder.select(builder.icmp_unsigned("<", low, high), low, high)
-        limit = builder.bitcast(context.cast(builder, values[1], sig.args[1], types.float32), ir.IntType(32))
-        found = builder.icmp_unsigned("<", left, copied(builder, limit, left.type.count))
-        found = builder.bitcast(found, ir.IntType(left.type.count))
-        return builder.icmp_unsigned("!=", found, ir.Constant(found.type, 0))
-
-    return types.boolean(lanes, bound), lower
-
-
-@intrinsic
-def align_stack(typing):
-    """Have the stack of this function begin with a cache line, so that no vector that is put there crosses two.
-
-    LLVM aligns a stack for what the function asks room for, and not for registers that turn out to be too few.
-    """
-
-    def lower(context, builder, sig, values):
-        place = cgutils.alloca_once(builder, ir.IntType(64))
-        place.align = 64
-        asks = ir.FunctionType(ir.VoidType(), [place.type])
-        builder.call(ir.InlineAsm(asks, "", "r", side_effect=True), [place])
-        return context.get_dummy_value()
-
-    return types.void(), lower
-
-
-@intrinsic
 def select(typing, mask, a, b):
     """`a` in the lanes where `mask` is set, `b` in the others."""
     return a(mask, a, b), lambda context, builder, sig, values: builder.select(*values)
@@ -362,37 +324,6 @@ def spread(typing, word, dtype, width):
     return (lanes(word, dtype, width), lower) if word.bitwidth == lanes.width else None
 
 
-def picking(order, dtype):
-    """The function that gives the elements `order` of lanes that are looked at as lanes of `dtype`."""
-
-    @intrinsic
-    def picked(typing, lanes):
-        result, element = Lanes(dtype, len(order)), ir.IntType(dtype.bitwidth)
-
-        def lower(context, builder, sig, values):
-            count = lanes.dtype.bitwidth * lanes.width // dtype.bitwidth
-            parts = builder.bitcast(values[0], ir.VectorType(element, count))
-            return _shuffled(builder, parts, parts, order)
-
-        return result(lanes), lower
-
-    return picked
-
-
-@intrinsic(prefer_literal=True)
-def below_whole(typing, words, whole):
-    """Float32 lanes of 16 upper bits `whole` and 16 lower ones of uint32 lanes."""
-
-    def lower(context, builder, sig, values):
-        halves = ir.VectorType(ir.IntType(16), 2 * words.width)
-        low = builder.bitcast(values[0], halves)
-        high = ir.Constant(halves, [whole.literal_value] * 2 * words.width)
-        both = [k if k % 2 == 0 else 2 * words.width + k for k in range(2 * words.width)]
-        return builder.bitcast(_shuffled(builder, low, high, both), ir.VectorType(ir.FloatType(), words.width))
-
-    return (Lanes(types.float32, words.width)(words, whole), lower) if isinstance(whole, types.Literal) else None
-
-
 def _lanes_at(context, builder, array, value, first, width):
     """A function of an LLVM offset: the pointer to `width` elements of a contiguous array from `first` + offset on."""
     data = context.make_array(array)(context, builder, value).data
@@ -400,7 +331,7 @@ def _lanes_at(context, builder, array, value, first, width):
     return lambda offset: builder.bitcast(builder.gep(data, [builder.add(first, offset)]), lanes.as_pointer())
 
 
-def _shuffled(builder, a, b, places):
+def shuffled(builder, a, b, places):
     """The lanes `places` of a and b side by side."""
     return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(places)), list(places)))
 
@@ -424,7 +355,7 @@ def transpose(typing, source, first, stride, target, place, step):
             for k in range(size):
                 if not k & bit:
                     a, b = rows[k], rows[k | bit]
-                    rows[k], rows[k | bit] = _shuffled(builder, a, b, low), _shuffled(builder, a, b, high)
+                    rows[k], rows[k | bit] = shuffled(builder, a, b, low), shuffled(builder, a, b, high)
         for e in range(size):
             builder.store(rows[e], write(builder.mul(whole[3], whole[3].type(e))), align=1)
         return context.get_dummy_value()
@@ -443,7 +374,7 @@ def load_groups(typing, array, index, step, width):
         groups = [builder.load(read(builder.mul(apart, apart.type(k))), align=1) for k in range(lanes.width // size)]
         while len(groups) > 1:
             both = range(2 * groups[0].type.count)
-            groups = [_shuffled(builder, a, b, both) for a, b in zip(groups[::2], groups[1::2], strict=True)]
+            groups = [shuffled(builder, a, b, both) for a, b in zip(groups[::2], groups[1::2], strict=True)]
         return groups[0]
 
     return (lanes(array, index, step, width), lower) if array.layout == "C" else None
@@ -458,7 +389,7 @@ def store_groups(typing, array, index, step, lanes):
         first, apart = (context.cast(builder, values[k], sig.args[k], types.intp) for k in (1, 2))
         write = _lanes_at(context, builder, sig.args[0], values[0], first, size)
         for k in range(lanes.width // size):
-            group = _shuffled(builder, values[3], values[3], range(size * k, size * k + size))
+            group = shuffled(builder, values[3], values[3], range(size * k, size * k + size))
             builder.store(group, write(builder.mul(apart, apart.type(k))), align=1)
         return context.get_dummy_value()
 

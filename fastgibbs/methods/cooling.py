@@ -11,7 +11,8 @@ import numpy as np
 from fastgibbs.engines import drivers, precision
 from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.lowest import Lowest, enter, nothing_yet, site_words
-from fastgibbs.engines.sparse import CHUNK, MOST_FOLLOWED
+from fastgibbs.engines.sparse import MOST_FOLLOWED
+from fastgibbs.engines.sparse_draws import CHUNK
 from fastgibbs.methods import restoring
 from fastgibbs.methods.descent import quenched, random_spins
 from fastgibbs.methods.entropy import run_entropy
