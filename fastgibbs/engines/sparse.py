@@ -1,7 +1,7 @@
 """The sparse engine: any couplings in CSR form, one attempt at one site in all lanes at a time, lanes in SIMD.
 
 Float32 fields and couplings; random numbers are drawn for CHUNK attempts at once, so that the streams stay in registers
-meanwhile, a quarter of a word each (sparse_draws.py). Spins have the lane innermost, so that a neighbour's spins are one
+meanwhile, a quarter of a word each (sparse_draws.py). Spins have the lane innermost: those of a neighbour are one
 contiguous load. They are float32 while all of a block fit a core's cache, and J s costs no instruction; otherwise int8,
 that lie in fewer lines, and lines of sites to come are fetched early.
 
