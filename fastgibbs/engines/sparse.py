@@ -9,7 +9,7 @@ Where couplings and fields are whole multiples of a power of two, few enough tha
 are taken in int8. Both ways are exact then, and give the same bits.
 
 Energies take half as long as a sweep. While annealing they are followed instead from flip to flip, by the fields that
-decide them, and measured every MOST_FOLLOWED sweeps. Changes of a chunk of attempts are added up in float32: exact in
+decide them, and measured every MOST_FOLLOWED sweeps. Changes of TAKEN_UP attempts are added up in float32: exact in
 whole numbers, else energies are a little off in between (precision.py says by how much).
 
 Where float32 sums lose small fields among large couplings (precision.py), plans of float64 numbers run on the same
@@ -38,6 +38,7 @@ from fastgibbs.models import checks
 
 BITS = 24  # of a sum
 MOST_FOLLOWED = 64  # sweeps
+TAKEN_UP = 16  # attempts whose changes are added up in float32
 CACHE = 2**19  # bytes: float32 spins take no more
 AHEAD = 32  # attempts: by so much lines of neighbours are fetched early
 _ROWS = 2**16  # looked at at once, so that a large model takes no more memory than it must
@@ -76,7 +77,7 @@ class SparseState(NamedTuple):
     scale: np.ndarray  # float32 (lanes,): the scale of each lane's rung
     sums: np.ndarray  # int8 (lanes,): the local field of one site in whole numbers
     energies: np.ndarray  # float64 (lanes,): (E - offset) / unit, as measured last and followed since
-    changes: np.ndarray  # float32, or of sparse64 float64 (lanes,): by how much a chunk of attempts has changed them
+    changes: np.ndarray  # float32, or of sparse64 float64 (lanes,): by how much some attempts have changed them
     followed: np.ndarray  # int64 (1,): for how many sweeps, MOST_FOLLOWED or more if energies are not known
 
 
@@ -273,7 +274,7 @@ def _fetch(plan, spins, site):
 
 @inlined
 def _take_up(state):
-    """Add the changes of a chunk of attempts to the energies."""
+    """Add the changes of some attempts to the energies."""
     none = full(0, state.changes.dtype, WIDTH)
     for lane in range(0, state.changes.size, WIDTH):
         change = convert(load(state.changes, lane, WIDTH), np.float64)
@@ -299,8 +300,10 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
             site = np.int64(at(plan.free, below(state.order, free) if scan == RANDOM else number))
             gather(plan, state, site)
             _attempts(plan, state, rule, site, (number - first) * lanes, follows)
-        if follows:
-            _take_up(state)
+            if follows and (number + 1) % TAKEN_UP == 0:
+                _take_up(state)
+    if follows:
+        _take_up(state)
 
 
 _WIDE = 2 * WIDTH  # lanes whose energies registers hold

@@ -11,8 +11,7 @@ import numpy as np
 from fastgibbs.engines import drivers, precision
 from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.lowest import Lowest, enter, nothing_yet, site_words
-from fastgibbs.engines.sparse import MOST_FOLLOWED
-from fastgibbs.engines.sparse_draws import CHUNK
+from fastgibbs.engines.sparse import MOST_FOLLOWED, TAKEN_UP
 from fastgibbs.methods import restoring
 from fastgibbs.methods.descent import quenched, random_spins
 from fastgibbs.methods.entropy import run_entropy
@@ -245,4 +244,4 @@ def energy_error(engine: Engine, model: Any) -> float:
         return ADDED * checks.largest(model.energy(model.from_spins(random_spins(model.n))))
     if engine.name == "layered":
         return precision.energy_error(model)
-    return precision.following_error(model, MOST_FOLLOWED, CHUNK) if engine.follows else 0.0
+    return precision.following_error(model, MOST_FOLLOWED, TAKEN_UP) if engine.follows else 0.0

@@ -77,8 +77,8 @@ def followed(models, state, t):
 def sweep(state, betas):
     """One sweep of every lane, in place: an attempt a free site, each visiting one with f_i = h_i + sum_j J_ij s_j.
 
-    Where s_i becomes s' the energy changes by (s_i - s') f_i: the changes of a chunk of attempts are added up in the
-    type of f_i, their sum in float64.
+    Where s_i becomes s' the energy changes by (s_i - s') f_i: 16 changes after one another are added up in the type of
+    f_i, their sum in float64.
     `betas`: float64 (lanes,), in inverse units of J. KeyError on an unknown rule or scan.
     """
     with np.errstate(over="ignore"):  # an infinite product is clipped like any other
@@ -91,7 +91,7 @@ def sweep(state, betas):
         new = drawn(decide, np.float32(f), spins[i], scale, upper, state.streams)
         changes += (spins[i] - new) * f
         spins[i] = new
-        if number % CHUNK == 0 or number == len(state.free):
+        if number % 16 == 0 or number == len(state.free):
             state.energies[:] += np.float64(changes) * state.unit
             changes[:] = 0
 
