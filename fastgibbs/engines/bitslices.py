@@ -204,6 +204,31 @@ def keep(typing, planes, array, index):
 
 
 @intrinsic
+def keep_functions(typing, number, kinds, array, index):
+    """Write what says whether a number, below len(kinds) and 4, is one of some: entry i, those k for which bit k of i is set.
+
+    Entries are PART words each, side by side, the first at flat position `index` (unchecked).
+    """
+    count = min(kinds.count, 4)
+
+    def lower(context, builder, sig, values):
+        low, high = (builder.extract_value(values[0], k) for k in range(2))
+        both = builder.and_(low, high)
+        last = [builder.xor(low, both), builder.xor(high, both), both] if count == 4 else [low, high]
+        functions = [ir.Constant(_WORDS, None), builder.not_(builder.or_(low, high))]
+        for mask in last:
+            functions += [builder.xor(function, mask) for function in functions]
+        data = context.make_array(array)(context, builder, values[2]).data
+        first = context.cast(builder, values[3], index, types.intp)
+        for k, function in enumerate(functions):
+            place = builder.gep(data, [builder.add(first, ir.Constant(first.type, PART * k))])
+            builder.store(function, builder.bitcast(place, _WORDS.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    return types.void(number, kinds, array, index), lower
+
+
+@intrinsic
 def kept(typing, most, array, index):
     """The number of `len(most).bit_length()` planes that `keep` wrote to an array at flat position `index`."""
     planes = types.UniTuple(PLANE, most.count.bit_length())
