@@ -134,6 +134,27 @@ def test_multispin_trajectories_equal_the_twins_at_one_beta(name, beta):
     parity(MULTISPIN[name], beta, 5, strips=1)
 
 
+def of_degree(d, h):
+    """A random graph of which a tenth of the bonds is missing: cells of several degrees, d the largest."""
+    bonds = fg.random_regular(26, d, seed=d).bonds
+    kept = np.random.default_rng(d).random(len(bonds[0])) < 0.9
+    i, j = bonds[0][kept], bonds[1][kept]
+    return fg.Ising.from_edges(26, i, j, np.resize([1.0, -1.0, 1.0], len(i)), np.full(26, h))
+
+
+@pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
+@pytest.mark.parametrize(("degree", "h"), [(2, 0.5), (3, 1.0), (4, -0.3), (7, 0.0), (8, 0.5), (12, 0.0), (12, 2.0)])
+def test_lanes_at_one_beta_do_what_they_do_among_others(degree, h, rule):
+    """Their thresholds are looked up, those of lanes at several betas put together: in both ways the same bytes."""
+    model = of_degree(degree, h)
+    for beta in (0.05, 0.4, -0.7):
+        kwargs = dict(sweeps=400, thin=50, engine="multispin", threads=1, rule=rule, seed=3)
+        alone = fg.sample(model, beta=beta, chains=64, **kwargs)
+        among = fg.sample(model, beta=[beta] * 64 + [1.0], chains=65, **kwargs)
+        np.testing.assert_array_equal(alone.states, among.states[:64])
+        np.testing.assert_array_equal(alone.energy, among.energy[:64])
+
+
 @pytest.mark.parametrize("chains", [64, 129, 300, 512])
 def test_blocks_of_any_width_equal_the_twin(chains):
     parity(MULTISPIN["EA +-J"], 0.8, chains, sweeps=6, strips=1)

@@ -17,7 +17,7 @@ import numpy as np
 
 from fastgibbs.engines import precision, rare
 from fastgibbs.engines.arithmetic import exp64
-from fastgibbs.engines.bitslices import PART
+from fastgibbs.engines.bitslices import FUNCTIONS, PART
 from fastgibbs.engines.contract import METROPOLIS, Engine
 from fastgibbs.engines.graphs import VECTOR, Layout, cells, layout, runs, signs, unturned_lanes
 from fastgibbs.engines.layouts import aligned
@@ -50,7 +50,9 @@ class MultispinPlan(NamedTuple):
     sign_words: np.ndarray  # uint64 (vectors * slots * 8 or 0,): J < 0 lane by lane
     degrees: np.ndarray  # int64 (tables,): the degree that each table of thresholds is for
     codes: np.ndarray  # uint64 (rungs, -): thresholds and likelier spins at every beta, bit after bit
-    looked: np.ndarray  # uint8
+    looked: (
+        np.ndarray
+    )  # uint8 (rungs, tables, -): what says a threshold's bits where all lanes are alike, see `_lookups`
     rest: np.ndarray  # uint64 (rungs, tables * kinds): the next 64 bits of each threshold
     rare: rare.Rarities
     ghosts: int  # where their words begin
@@ -78,7 +80,7 @@ class MultispinState(NamedTuple):
     scratch: np.ndarray  # uint64 (tiles of a colour, -)
     counters: np.ndarray  # uint64 (tiles of a colour, 2, planes + 1, 8): unsatisfied bonds and up spins
     numbers: np.ndarray  # uint64 (tiles of a colour, -): unsatisfied bonds of some vectors, to be added up
-    alike: np.ndarray  # int64 (words,): the rung of all lanes of a word in this sweep, or -1
+    alike: np.ndarray  # int64 (words + 1,): the rung of all lanes of a word in this sweep, or -1; last, of all words
     rare: np.ndarray  # uint64 (tiles of a colour, -): the candidates of each word, and what they may turn
     counted: np.ndarray  # bool (1,): whether the last sweep has counted unsatisfied bonds
 
@@ -147,8 +149,9 @@ def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:
         plan = _laid_out(prepared, lanes)
         if len(prepared.models) == 1 and plan.sites <= SMALL:
             prepared.plans[words] = plan
-    codes, rest, looked = _thresholds(prepared.models[0], plan.degrees, len(plan.kinds), betas, rule)
-    return plan._replace(codes=codes, rest=rest, looked=looked, rare=rare.rarities(prepared.models[0], plan.degrees, betas, rule))
+    model, rarities = prepared.models[0], rare.rarities(prepared.models[0], plan.degrees, betas, rule)
+    codes, rest, looked = _thresholds(model, plan.degrees, len(plan.kinds), betas, rule)
+    return plan._replace(codes=codes, rest=rest, looked=looked, rare=rarities)
 
 
 def _laid_out(prepared: Prepared, lanes: range) -> MultispinPlan:
@@ -236,18 +239,25 @@ def _thresholds(model, degrees, kinds, betas, rule) -> tuple[np.ndarray, np.ndar
 
 
 def _lookups(bits, turns) -> np.ndarray:
-    """Lookups."""
-    packed = np.packbits(bits, axis=-1, bitorder="little")
-    looks = np.zeros((*bits.shape[:3], 2 * packed.shape[-1]), np.uint8)
-    looks[..., ::2], looks[..., 1::2] = packed & 15, packed >> 4
+    """How the bits of thresholds are looked up, the likelier spin being the last: `bits` (rungs, tables, -, classes).
+
+    Entries are places of the functions that `keep_functions` writes. With up to four classes each bit has two: of the
+    bit, and of what it differs by from the one before. With more it has four, a b c d, and with the number's upper
+    planes u, t the bit is a ^ (u & b) ^ (t & (c ^ (u & d))). Last of a row, whether another spin is likelier above the
+    middle: `turns` (rungs,).
+    """
+    packed = np.packbits(bits, axis=-1, bitorder="little")  # bit n of a function's number: whether it holds of n
+    entries = np.repeat(packed, 2, axis=-1)
     if packed.shape[-1] == 1:
-        looks[..., 1] = looks[..., 0]
-        looks[:, :, 1:, 1] ^= looks[:, :, :-1, 0]
+        entries[:, :, 1:, 1] ^= packed[:, :, :-1, 0]
     else:
-        looks[..., 3] ^= looks[..., 0] ^ looks[..., 1] ^ looks[..., 2]
-        looks[..., 1:3] ^= looks[..., :1]
-    turns = np.broadcast_to(turns[:, None, None], (*bits.shape[:2], 1))
-    return np.concatenate([PART * looks.reshape(*bits.shape[:2], -1), turns], axis=-1, dtype=np.uint8)
+        entries[..., ::2] &= 15
+        entries[..., 1::2] >>= 4
+        entries[..., 3] ^= entries[..., 0] ^ entries[..., 1] ^ entries[..., 2]
+        entries[..., 1:3] ^= entries[..., :1]
+    rows = np.empty((*bits.shape[:2], bits.shape[2] * entries.shape[3] + 1), np.uint8)
+    rows[..., :-1], rows[..., -1] = PART * entries.reshape(*rows[..., :-1].shape), turns[:, None]
+    return rows
 
 
 class Multispin(Engine):
@@ -340,10 +350,12 @@ class Multispin(Engine):
             tails=stream_state(entropy, TAIL, *np.divmod(np.arange(lanes.start, lanes.stop), 64), tiles),
             current=np.full(len(lanes), -1),
             planes=aligned((64 * plan.codes.shape[1] * VECTOR,), np.uint64),
-            scratch=aligned((sets, (2 + 16 + max(len(plan.kinds), len(PENDING).bit_length())) * VECTOR), np.uint64),
+            scratch=aligned(
+                (sets, (2 + max(len(plan.kinds), len(PENDING).bit_length()) + FUNCTIONS) * VECTOR), np.uint64
+            ),
             counters=aligned((sets, 2, depth + 1, VECTOR), np.uint64),  # upper halves are read past the last plane
             numbers=aligned((sets, together * VECTOR), np.uint64),
-            alike=np.zeros(words, np.int64),
+            alike=np.zeros(words + 1, np.int64),
             rare=aligned((sets, (rare.ASIDE + 4 * words) * VECTOR), np.uint64),
             counted=np.zeros(1, bool),
         )

@@ -3,195 +3,17 @@
 import numpy as np
 
 from fastgibbs.engines import contract, rare
-from fastgibbs.engines.bitslices import (
-    PART,
-    choose,
-    classes,
-    equal,
-    folded,
-    increment,
-    keep,
-    keep_functions,
-    lowest_bit,
-    number,
-    reflected,
-    seldom,
-    transpose,
-)
+from fastgibbs.engines.bitslices import PART, increment, keep, number, reflected, transpose
 from fastgibbs.engines.contract import METROPOLIS
 from fastgibbs.engines.gates import meet
 from fastgibbs.engines.graphs import VECTOR
-from fastgibbs.engines.multispin import MASKS, PLANES, SLOTS, MultispinPlan
+from fastgibbs.engines.multispin import SLOTS, MultispinPlan
 from fastgibbs.engines.multispin_counters import add_column_sums, add_numbers, count_ups
+from fastgibbs.engines.multispin_decisions import count_up, decision, turned, turned_alike
 from fastgibbs.engines.multispin_neighbors import fetch_neighbors, neighbor
 from fastgibbs.engines.multispin_rare import sweep_rarely
-from fastgibbs.engines.streams import next_word, stepped
-from fastgibbs.engines.vectors import at, bitcast, full, gather, load, nonzero, store
+from fastgibbs.engines.vectors import at, bitcast, full, gather, load, store
 from fastgibbs.jit import called, gives, inlined
-
-
-@inlined
-def _bits(plan, state, kinds, masks, count, index):
-    """In each lane the bit of its class, of `count` classes whose bits are planes `index` ... of the codes."""
-    bits = choose(kinds, state.planes, VECTOR * index + (masks & (VECTOR - 1)))
-    if len(plan.kinds) > MASKS:
-        for k in range(MASKS, count, 2):
-            place, entry = masks + VECTOR * k, VECTOR * (index + k) + (masks & (VECTOR - 1))
-            one = load(state.scratch, place, PART) & load(state.planes, entry, PART)
-            other = load(state.scratch, place + VECTOR, PART) & load(state.planes, entry + VECTOR, PART)
-            bits = bits ^ one ^ other
-    return bits
-
-
-@inlined
-def count_up(plan, state, degree, start, first):
-    """How many neighbours of words `first` ... push up, counted from `start`."""
-    part, entry, ups = first & (VECTOR - 1), first // VECTOR * plan.slots, number(plan.number, start)
-    for slot in range(0, degree, 2):
-        one, other = neighbor(plan, state, entry + slot, part), neighbor(plan, state, entry + slot + 1, part)
-        ups = increment(ups, one, other)
-    return ups
-
-
-@inlined
-def decision(plan, state, ups, tile, first):
-    """The likelier spins of words `first` ..., the class of each lane, and in which lanes which threshold counts.
-
-    `tile`: its table, degree, streams, where numbers of neighbours start, and classes. The lanes of classes beyond the
-    first MASKS are written to scratch, where `turned` finds them.
-    """
-    table, _, own, _, count = tile
-    part = first & (VECTOR - 1)
-    likely = plan.degrees.size * PLANES * len(plan.kinds) + table * (len(plan.kinds) + 3)
-    at_sides = VECTOR * (likely + len(plan.kinds)) + part
-    sides, evens = load(state.planes, at_sides, PART), load(state.planes, at_sides + VECTOR, PART)
-    distance, masks = folded(ups, sides, evens), _masks(state, own, part)
-    kinds = classes(distance, plan.kinds)
-    if len(plan.kinds) > MASKS:
-        for k in range(MASKS, count):
-            store(state.scratch, masks + VECTOR * k, equal(distance, k))
-    above = ups[len(ups) - 1] & load(state.planes, at_sides + 2 * VECTOR, PART)
-    return above ^ _bits(plan, state, kinds, masks, count, likely), distance, kinds
-
-
-@inlined
-def _masks(state, own, part):
-    """Where the lanes of class 0 are in scratch."""
-    return own * state.scratch.shape[1] + 2 * VECTOR + part
-
-
-@inlined
-def _open(state, own, first):
-    """The streams of words `first` ..., as `_close` takes them back."""
-    columns = state.streams.shape[2]  # a power of two: a division would be felt
-    column = state.streams.shape[1] * columns * own + (first & (columns - 1))
-    a = load(state.streams, column, PART)
-    b = load(state.streams, columns + column, PART)
-    c = load(state.streams, 2 * columns + column, PART)
-    return a, b, c, load(state.streams, 3 * columns + column, PART)
-
-
-@inlined
-def _close(state, own, first, a, b, c, counter):
-    columns = state.streams.shape[2]
-    column = state.streams.shape[1] * columns * own + (first & (columns - 1))
-    store(state.streams, column, a)
-    store(state.streams, columns + column, b)
-    store(state.streams, 2 * columns + column, c)
-    store(state.streams, 3 * columns + column, counter)
-
-
-@inlined
-def turned(plan, state, spins, undecided, distance, kinds, tile, first):
-    """The spins of words `first` ..., turned where a fresh uniform of lanes `undecided` is below their threshold."""
-    table, _, own, _, count = tile
-    masks = _masks(state, own, first & (VECTOR - 1))
-    a, b, c, counter = _open(state, own, first)
-    for j in range(PLANES):
-        word, a, b, c, counter = stepped(a, b, c, counter)
-        threshold = _bits(plan, state, kinds, masks, count, (table * PLANES + j) * len(plan.kinds))
-        differs = word ^ threshold
-        spins = spins ^ (undecided & differs & threshold)
-        undecided = undecided & (differs ^ -1)
-    _close(state, own, first, a, b, c, counter)
-    if seldom(nonzero(undecided) != 0):
-        spins = _decide_left(plan, state, spins, undecided, distance, table, own, first)
-    return spins
-
-
-@inlined
-def _looked_up(plan, state, functions, entry, distance, count):
-    """In each lane the bit of its class, where all lanes are at one beta."""
-    bits = load(state.scratch, functions + at(plan.looked, entry), PART)
-    if len(plan.kinds) > 4:
-        upper, top = distance[len(distance) - 2], distance[len(distance) - 1]
-        bits = bits ^ (upper & load(state.scratch, functions + at(plan.looked, entry + 1), PART))
-        if count > 8:
-            other = upper & load(state.scratch, functions + at(plan.looked, entry + 3), PART)
-            bits = bits ^ (top & (other ^ load(state.scratch, functions + at(plan.looked, entry + 2), PART)))
-    return bits
-
-
-@inlined
-def turned_alike(plan, state, ups, undecided, tile, first, rung):
-    """As `decision` and `turned`, where all lanes are at the same rung: the likelier spins, and these turned."""
-    table, degree, own, _, count = tile
-    folds = plan.field == 0
-    sides, evens = full(-np.int64(folds), np.uint64, PART), full(-np.int64(folds and degree & 1 == 0), np.uint64, PART)
-    distance, functions = folded(ups, sides, evens), (own + 1) * state.scratch.shape[1] - 16 * VECTOR
-    keep_functions(distance, plan.kinds, state.scratch, functions)
-    terms = 4 if len(plan.kinds) > 4 else 2
-    row = plan.looked.shape[2]
-    looked = row * (rung * plan.degrees.size + table)
-    turns = full(-np.int64(at(plan.looked, looked + row - 1)), np.uint64, PART)
-    likely = (ups[len(ups) - 1] & turns) ^ _looked_up(plan, state, functions, looked + terms * PLANES, distance, count)
-    spins = likely
-    a, b, c, counter = _open(state, own, first)
-    for j in range(PLANES):
-        word, a, b, c, counter = stepped(a, b, c, counter)
-        differs = word ^ _looked_up(plan, state, functions, looked + terms * j, distance, count)
-        if len(plan.kinds) > 4:
-            spins = spins ^ (undecided & differs & (differs ^ word))
-        else:
-            spins = spins ^ (undecided & load(state.scratch, functions + at(plan.looked, looked + 2 * j + 1), PART))
-        undecided = undecided & (differs ^ -1)
-    _close(state, own, first, a, b, c, counter)
-    if seldom(nonzero(undecided) != 0):
-        if len(plan.kinds) <= 4:
-            spins = spins ^ (undecided & _looked_up(plan, state, functions, looked + 2 * PLANES - 2, distance, count))
-        spins = _decide_left(plan, state, spins, undecided, distance, table, own, first)
-    return likely, spins
-
-
-@inlined
-def _decide_left(plan, state, spins, undecided, distance, table, own, first):
-    """Let the undecided lanes of words draw 64 more bits each, from streams of their own."""
-    scratch, part, left = state.scratch[own], first & (VECTOR - 1), nonzero(undecided)
-    store(scratch, part, spins)
-    store(scratch, VECTOR + part, undecided)
-    keep(distance, scratch, 2 * VECTOR + part)
-    while left != 0:
-        element = lowest_bit(left)
-        left &= left - np.uint64(1)
-        _decide_word(plan, state, scratch, len(distance), table, own, part + np.int64(element))
-    return load(scratch, part, PART)
-
-
-@called
-def _decide_word(plan, state, scratch, depth, table, own, element):
-    """Let the undecided lanes of one word, in scratch, draw 64 more bits each."""
-    word = element & (plan.words - 1)
-    left = scratch[VECTOR + element]
-    while left != 0:
-        lane = np.int64(lowest_bit(left))
-        bit = np.uint64(1) << np.uint64(lane)
-        left &= left - np.uint64(1)
-        kind = 0
-        for j in range(depth):
-            kind += np.int64((scratch[(2 + j) * VECTOR + element] >> np.uint64(lane)) & np.uint64(1)) << j
-        rest = plan.rest[state.current[64 * word + lane], table * len(plan.kinds) + kind]
-        if next_word(state.tails[own, 64 * word + lane]) < rest:
-            scratch[element] ^= bit
 
 
 @called
@@ -223,11 +45,11 @@ def show_codes(plan, state, rungs):
 
 
 @inlined
-def _sweep_all(plan, state, rule, tile, rung, both, counted_to, counters):
+def _sweep_all(plan, state, rule, tile, both, counted_to, counters):
     """Sweep a tile, or those of its words that are drawn for all lanes; count bonds of words before `counted_to`."""
     first, end, table, degree, _, _, own, _, start, count = plan.tiles[tile]
     numbers, held, ours = state.numbers[own], 0, full(-1, np.uint64, PART)
-    of_tile = table, degree, own, start, count
+    of_tile, rung = (table, degree, own, count), state.alike[plan.words]
     for word in range(VECTOR * first, VECTOR * end, PART):
         part = word & (VECTOR - 1)
         if part == 0:
@@ -260,25 +82,21 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
             show_codes(plan, state, rungs)
         state.counted[0] = counts > 0
     meet(crew)
-    rung = state.alike[0]
-    for word in range(1, plan.words):
-        if state.alike[word] != rung:
-            rung = -1
     counters = state.counters[crew.worker, 0]
     if counts:
         counters[:] = 0
     for phase in range(len(plan.phases)):
         first_tile, end_tile, first_ghost, end_ghost = plan.phases[phase]
         for tile in range(first_tile + crew.worker, end_tile, crew.workers):
-            first, end, table, _, _, end_counted, own, last_cells, _, _ = plan.tiles[tile]
+            first, end, table, _, _, end_counted, own, last_cells, start, _ = plan.tiles[tile]
             attempts, counted_to = 64 * VECTOR * (end - first) // plan.words, VECTOR * end_counted if counts else 0
             streams, scratch = state.streams[own], state.rare[own]
-            ways = rare.begin(plan.rare, state.alike, plan.words, table, attempts, state.tails[own], scratch)
+            ways = rare.begin(plan.rare, state.alike, plan.words, table, start, attempts, state.tails[own], scratch)
             both = ways == rare.BOTH
             if both:
                 rare.exchange(streams, scratch, np.uint64(1))
             if ways != rare.RARELY:
-                _sweep_all(plan, state, rule, tile, rung, both, 0 if both else counted_to, counters)
+                _sweep_all(plan, state, rule, tile, both, 0 if both else counted_to, counters)
             if both:
                 rare.exchange(streams, scratch, np.uint64(2**64 - 1))
             if ways != rare.EVERY:
