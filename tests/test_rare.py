@@ -12,6 +12,7 @@ import fastgibbs as fg
 from fastgibbs import exact
 from fastgibbs.engines import contract, multispin, multispin_rare, rare
 from fastgibbs.engines.bitslices import keep
+from fastgibbs.engines.multispin_neighbors import bonds_of
 from fastgibbs.engines.vectors import store
 from fastgibbs.jit import njit
 from fastgibbs.reference import annealing as annealing_twin
@@ -224,12 +225,12 @@ def test_candidates_times_shares_are_the_probabilities_of_all_classes(rule, fiel
 @njit
 def read(plan, state, greater, free, numbers):
     for tile in range(len(plan.tiles)):
-        first, end, table, degree, start = *plan.tiles[tile, :4], plan.tiles[tile, 8]
+        first, end, table, degree, _, _, _, _, start, _ = plan.tiles[tile]
         for word in range(8 * first, 8 * end, 8):
             ups = rare.from_start(plan.number, start)
             for slot in range(0, degree, 2):
-                ups = multispin_rare.with_two(plan, state, word // 8 * plan.slots + slot, ups)
-            above, equal = multispin_rare.sides(plan, ups, table)
+                ups = multispin_rare.with_two(bonds_of(plan), state.spins, word // 8 * plan.slots + slot, ups)
+            above, equal = multispin_rare.sides(plan.field == 0, ups, plan.rare.limits, table)
             store(greater, word, above)
             store(free, word, equal)
             keep(ups, numbers, 4 * word)

@@ -23,7 +23,7 @@ from fastgibbs.engines.bitslices import (
 )
 from fastgibbs.engines.graphs import VECTOR
 from fastgibbs.engines.multispin import MASKS, PLANES
-from fastgibbs.engines.multispin_neighbors import neighbor
+from fastgibbs.engines.multispin_neighbors import bonds_of, neighbor
 from fastgibbs.engines.streams import next_word, stepped
 from fastgibbs.engines.vectors import at, full, load, nonzero, store
 from fastgibbs.jit import called, inlined
@@ -33,9 +33,10 @@ from fastgibbs.jit import called, inlined
 def count_up(plan, state, degree, start, first):
     """How many neighbours of words `first` ... push up, counted from `start`."""
     part, entry, ups = first & (VECTOR - 1), first // VECTOR * plan.slots, number(plan.number, start)
+    bonds = bonds_of(plan)
     for slot in range(0, degree, 2):
-        one, other = neighbor(plan, state, entry + slot, part), neighbor(plan, state, entry + slot + 1, part)
-        ups = increment(ups, one, other)
+        one = neighbor(bonds, state.spins, entry + slot, part)
+        ups = increment(ups, one, neighbor(bonds, state.spins, entry + slot + 1, part))
     return ups
 
 
@@ -113,7 +114,7 @@ def turned(plan, state, spins, undecided, distance, kinds, tile, first):
         bit += len(plan.kinds)
     _close(state.streams, own, first, a, b, c, counter)
     if seldom(nonzero(undecided) != 0):
-        rest, lanes = table * len(plan.kinds), (-1, state.current, state.tails[own])
+        rest, lanes = table * len(plan.kinds), (np.int64(-1), state.current, state.tails[own])
         spins = _decide_left(plan.rest, rest, lanes, state.scratch[own], spins, undecided, distance, first)
     return spins
 

@@ -10,7 +10,7 @@ from fastgibbs.engines.graphs import VECTOR
 from fastgibbs.engines.multispin import SLOTS, MultispinPlan
 from fastgibbs.engines.multispin_counters import add_column_sums, add_numbers, count_ups
 from fastgibbs.engines.multispin_decisions import count_up, decision, turned, turned_alike
-from fastgibbs.engines.multispin_neighbors import fetch_neighbors, neighbor
+from fastgibbs.engines.multispin_neighbors import bonds_of, fetch_neighbors, neighbor
 from fastgibbs.engines.multispin_rare import sweep_rarely
 from fastgibbs.engines.vectors import at, bitcast, full, gather, load, store
 from fastgibbs.jit import called, gives, inlined
@@ -53,7 +53,7 @@ def _sweep_all(plan, state, rule, tile, both, counted_to, counters):
     for word in range(VECTOR * first, VECTOR * end, PART):
         part = word & (VECTOR - 1)
         if part == 0:
-            fetch_neighbors(plan, state, word // VECTOR, end, degree)
+            fetch_neighbors(plan.runs, state.spins, plan.slots, degree, word // VECTOR, end)
         ups = count_up(plan, state, degree, start, word)
         if both:
             ours = load(state.rare, state.rare.shape[1] * own + VECTOR * rare.MINE + part, PART) ^ -1
@@ -115,15 +115,15 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
 @called
 def _count_unsatisfied(plan, state, first, end, degree, counters, numbers, scratch):
     """Add the unsatisfied bonds of vectors `first` ... `end - 1` to counters."""
-    held = 0
+    held, bonds = 0, bonds_of(plan)
     for word in range(VECTOR * first, VECTOR * end, PART):
         part, entry = word & (VECTOR - 1), word // VECTOR * plan.slots
         spins, unsatisfied = load(state.spins, word, PART), number(plan.number, 0)
         for slot in range(0, degree - 1, 2):
-            one, other = neighbor(plan, state, entry + slot, part), neighbor(plan, state, entry + slot + 1, part)
-            unsatisfied = increment(unsatisfied, spins ^ one, spins ^ other)
+            one = spins ^ neighbor(bonds, state.spins, entry + slot, part)
+            unsatisfied = increment(unsatisfied, one, spins ^ neighbor(bonds, state.spins, entry + slot + 1, part))
         if degree % 2 == 1:
-            last = neighbor(plan, state, entry + degree - 1, part)
+            last = neighbor(bonds, state.spins, entry + degree - 1, part)
             unsatisfied = increment(unsatisfied, spins ^ last, full(0, np.uint64, PART))
         keep(unsatisfied, numbers, held * VECTOR * len(unsatisfied) + part)
         held += part + PART == VECTOR
