@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastgibbs as fg
-from fastgibbs.engines import multispin
+from fastgibbs.engines import ENGINES, multispin
 from fastgibbs.engines.arithmetic import exp2, exp64
 from fastgibbs.engines.bitslices import PART
 from fastgibbs.engines.contract import LANE_GROUP
@@ -201,6 +201,16 @@ def test_counts_hold_every_spin_up_and_every_bond_unsatisfied(shape):
 def test_disorder_samples_in_one_word_equal_the_twin():
     models = [fg.edwards_anderson((4, 3, 3), seed=seed) for seed in range(66)]
     parity(models, np.linspace(0.2, 1.5, 66), 66)
+
+
+def test_what_sweeps_read_and_write_begins_with_a_cache_line():
+    """Registers that straddle two lines take twice as long: which arrays do is otherwise left to the allocator."""
+    engine = ENGINES["multispin"]
+    model = MULTISPIN["EA +-J"]
+    ups = np.ones((512, model.n), np.uint8)
+    _, state = engine.start(engine.prepare([model], 1), range(512), [(0, ups)], 0, np.array([0.5]), 0)
+    for name in ("spins", "streams", "planes", "scratch", "counters", "numbers", "rare"):
+        assert getattr(state, name).ctypes.data % 64 == 0, name
 
 
 OTHER_PARTS = """
