@@ -6,8 +6,18 @@ import numba
 import numpy as np
 
 from fastgibbs import exact
-from fastgibbs.engines import ENGINES, coloured, contract, dense_kernels, inputs, layered, multispin, multispin_kernels
-from fastgibbs.engines.bitslices import PART
+from fastgibbs.engines import (
+    ENGINES,
+    coloured,
+    contract,
+    dense_kernels,
+    inputs,
+    layered,
+    multispin,
+    multispin_decisions,
+    multispin_kernels,
+)
+from fastgibbs.engines.bitslices import PART, keep
 from fastgibbs.engines.memories import ATTEMPTS
 from fastgibbs.engines.sparse import attempting
 from fastgibbs.engines.sparse_draws import rough_uniform
@@ -237,9 +247,10 @@ def _decisions(plan, state, rungs, likely, kinds):
     for tile in range(len(plan.tiles)):
         first, end, table, degree, _, _, own, _, start, count = plan.tiles[tile]
         for word in range(8 * first, 8 * end, PART):
-            words, masks, _ = multispin_kernels.decision(plan, state, (table, degree, own, start, count), word)
+            ups = multispin_decisions.count_up(plan, state, degree, start, word)
+            words, _, masks = multispin_decisions.decision(plan, state, ups, (table, degree, own, count), word)
             store(likely, word, words)
-            multispin_kernels.keep(masks, kinds[word // 8], word % 8)
+            keep(masks, kinds[word // 8], word % 8)
             for kind in range(multispin.MASKS, min(count, len(plan.kinds))):
                 store(kinds[word // 8], 8 * kind + word % 8, load(state.scratch[own], 16 + 8 * kind + word % 8, PART))
 
