@@ -31,12 +31,19 @@ def _copy_ghosts(plan, state, first, end):
 @called
 def show_codes(plan, state, rungs):
     """Bring the planes up to date with the lanes' rungs: their codes, 64 lanes by 64 bits, transposed."""
-    new = False
+    new, alike = False, True
     for lane in range(rungs.size):
         new |= state.current[lane] != rungs[lane]
+        alike &= rungs[lane] == rungs[0]
         state.current[lane] = rungs[lane]
-    if new:
-        for part in range(plan.codes.shape[1]):
+    if not new:
+        return
+    for part in range(plan.codes.shape[1]):
+        if alike:
+            for bit in range(64):
+                one = np.int64(plan.codes[rungs[0], part] >> np.uint64(bit)) & 1
+                store(state.planes, (64 * part + bit) * VECTOR, full(-one, np.uint64, VECTOR))
+        else:
             for lane in range(64):
                 for place in range(VECTOR):
                     word = place & (plan.words - 1)

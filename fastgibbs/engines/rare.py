@@ -86,7 +86,7 @@ def rarities(model, degrees: np.ndarray, betas: np.ndarray, rule: int) -> Rariti
     last = ((field <= 0) & met).sum(axis=1) - 1
     limits = np.zeros((degrees.size, VECTOR), np.uint64)
     limits[:, :NUMBER] = -(~last[:, None] >> np.arange(NUMBER) & 1).astype(np.int64).view(np.uint64)
-    limits[:, COINS] = (last >= 0) & (np.take_along_axis(field, np.maximum(last, 0)[:, None], 1)[:, 0] == 0)
+    limits[:, COINS] = ((field == 0) & met).any(axis=1)
     limits[:, TURNS] = -(last < 0).astype(np.int64).view(np.uint64)
     rates = np.where(few & (x <= CROSSING), np.where(s > FINEST, 0, 16 * s + m.astype(np.int64)), -1)
     table = skip_digits() if (rates > 0).any() else np.zeros((8, 64), np.uint64)
