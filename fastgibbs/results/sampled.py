@@ -14,6 +14,7 @@ from fastgibbs.analysis.records import Group
 from fastgibbs.analysis.reports import Report
 from fastgibbs.analysis.summaries import by_temperature
 from fastgibbs.engines import ENGINES
+from fastgibbs.engines.clusters import Clusters
 from fastgibbs.engines.drivers import Record
 from fastgibbs.fields import Field
 from fastgibbs.integrations.tables import Coordinates, Table
@@ -33,6 +34,7 @@ class ChainBlock(NamedTuple):
     rungs: IntArray  # int64 (lanes,)
     record: Record
     left: Left | None = None
+    clusters: Clusters | None = None
 
 
 def states_alone(record: Record, keep: bool) -> Record:
@@ -84,6 +86,10 @@ class SampleResult(Drawn):
     _blocks: list[ChainBlock]
     clamped: Annotated[IntArray, *SITES] = field(default_factory=no_sites)
     bins: Annotated[Bins | None, KEPT] = None
+    clusters: Annotated[str | None, 'The cluster moves that chains made, "swendsen-wang" or "wolff", or None.'] = None
+    cluster_every: Annotated[int, "Sweeps from one such move to the next; 0 if there were no others."] = field(
+        default_factory=lambda: 1
+    )
 
     @cached_property
     def states(self) -> States:
