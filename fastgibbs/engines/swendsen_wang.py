@@ -11,7 +11,7 @@ import numpy as np
 from fastgibbs.engines.bitslices import ones
 from fastgibbs.engines.bonds import ALL, LINE, ONE, PAD, TWO, chance, probability, satisfied, up
 from fastgibbs.engines.streams import next_word, stepped
-from fastgibbs.engines.vectors import full, load, nonzero, store, trailing_zeros
+from fastgibbs.engines.vectors import at, full, load, nonzero, store, trailing_zeros
 from fastgibbs.jit import called, inlined
 
 _LOW = 0xFFFFFFFF
@@ -51,25 +51,23 @@ def _draw_diagonal(bonds, kind, beta, spins, streams, active):
 def _label(clusters, site):
     """The label of a site's run."""
     word, bit = site >> 6, np.uint64(site & 63)
-    return clusters.before[word] + ones(clusters.starts[word] & ((TWO << bit) - ONE))
+    return at(clusters.before, word) + ones(at(clusters.starts, word) & ((TWO << bit) - ONE))
 
 
 @inlined
 def _root(parents, label):
-    """The root of a label; every other one on the way is put under its grandparent."""
-    while parents[label] != label:
-        parents[label] = parents[parents[label]]
-        label = np.int64(parents[label])
-    return label
+    """The root of a label, most often its grandparent, under which it is put: then no branch is a guess."""
+    found = at(parents, at(parents, label))
+    store(parents, label, full(found, np.int32, 1))
+    while at(parents, found) != found:
+        found = at(parents, found)
+    return found
 
 
 @inlined
 def _unite(parents, one, other):
-    a, b = _root(parents, np.int64(one)), _root(parents, np.int64(other))
-    if a < b:
-        parents[b] = a
-    else:
-        parents[a] = b
+    a, b = _root(parents, one), _root(parents, other)
+    store(parents, max(a, b), full(min(a, b), np.int32, 1))
 
 
 @called
@@ -126,16 +124,16 @@ def _unite_listed(clusters, spins, beta, stream):
             if abs(h) != strength:
                 strength, p = abs(h), probability(beta, h)
             if chance(stream, p):
-                _unite(parents, 0, _label(clusters, i))
+                _unite(parents, np.int64(0), _label(clusters, i))
     for k in range(bonds.held.size):
-        _unite(parents, 0, _label(clusters, np.int64(bonds.held[k])))
+        _unite(parents, np.int64(0), _label(clusters, np.int64(bonds.held[k])))
 
 
 @inlined
 def _add(sizes, root, run):
     """Add a run to its cluster: what that adds to the sums of squares of M_c and of sizes, and the size then."""
-    known = sizes[root]
-    sizes[root] = known + run
+    known = at(sizes, root)
+    store(sizes, root, full(known + run, np.int64, 1))
     size, before = run >> 32, known >> 32
     m, M = 2 * (run & _LOW) - size, 2 * (known & _LOW) - before
     return m * (2 * M + m), size * (2 * before + size), before + size
@@ -143,15 +141,18 @@ def _add(sizes, root, run):
 
 @called
 def _turn_clusters(clusters, spins, stream, count, chain):
-    """Turn each cluster but the ghost's with probability 1/2, and write the estimates of a chain."""
+    """Turn each cluster but the ghost's with probability 1/2, and write the estimates of a chain.
+
+    A word of coins is drawn for each 64 sites: that of a cluster is the one of its first site.
+    """
     parents, turned, sizes, n = clusters.parents, clusters.turned, clusters.sizes, clusters.bonds.n
     for label in range(count + 1):
         sizes[label] = 0
     turned[0] = 0
     squares, size_squares, largest = np.int64(0), np.int64(0), np.int64(0)
-    root, turn, run, label, coins, left = np.int64(0), np.uint64(0), np.int64(0), 0, np.uint64(0), 0
+    root, turn, run, label = np.int64(0), np.uint64(0), np.int64(0), 0
     for word in range(-(-n // 64)):
-        starts, here = clusters.starts[word], spins[PAD + word]
+        coins, starts, here = next_word(stream), clusters.starts[word], spins[PAD + word]
         sites = ALL >> np.uint64(64 - min(n - 64 * word, 64))
         low = starts & (np.uint64(0) - starts)
         part = (low - ONE) & sites  # of the run that began before
@@ -161,18 +162,10 @@ def _turn_clusters(clusters, spins, stream, count, chain):
             square, size_square, size = _add(sizes, root, run)
             squares, size_squares, largest = squares + square, size_squares + size_square, max(largest, size)
             label += 1
-            parent = np.int64(parents[label])
-            if parent == label:
-                if left == 0:
-                    coins, left = next_word(stream), 64
-                turned[label] = np.uint64(0) - (coins & ONE)
-                coins >>= ONE
-                left -= 1
-                root = parent
-            else:
-                root = np.int64(parents[parent])
-                parents[label] = root
-            turn = turned[root]
+            root = np.int64(at(parents, at(parents, label)))
+            store(parents, label, full(root, np.int32, 1))
+            store(turned, label, full(np.uint64(0) - np.uint64((coins & low) != 0), np.uint64, 1))
+            turn = at(turned, root)  # its own, or that of a label before
             starts ^= low
             following = starts & (np.uint64(0) - starts)
             part = ((following - ONE) ^ (low - ONE)) & sites

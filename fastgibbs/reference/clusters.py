@@ -89,7 +89,8 @@ def clusters(spins, on, bound):
 def swendsen_wang(moves, spins, betas):
     """A move of chains, spins int8 (chains, n) changed in place; what it tells, float64 (3, chains).
 
-    (sum_c M_c^2, sum_c n_c^2) / n^2 and max_c n_c / n, over the clusters of n_c sites and the ghost's.
+    (sum_c M_c^2, sum_c n_c^2) / n^2 and max_c n_c / n, over the clusters of n_c sites and the ghost's. A cluster is
+    turned if bit i % 64 of word i // 64 is set, i being its first site.
     """
     model, told = moves.model, np.empty((3, len(spins)))
     for chain, (s, beta) in enumerate(zip(spins, betas, strict=True)):
@@ -112,10 +113,9 @@ def swendsen_wang(moves, spins, betas):
         sizes = np.array([len(ghost), *map(len, found)], float)
         sums = np.array([s[list(ghost)].sum(), *(s[mine].sum() for mine in found)], float)
         told[:, chain] = (sums @ sums) / model.n / model.n, (sizes @ sizes) / model.n / model.n, sizes.max() / model.n
-        for number, mine in enumerate(found):
-            if number % 64 == 0:
-                coins = int(next_words(single)[0])
-            if coins >> number % 64 & 1:
+        coins = [int(next_words(single)[0]) for _ in range(0, model.n, 64)]
+        for mine in found:
+            if coins[mine[0] // 64] >> mine[0] % 64 & 1:
                 s[mine] *= -1
     return told
 
