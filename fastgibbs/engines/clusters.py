@@ -144,39 +144,43 @@ def _tell(clusters, values):
 @called
 def move_packed(clusters):
     """A move of every chain, of spins in `packed`."""
-    _turn(clusters, False)
+    _to_sites(clusters)
     for chain in range(clusters.betas.size):
         if clusters.kind == WOLFF:
             wolff(clusters, chain)
         else:
             swendsen_wang(clusters, chain)
-    _turn(clusters, True)
+    _to_lanes(clusters)
 
 
 @called
-def _turn(clusters, back):
-    """Turn words of lanes into words of sites, or back, 64 x 64 bits eight times at once."""
+def _to_sites(clusters):
+    """Turn words of lanes into words of sites, 64 x 64 bits eight times at once."""
     words, rows, width = clusters.words, clusters.rows, clusters.words.shape[1]
-    chains = clusters.betas.size
-    for first in range(0, len(words), 512 // width):
+    for first in range(0, len(words), 64 * LINE // width):
         for column in range(LINE):
             begin, word = first + 64 * (column // width), column % width
             for row in range(64):
-                site = begin + row
-                rows[8 * row + column] = words[site, word] if site < len(words) else np.uint64(0)
+                rows[LINE * row + column] = words[begin + row, word] if begin + row < len(words) else np.uint64(0)
         transpose(rows, 0)
         for column in range(LINE):
             begin, word = first + 64 * (column // width), column % width
-            place = PAD + (begin >> 6)
-            if begin < len(words):
-                for chain in range(64 * word, min(64 * (word + 1), chains)):
-                    if back:
-                        rows[8 * (chain & 63) + column] = clusters.spins[chain, place]
-                    else:
-                        clusters.spins[chain, place] = rows[8 * (chain & 63) + column]
-        if back:
-            transpose(rows, 0)
-            for column in range(LINE):
-                begin, word = first + 64 * (column // width), column % width
-                for site in range(begin, min(begin + 64, len(words))):
-                    words[site, word] = rows[8 * (site - begin) + column]
+            for chain in range(64 * word, min(64 * (word + 1), clusters.betas.size) if begin < len(words) else 0):
+                clusters.spins[chain, PAD + (begin >> 6)] = rows[LINE * (chain & 63) + column]
+
+
+@called
+def _to_lanes(clusters):
+    """Turn words of sites into words of lanes; those beyond the last chain are down."""
+    words, rows, width = clusters.words, clusters.rows, clusters.words.shape[1]
+    for first in range(0, len(words), 64 * LINE // width):
+        rows[:] = 0
+        for column in range(LINE):
+            begin, word = first + 64 * (column // width), column % width
+            for chain in range(64 * word, min(64 * (word + 1), clusters.betas.size) if begin < len(words) else 0):
+                rows[LINE * (chain & 63) + column] = clusters.spins[chain, PAD + (begin >> 6)]
+        transpose(rows, 0)
+        for column in range(LINE):
+            begin, word = first + 64 * (column // width), column % width
+            for row in range(min(64, len(words) - begin)):
+                words[begin + row, word] = rows[LINE * row + column]

@@ -56,9 +56,8 @@ def _label(clusters, site):
 
 @inlined
 def _root(parents, label):
-    """The root of a label, most often its grandparent, under which it is put: then no branch is a guess."""
-    found = at(parents, at(parents, label))
-    store(parents, label, full(found, np.int32, 1))
+    """The root of a label, most often its parent: then no branch is a guess."""
+    found = at(parents, label)
     while at(parents, found) != found:
         found = at(parents, found)
     return found
@@ -66,8 +65,12 @@ def _root(parents, label):
 
 @inlined
 def _unite(parents, one, other):
+    """Put two labels and their roots under the smaller root."""
     a, b = _root(parents, one), _root(parents, other)
-    store(parents, max(a, b), full(min(a, b), np.int32, 1))
+    root = full(min(a, b), np.int32, 1)
+    store(parents, max(a, b), root)
+    store(parents, one, root)
+    store(parents, other, root)
 
 
 @called

@@ -31,6 +31,8 @@ from fastgibbs.threads import Asked
 from fastgibbs.types import ArrayLike, ClusterMoves, FloatArray, ModelLike, PathLike, Progress, Rule, Scan, Seed
 
 
+_LANES = 64  # of a word: with cluster moves, which pass over all of them, engines for few chains are no faster
+
 @holding
 def sample(
     model: ModelLike | Sequence[ModelLike],
@@ -172,7 +174,7 @@ def sample(
         rule=rule,
         scan=scan,
         strips=strips,
-        chains=betas.size,
+        chains=betas.size if clusters is None else max(betas.size, _LANES),
         clamp=clamped(models[0], clamp, betas.size),
         threads=threads,
         tolerance=tolerable(betas),
