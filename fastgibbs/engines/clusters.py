@@ -145,7 +145,7 @@ def _tell(clusters, values):
 def move_packed(clusters):
     """A move of every chain, of spins in `packed`."""
     _to_sites(clusters)
-    for chain in range(clusters.betas.size):
+    for chain in range(clusters.betas.size if len(clusters.words) > 0 else 0):
         if clusters.kind == WOLFF:
             wolff(clusters, chain)
         else:

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from fastgibbs.engines.bonds import ONE, PAD, chance, probability, satisfied, up
+from fastgibbs.engines.bitslices import ones
+from fastgibbs.engines.bonds import ALL, ONE, PAD, chance, probability, satisfied, up
 from fastgibbs.engines.streams import below
 from fastgibbs.jit import called
 
@@ -35,6 +36,11 @@ def wolff(clusters, chain):
     for k in range(clusters.bonds.held.size):
         bound = bound or up(inside, np.int64(clusters.bonds.held[k])) == ONE
     m = np.float64(2 * ups - end)
+    if bound:  # of the ghost's cluster this is a part: there s_i M itself stands for the mean of s_i M
+        ups = 0
+        for word in range(-(-n // 64)):
+            ups += ones(spins[PAD + word] & (ALL >> np.uint64(64 - min(n - 64 * word, 64))))
+        m = np.float64(2 * ups - n)
     clusters.estimates[0, chain] = (m if up(spins, first) == ONE else -m) / n
     clusters.estimates[1, chain] = np.float64(end) / n
     for k in range(end):

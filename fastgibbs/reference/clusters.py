@@ -124,7 +124,8 @@ def wolff(moves, spins, betas):
     """A move of chains, spins int8 (chains, n) changed in place; what it tells, float64 (2, chains).
 
     s_i M_c / n and n_c / n, c being the cluster of the site i that is drawn: i is uniform, so their means are those of
-    sum_c M_c^2 / n^2 and sum_c n_c^2 / n^2. The cluster grows from each of its sites in turn, first to the ghost.
+    sum_c M_c^2 / n^2 and sum_c n_c^2 / n^2. If the ghost has c, of which other parts stay unknown, M stands for M_c.
+    The cluster grows from each of its sites in turn, first to the ghost.
     """
     model, told = moves.model, np.empty((2, len(spins)))
     for chain, (s, beta) in enumerate(zip(spins, betas, strict=True)):
@@ -137,7 +138,9 @@ def wolff(moves, spins, betas):
                 j, J = int(model.indices[k]), model.couplings[k]
                 if j not in cluster and beta * J * s[i] * s[j] > 0 and chance(single, probability(beta, J)):
                     cluster.append(j)
-        told[:, chain] = s[cluster[0]] * s[cluster].sum(dtype=float) / model.n, len(cluster) / model.n
-        if not bound and not moves.held & set(cluster):
+        bound = bound or not moves.held.isdisjoint(cluster)
+        M = s.sum(dtype=float) if bound else s[cluster].sum(dtype=float)
+        told[:, chain] = s[cluster[0]] * M / model.n, len(cluster) / model.n
+        if not bound:
             s[cluster] *= -1
     return told
