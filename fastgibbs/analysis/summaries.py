@@ -133,8 +133,8 @@ def _percolating(betas: FloatArray, sizes: FloatArray) -> list[str]:
     if not whole.size:
         return []
     return [
-        f"the cluster of a site holds {sizes.max():.1%} of all sites on average at {_places(whole)}: cluster moves turn "
-        "all spins alike, or none, and chains mix by single-spin sweeps alone."
+        f"the cluster of a site holds {sizes.max():.1%} of all sites on average at {_places(whole)}: cluster moves "
+        "turn all spins alike, or none, and chains mix by single-spin sweeps alone."
     ]
 
 

@@ -137,8 +137,9 @@ def tell(clusters, values):
 def _tell(clusters, values):
     count, chains = clusters.estimates.shape
     for number in range(count):
-        for chain in range(chains):
-            values[len(values) - count + number, chain] = clusters.estimates[number, chain]
+        for chain in range(values.shape[1]):
+            told_ = clusters.estimates[number, chain] if chain < chains else 0.0  # of lanes that nobody asked for
+            values[len(values) - count + number, chain] = told_
 
 
 @called

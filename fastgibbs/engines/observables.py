@@ -24,7 +24,10 @@ class Observables(NamedTuple):
 
 
 def observables(weights, strips: int, lanes: int, draws: int, recorded: int, told: int = 0) -> Observables:
-    """Room for `draws` draws of `recorded` chains of a block, and what is `told` besides; `weights` (observables, n)."""
+    """Room for `draws` draws of `recorded` chains of a block; `weights` float64 (observables, n).
+
+    After observables come `told` numbers that others write.
+    """
     count, n = weights.shape
     of_lanes = np.array(weights.reshape(count, strips, n // strips).swapaxes(1, 2), order="C")
     if strips > 1:

@@ -30,8 +30,8 @@ from fastgibbs.results.sampled import SampleResult, states_alone
 from fastgibbs.threads import Asked
 from fastgibbs.types import ArrayLike, ClusterMoves, FloatArray, ModelLike, PathLike, Progress, Rule, Scan, Seed
 
-
 _LANES = 64  # of a word: with cluster moves, which pass over all of them, engines for few chains are no faster
+
 
 @holding
 def sample(
@@ -216,7 +216,7 @@ def sample(
             _blocks=blocks,
             clamped=setting.clamped,
             clusters=clusters,
-            cluster_every=cluster_every,
+            cluster_every=None if clusters is None else cluster_every,
         )
 
 

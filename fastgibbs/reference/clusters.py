@@ -21,7 +21,7 @@ class Moves:
         self.bits = [seeded(entropy, CLUSTER, chains, tile) for tile in range(LINE)]
         self.single = seeded(entropy, CLUSTER, chains, LINE)
         bonds = list(zip(*(part.tolist() for part in model.bonds), strict=True))
-        kinds = {}
+        kinds: dict = {}
         for i, j, J in bonds:
             kinds.setdefault((j - i, abs(J)), []).append((i, j, J))
         enough = max(FEWEST, model.n / SPARSEST)
@@ -64,7 +64,7 @@ def chance(stream, p):
 def clusters(spins, on, bound):
     """The clusters as sorted lists of sites, by their first site, and which sites are the ghost's."""
     n = len(spins)
-    near = [[] for _ in range(n)]
+    near: list = [[] for _ in range(n)]
     for i, j in on:
         near[i].append(j)
         near[j].append(i)
@@ -99,7 +99,10 @@ def swendsen_wang(moves, spins, betas):
         for bonds in moves.diagonals if beta else []:
             wanted, offset = np.zeros(model.n, bool), bonds[0][1] - bonds[0][0]
             wanted[[j for i, j, J in bonds if beta * J * s[i] * s[j] > 0]] = True
-            on += [(j - offset, j) for j in np.flatnonzero(bernoulli(wanted, probability(beta, bonds[0][2]), lanes, model.n))]
+            on += [
+                (j - offset, j)
+                for j in np.flatnonzero(bernoulli(wanted, probability(beta, bonds[0][2]), lanes, model.n))
+            ]
         for tile, bits in enumerate(moves.bits):
             bits[:, chain] = lanes[:, tile]
         for i, j, J in moves.listed:

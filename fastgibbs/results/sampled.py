@@ -86,10 +86,8 @@ class SampleResult(Drawn):
     _blocks: list[ChainBlock]
     clamped: Annotated[IntArray, *SITES] = field(default_factory=no_sites)
     bins: Annotated[Bins | None, KEPT] = None
-    clusters: Annotated[str | None, 'The cluster moves that chains made, "swendsen-wang" or "wolff", or None.'] = None
-    cluster_every: Annotated[int, "Sweeps from one such move to the next; 0 if there were no others."] = field(
-        default_factory=lambda: 1
-    )
+    clusters: Annotated[str | None, 'Cluster moves that chains made, "swendsen-wang" or "wolff", or None.'] = None
+    cluster_every: Annotated[int | None, "Sweeps from one to the next; 0 if there were no others, None without."] = None
 
     @cached_property
     def states(self) -> States:
@@ -168,6 +166,8 @@ class SampleResult(Drawn):
         strips, needed = values["strips"], chains * values["strips"]
         if kept not in (0, draws) or sites * strips != states.shape[1] or not needed <= 16 * groups < 2**31:
             raise ValueError(f"samples have shape {words.shape}, of {chains} chains, {draws} draws and {strips} strips")
+        if (values.get("clusters") is None) != (values.get("cluster_every") is None):
+            raise ValueError(f"clusters is {values.get('clusters')}, cluster_every {values.get('cluster_every')}")
         if isinstance(values["model"], tuple) and chains % len(values["model"]):
             raise ValueError(f"{chains} chains are no multiple of {len(values['model'])} models")
         nothing: Any = None  # what a run works with is gone
