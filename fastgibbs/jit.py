@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import os
 import pickle
+import signal
 import sys
 import threading
 import warnings
@@ -279,12 +280,30 @@ def njit(function):
             raise NotCompiled
         give_back()  # of what set-up has freed: compiling takes the most memory of all
         try:
-            return compile_(signature)
+            with _unbroken():
+                return compile_(signature)
         finally:
             give_back()  # of tens of MB that LLVM has
 
     dispatcher.compile = compiling
     return dispatcher
+
+
+@contextmanager
+def _unbroken():
+    """A Ctrl-C that comes meanwhile takes its course afterwards: Numba's tables would stay half filled for ever."""
+    course = signal.getsignal(signal.SIGINT)
+    if not callable(course) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard = []
+    signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, course)
+        if heard:
+            signal.raise_signal(signal.SIGINT)
 
 
 def give_back() -> None:

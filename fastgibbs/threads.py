@@ -21,7 +21,7 @@ from typing import Any
 
 TICK_SECONDS = 0.1
 _under_way: set[Asked] = set()  # runs of this process
-_here = threading.local()  # .run: the run that this thread works for
+_here = threading.local()  # .run: the run that this thread works for; .ticks: of the runs that wait for what it does
 _at_work: set[object] = set()  # one mark for each thread that does something
 
 
@@ -137,20 +137,19 @@ def on_threads(
                 run.ask()
             ended.put(error)
 
-    left, ticked = _start([worker] * count), time.monotonic()
+    left = _start([worker] * count)
     errors: list[BaseException | None] = []
     if left == 0 and not run:
         worker()
     try:
-        while len(errors) < left:
-            try:
-                errors.append(ended.get(timeout=TICK_SECONDS / 2))
-            except Empty:
-                if run:
-                    break
-            if time.monotonic() - ticked >= TICK_SECONDS:
-                tick()
-                ticked = time.monotonic()
+        with _ticking(tick) as attend:
+            while len(errors) < left:
+                try:
+                    errors.append(ended.get(timeout=TICK_SECONDS / 2))
+                except Empty:
+                    if run:
+                        break
+                attend()
     finally:
         if len(errors) < left:
             run.ask()
@@ -165,16 +164,43 @@ def on_threads(
 
 def here(chunks: Generator[object, None, None], tick: Callable[[], object]) -> None:
     """Do work in this thread, chunk by chunk as it is asked for the next, and call `tick()` ten times a second."""
-    ticked = time.monotonic()
     _at_work.add(me := object())
     try:
-        for _ in chunks:
-            if time.monotonic() - ticked >= TICK_SECONDS:
-                tick()
-                ticked = time.monotonic()
+        with _ticking(tick) as attend:
+            for _ in chunks:
+                attend()
     finally:
         chunks.close()  # whoever else does the work
         _at_work.discard(me)
+
+
+class _ticking:
+    """`with _ticking(tick) as attend:` is a run whose `attend()`, called often, calls `tick()` ten times a second.
+
+    And those of the runs that this one is a part of, in the same thread: they would wait until it has ended.
+    """
+
+    def __init__(self, tick: Callable[[], object]) -> None:
+        self._outer: tuple[Callable[[], object], ...] = getattr(_here, "ticks", ())
+        self._tick, self._ticked = tick, time.monotonic()
+
+    def __enter__(self) -> Callable[[], None]:
+        _here.ticks = (*self._outer, self._tick)
+        return self._attend
+
+    def _attend(self) -> None:
+        if time.monotonic() - self._ticked < TICK_SECONDS:
+            return
+        _here.ticks = ()  # a run made by a tick is not a part of this one
+        try:
+            for tick in (*self._outer, self._tick):
+                tick()
+        finally:
+            _here.ticks = (*self._outer, self._tick)
+        self._ticked = time.monotonic()
+
+    def __exit__(self, *error: object) -> None:
+        _here.ticks = self._outer
 
 
 def _importing() -> bool:

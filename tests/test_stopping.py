@@ -60,7 +60,10 @@ def test_a_run_in_another_thread_is_stopped_by_request():
 
 
 def test_a_stop_is_heard_by_the_runs_that_a_training_makes(monkeypatch):
-    """The likelihood of this machine is annealed after an epoch; the epoch is recorded when the training goes on."""
+    """The likelihood of this machine is annealed after an epoch; the epoch is recorded when the training goes on.
+
+    All kernels are compiled, so that the training runs in this thread, and its progress is reported by the annealing.
+    """
     likelihood, outcome = fg.learning.epochs.log_likelihood, []
 
     def watched(*arguments, **named):
@@ -76,6 +79,7 @@ def test_a_stop_is_heard_by_the_runs_that_a_training_makes(monkeypatch):
     monkeypatch.setattr(fg.learning.epochs, "log_likelihood", watched)
     model, data = fg.RBM(np.zeros((300, 300))), np.ones((8, 300))
     kwargs = dict(epochs=2, batch_size=8, likelihood_every=1, seed=1)
+    fg.train(model, data, **kwargs | dict(epochs=1, likelihood_every=0))
     result = fg.train(model, data, progress=lambda done, total: bool(outcome), **kwargs)
     assert outcome == ["begun", "stopped"]
     assert result.interrupted
@@ -126,6 +130,34 @@ def test_ctrl_c_is_answered_while_a_kernel_compiles(tmp_path):
     """The run has returned, empty, when the kernel is not compiled yet."""
     said, status = child(COMPILING, env={"NUMBA_CACHE_DIR": str(tmp_path)}, stderr=subprocess.DEVNULL)
     assert (said, status) == ("True (64, 0) 0\n", 0)
+
+
+BREAKING = """
+    import os, signal
+    import numpy as np
+    from numba.core import event
+    import fastgibbs as fg
+    from fastgibbs.engines import energies
+
+    class Listener(event.Listener):
+        def on_start(self, _):
+            os.kill(os.getpid(), signal.SIGINT)
+        def on_end(self, _):
+            pass
+
+    model, states = fg.lattice((4, 4)), np.ones((1, 16))
+    try:
+        with event.install_listener("numba:compile", Listener()):
+            energies.energies(model, states)
+    except KeyboardInterrupt:
+        print(len(energies._add_terms.signatures), energies.energies(model, states))
+"""
+
+
+def test_ctrl_c_outside_a_run_waits_for_what_compiles(tmp_path):
+    """Numba that was broken off while it fills its tables compiles nothing more in this process."""
+    said, status = child(BREAKING, env={"NUMBA_CACHE_DIR": str(tmp_path)})
+    assert (said, status) == ("1 [-32.]\n", 0)
 
 
 def test_a_thread_that_cannot_start_leaves_the_work_to_the_others(monkeypatch):
