@@ -55,7 +55,7 @@ class Clusters(NamedTuple):
     starts: np.ndarray  # uint64 (words,): sites at which runs begin
     before: np.ndarray  # int32 (words,): runs that begin in words before
     parents: np.ndarray  # int32 (n + 1,): by label; of Wolff the sites of the cluster
-    turned: np.ndarray  # uint64 (n + 1 or 0,): all bits, or none, by label
+    turned: np.ndarray  # uint8 (n + 1 or 0,): by label
     sizes: np.ndarray  # int64 (n + 1 or 0,): by root: sites, times 2^32, and those up
     estimates: np.ndarray  # float64 (2 or 3, chains): what the last move told
 
@@ -88,7 +88,7 @@ def clusters(kind: str, every: int, model, bonds: Bonds, betas, first: int, lane
         np.zeros(line, np.uint64),
         np.zeros(line, np.int32),
         np.zeros(n + 1, np.int32),
-        np.zeros(labels, np.uint64),
+        np.zeros(labels, np.uint8),
         np.zeros(labels, np.int64),
         np.zeros((len(told(kind)), len(betas))),
     )

@@ -167,8 +167,8 @@ def _turn_clusters(clusters, spins, stream, count, chain):
             label += 1
             root = np.int64(at(parents, at(parents, label)))
             store(parents, label, full(root, np.int32, 1))
-            store(turned, label, full(np.uint64(0) - np.uint64((coins & low) != 0), np.uint64, 1))
-            turn = at(turned, root)  # its own, or that of a label before
+            store(turned, label, full(np.uint8((coins & low) != 0), np.uint8, 1))
+            turn = np.uint64(0) - np.uint64(at(turned, root))  # its own, or that of a label before
             starts ^= low
             following = starts & (np.uint64(0) - starts)
             part = ((following - ONE) ^ (low - ONE)) & sites

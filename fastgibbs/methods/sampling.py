@@ -165,7 +165,8 @@ def sample(
     of_draw += 8 * len(told(clusters))
     of_chain = binned.nbytes(len(observed.weights) + len(told(clusters))) if in_bins else length.draws * of_draw
     what = f"a result of chains x draws = {betas.size} x {length.draws}"
-    checks.require_memory(betas.size * (of_chain + n), what, binned.ADVICE)
+    room = 0 if clusters is None else 32 * n * -(-betas.size // _LANES)
+    checks.require_memory(betas.size * (of_chain + n) + room, what, binned.ADVICE)
     _require_chance(rule, scan, betas, start)
     check_betas("beta", betas, models)
     setting = settled(
