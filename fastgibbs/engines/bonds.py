@@ -44,17 +44,17 @@ def words_of(n: int) -> int:
 def bonds_of(model, held=()) -> Bonds:
     """The bonds of an Ising model, whose sites `held` are clamped."""
     i, j, J = model.bonds
-    distance, kinds, listed = j - i, [], np.ones(J.size, bool)
+    strength, distance, listed, kinds = np.abs(J), j - i, np.ones(J.size, bool), []
+    order = np.lexsort((strength, distance))
+    alike = (np.diff(distance[order]) == 0) & (np.diff(strength[order]) == 0)
+    ends = [0, *np.flatnonzero(~alike) + 1, J.size]
     fewest = max(FEWEST, model.n / _SPARSEST)
-    counts = np.bincount(distance)
-    for offset in np.flatnonzero(counts >= fewest):
-        mine = np.flatnonzero(distance == offset)
-        values, inverse, times = np.unique(np.abs(J[mine]), return_inverse=True, return_counts=True)
-        for kind in np.flatnonzero(times >= fewest):
-            chosen = mine[inverse == kind]
-            listed[chosen] = False
-            kinds.append((offset, values[kind], _bits(model.n, j[chosen]), _bits(model.n, j[chosen][J[chosen] < 0])))
-    offsets = np.unique([1, *(kind[0] for kind in kinds)])
+    for number in np.flatnonzero(np.diff(ends) >= fewest):
+        mine = order[ends[number] : ends[number + 1]]
+        listed[mine] = False
+        against = j[mine[J[mine] < 0]]
+        kinds.append((distance[mine[0]], strength[mine[0]], _bits(model.n, j[mine]), _bits(model.n, against)))
+    offsets = np.unique([1, *(kind[0] for kind in kinds)]).astype(np.int64)
     sites = np.flatnonzero(model.fields)
     shape = len(kinds), words_of(model.n)
     arrays = (

@@ -62,10 +62,15 @@ class Chains(Job):
         return binning.bins(self.betas.size, len(self.weights) + len(self.told))
 
     @cached_property
+    def ising(self) -> Any:
+        """The model whose clusters move."""
+        return self.setting.given[0].to_ising()
+
+    @cached_property
     def bonds(self) -> Bonds:
         """Those that clusters are made of."""
         held = self.setting.clamped
-        return kept(self.setting.given[0], "bonds", held.tobytes(), lambda model: bonds_of(model.to_ising(), held))
+        return kept(self.ising, "bonds", held.tobytes(), lambda model: bonds_of(model, held))
 
     @cached_property
     def prepared(self) -> Any:
@@ -97,9 +102,9 @@ class Chains(Job):
         block = ChainBlock(inside.size, plan, state, of_lanes, room)
         if self.clusters is None:
             return block
-        ising, betas = self.setting.given[0].to_ising(), self.betas[columns.start : columns.stop]
-        made = self.clusters, self.cluster_every, ising, self.bonds, betas, columns.start, len(lanes), self.seed
-        return block._replace(clusters=clusters(*made))
+        betas, of_model = self.betas[columns.start : columns.stop], (self.ising, self.bonds)
+        asked = self.clusters, self.cluster_every
+        return block._replace(clusters=clusters(*asked, *of_model, betas, columns.start, len(lanes), self.seed))
 
     def kept(self, blocks: list[ChainBlock], done: list[int], names: Iterable[str]) -> Bins:
         """What the bins of all chains have kept after so many sweeps of each block."""
