@@ -6,6 +6,7 @@ So many independent draws would have the error of what a run has measured: var(m
 Swendsen-Wang moves tell has a smaller error than m^2 itself; single spins start from states that these moves left.
 """
 
+import functools
 import itertools
 import time
 
@@ -22,13 +23,20 @@ def samples(squares, told=None):
     return squares.var() / fg.analysis.standard_error(squares if told is None else told).error ** 2
 
 
+@functools.lru_cache(3)
+def begun(side, chains):
+    """States that cluster moves have left."""
+    options = dict(sweeps=50, thin=50, seed=0, clusters="swendsen-wang")
+    return fg.sample(fg.lattice((side, side)), beta=CRITICAL, chains=chains, **options).states
+
+
 def ours(side, chains, sweeps, tells=True, **kwargs):
-    """Chains that go on from states left by cluster moves, each round with another seed."""
+    """Chains that go on from there, each round with another seed."""
     model, seeds = fg.lattice((side, side)), itertools.count(1)
-    begin = fg.sample(model, beta=CRITICAL, chains=chains, sweeps=100, thin=100, seed=0, clusters="swendsen-wang")
 
     def job():
-        options = dict(beta=CRITICAL, sweeps=sweeps, chains=chains, threads=1, seed=next(seeds), start=begin.states)
+        start = begun(side, chains)
+        options = dict(beta=CRITICAL, sweeps=sweeps, chains=chains, threads=1, seed=next(seeds), start=start)
         run = fg.sample(model, **options | kwargs)
         told = run.observables["cluster_m2"] if tells and run.clusters else None
         return Run(samples(run.magnetization**2, told), run.timing.kernel)

@@ -2,8 +2,9 @@
 
     python -m pytest bench/bench_multispin.py -s
 
-Limit: 64 decisions take 14 words of SFC64, each of them three operations that join what is known of three words
-(threshold, decided, undecided), and each neighbour three more (sign, adder); without AVX-512 an operation joins two.
+Limit: 64 decisions take 14 words of SFC64, each of them two operations that join what is known of three words
+(decided, undecided, a threshold that is looked up), and each neighbour three more (sign, adder); without AVX-512 an
+operation joins two.
 What is missing from it goes to the lanes left undecided, one vector in 32: a mispredicted branch and 64 bits more.
 """
 
@@ -20,7 +21,7 @@ MEASURED = ", measured each sweep"
 
 def work(degree):
     joined = 1 if REGISTERS == 512 else 2
-    return Work(words=14 / 64, bits=3 * (14 + degree) * joined)
+    return Work(words=14 / 64, bits=(2 * 14 + 3 * degree) * joined)
 
 
 def sampling(build, beta, chains, updates=3e8, **kwargs):

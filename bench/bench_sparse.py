@@ -2,8 +2,9 @@
 
     python -m pytest bench/bench_sparse.py -s
 
-Limit of a spin of degree 6, in lanes of 32 bits: half a word of SFC64, six multiply-adds, and 33 operations that make
-the uniform (7), scale and clamp (3), raise to a power (15), decide and store (8).
+Limit of a spin of degree 6, in lanes of 32 bits: a quarter of a word of SFC64, ten multiply-adds, six of the field,
+three of a power and one of the odds, and 16 operations that make the uniform (3), scale and clamp (3), raise to a power
+(5), decide and store (5).
 """
 
 import numpy as np
@@ -23,7 +24,7 @@ def glass():
 
 
 def work(degree):
-    return Work(words=0.5, bits=33 * 32, products=degree)
+    return Work(words=0.25, bits=16 * 32, products=degree + 4)
 
 
 def sampling(build=glass, sweeps=SWEEPS, **kwargs):

@@ -72,6 +72,7 @@ def calls() -> Iterator[Callable[[], object]]:
     for model in (_GLASS, MODELS[4]):
         yield partial(anneal, model, keep=2, **short)
     yield partial(anneal, [_GLASS, MODELS[4]], **short)
+    yield partial(sample, [_GLASS, MODELS[4]], beta=0.5, keep_states=True, **short)
     for model in (one for one in MODELS if isinstance(one, Hopfield)):
         yield partial(recall, model, _PATTERNS)
     data = _RNG.integers(0, 2, (20, 12))

@@ -6,11 +6,21 @@ import numba
 import numpy as np
 
 from fastgibbs import exact
-from fastgibbs.engines import ENGINES, coloured, contract, dense_kernels, inputs, layered, multispin, multispin_kernels
-from fastgibbs.engines.arithmetic import uniform
-from fastgibbs.engines.bitslices import PART
+from fastgibbs.engines import (
+    ENGINES,
+    coloured,
+    contract,
+    dense_kernels,
+    inputs,
+    layered,
+    multispin,
+    multispin_decisions,
+    multispin_kernels,
+)
+from fastgibbs.engines.bitslices import PART, keep
 from fastgibbs.engines.memories import ATTEMPTS
 from fastgibbs.engines.sparse import attempting
+from fastgibbs.engines.sparse_draws import rough_uniform
 from fastgibbs.engines.sparse_sums import adding, gather
 from fastgibbs.engines.vectors import convert, full, load, store
 from fastgibbs.jit import njit
@@ -22,8 +32,11 @@ _attempt, _local_field = attempting(16), adding(16)
 @njit
 def _attempt_everywhere(plan, state, rule, site, bits):
     gather(plan, state, site)
+    for lane in range(bits.size):  # the next word of a lane has the lower half of its 32 bits uppermost
+        state.streams[0, lane], state.streams[1, lane], state.streams[3, lane] = bits[lane] << np.uint64(48), 0, 0
     for lane in range(0, bits.size, 16):
-        _attempt(plan, state, rule, site, lane, uniform(convert(load(bits, lane, 16), np.uint32)), False)
+        store(state.uniforms, lane, rough_uniform(convert(load(bits, lane, 16) >> 16, np.uint32)))
+        _attempt(plan, state, rule, site, lane, lane, False)
 
 
 @njit
@@ -234,9 +247,10 @@ def _decisions(plan, state, rungs, likely, kinds):
     for tile in range(len(plan.tiles)):
         first, end, table, degree, _, _, own, _, start, count = plan.tiles[tile]
         for word in range(8 * first, 8 * end, PART):
-            words, masks, _ = multispin_kernels.decision(plan, state, (table, degree, own, start, count), word)
+            ups = multispin_decisions.count_up(plan, state, degree, start, word)
+            words, _, masks = multispin_decisions.decision(plan, state, ups, (table, degree, own, count), word)
             store(likely, word, words)
-            multispin_kernels.keep(masks, kinds[word // 8], word % 8)
+            keep(masks, kinds[word // 8], word % 8)
             for kind in range(multispin.MASKS, min(count, len(plan.kinds))):
                 store(kinds[word // 8], 8 * kind + word % 8, load(state.scratch[own], 16 + 8 * kind + word % 8, PART))
 

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from numba import typeof
 
 import fastgibbs as fg
+from fastgibbs.methods import descent
 from fastgibbs.methods.descent import quenched
 from fastgibbs.reference import annealing as twin
 
@@ -59,6 +61,18 @@ MODELS = {
     "an RBM of tenths": fg.RBM(np.random.default_rng(1).choice([-0.1, 0.1], (12, 9)), [0.0] * 12, [0.1] * 9),
     "a lone spin": fg.Ising.from_edges(1, [], [], [], [-1e-3]),
 }
+
+
+@pytest.mark.parametrize("name", [name for name, model in MODELS.items() if isinstance(model, fg.Ising)])
+def test_what_is_compiled_for_the_end_of_a_run_is_what_its_model_needs(name):
+    model = MODELS[name]
+    for free in (None, np.arange(model.n // 2)):
+        small = descent.like(model, free)
+        (*mine, kind, domains), (*theirs, their_kind, their_domains) = (
+            descent._how(one, sites) for one, sites in ((model, free), (small, None))
+        )
+        assert [typeof(part) for part in mine] == [typeof(part) for part in theirs]
+        assert (kind, domains.size > 0) == (their_kind, their_domains.size > 0)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastgibbs as fg
-from fastgibbs.engines import multispin
+from fastgibbs.engines import ENGINES, multispin
 from fastgibbs.engines.arithmetic import exp2, exp64
 from fastgibbs.engines.bitslices import PART
 from fastgibbs.engines.contract import LANE_GROUP
@@ -134,6 +134,27 @@ def test_multispin_trajectories_equal_the_twins_at_one_beta(name, beta):
     parity(MULTISPIN[name], beta, 5, strips=1)
 
 
+def of_degree(d, h):
+    """A random graph of which a tenth of the bonds is missing: cells of several degrees, d the largest."""
+    bonds = fg.random_regular(26, d, seed=d).bonds
+    kept = np.random.default_rng(d).random(len(bonds[0])) < 0.9
+    i, j = bonds[0][kept], bonds[1][kept]
+    return fg.Ising.from_edges(26, i, j, np.resize([1.0, -1.0, 1.0], len(i)), np.full(26, h))
+
+
+@pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
+@pytest.mark.parametrize(("degree", "h"), [(2, 0.5), (3, 1.0), (4, -0.3), (7, 0.0), (8, 0.5), (12, 0.0), (12, 2.0)])
+def test_lanes_at_one_beta_do_what_they_do_among_others(degree, h, rule):
+    """Their thresholds are looked up, those of lanes at several betas put together: in both ways the same bytes."""
+    model = of_degree(degree, h)
+    for beta in (0.05, 0.4, -0.7):
+        kwargs = dict(sweeps=400, thin=50, engine="multispin", threads=1, rule=rule, seed=3)
+        alone = fg.sample(model, beta=beta, chains=64, **kwargs)
+        among = fg.sample(model, beta=[beta] * 64 + [1.0], chains=65, **kwargs)
+        np.testing.assert_array_equal(alone.states, among.states[:64])
+        np.testing.assert_array_equal(alone.energy, among.energy[:64])
+
+
 @pytest.mark.parametrize("chains", [64, 129, 300, 512])
 def test_blocks_of_any_width_equal_the_twin(chains):
     parity(MULTISPIN["EA +-J"], 0.8, chains, sweeps=6, strips=1)
@@ -180,6 +201,16 @@ def test_counts_hold_every_spin_up_and_every_bond_unsatisfied(shape):
 def test_disorder_samples_in_one_word_equal_the_twin():
     models = [fg.edwards_anderson((4, 3, 3), seed=seed) for seed in range(66)]
     parity(models, np.linspace(0.2, 1.5, 66), 66)
+
+
+def test_what_sweeps_read_and_write_begins_with_a_cache_line():
+    """Registers that straddle two lines take twice as long: which arrays do is otherwise left to the allocator."""
+    engine = ENGINES["multispin"]
+    model = MULTISPIN["EA +-J"]
+    ups = np.ones((512, model.n), np.uint8)
+    _, state = engine.start(engine.prepare([model], 1), range(512), [(0, ups)], 0, np.array([0.5]), 0)
+    for name in ("spins", "streams", "planes", "scratch", "counters", "numbers", "rare"):
+        assert getattr(state, name).ctypes.data % 64 == 0, name
 
 
 OTHER_PARTS = """

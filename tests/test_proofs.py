@@ -13,8 +13,9 @@ from scipy import stats
 import fastgibbs as fg
 from fastgibbs import exact
 from fastgibbs.engines import multispin_kernels
-from fastgibbs.engines.bitslices import PART
-from fastgibbs.engines.vectors import store
+from fastgibbs.engines.bitslices import PART, classes, number
+from fastgibbs.engines.multispin_decisions import turned, turned_alike
+from fastgibbs.engines.vectors import full, nonzero, store
 from fastgibbs.jit import njit
 from fastgibbs.reference import multispin as multispin_twin
 from fastgibbs.reference import sampling
@@ -283,16 +284,25 @@ def test_the_16_by_16_torus_matches_kaufman(engine, strips):
 
 
 @njit
-def count_accepted(plan, state, decisions):
-    """How many of so many decisions of class 0 are accepted, by the multi-spin engine's decision routine."""
+def count_accepted(plan, state, decisions, alike):
+    """How many of so many decisions of class 0 are accepted, by the multi-spin engine's decision routines.
+
+    Those of lanes at one rung, or of lanes at several.
+    """
     total = 0
-    kinds = multispin_kernels.classes(multispin_kernels.number(plan.number, 2), plan.kinds)  # all neighbours alike
     scratch = state.scratch[0]
-    none = multispin_kernels.full(0, np.uint64, PART)
+    ups = number(plan.number, 5)  # all four neighbours push up
+    distance = number(plan.number, 2)
+    kinds = classes(distance, plan.kinds)
+    none = full(0, np.uint64, PART)
     for first in range(0, decisions // 64, PART):
-        turned = multispin_kernels.turned(plan, state, none, none ^ -1, kinds, (0, 4, 0, 1, 3), first)
-        if multispin_kernels.nonzero(turned) != 0:
-            store(scratch, 0, turned)
+        if alike:
+            likely, spins = turned_alike(plan, state, ups, none ^ -1, (0, 4, 0, 3), first, 0)
+            changed = likely ^ spins
+        else:
+            changed = turned(plan, state, none, none ^ -1, distance, kinds, (0, 4, 0, 3), first)
+        if nonzero(changed) != 0:
+            store(scratch, 0, changed)
             for element in range(PART):
                 word = scratch[element]
                 while word != 0:
@@ -306,13 +316,14 @@ def prepare_thresholds(plan, state, rungs):
     multispin_kernels.show_codes(plan, state, rungs)
 
 
+@pytest.mark.parametrize("alike", [False, True])
 @pytest.mark.parametrize(("p", "decisions"), [(4e-10, 2**35), (1e-5, 2**27), (0.3, 2**20)])
-def test_rare_events_happen_at_their_rate(p, decisions):
+def test_rare_events_happen_at_their_rate(p, decisions, alike):
     """Two-sided Poisson test at 1e-4; at 4e-10, 14 events are expected in 3 * 10^10 decisions."""
     beta = np.log(1 / p - 1) / 8  # four of four neighbours against it: p = 1 / (1 + exp(8 beta))
     plan, state = block("multispin", fg.lattice((4, 4)), np.ones((512, 16)), beta)
     prepare_thresholds(plan, state, np.zeros(512, np.int64))
-    seen, expected = count_accepted(plan, state, decisions), p * decisions
+    seen, expected = count_accepted(plan, state, decisions, alike), p * decisions
     assert min(stats.poisson.cdf(seen, expected), stats.poisson.sf(seen - 1, expected)) > 5e-5
 
 

@@ -12,6 +12,7 @@ import fastgibbs as fg
 from fastgibbs import exact
 from fastgibbs.engines import contract, multispin, multispin_rare, rare
 from fastgibbs.engines.bitslices import keep
+from fastgibbs.engines.multispin_neighbors import bonds_of
 from fastgibbs.engines.vectors import store
 from fastgibbs.jit import njit
 from fastgibbs.reference import annealing as annealing_twin
@@ -224,12 +225,12 @@ def test_candidates_times_shares_are_the_probabilities_of_all_classes(rule, fiel
 @njit
 def read(plan, state, greater, free, numbers):
     for tile in range(len(plan.tiles)):
-        first, end, table, degree = plan.tiles[tile, :4]
+        first, end, table, degree, _, _, _, _, start, _ = plan.tiles[tile]
         for word in range(8 * first, 8 * end, 8):
-            ups = rare.zero(plan.number)
+            ups = rare.from_start(plan.number, start)
             for slot in range(0, degree, 2):
-                ups = multispin_rare.with_two(plan, state, word // 8 * plan.slots + slot, ups)
-            above, equal = rare.above(ups, plan.rare.limits, 8 * table)
+                ups = multispin_rare.with_two(bonds_of(plan), state.spins, word // 8 * plan.slots + slot, ups)
+            above, equal = multispin_rare.sides(plan.field == 0, ups, plan.rare.limits, table)
             store(greater, word, above)
             store(free, word, equal)
             keep(ups, numbers, 4 * word)
@@ -247,14 +248,15 @@ def order_and_flips(model, states, beta, rule):
     read(plan, state, greater, free, numbers)
     numbers = numbers.reshape(-1, 4, 8).swapaxes(0, 1).reshape(4, -1)
     lane = np.arange(len(states))
-    tables = np.repeat(plan.tiles[:, 2], (plan.tiles[:, 1] - plan.tiles[:, 0]) * 8 // plan.words)
+    cells = (plan.tiles[:, 1] - plan.tiles[:, 0]) * 8 // plan.words
+    tables, starts = np.repeat(plan.tiles[:, 2], cells), np.repeat(plan.tiles[:, 8], cells)
     probabilities = np.empty((len(states), model.n))
     for cell in range(model.n):
         place, shift = plan.position[cell] * plan.words + lane // 64, (lane % 64).astype(np.uint64)
         table = tables[plan.position[cell]]
         rate, limits = plan.rare.rates[0, table], plan.rare.limits.reshape(-1, 8)[table]
         assert rate >= 0
-        k = sum(bit(numbers[j], place, shift) << j for j in range(4))
+        k = sum(bit(numbers[j], place, shift) << j for j in range(4)) - starts[plan.position[cell]]
         share = plan.rare.shares.reshape(plan.rare.rates.shape[1], -1)[table][k] / 2.0**63
         turns = -np.expm1(-(rate % 16) * 2.0 ** -(rate // 16)) * share
         coin = bit(free, place, shift) * int(limits[rare.COINS])

@@ -17,6 +17,7 @@ import fastgibbs as fg
 from fastgibbs import analysis
 from fastgibbs.engines import binning
 from fastgibbs.methods import running
+from fastgibbs.results.lanes import turned
 
 GLASS, WEIGHTED = fg.edwards_anderson((4, 4), seed=1), fg.edwards_anderson((4, 4), "gaussian", seed=1)
 OBSERVE = {"staggered": np.resize([1.0, -0.3], 16), "first": np.eye(16)[0]}
@@ -435,6 +436,25 @@ def test_a_rung_of_a_ladder_takes_less_than_10_kilobytes_with_its_checkpoint(tmp
     assert float(done.stdout) < 10_000
 
 
+@pytest.mark.parametrize(
+    ("draws", "lanes"), [(0, 3), (1, 1), (15, 4), (16, 16), (17, 3), (1000, 64), (1003, 5), (33, 1)]
+)
+def test_rows_turned_in_place_are_the_rows_turned(draws, lanes):
+    rows = np.arange(draws * lanes, dtype=float).reshape(draws, lanes)
+    expected = rows.T.copy()
+    assert np.array_equal(turned(rows), expected)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_long_run_records_what_a_short_one_does(threads):
+    model = fg.Ising.from_edges(4, [0, 1, 2], [1, 2, 3], [0.5, 0.25, 0.3])
+    kwargs = dict(beta=0.5, chains=50, seed=1, threads=threads)
+    long, short = (fg.sample(model, sweeps=sweeps, **kwargs) for sweeps in (20_000, 100))
+    for name in ("energy", "magnetization"):
+        assert getattr(long, name).shape == (50, 20_000)
+        assert np.array_equal(getattr(long, name)[:, :100], getattr(short, name))
+
+
 HELD = """
 import fastgibbs as fg
 
@@ -444,16 +464,26 @@ def kilobytes(name):
 model = fg.Ising.from_edges(4, [0, 1, 2], [1, 2, 3], [0.5, 0.25, 0.3])
 {run}
 before = kilobytes("VmRSS")
-sweeps = 20_000
+sweeps = {sweeps}
 {run}
 print((kilobytes("VmHWM") - before) * 1024 / (result.energy.nbytes + result.magnetization.nbytes))
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak memory is read from /proc")
-@pytest.mark.parametrize("run", ["sample(model, beta=0.5, chains=1024", "temper(model, betas=[0.1, 0.5], ladders=512"])
-def test_records_of_many_blocks_are_never_held_twice(run):
+@pytest.mark.parametrize(
+    ("run", "sweeps"),
+    [
+        ("sample(model, beta=0.5, chains=1024", 20_000),
+        ("temper(model, betas=[0.1, 0.5], ladders=512", 20_000),
+        ("sample(model, beta=0.5, chains=64", 200_001),
+        ("sample(model, beta=0.5, chains=16", 400_001),
+        ("temper(model, betas=[0.1, 0.5], ladders=32", 200_001),
+    ],
+)
+def test_records_are_never_held_twice(run, sweeps):
+    """Of many blocks, of two, and of one, that is turned in place."""
     call = f"result = fg.{run}, sweeps=sweeps, seed=1, threads=2)"
-    program = "sweeps = 1\n" + HELD.format(run=call)
+    program = "sweeps = 1\n" + HELD.format(run=call, sweeps=sweeps)
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert float(output) < 1.15

@@ -6,7 +6,7 @@ import pytest
 import fastgibbs as fg
 from fastgibbs.engines.precision import energy_error
 from fastgibbs.methods import chains as job
-from fastgibbs.methods.settings import check_betas
+from fastgibbs.methods.settings import check_betas, choose_engine
 
 EA = fg.edwards_anderson((4, 4, 4), "gaussian", seed=1)
 GLASS = fg.edwards_anderson((4, 4, 4), seed=1)  # for the multi-spin engine
@@ -178,7 +178,7 @@ BAD = {
     "strips of a glass with weights": (dict(strips=4), ValueError, "'sparse' cannot run this: it does not cut"),
     "multispin of a gaussian glass": (dict(engine="multispin"), ValueError, r"the couplings are not all \+J or -J"),
     "two graphs": (
-        dict(model=[fg.lattice((3, 3)), fg.lattice((9,))], chains=2),
+        dict(model=[fg.lattice((3, 3)), fg.lattice((9,))], chains=2, engine="multispin"),
         ValueError,
         "model 1 has not the bonds and the .J. of model 0",
     ),
@@ -252,6 +252,20 @@ def test_the_result_says_what_was_run_and_how_fast():
     assert result.timing.updates_per_second == pytest.approx(5 * 64 * 24 / result.timing.kernel)
     assert result.timing.total >= result.timing.kernel + result.timing.compile
     assert repr(result) == "SampleResult(Ising(n=64, bonds=192, fields=0), chains=5, draws=10, engine='sparse')"
+
+
+def test_graphs_whose_groups_of_cells_fill_no_vectors_are_swept_site_by_site():
+    rng = np.random.default_rng(1)
+
+    def engine(n, chance, chains):
+        i, j = np.array(np.triu_indices(n, 1))[:, rng.random(n * (n - 1) // 2) < chance]
+        return choose_engine("auto", [fg.Ising.from_edges(n, i, j, 1)], "sequential", None, chains)[0]
+
+    assert [engine(10, 1, chains) for chains in (64, 512)] == ["sparse", "multispin"]
+    assert [engine(100, 0.04, chains) for chains in (64, 512)] == ["sparse", "multispin"]
+    assert engine(400, 0.0075, 64) == "multispin"
+    small = fg.random_regular(20, 3, seed=1), fg.lattice((4, 4))
+    assert {choose_engine("auto", [model], "sequential", None, 64)[0] for model in small} == {"multispin"}
 
 
 def test_few_chains_have_an_engine_of_their_own_which_only_the_model_and_their_number_decide():

@@ -43,6 +43,7 @@ def draws(model: ModelLike) -> None:
     """The verbs, and what their results hold."""
     run = fg.sample(model, beta=[0.2, 0.4], sweeps=100, seed=np.random.SeedSequence(1), rule="metropolis")
     assert_type(run, fg.SampleResult)
+    assert_type(fg.sample([model, model], beta=0.4, sweeps=100), fg.SampleResult | list[fg.SampleResult])
     assert_type(run.energy, FloatArray)
     assert_type(run.observables, dict[str, FloatArray])
     assert_type(run.states, States)
@@ -55,7 +56,7 @@ def draws(model: ModelLike) -> None:
     assert_type(fg.temper([model, model], sweeps=100), list[fg.TemperResult])
     assert_type(fg.recall(fg.Hopfield([[1, -1, 1]]), [1, 1, 1]).converged.all(), np.bool_)
     assert_type(fg.log_z(model, method="tempering").error, float)
-    fg.sample(model, beta=1.0, sweeps=10, rule="heat bath")  # type: ignore[arg-type]  # there is no such rule
+    fg.sample(model, beta=1.0, sweeps=10, rule="heat bath")  # type: ignore[call-overload]  # there is no such rule
 
 
 def answers(model: fg.Ising, run: fg.SampleResult) -> None:

@@ -9,7 +9,7 @@ from fastgibbs.engines.vectors import bitcast, convert, full, select
 from fastgibbs.jit import inlined
 
 LOWEST_EXPONENT = -126.0  # 2^-126 is the smallest normal float32
-_ROUNDER = 12582912.0  # 1.5 * 2^23: adding it rounds a small float32 to an integer, held in the low bits
+ROUNDER = 12582912.0  # 1.5 * 2^23: adding it rounds a small float32 to an integer, held in the low bits
 _INVERSE_FACTORIALS = tuple(1.0 / math.factorial(i) for i in range(12, -1, -1))
 _SIGN = -(2**31)
 _MINUS_TWO_LOG2E = -2.0 * 1.4426950408889634  # exp(-2 x) = 2^(_MINUS_TWO_LOG2E x)
@@ -28,8 +28,8 @@ def exp2(t):
     t = k + f with k an integer and |f| <= 1/2; 2^f = 1 + c1 f + ... + c5 f^5 (minimax for the relative error, fixed
     to 1 at f = 0); k is added to the exponent bits.
     """
-    rounded = t + _ROUNDER
-    f = t - (rounded - _ROUNDER)
+    rounded = t + ROUNDER
+    f = t - (rounded - ROUNDER)
     power = ((((_C5 * f + _C4) * f + _C3) * f + _C2) * f + _C1) * f + 1.0
     return bitcast(bitcast(power, np.int32) + (bitcast(rounded, np.int32) << 23), np.float32)
 
@@ -43,24 +43,38 @@ def uniform(words):
 @inlined
 def decide(rule, exponent, spin, words, width):
     """The new spins, int8 lanes, in the field f: `exponent` is -2 beta f log2(e), float32; 32 random bits a lane."""
-    return convert(signs_of(rule, exponent, convert(spin, np.int32), uniform(words), width) >> 31 | 1, np.int8)
+    signs = convert(spin, np.int32)
+    spare = surplus(rule, exponent, signs, uniform(words), width)
+    return convert(outcome(rule, exponent, signs, spare) >> 31 | 1, np.int8)
 
 
 @inlined
-def signs_of(rule, exponent, signs, u, width):
-    """The signs of new spins, bit 31 of int32 lanes, given the old ones: `exponent` as of `decide`, uniforms `u`."""
+def cost_exponent(rule, exponent, signs, width):
+    """The exponent of e: the rarer spin has probability e / (1 + e) by Gibbs, a flip min(1, e) by Metropolis."""
     lowest = full(LOWEST_EXPONENT, np.float32, width)
-    if rule == METROPOLIS:  # flip with probability min(1, 2^(s exponent))
-        exponent = bitcast(bitcast(exponent, np.int32) ^ (signs & _SIGN), np.float32)
+    if rule == METROPOLIS:
         certain = full(0.0, np.float32, width)
+        exponent = bitcast(bitcast(exponent, np.int32) ^ (signs & _SIGN), np.float32)
         exponent = select(exponent < lowest, lowest, exponent)
-        exponent = select(exponent > certain, certain, exponent)
-        return signs ^ bitcast(exp2(exponent) - u, np.int32) ^ -1
-    # up with probability 1 / (1 + 2^exponent): the rarer spin has e / (1 + e), decided where u is finest
-    rarer = bitcast(exponent, np.int32)
-    exponent = bitcast(rarer | _SIGN, np.float32)
-    e = exp2(select(exponent < lowest, lowest, exponent))
-    return rarer ^ bitcast(e - (u * e + u), np.int32)
+        return select(exponent > certain, certain, exponent)
+    exponent = bitcast(bitcast(exponent, np.int32) | _SIGN, np.float32)
+    return select(exponent < lowest, lowest, exponent)
+
+
+@inlined
+def surplus(rule, exponent, signs, u, width):
+    """Not negative where the rarer spin is drawn (Gibbs) or the spin flips (Metropolis), given the old signs.
+
+    `exponent` as of `decide`, uniforms `u`; signs are bit 31 of int32 lanes. Decided where u is finest.
+    """
+    e = exp2(cost_exponent(rule, exponent, signs, width))
+    return e - u if rule == METROPOLIS else e - (u * e + u)
+
+
+@inlined
+def outcome(rule, exponent, signs, spare):
+    """The signs of the new spins, bit 31 of int32 lanes, given the surplus."""
+    return (signs ^ -1 if rule == METROPOLIS else bitcast(exponent, np.int32)) ^ bitcast(spare, np.int32)
 
 
 @inlined

@@ -2,30 +2,31 @@
 
 import numpy as np
 
-from fastgibbs.engines.vectors import at
+from fastgibbs.engines.vectors import add_product, at, convert, full, load, store
 from fastgibbs.jit import njit
 
 ROUNDING = 2.0**-40  # of what a flip may cost: less is rounding
+READS = 16  # states whose flips are looked at
 
 
 @njit
-def find_shares(terms, states, sizes, shares):
+def find_shares(terms, states, sizes, shares, fields):
     """Write of each site S_i = |h_i| + sum_j |J_ij|, and r_i: the mean of costs above 0 among the states, over S_i.
 
-    A flip costs (1 - low) |h_i + sum_j J_ij s_j|. `terms` are `descents.RowTerms`, `states` int8 (reads, n), the rest
-    is float64 (n,).
+    A flip costs (1 - low) |h_i + sum_j J_ij s_j|. `terms` are `descents.RowTerms`, `states` int8 (n, READS); `fields`,
+    float64 (READS,), is scratch, and the rest float64 (n,).
     """
     for site in range(sizes.size):
-        size = 0.0
+        size, sums = 0.0, full(terms.fields[site], np.float64, READS)
         for k in range(terms.indptr[site], terms.indptr[site + 1]):
-            size += abs(at(terms.couplings, k))
+            coupling, values = at(terms.couplings, k), load(states, at(terms.indices, k) * READS, READS)
+            size += abs(coupling)
+            sums = add_product(sums, coupling, convert(values, np.float64))
         size += abs(terms.fields[site])
+        store(fields, 0, sums)
         total, count = 0.0, 0
-        for read in range(len(states)):
-            field = terms.fields[site]
-            for k in range(terms.indptr[site], terms.indptr[site + 1]):
-                field += at(terms.couplings, k) * states[read, at(terms.indices, k)]
-            share = (1 - terms.low) * abs(field) / (size if size > 0 else 1.0)
+        for read in range(READS):
+            share = (1 - terms.low) * abs(fields[read]) / (size if size > 0 else 1.0)
             if share >= ROUNDING:
                 total += share
                 count += 1

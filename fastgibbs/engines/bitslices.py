@@ -15,6 +15,7 @@ from fastgibbs.jit import called, target
 
 PART = 8 if target()[1] == 512 else 4  # words of a vector handled at once: more would not stay in the registers
 PLANE = Lanes(types.uint64, PART)
+FUNCTIONS = 16  # of two planes
 _WORDS = ir.VectorType(ir.IntType(64), PART)
 
 
@@ -40,7 +41,7 @@ def _planes(context, builder, kinds, values, count, words=_WORDS):
     return [builder.bitcast(place, words.as_pointer()) for place in places]
 
 
-def _bit(builder, whole, k, width=PART):
+def whole_bit(builder, whole, k, width=PART):
     """Bit k of a 64-bit integer in all lanes: a plane, of so many words."""
     bit = builder.and_(builder.lshr(whole, ir.Constant(whole.type, k)), ir.Constant(whole.type, 1))
     return copied(builder, builder.neg(bit), width)
@@ -53,7 +54,7 @@ def number(typing, most, value):
 
     def lower(context, builder, sig, values):
         whole = context.cast(builder, values[1], value, types.int64)
-        return context.make_tuple(builder, planes, [_bit(builder, whole, k) for k in range(planes.count)])
+        return context.make_tuple(builder, planes, [whole_bit(builder, whole, k) for k in range(planes.count)])
 
     return planes(most, value), lower
 
@@ -106,8 +107,10 @@ def reflected(typing, number, bit, total, start):
         result, carry = [], None
         for k in range(number.count):
             turned = builder.xor(builder.extract_value(values[0], k), values[1])
-            other, width = _bit(builder, below, k, number.dtype.width), number.dtype.width
-            addend = builder.xor(other, builder.and_(values[1], builder.xor(other, _bit(builder, above, k, width))))
+            other, width = whole_bit(builder, below, k, number.dtype.width), number.dtype.width
+            addend = builder.xor(
+                other, builder.and_(values[1], builder.xor(other, whole_bit(builder, above, k, width)))
+            )
             half = builder.xor(turned, addend)
             overflow = builder.and_(turned, addend)
             result.append(half if carry is None else builder.xor(half, carry))
@@ -165,8 +168,8 @@ def equal(typing, number, value):
         whole = context.cast(builder, values[1], value, types.int64)
         differs = None
         for k in range(number.count):
-            bit = builder.xor(builder.extract_value(values[0], k), _bit(builder, whole, k))
-            differs = bit if differs is None else builder.or_(differs, bit)
+            other = builder.xor(builder.extract_value(values[0], k), whole_bit(builder, whole, k))
+            differs = other if differs is None else builder.or_(differs, other)
         return builder.not_(differs)
 
     return PLANE(number, value), lower
@@ -201,6 +204,31 @@ def keep(typing, planes, array, index):
         return context.get_dummy_value()
 
     return types.void(planes, array, index), lower
+
+
+@intrinsic
+def keep_functions(typing, number, kinds, array, index):
+    """Write all functions of the number n of a number's two lower planes: function i holds where bit n of i is set.
+
+    n is below 4 and len(kinds). Each is PART words, side by side, the first at flat position `index` (unchecked).
+    """
+    count = min(kinds.count, 4)
+
+    def lower(context, builder, sig, values):
+        low, high = (builder.extract_value(values[0], k) for k in range(2))
+        both = builder.and_(low, high)
+        others = [builder.xor(low, both), builder.xor(high, both), both] if count == 4 else [low, high]
+        functions = [ir.Constant(_WORDS, None), builder.not_(builder.or_(low, high))]
+        for mask in others:
+            functions += [builder.xor(function, mask) for function in functions]
+        data = context.make_array(array)(context, builder, values[2]).data
+        first = context.cast(builder, values[3], index, types.intp)
+        for k, function in enumerate(functions):
+            place = builder.gep(data, [builder.add(first, ir.Constant(first.type, PART * k))])
+            builder.store(function, builder.bitcast(place, _WORDS.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    return types.void(number, kinds, array, index), lower
 
 
 @intrinsic

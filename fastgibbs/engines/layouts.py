@@ -1,5 +1,7 @@
 """Where lanes lie in memory: arrays that begin with a cache line, lanes side by side."""
 
+import math
+
 import numpy as np
 from llvmlite import ir
 from numba.core import types
@@ -10,10 +12,9 @@ LINE = 64  # bytes
 
 def aligned(shape, kind) -> np.ndarray:
     """Zeros that begin with a cache line: registers that straddle two lines take twice as long to load and store."""
-    size = int(np.prod(shape)) * np.dtype(kind).itemsize
-    room = np.zeros(size + LINE, np.uint8)
-    first = -room.ctypes.data % LINE
-    return room[first : first + size].view(kind).reshape(shape)
+    size = math.prod(shape) if isinstance(shape, tuple) else shape
+    room = np.zeros(size * np.dtype(kind).itemsize + LINE, np.uint8)
+    return np.ndarray(shape, kind, room, -room.ctypes.data % LINE)
 
 
 @intrinsic

@@ -42,7 +42,7 @@ class Lowest(NamedTuple):
 
 def site_words(entropy, n: int, keep: int) -> np.ndarray:
     """The random words of a run's sites, uint64 (n,), read-only; none if no states are kept."""
-    words = stream(entropy, HASH).random_raw(n if keep else 0)
+    words = stream(entropy, HASH).random_raw(n) if keep else np.empty(0, np.uint64)
     words.flags.writeable = False
     return words
 

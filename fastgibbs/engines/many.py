@@ -1,4 +1,4 @@
-"""Annealing of several Ising models by the sparse engine, one after the other in one call.
+"""Sampling and annealing of several Ising models by the sparse engine, one after the other in one call.
 
 A model has the plan, the random streams and the sweeps of a run of its own, and so its bytes; it stays in a core's
 cache. Spins of all are float32, which give the bits that whole numbers do (sparse.py).
@@ -11,10 +11,12 @@ import numpy as np
 from fastgibbs.engines.arithmetic import scales
 from fastgibbs.engines.contract import LANE_GROUP, free_sites
 from fastgibbs.engines.descents import RowTerms
-from fastgibbs.engines.drivers import READ_GROUP, Moves, Reads, anneal_reads
+from fastgibbs.engines.drivers import READ_GROUP, Moves, Reads, Record, advance, anneal_reads
 from fastgibbs.engines.entries import ROOM, hold
 from fastgibbs.engines.layouts import aligned
-from fastgibbs.engines.sparse import CHUNK, MOST_FOLLOWED, SparsePlan, SparseState
+from fastgibbs.engines.observables import Observables, observables
+from fastgibbs.engines.sparse import MOST_FOLLOWED, SparsePlan, SparseState
+from fastgibbs.engines.sparse_draws import CHUNK
 from fastgibbs.engines.streams import ORDER, START, SWEEP, begin, mixed, next_word
 from fastgibbs.jit import called, inlined, njit
 
@@ -39,31 +41,50 @@ class Plans(NamedTuple):
 
 
 class Runs(NamedTuple):
-    """What the reads of all models start from and come to."""
+    """What the chains or reads of all models start from, and where they are."""
 
     moves: Moves
-    count: int  # reads of each
+    count: int  # chains or reads of each
     sweeps: int
-    scales: np.ndarray  # float32 (models, sweeps)
+    scales: np.ndarray  # float32 (models, rungs)
     pools: np.ndarray  # uint32 (models, 4): of their streams
     key: np.uint32
-    addresses: np.ndarray  # uint32 (reads + lanes + 1, 4): of first spins, of sweeps, of orders
+    addresses: np.ndarray  # uint32 (count + lanes + 1, 4): of first spins, of sweeps, of orders
     spins: np.ndarray  # float32 (sites, lanes)
+
+
+class Found(NamedTuple):
+    """What the reads of all models come to."""
+
     kept: np.ndarray  # float32 (sites, lanes): the best states
     best: np.ndarray  # float64 (models, lanes)
     lowest: np.ndarray  # float64 (models, sweeps, groups)
     sums: np.ndarray  # float64 (models, sweeps, groups)
 
 
+class Draws(NamedTuple):
+    """What is recorded of the chains of all models, and when (`drivers.Record`)."""
+
+    burn_in: int
+    thin: int
+    rungs: np.ndarray  # int64 (lanes,)
+    energies: np.ndarray  # float64 (models, draws, lanes)
+    magnetizations: np.ndarray  # float64 (models, draws, lanes)
+    samples: np.ndarray  # uint16 (draws * sites or 0, lanes // 16): model after model, draw after draw
+    nothing: Observables
+
+
 # in one kernel, not made machine code on their own
-_hold, _anneal_reads, _begin_streams = (called(kernel.py_func) for kernel in (hold, anneal_reads, begin))
+_hold, _begin_streams, _advance, _anneal_reads = (
+    called(kernel) for kernel in (hold.py_func, begin.py_func, advance.__wrapped__, anneal_reads.py_func)
+)
 
 
 class Desk(NamedTuple):
     """Where one thread works on one model at a time."""
 
     room: np.ndarray  # uint64 (words,): the block of the model
-    states: np.ndarray  # uint64 (reads + lanes + 1, 4): streams as they begin
+    states: np.ndarray  # uint64 (count + lanes + 1, 4): streams as they begin
     streams: np.ndarray  # what follows is as in SparseState,
     order: np.ndarray
     uniforms: np.ndarray
@@ -127,40 +148,45 @@ def plans(models: list, terms: RowTerms) -> Plans:
     return found
 
 
-def runs(plans: Plans, moves: Moves, reads: int, betas, entropies) -> Runs:
-    """All reads before the first sweep: `betas` float64 (models, sweeps), the entropy of the streams of each model."""
-    models, sweeps = betas.shape
-    lanes, groups, sites = -(-reads // LANE_GROUP) * LANE_GROUP, -(-reads // READ_GROUP), plans.fields.size
-    pools = np.array([mixed(entropy)[0] for entropy in entropies], np.uint32).reshape(models, 4)
-    numbers = np.concatenate([np.arange(reads), np.arange(lanes), [0]])
+def runs(plans: Plans, moves: Moves, count: int, sweeps: int, betas, entropies) -> Runs:
+    """All before the first sweep: `betas` float64 (models, rungs), the entropy of the streams of each model."""
+    lanes = -(-count // LANE_GROUP) * LANE_GROUP
+    pools = np.array([mixed(entropy)[0] for entropy in entropies], np.uint32).reshape(-1, 4)
+    numbers = np.concatenate([np.arange(count), np.arange(lanes), [0]])
     addresses = np.zeros((numbers.size, 4), np.uint32)
-    addresses[:, 0] = np.repeat([START, SWEEP, ORDER], [reads, lanes, 1])
+    addresses[:, 0] = np.repeat([START, SWEEP, ORDER], [count, lanes, 1])
     addresses[:, 1], addresses[:, 3] = np.divmod(numbers, 64)
-    return Runs(
-        moves,
-        reads,
-        sweeps,
-        scales(betas, plans.units[:, None]),
-        pools,
-        mixed(entropies[0])[1],
-        addresses,
-        spins=aligned((sites, lanes), np.float32),
-        kept=aligned((sites, lanes), np.float32),
-        best=np.full((models, lanes), np.inf),
-        lowest=np.zeros((models, sweeps, groups)),
-        sums=np.zeros((models, sweeps, groups)),
-    )
+    factors, spins = scales(betas, plans.units[:, None]), aligned((plans.fields.size, lanes), np.float32)
+    return Runs(moves, count, sweeps, factors, pools, mixed(entropies[0])[1], addresses, spins)
+
+
+def found(runs: Runs) -> Found:
+    """Room for what reads come to."""
+    of_groups = len(runs.scales), runs.sweeps, -(-runs.count // READ_GROUP)
+    best = np.full((len(runs.scales), runs.spins.shape[1]), np.inf)
+    return Found(aligned(runs.spins.shape, np.float32), best, np.zeros(of_groups), np.zeros(of_groups))
+
+
+def draws(runs: Runs, rungs, burn_in: int, thin: int, keeps: bool) -> Draws:
+    """Room for what is recorded of chains at `rungs`, int64 (chains,): their states, too, if it `keeps` them."""
+    sites, lanes = runs.spins.shape
+    count = (runs.sweeps - burn_in) // thin
+    of_lanes = np.full(lanes, rungs[-1])
+    of_lanes[: runs.count] = rungs
+    records = (np.empty((len(runs.scales), count, lanes)) for _ in range(2))
+    samples = np.empty((count * sites if keeps else 0, lanes // LANE_GROUP), np.uint16)
+    return Draws(burn_in, thin, of_lanes, *records, samples, observables(np.empty((0, 0)), 1, lanes, count, lanes))
 
 
 def desk(runs: Runs) -> Desk:
     """For one thread."""
-    lanes = runs.best.shape[1]
+    lanes = runs.spins.shape[1]
     return Desk(
         np.empty(ROOM, np.uint64),
         np.empty(runs.addresses.shape, np.uint64),
         aligned((4, lanes), np.uint64),
         np.empty(4, np.uint64),
-        aligned((CHUNK, lanes), np.float32),
+        aligned((CHUNK + 1, lanes), np.float32),
         aligned(lanes, np.float32),
         aligned(lanes, np.int8),
         aligned(lanes, np.float64),
@@ -216,32 +242,56 @@ def _begin(runs, desk, k, spins):
     desk.age[0] = MOST_FOLLOWED
 
 
+@inlined
+def _open(plans, runs, desk, k, done, spins, kept):
+    """Make the desk's room the block of a model that has done so many sweeps."""
+    if done == 0:
+        _begin(runs, desk, k, spins)
+    state = SparseState(
+        spins, desk.streams, desk.order, desk.uniforms, desk.scale, desk.sums, desk.followed, desk.changes, desk.age
+    )
+    _hold(_plan_of(plans, runs, k), state, kept, desk.room)
+
+
 @njit
-def anneal(plans, runs, desk, first, last, crew):
+def sample(plans, runs, drawn, desk, first, last, crew):
+    """Run sweeps `first` ... `last - 1` of all models, those of a model one after the other (`drivers.advance`)."""
+    rows = drawn.energies.shape[1]
+    while first < last:
+        k = first // runs.sweeps
+        done = first - k * runs.sweeps
+        end = min(runs.sweeps, done + last - first)
+        begin, n = plans.starts[k], plans.starts[k + 1] - plans.starts[k]
+        spins = runs.spins[begin : begin + n]
+        _open(plans, runs, desk, k, done, spins, spins)
+        kept = rows if len(drawn.samples) > 0 else 0
+        samples = drawn.samples[kept * begin : kept * (begin + n)].reshape(kept, n, drawn.samples.shape[1])
+        energies, magnetizations = drawn.energies[k], drawn.magnetizations[k]
+        record = Record(drawn.burn_in, drawn.thin, energies, magnetizations, drawn.nothing, samples, None)
+        _advance(desk.room, drawn.rungs, runs.moves, record, done, end, crew)
+        first += end - done
+
+
+@njit
+def anneal(plans, runs, found, desk, first, last, crew):
     """Run sweeps `first` ... `last - 1` of all models, those of a model one after the other (`drivers.anneal`)."""
     while first < last:
         k = first // runs.sweeps
         done = first - k * runs.sweeps
         end = min(runs.sweeps, done + last - first)
-        spins = runs.spins[plans.starts[k] : plans.starts[k + 1]]
-        kept = runs.kept[plans.starts[k] : plans.starts[k + 1]]
-        if done == 0:
-            _begin(runs, desk, k, spins)
-        state = SparseState(
-            spins, desk.streams, desk.order, desk.uniforms, desk.scale, desk.sums, desk.followed, desk.changes, desk.age
-        )
-        _hold(_plan_of(plans, runs, k), state, kept, desk.room)
+        mine = slice(plans.starts[k], plans.starts[k + 1])
+        _open(plans, runs, desk, k, done, runs.spins[mine], found.kept[mine])
         reads = Reads(
             runs.moves,
             runs.count,
             desk.rungs,
             desk.energies,
             desk.magnetizations,
-            runs.best[k],
+            found.best[k],
             desk.better,
             None,
-            runs.lowest[k],
-            runs.sums[k],
+            found.lowest[k],
+            found.sums[k],
         )
         _anneal_reads(desk.room, reads, None, done, end, crew)
         first += end - done

@@ -17,10 +17,13 @@ import numpy as np
 
 from fastgibbs.engines import precision, rare
 from fastgibbs.engines.arithmetic import exp64
+from fastgibbs.engines.bitslices import FUNCTIONS, PART
 from fastgibbs.engines.contract import METROPOLIS, Engine
 from fastgibbs.engines.graphs import VECTOR, Layout, cells, layout, runs, signs, unturned_lanes
+from fastgibbs.engines.layouts import aligned
 from fastgibbs.engines.multispin_counters import PENDING
 from fastgibbs.engines.streams import SWEEP, TAIL, stream_state
+from fastgibbs.models import Ising
 
 SLOTS = 8  # streams of each word
 PLANES = 14  # words drawn for every 64 decisions
@@ -28,7 +31,7 @@ MAX_DEGREE = 12
 BITS = 53  # of a field
 SMALL = 2**12  # sites of a model that takes longer to lay out than to sweep
 TILE_CELLS, MAX_TILES = 4096, 64  # a tile's least number of cells, and how many a group is cut into at most
-FOLDED = 3, 4  # classes that kernels of their own are for: of up to twice as many neighbours less 1, and no field
+FEW = 3, 4  # classes that kernels of their own are for: without a field of up to 5 and 7 neighbours
 KINDS, MASKS = 15, 7  # classes of all others, and how many of them are known when a kernel is compiled; both odd
 
 
@@ -48,6 +51,9 @@ class MultispinPlan(NamedTuple):
     sign_words: np.ndarray  # uint64 (vectors * slots * 8 or 0,): J < 0 lane by lane
     degrees: np.ndarray  # int64 (tables,): the degree that each table of thresholds is for
     codes: np.ndarray  # uint64 (rungs, -): thresholds and likelier spins at every beta, bit after bit
+    looked: (
+        np.ndarray
+    )  # uint8 (rungs, tables, -): what says a threshold's bits where all lanes are alike, see `_lookups`
     rest: np.ndarray  # uint64 (rungs, tables * kinds): the next 64 bits of each threshold
     rare: rare.Rarities
     ghosts: int  # where their words begin
@@ -75,7 +81,7 @@ class MultispinState(NamedTuple):
     scratch: np.ndarray  # uint64 (tiles of a colour, -)
     counters: np.ndarray  # uint64 (tiles of a colour, 2, planes + 1, 8): unsatisfied bonds and up spins
     numbers: np.ndarray  # uint64 (tiles of a colour, -): unsatisfied bonds of some vectors, to be added up
-    alike: np.ndarray  # int64 (words,): the rung of all lanes of a word in this sweep, or -1
+    alike: np.ndarray  # int64 (words + 1,): the rung of all lanes of a word in this sweep, or -1; last, of all words
     rare: np.ndarray  # uint64 (tiles of a colour, -): the candidates of each word, and what they may turn
     counted: np.ndarray  # bool (1,): whether the last sweep has counted unsatisfied bonds
 
@@ -144,8 +150,9 @@ def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:
         plan = _laid_out(prepared, lanes)
         if len(prepared.models) == 1 and plan.sites <= SMALL:
             prepared.plans[words] = plan
-    codes, rest = _thresholds(prepared.models[0], plan.degrees, len(plan.kinds), betas, rule)
-    return plan._replace(codes=codes, rest=rest, rare=rare.rarities(prepared.models[0], plan.degrees, betas, rule))
+    model, rarities = prepared.models[0], rare.rarities(prepared.models[0], plan.degrees, betas, rule)
+    codes, rest, looked = _thresholds(model, plan.degrees, len(plan.kinds), betas, rule)
+    return plan._replace(codes=codes, rest=rest, looked=looked, rare=rarities)
 
 
 def _laid_out(prepared: Prepared, lanes: range) -> MultispinPlan:
@@ -156,7 +163,7 @@ def _laid_out(prepared: Prepared, lanes: range) -> MultispinPlan:
     sign_bytes, sign_words = signs(place, lanes)
     folds = model.field == 0
     count = degrees // 2 + 1 if folds else degrees + 1
-    kinds = next((k for k in FOLDED if folds and slots < 2 * k), KINDS)
+    kinds = next((k for k in FEW if count.max(initial=1) <= k), KINDS)
     most = 7 if kinds < KINDS else 15
     start = (most - 1 + degrees % 2 - degrees) // 2 * folds  # so that the middle is that of what planes hold
     tiles, phases, apart = _tiles(
@@ -181,6 +188,7 @@ def _laid_out(prepared: Prepared, lanes: range) -> MultispinPlan:
         degrees=degrees,
         codes=np.empty((0, 0), np.uint64),
         rest=np.empty((0, 0), np.uint64),
+        looked=np.empty((0, 0, 0), np.uint8),
         rare=None,
         ghosts=place.cell.size * words,
         ghost_originals=(place.ghosts[:, 2:] * words + np.arange(words)).astype(np.int32).ravel(),
@@ -219,15 +227,39 @@ def _thresholds(model, degrees, kinds, betas, rule) -> tuple[np.ndarray, np.ndar
     rest = ((p * 2.0**PLANES - head) * 2.0**64).astype(np.uint64)
     head[p >= 1], rest[p >= 1] = 2**PLANES - 1, 2**64 - 1  # as close to 1 as they come
     bits, likely = head[:, :, None] >> np.arange(PLANES - 1, -1, -1)[:, None] & 1 == 1, g < 0 if folds else g > 0
+    looked = _lookups(np.concatenate([bits, likely[..., None, :]], axis=2), folds & (betas != 0))
     bits[..., 1:] ^= bits[..., :1]
     likely[..., 1:] ^= likely[..., :1]
     middle = np.empty((betas.size, degrees.size, 3), bool)
     middle[:], middle[..., 1], middle[..., 2] = folds, folds & (degrees % 2 == 0), folds & (betas != 0)[:, None]
     likely = np.concatenate([likely, middle], axis=2)
-    bits = np.concatenate([bits.reshape(betas.size, -1), likely.reshape(betas.size, -1)], axis=1)
-    bits = np.pad(bits, ((0, 0), (0, -bits.shape[1] % 64)))
+    parts = bits.reshape(betas.size, -1), likely.reshape(betas.size, -1)
+    size = sum(part.shape[1] for part in parts)
+    bits = np.concatenate([*parts, np.zeros((betas.size, -size % 64), bool)], axis=1)
     codes = np.packbits(bits, axis=1, bitorder="little").view("<u8").astype(np.uint64)
-    return codes, rest.reshape(betas.size, -1)
+    return codes, rest.reshape(betas.size, -1), looked
+
+
+def _lookups(bits, turns) -> np.ndarray:
+    """How the bits of thresholds are looked up, the likelier spin being the last: `bits` (rungs, tables, -, classes).
+
+    Entries are places of the functions that `keep_functions` writes. With up to four classes each bit has two: of the
+    bit, and of what it differs by from the one before. With more it has four, a b c d, and with the number's upper
+    planes u, t the bit is a ^ (u & b) ^ (t & (c ^ (u & d))). Last of a row, whether another spin is likelier above the
+    middle: `turns` (rungs,).
+    """
+    packed = np.packbits(bits, axis=-1, bitorder="little")  # bit n of a function's number: whether it holds of n
+    entries = np.repeat(packed, 2, axis=-1)
+    if packed.shape[-1] == 1:
+        entries[:, :, 1:, 1] ^= packed[:, :, :-1, 0]
+    else:
+        entries[..., ::2] &= 15
+        entries[..., 1::2] >>= 4
+        entries[..., 3] ^= entries[..., 0] ^ entries[..., 1] ^ entries[..., 2]
+        entries[..., 1:3] ^= entries[..., :1]
+    rows = np.empty((*bits.shape[:2], bits.shape[2] * entries.shape[3] + 1), np.uint8)
+    rows[..., :-1], rows[..., -1] = PART * entries.reshape(*rows[..., :-1].shape), turns[:, None]
+    return rows
 
 
 class Multispin(Engine):
@@ -235,6 +267,16 @@ class Multispin(Engine):
 
     name = "multispin"
     plan = MultispinPlan
+
+    def pays(self, model, chains: int, strips: int | None) -> bool:
+        """Whether groups of cells, of one colour and degree, fill vectors: else the sparse engine is as fast or faster.
+
+        Measured: graphs of one degree from 10 sites or so on, random ones of mean degree 4 from 150 on, at 64 chains.
+        """
+        if not isinstance(model, Ising) or model.n >= 2 * (MAX_DEGREE + 1) ** 2:
+            return True
+        degrees = np.unique(np.diff(model.indptr)).size
+        return model.n * -(-chains // 64) >= 2 * degrees * (model.degree + 1)
 
     def refusal(self, models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
         """Why the engine cannot run these Ising models, or None if it can."""
@@ -298,10 +340,11 @@ class Multispin(Engine):
     ) -> tuple[MultispinPlan, MultispinState]:
         """Plan and state of a block; `ups` gives (first cell, which are up uint8 (lanes, cells)) part by part."""
         place, words = prepared.layout, len(lanes) // 64
-        up_words = np.zeros((place.size, words), np.uint64)
+        up_words = aligned((place.size, words), np.uint64)
         for first, part in ups:
-            part = np.pad(part, ((0, len(lanes) - len(part)), (0, 0)), constant_values=1)
-            of_words = np.packbits(part.reshape(words, 64, -1), axis=1, bitorder="little")
+            filled = np.ones((len(lanes), part.shape[1]), np.uint8)
+            filled[: len(part)] = part
+            of_words = np.packbits(filled.reshape(words, 64, -1), axis=1, bitorder="little")
             of_cells = of_words.transpose(2, 0, 1).copy().view("<u8")[..., 0]
             up_words[place.position[first : first + part.shape[1]]] = of_cells
         plan, spins = _plan(prepared, lanes, betas, rule), up_words.ravel()
@@ -311,7 +354,7 @@ class Multispin(Engine):
         depth = max(largest, len(PENDING)).bit_length()
         blocks, tiles = np.arange(lanes.start // 64, lanes.stop // 64), np.arange(sets)[:, None]
         streams = stream_state(entropy, SWEEP, blocks, np.arange(SLOTS)[:, None], tiles[..., None])
-        apart = np.zeros((sets, 5, SLOTS * words), np.uint64)  # no two tiles share a cache line
+        apart = aligned((sets, 5, SLOTS * words), np.uint64)  # no two tiles share a cache line
         apart[:, :4] = np.swapaxes(streams.reshape(sets, -1, 4), 1, 2)
         together = plan.together * len(plan.number).bit_length()
         state = MultispinState(
@@ -319,12 +362,14 @@ class Multispin(Engine):
             streams=apart,
             tails=stream_state(entropy, TAIL, *np.divmod(np.arange(lanes.start, lanes.stop), 64), tiles),
             current=np.full(len(lanes), -1),
-            planes=np.zeros(64 * plan.codes.shape[1] * VECTOR, np.uint64),
-            scratch=np.zeros((sets, (2 + max(len(plan.kinds), len(PENDING).bit_length())) * VECTOR), np.uint64),
-            counters=np.zeros((sets, 2, depth + 1, VECTOR), np.uint64),  # upper halves are read past the last plane
-            numbers=np.zeros((sets, together * VECTOR), np.uint64),
-            alike=np.zeros(words, np.int64),
-            rare=np.zeros((sets, (rare.ASIDE + 4 * words) * VECTOR), np.uint64),
+            planes=aligned((64 * plan.codes.shape[1] * VECTOR,), np.uint64),
+            scratch=aligned(
+                (sets, (2 + max(len(plan.kinds), len(PENDING).bit_length()) + FUNCTIONS) * VECTOR), np.uint64
+            ),
+            counters=aligned((sets, 2, depth + 1, VECTOR), np.uint64),  # upper halves are read past the last plane
+            numbers=aligned((sets, together * VECTOR), np.uint64),
+            alike=np.zeros(words + 1, np.int64),
+            rare=aligned((sets, (rare.ASIDE + 4 * words) * VECTOR), np.uint64),
             counted=np.zeros(1, bool),
         )
         return plan, state

@@ -11,37 +11,42 @@ AHEAD = 4  # vectors: some 300 ns, more than memory takes
 
 
 @inlined
-def neighbor(plan, state, entry, part):
+def bonds_of(plan):
+    """What of a plan says where neighbours are: compiling calls that take all of it would be felt."""
+    return plan.runs, plan.listed, plan.sign_bytes, plan.sign_words
+
+
+@inlined
+def neighbor(bonds, spins, entry, part):
     """A neighbour of words `part` ... of a vector, turned so that 1 pushes up; `entry` is vector * slots + slot."""
-    begin = at(plan.runs, entry)
-    if begin >= 0:
-        words = load(state.spins, begin + part, PART)
-    else:
-        words = gather(state.spins, plan.listed, part - 1 - begin, PART)
-    if plan.sign_bytes.size > 0:
-        words = words ^ negative(at(plan.sign_bytes, entry), part)
-    elif plan.sign_words.size > 0:
-        words = words ^ load(plan.sign_words, VECTOR * entry + part, PART)
+    runs, listed, sign_bytes, sign_words = bonds
+    begin = at(runs, entry)
+    words = load(spins, begin + part, PART) if begin >= 0 else gather(spins, listed, part - 1 - begin, PART)
+    if sign_bytes.size > 0:
+        words = words ^ negative(at(sign_bytes, entry), part)
+    elif sign_words.size > 0:
+        words = words ^ load(sign_words, VECTOR * entry + part, PART)
     return words
 
 
 @inlined
-def whole_neighbor(plan, state, entry):
+def whole_neighbor(bonds, spins, entry):
     """As `neighbor`, of a whole vector."""
-    begin = at(plan.runs, entry)
-    words = load(state.spins, begin, VECTOR) if begin >= 0 else gather(state.spins, plan.listed, -1 - begin, VECTOR)
-    if plan.sign_bytes.size > 0:
-        words = words ^ rare.masks(at(plan.sign_bytes, entry))
-    elif plan.sign_words.size > 0:
-        words = words ^ load(plan.sign_words, VECTOR * entry, VECTOR)
+    runs, listed, sign_bytes, sign_words = bonds
+    begin = at(runs, entry)
+    words = load(spins, begin, VECTOR) if begin >= 0 else gather(spins, listed, -1 - begin, VECTOR)
+    if sign_bytes.size > 0:
+        words = words ^ rare.masks(at(sign_bytes, entry))
+    elif sign_words.size > 0:
+        words = words ^ load(sign_words, VECTOR * entry, VECTOR)
     return words
 
 
 @inlined
-def fetch_neighbors(plan, state, vector, end, degree):
+def fetch_neighbors(runs, spins, slots, degree, vector, end):
     """Ask for the neighbours of a vector that comes soon, before vector `end`, where they lie together."""
-    if state.spins.size > CACHED and vector + AHEAD < end:
-        for entry in range((vector + AHEAD) * plan.slots, (vector + AHEAD) * plan.slots + degree):
-            begin = at(plan.runs, entry)
+    if spins.size > CACHED and vector + AHEAD < end:
+        for entry in range((vector + AHEAD) * slots, (vector + AHEAD) * slots + degree):
+            begin = at(runs, entry)
             if begin >= 0:
-                prefetch(state.spins, begin)
+                prefetch(spins, begin)

@@ -7,57 +7,57 @@ from fastgibbs.engines.bitslices import increment, keep, reflected, seldom
 from fastgibbs.engines.contract import METROPOLIS
 from fastgibbs.engines.graphs import VECTOR
 from fastgibbs.engines.multispin_counters import add_numbers
-from fastgibbs.engines.multispin_neighbors import fetch_neighbors, whole_neighbor
+from fastgibbs.engines.multispin_neighbors import bonds_of, fetch_neighbors, whole_neighbor
 from fastgibbs.engines.streams import next_words
 from fastgibbs.engines.vectors import bits, full, load, store
 from fastgibbs.jit import inlined
 
 
 @inlined
-def with_two(plan, state, entry, ups):
+def with_two(bonds, spins, entry, ups):
     """A number plus two neighbours of a vector."""
-    return increment(ups, whole_neighbor(plan, state, entry), whole_neighbor(plan, state, entry + 1))
+    return increment(ups, whole_neighbor(bonds, spins, entry), whole_neighbor(bonds, spins, entry + 1))
+
+
+@inlined
+def sides(folds, ups, limits, table):
+    """Lanes of a vector in which up is likelier where beta > 0, and those without a field if any cell has none."""
+    if folds:
+        greater, free = rare.beside_middle(ups)
+    else:
+        greater, free = rare.above(ups, limits, VECTOR * table)
+    return greater, free
 
 
 @inlined
 def sweep_rarely(plan, state, rule, tile, both, counted_to, counters):
     """Sweep a tile, or those of its words whose rare outcomes alone are drawn, as rare.py says."""
-    first, end, table, degree, _, _, own, _, _, _ = plan.tiles[tile]
-    begin, attempts, limits = VECTOR * first, 64 * VECTOR * (end - first) // plan.words, VECTOR * table
-    numbers, scratch, tails, streams, held = (
-        state.numbers[own],
-        state.rare[own],
-        state.tails[own],
-        state.streams[own],
-        0,
-    )
-    coins, following, forced = (
-        plan.rare.limits[limits + rare.COINS] != 0,
-        rare.next_candidates(scratch),
-        full(0, np.uint64, VECTOR),
-    )
+    first, end, table, degree, _, _, own, _, start, _ = plan.tiles[tile]
+    begin, attempts, held = VECTOR * first, 64 * VECTOR * (end - first) // plan.words, 0
+    numbers, scratch, tails, streams = state.numbers[own], state.rare[own], state.tails[own], state.streams[own]
+    coins, following = plan.rare.limits[VECTOR * table + rare.COINS] != 0, rare.next_candidates(scratch)
+    forced, bonds = full(0, np.uint64, VECTOR), bonds_of(plan)
+    toss = full(-np.int64(coins), np.uint64, VECTOR)
     for word in range(begin, VECTOR * end, VECTOR):
-        fetch_neighbors(plan, state, word // VECTOR, end, degree)
-        ups, entry = rare.zero(plan.number), word // VECTOR * plan.slots
+        fetch_neighbors(plan.runs, state.spins, plan.slots, degree, word // VECTOR, end)
+        if coins and rule != METROPOLIS:  # before all else: it takes many registers
+            toss = next_words(streams, word & (streams.shape[1] - 1), VECTOR)
+        ups, entry = rare.from_start(plan.number, start), word // VECTOR * plan.slots
         if degree > 0:  # one by one: a loop over so much is never unrolled
-            ups = with_two(plan, state, entry, ups)
+            ups = with_two(bonds, state.spins, entry, ups)
         if degree > 2:
-            ups = with_two(plan, state, entry + 2, ups)
+            ups = with_two(bonds, state.spins, entry + 2, ups)
         if degree > 4:
-            ups = with_two(plan, state, entry + 4, ups)
+            ups = with_two(bonds, state.spins, entry + 4, ups)
         if degree > 6:
-            ups = with_two(plan, state, entry + 6, ups)
+            ups = with_two(bonds, state.spins, entry + 6, ups)
         if degree > 8:
-            ups = with_two(plan, state, entry + 8, ups)
+            ups = with_two(bonds, state.spins, entry + 8, ups)
         if degree > 10:
-            ups = with_two(plan, state, entry + 10, ups)
-        greater, free = rare.above(ups, plan.rare.limits, limits)
+            ups = with_two(bonds, state.spins, entry + 10, ups)
+        greater, free = sides(plan.field == 0, ups, plan.rare.limits, table)
         likely = greater ^ load(scratch, VECTOR * rare.TURNED, VECTOR)
-        spins = likely
-        if coins:
-            if rule != METROPOLIS:
-                free = free & next_words(streams, word & (streams.shape[1] - 1), VECTOR)
-            spins = likely ^ free
+        spins = likely ^ (free & toss)
         if rule == METROPOLIS:  # what was not the likelier spin turns always
             forced = load(state.spins, word, VECTOR) ^ likely
             spins = likely ^ ((spins ^ likely) & (forced ^ -1))
@@ -75,7 +75,7 @@ def sweep_rarely(plan, state, rule, tile, both, counted_to, counters):
             )
         if word < counted_to:
             spins = load(state.spins, word, VECTOR)
-            keep(reflected(ups, spins, degree, 0), numbers, held * VECTOR * len(ups))
+            keep(reflected(ups, spins, degree, start), numbers, held * VECTOR * len(ups))
             held += 1
             if held == plan.together or word + VECTOR == counted_to:
                 add_numbers(plan.number, numbers, held, counters, state.scratch[own])

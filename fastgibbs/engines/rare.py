@@ -20,7 +20,7 @@ Bits of geometric numbers: Devroye, Non-Uniform Random Variate Generation (1986)
 Res. Logist. 26, 403 (1979).
 """
 
-from functools import cache
+from functools import cache, reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +29,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from fastgibbs.engines.arithmetic import exp64
-from fastgibbs.engines.bitslices import lowest_bit
+from fastgibbs.engines.bitslices import lowest_bit, whole_bit
 from fastgibbs.engines.contract import METROPOLIS
 from fastgibbs.engines.graphs import VECTOR
 from fastgibbs.engines.vectors import Lanes, at, bitcast, copied, full, load, nonzero, store
@@ -86,7 +86,7 @@ def rarities(model, degrees: np.ndarray, betas: np.ndarray, rule: int) -> Rariti
     last = ((field <= 0) & met).sum(axis=1) - 1
     limits = np.zeros((degrees.size, VECTOR), np.uint64)
     limits[:, :NUMBER] = -(~last[:, None] >> np.arange(NUMBER) & 1).astype(np.int64).view(np.uint64)
-    limits[:, COINS] = (last >= 0) & (np.take_along_axis(field, np.maximum(last, 0)[:, None], 1)[:, 0] == 0)
+    limits[:, COINS] = ((field == 0) & met).any(axis=1)
     limits[:, TURNS] = -(last < 0).astype(np.int64).view(np.uint64)
     rates = np.where(few & (x <= CROSSING), np.where(s > FINEST, 0, 16 * s + m.astype(np.int64)), -1)
     table = skip_digits() if (rates > 0).any() else np.zeros((8, 64), np.uint64)
@@ -110,18 +110,30 @@ def skip_digits() -> np.ndarray:
 
 
 @intrinsic
-def zero(typing, most):
-    """The number 0 in all lanes of a whole vector, with planes enough to count to the length of `most`.
+def from_start(typing, most, start):
+    """The number `start` in all lanes of a whole vector, with planes enough to count to the length of `most`.
 
     Here are so few planes that whole vectors stay in the registers of all machines.
     """
     planes = types.UniTuple(Lanes(types.uint64, VECTOR), most.count.bit_length())
 
     def lower(context, builder, sig, values):
-        nothing = ir.Constant(context.get_value_type(planes.dtype), None)
-        return context.make_tuple(builder, planes, [nothing] * planes.count)
+        whole = context.cast(builder, values[1], start, types.int64)
+        return context.make_tuple(builder, planes, [whole_bit(builder, whole, k, VECTOR) for k in range(planes.count)])
 
-    return planes(most), lower
+    return planes(most, start), lower
+
+
+@intrinsic
+def beside_middle(typing, number):
+    """Lanes in which a number of p planes is above the middle, 2^(p-1) - 1, and in which it is there."""
+
+    def lower(context, builder, sig, values):
+        *planes, greater = (builder.extract_value(values[0], k) for k in range(number.count))
+        there = reduce(builder.and_, planes, builder.not_(greater))
+        return context.make_tuple(builder, sig.return_type, [greater, there])
+
+    return types.UniTuple(number.dtype, 2)(number), lower
 
 
 @intrinsic
@@ -198,21 +210,25 @@ def above(typing, number, limits, index):
 
 @called
 def find_alike(rates, rungs, words, alike):
-    """Write down the rung that all lanes of each word share, or -1; whether anything is drawn for all lanes."""
-    drawn = False
+    """Write down the rung that all lanes of each word share, or -1, and last that of all words.
+
+    Whether any lanes need thresholds of their own.
+    """
+    drawn, alike[words] = False, rungs[0]
     for word in range(words):
         rung = rungs[64 * word]
         other = load(rungs, 64 * word, 8) ^ rung
         for lane in range(8, 64, 8):
             other = other | (load(rungs, 64 * word + lane, 8) ^ rung)
         alike[word] = -1 if nonzero(other) != 0 else rung
+        alike[words] = alike[words] if alike[word] == alike[words] else -1
         for table in range(rates.shape[1]):
             drawn |= alike[word] < 0 or rates[rung, table] < 0
-    return drawn
+    return drawn and alike[words] < 0
 
 
 @called
-def begin(rare, alike, words, table, attempts, tails, scratch):
+def begin(rare, alike, words, table, start, attempts, tails, scratch):
     """Draw the first candidates of each word in a tile of so many attempts a word, streams uint64 (64 * words, 4).
 
     How its words are drawn: EVERY, RARELY or BOTH.
@@ -232,7 +248,7 @@ def begin(rare, alike, words, table, attempts, tails, scratch):
         scratch[VECTOR * NEXT + place] = NEVER
         scratch[VECTOR * LAST + place] = np.uint64(2**64 - 1)
         scratch[VECTOR * RATE + place] = np.uint64(max(rate, 0))
-        scratch[VECTOR * SHARES + place] = np.uint64((max(rung, 0) * tables + table) * classes)
+        scratch[VECTOR * SHARES + place] = np.uint64((max(rung, 0) * tables + table) * classes - start)
         scratch[VECTOR * TAKEN + place] = 0
         if place < words and rate > 0:
             draw(rare.skips, word, words, attempts, tails, scratch)

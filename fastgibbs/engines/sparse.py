@@ -1,15 +1,15 @@
 """The sparse engine: any couplings in CSR form, one attempt at one site in all lanes at a time, lanes in SIMD.
 
-Float32 fields and couplings; an attempt's uniform has 32 bits, half a word of the lane's stream: they are drawn for
-CHUNK attempts at once, so that the streams stay in registers meanwhile. Spins have the lane innermost, so that a
-neighbour's spins are one contiguous load. They are float32 while all of a block fit a core's cache, and J s costs no
-instruction; otherwise int8, that lie in fewer lines, and lines of sites to come are fetched early.
+Float32 fields and couplings; random numbers are drawn for CHUNK attempts at once, so that the streams stay in registers
+meanwhile, a quarter of a word each (sparse_draws.py). Spins have the lane innermost: those of a neighbour are one
+contiguous load. They are float32 while all of a block fit a core's cache, and J s costs no instruction; otherwise int8,
+that lie in fewer lines, and lines of sites to come are fetched early.
 
 Where couplings and fields are whole multiples of a power of two, few enough that 8 bits hold every local field, sums
 are taken in int8. Both ways are exact then, and give the same bits.
 
 Energies take half as long as a sweep. While annealing they are followed instead from flip to flip, by the fields that
-decide them, and measured every MOST_FOLLOWED sweeps. Changes of a chunk of attempts are added up in float32: exact in
+decide them, and measured every MOST_FOLLOWED sweeps. Changes of TAKEN_UP attempts are added up in float32: exact in
 whole numbers, else energies are a little off in between (precision.py says by how much).
 
 Where float32 sums lose small fields among large couplings (precision.py), plans of float64 numbers run on the same
@@ -22,21 +22,23 @@ import numpy as np
 from numba import types
 
 from fastgibbs.engines import contract, precision
-from fastgibbs.engines.arithmetic import scales, signs_of, uniform
+from fastgibbs.engines.arithmetic import outcome, scales
 from fastgibbs.engines.bitslices import prefetch
 from fastgibbs.engines.bytespins import fill_spins, unpack
-from fastgibbs.engines.contract import FOLLOWED, RANDOM, Engine
+from fastgibbs.engines.contract import FOLLOWED, GIBBS, METROPOLIS, RANDOM, Engine
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.layouts import aligned
+from fastgibbs.engines.shuffles import align_stack
+from fastgibbs.engines.sparse_draws import CHUNK, draw, rough_surplus, settle, unsure
 from fastgibbs.engines.sparse_sums import adding, gather, like, measuring, numbers, signs
-from fastgibbs.engines.streams import ORDER, below, lane_streams, stepped, stream_state
+from fastgibbs.engines.streams import ORDER, below, lane_streams, stream_state
 from fastgibbs.engines.vectors import add_product, at, convert, full, load, store
 from fastgibbs.jit import gives, implements, inlined
 from fastgibbs.models import checks
 
 BITS = 24  # of a sum
 MOST_FOLLOWED = 64  # sweeps
-CHUNK = 16  # attempts whose random numbers are drawn at once
+TAKEN_UP = 16  # attempts whose changes are added up in float32
 CACHE = 2**19  # bytes: float32 spins take no more
 AHEAD = 32  # attempts: by so much lines of neighbours are fetched early
 _ROWS = 2**16  # looked at at once, so that a large model takes no more memory than it must
@@ -71,11 +73,11 @@ class SparseState(NamedTuple):
     spins: np.ndarray  # float32 or int8 (n, lanes)
     streams: np.ndarray  # uint64 (4, lanes)
     order: np.ndarray  # uint64 (4,): the stream of site orders, the same in all blocks of a run
-    uniforms: np.ndarray  # float32 (CHUNK, lanes)
+    uniforms: np.ndarray  # float32 (CHUNK + 1, lanes): of a chunk of attempts; exponents of one of them
     scale: np.ndarray  # float32 (lanes,): the scale of each lane's rung
     sums: np.ndarray  # int8 (lanes,): the local field of one site in whole numbers
     energies: np.ndarray  # float64 (lanes,): (E - offset) / unit, as measured last and followed since
-    changes: np.ndarray  # float32, or of sparse64 float64 (lanes,): by how much a chunk of attempts has changed them
+    changes: np.ndarray  # float32, or of sparse64 float64 (lanes,): by how much some attempts have changed them
     followed: np.ndarray  # int64 (1,): for how many sweeps, MOST_FOLLOWED or more if energies are not known
 
 
@@ -181,7 +183,7 @@ class Sparse(Engine):
         streams, followed = aligned((4, size), np.uint64), np.full(1, MOST_FOLLOWED)
         streams[:] = lane_streams(entropy, lanes)
         order = stream_state(entropy, ORDER)
-        uniforms, scale = aligned((CHUNK, size), np.float32), aligned(size, np.float32)
+        uniforms, scale = aligned((CHUNK + 1, size), np.float32), aligned(size, np.float32)
         sums, energies = aligned(size, np.int8), aligned(size, np.float64)
         changes = aligned(size, plan.scaled_fields.dtype)
         changes[:] = 0
@@ -197,40 +199,25 @@ class Sparse(Engine):
         return None
 
 
-_DRAWN = 8  # lanes of streams that registers hold
-
-
-@inlined
-def _draw(streams, uniforms, words):
-    """Uniforms of the next attempts from so many words of each stream: of the low half, then of the high one."""
-    lanes = streams.shape[1]
-    for lane in range(0, lanes, _DRAWN):
-        a, b = load(streams, lane, _DRAWN), load(streams, lanes + lane, _DRAWN)
-        c, counter = load(streams, 2 * lanes + lane, _DRAWN), load(streams, 3 * lanes + lane, _DRAWN)
-        for place in range(lane, lane + 2 * words * lanes, 2 * lanes):
-            word, a, b, c, counter = stepped(a, b, c, counter)
-            store(uniforms, place, uniform(convert(word, np.uint32)))
-            store(uniforms, place + lanes, uniform(convert(word >> 32, np.uint32)))
-        store(streams, lane, a)
-        store(streams, lanes + lane, b)
-        store(streams, 2 * lanes + lane, c)
-        store(streams, 3 * lanes + lane, counter)
-
-
 def attempting(width):
     """The function that makes one attempt in `width` lanes."""
     local_field = adding(width)
 
     @inlined
-    def attempt(plan, state, rule, site, lane, u, follows):
-        """One attempt at `site`, gathered, in lanes from `lane` on, decided by uniforms `u`.
+    def attempt(plan, state, rule, site, lane, place, follows):
+        """One attempt at `site`, gathered, in lanes from `lane` on, decided by the uniforms at `place`.
 
         If it `follows`, (s - s') f is added to the changes of energies, s and s' being the spins before and after.
         """
         spins, position = state.spins, site * state.spins.shape[1] + lane
-        field, old = local_field(plan, state, site, lane), load(spins, position, width)
-        exponent = convert(field, np.float32) * load(state.scale, lane, width)
-        new = like(signs_of(rule, exponent, signs(old), u, width), old)
+        while True:
+            field, old = local_field(plan, state, site, lane), load(spins, position, width)
+            exponent = convert(field, np.float32) * load(state.scale, lane, width)
+            spare = rough_surplus(rule, exponent, signs(old), load(state.uniforms, place, width), width)
+            if not unsure(spare):
+                break
+            settle(rule, spins, state, site, lane, place, spare, exponent)
+        new = like(outcome(rule, exponent, signs(old), spare), old)
         store(spins, position, new)
         if follows:
             turned = convert(numbers(old - new), plan.scaled_fields.dtype)
@@ -246,17 +233,25 @@ def _in_all_lanes(width):
     def attempts(plan, state, rule, site, place, follows):
         lanes = state.spins.shape[1]
         wide = lanes - lanes % width
-        for lane in range(0, wide, width):
-            u = load(state.uniforms, place + lane, width)
-            attempt_wide(plan, state, rule, site, lane, u, follows)
+        if rule == METROPOLIS and follows:  # so that each has its own code: eight vectors are many to keep at a branch
+            for lane in range(0, wide, width):
+                attempt_wide(plan, state, METROPOLIS, site, lane, place + lane, True)
+        elif rule == METROPOLIS:
+            for lane in range(0, wide, width):
+                attempt_wide(plan, state, METROPOLIS, site, lane, place + lane, False)
+        elif follows:
+            for lane in range(0, wide, width):
+                attempt_wide(plan, state, GIBBS, site, lane, place + lane, True)
+        else:
+            for lane in range(0, wide, width):
+                attempt_wide(plan, state, GIBBS, site, lane, place + lane, False)
         for lane in range(wide, lanes, WIDTH):
-            u = load(state.uniforms, place + lane, WIDTH)
-            attempt_last(plan, state, rule, site, lane, u, follows)
+            attempt_last(plan, state, rule, site, lane, place + lane, follows)
 
     return attempts
 
 
-_attempts_of_floats, _attempts_of_bytes = _in_all_lanes(2 * WIDTH), _in_all_lanes(4 * WIDTH)
+_attempts_of_floats, _attempts_of_bytes = _in_all_lanes(4 * WIDTH), _in_all_lanes(4 * WIDTH)
 
 
 def _attempts(plan, state, rule, site, place, follows):
@@ -279,7 +274,7 @@ def _fetch(plan, spins, site):
 
 @inlined
 def _take_up(state):
-    """Add the changes of a chunk of attempts to the energies."""
+    """Add the changes of some attempts to the energies."""
     none = full(0, state.changes.dtype, WIDTH)
     for lane in range(0, state.changes.size, WIDTH):
         change = convert(load(state.changes, lane, WIDTH), np.float64)
@@ -289,6 +284,7 @@ def _take_up(state):
 
 @gives(contract.sweep, SparsePlan)
 def _sweep(plan, state, rungs, rule, scan, counts, crew):
+    align_stack()
     free, lanes = plan.free.size, state.spins.shape[1]
     far = scan != RANDOM and state.spins.size * state.spins.itemsize > 2 * CACHE
     follows = counts == FOLLOWED
@@ -297,15 +293,17 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
         state.scale[lane] = plan.scales[rungs[lane]]
     for first in range(0, free, CHUNK):
         end = min(first + CHUNK, free)
-        _draw(state.streams, state.uniforms, (end - first + 1) >> 1)
+        draw(state.streams, state.uniforms, (end - first + 3) >> 2)
         for number in range(first, end):
             if far:
                 _fetch(plan, state.spins, np.int64(at(plan.free, min(number + AHEAD, free - 1))))
             site = np.int64(at(plan.free, below(state.order, free) if scan == RANDOM else number))
             gather(plan, state, site)
             _attempts(plan, state, rule, site, (number - first) * lanes, follows)
-        if follows:
-            _take_up(state)
+            if follows and (number + 1) % TAKEN_UP == 0:
+                _take_up(state)
+    if follows:
+        _take_up(state)
 
 
 _WIDE = 2 * WIDTH  # lanes whose energies registers hold

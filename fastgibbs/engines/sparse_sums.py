@@ -7,7 +7,7 @@ import numpy as np
 from numba import types
 
 from fastgibbs.engines.layouts import interleaved
-from fastgibbs.engines.vectors import add_product, at, bitcast, convert, full, load, store
+from fastgibbs.engines.vectors import add_product, at, bitcast, convert, full, load, select, store
 from fastgibbs.jit import implements, inlined
 
 _SIGN, _SIGN64 = -(2**31), -(2**63)
@@ -36,8 +36,8 @@ def like(signs, spins):
 @implements(like)
 def _like(signs, spins):
     if spins.dtype is types.float32:
-        one = int(np.float32(1).view(np.int32))
-        return lambda signs, spins: bitcast((signs & _SIGN) | one, np.float32)
+        width = spins.width
+        return lambda signs, spins: select(signs < 0, full(-1.0, np.float32, width), full(1.0, np.float32, width))
     return lambda signs, spins: convert(signs >> 31 | 1, np.int8)
 
 

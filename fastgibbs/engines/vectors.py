@@ -331,7 +331,7 @@ def _lanes_at(context, builder, array, value, first, width):
     return lambda offset: builder.bitcast(builder.gep(data, [builder.add(first, offset)]), lanes.as_pointer())
 
 
-def _shuffled(builder, a, b, places):
+def shuffled(builder, a, b, places):
     """The lanes `places` of a and b side by side."""
     return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(places)), list(places)))
 
@@ -355,7 +355,7 @@ def transpose(typing, source, first, stride, target, place, step):
             for k in range(size):
                 if not k & bit:
                     a, b = rows[k], rows[k | bit]
-                    rows[k], rows[k | bit] = _shuffled(builder, a, b, low), _shuffled(builder, a, b, high)
+                    rows[k], rows[k | bit] = shuffled(builder, a, b, low), shuffled(builder, a, b, high)
         for e in range(size):
             builder.store(rows[e], write(builder.mul(whole[3], whole[3].type(e))), align=1)
         return context.get_dummy_value()
@@ -374,7 +374,7 @@ def load_groups(typing, array, index, step, width):
         groups = [builder.load(read(builder.mul(apart, apart.type(k))), align=1) for k in range(lanes.width // size)]
         while len(groups) > 1:
             both = range(2 * groups[0].type.count)
-            groups = [_shuffled(builder, a, b, both) for a, b in zip(groups[::2], groups[1::2], strict=True)]
+            groups = [shuffled(builder, a, b, both) for a, b in zip(groups[::2], groups[1::2], strict=True)]
         return groups[0]
 
     return (lanes(array, index, step, width), lower) if array.layout == "C" else None
@@ -389,7 +389,7 @@ def store_groups(typing, array, index, step, lanes):
         first, apart = (context.cast(builder, values[k], sig.args[k], types.intp) for k in (1, 2))
         write = _lanes_at(context, builder, sig.args[0], values[0], first, size)
         for k in range(lanes.width // size):
-            group = _shuffled(builder, values[3], values[3], range(size * k, size * k + size))
+            group = shuffled(builder, values[3], values[3], range(size * k, size * k + size))
             builder.store(group, write(builder.mul(apart, apart.type(k))), align=1)
         return context.get_dummy_value()
 

@@ -55,7 +55,8 @@ class Before:
     def _left_of(self, result: Any) -> tuple[Left, ...]:
         found = tuple(block if isinstance(block, Left) else block.left for block in result._blocks)
         if not found or None in found:
-            raise ValueError(f"start was loaded from a file, without random streams: give a fresh one{self._or}")
+            told = "start was loaded from a file, without random streams, or is one of several results, which have none"
+            raise ValueError(f"{told}: give a fresh one{self._or}")
         if any(one is not other for one, other in zip(result._blocks, self.result._blocks, strict=False)):
             raise ValueError("start holds results of several runs: give those of one run, as it returned them")
         if len({left.done for left in found}) > 1:  # later draws would not be of the same sweep in all chains

@@ -11,16 +11,16 @@ import numpy as np
 from fastgibbs.engines import drivers, precision
 from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.lowest import Lowest, enter, nothing_yet, site_words
-from fastgibbs.engines.sparse import CHUNK, MOST_FOLLOWED
+from fastgibbs.engines.sparse import MOST_FOLLOWED, TAKEN_UP
 from fastgibbs.methods import restoring
-from fastgibbs.methods.descent import quenched, random_spins
+from fastgibbs.methods.descent import like, quenched, random_spins
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.jobs import Begun, Job, Ran
 from fastgibbs.methods.keeping import kept
 from fastgibbs.methods.reads import check_lowest, check_reads
 from fastgibbs.methods.running import Advanced
 from fastgibbs.methods.settings import NOBODY, Setting, numbered
-from fastgibbs.models import checks
+from fastgibbs.models import Ising, checks
 from fastgibbs.results.annealed import energy_of_each
 from fastgibbs.results.lanes import by_lane, distinct
 from fastgibbs.types import AnyArray, Engine, FloatArray, ModelLike, States
@@ -158,7 +158,7 @@ class Cooling(Job):
             lowest=np.empty((self.betas.size, groups)),
             sums=np.empty((self.betas.size, groups)),
         )
-        return ReadBlock(plan, state, reads, nothing_yet(self.words, self.keep, size, self.off))
+        return ReadBlock(plan, state, reads, nothing_yet(self.words, self.keep, size, self.off if self.keep else 0.0))
 
     def advance(self, block: ReadBlock, first: int, last: int, crew: Crew) -> bool:
         """Run sweeps `first` ... `last - 1` of a block; whether one of its reads has come down to the target.
@@ -166,15 +166,23 @@ class Cooling(Job):
         A call for no sweeps compiles all that the run will need.
         """
         if first == last:
-            kept(self.model, "end", None if self.setting.free is None else self.setting.free.tobytes(), self._end)
+            self._compile_end()
         drivers.anneal(*block, first, last, crew)
+        if self.target == -np.inf:
+            return False
         best = block.reads.best[: block.reads.count].min()
         return bool(best <= self.target + self.off and self.lowest(block).min() <= self.target)
 
-    def _end(self, model: ModelLike) -> FloatArray:
-        """Compiles what `outcome` does: once a model."""
-        end = quenched(model, model.from_spins(np.ones((1, model.n), np.int8)), self.setting.free)
-        return energy_of_each(model, end)
+    def _compile_end(self) -> None:
+        """Compile what `outcome` does, once a model, or of Ising models once for all of a kind."""
+        model, free = self.model, self.setting.free
+        if type(model) is Ising:
+            model, free = like(model, free), None
+
+        def end(model: ModelLike) -> FloatArray:
+            return energy_of_each(model, quenched(model, model.from_spins(np.ones((1, model.n), np.int8)), free))
+
+        kept(model, "end", None if free is None else free.tobytes(), end)
 
     def attempts(self, block: ReadBlock) -> int:
         """One a free site in every read."""
@@ -244,4 +252,4 @@ def energy_error(engine: Engine, model: Any) -> float:
         return ADDED * checks.largest(model.energy(model.from_spins(random_spins(model.n))))
     if engine.name == "layered":
         return precision.energy_error(model)
-    return precision.following_error(model, MOST_FOLLOWED, CHUNK) if engine.follows else 0.0
+    return precision.following_error(model, MOST_FOLLOWED, TAKEN_UP) if engine.follows else 0.0

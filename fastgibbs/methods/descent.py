@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from fastgibbs.engines import ENGINES, contract, terms
-from fastgibbs.engines.asking import ROUNDING, find_shares
+from fastgibbs.engines.asking import READS, ROUNDING, find_shares
 from fastgibbs.engines.descents import LANES, Descending, RowTerms, Units, descend, find_units, turn_clusters
 from fastgibbs.engines.remembering import Factors, Halves, Powers, Wholes, add_overlaps, remember
 from fastgibbs.methods.keeping import kept
-from fastgibbs.models import Energy, Hopfield, checks
+from fastgibbs.models import Energy, Hopfield, Ising, checks
 from fastgibbs.models.energy import as_energy
 from fastgibbs.threads import Team
 from fastgibbs.types import AnyArray, FloatArray, IntArray, ModelLike, Sites, States
@@ -41,11 +42,24 @@ def quenched(model: ModelLike, states: States, free: IntArray | Sites | None = N
     elif not model.has_ising_form:
         quench, how = turn, (model, ENGINES["terms"].prepare([model], 1, free), _ALL)
     else:
-        rows, *others = kept(model, "descent", None if free is None else free.tobytes(), lambda twin: _how(twin, free))
+        rows, *others = _kept(model, free)
         if rows.low != model.low:
             return model.from_spins(quenched(model.to_ising(), model.to_spins(states), free, threads))
         quench, how = _quench, (rows, *others)
     return _in_parts(states, quench, how, threads)
+
+
+def like(model: Ising, free: IntArray | Sites | None) -> Ising:
+    """A small model that is `quenched` by the same kernels, compiled for the same types."""
+    _, _, kind, domains = _kept(model, free)
+    return _small(np.dtype(kind), domains.size > 0)
+
+
+@cache
+def _small(kind: np.dtype[Any], turns: bool) -> Ising:
+    """A model with fields of a kind, in which domains turn or do not."""
+    i, j = np.triu_indices(3 if turns else 4, 1)
+    return Ising.from_edges(4, i, j, 1.0 if kind == np.int16 else np.pi ** np.arange(i.size))
 
 
 def quenched_rows(rows: RowTerms, starts: IntArray, states: States, threads: int) -> States:
@@ -54,7 +68,7 @@ def quenched_rows(rows: RowTerms, starts: IntArray, states: States, threads: int
     in_fields = np.diff(np.concatenate([[0], np.cumsum(rows.fields != 0)])[starts]) > 0
     turn = _domains_turn(np.diff(entries), np.diff(starts), in_fields)
     domains = contract.free_sites(rows.fields.size, np.flatnonzero(np.repeat(turn, np.diff(starts))))
-    return _in_parts(states, _quench, (rows, *_units(rows), domains), threads)
+    return _in_parts(states, _quench, (rows, *units_of(rows), domains), threads)
 
 
 def _in_parts(states: States, quench: Callable[..., object], how: tuple[Any, ...], threads: int) -> States:
@@ -69,11 +83,16 @@ def _in_parts(states: States, quench: Callable[..., object], how: tuple[Any, ...
     return found
 
 
+def _kept(model: Energy, free: IntArray | Sites | None) -> tuple[RowTerms, Units, DTypeLike, Sites]:
+    """`_how`, found once."""
+    return kept(model, "descent", None if free is None else free.tobytes(), lambda twin: _how(twin, free))
+
+
 def _how(model: Energy, free: IntArray | Sites | None) -> tuple[RowTerms, Units, DTypeLike, Sites]:
     """How a model is `quenched`: its energy row by row, units and kind of its fields, and where domains turn."""
     rows = _terms(model, free)
     turn = rows.low == -1 and _domains_turn(rows.indices.size, model.n, rows.fields.any())
-    return rows, *_units(rows), rows.free if turn else rows.free[:0]
+    return rows, *units_of(rows), rows.free if turn else rows.free[:0]
 
 
 def _domains_turn(entries: Any, sites: Any, in_fields: Any) -> Any:
@@ -115,7 +134,7 @@ def turn(states: States, model: ModelLike, plan: terms.TermsPlan, most: int) -> 
     return costs
 
 
-def _units(rows: RowTerms) -> tuple[Units, DTypeLike]:
+def units_of(rows: RowTerms) -> tuple[Units, DTypeLike]:
     """What fields are counted in, and the kind of number that holds them."""
     units = Units(np.empty(rows.fields.size), np.empty(rows.fields.size, np.int32))
     for kind in (np.int16, np.int32):
@@ -140,8 +159,8 @@ def flip_costs(model: ModelLike) -> FloatArray:
     """
     own: Any = as_energy(model)
     if own.has_ising_form and not own.by_overlaps:
-        rows = _terms(own, None)
-        return costs_of_rows(rows, np.array([0, own.n]))
+        rows, units, kind, _ = _kept(own, None)
+        return costs_of_rows(rows, units, kind, np.array([0, rows.fields.size]))
     spins = random_spins(own.n)
     costs = _costs_of_memory(own, spins) if own.by_overlaps else costs_of_any(own, spins)
     costs[costs < ROUNDING] = 0.0
@@ -149,14 +168,14 @@ def flip_costs(model: ModelLike) -> FloatArray:
     return _half_way(np.ones(own.n), shares)
 
 
-def costs_of_rows(rows: RowTerms, starts: IntArray) -> FloatArray:
+def costs_of_rows(rows: RowTerms, units: Units, kind: DTypeLike, starts: IntArray) -> FloatArray:
     """`flip_costs` of the sites of several models, that begin at `starts`, int64 (models + 1,), in the rows of all."""
     sizes = np.diff(starts).tolist()
     of_size = {n: np.where(random_spins(n) > 0, 1, rows.low).astype(np.int8) for n in set(sizes)}
     states = np.concatenate([of_size[n] for n in sizes], axis=1)
-    _descend(rows, *_units(rows), states, _TURNS)
+    _descend(rows, units, kind, states, _TURNS)
     sizes_of_sites, shares = np.empty((2, starts[-1]))
-    find_shares(rows, states, sizes_of_sites, shares)
+    find_shares(rows, np.ascontiguousarray(states.T), sizes_of_sites, shares, np.empty(READS))
     degrees = np.diff(rows.indptr)
     for first, last in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
         if rows.indptr[last] > rows.indptr[first]:
@@ -171,8 +190,8 @@ def _half_way(sizes: FloatArray, shares: FloatArray) -> FloatArray:
 
 
 def random_spins(n: int) -> States:
-    """The spins below which flips are looked at, int8 (16, n)."""
-    return np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (16, n))
+    """The spins below which flips are looked at, int8 (READS, n)."""
+    return np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (READS, n))
 
 
 def costs_of_any(model: Energy, spins: States) -> FloatArray:

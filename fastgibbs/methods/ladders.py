@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -173,12 +173,11 @@ class Ladders(Job):
         given = as_energy(self.setting.models[0])
         complete = given.fully_connected
         model: Any = given if complete else given.to_ising() if first.size else NO_BONDS
-        i, j = np.empty((2, 0), np.int32) if complete else model.bonds[:2]
         width = 2 ** (-(-lanes // 64) - 1).bit_length()  # words are compared eight at a time
         words = np.zeros((model.n if first.size else 0, width), np.uint64)
         return Pairs(
-            ladders=np.column_stack([first, first + 1]),
-            bonds=np.stack([i, j]),
+            ladders=first[:, None] + np.arange(2),
+            bonds=np.empty((2, 0), np.int32) if complete or not first.size else np.stack(model.bonds[:2]),
             complete=complete,
             indptr=np.zeros(model.n + 1, np.int64) if complete else model.indptr,
             indices=np.empty(0, np.int32) if complete else model.indices,
@@ -281,6 +280,7 @@ class Gathered(NamedTuple):
         return binned.kept(self.job.bins, draws, self.job.setting.n, names)
 
 
+@cache
 def packing(rungs: int) -> tuple[int, int]:
     """How many words hold how many ladders, an even number: the fewest words of which nine tenths are used.
 

@@ -23,8 +23,8 @@ ROUNDING = 1e-6  # of the largest energy there is
 
 def changing(block, prefix="", owners=()):
     """Yield (dotted name, array, the tuples around it) of all arrays that may be written, but those of a plan."""
-    named = block._asdict() if hasattr(block, "_asdict") else {str(k): value for k, value in enumerate(block)}
-    for name, value in named.items():
+    names = block._fields if hasattr(block, "_fields") else map(str, range(len(block)))
+    for name, value in zip(names, block, strict=True):
         if isinstance(value, np.ndarray) and value.flags.writeable:
             yield prefix + name, value, (*owners, block)
         elif isinstance(value, tuple) and name != "plan":

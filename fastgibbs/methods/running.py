@@ -28,6 +28,7 @@ from fastgibbs.threads import Asked, Team, here, on_threads, stoppable
 from fastgibbs.types import Progress
 
 CHUNK_SECONDS = 0.02
+MOST_GROWTH = 100  # of a chunk after the one before: a clock may be coarse
 ALONE = Crew(0, 1, np.zeros(1, np.uint64), 0)
 SAVES = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]
 
@@ -96,7 +97,7 @@ class Run(NamedTuple):
                     now = time.perf_counter()
                     self.checkpoint.saw(index, blocks[index], last)
                     done[index] = last
-                    growth = min(CHUNK_SECONDS / max(now - start, 1e-9), 4)
+                    growth = min(CHUNK_SECONDS / max(now - start, 1e-9), MOST_GROWTH)
                     chunks[index] = min(max(1, int(chunks[index] * growth)), sweeps)
                     if last < sweeps:
                         waiting.append(index)

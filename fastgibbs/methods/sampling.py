@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.continuing import Before
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.jobs import Length, Ran, begin, left, through
+from fastgibbs.methods.many import apart, of_several, sampled
 from fastgibbs.methods.observing import Observe
 from fastgibbs.methods.running import running
 from fastgibbs.methods.settings import Clamping, check_betas, clamped, given_start, settled, tolerable
@@ -33,6 +34,54 @@ from fastgibbs.types import ArrayLike, ClusterMoves, FloatArray, ModelLike, Path
 _LANES = 64  # of a word: with cluster moves, which pass over all of them, engines for few chains are no faster
 
 
+@overload
+def sample(
+    model: ModelLike,
+    *,
+    beta: ArrayLike,
+    sweeps: int,
+    chains: int | None = ...,
+    burn_in: int = ...,
+    thin: int = ...,
+    rule: Rule = ...,
+    scan: Scan = ...,
+    start: ArrayLike | SampleResult | None = ...,
+    seed: Seed = ...,
+    threads: int | None = ...,
+    engine: str = ...,
+    progress: Progress = ...,
+    keep_states: bool = ...,
+    strips: int | None = ...,
+    record: Recording = ...,
+    observe: Observe | None = ...,
+    clamp: Clamping | None = ...,
+    checkpoint: PathLike | None = ...,
+    every: float = ...,
+) -> SampleResult: ...
+@overload
+def sample(
+    model: Sequence[ModelLike],
+    *,
+    beta: ArrayLike,
+    sweeps: int,
+    chains: int | None = ...,
+    burn_in: int = ...,
+    thin: int = ...,
+    rule: Rule = ...,
+    scan: Scan = ...,
+    start: ArrayLike | SampleResult | None = ...,
+    seed: Seed = ...,
+    threads: int | None = ...,
+    engine: str = ...,
+    progress: Progress = ...,
+    keep_states: bool = ...,
+    strips: int | None = ...,
+    record: Recording = ...,
+    observe: Observe | None = ...,
+    clamp: Clamping | None = ...,
+    checkpoint: PathLike | None = ...,
+    every: float = ...,
+) -> SampleResult | list[SampleResult]: ...
 @holding
 def sample(
     model: ModelLike | Sequence[ModelLike],
@@ -58,12 +107,16 @@ def sample(
     cluster_every: int = 1,
     checkpoint: PathLike | None = None,
     every: float = 60.0,
-) -> SampleResult:
+) -> SampleResult | list[SampleResult]:
     """Draw from p(s) = exp(-beta E(s)) / Z by `sweeps` sweeps of n single-spin attempts in each chain.
 
     Args:
         model: any (`fastgibbs.Energy`), or a sequence of Ising models that differ in the signs of their couplings
-            only, of which chain k runs number k * len(model) // chains.
+            only, of which chain k runs number k * len(model) // chains. Or of Ising models of any sizes, graphs and
+            weights, for which a list of results is returned: many small ones take as long as their sweeps. Each has
+            `chains` of its own, the bytes of `sample(models[k], seed=results[k].seed, engine="sparse")`, and the timing
+            of all. They go without start, strips, record="bins", observe, clamp and checkpoint, and no run goes on from
+            them.
         beta: inverse temperature 1/T, a number or one per chain; negative and 0 are allowed, and with "gibbs" inf. At
             T = 0 a spin goes along its field, and one without field by a fair coin: chains go down to where no field
             turns a spin, and what they reach is no draw from a law. Fields must be exact there: where those of float32
@@ -134,9 +187,9 @@ def sample(
             of this kind can have written is refused.
         every: seconds between two such savings.
 
-    Returns a SampleResult; after Ctrl-C the draws made so far, with `interrupted` set. The same seed gives the same
-    bytes at any number of threads, and chain k is the same however many chains there are (by the same engine, at the
-    same `strips`, and unless each chain has a start of its own).
+    Returns a SampleResult, or a list of them; after Ctrl-C the draws made so far, with `interrupted` set. The same seed
+    gives the same bytes at any number of threads, and chain k is the same however many chains there are (by the same
+    engine, at the same `strips`, and unless each chain has a start of its own).
 
     Raises ValueError or TypeError, naming the argument, before anything is compiled.
 
@@ -147,10 +200,23 @@ def sample(
     >>> run = fg.sample(fg.lattice((8, 8)), beta=[0.3, 0.6], sweeps=1000, burn_in=100, seed=1)
     >>> run.energy.shape, (run.energy.mean(axis=1) / 64).round(2).tolist()
     ((2, 1000), [-0.72, -1.9])
+    >>> glasses = [fg.random_regular(n, 3, seed=n) for n in (10, 20)]
+    >>> [run.energy.mean().round(1).item() for run in fg.sample(glasses, beta=1.0, sweeps=1000, seed=1)]
+    [-9.9, -20.9]
     """
     began = time.perf_counter()
     models = checks.models("model", model)
     checks.progress(progress)
+    if apart(models, engine):
+        without: dict[str, object] = dict(
+            start=start, strips=strips, observe=observe, clamp=clamp, checkpoint=checkpoint
+        )
+        several = of_several(models, without | dict(record=None if record == "draws" else record))
+        betas, length = _betas(beta, chains, 1), Length.of(sweeps, burn_in, thin)
+        _require_chance(rule, scan, betas, None)
+        check_betas("beta", betas, models)
+        how: Any = dict(rule=rule, scan=scan, engine=engine, seed=seed, threads=threads, progress=progress, began=began)
+        return sampled(several, betas, length, checks.flag("keep_states", keep_states), **how)
     before = Before(start if isinstance(start, Result) else None, SampleResult, models)
     engine, strips, chains, seed = before.same(engine=engine, strips=strips, chains=chains, seed=seed)
     clusters, cluster_every = before.same(clusters=clusters, cluster_every=cluster_every)

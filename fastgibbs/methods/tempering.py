@@ -238,7 +238,8 @@ def _first_ladder(
         betas = checks.finite_array("betas", betas).copy()
         if betas.ndim != 1 or not 2 <= betas.size <= MAX_RUNGS:
             raise ValueError(f"betas has shape {betas.shape}: give 2 to {MAX_RUNGS} inverse temperatures, ascending")
-        bad = np.append(betas[0] < 0, np.diff(betas) <= 0)
+        bad = betas < 0
+        bad[1:] |= betas[1:] <= betas[:-1]
         if bad.any():
             where = bad.argmax()
             raise ValueError(f"betas[{where}] is {betas[where]}: give betas of at least 0, each above the one before")

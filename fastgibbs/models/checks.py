@@ -158,7 +158,9 @@ def finite_number(name: str, value: Any) -> float:
     number = _array(name, value, "iuf", "a real number")
     if number.ndim:
         raise TypeError(f"{name} has shape {number.shape}: give one real number")
-    return float(finite_array(name, number))
+    if not math.isfinite(found := float(number)):
+        raise ValueError(f"{name} is {found}: give finite numbers")
+    return found
 
 
 def integer(name: str, value: Any, minimum: float = 1, maximum: float = MOST) -> int:

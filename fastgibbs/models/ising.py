@@ -310,7 +310,7 @@ def _sparse_csr(name: str, matrix: Any, diagonal: str) -> Csr:
     column = checks.indices(f"{name}.col", entries.col, n)
     if column.shape != row.shape:
         raise ValueError(f"{name}.row has {row.size} entries and {name}.col has {column.size}")
-    key, J = _summed(row * n + column, checks.finite_array(f"{name}.data", entries.data, row.shape))
+    key, J = _summed(row * n + column, checks.finite_array(f"{name}.data", entries.data, row.shape), n**2)
     row, column = np.divmod(key, n)
     if (row == column).any():
         entry = (row == column).argmax()
@@ -324,14 +324,14 @@ def _sparse_csr(name: str, matrix: Any, diagonal: str) -> Csr:
 
 
 def _edges_csr(n: int, i: Sites, j: Sites, J: FloatArray) -> Csr:
-    key, J = _summed(np.minimum(i, j).astype(np.int64) * n + np.maximum(i, j), J)
+    key, J = _summed(np.minimum(i, j).astype(np.int64) * n + np.maximum(i, j), J, n**2)
     low, high = (key // n).astype(np.int32), (key % n).astype(np.int32)
     counts = np.stack([np.bincount(high, minlength=n), np.bincount(low, minlength=n)], axis=1)
     indptr = _row_starts(counts.sum(axis=1))
     # A row holds its columns below the diagonal, then those above; both come out in the order of the rows.
     is_above = np.repeat(np.tile([False, True], n), counts.ravel())
     del key, counts  # freed early: the edges of a big lattice take more memory than the model
-    transposed = np.argsort(high, kind="stable")
+    transposed = _order(high, n)
     low, J_below = low[transposed], J[transposed]
     del transposed
     couplings = _interleave(is_above, J, J_below)
@@ -339,9 +339,19 @@ def _edges_csr(n: int, i: Sites, j: Sites, J: FloatArray) -> Csr:
     return indptr, _interleave(is_above, high, low), couplings
 
 
-def _summed(key: IntArray, values: FloatArray) -> tuple[IntArray, FloatArray]:
-    """The distinct keys, ascending, and the sum of the values of each, added in order; zeros left out."""
-    order = np.argsort(key, kind="stable")
+def _order(key: AnyArray, end: int) -> IntArray:
+    """`np.argsort(key, kind="stable")` of keys 0 ... end - 1: by 16 bits after 16, which NumPy counts, not compares."""
+    little = key.astype(key.dtype.newbyteorder("<"), copy=False)
+    parts = little.view("<u2").reshape(key.size, key.itemsize // 2).T  # the lowest first
+    order = np.argsort(parts[0], kind="stable").astype(np.min_scalar_type(key.size))
+    for part in parts[1 : -(-(end - 1).bit_length() // 16)]:
+        order = order[np.argsort(part[order], kind="stable")]
+    return order.astype(np.int64)
+
+
+def _summed(key: IntArray, values: FloatArray, end: int) -> tuple[IntArray, FloatArray]:
+    """The distinct keys 0 ... end - 1, ascending, and the sum of the values of each, added in order; zeros left out."""
+    order = _order(key, end)
     key, values = key[order], values[order]
     repeated = key[1:] == key[:-1]
     if repeated.any():

@@ -16,6 +16,7 @@ MAGIC = np.float32(12582912.0)  # 1.5 * 2^23: adding it rounds to an integer, ke
 LOWEST = np.float32(-126.0)  # 2^-126 is the smallest normal float32
 # 2^f = 1 + c1 f + ... + c5 f^5 on [-1/2, 1/2], highest power first
 POLYNOMIAL = [np.float32(c) for c in (0.00132647, 0.00967151, 0.05550734, 0.24022242, 0.69314698, 1.0)]
+CHUNK = 32  # attempts whose words are drawn together
 energies = sampling.energies
 
 
@@ -85,14 +86,27 @@ def sweep(state, betas):
     spins = state.spins.T
     decide = RULES[state.rule]
     changes = np.zeros(state.energies.shape, state.J.dtype)
-    for number, (i, u) in enumerate(attempts(state), 1):
+    for number, (i, upper) in enumerate(rough_attempts(state), 1):
         f = field(state, spins, i)
-        new = decide(np.float32(f), spins[i], scale, u)
+        new = drawn(decide, np.float32(f), spins[i], scale, upper, state.streams)
         changes += (spins[i] - new) * f
         spins[i] = new
         if number % 16 == 0 or number == len(state.free):
             state.energies[:] += np.float64(changes) * state.unit
             changes[:] = 0
+
+
+def drawn(decide, f, s, scale, upper, streams):
+    """The new spins int8 (L,), of 32 random bits, of which `upper` are the upper 16.
+
+    The lower ones, the uppermost of a word of the lane's stream, are drawn where the upper ones do not decide.
+    """
+    at_least, at_most = (decide(f, s, scale, uniform(upper << 16 | lower)) for lower in (0, 0xFFFF))
+    undecided, lower = at_least != at_most, np.zeros_like(upper)
+    streams_of = streams[:, undecided]
+    lower[undecided] = next_words(streams_of) >> 48
+    streams[:, undecided] = streams_of
+    return decide(f, s, scale, uniform(upper << 16 | lower))
 
 
 def field(state, spins, i):
@@ -150,6 +164,19 @@ def attempts(state):
         if number % 2 == 0:
             words = next_words(state.streams)
         yield site, uniform(words >> 32 if number % 2 else words & 0xFFFFFFFF)
+
+
+def rough_attempts(state):
+    """Each site that a sweep visits, with the upper 16 random bits of every lane, uint64 (L,).
+
+    They are quarters of words, the lowest first, all drawn before the first of a chunk of attempts is made.
+    """
+    sites = state.free[list(SCANS[state.scan](state.order, len(state.free)))]
+    for first in range(0, len(sites), CHUNK):
+        chunk = sites[first : first + CHUNK]
+        words = [next_words(state.streams) for _ in chunk[::4]]
+        for number, site in enumerate(chunk):
+            yield site, words[number // 4] >> 16 * (number % 4) & 0xFFFF
 
 
 def uniform(bits):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgibbs.types import AnyArray, FloatArray, IntArray, States
+
+_LARGE, _PARTS = 2**20, 16  # bytes of records that are turned in place, in so many parts
 
 
 class Left(NamedTuple):
@@ -31,17 +34,62 @@ def by_lane(blocks: list[AnyArray], lanes: int) -> AnyArray:
 def taken(blocks: list[Any], name: str, draws: int, lanes: int) -> FloatArray:
     """`by_lane` of what all blocks have recorded under a name, (lanes, draws): each lets go of it.
 
-    Records may be most of what a run holds: no more than those of one block are there twice.
+    Records may be most of what a run holds: no more than a lane of them is there twice, and a part of one block's.
     """
+    if len(blocks) == 1 and blocks[0].record._asdict()[name].nbytes > _LARGE:
+        return turned(_let_go(blocks, 0, name)[:draws])[:lanes]
     found, first = np.empty((lanes, draws)), 0
-    for index, block in enumerate(blocks):
-        rows = getattr(block.record, name)
-        members = found[first : first + rows.shape[1]]
-        members[:] = rows[:draws].T[: len(members)]
-        first += len(members)
-        blocks[index] = block._replace(record=block.record._replace(**{name: rows[:0].copy()}))
-        del block, rows
+    for index in range(len(blocks)):
+        rows = _let_go(blocks, index, name)
+        last = min(first + rows.shape[1], lanes)
+        if rows.nbytes > _LARGE:
+            turned(rows[:draws])
+            for lane in range(last - first - 1, -1, -1):
+                found[first + lane] = rows.reshape(-1)[lane * draws : (lane + 1) * draws]
+                with suppress(ValueError):  # somebody else looks at them
+                    rows.resize(lane * draws)
+        else:
+            found[first:last] = rows[:draws, : last - first].T
+        first = last
     return found
+
+
+def _let_go(blocks: list[Any], index: int, name: str) -> FloatArray:
+    """What a block has recorded under a name, which it holds no more."""
+    record = blocks[index].record
+    rows: FloatArray = getattr(record, name)
+    blocks[index] = blocks[index]._replace(record=record._replace(**{name: rows[:0].copy()}))
+    return rows
+
+
+def turned(rows: FloatArray) -> FloatArray:
+    """Contiguous rows (draws, lanes) as (lanes, draws), in the memory that they have, which is overwritten.
+
+    Each of _PARTS parts of the rows is turned alone; the pieces of lanes change places, and make room for what is left
+    over.
+    """
+    draws, lanes = rows.shape
+    flat, size = rows.reshape(-1), draws // _PARTS
+    rest = rows[_PARTS * size :].T.copy()
+    for part in flat[: _PARTS * size * lanes].reshape(_PARTS, -1):
+        part.reshape(lanes, size)[:] = part.reshape(size, lanes).T.copy()
+    pieces = flat[: _PARTS * size * lanes].reshape(_PARTS * lanes, size)
+    comes_from = np.arange(len(pieces)).reshape(_PARTS, lanes).T.ravel()
+    left = set(range(len(pieces)))
+    while left:  # one cycle after the other
+        first = place = left.pop()
+        held = pieces[first].copy()
+        while (source := int(comes_from[place])) != first:
+            pieces[place] = pieces[source]
+            left.remove(source)
+            place = source
+        pieces[place] = held
+    for lane in range(lanes - 1, -1, -1):
+        for part in range(_PARTS - 1, -1, -1):
+            begin = lane * draws + part * size
+            flat[begin : begin + size] = pieces[lane * _PARTS + part]
+        flat[(lane + 1) * draws - rest.shape[1] : (lane + 1) * draws] = rest[lane]
+    return flat.reshape(lanes, draws)
 
 
 def unpacked(packed: list[AnyArray], lanes: int) -> States:

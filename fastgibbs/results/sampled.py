@@ -170,10 +170,14 @@ class SampleResult(Drawn):
             raise ValueError(f"clusters is {values.get('clusters')}, cluster_every {values.get('cluster_every')}")
         if isinstance(values["model"], tuple) and chains % len(values["model"]):
             raise ValueError(f"{chains} chains are no multiple of {len(values['model'])} models")
+        return cls._without_streams(states, words, **values)
+
+    @classmethod
+    def _without_streams(cls, states: States, words: AnyArray, **values: Any) -> Self:
+        """The result of a run that none can go on from; `states` at its end, and `words` as of `_stored`."""
         nothing: Any = None  # what a run works with is gone
         record = Record(0, 1, nothing, nothing, nothing, words, nothing)
-        block = ChainBlock(chains, (), (), nothing, record)
-        result = super()._of(values | {"_blocks": [block]})
+        result = super()._of(values | {"_blocks": [ChainBlock(len(states), (), (), nothing, record)]})
         vars(result)["states"] = states  # what the cached property would ask the engine for
         return result
 
