@@ -162,11 +162,13 @@ def test_energies_are_those_of_the_states_whichever_sweeps_are_measured(ladders,
     [integers(150, 1, 2), integers(70, 3, 1, field=3), fg.sherrington_kirkpatrick(64, "bimodal", seed=1)],
     ids=["+-1 and 0", "fields", "SK +-J"],
 )
-def test_whole_number_couplings_give_the_sparse_engines_bytes(model, rule, scan):
-    kwargs = dict(beta=BETAS, sweeps=40, rule=rule, scan=scan, seed=5, keep_states=True)
-    one, other = fg.sample(model, engine="dense", **kwargs), fg.sample(model, engine="sparse", **kwargs)
-    for name in ("energy", "magnetization", "states", "samples"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+def test_whole_number_couplings_give_the_twins_bytes_and_the_exact_energies(model, rule, scan):
+    kwargs = dict(sweeps=40, rule=rule, scan=scan, seed=5)
+    result = fg.sample(model, beta=BETAS, engine="dense", keep_states=True, **kwargs)
+    energy, magnetization, states = sampling.sample(twin, model, BETAS, chains=BETAS.size, **kwargs)
+    for found, expected in ((result.energy, energy), (result.magnetization, magnetization), (result.states, states)):
+        np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(result.energy, model.energy(result.samples))
 
 
 MIXED = {"SK": PARITY["SK"], "SK +-J": fg.sherrington_kirkpatrick(30, "bimodal", seed=3), "RBM": PARITY["RBM"]}

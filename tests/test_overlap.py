@@ -97,12 +97,12 @@ def test_overlaps_do_not_overflow_where_their_type_ends(n):
 @pytest.mark.parametrize("scan", ["sequential", "random"])
 @pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
 @pytest.mark.parametrize(("n", "count", "field"), [(64, 4, 0.25), (128, 5, None)])
-def test_where_couplings_are_exact_the_sparse_engine_gives_the_same_bits(n, count, field, rule, scan):
+def test_where_couplings_are_exact_the_dense_engine_gives_the_same_bits(n, count, field, rule, scan):
     model = fg.Hopfield(patterns(count, n, np.random.default_rng(n)), field=field)
     kwargs = dict(beta=BETAS, sweeps=30, rule=rule, scan=scan, seed=7)
-    ours, sparse = (fg.sample(model, engine=engine, **kwargs) for engine in ("overlap", "sparse"))
-    np.testing.assert_array_equal(ours.states, sparse.states)
-    np.testing.assert_array_equal(ours.energy, sparse.energy)
+    ours, dense = (fg.sample(model, engine=engine, **kwargs) for engine in ("overlap", "dense"))
+    np.testing.assert_array_equal(ours.states, dense.states)
+    np.testing.assert_array_equal(ours.energy, dense.energy)
 
 
 @pytest.mark.parametrize("rule", ["gibbs", "metropolis"])

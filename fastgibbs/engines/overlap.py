@@ -5,7 +5,7 @@ change the overlaps, M_mu -= 2 s_i xi_i^mu, when the next attempt reads them: on
 where no lane has flipped there is nothing to write. A pattern's sign is the same in all lanes: a scalar.
 
 Overlaps of fewer than 2^15 sites are 16-bit integers, two in a lane of 32 bits: one instruction multiplies and adds 32
-of them. Overlaps are exact, and so are Hebb fields; random numbers are used as the sparse engine uses them, which gives
+of them. Overlaps are exact, and so are Hebb fields; random numbers are used as the dense engine uses them, which gives
 the same bits where its couplings are exact too. The kernels are in memories.py.
 """
 

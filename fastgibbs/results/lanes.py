@@ -85,9 +85,9 @@ def turned(rows: FloatArray) -> FloatArray:
             place = source
         pieces[place] = held
     for lane in range(lanes - 1, -1, -1):
-        for part in range(_PARTS - 1, -1, -1):
-            begin = lane * draws + part * size
-            flat[begin : begin + size] = pieces[lane * _PARTS + part]
+        for number in range(_PARTS - 1, -1, -1):
+            begin = lane * draws + number * size
+            flat[begin : begin + size] = pieces[lane * _PARTS + number]
         flat[(lane + 1) * draws - rest.shape[1] : (lane + 1) * draws] = rest[lane]
     return flat.reshape(lanes, draws)
 
