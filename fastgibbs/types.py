@@ -21,6 +21,7 @@ Progress = bool | Callable[[int, int], object]  # called with (done, total); a T
 PathLike = str | os.PathLike[str]
 Rule = Literal["gibbs", "metropolis"]
 Scan = Literal["sequential", "random"]
+ClusterMoves = Literal["swendsen-wang", "wolff"]
 Disorder = Literal["bimodal", "gaussian"]
 
 Engine = Any  # a module, or another object that keeps the contract (engines/contract.py)

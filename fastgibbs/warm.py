@@ -65,6 +65,8 @@ def calls() -> Iterator[Callable[[], object]]:
         yield partial(log_z, model, steps=2, seed=0)
     yield partial(sample, _GLASS, beta=0.5, record="bins", **short)
     yield partial(temper, _GLASS, betas=betas, ladders=1, record="bins", **short)
+    for record in ("draws", "bins"):
+        yield partial(sample, _GLASS, beta=0.5, clusters="swendsen-wang", record=record, **short)
     yield partial(temper, _GLASS, betas=betas, ladders=1, **short)
     yield partial(temper, _GLASS, betas=betas, ladders=2, clusters=True, **short)
     for model in (_GLASS, MODELS[4]):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
-from fastgibbs.analysis.errors import blocks, disagreement, split_r_hat, standard_error
+from fastgibbs.analysis.errors import Mean, blocks, disagreement, split_r_hat, standard_error
 from fastgibbs.analysis.records import ByBeta, Group, by_beta
 from fastgibbs.analysis.reports import Report, Reporting, with_error
 from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, magnitude, susceptibility
@@ -18,6 +19,7 @@ LARGEST_R_HAT = 1.01  # above, chains are too short or disagree (Vehtari et al.,
 FALSE_ALARMS = 0.005  # the chance of a warning about good chains of GOOD_TAU or more, were tau's noise log-normal
 GOOD_TAU = 60
 _ROW_TAU = 10  # in a row of a jackknife: of shorter ones the errors are too small
+_WHOLE = 0.95  # of the sites in the cluster of a random one, on average: there moves turn all spins alike
 _FEWEST_DRAWS = 4  # of which split R-hat can be had
 
 
@@ -35,7 +37,8 @@ def summary(result: Reporting) -> str:
     of 60 tau are warned of in about 1 table of 100, and in 1 of 50 at most, of any tau and 4 to 64 chains. It notes
     where errors of C, chi and U rest on stretches of chains shorter than 10 tau and are 5 to 8 % too small, as those of
     fewer than 16 short chains do. Chains at beta = inf draw from no law: they have no C and chi and are not judged. Of
-    a run that kept bins in place of draws, all of it is of these bins.
+    a run that kept bins in place of draws, all of it is of these bins. Of a run with cluster moves it has what they
+    tell of <m^2>, and warns where the cluster of a site holds more than 95 % of all sites on average.
 
     Of an AnnealResult it gives a few lines instead: the lowest energy, in how many reads and states, the chance and the
     time to come to it again, and what was run; it warns of runs that were stopped and of energies that one read found.
@@ -83,6 +86,9 @@ def by_temperature(result: ByBeta) -> Report:
     }
     if not several:
         del columns["model"]
+    told = [_of_clusters(result, group.beta) for group in groups] if getattr(result, "clusters", None) else []
+    if told:
+        columns["<m^2>"] = [with_error(m2.mean, m2.error) for m2, _ in told]
     betas, lengths = np.array([group.beta for group in groups]), draws / tau
     limit = NormalDist().inv_cdf(1 - FALSE_ALARMS / (4 * len(groups)))  # two records a row, and two signs
     noise, warm = limit / np.sqrt(3 * np.array([len(group.energy) for group in groups])), betas < np.inf
@@ -90,6 +96,7 @@ def by_temperature(result: ByBeta) -> Report:
         *_too_short(betas[warm], lengths[warm], noise[warm]),
         *_disagreeing(betas[warm], r_hats[warm], scores[warm], limit),
         *(result.equilibration.problems if hasattr(result, "equilibration") else ()),
+        *_percolating(betas, np.array([size.mean for _, size in told])),
     ]
     good = f"Every chain is at least {FEWEST_TAU} tau long, and no R-hat is above {LARGEST_R_HAT}."
     if lengths[warm].min(initial=np.inf) < FEWEST_TAU or r_hats[warm].max(initial=1.0) > LARGEST_R_HAT:
@@ -114,6 +121,21 @@ def by_temperature(result: ByBeta) -> Report:
 
 def _binned(group: Group) -> str:
     return "" if group.bins is None else f", kept in bins of {group.bins.energy.width}"
+
+
+def _of_clusters(result: Any, beta: float) -> list[Mean]:
+    """What moves told of m^2 and of the size of clusters, of the chains at one beta."""
+    return [standard_error(result.observables[name][result.beta == beta]) for name in ("cluster_m2", "cluster_size")]
+
+
+def _percolating(betas: FloatArray, sizes: FloatArray) -> list[str]:
+    whole = betas[: sizes.size][sizes > _WHOLE]
+    if not whole.size:
+        return []
+    return [
+        f"the cluster of a site holds {sizes.max():.1%} of all sites on average at {_places(whole)}: cluster moves "
+        "turn all spins alike, or none, and chains mix by single-spin sweeps alone."
+    ]
 
 
 def _notes(betas: FloatArray) -> list[str]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from fastgibbs.engines.arithmetic import exp64
 from fastgibbs.engines.binning import RunningBins, keep
+from fastgibbs.engines.clusters import Clusters, due, move, sweeps_too, tell
 from fastgibbs.engines.contract import FOLLOWED, LANE_GROUP, MEASURED, SEQUENTIAL, UNMEASURED
 from fastgibbs.engines.entries import measure, opened, retain, snapshot, sweep
 from fastgibbs.engines.lowest import note
@@ -30,10 +31,11 @@ def driver(kernel):
 
 
 class Moves(NamedTuple):
-    """What an attempt is, and which sites a sweep visits."""
+    """What an attempt is, which sites a sweep visits, and cluster moves beside sweeps, if chains make any."""
 
     rule: int
     scan: int
+    clusters: Clusters | None = None
 
 
 class Record(NamedTuple):
@@ -51,11 +53,16 @@ class Record(NamedTuple):
     bins: RunningBins | None
 
 
-def record(burn_in: int, thin: int, shape, weights, lanes: int, strips: int = 1, keeps: bool = False) -> Record:
-    """Room for `shape` = (draws, chains) of a block of so many lanes; `weights` float64 (observables, n)."""
+def record(
+    burn_in: int, thin: int, shape, weights, lanes: int, strips: int = 1, keeps: bool = False, told: int = 0
+) -> Record:
+    """Room for `shape` = (draws, chains) of a block of so many lanes; `weights` float64 (observables, n).
+
+    After observables come `told` numbers that cluster moves tell.
+    """
     draws, chains = shape
     samples = draws if keeps else 0, weights.shape[1] // strips, lanes // LANE_GROUP
-    of_weights = observables(weights, strips, lanes, draws, chains)
+    of_weights = observables(weights, strips, lanes, draws, chains, told)
     rows = np.empty(shape), np.empty(shape)
     return Record(burn_in, thin, *rows, of_weights, np.empty(samples, np.uint16), None)
 
@@ -75,7 +82,12 @@ def advance(block, rungs, moves, record, first, last, crew):
     for done in range(first + 1, last + 1):
         past = done - record.burn_in
         records = past > 0 and past % record.thin == 0
-        sweep(block, rungs, moves.rule, moves.scan, MEASURED if records else UNMEASURED, crew)
+        moves_clusters = due(moves.clusters, done)
+        if sweeps_too(moves.clusters):
+            counts = MEASURED if records and not moves_clusters else UNMEASURED
+            sweep(block, rungs, moves.rule, moves.scan, counts, crew)
+        if moves_clusters:
+            move(moves.clusters, block)
         if records:
             number = past // record.thin - 1
             draw = min(number, len(record.energies) - 1)
@@ -85,6 +97,7 @@ def advance(block, rungs, moves, record, first, last, crew):
                 snapshot(block, packed)
                 measure_observables(record.observables, packed, record.observables.record[draw])
             if crew.worker == 0:
+                tell(moves.clusters, record.observables.record[draw])
                 of_weights = record.observables.record[draw]
                 keep(record.bins, number, record.energies[draw], record.magnetizations[draw], of_weights)
 

@@ -178,10 +178,8 @@ def _snapshot(plan, state, words):
 def _restore(plan, state, words):
     for cell in range(plan.position.size):
         for word in range(plan.words):
-            spins = np.uint64(0)
-            for part in range(4):
-                spins |= np.uint64(words[cell, 4 * word + part]) << np.uint64(16 * part)
-            state.spins[plan.position[cell] * plan.words + word] = spins
+            spins = bitcast(load(words, 4 * (cell * plan.words + word), 4), np.uint64)
+            store(state.spins, at(plan.position, cell) * plan.words + word, spins)
     state.counted[0] = False
 
 

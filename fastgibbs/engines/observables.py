@@ -20,11 +20,14 @@ class Observables(NamedTuple):
     packed: np.ndarray  # uint16 (sites of a lane, lanes // 16): what snapshots fill
     sums: np.ndarray  # float64 (lanes,)
     by_lane: np.ndarray  # float64 (observables, chains): of a draw that is recorded in another order
-    record: np.ndarray  # float64 (draws, observables, chains that are recorded)
+    record: np.ndarray  # float64 (draws, observables and what else is told, chains that are recorded)
 
 
-def observables(weights, strips: int, lanes: int, draws: int, recorded: int) -> Observables:
-    """Room for `draws` draws of `recorded` chains of a block; `weights` float64 (observables, n)."""
+def observables(weights, strips: int, lanes: int, draws: int, recorded: int, told: int = 0) -> Observables:
+    """Room for `draws` draws of `recorded` chains of a block; `weights` float64 (observables, n).
+
+    After observables come `told` numbers that others write.
+    """
     count, n = weights.shape
     of_lanes = np.array(weights.reshape(count, strips, n // strips).swapaxes(1, 2), order="C")
     if strips > 1:
@@ -35,7 +38,7 @@ def observables(weights, strips: int, lanes: int, draws: int, recorded: int) -> 
         np.empty((n // strips if count else 0, lanes // LANE_GROUP), np.uint16),
         np.empty(lanes),
         np.empty((count, lanes // strips)),
-        np.empty((draws, count, recorded)),
+        np.empty((draws, count + told, recorded)),
     )
 
 

@@ -24,7 +24,7 @@ from numba import types
 from fastgibbs.engines import contract, precision
 from fastgibbs.engines.arithmetic import outcome, scales
 from fastgibbs.engines.bitslices import prefetch
-from fastgibbs.engines.bytespins import fill_spins
+from fastgibbs.engines.bytespins import fill_spins, unpack
 from fastgibbs.engines.contract import FOLLOWED, GIBBS, METROPOLIS, RANDOM, Engine
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.layouts import aligned
@@ -325,3 +325,9 @@ def _measured(plan, state, energies, magnetizations, crew):
     for lane in range(lanes):
         state.energies[lane] = (energies[lane] - plan.offset) / plan.unit
     state.followed[0] = 0
+
+
+@gives(contract.restore, SparsePlan)
+def _restore(plan, state, words):
+    unpack(words, state.spins)
+    state.followed[0] = MOST_FOLLOWED

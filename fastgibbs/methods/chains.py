@@ -11,10 +11,13 @@ import numpy as np
 
 from fastgibbs.analysis.bins import Bins
 from fastgibbs.engines import binning
+from fastgibbs.engines.bonds import Bonds, bonds_of
+from fastgibbs.engines.clusters import clusters, told
 from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.drivers import advance, record
 from fastgibbs.methods import binned, restoring
 from fastgibbs.methods.jobs import Job, Length
+from fastgibbs.methods.keeping import kept
 from fastgibbs.methods.settings import Setting, numbered
 from fastgibbs.results.lanes import Left, by_lane, joined, unpacked
 from fastgibbs.results.sampled import ChainBlock
@@ -34,6 +37,8 @@ class Chains(Job):
     keeps: bool  # whether the states of all draws are kept
     in_bins: bool = False  # whether bins are kept in place of draws
     before: tuple[Left, ...] = ()
+    clusters: str | None = None  # the kind of cluster moves, of one model
+    cluster_every: int = 1  # sweeps from one to the next; 0 if there are no others
 
     RECORDS = "record.energies", "record.magnetizations", "record.observables.record", "record.samples"
 
@@ -46,10 +51,26 @@ class Chains(Job):
         """Each has as many chains."""
         return self.lanes // self.models * models
 
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What cluster moves tell, by name: observables that follow those of weights."""
+        return told(self.clusters)
+
     @cached_property
     def bins(self) -> binning.RunningBins:
         """Those of all chains, if they are kept."""
-        return binning.bins(self.betas.size, len(self.weights))
+        return binning.bins(self.betas.size, len(self.weights) + len(self.told))
+
+    @cached_property
+    def ising(self) -> Any:
+        """The model whose clusters move."""
+        return self.setting.given[0].to_ising()
+
+    @cached_property
+    def bonds(self) -> Bonds:
+        """Those that clusters are made of."""
+        held = self.setting.clamped
+        return kept(self.ising, "bonds", held.tobytes(), lambda model: bonds_of(model, held))
 
     @cached_property
     def prepared(self) -> Any:
@@ -74,10 +95,16 @@ class Chains(Job):
         spins = None if self.start is None else self.start[columns.start : columns.stop]
         plan, state = self.setting.start(self.prepared, lanes, chains, rungs, self.seed, spins)
         shape = 1 if self.in_bins else self.length.draws, len(columns)
-        kept = record(self.length.burn_in, self.length.thin, shape, self.weights, len(lanes), strips, self.keeps)
+        when, more = (self.length.burn_in, self.length.thin), len(self.told)
+        room = record(*when, shape, self.weights, len(lanes), strips, self.keeps, more)
         if self.in_bins:
-            kept = kept._replace(bins=binned.part(self.bins, columns.start, columns.start + inside.size))
-        return ChainBlock(inside.size, plan, state, of_lanes, kept)
+            room = room._replace(bins=binned.part(self.bins, columns.start, columns.start + inside.size))
+        block = ChainBlock(inside.size, plan, state, of_lanes, room)
+        if self.clusters is None:
+            return block
+        betas, of_model = self.betas[columns.start : columns.stop], (self.ising, self.bonds)
+        asked = self.clusters, self.cluster_every
+        return block._replace(clusters=clusters(*asked, *of_model, betas, columns.start, len(lanes), self.seed))
 
     def kept(self, blocks: list[ChainBlock], done: list[int], names: Iterable[str]) -> Bins:
         """What the bins of all chains have kept after so many sweeps of each block."""
@@ -86,11 +113,12 @@ class Chains(Job):
 
     def advance(self, block: ChainBlock, first: int, last: int, crew: Crew) -> None:
         """Run sweeps `first` ... `last - 1` of a block."""
-        advance(block.plan, block.state, block.rungs, self.setting.moves, block.record, first, last, crew)
+        moves = self.setting.moves._replace(clusters=block.clusters)
+        advance(block.plan, block.state, block.rungs, moves, block.record, first, last, crew)
 
     def crew(self, block: ChainBlock) -> int:
-        """As many as the engine says."""
-        return self.engine.crew(block.plan)
+        """As many as the engine says; clusters are the work of one."""
+        return self.engine.crew(block.plan) if self.clusters is None else 1
 
     def attempts(self, block: ChainBlock) -> int:
         """One a free site in every chain."""
@@ -103,13 +131,13 @@ class Chains(Job):
 
     def check(self, block: ChainBlock, lanes: range, done: int) -> None:
         """ValueError unless the records of a block that was saved fit its states: at a draw, or those that are kept."""
-        draws, strips, kept = self.rows(done), self.setting.strips, block.record
+        draws, strips, found = self.rows(done), self.setting.strips, block.record
         first, count = lanes.start // strips, block.chains * strips
         models = [self.model(self.setting.given, chain) for chain in range(first, first + block.chains)]
-        restoring.check_records(kept, self.length.rows(done), self.setting)
-        energies, magnetizations = (of[:draws, : block.chains].T for of in (kept.energies, kept.magnetizations))
-        if len(kept.samples):
-            packed = [kept.samples[:draws]]
+        restoring.check_records(found, self.length.rows(done), self.setting)
+        energies, magnetizations = (of[:draws, : block.chains].T for of in (found.energies, found.magnetizations))
+        if len(found.samples):
+            packed = [found.samples[:draws]]
             states = lambda: joined(unpacked(packed, count), block.chains, strips, (draws,))  # noqa: E731
             restoring.check_draws(energies, magnetizations, models, states)
         if draws and self.length.at_draw(done):

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastgibbs.engines.clusters import TOLD
 from fastgibbs.models import checks
 from fastgibbs.threads import Asked
 from fastgibbs.types import AnyArray, ArrayLike, FloatArray, ModelLike, States
 
 Observe = Mapping[str, ArrayLike | Callable[[States], ArrayLike]]  # weights, or a function of states (chains, n)
-TAKEN = ("energy", "magnetization", "beta", "chain", "draw", "rung")  # names that results have in tables
+TAKEN = "energy", "magnetization", "beta", "chain", "draw", "rung", *TOLD  # names that results have in tables
 
 
 class Observed(NamedTuple):

@@ -92,7 +92,8 @@ def check_record(name: str, record: np.ndarray, most):
 def check_records(record, draws: int, setting):
     """ValueError unless what a block has recorded at so many draws is what states of the models may have."""
     weights = np.abs(record.observables.weights).sum(axis=1)[:, : record.observables.strips].sum(axis=1)
-    most = max(map(most_energy, setting.given))
+    told = record.observables.record.shape[1] - weights.size  # by cluster moves, from -1 to 1
+    weights, most = np.append(weights, np.ones(told)), max(map(most_energy, setting.given))
     if record.bins is not None:
         binned.check(record.bins, draws, most, setting.n, weights)
         return
@@ -307,6 +308,7 @@ _NOTHING = {
     "state.": "current planes scratch counters numbers alike rare counted words scale fields uniforms totals "
     "stale fine seen changes sites panel up down ups overlaps turned pending units inputs marked products multiplied "
     "sums path",
+    "clusters.": "betas packed words rows spins active starts before parents turned sizes",
     "reads.": "rungs energies magnetizations better",
     "lowest.": "hashes highest packed followed lane_hashes waiting ups near",
     "ladders.": "betas first_lane rungs energies magnetizations",
@@ -321,6 +323,9 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "state.order": _drawn(0),
     "state.energies": _finite,
     "state.followed": within(0, sparse.MOST_FOLLOWED),
+    "clusters.streams": _drawn(-2),
+    "clusters.single": _drawn(-1),
+    "clusters.estimates": within(-1, 1),
     "record.energies": _finite,
     "record.magnetizations": _finite,
     "record.observables.record": _finite,
@@ -381,7 +386,7 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "diverged": _count,
     "well": _any,
 }
-_GOES_ON = re.compile(r"state\.|(ladders|pairs)\.(streams|lane_at|labels)$")
+_GOES_ON = re.compile(r"state\.|(ladders|pairs)\.(streams|lane_at|labels)$|clusters\.(streams|single|estimates)$")
 _PREFIX = re.compile(r"^(history|last)\.|^learner\.((shown|chains)\.\d+\.)?|(?<=^well)\.\d+$")
 
 

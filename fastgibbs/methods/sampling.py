@@ -9,6 +9,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from fastgibbs.engines.clusters import KINDS, told
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods import binned, observing
 from fastgibbs.methods.binned import Recording
@@ -22,12 +23,15 @@ from fastgibbs.methods.observing import Observe
 from fastgibbs.methods.running import running
 from fastgibbs.methods.settings import Clamping, check_betas, clamped, given_start, settled, tolerable
 from fastgibbs.models import checks
+from fastgibbs.models.energy import as_energy
 from fastgibbs.results.base import Result, Timing
 from fastgibbs.results.drawn import IN_BINS
 from fastgibbs.results.lanes import by_lane, taken
 from fastgibbs.results.sampled import SampleResult, states_alone
 from fastgibbs.threads import Asked
-from fastgibbs.types import ArrayLike, FloatArray, ModelLike, PathLike, Progress, Rule, Scan, Seed
+from fastgibbs.types import ArrayLike, ClusterMoves, FloatArray, ModelLike, PathLike, Progress, Rule, Scan, Seed
+
+_LANES = 64  # of a word: with cluster moves, which pass over all of them, engines for few chains are no faster
 
 
 @overload
@@ -99,6 +103,8 @@ def sample(
     record: Recording = "draws",
     observe: Observe | None = None,
     clamp: Clamping | None = None,
+    clusters: ClusterMoves | None = None,
+    cluster_every: int = 1,
     checkpoint: PathLike | None = None,
     every: float = 60.0,
 ) -> SampleResult | list[SampleResult]:
@@ -162,6 +168,18 @@ def sample(
         clamp: sites that keep their values, and no sweep visits, while the others are drawn given those: a dict of
             sites to values in the model's units, a number or one per chain, (chains,); or a pair (mask, states), where
             the mask, bool (n,), is True, of states (n,) or (chains, n).
+        clusters: cluster moves of all chains beside the sweeps, of a model with an Ising form: "swendsen-wang" (bonds
+            that J and the spins satisfy are on with probability 1 - exp(-2 beta |J|), and each cluster that they
+            connect is turned with probability 1/2; any signs and weights of J, fields, clamps; fastest where few
+            distances i - j have most bonds of one |J|, as on lattices) or "wolff" (the cluster of one random site is
+            turned; for large clusters, or few). `result.observables` then has of each draw what the last move told:
+            "cluster_m2", an estimate of m^2 with less noise and the same mean, so that beta n <cluster_m2> is chi
+            where <m> = 0; "cluster_size", the share of sites in the cluster of a random site; and, by
+            "swendsen-wang", "largest_cluster", the share in the largest. They pay near critical points of large
+            ferromagnets and of what is little frustrated; where clusters hold nearly all sites, as in glasses and
+            strong fields, they do nothing, and the summary says so.
+        cluster_every: sweeps from one cluster move to the next, the first after the first sweep. At 0 chains make no
+            single-spin attempts: a sweep is a cluster move.
         checkpoint: path of a file that the run is saved to; where it is there, saved by the same run, the call goes on
             from it and returns the same bytes as if it had never stopped. With more sweeps than it was saved with, it
             returns what so many would have at once; so it does with more models, at the end of the sequence, each with
@@ -175,7 +193,8 @@ def sample(
 
     Raises ValueError or TypeError, naming the argument, before anything is compiled.
 
-    Sources: Metropolis et al., J. Chem. Phys. 21, 1087 (1953), eq. (2); Geman and Geman, IEEE PAMI 6, 721 (1984).
+    Sources: Metropolis et al., J. Chem. Phys. 21, 1087 (1953), eq. (2); Geman and Geman, IEEE PAMI 6, 721 (1984);
+    Swendsen and Wang, Phys. Rev. Lett. 58, 86 (1987); Wolff, Phys. Rev. Lett. 62, 361 (1989).
 
     >>> import fastgibbs as fg
     >>> run = fg.sample(fg.lattice((8, 8)), beta=[0.3, 0.6], sweeps=1000, burn_in=100, seed=1)
@@ -200,6 +219,8 @@ def sample(
         return sampled(several, betas, length, checks.flag("keep_states", keep_states), **how)
     before = Before(start if isinstance(start, Result) else None, SampleResult, models)
     engine, strips, chains, seed = before.same(engine=engine, strips=strips, chains=chains, seed=seed)
+    clusters, cluster_every = before.same(clusters=clusters, cluster_every=cluster_every)
+    strips = _with_clusters(clusters, cluster_every, models, strips)
     keep_states, length = checks.flag("keep_states", keep_states), Length.of(sweeps, burn_in, thin, before.done)
     betas = _betas(beta, chains, len(models))
     observed = observing.asked(observe, models[0], betas.size)
@@ -207,9 +228,11 @@ def sample(
     spins = None if isinstance(start, Result) else given_start(models[0], start, betas.size)
     in_bins = binned.checked(record, observed, keep_states)
     of_draw = 32 + observed.nbytes(n) + (n // 8 if keep_states else 0)
-    of_chain = binned.nbytes(len(observed.weights)) if in_bins else length.draws * of_draw
-    told = f"a result of chains x draws = {betas.size} x {length.draws}"
-    checks.require_memory(betas.size * (of_chain + n), told, binned.ADVICE)
+    of_draw += 8 * len(told(clusters))
+    of_chain = binned.nbytes(len(observed.weights) + len(told(clusters))) if in_bins else length.draws * of_draw
+    what = f"a result of chains x draws = {betas.size} x {length.draws}"
+    room = 0 if clusters is None else 32 * n * -(-betas.size // _LANES)
+    checks.require_memory(betas.size * (of_chain + n) + room, what, binned.ADVICE)
     _require_chance(rule, scan, betas, start)
     check_betas("beta", betas, models)
     setting = settled(
@@ -218,7 +241,7 @@ def sample(
         rule=rule,
         scan=scan,
         strips=strips,
-        chains=betas.size,
+        chains=betas.size if clusters is None else max(betas.size, _LANES),
         clamp=clamped(models[0], clamp, betas.size),
         threads=threads,
         tolerance=tolerable(betas),
@@ -227,17 +250,21 @@ def sample(
     weights, seed = observed.matrix(n), None if seed is None else entropy_of(seed)
     settings = setting.saved() | length._asdict() | dict(beta=np.split(betas, len(models)), seed=seed, record=record)
     settings |= dict(start=before.states() if before.left and checkpoint is not None else spins, keep_states=keeps)
-    settings["observe"] = [*observed.names, weights]
+    settings |= dict(observe=[*observed.names, weights], clusters=clusters)
+    settings["cluster_every"] = None if clusters is None else cluster_every
     file = Checkpoint(checkpoint, every, "sample", settings, grows=("sweeps", "model", "beta"))
     address = run_entropy(int(file.settings["seed"]), "sample", spins)
-    job = Chains(setting, betas, length, spins, address, weights, keeps, in_bins, before.left)
+    job = Chains(setting, betas, length, spins, address, weights, keeps, in_bins, before.left, clusters, cluster_every)
     begun = begin(job, file)
     with running(progress, file) as under_way:
         ran = through(under_way, begun)
         found = _found(job, ran, observed, under_way.asked)
         blocks = [
             block._replace(
-                plan=setting.engine.seen(block.plan), record=states_alone(block.record, keep_states), left=place
+                plan=setting.engine.seen(block.plan),
+                record=states_alone(block.record, keep_states),
+                left=place,
+                clusters=None,
             )
             for block, place in zip(ran.blocks, left(begun, ran), strict=True)
         ]
@@ -255,6 +282,8 @@ def sample(
             timing=Timing.of(ran.end, ran.updates, began),
             _blocks=blocks,
             clamped=setting.clamped,
+            clusters=clusters,
+            cluster_every=None if clusters is None else cluster_every,
         )
 
 
@@ -262,19 +291,19 @@ def _found(job: Chains, ran: Ran, observed: observing.Observed, asked: Asked) ->
     """What chains have recorded, draws or bins, and whether they were interrupted before the last of these."""
     blocks, end, chains = ran.blocks, ran.end, job.betas.size
     if job.in_bins:
-        bins = job.kept(blocks, end.done, observed.names)
+        bins = job.kept(blocks, end.done, (*observed.names, *job.told))
         return IN_BINS | dict(bins=bins, interrupted=end.interrupted)
     draws = job.rows(min(end.done))
     found, evaluated = observing.evaluated(observed, partial(job.states, blocks), chains, draws, asked)
     interrupted, draws = end.interrupted or evaluated < draws, evaluated
-    for number, name in enumerate(observed.weights):
+    for number, name in enumerate((*observed.weights, *job.told)):
         found[name] = by_lane([block.record.observables.record[:draws, number] for block in blocks], chains)
     magnetization = taken(blocks, "magnetizations", draws, chains)
     magnetization /= max(job.setting.n, 1)
     return dict(
         energy=taken(blocks, "energies", draws, chains),
         magnetization=magnetization,
-        observables={name: found[name] for name in observed.names},
+        observables={name: found[name] for name in (*observed.names, *job.told)},
         interrupted=interrupted,
     )
 
@@ -293,6 +322,23 @@ def _require_chance(rule: str, scan: str, betas: FloatArray, start: object) -> N
             f"beta is inf in chain {int((betas == np.inf).argmax())}: there Metropolis leaves nothing to chance, and "
             'turns every spin without field at each visit; use rule="gibbs"'
         )
+
+
+def _with_clusters(clusters: str | None, every: int, models: list[ModelLike], strips: int | None) -> int | None:
+    """The strips of a run with these cluster moves; ValueError or TypeError where it cannot have them."""
+    checks.integer("cluster_every", every, minimum=0)
+    if clusters is None:
+        if every != 1:
+            raise ValueError(f"cluster_every is {every}, and clusters is None: say which, one of {', '.join(KINDS)}")
+        return strips
+    checks.choice("clusters", clusters, KINDS)
+    if len(models) > 1:
+        raise ValueError(f"clusters is {clusters!r}: give one model, not a sequence of {len(models)}")
+    if not as_energy(models[0]).has_ising_form:
+        raise ValueError(f"clusters is {clusters!r}: {checks.shown(models[0])} has no bonds, for it has no Ising form")
+    if strips not in (None, 1):
+        raise ValueError(f"strips is {strips}: clusters cross strips, leave them out")
+    return 1
 
 
 def _betas(beta: ArrayLike, chains: int | None, models: int) -> FloatArray:

@@ -17,6 +17,7 @@ import numpy as np
 
 from fastgibbs import io
 from fastgibbs.engines import ENGINES, contract
+from fastgibbs.engines.clusters import KINDS
 from fastgibbs.fields import Field, fields
 from fastgibbs.models import Energy, checks
 from fastgibbs.types import AnyArray
@@ -30,6 +31,7 @@ CHOICES: dict[str, Collection[str]] = {
     "rule": contract.RULES,
     "scan": contract.SCANS,
     "method": METHODS,
+    "clusters": KINDS,
 }
 LEAST = {"thin": 1, "swap_every": 1, "strips": 1, "rungs": 2}  # of numbers that are not at least 0
 _SHAPE = re.compile(r"(\w+) \((.*?),?\)(.*)")
@@ -110,8 +112,9 @@ def _value(field: Field, arrays: Arrays, header: Values, sizes: dict[str, int], 
         return _array(name, arrays.pop(name), shape, sizes, low)
     if get_origin(kind) is dict:
         return {key: _array(f"{name}.{key}", array, shape, sizes, low) for key, array in _under(name, arrays).items()}
-    missing = isinstance(kind, UnionType)  # or None
-    if missing:
+    if isinstance(kind, UnionType):  # or None
+        if not any(key.partition(".")[0] == name for key in (*arrays, *header)):
+            return None
         (kind,) = set(get_args(kind)) - {NoneType}
     if kind == tuple[str, ...]:
         names = header.pop(name)
@@ -122,8 +125,6 @@ def _value(field: Field, arrays: Arrays, header: Values, sizes: dict[str, int], 
         return tuple(_numbers(get_args(kind)[0], numbers) for numbers in header.pop(name))
     if hasattr(kind, "_fields") and fields(kind)[0].type is np.ndarray:
         parts = [of for of in fields(kind) if f"{name}.{of.name}" in arrays or f"{name}.{of.name}" in header]
-        if missing and not parts:
-            return None
         if len(parts) < len(fields(kind)):
             raise ValueError(f"{name} holds {[of.name for of in parts]}: give {', '.join(kind._fields)}")
         return kind(*(_value(of._replace(name=f"{name}.{of.name}"), arrays, header, sizes, low) for of in parts))

@@ -14,6 +14,7 @@ from fastgibbs.analysis.records import Group
 from fastgibbs.analysis.reports import Report
 from fastgibbs.analysis.summaries import by_temperature
 from fastgibbs.engines import ENGINES
+from fastgibbs.engines.clusters import Clusters
 from fastgibbs.engines.drivers import Record
 from fastgibbs.fields import Field
 from fastgibbs.integrations.tables import Coordinates, Table
@@ -33,6 +34,7 @@ class ChainBlock(NamedTuple):
     rungs: IntArray  # int64 (lanes,)
     record: Record
     left: Left | None = None
+    clusters: Clusters | None = None
 
 
 def states_alone(record: Record, keep: bool) -> Record:
@@ -84,6 +86,8 @@ class SampleResult(Drawn):
     _blocks: list[ChainBlock]
     clamped: Annotated[IntArray, *SITES] = field(default_factory=no_sites)
     bins: Annotated[Bins | None, KEPT] = None
+    clusters: Annotated[str | None, 'Cluster moves that chains made, "swendsen-wang" or "wolff", or None.'] = None
+    cluster_every: Annotated[int | None, "Sweeps from one to the next; 0 if there were no others, None without."] = None
 
     @cached_property
     def states(self) -> States:
@@ -162,6 +166,8 @@ class SampleResult(Drawn):
         strips, needed = values["strips"], chains * values["strips"]
         if kept not in (0, draws) or sites * strips != states.shape[1] or not needed <= 16 * groups < 2**31:
             raise ValueError(f"samples have shape {words.shape}, of {chains} chains, {draws} draws and {strips} strips")
+        if (values.get("clusters") is None) != (values.get("cluster_every") is None):
+            raise ValueError(f"clusters is {values.get('clusters')}, cluster_every {values.get('cluster_every')}")
         if isinstance(values["model"], tuple) and chains % len(values["model"]):
             raise ValueError(f"{chains} chains are no multiple of {len(values['model'])} models")
         return cls._without_streams(states, words, **values)

@@ -1,0 +1,196 @@
+"""The move of Swendsen and Wang, of spins in words of sites: which bonds are on, what they connect, what is turned.
+
+What diagonals have (bonds.py) is drawn for a line of eight words at once: each undecided bond compares a bit of its
+uniform with one of p, from the highest on, until all are decided. Bonds along diagonal 1 make runs of sites, and only
+runs have labels, in order of sites: the label of a site is a count of bits. Labels are united, the larger under the
+smaller, and the ghost has label 0, so that one pass in order finds each root before those that it is the root of.
+"""
+
+import numpy as np
+
+from fastgibbs.engines.bitslices import ones
+from fastgibbs.engines.bonds import ALL, LINE, ONE, PAD, TWO, chance, probability, satisfied, up
+from fastgibbs.engines.streams import next_word, stepped
+from fastgibbs.engines.vectors import at, full, load, nonzero, store, trailing_zeros
+from fastgibbs.jit import called, inlined
+
+_LOW = 0xFFFFFFFF
+
+
+@called
+def _draw_diagonal(bonds, kind, beta, spins, streams, active):
+    """Set the bonds of a kind that are on in the row of its offset."""
+    offset, words = bonds.offsets[bonds.rows[kind]], bonds.present.shape[1]
+    p = probability(beta, bonds.strengths[kind])
+    threshold = np.uint64(p * 2.0**64) if p < 1.0 else ALL
+    alike = ALL if beta > 0 else np.uint64(0)
+    back, shift = offset >> 6, np.uint64(offset & 63)
+    a, b = load(streams, 0, LINE), load(streams, LINE, LINE)
+    c, counter = load(streams, 2 * LINE, LINE), load(streams, 3 * LINE, LINE)
+    for word in range((back // LINE) * LINE, words, LINE):
+        here, there = PAD + word, PAD + word - back
+        low, high = load(spins, there - 1, LINE), load(spins, there, LINE)
+        other = (high << shift) | ((low >> (np.uint64(63) - shift)) >> ONE)
+        unlike = load(spins, here, LINE) ^ other ^ load(bonds.against, kind * words + word, LINE)
+        open_ = (unlike ^ alike) & load(bonds.present, kind * words + word, LINE)
+        on, digits = full(0, np.uint64, LINE), threshold
+        while digits != 0 and nonzero(open_) != 0:
+            r, a, b, c, counter = stepped(a, b, c, counter)
+            digit = np.uint64(0) - (digits >> np.uint64(63))
+            on = on | (open_ & ((r ^ ALL) & digit))
+            open_ = open_ & (r ^ digit ^ ALL)
+            digits <<= ONE
+        store(active, here, load(active, here, LINE) | on)
+    store(streams, 0, a)
+    store(streams, LINE, b)
+    store(streams, 2 * LINE, c)
+    store(streams, 3 * LINE, counter)
+
+
+@inlined
+def _label(clusters, site):
+    """The label of a site's run."""
+    word, bit = site >> 6, np.uint64(site & 63)
+    return at(clusters.before, word) + ones(at(clusters.starts, word) & ((TWO << bit) - ONE))
+
+
+@inlined
+def _root(parents, label):
+    """The root of a label, most often its parent: then no branch is a guess."""
+    found = at(parents, label)
+    while at(parents, found) != found:
+        found = at(parents, found)
+    return found
+
+
+@inlined
+def _unite(parents, one, other):
+    """Put two labels and their roots under the smaller root."""
+    a, b = _root(parents, one), _root(parents, other)
+    root = full(min(a, b), np.int32, 1)
+    store(parents, max(a, b), root)
+    store(parents, one, root)
+    store(parents, other, root)
+
+
+@called
+def _begin_runs(clusters):
+    """Runs of sites along the bonds of diagonal 1 that are on, each alone under its label; how many."""
+    n, count = clusters.bonds.n, 0
+    for word in range(clusters.starts.size):
+        sites = ALL >> np.uint64(64 - min(n - 64 * word, 64)) if 64 * word < n else np.uint64(0)
+        starts = (clusters.active[0, PAD + word] ^ ALL) & sites
+        clusters.starts[word], clusters.before[word] = starts, count
+        count += ones(starts)
+    for label in range(count + 1):
+        clusters.parents[label] = label
+    return count
+
+
+@called
+def _unite_diagonals(clusters):
+    """Unite runs by the bonds of all diagonals but the first."""
+    active, parents = clusters.active, clusters.parents
+    along = active[0]
+    for row in range(1, len(active)):
+        offset = clusters.bonds.offsets[row]
+        back, shift = offset >> 6, np.uint64(offset & 63)
+        for word in range(back, clusters.starts.size):
+            here, there = PAD + word, PAD + word - back
+            on = active[row, here]
+            if on == 0:
+                continue
+            below_ = (along[there] << shift) | ((along[there - 1] >> (np.uint64(63) - shift)) >> ONE)
+            left = (on << ONE) | (active[row, here - 1] >> np.uint64(63))
+            on &= (left & along[here] & below_) ^ ALL  # but those between runs that the bond before has united
+            while on != 0:
+                site = 64 * word + trailing_zeros(on)
+                on &= on - ONE
+                _unite(parents, _label(clusters, site), _label(clusters, site - offset))
+
+
+@called
+def _unite_listed(clusters, spins, beta, stream):
+    """Unite runs by the bonds that no diagonal has, and with the ghost."""
+    bonds, parents = clusters.bonds, clusters.parents
+    strength, p = 0.0, 0.0
+    for k in range(bonds.couplings.size):
+        J, i, j = bonds.couplings[k], np.int64(bonds.pairs[0, k]), np.int64(bonds.pairs[1, k])
+        if satisfied(J, beta, up(spins, i) == up(spins, j)):
+            if abs(J) != strength:
+                strength, p = abs(J), probability(beta, J)
+            if chance(stream, p):
+                _unite(parents, _label(clusters, i), _label(clusters, j))
+    for k in range(bonds.fields.size):
+        h, i = bonds.fields[k], np.int64(bonds.sites[k])
+        if satisfied(h, beta, up(spins, i) == 1):
+            if abs(h) != strength:
+                strength, p = abs(h), probability(beta, h)
+            if chance(stream, p):
+                _unite(parents, np.int64(0), _label(clusters, i))
+    for k in range(bonds.held.size):
+        _unite(parents, np.int64(0), _label(clusters, np.int64(bonds.held[k])))
+
+
+@inlined
+def _add(sizes, root, run):
+    """Add a run to its cluster: what that adds to the sums of squares of M_c and of sizes, and the size then."""
+    known = at(sizes, root)
+    store(sizes, root, full(known + run, np.int64, 1))
+    size, before = run >> 32, known >> 32
+    m, M = 2 * (run & _LOW) - size, 2 * (known & _LOW) - before
+    return m * (2 * M + m), size * (2 * before + size), before + size
+
+
+@called
+def _turn_clusters(clusters, spins, stream, count, chain):
+    """Turn each cluster but the ghost's with probability 1/2, and write the estimates of a chain.
+
+    A word of coins is drawn for each 64 sites: that of a cluster is the one of its first site.
+    """
+    parents, turned, sizes, n = clusters.parents, clusters.turned, clusters.sizes, clusters.bonds.n
+    for label in range(count + 1):
+        sizes[label] = 0
+    turned[0] = 0
+    squares, size_squares, largest = np.int64(0), np.int64(0), np.int64(0)
+    root, turn, run, label = np.int64(0), np.uint64(0), np.int64(0), 0
+    for word in range(-(-n // 64)):
+        coins, starts, here = next_word(stream), clusters.starts[word], spins[PAD + word]
+        sites = ALL >> np.uint64(64 - min(n - 64 * word, 64))
+        low = starts & (np.uint64(0) - starts)
+        part = (low - ONE) & sites  # of the run that began before
+        change = part & turn
+        run += (ones(part) << 32) + ones(part & here)
+        while starts != 0:
+            square, size_square, size = _add(sizes, root, run)
+            squares, size_squares, largest = squares + square, size_squares + size_square, max(largest, size)
+            label += 1
+            root = np.int64(at(parents, at(parents, label)))
+            store(parents, label, full(root, np.int32, 1))
+            store(turned, label, full(np.uint8((coins & low) != 0), np.uint8, 1))
+            turn = np.uint64(0) - np.uint64(at(turned, root))  # its own, or that of a label before
+            starts ^= low
+            following = starts & (np.uint64(0) - starts)
+            part = ((following - ONE) ^ (low - ONE)) & sites
+            change |= part & turn
+            run = (ones(part) << 32) + ones(part & here)
+            low = following
+        spins[PAD + word] = here ^ change
+    square, size_square, size = _add(sizes, root, run)
+    clusters.estimates[0, chain] = np.float64(squares + square) / n / n
+    clusters.estimates[1, chain] = np.float64(size_squares + size_square) / n / n
+    clusters.estimates[2, chain] = np.float64(max(largest, size)) / n
+
+
+@called
+def swendsen_wang(clusters, chain):
+    """A move of a chain, of spins in words of sites."""
+    bonds, beta, spins, stream = clusters.bonds, clusters.betas[chain], clusters.spins[chain], clusters.single[chain]
+    clusters.active[:] = 0
+    for kind in range(bonds.rows.size if beta != 0 else 0):
+        row = clusters.active[bonds.rows[kind]]
+        _draw_diagonal(bonds, kind, beta, spins, clusters.streams[chain], row)
+    count = _begin_runs(clusters)
+    _unite_diagonals(clusters)
+    _unite_listed(clusters, spins, beta, stream)
+    _turn_clusters(clusters, spins, stream, count, chain)
