@@ -172,11 +172,11 @@ def sample(
             that J and the spins satisfy are on with probability 1 - exp(-2 beta |J|), and each cluster that they
             connect is turned with probability 1/2; any signs and weights of J, fields, clamps; fastest where few
             distances i - j have most bonds of one |J|, as on lattices) or "wolff" (the cluster of one random site is
-            turned; for large clusters, or few). `result.observables` then has of each draw what the last move told:
-            "cluster_m2", an estimate of m^2 with less noise and the same mean, so that beta n <cluster_m2> is chi
-            where <m> = 0; "cluster_size", the share of sites in the cluster of a random site; and, by
-            "swendsen-wang", "largest_cluster", the share in the largest. They pay near critical points of large
-            ferromagnets and of what is little frustrated; where clusters hold nearly all sites, as in glasses and
+            turned; slower at Tc of square lattices, of 64^2 to 1024^2 sites). `result.observables` then has of each
+            draw what the last move told: "cluster_m2", an estimate of m^2 with less noise and the same mean, so that
+            beta n <cluster_m2> is chi where <m> = 0; "cluster_size", the share of sites in the cluster of a random
+            site; and, by "swendsen-wang", "largest_cluster", the share in the largest. They pay near critical points of
+            large ferromagnets and of what is little frustrated; where clusters hold nearly all sites, as in glasses and
             strong fields, they do nothing, and the summary says so.
         cluster_every: sweeps from one cluster move to the next, the first after the first sweep. At 0 chains make no
             single-spin attempts: a sweep is a cluster move.
