@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from fastgibbs.engines.streams import stepped
 from fastgibbs.engines.vectors import add_product, at, full, load, store
 from fastgibbs.jit import njit, target
 from fastgibbs.models import resources
@@ -57,15 +58,11 @@ class Rates(NamedTuple):
 
 @njit
 def _words(streams, steps):
-    """SFC64, its state in registers."""
+    """Those of streams, their state in registers."""
     a, b, c = load(streams, 0, WORDS), load(streams, WORDS, WORDS), load(streams, 2 * WORDS, WORDS)
     counter, found = load(streams, 3 * WORDS, WORDS), full(0, np.uint64, WORDS)
     for _ in range(steps):
-        word = a + b + counter
-        counter = counter + 1
-        a = b ^ (b >> 11)
-        b = c + (c << 3)
-        c = ((c << 24) | (c >> 40)) + word
+        word, a, b, c, counter = stepped(a, b, c, counter)
         found = found ^ word
     store(streams, 0, found)
 

@@ -182,10 +182,10 @@ class _ticking:
 
     def __init__(self, tick: Callable[[], object]) -> None:
         self._outer: tuple[Callable[[], object], ...] = getattr(_here, "ticks", ())
-        self._tick, self._ticked = tick, time.monotonic()
+        self._ticks, self._ticked = (*self._outer, tick), time.monotonic()
 
     def __enter__(self) -> Callable[[], None]:
-        _here.ticks = (*self._outer, self._tick)
+        _here.ticks = self._ticks
         return self._attend
 
     def _attend(self) -> None:
@@ -193,10 +193,10 @@ class _ticking:
             return
         _here.ticks = ()  # a run made by a tick is not a part of this one
         try:
-            for tick in (*self._outer, self._tick):
+            for tick in self._ticks:
                 tick()
         finally:
-            _here.ticks = (*self._outer, self._tick)
+            _here.ticks = self._ticks
         self._ticked = time.monotonic()
 
     def __exit__(self, *error: object) -> None:

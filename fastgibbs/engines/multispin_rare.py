@@ -70,9 +70,8 @@ def sweep_rarely(plan, state, rule, tile, both, counted_to, counters):
         if seldom(found != 0):
             store(scratch, VECTOR * rare.LIKELY, forced ^ -1)
             keep(ups, scratch, VECTOR * rare.UPS)
-            following = rare.try_candidates(
-                plan.rare, plan.words, attempts, tails, scratch, state.spins, following, found, begin, end_bit
-            )
+            drawn = plan.words, attempts, tails, scratch
+            following = rare.try_candidates(plan.rare, drawn, state.spins, following, found, begin, end_bit)
         if word < counted_to:
             spins = load(state.spins, word, VECTOR)
             keep(reflected(ups, spins, degree, start), numbers, held * VECTOR * len(ups))

@@ -32,6 +32,7 @@ from fastgibbs.engines.arithmetic import exp64
 from fastgibbs.engines.bitslices import lowest_bit, whole_bit
 from fastgibbs.engines.contract import METROPOLIS
 from fastgibbs.engines.graphs import VECTOR
+from fastgibbs.engines.streams import stepped
 from fastgibbs.engines.vectors import Lanes, at, bitcast, copied, full, load, nonzero, store
 from fastgibbs.jit import called, inlined, target
 
@@ -271,11 +272,7 @@ def draw(skips, word, words, attempts, tails, scratch):
     drawing = True
     while drawing:
         drawing = place < end and nonzero(undecided) != 0
-        accept = a + b + counter  # SFC64, as in streams.next_words, its state kept in registers
-        counter = counter + 1
-        a = b ^ (b >> 11)
-        b = c + (c << 3)
-        c = ((c << 24) | (c >> 40)) + accept
+        accept, a, b, c, counter = stepped(a, b, c, counter)
         if drawing:
             digits = at(skips, place) >> beyond
             differs = accept ^ digits
@@ -305,11 +302,12 @@ def next_candidates(scratch):
 
 
 @inlined
-def try_candidates(rare, words, attempts, tails, scratch, spins, following, found, begin, end):
+def try_candidates(rare, drawn, spins, following, found, begin, end):
     """Let the candidates of the words `found`, before bit `end` of the tile that begins at word `begin`, turn spins.
 
-    Where the next ones are.
+    `drawn`: words, attempts, tails, scratch, as `draw` takes them. Where the next ones are.
     """
+    words, attempts, tails, scratch = drawn
     while found != 0:
         word = np.int64(lowest_bit(found))
         taken, queue = np.int64(at(scratch, VECTOR * TAKEN + word)), VECTOR * QUEUE + 2 * AHEAD * word

@@ -36,7 +36,7 @@ def taken(blocks: list[Any], name: str, draws: int, lanes: int) -> FloatArray:
 
     Records may be most of what a run holds: no more than a lane of them is there twice, and a part of one block's.
     """
-    if len(blocks) == 1 and blocks[0].record._asdict()[name].nbytes > _LARGE:
+    if len(blocks) == 1 and getattr(blocks[0].record, name).nbytes > _LARGE:
         return turned(_let_go(blocks, 0, name)[:draws])[:lanes]
     found, first = np.empty((lanes, draws)), 0
     for index in range(len(blocks)):
