@@ -244,6 +244,8 @@ def test_what_several_models_cannot_have_is_refused(given, error, message):
         (dict(observe={"m": [1.0]}), ValueError, "observe is"),
         (dict(clamp={0: 1}), ValueError, "clamp is"),
         (dict(checkpoint="run.npz"), ValueError, "checkpoint is"),
+        (dict(clusters="wolff"), ValueError, "clusters is 'wolff'"),
+        (dict(cluster_every=0), ValueError, "cluster_every is 0"),
         (dict(sweeps=0), ValueError, "sweeps is 0"),
         (dict(thin=11), ValueError, "thin is 11"),
         (dict(chains=0), ValueError, "chains is 0"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.cooling import Batch, Cooling
 from fastgibbs.methods.jobs import begin, through
-from fastgibbs.methods.many import annealed, of_several
+from fastgibbs.methods.many import How, annealed, of_several
 from fastgibbs.methods.pacing import Pace
 from fastgibbs.methods.running import running
 from fastgibbs.methods.schedules import Schedule, beta_schedule, cooling
@@ -162,8 +162,8 @@ def anneal(
         if betas is not None:
             schedule, coldest = _schedule(betas, models, pace.sweeps)
             given = schedule(pace.sweeps), coldest
-        how: Any = dict(rule=rule, scan=scan, engine=engine, seed=seed, threads=threads, progress=progress, began=began)
-        return annealed(models, given, pace.sweeps, reads, **how)
+        how = How(rule, scan, engine, seed, threads, progress, began)
+        return annealed(models, given, pace.sweeps, reads, how)
     model = checks.model("model", model)
     reads, keep = checks.integer("reads", reads), checks.integer("keep", keep, minimum=0)
     checks.progress(progress)

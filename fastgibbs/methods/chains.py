@@ -38,7 +38,7 @@ class Chains(Job):
     in_bins: bool = False  # whether bins are kept in place of draws
     before: tuple[Left, ...] = ()
     clusters: str | None = None  # the kind of cluster moves, of one model
-    cluster_every: int = 1  # sweeps from one to the next; 0 if there are no others
+    cluster_every: int | None = None  # sweeps from one to the next; 0 if there are no others, None without moves
 
     RECORDS = "record.energies", "record.magnetizations", "record.observables.record", "record.samples"
 
@@ -100,11 +100,11 @@ class Chains(Job):
         if self.in_bins:
             room = room._replace(bins=binned.part(self.bins, columns.start, columns.start + inside.size))
         block = ChainBlock(inside.size, plan, state, of_lanes, room)
-        if self.clusters is None:
+        if self.clusters is None or self.cluster_every is None:
             return block
-        betas, of_model = self.betas[columns.start : columns.stop], (self.ising, self.bonds)
-        asked = self.clusters, self.cluster_every
-        return block._replace(clusters=clusters(*asked, *of_model, betas, columns.start, len(lanes), self.seed))
+        asked, betas = (self.clusters, self.cluster_every), self.betas[columns.start : columns.stop]
+        moves = clusters(*asked, self.ising, self.bonds, betas, columns.start, len(lanes), self.seed)
+        return block._replace(clusters=moves)
 
     def kept(self, blocks: list[ChainBlock], done: list[int], names: Iterable[str]) -> Bins:
         """What the bins of all chains have kept after so many sweeps of each block."""

@@ -77,6 +77,18 @@ def apart(models: Sequence[ModelLike], engine: str) -> bool:
     return ENGINES["multispin"].refusal(list(models), "sequential", 1) is not None
 
 
+class How(NamedTuple):
+    """How several models are run, as a user asks for it, and when the call began."""
+
+    rule: Rule
+    scan: Scan
+    engine: str
+    seed: Seed
+    threads: int | None
+    progress: Progress
+    began: float
+
+
 class Laid(NamedTuple):
     """Several models end to end, and how they are run."""
 
@@ -88,12 +100,13 @@ class Laid(NamedTuple):
     settings: dict[str, Any]  # as results have them
 
     @classmethod
-    def of(cls, models: list[Ising], verb: str, rule: Rule, scan: Scan, engine: str, seed: Seed) -> Laid:
+    def of(cls, models: list[Ising], verb: str, how: How) -> Laid:
         """What a user asks for; ValueError or TypeError, naming the argument, at what cannot be."""
+        rule, scan = how.rule, how.scan
         checks.choice("rule", rule, contract.RULES)
         checks.choice("scan", scan, contract.SCANS)
-        checks.choice("engine", engine, _ENGINES)
-        entropy, rows = entropy_of(seed), many.rows(models)
+        checks.choice("engine", how.engine, _ENGINES)
+        entropy, rows = entropy_of(how.seed), many.rows(models)
         seeds = [run_entropy(entropy, f"{verb} model {k}") for k in range(len(models))]
         moves = Moves(contract.RULES[rule], contract.SCANS[scan])
         return cls(models, rows, many.plans(models, rows), seeds, moves, dict(engine="sparse", rule=rule, scan=scan))
@@ -117,21 +130,14 @@ def sampled(
     betas: FloatArray,
     length: Length,
     keep_states: bool,
-    *,
-    rule: Rule,
-    scan: Scan,
-    engine: str,
-    seed: Seed,
-    threads: int | None,
-    progress: Progress,
-    began: float,
+    how: How,
 ) -> list[SampleResult]:
     """A result for each model, of chains at `betas`, float64 (chains,)."""
-    threads, sites, lanes = checks.thread_count(threads), sum(model.n for model in models), betas.size + 15
+    threads, sites, lanes = checks.thread_count(how.threads), sum(model.n for model in models), betas.size + 15
     needed = (4 * lanes + 100) * sites + 32 * lanes * length.draws * len(models)
     needed += lanes // 8 * length.draws * sites if keep_states else 0
     checks.require_memory(needed, f"{betas.size} chains of {len(models)} models", "sample fewer at once")
-    laid = Laid.of(models, "sample", rule, scan, engine, seed)
+    laid = Laid.of(models, "sample", how)
     laid.refuse(np.full(len(models), checks.largest(betas)), LAW)
     rungs, of_chains = np.unique(betas, return_inverse=True)
     runs = laid.runs("sample", betas.size, length.total, np.tile(rungs, (len(models), 1)))
@@ -142,9 +148,9 @@ def sampled(
             _first_states(models[0], 1, 0)
         many.sample(laid.plans, runs, drawn, block.desk, first, last, crew)
 
-    with running(progress) as run:
+    with running(how.progress) as run:
         end, done = _advance(run, advance, runs, threads)
-        timing = Timing.of(end, int((done * np.diff(laid.plans.starts)).sum()) * betas.size, began)
+        timing = Timing.of(end, int((done * np.diff(laid.plans.starts)).sum()) * betas.size, how.began)
         return _sampled(laid, runs, drawn, betas, length, done.tolist(), timing)
 
 
@@ -153,20 +159,13 @@ def annealed(
     given: tuple[FloatArray, float] | None,
     sweeps: int,
     reads: int,
-    *,
-    rule: Rule,
-    scan: Scan,
-    engine: str,
-    seed: Seed,
-    threads: int | None,
-    progress: Progress,
-    began: float,
+    how: How,
 ) -> list[AnnealResult]:
     """A result for each model; `given`: betas of all models and the coldest that counts, or None for those of each."""
-    threads, sites = checks.thread_count(threads), sum(model.n for model in models)
+    threads, sites = checks.thread_count(how.threads), sum(model.n for model in models)
     needed = (12 * (reads + 15) + 400) * sites + (reads + 50) * sweeps * len(models)  # 400 in the descent
     checks.require_memory(needed, f"{reads} reads of {len(models)} models", "anneal fewer at once")
-    laid = Laid.of(models, "anneal", rule, scan, engine, seed)
+    laid = Laid.of(models, "anneal", how)
     rows, plans = laid.rows, laid.plans
     betas, coldest = _betas(rows, plans.starts, sweeps) if given is None else _alike(len(models), *given)
     laid.refuse(coldest, DESCENT)
@@ -178,11 +177,11 @@ def annealed(
             _minima(rows, plans, np.ones((1, rows.fields.size), np.int8), 1)
         many.anneal(plans, runs, found, block.desk, first, last, crew)
 
-    with running(progress) as run:
+    with running(how.progress) as run:
         end, done = _advance(run, advance, runs, threads)
         last, best = (spins[:, :reads].T.astype(np.int8, order="C") for spins in (runs.spins, found.kept))
         ends = Ends(*_minima(rows, plans, best, threads), last, done)
-        timing = Timing.of(end, int((done * np.diff(plans.starts)).sum()) * reads, began)
+        timing = Timing.of(end, int((done * np.diff(plans.starts)).sum()) * reads, how.began)
         return _annealed(laid, runs, found, betas, ends, timing)
 
 

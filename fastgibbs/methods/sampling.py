@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, overload
 
@@ -18,16 +18,16 @@ from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.continuing import Before
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.jobs import Length, Ran, begin, left, through
-from fastgibbs.methods.many import apart, of_several, sampled
+from fastgibbs.methods.many import How, apart, of_several, sampled
 from fastgibbs.methods.observing import Observe
 from fastgibbs.methods.running import running
 from fastgibbs.methods.settings import Clamping, check_betas, clamped, given_start, settled, tolerable
-from fastgibbs.models import checks
+from fastgibbs.models import Ising, checks
 from fastgibbs.models.energy import as_energy
 from fastgibbs.results.base import Result, Timing
 from fastgibbs.results.drawn import IN_BINS
-from fastgibbs.results.lanes import by_lane, taken
-from fastgibbs.results.sampled import SampleResult, states_alone
+from fastgibbs.results.lanes import Left, by_lane, taken
+from fastgibbs.results.sampled import ChainBlock, SampleResult, states_alone
 from fastgibbs.threads import Asked
 from fastgibbs.types import ArrayLike, ClusterMoves, FloatArray, ModelLike, PathLike, Progress, Rule, Scan, Seed
 
@@ -55,6 +55,8 @@ def sample(
     record: Recording = ...,
     observe: Observe | None = ...,
     clamp: Clamping | None = ...,
+    clusters: ClusterMoves | None = ...,
+    cluster_every: int = ...,
     checkpoint: PathLike | None = ...,
     every: float = ...,
 ) -> SampleResult: ...
@@ -208,31 +210,22 @@ def sample(
     models = checks.models("model", model)
     checks.progress(progress)
     if apart(models, engine):
-        without: dict[str, object] = dict(
-            start=start, strips=strips, observe=observe, clamp=clamp, checkpoint=checkpoint
-        )
+        without: dict[str, object] = dict(start=start, strips=strips, observe=observe, clamp=clamp, clusters=clusters)
+        without |= dict(cluster_every=None if cluster_every == 1 else cluster_every, checkpoint=checkpoint)
         several = of_several(models, without | dict(record=None if record == "draws" else record))
-        betas, length = _betas(beta, chains, 1), Length.of(sweeps, burn_in, thin)
-        _require_chance(rule, scan, betas, None)
-        check_betas("beta", betas, models)
-        how: Any = dict(rule=rule, scan=scan, engine=engine, seed=seed, threads=threads, progress=progress, began=began)
-        return sampled(several, betas, length, checks.flag("keep_states", keep_states), **how)
+        how = How(rule, scan, engine, seed, threads, progress, began)
+        return _of_each(several, beta, chains, Length.of(sweeps, burn_in, thin), keep_states, how)
     before = Before(start if isinstance(start, Result) else None, SampleResult, models)
     engine, strips, chains, seed = before.same(engine=engine, strips=strips, chains=chains, seed=seed)
     clusters, cluster_every = before.same(clusters=clusters, cluster_every=cluster_every)
-    strips = _with_clusters(clusters, cluster_every, models, strips)
+    strips, moved_every = _with_clusters(clusters, cluster_every, models, strips)
     keep_states, length = checks.flag("keep_states", keep_states), Length.of(sweeps, burn_in, thin, before.done)
     betas = _betas(beta, chains, len(models))
     observed = observing.asked(observe, models[0], betas.size)
     keeps, n = keep_states or bool(observed.functions), models[0].n
     spins = None if isinstance(start, Result) else given_start(models[0], start, betas.size)
     in_bins = binned.checked(record, observed, keep_states)
-    of_draw = 32 + observed.nbytes(n) + (n // 8 if keep_states else 0)
-    of_draw += 8 * len(told(clusters))
-    of_chain = binned.nbytes(len(observed.weights) + len(told(clusters))) if in_bins else length.draws * of_draw
-    what = f"a result of chains x draws = {betas.size} x {length.draws}"
-    room = 0 if clusters is None else 32 * n * -(-betas.size // _LANES)
-    checks.require_memory(betas.size * (of_chain + n) + room, what, binned.ADVICE)
+    _require_memory(betas.size, n, length.draws, observed, clusters, keep_states, in_bins)
     _require_chance(rule, scan, betas, start)
     check_betas("beta", betas, models)
     setting = settled(
@@ -250,24 +243,14 @@ def sample(
     weights, seed = observed.matrix(n), None if seed is None else entropy_of(seed)
     settings = setting.saved() | length._asdict() | dict(beta=np.split(betas, len(models)), seed=seed, record=record)
     settings |= dict(start=before.states() if before.left and checkpoint is not None else spins, keep_states=keeps)
-    settings |= dict(observe=[*observed.names, weights], clusters=clusters)
-    settings["cluster_every"] = None if clusters is None else cluster_every
+    settings |= dict(observe=[*observed.names, weights], clusters=clusters, cluster_every=moved_every)
     file = Checkpoint(checkpoint, every, "sample", settings, grows=("sweeps", "model", "beta"))
     address = run_entropy(int(file.settings["seed"]), "sample", spins)
-    job = Chains(setting, betas, length, spins, address, weights, keeps, in_bins, before.left, clusters, cluster_every)
+    job = Chains(setting, betas, length, spins, address, weights, keeps, in_bins, before.left, clusters, moved_every)
     begun = begin(job, file)
     with running(progress, file) as under_way:
         ran = through(under_way, begun)
         found = _found(job, ran, observed, under_way.asked)
-        blocks = [
-            block._replace(
-                plan=setting.engine.seen(block.plan),
-                record=states_alone(block.record, keep_states),
-                left=place,
-                clusters=None,
-            )
-            for block, place in zip(ran.blocks, left(begun, ran), strict=True)
-        ]
         return SampleResult(
             model=models[0] if len(models) == 1 else tuple(models),
             **found,
@@ -280,11 +263,52 @@ def sample(
             burn_in=length.burn_in - before.done,
             thin=length.thin,
             timing=Timing.of(ran.end, ran.updates, began),
-            _blocks=blocks,
+            _blocks=_ended(job, ran, left(begun, ran), keep_states),
             clamped=setting.clamped,
             clusters=clusters,
-            cluster_every=None if clusters is None else cluster_every,
+            cluster_every=moved_every,
         )
+
+
+def _of_each(
+    models: list[Ising], beta: ArrayLike, chains: int | None, length: Length, keep_states: bool, how: How
+) -> list[SampleResult]:
+    """A result for each of several models on graphs of their own."""
+    betas = _betas(beta, chains, 1)
+    _require_chance(how.rule, how.scan, betas, None)
+    check_betas("beta", betas, models)
+    return sampled(models, betas, length, checks.flag("keep_states", keep_states), how)
+
+
+def _require_memory(
+    chains: int,
+    n: int,
+    draws: int,
+    observed: observing.Observed,
+    clusters: str | None,
+    keep_states: bool,
+    in_bins: bool,
+) -> None:
+    """ValueError unless there is memory for a run and its result."""
+    more = len(told(clusters))
+    of_draw = 32 + observed.nbytes(n) + 8 * more + (n // 8 if keep_states else 0)
+    of_chain = binned.nbytes(len(observed.weights) + more) if in_bins else draws * of_draw
+    room = 0 if clusters is None else 32 * n * -(-chains // _LANES)
+    what = f"a result of chains x draws = {chains} x {draws}"
+    checks.require_memory(chains * (of_chain + n) + room, what, binned.ADVICE)
+
+
+def _ended(job: Chains, ran: Ran, places: Iterable[Left], keep_states: bool) -> list[ChainBlock]:
+    """Blocks as a result holds them: what they have come to, without what it took."""
+    return [
+        block._replace(
+            plan=job.setting.engine.seen(block.plan),
+            record=states_alone(block.record, keep_states),
+            left=place,
+            clusters=None,
+        )
+        for block, place in zip(ran.blocks, places, strict=True)
+    ]
 
 
 def _found(job: Chains, ran: Ran, observed: observing.Observed, asked: Asked) -> dict[str, Any]:
@@ -324,13 +348,18 @@ def _require_chance(rule: str, scan: str, betas: FloatArray, start: object) -> N
         )
 
 
-def _with_clusters(clusters: str | None, every: int, models: list[ModelLike], strips: int | None) -> int | None:
-    """The strips of a run with these cluster moves; ValueError or TypeError where it cannot have them."""
+def _with_clusters(
+    clusters: str | None, every: int, models: list[ModelLike], strips: int | None
+) -> tuple[int | None, int | None]:
+    """Strips, and sweeps from one cluster move to the next or None if there are none, of a run with these moves.
+
+    ValueError or TypeError where it cannot have them.
+    """
     checks.integer("cluster_every", every, minimum=0)
     if clusters is None:
         if every != 1:
             raise ValueError(f"cluster_every is {every}, and clusters is None: say which, one of {', '.join(KINDS)}")
-        return strips
+        return strips, None
     checks.choice("clusters", clusters, KINDS)
     if len(models) > 1:
         raise ValueError(f"clusters is {clusters!r}: give one model, not a sequence of {len(models)}")
@@ -338,7 +367,7 @@ def _with_clusters(clusters: str | None, every: int, models: list[ModelLike], st
         raise ValueError(f"clusters is {clusters!r}: {checks.shown(models[0])} has no bonds, for it has no Ising form")
     if strips not in (None, 1):
         raise ValueError(f"strips is {strips}: clusters cross strips, leave them out")
-    return 1
+    return 1, every
 
 
 def _betas(beta: ArrayLike, chains: int | None, models: int) -> FloatArray:
