@@ -22,6 +22,7 @@ PathLike = str | os.PathLike[str]
 Rule = Literal["gibbs", "metropolis"]
 Scan = Literal["sequential", "random"]
 ClusterMoves = Literal["swendsen-wang", "wolff"]
+LadderMoves = Literal["houdayer", "swendsen-wang", "wolff", "joerg", "cmr"]
 Disorder = Literal["bimodal", "gaussian"]
 
 Engine = Any  # a module, or another object that keeps the contract (engines/contract.py)
