@@ -1,5 +1,6 @@
 """What records are worth: error bars, thermodynamics, reweighting, the quality of a ladder, free energies."""
 
+from fastgibbs.analysis.ageing import TwoTime, two_time
 from fastgibbs.analysis.bins import Binned, Bins, Levels
 from fastgibbs.analysis.errors import (
     Binning,
@@ -35,6 +36,7 @@ __all__ = [
     "Mean",
     "MeanField",
     "Reweighted",
+    "TwoTime",
     "autocorrelation_time",
     "barrier",
     "binder_crossing",
@@ -61,4 +63,5 @@ __all__ = [
     "summary",
     "susceptibility",
     "to_u_kn",
+    "two_time",
 ]
