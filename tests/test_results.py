@@ -425,3 +425,18 @@ def test_a_result_is_known_by_what_it_can_do_and_not_by_its_name(results, name, 
         assert len(by_beta(other)) == len(by_beta(results[name]))
     other.save(path)
     same(fg.load(path), results[name])
+
+
+@pytest.mark.parametrize("name", [name for name in RUNS if not name.startswith("train")])
+def test_results_say_at_which_temperature_they_were_drawn(results, name):
+    betas = results[name].betas if hasattr(results[name], "betas") else results[name].beta
+    T = results[name].temperature
+    assert np.shape(T) == np.shape(betas)
+    for beta, one in zip(np.ravel(betas), np.ravel(T), strict=True):
+        assert one == (np.inf if beta == 0 else 0.0 if beta == np.inf else 1 / beta)
+
+
+def test_temperature_is_infinite_at_beta_zero_of_either_sign_and_negative_below():
+    assert fg.analysis.temperature([0.0, -0.0, -2.0, np.inf, 1e-320]).tolist() == [np.inf, np.inf, -0.5, 0.0, np.inf]
+    with pytest.raises(ValueError, match="beta"):
+        fg.analysis.temperature([np.nan])

@@ -21,7 +21,7 @@ from fastgibbs.analysis.mean_field import MeanField, mean_field
 from fastgibbs.analysis.reweighting import Reweighted, reweight, to_u_kn
 from fastgibbs.analysis.rungs import Barrier, Equilibration, barrier, enough_rungs, equalized, equilibration, refined
 from fastgibbs.analysis.summaries import summary
-from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, susceptibility
+from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, susceptibility, temperature
 
 __all__ = [
     "Barrier",
@@ -62,6 +62,7 @@ __all__ = [
     "standard_error",
     "summary",
     "susceptibility",
+    "temperature",
     "to_u_kn",
     "two_time",
 ]

@@ -139,6 +139,11 @@ class SampleResult(Drawn):
         models = len(self.model) if isinstance(self.model, tuple) else 1
         return np.arange(self.beta.size) * models // self.beta.size
 
+    @property
+    def temperature(self) -> FloatArray:
+        """T = 1 / beta of each chain, float64 (chains,), inf at beta = 0 (see `fastgibbs.analysis.temperature`)."""
+        return analysis.temperature(self.beta)
+
     def by_beta(self) -> list[Group]:
         """The chains of each beta, ascending, and of each model.
 

@@ -112,6 +112,11 @@ class TemperResult(Drawn):
     _blocks: list[Left] = field(default_factory=list)
 
     @property
+    def temperature(self) -> FloatArray:
+        """T = 1 / beta of each rung, float64 (rungs,), inf at beta = 0 (see `fastgibbs.analysis.temperature`)."""
+        return analysis.temperature(self.betas)
+
+    @property
     def barrier(self) -> analysis.Barrier:
         """Lambda, the sum of the rejection rates, and its density (see `fastgibbs.analysis.barrier`)."""
         return analysis.barrier(self.betas, 1 - self.acceptance)
