@@ -83,6 +83,11 @@ class Before:
             raise ValueError(f"{name} is {mine}, and start is of a run with {theirs}: give the same, or leave it out")
         return theirs
 
+    def of_each(self, name: str, otherwise: list[Any]) -> list[Any]:
+        """What the results before have by this name, if they are as many as `otherwise`, which it is if not."""
+        alike = self.left and len(self.results) == len(otherwise)
+        return [getattr(result, name) for result in self.results] if alike else otherwise
+
     def states(self) -> States:
         """The states it ended with, spins or units, int8 (chains or replicas, n)."""
         return np.concatenate([result.states.reshape(-1, result.states.shape[-1]) for result in self.results])
