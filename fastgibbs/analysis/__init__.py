@@ -1,6 +1,7 @@
 """What records are worth: error bars, thermodynamics, reweighting, the quality of a ladder, free energies."""
 
 from fastgibbs.analysis.bins import Binned, Bins, Levels
+from fastgibbs.analysis.disorder import DisorderAverage, Moments, disorder_average
 from fastgibbs.analysis.errors import (
     Binning,
     Mean,
@@ -28,12 +29,14 @@ __all__ = [
     "Binning",
     "Bins",
     "Crossing",
+    "DisorderAverage",
     "Equilibration",
     "IntegratedLogZ",
     "Levels",
     "LogZ",
     "Mean",
     "MeanField",
+    "Moments",
     "Reweighted",
     "autocorrelation_time",
     "barrier",
@@ -42,6 +45,7 @@ __all__ = [
     "binning",
     "blocks",
     "disagreement",
+    "disorder_average",
     "effective_sample_size",
     "enough_rungs",
     "equalized",

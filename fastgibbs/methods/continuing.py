@@ -48,6 +48,9 @@ class Before:
         self.result, self._or = self.results[0], _OR[kind.KIND]
         places = [self._left_of(result) for result in self.results]
         self.left = places[0]
+        ladders = sum(len(left.arrays.get("ladders.lane_at", ())) for left in self.left)
+        if ladders and ladders != sum(len(result.states) for result in self.results):
+            raise ValueError(f"start holds {len(self.results)} of the results of a run of several models: give all")
         theirs = [one for result in self.results for one in _several(result.model)]
         if len(theirs) != len(models) or not all(map(_same, models, theirs)):
             raise ValueError(f"model is not that of start: give the same, {len(theirs)} in number{self._or}")
