@@ -132,7 +132,8 @@ def real_array(name: str, value: Any) -> AnyArray:
 
 def integers(name: str, value: Any) -> AnyArray:
     """`value` as an array of any shape; TypeError if it does not hold integers."""
-    return _array(name, value, "iu", "integers")
+    array = _any_array(name, value, "integers")  # an empty list is float64 to NumPy
+    return _array(name, value, "iu", "integers") if array.size else array.astype(np.int64)
 
 
 def mask(name: str, value: Any, n: int) -> Mask:
@@ -233,13 +234,11 @@ def choice(name: str, value: Any, valid: Collection[str]) -> str:
 
 def indices(name: str, value: Any, n: int) -> Sites:
     """`value` as a 1-D int32 array; TypeError if it does not hold integers, ValueError outside 0..n-1."""
-    array = _any_array(name, value, "integers")
-    if array.size:  # an empty list is float64 to NumPy
-        array = _array(name, array, "iu", "integers")
-        _refuse(name, array, (array < 0) | (array >= n), f"give site indices from 0 to {n - 1}")
+    array = integers(name, value)
+    _refuse(name, array, (array < 0) | (array >= n), f"give site indices from 0 to {n - 1}")
     if array.ndim != 1:
         raise ValueError(f"{name} has shape {array.shape}: give a 1-D array of site indices")
-    return array.astype(np.int32, copy=False) if array.size else np.empty(0, np.int32)
+    return array.astype(np.int32, copy=False)
 
 
 def spins(name: str, value: Any, n: int | None = None) -> States:
