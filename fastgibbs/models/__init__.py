@@ -9,6 +9,7 @@ from fastgibbs.models.hopfield import Hopfield
 from fastgibbs.models.ising import Ising
 from fastgibbs.models.lattices import lattice, triangular
 from fastgibbs.models.rbm import RBM
+from fastgibbs.models.transverse import TransverseIsing
 
 __all__ = [
     "RBM",
@@ -18,6 +19,7 @@ __all__ = [
     "Flips",
     "Hopfield",
     "Ising",
+    "TransverseIsing",
     "cut",
     "edwards_anderson",
     "lattice",
