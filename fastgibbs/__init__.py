@@ -22,9 +22,11 @@ from fastgibbs.models import (
     cut,
     edwards_anderson,
     lattice,
+    power_law,
     random_regular,
     sherrington_kirkpatrick,
     triangular,
+    viana_bray,
 )
 from fastgibbs.results.annealed import AnnealResult
 from fastgibbs.results.recalled import RecallResult
@@ -65,6 +67,7 @@ __all__ = [
     "log_z",
     "mean_field",
     "plots",
+    "power_law",
     "pseudo_likelihood",
     "random_regular",
     "read_idx",
@@ -78,5 +81,6 @@ __all__ = [
     "testing",
     "train",
     "triangular",
+    "viana_bray",
     "write_rudy",
 ]
