@@ -23,9 +23,11 @@ from fastgibbs.models import (
     cut,
     edwards_anderson,
     lattice,
+    power_law,
     random_regular,
     sherrington_kirkpatrick,
     triangular,
+    viana_bray,
 )
 from fastgibbs.results.annealed import AnnealResult
 from fastgibbs.results.recalled import RecallResult
@@ -67,6 +69,7 @@ __all__ = [
     "log_z",
     "mean_field",
     "plots",
+    "power_law",
     "pseudo_likelihood",
     "random_regular",
     "read_idx",
@@ -80,5 +83,6 @@ __all__ = [
     "testing",
     "train",
     "triangular",
+    "viana_bray",
     "write_rudy",
 ]
