@@ -645,7 +645,7 @@ def test_rounds_of_adaptation_and_the_run_draw_random_numbers_of_their_own(monke
     seen = []
 
     def begun(job, checkpoint):
-        seen.append(job.seed)
+        seen.extend(of_model.seed for of_model in job.jobs)
         return begin(job, checkpoint)
 
     for module in ("adapting", "tempering"):
