@@ -7,6 +7,7 @@ from fastgibbs.models.glasses import edwards_anderson, random_regular, sherringt
 from fastgibbs.models.hopfield import Hopfield
 from fastgibbs.models.ising import Ising
 from fastgibbs.models.lattices import lattice, triangular
+from fastgibbs.models.polynomial import Polynomial, p_spin
 from fastgibbs.models.rbm import RBM
 
 __all__ = [
@@ -16,9 +17,11 @@ __all__ = [
     "Flips",
     "Hopfield",
     "Ising",
+    "Polynomial",
     "cut",
     "edwards_anderson",
     "lattice",
+    "p_spin",
     "random_regular",
     "sherrington_kirkpatrick",
     "triangular",
