@@ -154,7 +154,7 @@ def _summing(width):
             for place in range(at(plan.starts, k), at(plan.starts, k + 1)):
                 down = down | load(spins, at(plan.others, place) * lanes + lane, width)
             number = bitcast(full(at(plan.numbers, k), np.float32, width), np.int32)
-            field = field + bitcast(number & ((convert(down, np.int32) >> 31) ^ -1), np.float32)
+            field = field + bitcast(number & ((convert(down, np.int32) >> 1) ^ -1), np.float32)  # -1 >> 1 = -1, 1 >> 1 = 0
         return field
 
     return of_spins, of_units
@@ -218,7 +218,7 @@ def _measure(plan, state, energies, magnetizations, crew):
                 product = product ^ spin if plan.of_spins else product | spin
             signs = convert(product, np.int64)
             number = bitcast(full(at(plan.coefficients, k), np.float64, WIDTH), np.int64)
-            number = number ^ (signs & _SIGN64) if plan.of_spins else number & ((signs >> 63) ^ -1)
+            number = number ^ (signs & _SIGN64) if plan.of_spins else number & ((signs >> 1) ^ -1)
             energy = energy + bitcast(number, np.float64)
         for site in range(n):
             total = total + convert(load(state.spins, site * lanes + lane, WIDTH), np.int64)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastgibbs.io.archive import pack_spins, unpack_spins
-from fastgibbs.models import RBM, BoltzmannMachine, Energy, Hopfield, Ising, checks
+from fastgibbs.models import RBM, BoltzmannMachine, Energy, Hopfield, Ising, Polynomial, checks
 from fastgibbs.models.lattices import Lattice, lattice, sides, triangular
 from fastgibbs.types import ModelLike, Shape
 
@@ -34,6 +34,9 @@ def take_apart(model: ModelLike) -> tuple[dict[str, Any], dict[str, Any]]:
             i, j, J = model.to_ising().bonds
             arrays = {"i": i, "j": j, "W": 4 * J, "biases": model.biases, "visible": model.visible}
             return arrays, {"type": "BoltzmannMachine", "n": model.n}
+        case Polynomial():
+            arrays = {name: getattr(model, name) for name in ("sites", "degrees", "coefficients")}
+            return arrays, {"type": "Polynomial", "n": model.n, "kind": model.kind, "offset": model.offset}
         case Energy():
             arguments = model.arguments()
             arrays = {name: value for name, value in arguments.items() if isinstance(value, np.ndarray)}
@@ -74,6 +77,8 @@ def put_together(numbers: dict[str, Any], arrays: dict[str, Any], prefix: str = 
             return RBM(**parts)
         case "BoltzmannMachine":
             return BoltzmannMachine.from_edges(**parts, **numbers)
+        case "Polynomial":
+            return Polynomial.from_arrays(**parts, **numbers)
     known = Energy.__subclasses__()
     for one in known:  # which grows
         known.extend(one.__subclasses__())

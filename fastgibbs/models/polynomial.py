@@ -133,7 +133,8 @@ class Polynomial(Energy):
             50 * n + (60 + 4 * largest) * sites.size, f"a model of n = {n} sites and {degrees.size} terms"
         )
         offset = checks.finite_number("offset", offset)
-        checks.require_range(4 * (np.abs(coefficients).sum() + abs(offset)), "coefficients and offset")
+        most = checks.largest(coefficients) * coefficients.size + abs(offset)
+        checks.require_range(4 * most, "coefficients and offset")
         sites, degrees = _reduced(sites, degrees, kind == "spin")
         parts = [_merged(sites, degrees, coefficients, d) for d in np.unique(degrees).tolist()]
         if parts and not parts[0][0].shape[1]:
