@@ -192,11 +192,11 @@ def test_pickles_and_copies_are_the_same(results, name):
     same(results[name], copy.deepcopy(results[name]))
 
 
-def test_a_file_that_says_nothing_of_clamps_is_of_a_run_without(results, path):
-    """Those that were written before clamped sites were told."""
+def test_a_file_that_says_nothing_of_clamps_and_chosen_sweeps_is_of_a_run_without(results, path):
+    """Those that were written before these were told."""
     results["sample"].save(path)
     kind, arrays, header, _ = read_archive(path)
-    assert arrays.pop("clamped").size == 0
+    assert arrays.pop("clamped").size == arrays.pop("at").size == 0
     write_archive(path, kind, arrays, header)
     same(results["sample"], fg.load(path))
 
@@ -232,7 +232,7 @@ def doctored(arrays, header):
             changed["more sites"] = np.concatenate([array, array], axis=-1)
         for what, wrong in changed.items():
             yield f"{name}: {what}", arrays | {name: wrong}, header
-        if name != "clamped" and not free:
+        if name not in ("clamped", "at") and not free:
             yield f"{name} is gone", {other: mine for other, mine in arrays.items() if other != name}, header
     for name, value in header.items():
         for wrong in WRONG[float if value == "inf" else type(value)]:
@@ -276,6 +276,8 @@ def test_doctored_models_are_refused(name, path):
         ("train", {"model": fg.Ising(np.zeros((8, 8)))}, "give an RBM"),
         ("train", {"epochs": 3}, "other epochs than 1 to 3"),
         ("temper", {"acceptance": np.zeros(5)}, "5 rungs - 1"),
+        ("sample", {"at": np.array([1, 2, 2, 3])}, r"at is \[1, 2, 2, 3\], of 4 draws"),
+        ("sample", {"at": np.array([1, 2])}, r"at is \[1, 2\], of 4 draws"),
         ("sample clamped", {"clamped": np.array([7, 2])}, "give some of 0 to 11, ascending"),
         ("anneal", {"clamped": np.array([3, 3])}, "give some of 0 to 11, ascending"),
         ("temper", {"clamped": np.array([-1])}, "give some of 0 to 11, ascending"),

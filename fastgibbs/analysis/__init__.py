@@ -1,6 +1,8 @@
 """What records are worth: error bars, thermodynamics, reweighting, the quality of a ladder, free energies."""
 
+from fastgibbs.analysis.ageing import TwoTime, two_time
 from fastgibbs.analysis.bins import Binned, Bins, Levels
+from fastgibbs.analysis.disorder import DisorderAverage, Moments, disorder_average
 from fastgibbs.analysis.errors import (
     Binning,
     Mean,
@@ -28,13 +30,16 @@ __all__ = [
     "Binning",
     "Bins",
     "Crossing",
+    "DisorderAverage",
     "Equilibration",
     "IntegratedLogZ",
     "Levels",
     "LogZ",
     "Mean",
     "MeanField",
+    "Moments",
     "Reweighted",
+    "TwoTime",
     "autocorrelation_time",
     "barrier",
     "binder_crossing",
@@ -42,6 +47,7 @@ __all__ = [
     "binning",
     "blocks",
     "disagreement",
+    "disorder_average",
     "effective_sample_size",
     "enough_rungs",
     "equalized",
@@ -62,4 +68,5 @@ __all__ = [
     "susceptibility",
     "temperature",
     "to_u_kn",
+    "two_time",
 ]

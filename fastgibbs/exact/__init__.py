@@ -3,11 +3,13 @@
 from fastgibbs.exact.enumeration import Spectrum, spectrum, states
 from fastgibbs.exact.hopfield import CRITICAL_LOAD, Memory, hopfield, retrieval_overlap
 from fastgibbs.exact.torus import CRITICAL_BETA, Torus, onsager_energy, onsager_magnetization, torus
+from fastgibbs.exact.transverse import Quantum, transverse
 
 __all__ = [
     "CRITICAL_BETA",
     "CRITICAL_LOAD",
     "Memory",
+    "Quantum",
     "Spectrum",
     "Torus",
     "hopfield",
@@ -17,4 +19,5 @@ __all__ = [
     "spectrum",
     "states",
     "torus",
+    "transverse",
 ]

@@ -131,7 +131,7 @@ class Ladders(Job):
         plan, state = self.setting.start(self.prepared, lanes, chains, self.betas, self.seed, spins)
         weights = np.empty((0, n)) if self.weights is None else self.weights
         shape = 1 if self.in_bins else self.length.draws, inside.size * rungs
-        kept = drivers.record(self.length.burn_in, self.length.thin, shape, weights, len(lanes), keeps=self.keeps)
+        kept = drivers.record(self.length.times, shape, weights, len(lanes), keeps=self.keeps)
         if self.in_bins:
             kept = kept._replace(bins=binned.part(self.bins, inside[0] * rungs, (inside[-1] + 1) * rungs))
         pairs = self._pairs(inside, len(lanes))

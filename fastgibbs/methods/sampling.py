@@ -39,10 +39,11 @@ def sample(
     model: ModelLike,
     *,
     beta: ArrayLike,
-    sweeps: int,
+    sweeps: int | None = ...,
     chains: int | None = ...,
     burn_in: int = ...,
     thin: int = ...,
+    at: ArrayLike | None = ...,
     rule: Rule = ...,
     scan: Scan = ...,
     start: ArrayLike | SampleResult | None = ...,
@@ -65,10 +66,11 @@ def sample(
     model: Sequence[ModelLike],
     *,
     beta: ArrayLike,
-    sweeps: int,
+    sweeps: int | None = ...,
     chains: int | None = ...,
     burn_in: int = ...,
     thin: int = ...,
+    at: ArrayLike | None = ...,
     rule: Rule = ...,
     scan: Scan = ...,
     start: ArrayLike | SampleResult | None = ...,
@@ -89,10 +91,11 @@ def sample(
     model: ModelLike | Sequence[ModelLike],
     *,
     beta: ArrayLike,
-    sweeps: int,
+    sweeps: int | None = None,
     chains: int | None = None,
     burn_in: int = 0,
     thin: int = 1,
+    at: ArrayLike | None = None,
     rule: Rule = "gibbs",
     scan: Scan = "sequential",
     start: ArrayLike | SampleResult | None = None,
@@ -131,6 +134,9 @@ def sample(
             as much, thin=10 by a tenth of that. It takes next to nothing on the coloured and the overlap engine, which
             have energies, and 0.02 to 0.2 on the layered one, the less the larger the machine, which has the inputs
             they are sums of.
+        at: the sweeps after which draws are made, ascending from 1, in place of sweeps, burn_in and thin: [1, 2, 4, 8]
+            makes 8 sweeps and 4 draws. Of a run that goes on they are counted from there. For what changes with time,
+            as `fastgibbs.analysis.two_time`; not with record="bins".
         rule: "gibbs" (heat bath: p = 1 / (1 + exp(beta dE))) or "metropolis" (p = min(1, exp(-beta dE))).
         scan: "sequential" (sites in order, or colour by colour) or "random" (n sites drawn with replacement, the same
             in all chains). Sequential Metropolis, by sites or by colours, need not forget its start, at any beta: where
@@ -215,17 +221,17 @@ def sample(
         without |= dict(cluster_every=None if cluster_every == 1 else cluster_every, checkpoint=checkpoint)
         several = of_several(models, without | dict(record=None if record == "draws" else record))
         how = How(rule, scan, engine, seed, threads, progress, began)
-        return _of_each(several, beta, chains, Length.of(sweeps, burn_in, thin), keep_states, how)
+        return _of_each(several, beta, chains, Length.of(sweeps, burn_in, thin, at=at), keep_states, how)
     before = Before(start if isinstance(start, Result) else None, SampleResult, models)
     engine, strips, chains, seed = before.same(engine=engine, strips=strips, chains=chains, seed=seed)
     clusters, cluster_every = before.same(clusters=clusters, cluster_every=cluster_every)
     strips, moved_every = _with_clusters(clusters, cluster_every, models, strips)
-    keep_states, length = checks.flag("keep_states", keep_states), Length.of(sweeps, burn_in, thin, before.done)
+    keep_states, length = checks.flag("keep_states", keep_states), Length.of(sweeps, burn_in, thin, before.done, at)
     betas = _betas(beta, chains, len(models))
     observed = observing.asked(observe, models[0], betas.size)
     keeps, n = keep_states or bool(observed.functions), models[0].n
     spins = None if isinstance(start, Result) else given_start(models[0], start, betas.size)
-    in_bins = binned.checked(record, observed, keep_states)
+    in_bins = binned.checked(record, observed, keep_states, length.at is not None)
     _require_memory(betas.size, n, length.draws, observed, clusters, keep_states, in_bins)
     _require_chance(rule, scan, betas, start)
     check_betas("beta", betas, models)
@@ -245,7 +251,9 @@ def sample(
     settings = setting.saved() | length._asdict() | dict(beta=np.split(betas, len(models)), seed=seed, record=record)
     settings |= dict(start=before.states() if before.left and checkpoint is not None else spins, keep_states=keeps)
     settings |= dict(observe=[*observed.names, weights], clusters=clusters, cluster_every=moved_every)
-    file = Checkpoint(checkpoint, every, "sample", settings, grows=("sweeps", "model", "beta"))
+    file = Checkpoint(
+        checkpoint, every, "sample", settings, grows=("sweeps", "model", "beta", *(["at"] if length.at else []))
+    )
     address = run_entropy(int(file.settings["seed"]), "sample", spins)
     job = Chains(setting, betas, length, spins, address, weights, keeps, in_bins, before.left, clusters, moved_every)
     begun = begin(job, file)
@@ -330,6 +338,7 @@ def _found(job: Chains, ran: Ran, observed: observing.Observed, asked: Asked) ->
         magnetization=magnetization,
         observables={name: found[name] for name in (*observed.names, *job.told)},
         interrupted=interrupted,
+        at=job.length.chosen(draws),
     )
 
 
