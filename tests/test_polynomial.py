@@ -199,7 +199,7 @@ def test_it_makes_the_draws_of_no_other_model():
 def test_fields_that_rounding_drowns_are_left_to_the_engine_of_any_energy():
     model = fg.Polynomial({(0, 1, 2): 1e12, (0, 1, 3): 1e12, (0, 2, 3): 1e-3})
     assert fg.sample(model, beta=1.0, sweeps=1, seed=1).engine == "terms"
-    with pytest.raises(ValueError, match="'polynomial' cannot run this: J and h of site 0 .* engine 'terms' can"):
+    with pytest.raises(ValueError, match=r"'polynomial' cannot run this: J and h of site 0 .* engine 'terms' can"):
         fg.sample(model, beta=1.0, sweeps=1, engine="polynomial")
     with pytest.raises(ValueError, match="'polynomial' cannot run this: the model is no Polynomial"):
         fg.sample(fg.lattice((3, 3)), beta=1.0, sweeps=1, engine="polynomial")
@@ -227,3 +227,36 @@ def test_a_p_spin_glass_has_every_term_once_and_energies_of_variance_n_over_2():
     signs = fg.p_spin(9, 4, "bimodal", seed=2)
     np.testing.assert_allclose(np.unique(signs.coefficients), [-math.sqrt(24 / 1458), math.sqrt(24 / 1458)])
     assert fg.p_spin(9, 3, seed=4) == fg.p_spin(9, 3, seed=4) != fg.p_spin(9, 3, seed=5)
+
+
+# Enumeration
+
+
+@pytest.mark.parametrize("kind", ["spin", "binary"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_enumeration_block_by_block_is_that_of_the_energies(kind, whole):
+    """More variables than a block has, so that some stand."""
+    rng = np.random.default_rng(3)
+    keys = [tuple(rng.permutation(17)[: rng.integers(1, 6)].tolist()) for _ in range(40)]
+    terms = {key: float(rng.integers(-3, 4)) if whole else rng.normal() for key in keys}
+    model = fg.Polynomial(terms | {(): 0.25}, kind, 17)
+    energies, spectrum = model.energy(model.from_spins(exact.states(17))), exact.spectrum(model)
+    assert spectrum.ground_energy == pytest.approx(energies.min(), abs=1e-12)
+    lowest = (model.from_spins(exact.states(17)[energies <= energies.min() + 1e-9])).tolist()
+    assert sorted(lowest) == sorted(spectrum.ground_states.tolist())
+    weights = np.exp(-0.4 * (energies - energies.min()))
+    assert spectrum.log_z(0.4) == pytest.approx(np.log(weights.sum()) - 0.4 * energies.min(), rel=1e-13)
+    np.testing.assert_allclose(spectrum.probabilities(0.4), weights / weights.sum(), rtol=1e-10)
+    if whole:
+        levels, counts = spectrum.density_of_states()
+        expected = np.unique(energies, return_counts=True)
+        np.testing.assert_array_equal(levels, expected[0])
+        np.testing.assert_array_equal(counts, expected[1])
+    else:
+        with pytest.raises(ValueError, match="whose coefficients, are integers"):
+            spectrum.density_of_states()
+
+
+def test_what_is_too_large_to_enumerate_is_refused():
+    with pytest.raises(ValueError, match=r"has 31 spins, 2\^31 states: at most 30 are"):
+        exact.spectrum(fg.Polynomial({(0, 1, 30): 1.0}))

@@ -130,7 +130,12 @@ def polynomials():
     return st.builds(build, st.integers(1, 8), st.integers(1, 10), st.integers(0, 99), magnitudes(), kinds)
 
 
-ONLY = {"polynomial": polynomials(), "overlap": memories(), "layered": machines(), "terms": strangers()}  # what these engines run
+ONLY = {
+    "polynomial": polynomials(),
+    "overlap": memories(),
+    "layered": machines(),
+    "terms": strangers(),
+}  # what these engines run
 
 
 def strength(model):

@@ -48,7 +48,9 @@ def machine(scale=1.0):
 def products(scale=1.0, kind="spin"):
     """Products whose sums are exact, and ties."""
     rng = np.random.default_rng(2)
-    return fg.Polynomial.from_arrays(8, [rng.permutation(8)[:3] for _ in range(9)], scale * rng.choice([-2, 2], 9), kind)
+    return fg.Polynomial.from_arrays(
+        8, [rng.permutation(8)[:3] for _ in range(9)], scale * rng.choice([-2, 2], 9), kind
+    )
 
 
 RING, TRIANGLES = fg.lattice((6,)), fg.Ising.from_edges(5, [0, 1, 2, 2, 3, 4], [1, 2, 0, 3, 4, 2], [-1.0] * 6)

@@ -14,7 +14,7 @@ from fastgibbs.engines import contract, precision
 from fastgibbs.engines.arithmetic import outcome, scales
 from fastgibbs.engines.bytespins import fill_spins
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
-from fastgibbs.engines.contract import METROPOLIS, RANDOM, Engine
+from fastgibbs.engines.contract import RANDOM, Engine
 from fastgibbs.engines.layouts import aligned
 from fastgibbs.engines.sparse_draws import CHUNK, draw, rough_surplus, settle, unsure
 from fastgibbs.engines.streams import ORDER, below, lane_streams, stream_state
@@ -154,7 +154,9 @@ def _summing(width):
             for place in range(at(plan.starts, k), at(plan.starts, k + 1)):
                 down = down | load(spins, at(plan.others, place) * lanes + lane, width)
             number = bitcast(full(at(plan.numbers, k), np.float32, width), np.int32)
-            field = field + bitcast(number & ((convert(down, np.int32) >> 1) ^ -1), np.float32)  # -1 >> 1 = -1, 1 >> 1 = 0
+            field = field + bitcast(
+                number & ((convert(down, np.int32) >> 1) ^ -1), np.float32
+            )  # -1 >> 1 = -1, 1 >> 1 = 0
         return field
 
     return of_spins, of_units
@@ -168,10 +170,7 @@ def _attempting(width):
     def attempt(plan, state, rule, site, lane, place):
         """One attempt at `site`, in lanes from `lane` on, decided by the uniforms at `place`."""
         spins, position = state.spins, site * state.spins.shape[1] + lane
-        if plan.of_spins:
-            field = of_spins(plan, spins, site, lane)
-        else:
-            field = of_units(plan, spins, site, lane)
+        field = of_spins(plan, spins, site, lane) if plan.of_spins else of_units(plan, spins, site, lane)
         exponent = field * load(state.scale, lane, width)
         while True:
             signs = convert(load(spins, position, width), np.int32)

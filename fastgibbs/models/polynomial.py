@@ -36,8 +36,8 @@ class Polynomial(Energy):
     A site that a term names twice is left out of it, since s^2 = 1 (of units once, x^2 = x); a UserWarning says so.
 
     Attributes, all read-only: `n`; `kind`; `low`, -1 or 0; `sites` int32, those of all terms one after the other,
-    ascending in each; `degrees` int64 (terms,), how many each has, ascending; `coefficients` float64 (terms,); `degree`,
-    the largest of `degrees`, and `offset`.
+    ascending in each; `degrees` int64 (terms,), how many each has, ascending; `coefficients` float64 (terms,); `offset`;
+    and `degree`, the largest of `degrees`.
 
     TypeError on what is no dict, no tuple of integers or no real number; ValueError on another kind, a site that is
     out of range, a NaN or an infinity, or where energies might overflow.
@@ -254,9 +254,7 @@ class Polynomial(Energy):
         return f"Polynomial(n={self.n}, terms={self.degrees.size}, degree={self.degree}{kind})"
 
 
-def _cost(
-    spins: Any, site: int, first: Any, starts: Any, others: Any, numbers: Any, low: int
-) -> float:
+def _cost(spins: Any, site: int, first: Any, starts: Any, others: Any, numbers: Any, low: int) -> float:
     """2 s_i f_i."""
     field = 0.0
     for k in range(first[site], first[site + 1]):
@@ -291,9 +289,7 @@ def _reduced(sites: IntArray, degrees: IntArray, of_spins: bool) -> tuple[IntArr
     return sites[kept], np.bincount(term[kept], minlength=degrees.size)
 
 
-def _merged(
-    sites: IntArray, degrees: IntArray, coefficients: FloatArray, degree: int
-) -> tuple[IntArray, FloatArray]:
+def _merged(sites: IntArray, degrees: IntArray, coefficients: FloatArray, degree: int) -> tuple[IntArray, FloatArray]:
     """The terms of one degree, sites (terms, degree) in ascending order, and their coefficients; zeros are left out."""
     mine: Mask = degrees == degree
     rows, values = sites[np.repeat(mine, degrees)].reshape(np.count_nonzero(mine), degree), coefficients[mine]
