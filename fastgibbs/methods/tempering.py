@@ -150,8 +150,8 @@ def temper(
             they tell there.
         cluster_every: sweeps from one cluster move to the next, by default `swap_every`; before swaps.
         overlap_every: sweeps between measurements of the overlaps of ladders 0 and 1, 2 and 3 ...; 0 for none.
-        engine: "auto", "multispin", "coloured", "dense", "sparse", "sparse64", "overlap", "layered" or "terms", as in
-            `sample`.
+        engine: "auto", "multispin", "coloured", "dense", "sparse", "sparse64", "overlap", "layered", "polynomial" or
+            "terms", as in `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         observe: a dict of names to weights (n,) or functions, as in `sample`; to a function the chains are the rungs
             of ladder 0, then those of ladder 1 ..., of all models.
