@@ -645,7 +645,7 @@ def test_rounds_of_adaptation_and_the_run_draw_random_numbers_of_their_own(monke
     seen = []
 
     def begun(job, checkpoint):
-        seen.append(job.seed)
+        seen.extend(of_model.seed for of_model in job.jobs)
         return begin(job, checkpoint)
 
     for module in ("adapting", "tempering"):
@@ -838,14 +838,22 @@ BAD = {
     "no model": (dict(model=np.eye(3)), TypeError, "model is"),
     "no models": (dict(model=[]), TypeError, "model is"),
     "one of the models is none": (dict(model=[GLASS, None]), TypeError, "model is None"),
-    "two graphs": (
-        dict(model=[fg.lattice((3, 3)), fg.lattice((9,))]),
+    "two sizes": (
+        dict(model=[fg.lattice((3, 3)), fg.lattice((9,)), fg.lattice((10,))]),
         ValueError,
-        "model 1 has not the bonds and the .J. of model 0",
+        r"model\[2\] has 10 sites and model\[0\] has 9",
     ),
-    "two fields": (dict(model=[fg.lattice((3, 3)), fg.lattice((3, 3), h=0.1)]), ValueError, "model 1"),
-    "samples with weights": (dict(model=[WEIGHTED, WEIGHTED]), ValueError, "cannot run this"),
-    "samples by floats": (dict(model=[GLASS, OTHER], engine="sparse"), ValueError, "'sparse' cannot run this"),
+    "samples that are no Ising models": (dict(model=[fg.RBM(np.ones((2, 2)))] * 2), TypeError, r"model\[0\] .*to_ising"),
+    "a sample that the engine cannot run": (
+        dict(model=[fg.lattice((16,)), WEIGHTED], engine="multispin"),
+        ValueError,
+        r"model\[1\]: engine 'multispin' cannot run this: the couplings are not all",
+    ),
+    "functions of samples with weights": (
+        dict(model=[WEIGHTED, WEIGHTED], observe={"up": len}),
+        ValueError,
+        r"observe\['up'\] is a function: of models that differ in more than signs",
+    ),
     "multispin of a gaussian glass": (
         dict(model=WEIGHTED, engine="multispin"),
         ValueError,

@@ -9,7 +9,7 @@ import numpy as np
 from fastgibbs.analysis.errors import blocks, disagreement, split_r_hat, standard_error
 from fastgibbs.analysis.records import ByBeta, Group, by_beta
 from fastgibbs.analysis.reports import Report, Reporting, with_error
-from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, magnitude, susceptibility
+from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, magnitude, susceptibility, temperature
 from fastgibbs.models import checks
 from fastgibbs.types import FloatArray
 
@@ -71,7 +71,7 @@ def by_temperature(result: ByBeta) -> Report:
     scores = np.array([max(disagreement(g.energy), disagreement(m)) for g, m in zip(groups, magnitudes, strict=True)])
     columns = {
         "beta": [f"{group.beta:.6g}" for group in groups],
-        "T": [f"{1 / group.beta:.5g}" if group.beta else "inf" for group in groups],
+        "T": [f"{temperature(group.beta):.5g}" for group in groups],
         "model": [str(group.model) for group in groups],
         "chains": [str(len(group.energy)) for group in groups],
         "tau": [f"{one:.1f}" for one in tau],

@@ -39,14 +39,46 @@ class Moves(NamedTuple):
     clusters: Clusters | None = None
 
 
+class Times(NamedTuple):
+    """When draws are made: after every thin-th sweep past burn_in, or after chosen ones."""
+
+    burn_in: int
+    thin: int
+    at: np.ndarray  # int64 (draws,), sweeps past burn_in, ascending; (0,) unless they are chosen
+
+
+@called
+def draw_after(times, done):
+    """The number of the draw that is made after so many sweeps, or -1 if there is none."""
+    past = done - times.burn_in
+    if past <= 0:
+        return -1
+    if times.at.size == 0:
+        return past // times.thin - 1 if past % times.thin == 0 else -1
+    first, last = 0, times.at.size - 1
+    while first < last:
+        middle = (first + last) // 2
+        if times.at[middle] < past:
+            first = middle + 1
+        else:
+            last = middle
+    return first if times.at[first] == past else -1
+
+
+def times(burn_in: int, thin: int, at=()) -> Times:
+    """Every thin-th sweep past burn_in, or `at` these if there are any."""
+    chosen = np.array(at, np.int64)
+    chosen.flags.writeable = False
+    return Times(burn_in, thin, chosen)
+
+
 class Record(NamedTuple):
-    """What is recorded of a block, and when: a draw after every thin-th sweep past burn_in.
+    """What is recorded of a block, and when.
 
     Where there are bins, a draw is added to them, and records have one row, of the last.
     """
 
-    burn_in: int
-    thin: int
+    times: Times
     energies: np.ndarray  # float64 (draws, chains), of a ladder by rung
     magnetizations: np.ndarray  # float64 (draws, chains), likewise
     observables: Observables
@@ -54,9 +86,7 @@ class Record(NamedTuple):
     bins: RunningBins | None
 
 
-def record(
-    burn_in: int, thin: int, shape, weights, lanes: int, strips: int = 1, keeps: bool = False, told: int = 0
-) -> Record:
+def record(times: Times, shape, weights, lanes: int, strips: int = 1, keeps: bool = False, told: int = 0) -> Record:
     """Room for `shape` = (draws, chains) of a block of so many lanes; `weights` float64 (observables, n).
 
     After observables come `told` numbers that cluster moves tell.
@@ -65,12 +95,12 @@ def record(
     samples = draws if keeps else 0, weights.shape[1] // strips, lanes // LANE_GROUP
     of_weights = observables(weights, strips, lanes, draws, chains, told)
     rows = np.empty(shape), np.empty(shape)
-    return Record(burn_in, thin, *rows, of_weights, np.empty(samples, np.uint16), None)
+    return Record(times, *rows, of_weights, np.empty(samples, np.uint16), None)
 
 
 def no_record(n: int, lanes: int) -> Record:
     """Of a block of n sites from which nothing is to be recorded."""
-    return record(2**62, 1, (0, lanes), np.empty((0, n)), lanes)
+    return record(times(2**62, 1), (0, lanes), np.empty((0, n)), lanes)
 
 
 @driver
@@ -81,8 +111,8 @@ def advance(block, rungs, moves, record, first, last, crew):
     Every worker of a crew makes this call.
     """
     for done in range(first + 1, last + 1):
-        past = done - record.burn_in
-        records = past > 0 and past % record.thin == 0
+        number = draw_after(record.times, done)
+        records = number >= 0
         moves_clusters = due(moves.clusters, done)
         if sweeps_too(moves.clusters):
             counts = MEASURED if records and not moves_clusters else UNMEASURED
@@ -90,7 +120,6 @@ def advance(block, rungs, moves, record, first, last, crew):
         if moves_clusters:
             move(moves.clusters, block)
         if records:
-            number = past // record.thin - 1
             draw = min(number, len(record.energies) - 1)
             measure(block, record.energies[draw], record.magnetizations[draw], crew)
             if crew.worker == 0 and (len(record.samples) > 0 or len(record.observables.weights) > 0):
@@ -222,9 +251,8 @@ def temper(plan, state, ladders, pairs, record, first, last, crew):
 @njit
 def _temper(block, ladders, moves, compared, record, first, last, crew):
     for done in range(first + 1, last + 1):
-        past = done - record.burn_in
-        swaps = done % ladders.swap_every == 0
-        records = past > 0 and past % record.thin == 0
+        past, number = done - ladders.burn_in, draw_after(record.times, done)
+        swaps, records = done % ladders.swap_every == 0, number >= 0
         measures, moves_clusters = swaps or records, due(moves, done)
         counts = MEASURED if measures and not moves_clusters else UNMEASURED
         sweep(block, ladders.rungs, ladders.rule, SEQUENTIAL, counts, crew)
@@ -235,7 +263,6 @@ def _temper(block, ladders, moves, compared, record, first, last, crew):
         if swaps:
             _swap(ladders, done // ladders.swap_every - 1, past > 0)
         if records:
-            number = past // record.thin - 1
             draw = min(number, len(record.energies) - 1)
             _record_rungs(ladders, ladders.energies, record.energies[draw])
             _record_rungs(ladders, ladders.magnetizations, record.magnetizations[draw])

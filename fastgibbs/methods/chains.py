@@ -89,8 +89,7 @@ class Chains(Job):
         spins = None if self.start is None else self.start[columns.start : columns.stop]
         plan, state = self.setting.start(self.prepared, lanes, chains, rungs, self.seed, spins)
         shape = 1 if self.in_bins else self.length.draws, len(columns)
-        when, more = (self.length.burn_in, self.length.thin), len(self.told)
-        room = record(*when, shape, self.weights, len(lanes), strips, self.keeps, more)
+        room = record(self.length.times, shape, self.weights, len(lanes), strips, self.keeps, len(self.told))
         if self.in_bins:
             room = room._replace(bins=binned.part(self.bins, columns.start, columns.start + inside.size))
         block = ChainBlock(inside.size, plan, state, of_lanes, room)

@@ -146,8 +146,8 @@ class Ladders(Job):
         plan, state = self.setting.start(self.prepared, lanes, chains, self.betas, self.seed, spins)
         weights = np.empty((0, n)) if self.weights is None else self.weights
         shape = 1 if self.in_bins else self.length.draws, inside.size * rungs
-        when, more = (self.length.burn_in, self.length.thin), len(self.told)
-        room = drivers.record(*when, shape, weights, len(lanes), keeps=self.keeps, told=more)
+        times, more = self.length.times, len(self.told)
+        room = drivers.record(times, shape, weights, len(lanes), keeps=self.keeps, told=more)
         if self.in_bins:
             room = room._replace(bins=binned.part(self.bins, inside[0] * rungs, (inside[-1] + 1) * rungs))
         ladders = self._ladders(inside, first_lane, lane_at, len(lanes))

@@ -39,10 +39,11 @@ def sample(
     model: ModelLike,
     *,
     beta: ArrayLike,
-    sweeps: int,
+    sweeps: int | None = ...,
     chains: int | None = ...,
     burn_in: int = ...,
     thin: int = ...,
+    at: ArrayLike | None = ...,
     rule: Rule = ...,
     scan: Scan = ...,
     start: ArrayLike | SampleResult | None = ...,
@@ -65,10 +66,11 @@ def sample(
     model: Sequence[ModelLike],
     *,
     beta: ArrayLike,
-    sweeps: int,
+    sweeps: int | None = ...,
     chains: int | None = ...,
     burn_in: int = ...,
     thin: int = ...,
+    at: ArrayLike | None = ...,
     rule: Rule = ...,
     scan: Scan = ...,
     start: ArrayLike | SampleResult | None = ...,
@@ -91,10 +93,11 @@ def sample(
     model: ModelLike | Sequence[ModelLike],
     *,
     beta: ArrayLike,
-    sweeps: int,
+    sweeps: int | None = None,
     chains: int | None = None,
     burn_in: int = 0,
     thin: int = 1,
+    at: ArrayLike | None = None,
     rule: Rule = "gibbs",
     scan: Scan = "sequential",
     start: ArrayLike | SampleResult | None = None,
@@ -133,6 +136,9 @@ def sample(
             as much, thin=10 by a tenth of that. It takes next to nothing on the coloured and the overlap engine, which
             have energies, and 0.02 to 0.2 on the layered one, the less the larger the machine, which has the inputs
             they are sums of.
+        at: the sweeps after which draws are made, ascending from 1, in place of sweeps, burn_in and thin: [1, 2, 4, 8]
+            makes 8 sweeps and 4 draws. Of a run that goes on they are counted from there. For what changes with time,
+            as `fastgibbs.analysis.two_time`; not with record="bins".
         rule: "gibbs" (heat bath: p = 1 / (1 + exp(beta dE))) or "metropolis" (p = min(1, exp(-beta dE))).
         scan: "sequential" (sites in order, or colour by colour) or "random" (n sites drawn with replacement, the same
             in all chains). Sequential Metropolis, by sites or by colours, need not forget its start, at any beta: where
@@ -156,7 +162,8 @@ def sample(
             sums), "sparse" (any couplings), "sparse64" (the same in 104 bits in place of 24, for small fields beside
             large couplings that cancel: other engines refuse them, by how much beta makes of what rounding loses),
             "overlap" (Hopfield models by their patterns), "layered" (an RBM: all hidden units at once, then all visible
-            ones) or "terms" (any energy that says what a flip costs, not at beta = inf).
+            ones), "polynomial" (products of any number of variables) or "terms" (any energy that says what a flip
+            costs, not at beta = inf).
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         keep_states: keep the state of every draw, one bit a spin, for `result.samples`.
         strips: a power of two up to 64, for the multi-spin engine: cut a periodic lattice along its first axis, so that
@@ -216,7 +223,7 @@ def sample(
         without |= dict(cluster_every=cluster_every, checkpoint=checkpoint)
         several = of_several(models, without | dict(record=None if record == "draws" else record))
         how = How(rule, scan, engine, seed, threads, progress, began)
-        return _of_each(several, beta, chains, Length.of(sweeps, burn_in, thin), keep_states, how)
+        return _of_each(several, beta, chains, Length.of(sweeps, burn_in, thin, at=at), keep_states, how)
     before = Before(start if isinstance(start, Result) else None, SampleResult, models)
     engine, strips, chains, seed = before.same(engine=engine, strips=strips, chains=chains, seed=seed)
     clusters, cluster_every = before.same(clusters=clusters, cluster_every=cluster_every)
@@ -225,12 +232,12 @@ def sample(
         if strips not in (None, 1):
             raise ValueError(f"strips is {strips}: clusters cross strips, leave them out")
         strips = 1
-    keep_states, length = checks.flag("keep_states", keep_states), Length.of(sweeps, burn_in, thin, before.done)
+    keep_states, length = checks.flag("keep_states", keep_states), Length.of(sweeps, burn_in, thin, before.done, at)
     betas = _betas(beta, chains, len(models))
     observed = observing.asked(observe, models[0], betas.size)
     keeps, n = keep_states or bool(observed.functions), models[0].n
     spins = None if isinstance(start, Result) else given_start(models[0], start, betas.size)
-    in_bins = binned.checked(record, observed, keep_states)
+    in_bins = binned.checked(record, observed, keep_states, length.at is not None)
     _require_memory(betas.size, n, length.draws, observed, clusters, keep_states, in_bins)
     _require_chance(rule, scan, betas, start)
     check_betas("beta", betas, models)
@@ -250,7 +257,9 @@ def sample(
     settings = setting.saved() | length._asdict() | dict(beta=np.split(betas, len(models)), seed=seed, record=record)
     settings |= dict(start=before.states() if before.left and checkpoint is not None else spins, keep_states=keeps)
     settings |= dict(observe=[*observed.names, weights], clusters=clusters, cluster_every=moved_every)
-    file = Checkpoint(checkpoint, every, "sample", settings, grows=("sweeps", "model", "beta"))
+    file = Checkpoint(
+        checkpoint, every, "sample", settings, grows=("sweeps", "model", "beta", *(["at"] if length.at else []))
+    )
     address = run_entropy(int(file.settings["seed"]), "sample", spins)
     job = Chains(setting, betas, length, spins, address, weights, keeps, in_bins, before.left, clusters, moved_every)
     begun = begin(job, file)
@@ -335,6 +344,7 @@ def _found(job: Chains, ran: Ran, observed: observing.Observed, asked: Asked) ->
         magnetization=magnetization,
         observables={name: found[name] for name in (*observed.names, *job.told)},
         interrupted=interrupted,
+        at=job.length.chosen(draws),
     )
 
 

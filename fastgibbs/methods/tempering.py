@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, overload
 
 import numpy as np
@@ -24,7 +23,8 @@ from fastgibbs.methods.moving import of_ladders
 from fastgibbs.methods.observing import Observe, Observed
 from fastgibbs.methods.running import Advanced, running
 from fastgibbs.methods.schedules import coldest
-from fastgibbs.methods.settings import Clamping, check_betas, clamped, settled, tolerable
+from fastgibbs.methods.settings import Clamping, check_betas, clamped, tolerable
+from fastgibbs.methods.several import Several, groups, seeds_of, settled_each
 from fastgibbs.models import checks
 from fastgibbs.results.base import Timing
 from fastgibbs.results.drawn import IN_BINS
@@ -120,8 +120,11 @@ def temper(
     min(1, exp((beta_{r+1} - beta_r) (E_{r+1} - E_r))), even and odd r in turn (non-reversible).
 
     Args:
-        model: any (`fastgibbs.Energy`), or a sequence of Ising models that differ in the signs of their couplings
-            only, for which a list of results is returned.
+        model: any (`fastgibbs.Energy`), or a sequence of Ising models of one n, for which a list of results is
+            returned, all of one ladder, which is adapted to all. Models that differ in the signs of their couplings
+            alone share the words of the multi-spin engine, and the seed. Of any others each has an engine, a seed and
+            the bytes of its own, `temper(models[k], betas=results[k].betas, seed=results[k].seed)`, runs as fast as
+            alone, and shares threads and the timing of all; they go without functions to observe.
         betas: ascending inverse temperatures, run as they are; the two ends of a ladder of `rungs` rungs; or None, from
             0 to the coldest the model asks for (`fastgibbs.methods.schedules.coldest`).
         rungs: number of rungs; by default as many as the barrier Lambda met in adaptation asks for, 2 Lambda + 1.
@@ -147,8 +150,8 @@ def temper(
             they tell there.
         cluster_every: sweeps from one cluster move to the next, by default `swap_every`; before swaps.
         overlap_every: sweeps between measurements of the overlaps of ladders 0 and 1, 2 and 3 ...; 0 for none.
-        engine: "auto", "multispin", "coloured", "dense", "sparse", "sparse64", "overlap", "layered" or "terms", as in
-            `sample`.
+        engine: "auto", "multispin", "coloured", "dense", "sparse", "sparse64", "overlap", "layered", "polynomial" or
+            "terms", as in `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         observe: a dict of names to weights (n,) or functions, as in `sample`; to a function the chains are the rungs
             of ladder 0, then those of ladder 1 ..., of all models.
@@ -201,21 +204,26 @@ def temper(
     in_bins, of_draw = binned.checked(record, observed), 16 + observed.nbytes(n) + 8 * more
     needed = count * ((binned.nbytes(len(observed.weights) + more) if in_bins else of_draw * length.draws) + n)
     checks.require_memory(needed, f"{len(models) * ladders} ladders", binned.ADVICE)
-    held = clamped(models[0], clamp, None)
-    setting = settled(models, engine, rule=rule, chains=count, clamp=held, threads=threads, tolerance=tolerable(betas))
-    before.require_clamp(setting)
+    plans = groups(models, engine, observed)
+    common: dict[str, Any] = dict(rule=rule, threads=threads, clamp=clamped(models[0], clamp, None))
+    engines = before.of_each("engine", [engine] * len(plans))
+    each = settled_each(plans, engines, ladders * betas.size, **common, tolerance=tolerable(betas))
+    before.require_clamp(each[0])
 
     weights, seed = observed.matrix(n), None if seed is None else entropy_of(seed)
     asked: dict[str, Any] = dict(ladders=ladders, swap_every=swap_every, overlap_every=overlap_every)
     asked |= dict(clusters=clusters, cluster_every=moved_every)
-    settings = setting.saved() | length._asdict() | asked | dict(rungs=rungs, betas=betas, adapt=adapt, seed=seed)
+    settings = each[0].saved() | length._asdict() | asked | dict(rungs=rungs, betas=betas, adapt=adapt, seed=seed)
     settings |= dict(observe=[*observed.names, weights], record=record)
     settings |= dict(start=before.states() if before.left and checkpoint is not None else None)
+    settings |= dict(model=models) | (dict(apart=True) if len(plans) > 1 else {})
     longer = () if adapt else ("sweeps", "model")  # rounds of adaptation are as long as sweeps ask for, of all models
     file = Checkpoint(checkpoint, every, "temper", settings, grows=longer)
-    seed = int(file.settings["seed"])
+    seeds = before.of_each("seed", seeds_of(int(file.settings["seed"]), len(plans)))
     kept: dict[str, Any] = dict(weights=weights, keeps=bool(observed.functions), in_bins=in_bins, before=before.left)
-    job = Ladders(setting, betas, length, **asked, seed=run_entropy(seed, "temper"), **kept)
+    asked |= dict(betas=betas, length=length)
+    jobs = [Ladders(s, **asked, seed=run_entropy(k, "temper"), **kept) for s, k in zip(each, seeds, strict=True)]
+    job = Several(tuple(jobs), before.left, in_bins)
     adapted = saved_ladder(file, job, grows, adapt)
 
     with running(progress, file) as under_way:
@@ -224,16 +232,18 @@ def temper(
         if unfinished := bool(under_way.asked):
             under_way = under_way._replace(checkpoint=NONE)  # the file keeps the round that was stopped
         under_way.checkpoint.enter({"rounds": adapted.rounds}, {"betas": adapted.betas})
-        job = replace(job, betas=adapted.betas, starts=adapted.starts)
+        job = job.at(adapted.betas, adapted.starts)
         begun = begin(job, under_way.checkpoint)
         ran = through(under_way, begun)
         blocks, end, updates = ran
         end = end._replace(interrupted=end.interrupted or unfinished, compiling=adapted.compiling + end.compiling)
-        found = Gathered(job, blocks, job.rows(min(end.done)), end.done)
-        found, observables = _observables(found, observed, under_way.asked)
-        end = end._replace(interrupted=end.interrupted or found.draws < job.rows(min(end.done)))
-        timing, places = Timing.of(end, updates, began), left(begun, ran)
-        results = _results(found, observables, tuple(adapted.rounds), seed, end, timing, places)
+        draws = job.rows(min(end.done))
+        every = [_observables(one, observed, under_way.asked) for one in job.gathered(blocks, draws, end.done)]
+        end = end._replace(interrupted=end.interrupted or every[0][0].draws < draws)
+        timing, places, rounds = Timing.of(end, updates, began), left(begun, ran), tuple(adapted.rounds)
+        told = zip(every, seeds, strict=True)
+        parts = [_results(found, seen, rounds, seed, end, timing, places) for (found, seen), seed in told]
+        results = [result for part in parts for result in part]
         return results if isinstance(model, list | tuple) else results[0]
 
 

@@ -12,6 +12,7 @@ from fastgibbs.analysis.records import Group
 from fastgibbs.engines.clusters import TOLD
 from fastgibbs.integrations.tables import Table, of_draws
 from fastgibbs.results.base import Result
+from fastgibbs.types import IntArray
 
 KEPT = 'The records in bins that stand for those of all draws, by `record="bins"`; else None.'
 
@@ -27,6 +28,8 @@ class Drawn(Result):
 
     if TYPE_CHECKING:
         bins: Bins | None
+        burn_in: int
+        thin: int
         energy: Any  # an array or Binned
         magnetization: Any
         observables: dict[str, Any]
@@ -44,6 +47,11 @@ class Drawn(Result):
         if name == "observables":
             return {key: of.reshape(*self._axes) for key, of in record.items()}
         return record.reshape(*self._axes)
+
+    @property
+    def drawn_at(self) -> IntArray:
+        """The sweeps after which draws were made, int64 (draws,)."""
+        return self.burn_in + self.thin * np.arange(1, self.energy.shape[-1] + 1)
 
     @property
     def _axes(self) -> tuple[int, ...]:
