@@ -8,7 +8,9 @@ from fastgibbs.models.glasses import edwards_anderson, power_law, random_regular
 from fastgibbs.models.hopfield import Hopfield
 from fastgibbs.models.ising import Ising
 from fastgibbs.models.lattices import lattice, triangular
+from fastgibbs.models.polynomial import Polynomial, p_spin
 from fastgibbs.models.rbm import RBM
+from fastgibbs.models.transverse import TransverseIsing
 
 __all__ = [
     "RBM",
@@ -18,9 +20,12 @@ __all__ = [
     "Flips",
     "Hopfield",
     "Ising",
+    "Polynomial",
+    "TransverseIsing",
     "cut",
     "edwards_anderson",
     "lattice",
+    "p_spin",
     "power_law",
     "random_regular",
     "sherrington_kirkpatrick",

@@ -150,7 +150,7 @@ def _curve(
     for beta in np.unique(betas[(betas > 0) & (betas < np.inf)])[::-1] if values.shape[1] else ():
         here = betas == beta
         value, error = _estimate(values[here], None if scale is None else scale[here][0])
-        points.append((1 / beta, value, error))
+        points.append((analysis.temperature(beta), value, error))
     ax = given_or_new(ax)
     ax.set_ylabel(label)
     if not points:

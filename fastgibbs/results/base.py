@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SITES = "int64 (clamped,)", "The sites that kept their values, ascending; `states` tells which."
+CHOSEN = "int64 (chosen,)", "The sweep of every draw, where these were chosen, by `at`; none otherwise."
 
 
 @dataclass_transform(eq_default=False, frozen_default=True)
@@ -32,7 +33,7 @@ def run_result(cls: type[T]) -> type[T]:
 
 
 def no_sites() -> IntArray:
-    """Where nothing was clamped."""
+    """Where nothing was clamped, or chosen."""
     return np.empty(0, np.int64)
 
 

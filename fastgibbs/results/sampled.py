@@ -9,7 +9,9 @@ from typing import Annotated, Any, NamedTuple, Self
 import numpy as np
 
 from fastgibbs import analysis
+from fastgibbs.analysis.ageing import by_sweep
 from fastgibbs.analysis.bins import Bins
+from fastgibbs.analysis.disorder import Replicas, of_chains
 from fastgibbs.analysis.records import Group
 from fastgibbs.analysis.reports import Report
 from fastgibbs.analysis.summaries import by_temperature
@@ -19,7 +21,7 @@ from fastgibbs.engines.drivers import Record
 from fastgibbs.fields import Field
 from fastgibbs.integrations.tables import Coordinates, Table
 from fastgibbs.models import checks
-from fastgibbs.results.base import SITES, Timing, no_sites, run_result
+from fastgibbs.results.base import CHOSEN, SITES, Timing, no_sites, run_result
 from fastgibbs.results.drawn import KEPT, Drawn
 from fastgibbs.results.lanes import Left, by_lane, joined, unpacked
 from fastgibbs.types import AnyArray, FloatArray, IntArray, ModelLike, States
@@ -46,9 +48,9 @@ def states_alone(record: Record, keep: bool) -> Record:
 
 @run_result
 class SampleResult(Drawn):
-    """What `sample` returns. A draw is recorded after every thin-th sweep past burn_in.
+    """What `sample` returns. A draw is recorded after every thin-th sweep past burn_in, or at the sweeps `at`.
 
-    Besides the fields: `states`, `samples` and `model_number`.
+    Besides the fields: `states`, `samples`, `drawn_at` and `model_number`.
 
     >>> import fastgibbs as fg
     >>> run = fg.sample(fg.lattice((8, 8)), beta=0.4, sweeps=10, seed=1)
@@ -86,6 +88,7 @@ class SampleResult(Drawn):
     _blocks: list[ChainBlock]
     clamped: Annotated[IntArray, *SITES] = field(default_factory=no_sites)
     bins: Annotated[Bins | None, KEPT] = None
+    at: Annotated[IntArray, *CHOSEN] = field(default_factory=no_sites)
     clusters: Annotated[str | None, 'Cluster moves that chains made, "swendsen-wang" or "wolff", or None.'] = None
     cluster_every: Annotated[int | None, "Sweeps from one to the next; 0 if there were no others, None without."] = None
 
@@ -98,19 +101,49 @@ class SampleResult(Drawn):
     @property
     def samples(self) -> States:
         """The states of every draw, int8 (chains, draws, n), unpacked from one bit a spin at each call."""
-        chains, draws = self.energy.shape
-        packed = [block.record.samples[:draws] for block in self._blocks]
-        if packed[0].shape[0] < draws:
+        (chains, draws), words = self.energy.shape, self._words()
+        checks.require_memory(2 * chains * draws * words[0].shape[1] * self.strips, "samples unpacked to int8")
+        return self._in_units(unpacked(words, chains * self.strips), (draws,))
+
+    @property
+    def packed(self) -> AnyArray:
+        """The spins of every draw, 64 a word, uint64 (chains, draws, words): site i is up if bit i % 64 of i // 64 is.
+
+        What `samples` unpacks, in the order of sites and chains, made at each call.
+        """
+        (chains, draws), words = self.energy.shape, self._words()
+        n = words[0].shape[1] * self.strips
+        checks.require_memory(8 * chains * draws * -(-n // 64) + 3 * chains * n, "samples packed by chain")
+        found = np.zeros((chains, draws, 8 * -(-n // 64)), np.uint8)
+        for draw in range(draws):
+            lanes = unpacked([of[draw : draw + 1] for of in words], chains * self.strips)
+            ups = joined(lanes, chains, self.strips) > 0
+            found[:, draw, : -(-n // 8)] = np.packbits(ups, axis=1, bitorder="little")
+        return found.view(np.dtype(np.uint64).newbyteorder("<")).astype(np.uint64, copy=False)
+
+    def _words(self) -> list[AnyArray]:
+        """The packed spins of the draws of each block; ValueError if they were not kept."""
+        draws = self.energy.shape[1]
+        words = [block.record.samples[:draws] for block in self._blocks]
+        if words[0].shape[0] < draws:
             raise ValueError("samples were not kept: call sample(..., keep_states=True)")
-        sites = packed[0].shape[1]
-        checks.require_memory(2 * chains * draws * sites * self.strips, "samples unpacked to int8")
-        return self._in_units(unpacked(packed, chains * self.strips), (draws,))
+        return words
+
+    @property
+    def drawn_at(self) -> IntArray:
+        """The sweeps after which draws were made, int64 (draws,)."""
+        return self.at if self.at.size else super().drawn_at
 
     @property
     def model_number(self) -> IntArray:
         """Which of several models each chain runs, from 0, int64 (chains,)."""
         models = len(self.model) if isinstance(self.model, tuple) else 1
         return np.arange(self.beta.size) * models // self.beta.size
+
+    @property
+    def temperature(self) -> FloatArray:
+        """T = 1 / beta of each chain, float64 (chains,), inf at beta = 0 (see `fastgibbs.analysis.temperature`)."""
+        return analysis.temperature(self.beta)
 
     def by_beta(self) -> list[Group]:
         """The chains of each beta, ascending, and of each model.
@@ -125,9 +158,23 @@ class SampleResult(Drawn):
         chains = [(self.beta == beta) & (numbers == number) for beta, number in keys]
         return [self._group(*key, mine) for key, mine in zip(keys, chains, strict=True)]
 
+    def replicas(self) -> list[Replicas]:
+        """What pairs of chains at one beta tell of each model, for `analysis.disorder_average`.
+
+        ValueError if chains cannot be paired, or states were not kept.
+        """
+        models = self.model if isinstance(self.model, tuple) else (self.model,)
+        betas, numbers, samples = np.unique(self.beta), self.model_number, self.samples
+        found = []
+        for k, model in enumerate(models):
+            chains = [np.flatnonzero((self.beta == beta) & (numbers == k)) for beta in betas]
+            told = [(self.energy[mine], model.to_spins(samples[mine])) for mine in chains]
+            found.append(of_chains(model, betas, told))
+        return found
+
     def report(self) -> Report:
-        """A table by temperature with errors, and warnings."""
-        return by_temperature(self)
+        """A table by temperature with errors, and warnings; by sweep too, where these were chosen."""
+        return by_sweep(self) if self.at.size else by_temperature(self)
 
     def table(self) -> Table:
         """Its records as named arrays, (chain, draw), or the means of bins, (chain, bin).
@@ -168,6 +215,8 @@ class SampleResult(Drawn):
             raise ValueError(f"samples have shape {words.shape}, of {chains} chains, {draws} draws and {strips} strips")
         if (values.get("clusters") is None) != (values.get("cluster_every") is None):
             raise ValueError(f"clusters is {values.get('clusters')}, cluster_every {values.get('cluster_every')}")
+        if (at := values.get("at", no_sites())).size and (at.size != draws or (np.diff(at, prepend=0) < 1).any()):
+            raise ValueError(f"at is {at.tolist()}, of {draws} draws: give as many sweeps, from 1, ascending")
         if isinstance(values["model"], tuple) and chains % len(values["model"]):
             raise ValueError(f"{chains} chains are no multiple of {len(values['model'])} models")
         return cls._without_streams(states, words, **values)
@@ -176,7 +225,7 @@ class SampleResult(Drawn):
     def _without_streams(cls, states: States, words: AnyArray, **values: Any) -> Self:
         """The result of a run that none can go on from; `states` at its end, and `words` as of `_stored`."""
         nothing: Any = None  # what a run works with is gone
-        record = Record(0, 1, nothing, nothing, nothing, words, nothing)
+        record = Record(nothing, nothing, nothing, nothing, words, nothing)
         result = super()._of(values | {"_blocks": [ChainBlock(len(states), (), (), nothing, record)]})
         vars(result)["states"] = states  # what the cached property would ask the engine for
         return result
