@@ -25,6 +25,7 @@ from fastgibbs.models import (
     sherrington_kirkpatrick,
     triangular,
 )
+from fastgibbs.models.protocols import Protocol, oscillating, protocol
 from fastgibbs.results.annealed import AnnealResult
 from fastgibbs.results.recalled import RecallResult
 from fastgibbs.results.sampled import SampleResult
@@ -43,6 +44,7 @@ __all__ = [
     "Hopfield",
     "Ising",
     "Likelihood",
+    "Protocol",
     "RecallResult",
     "SampleResult",
     "TemperResult",
@@ -62,7 +64,9 @@ __all__ = [
     "log_likelihood",
     "log_z",
     "mean_field",
+    "oscillating",
     "plots",
+    "protocol",
     "pseudo_likelihood",
     "random_regular",
     "read_idx",

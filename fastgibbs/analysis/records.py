@@ -9,7 +9,7 @@ from fastgibbs.models import checks
 
 
 class Group(NamedTuple):
-    """Chains of one model at one beta."""
+    """Chains of one model at one beta, in one field."""
 
     beta: float
     model: int
@@ -20,6 +20,8 @@ class Group(NamedTuple):
     """Mean spin of every draw, float64 (chains, draws), or in bins."""
     bins: Bins | None = None
     """What was kept in place of draws."""
+    field: float = 0.0
+    """That beside the model's own: energies are without."""
 
     @classmethod
     def of(cls, beta: float, model: int, bins: Bins) -> Group:

@@ -76,7 +76,7 @@ def no_record(n: int, lanes: int) -> Record:
 def advance(block, rungs, moves, record, first, last, crew):
     """Run sweeps `first` ... `last - 1` of a block, and record what there is room for.
 
-    Stopping at any sweep and going on later changes nothing.
+    `rungs`: int64 (rows, lanes), of sweeps 0, 1 ... in turn. Stopping at any sweep and going on later changes nothing.
     Every worker of a crew makes this call.
     """
     for done in range(first + 1, last + 1):
@@ -85,7 +85,7 @@ def advance(block, rungs, moves, record, first, last, crew):
         moves_clusters = due(moves.clusters, done)
         if sweeps_too(moves.clusters):
             counts = MEASURED if records and not moves_clusters else UNMEASURED
-            sweep(block, rungs, moves.rule, moves.scan, counts, crew)
+            sweep(block, rungs[(done - 1) % len(rungs)], moves.rule, moves.scan, counts, crew)
         if moves_clusters:
             move(moves.clusters, block)
         if records:

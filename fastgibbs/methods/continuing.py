@@ -18,7 +18,7 @@ _OR = {"sample": ", or states, as in start=result.states", "temper": ""}
 _THEIRS = {  # what a run had, by the name of an argument, and what that is where nobody asks for it
     "engine": (lambda result: result.engine, "auto"),
     "strips": (lambda result: result.strips, None),
-    "chains": (lambda result: result.beta.size, None),
+    "chains": (lambda result: result.beta.shape[-1], None),
     "betas": (lambda result: result.betas, None),
     "ladders": (lambda result: len(result.states), None),
     "clusters": (lambda result: result.clusters, None),

@@ -305,7 +305,7 @@ _count = within(0, 2**53)
 _NOTHING = {
     "": "rungs",
     "record.observables.": "weights packed sums by_lane",
-    "state.": "current planes scratch counters numbers alike rare counted words scale fields uniforms totals "
+    "state.": "current planes scratch counters numbers alike rare counted words scale push fields uniforms totals "
     "stale fine seen changes sites panel up down ups overlaps turned pending units inputs marked products multiplied "
     "sums path",
     "clusters.": "betas packed words rows spins active starts before parents turned sizes",

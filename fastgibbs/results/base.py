@@ -15,7 +15,7 @@ from fastgibbs.integrations.tables import Table
 from fastgibbs.io import write_archive
 from fastgibbs.models import checks
 from fastgibbs.results.parts import take_apart
-from fastgibbs.types import IntArray, PathLike
+from fastgibbs.types import FloatArray, IntArray, PathLike
 
 if TYPE_CHECKING:
     import pandas
@@ -34,6 +34,12 @@ def run_result(cls: type[T]) -> type[T]:
 def no_sites() -> IntArray:
     """Where nothing was clamped."""
     return np.empty(0, np.int64)
+
+
+def temperatures(betas: FloatArray) -> FloatArray:
+    """1 / beta, k_B = 1: inf at beta = 0, 0 at beta = inf."""
+    with np.errstate(divide="ignore"):
+        return np.where(betas == 0, np.inf, 1.0 / betas)
 
 
 class Ended(Protocol):

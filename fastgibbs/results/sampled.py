@@ -19,7 +19,7 @@ from fastgibbs.engines.drivers import Record
 from fastgibbs.fields import Field
 from fastgibbs.integrations.tables import Coordinates, Table
 from fastgibbs.models import checks
-from fastgibbs.results.base import SITES, Timing, no_sites, run_result
+from fastgibbs.results.base import SITES, Timing, no_sites, run_result, temperatures
 from fastgibbs.results.drawn import KEPT, Drawn
 from fastgibbs.results.lanes import Left, by_lane, joined, unpacked
 from fastgibbs.types import AnyArray, FloatArray, IntArray, ModelLike, States
@@ -71,7 +71,11 @@ class SampleResult(Drawn):
     observables: Annotated[
         dict[str, FloatArray], "float64 (chains, draws, ...)", "What was observed, by name; more axes are a function's."
     ]
-    beta: Annotated[FloatArray, "float64 (chains,), or inf", "Inverse temperature of each chain, inf at T = 0."]
+    beta: Annotated[
+        FloatArray,
+        "float64 (chains,), or inf",
+        "Inverse temperature of each chain, inf at T = 0; of a protocol that of each sweep, (period, chains).",
+    ]
     seed: Annotated[int, "Pass it as `seed` to get the same bytes again."]
     engine: Annotated[str, "The engine that ran it."]
     strips: Annotated[
@@ -88,12 +92,18 @@ class SampleResult(Drawn):
     bins: Annotated[Bins | None, KEPT] = None
     clusters: Annotated[str | None, 'Cluster moves that chains made, "swendsen-wang" or "wolff", or None.'] = None
     cluster_every: Annotated[int | None, "Sweeps from one to the next; 0 if there were no others, None without."] = None
+    field: Annotated[
+        FloatArray | None,
+        "float64 (chains,)",
+        "The field beside the model's own, which `energy` is without, or None; of a protocol that of each sweep, "
+        "(period, chains).",
+    ] = None
 
     @cached_property
     def states(self) -> States:
         """The states at the end, int8 (chains, n), in the model's own units."""
         lanes = [ENGINES[self.engine].spins(block.plan, block.state) for block in self._blocks]
-        return self._in_units(by_lane(lanes, self.beta.size * self.strips), ())
+        return self._in_units(by_lane(lanes, self.beta.shape[-1] * self.strips), ())
 
     @property
     def samples(self) -> States:
@@ -110,20 +120,39 @@ class SampleResult(Drawn):
     def model_number(self) -> IntArray:
         """Which of several models each chain runs, from 0, int64 (chains,)."""
         models = len(self.model) if isinstance(self.model, tuple) else 1
-        return np.arange(self.beta.size) * models // self.beta.size
+        return np.arange(self.beta.shape[-1]) * models // self.beta.shape[-1]
+
+    @property
+    def temperature(self) -> FloatArray:
+        """T = 1 / beta, in units of J, k_B = 1: inf at beta = 0, in the shape of `beta`."""
+        return temperatures(self.beta)
+
+    @property
+    def driven(self) -> bool:
+        """Whether beta or the field followed a protocol: draws then have no law but that of their sweep."""
+        return self.beta.ndim > 1 or (self.field is not None and self.field.ndim > 1)
 
     def by_beta(self) -> list[Group]:
-        """The chains of each beta, ascending, and of each model.
+        """The chains of each beta, ascending, of each field beside the model's, and of each model.
+
+        ValueError of a driven run.
 
         >>> import fastgibbs as fg
         >>> run = fg.sample(fg.lattice((8, 8)), beta=[0.4, 0.2, 0.4], sweeps=10, seed=1)
         >>> [(group.beta, group.energy.shape) for group in run.by_beta()]
         [(0.2, (1, 10)), (0.4, (2, 10))]
         """
-        numbers = self.model_number
-        keys = sorted(set(zip(self.beta.tolist(), numbers.tolist(), strict=True)))
-        chains = [(self.beta == beta) & (numbers == number) for beta, number in keys]
-        return [self._group(*key, mine) for key, mine in zip(keys, chains, strict=True)]
+        if self.driven:
+            raise ValueError(
+                "result is of a driven run: no law at one beta has made its draws, but each phase of the protocol has "
+                "one; see fastgibbs.analysis.response"
+            )
+        field = np.zeros(self.beta.size) if self.field is None else self.field
+        each = list(zip(self.beta.tolist(), field.tolist(), self.model_number.tolist(), strict=True))
+        chains = {key: np.array([one == key for one in each]) for key in sorted(set(each))}
+        return [
+            self._group(beta, model, mine)._replace(field=b) for (beta, b, model), mine in chains.items()
+        ]
 
     def report(self) -> Report:
         """A table by temperature with errors, and warnings."""
@@ -134,7 +163,8 @@ class SampleResult(Drawn):
 
         beta, and the model if there are several, belong to chains.
         """
-        places: Coordinates = {"beta": ("chain", self.beta)}
+        given = {"beta": self.beta, "temperature": self.temperature} | ({} if self.field is None else {"field": self.field})
+        places: Coordinates = {name: ("chain", values) for name, values in given.items() if values.ndim == 1}
         if isinstance(self.model, tuple):
             places["model"] = "chain", self.model_number
         return self._drawn(("chain", "draw"), lambda record: record, places)
@@ -145,7 +175,7 @@ class SampleResult(Drawn):
 
     def _in_units(self, lanes: AnyArray, draws: tuple[int, ...]) -> States:
         """Spins (lanes, draws x sites of a lane) as states (chains, *draws, n) in the model's units."""
-        spins = joined(lanes, self.beta.size, self.strips, draws)
+        spins = joined(lanes, self.beta.shape[-1], self.strips, draws)
         return (self.model[0] if isinstance(self.model, tuple) else self.model).from_spins(spins)
 
     def _values(self) -> dict[str, Any]:
