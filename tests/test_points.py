@@ -1,11 +1,15 @@
 """Fields beside the model's own, and protocols: twins, laws, runs that go on, and what is refused."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 
 import fastgibbs as fg
-from fastgibbs.engines import ENGINES
-from fastgibbs.reference import coloured, dense, multispin, overlap, sampling, sparse, sparse64, terms
+from fastgibbs.engines import ENGINES, register
+from fastgibbs.engines.sparse import Sparse
+from fastgibbs.methods import jobs
+from fastgibbs.reference import coloured, dense, multispin, overlap, sampling, sparse, sparse64
 
 RING = fg.lattice((6,))
 GLASS = fg.edwards_anderson((3, 3, 3), "gaussian", seed=1)
@@ -46,3 +50,150 @@ def test_trajectories_in_fields_of_chains_and_along_protocols_equal_the_twins(na
         driven = [fg.protocol(np.squeeze(of)) if np.ndim(of) == 2 else of for of in (beta, field)]
         result = fg.sample(model, beta=driven[0], field=driven[1], chains=chains, **kwargs, **engine)
         equal(result, sampling.recorded(twin, twin.start(model, chains, 5, rule), model, beta, 8, 4, 1, field))
+
+
+def test_the_engine_is_the_same_in_strips_by_several_threads_and_in_parts():
+    """Of two periods each: strips of a driven lattice equal the twin's, and so do runs that go on, on other threads."""
+    model, kwargs = fg.lattice((16, 4)), dict(beta=0.4, field=WAVE, chains=3, engine="multispin", strips=4)
+    whole = fg.sample(model, burn_in=4, sweeps=16, seed=5, threads=2, **kwargs)
+    equal(
+        whole,
+        sampling.recorded(
+            multispin, multispin.start(model, 3, 5, "gibbs", strips=4), model, 0.4, 16, 4, 1, WAVE.values[:, None]
+        ),
+    )
+    first = fg.sample(model, burn_in=4, sweeps=8, seed=5, threads=1, **kwargs)
+    last = fg.sample(model, sweeps=8, start=first, beta=0.4, field=WAVE)
+    np.testing.assert_array_equal(np.concatenate([first.energy, last.energy], axis=1), whole.energy)
+    assert (last.states == whole.states).all() and (whole.order[:8] == [0, 16, 32, 48, 2, 18, 34, 50]).all()
+
+
+@pytest.mark.parametrize("name", ["sparse", "multispin", "dense", "coloured"])
+def test_a_field_of_nothing_changes_no_byte(name):
+    _, model, chains = TWINS[name]
+    kwargs = dict(beta=0.6, chains=chains, sweeps=8, seed=5, engine=name)
+    for field in (0.0, -0.0, fg.protocol(np.zeros(4))):
+        with_one, without = fg.sample(model, field=field, **kwargs), fg.sample(model, **kwargs)
+        np.testing.assert_array_equal(with_one.energy, without.energy)
+    assert (with_one.field == 0).all() and without.field is None
+
+
+def test_a_driven_run_that_was_saved_goes_on_to_the_same_bytes(tmp_path):
+    kwargs = dict(beta=fg.protocol(np.linspace(0.1, 0.9, 4)), field=WAVE, chains=20, burn_in=4, seed=5)
+    path = tmp_path / "run.npz"
+    whole = fg.sample(GLASS, sweeps=20, **kwargs)
+    fg.sample(GLASS, sweeps=8, checkpoint=path, **kwargs)
+    on = fg.sample(GLASS, sweeps=20, checkpoint=path, **kwargs)
+    np.testing.assert_array_equal(on.energy, whole.energy)
+    with pytest.raises(ValueError, match="was written with"):
+        fg.sample(GLASS, sweeps=20, checkpoint=path, **kwargs | dict(field=fg.oscillating(0.41, period=4)))
+    on.save(tmp_path / "result.npz")
+    loaded = fg.load(tmp_path / "result.npz")
+    assert loaded.driven and (loaded.field == on.field).all() and (loaded.beta == on.beta).all()
+    assert loaded.table().coordinates.keys() == on.table().coordinates.keys()
+
+
+def test_clamped_sites_keep_their_values_and_the_others_follow_the_field():
+    run = fg.sample(RING, beta=1.0, field=40.0, chains=64, sweeps=4, seed=1, clamp={2: -1})
+    assert (run.states == [1, 1, -1, 1, 1, 1]).all() and (run.magnetization[:, -1] == 4 / 6).all()
+
+
+# What is refused, before anything is compiled
+
+
+class Plain(Sparse):
+    """An engine of somebody else, who knows no fields."""
+
+    name, field_bits = "plain", 0
+
+    def start(self, plan, lanes, ups, entropy, betas, rule):
+        """As the contract was."""
+        return super().start(plan, lanes, ups, entropy, betas, rule)
+
+
+MACHINE = fg.RBM(np.zeros((3, 2)))
+REFUSED = {
+    "a field that is infinite": (dict(field=np.inf), "field is inf: give finite numbers"),
+    "one that is no number": (dict(field=[0.1, np.nan]), r"field\[1\] is nan: give finite numbers"),
+    "text": (dict(field="up"), "field has dtype"),
+    "a matrix": (dict(field=[[0.1]]), r"field has shape \(1, 1\): give a number, a 1-D array"),
+    "nothing": (dict(field=[]), r"field has shape \(0,\)"),
+    "other chains": (dict(field=[0.1, 0.2], chains=3), "chains is 3 but field holds 2 values"),
+    "other betas": (dict(beta=[0.1, 0.2, 0.3], field=[0.1, 0.2]), "there are 3 chains but field holds 2 values"),
+    "half a period": (dict(field=WAVE, sweeps=10), "field has a period of 4 sweeps, burn_in and sweeps are 0 and 10"),
+    "half a burn-in": (
+        dict(beta=fg.protocol([0.1] * 4), burn_in=2),
+        "beta has a period of 4 sweeps, burn_in and sweeps",
+    ),
+    "an infinite wave": (dict(field=fg.protocol([0.1, np.inf])), r"the values of field\[1\] is inf"),
+    "clusters": (dict(field=0.1, clusters="wolff"), "clusters is 'wolff': cluster moves take one beta per chain"),
+    "clusters along a protocol": (dict(beta=fg.protocol([0.1, 0.2]), clusters="wolff"), "clusters is 'wolff'"),
+    "Metropolis at beta 0": (
+        dict(beta=fg.protocol([0.1, 0.0]), rule="metropolis"),
+        "beta is 0 in chain 0: there Metropolis",
+    ),
+    "by layers": (
+        dict(model=MACHINE, field=0.1, engine="layered"),
+        "takes no field beside the model's; engine 'multispin' can",
+    ),
+    "small beside large": (
+        dict(model=GLASS, beta=1e6, field=0.1, engine="sparse"),
+        "where local fields and the extra one, together up to",
+    ),
+    "thirds at T = 0": (dict(beta=np.inf, field=0.3, engine="sparse"), "more than the 0 that these betas allow"),
+    "too large": (dict(field=1e308, beta=1e10), "beta times the cost of a flip may add up to more than"),
+    "several models on graphs": (dict(model=[RING, fg.lattice((5,))], field=0.1), "field"),
+    "several models along betas": (
+        dict(model=[RING, fg.lattice((5,))], beta=fg.protocol([0.1, 0.2])),
+        "beta is a protocol: several models",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_is_refused_in_words(name):
+    given, said = REFUSED[name]
+    given = dict(model=RING, beta=0.5, sweeps=8) | given
+    with pytest.raises((ValueError, TypeError), match=said), mock.patch.object(jobs, "begin", None):
+        fg.sample(given.pop("model"), **given)
+
+
+def test_protocols_say_what_they_cannot_be():
+    for values, said in (
+        ([], "shape"),
+        (np.ones((1, 1, 1)), "shape"),
+        ([0.1, np.nan], r"values\[1\] is nan"),
+        (3.0, "shape"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            fg.protocol(values)
+    for arguments, said in (
+        ((0.1, 1), "period is 1: give an integer of at least 2"),
+        (([[0.1]], 4), "amplitude has shape"),
+        ((0.1, 4, np.nan), "phase is nan"),
+        ((0.1, 4, 0.0, "saw"), "waveform is 'saw'"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            fg.oscillating(*arguments)
+    np.testing.assert_allclose(
+        fg.oscillating([1.0, 2.0], 4, phase=np.pi / 2).values, np.outer([-1, 0, 1, 0], [1, 2]), atol=1e-12
+    )
+    assert fg.oscillating(1.0, 8, waveform="square").values.tolist() == [1, -1, -1, -1, -1, 1, 1, 1]
+    assert fg.oscillating(1.0, 8, waveform="triangle").values.tolist() == [0.5, 0, -0.5, -1, -0.5, 0, 0.5, 1]
+
+
+def test_an_engine_that_knows_no_fields_runs_without_and_is_refused_with_one():
+    with mock.patch.dict(ENGINES):
+        register(Plain())
+        fg.sample(GLASS, beta=0.5, sweeps=2, seed=1, engine="plain")
+        with pytest.raises(ValueError, match="engine 'plain' cannot run this: it takes no field beside the model's"):
+            fg.sample(GLASS, beta=0.5, field=0.1, sweeps=2, seed=1, engine="plain")
+
+
+def test_zero_temperature_in_exact_fields_goes_along_them():
+    """J + J - 2 b = 0 leaves a coin: at b = 1.5 all go up, at b = 2 sites between two that are down may stay."""
+    for engine in ("sparse", "multispin"):
+        kwargs = dict(beta=np.inf, start=-np.ones(6, int), chains=64, sweeps=1, seed=1, engine=engine)
+        assert (fg.sample(RING, field=1.5, **kwargs).states == -1).all()
+        assert 0.2 < (fg.sample(RING, field=2.0, **kwargs).states == 1).mean() < 1
+        assert (fg.sample(RING, field=2.5, **kwargs).states == 1).all()

@@ -17,6 +17,7 @@ from fastgibbs.analysis.finite_size import Crossing, binder_crossing
 from fastgibbs.analysis.free_energy import IntegratedLogZ, LogZ, integrated_log_z, log_z
 from fastgibbs.analysis.likelihood import log_mean, log_weights, pseudo_likelihood
 from fastgibbs.analysis.mean_field import MeanField, mean_field
+from fastgibbs.analysis.response import Response, response
 from fastgibbs.analysis.reweighting import Reweighted, reweight, to_u_kn
 from fastgibbs.analysis.rungs import Barrier, Equilibration, barrier, enough_rungs, equalized, equilibration, refined
 from fastgibbs.analysis.summaries import summary
@@ -34,6 +35,7 @@ __all__ = [
     "LogZ",
     "Mean",
     "MeanField",
+    "Response",
     "Reweighted",
     "autocorrelation_time",
     "barrier",
@@ -55,6 +57,7 @@ __all__ = [
     "mean_field",
     "pseudo_likelihood",
     "refined",
+    "response",
     "reweight",
     "split_r_hat",
     "standard_error",

@@ -22,7 +22,7 @@ def scales(betas, unit: float) -> np.ndarray:
 
 
 def pushes(scales, fields, unit: float) -> np.ndarray:
-    """What extra fields b, float64 (rungs,) or None, add to the exponents of `decide` at these scales: float32 (rungs,).
+    """What fields b, float64 (rungs,) or None, add to the exponents of `decide` at these scales: float32 (rungs,).
 
     -0.0 where there is none, which changes no bit of a sum.
     """

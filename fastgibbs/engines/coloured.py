@@ -149,6 +149,10 @@ class Coloured(Engine):
         factors = scales(betas, plan.grain * plan.unit)
         return plan._replace(scales=factors, pushes=pushes(factors, fields, plan.grain * plan.unit)), state
 
+    def order(self, model, strips: int = 1, free=None) -> np.ndarray:
+        """Colour by colour."""
+        return graphs.coloured_order(model, strips, free)
+
     def spins(self, plan: ColouredPlan, state: ColouredState) -> np.ndarray:
         """The spins of the chains that were asked for, int8 (n, chains)."""
         return state.spins[:, plan.position].T

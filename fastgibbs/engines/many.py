@@ -159,7 +159,9 @@ def runs(plans: Plans, moves: Moves, count: int, sweeps: int, betas, entropies) 
     addresses[:, 0] = np.repeat([START, SWEEP, ORDER], [count, lanes, 1])
     addresses[:, 1], addresses[:, 3] = np.divmod(numbers, 64)
     factors, spins = scales(betas, plans.units[:, None]), aligned((plans.fields.size, lanes), np.float32)
-    return Runs(moves, count, sweeps, factors, pushes(factors, None, 1.0), pools, mixed(entropies[0])[1], addresses, spins)
+    return Runs(
+        moves, count, sweeps, factors, pushes(factors, None, 1.0), pools, mixed(entropies[0])[1], addresses, spins
+    )
 
 
 def found(runs: Runs) -> Found:
@@ -177,7 +179,9 @@ def draws(runs: Runs, rungs, burn_in: int, thin: int, keeps: bool) -> Draws:
     of_lanes[: runs.count] = rungs
     records = (np.empty((len(runs.scales), count, lanes)) for _ in range(2))
     samples = np.empty((count * sites if keeps else 0, lanes // LANE_GROUP), np.uint16)
-    return Draws(burn_in, thin, of_lanes[None], *records, samples, observables(np.empty((0, 0)), 1, lanes, count, lanes))
+    return Draws(
+        burn_in, thin, of_lanes[None], *records, samples, observables(np.empty((0, 0)), 1, lanes, count, lanes)
+    )
 
 
 def desk(runs: Runs) -> Desk:
@@ -252,9 +256,7 @@ def _open(plans, runs, desk, k, done, spins, kept):
     if done == 0:
         _begin(runs, desk, k, spins)
     followed = desk.followed, desk.changes, desk.age
-    state = SparseState(
-        spins, desk.streams, desk.order, desk.uniforms, desk.scale, desk.push, desk.sums, *followed
-    )
+    state = SparseState(spins, desk.streams, desk.order, desk.uniforms, desk.scale, desk.push, desk.sums, *followed)
     _hold(_plan_of(plans, runs, k), state, kept, desk.room)
 
 

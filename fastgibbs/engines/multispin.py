@@ -19,7 +19,7 @@ from fastgibbs.engines import precision, rare
 from fastgibbs.engines.arithmetic import exp64
 from fastgibbs.engines.bitslices import FUNCTIONS, PART
 from fastgibbs.engines.contract import METROPOLIS, Engine
-from fastgibbs.engines.graphs import VECTOR, Layout, cells, layout, runs, signs, unturned_lanes
+from fastgibbs.engines.graphs import VECTOR, Layout, cells, coloured_order, layout, runs, signs, unturned_lanes
 from fastgibbs.engines.layouts import aligned
 from fastgibbs.engines.multispin_counters import PENDING
 from fastgibbs.engines.streams import SWEEP, TAIL, stream_state
@@ -213,14 +213,14 @@ def _laid_out(prepared: Prepared, lanes: range, folds: bool) -> MultispinPlan:
 def _thresholds(coupling: float, plan: MultispinPlan, betas, fields, rule) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Codes and rest of the thresholds of every class at every rung, of beta and the whole field h, and their lookups.
 
-    Where fields tell up from down a cell of degree d with k neighbours pushing up is of class k; its field is f = (2k - d) |J| + h.
-    Without, it is of class |2k - d| // 2, and f is the field on the side where more neighbours push up. The likelier
-    spin is up if beta f > 0. With e = exp(-2 |beta f|) the rarer one has probability e / (1 + e) under the Gibbs rule;
-    under Metropolis a likelier spin turns with probability e, a rarer one always. At beta = inf, beta f = 0 where
-    f = 0. A code's bit (table * PLANES + j) * kinds + k is bit j of a threshold, highest first. After all of them, from
-    bit table * (kinds + 3) on: whether up is likelier, below the middle if there is one; whether there is; whether
-    besides d is even; and whether another spin is likelier above the middle. Bits of k > 0 say whether they are other
-    ones than that of k = 0.
+    Where fields tell up from down a cell of degree d with k neighbours pushing up is of class k; its field is f = (2k -
+    d) |J| + h. Without, it is of class |2k - d| // 2, and f is the field on the side where more neighbours push up. The
+    likelier spin is up if beta f > 0. With e = exp(-2 |beta f|) the rarer one has probability e / (1 + e) under the
+    Gibbs rule; under Metropolis a likelier spin turns with probability e, a rarer one always. At beta = inf, beta f = 0
+    where f = 0. A code's bit (table * PLANES + j) * kinds + k is bit j of a threshold, highest first. After all of
+    them, from bit table * (kinds + 3) on: whether up is likelier, below the middle if there is one; whether there is;
+    whether besides d is even; and whether another spin is likelier above the middle. Bits of k > 0 say whether they are
+    other ones than that of k = 0.
     """
     degrees, folds, kinds = plan.degrees, plan.folds, len(plan.kinds)
     k = np.arange(kinds)
@@ -379,6 +379,10 @@ class Multispin(Engine):
             counted=np.zeros(1, bool),
         )
         return plan, state
+
+    def order(self, model, strips: int = 1, free=None) -> np.ndarray:
+        """Colour by colour."""
+        return coloured_order(model, strips, free)
 
     def crew(self, plan: MultispinPlan) -> int:
         """How many threads may share a block: as many as a colour has tiles."""

@@ -98,9 +98,7 @@ class Terms(Engine):
         parameters, sums = flips.checked(told)
         _refuse_wrong_costs(model, told, parameters)
         energy = float(model.energy(model.from_spins(np.full((1, model.n), -1, np.int8)))[0])
-        return TermsPlan(
-            Code(told), parameters, sums, energy, *np.empty((2, 0)), contract.free_sites(model.n, free)
-        )
+        return TermsPlan(Code(told), parameters, sums, energy, *np.empty((2, 0)), contract.free_sites(model.n, free))
 
     def start(self, plan: TermsPlan, lanes: range, ups, entropy, betas, rule, fields=None) -> tuple:
         """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""

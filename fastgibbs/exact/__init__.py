@@ -1,5 +1,6 @@
 """What is known without sampling: every state of a small model, the square lattice, Hopfield memories."""
 
+from fastgibbs.exact.driven import Driven, driven
 from fastgibbs.exact.enumeration import Spectrum, spectrum, states
 from fastgibbs.exact.hopfield import CRITICAL_LOAD, Memory, hopfield, retrieval_overlap
 from fastgibbs.exact.torus import CRITICAL_BETA, Torus, onsager_energy, onsager_magnetization, torus
@@ -7,9 +8,11 @@ from fastgibbs.exact.torus import CRITICAL_BETA, Torus, onsager_energy, onsager_
 __all__ = [
     "CRITICAL_BETA",
     "CRITICAL_LOAD",
+    "Driven",
     "Memory",
     "Spectrum",
     "Torus",
+    "driven",
     "hopfield",
     "onsager_energy",
     "onsager_magnetization",

@@ -21,10 +21,12 @@ class Points(NamedTuple):
 
     def shown(self, values: FloatArray) -> FloatArray:
         """Betas or fields as results have them: float64 (chains,), or (rows, chains) of a protocol."""
-        return np.broadcast_to(values[0] if len(values) == 1 else values, (*values.shape[: len(values) > 1], self.chains))
+        return np.broadcast_to(
+            values[0] if len(values) == 1 else values, (*values.shape[: len(values) > 1], self.chains)
+        )
 
     def of(self, first: int, last: int) -> tuple[FloatArray, FloatArray | None, IntArray]:
-        """Of chains `first` ... `last - 1` the distinct betas and fields, (rungs,), and where each is, (rows, chains)."""
+        """Of chains `first` ... `last - 1` distinct betas and fields, (rungs,), and which each has, (rows, chains)."""
         count = min(last, self.chains) - first
         parts = [of if of.shape[1] == 1 else of[:, first:last] for of in self if isinstance(of, np.ndarray)]
         if self.fields is None:
@@ -76,14 +78,16 @@ def _rows(name: str, value: ArrayLike | Protocol, length: Length) -> tuple[Float
     if not isinstance(value, Protocol):
         values = found(name, value)
         if values.ndim > 1 or values.size == 0:
-            raise ValueError(f"{name} has shape {values.shape}: give a number, a 1-D array, one per chain, or a protocol")
+            raise ValueError(
+                f"{name} has shape {values.shape}: give a number, a 1-D array, one per chain, or a protocol"
+            )
         return values.reshape(1, -1), values.ndim == 1
     values = found(f"the values of {name}", value.values)
     period, burn_in, sweeps = value.period, length.burn_in, length.sweeps
     if period != burn_in + sweeps and (burn_in % period or sweeps % period):
         raise ValueError(
-            f"{name} has a period of {period} sweeps: give whole periods, burn_in and sweeps are {burn_in} and {sweeps}, "
-            f"or a protocol of all {burn_in + sweeps}"
+            f"{name} has a period of {period} sweeps, burn_in and sweeps are {burn_in} and {sweeps}: give whole "
+            f"periods, or a protocol of all {burn_in + sweeps}"
         )
     return values.reshape(period, -1), values.ndim == 2
 
@@ -100,6 +104,4 @@ def require_chance(rule: str, scan: str, points: Points, start: object) -> None:
                 f'{where}leaves nothing to chance, and turns every spin without field at each visit; use rule="gibbs"'
             )
         if scan == "sequential" or start is not None:
-            raise ValueError(
-                f'{where}flips every spin that the scan visits, in all chains alike; use rule="gibbs"'
-            )
+            raise ValueError(f'{where}flips every spin that the scan visits, in all chains alike; use rule="gibbs"')

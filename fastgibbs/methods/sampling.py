@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, overload
 
-import numpy as np
-
 from fastgibbs.engines.clusters import KINDS, told
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods import binned, observing
@@ -31,7 +29,7 @@ from fastgibbs.results.drawn import IN_BINS
 from fastgibbs.results.lanes import Left, by_lane, taken
 from fastgibbs.results.sampled import ChainBlock, SampleResult, states_alone
 from fastgibbs.threads import Asked
-from fastgibbs.types import ArrayLike, ClusterMoves, FloatArray, ModelLike, PathLike, Progress, Rule, Scan, Seed
+from fastgibbs.types import ArrayLike, ClusterMoves, ModelLike, PathLike, Progress, Rule, Scan, Seed
 
 _LANES = 64  # of a word: with cluster moves, which pass over all of them, engines for few chains are no faster
 
@@ -287,7 +285,7 @@ def sample(
 
 
 def _of_each(
-    models: list[Ising], beta: ArrayLike, chains: int | None, length: Length, keep_states: bool, how: How
+    models: list[Ising], beta: ArrayLike | Protocol, chains: int | None, length: Length, keep_states: bool, how: How
 ) -> list[SampleResult]:
     """A result for each of several models on graphs of their own."""
     if isinstance(beta, Protocol):
@@ -303,8 +301,8 @@ def _require_still(clusters: str | None, points: Points) -> None:
     """ValueError where cluster moves would not know the points of a run."""
     if clusters is not None and (points.driven or points.fields is not None):
         raise ValueError(
-            f"clusters is {clusters!r}: cluster moves take one beta per chain, and the model's own field; give an Ising "
-            "model in the field, and no protocol"
+            f"clusters is {clusters!r}: cluster moves take one beta per chain, and the model's own field; give a model "
+            "in the field, and no protocol"
         )
 
 

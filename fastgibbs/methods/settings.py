@@ -218,9 +218,7 @@ def _by_speed(model: ModelLike, chains: int, strips: int | None) -> list[str]:
     return sorted(ENGINES, key=slow.__contains__)
 
 
-def check_betas(
-    name: str, betas: FloatArray, models: Sequence[ModelLike], fields: FloatArray | None = None
-) -> None:
+def check_betas(name: str, betas: FloatArray, models: Sequence[ModelLike], fields: FloatArray | None = None) -> None:
     """ValueError if beta times what a flip costs, 2 (|h_i| + sum_j |J_ij| + |b|), might overflow at any finite beta."""
     largest, beside = checks.largest(betas[betas < np.inf]), 0.0 if fields is None else checks.largest(fields)
     for model in models:

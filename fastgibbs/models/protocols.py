@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fastgibbs.models import checks
-from fastgibbs.types import ArrayLike, FloatArray
+from fastgibbs.types import AnyArray, ArrayLike, FloatArray
 
 Waveform = Literal["cosine", "square", "triangle"]
 WAVEFORMS: dict[str, Any] = {  # of t = 0 ... 1 in a period, from 1 at t = 0 to -1 at t = 1/2
@@ -62,8 +62,21 @@ def protocol(values: ArrayLike) -> Protocol:
     return Protocol(values)
 
 
+def fundamental(values: ArrayLike) -> AnyArray:
+    """X = 2 / P sum_t v_t exp(2 pi i t / P), complex (...,), of v_t (..., P) at t = 1 ... P of a period.
+
+    >>> import numpy as np
+    >>> from fastgibbs.models.protocols import fundamental
+    >>> fundamental(0.5 * np.cos(np.pi / 4 * np.arange(1, 9))).round(3).item()
+    (0.5+0j)
+    """
+    values = np.asarray(values)
+    steps = values.shape[-1]
+    return 2 / steps * (values @ np.exp(2j * np.pi * np.arange(1, steps + 1) / steps))
+
+
 def oscillating(amplitude: ArrayLike, period: int, phase: float = 0.0, waveform: Waveform = "cosine") -> Protocol:
-    """amplitude w(t / period + phase / 2 pi) at sweep t = 1, 2, ..., with w(x) = cos 2 pi x: a field that comes and goes.
+    """amplitude w(t / period + phase / 2 pi) at sweep t = 1, 2, ..., w(x) = cos 2 pi x: a field that comes and goes.
 
     `amplitude`: a number, or one per chain, (chains,); `period`: in sweeps, at least 2; `phase`: in radians;
     `waveform`: "cosine", "square" (1, and -1 in the middle half of a period) or "triangle" (straight from 1 to -1 and

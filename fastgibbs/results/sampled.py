@@ -73,8 +73,8 @@ class SampleResult(Drawn):
     ]
     beta: Annotated[
         FloatArray,
-        "float64 (chains,), or inf",
-        "Inverse temperature of each chain, inf at T = 0; of a protocol that of each sweep, (period, chains).",
+        "float64 (chains,) or (period of beta, chains), or inf",
+        "Inverse temperature of each chain, inf at T = 0; of a protocol that of each sweep.",
     ]
     seed: Annotated[int, "Pass it as `seed` to get the same bytes again."]
     engine: Annotated[str, "The engine that ran it."]
@@ -94,9 +94,8 @@ class SampleResult(Drawn):
     cluster_every: Annotated[int | None, "Sweeps from one to the next; 0 if there were no others, None without."] = None
     field: Annotated[
         FloatArray | None,
-        "float64 (chains,)",
-        "The field beside the model's own, which `energy` is without, or None; of a protocol that of each sweep, "
-        "(period, chains).",
+        "float64 (chains,) or (period of field, chains)",
+        "The field beside the model's own, which `energy` is without, or None; of a protocol that of each sweep.",
     ] = None
 
     @cached_property
@@ -128,6 +127,18 @@ class SampleResult(Drawn):
         return temperatures(self.beta)
 
     @property
+    def order(self) -> AnyArray:
+        """The sites in the order in which sweeps visited them, (free sites,); ValueError if that was random.
+
+        What `fastgibbs.exact.driven` takes. Of sites decided at once the order does not matter.
+        """
+        if self.scan != "sequential":
+            raise ValueError(f"scan is {self.scan!r}: each sweep has visited sites in an order of its own")
+        first, engine = self.model[0] if isinstance(self.model, tuple) else self.model, ENGINES[self.engine]
+        free = np.setdiff1d(np.arange(first.n), self.clamped) if self.clamped.size else None
+        return engine.order(first if engine.native else first.to_ising(), self.strips, free)
+
+    @property
     def driven(self) -> bool:
         """Whether beta or the field followed a protocol: draws then have no law but that of their sweep."""
         return self.beta.ndim > 1 or (self.field is not None and self.field.ndim > 1)
@@ -150,9 +161,7 @@ class SampleResult(Drawn):
         field = np.zeros(self.beta.size) if self.field is None else self.field
         each = list(zip(self.beta.tolist(), field.tolist(), self.model_number.tolist(), strict=True))
         chains = {key: np.array([one == key for one in each]) for key in sorted(set(each))}
-        return [
-            self._group(beta, model, mine)._replace(field=b) for (beta, b, model), mine in chains.items()
-        ]
+        return [self._group(beta, model, mine)._replace(field=b) for (beta, b, model), mine in chains.items()]
 
     def report(self) -> Report:
         """A table by temperature with errors, and warnings."""
@@ -163,7 +172,9 @@ class SampleResult(Drawn):
 
         beta, and the model if there are several, belong to chains.
         """
-        given = {"beta": self.beta, "temperature": self.temperature} | ({} if self.field is None else {"field": self.field})
+        given = {"beta": self.beta, "temperature": self.temperature} | (
+            {} if self.field is None else {"field": self.field}
+        )
         places: Coordinates = {name: ("chain", values) for name, values in given.items() if values.ndim == 1}
         if isinstance(self.model, tuple):
             places["model"] = "chain", self.model_number

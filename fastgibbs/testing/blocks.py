@@ -101,7 +101,7 @@ def _started(
 def _recorded(
     plan: Any, state: Any, rungs: IntArray, n: int, moves: Moves, sweeps: int, thin: int = 1, workers: int = 1
 ) -> Draws:
-    """Advance a block by a crew of so many, and record every thin-th sweep of all lanes, each at its rung: (1, lanes)."""
+    """Advance a block by a crew of so many, and record every thin-th sweep of all lanes, at `rungs`, (1, lanes)."""
     lanes, gate = rungs.shape[1], np.zeros(1, np.uint64)
     draws = record(0, thin, (sweeps // thin, lanes), np.empty((0, n)), lanes, keeps=True)
 
