@@ -192,11 +192,11 @@ def test_pickles_and_copies_are_the_same(results, name):
     same(results[name], copy.deepcopy(results[name]))
 
 
-def test_a_file_that_says_nothing_of_clamps_is_of_a_run_without(results, path):
-    """Those that were written before clamped sites were told."""
+def test_a_file_that_says_nothing_of_clamps_and_chosen_sweeps_is_of_a_run_without(results, path):
+    """Those that were written before these were told."""
     results["sample"].save(path)
     kind, arrays, header, _ = read_archive(path)
-    assert arrays.pop("clamped").size == 0
+    assert arrays.pop("clamped").size == arrays.pop("at").size == 0
     write_archive(path, kind, arrays, header)
     same(results["sample"], fg.load(path))
 
@@ -232,7 +232,7 @@ def doctored(arrays, header):
             changed["more sites"] = np.concatenate([array, array], axis=-1)
         for what, wrong in changed.items():
             yield f"{name}: {what}", arrays | {name: wrong}, header
-        if name != "clamped" and not free:
+        if name not in ("clamped", "at") and not free:
             yield f"{name} is gone", {other: mine for other, mine in arrays.items() if other != name}, header
     for name, value in header.items():
         for wrong in WRONG[float if value == "inf" else type(value)]:
@@ -276,6 +276,8 @@ def test_doctored_models_are_refused(name, path):
         ("train", {"model": fg.Ising(np.zeros((8, 8)))}, "give an RBM"),
         ("train", {"epochs": 3}, "other epochs than 1 to 3"),
         ("temper", {"acceptance": np.zeros(5)}, "5 rungs - 1"),
+        ("sample", {"at": np.array([1, 2, 2, 3])}, r"at is \[1, 2, 2, 3\], of 4 draws"),
+        ("sample", {"at": np.array([1, 2])}, r"at is \[1, 2\], of 4 draws"),
         ("sample clamped", {"clamped": np.array([7, 2])}, "give some of 0 to 11, ascending"),
         ("anneal", {"clamped": np.array([3, 3])}, "give some of 0 to 11, ascending"),
         ("temper", {"clamped": np.array([-1])}, "give some of 0 to 11, ascending"),
@@ -423,3 +425,18 @@ def test_a_result_is_known_by_what_it_can_do_and_not_by_its_name(results, name, 
         assert len(by_beta(other)) == len(by_beta(results[name]))
     other.save(path)
     same(fg.load(path), results[name])
+
+
+@pytest.mark.parametrize("name", [name for name in RUNS if not name.startswith("train")])
+def test_results_say_at_which_temperature_they_were_drawn(results, name):
+    betas = results[name].betas if hasattr(results[name], "betas") else results[name].beta
+    T = results[name].temperature
+    assert np.shape(T) == np.shape(betas)
+    for beta, one in zip(np.ravel(betas), np.ravel(T), strict=True):
+        assert one == (np.inf if beta == 0 else 0.0 if beta == np.inf else 1 / beta)
+
+
+def test_temperature_is_infinite_at_beta_zero_of_either_sign_and_negative_below():
+    assert fg.analysis.temperature([0.0, -0.0, -2.0, np.inf, 1e-320]).tolist() == [np.inf, np.inf, -0.5, 0.0, np.inf]
+    with pytest.raises(ValueError, match="beta"):
+        fg.analysis.temperature([np.nan])

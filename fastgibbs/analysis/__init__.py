@@ -1,6 +1,8 @@
 """What records are worth: error bars, thermodynamics, reweighting, the quality of a ladder, free energies."""
 
+from fastgibbs.analysis.ageing import TwoTime, two_time
 from fastgibbs.analysis.bins import Binned, Bins, Levels
+from fastgibbs.analysis.disorder import DisorderAverage, Moments, disorder_average
 from fastgibbs.analysis.errors import (
     Binning,
     Mean,
@@ -21,7 +23,7 @@ from fastgibbs.analysis.response import Response, response
 from fastgibbs.analysis.reweighting import Reweighted, reweight, to_u_kn
 from fastgibbs.analysis.rungs import Barrier, Equilibration, barrier, enough_rungs, equalized, equilibration, refined
 from fastgibbs.analysis.summaries import summary
-from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, susceptibility
+from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, susceptibility, temperature
 
 __all__ = [
     "Barrier",
@@ -29,14 +31,17 @@ __all__ = [
     "Binning",
     "Bins",
     "Crossing",
+    "DisorderAverage",
     "Equilibration",
     "IntegratedLogZ",
     "Levels",
     "LogZ",
     "Mean",
     "MeanField",
+    "Moments",
     "Response",
     "Reweighted",
+    "TwoTime",
     "autocorrelation_time",
     "barrier",
     "binder_crossing",
@@ -44,6 +49,7 @@ __all__ = [
     "binning",
     "blocks",
     "disagreement",
+    "disorder_average",
     "effective_sample_size",
     "enough_rungs",
     "equalized",
@@ -63,5 +69,7 @@ __all__ = [
     "standard_error",
     "summary",
     "susceptibility",
+    "temperature",
     "to_u_kn",
+    "two_time",
 ]

@@ -18,7 +18,8 @@ def answer(result: Any) -> Report:
     lines = [
         repr(result),
         "",
-        f"{reads} reads {_made(result)}, beta {result.betas[0]:.4g} to {result.betas[-1]:.4g}, rule {result.rule!r}, "
+        f"{reads} reads {_made(result)}, beta {result.betas[0]:.4g} to {result.betas[-1]:.4g} "
+        f"(T {result.temperature[0]:.4g} to {result.temperature[-1]:.4g}), rule {result.rule!r}, "
         f"scan {result.scan!r}",
         f"engine {result.engine!r}, {result.timing.total:.3g} s in all, {result.timing.kernel:.3g} s in kernels",
         f"stopped on the way, so not to be repeated: seed={result.seed}" if stopped else f"to repeat: {repeat}",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+
 from fastgibbs.analysis.bins import Bins
 from fastgibbs.models import checks
 
@@ -20,6 +22,8 @@ class Group(NamedTuple):
     """Mean spin of every draw, float64 (chains, draws), or in bins."""
     bins: Bins | None = None
     """What was kept in place of draws."""
+    told: tuple[Any, ...] = ()
+    """What cluster moves told of m^2 and of the size of clusters, likewise."""
     field: float = 0.0
     """That beside the model's own: energies are without."""
 
@@ -47,6 +51,8 @@ class ByBeta(Protocol):
 def by_beta(result: ByBeta) -> list[Group]:
     """The chains of a SampleResult, or the ladders of a TemperResult rung by rung, beta ascending, model by model.
 
-    TypeError at anything that has no `by_beta()` of its own.
+    TypeError at anything that has no `by_beta()` of its own, ValueError if draws were made at sweeps of choice.
     """
+    if np.size(chosen := getattr(result, "at", ())):
+        raise ValueError(f"result has draws at the sweeps {checks.shown(chosen)}: give one of evenly spaced draws")
     return checks.able("result", result, "by_beta", "a SampleResult or a TemperResult").by_beta()

@@ -7,6 +7,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from fastgibbs.analysis.reports import Report, with_error
+from fastgibbs.analysis.thermodynamics import temperature
 from fastgibbs.fields import described
 from fastgibbs.models import checks
 from fastgibbs.types import AnyArray, FloatArray
@@ -73,6 +74,8 @@ def response(run: Any, period: int | None = None) -> Response:
     """
     if not getattr(checks.able("run", run, "by_beta", "what sample returned"), "driven", False):
         raise ValueError("run is not driven: give that of sample(..., field=fastgibbs.oscillating(...)), or beta=")
+    if run.at.size:
+        raise ValueError("run has draws at chosen sweeps: sample with sweeps in place of at")
     if run.bins is not None:
         raise ValueError("run keeps bins, which mix phases: sample with record='draws'")
     driven = run.field if run.field is not None and run.field.ndim > 1 else run.beta
@@ -162,32 +165,42 @@ def _first(model: Any) -> Any:
 
 
 def by_phase(result: Any) -> Report:
-    """The report of a driven run: of each drive the averages at some phases, and its response."""
-    period = len(result.field if result.field is not None and result.field.ndim > 1 else result.beta)
-    lines = [repr(result), f"driven with a period of {period} sweeps: averages at phases of it, and no stationary law"]
-    if result.bins is not None or period % result.thin or result.energy.shape[1] * result.thin < period:
-        return Report(
-            lines, {}, {}, ["No table of phases: they are of draws, the same in each of one or more periods."]
-        )
-    n, phases = max(_first(result.model).n, 1), period // result.thin
+    """The report of a driven run: of each drive what was averaged over its chains, and periods, at some phases."""
+    driven = result.field if result.field is not None and result.field.ndim > 1 else result.beta
+    period, draws = len(driven), 0 if result.bins is not None else result.energy.shape[1]
+    lines = [repr(result), f"driven with a period of {period} sweeps: averages by phase, and no stationary law"]
+    phases = draws if result.at.size else period // result.thin
+    if period % result.thin or not draws or draws < phases:
+        return Report(lines, {}, {}, ["No table: it is of draws at the same phases of one or more periods."])
+    sweeps = result.at if result.at.size else result.burn_in + result.thin * np.arange(1, phases + 1)
     shown = np.unique(np.linspace(0, phases - 1, min(_ROWS, phases)).round().astype(int))
-    whole = result.energy.shape[1] // phases * phases
+    rows = [row for chains in drives(result) for row in _rows(result, chains, phases, sweeps, shown)]
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    return Report(lines, {}, columns, ["Amplitude, lag, noise and loop: fastgibbs.analysis.response."])
+
+
+def _rows(result: Any, chains: AnyArray, phases: int, sweeps: AnyArray, shown: AnyArray) -> list[dict[str, str]]:
+    """Of the chains of a drive a row for each phase that is shown."""
+    whole, n = result.energy.shape[1] // phases * phases, max(_first(result.model).n, 1)
+    energy, m = (
+        of[chains, :whole].reshape(len(chains), -1, phases).mean(axis=1)
+        for of in (result.energy / n, result.magnetization)
+    )
     rows = []
-    for chains in drives(result):
-        parts = (
-            of[chains, :whole].reshape(len(chains), -1, phases).mean(axis=1)
-            for of in (result.energy / n, result.magnetization)
+    for phase in shown.tolist():
+        beta, field = (
+            0.0 if of is None else np.atleast_2d(of)[(sweeps[phase] - 1) % len(np.atleast_2d(of)), chains[0]]
+            for of in (result.beta, result.field)
         )
-        energies, spins = parts
-        for phase in shown.tolist():
-            t = (result.burn_in + result.thin * (phase + 1) - 1) % period
-            beta, field = (
-                0.0 if of is None else np.atleast_2d(of)[t % len(np.atleast_2d(of)), chains[0]]
-                for of in (result.beta, result.field)
-            )
-            told = [with_error(of[:, phase].mean(), _error(of[:, phase])) for of in (energies, spins)]
-            T = "inf" if beta == 0 else f"{1 / beta:.5g}"
-            rows.append([f"{t + 1}", f"{beta:.6g}", T, f"{field:.5g}", str(len(chains)), *told])
-    headings = "sweep", "beta", "T", "field", "chains", "E/N", "m"
-    table = {heading: [row[k] for row in rows] for k, heading in enumerate(headings)}
-    return Report(lines, {}, table, ["Amplitude, lag, noise and loop: fastgibbs.analysis.response."])
+        rows.append(
+            {
+                "sweep": str(sweeps[phase] if result.at.size else (sweeps[phase] - 1) % (phases * result.thin) + 1),
+                "beta": f"{beta:.6g}",
+                "T": f"{temperature(beta):.5g}",
+                "field": f"{field:.5g}",
+                "chains": str(len(chains)),
+                "E/N": with_error(energy[:, phase].mean(), _error(energy[:, phase])),
+                "m": with_error(m[:, phase].mean(), _error(m[:, phase])),
+            }
+        )
+    return rows

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from fastgibbs.analysis.errors import Mean, blocks, disagreement, split_r_hat, standard_error
+from fastgibbs.analysis.errors import blocks, disagreement, split_r_hat, standard_error
 from fastgibbs.analysis.records import ByBeta, Group, by_beta
 from fastgibbs.analysis.reports import Report, Reporting, with_error
 from fastgibbs.analysis.response import by_phase
-from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, magnitude, susceptibility
+from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, magnitude, susceptibility, temperature
 from fastgibbs.models import checks
 from fastgibbs.types import FloatArray
 
@@ -78,7 +78,7 @@ def by_temperature(result: ByBeta) -> Report:
     scores = np.array([max(disagreement(g.energy), disagreement(m)) for g, m in zip(groups, magnitudes, strict=True)])
     columns = {
         "beta": [f"{group.beta:.6g}" for group in groups],
-        "T": [f"{1 / group.beta:.5g}" if group.beta else "inf" for group in groups],
+        "T": [f"{temperature(group.beta):.5g}" for group in groups],
         "field": [f"{group.field:.5g}" for group in groups],
         "model": [str(group.model) for group in groups],
         "chains": [str(len(group.energy)) for group in groups],
@@ -98,7 +98,7 @@ def by_temperature(result: ByBeta) -> Report:
         del columns["model"]
     if getattr(result, "field", None) is None:
         del columns["field"]
-    told = [_of_clusters(result, group.beta) for group in groups] if getattr(result, "clusters", None) else []
+    told = [[standard_error(record) for record in group.told] for group in groups if group.told]
     if told:
         columns["<m^2>"] = [with_error(m2.mean, m2.error) for m2, _ in told]
     betas, lengths = np.array([group.beta for group in groups]), draws / tau
@@ -138,11 +138,6 @@ def _felt(group: Group, n: int) -> Any:
 
 def _binned(group: Group) -> str:
     return "" if group.bins is None else f", kept in bins of {group.bins.energy.width}"
-
-
-def _of_clusters(result: Any, beta: float) -> list[Mean]:
-    """What moves told of m^2 and of the size of clusters, of the chains at one beta."""
-    return [standard_error(result.observables[name][result.beta == beta]) for name in ("cluster_m2", "cluster_size")]
 
 
 def _percolating(betas: FloatArray, sizes: FloatArray) -> list[str]:

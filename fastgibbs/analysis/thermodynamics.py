@@ -1,4 +1,4 @@
-"""Heat capacity, susceptibility and Binder cumulant of records at one temperature, with errors.
+"""Temperature; and heat capacity, susceptibility and Binder cumulant of records at one, with errors.
 
 Records are float arrays (chains, draws), chains independent and at equilibrium; results pool the chains, and
 `record[k]` is chain k alone. Errors are jackknifed over the rows of `analysis.blocks`: chains, or stretches of each
@@ -10,10 +10,26 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fastgibbs.analysis.bins import Binned, RecordLike
 from fastgibbs.analysis.errors import blocks, jackknife, moments
 from fastgibbs.models import checks
 from fastgibbs.types import ArrayLike, FloatArray
+
+
+def temperature(beta: ArrayLike) -> FloatArray:
+    """T = 1 / beta with k_B = 1, in the units of the energy: inf at beta = 0, and 0 at beta = inf.
+
+    `beta`: a number or an array; returns float64 of its shape. TypeError or ValueError unless these are numbers.
+
+    >>> import fastgibbs as fg
+    >>> fg.analysis.temperature([0.0, 0.5, 2.0]).tolist()
+    [inf, 2.0, 0.5]
+    """
+    beta = checks.inverse_temperatures("beta", beta)
+    with np.errstate(over="ignore"):  # of the smallest numbers
+        return np.divide(1.0, beta, out=np.full(beta.shape, np.inf), where=beta != 0)
 
 
 def heat_capacity(energy: ArrayLike, beta: float, n: int) -> tuple[float, float]:

@@ -7,12 +7,13 @@ import numpy as np
 
 from fastgibbs.engines.arithmetic import exp64
 from fastgibbs.engines.binning import RunningBins, keep
-from fastgibbs.engines.clusters import Clusters, due, move, sweeps_too, tell
+from fastgibbs.engines.clusters import Clusters
 from fastgibbs.engines.contract import FOLLOWED, LANE_GROUP, MEASURED, SEQUENTIAL, UNMEASURED
 from fastgibbs.engines.entries import measure, opened, retain, snapshot, sweep
 from fastgibbs.engines.lowest import note
+from fastgibbs.engines.moves import due, move, sweeps_too, tell
 from fastgibbs.engines.observables import Observables, measure_observables, observables
-from fastgibbs.engines.replicas import add_overlaps, exchange_clusters
+from fastgibbs.engines.replicas import add_overlaps
 from fastgibbs.engines.streams import next_word
 from fastgibbs.jit import called, njit
 
@@ -38,14 +39,46 @@ class Moves(NamedTuple):
     clusters: Clusters | None = None
 
 
+class Times(NamedTuple):
+    """When draws are made: after every thin-th sweep past burn_in, or after chosen ones."""
+
+    burn_in: int
+    thin: int
+    at: np.ndarray  # int64 (draws,), sweeps past burn_in, ascending; (0,) unless they are chosen
+
+
+@called
+def draw_after(times, done):
+    """The number of the draw that is made after so many sweeps, or -1 if there is none."""
+    past = done - times.burn_in
+    if past <= 0:
+        return -1
+    if times.at.size == 0:
+        return past // times.thin - 1 if past % times.thin == 0 else -1
+    first, last = 0, times.at.size - 1
+    while first < last:
+        middle = (first + last) // 2
+        if times.at[middle] < past:
+            first = middle + 1
+        else:
+            last = middle
+    return first if times.at[first] == past else -1
+
+
+def times(burn_in: int, thin: int, at=()) -> Times:
+    """Every thin-th sweep past burn_in, or `at` these if there are any."""
+    chosen = np.array(at, np.int64)
+    chosen.flags.writeable = False
+    return Times(burn_in, thin, chosen)
+
+
 class Record(NamedTuple):
-    """What is recorded of a block, and when: a draw after every thin-th sweep past burn_in.
+    """What is recorded of a block, and when.
 
     Where there are bins, a draw is added to them, and records have one row, of the last.
     """
 
-    burn_in: int
-    thin: int
+    times: Times
     energies: np.ndarray  # float64 (draws, chains), of a ladder by rung
     magnetizations: np.ndarray  # float64 (draws, chains), likewise
     observables: Observables
@@ -53,9 +86,7 @@ class Record(NamedTuple):
     bins: RunningBins | None
 
 
-def record(
-    burn_in: int, thin: int, shape, weights, lanes: int, strips: int = 1, keeps: bool = False, told: int = 0
-) -> Record:
+def record(times: Times, shape, weights, lanes: int, strips: int = 1, keeps: bool = False, told: int = 0) -> Record:
     """Room for `shape` = (draws, chains) of a block of so many lanes; `weights` float64 (observables, n).
 
     After observables come `told` numbers that cluster moves tell.
@@ -64,12 +95,12 @@ def record(
     samples = draws if keeps else 0, weights.shape[1] // strips, lanes // LANE_GROUP
     of_weights = observables(weights, strips, lanes, draws, chains, told)
     rows = np.empty(shape), np.empty(shape)
-    return Record(burn_in, thin, *rows, of_weights, np.empty(samples, np.uint16), None)
+    return Record(times, *rows, of_weights, np.empty(samples, np.uint16), None)
 
 
 def no_record(n: int, lanes: int) -> Record:
     """Of a block of n sites from which nothing is to be recorded."""
-    return record(2**62, 1, (0, lanes), np.empty((0, n)), lanes)
+    return record(times(2**62, 1), (0, lanes), np.empty((0, n)), lanes)
 
 
 @driver
@@ -80,8 +111,8 @@ def advance(block, rungs, moves, record, first, last, crew):
     Every worker of a crew makes this call.
     """
     for done in range(first + 1, last + 1):
-        past = done - record.burn_in
-        records = past > 0 and past % record.thin == 0
+        number = draw_after(record.times, done)
+        records = number >= 0
         moves_clusters = due(moves.clusters, done)
         if sweeps_too(moves.clusters):
             counts = MEASURED if records and not moves_clusters else UNMEASURED
@@ -89,7 +120,6 @@ def advance(block, rungs, moves, record, first, last, crew):
         if moves_clusters:
             move(moves.clusters, block)
         if records:
-            number = past // record.thin - 1
             draw = min(number, len(record.energies) - 1)
             measure(block, record.energies[draw], record.magnetizations[draw], crew)
             if crew.worker == 0 and (len(record.samples) > 0 or len(record.observables.weights) > 0):
@@ -202,6 +232,7 @@ class Exchanges(NamedTuple):
     round_trips: np.ndarray  # int64 (ladders, rungs): and back to the hot one
     visits: np.ndarray  # int64 (2, ladders, rungs): how often a replica labelled hot, or cold, was at each rung
     lanes_of_draws: np.ndarray  # int64 (draws or 0, ladders, rungs): the lane at every rung, if states are kept
+    clusters: Clusters | None = None  # cluster moves beside sweeps, if there are any but those that pairs exchange
 
 
 HOT, COLD, FROM_HOT = 1, 2, 3  # ends of a ladder: the hot one, the cold one, and that of who came from the hot one
@@ -213,26 +244,25 @@ def temper(plan, state, ladders, pairs, record, first, last, crew):
     Energies, magnetisations and observables are recorded by rung, (draws, ladders * rungs), and states by lane.
     """
     compared = pairs if len(pairs.ladders) > 0 else None
-    exchanged = pairs if pairs.clusters else None
-    _temper(opened(plan, state), ladders, exchanged, compared, record, first, last, crew)
+    moves = pairs if pairs.every > 0 else ladders.clusters
+    _temper(opened(plan, state), ladders._replace(clusters=None), moves, compared, record, first, last, crew)
 
 
 @njit
-def _temper(block, ladders, exchanged, compared, record, first, last, crew):
+def _temper(block, ladders, moves, compared, record, first, last, crew):
     for done in range(first + 1, last + 1):
-        past = done - record.burn_in
-        swaps = done % ladders.swap_every == 0
-        records = past > 0 and past % record.thin == 0
-        measures = swaps or records
-        sweep(block, ladders.rungs, ladders.rule, SEQUENTIAL, MEASURED if measures else UNMEASURED, crew)
-        if swaps:
-            exchange_clusters(exchanged, block, ladders.lane_at)
+        past, number = done - ladders.burn_in, draw_after(record.times, done)
+        swaps, records = done % ladders.swap_every == 0, number >= 0
+        measures, moves_clusters = swaps or records, due(moves, done)
+        counts = MEASURED if measures and not moves_clusters else UNMEASURED
+        sweep(block, ladders.rungs, ladders.rule, SEQUENTIAL, counts, crew)
+        if moves_clusters:
+            move(moves, block)
         if measures:
             measure(block, ladders.energies, ladders.magnetizations, crew)
         if swaps:
             _swap(ladders, done // ladders.swap_every - 1, past > 0)
         if records:
-            number = past // record.thin - 1
             draw = min(number, len(record.energies) - 1)
             _record_rungs(ladders, ladders.energies, record.energies[draw])
             _record_rungs(ladders, ladders.magnetizations, record.magnetizations[draw])
@@ -247,10 +277,11 @@ def _temper(block, ladders, exchanged, compared, record, first, last, crew):
                 for ladder in range(len(ladders.lane_at)):
                     for rung in range(ladders.betas.size):
                         ladders.lanes_of_draws[draw, ladder, rung] = ladders.lane_at[ladder, rung]
+            tell(moves, record.observables.record[draw])
             of_weights = record.observables.record[draw]
             keep(record.bins, number, record.energies[draw], record.magnetizations[draw], of_weights)
         if ladders.overlap_every > 0 and past > 0 and past % ladders.overlap_every == 0:
-            add_overlaps(compared, block, ladders.lane_at)
+            add_overlaps(compared, block)
 
 
 @called

@@ -11,7 +11,7 @@ import numpy as np
 from fastgibbs.engines.arithmetic import pushes, scales
 from fastgibbs.engines.contract import LANE_GROUP, free_sites
 from fastgibbs.engines.descents import RowTerms
-from fastgibbs.engines.drivers import READ_GROUP, Moves, Reads, Record, advance, anneal_reads
+from fastgibbs.engines.drivers import READ_GROUP, Moves, Reads, Record, Times, advance, anneal_reads
 from fastgibbs.engines.entries import ROOM, hold
 from fastgibbs.engines.layouts import aligned
 from fastgibbs.engines.observables import Observables, observables
@@ -66,8 +66,7 @@ class Found(NamedTuple):
 class Draws(NamedTuple):
     """What is recorded of the chains of all models, and when (`drivers.Record`)."""
 
-    burn_in: int
-    thin: int
+    times: Times
     rungs: np.ndarray  # int64 (1, lanes)
     energies: np.ndarray  # float64 (models, draws, lanes)
     magnetizations: np.ndarray  # float64 (models, draws, lanes)
@@ -171,17 +170,14 @@ def found(runs: Runs) -> Found:
     return Found(aligned(runs.spins.shape, np.float32), best, np.zeros(of_groups), np.zeros(of_groups))
 
 
-def draws(runs: Runs, rungs, burn_in: int, thin: int, keeps: bool) -> Draws:
-    """Room for what is recorded of chains at `rungs`, int64 (chains,): their states, too, if it `keeps` them."""
+def draws(runs: Runs, rungs, times: Times, count: int, keeps: bool) -> Draws:
+    """Room for `count` draws of chains at `rungs`, int64 (chains,), and for their states if it `keeps` them."""
     sites, lanes = runs.spins.shape
-    count = (runs.sweeps - burn_in) // thin
     of_lanes = np.full(lanes, rungs[-1])
     of_lanes[: runs.count] = rungs
     records = (np.empty((len(runs.scales), count, lanes)) for _ in range(2))
     samples = np.empty((count * sites if keeps else 0, lanes // LANE_GROUP), np.uint16)
-    return Draws(
-        burn_in, thin, of_lanes[None], *records, samples, observables(np.empty((0, 0)), 1, lanes, count, lanes)
-    )
+    return Draws(times, of_lanes[None], *records, samples, observables(np.empty((0, 0)), 1, lanes, count, lanes))
 
 
 def desk(runs: Runs) -> Desk:
@@ -274,7 +270,7 @@ def sample(plans, runs, drawn, desk, first, last, crew):
         kept = rows if len(drawn.samples) > 0 else 0
         samples = drawn.samples[kept * begin : kept * (begin + n)].reshape(kept, n, drawn.samples.shape[1])
         energies, magnetizations = drawn.energies[k], drawn.magnetizations[k]
-        record = Record(drawn.burn_in, drawn.thin, energies, magnetizations, drawn.nothing, samples, None)
+        record = Record(drawn.times, energies, magnetizations, drawn.nothing, samples, None)
         _advance(desk.room, drawn.rungs, runs.moves, record, done, end, crew)
         first += end - done
 

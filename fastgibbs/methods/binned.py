@@ -25,11 +25,16 @@ def nbytes(observables: int) -> int:
     return _NBYTES * (binning.SUMS + 2 * observables) + 8 * (binning.CELLS * binning.COLUMNS + observables + 5)
 
 
-def checked(record: str, observed: Observed, keep_states: bool = False) -> bool:
-    """Whether `record` asks for bins; ValueError at another word, and at what bins cannot tell."""
+def checked(record: str, observed: Observed, keep_states: bool = False, chosen: bool = False) -> bool:
+    """Whether `record` asks for bins; ValueError at another word, and at what bins cannot tell.
+
+    `chosen`: whether draws are made at sweeps of the user's choice.
+    """
     checks.choice("record", record, RECORDS)
     if record == "bins" and keep_states:
         raise ValueError('keep_states is True: record="bins" keeps no draw, use record="draws"')
+    if record == "bins" and chosen:
+        raise ValueError('at is given: record="bins" adds up what changes with time, use record="draws"')
     if record == "bins" and observed.functions:
         raise ValueError(
             f"observe[{checks.shown(next(iter(observed.functions)))}] is a function, which needs the states of all "

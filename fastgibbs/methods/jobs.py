@@ -9,18 +9,20 @@ with running(progress, checkpoint) as under_way:
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from fastgibbs.engines.contract import Crew
+from fastgibbs.engines.drivers import Times, times
 from fastgibbs.methods import restoring
 from fastgibbs.methods.checkpoints import NONE, Checkpoint
 from fastgibbs.methods.running import Advanced, Run
 from fastgibbs.methods.settings import Setting
 from fastgibbs.models import checks
 from fastgibbs.results.lanes import Left
-from fastgibbs.types import Engine
+from fastgibbs.types import ArrayLike, Engine, IntArray
 
 
 class Length(NamedTuple):
@@ -29,17 +31,48 @@ class Length(NamedTuple):
     sweeps: int
     burn_in: int
     thin: int
+    at: list[int] | None = None
+    """The sweeps past burn-in that are draws, ascending, where they were chosen."""
 
     @classmethod
-    def of(cls, sweeps: int, burn_in: int, thin: int, before: int = 0) -> Length:
+    def of(cls, sweeps: int | None, burn_in: int, thin: int, before: int = 0, at: ArrayLike | None = None) -> Length:
         """What a user gave; ValueError or TypeError, naming the argument, unless there is a draw.
 
         Sweeps that runs `before` have made count as burn-in.
         """
+        if at is not None:
+            return cls._of_chosen(at, before, sweeps=(sweeps, None), burn_in=(burn_in, 0), thin=(thin, 1))
+        if sweeps is None:
+            raise TypeError("sweeps is missing: give a number of sweeps, or at, the sweeps to draw at")
         sweeps, thin = checks.integer("sweeps", sweeps), checks.integer("thin", thin)
         if thin > sweeps:
             raise ValueError(f"thin is {thin}: give at most sweeps = {sweeps}, or nothing is recorded")
         return cls(sweeps, before + checks.integer("burn_in", burn_in, minimum=0), thin)
+
+    @classmethod
+    def _of_chosen(cls, at: ArrayLike, before: int, **left_out: tuple[object, object]) -> Length:
+        """Draws `at` these sweeps; `left_out`: what else was given, and what it is if it was not."""
+        for name, (given, default) in left_out.items():
+            if given is not default and not (isinstance(given, int) and given == default):
+                raise ValueError(f"{name} is {checks.shown(given)}, and at says when draws are made: leave {name} out")
+        given = checks.integers("at", at)
+        if given.ndim != 1 or not given.size:
+            raise ValueError(f"at has shape {given.shape}: give the sweeps to draw at, one or more in a 1-D array")
+        chosen = given.tolist()
+        for k, sweep in enumerate(chosen):
+            checks.integer(f"at[{k}]", sweep)
+            if k and sweep <= chosen[k - 1]:
+                raise ValueError(f"at[{k}] is {sweep} after {chosen[k - 1]}: give sweeps that ascend")
+        return cls(chosen[-1], before, 1, chosen)
+
+    @property
+    def times(self) -> Times:
+        """When draws are made."""
+        return times(self.burn_in, self.thin, self.at or [])
+
+    def chosen(self, draws: int) -> IntArray:
+        """The first of the sweeps that were chosen, int64, so many or none."""
+        return np.array((self.at or [])[:draws], np.int64)
 
     @property
     def total(self) -> int:
@@ -49,15 +82,17 @@ class Length(NamedTuple):
     @property
     def draws(self) -> int:
         """That are recorded in all."""
-        return self.sweeps // self.thin
+        return self.rows(self.total)
 
     def rows(self, done: int) -> int:
         """The draws that are recorded after so many sweeps."""
-        return max(done - self.burn_in, 0) // self.thin
+        past = max(done - self.burn_in, 0)
+        return past // self.thin if self.at is None else bisect_right(self.at, past)
 
     def at_draw(self, done: int) -> bool:
         """Whether states after so many sweeps are those of the last draw."""
-        return (done - self.burn_in) % self.thin == 0
+        past = done - self.burn_in
+        return past % self.thin == 0 if self.at is None else past == self.at[self.rows(done) - 1]
 
 
 class Job:
@@ -96,6 +131,11 @@ class Job:
     def engine(self) -> Engine:
         """Its setting's."""
         return self.setting.engine
+
+    def cut(self, first: int, last: int, threads: int) -> list[range]:
+        """Lanes `first` ... `last - 1` in blocks, as the engine has them for so many threads."""
+        cut = self.engine.cut(last - first, threads, *self.together)
+        return [range(first + lanes.start, first + lanes.stop) for lanes in cut]
 
     @property
     def threads(self) -> int:

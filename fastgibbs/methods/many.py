@@ -141,7 +141,7 @@ def sampled(
     laid.refuse(np.full(len(models), checks.largest(betas)), LAW)
     rungs, of_chains = np.unique(betas, return_inverse=True)
     runs = laid.runs("sample", betas.size, length.total, np.tile(rungs, (len(models), 1)))
-    drawn = many.draws(runs, of_chains, length.burn_in, length.thin, keep_states)
+    drawn = many.draws(runs, of_chains, length.times, length.draws, keep_states)
 
     def advance(block: Block, first: int, last: int, crew: Crew) -> None:
         if first == last:
@@ -254,6 +254,7 @@ def _sampled(
             strips=1,
             burn_in=length.burn_in,
             thin=length.thin,
+            at=length.chosen(draws),
             timing=timing,
             interrupted=done[k] != length.total,
             **laid.settings,

@@ -84,7 +84,7 @@ def _rows(name: str, value: ArrayLike | Protocol, length: Length) -> tuple[Float
         return values.reshape(1, -1), values.ndim == 1
     values = found(f"the values of {name}", value.values)
     period, burn_in, sweeps = value.period, length.burn_in, length.sweeps
-    if period != burn_in + sweeps and (burn_in % period or sweeps % period):
+    if length.at is None and period != burn_in + sweeps and (burn_in % period or sweeps % period):
         raise ValueError(
             f"{name} has a period of {period} sweeps, burn_in and sweeps are {burn_in} and {sweeps}: give whole "
             f"periods, or a protocol of all {burn_in + sweeps}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, overload
 
-from fastgibbs.engines.clusters import KINDS, told
+from fastgibbs.engines.clusters import told
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods import binned, observing
 from fastgibbs.methods.binned import Recording
@@ -17,12 +17,12 @@ from fastgibbs.methods.continuing import Before
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.jobs import Length, Ran, begin, left, through
 from fastgibbs.methods.many import How, apart, of_several, sampled
+from fastgibbs.methods.moving import of_chains
 from fastgibbs.methods.observing import Observe
 from fastgibbs.methods.points import Points, asked_points, require_chance
 from fastgibbs.methods.running import running
 from fastgibbs.methods.settings import Clamping, check_betas, clamped, given_start, settled, tolerable
 from fastgibbs.models import Ising, checks
-from fastgibbs.models.energy import as_energy
 from fastgibbs.models.protocols import Protocol
 from fastgibbs.results.base import Result, Timing
 from fastgibbs.results.drawn import IN_BINS
@@ -40,10 +40,11 @@ def sample(
     *,
     beta: ArrayLike | Protocol,
     field: ArrayLike | Protocol | None = ...,
-    sweeps: int,
+    sweeps: int | None = ...,
     chains: int | None = ...,
     burn_in: int = ...,
     thin: int = ...,
+    at: ArrayLike | None = ...,
     rule: Rule = ...,
     scan: Scan = ...,
     start: ArrayLike | SampleResult | None = ...,
@@ -57,7 +58,7 @@ def sample(
     observe: Observe | None = ...,
     clamp: Clamping | None = ...,
     clusters: ClusterMoves | None = ...,
-    cluster_every: int = ...,
+    cluster_every: int | None = ...,
     checkpoint: PathLike | None = ...,
     every: float = ...,
 ) -> SampleResult: ...
@@ -67,10 +68,11 @@ def sample(
     *,
     beta: ArrayLike | Protocol,
     field: ArrayLike | Protocol | None = ...,
-    sweeps: int,
+    sweeps: int | None = ...,
     chains: int | None = ...,
     burn_in: int = ...,
     thin: int = ...,
+    at: ArrayLike | None = ...,
     rule: Rule = ...,
     scan: Scan = ...,
     start: ArrayLike | SampleResult | None = ...,
@@ -83,6 +85,8 @@ def sample(
     record: Recording = ...,
     observe: Observe | None = ...,
     clamp: Clamping | None = ...,
+    clusters: ClusterMoves | None = ...,
+    cluster_every: int | None = ...,
     checkpoint: PathLike | None = ...,
     every: float = ...,
 ) -> SampleResult | list[SampleResult]: ...
@@ -92,10 +96,11 @@ def sample(
     *,
     beta: ArrayLike | Protocol,
     field: ArrayLike | Protocol | None = None,
-    sweeps: int,
+    sweeps: int | None = None,
     chains: int | None = None,
     burn_in: int = 0,
     thin: int = 1,
+    at: ArrayLike | None = None,
     rule: Rule = "gibbs",
     scan: Scan = "sequential",
     start: ArrayLike | SampleResult | None = None,
@@ -109,7 +114,7 @@ def sample(
     observe: Observe | None = None,
     clamp: Clamping | None = None,
     clusters: ClusterMoves | None = None,
-    cluster_every: int = 1,
+    cluster_every: int | None = None,
     checkpoint: PathLike | None = None,
     every: float = 60.0,
 ) -> SampleResult | list[SampleResult]:
@@ -140,6 +145,9 @@ def sample(
             as much, thin=10 by a tenth of that. It takes next to nothing on the coloured and the overlap engine, which
             have energies, and 0.02 to 0.2 on the layered one, the less the larger the machine, which has the inputs
             they are sums of.
+        at: the sweeps after which draws are made, ascending from 1, in place of sweeps, burn_in and thin: [1, 2, 4, 8]
+            makes 8 sweeps and 4 draws. Of a run that goes on they are counted from there. For what changes with time,
+            as `fastgibbs.analysis.two_time`; not with record="bins".
         rule: "gibbs" (heat bath: p = 1 / (1 + exp(beta dE))) or "metropolis" (p = min(1, exp(-beta dE))).
         scan: "sequential" (sites in order, or colour by colour) or "random" (n sites drawn with replacement, the same
             in all chains). Sequential Metropolis, by sites or by colours, need not forget its start, at any beta: where
@@ -163,7 +171,8 @@ def sample(
             sums), "sparse" (any couplings), "sparse64" (the same in 104 bits in place of 24, for small fields beside
             large couplings that cancel: other engines refuse them, by how much beta makes of what rounding loses),
             "overlap" (Hopfield models by their patterns), "layered" (an RBM: all hidden units at once, then all visible
-            ones) or "terms" (any energy that says what a flip costs, not at beta = inf).
+            ones), "polynomial" (products of any number of variables) or "terms" (any energy that says what a flip
+            costs, not at beta = inf).
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         keep_states: keep the state of every draw, one bit a spin, for `result.samples`.
         strips: a power of two up to 64, for the multi-spin engine: cut a periodic lattice along its first axis, so that
@@ -189,8 +198,8 @@ def sample(
             site; and, by "swendsen-wang", "largest_cluster", the share in the largest. They pay near critical points of
             large ferromagnets and of what is little frustrated; where clusters hold nearly all sites, as in glasses and
             strong fields, they do nothing, and the summary says so.
-        cluster_every: sweeps from one cluster move to the next, the first after the first sweep. At 0 chains make no
-            single-spin attempts: a sweep is a cluster move.
+        cluster_every: sweeps from one cluster move to the next, by default 1, the first after the first sweep. At 0
+            chains make no single-spin attempts: a sweep is a cluster move.
         checkpoint: path of a file that the run is saved to; where it is there, saved by the same run, the call goes on
             from it and returns the same bytes as if it had never stopped. With more sweeps than it was saved with, it
             returns what so many would have at once; so it does with more models, at the end of the sequence, each with
@@ -220,22 +229,26 @@ def sample(
     checks.progress(progress)
     if apart(models, engine):
         without: dict[str, object] = dict(start=start, strips=strips, observe=observe, clamp=clamp, clusters=clusters)
-        without |= dict(field=field, cluster_every=None if cluster_every == 1 else cluster_every, checkpoint=checkpoint)
+        without |= dict(field=field, cluster_every=cluster_every, checkpoint=checkpoint)
         several = of_several(models, without | dict(record=None if record == "draws" else record))
         how = How(rule, scan, engine, seed, threads, progress, began)
-        return _of_each(several, beta, chains, Length.of(sweeps, burn_in, thin), keep_states, how)
+        return _of_each(several, beta, chains, Length.of(sweeps, burn_in, thin, at=at), keep_states, how)
     before = Before(start if isinstance(start, Result) else None, SampleResult, models)
     engine, strips, chains, seed = before.same(engine=engine, strips=strips, chains=chains, seed=seed)
     clusters, cluster_every = before.same(clusters=clusters, cluster_every=cluster_every)
-    strips, moved_every = _with_clusters(clusters, cluster_every, models, strips)
-    keep_states, length = checks.flag("keep_states", keep_states), Length.of(sweeps, burn_in, thin, before.done)
+    moved_every = of_chains(clusters, cluster_every, models)
+    if moved_every is not None:
+        if strips not in (None, 1):
+            raise ValueError(f"strips is {strips}: clusters cross strips, leave them out")
+        strips = 1
+    keep_states, length = checks.flag("keep_states", keep_states), Length.of(sweeps, burn_in, thin, before.done, at)
     points = asked_points(beta, field, chains, len(models), length._replace(burn_in=length.burn_in - before.done))
     chains, betas = points.chains, points.betas
     _require_still(clusters, points)
     observed = observing.asked(observe, models[0], chains)
     keeps, n = keep_states or bool(observed.functions), models[0].n
     spins = None if isinstance(start, Result) else given_start(models[0], start, chains)
-    in_bins = binned.checked(record, observed, keep_states)
+    in_bins = binned.checked(record, observed, keep_states, length.at is not None)
     _require_memory(points, n, length.draws, observed, clusters, keep_states, in_bins)
     require_chance(rule, scan, points, start)
     check_betas("beta", betas, models, points.fields)
@@ -255,9 +268,10 @@ def sample(
     weights, seed = observed.matrix(n), None if seed is None else entropy_of(seed)
     settings = setting.saved() | length._asdict() | dict(seed=seed, record=record)
     settings |= dict(start=before.states() if before.left and checkpoint is not None else spins, keep_states=keeps)
+    settings |= dict(observe=[*observed.names, weights], clusters=clusters, cluster_every=moved_every)
     saved = points.saved(len(models))
-    settings |= saved | dict(observe=[*observed.names, weights], clusters=clusters, cluster_every=moved_every)
-    file = Checkpoint(checkpoint, every, "sample", settings, grows=("sweeps", "model", *saved))
+    grows = ("sweeps", "model", *saved, *(["at"] if length.at else []))
+    file = Checkpoint(checkpoint, every, "sample", settings | saved, grows=grows)
     address = run_entropy(int(file.settings["seed"]), "sample", spins)
     job = Chains(setting, points, length, spins, address, weights, keeps, in_bins, before.left, clusters, moved_every)
     begun = begin(job, file)
@@ -355,26 +369,5 @@ def _found(job: Chains, ran: Ran, observed: observing.Observed, asked: Asked) ->
         magnetization=magnetization,
         observables={name: found[name] for name in (*observed.names, *job.told)},
         interrupted=interrupted,
+        at=job.length.chosen(draws),
     )
-
-
-def _with_clusters(
-    clusters: str | None, every: int, models: list[ModelLike], strips: int | None
-) -> tuple[int | None, int | None]:
-    """Strips, and sweeps from one cluster move to the next or None if there are none, of a run with these moves.
-
-    ValueError or TypeError where it cannot have them.
-    """
-    checks.integer("cluster_every", every, minimum=0)
-    if clusters is None:
-        if every != 1:
-            raise ValueError(f"cluster_every is {every}, and clusters is None: say which, one of {', '.join(KINDS)}")
-        return strips, None
-    checks.choice("clusters", clusters, KINDS)
-    if len(models) > 1:
-        raise ValueError(f"clusters is {clusters!r}: give one model, not a sequence of {len(models)}")
-    if not as_energy(models[0]).has_ising_form:
-        raise ValueError(f"clusters is {clusters!r}: {checks.shown(models[0])} has no bonds, for it has no Ising form")
-    if strips not in (None, 1):
-        raise ValueError(f"strips is {strips}: clusters cross strips, leave them out")
-    return 1, every

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastgibbs import analysis
 from fastgibbs.models.energy import as_energy
 from fastgibbs.plots.style import (
     PALETTE,
@@ -70,7 +71,7 @@ def replica_flow(result: TemperResult, *, ax: Axes | None = None, **line: Any) -
     """
     require(result, _MAKER, "betas", "flow")
     warm = result.betas > 0
-    temperatures = 1 / result.betas[warm]
+    temperatures = analysis.temperature(result.betas[warm])
     ax = given_or_new(ax)
     ax.plot(temperatures, result.flow[warm], **look(line, color=PALETTE[0], marker="o", markersize=3))
     ax.set_ylim(0, 1)

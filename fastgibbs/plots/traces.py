@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastgibbs import analysis
 from fastgibbs.models import checks
 from fastgibbs.plots.style import (
     SHADE,
@@ -70,12 +71,11 @@ def _trace(
     draws = values.shape[1]
     if not draws or not len(chains):
         return nothing(ax, "no draws")
-    sweeps = result.burn_in + result.thin * np.arange(1, draws + 1)
+    sweeps = getattr(result, "drawn_at", result.burn_in + result.thin * np.arange(1, draws + 1))
     shown = np.unique(betas[chains])[::-1]
     named = set()
     for k in chains:
-        temperature = np.divide(1, betas[k]) if betas[k] else np.inf
-        label = None if betas[k] in named else f"{temperature:.4g}"
+        label = None if betas[k] in named else f"{analysis.temperature(betas[k]):.4g}"
         named.add(betas[k])
         color = colors(shown.size)[int(np.flatnonzero(shown == betas[k])[0])]
         ax.plot(sweeps, values[k] / divisor, **look(line, color=color, linewidth=0.8, label=label))

@@ -9,6 +9,7 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 
+from fastgibbs import analysis
 from fastgibbs.analysis.answers import answer
 from fastgibbs.analysis.reports import Report, aligned
 from fastgibbs.engines.energies import energies
@@ -138,6 +139,11 @@ class AnnealResult(Result):
         "True if fewer sweeps were made than asked for, or the last batch was stopped; what was seen by then is here.",
     ]
     clamped: Annotated[IntArray, *SITES] = field(default_factory=no_sites)
+
+    @property
+    def temperature(self) -> FloatArray:
+        """T = 1 / beta of each sweep, float64 (sweeps,), inf at beta = 0 (see `fastgibbs.analysis.temperature`)."""
+        return analysis.temperature(self.betas)
 
     @property
     def seconds_per_read(self) -> float:

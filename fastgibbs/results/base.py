@@ -15,7 +15,7 @@ from fastgibbs.integrations.tables import Table
 from fastgibbs.io import write_archive
 from fastgibbs.models import checks
 from fastgibbs.results.parts import take_apart
-from fastgibbs.types import FloatArray, IntArray, PathLike
+from fastgibbs.types import IntArray, PathLike
 
 if TYPE_CHECKING:
     import pandas
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SITES = "int64 (clamped,)", "The sites that kept their values, ascending; `states` tells which."
+CHOSEN = "int64 (chosen,)", "The sweep of every draw, where these were chosen, by `at`; none otherwise."
 
 
 @dataclass_transform(eq_default=False, frozen_default=True)
@@ -32,14 +33,8 @@ def run_result(cls: type[T]) -> type[T]:
 
 
 def no_sites() -> IntArray:
-    """Where nothing was clamped."""
+    """Where nothing was clamped, or chosen."""
     return np.empty(0, np.int64)
-
-
-def temperatures(betas: FloatArray) -> FloatArray:
-    """1 / beta, k_B = 1: inf at beta = 0, 0 at beta = inf."""
-    with np.errstate(divide="ignore"):
-        return np.where(betas == 0, np.inf, 1.0 / betas)
 
 
 class Ended(Protocol):

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 
+from fastgibbs import analysis
 from fastgibbs.analysis.reports import Report
 from fastgibbs.integrations.tables import Coordinates, Table
 from fastgibbs.models import Hopfield
@@ -37,6 +38,11 @@ class RecallResult(Result):
     seed: Annotated[int, "Pass it as `seed` to get the same bytes again."]
     engine: Annotated[str, "The engine that ran it."]
     interrupted: Annotated[bool, "True if it was stopped: the sweeps are those that every cue had done."]
+
+    @property
+    def temperature(self) -> float:
+        """T = 1 / beta, 0 at beta = inf (`fastgibbs.analysis.temperature`)."""
+        return float(analysis.temperature(self.beta))
 
     def report(self) -> Report:
         """Which memories the cues came to, by the largest |m| at the end."""

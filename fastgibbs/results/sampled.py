@@ -9,7 +9,9 @@ from typing import Annotated, Any, NamedTuple, Self
 import numpy as np
 
 from fastgibbs import analysis
+from fastgibbs.analysis.ageing import by_sweep
 from fastgibbs.analysis.bins import Bins
+from fastgibbs.analysis.disorder import Replicas, of_chains
 from fastgibbs.analysis.records import Group
 from fastgibbs.analysis.reports import Report
 from fastgibbs.analysis.summaries import by_temperature
@@ -19,7 +21,7 @@ from fastgibbs.engines.drivers import Record
 from fastgibbs.fields import Field
 from fastgibbs.integrations.tables import Coordinates, Table
 from fastgibbs.models import checks
-from fastgibbs.results.base import SITES, Timing, no_sites, run_result, temperatures
+from fastgibbs.results.base import CHOSEN, SITES, Timing, no_sites, run_result
 from fastgibbs.results.drawn import KEPT, Drawn
 from fastgibbs.results.lanes import Left, by_lane, joined, unpacked
 from fastgibbs.types import AnyArray, FloatArray, IntArray, ModelLike, States
@@ -46,9 +48,9 @@ def states_alone(record: Record, keep: bool) -> Record:
 
 @run_result
 class SampleResult(Drawn):
-    """What `sample` returns. A draw is recorded after every thin-th sweep past burn_in.
+    """What `sample` returns. A draw is recorded after every thin-th sweep past burn_in, or at the sweeps `at`.
 
-    Besides the fields: `states`, `samples` and `model_number`.
+    Besides the fields: `states`, `samples`, `drawn_at` and `model_number`.
 
     >>> import fastgibbs as fg
     >>> run = fg.sample(fg.lattice((8, 8)), beta=0.4, sweeps=10, seed=1)
@@ -90,6 +92,7 @@ class SampleResult(Drawn):
     _blocks: list[ChainBlock]
     clamped: Annotated[IntArray, *SITES] = field(default_factory=no_sites)
     bins: Annotated[Bins | None, KEPT] = None
+    at: Annotated[IntArray, *CHOSEN] = field(default_factory=no_sites)
     clusters: Annotated[str | None, 'Cluster moves that chains made, "swendsen-wang" or "wolff", or None.'] = None
     cluster_every: Annotated[int | None, "Sweeps from one to the next; 0 if there were no others, None without."] = None
     field: Annotated[
@@ -107,24 +110,44 @@ class SampleResult(Drawn):
     @property
     def samples(self) -> States:
         """The states of every draw, int8 (chains, draws, n), unpacked from one bit a spin at each call."""
-        chains, draws = self.energy.shape
-        packed = [block.record.samples[:draws] for block in self._blocks]
-        if packed[0].shape[0] < draws:
+        (chains, draws), words = self.energy.shape, self._words()
+        checks.require_memory(2 * chains * draws * words[0].shape[1] * self.strips, "samples unpacked to int8")
+        return self._in_units(unpacked(words, chains * self.strips), (draws,))
+
+    @property
+    def packed(self) -> AnyArray:
+        """The spins of every draw, 64 a word, uint64 (chains, draws, words): site i is up if bit i % 64 of i // 64 is.
+
+        What `samples` unpacks, in the order of sites and chains, made at each call.
+        """
+        (chains, draws), words = self.energy.shape, self._words()
+        n = words[0].shape[1] * self.strips
+        checks.require_memory(8 * chains * draws * -(-n // 64) + 3 * chains * n, "samples packed by chain")
+        found = np.zeros((chains, draws, 8 * -(-n // 64)), np.uint8)
+        for draw in range(draws):
+            lanes = unpacked([of[draw : draw + 1] for of in words], chains * self.strips)
+            ups = joined(lanes, chains, self.strips) > 0
+            found[:, draw, : -(-n // 8)] = np.packbits(ups, axis=1, bitorder="little")
+        return found.view(np.dtype(np.uint64).newbyteorder("<")).astype(np.uint64, copy=False)
+
+    def _words(self) -> list[AnyArray]:
+        """The packed spins of the draws of each block; ValueError if they were not kept."""
+        draws = self.energy.shape[1]
+        words = [block.record.samples[:draws] for block in self._blocks]
+        if words[0].shape[0] < draws:
             raise ValueError("samples were not kept: call sample(..., keep_states=True)")
-        sites = packed[0].shape[1]
-        checks.require_memory(2 * chains * draws * sites * self.strips, "samples unpacked to int8")
-        return self._in_units(unpacked(packed, chains * self.strips), (draws,))
+        return words
+
+    @property
+    def drawn_at(self) -> IntArray:
+        """The sweeps after which draws were made, int64 (draws,)."""
+        return self.at if self.at.size else super().drawn_at
 
     @property
     def model_number(self) -> IntArray:
         """Which of several models each chain runs, from 0, int64 (chains,)."""
         models = len(self.model) if isinstance(self.model, tuple) else 1
         return np.arange(self.beta.shape[-1]) * models // self.beta.shape[-1]
-
-    @property
-    def temperature(self) -> FloatArray:
-        """T = 1 / beta, in units of J, k_B = 1: inf at beta = 0, in the shape of `beta`."""
-        return temperatures(self.beta)
 
     @property
     def order(self) -> AnyArray:
@@ -142,6 +165,11 @@ class SampleResult(Drawn):
     def driven(self) -> bool:
         """Whether beta or the field followed a protocol: draws then have no law but that of their sweep."""
         return self.beta.ndim > 1 or (self.field is not None and self.field.ndim > 1)
+
+    @property
+    def temperature(self) -> FloatArray:
+        """T = 1 / beta of each chain, float64 (chains,), inf at beta = 0 (see `fastgibbs.analysis.temperature`)."""
+        return analysis.temperature(self.beta)
 
     def by_beta(self) -> list[Group]:
         """The chains of each beta, ascending, of each field beside the model's, and of each model.
@@ -163,19 +191,35 @@ class SampleResult(Drawn):
         chains = {key: np.array([one == key for one in each]) for key in sorted(set(each))}
         return [self._group(beta, model, mine)._replace(field=b) for (beta, b, model), mine in chains.items()]
 
+    def replicas(self) -> list[Replicas]:
+        """What pairs of chains at one beta tell of each model, for `analysis.disorder_average`.
+
+        ValueError if chains cannot be paired, or states were not kept.
+        """
+        if self.driven or self.field is not None:
+            raise ValueError("result is in fields beside the model's, or driven: give a run in the model's own field")
+        models = self.model if isinstance(self.model, tuple) else (self.model,)
+        betas, numbers, samples = np.unique(self.beta), self.model_number, self.samples
+        found = []
+        for k, model in enumerate(models):
+            chains = [np.flatnonzero((self.beta == beta) & (numbers == k)) for beta in betas]
+            told = [(self.energy[mine], model.to_spins(samples[mine])) for mine in chains]
+            found.append(of_chains(model, betas, told))
+        return found
+
     def report(self) -> Report:
-        """A table by temperature with errors, and warnings."""
-        return by_temperature(self)
+        """A table by temperature with errors, and warnings; by sweep too, where these were chosen."""
+        return by_sweep(self) if self.at.size and not self.driven else by_temperature(self)
 
     def table(self) -> Table:
         """Its records as named arrays, (chain, draw), or the means of bins, (chain, bin).
 
         beta, and the model if there are several, belong to chains.
         """
-        given = {"beta": self.beta, "temperature": self.temperature} | (
-            {} if self.field is None else {"field": self.field}
-        )
-        places: Coordinates = {name: ("chain", values) for name, values in given.items() if values.ndim == 1}
+        given = {"beta": self.beta, "field": self.field}  # of protocols it has none
+        places: Coordinates = {
+            name: ("chain", values) for name, values in given.items() if values is not None and values.ndim == 1
+        }
         if isinstance(self.model, tuple):
             places["model"] = "chain", self.model_number
         return self._drawn(("chain", "draw"), lambda record: record, places)
@@ -209,6 +253,8 @@ class SampleResult(Drawn):
             raise ValueError(f"samples have shape {words.shape}, of {chains} chains, {draws} draws and {strips} strips")
         if (values.get("clusters") is None) != (values.get("cluster_every") is None):
             raise ValueError(f"clusters is {values.get('clusters')}, cluster_every {values.get('cluster_every')}")
+        if (at := values.get("at", no_sites())).size and (at.size != draws or (np.diff(at, prepend=0) < 1).any()):
+            raise ValueError(f"at is {at.tolist()}, of {draws} draws: give as many sweeps, from 1, ascending")
         if isinstance(values["model"], tuple) and chains % len(values["model"]):
             raise ValueError(f"{chains} chains are no multiple of {len(values['model'])} models")
         return cls._without_streams(states, words, **values)
@@ -217,7 +263,7 @@ class SampleResult(Drawn):
     def _without_streams(cls, states: States, words: AnyArray, **values: Any) -> Self:
         """The result of a run that none can go on from; `states` at its end, and `words` as of `_stored`."""
         nothing: Any = None  # what a run works with is gone
-        record = Record(0, 1, nothing, nothing, nothing, words, nothing)
+        record = Record(nothing, nothing, nothing, nothing, words, nothing)
         result = super()._of(values | {"_blocks": [ChainBlock(len(states), (), (), nothing, record)]})
         vars(result)["states"] = states  # what the cached property would ask the engine for
         return result

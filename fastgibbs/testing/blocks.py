@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgibbs.engines.carrying import carry
 from fastgibbs.engines.contract import GIBBS, RULES, SCANS, SEQUENTIAL, Crew
-from fastgibbs.engines.drivers import Moves, advance, record
+from fastgibbs.engines.drivers import Moves, advance, record, times
 from fastgibbs.engines.vectors import LANE_GROUP
 from fastgibbs.results.lanes import unpacked
 from fastgibbs.types import AnyArray, ArrayLike, Engine, FloatArray, IntArray, States
@@ -103,7 +103,7 @@ def _recorded(
 ) -> Draws:
     """Advance a block by a crew of so many, and record every thin-th sweep of all lanes, at `rungs`, (1, lanes)."""
     lanes, gate = rungs.shape[1], np.zeros(1, np.uint64)
-    draws = record(0, thin, (sweeps // thin, lanes), np.empty((0, n)), lanes, keeps=True)
+    draws = record(times(0, thin), (sweeps // thin, lanes), np.empty((0, n)), lanes, keeps=True)
 
     def work(worker: int) -> None:
         crew = Crew(worker, workers, gate, 0)
