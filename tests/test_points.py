@@ -9,7 +9,7 @@ import fastgibbs as fg
 from fastgibbs.engines import ENGINES, register
 from fastgibbs.engines.sparse import Sparse
 from fastgibbs.methods import jobs
-from fastgibbs.reference import coloured, dense, multispin, overlap, sampling, sparse, sparse64
+from fastgibbs.reference import coloured, dense, multispin, overlap, sampling, sparse, sparse64, tempering
 
 RING = fg.lattice((6,))
 GLASS = fg.edwards_anderson((3, 3, 3), "gaussian", seed=1)
@@ -96,6 +96,87 @@ def test_a_driven_run_that_was_saved_goes_on_to_the_same_bytes(tmp_path):
 def test_clamped_sites_keep_their_values_and_the_others_follow_the_field():
     run = fg.sample(RING, beta=1.0, field=40.0, chains=64, sweeps=4, seed=1, clamp={2: -1})
     assert (run.states == [1, 1, -1, 1, 1, 1]).all() and (run.magnetization[:, -1] == 4 / 6).all()
+
+
+# Ladders of points
+
+LADDER = dict(betas=np.array([0.3, 0.6, 0.6, 0.4]), fields=np.array([0.0, 0.1, -0.5, 1.2]))
+
+
+@pytest.mark.parametrize("name", ["sparse", "multispin"])
+def test_ladders_in_fields_equal_the_twins(name):
+    twin, model, _ = TWINS[name]
+    how = dict(sweeps=20, burn_in=4, thin=1, swap_every=2, overlap_every=5, rule="gibbs", seed=5)
+    result = fg.temper(model, **LADDER, ladders=2, engine=name, **how)
+    found = tempering.temper(twin, model, LADDER["betas"], 2, clusters=False, fields=LADDER["fields"], **how)
+    np.testing.assert_allclose(result.energy, found.energies, rtol=1e-12)
+    np.testing.assert_array_equal(result.magnetization, found.magnetizations)
+    np.testing.assert_array_equal(result.states, found.states)
+    tried = np.maximum(found.attempts.sum(axis=0), 1)
+    np.testing.assert_allclose(result.acceptance, found.acceptance_sum.sum(axis=0) / tried, rtol=1e-12)
+
+
+def test_swaps_along_points_keep_the_law_of_each_and_log_z_is_that_of_enumeration():
+    """Scores of E and M at each point, and of log Z; what sums of spins do to the weights is told apart."""
+    model = fg.Ising.from_edges(6, *np.triu_indices(6, 1), np.random.default_rng(4).normal(size=15))
+    states = fg.exact.states(6)
+    E, M = model.energy(states), states.sum(axis=1)
+    betas, fields = LADDER["betas"][:, None], LADDER["fields"][:, None]
+    weights = -betas * (E - fields * M)
+    expected = np.logaddexp.reduce(weights, axis=1)
+    laws = np.exp(weights - expected[:, None])
+    run = fg.temper(model, **LADDER, ladders=64, sweeps=400, burn_in=40, seed=1, engine="sparse", overlap_every=0)
+    for values, of_states in ((run.energy, E), (run.magnetization * 6, M)):
+        mean, error = values.mean(axis=2), values.mean(axis=2).std(axis=0, ddof=1) / 8
+        assert (np.abs(mean.mean(axis=0) - laws @ of_states) < 4.5 * error).all()
+    for a in range(3):  # of any two states, what the four log weights say
+        gain = weights[a + 1][:, None] + weights[a] - weights[a][:, None] - weights[a + 1]
+        beta, push = np.diff(betas[:, 0])[a], np.diff(betas[:, 0] * fields[:, 0])[a]
+        gaps = np.stack(np.broadcast_arrays(beta, E - E[:, None], push, M - M[:, None]), axis=-1).reshape(-1, 4)
+        p = [tempering.swap_probability(*of_two) for of_two in gaps]
+        np.testing.assert_allclose(np.log(p), np.minimum(gain, 0).ravel(), atol=1e-12)
+    expected -= expected[0]
+    assert (np.abs(run.log_z.bar - expected)[1:] < 4.5 * run.log_z.bar_error[1:]).all()
+    without = fg.analysis.log_z(run.betas, run.energy, 0.0, np.zeros(4), run.magnetization)
+    assert (np.abs(without.bar - expected)[1:] > 4.5 * without.bar_error[1:]).any()
+    assert run.acceptance.min() > 0 and run.round_trips.sum() > 0
+    assert [group.field for group in run.by_beta()] == LADDER["fields"].tolist() and "field" in run.summary()
+
+
+def test_a_ladder_in_fields_goes_on_and_is_saved(tmp_path):
+    whole = fg.temper(GLASS, **LADDER, sweeps=24, burn_in=4, seed=5)
+    first = fg.temper(GLASS, **LADDER, sweeps=12, burn_in=4, seed=5, checkpoint=tmp_path / "run.npz")
+    last = fg.temper(GLASS, sweeps=12, start=first)
+    np.testing.assert_array_equal(np.concatenate([first.energy, last.energy], axis=2), whole.energy)
+    on = fg.temper(GLASS, **LADDER, sweeps=24, burn_in=4, seed=5, checkpoint=tmp_path / "run.npz")
+    np.testing.assert_array_equal(on.energy, whole.energy)
+    on.save(tmp_path / "result.npz")
+    assert (fg.load(tmp_path / "result.npz").fields == LADDER["fields"]).all()
+    with pytest.raises(ValueError, match="was written with"):
+        fields = dict(fields=LADDER["fields"] + 0.1)
+        fg.temper(GLASS, **LADDER | fields, sweeps=24, burn_in=4, seed=5, checkpoint=tmp_path / "run.npz")
+    with pytest.raises(ValueError, match="ladder in fields"):
+        print(on.barrier)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (dict(betas=None), "betas is missing: in fields give as many"),
+        (dict(betas=[0.1, 0.2]), r"betas has shape \(2,\), fields \(4,\)"),
+        (dict(fields=[0.1]), r"fields has shape \(1,\): give 2 to 256 fields"),
+        (dict(fields=[0.1, np.nan, 0.2, 0.3]), r"fields\[1\] is nan"),
+        (dict(betas=[0.1, -0.2, 0.3, 0.4]), r"betas\[1\] is -0.2: give betas of at least 0"),
+        (dict(betas=0.5, fields=[0.1, 0.1, 0.2, 0.3]), "rungs 0 and 1 are at the same beta and field"),
+        (dict(rungs=5), "rungs is 5 but fields holds 4"),
+        (dict(clusters=True), "cluster moves know no field beside the model's"),
+        (dict(engine="layered"), "engine 'layered' cannot run this"),
+        (dict(betas=[0.1, 0.0, 0.2, 0.3], rule="metropolis"), r"betas\[1\] is 0: there Metropolis"),
+    ],
+)
+def test_points_that_make_no_ladder_are_refused_in_words(given, said):
+    with pytest.raises(ValueError, match=said):
+        fg.temper(RING, sweeps=4, **LADDER | given)
 
 
 # What is refused, before anything is compiled

@@ -96,7 +96,7 @@ def by_temperature(result: ByBeta) -> Report:
     }
     if not several:
         del columns["model"]
-    if getattr(result, "field", None) is None:
+    if getattr(result, "field", None) is None and getattr(result, "fields", None) is None:
         del columns["field"]
     told = [[standard_error(record) for record in group.told] for group in groups if group.told]
     if told:

@@ -311,7 +311,7 @@ _NOTHING = {
     "clusters.": "betas lane_at places models packed words rows spins active starts turns before parents turned sizes",
     "reads.": "rungs energies magnetizations better",
     "lowest.": "hashes highest packed followed lane_hashes waiting ups near",
-    "ladders.": "betas first_lane rungs energies magnetizations",
+    "ladders.": "betas pushes first_lane rungs energies magnetizations",
     "pairs.": "ladders bonds indptr indices lane_at packed words rows unequal queue",
     "shown.": "means scale energies inputs sums marked units",
     "chains.": "means scale energies inputs sums marked units",
