@@ -11,7 +11,8 @@ from fastgibbs.engines.overlap import Overlap
 from fastgibbs.engines.sparse import Sparse
 from fastgibbs.engines.sparse64 import Sparse64
 from fastgibbs.engines.terms import Terms
+from fastgibbs.engines.worldline import Worldline
 
-ORDER = Layered(), Overlap(), Dense(), Coloured(), Multispin(), Sparse(), Sparse64(), Terms()  # as "auto" asks them
+ORDER = Layered(), Overlap(), Dense(), Coloured(), Multispin(), Sparse(), Sparse64(), Terms(), Worldline()
 for engine in ORDER:
     register(engine)

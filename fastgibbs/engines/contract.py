@@ -46,6 +46,7 @@ class Engine:
     native = False  # whether it takes models as the user gave them; else Ising models
     follows = False  # whether it makes use of FOLLOWED: E is `state.energies` times `plan.unit` + `plan.offset`
     block_lanes = 64  # of a block, at most
+    told: tuple[str, ...] = ()  # what `tell` tells of a draw besides energy and magnetisation, by name
 
     def refusal(self, models: list, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
         """Why it cannot run these models, or None if it can; by default one model without strips.
@@ -172,6 +173,14 @@ def measure(plan, state, energies, magnetizations, crew):
     An energy is that of `model.energy`, but for the order of additions. It may be asked before any sweep.
     """
     raise NotImplementedError("the engine has given `measure` no body for its plan")
+
+
+@stub
+def tell(plan, state, rungs, values, row):
+    """Write the numbers of a draw that `Engine.told` names, of every chain, to rows `row` ... of float64 (rows, chains).
+
+    It is asked right after `measure`; of lanes at `rungs`, int64 (lanes,).
+    """
 
 
 @stub

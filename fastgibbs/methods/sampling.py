@@ -213,7 +213,7 @@ def sample(
     [-9.2, -20.6]
     """
     began = time.perf_counter()
-    models = checks.models("model", model)
+    models = checks.models("model", model, worldlines=True)
     checks.progress(progress)
     if apart(models, engine):
         without: dict[str, object] = dict(start=start, strips=strips, observe=observe, clamp=clamp, clusters=clusters)

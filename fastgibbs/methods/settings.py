@@ -114,6 +114,9 @@ def settled(
     checks.choice("rule", rule, contract.RULES)
     checks.choice("scan", scan, contract.SCANS)
     checks.choice("engine", engine, ("auto", *ENGINES))
+    if as_energy(models[0]).by_worldlines and (rule != "gibbs" or clamp is not None):
+        asked = f"rule is {rule!r}" if clamp is None else "clamp is given"
+        raise ValueError(f'{asked}: worldlines are drawn whole, by "gibbs", and none is clamped')
     threads = checks.thread_count(threads)
     if clamp is not None:
         if strips not in (None, 1):
@@ -147,7 +150,7 @@ def choose_engine(
             raise ValueError(f"strips is {strips}: give one of {', '.join(map(str, STRIPS))}")
     for model in models:
         known = as_energy(model)
-        if not (known.has_ising_form or known.by_overlaps or known.flips()):
+        if not (known.has_ising_form or known.by_overlaps or known.by_worldlines or known.flips()):
             raise ValueError(
                 f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()"
             )
@@ -189,10 +192,15 @@ def _by_speed(model: ModelLike, chains: int, strips: int | None) -> list[str]:
 
 
 def check_betas(name: str, betas: FloatArray, models: Sequence[ModelLike]) -> None:
-    """ValueError if beta times what a flip costs, 2 (|h_i| + sum_j |J_ij|), might overflow at any finite beta."""
+    """ValueError if beta times what a flip costs, 2 (|h_i| + sum_j |J_ij|), might overflow at any finite beta.
+
+    Or where worldlines have no law: below 0, and at beta = inf.
+    """
     largest = checks.largest(betas[betas < np.inf])
     for model in models:
         checks.require_range(8 * largest * (as_energy(model).field_bound or 0.0), f"{name} times the cost of a flip")
+        if as_energy(model).by_worldlines and (bad := (betas < 0) | (betas == np.inf)).any():
+            raise ValueError(f"{name} is {betas.flat[bad.argmax()]:g}: worldlines have a law at finite betas from 0 on")
 
 
 def given_start(model: ModelLike, start: ArrayLike | None, chains: int) -> States | None:

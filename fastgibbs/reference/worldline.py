@@ -120,7 +120,7 @@ def told(model, spins, betas):
     t = np.tanh(g)
     with np.errstate(divide="ignore", over="ignore"):
         coth, csch = (np.where(g > 0, one, 0.0) for one in (1 / t, 1 / np.sinh(g)))
-    sech = 1 / np.cosh(g)
+        sech = 1 / np.cosh(g)
     x = (1 - kinks) * t + kinks * coth
     slope = model.gamma**2 / M * ((1 - kinks) * sech**2 - kinks * csch**2)
     i, j, _ = model.ising.bonds
