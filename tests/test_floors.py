@@ -19,18 +19,8 @@ FLOORS = [
 ]
 ENGINES = [  # each imports only earlier ones
     *("vectors", "layouts", "graphs", "bitslices", "bytespins", "contract", "gates", "arithmetic", "streams"),
-    *(
-        "shuffles",
-        "precision",
-        "entries",
-        "sparse_sums",
-        "sparse_draws",
-        "sparse",
-        "sparse64",
-        "worldline",
-        "flips",
-        "terms",
-    ),
+    *("shuffles", "precision", "entries", "sparse_sums", "sparse_draws", "sparse", "sparse64", "flips", "terms"),
+    "worldline",
     *("dense", "dense_kernels", "rare", "multispin_counters", "multispin_neighbors", "multispin_rare", "multispin"),
     *("multispin_decisions", "multispin_kernels", "coloured", "memories", "overlap", "inputs", "layered", "replicas"),
     *("observables", "descents", "energies", "asking", "remembering", "lowest", "carrying", "binning", "bonds"),

@@ -270,7 +270,7 @@ def test_without_a_field_worldlines_turn_whole_as_classical_spins_do():
         (dict(beta=-1.0), ValueError, "beta is -1: worldlines have a law at finite betas from 0 on"),
         (dict(beta=np.inf), ValueError, "beta is inf: worldlines have a law at finite betas from 0 on"),
         (dict(beta=np.nan), ValueError, "beta is nan"),
-        (dict(rule="metropolis"), ValueError, "rule is 'metropolis': worldlines are drawn whole"),
+        (dict(rule="metropolis"), ValueError, "rule is 'metropolis': engine 'worldline' has 'gibbs'"),
         (dict(clamp={0: 1}), ValueError, "clamp is given: worldlines are drawn whole"),
         (dict(clusters="wolff"), ValueError, "has no bonds, for it has no Ising form"),
         (dict(strips=2), ValueError, "it does not cut lattices into strips"),

@@ -46,6 +46,7 @@ class Engine:
     native = False  # whether it takes models as the user gave them; else Ising models
     follows = False  # whether it makes use of FOLLOWED: E is `state.energies` times `plan.unit` + `plan.offset`
     block_lanes = 64  # of a block, at most
+    rules: tuple[str, ...] = tuple(RULES)  # that it has
     told: tuple[str, ...] = ()  # what `tell` tells of a draw besides energy and magnetisation, by name
 
     def refusal(self, models: list, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
@@ -177,9 +178,9 @@ def measure(plan, state, energies, magnetizations, crew):
 
 @stub
 def tell(plan, state, rungs, values, row):
-    """Write the numbers of a draw that `Engine.told` names, of every chain, to rows `row` ... of float64 (rows, chains).
+    """Write what `Engine.told` names of a draw, of every chain, to rows `row` ... of `values`, float64 (rows, chains).
 
-    It is asked right after `measure`; of lanes at `rungs`, int64 (lanes,).
+    It is asked right after `measure`; lanes are at `rungs`, int64 (lanes,).
     """
 
 

@@ -127,7 +127,8 @@ def advance(block, rungs, moves, record, first, last, crew):
                 snapshot(block, packed)
                 measure_observables(record.observables, packed, record.observables.record[draw])
             if crew.worker == 0:
-                tell(block, rungs, record.observables.record[draw], len(record.observables.weights))
+                if record.observables.record.shape[1] > len(record.observables.weights):
+                    tell(block, rungs, record.observables.record[draw], len(record.observables.weights))
                 tell_clusters(moves.clusters, record.observables.record[draw])
                 of_weights = record.observables.record[draw]
                 keep(record.bins, number, record.energies[draw], record.magnetizations[draw], of_weights)

@@ -78,7 +78,7 @@ class Worldline(Engine):
     """The engine as Python calls it."""
 
     name, plan, native = "worldline", WorldlinePlan, True
-    told = TOLD
+    rules, told = ("gibbs",), TOLD
     classical = Sparse()
 
     def refusal(self, models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:

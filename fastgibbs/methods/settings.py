@@ -114,15 +114,16 @@ def settled(
     checks.choice("rule", rule, contract.RULES)
     checks.choice("scan", scan, contract.SCANS)
     checks.choice("engine", engine, ("auto", *ENGINES))
-    if as_energy(models[0]).by_worldlines and (rule != "gibbs" or clamp is not None):
-        asked = f"rule is {rule!r}" if clamp is None else "clamp is given"
-        raise ValueError(f'{asked}: worldlines are drawn whole, by "gibbs", and none is clamped')
+    if clamp is not None and as_energy(models[0]).by_worldlines:
+        raise ValueError("clamp is given: worldlines are drawn whole, and none is clamped")
     threads = checks.thread_count(threads)
     if clamp is not None:
         if strips not in (None, 1):
             raise ValueError(f"strips is {strips}: a lattice with clamped sites is not cut, leave strips out")
         strips = 1
     name, strips, taken = choose_engine(engine, models, scan, strips, chains, tolerance)
+    if rule not in ENGINES[name].rules:
+        raise ValueError(f"rule is {rule!r}: engine {name!r} has {', '.join(map(repr, ENGINES[name].rules))}")
     return Setting(models, taken, name, rule, scan, strips, clamp, threads)
 
 

@@ -103,6 +103,16 @@ class TransverseIsing(Energy):
             total += of_slices[..., t]
         return (total / self.slices)[()]
 
+    def log_marginal(self, v: ArrayLike, beta: float = 1.0) -> FloatArray:
+        """log of what states `v` (..., n) add to Z_M at inverse temperature beta >= 0: float64 (...)."""
+        lines = self.worldlines(v)
+        g = beta / self.slices * self.gamma
+        with np.errstate(divide="ignore"):  # no kink without a field
+            equal, kink = np.log(np.cosh(g)), np.log(np.sinh(g))
+        kinks = (lines != np.roll(lines, -1, axis=-1)).sum(axis=-1)
+        of_kinks = np.multiply(kinks, kink, out=np.zeros(kinks.shape), where=kinks > 0)
+        return -beta * self.energy(v) + ((self.slices - kinks) * equal + of_kinks).sum(axis=-1)
+
     def __repr__(self) -> str:
         low, high = self.gamma.min(initial=np.inf), self.gamma.max(initial=0.0)
         fields = f"{high:g}" if low >= high else f"{low:g}...{high:g}"

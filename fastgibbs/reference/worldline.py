@@ -46,7 +46,7 @@ def sweep(state, betas):
     """
     model, classical = state.model, state.classical
     dt = betas / model.slices
-    scale = np.float32(np.clip((2.0 * LOG2E) * (dt * classical.unit), 0.0, 1e30))
+    scale = np.float32(np.clip((2.0 * LOG2E) * (dt * classical.unit), -1e30, 1e30))
     lines = state.spins.reshape(len(betas), model.sites, model.slices)
     for site in sparse.SCANS[state.scan](state.order, model.sites):
         r = np.float32(np.maximum(np.tanh(dt * model.gamma[site]), 2.0 ** -float(MOST)))
