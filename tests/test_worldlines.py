@@ -287,3 +287,59 @@ def test_what_worldlines_cannot_do_is_named_before_anything_is_compiled(argument
 def test_other_models_are_refused_by_the_engine():
     with pytest.raises(ValueError, match="it runs models in a transverse field"):
         fg.sample(fg.lattice((6,)), beta=1.0, sweeps=1, engine="worldline")
+
+
+# --- what results say
+
+
+@pytest.fixture(scope="module")
+def runs():
+    quantum = fg.TransverseIsing(fg.lattice((6,)), 1.0, 8)
+    kwargs = dict(beta=[1.0, 2.0] * 32, sweeps=2000, burn_in=50, seed=2)
+    return fg.sample(quantum, **kwargs), fg.sample(quantum, record="bins", **kwargs)
+
+
+def test_means_of_results_are_exact_within_their_errors(runs):
+    """Four errors, of 2 x 16 numbers: one false alarm in 500 seeds."""
+    for run in runs:
+        for found in fg.analysis.quantum(run):
+            exact = fg.exact.transverse(run.model, found.beta, 8)
+            pairs = [(found.heat_capacity, exact.heat_capacity), (found.binder, 1 - exact.m4 / (3 * exact.m2**2))]
+            for name in ("energy", "x", "zz", "abs_m", "kinks"):
+                pairs.append((getattr(found, name)[:2], getattr(exact, name)))
+            for (mean, error), value in pairs:
+                assert abs(mean - value) < 4 * error < 0.2, (found, exact)
+
+
+def test_the_susceptibility_is_the_response_to_a_field(runs):
+    """d<m>/dh by differences of exact log Z_M, h along z; above its connected form by beta n <|m|>^2."""
+    run, step = runs[0], 1e-2
+    found = fg.analysis.quantum(run)[0]
+    logs = [
+        fg.exact.transverse(fg.TransverseIsing(fg.lattice((6,), h=h), 1.0, 8), 1.0, 8).log_z for h in (-step, 0, step)
+    ]
+    response = (logs[0] - 2 * logs[1] + logs[2]) / step**2 / 6
+    mine, error = fg.analysis.susceptibility(run.magnetization[run.beta == 1.0], 1.0, 6, connected=False)
+    assert abs(mine - response) < 4 * error < 0.1 * response
+    assert found.susceptibility[0] < mine
+
+
+def test_summaries_have_a_row_of_quantum_means_for_each_beta(runs):
+    for run in runs:
+        found, lines = fg.analysis.quantum(run), run.summary().splitlines()
+        assert lines[0].startswith("SampleResult(TransverseIsing(Ising(n=6, bonds=6, fields=0), gamma=1, slices=8)")
+        header, _, *rows = lines[3:7]
+        assert " ".join(header.split()) == "beta T chains tau ESS R-hat E/N |m| C/N chi U <x> <zz>"
+        for row, of in zip(rows, found, strict=True):
+            shown = dict(zip(header.split(), row.split(), strict=True))
+            for name, value in (("E/N", of.energy.mean / 6), ("<x>", of.x.mean), ("|m|", of.abs_m.mean)):
+                assert float(shown[name].partition("(")[0]) == pytest.approx(value, abs=2e-3)
+            assert float(shown["C/N"].partition("(")[0]) == pytest.approx(of.heat_capacity[0] / 6, abs=2e-2)
+
+
+def test_what_takes_energies_for_exponents_refuses_results_of_worldlines(runs):
+    for verb in (lambda run: fg.analysis.reweight(run, 1.5), lambda run: run.to_u_kn()):
+        with pytest.raises(TypeError, match="whose law is not exp"):
+            verb(runs[0])
+    with pytest.raises(TypeError, match="give what sample returned of a TransverseIsing model"):
+        fg.analysis.quantum(fg.sample(fg.lattice((4,)), beta=1.0, sweeps=10))
