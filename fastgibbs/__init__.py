@@ -14,6 +14,7 @@ from fastgibbs.methods.tempering import temper
 from fastgibbs.models import (
     RBM,
     BoltzmannMachine,
+    Cell,
     Energy,
     Flips,
     Hopfield,
@@ -38,6 +39,7 @@ __all__ = [
     "RBM",
     "AnnealResult",
     "BoltzmannMachine",
+    "Cell",
     "Energy",
     "Estimate",
     "Flips",

@@ -1,6 +1,7 @@
 """What an energy is: frozen, validated models of binary variables, in NumPy alone."""
 
 from fastgibbs.models.boltzmann import BoltzmannMachine
+from fastgibbs.models.cells import Cell
 from fastgibbs.models.cuts import cut
 from fastgibbs.models.energy import Energy, Flips
 from fastgibbs.models.glasses import edwards_anderson, random_regular, sherrington_kirkpatrick
@@ -13,6 +14,7 @@ from fastgibbs.models.transverse import TransverseIsing
 __all__ = [
     "RBM",
     "BoltzmannMachine",
+    "Cell",
     "Energy",
     "Flips",
     "Hopfield",

@@ -8,7 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from fastgibbs.models import checks, lattices
+from fastgibbs.models import cells, checks
+from fastgibbs.models.edges import assemble, edges, sides
 from fastgibbs.models.ising import DENSE_BYTES, Ising
 from fastgibbs.types import Disorder, FloatArray, IntArray, Seed, Shape
 
@@ -34,7 +35,7 @@ def edwards_anderson(
     >>> glass, glass.coupling
     (Ising(n=64, bonds=192, fields=0), 1.0)
     """
-    shape = lattices.sides(shape)
+    shape = sides(shape)
     p, mean = checks.finite_number("p", p), checks.finite_number("mean", mean)
     width = checks.finite_number("width", width)
     if not 0 <= p <= 1:
@@ -42,9 +43,11 @@ def edwards_anderson(
     if width < 0:
         raise ValueError(f"width is {width}: give a standard deviation of at least 0")
     rng = checks.generator(seed)
-    i, j = lattices.bonds(shape, np.eye(len(shape), dtype=int).tolist(), periodic)
-    checks.require_range(8.0 * i.size * (abs(mean) + 10 * width), "couplings of this mean and width")
-    return lattices.assemble(shape, i, j, _draw(rng, disorder, i.size, p=p, mean=mean, width=width), 0.0)
+    cell = cells.known("hypercubic", shape, 1)
+    bonds = edges(shape, cell, np.ones(len(cell.joined())), periodic)
+    checks.require_range(8.0 * bonds.i.size * (abs(mean) + 10 * width), "couplings of this mean and width")
+    J = _draw(rng, disorder, bonds.i.size, p=p, mean=mean, width=width)
+    return assemble(bonds._replace(J=J), 0.0)
 
 
 def sherrington_kirkpatrick(n: int, disorder: Disorder = "gaussian", seed: Seed = None) -> Ising:
