@@ -19,13 +19,17 @@ from fastgibbs.models import (
     Flips,
     Hopfield,
     Ising,
+    Polynomial,
     TransverseIsing,
     cut,
     edwards_anderson,
     lattice,
+    p_spin,
+    power_law,
     random_regular,
     sherrington_kirkpatrick,
     triangular,
+    viana_bray,
 )
 from fastgibbs.results.annealed import AnnealResult
 from fastgibbs.results.recalled import RecallResult
@@ -46,6 +50,7 @@ __all__ = [
     "Hopfield",
     "Ising",
     "Likelihood",
+    "Polynomial",
     "RecallResult",
     "SampleResult",
     "TemperResult",
@@ -66,7 +71,9 @@ __all__ = [
     "log_likelihood",
     "log_z",
     "mean_field",
+    "p_spin",
     "plots",
+    "power_law",
     "pseudo_likelihood",
     "random_regular",
     "read_idx",
@@ -80,5 +87,6 @@ __all__ = [
     "testing",
     "train",
     "triangular",
+    "viana_bray",
     "write_rudy",
 ]

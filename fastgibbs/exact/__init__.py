@@ -2,6 +2,7 @@
 
 from fastgibbs.exact.enumeration import Spectrum, spectrum, states
 from fastgibbs.exact.hopfield import CRITICAL_LOAD, Memory, hopfield, retrieval_overlap
+from fastgibbs.exact.landscape import Minima, Valleys, barriers, minima
 from fastgibbs.exact.torus import CRITICAL_BETA, Torus, onsager_energy, onsager_magnetization, torus
 from fastgibbs.exact.transverse import Quantum, transverse
 
@@ -9,10 +10,14 @@ __all__ = [
     "CRITICAL_BETA",
     "CRITICAL_LOAD",
     "Memory",
+    "Minima",
     "Quantum",
     "Spectrum",
     "Torus",
+    "Valleys",
+    "barriers",
     "hopfield",
+    "minima",
     "onsager_energy",
     "onsager_magnetization",
     "retrieval_overlap",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastgibbs.io.archive import pack_spins, unpack_spins
-from fastgibbs.models import RBM, BoltzmannMachine, Energy, Hopfield, Ising, TransverseIsing, checks
+from fastgibbs.models import RBM, BoltzmannMachine, Energy, Hopfield, Ising, Polynomial, TransverseIsing, checks
 from fastgibbs.models.cells import Cell, located
 from fastgibbs.models.lattices import Lattice, lattice
 from fastgibbs.types import ModelLike, Shape
@@ -40,6 +40,9 @@ def take_apart(model: ModelLike) -> tuple[dict[str, Any], dict[str, Any]]:
             i, j, J = model.to_ising().bonds
             arrays = {"i": i, "j": j, "W": 4 * J, "biases": model.biases, "visible": model.visible}
             return arrays, {"type": "BoltzmannMachine", "n": model.n}
+        case Polynomial():
+            arrays = {name: getattr(model, name) for name in ("sites", "degrees", "coefficients")}
+            return arrays, {"type": "Polynomial", "n": model.n, "kind": model.kind, "offset": model.offset}
         case TransverseIsing():
             arrays, numbers = take_apart(model.model)
             arrays = {f"model.{name}": array for name, array in arrays.items()} | {"gamma": model.gamma}
@@ -86,6 +89,8 @@ def put_together(numbers: dict[str, Any], arrays: dict[str, Any], prefix: str = 
             return RBM(**parts)
         case "BoltzmannMachine":
             return BoltzmannMachine.from_edges(**parts, **numbers)
+        case "Polynomial":
+            return Polynomial.from_arrays(**parts, **numbers)
         case "TransverseIsing":
             return TransverseIsing(put_together(numbers.pop("model"), parts, "model."), parts["gamma"], **numbers)
     known = Energy.__subclasses__()

@@ -33,8 +33,9 @@ class Frozen:
 
     def __setstate__(self, attributes: dict[str, Any]) -> None:
         for value in attributes.values():
-            if isinstance(value, np.ndarray):
-                value.flags.writeable = False
+            for array in value if isinstance(value, tuple) else (value,):
+                if isinstance(array, np.ndarray):
+                    array.flags.writeable = False
         self.__dict__.update(attributes)
 
     def __setattr__(self, name: str, value: object) -> None:
