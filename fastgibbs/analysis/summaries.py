@@ -130,7 +130,7 @@ def by_temperature(result: ByBeta) -> Report:
     )
 
 
-def _of_worldlines(model: Any) -> bool:
+def _of_worldlines(model: object) -> bool:
     return getattr(model, "by_worldlines", False)
 
 

@@ -15,7 +15,8 @@ from fastgibbs.engines.terms import Terms
 from fastgibbs.engines.worldline import Worldline
 
 ORDER = (  # as "auto" asks them
-    *(Layered(), Overlap(), Polynomials(), Dense(), Coloured(), Multispin(), Sparse(), Sparse64(), Terms(), Worldline()),
+    *(Layered(), Overlap(), Polynomials(), Dense(), Coloured(), Multispin(), Sparse(), Sparse64(), Terms()),
+    Worldline(),
 )
 for engine in ORDER:
     register(engine)

@@ -165,8 +165,8 @@ def sample(
             sums), "sparse" (any couplings), "sparse64" (the same in 104 bits in place of 24, for small fields beside
             large couplings that cancel: other engines refuse them, by how much beta makes of what rounding loses),
             "overlap" (Hopfield models by their patterns), "layered" (an RBM: all hidden units at once, then all visible
-            ones), "polynomial" (products of any number of variables), "worldline" (quantum spins) or "terms" (any energy
-            that says what a flip costs, not at beta = inf).
+            ones), "polynomial" (products of any number of variables), "worldline" (quantum spins) or "terms" (any
+            energy that says what a flip costs, not at beta = inf).
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         keep_states: keep the state of every draw, one bit a spin, for `result.samples`.
         strips: a power of two up to 64, for the multi-spin engine: cut a periodic lattice along its first axis, so that
