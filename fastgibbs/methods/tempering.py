@@ -241,8 +241,8 @@ def temper(
         every = [_observables(one, observed, under_way.asked) for one in job.gathered(blocks, draws, end.done)]
         end = end._replace(interrupted=end.interrupted or every[0][0].draws < draws)
         timing, places, rounds = Timing.of(end, updates, began), left(begun, ran), tuple(adapted.rounds)
-        told = zip(every, seeds, strict=True)
-        parts = [_results(found, seen, rounds, seed, end, timing, places) for (found, seen), seed in told]
+        own = zip(every, seeds, strict=True)
+        parts = [_results(found, seen, rounds, seed, end, timing, places) for (found, seen), seed in own]
         results = [result for part in parts for result in part]
         return results if isinstance(model, list | tuple) else results[0]
 
