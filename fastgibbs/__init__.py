@@ -26,9 +26,11 @@ from fastgibbs.models import (
     edwards_anderson,
     lattice,
     p_spin,
+    power_law,
     random_regular,
     sherrington_kirkpatrick,
     triangular,
+    viana_bray,
 )
 from fastgibbs.results.annealed import AnnealResult
 from fastgibbs.results.recalled import RecallResult
@@ -73,6 +75,7 @@ __all__ = [
     "mean_field",
     "p_spin",
     "plots",
+    "power_law",
     "pseudo_likelihood",
     "quench",
     "random_regular",
@@ -87,5 +90,6 @@ __all__ = [
     "testing",
     "train",
     "triangular",
+    "viana_bray",
     "write_rudy",
 ]

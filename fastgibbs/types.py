@@ -22,6 +22,7 @@ PathLike = str | os.PathLike[str]
 Rule = Literal["gibbs", "metropolis"]
 Scan = Literal["sequential", "random"]
 ClusterMoves = Literal["swendsen-wang", "wolff"]
+LadderMoves = Literal["houdayer", "swendsen-wang", "wolff", "joerg", "cmr"]
 Disorder = Literal["bimodal", "gaussian"]
 Couplings = float | Sequence[float | Sequence[float]] | FloatArray  # one, or of each kind of bonds, or of each of them
 Boundary = bool | Literal["antiperiodic"] | Sequence[int]  # of one axis: periodic, open, or a twist

@@ -4,7 +4,7 @@ from fastgibbs.models.boltzmann import BoltzmannMachine
 from fastgibbs.models.cells import Cell
 from fastgibbs.models.cuts import cut
 from fastgibbs.models.energy import Energy, Flips
-from fastgibbs.models.glasses import edwards_anderson, random_regular, sherrington_kirkpatrick
+from fastgibbs.models.glasses import edwards_anderson, power_law, random_regular, sherrington_kirkpatrick, viana_bray
 from fastgibbs.models.hopfield import Hopfield
 from fastgibbs.models.ising import Ising
 from fastgibbs.models.lattices import lattice, triangular
@@ -26,7 +26,9 @@ __all__ = [
     "edwards_anderson",
     "lattice",
     "p_spin",
+    "power_law",
     "random_regular",
     "sherrington_kirkpatrick",
     "triangular",
+    "viana_bray",
 ]

@@ -125,16 +125,25 @@ def _moved(shape: tuple[int, ...], offset: tuple[int, ...], around: list[Boundar
     return np.broadcast_to(number, shape), np.broadcast_to(inside, shape), np.broadcast_to(sign, shape)
 
 
-def assemble(edges: Edges, h: ArrayLike) -> Ising:
-    """The `Ising` model of these bonds; self-bonds go to the offset."""
+def fields_of(h: ArrayLike, geometry: Geometry) -> FloatArray:
+    """The field of every site of a lattice: ValueError unless `h` is one, or has one for each."""
+    n, h = math.prod(geometry.shape), checks.finite_array("h", h)
+    if h.shape not in ((), (n,), geometry.shape):
+        raise ValueError(f"h has shape {h.shape}: give a number, ({n},) or {geometry.shape}")
+    return np.full(n, h) if h.ndim == 0 else h.reshape(n)
+
+
+def assemble(edges: Edges, h: ArrayLike, there: Mask | None = None) -> Ising:
+    """The `Ising` model of these bonds and fields, of the sites that are there; self-bonds go to the offset."""
     i, j, J, geometry = edges
-    shape = geometry.shape
-    n = math.prod(shape)
-    h = checks.finite_array("h", h)
-    if h.shape not in ((), (n,), shape):
-        raise ValueError(f"h has shape {h.shape}: give a number, ({n},) or {shape}")
-    fields = np.full(n, h) if h.ndim == 0 else h.reshape(n)
-    checks.require_range(8.0 * (checks.largest(J) * i.size + checks.largest(h) * n), "J and h")
+    shape: tuple[int, ...] | None = geometry.shape
+    fields = fields_of(h, geometry)
+    n = fields.size
+    checks.require_range(8.0 * (checks.largest(J) * i.size + checks.largest(fields) * n), "J and h")
+    if there is not None and not there.all():
+        J, both, number = np.broadcast_to(J, i.shape), there[i] & there[j], np.cumsum(there, dtype=np.int32) - 1
+        i, j, J, fields = number[i[both]], number[j[both]], J[both], fields[there]
+        n, shape, geometry = fields.size, None, geometry._replace(sites=np.flatnonzero(there))
     offset, own = 0.0, i == j
     if own.any():
         J = np.broadcast_to(J, i.shape)
