@@ -47,7 +47,7 @@ def as_numbers(model, states):
 @BY_MODEL
 def test_minima_are_the_states_that_no_flip_lowers(name):
     model = MODELS[name]
-    states, energies = all_of(model)
+    _, energies = all_of(model)
     costs = energies[neighbours(model.n)] - energies[:, None]
     expected = np.flatnonzero((costs >= -1e-12).all(axis=1))
     found = exact.minima(model)
@@ -90,7 +90,7 @@ def test_a_whole_glass_is_looked_at_in_blocks():
 
 
 def flooded(model):
-    """Of every two states the lowest level at which a path connects them, (2^n, 2^n): all paths, one level at a time."""
+    """Energies, and of every two states the lowest level at which a path connects them, (2^n, 2^n)."""
     _, energies = all_of(model)
     energies = energies.round(10)
     level = np.full((energies.size, energies.size), np.inf)

@@ -37,7 +37,8 @@ def quenched(
 
     A site without field stays as it is, and so do sites that are not `free`; passes go on until one changes nothing.
     Then, of `domains`, clusters of spins that satisfied bonds connect turn where that lowers E, and sites again, while
-    any do: where there are few loops, or fields, in which all of a model may be the wrong way up. `threads` never change the result.
+    any do: where there are few loops, or fields, in which all of a model may be the wrong way up. `threads` never
+    change the result.
     Without an Ising form sites turn where the model says that it lowers E.
     """
     model = as_energy(model)
