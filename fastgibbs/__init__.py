@@ -23,7 +23,9 @@ from fastgibbs.models import (
     lattice,
     random_regular,
     sherrington_kirkpatrick,
+    smallest_waves,
     triangular,
+    waves,
 )
 from fastgibbs.results.annealed import AnnealResult
 from fastgibbs.results.recalled import RecallResult
@@ -71,10 +73,12 @@ __all__ = [
     "sample",
     "save",
     "sherrington_kirkpatrick",
+    "smallest_waves",
     "stop",
     "temper",
     "testing",
     "train",
     "triangular",
+    "waves",
     "write_rudy",
 ]

@@ -8,6 +8,7 @@ from fastgibbs.models.hopfield import Hopfield
 from fastgibbs.models.ising import Ising
 from fastgibbs.models.lattices import lattice, triangular
 from fastgibbs.models.rbm import RBM
+from fastgibbs.models.waves import smallest_waves, waves
 
 __all__ = [
     "RBM",
@@ -21,5 +22,7 @@ __all__ = [
     "lattice",
     "random_regular",
     "sherrington_kirkpatrick",
+    "smallest_waves",
     "triangular",
+    "waves",
 ]
