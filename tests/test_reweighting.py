@@ -319,9 +319,9 @@ def test_binder_curves_cross_where_two_lines_do():
     small, large = line(1.0, 0.01), line(3.0, 0.02)
     found = analysis.binder_crossing(small, large)
     assert found.temperature == pytest.approx(1 / 0.41)
-    assert found.binder == pytest.approx(0.6)
+    assert found.value == pytest.approx(0.6)
     assert found.temperature_error == pytest.approx(np.hypot(0.01, 0.02) / 2 / 0.41**2)
-    assert found.binder_error == pytest.approx(np.hypot(3 * 0.01, 0.02) / 2)
+    assert found.value_error == pytest.approx(np.hypot(3 * 0.01, 0.02) / 2)
     shift = (small.binder - large.binder) * np.exp(-(((small.betas - 0.41) / 0.04) ** 2))
     for noise in (3e-3 * (small.betas > 0.495), -3e-3 * (small.betas < 0.305)):  # another crossing, behind or before
         noisy = small._replace(binder=large.binder + shift + noise)

@@ -520,9 +520,9 @@ def test_overlaps_match_enumeration_at_every_rung(clusters, engine):
 
 
 @njit
-def exchange(plan, state, pairs, lane_at):
+def exchange(plan, state, pairs):
     snapshot(plan, state, pairs.packed)
-    replicas.exchange_packed_clusters(pairs, lane_at)
+    replicas.exchange_packed_clusters(pairs)
     restore(plan, state, pairs.packed)
 
 
@@ -538,13 +538,13 @@ def exchange(plan, state, pairs, lane_at):
 )
 def test_clusters_conserve_the_energy_of_a_pair_and_what_is_equal_in_it(engine, model, beta):
     setting = Setting([model], [model], engine, "gibbs", "sequential", 1, None, 1)
-    job = Ladders(setting, beta * np.linspace(0.5, 1.5, 6), Length(50, 0, 1), 20, 1, 0, True, 3)
+    job = Ladders(setting, beta * np.linspace(0.5, 1.5, 6), Length(50, 0, 1), 20, 1, 0, "houdayer", 1, 3)
     with running() as under_way:
         ran = through(under_way, begin(job))
         run = Gathered(job, ran.blocks, 50, ran.end.done)
     before = run.spins()
     for block in run.blocks:
-        exchange(block.plan, block.state, block.pairs, block.ladders.lane_at)
+        exchange(block.plan, block.state, block.pairs)
     after = run.spins()
     changed = (after != before).any(axis=(2,))
     np.testing.assert_array_equal(changed[0::2], changed[1::2])
@@ -652,7 +652,7 @@ def test_rounds_of_adaptation_and_the_run_draw_random_numbers_of_their_own(monke
     seen = []
 
     def begun(job, checkpoint):
-        seen.append(job.seed)
+        seen.extend(of_model.seed for of_model in job.jobs)
         return begin(job, checkpoint)
 
     for module in ("adapting", "tempering"):
@@ -845,14 +845,22 @@ BAD = {
     "no model": (dict(model=np.eye(3)), TypeError, "model is"),
     "no models": (dict(model=[]), TypeError, "model is"),
     "one of the models is none": (dict(model=[GLASS, None]), TypeError, "model is None"),
-    "two graphs": (
-        dict(model=[fg.lattice((3, 3)), fg.lattice((9,))]),
+    "two sizes": (
+        dict(model=[fg.lattice((3, 3)), fg.lattice((9,)), fg.lattice((10,))]),
         ValueError,
-        "model 1 has not the bonds and the .J. of model 0",
+        r"model\[2\] has 10 sites and model\[0\] has 9",
     ),
-    "two fields": (dict(model=[fg.lattice((3, 3)), fg.lattice((3, 3), h=0.1)]), ValueError, "model 1"),
-    "samples with weights": (dict(model=[WEIGHTED, WEIGHTED]), ValueError, "cannot run this"),
-    "samples by floats": (dict(model=[GLASS, OTHER], engine="sparse"), ValueError, "'sparse' cannot run this"),
+    "samples that are no Ising models": (dict(model=[fg.RBM(np.ones((2, 2)))] * 2), TypeError, r"model\[0\] .*to_ising"),
+    "a sample that the engine cannot run": (
+        dict(model=[fg.lattice((16,)), WEIGHTED], engine="multispin"),
+        ValueError,
+        r"model\[1\]: engine 'multispin' cannot run this: the couplings are not all",
+    ),
+    "functions of samples with weights": (
+        dict(model=[WEIGHTED, WEIGHTED], observe={"up": len}),
+        ValueError,
+        r"observe\['up'\] is a function: of models that differ in more than signs",
+    ),
     "multispin of a gaussian glass": (
         dict(model=WEIGHTED, engine="multispin"),
         ValueError,
@@ -890,8 +898,8 @@ BAD = {
     "overlap_every False": (dict(overlap_every=False), TypeError, "overlap_every is False"),
     "adapt of text": (dict(adapt="yes"), TypeError, "adapt is 'yes'"),
     "adapt 1": (dict(adapt=1), TypeError, "adapt is 1"),
-    "clusters of text": (dict(clusters="houdayer"), TypeError, "clusters is 'houdayer'"),
-    "clusters of one ladder": (dict(clusters=True, ladders=1), ValueError, "clusters is True.*ladders=2"),
+    "clusters of another": (dict(clusters="hudayer"), ValueError, "clusters is 'hudayer'"),
+    "clusters of one ladder": (dict(clusters=True, ladders=1), ValueError, "clusters is 'houdayer', .*ladders=2"),
     "Metropolis at beta 0": (dict(rule="metropolis", betas=[0.0, 1.0]), ValueError, r"betas\[0\] is 0.*gibbs"),
     "Metropolis on a ladder from 0": (dict(rule="metropolis"), ValueError, r"betas\[0\] is 0.*gibbs"),
     "zero threads": (dict(threads=0), ValueError, "threads is 0"),

@@ -2,6 +2,7 @@
 
 from fastgibbs.analysis.ageing import TwoTime, two_time
 from fastgibbs.analysis.bins import Binned, Bins, Levels
+from fastgibbs.analysis.disorder import DisorderAverage, Moments, disorder_average
 from fastgibbs.analysis.errors import (
     Binning,
     Mean,
@@ -29,12 +30,14 @@ __all__ = [
     "Binning",
     "Bins",
     "Crossing",
+    "DisorderAverage",
     "Equilibration",
     "IntegratedLogZ",
     "Levels",
     "LogZ",
     "Mean",
     "MeanField",
+    "Moments",
     "Reweighted",
     "TwoTime",
     "autocorrelation_time",
@@ -44,6 +47,7 @@ __all__ = [
     "binning",
     "blocks",
     "disagreement",
+    "disorder_average",
     "effective_sample_size",
     "enough_rungs",
     "equalized",

@@ -5,17 +5,16 @@ Source: Syed, Bouchard-Cote, Deligiannidis, Doucet, J. R. Stat. Soc. B 84, 321 (
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from fastgibbs import analysis
-from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.methods.checkpoints import Checkpoint
 from fastgibbs.methods.jobs import Length, begin, through
-from fastgibbs.methods.ladders import MAX_RUNGS, Gathered, Ladders
+from fastgibbs.methods.ladders import MAX_RUNGS
 from fastgibbs.methods.running import Run
+from fastgibbs.methods.several import Several
 from fastgibbs.models import checks
 from fastgibbs.results.tempered import Round
 from fastgibbs.types import FloatArray, States
@@ -29,11 +28,11 @@ class Adapted(NamedTuple):
 
     rounds: list[Round]
     betas: FloatArray  # float64 (rungs,): the ladder
-    starts: States | None  # int8 (ladders, rungs, n): the states that the last round ended with
+    starts: list[States] | None  # int8 (ladders, rungs, n), of each job: the states that the last round ended with
     compiling: float  # seconds
 
 
-def adapting(job: Ladders, adapted: Adapted, grows: bool, under_way: Run) -> Adapted:
+def adapting(job: Several, adapted: Adapted, grows: bool, under_way: Run) -> Adapted:
     """All rounds that a run of this job asks for and has not had, unless it is stopped; `grows`: rungs are added."""
     sweeps, total = job.length.sweeps, job.length.total
 
@@ -48,27 +47,24 @@ def adapting(job: Ladders, adapted: Adapted, grows: bool, under_way: Run) -> Ada
     return adapted
 
 
-def _round(job: Ladders, adapted: Adapted, grows: bool, under_way: Run) -> Adapted:
-    """One more round. Its entropy is its own, so that no random number of the run is used twice."""
+def _round(job: Several, adapted: Adapted, grows: bool, under_way: Run) -> Adapted:
+    """One more round."""
     sweeps = 2 * adapted.rounds[-1].sweeps if adapted.rounds else FIRST_ROUND
-    own = entropy_of(np.random.SeedSequence(job.seed, spawn_key=(ADAPT, len(adapted.rounds))))
     length, betas = Length(sweeps, sweeps // 4, sweeps), adapted.betas
-    told: dict[str, Any] = dict(
-        betas=betas, length=length, overlap_every=0, seed=own, starts=adapted.starts, weights=None, keeps=False
-    )
-    job = replace(job, **told, in_bins=False)
+    job = job.trial(len(adapted.rounds), length).at(betas, adapted.starts)
     blocks, end, _ = through(under_way, begin(job, under_way.checkpoint))
-    found = Gathered(job, blocks, length.draws, end.done)
-    rejections = 1 - found.acceptance()[0]
+    found = job.gathered(blocks, length.draws, end.done)
+    rejections = 1 - np.mean([of_job.acceptance()[0] for of_job in found], axis=0)
     barrier = analysis.barrier(betas, rejections)
     size = min(analysis.enough_rungs(barrier.total), MAX_RUNGS) if grows else betas.size
     new = analysis.equalized(betas, rejections, size)
     nearest = np.abs(new[:, None] - betas).argmin(axis=1)
     now = Round(sweeps, betas.size, barrier.total, float(1 - rejections.max()))
-    return Adapted([*adapted.rounds, now], new, found.spins()[:, nearest], adapted.compiling + end.compiling)
+    starts = [of_job.spins()[:, nearest] for of_job in found]
+    return Adapted([*adapted.rounds, now], new, starts, adapted.compiling + end.compiling)
 
 
-def saved_ladder(checkpoint: Checkpoint, job: Ladders, grows: bool, adapt: bool) -> Adapted:
+def saved_ladder(checkpoint: Checkpoint, job: Several, grows: bool, adapt: bool) -> Adapted:
     """The rounds of adaptation that a checkpoint knows, and their ladder; else none, and that of the job."""
     betas, sweeps = job.betas, job.length.sweeps
     if checkpoint.saved is None:

@@ -155,7 +155,7 @@ class Checkpoint:
         fill their block: there such blocks are begun anew.
         """
         if self.path is None:
-            return job.engine.cut(job.lanes, job.threads, *job.together)
+            return job.cut(0, job.lanes, job.threads)
         if self.saved is None:
             self.cuts = []  # another stage has other lanes
         self._saved_cut = kept = _cut(job, self.cuts)
@@ -281,8 +281,7 @@ def _cut(job, cuts: list[list[int]]) -> list[range]:
     for k, (models, threads) in enumerate(cuts):
         blocks = _full(blocks, job, cuts[:k])
         begins = blocks[-1].stop if blocks else 0
-        more = job.engine.cut(job.lanes_of(models) - begins, threads, *job.together)
-        blocks += [range(begins + lanes.start, begins + lanes.stop) for lanes in more]
+        blocks += job.cut(begins, job.lanes_of(models), threads)
     return blocks
 
 

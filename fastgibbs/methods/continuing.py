@@ -22,7 +22,7 @@ _THEIRS = {  # what a run had, by the name of an argument, and what that is wher
     "betas": (lambda result: result.betas, None),
     "ladders": (lambda result: len(result.states), None),
     "clusters": (lambda result: result.clusters, None),
-    "cluster_every": (lambda result: 1 if result.cluster_every is None else result.cluster_every, 1),
+    "cluster_every": (lambda result: result.cluster_every, None),
     "seed": (lambda result: result.seed, None),
 }
 
@@ -48,6 +48,9 @@ class Before:
         self.result, self._or = self.results[0], _OR[kind.KIND]
         places = [self._left_of(result) for result in self.results]
         self.left = places[0]
+        ladders = sum(len(left.arrays.get("ladders.lane_at", ())) for left in self.left)
+        if ladders and ladders != sum(len(result.states) for result in self.results):
+            raise ValueError(f"start holds {len(self.results)} of the results of a run of several models: give all")
         theirs = [one for result in self.results for one in _several(result.model)]
         if len(theirs) != len(models) or not all(map(_same, models, theirs)):
             raise ValueError(f"model is not that of start: give the same, {len(theirs)} in number{self._or}")
@@ -82,6 +85,11 @@ class Before:
         if again and not np.array_equal(mine, theirs):
             raise ValueError(f"{name} is {mine}, and start is of a run with {theirs}: give the same, or leave it out")
         return theirs
+
+    def of_each(self, name: str, otherwise: list[Any]) -> list[Any]:
+        """What the results before have by this name, if they are as many as `otherwise`, which it is if not."""
+        alike = self.left and len(self.results) == len(otherwise)
+        return [getattr(result, name) for result in self.results] if alike else otherwise
 
     def states(self) -> States:
         """The states it ended with, spins or units, int8 (chains or replicas, n)."""

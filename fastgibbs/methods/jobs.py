@@ -132,6 +132,11 @@ class Job:
         """Its setting's."""
         return self.setting.engine
 
+    def cut(self, first: int, last: int, threads: int) -> list[range]:
+        """Lanes `first` ... `last - 1` in blocks, as the engine has them for so many threads."""
+        cut = self.engine.cut(last - first, threads, *self.together)
+        return [range(first + lanes.start, first + lanes.stop) for lanes in cut]
+
     @property
     def threads(self) -> int:
         """Its setting's."""

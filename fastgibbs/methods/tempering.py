@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, overload
 
 import numpy as np
 
+from fastgibbs.engines.clusters import told
+from fastgibbs.engines.replicas import HOUDAYER
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods import binned, observing
 from fastgibbs.methods.adapting import FIRST_RUNGS, adapting, saved_ladder
@@ -18,16 +19,18 @@ from fastgibbs.methods.continuing import Before
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.jobs import Length, begin, first_sweep, left, through
 from fastgibbs.methods.ladders import MAX_RUNGS, Gathered, Ladders
+from fastgibbs.methods.moving import of_ladders
 from fastgibbs.methods.observing import Observe, Observed
 from fastgibbs.methods.running import Advanced, running
 from fastgibbs.methods.schedules import coldest
-from fastgibbs.methods.settings import Clamping, check_betas, clamped, settled, tolerable
+from fastgibbs.methods.settings import Clamping, check_betas, clamped, tolerable
+from fastgibbs.methods.several import Several, groups, seeds_of, settled_each
 from fastgibbs.models import checks
 from fastgibbs.results.base import Timing
 from fastgibbs.results.drawn import IN_BINS
 from fastgibbs.results.tempered import ReplicaOverlaps, Round, TemperResult
 from fastgibbs.threads import Asked
-from fastgibbs.types import ArrayLike, FloatArray, ModelLike, PathLike, Progress, Rule, Seed, States
+from fastgibbs.types import ArrayLike, FloatArray, LadderMoves, ModelLike, PathLike, Progress, Rule, Seed, States
 
 
 @overload
@@ -46,7 +49,8 @@ def temper(
     seed: Seed = ...,
     threads: int | None = ...,
     adapt: bool = ...,
-    clusters: bool = ...,
+    clusters: bool | LadderMoves | None = ...,
+    cluster_every: int | None = ...,
     overlap_every: int = ...,
     engine: str = ...,
     progress: Progress = ...,
@@ -72,7 +76,8 @@ def temper(
     seed: Seed = ...,
     threads: int | None = ...,
     adapt: bool = ...,
-    clusters: bool = ...,
+    clusters: bool | LadderMoves | None = ...,
+    cluster_every: int | None = ...,
     overlap_every: int = ...,
     engine: str = ...,
     progress: Progress = ...,
@@ -98,7 +103,8 @@ def temper(
     seed: Seed = None,
     threads: int | None = None,
     adapt: bool = True,
-    clusters: bool = False,
+    clusters: bool | LadderMoves | None = False,
+    cluster_every: int | None = None,
     overlap_every: int = 10,
     engine: str = "auto",
     progress: Progress = False,
@@ -114,8 +120,11 @@ def temper(
     min(1, exp((beta_{r+1} - beta_r) (E_{r+1} - E_r))), even and odd r in turn (non-reversible).
 
     Args:
-        model: any (`fastgibbs.Energy`), or a sequence of Ising models that differ in the signs of their couplings
-            only, for which a list of results is returned.
+        model: any (`fastgibbs.Energy`), or a sequence of Ising models of one n, for which a list of results is
+            returned, all of one ladder, which is adapted to all. Models that differ in the signs of their couplings
+            alone share the words of the multi-spin engine, and the seed. Of any others each has an engine, a seed and
+            the bytes of its own, `temper(models[k], betas=results[k].betas, seed=results[k].seed)`, runs as fast as
+            alone, and shares threads and the timing of all; they go without functions to observe.
         betas: ascending inverse temperatures, run as they are; the two ends of a ladder of `rungs` rungs; or None, from
             0 to the coldest the model asks for (`fastgibbs.methods.schedules.coldest`).
         rungs: number of rungs; by default as many as the barrier Lambda met in adaptation asks for, 2 Lambda + 1.
@@ -133,11 +142,16 @@ def temper(
         threads: threads to run on; by default the cores this process may use. It never changes the result.
         adapt: unless all betas are given, space the ladder so that all swaps are equally likely, in rounds of doubling
             length before the run; False spaces it evenly.
-        clusters: before swaps, exchange clusters between ladders 0 and 1, 2 and 3 ... at the rungs where they do not
-            percolate (Houdayer): faster on sparse glasses at low temperature.
+        clusters: cluster moves beside sweeps, of a model with an Ising form. "houdayer", or True, exchanges clusters
+            between ladders 0 and 1, 2 and 3 ... at the rungs where they do not percolate: faster on sparse glasses at
+            low temperature. "joerg" turns clusters of satisfied bonds in both replicas of such a pair at once, at
+            fixed overlap, and "cmr" (Chayes, Machta, Redner) draws overlaps of clusters afresh besides.
+            "swendsen-wang" and "wolff" are moves of every replica, as in `sample`, and tell `result.observables` what
+            they tell there.
+        cluster_every: sweeps from one cluster move to the next, by default `swap_every`; before swaps.
         overlap_every: sweeps between measurements of the overlaps of ladders 0 and 1, 2 and 3 ...; 0 for none.
-        engine: "auto", "multispin", "coloured", "dense", "sparse", "sparse64", "overlap", "layered" or "terms", as in
-            `sample`.
+        engine: "auto", "multispin", "coloured", "dense", "sparse", "sparse64", "overlap", "layered", "polynomial" or
+            "terms", as in `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         observe: a dict of names to weights (n,) or functions, as in `sample`; to a function the chains are the rungs
             of ladder 0, then those of ladder 1 ..., of all models.
@@ -168,16 +182,16 @@ def temper(
     began = time.perf_counter()
     models = checks.models("model", model)
     checks.progress(progress)
-    adapt, clusters = checks.flag("adapt", adapt), checks.flag("clusters", clusters)
+    adapt, clusters = checks.flag("adapt", adapt), _asked(clusters)
     sweeps = checks.integer("sweeps", sweeps)
     before = Before(start, TemperResult, models)
     engine, betas, ladders, seed = before.same(engine=engine, betas=betas, ladders=ladders, seed=seed)
+    clusters, cluster_every = before.same(clusters=clusters, cluster_every=cluster_every)
     burn_in = (0 if before.left else sweeps // 5) if burn_in is None else burn_in
     length, swap_every = Length.of(sweeps, burn_in, thin, before.done), checks.integer("swap_every", swap_every)
     ladders = checks.integer("ladders", 2 if ladders is None else ladders)
     overlap_every = checks.integer("overlap_every", overlap_every, minimum=0)
-    if clusters and ladders < 2:
-        raise ValueError("clusters is True: clusters are exchanged between two ladders, give ladders=2 or more")
+    moved_every = of_ladders(clusters, cluster_every, models, ladders, swap_every)
     betas, grows, adapt = _first_ladder(betas, rungs, adapt, models)
     check_betas("betas", betas, models)
     if rule == "metropolis" and betas[0] == 0:
@@ -186,23 +200,30 @@ def temper(
         )
     count, n = len(models) * ladders * betas.size, models[0].n
     observed = observing.asked(observe, models[0], count)
-    in_bins, of_draw = binned.checked(record, observed), 16 + observed.nbytes(n)
-    needed = count * ((binned.nbytes(len(observed.weights)) if in_bins else of_draw * length.draws) + n)
+    more = len(told(clusters))
+    in_bins, of_draw = binned.checked(record, observed), 16 + observed.nbytes(n) + 8 * more
+    needed = count * ((binned.nbytes(len(observed.weights) + more) if in_bins else of_draw * length.draws) + n)
     checks.require_memory(needed, f"{len(models) * ladders} ladders", binned.ADVICE)
-    held = clamped(models[0], clamp, None)
-    setting = settled(models, engine, rule=rule, chains=count, clamp=held, threads=threads, tolerance=tolerable(betas))
-    before.require_clamp(setting)
+    plans = groups(models, engine, observed)
+    common: dict[str, Any] = dict(rule=rule, threads=threads, clamp=clamped(models[0], clamp, None))
+    engines = before.of_each("engine", [engine] * len(plans))
+    each = settled_each(plans, engines, ladders * betas.size, **common, tolerance=tolerable(betas))
+    before.require_clamp(each[0])
 
     weights, seed = observed.matrix(n), None if seed is None else entropy_of(seed)
-    asked: dict[str, Any] = dict(ladders=ladders, swap_every=swap_every, overlap_every=overlap_every, clusters=clusters)
-    settings = setting.saved() | length._asdict() | asked | dict(rungs=rungs, betas=betas, adapt=adapt, seed=seed)
+    asked: dict[str, Any] = dict(ladders=ladders, swap_every=swap_every, overlap_every=overlap_every)
+    asked |= dict(clusters=clusters, cluster_every=moved_every)
+    settings = each[0].saved() | length._asdict() | asked | dict(rungs=rungs, betas=betas, adapt=adapt, seed=seed)
     settings |= dict(observe=[*observed.names, weights], record=record)
     settings |= dict(start=before.states() if before.left and checkpoint is not None else None)
+    settings |= dict(model=models) | (dict(apart=True) if len(plans) > 1 else {})
     longer = () if adapt else ("sweeps", "model")  # rounds of adaptation are as long as sweeps ask for, of all models
     file = Checkpoint(checkpoint, every, "temper", settings, grows=longer)
-    seed = int(file.settings["seed"])
+    seeds = before.of_each("seed", seeds_of(int(file.settings["seed"]), len(plans)))
     kept: dict[str, Any] = dict(weights=weights, keeps=bool(observed.functions), in_bins=in_bins, before=before.left)
-    job = Ladders(setting, betas, length, **asked, seed=run_entropy(seed, "temper"), **kept)
+    asked |= dict(betas=betas, length=length)
+    jobs = [Ladders(s, **asked, seed=run_entropy(k, "temper"), **kept) for s, k in zip(each, seeds, strict=True)]
+    job = Several(tuple(jobs), before.left, in_bins)
     adapted = saved_ladder(file, job, grows, adapt)
 
     with running(progress, file) as under_way:
@@ -211,17 +232,26 @@ def temper(
         if unfinished := bool(under_way.asked):
             under_way = under_way._replace(checkpoint=NONE)  # the file keeps the round that was stopped
         under_way.checkpoint.enter({"rounds": adapted.rounds}, {"betas": adapted.betas})
-        job = replace(job, betas=adapted.betas, starts=adapted.starts)
+        job = job.at(adapted.betas, adapted.starts)
         begun = begin(job, under_way.checkpoint)
         ran = through(under_way, begun)
         blocks, end, updates = ran
         end = end._replace(interrupted=end.interrupted or unfinished, compiling=adapted.compiling + end.compiling)
-        found = Gathered(job, blocks, job.rows(min(end.done)), end.done)
-        found, observables = _observables(found, observed, under_way.asked)
-        end = end._replace(interrupted=end.interrupted or found.draws < job.rows(min(end.done)))
-        timing, places = Timing.of(end, updates, began), left(begun, ran)
-        results = _results(found, observables, tuple(adapted.rounds), seed, end, timing, places)
+        draws = job.rows(min(end.done))
+        every = [_observables(one, observed, under_way.asked) for one in job.gathered(blocks, draws, end.done)]
+        end = end._replace(interrupted=end.interrupted or every[0][0].draws < draws)
+        timing, places, rounds = Timing.of(end, updates, began), left(begun, ran), tuple(adapted.rounds)
+        together = zip(every, seeds, strict=True)
+        parts = [_results(found, seen, rounds, seed, end, timing, places) for (found, seen), seed in together]
+        results = [result for part in parts for result in part]
         return results if isinstance(model, list | tuple) else results[0]
+
+
+def _asked(clusters: bool | str | None) -> str | None:
+    """The kind of cluster moves, or None for none; TypeError if it is neither a flag nor a text."""
+    if isinstance(clusters, str) or clusters is None:
+        return clusters
+    return HOUDAYER if checks.flag("clusters", clusters) else None
 
 
 def _first_ladder(
@@ -262,8 +292,8 @@ def _observables(found: Gathered, observed: Observed, asked: Asked) -> tuple[Gat
     values, draws = observing.evaluated(observed, states, job.count * job.betas.size, found.draws, asked)
     found = found._replace(draws=draws)
     values = {name: of_draws.reshape(*shape, *of_draws.shape[1:]) for name, of_draws in values.items()}
-    values |= {name: found.observable(number) for number, name in enumerate(observed.weights)}
-    return found, {name: values[name] for name in observed.names}
+    values |= {name: found.observable(number) for number, name in enumerate((*observed.weights, *job.told))}
+    return found, {name: values[name] for name in (*observed.names, *job.told)}
 
 
 def _results(
@@ -315,6 +345,8 @@ def _results(
                 timing=timing,
                 interrupted=end.interrupted,
                 clamped=setting.clamped,
+                clusters=job.clusters,
+                cluster_every=job.cluster_every,
                 _blocks=places,
             )
         )

@@ -30,27 +30,22 @@ class Places(NamedTuple):
     @property
     def reciprocal(self) -> FloatArray:
         """b with b_a . period_c = 2 pi delta_ac, float64 (axes, dimensions): every k that fits is a sum of these."""
-        found: FloatArray = 2 * np.pi * np.linalg.pinv(self.periods).T
-        return found
+        return np.asarray(2 * np.pi * np.linalg.pinv(self.periods).T, np.float64)
 
 
 def places(name: str, model: ModelLike) -> Places:
     """Those of a model; TypeError if it is none, ValueError if it is no lattice."""
     checks.model(name, model)
-    positions, periods = getattr(model, "positions", None), getattr(model, "periods", None)
-    shape: Any = getattr(model, "shape", None)
-    if positions is None or periods is None:
-        if shape is None:
-            raise ValueError(f"{name} is {checks.shown(model)}, whose sites have no positions: give a lattice")
-        positions = np.stack(np.unravel_index(np.arange(model.n), shape), axis=1).astype(float)
-        periods = np.diag(np.array(shape, float))
-    sides = tuple(shape[: len(periods)])
-    return Places(positions, periods, sides, len(shape) == len(sides))
+    geometry: Any = getattr(model, "geometry", None)
+    if geometry is None:
+        raise ValueError(f"{name} is {checks.shown(model)}, whose sites have no positions: give a lattice")
+    periods = np.array(geometry.periods)
+    return Places(geometry.positions(), periods, geometry.sides, len(geometry.basis) == 1)
 
 
 def is_lattice(model: ModelLike) -> bool:
     """Whether its sites have positions."""
-    return getattr(model, "shape", None) is not None
+    return getattr(model, "geometry", None) is not None
 
 
 def smallest_waves(model: ModelLike) -> FloatArray:

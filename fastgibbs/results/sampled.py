@@ -11,6 +11,7 @@ import numpy as np
 from fastgibbs import analysis
 from fastgibbs.analysis.ageing import by_sweep
 from fastgibbs.analysis.bins import Bins
+from fastgibbs.analysis.disorder import Replicas, of_chains
 from fastgibbs.analysis.records import Group
 from fastgibbs.analysis.reports import Report
 from fastgibbs.analysis.summaries import by_temperature
@@ -156,6 +157,20 @@ class SampleResult(Drawn):
         keys = sorted(set(zip(self.beta.tolist(), numbers.tolist(), strict=True)))
         chains = [(self.beta == beta) & (numbers == number) for beta, number in keys]
         return [self._group(*key, mine) for key, mine in zip(keys, chains, strict=True)]
+
+    def replicas(self) -> list[Replicas]:
+        """What pairs of chains at one beta tell of each model, for `analysis.disorder_average`.
+
+        ValueError if chains cannot be paired, or states were not kept.
+        """
+        models = self.model if isinstance(self.model, tuple) else (self.model,)
+        betas, numbers, samples = np.unique(self.beta), self.model_number, self.samples
+        found = []
+        for k, model in enumerate(models):
+            chains = [np.flatnonzero((self.beta == beta) & (numbers == k)) for beta in betas]
+            told = [(self.energy[mine], model.to_spins(samples[mine])) for mine in chains]
+            found.append(of_chains(model, betas, told))
+        return found
 
     def report(self) -> Report:
         """A table by temperature with errors, and warnings; by sweep too, where these were chosen."""

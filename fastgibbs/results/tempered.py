@@ -10,6 +10,7 @@ import numpy as np
 
 from fastgibbs import analysis
 from fastgibbs.analysis.bins import Bins
+from fastgibbs.analysis.disorder import NO_PAIRS, Replicas, replicas
 from fastgibbs.analysis.records import Group
 from fastgibbs.analysis.reports import Report
 from fastgibbs.analysis.summaries import by_temperature
@@ -115,6 +116,8 @@ class TemperResult(Drawn):
     interrupted: Annotated[bool, "True if the run was stopped: the draws are those that every ladder had done."]
     clamped: Annotated[IntArray, *SITES] = field(default_factory=no_sites)
     bins: Annotated[Bins | None, KEPT] = None
+    clusters: Annotated[str | None, 'Cluster moves that were made, "houdayer" ... "cmr", or None.'] = None
+    cluster_every: Annotated[int | None, "Sweeps from one to the next; None without."] = None
     _blocks: list[Left] = field(default_factory=list)
 
     @property
@@ -141,6 +144,13 @@ class TemperResult(Drawn):
     def equilibration(self) -> analysis.Equilibration:
         """Whether the run looks equilibrated, and what speaks against it."""
         return analysis.equilibration(self.energy, self.round_trips, max(self.model.n, 1))
+
+    def replicas(self) -> list[Replicas]:
+        """What its pairs of ladders tell, for `analysis.disorder_average`; ValueError if none were compared."""
+        if self.overlap is None or not self.overlap.draws.all() or not self.energy.shape[2]:
+            raise ValueError(NO_PAIRS)
+        told = self.overlap._asdict()
+        return [replicas(self.model, self.betas, self.energy, told, self.equilibration.reached)]
 
     def by_beta(self) -> list[Group]:
         """All ladders, rung by rung."""

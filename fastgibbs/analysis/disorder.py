@@ -1,0 +1,359 @@
+"""Averages over samples of the disorder: what pairs of replicas of each sample tell, and errors over the samples.
+
+<...> is the mean over the draws and pairs of one sample, [...] the mean over samples, of which each counts alike,
+however long it ran. Errors are jackknifed, leaving out one sample at a time: they hold the noise of the draws too, which
+differ from sample to sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+
+from fastgibbs.analysis.bins import Binned
+from fastgibbs.analysis.errors import disagreement, split_r_hat
+from fastgibbs.analysis.reports import Report, with_error
+from fastgibbs.fields import described
+from fastgibbs.models import checks
+from fastgibbs.models.energy import as_energy
+from fastgibbs.types import AnyArray, FloatArray, IntArray, Mask, ModelLike, States
+
+_FEWEST = 2  # samples that tell an error
+_FEWEST_DRAWS = 4  # of a chain, that R-hat can be had of
+_LARGEST_R_HAT, _NOISE = 1.01, 2.6  # as of `disagreement`: 1 in 100 of chains that agree is above both
+_LISTED = 8  # samples that are named
+_PART = 2**24  # products of spins at once
+NO_PAIRS = "there are no overlaps: temper with ladders=2 or more and overlap_every above 0"
+
+
+Statistic = Callable[[Sequence[FloatArray]], FloatArray]  # of means over samples
+
+
+class Replicas(NamedTuple):
+    """What the pairs of replicas of one sample of the disorder tell at each beta: means over all of its draws.
+
+    Energies are totals over n; `histogram` counts q in bins from -1 to 1, and -q too where E(-s) = E(s).
+    """
+
+    model: ModelLike
+    betas: FloatArray  # float64 (rungs,), ascending
+    energy: FloatArray  # float64 (rungs,)
+    heat_capacity: FloatArray  # float64 (rungs,)
+    q_abs: FloatArray  # float64 (rungs,)
+    q2: FloatArray  # float64 (rungs,)
+    q4: FloatArray  # float64 (rungs,)
+    link: FloatArray  # float64 (rungs,)
+    histogram: IntArray  # int64 (rungs, bins)
+    equilibrated: bool
+
+    @property
+    def moments(self) -> dict[str, FloatArray]:
+        """All means, by name."""
+        names = ("energy", "heat_capacity", "q_abs", "q2", "q4", "link")
+        return {name: getattr(self, name) for name in names}
+
+
+def replicas(
+    model: ModelLike, betas: FloatArray, energies: Any, overlaps: dict[str, AnyArray], equilibrated: bool
+) -> Replicas:
+    """The `Replicas` of a sample, from `energies` (replicas, rungs, draws), of which 0 and 1, 2 and 3 ... are pairs.
+
+    `energies` are an array or `Binned`. `overlaps`: means q_abs, q2, q4 and link, (pairs, rungs), and the histogram,
+    (pairs, rungs, bins). C = beta^2 <(E_a - E_b)^2> / 2 n of two replicas: no mean of few draws is taken off.
+    """
+    histogram, n = overlaps["histogram"].sum(axis=0), max(model.n, 1)
+    energies = energies[: 2 * len(overlaps["q2"])]
+    binned = isinstance(energies, Binned)
+    means = energies.chain_means() if binned else energies.mean(axis=2)
+    variances = energies.chain_variances() if binned else energies.var(axis=2)
+    widths = variances.mean(axis=0) + ((means[::2] - means[1::2]) ** 2).mean(axis=0) / 2
+    if as_energy(model).even:
+        histogram = histogram + histogram[:, ::-1]
+    told = {name: overlaps[name].mean(axis=0) for name in ("q_abs", "q2", "q4", "link")}
+    return Replicas(
+        model=model,
+        betas=betas,
+        energy=means.mean(axis=0) / n,
+        heat_capacity=betas**2 * widths / n,
+        **told,
+        histogram=histogram,
+        equilibrated=equilibrated,
+    )
+
+
+def of_chains(model: ModelLike, betas: FloatArray, chains: list[tuple[FloatArray, States]]) -> Replicas:
+    """The `Replicas` of chains, by beta: energies (chains, draws), and spins int8 (chains, draws, n).
+
+    They look equilibrated where R-hat is at most 1.01, or what it is more is noise. ValueError if chains are no pairs.
+    """
+    found, alike = [], True
+    for beta, (energies, spins) in zip(betas.tolist(), chains, strict=True):
+        count, draws = energies.shape
+        if not np.isfinite(beta):
+            raise ValueError(f"there are chains at beta = {beta}, which draw from no law: leave them out")
+        if not count or count % 2 or draws < _FEWEST_DRAWS:
+            raise ValueError(
+                f"there are {count} chains of {draws} draws at beta = {beta:g}: give pairs of at least {_FEWEST_DRAWS}"
+            )
+        pairs = [_compared(model, *spins[first : first + 2]) for first in range(0, count, 2)]
+        told = {name: np.array([pair[name] for pair in pairs])[:, None] for name in pairs[0]}
+        found.append(replicas(model, np.array([beta]), energies[:, None], told, True))
+        alike &= split_r_hat(energies) <= _LARGEST_R_HAT or disagreement(energies) <= _NOISE
+    means = {name: np.concatenate([one.moments[name] for one in found]) for name in found[0].moments}
+    histogram = np.concatenate([one.histogram for one in found])
+    return Replicas(model=model, betas=betas, **means, histogram=histogram, equilibrated=alike)
+
+
+def _compared(model: ModelLike, one: States, other: States) -> dict[str, AnyArray]:
+    """Overlaps of draws `one` and `other`, spins int8 (draws, n): means, and a histogram of all values of q."""
+    n = model.n
+    products = one * other
+    equal = (n + products.sum(axis=1, dtype=np.int64)) // 2
+    q = (2 * equal - n) / max(n, 1)
+    histogram = np.bincount(equal, minlength=n + 1)
+    link = _links(model, products)
+    return dict(q_abs=abs(q).mean(), q2=(q**2).mean(), q4=(q**4).mean(), link=link.mean(), histogram=histogram)
+
+
+def _links(model: ModelLike, products: States) -> FloatArray:
+    """The mean over bonds of the products of s_i^a s_i^b at their ends, float64 (draws,)."""
+    energy, n = as_energy(model), model.n
+    if energy.fully_connected:
+        return (products.sum(axis=1, dtype=np.float64) ** 2 - n) / max(n * (n - 1), 1)
+    i, j, _ = energy.to_ising().bonds
+    rows = max(1, _PART // max(i.size, 1))
+    parts = [products[first : first + rows] for first in range(0, len(products), rows)]
+    sums = [(part[:, i] * part[:, j]).sum(axis=1, dtype=np.int64) for part in parts]
+    return np.concatenate(sums) / max(i.size, 1)
+
+
+@checks.by_contents
+@described
+class Moments(NamedTuple):
+    """Means over the draws of each sample."""
+
+    energy: Annotated[FloatArray, "float64 (samples, rungs)", "<E> / n."]
+    heat_capacity: Annotated[FloatArray, "float64 (samples, rungs)", "beta^2 (<E^2> - <E>^2) / n."]
+    q_abs: Annotated[FloatArray, "float64 (samples, rungs)", "<|q|>."]
+    q2: Annotated[FloatArray, "float64 (samples, rungs)", "<q^2>."]
+    q4: Annotated[FloatArray, "float64 (samples, rungs)", "<q^4>."]
+    link: Annotated[FloatArray, "float64 (samples, rungs)", "<q_l>."]
+
+
+@checks.by_contents
+@described
+class DisorderAverage(NamedTuple):
+    """Means over samples of the disorder at each beta and their standard errors, in the units of J, with k_B = 1.
+
+    q = (1/n) sum_i s_i^a s_i^b of two replicas a and b, q_l the mean of s_i^a s_j^a s_i^b s_j^b over bonds.
+
+    >>> import fastgibbs as fg
+    >>> glasses = [fg.edwards_anderson((4, 4), seed=k) for k in range(8)]
+    >>> runs = fg.temper(glasses, betas=[0.5, 1.0], sweeps=2000, seed=1)
+    >>> average = fg.analysis.disorder_average(runs)
+    >>> average.samples, average.binder.round(2).tolist()
+    (8, [0.33, 0.78])
+    """
+
+    n: Annotated[int, "Sites of a sample."]
+    samples: Annotated[int, "Their number; all count alike."]
+    betas: Annotated[FloatArray, "float64 (rungs,)", "Inverse temperatures, ascending."]
+    energy: Annotated[FloatArray, "float64 (rungs,)", "[<E>] / n."]
+    energy_error: Annotated[FloatArray, "float64 (rungs,)", "Its error."]
+    heat_capacity: Annotated[FloatArray, "float64 (rungs,)", "beta^2 [<E^2> - <E>^2] / n."]
+    heat_capacity_error: Annotated[FloatArray, "float64 (rungs,)", "Its error."]
+    q_abs: Annotated[FloatArray, "float64 (rungs,)", "[<|q|>]."]
+    q_abs_error: Annotated[FloatArray, "float64 (rungs,)", "Its error."]
+    q2: Annotated[FloatArray, "float64 (rungs,)", "[<q^2>]."]
+    q2_error: Annotated[FloatArray, "float64 (rungs,)", "Its error."]
+    q4: Annotated[FloatArray, "float64 (rungs,)", "[<q^4>]."]
+    q4_error: Annotated[FloatArray, "float64 (rungs,)", "Its error."]
+    binder: Annotated[
+        FloatArray, "float64 (rungs,)", "g = (3 - [<q^4>] / [<q^2>]^2) / 2: means over samples come before the ratio."
+    ]
+    binder_error: Annotated[FloatArray, "float64 (rungs,)", "Its error."]
+    link: Annotated[FloatArray, "float64 (rungs,)", "[<q_l>]."]
+    link_error: Annotated[FloatArray, "float64 (rungs,)", "Its error."]
+    susceptibility: Annotated[FloatArray, "float64 (rungs,)", "chi_SG = n [<q^2>]."]
+    susceptibility_error: Annotated[FloatArray, "float64 (rungs,)", "Its error."]
+    relation: Annotated[
+        FloatArray | None,
+        "float64 (rungs,)",
+        "[<E> + beta width^2 bonds (1 - <q_l>)] / n, 0 of Gaussian couplings at equilibrium; None if no width is given.",
+    ]
+    relation_error: Annotated[FloatArray | None, "float64 (rungs,)", "Its error."]
+    q: Annotated[FloatArray, "float64 (bins,)", "Values of q from -1 to 1, or the centres of bins of it."]
+    distribution: Annotated[
+        FloatArray, "float64 (rungs, bins)", "P(q), of integral 1, even where the samples are in no field."
+    ]
+    distribution_error: Annotated[FloatArray, "float64 (rungs, bins)", "Its error."]
+    equilibrated: Annotated[Mask, "bool (samples,)", "Where no sign was found that a sample is not at equilibrium."]
+    of_samples: Annotated[Moments, "The means of each sample."]
+
+    def resampled(self, name: str, weights: FloatArray) -> FloatArray:
+        """A ratio of means in which samples count by `weights`, (..., samples) of sum 1: float64 (..., rungs)."""
+        ratio, names = _RATIOS[name]
+        return ratio([weights @ getattr(self.of_samples, of) for of in names])
+
+    def summary(self) -> str:
+        """A table by temperature with errors, and whether to believe it.
+
+        >>> import fastgibbs as fg
+        >>> glasses = [fg.edwards_anderson((4, 4), seed=k) for k in range(8)]
+        >>> runs = fg.temper(glasses, betas=[0.5, 1.0], sweeps=2000, seed=1)
+        >>> print(fg.analysis.disorder_average(runs).summary().splitlines()[0])
+        8 samples of 16 sites, all without a sign of disequilibrium
+        """
+        return str(self.report())
+
+    def report(self) -> Report:
+        """The same as a report."""
+        bad = np.flatnonzero(~self.equilibrated)
+        state = "all without a sign of disequilibrium" if not bad.size else f"{bad.size} of them not at equilibrium"
+        shown = {
+            "E/N": (self.energy, self.energy_error),
+            "C/N": (self.heat_capacity, self.heat_capacity_error),
+            "|q|": (self.q_abs, self.q_abs_error),
+            "q^2": (self.q2, self.q2_error),
+            "g": (self.binder, self.binder_error),
+            "q_l": (self.link, self.link_error),
+            "chi_SG": (self.susceptibility, self.susceptibility_error),
+        }
+        if self.relation is not None and self.relation_error is not None:
+            shown["relation"] = self.relation, self.relation_error
+        columns = {
+            "beta": [f"{beta:.6g}" for beta in self.betas],
+            "T": [f"{1 / beta:.5g}" if beta else "inf" for beta in self.betas],
+        }
+        columns |= {name: list(map(with_error, *of)) for name, of in shown.items()}
+        names = f"{', '.join(map(str, bad[:_LISTED]))}{', ...' if bad.size > _LISTED else ''}"
+        notes = [
+            f"WARNING: samples {names} show signs of disequilibrium: run all longer. Hard samples are not like the "
+            "others, so that averages without them are biased."
+        ]
+        return Report(
+            [
+                f"{self.samples} samples of {self.n} sites, {state}",
+                "means over samples, then ratios; (12) is the error of the last digits, over samples",
+            ],
+            {},
+            columns,
+            notes if bad.size else [],
+        )
+
+
+def disorder_average(results: Any, *, width: float | None = None) -> DisorderAverage:
+    """Averages over samples of the disorder, of which `results` holds a result each: a `DisorderAverage`.
+
+    `results`: a list of what `temper` returned, of two ladders or more, with overlaps, at the same betas; or of what
+    `sample` returned with keep_states=True, of an even number of chains at each beta, of which neighbours are pairs; or
+    one result of `sample` of several models. Of every sample all pairs count alike, and so do all samples: none is left
+    out, `equilibrated` tells which to distrust (`equilibration` of ladders; of chains, where they do not disagree).
+    Errors are jackknifed over samples, so there must be two or more; those of g are of the ratio of means. Gaussian
+    couplings of mean 0 and standard deviation `width`, in no field, have [<E>] = -beta width^2 [bonds (1 - <q_l>)] at
+    equilibrium, and above it before: E and q_l come there from opposite sides, so that `relation` tells how far it is.
+
+    TypeError or ValueError names the result that cannot be averaged, and why.
+    Sources: Katzgraber, Palassini and Young, Phys. Rev. B 63, 184422 (2001), the relation; Bhatt and Young, Phys. Rev.
+    B 37, 5606 (1988), g; Efron, The Jackknife, 1982, eq. 3.1.
+
+    >>> import fastgibbs as fg
+    >>> glasses = [fg.edwards_anderson((4, 4), "gaussian", seed=k) for k in range(8)]
+    >>> runs = fg.temper(glasses, betas=[0.5, 1.0], sweeps=2000, seed=1)
+    >>> average = fg.analysis.disorder_average(runs, width=1.0)
+    >>> average.energy.round(2).tolist(), bool((abs(average.relation) < 3 * average.relation_error).all())
+    ([-0.81, -1.17], True)
+    """
+    found = _samples(results)
+    values = {name: np.array([one.moments[name] for one in found]) for name in found[0].moments}
+    n, betas = found[0].model.n, found[0].betas
+    histograms = np.array([one.histogram for one in found], float)
+    bins = histograms.shape[2]
+    densities = histograms / histograms.sum(axis=2, keepdims=True) * (bins - 1) / 2 if bins > 1 else histograms
+    told: dict[str, Any] = {}
+    for name in values:
+        told[name], told[f"{name}_error"] = jackknifed(lambda m: m[0], values[name])
+    told["susceptibility"], told["susceptibility_error"] = n * told["q2"], n * told["q2_error"]
+    for name, (ratio, names) in _RATIOS.items():
+        told[name], told[f"{name}_error"] = jackknifed(ratio, *(values[of] for of in names))
+    told["distribution"], told["distribution_error"] = jackknifed(lambda m: m[0], densities)
+    told["relation"], told["relation_error"] = (None, None) if width is None else _relation(found, width)
+    return DisorderAverage(
+        n=n,
+        samples=len(found),
+        betas=betas,
+        **told,
+        q=np.linspace(-1, 1, bins),
+        equilibrated=np.array([one.equilibrated for one in found]),
+        of_samples=Moments(**values),
+    )
+
+
+def _binder(means: Sequence[FloatArray]) -> FloatArray:
+    """g of means of q^2 and q^4; 0 where q is always 0."""
+    q2, q4 = means
+    return (3 - np.divide(q4, q2**2, out=np.full_like(q4, 3.0), where=q2 > 0)) / 2
+
+
+def jackknifed(statistic: Statistic, *moments: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """A statistic of means over samples, and its error; `moments` (samples, ...) of each, all samples alike."""
+    count = len(moments[0])
+    means = [values.mean(axis=0) for values in moments]
+    without = [mean + (mean - values) / (count - 1) for mean, values in zip(means, moments, strict=True)]
+    left_out = statistic(without)
+    spread = ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
+    return statistic(means), np.sqrt((count - 1) / count * spread)
+
+
+_RATIOS: dict[str, tuple[Statistic, tuple[str, ...]]] = {"binder": (_binder, ("q2", "q4"))}
+"""Ratios of means over samples, by name, and of which means they are."""
+
+
+def _relation(found: list[Replicas], width: float) -> tuple[FloatArray, FloatArray]:
+    """Energies less what link overlaps ask for, at couplings of this standard deviation."""
+    width = checks.finite_number("width", width)
+    if width <= 0:
+        raise ValueError(f"width is {width}: give the standard deviation of the couplings, above 0")
+    differences = []
+    for k, one in enumerate(found):
+        model = as_energy(one.model).to_ising() if as_energy(one.model).has_ising_form else None
+        if model is None or model.field != 0:
+            raise ValueError(f"width is {width}, and the model of results[{k}] has fields, or no couplings: leave it out")
+        asked = one.betas * width**2 * model.bond_count * (1 - one.link)
+        differences.append(one.energy + (asked - model.offset) / max(model.n, 1))
+    return jackknifed(lambda m: m[0], np.array(differences))
+
+
+def _samples(results: Any) -> list[Replicas]:
+    """What each sample tells; TypeError or ValueError where they cannot be averaged."""
+    several = results if isinstance(results, list | tuple) else [results]
+    what = "what temper or sample returned of a list of models"
+    found = []
+    for k, result in enumerate(several):
+        name = f"results[{k}]" if several is results else "results"
+        able = checks.able(name, result, "replicas", what)
+        try:
+            found += able.replicas()
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    if len(found) < _FEWEST:
+        raise ValueError(f"results has {len(found)} samples of the disorder: give {_FEWEST} or more, errors are over them")
+    first = found[0]
+    for k, one in enumerate(found):
+        shapes = [getattr(own.model, "shape", None) for own in (one, first)]
+        if one.model.n != first.model.n or shapes[0] != shapes[1]:
+            raise ValueError(
+                f"results[{k}] is of {one.model.n} sites, shape {shapes[0]}, results[0] of {first.model.n}, shape "
+                f"{shapes[1]}: give samples of one size"
+            )
+        if not np.array_equal(one.betas, first.betas):
+            raise ValueError(
+                f"results[{k}] is at other betas than results[0]: averages need common temperatures, temper all with "
+                "the same betas, or in one call"
+            )
+        if one.histogram.shape != first.histogram.shape:
+            raise ValueError(f"results[{k}] has P(q) in {one.histogram.shape[1]} bins, results[0] in "
+                             f"{first.histogram.shape[1]}: use the same record in all")
+    return found
