@@ -376,5 +376,6 @@ def _overlaps(found: Gathered) -> list[ReplicaOverlaps | None]:
     histogram, moments = job.histogram, np.concatenate([block.pairs.moments for block in found.blocks])
     draws = histogram.sum(axis=2)
     means = moments / np.maximum(draws, 1)[..., None]
-    parts = (np.split(values, models) for values in (draws[:, 0], histogram, *np.moveaxis(means, 2, 0)))
+    values = draws[:, 0], histogram, *np.moveaxis(means[..., :6], 2, 0), means[..., 6:]
+    parts = (np.split(of_all, models) for of_all in values)
     return [ReplicaOverlaps(*of_model) for of_model in zip(*parts, strict=True)]
