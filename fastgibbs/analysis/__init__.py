@@ -15,7 +15,7 @@ from fastgibbs.analysis.errors import (
     split_r_hat,
     standard_error,
 )
-from fastgibbs.analysis.finite_size import Crossing, binder_crossing
+from fastgibbs.analysis.finite_size import Crossing, binder_crossing, xi_crossing
 from fastgibbs.analysis.free_energy import IntegratedLogZ, LogZ, integrated_log_z, log_z
 from fastgibbs.analysis.likelihood import log_mean, log_weights, pseudo_likelihood
 from fastgibbs.analysis.mean_field import MeanField, mean_field
@@ -68,5 +68,6 @@ __all__ = [
     "susceptibility",
     "temperature",
     "to_u_kn",
+    "xi_crossing",
     "two_time",
 ]
