@@ -11,6 +11,7 @@ from fastgibbs.methods.sampling import sample
 from fastgibbs.models import (
     RBM,
     Hopfield,
+    Polynomial,
     checks,
     edwards_anderson,
     lattice,
@@ -57,12 +58,19 @@ CASES = (  # title, engine, model, beta, chains
     ),
     ("Hopfield N=10^4, P=200, T=0.5, 128 chains", "overlap", lambda: Hopfield(_patterns(200, 10_000)), 2.0, 128),
     ("RBM of 784 and 500 units, 512 chains", "layered", lambda: _machine(784, 500), 1.0, 512),
+    ("2000 products of 3 of 500 spins, 128 chains", "polynomial", lambda: _products(500, 2000), 1.0, 128),
     ("ring of triples, 10^4 sites, 128 chains", "terms", lambda: Triples(10_000), 1.0, 128),
 )
 
 
 def _patterns(count: int, n: int) -> States:
     return np.random.default_rng(1).choice(np.array([-1, 1], np.int8), (count, n))
+
+
+def _products(n: int, count: int) -> Polynomial:
+    rng = np.random.default_rng(1)
+    triples = [rng.choice(n, 3, replace=False) for _ in range(count)]
+    return Polynomial.from_arrays(n, triples, rng.normal(size=count))
 
 
 def _machine(n_visible: int, n_hidden: int) -> RBM:

@@ -1,7 +1,7 @@
 """The words of signatures: what arrays hold, and what all verbs understand by an argument."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -22,7 +22,25 @@ PathLike = str | os.PathLike[str]
 Rule = Literal["gibbs", "metropolis"]
 Scan = Literal["sequential", "random"]
 ClusterMoves = Literal["swendsen-wang", "wolff"]
+LadderMoves = Literal["houdayer", "swendsen-wang", "wolff", "joerg", "cmr"]
 Disorder = Literal["bimodal", "gaussian"]
+Couplings = float | Sequence[float | Sequence[float]] | FloatArray  # one, or of each kind of bonds, or of each of them
+Boundary = bool | Literal["antiperiodic"] | Sequence[int]  # of one axis: periodic, open, or a twist
+Periodic = bool | Literal["antiperiodic"] | Sequence[Boundary]
+LatticeName = Literal[
+    "hypercubic",
+    "chain",
+    "square",
+    "cubic",
+    "triangular",
+    "honeycomb",
+    "kagome",
+    "checkerboard",
+    "bcc",
+    "fcc",
+    "diamond",
+    "pyrochlore",
+]
 
 Engine = Any  # a module, or another object that keeps the contract (engines/contract.py)
 

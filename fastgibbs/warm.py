@@ -28,6 +28,7 @@ from fastgibbs.models import (
     Energy,
     Hopfield,
     Ising,
+    Polynomial,
     edwards_anderson,
     lattice,
     sherrington_kirkpatrick,
@@ -48,6 +49,7 @@ MODELS: tuple[Energy, ...] = (  # each with kernels of its own on some engine
     Hopfield(_PATTERNS, rule="pseudoinverse"),
     Hopfield(_PATTERNS, order=3),
     Hopfield(_PATTERNS, order=5),
+    Polynomial({(0, 1, 2): 1.0, (1, 2, 3, 4): -0.5}),
     RBM.random(12, 6, seed=0),
 )
 

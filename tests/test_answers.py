@@ -10,12 +10,13 @@ import pytest
 import fastgibbs as fg
 from fastgibbs import analysis, exact
 from fastgibbs.reference import annealing as twin
-from fastgibbs.reference import coloured, dense, layered, multispin, overlap, sparse
+from fastgibbs.reference import coloured, dense, layered, multispin, overlap, polynomial, sparse
 from fastgibbs.reference.streams import run_entropy, site_words
 
 GLASS = fg.edwards_anderson((4, 4, 3), seed=2)
 WEIGHTED = fg.edwards_anderson((4, 4, 3), "gaussian", seed=2)
 TENTHS = fg.Ising.from_edges(16, *fg.edwards_anderson((4, 4), seed=1).bonds, 0.1 * (np.arange(16) % 3))
+TRIPLES = [np.random.default_rng(k).permutation(12)[:3] for k in range(20)]
 MODELS = {  # ties in all but the Gaussian ones
     "multispin": (GLASS, multispin),
     "sparse": (WEIGHTED, sparse),
@@ -25,6 +26,7 @@ MODELS = {  # ties in all but the Gaussian ones
     "coloured, tenths": (TENTHS, coloured),
     "dense": (fg.sherrington_kirkpatrick(40, "bimodal", seed=3), dense),
     "overlap": (fg.Hopfield(np.random.default_rng(1).choice([-1, 1], (4, 21))), overlap),
+    "polynomial": (fg.Polynomial.from_arrays(12, TRIPLES, [1.0, -1.0] * 10), polynomial),
     "layered": (fg.RBM(np.random.default_rng(4).integers(-2, 3, (9, 5))), layered),
 }
 KEPT = "kept_energy", "kept_states", "kept_counts"

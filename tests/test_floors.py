@@ -20,10 +20,12 @@ FLOORS = [
 ENGINES = [  # each imports only earlier ones
     *("vectors", "layouts", "graphs", "bitslices", "bytespins", "contract", "gates", "arithmetic", "streams"),
     *("shuffles", "precision", "entries", "sparse_sums", "sparse_draws", "sparse", "sparse64", "flips", "terms"),
+    "polynomial",
     *("dense", "dense_kernels", "rare", "multispin_counters", "multispin_neighbors", "multispin_rare", "multispin"),
-    *("multispin_decisions", "multispin_kernels", "coloured", "memories", "overlap", "inputs", "layered", "replicas"),
-    *("observables", "descents", "energies", "asking", "remembering", "lowest", "carrying", "binning", "bonds"),
-    *("swendsen_wang", "wolff", "clusters", "drivers", "many", "phases", "gradients", "moments"),
+    *("multispin_decisions", "multispin_kernels", "coloured", "memories", "overlap", "inputs", "layered", "moves"),
+    *("replicas", "observables", "descents", "energies", "asking", "remembering", "lowest", "carrying", "binning"),
+    *("bonds", "swendsen_wang", "replica_clusters", "wolff", "clusters", "drivers", "many", "phases", "gradients"),
+    "moments",
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}
 OPTIONAL = {"PIL", "matplotlib", "pandas", "sklearn", "tqdm", "xarray"}  # imported inside the functions that need them

@@ -101,7 +101,12 @@ STRANGERS = {
     "budget": Budget(10, 4),
 }
 MODELS = {"multispin": MULTISPIN, "sparse": ANY, "dense": ANY, "overlap": MEMORIES, "layered": MACHINES}
-MODELS |= {"terms": STRANGERS, "coloured": ANY}
+PRODUCTS = {
+    "spins": fg.Polynomial.from_arrays(9, STRANGERS["triplets"].triples, RNG.normal(size=14)),
+    "of many": fg.Polynomial({(0, 1, 2, 3, 4): 1.0, (2, 3, 4): -1.0, (5, 6): 1.0, (7,): 0.5, (0, 7, 5, 1): -1.0}),
+    "units": fg.Polynomial({(0, 1, 2, 3): -2.0, (1, 4, 5): 1.5, (2, 6): 1.0, (7,): -0.5, (): 3.0}, "binary", 9),
+}
+MODELS |= {"terms": STRANGERS, "coloured": ANY, "polynomial": PRODUCTS}
 OPTIONS = {
     "rule": ["gibbs", "metropolis"],
     "scan": ["sequential", "random"],

@@ -122,13 +122,14 @@ def test_bad_lattice_arguments_are_refused():
     refused(ValueError, lambda: lattice((3, 0)), "shape[1] is 0")
     refused(TypeError, lambda: lattice((3, 2.5)), "shape[1] is 2.5")
     refused(TypeError, lambda: lattice((True, 3)), "shape[0] is True")
-    refused(TypeError, lambda: lattice(5), "shape is 5")
+    refused(TypeError, lambda: lattice(5.0), "shape is 5.0")
+    refused(TypeError, lambda: lattice(True), "shape[0] is True")
     refused(TypeError, lambda: lattice(()), "shape is ()")
     refused(TypeError, lambda: lattice((3,), periodic="yes"), "periodic is 'yes'")
     refused(ValueError, lambda: lattice((3, 3), periodic=(True,)), "periodic has 1", "2 axes")
     refused(TypeError, lambda: lattice((3,), J="1"), "J", "real number")
-    refused(TypeError, lambda: lattice((3,), J=[1.0]), "J has shape (1,)")
-    refused(ValueError, lambda: triangular((3, 3, 3)), "shape is (3, 3, 3)", "two")
+    refused(ValueError, lambda: lattice((3,), J=[[1.0, 2.0]]), "J[0] has shape (2,)", "(1,)")
+    refused(ValueError, lambda: triangular((3, 3, 3)), "shape is (3, 3, 3)", "2 axes")
 
 
 def test_bad_disorder_arguments_are_refused():

@@ -120,7 +120,22 @@ ISINGS = st.one_of(edge_models(), lattice_models(), plus_minus_models(), graph_m
 MODELS = st.one_of(edge_models(), lattice_models(), plus_minus_models(), graph_models(), memories(), machines())
 
 
-ONLY = {"overlap": memories(), "layered": machines(), "terms": strangers()}  # what these engines run
+def polynomials():
+    def build(n, count, seed, scale, kind):
+        rng = np.random.default_rng(seed)
+        terms = {tuple(rng.permutation(n)[: rng.integers(1, 5)].tolist()): scale * rng.normal() for _ in range(count)}
+        return fg.Polynomial(terms, kind, n)
+
+    kinds = st.sampled_from(["spin", "binary"])
+    return st.builds(build, st.integers(1, 8), st.integers(1, 10), st.integers(0, 99), magnitudes(), kinds)
+
+
+ONLY = {
+    "polynomial": polynomials(),
+    "overlap": memories(),
+    "layered": machines(),
+    "terms": strangers(),
+}  # what these engines run
 
 
 def strength(model):

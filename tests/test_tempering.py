@@ -513,9 +513,9 @@ def test_overlaps_match_enumeration_at_every_rung(clusters, engine):
 
 
 @njit
-def exchange(plan, state, pairs, lane_at):
+def exchange(plan, state, pairs):
     snapshot(plan, state, pairs.packed)
-    replicas.exchange_packed_clusters(pairs, lane_at)
+    replicas.exchange_packed_clusters(pairs)
     restore(plan, state, pairs.packed)
 
 
@@ -531,13 +531,13 @@ def exchange(plan, state, pairs, lane_at):
 )
 def test_clusters_conserve_the_energy_of_a_pair_and_what_is_equal_in_it(engine, model, beta):
     setting = Setting([model], [model], engine, "gibbs", "sequential", 1, None, 1)
-    job = Ladders(setting, beta * np.linspace(0.5, 1.5, 6), Length(50, 0, 1), 20, 1, 0, True, 3)
+    job = Ladders(setting, beta * np.linspace(0.5, 1.5, 6), Length(50, 0, 1), 20, 1, 0, "houdayer", 1, 3)
     with running() as under_way:
         ran = through(under_way, begin(job))
         run = Gathered(job, ran.blocks, 50, ran.end.done)
     before = run.spins()
     for block in run.blocks:
-        exchange(block.plan, block.state, block.pairs, block.ladders.lane_at)
+        exchange(block.plan, block.state, block.pairs)
     after = run.spins()
     changed = (after != before).any(axis=(2,))
     np.testing.assert_array_equal(changed[0::2], changed[1::2])
@@ -891,8 +891,8 @@ BAD = {
     "overlap_every False": (dict(overlap_every=False), TypeError, "overlap_every is False"),
     "adapt of text": (dict(adapt="yes"), TypeError, "adapt is 'yes'"),
     "adapt 1": (dict(adapt=1), TypeError, "adapt is 1"),
-    "clusters of text": (dict(clusters="houdayer"), TypeError, "clusters is 'houdayer'"),
-    "clusters of one ladder": (dict(clusters=True, ladders=1), ValueError, "clusters is True.*ladders=2"),
+    "clusters of another": (dict(clusters="hudayer"), ValueError, "clusters is 'hudayer'"),
+    "clusters of one ladder": (dict(clusters=True, ladders=1), ValueError, "clusters is 'houdayer', .*ladders=2"),
     "Metropolis at beta 0": (dict(rule="metropolis", betas=[0.0, 1.0]), ValueError, r"betas\[0\] is 0.*gibbs"),
     "Metropolis on a ladder from 0": (dict(rule="metropolis"), ValueError, r"betas\[0\] is 0.*gibbs"),
     "zero threads": (dict(threads=0), ValueError, "threads is 0"),

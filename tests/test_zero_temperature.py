@@ -20,6 +20,7 @@ from fastgibbs.reference import dense as dense_twin
 from fastgibbs.reference import layered as layered_twin
 from fastgibbs.reference import multispin as multispin_twin
 from fastgibbs.reference import overlap as overlap_twin
+from fastgibbs.reference import polynomial as polynomial_twin
 from fastgibbs.reference import sampling as sampling_twin
 from fastgibbs.reference import sparse as sparse_twin
 from fastgibbs.reference import sparse64 as sparse64_twin
@@ -44,6 +45,14 @@ def machine(scale=1.0):
     return fg.RBM(*(scale * 4 * rng.integers(-1, 2, shape) for shape in ((3, 3), 3, 3)))
 
 
+def products(scale=1.0, kind="spin"):
+    """Products whose sums are exact, and ties."""
+    rng = np.random.default_rng(2)
+    return fg.Polynomial.from_arrays(
+        8, [rng.permutation(8)[:3] for _ in range(9)], scale * rng.choice([-2, 2], 9), kind
+    )
+
+
 RING, TRIANGLES = fg.lattice((6,)), fg.Ising.from_edges(5, [0, 1, 2, 2, 3, 4], [1, 2, 0, 3, 4, 2], [-1.0] * 6)
 MEMORY = fg.Hopfield(np.random.default_rng(3).choice([-1, 1], (2, 8)))
 MODELS = {
@@ -54,6 +63,7 @@ MODELS = {
     "coloured": [RING, TRIANGLES, whole(6, 2, 1e-300), whole(6, 2, 1e300)],
     "overlap": [MEMORY, fg.Hopfield(MEMORY.patterns[:, :5], field=0.0, order=3)],
     "layered": [machine(), machine(2.0**-1000), machine(2.0**990)],
+    "polynomial": [products(), products(2.0**-1000), products(2.0**990), products(kind="binary")],
 }
 CASES = [(engine, k) for engine in MODELS for k in range(len(MODELS[engine]))]
 
@@ -80,6 +90,14 @@ def cost(model, state, site):
         turned = np.where(np.arange(model.n) == site, -state, state)
         sums = [int(xi @ spins.astype(np.int64)) ** model.order for spins in (state, turned) for xi in model.patterns]
         return Fraction(sum(sums[: len(model.patterns)]) - sum(sums[len(model.patterns) :]))
+    if isinstance(model, fg.Polynomial):
+        low, half = model.low, Fraction(1, 2)
+        values = [state, np.where(np.arange(model.n) == site, -state, state)]
+        before, after = (
+            sum(Fraction(c) * int(np.where(s[list(key)] == 1, 1, low).prod()) for key, c in model.terms.items())
+            for s in values
+        )
+        return half * (after - before)
     ising = model.to_ising()
     row = slice(ising.indptr[site], ising.indptr[site + 1])
     terms = zip(ising.couplings[row], ising.indices[row], strict=True)
@@ -206,6 +224,7 @@ REFUSED = {  # engines that round the fields of such models, and what they say
     "multispin in a field of rounding": ("multispin", fg.lattice((4, 4), J=0.1, h=0.3), "site 0 .* 'sparse64' can"),
     "overlap in a field beside patterns": ("overlap", fg.Hopfield(MEMORY.patterns, field=0.1), "'sparse64' can"),
     "overlap in a field below float32": ("overlap", fg.Hopfield(np.ones((0, 4)), field=1e-300), "'multispin' can"),
+    "polynomial of other numbers": ("polynomial", fg.p_spin(6, 3, seed=1), "site 0 add up to .* 0 that these"),
     "all beyond 106 bits": ("auto", fg.Ising.from_edges(3, [0, 0], [1, 2], [1, 1], [2.0**-110, 0, 0]), "no engine has"),
 }
 
@@ -238,6 +257,7 @@ TWINS = {
     "coloured": (coloured_twin, whole(20, 2, 1e6)),
     "dense": (dense_twin, whole(70, 3)),
     "overlap": (overlap_twin, fg.Hopfield(np.random.default_rng(5).choice([-1, 1], (4, 25)))),
+    "polynomial": (polynomial_twin, products()),
     "layered": (layered_twin, fg.RBM(np.random.default_rng(6).integers(-2, 3, (9, 7)))),
 }
 

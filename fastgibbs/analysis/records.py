@@ -22,6 +22,8 @@ class Group(NamedTuple):
     """Mean spin of every draw, float64 (chains, draws), or in bins."""
     bins: Bins | None = None
     """What was kept in place of draws."""
+    told: tuple[Any, ...] = ()
+    """What cluster moves told of m^2 and of the size of clusters, likewise."""
 
     @classmethod
     def of(cls, beta: float, model: int, bins: Bins) -> Group:

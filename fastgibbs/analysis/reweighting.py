@@ -201,6 +201,8 @@ def _mean_energy(draws: PooledDraws) -> float:
 def _groups(result: ByBeta) -> list[Group]:
     """The records of a result of one model, beta by beta."""
     groups = by_beta(result)
+    if getattr(result.model, "by_worldlines", False):
+        raise TypeError(f"result is of {checks.shown(result.model)}, whose law is not exp(-beta E)")
     if isinstance(result.model, tuple):
         raise ValueError(f"result is of {len(result.model)} models: give a result of one, whose draws can be pooled")
     if groups[0].energy.shape[1] == 0:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 
-from fastgibbs.analysis.errors import Mean, blocks, disagreement, split_r_hat, standard_error
+from fastgibbs.analysis.errors import blocks, disagreement, split_r_hat, standard_error
 from fastgibbs.analysis.records import ByBeta, Group, by_beta
 from fastgibbs.analysis.reports import Report, Reporting, with_error
 from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, magnitude, susceptibility, temperature
@@ -86,7 +85,7 @@ def by_temperature(result: ByBeta) -> Report:
     }
     if not several:
         del columns["model"]
-    told = [_of_clusters(result, group.beta) for group in groups] if getattr(result, "clusters", None) else []
+    told = [[standard_error(record) for record in group.told] for group in groups if group.told]
     if told:
         columns["<m^2>"] = [with_error(m2.mean, m2.error) for m2, _ in told]
     betas, lengths = np.array([group.beta for group in groups]), draws / tau
@@ -121,11 +120,6 @@ def by_temperature(result: ByBeta) -> Report:
 
 def _binned(group: Group) -> str:
     return "" if group.bins is None else f", kept in bins of {group.bins.energy.width}"
-
-
-def _of_clusters(result: Any, beta: float) -> list[Mean]:
-    """What moves told of m^2 and of the size of clusters, of the chains at one beta."""
-    return [standard_error(result.observables[name][result.beta == beta]) for name in ("cluster_m2", "cluster_size")]
 
 
 def _percolating(betas: FloatArray, sizes: FloatArray) -> list[str]:

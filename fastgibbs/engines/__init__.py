@@ -8,10 +8,13 @@ from fastgibbs.engines.dense import Dense
 from fastgibbs.engines.layered import Layered
 from fastgibbs.engines.multispin import Multispin
 from fastgibbs.engines.overlap import Overlap
+from fastgibbs.engines.polynomial import Polynomials
 from fastgibbs.engines.sparse import Sparse
 from fastgibbs.engines.sparse64 import Sparse64
 from fastgibbs.engines.terms import Terms
 
-ORDER = Layered(), Overlap(), Dense(), Coloured(), Multispin(), Sparse(), Sparse64(), Terms()  # as "auto" asks them
+ORDER = (  # as "auto" asks them
+    *(Layered(), Overlap(), Polynomials(), Dense(), Coloured(), Multispin(), Sparse(), Sparse64(), Terms()),
+)
 for engine in ORDER:
     register(engine)

@@ -1,8 +1,9 @@
-"""The bonds of an Ising model as cluster moves read them: whole words of them where they lie on diagonals.
+"""The bonds of Ising models as cluster moves read them: whole words of them where they lie on diagonals.
 
 A bond (i, j), i < j, lies on diagonal j - i. A lattice has few diagonals with many bonds of one |J| each: whether 64 of
 these are satisfied is then a few operations on words of 64 sites, and chance takes a few more. All other bonds are in
-a list. Fields bind sites to a ghost, a spin that is always up.
+a list, and so are those whose |J| is not the same in all models of one graph. Fields bind sites to a ghost, a spin that
+is always up.
 """
 
 from typing import NamedTuple
@@ -21,18 +22,18 @@ ALL, ONE, TWO = np.uint64(2**64 - 1), np.uint64(1), np.uint64(2)
 
 
 class Bonds(NamedTuple):
-    """A model's bonds. Bit i % 64 of word i // 64 of a diagonal is that between sites i - offset and i."""
+    """Those of models on one graph. Bit i % 64 of word i // 64 of a diagonal is that between sites i - offset and i."""
 
     n: int
     offsets: np.ndarray  # int64 (rows,): of the diagonals, each once; the first is 1, whether or not there are such
     rows: np.ndarray  # int64 (kinds,): where the offset of each kind stands
     strengths: np.ndarray  # float64 (kinds,): |J|
     present: np.ndarray  # uint64 (kinds, words): its bonds; the words are whole lines
-    against: np.ndarray  # uint64 (kinds, words): those of J < 0
+    against: np.ndarray  # uint64 (models, kinds, words): those of J < 0
     pairs: np.ndarray  # int32 (2, others): all other bonds
-    couplings: np.ndarray  # float64 (others,): their J
+    couplings: np.ndarray  # float64 (models, others): their J
     sites: np.ndarray  # int32 (fields,): the sites with a field
-    fields: np.ndarray  # float64 (fields,): h of these
+    fields: np.ndarray  # float64 (models, fields): h of these
     held: np.ndarray  # int32: the sites that are clamped
 
 
@@ -41,37 +42,40 @@ def words_of(n: int) -> int:
     return -(-n // (64 * LINE)) * LINE
 
 
-def bonds_of(model, held=()) -> Bonds:
-    """The bonds of an Ising model, whose sites `held` are clamped."""
-    i, j, J = model.bonds
-    strength, distance, listed, kinds = np.abs(J), j - i, np.ones(J.size, bool), []
-    order = np.lexsort((strength, distance))
+def bonds_of(models: list, held=()) -> Bonds:
+    """The bonds of Ising models on one graph, whose sites `held` are clamped."""
+    first = models[0]
+    i, j, _ = first.bonds
+    J, h = (np.stack(rows) for rows in zip(*((model.bonds[2], model.fields) for model in models), strict=True))
+    strength, distance, n = np.abs(J[0]), j - i, first.n
+    listed, kinds = np.ones(j.size, bool), []
+    shared = np.flatnonzero((np.abs(J) == strength).all(axis=0))
+    order = shared[np.lexsort((strength[shared], distance[shared]))]
     alike = (np.diff(distance[order]) == 0) & (np.diff(strength[order]) == 0)
-    ends = [0, *np.flatnonzero(~alike) + 1, J.size]
-    fewest = max(FEWEST, model.n / _SPARSEST)
-    for number in np.flatnonzero(np.diff(ends) >= fewest):
+    ends = [0, *np.flatnonzero(~alike) + 1, order.size]
+    for number in np.flatnonzero(np.diff(ends) >= max(FEWEST, n / _SPARSEST)):
         mine = order[ends[number] : ends[number + 1]]
         listed[mine] = False
-        against = j[mine[J[mine] < 0]]
-        kinds.append((distance[mine[0]], strength[mine[0]], _bits(model.n, j[mine]), _bits(model.n, against)))
+        against = [_bits(n, j[mine[of_model[mine] < 0]]) for of_model in J]
+        kinds.append((distance[mine[0]], strength[mine[0]], _bits(n, j[mine]), against))
     offsets = np.unique([1, *(kind[0] for kind in kinds)]).astype(np.int64)
-    sites = np.flatnonzero(model.fields)
-    shape = len(kinds), words_of(model.n)
+    sites = np.flatnonzero(h.any(axis=0))
+    shape = len(kinds), words_of(n)
     arrays = (
         offsets,
         np.searchsorted(offsets, [kind[0] for kind in kinds]),
         np.array([kind[1] for kind in kinds], float),
         np.array([kind[2] for kind in kinds], np.uint64).reshape(shape),
-        np.array([kind[3] for kind in kinds], np.uint64).reshape(shape),
+        np.array([kind[3] for kind in kinds], np.uint64).reshape(shape[0], len(models), shape[1]).swapaxes(0, 1).copy(),
         np.stack([i[listed], j[listed]]).astype(np.int32),
-        J[listed],
+        np.ascontiguousarray(J[:, listed]),
         sites.astype(np.int32),
-        model.fields[sites],
+        np.ascontiguousarray(h[:, sites]),
         np.array(held, np.int32),
     )
     for array in arrays:
         array.flags.writeable = False  # as the arrays of models are: checkpoints hold what is not
-    return Bonds(model.n, *arrays)
+    return Bonds(n, *arrays)
 
 
 def _bits(n: int, sites) -> np.ndarray:

@@ -7,12 +7,13 @@ import numpy as np
 
 from fastgibbs.engines.arithmetic import exp64
 from fastgibbs.engines.binning import RunningBins, keep
-from fastgibbs.engines.clusters import Clusters, due, move, sweeps_too, tell
+from fastgibbs.engines.clusters import Clusters
 from fastgibbs.engines.contract import FOLLOWED, LANE_GROUP, MEASURED, SEQUENTIAL, UNMEASURED
 from fastgibbs.engines.entries import measure, opened, retain, snapshot, sweep
 from fastgibbs.engines.lowest import note
+from fastgibbs.engines.moves import due, move, sweeps_too, tell
 from fastgibbs.engines.observables import Observables, measure_observables, observables
-from fastgibbs.engines.replicas import add_overlaps, exchange_clusters
+from fastgibbs.engines.replicas import add_overlaps
 from fastgibbs.engines.streams import next_word
 from fastgibbs.jit import called, njit
 
@@ -231,6 +232,7 @@ class Exchanges(NamedTuple):
     round_trips: np.ndarray  # int64 (ladders, rungs): and back to the hot one
     visits: np.ndarray  # int64 (2, ladders, rungs): how often a replica labelled hot, or cold, was at each rung
     lanes_of_draws: np.ndarray  # int64 (draws or 0, ladders, rungs): the lane at every rung, if states are kept
+    clusters: Clusters | None = None  # cluster moves beside sweeps, if there are any but those that pairs exchange
 
 
 HOT, COLD, FROM_HOT = 1, 2, 3  # ends of a ladder: the hot one, the cold one, and that of who came from the hot one
@@ -242,19 +244,20 @@ def temper(plan, state, ladders, pairs, record, first, last, crew):
     Energies, magnetisations and observables are recorded by rung, (draws, ladders * rungs), and states by lane.
     """
     compared = pairs if len(pairs.ladders) > 0 else None
-    exchanged = pairs if pairs.clusters else None
-    _temper(opened(plan, state), ladders, exchanged, compared, record, first, last, crew)
+    moves = pairs if pairs.every > 0 else ladders.clusters
+    _temper(opened(plan, state), ladders._replace(clusters=None), moves, compared, record, first, last, crew)
 
 
 @njit
-def _temper(block, ladders, exchanged, compared, record, first, last, crew):
+def _temper(block, ladders, moves, compared, record, first, last, crew):
     for done in range(first + 1, last + 1):
         past, number = done - ladders.burn_in, draw_after(record.times, done)
         swaps, records = done % ladders.swap_every == 0, number >= 0
-        measures = swaps or records
-        sweep(block, ladders.rungs, ladders.rule, SEQUENTIAL, MEASURED if measures else UNMEASURED, crew)
-        if swaps:
-            exchange_clusters(exchanged, block, ladders.lane_at)
+        measures, moves_clusters = swaps or records, due(moves, done)
+        counts = MEASURED if measures and not moves_clusters else UNMEASURED
+        sweep(block, ladders.rungs, ladders.rule, SEQUENTIAL, counts, crew)
+        if moves_clusters:
+            move(moves, block)
         if measures:
             measure(block, ladders.energies, ladders.magnetizations, crew)
         if swaps:
@@ -274,10 +277,11 @@ def _temper(block, ladders, exchanged, compared, record, first, last, crew):
                 for ladder in range(len(ladders.lane_at)):
                     for rung in range(ladders.betas.size):
                         ladders.lanes_of_draws[draw, ladder, rung] = ladders.lane_at[ladder, rung]
+            tell(moves, record.observables.record[draw])
             of_weights = record.observables.record[draw]
             keep(record.bins, number, record.energies[draw], record.magnetizations[draw], of_weights)
         if ladders.overlap_every > 0 and past > 0 and past % ladders.overlap_every == 0:
-            add_overlaps(compared, block, ladders.lane_at)
+            add_overlaps(compared, block)
 
 
 @called

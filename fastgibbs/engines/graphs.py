@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.jit import called, njit
+from fastgibbs.models.cells import two_colours
 from fastgibbs.models.lattices import Lattice
 
 VECTOR = 8  # words handled at once; cells of a group are filled up to a multiple, so that a vector lies in one group
@@ -60,22 +61,23 @@ class Cells(NamedTuple):
 
 
 class Box(NamedTuple):
-    """The cells of a uniform lattice of two colours, which follow from their number: nothing is stored."""
+    """The cells of a uniform lattice of two colours, which follow from their number: nothing is stored.
+
+    `odd`: int8, for each axis whether the colour changes from one cell of the lattice to the next, then the colour of
+    each site of the first one.
+    """
 
     lattice: Lattice
     strips: int
+    odd: np.ndarray
 
     @classmethod
     def of(cls, model, strips):
-        """The cells of a model, if it is such a lattice and its strips are too; otherwise None.
-
-        Where all sides are even and every step has an odd sum, neighbours differ in parity, across seams too.
-        """
-        if not isinstance(model, Lattice) or model.shape[0] % strips:
+        """The cells of a model, if it is such a lattice and its strips are too; otherwise None."""
+        if not isinstance(model, Lattice) or model.sides[0] % strips:
             return None
-        sides = (model.shape[0] // strips, *model.shape[1:])
-        even = all(side % 2 == 0 for side in sides) and all(sum(step) % 2 for step in model.steps)
-        return cls(model, strips) if even else None
+        odd = two_colours(model.cell, (model.sides[0] // strips, *model.sides[1:]))
+        return None if odd is None else cls(model, strips, odd)
 
     @property
     def count(self) -> int:
@@ -84,8 +86,8 @@ class Box(NamedTuple):
 
     @property
     def slots(self) -> int:
-        """The number of neighbours of every cell."""
-        return self.lattice.degree
+        """Room for neighbours: their number, rounded up to an even one."""
+        return -(-self.lattice.degree // 2) * 2
 
     @property
     def negative(self) -> np.ndarray:
@@ -99,28 +101,31 @@ class Box(NamedTuple):
 
     def degrees(self) -> np.ndarray:
         """How many neighbours each cell has."""
-        return np.full(self.count, self.slots, np.int8)
+        return np.full(self.count, self.lattice.degree, np.int8)
 
     def colours(self) -> np.ndarray:
-        """The colour of each cell, int8 (cells,): the parity of the sum of its coordinates."""
-        colour = np.zeros(1, np.int8)
-        for side in (self.lattice.shape[0] // self.strips, *self.lattice.shape[1:]):
-            colour = (colour[:, None] ^ (np.arange(side) % 2).astype(np.int8)).ravel()
-        return colour
+        """The colour of each cell, int8 (cells,)."""
+        colour, sides = np.zeros(1, np.int8), self.lattice.sides
+        for side, odd in zip((sides[0] // self.strips, *sides[1:]), self.odd, strict=False):
+            colour = (colour[:, None] ^ (np.arange(side) % 2 * odd).astype(np.int8)).ravel()
+        return (colour[:, None] ^ self.odd[len(sides) :]).ravel()
 
     def seam(self) -> np.ndarray:
-        """The cells with a neighbour in another strip: those of the first and of the last layer."""
-        layer = self.lattice.n // self.lattice.shape[0] if self.strips > 1 else 0
-        return np.concatenate([np.arange(layer), np.arange(self.count - layer, self.count)])
+        """The cells with a neighbour in another strip: those of the first and of the last layers."""
+        reach = max(abs(offset[0]) for _, _, offset, _ in self.lattice.cell.bonds) if self.strips > 1 else 0
+        edge = min(reach * (self.lattice.n // self.lattice.sides[0]), self.count)
+        return np.unique(np.concatenate([np.arange(edge), np.arange(self.count - edge, self.count)]))
 
     def rows(self, cells) -> tuple[np.ndarray, np.ndarray]:
-        """Neighbours (cells, slots) and how many strips further on they lie."""
+        """Neighbours (cells, slots), -1 where there is none, and how many strips further on they lie."""
         strip, neighbors = np.divmod(self.lattice.neighbors(cells), self.count)
-        return neighbors, strip
+        missing = (0, 0), (0, self.slots - self.lattice.degree)
+        return np.pad(neighbors, missing, constant_values=-1), np.pad(strip, missing)
 
     def signs(self, cells, rows) -> np.ndarray:
         """Whether J < 0, bool (rows, cells, slots)."""
-        return np.broadcast_to(self.negative, (rows.size, cells.size, self.slots))
+        there = np.arange(self.slots) < self.lattice.degree
+        return np.broadcast_to(self.negative & there, (rows.size, cells.size, self.slots))
 
 
 def cells(models: list, strips: int = 1) -> Cells | Box:

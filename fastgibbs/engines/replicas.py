@@ -10,8 +10,11 @@ import numpy as np
 
 from fastgibbs.engines.bitslices import ones, transpose
 from fastgibbs.engines.entries import restore, snapshot
+from fastgibbs.engines.moves import due, move
 from fastgibbs.engines.streams import below
 from fastgibbs.jit import called, gives, stub
+
+HOUDAYER = "houdayer"  # as `clusters=` has these moves
 
 
 class Pairs(NamedTuple):
@@ -23,7 +26,8 @@ class Pairs(NamedTuple):
     indptr: np.ndarray  # int64 (n + 1,): the graph
     indices: np.ndarray  # int32 (nnz,)
     symmetric: bool  # whether no site has a field
-    clusters: bool  # whether clusters are exchanged
+    every: int  # sweeps from one exchange of clusters to the next, or 0 for none
+    lane_at: np.ndarray  # int64 (ladders, rungs): the lane at every rung
     streams: np.ndarray  # uint64 (pairs, 4)
     packed: np.ndarray  # uint16 (n, lanes // 16 or more): what snapshots fill
     words: np.ndarray  # uint64 (n, 1, 2, 4 or 8): the same memory
@@ -35,9 +39,9 @@ class Pairs(NamedTuple):
 
 
 @called
-def _add_unequal(pairs, lane_at, words, counts):
+def _add_unequal(pairs, words, counts):
     """Add to counts (pairs, rungs) the sites, in `rows` before it is transposed, at which each two lanes differ."""
-    rows = pairs.rows
+    rows, lane_at = pairs.rows, pairs.lane_at
     transpose(rows, 0)
     for pair in range(len(pairs.ladders)):
         one, other = pairs.ladders[pair]
@@ -49,7 +53,7 @@ def _add_unequal(pairs, lane_at, words, counts):
 
 
 @called
-def count_unequal_sites(pairs, lane_at):
+def count_unequal_sites(pairs):
     """At how many sites the two replicas of each pair and rung differ, to `unequal[0]`."""
     words = pairs.words.shape[1]
     flat = pairs.words.reshape(pairs.words.size)
@@ -57,11 +61,11 @@ def count_unequal_sites(pairs, lane_at):
     for first in range(0, flat.size, 512):
         for k in range(512):
             pairs.rows[k] = flat[first + k] if first + k < flat.size else np.uint64(0)
-        _add_unequal(pairs, lane_at, words, pairs.unequal[0])
+        _add_unequal(pairs, words, pairs.unequal[0])
 
 
 @called
-def count_unequal_bonds(pairs, lane_at):
+def count_unequal_bonds(pairs):
     """On how many bonds s_i s_j differs between the two replicas of each pair and rung, to `unequal[1]`."""
     words = pairs.words.shape[1]
     each = 512 // words
@@ -74,25 +78,26 @@ def count_unequal_bonds(pairs, lane_at):
                     i, j = pairs.bonds[0, first + k], pairs.bonds[1, first + k]
                     differs = pairs.words[i, word] ^ pairs.words[j, word]
                 pairs.rows[k * words + word] = differs
-        _add_unequal(pairs, lane_at, words, pairs.unequal[1])
+        _add_unequal(pairs, words, pairs.unequal[1])
 
 
 @stub
-def add_overlaps(pairs, block, lane_at):
+def add_overlaps(pairs, block):
     """Add the overlaps of every pair at every rung to histogram and moments, if pairs are compared."""
 
 
 @gives(add_overlaps, Pairs)
-def _compare(pairs, block, lane_at):
+def _compare(pairs, block):
     snapshot(block, pairs.packed)
-    _add_overlaps(pairs, lane_at)
+    _add_overlaps(pairs)
 
 
 @called
-def _add_overlaps(pairs, lane_at):
+def _add_overlaps(pairs):
+    lane_at = pairs.lane_at
     n, bonds, bins = len(pairs.words), max(pairs.bonds.shape[1], 1), pairs.histogram.shape[2]
-    count_unequal_sites(pairs, lane_at)
-    count_unequal_bonds(pairs, lane_at)
+    count_unequal_sites(pairs)
+    count_unequal_bonds(pairs)
     for pair in range(len(pairs.ladders)):
         for rung in range(lane_at.shape[1]):
             equal = n - pairs.unequal[0, pair, rung]
@@ -110,11 +115,21 @@ def _add_overlaps(pairs, lane_at):
             moments[5] += link * link
 
 
-@stub
-def exchange_clusters(pairs, block, lane_at):
-    """In each pair, at each rung where they do not percolate, exchange a cluster of sites at which the replicas differ.
+@gives(due, Pairs)
+def _due(moves, done):
+    return done % moves.every == 0
 
-    If clusters are exchanged.
+
+@gives(move, Pairs)
+def _exchange(moves, block):
+    snapshot(block, moves.packed)
+    exchange_packed_clusters(moves)
+    restore(block, moves.packed)
+
+
+@called
+def exchange_packed_clusters(pairs):
+    """In each pair, at each rung where they do not percolate, exchange a cluster of sites at which the replicas differ.
 
     With q_i = s_i^a s_i^b, a site is drawn from those with q_i = -1 (or +1, if those are fewer and there is no field),
     and the cluster of such sites around it is turned in both replicas: E_a + E_b is conserved (Houdayer, Eur. Phys. J.
@@ -122,20 +137,9 @@ def exchange_clusters(pairs, block, lane_at):
     n / (d - 1) sites differ, d the mean degree: 1 / (d - 1) is where they percolate on a Bethe lattice (Fisher, Essam,
     J. Math. Phys. 2, 609 (1961)). The q_i do not change, so this condition does not bias the move.
     """
-
-
-@gives(exchange_clusters, Pairs)
-def _exchange(pairs, block, lane_at):
-    snapshot(block, pairs.packed)
-    exchange_packed_clusters(pairs, lane_at)
-    restore(block, pairs.packed)
-
-
-@called
-def exchange_packed_clusters(pairs, lane_at):
-    """The same of spins that are packed."""
+    lane_at = pairs.lane_at
     n = len(pairs.words)
-    count_unequal_sites(pairs, lane_at)
+    count_unequal_sites(pairs)
     reach = n - 2.0 if pairs.complete else 2.0 * pairs.bonds.shape[1] / max(n, 1) - 1.0
     for pair in range(len(pairs.ladders)):
         one, other = pairs.ladders[pair]

@@ -6,6 +6,8 @@ runs have labels, in order of sites: the label of a site is a count of bits. Lab
 smaller, and the ghost has label 0, so that one pass in order finds each root before those that it is the root of.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fastgibbs.engines.bitslices import ones
@@ -17,22 +19,43 @@ from fastgibbs.jit import called, inlined
 _LOW = 0xFFFFFFFF
 
 
+class Wanted(NamedTuple):
+    """Which bonds may be on, and how likely: with probability 1 - exp(-2 |beta J|) where they are satisfied.
+
+    In both of two chains, which may be one; or, `once`, in one of them alone.
+    """
+
+    model: int  # whose bonds
+    beta: float
+    one: np.ndarray  # uint64 (PAD + words,): spins
+    other: np.ndarray
+    once: bool
+
+
+@inlined
+def _unlike(spins, word, back, shift, against):
+    """The bits of a line of bonds whose spins are unlike, or alike if J < 0."""
+    low, high = load(spins, PAD + word - back - 1, LINE), load(spins, PAD + word - back, LINE)
+    other = (high << shift) | ((low >> (np.uint64(63) - shift)) >> ONE)
+    return load(spins, PAD + word, LINE) ^ other ^ against
+
+
 @called
-def _draw_diagonal(bonds, kind, beta, spins, streams, active):
+def _draw_diagonal(bonds, kind, wanted, streams, active):
     """Set the bonds of a kind that are on in the row of its offset."""
     offset, words = bonds.offsets[bonds.rows[kind]], bonds.present.shape[1]
-    p = probability(beta, bonds.strengths[kind])
+    p = probability(wanted.beta, bonds.strengths[kind])
     threshold = np.uint64(p * 2.0**64) if p < 1.0 else ALL
-    alike = ALL if beta > 0 else np.uint64(0)
+    alike = ALL if wanted.beta > 0 else np.uint64(0)
     back, shift = offset >> 6, np.uint64(offset & 63)
+    signs = (wanted.model * len(bonds.present) + kind) * words
     a, b = load(streams, 0, LINE), load(streams, LINE, LINE)
     c, counter = load(streams, 2 * LINE, LINE), load(streams, 3 * LINE, LINE)
     for word in range((back // LINE) * LINE, words, LINE):
-        here, there = PAD + word, PAD + word - back
-        low, high = load(spins, there - 1, LINE), load(spins, there, LINE)
-        other = (high << shift) | ((low >> (np.uint64(63) - shift)) >> ONE)
-        unlike = load(spins, here, LINE) ^ other ^ load(bonds.against, kind * words + word, LINE)
-        open_ = (unlike ^ alike) & load(bonds.present, kind * words + word, LINE)
+        against = load(bonds.against, signs + word, LINE)
+        one = _unlike(wanted.one, word, back, shift, against) ^ alike
+        other = _unlike(wanted.other, word, back, shift, against) ^ alike
+        open_ = (one ^ other if wanted.once else one & other) & load(bonds.present, kind * words + word, LINE)
         on, digits = full(0, np.uint64, LINE), threshold
         while digits != 0 and nonzero(open_) != 0:
             r, a, b, c, counter = stepped(a, b, c, counter)
@@ -40,11 +63,19 @@ def _draw_diagonal(bonds, kind, beta, spins, streams, active):
             on = on | (open_ & ((r ^ ALL) & digit))
             open_ = open_ & (r ^ digit ^ ALL)
             digits <<= ONE
-        store(active, here, load(active, here, LINE) | on)
+        store(active, PAD + word, load(active, PAD + word, LINE) | on)
     store(streams, 0, a)
     store(streams, LINE, b)
     store(streams, 2 * LINE, c)
     store(streams, 3 * LINE, counter)
+
+
+@called
+def draw_diagonals(clusters, k, wanted, first):
+    """Draw the bonds of move k that diagonals have, to rows `first` ..."""
+    bonds = clusters.bonds
+    for kind in range(bonds.rows.size if wanted.beta != 0 else 0):
+        _draw_diagonal(bonds, kind, wanted, clusters.streams[k], clusters.active[first + bonds.rows[kind]])
 
 
 @inlined
@@ -74,7 +105,7 @@ def _unite(parents, one, other):
 
 
 @called
-def _begin_runs(clusters):
+def begin_runs(clusters):
     """Runs of sites along the bonds of diagonal 1 that are on, each alone under its label; how many."""
     n, count = clusters.bonds.n, 0
     for word in range(clusters.starts.size):
@@ -88,12 +119,12 @@ def _begin_runs(clusters):
 
 
 @called
-def _unite_diagonals(clusters):
-    """Unite runs by the bonds of all diagonals but the first."""
+def unite_diagonals(clusters, first):
+    """Unite runs by the bonds of rows `first` ..., but those that made them."""
     active, parents = clusters.active, clusters.parents
     along = active[0]
-    for row in range(1, len(active)):
-        offset = clusters.bonds.offsets[row]
+    for row in range(max(first, 1), first + clusters.bonds.offsets.size):
+        offset = clusters.bonds.offsets[row - first]
         back, shift = offset >> 6, np.uint64(offset & 63)
         for word in range(back, clusters.starts.size):
             here, there = PAD + word, PAD + word - back
@@ -109,23 +140,32 @@ def _unite_diagonals(clusters):
                 _unite(parents, _label(clusters, site), _label(clusters, site - offset))
 
 
+@inlined
+def _wants(wanted, J, i, j):
+    """Whether the bond J between sites i and j, or of i to the ghost if j < 0, may be on."""
+    one = satisfied(J, wanted.beta, up(wanted.one, i) == (up(wanted.one, j) if j >= 0 else ONE))
+    other = satisfied(J, wanted.beta, up(wanted.other, i) == (up(wanted.other, j) if j >= 0 else ONE))
+    return one != other if wanted.once else one and other
+
+
 @called
-def _unite_listed(clusters, spins, beta, stream):
+def unite_listed(clusters, wanted, stream):
     """Unite runs by the bonds that no diagonal has, and with the ghost."""
     bonds, parents = clusters.bonds, clusters.parents
+    couplings, fields = bonds.couplings[wanted.model], bonds.fields[wanted.model]
     strength, p = 0.0, 0.0
-    for k in range(bonds.couplings.size):
-        J, i, j = bonds.couplings[k], np.int64(bonds.pairs[0, k]), np.int64(bonds.pairs[1, k])
-        if satisfied(J, beta, up(spins, i) == up(spins, j)):
+    for k in range(couplings.size):
+        J, i, j = couplings[k], np.int64(bonds.pairs[0, k]), np.int64(bonds.pairs[1, k])
+        if _wants(wanted, J, i, j):
             if abs(J) != strength:
-                strength, p = abs(J), probability(beta, J)
+                strength, p = abs(J), probability(wanted.beta, J)
             if chance(stream, p):
                 _unite(parents, _label(clusters, i), _label(clusters, j))
-    for k in range(bonds.fields.size):
-        h, i = bonds.fields[k], np.int64(bonds.sites[k])
-        if satisfied(h, beta, up(spins, i) == 1):
+    for k in range(fields.size):
+        h, i = fields[k], np.int64(bonds.sites[k])
+        if _wants(wanted, h, i, np.int64(-1)):
             if abs(h) != strength:
-                strength, p = abs(h), probability(beta, h)
+                strength, p = abs(h), probability(wanted.beta, h)
             if chance(stream, p):
                 _unite(parents, np.int64(0), _label(clusters, i))
     for k in range(bonds.held.size):
@@ -143,10 +183,11 @@ def _add(sizes, root, run):
 
 
 @called
-def _turn_clusters(clusters, spins, stream, count, chain):
-    """Turn each cluster but the ghost's with probability 1/2, and write the estimates of a chain.
+def draw_turns(clusters, spins, stream, count):
+    """Draw which clusters are turned, each but the ghost's with probability 1/2, to `turns`; sums of squares of these.
 
-    A word of coins is drawn for each 64 sites: that of a cluster is the one of its first site.
+    Of M_c of a chain's spins and of sizes, and the largest size. A word of coins is drawn for each 64 sites: that of a
+    cluster is the one of its first site.
     """
     parents, turned, sizes, n = clusters.parents, clusters.turned, clusters.sizes, clusters.bonds.n
     for label in range(count + 1):
@@ -175,22 +216,31 @@ def _turn_clusters(clusters, spins, stream, count, chain):
             change |= part & turn
             run = (ones(part) << 32) + ones(part & here)
             low = following
-        spins[PAD + word] = here ^ change
+        clusters.turns[word] = change
     square, size_square, size = _add(sizes, root, run)
-    clusters.estimates[0, chain] = np.float64(squares + square) / n / n
-    clusters.estimates[1, chain] = np.float64(size_squares + size_square) / n / n
-    clusters.estimates[2, chain] = np.float64(max(largest, size)) / n
+    return squares + square, size_squares + size_square, max(largest, size)
 
 
 @called
-def swendsen_wang(clusters, chain):
-    """A move of a chain, of spins in words of sites."""
-    bonds, beta, spins, stream = clusters.bonds, clusters.betas[chain], clusters.spins[chain], clusters.single[chain]
+def turn(clusters, spins):
+    """Turn the spins of a chain that are to be turned."""
+    for word in range(clusters.turns.size):
+        spins[PAD + word] ^= clusters.turns[word]
+
+
+@called
+def swendsen_wang(clusters, k):
+    """Move k, of one chain."""
+    place = clusters.places[k, 0]
+    spins, stream, n = clusters.spins[clusters.lane_at[place]], clusters.single[k], clusters.bonds.n
+    wanted = Wanted(clusters.models[k], clusters.betas[place % clusters.betas.size], spins, spins, False)
     clusters.active[:] = 0
-    for kind in range(bonds.rows.size if beta != 0 else 0):
-        row = clusters.active[bonds.rows[kind]]
-        _draw_diagonal(bonds, kind, beta, spins, clusters.streams[chain], row)
-    count = _begin_runs(clusters)
-    _unite_diagonals(clusters)
-    _unite_listed(clusters, spins, beta, stream)
-    _turn_clusters(clusters, spins, stream, count, chain)
+    draw_diagonals(clusters, k, wanted, 0)
+    count = begin_runs(clusters)
+    unite_diagonals(clusters, 0)
+    unite_listed(clusters, wanted, stream)
+    squares, size_squares, largest = draw_turns(clusters, spins, stream, count)
+    turn(clusters, spins)
+    clusters.estimates[0, k] = np.float64(squares) / n / n
+    clusters.estimates[1, k] = np.float64(size_squares) / n / n
+    clusters.estimates[2, k] = np.float64(largest) / n

@@ -9,9 +9,11 @@ from fastgibbs.jit import called
 
 
 @called
-def wolff(clusters, chain):
-    """A move of a chain, of spins in words of sites."""
-    beta, spins, stream, n = clusters.betas[chain], clusters.spins[chain], clusters.single[chain], clusters.bonds.n
+def wolff(clusters, k):
+    """Move k, of one chain, of spins in words of sites."""
+    place, model, n = clusters.places[k, 0], clusters.models[k], clusters.bonds.n
+    beta, spins = clusters.betas[place % clusters.betas.size], clusters.spins[clusters.lane_at[place]]
+    stream, couplings, fields = clusters.single[k], clusters.couplings[model], clusters.fields[model]
     inside, queue, begin, end = clusters.active[0], clusters.parents, 0, 1
     first = below(stream, n)
     queue[0] = first
@@ -22,10 +24,10 @@ def wolff(clusters, chain):
         begin += 1
         mine = up(spins, i)
         ups += np.int64(mine)
-        if not bound and satisfied(clusters.fields[i], beta, mine == ONE):
-            bound = chance(stream, probability(beta, clusters.fields[i]))
-        for k in range(clusters.indptr[i], clusters.indptr[i + 1]):
-            j, J = np.int64(clusters.indices[k]), clusters.couplings[k]
+        if not bound and satisfied(fields[i], beta, mine == ONE):
+            bound = chance(stream, probability(beta, fields[i]))
+        for near in range(clusters.indptr[i], clusters.indptr[i + 1]):
+            j, J = np.int64(clusters.indices[near]), couplings[near]
             if up(inside, j) == np.uint64(0) and satisfied(J, beta, up(spins, j) == mine):
                 if abs(J) != strength:
                     strength, p = abs(J), probability(beta, J)
@@ -33,19 +35,19 @@ def wolff(clusters, chain):
                     inside[PAD + (j >> 6)] |= ONE << np.uint64(j & 63)
                     queue[end] = j
                     end += 1
-    for k in range(clusters.bonds.held.size):
-        bound = bound or up(inside, np.int64(clusters.bonds.held[k])) == ONE
+    for site in clusters.bonds.held:
+        bound = bound or up(inside, np.int64(site)) == ONE
     m = np.float64(2 * ups - end)
     if bound:  # of the ghost's cluster this is a part: there s_i M itself stands for the mean of s_i M
         ups = 0
         for word in range(-(-n // 64)):
             ups += ones(spins[PAD + word] & (ALL >> np.uint64(64 - min(n - 64 * word, 64))))
         m = np.float64(2 * ups - n)
-    clusters.estimates[0, chain] = (m if up(spins, first) == ONE else -m) / n
-    clusters.estimates[1, chain] = np.float64(end) / n
-    for k in range(end):
-        place = PAD + (np.int64(queue[k]) >> 6)
-        if inside[place] != 0:
+    clusters.estimates[0, k] = (m if up(spins, first) == ONE else -m) / n
+    clusters.estimates[1, k] = np.float64(end) / n
+    for site in queue[:end]:
+        word = PAD + (np.int64(site) >> 6)
+        if inside[word] != 0:
             if not bound:
-                spins[place] ^= inside[place]
-            inside[place] = 0
+                spins[word] ^= inside[word]
+            inside[word] = 0

@@ -2,19 +2,27 @@
 
 from fastgibbs.exact.enumeration import Spectrum, spectrum, states
 from fastgibbs.exact.hopfield import CRITICAL_LOAD, Memory, hopfield, retrieval_overlap
+from fastgibbs.exact.landscape import Minima, Valleys, barriers, minima
 from fastgibbs.exact.torus import CRITICAL_BETA, Torus, onsager_energy, onsager_magnetization, torus
+from fastgibbs.exact.transverse import Quantum, transverse
 
 __all__ = [
     "CRITICAL_BETA",
     "CRITICAL_LOAD",
     "Memory",
+    "Minima",
+    "Quantum",
     "Spectrum",
     "Torus",
+    "Valleys",
+    "barriers",
     "hopfield",
+    "minima",
     "onsager_energy",
     "onsager_magnetization",
     "retrieval_overlap",
     "spectrum",
     "states",
     "torus",
+    "transverse",
 ]

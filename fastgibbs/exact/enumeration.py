@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
-from fastgibbs.exact.sums import Moments, dense, energies_of, linear_sums, mix, spins_of
-from fastgibbs.models import RBM, checks
+from fastgibbs.exact.blocks import MOST_LEVELS, MOST_LISTED, TOO_MANY, blocks_of
+from fastgibbs.exact.sums import Moments, dense, energies_of, mix, spins_of
+from fastgibbs.models import checks
 from fastgibbs.models.energy import as_energy
 from fastgibbs.threads import on_threads, stoppable
 from fastgibbs.types import ArrayLike, FloatArray, IntArray, ModelLike, States
 
 T = TypeVar("T")
-_BLOCK = 15  # log2 of the numbers held for a block of states: 256 KB, which a core keeps in its own cache
 _TASKS = 64  # that each thread takes, one after the other
-_MOST_LISTED = 20  # log2 of the most states that are written out
-_MOST_LEVELS = 2**20
-_TOO_MANY = f"more than 2^{_MOST_LISTED} ground states: too many to list"
 
 
 def spectrum(model: ModelLike, threads: int | None = None) -> Spectrum:
     """Z(beta) = sum_s exp(-beta E(s)) over every state, and what follows from it: a `Spectrum`.
 
-    `model`: of up to 30 spins if it has an Ising form, otherwise of up to 20, by `model.energy`; of an RBM the smaller
-    layer has up to 25 units (the larger one is summed analytically). `threads`: how many to use, by default the cores
-    of this process; the results do not depend on it. Nothing is computed before it is asked for.
+    `model`: of up to 30 spins if it has an Ising form or is a `Polynomial`, otherwise of up to 20, by `model.energy`;
+    of an RBM the smaller layer has up to 25 units (the larger one is summed analytically). `threads`: how many to use,
+    by default the cores of this process; the results do not depend on it. Nothing is computed before it is asked for.
     ValueError if there are more; TypeError if `model` is none; TypeError or ValueError if `threads` is not a positive
     integer.
 
@@ -40,20 +37,13 @@ def spectrum(model: ModelLike, threads: int | None = None) -> Spectrum:
     """
     checks.model("model", model)
     threads = checks.thread_count(threads)
-    running, blocks = as_energy(model).n_enumerated, _blocks_of(model)
+    running, blocks = as_energy(model).n_enumerated, blocks_of(model)
     if running > blocks.most:
         raise ValueError(
             f"{checks.shown(model)} has {running} {blocks.what}, 2^{running} states: at most {blocks.most} are "
             "enumerated"
         )
     return Spectrum(model, threads)
-
-
-def _blocks_of(model: ModelLike) -> Any:
-    """The class of the blocks in which the states of a model are enumerated."""
-    if isinstance(model, RBM):
-        return _LayerBlocks
-    return _SpinBlocks if as_energy(model).has_ising_form else _EnergyBlocks
 
 
 def states(n: int) -> States:
@@ -66,8 +56,8 @@ def states(n: int) -> States:
     [[-1, -1], [1, -1], [-1, 1], [1, 1]]
     """
     n = checks.integer("n", n, minimum=0)
-    if n > _MOST_LISTED:
-        raise ValueError(f"n is {n}: 2^{n} states are too many to write out, give at most {_MOST_LISTED}")
+    if n > MOST_LISTED:
+        raise ValueError(f"n is {n}: 2^{n} states are too many to write out, give at most {MOST_LISTED}")
     return spins_of(np.arange(2**n), n)
 
 
@@ -85,7 +75,7 @@ class Spectrum:
     def __init__(self, model: ModelLike, threads: int) -> None:
         self._model = model
         self._threads = threads
-        self._blocks = _blocks_of(model)(model)
+        self._blocks = blocks_of(model)(model)
         self._known: dict[float, Moments] = {}  # beta: (reference energy, log sum, mean excess, variance), as in mix
 
     def log_z(self, beta: ArrayLike) -> FloatArray:
@@ -124,9 +114,9 @@ class Spectrum:
         ValueError for more than 20 spins.
         """
         beta = checks.finite_number("beta", beta)
-        if self._model.n > _MOST_LISTED:
+        if self._model.n > MOST_LISTED:
             raise ValueError(
-                f"{checks.shown(self._model)} has {self._model.n} spins: probabilities are listed up to {_MOST_LISTED}"
+                f"{checks.shown(self._model)} has {self._model.n} spins: probabilities are listed up to {MOST_LISTED}"
             )
         if as_energy(self._model).has_ising_form:
             ising = self._model.to_ising()
@@ -145,7 +135,7 @@ class Spectrum:
         if self._blocks.grid is None:
             raise ValueError(
                 f"{checks.shown(self._model)} has no density of states: that needs an Ising form whose couplings "
-                f"and fields are integers, with at most {_MOST_LEVELS} levels"
+                f"and fields, or a Polynomial whose coefficients, are integers, with at most {MOST_LEVELS} levels"
             )
         energies, counts = self._levels
         return energies + self._blocks.offset, counts.copy()
@@ -167,8 +157,8 @@ class Spectrum:
         for block in np.flatnonzero(self._minima <= ceiling):
             for spins in self._blocks.below(int(block), ceiling):
                 total += len(spins)
-                if total > 2**_MOST_LISTED:
-                    raise ValueError(_TOO_MANY)
+                if total > 2**MOST_LISTED:
+                    raise ValueError(TOO_MANY)
                 found.append(spins)
         ground_states = self._model.from_spins(np.concatenate(found))
         ground_states.flags.writeable = False  # kept for the next call
@@ -232,137 +222,3 @@ class Spectrum:
             if asked:
                 raise KeyboardInterrupt
         return [results[block] for block in range(self._blocks.count)]
-
-
-class _SpinBlocks:
-    """The states of an Ising model. In a block the low spins run through all their states, the high ones stand.
-
-    E = E(low) + E(high) - low.(J high): two small tables and a sum over spins, so that no rounding accumulates.
-    `grid` is (lowest, step, bins) of the energies if couplings and fields are integers, otherwise None.
-    """
-
-    most, what = 30, "spins"
-
-    def __init__(self, model: Any) -> None:
-        ising = model.to_ising()
-        self.n, self.offset = ising.n, ising.offset
-        low = self.low = min(ising.n, _BLOCK)
-        J, h = dense(ising), ising.fields
-        self.cross = J[:low, low:]
-        self.low_energies = energies_of(J[:low, :low], h[:low])
-        self.high_energies = energies_of(J[low:, low:], h[low:])
-        self.count = self.high_energies.size
-
-        parameters = np.concatenate([ising.couplings, h])
-        largest = np.abs(ising.couplings).sum() / 2 + np.abs(h).sum()
-        integers = largest < 2**53 and (parameters == np.rint(parameters)).all()
-        self.rounding = 0.0 if integers else 1e-13 * largest
-        self.grid: tuple[float, int, int] | None = None
-        if integers:
-            unit = max(1, int(np.gcd.reduce(parameters.astype(np.int64), initial=0)))
-            bins = int(largest) // unit + 1
-            self.grid = (-largest, 2 * unit, bins) if bins <= _MOST_LEVELS else None
-
-    def energies(self, block: int) -> FloatArray:
-        high = spins_of(np.array([block]), self.n - self.low)[0]
-        return self.low_energies + (self.high_energies[block] - linear_sums(self.cross @ high))
-
-    def minimum(self, block: int) -> float:
-        return self.energies(block).min()
-
-    def counts(self, block: int) -> tuple[int, IntArray]:
-        """The level of the block's lowest energy, and how many of its states have that and each higher one."""
-        assert self.grid is not None, "who has none is not asked"
-        lowest, step, _ = self.grid
-        levels = ((self.energies(block) - lowest) / step).astype(np.intp)
-        first = levels.min()
-        return first, np.bincount(levels - first)
-
-    def moments(self, block: int, betas: list[float]) -> list[Moments]:
-        energies = self.energies(block)
-        return [mix(beta, energies) for beta in betas]
-
-    def below(self, block: int, ceiling: float) -> Iterator[States]:
-        rows = np.flatnonzero(self.energies(block) <= ceiling)
-        yield spins_of((block << self.low) + rows, self.n)
-
-
-class _EnergyBlocks(_SpinBlocks):
-    """The states of any model, by its own energy, which is asked for each state once."""
-
-    most, what = 20, "variables and no Ising form"
-    offset, grid = 0.0, None
-
-    def __init__(self, model: ModelLike) -> None:
-        self.model, self.n, self.low = model, model.n, min(model.n, _BLOCK)
-        self.count = 2 ** (model.n - self.low)
-        self.known: dict[int, FloatArray] = {}
-
-    def energies(self, block: int) -> FloatArray:
-        if block not in self.known:
-            states = self.model.from_spins(spins_of((block << self.low) + np.arange(2**self.low), self.n))
-            self.known[block] = checks.finite_array("model.energy(states)", self.model.energy(states), (len(states),))
-        return self.known[block]
-
-    @property
-    def rounding(self) -> float:  # type: ignore[override]  # nobody writes it
-        return 1e-13 * max(np.abs(energies).max() for energies in self.known.values())
-
-
-class _LayerBlocks:
-    """The states of an RBM: those of its smaller layer in blocks, each summed over the larger layer analytically.
-
-    Given the small layer the units of the other are independent: unit i, of input x_i, adds -x_i or 0 to the energy.
-    """
-
-    most, what = 25, "units in the smaller layer"
-    offset, grid = 0.0, None
-
-    def __init__(self, rbm: RBM) -> None:
-        self.visible_runs = rbm.n_visible <= rbm.n_hidden
-        W, bias, other_bias = rbm.weights, rbm.visible_bias, rbm.hidden_bias
-        if not self.visible_runs:
-            W, bias, other_bias = W.T, other_bias, bias
-        self.n, width = W.shape
-        low = self.low = min(self.n, max(0, _BLOCK - width.bit_length()))
-        units = (states(low) + 1) // 2
-        self.low_inputs = other_bias + units @ W[:low]
-        self.low_energies = -(units @ bias[:low])
-        self.high_weights, self.high_bias = W[low:], bias[low:]
-        self.count = 2 ** (self.n - low)
-        self.rounding = 1e-13 * sum(np.abs(part).sum() for part in (W, bias, other_bias))
-
-    def inputs(self, block: int) -> tuple[FloatArray, FloatArray]:
-        """The inputs (states, width) of the larger layer, and the energies (states,) of the smaller layer alone."""
-        high = (spins_of(np.array([block]), self.n - self.low)[0] + 1) // 2
-        return self.low_inputs + high @ self.high_weights, self.low_energies - high @ self.high_bias
-
-    def minimum(self, block: int) -> float:
-        inputs, energies = self.inputs(block)
-        return (energies - np.maximum(inputs, 0).sum(axis=1)).min()
-
-    def moments(self, block: int, betas: list[float]) -> list[Moments]:
-        inputs, energies = self.inputs(block)
-        gaps = np.abs(inputs)
-        results = []
-        for beta in betas:
-            # Each unit is counted from its likelier value: of low energy, or of high energy where beta < 0.
-            sign = 1 if beta >= 0 else -1
-            reference = energies - sign * np.maximum(sign * inputs, 0).sum(axis=1)
-            boltzmann = np.exp(-abs(beta) * gaps)
-            unlikely = boltzmann / (1 + boltzmann)
-            excess = sign * (gaps * unlikely).sum(axis=1)
-            variance = (gaps**2 * unlikely * (1 - unlikely)).sum(axis=1)
-            results.append(mix(beta, reference, np.log1p(boltzmann).sum(axis=1), excess, variance))
-        return results
-
-    def below(self, block: int, ceiling: float) -> Iterator[States]:
-        inputs, energies = self.inputs(block)
-        for row in np.flatnonzero(energies - np.maximum(inputs, 0).sum(axis=1) <= ceiling):
-            free = np.flatnonzero(np.abs(inputs[row]) <= self.rounding)  # units of no input: either value will do
-            if free.size > _MOST_LISTED:
-                raise ValueError(_TOO_MANY)
-            other = np.tile(np.where(inputs[row] > 0, 1, -1).astype(np.int8), (2**free.size, 1))
-            other[:, free] = spins_of(np.arange(2**free.size), free.size)
-            running = spins_of(np.full(2**free.size, (block << self.low) + row), self.n)
-            yield np.concatenate([running, other] if self.visible_runs else [other, running], axis=1)

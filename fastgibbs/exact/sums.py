@@ -55,3 +55,17 @@ def energies_of(J: FloatArray, h: FloatArray) -> FloatArray:
         field = h[k] + linear_sums(J[k, :k])
         energies = np.concatenate([energies + field, energies - field])
     return energies
+
+
+def product_sums(weights: FloatArray, of_spins: bool) -> FloatArray:
+    """sum_k w_k prod_{i in k} x_i of all states, in the order of `states`: bit i of k says whether i is in term k.
+
+    `weights`: float64 (2^n,), changed. Spin after spin, what has it adds with its sign: the Walsh-Hadamard transform;
+    of units 0 and 1 only where it is 1.
+    """
+    for bit in range(weights.size.bit_length() - 1):
+        pairs = weights.reshape(-1, 2, 2**bit)
+        without, with_it = pairs[:, 0].copy(), pairs[:, 1].copy()
+        pairs[:, 0] = without - with_it if of_spins else without
+        pairs[:, 1] = without + with_it
+    return weights

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.models import checks
-from fastgibbs.models.lattices import sides
+from fastgibbs.models.edges import sides
 from fastgibbs.types import ArrayLike, FloatArray, Shape
 
 CRITICAL_BETA = math.log(1 + math.sqrt(2)) / 2  # sinh(2 beta |J|) = 1: the infinite lattice orders here

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from fastgibbs.io.archive import pack_spins, unpack_spins
-from fastgibbs.models import RBM, BoltzmannMachine, Energy, Hopfield, Ising, checks
-from fastgibbs.models.lattices import Lattice, lattice, sides, triangular
+from fastgibbs.models import RBM, BoltzmannMachine, Energy, Hopfield, Ising, Polynomial, TransverseIsing, checks
+from fastgibbs.models.cells import Cell, located
+from fastgibbs.models.lattices import Lattice, lattice
 from fastgibbs.types import ModelLike, Shape
 
 
@@ -21,10 +22,15 @@ def take_apart(model: ModelLike) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     match model:
         case Lattice():
-            return {}, {"type": "Lattice", "shape": model.shape, "steps": model.steps, "J": model.J, "h": model.h}
+            cell = dict(zip(("vectors", "basis", "bonds"), model.cell.__reduce__()[1], strict=True))
+            return {}, {"type": "Lattice", "sides": model.sides, **cell, "J": model.J, "h": model.h}
         case Ising():
             arrays = {**dict(zip("ijJ", model.bonds, strict=True)), "fields": model.fields}
-            return arrays, {"type": "Ising", "n": model.n, "offset": model.offset, "shape": model.shape}
+            numbers = {"type": "Ising", "n": model.n, "offset": model.offset, "shape": model.shape}
+            if model.geometry is not None:
+                *numbers["geometry"], sites = model.geometry
+                arrays |= {} if sites is None else {"sites": sites}
+            return arrays, numbers
         case Hopfield():
             numbers = {"type": "Hopfield", "n": model.n, "rule": model.rule, "order": model.order}
             return {"patterns": pack_spins(model.patterns), "field": model.fields}, numbers
@@ -34,6 +40,13 @@ def take_apart(model: ModelLike) -> tuple[dict[str, Any], dict[str, Any]]:
             i, j, J = model.to_ising().bonds
             arrays = {"i": i, "j": j, "W": 4 * J, "biases": model.biases, "visible": model.visible}
             return arrays, {"type": "BoltzmannMachine", "n": model.n}
+        case Polynomial():
+            arrays = {name: getattr(model, name) for name in ("sites", "degrees", "coefficients")}
+            return arrays, {"type": "Polynomial", "n": model.n, "kind": model.kind, "offset": model.offset}
+        case TransverseIsing():
+            arrays, numbers = take_apart(model.model)
+            arrays = {f"model.{name}": array for name, array in arrays.items()} | {"gamma": model.gamma}
+            return arrays, {"type": "TransverseIsing", "slices": model.slices, "model": numbers}
         case Energy():
             arguments = model.arguments()
             arrays = {name: value for name, value in arguments.items() if isinstance(value, np.ndarray)}
@@ -64,6 +77,8 @@ def put_together(numbers: dict[str, Any], arrays: dict[str, Any], prefix: str = 
         case "Lattice":
             return _lattice(**numbers)
         case "Ising":
+            if "geometry" in numbers:
+                numbers["geometry"] = located(numbers["geometry"], parts.pop("sites", None), n)
             return Ising.from_edges(**parts, **numbers)
         case "Hopfield":
             patterns = parts.pop("patterns")
@@ -74,6 +89,10 @@ def put_together(numbers: dict[str, Any], arrays: dict[str, Any], prefix: str = 
             return RBM(**parts)
         case "BoltzmannMachine":
             return BoltzmannMachine.from_edges(**parts, **numbers)
+        case "Polynomial":
+            return Polynomial.from_arrays(**parts, **numbers)
+        case "TransverseIsing":
+            return TransverseIsing(put_together(numbers.pop("model"), parts, "model."), parts["gamma"], **numbers)
     known = Energy.__subclasses__()
     for one in known:  # which grows
         known.extend(one.__subclasses__())
@@ -83,16 +102,13 @@ def put_together(numbers: dict[str, Any], arrays: dict[str, Any], prefix: str = 
     raise ValueError(f"type is {kind!r}: no model has it; a class of your own must be imported before its models")
 
 
-def _lattice(shape: Shape, steps: list[list[int]], J: float, h: float) -> Lattice:
-    """The lattice whose sites move along `steps`, square or triangular."""
-    shape, J, h = sides(shape), checks.finite_number("J", J), checks.finite_number("h", h)
-    if min(shape) < 3 or not J:
-        raise ValueError(f"shape is {shape} and J {J}: a Lattice has sides of at least 3, and a J other than 0")
-    moves = tuple(map(tuple, steps))
-    for model in (lattice(shape, J, h), *([triangular(shape, J, h)] if len(shape) == 2 else [])):
-        if isinstance(model, Lattice) and model.steps == moves:
-            return model
-    raise ValueError(f"steps are {moves}: give those of a square or triangular lattice")
+def _lattice(sides: Shape, vectors: Any, basis: Any, bonds: Any, J: float, h: float) -> Lattice:
+    """The lattice of this cell."""
+    J, h = checks.finite_number("J", J), checks.finite_number("h", h)
+    model = lattice(sides, J, h, cell=Cell(vectors, basis, bonds))
+    if not isinstance(model, Lattice):
+        raise ValueError(f"sides are {sides} and J is {J}: a Lattice has J other than 0, and no bond twice")
+    return model
 
 
 def digest(model: ModelLike) -> str:

@@ -125,8 +125,8 @@ def anneal(
         keep: how many of the lowest distinct states to keep that any read was in after any sweep, or came to in the
             descent, for `result.lowest`. 20 take next to no time on dense models, and half as much time again as the
             run, twice at most, where sweeps are fast or few; many more take longer. 0 keeps the best of each read.
-        engine: "auto", "multispin", "coloured", "dense", "sparse", "sparse64", "overlap", "layered" or "terms", as in
-            `sample`.
+        engine: "auto", "multispin", "coloured", "dense", "sparse", "sparse64", "overlap", "layered", "polynomial" or
+            "terms", as in `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         clamp: sites that keep their values, as in `sample`: a dict of sites to values, one for all reads or
             (reads,), or a pair (mask, states), states (n,) or (reads, n).

@@ -11,13 +11,13 @@ import numpy as np
 
 from fastgibbs.analysis.bins import Bins
 from fastgibbs.engines import binning
-from fastgibbs.engines.bonds import Bonds, bonds_of
-from fastgibbs.engines.clusters import clusters, told
+from fastgibbs.engines.bonds import Bonds
+from fastgibbs.engines.clusters import Places, clusters, told
 from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.drivers import advance, record
 from fastgibbs.methods import binned, restoring
 from fastgibbs.methods.jobs import Job, Length
-from fastgibbs.methods.keeping import kept
+from fastgibbs.methods.moving import bonds_of_clusters
 from fastgibbs.methods.settings import Setting, numbered
 from fastgibbs.results.lanes import Left, by_lane, joined, unpacked
 from fastgibbs.results.sampled import ChainBlock
@@ -37,7 +37,7 @@ class Chains(Job):
     keeps: bool  # whether the states of all draws are kept
     in_bins: bool = False  # whether bins are kept in place of draws
     before: tuple[Left, ...] = ()
-    clusters: str | None = None  # the kind of cluster moves, of one model
+    clusters: str | None = None  # the kind of cluster moves
     cluster_every: int | None = None  # sweeps from one to the next; 0 if there are no others, None without moves
 
     RECORDS = "record.energies", "record.magnetizations", "record.observables.record", "record.samples"
@@ -62,15 +62,9 @@ class Chains(Job):
         return binning.bins(self.betas.size, len(self.weights) + len(self.told))
 
     @cached_property
-    def ising(self) -> Any:
-        """The model whose clusters move."""
-        return self.setting.given[0].to_ising()
-
-    @cached_property
-    def bonds(self) -> Bonds:
-        """Those that clusters are made of."""
-        held = self.setting.clamped
-        return kept(self.ising, "bonds", held.tobytes(), lambda model: bonds_of(model, held))
+    def cluster_bonds(self) -> tuple[list[Any], Bonds]:
+        """The models whose clusters move, and the bonds that these are made of."""
+        return bonds_of_clusters(self.setting)
 
     @cached_property
     def prepared(self) -> Any:
@@ -101,9 +95,12 @@ class Chains(Job):
         block = ChainBlock(inside.size, plan, state, of_lanes, room)
         if self.clusters is None or self.cluster_every is None:
             return block
-        asked, betas = (self.clusters, self.cluster_every), self.betas[columns.start : columns.stop]
-        moves = clusters(*asked, self.ising, self.bonds, betas, columns.start, len(lanes), self.seed)
-        return block._replace(clusters=moves)
+        mine = np.arange(inside.size)
+        betas = self.betas[columns.start : columns.stop]
+        of_model = (columns.start + mine) * self.models // self.betas.size
+        places = Places(len(lanes), mine, betas, mine[:, None], of_model)
+        asked = self.clusters, self.cluster_every, *self.cluster_bonds
+        return block._replace(clusters=clusters(*asked, places, columns.start, self.seed))
 
     def kept(self, blocks: list[ChainBlock], done: list[int], names: Iterable[str]) -> Bins:
         """What the bins of all chains have kept after so many sweeps of each block."""

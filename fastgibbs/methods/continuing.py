@@ -22,7 +22,7 @@ _THEIRS = {  # what a run had, by the name of an argument, and what that is wher
     "betas": (lambda result: result.betas, None),
     "ladders": (lambda result: len(result.states), None),
     "clusters": (lambda result: result.clusters, None),
-    "cluster_every": (lambda result: 1 if result.cluster_every is None else result.cluster_every, 1),
+    "cluster_every": (lambda result: result.cluster_every, None),
     "seed": (lambda result: result.seed, None),
 }
 

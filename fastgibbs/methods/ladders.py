@@ -11,11 +11,14 @@ import numpy as np
 
 from fastgibbs.analysis.bins import Bins
 from fastgibbs.engines import binning, drivers
+from fastgibbs.engines.bonds import Bonds
+from fastgibbs.engines.clusters import PAIRED, Clusters, Places, clusters, told
 from fastgibbs.engines.contract import Crew
-from fastgibbs.engines.replicas import Pairs
+from fastgibbs.engines.replicas import HOUDAYER, Pairs
 from fastgibbs.engines.streams import CLUSTER, SWAP, stream_state
 from fastgibbs.methods import binned, restoring
 from fastgibbs.methods.jobs import Job, Length
+from fastgibbs.methods.moving import bonds_of_clusters
 from fastgibbs.methods.settings import NOBODY, Setting
 from fastgibbs.models import Ising
 from fastgibbs.models.energy import as_energy
@@ -47,7 +50,8 @@ class Ladders(Job):
     ladders: int
     swap_every: int
     overlap_every: int
-    clusters: bool
+    clusters: str | None  # the kind of cluster moves
+    cluster_every: int | None  # sweeps from one to the next, None without
     seed: int  # of their streams
     starts: States | None = None  # int8 (ladders, rungs, n), or None for spins at random
     weights: FloatArray | None = None  # float64 (observables, n): of linear observables
@@ -85,7 +89,8 @@ class Ladders(Job):
     @cached_property
     def bins(self) -> binning.RunningBins:
         """Those of all ladders, rung by rung, if they are kept."""
-        return binning.bins(self.count * self.betas.size, 0 if self.weights is None else len(self.weights))
+        weights = 0 if self.weights is None else len(self.weights)
+        return binning.bins(self.count * self.betas.size, weights + len(self.told))
 
     @cached_property
     def first_lanes(self) -> IntArray:
@@ -114,7 +119,17 @@ class Ladders(Job):
     @property
     def compares(self) -> bool:
         """Whether ladders meet in pairs."""
-        return bool(self.overlap_every or self.clusters)
+        return bool(self.overlap_every or self.clusters == HOUDAYER)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What cluster moves tell, by name: observables that follow those of weights."""
+        return told(self.clusters)
+
+    @cached_property
+    def cluster_bonds(self) -> tuple[list[Any], Bonds]:
+        """The models whose clusters move, and the bonds that these are made of."""
+        return bonds_of_clusters(self.setting)
 
     def inside(self, lanes: range) -> IntArray:
         """The ladders that lie in a block of these lanes."""
@@ -131,11 +146,14 @@ class Ladders(Job):
         plan, state = self.setting.start(self.prepared, lanes, chains, self.betas, self.seed, spins)
         weights = np.empty((0, n)) if self.weights is None else self.weights
         shape = 1 if self.in_bins else self.length.draws, inside.size * rungs
-        kept = drivers.record(self.length.times, shape, weights, len(lanes), keeps=self.keeps)
+        times, more = self.length.times, len(self.told)
+        room = drivers.record(times, shape, weights, len(lanes), keeps=self.keeps, told=more)
         if self.in_bins:
-            kept = kept._replace(bins=binned.part(self.bins, inside[0] * rungs, (inside[-1] + 1) * rungs))
-        pairs = self._pairs(inside, len(lanes))
-        return LadderBlock(plan, state, self._ladders(inside, first_lane, lane_at, len(lanes)), pairs, kept)
+            room = room._replace(bins=binned.part(self.bins, inside[0] * rungs, (inside[-1] + 1) * rungs))
+        ladders = self._ladders(inside, first_lane, lane_at, len(lanes))
+        if self.clusters not in (None, HOUDAYER):
+            ladders = ladders._replace(clusters=self._clusters(inside, lane_at, lanes))
+        return LadderBlock(plan, state, ladders, self._pairs(inside, lane_at, len(lanes)), room)
 
     def _ladders(self, inside: IntArray, first_lane: IntArray, lane_at: IntArray, lanes: int) -> drivers.Exchanges:
         """Ladders number `inside`, whose replicas are at these lanes of a block of so many."""
@@ -163,10 +181,27 @@ class Ladders(Job):
             lanes_of_draws=np.empty((self.length.draws if self.keeps else 0, *shape), np.int64),
         )
 
-    def _pairs(self, inside: IntArray, lanes: int) -> Pairs:
-        """The pairs of ladders of one model, 0 and 1, 2 and 3 ..., that are compared."""
-        number, rungs = inside % self.ladders, self.betas.size
-        first = np.flatnonzero((number % 2 == 0) & (number + 1 < self.ladders))
+    def _first_of_pairs(self, inside: IntArray) -> IntArray:
+        """Which of these ladders are the first of a pair of one model, 0 of 0 and 1, 2 of 2 and 3 ..."""
+        number = inside % self.ladders
+        return np.flatnonzero((number % 2 == 0) & (number + 1 < self.ladders))
+
+    def _clusters(self, inside: IntArray, lane_at: IntArray, lanes: range) -> Clusters:
+        """Moves at every rung of these ladders, or of pairs of them."""
+        rungs = np.arange(self.betas.size)
+        if self.clusters in PAIRED:
+            first = self._first_of_pairs(inside)[:, None, None] + np.arange(2)
+            taken = (first * rungs.size + rungs[:, None]).reshape(-1, 2)
+        else:
+            taken = np.arange(lane_at.size)[:, None]
+        of_model = inside[taken[:, 0] // rungs.size] // self.ladders
+        places = Places(len(lanes), lane_at.reshape(-1), self.betas, taken, of_model)
+        asked: Any = self.clusters, self.cluster_every, *self.cluster_bonds
+        return clusters(*asked, places, lanes.start, self.seed)
+
+    def _pairs(self, inside: IntArray, lane_at: IntArray, lanes: int) -> Pairs:
+        """The pairs of ladders that are compared."""
+        number, rungs, first = inside % self.ladders, self.betas.size, self._first_of_pairs(inside)
         if not self.compares:
             first = first[:0]
         index = inside[first] // self.ladders * (self.ladders // 2) + number[first] // 2
@@ -182,7 +217,8 @@ class Ladders(Job):
             indptr=np.zeros(model.n + 1, np.int64) if complete else model.indptr,
             indices=np.empty(0, np.int32) if complete else model.indices,
             symmetric=self.setting.clamp is None and model.even,
-            clusters=self.clusters and first.size > 0,
+            every=self.cluster_every or 0 if self.clusters == HOUDAYER and first.size else 0,
+            lane_at=lane_at,
             streams=stream_state(self.seed, CLUSTER, index),
             packed=words.view(np.uint16),
             words=words,
@@ -274,7 +310,7 @@ class Gathered(NamedTuple):
         return accepted / np.maximum(attempts, 1)
 
     def bins(self, names: Iterable[str]) -> Bins:
-        """What the bins of all ladders have kept, rung by rung; `names` of the observables."""
+        """What the bins of all ladders have kept, rung by rung; `names` of what is observed."""
         sweeps = zip(self.blocks, self.done, strict=True)
         draws = [(block.ladders.lane_at.size, self.job.length.rows(done)) for block, done in sweeps]
         return binned.kept(self.job.bins, draws, self.job.setting.n, names)

@@ -308,11 +308,11 @@ _NOTHING = {
     "state.": "current planes scratch counters numbers alike rare counted words scale fields uniforms totals "
     "stale fine seen changes sites panel up down ups overlaps turned pending units inputs marked products multiplied "
     "sums path",
-    "clusters.": "betas packed words rows spins active starts before parents turned sizes",
+    "clusters.": "betas lane_at places models packed words rows spins active starts turns before parents turned sizes",
     "reads.": "rungs energies magnetizations better",
     "lowest.": "hashes highest packed followed lane_hashes waiting ups near",
     "ladders.": "betas first_lane rungs energies magnetizations",
-    "pairs.": "ladders bonds indptr indices packed words rows unequal queue",
+    "pairs.": "ladders bonds indptr indices lane_at packed words rows unequal queue",
     "shown.": "means scale energies inputs sums marked units",
     "chains.": "means scale energies inputs sums marked units",
 }
@@ -386,8 +386,8 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "diverged": _count,
     "well": _any,
 }
-_GOES_ON = re.compile(r"state\.|(ladders|pairs)\.(streams|lane_at|labels)$|clusters\.(streams|single|estimates)$")
-_PREFIX = re.compile(r"^(history|last)\.|^learner\.((shown|chains)\.\d+\.)?|(?<=^well)\.\d+$")
+_GOES_ON = re.compile(r"state\.|(ladders|pairs|(ladders\.)?clusters)\.(streams|single|lane_at|labels|estimates)$")
+_PREFIX = re.compile(r"^(history|last|ladders(?=\.clusters))\.|^learner\.((shown|chains)\.\d+\.)?|(?<=^well)\.\d+$")
 
 
 @cache

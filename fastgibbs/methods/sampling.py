@@ -9,7 +9,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from fastgibbs.engines.clusters import KINDS, told
+from fastgibbs.engines.clusters import told
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods import binned, observing
 from fastgibbs.methods.binned import Recording
@@ -19,11 +19,11 @@ from fastgibbs.methods.continuing import Before
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.jobs import Length, Ran, begin, left, through
 from fastgibbs.methods.many import How, apart, of_several, sampled
+from fastgibbs.methods.moving import of_chains
 from fastgibbs.methods.observing import Observe
 from fastgibbs.methods.running import running
 from fastgibbs.methods.settings import Clamping, check_betas, clamped, given_start, settled, tolerable
 from fastgibbs.models import Ising, checks
-from fastgibbs.models.energy import as_energy
 from fastgibbs.results.base import Result, Timing
 from fastgibbs.results.drawn import IN_BINS
 from fastgibbs.results.lanes import Left, by_lane, taken
@@ -57,7 +57,7 @@ def sample(
     observe: Observe | None = ...,
     clamp: Clamping | None = ...,
     clusters: ClusterMoves | None = ...,
-    cluster_every: int = ...,
+    cluster_every: int | None = ...,
     checkpoint: PathLike | None = ...,
     every: float = ...,
 ) -> SampleResult: ...
@@ -83,6 +83,8 @@ def sample(
     record: Recording = ...,
     observe: Observe | None = ...,
     clamp: Clamping | None = ...,
+    clusters: ClusterMoves | None = ...,
+    cluster_every: int | None = ...,
     checkpoint: PathLike | None = ...,
     every: float = ...,
 ) -> SampleResult | list[SampleResult]: ...
@@ -109,7 +111,7 @@ def sample(
     observe: Observe | None = None,
     clamp: Clamping | None = None,
     clusters: ClusterMoves | None = None,
-    cluster_every: int = 1,
+    cluster_every: int | None = None,
     checkpoint: PathLike | None = None,
     every: float = 60.0,
 ) -> SampleResult | list[SampleResult]:
@@ -160,7 +162,8 @@ def sample(
             sums), "sparse" (any couplings), "sparse64" (the same in 104 bits in place of 24, for small fields beside
             large couplings that cancel: other engines refuse them, by how much beta makes of what rounding loses),
             "overlap" (Hopfield models by their patterns), "layered" (an RBM: all hidden units at once, then all visible
-            ones) or "terms" (any energy that says what a flip costs, not at beta = inf).
+            ones), "polynomial" (products of any number of variables) or "terms" (any energy that says what a flip
+            costs, not at beta = inf).
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         keep_states: keep the state of every draw, one bit a spin, for `result.samples`.
         strips: a power of two up to 64, for the multi-spin engine: cut a periodic lattice along its first axis, so that
@@ -186,8 +189,8 @@ def sample(
             site; and, by "swendsen-wang", "largest_cluster", the share in the largest. They pay near critical points of
             large ferromagnets and of what is little frustrated; where clusters hold nearly all sites, as in glasses and
             strong fields, they do nothing, and the summary says so.
-        cluster_every: sweeps from one cluster move to the next, the first after the first sweep. At 0 chains make no
-            single-spin attempts: a sweep is a cluster move.
+        cluster_every: sweeps from one cluster move to the next, by default 1, the first after the first sweep. At 0
+            chains make no single-spin attempts: a sweep is a cluster move.
         checkpoint: path of a file that the run is saved to; where it is there, saved by the same run, the call goes on
             from it and returns the same bytes as if it had never stopped. With more sweeps than it was saved with, it
             returns what so many would have at once; so it does with more models, at the end of the sequence, each with
@@ -217,14 +220,18 @@ def sample(
     checks.progress(progress)
     if apart(models, engine):
         without: dict[str, object] = dict(start=start, strips=strips, observe=observe, clamp=clamp, clusters=clusters)
-        without |= dict(cluster_every=None if cluster_every == 1 else cluster_every, checkpoint=checkpoint)
+        without |= dict(cluster_every=cluster_every, checkpoint=checkpoint)
         several = of_several(models, without | dict(record=None if record == "draws" else record))
         how = How(rule, scan, engine, seed, threads, progress, began)
         return _of_each(several, beta, chains, Length.of(sweeps, burn_in, thin, at=at), keep_states, how)
     before = Before(start if isinstance(start, Result) else None, SampleResult, models)
     engine, strips, chains, seed = before.same(engine=engine, strips=strips, chains=chains, seed=seed)
     clusters, cluster_every = before.same(clusters=clusters, cluster_every=cluster_every)
-    strips, moved_every = _with_clusters(clusters, cluster_every, models, strips)
+    moved_every = of_chains(clusters, cluster_every, models)
+    if moved_every is not None:
+        if strips not in (None, 1):
+            raise ValueError(f"strips is {strips}: clusters cross strips, leave them out")
+        strips = 1
     keep_states, length = checks.flag("keep_states", keep_states), Length.of(sweeps, burn_in, thin, before.done, at)
     betas = _betas(beta, chains, len(models))
     observed = observing.asked(observe, models[0], betas.size)
@@ -355,28 +362,6 @@ def _require_chance(rule: str, scan: str, betas: FloatArray, start: object) -> N
             f"beta is inf in chain {int((betas == np.inf).argmax())}: there Metropolis leaves nothing to chance, and "
             'turns every spin without field at each visit; use rule="gibbs"'
         )
-
-
-def _with_clusters(
-    clusters: str | None, every: int, models: list[ModelLike], strips: int | None
-) -> tuple[int | None, int | None]:
-    """Strips, and sweeps from one cluster move to the next or None if there are none, of a run with these moves.
-
-    ValueError or TypeError where it cannot have them.
-    """
-    checks.integer("cluster_every", every, minimum=0)
-    if clusters is None:
-        if every != 1:
-            raise ValueError(f"cluster_every is {every}, and clusters is None: say which, one of {', '.join(KINDS)}")
-        return strips, None
-    checks.choice("clusters", clusters, KINDS)
-    if len(models) > 1:
-        raise ValueError(f"clusters is {clusters!r}: give one model, not a sequence of {len(models)}")
-    if not as_energy(models[0]).has_ising_form:
-        raise ValueError(f"clusters is {clusters!r}: {checks.shown(models[0])} has no bonds, for it has no Ising form")
-    if strips not in (None, 1):
-        raise ValueError(f"strips is {strips}: clusters cross strips, leave them out")
-    return 1, every
 
 
 def _betas(beta: ArrayLike, chains: int | None, models: int) -> FloatArray:

@@ -8,6 +8,8 @@ from typing import Any, overload
 
 import numpy as np
 
+from fastgibbs.engines.clusters import told
+from fastgibbs.engines.replicas import HOUDAYER
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods import binned, observing
 from fastgibbs.methods.adapting import FIRST_RUNGS, adapting, saved_ladder
@@ -17,6 +19,7 @@ from fastgibbs.methods.continuing import Before
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.jobs import Length, begin, first_sweep, left, through
 from fastgibbs.methods.ladders import MAX_RUNGS, Gathered, Ladders
+from fastgibbs.methods.moving import of_ladders
 from fastgibbs.methods.observing import Observe, Observed
 from fastgibbs.methods.running import Advanced, running
 from fastgibbs.methods.schedules import coldest
@@ -27,7 +30,7 @@ from fastgibbs.results.base import Timing
 from fastgibbs.results.drawn import IN_BINS
 from fastgibbs.results.tempered import ReplicaOverlaps, Round, TemperResult
 from fastgibbs.threads import Asked
-from fastgibbs.types import ArrayLike, FloatArray, ModelLike, PathLike, Progress, Rule, Seed, States
+from fastgibbs.types import ArrayLike, FloatArray, LadderMoves, ModelLike, PathLike, Progress, Rule, Seed, States
 
 
 @overload
@@ -46,7 +49,8 @@ def temper(
     seed: Seed = ...,
     threads: int | None = ...,
     adapt: bool = ...,
-    clusters: bool = ...,
+    clusters: bool | LadderMoves | None = ...,
+    cluster_every: int | None = ...,
     overlap_every: int = ...,
     engine: str = ...,
     progress: Progress = ...,
@@ -72,7 +76,8 @@ def temper(
     seed: Seed = ...,
     threads: int | None = ...,
     adapt: bool = ...,
-    clusters: bool = ...,
+    clusters: bool | LadderMoves | None = ...,
+    cluster_every: int | None = ...,
     overlap_every: int = ...,
     engine: str = ...,
     progress: Progress = ...,
@@ -98,7 +103,8 @@ def temper(
     seed: Seed = None,
     threads: int | None = None,
     adapt: bool = True,
-    clusters: bool = False,
+    clusters: bool | LadderMoves | None = False,
+    cluster_every: int | None = None,
     overlap_every: int = 10,
     engine: str = "auto",
     progress: Progress = False,
@@ -136,11 +142,16 @@ def temper(
         threads: threads to run on; by default the cores this process may use. It never changes the result.
         adapt: unless all betas are given, space the ladder so that all swaps are equally likely, in rounds of doubling
             length before the run; False spaces it evenly.
-        clusters: before swaps, exchange clusters between ladders 0 and 1, 2 and 3 ... at the rungs where they do not
-            percolate (Houdayer): faster on sparse glasses at low temperature.
+        clusters: cluster moves beside sweeps, of a model with an Ising form. "houdayer", or True, exchanges clusters
+            between ladders 0 and 1, 2 and 3 ... at the rungs where they do not percolate: faster on sparse glasses at
+            low temperature. "joerg" turns clusters of satisfied bonds in both replicas of such a pair at once, at
+            fixed overlap, and "cmr" (Chayes, Machta, Redner) draws overlaps of clusters afresh besides.
+            "swendsen-wang" and "wolff" are moves of every replica, as in `sample`, and tell `result.observables` what
+            they tell there.
+        cluster_every: sweeps from one cluster move to the next, by default `swap_every`; before swaps.
         overlap_every: sweeps between measurements of the overlaps of ladders 0 and 1, 2 and 3 ...; 0 for none.
-        engine: "auto", "multispin", "coloured", "dense", "sparse", "sparse64", "overlap", "layered" or "terms", as in
-            `sample`.
+        engine: "auto", "multispin", "coloured", "dense", "sparse", "sparse64", "overlap", "layered", "polynomial" or
+            "terms", as in `sample`.
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         observe: a dict of names to weights (n,) or functions, as in `sample`; to a function the chains are the rungs
             of ladder 0, then those of ladder 1 ..., of all models.
@@ -171,16 +182,16 @@ def temper(
     began = time.perf_counter()
     models = checks.models("model", model)
     checks.progress(progress)
-    adapt, clusters = checks.flag("adapt", adapt), checks.flag("clusters", clusters)
+    adapt, clusters = checks.flag("adapt", adapt), _asked(clusters)
     sweeps = checks.integer("sweeps", sweeps)
     before = Before(start, TemperResult, models)
     engine, betas, ladders, seed = before.same(engine=engine, betas=betas, ladders=ladders, seed=seed)
+    clusters, cluster_every = before.same(clusters=clusters, cluster_every=cluster_every)
     burn_in = (0 if before.left else sweeps // 5) if burn_in is None else burn_in
     length, swap_every = Length.of(sweeps, burn_in, thin, before.done), checks.integer("swap_every", swap_every)
     ladders = checks.integer("ladders", 2 if ladders is None else ladders)
     overlap_every = checks.integer("overlap_every", overlap_every, minimum=0)
-    if clusters and ladders < 2:
-        raise ValueError("clusters is True: clusters are exchanged between two ladders, give ladders=2 or more")
+    moved_every = of_ladders(clusters, cluster_every, models, ladders, swap_every)
     betas, grows, adapt = _first_ladder(betas, rungs, adapt, models)
     check_betas("betas", betas, models)
     if rule == "metropolis" and betas[0] == 0:
@@ -189,8 +200,9 @@ def temper(
         )
     count, n = len(models) * ladders * betas.size, models[0].n
     observed = observing.asked(observe, models[0], count)
-    in_bins, of_draw = binned.checked(record, observed), 16 + observed.nbytes(n)
-    needed = count * ((binned.nbytes(len(observed.weights)) if in_bins else of_draw * length.draws) + n)
+    more = len(told(clusters))
+    in_bins, of_draw = binned.checked(record, observed), 16 + observed.nbytes(n) + 8 * more
+    needed = count * ((binned.nbytes(len(observed.weights) + more) if in_bins else of_draw * length.draws) + n)
     checks.require_memory(needed, f"{len(models) * ladders} ladders", binned.ADVICE)
     plans = groups(models, engine, observed)
     common: dict[str, Any] = dict(rule=rule, threads=threads, clamp=clamped(models[0], clamp, None))
@@ -199,7 +211,8 @@ def temper(
     before.require_clamp(each[0])
 
     weights, seed = observed.matrix(n), None if seed is None else entropy_of(seed)
-    asked: dict[str, Any] = dict(ladders=ladders, swap_every=swap_every, overlap_every=overlap_every, clusters=clusters)
+    asked: dict[str, Any] = dict(ladders=ladders, swap_every=swap_every, overlap_every=overlap_every)
+    asked |= dict(clusters=clusters, cluster_every=moved_every)
     settings = each[0].saved() | length._asdict() | asked | dict(rungs=rungs, betas=betas, adapt=adapt, seed=seed)
     settings |= dict(observe=[*observed.names, weights], record=record)
     settings |= dict(start=before.states() if before.left and checkpoint is not None else None)
@@ -232,6 +245,13 @@ def temper(
         parts = [_results(found, seen, rounds, seed, end, timing, places) for (found, seen), seed in told]
         results = [result for part in parts for result in part]
         return results if isinstance(model, list | tuple) else results[0]
+
+
+def _asked(clusters: bool | str | None) -> str | None:
+    """The kind of cluster moves, or None for none; TypeError if it is neither a flag nor a text."""
+    if isinstance(clusters, str) or clusters is None:
+        return clusters
+    return HOUDAYER if checks.flag("clusters", clusters) else None
 
 
 def _first_ladder(
@@ -272,8 +292,8 @@ def _observables(found: Gathered, observed: Observed, asked: Asked) -> tuple[Gat
     values, draws = observing.evaluated(observed, states, job.count * job.betas.size, found.draws, asked)
     found = found._replace(draws=draws)
     values = {name: of_draws.reshape(*shape, *of_draws.shape[1:]) for name, of_draws in values.items()}
-    values |= {name: found.observable(number) for number, name in enumerate(observed.weights)}
-    return found, {name: values[name] for name in observed.names}
+    values |= {name: found.observable(number) for number, name in enumerate((*observed.weights, *job.told))}
+    return found, {name: values[name] for name in (*observed.names, *job.told)}
 
 
 def _results(
@@ -325,6 +345,8 @@ def _results(
                 timing=timing,
                 interrupted=end.interrupted,
                 clamped=setting.clamped,
+                clusters=job.clusters,
+                cluster_every=job.cluster_every,
                 _blocks=places,
             )
         )

@@ -33,8 +33,9 @@ class Frozen:
 
     def __setstate__(self, attributes: dict[str, Any]) -> None:
         for value in attributes.values():
-            if isinstance(value, np.ndarray):
-                value.flags.writeable = False
+            for array in value if isinstance(value, tuple) else (value,):
+                if isinstance(array, np.ndarray):
+                    array.flags.writeable = False
         self.__dict__.update(attributes)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -81,11 +82,16 @@ def by_contents(cls: type[T]) -> type[T]:
     return cls
 
 
-def model(name: str, value: Any, place: str = "") -> ModelLike:
-    """`value`, which has what the verbs ask of a model; TypeError otherwise."""
+def model(name: str, value: Any, place: str = "", worldlines: bool = False) -> ModelLike:
+    """`value`, which has what the verbs ask of a model; TypeError otherwise, also of worldlines where not wanted."""
     if isinstance(value, type) or not all(hasattr(value, attribute) for attribute in _MODEL):
         raise TypeError(
             f"{name} is {shown(value)}{place}: give a model, of fastgibbs or of your own class of its Energy"
+        )
+    if not worldlines and getattr(value, "by_worldlines", False):
+        raise TypeError(
+            f"{name} is {shown(value)}{place}, whose law is not exp(-beta E): it goes to fastgibbs.sample and "
+            "fastgibbs.exact.transverse"
         )
     return value
 
@@ -97,10 +103,13 @@ def able(name: str, value: Any, method: str, right: str) -> Any:
     return value
 
 
-def models(name: str, value: Any) -> list[ModelLike]:
-    """`value`, a model or a sequence of models, as a list; TypeError at anything else, and at an empty sequence."""
+def models(name: str, value: Any, worldlines: bool = False) -> list[ModelLike]:
+    """`value`, a model or a sequence of models, as a list; TypeError at anything else, and at an empty sequence.
+
+    One of worldlines, alone, where that is wanted.
+    """
     if not isinstance(value, list | tuple):
-        return [model(name, value)]
+        return [model(name, value, worldlines=worldlines)]
     if not value:
         raise TypeError(f"{name} is {value}: give a model, or a sequence of them")
     return [model(name, one, f" at index {k}") for k, one in enumerate(value)]

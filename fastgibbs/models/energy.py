@@ -84,6 +84,7 @@ class Energy(Frozen):
     batch_invariant: bool = (
         False  # whether energy(states) of each is known to be the same, bit for bit, whatever is with it
     )
+    by_worldlines: bool = False  # whether its law is that of `TransverseIsing`, not exp(-beta E) of its energy
 
     @property
     def by_overlaps(self) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from fastgibbs.models import checks
+from fastgibbs.models.cells import Geometry
 from fastgibbs.models.energy import Energy
 from fastgibbs.types import AnyArray, ArrayLike, FloatArray, IntArray, Mask, Matrix, Shape, Sites, States
 
@@ -29,9 +30,12 @@ class Ising(Energy):
 
     Attributes, all read-only: `n`; `indptr` int64 (n+1,), `indices` int32 (nnz,) and `couplings` float64
     (nnz,), the CSR form of J with both directions stored, columns ascending, zeros left out; `fields`
-    float64 (n,); `offset`; `shape`, the sides of the lattice, or None; `coupling`, the |J| of all bonds, and
-    `field`, the h of all sites, each None if there are several, 1 without bonds and 0 without sites; `degree`,
-    the largest number of neighbours; `bond_count`.
+    float64 (n,); `offset`; `shape`, the sides of the lattice, and the number of sites in its cell if there are
+    several, or None; `positions`, float64 (n, dimensions), where the sites of a lattice are, in units of the distance
+    of nearest neighbours or of the `Cell` that was given, and `periods`, float64 (axes, dimensions), the vectors by
+    which it repeats, each None of other models; `coupling`, the |J| of all bonds, and `field`, the h of all sites,
+    each None if there are several, 1 without bonds and 0 without sites; `degree`, the largest number of neighbours;
+    `bond_count`.
 
     TypeError on anything that is not real numbers; ValueError on a NaN or infinity, a wrong shape, a nonzero
     diagonal or an asymmetric J, or where energies might overflow.
@@ -50,6 +54,7 @@ class Ising(Energy):
     fields: FloatArray
     offset: float
     shape: tuple[int, ...] | None
+    geometry: Geometry | None
     coupling: float | None
     field: float | None
     degree: int
@@ -57,7 +62,7 @@ class Ising(Energy):
 
     def __init__(self, couplings: Matrix, fields: ArrayLike | None = None, offset: float = 0.0) -> None:
         advice = "since s_i s_i = 1 it only shifts the energy: put -J_ii/2 in the offset"
-        self._fill(*symmetric_csr("couplings", couplings, advice), fields, offset, None)
+        self._fill(*symmetric_csr("couplings", couplings, advice), fields, offset, None, None)
 
     @staticmethod
     def from_edges(
@@ -68,11 +73,13 @@ class Ising(Energy):
         fields: ArrayLike | None = None,
         offset: float = 0.0,
         shape: Shape | None = None,
+        geometry: Geometry | None = None,
     ) -> Ising:
         """The model of n >= 0 spins with bonds -J_k s_i(k) s_j(k), k = 0, 1, ...; repeated bonds add up.
 
         `i`, `j`: (edges,) site indices from 0, in either order. `J`: a number or (edges,). `shape`: the
-        sides of the lattice whose sites, in C order, these are. ValueError at the first i == j or index out
+        sides of the lattice whose sites, in C order, these are; `geometry`: where they are, as another model has it.
+        ValueError at the first i == j or index out
         of range, TypeError if the indices are not integers.
 
         >>> import fastgibbs as fg
@@ -101,7 +108,7 @@ class Ising(Energy):
                 raise ValueError(f"shape is {checks.shown(shape)}, {sites} sites: the model has {n}")
         checks.require_memory(40 * n + 50 * i.size, f"a model of n = {n} sites and {i.size} edges")
         model = Ising.__new__(Ising)
-        model._fill(*_edges_csr(n, i, j, J), fields, offset, shape)
+        model._fill(*_edges_csr(n, i, j, J), fields, offset, shape, geometry)
         return model
 
     def _fill(
@@ -112,6 +119,7 @@ class Ising(Energy):
         fields: ArrayLike | None,
         offset: float,
         shape: tuple[int, ...] | None,
+        geometry: Geometry | None,
     ) -> None:
         n = indptr.size - 1
         fields = np.zeros(n) if fields is None else checks.finite_array("fields", fields, (n,)).copy()
@@ -128,12 +136,31 @@ class Ising(Energy):
                 "fields": fields,
                 "offset": offset,
                 "shape": shape,
+                "geometry": geometry,
                 "coupling": float(J) if ((couplings == J) | (couplings == -J)).all() else None,
                 "field": float(h) if (fields == h).all() else None,
                 "degree": int(np.diff(indptr).max(initial=0)),
                 "bond_count": couplings.size // 2,
             }
         )
+
+    @property
+    def positions(self) -> FloatArray | None:
+        """Where the sites are, float64 (n, dimensions), made anew each time; None of models without.
+
+        >>> import fastgibbs as fg
+        >>> fg.lattice((2, 2), cell="honeycomb").positions.round(3)[:3].tolist()
+        [[0.0, 0.0], [0.866, 0.5], [-0.866, 1.5]]
+        """
+        return None if self.geometry is None else self.geometry.positions()
+
+    @property
+    def periods(self) -> FloatArray | None:
+        """The vectors by which the lattice repeats, one for each axis, float64 (axes, dimensions); None without.
+
+        Wave vectors k of a periodic lattice have k . period = 2 pi m with whole m; of an open axis it is the edge.
+        """
+        return None if self.geometry is None else np.array(self.geometry.periods)
 
     @property
     def coupling_unit(self) -> float:

@@ -1,61 +1,71 @@
-"""Ising models on periodic or open lattices: hypercubic in any dimension, and triangular."""
+"""Ising models on lattices, a cell again and again: periodic, open, antiperiodic or twisted along each axis."""
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
 
-from fastgibbs.models import checks
-from fastgibbs.models.ising import MAX_SITES, Ising
-from fastgibbs.types import AnyArray, ArrayLike, FloatArray, IntArray, Shape, Sites
+from fastgibbs.models import cells, checks
+from fastgibbs.models.cells import Cell
+from fastgibbs.models.edges import assemble, boundaries, edges, geometry, sides
+from fastgibbs.models.ising import Ising
+from fastgibbs.types import AnyArray, ArrayLike, Couplings, FloatArray, IntArray, LatticeName, Periodic, Shape, Sites
 
 Array = TypeVar("Array", bound=AnyArray)
-_MOST_SIDES = 64  # of a NumPy array
 _CHUNK = 2**16  # neighbours handled at once: few enough to stay in a core's cache
 
 
 class Lattice(Ising):
-    """E(s) = -J sum_<ij> s_i s_j - h sum_i s_i on a periodic lattice that is the same seen from every site.
+    """E(s) = -J sum_<ij> s_i s_j - h sum_i s_i on a periodic lattice that is the same seen from every cell.
 
-    Made by `lattice` and `triangular`, which check the arguments. `shape`: sides of at least 3, sites in C
-    order. `steps`: a tuple of moves, one int per axis, one move per bond direction. `J`, not 0, and `h`: floats.
+    Made by `lattice` and `triangular`, which check the arguments: every site has the same number of neighbours, each of
+    them once. `sides`: cells along each axis; `cell`: a `Cell` of tuples; `J`, not 0, and `h`: floats.
 
     It has all of an `Ising` model, but `indptr`, `indices`, `couplings` and `fields` are built when first asked
     for: ValueError if memory is too small. `energy` and `bonds` need none of them.
     """
 
     shape: tuple[int, ...]
-    steps: tuple[tuple[int, ...], ...]
+    sides: tuple[int, ...]
+    cell: Cell
     J: float
     h: float
 
-    def __init__(self, shape: tuple[int, ...], steps: tuple[tuple[int, ...], ...], J: float, h: float) -> None:
-        n = math.prod(shape)
-        checks.require_range(8.0 * n * (len(steps) * abs(J) + abs(h)), "J and h")
-        own = {"n": n, "shape": shape, "steps": steps, "J": J, "h": h, "offset": 0.0}
-        counts = {"degree": 2 * len(steps), "bond_count": n * len(steps)}
-        self.__setstate__({**own, **counts, "coupling": abs(J), "field": h})
+    def __init__(self, sides: tuple[int, ...], cell: Cell, J: float, h: float) -> None:
+        where = geometry(sides, cell, boundaries(True, len(sides)))
+        n, bond_count = math.prod(where.shape), math.prod(sides) * len(cell.joined())
+        checks.require_range(8.0 * (bond_count * abs(J) + n * abs(h)), "J and h")
+        own = {"n": n, "shape": where.shape, "sides": sides, "cell": cell, "J": J, "h": h, "offset": 0.0}
+        counts = {"degree": 2 * bond_count // n, "bond_count": bond_count}
+        self.__setstate__({**own, **counts, "coupling": abs(J), "field": h, "geometry": where})
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Lattice, (self.shape, self.steps, self.J, self.h)
+        return Lattice, (self.sides, self.cell, self.J, self.h)
 
     def neighbors(self, sites: IntArray | Sites) -> IntArray:
-        """The sites one step ahead of and one behind each of `sites`, for every step in turn.
+        """The sites at the other ends of the bonds of each of `sites`.
 
-        `sites`: integers (k,). Returns int64 (k, 2 * len(steps)): +step 0, -step 0, +step 1, ... ValueError at
-        a site out of range.
+        `sites`: integers (k,). Returns int64 (k, degree), bond after bond of the cell, of a bond from a site to one of
+        its kind first the site ahead, then the one behind. ValueError at a site out of range.
         """
         position = np.unravel_index(sites, self.shape)
+        which = position[-1] if len(self.cell.basis) > 1 else 0
         neighbors = np.empty((len(sites), self.degree), np.int64)
-        for column, (step, sign) in enumerate(itertools.product(self.steps, (1, -1))):
-            moved = [x + sign * move for x, move in zip(position, step, strict=True)]
+        for column, moves in enumerate(self._moves):
+            moved = [x + move for x, move in zip(position, moves[which].T, strict=True)]
             neighbors[:, column] = np.ravel_multi_index(moved, self.shape, mode="wrap")
         return neighbors
+
+    @cached_property
+    def _moves(self) -> IntArray:
+        """From each site of a cell to each of its neighbours, along each axis of `shape`: (degree, sites, axes)."""
+        own = enumerate(_around(self.cell))
+        moves = [[(*offset, end - start)[: len(self.shape)] for end, offset in ends] for start, ends in own]
+        return np.array(moves).swapaxes(0, 1)
 
     @cached_property
     def indptr(self) -> IntArray:  # type: ignore[override]  # as all that is frozen, never written
@@ -103,27 +113,56 @@ class Lattice(Ising):
                 yield i, columns[upper], np.full(i.size, self.J)
 
 
-def lattice(shape: Shape, J: float = 1.0, h: ArrayLike = 0.0, periodic: bool | Sequence[bool] = True) -> Ising:
-    """E(s) = -J sum_<ij> s_i s_j - sum_i h_i s_i on the hypercubic lattice of sides `shape`.
+def lattice(
+    shape: Shape | int,
+    J: Couplings = 1.0,
+    h: ArrayLike = 0.0,
+    periodic: Periodic = True,
+    cell: LatticeName | Cell = "hypercubic",
+) -> Ising:
+    """E(s) = -sum_<ij> J_ij s_i s_j - sum_i h_i s_i on a lattice of `shape` cells.
 
-    `shape`: a tuple of 1 or more sides; sites are in C order. `J`: a number. `h`: a number, or an array of
-    n or of the shape of the lattice. `periodic`: a bool, or one per axis. On a periodic axis every site has
-    a bond to its next site, small sides too: a side of 2 has double bonds (coupling 2J), a side of 1
-    self-bonds (each -J in the offset). TypeError or ValueError names the bad argument and value; ValueError
-    if memory is too small.
+    `shape`: a tuple of 1 or more sides, in cells; an int is a chain. `cell`: "hypercubic" in as many dimensions as
+    there are sides, "chain", "square", "cubic", "triangular", "honeycomb", "kagome", "checkerboard", or, by their cubic
+    cells of 2, 4, 8 and 16 sites, "bcc", "fcc", "diamond" and "pyrochlore"; or a `Cell` of your own. Sites are in C
+    order of the cells, those of a cell side by side: `model.shape` is `shape`, and the number of sites in a cell if
+    there are several. `model.positions`: where they are, in units of the distance of nearest neighbours, or of your
+    `Cell`.
+
+    `J`: a number for the bonds between nearest neighbours; or a sequence (J1, J2, ...), one for each shell of
+    neighbours by distance, or for each kind of bonds that the cell has (of the checkerboard: sides, diagonals).
+    An entry may be a sequence itself, a J for each bond of the shell in a cell: J=[(1, 0.2)] is a square lattice of
+    J_x = 1 and J_y = 0.2. `h`: a number, or an array of n or of the shape of the model.
+
+    `periodic`: True, False (open) or "antiperiodic" (bonds change sign where they go around), for all axes or one per
+    axis; of one axis also a tuple, a twist: who goes around it comes back so many cells further along each axis, all of
+    them periodic or antiperiodic. On a periodic axis every cell has a bond to its next, small sides too: bonds between
+    the same two sites add up (a square of side 2 has couplings 2J), and those from a site to itself go to the offset.
+
+    TypeError or ValueError names the bad argument and value; ValueError if memory is too small.
 
     >>> import numpy as np
     >>> import fastgibbs as fg
     >>> model = fg.lattice((4, 4), h=0.5)
     >>> print(model, model.energy(np.ones(16)))
     Ising(n=16, bonds=32, fields=16) -40.0
+    >>> kagome = fg.lattice((4, 4), J=-1.0, cell="kagome")
+    >>> kagome, kagome.shape, kagome.positions[:3].round(3).tolist()
+    (Ising(n=48, bonds=96, fields=0), (4, 4, 3), [[0.0, 0.0], [1.0, 0.0], [0.5, 0.866]])
     """
-    shape = sides(shape)
-    return _model(shape, np.eye(len(shape), dtype=int).tolist(), J, h, periodic)
+    shape = sides((shape,) if isinstance(shape, int) else shape)
+    cell = cells.known(cell, shape, cells.shells(J))
+    shape = sides(shape, len(cell.basis))
+    each, h = cells.couplings(J, cell.joined()), checks.finite_array("h", h)
+    one = each.item(0) if np.ptp(each) == 0 else 0.0
+    plain = all(boundary.plain for boundary in boundaries(periodic, len(shape)))
+    if plain and one and not h.ndim and _alike(shape, cell):
+        return Lattice(shape, cell, one, float(h))
+    return assemble(edges(shape, cell, each, periodic), h)
 
 
-def triangular(shape: Shape, J: float = 1.0, h: ArrayLike = 0.0, periodic: bool | Sequence[bool] = True) -> Ising:
-    """E(s) = -J sum_<ij> s_i s_j - sum_i h_i s_i on the triangular lattice of two sides.
+def triangular(shape: Shape, J: Couplings = 1.0, h: ArrayLike = 0.0, periodic: Periodic = True) -> Ising:
+    """E(s) = -sum_<ij> J_ij s_i s_j - sum_i h_i s_i on the triangular lattice of two sides.
 
     The bonds of site (x, y) go to (x+1, y), (x, y+1) and (x+1, y+1). Arguments, small sides and errors are
     those of `lattice`.
@@ -133,79 +172,26 @@ def triangular(shape: Shape, J: float = 1.0, h: ArrayLike = 0.0, periodic: bool 
     >>> frustrated.bond_count, fg.exact.spectrum(frustrated).ground_energy
     (27, -9.0)
     """
-    shape = sides(shape)
-    if len(shape) != 2:
-        raise ValueError(f"shape is {shape}: a triangular lattice has two sides")
-    return _model(shape, [(1, 0), (0, 1), (1, 1)], J, h, periodic)
+    return lattice(shape, J, h, periodic, "triangular")
 
 
-def sides(shape: Shape) -> tuple[int, ...]:
-    """`shape` as a tuple of one or more ints of at least 1."""
-    if not isinstance(shape, tuple | list) or not shape:
-        raise TypeError(f"shape is {checks.shown(shape)}: give a tuple of one or more sides")
-    shape = tuple(checks.integer(f"shape[{axis}]", side) for axis, side in enumerate(shape))
-    if len(shape) > _MOST_SIDES:
-        raise ValueError(f"shape has {len(shape)} sides: give at most {_MOST_SIDES}")
-    if math.prod(shape) > MAX_SITES:
-        sites = checks.shown(math.prod(shape))
-        raise ValueError(f"shape is {checks.shown(shape)}, {sites} sites: at most {MAX_SITES} can be held")
-    return shape
+def _around(cell: Cell) -> list[list[tuple[int, tuple[int, ...]]]]:
+    """For each site of a cell its neighbours: which site of a cell, and the offset of that cell."""
+    around: list[list[tuple[int, tuple[int, ...]]]] = [[] for _ in cell.basis]
+    for start, end, offset, _ in cell.joined():
+        around[start].append((end, offset))
+        around[end].append((start, tuple(-x for x in offset)))
+    return around
 
 
-def bonds(
-    shape: tuple[int, ...], steps: Sequence[Sequence[int]], periodic: bool | Sequence[bool]
-) -> tuple[Sites, Sites]:
-    """Sites (i, j), int32, of the bonds from every site along every one of `steps`; self-bonds included."""
-    periodic = _per_axis(shape, periodic)
-    n = math.prod(shape)
-    # Building takes about 70 bytes a bond, measured, more than the model itself.
-    checks.require_memory(n * (32 + 80 * len(steps)), f"a lattice of shape {shape}")
-    sites = np.arange(n, dtype=np.int32).reshape(shape)
-    starts, ends = [], []
-    for step in steps:
-        # A step never leaves a lattice by a periodic axis; by an open one it does from the last site.
-        axes = zip(shape, step, periodic, strict=True)
-        inside = tuple(slice(None if wrap else side - move) for side, move, wrap in axes)
-        starts.append(sites[inside].ravel())
-        ends.append(np.roll(sites, [-move for move in step], axis=range(len(shape)))[inside].ravel())
-    return np.concatenate(starts), np.concatenate(ends)
-
-
-def assemble(shape: tuple[int, ...], i: Sites, j: Sites, J: ArrayLike, h: ArrayLike) -> Ising:
-    """The `Ising` model of these bonds, `J` a number or one per bond; self-bonds go to the offset."""
-    n = math.prod(shape)
-    h = checks.finite_array("h", h)
-    if h.shape not in ((), (n,), shape):
-        raise ValueError(f"h has shape {h.shape}: give a number, ({n},) or {shape}")
-    fields = np.full(n, h) if h.ndim == 0 else h.reshape(n)
-    checks.require_range(8.0 * (checks.largest(J) * i.size + checks.largest(h) * n), "J and h")
-    offset, own = 0.0, i == j
-    if own.any():
-        J = np.broadcast_to(J, i.shape)
-        offset, i, j, J = -float(J[own].sum()), i[~own], j[~own], J[~own]
-    return Ising.from_edges(n, i, j, J, fields, offset, shape)
-
-
-def _model(
-    shape: tuple[int, ...], steps: Sequence[Sequence[int]], J: float, h: ArrayLike, periodic: bool | Sequence[bool]
-) -> Ising:
-    """The model of one J: a `Lattice` where every site sees the same, otherwise an `Ising` of the bonds."""
-    periodic = _per_axis(shape, periodic)
-    J, h = checks.finite_number("J", J), checks.finite_array("h", h)
-    if all(periodic) and min(shape) >= 3 and J and not h.ndim:
-        return Lattice(shape, tuple(map(tuple, steps)), J, float(h))
-    return assemble(shape, *bonds(shape, steps, periodic), J, h)
-
-
-def _per_axis(shape: tuple[int, ...], periodic: bool | Sequence[bool]) -> Sequence[bool]:
-    """`periodic` as one bool per axis."""
-    if isinstance(periodic, bool | np.bool_):
-        periodic = (periodic,) * len(shape)
-    if not (isinstance(periodic, tuple | list) and all(isinstance(wrap, bool | np.bool_) for wrap in periodic)):
-        raise TypeError(f"periodic is {checks.shown(periodic)}: give a bool, or one per axis")
-    if len(periodic) != len(shape):
-        raise ValueError(f"periodic has {len(periodic)} entries: shape has {len(shape)} axes")
-    return periodic
+def _alike(sides: tuple[int, ...], cell: Cell) -> bool:
+    """Whether all sites of a periodic lattice have the same number of neighbours, none twice, and not themselves."""
+    around = _around(cell)
+    for site, own in enumerate(around):
+        ends = {(end, *(x % side for x, side in zip(offset, sides, strict=True))) for end, offset in own}
+        if not len(ends) == len(own) == len(around[0]) or (site, *(0,) * len(sides)) in ends:
+            return False
+    return bool(around[0])
 
 
 def _read_only(array: Array) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 from fastgibbs import analysis, exact
 from fastgibbs.analysis.errors import blocks
 from fastgibbs.models import checks
-from fastgibbs.models.lattices import Lattice
+from fastgibbs.models.lattices import Lattice, lattice
 from fastgibbs.plots.style import (
     MARK,
     PALETTE,
@@ -32,7 +32,6 @@ Line = tuple[ArrayLike, ArrayLike, str]  # temperatures, values and a label
 Known = Callable[[Lattice, FloatArray], tuple[FloatArray, str]]  # values of a model at temperatures, and their label
 _POINTS = 150  # of an exact curve
 _LARGEST_TORUS = 1024  # side; beyond it Kaufman's sum takes seconds
-_SQUARE = ((1, 0), (0, 1))
 
 
 def temperature_curve(
@@ -168,7 +167,9 @@ def _curve(
 
 
 def _is_square_ferromagnet(model: ModelLike) -> TypeGuard[Lattice]:
-    return isinstance(model, Lattice) and model.steps == _SQUARE and model.J > 0 and model.h == 0
+    if not isinstance(model, Lattice) or len(model.sides) != 2:
+        return False
+    return model.J > 0 and model == lattice(model.sides, model.J)
 
 
 def _estimate(record: FloatArray, scale: float | None) -> tuple[float, float]:

@@ -71,7 +71,7 @@ def _trace(
     draws = values.shape[1]
     if not draws or not len(chains):
         return nothing(ax, "no draws")
-    sweeps = result.drawn_at
+    sweeps = getattr(result, "drawn_at", result.burn_in + result.thin * np.arange(1, draws + 1))
     shown = np.unique(betas[chains])[::-1]
     named = set()
     for k in chains:

@@ -4,11 +4,16 @@ p(bond ij on | s) = 1 - exp(-2 |beta J_ij|) if beta J_ij s_i s_j > 0, else 0; li
 that is always +1, by h_i; clamped sites always are bound to it. Swendsen and Wang, Phys. Rev. Lett. 58, 86 (1987):
 every cluster but the ghost's gets a new sign. Wolff, Phys. Rev. Lett. 62, 361 (1989): the cluster of a random site is
 turned, unless it is the ghost's.
+
+Of two replicas, a bond is blue with probability 1 - exp(-4 |beta J_ij|) where both satisfy it, red with probability
+1 - exp(-2 |beta J_ij|) where one does. Joerg, Prog. Theor. Phys. Suppl. 157, 349 (2005): every blue cluster gets a new
+sign in both. Machta, Newman, Stein, J. Stat. Phys. 130, 113 (2008), after Chayes, Machta, Redner: then every cluster of
+blue and red bonds does in the second.
 """
 
 import numpy as np
 
-from fastgibbs.reference.streams import CLUSTER, below, next_words, seeded
+from fastgibbs.reference.streams import CLUSTER, LANES, below, next_words, stream
 
 LINE, FEWEST, SPARSEST = 8, 8, 64  # words drawn at once; bonds of one kind of a diagonal, and one in so many sites
 
@@ -17,9 +22,14 @@ class Moves:
     """Chains' streams, of bits and of all else, and the bonds of a model in their order."""
 
     def __init__(self, model, entropy, chains, held=()):
+        """`chains`: how many there are, or their numbers."""
+        numbers = range(chains) if isinstance(chains, int) else chains
         self.model, self.held = model, set(map(int, held))
-        self.bits = [seeded(entropy, CLUSTER, chains, tile) for tile in range(LINE)]
-        self.single = seeded(entropy, CLUSTER, chains, LINE)
+
+        def streams(tile):
+            return np.hstack([stream(entropy, CLUSTER, k // LANES, tile, k % LANES) for k in numbers])
+
+        self.bits, self.single = [streams(tile) for tile in range(LINE)], streams(LINE)
         bonds = list(zip(*(part.tolist() for part in model.bonds), strict=True))
         kinds: dict = {}
         for i, j, J in bonds:
@@ -86,41 +96,80 @@ def clusters(spins, on, bound):
     return found, ghost
 
 
+def drawn(moves, chain, beta, wanted):
+    """The bonds that are on, pairs of sites, and the sites bound to the ghost, of a chain or a pair of them.
+
+    `wanted(x, i, j)`: whether the bond x may be on between sites i and j, or of i and the ghost if j is None.
+    """
+    model, on, bound, single = moves.model, [], set(), moves.single[:, chain : chain + 1]
+    lanes = np.stack([bits[:, chain] for bits in moves.bits], axis=1)
+    for bonds in moves.diagonals if beta else []:
+        may_be_on, offset = np.zeros(model.n, bool), bonds[0][1] - bonds[0][0]
+        may_be_on[[j for i, j, J in bonds if wanted(J, i, j)]] = True
+        found = bernoulli(may_be_on, probability(beta, bonds[0][2]), lanes, model.n)
+        on += [(j - offset, j) for j in np.flatnonzero(found)]
+    for tile, bits in enumerate(moves.bits):
+        bits[:, chain] = lanes[:, tile]
+    for i, j, J in moves.listed:
+        if wanted(J, i, j) and chance(single, probability(beta, J)):
+            on.append((i, j))
+    for i, h in enumerate(model.fields):
+        if wanted(h, i, None) and chance(single, probability(beta, h)):
+            bound.add(i)
+    return on, bound
+
+
+def satisfied(s, beta):
+    """Of spins int8 (n,), the function that says whether beta x s_i s_j > 0, s_j = 1 if j is None."""
+    return lambda x, i, j: beta * x * s[i] * (1 if j is None else s[j]) > 0
+
+
+def coins(moves, chain, found):
+    """Which of the clusters found are turned: if bit i % 64 of word i // 64 is set, i being the first site."""
+    words = [int(next_words(moves.single[:, chain : chain + 1])[0]) for _ in range(0, moves.model.n, 64)]
+    return [mine for mine in found if words[mine[0] // 64] >> mine[0] % 64 & 1]
+
+
 def swendsen_wang(moves, spins, betas):
     """A move of chains, spins int8 (chains, n) changed in place; what it tells, float64 (3, chains).
 
-    (sum_c M_c^2, sum_c n_c^2) / n^2 and max_c n_c / n, over the clusters of n_c sites and the ghost's. A cluster is
-    turned if bit i % 64 of word i // 64 is set, i being its first site.
+    (sum_c M_c^2, sum_c n_c^2) / n^2 and max_c n_c / n, over the clusters of n_c sites and the ghost's.
     """
     model, told = moves.model, np.empty((3, len(spins)))
     for chain, (s, beta) in enumerate(zip(spins, betas, strict=True)):
-        on, single = [], moves.single[:, chain : chain + 1]
-        lanes = np.stack([bits[:, chain] for bits in moves.bits], axis=1)
-        for bonds in moves.diagonals if beta else []:
-            wanted, offset = np.zeros(model.n, bool), bonds[0][1] - bonds[0][0]
-            wanted[[j for i, j, J in bonds if beta * J * s[i] * s[j] > 0]] = True
-            on += [
-                (j - offset, j)
-                for j in np.flatnonzero(bernoulli(wanted, probability(beta, bonds[0][2]), lanes, model.n))
-            ]
-        for tile, bits in enumerate(moves.bits):
-            bits[:, chain] = lanes[:, tile]
-        for i, j, J in moves.listed:
-            if beta * J * s[i] * s[j] > 0 and chance(single, probability(beta, J)):
-                on.append((i, j))
-        bound = set()
-        for i, h in enumerate(model.fields):
-            if beta * h * s[i] > 0 and chance(single, probability(beta, h)):
-                bound.add(i)
+        on, bound = drawn(moves, chain, beta, satisfied(s, beta))
         found, ghost = clusters(s, on, bound | moves.held)
         sizes = np.array([len(ghost), *map(len, found)], float)
         sums = np.array([s[list(ghost)].sum(), *(s[mine].sum() for mine in found)], float)
         told[:, chain] = (sums @ sums) / model.n / model.n, (sizes @ sizes) / model.n / model.n, sizes.max() / model.n
-        coins = [int(next_words(single)[0]) for _ in range(0, model.n, 64)]
-        for mine in found:
-            if coins[mine[0] // 64] >> mine[0] % 64 & 1:
-                s[mine] *= -1
+        for mine in coins(moves, chain, found):
+            s[mine] *= -1
     return told
+
+
+def joerg(moves, spins, others, betas):
+    """A move of pairs of replicas, spins and others int8 (pairs, n) changed in place; bonds on, and sites bound."""
+    pairs = []
+    for pair, (s, t, beta) in enumerate(zip(spins, others, betas, strict=True)):
+        one, other = satisfied(s, beta), satisfied(t, beta)
+        on, bound = drawn(moves, pair, 2 * beta, lambda *bond, one=one, other=other: one(*bond) and other(*bond))
+        bound |= moves.held
+        for mine in coins(moves, pair, clusters(s, on, bound)[0]):
+            s[mine] *= -1
+            t[mine] *= -1
+        pairs.append((on, bound))
+    return pairs
+
+
+def cmr(moves, spins, others, betas):
+    """The same, and then that of clusters of blue and red bonds."""
+    blue = joerg(moves, spins, others, betas)
+    for pair, (s, t, beta) in enumerate(zip(spins, others, betas, strict=True)):
+        one, other = satisfied(s, beta), satisfied(t, beta)
+        on, bound = drawn(moves, pair, beta, lambda *bond, one=one, other=other: one(*bond) != other(*bond))
+        found, _ = clusters(t, blue[pair][0] + on, blue[pair][1] | bound)
+        for mine in coins(moves, pair, found):
+            t[mine] *= -1
 
 
 def wolff(moves, spins, betas):

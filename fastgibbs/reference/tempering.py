@@ -5,12 +5,15 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.reference.arithmetic import exp64
+from fastgibbs.reference.clusters import Moves, cmr, joerg, swendsen_wang, wolff
 from fastgibbs.reference.sampling import as_models, linear
 from fastgibbs.reference.streams import CLUSTER, LANES, SWAP, below, next_words, run_entropy, stream
 
 MOST_WORDS = 8  # that a block holds
 ENOUGH = 0.9  # of the lanes in use
 MOST_BINS = 1001  # of an overlap histogram
+KINDS = {"swendsen-wang": (swendsen_wang, 3), "wolff": (wolff, 2), "joerg": (joerg, 0), "cmr": (cmr, 0)}
+PAIRED = "joerg", "cmr"  # of two replicas; of each, the function, and how many numbers it tells
 HOT, COLD = 1, 2  # labels: the end of the ladder that a replica saw last, 0 at first
 
 
@@ -29,17 +32,34 @@ class Tempering(NamedTuple):
     histogram: np.ndarray  # (P, R, bins), of the overlap
     moments: np.ndarray  # (P, R, 6), sums of q, |q|, q^2, q^4, link, link^2
     observables: np.ndarray  # (G, K, R, D), w.s by rung
+    told: np.ndarray  # (G, 0, 2 or 3, R, D), what the last cluster moves of chains told
 
 
 def temper(
-    engine, model, betas, ladders, *, sweeps, burn_in, thin, swap_every, overlap_every, clusters, rule, seed, weights=()
+    engine,
+    model,
+    betas,
+    ladders,
+    *,
+    sweeps,
+    burn_in,
+    thin,
+    swap_every,
+    overlap_every,
+    clusters,
+    rule,
+    seed,
+    weights=(),
+    cluster_every=None,
 ):
     """Draws from prod_r exp(-beta_r E(s_r)): replicas sweep, each at the beta of its rung, and exchange rungs.
 
     `engine`: a twin, the module; `model`: a model, or a sequence of them on one graph (samples), each with `ladders`
     ladders: ladder g is of sample g // ladders. `betas`: (R,), ascending, in inverse units of J, ValueError above 256.
-    There are `burn_in` sweeps, then `sweeps`, each thin-th recorded; after every swap_every-th there are cluster moves
-    if `clusters`, then swaps; every overlap_every-th, unless 0, the ladders 2p and 2p + 1 of a sample are compared.
+    There are `burn_in` sweeps, then `sweeps`, each thin-th recorded; after every swap_every-th there are swaps, before
+    them, after every cluster_every-th (by default swap_every), moves of `clusters`: "houdayer", as True, or a
+    key of KINDS, these after the first sweep of so many. Every overlap_every-th, unless 0, the ladders 2p and
+    2p + 1 of a sample are compared.
     `rule`: "gibbs" or "metropolis", KeyError on another; `seed`: of `streams.run_entropy`; `weights`: (K, n),
     w.s is observed. A `Tempering`.
     Hukushima and Nemoto, J. Phys. Soc. Jpn. 65, 1604 (1996); labels: Katzgraber et al., J. Stat. Mech. P03018 (2006).
@@ -68,16 +88,23 @@ def temper(
     observables = np.empty((G, len(weights), R, sweeps // thin))
     histogram = np.zeros((len(pairs), R, min(n + 1, MOST_BINS)), np.int64)
     moments = np.zeros((len(pairs), R, 6))
+    every = swap_every if cluster_every is None else cluster_every
+    clusters = "houdayer" if clusters is True else clusters
+    moves = {} if clusters in (False, None, "houdayer") else Moving(clusters, isings, entropy, lane, pairs)
+    told = np.empty((G, moves.told if moves else 0, R, sweeps // thin))
 
     for s in range(1, burn_in + sweeps + 1):
         lane_betas = np.full(len(of_lanes), betas[0])  # idle lanes stay at the first rung
         lane_betas[at] = betas
         engine.sweep(state, lane_betas)
         counted = s - burn_in  # sweeps since the burn-in
-        if s % swap_every == 0:
+        if clusters == "houdayer" and s % every == 0:
             for (a, b), one in zip(pairs, cluster_streams, strict=True):
-                for r in range(R if clusters else 0):
+                for r in range(R):
                     move_cluster(isings[a], state.spins[at[a, r]], state.spins[at[b, r]], one)
+        if moves and (s - 1) % every == 0:
+            last = moves.make(state.spins, at, betas)
+        if s % swap_every == 0:
             for g in range(G):
                 energy = engine.energies([models[g]], state.spins[lane[g]])
                 tried, p = swap(swap_streams[g], betas, energy, rungs[g], (s // swap_every - 1) % 2)
@@ -91,6 +118,8 @@ def temper(
             for g in range(G):
                 energies[g, :, draw] = engine.energies([models[g]], state.spins[at[g]])
                 observables[g, ..., draw] = linear(weights, state.spins[at[g]])
+            if told.size:
+                told[..., draw] = last
             magnetizations[..., draw] = state.spins[at].sum(axis=2, dtype=np.float64) / max(n, 1)
         if overlap_every > 0 and counted > 0 and counted % overlap_every == 0:
             for p, (a, b) in enumerate(pairs):
@@ -110,7 +139,27 @@ def temper(
         histogram,
         moments,
         observables,
+        told,
     )
+
+
+class Moving:
+    """Cluster moves of one kind, of every ladder, or of pairs of them, (a, b)."""
+
+    def __init__(self, kind, models, entropy, lane, pairs):
+        self.move, self.told = KINDS[kind]
+        self.of = pairs if kind in PAIRED else [(g,) for g in range(len(models))]
+        self.moves = [Moves(models[one[0]], entropy, lane[one[0]].tolist()) for one in self.of]
+
+    def make(self, spins, at, betas):
+        """Move spins, int8 (lanes, n), at every rung; what is told, float64 (G, 0, 2 or 3, R)."""
+        found = []
+        for moves, ladders in zip(self.moves, self.of, strict=True):
+            mine = [spins[at[g]] for g in ladders]
+            found.append(self.move(moves, *mine, betas))
+            for g, moved in zip(ladders, mine, strict=True):
+                spins[at[g]] = moved
+        return np.array(found) if self.told else None
 
 
 def packing(rungs):

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastgibbs.analysis.bins import Binned, Bins
 from fastgibbs.analysis.records import Group
+from fastgibbs.engines.clusters import TOLD
 from fastgibbs.integrations.tables import Table, of_draws
 from fastgibbs.results.base import Result
 from fastgibbs.types import IntArray
@@ -74,9 +75,12 @@ class Drawn(Result):
 
     def _group(self, beta: float, model: int, records: Any, bins: Any = None) -> Group:
         """Some chains, by the index of their records, and of their bins where that is another."""
+        names = [name for name in TOLD[:2] if name in self.observables]
         if self.bins is None:
-            return Group(beta, model, self.energy[records], self.magnetization[records])
-        return Group.of(beta, model, self.bins.of(records if bins is None else bins))
+            told = tuple(self.observables[name][records] for name in names)
+            return Group(beta, model, self.energy[records], self.magnetization[records], told=told)
+        group = Group.of(beta, model, self.bins.of(records if bins is None else bins))
+        return group._replace(told=tuple(group.bins.observables[name] for name in names))
 
     def _drawn(self, axes: tuple[str, ...], order: Callable[[Any], Any], places: dict[str, Any]) -> Table:
         """The table of records, `order` of axes applied; of bins, their means, with "bin" in place of "draw"."""

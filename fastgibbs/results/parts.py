@@ -18,6 +18,7 @@ import numpy as np
 from fastgibbs import io
 from fastgibbs.engines import ENGINES, contract
 from fastgibbs.engines.clusters import KINDS
+from fastgibbs.engines.replicas import HOUDAYER
 from fastgibbs.fields import Field, fields
 from fastgibbs.models import Energy, checks
 from fastgibbs.types import AnyArray
@@ -31,7 +32,7 @@ CHOICES: dict[str, Collection[str]] = {
     "rule": contract.RULES,
     "scan": contract.SCANS,
     "method": METHODS,
-    "clusters": KINDS,
+    "clusters": (HOUDAYER, *KINDS),
 }
 LEAST = {"thin": 1, "swap_every": 1, "strips": 1, "rungs": 2}  # of numbers that are not at least 0
 _SHAPE = re.compile(r"(\w+) \((.*?),?\)(.*)")

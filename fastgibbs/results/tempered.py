@@ -110,6 +110,8 @@ class TemperResult(Drawn):
     interrupted: Annotated[bool, "True if the run was stopped: the draws are those that every ladder had done."]
     clamped: Annotated[IntArray, *SITES] = field(default_factory=no_sites)
     bins: Annotated[Bins | None, KEPT] = None
+    clusters: Annotated[str | None, 'Cluster moves that were made, "houdayer" ... "cmr", or None.'] = None
+    cluster_every: Annotated[int | None, "Sweeps from one to the next; None without."] = None
     _blocks: list[Left] = field(default_factory=list)
 
     @property
