@@ -16,7 +16,7 @@ from fastgibbs.analysis.errors import (
     split_r_hat,
     standard_error,
 )
-from fastgibbs.analysis.finite_size import Crossing, binder_crossing
+from fastgibbs.analysis.finite_size import Crossing, binder_crossing, xi_crossing
 from fastgibbs.analysis.fourier import (
     CorrelationLength,
     StructureFactor,
@@ -92,4 +92,5 @@ __all__ = [
     "temperature",
     "to_u_kn",
     "two_time",
+    "xi_crossing",
 ]
