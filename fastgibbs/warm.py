@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from fastgibbs.engines import ENGINES
+from fastgibbs.engines.clusters import KINDS
+from fastgibbs.engines.replicas import HOUDAYER
 from fastgibbs.jit import CACHE_FOLDER
 from fastgibbs.learning import train
 from fastgibbs.methods.annealing import anneal
@@ -71,8 +73,10 @@ def calls() -> Iterator[Callable[[], object]]:
     yield partial(temper, _GLASS, betas=betas, ladders=1, record="bins", **short)
     for record in ("draws", "bins"):
         yield partial(sample, _GLASS, beta=0.5, clusters="swendsen-wang", record=record, **short)
+    yield partial(sample, _GLASS, beta=0.5, clusters="wolff", **short)
     yield partial(temper, _GLASS, betas=betas, ladders=1, **short)
-    yield partial(temper, _GLASS, betas=betas, ladders=2, clusters=True, **short)
+    for kind in (HOUDAYER, *KINDS):
+        yield partial(temper, _GLASS, betas=betas, ladders=2, clusters=kind, **short)
     for model in (_GLASS, MODELS[4]):
         yield partial(anneal, model, keep=2, **short)
     yield partial(anneal, [_GLASS, MODELS[4]], **short)

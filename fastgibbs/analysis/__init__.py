@@ -20,6 +20,7 @@ from fastgibbs.analysis.free_energy import IntegratedLogZ, LogZ, integrated_log_
 from fastgibbs.analysis.likelihood import log_mean, log_weights, pseudo_likelihood
 from fastgibbs.analysis.mean_field import MeanField, mean_field
 from fastgibbs.analysis.quantum import QuantumMeans, quantum
+from fastgibbs.analysis.response import Response, response
 from fastgibbs.analysis.reweighting import Reweighted, reweight, to_u_kn
 from fastgibbs.analysis.rungs import Barrier, Equilibration, barrier, enough_rungs, equalized, equilibration, refined
 from fastgibbs.analysis.summaries import summary
@@ -40,6 +41,7 @@ __all__ = [
     "MeanField",
     "Moments",
     "QuantumMeans",
+    "Response",
     "Reweighted",
     "TwoTime",
     "autocorrelation_time",
@@ -64,6 +66,7 @@ __all__ = [
     "pseudo_likelihood",
     "quantum",
     "refined",
+    "response",
     "reweight",
     "split_r_hat",
     "standard_error",

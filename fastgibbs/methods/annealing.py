@@ -166,10 +166,10 @@ def anneal(
     """
     began = time.perf_counter()
     if isinstance(model, TransverseIsing):
-        without = dict(betas=betas, start=start, time_limit=time_limit, target_energy=target_energy)
-        without |= dict(keep=keep or None, clamp=clamp, checkpoint=checkpoint)
+        unasked: dict[str, object] = dict(betas=betas, start=start, time_limit=time_limit, target_energy=target_energy)
+        unasked |= dict(keep=keep or None, clamp=clamp, checkpoint=checkpoint)
         how = How(rule, scan, engine, seed, threads, progress, began)
-        return _of_worldlines(model, beta, gammas, Pace(sweeps, None, reads), reads, without, how)
+        return _of_worldlines(model, beta, gammas, Pace(sweeps, None, reads), reads, unasked, how)
     for name, value in (("beta", beta), ("gammas", gammas)):
         if value is not None:
             raise ValueError(f"{name} is given: it goes with a TransverseIsing model, other models take betas")
