@@ -273,6 +273,7 @@ def test_without_a_field_worldlines_turn_whole_as_classical_spins_do():
         (dict(rule="metropolis"), ValueError, "rule is 'metropolis': engine 'worldline' has 'gibbs'"),
         (dict(clamp={0: 1}), ValueError, "clamp is given: worldlines are drawn whole"),
         (dict(clusters="wolff"), ValueError, "has no bonds, for it has no Ising form"),
+        (dict(field=0.1), ValueError, "field"),
         (dict(strips=2), ValueError, "it does not cut lattices into strips"),
         (dict(engine="sparse"), ValueError, "the model has no Ising form"),
         (dict(start=np.ones(6)), ValueError, "start: states"),
@@ -343,3 +344,15 @@ def test_what_takes_energies_for_exponents_refuses_results_of_worldlines(runs):
             verb(runs[0])
     with pytest.raises(TypeError, match="give what sample returned of a TransverseIsing model"):
         fg.analysis.quantum(fg.sample(fg.lattice((4,)), beta=1.0, sweeps=10))
+
+
+def test_a_protocol_of_beta_draws_and_tells_at_each_sweeps_own():
+    quantum, betas = fg.TransverseIsing(*MODELS["Gaussian"]), [0.5, 2.0, 1.0]
+    run = fg.sample(quantum, beta=fg.Protocol(betas), sweeps=6, chains=4, seed=3, keep_states=True)
+    state = twin.start(quantum, 4, 3)
+    for draw in range(6):
+        at_beta = np.full(4, betas[draw % 3])
+        twin.sweep(state, at_beta)
+        np.testing.assert_array_equal(run.samples[:, draw], state.spins)
+        told = twin.told(quantum, state.spins, at_beta)
+        np.testing.assert_allclose(run.observables["total_energy"][:, draw], told["total_energy"], rtol=1e-9)
