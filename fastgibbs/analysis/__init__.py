@@ -19,6 +19,7 @@ from fastgibbs.analysis.finite_size import Crossing, binder_crossing
 from fastgibbs.analysis.free_energy import IntegratedLogZ, LogZ, integrated_log_z, log_z
 from fastgibbs.analysis.likelihood import log_mean, log_weights, pseudo_likelihood
 from fastgibbs.analysis.mean_field import MeanField, mean_field
+from fastgibbs.analysis.response import Response, response
 from fastgibbs.analysis.reweighting import Reweighted, reweight, to_u_kn
 from fastgibbs.analysis.rungs import Barrier, Equilibration, barrier, enough_rungs, equalized, equilibration, refined
 from fastgibbs.analysis.summaries import summary
@@ -38,6 +39,7 @@ __all__ = [
     "Mean",
     "MeanField",
     "Moments",
+    "Response",
     "Reweighted",
     "TwoTime",
     "autocorrelation_time",
@@ -61,6 +63,7 @@ __all__ = [
     "mean_field",
     "pseudo_likelihood",
     "refined",
+    "response",
     "reweight",
     "split_r_hat",
     "standard_error",

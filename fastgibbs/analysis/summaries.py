@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
 from fastgibbs.analysis.errors import blocks, disagreement, split_r_hat, standard_error
 from fastgibbs.analysis.records import ByBeta, Group, by_beta
 from fastgibbs.analysis.reports import Report, Reporting, with_error
+from fastgibbs.analysis.response import by_phase
 from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, magnitude, susceptibility, temperature
 from fastgibbs.models import checks
 from fastgibbs.types import FloatArray
@@ -39,6 +41,9 @@ def summary(result: Reporting) -> str:
     a run that kept bins in place of draws, all of it is of these bins. Of a run with cluster moves it has what they
     tell of <m^2>, and warns where the cluster of a site holds more than 95 % of all sites on average.
 
+    Of a driven run it has averages by phase: there is no stationary law that C, chi and R-hat could be of. In a field b
+    beside the model's own E is without it, and C is of E - b sum_i s_i; bins do not tell it.
+
     Of an AnnealResult it gives a few lines instead: the lowest energy, in how many reads and states, the chance and the
     time to come to it again, and what was run; it warns of runs that were stopped and of energies that one read found.
     Of a RecallResult it gives the memories that cues came to, of a TrainResult rows of its history. TypeError at
@@ -55,6 +60,8 @@ def summary(result: Reporting) -> str:
 
 def by_temperature(result: ByBeta) -> Report:
     """The report of a result that has records by beta: a SampleResult or a TemperResult (see `summary`)."""
+    if getattr(result, "driven", False):
+        return by_phase(result)
     groups = by_beta(result)
     draws = groups[0].energy.shape[1]
     if draws < _FEWEST_DRAWS:
@@ -72,6 +79,7 @@ def by_temperature(result: ByBeta) -> Report:
     columns = {
         "beta": [f"{group.beta:.6g}" for group in groups],
         "T": [f"{temperature(group.beta):.5g}" for group in groups],
+        "field": [f"{group.field:.5g}" for group in groups],
         "model": [str(group.model) for group in groups],
         "chains": [str(len(group.energy)) for group in groups],
         "tau": [f"{one:.1f}" for one in tau],
@@ -79,12 +87,17 @@ def by_temperature(result: ByBeta) -> Report:
         "R-hat": [f"{one:.4f}" for one in r_hats],
         "E/N": [with_error(e.mean, e.error) for e in energies],
         "|m|": [with_error(m.mean, m.error) for m in ms],
-        "C/N": ["-" if g.beta == np.inf else with_error(*heat_capacity(g.energy, g.beta, n)) for g in groups],
+        "C/N": [
+            "-" if g.beta == np.inf or (g.bins and g.field) else with_error(*heat_capacity(_felt(g, n), g.beta, n))
+            for g in groups
+        ],
         "chi": ["-" if g.beta == np.inf else with_error(*susceptibility(g.magnetization, g.beta, n)) for g in groups],
         "U": [with_error(*binder_cumulant(group.magnetization)) for group in groups],
     }
     if not several:
         del columns["model"]
+    if getattr(result, "field", None) is None and getattr(result, "fields", None) is None:
+        del columns["field"]
     told = [[standard_error(record) for record in group.told] for group in groups if group.told]
     if told:
         columns["<m^2>"] = [with_error(m2.mean, m2.error) for m2, _ in told]
@@ -116,6 +129,11 @@ def by_temperature(result: ByBeta) -> Report:
             *([f"WARNING: {problem}" for problem in problems] or ([good] if warm.any() else [])),
         ],
     )
+
+
+def _felt(group: Group, n: int) -> Any:
+    """The energies in the field beside the model's own."""
+    return group.energy - group.field * n * group.magnetization if group.field else group.energy
 
 
 def _binned(group: Group) -> str:

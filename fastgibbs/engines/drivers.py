@@ -107,7 +107,7 @@ def no_record(n: int, lanes: int) -> Record:
 def advance(block, rungs, moves, record, first, last, crew):
     """Run sweeps `first` ... `last - 1` of a block, and record what there is room for.
 
-    Stopping at any sweep and going on later changes nothing.
+    `rungs`: int64 (rows, lanes), of sweeps 0, 1 ... in turn. Stopping at any sweep and going on later changes nothing.
     Every worker of a crew makes this call.
     """
     for done in range(first + 1, last + 1):
@@ -116,7 +116,7 @@ def advance(block, rungs, moves, record, first, last, crew):
         moves_clusters = due(moves.clusters, done)
         if sweeps_too(moves.clusters):
             counts = MEASURED if records and not moves_clusters else UNMEASURED
-            sweep(block, rungs, moves.rule, moves.scan, counts, crew)
+            sweep(block, rungs[(done - 1) % len(rungs)], moves.rule, moves.scan, counts, crew)
         if moves_clusters:
             move(moves.clusters, block)
         if records:
@@ -215,6 +215,7 @@ class Exchanges(NamedTuple):
     """The ladders of a block: replica r of ladder g is lane `first_lane[g] + r` and moves from rung to rung."""
 
     betas: np.ndarray  # float64 (rungs,)
+    pushes: np.ndarray  # float64 (rungs,): beta b, of a field b beside the model's
     rule: int
     burn_in: int
     swap_every: int
@@ -296,7 +297,8 @@ def _record_rungs(ladders, by_lane, by_rung):
 def _swap(ladders, number, counts):
     """Swap round `number`: neighbouring rungs, the lower one even or odd in turn, exchange their replicas.
 
-    p = min(1, exp((beta_{r+1} - beta_r) (E_{r+1} - E_r))) (Syed et al., J. R. Stat. Soc. B 84, 321 (2022), section 2).
+    p = min(1, exp((beta_{r+1} - beta_r) (E_{r+1} - E_r))) (Syed et al., J. R. Stat. Soc. B 84, 321 (2022), section 2);
+    in fields the exponent has -(beta_{r+1} b_{r+1} - beta_r b_r) (M_{r+1} - M_r) besides, M being sum_i s_i.
     """
     rungs = ladders.betas.size
     for ladder in range(len(ladders.lane_at)):
@@ -304,6 +306,8 @@ def _swap(ladders, number, counts):
         for rung in range(number % 2, rungs - 1, 2):
             a, b = lane_at[rung], lane_at[rung + 1]
             gain = (ladders.betas[rung + 1] - ladders.betas[rung]) * (ladders.energies[b] - ladders.energies[a])
+            turned = ladders.magnetizations[b] - ladders.magnetizations[a]
+            gain -= (ladders.pushes[rung + 1] - ladders.pushes[rung]) * turned
             p = 1.0
             if gain < 0:
                 p = exp64(max(gain, -700.0))
