@@ -198,7 +198,7 @@ def test_curves_that_cross_in_few_resamples_have_infinite_errors_and_those_that_
     with pytest.raises(ValueError, match=r"Binder cumulants do not cross between beta = 0\.8 and 1: give more samples"):
         analysis.binder_crossing(one, shifted)
     gap = other.binder - one.binder  # the same at all betas
-    level = made_up(other.of_samples.q2, other.of_samples.q4 + 2 * 0.09 * (gap + [-2e-4, 0, 2e-4]), betas)
+    level = made_up(other.of_samples.q2, other.of_samples.q4 + 2 * 0.09 * (gap + np.array([-2e-4, 0, 2e-4])), betas)
     assert analysis.binder_crossing(one, level).temperature_error == np.inf
     with pytest.raises(ValueError, match="the same betas"):
         analysis.binder_crossing(one, lines(rng, 0.5, 50, betas + 0.1))
