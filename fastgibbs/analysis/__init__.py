@@ -28,6 +28,7 @@ from fastgibbs.analysis.fourier import (
 from fastgibbs.analysis.free_energy import IntegratedLogZ, LogZ, integrated_log_z, log_z
 from fastgibbs.analysis.likelihood import log_mean, log_weights, pseudo_likelihood
 from fastgibbs.analysis.mean_field import MeanField, mean_field
+from fastgibbs.analysis.quantum import QuantumMeans, quantum
 from fastgibbs.analysis.response import Response, response
 from fastgibbs.analysis.reweighting import Reweighted, reweight, to_u_kn
 from fastgibbs.analysis.rungs import Barrier, Equilibration, barrier, enough_rungs, equalized, equilibration, refined
@@ -50,6 +51,7 @@ __all__ = [
     "Mean",
     "MeanField",
     "Moments",
+    "QuantumMeans",
     "Response",
     "Reweighted",
     "StructureFactor",
@@ -78,6 +80,7 @@ __all__ = [
     "overlap_correlation_length",
     "overlap_structure_factor",
     "pseudo_likelihood",
+    "quantum",
     "refined",
     "response",
     "reweight",

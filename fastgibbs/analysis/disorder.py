@@ -27,7 +27,7 @@ _LARGEST_R_HAT, _NOISE = 1.01, 2.6  # as of `disagreement`: 1 in 100 of chains t
 _LISTED = 8  # samples that are named
 _PART = 2**24  # products of spins at once
 NO_PAIRS = "there are no overlaps: temper with ladders=2 or more and overlap_every above 0"
-
+_SHOWN = dict(energy="E/N", heat_capacity="C/N", q_abs="|q|", q2="q^2", binder="g", link="q_l", susceptibility="chi_SG")
 
 Statistic = Callable[..., FloatArray]  # of a list of means over samples
 
@@ -240,24 +240,14 @@ class DisorderAverage(NamedTuple):
         """The same as a report."""
         bad = np.flatnonzero(~self.equilibrated)
         state = "all without a sign of disequilibrium" if not bad.size else f"{bad.size} of them not at equilibrium"
-        shown = {
-            "E/N": (self.energy, self.energy_error),
-            "C/N": (self.heat_capacity, self.heat_capacity_error),
-            "|q|": (self.q_abs, self.q_abs_error),
-            "q^2": (self.q2, self.q2_error),
-            "g": (self.binder, self.binder_error),
-            "q_l": (self.link, self.link_error),
-            "chi_SG": (self.susceptibility, self.susceptibility_error),
-        }
-        if self.side is not None:
-            shown |= {"xi": (self.xi, self.xi_error), "xi/L": (self.xi_ratio, self.xi_ratio_error)}
-        if self.relation is not None and self.relation_error is not None:
-            shown["relation"] = self.relation, self.relation_error
+        shown = _SHOWN | ({"xi": "xi", "xi_ratio": "xi/L"} if self.side is not None else {})
+        shown |= {"relation": "relation"} if self.relation is not None else {}
         columns = {
             "beta": [f"{beta:.6g}" for beta in self.betas],
             "T": [f"{1 / beta:.5g}" if beta else "inf" for beta in self.betas],
         }
-        columns |= {name: list(map(with_error, *of)) for name, of in shown.items()}
+        for name, heading in shown.items():
+            columns[heading] = list(map(with_error, getattr(self, name), getattr(self, f"{name}_error")))
         names = ", ".join([*map(str, bad[:_LISTED]), *["..."] * (bad.size > _LISTED)])
         notes = [
             f"WARNING: samples {names} show signs of disequilibrium: run all longer. Hard samples are not like the "

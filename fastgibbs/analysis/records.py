@@ -25,10 +25,10 @@ class Group(NamedTuple):
     """What was kept in place of draws."""
     told: tuple[Any, ...] = ()
     """What cluster moves told of m^2 and of the size of clusters, likewise."""
-    observables: Mapping[str, Any] = {}
-    """What was observed, by name, likewise; more axes are a function's."""
     field: float = 0.0
     """That beside the model's own: energies are without."""
+    observables: Mapping[str, Any] = {}
+    """What was observed, by name, likewise; more axes are a function's."""
 
     @classmethod
     def of(cls, beta: float, model: int, bins: Bins) -> Group:

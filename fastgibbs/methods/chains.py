@@ -59,8 +59,8 @@ class Chains(Job):
 
     @property
     def told(self) -> tuple[str, ...]:
-        """What cluster moves tell, by name: observables that follow those of weights."""
-        return told(self.clusters)
+        """What the engine and cluster moves tell, by name: observables that follow those of weights."""
+        return *self.engine.told, *told(self.clusters)
 
     @cached_property
     def bins(self) -> binning.RunningBins:

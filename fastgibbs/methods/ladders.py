@@ -49,7 +49,6 @@ class Ladders(Job):
 
     setting: Setting
     betas: FloatArray  # float64 (rungs,)
-    fields: FloatArray | None  # float64 (rungs,): beside the model's, or None
     length: Length
     ladders: int
     swap_every: int
@@ -62,6 +61,7 @@ class Ladders(Job):
     keeps: bool = False  # whether the states of all draws are kept
     in_bins: bool = False  # whether bins are kept in place of draws
     before: tuple[Left, ...] = ()
+    fields: FloatArray | None = None  # float64 (rungs,): beside the model's
 
     RECORDS = (
         "record.energies",

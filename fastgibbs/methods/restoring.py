@@ -92,8 +92,9 @@ def check_record(name: str, record: np.ndarray, most):
 def check_records(record, draws: int, setting):
     """ValueError unless what a block has recorded at so many draws is what states of the models may have."""
     weights = np.abs(record.observables.weights).sum(axis=1)[:, : record.observables.strips].sum(axis=1)
-    told = record.observables.record.shape[1] - weights.size  # by cluster moves, from -1 to 1
-    weights, most = np.append(weights, np.ones(told)), max(map(most_energy, setting.given))
+    by_engine = np.full(len(setting.engine.told), 1e150)
+    by_clusters = np.ones(record.observables.record.shape[1] - weights.size - by_engine.size)
+    weights, most = np.concatenate([weights, by_engine, by_clusters]), max(map(most_energy, setting.given))
     if record.bins is not None:
         binned.check(record.bins, draws, most, setting.n, weights)
         return

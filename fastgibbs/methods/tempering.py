@@ -252,11 +252,11 @@ def temper(
         blocks, end, updates = ran
         end = end._replace(interrupted=end.interrupted or unfinished, compiling=adapted.compiling + end.compiling)
         draws = job.rows(min(end.done))
-        observations = [_observables(one, observed, under_way.asked) for one in job.gathered(blocks, draws, end.done)]
-        end = end._replace(interrupted=end.interrupted or observations[0][0].draws < draws)
+        found = [_observables(one, observed, under_way.asked) for one in job.gathered(blocks, draws, end.done)]
+        end = end._replace(interrupted=end.interrupted or found[0][0].draws < draws)
         timing, places, rounds = Timing.of(end, updates, began), left(begun, ran), tuple(adapted.rounds)
-        pairs = zip(observations, seeds, strict=True)
-        parts = [_results(found, seen, rounds, seed, end, timing, places) for (found, seen), seed in pairs]
+        pairs = zip(found, seeds, strict=True)
+        parts = [_results(one, seen, rounds, seed, end, timing, places) for (one, seen), seed in pairs]
         results = [result for part in parts for result in part]
         return results if isinstance(model, list | tuple) else results[0]
 

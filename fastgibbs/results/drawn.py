@@ -79,7 +79,9 @@ class Drawn(Result):
         if self.bins is None:
             told = tuple(self.observables[name][records] for name in names)
             observed = {name: values[records] for name, values in self.observables.items()}
-            return Group(beta, model, self.energy[records], self.magnetization[records], None, told, observed)
+            return Group(
+                beta, model, self.energy[records], self.magnetization[records], told=told, observables=observed
+            )
         group = Group.of(beta, model, self.bins.of(records if bins is None else bins))
         observed = group.bins.observables
         return group._replace(told=tuple(observed[name] for name in names), observables=observed)
