@@ -258,5 +258,4 @@ def _started(
     """Blocks of `count` ladders with a rung at each of `betas`, which record nothing."""
     chosen = settings.Setting([machine], [machine.to_ising()], "sparse", "gibbs", "sequential", 1, clamp, 1)
     swap_every = 1 if betas.size > 1 else NEVER
-    length = Length(0, NEVER, 1)
-    return tuple(begin(Ladders(chosen, betas, None, length, count, swap_every, 0, None, None, entropy)).blocks)
+    return tuple(begin(Ladders(chosen, betas, Length(0, NEVER, 1), count, swap_every, 0, None, None, entropy)).blocks)

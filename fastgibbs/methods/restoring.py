@@ -307,9 +307,8 @@ _count = within(0, 2**53)
 _NOTHING = {
     "": "rungs",
     "record.observables.": "weights packed sums by_lane",
-    "state.": "current planes scratch counters numbers alike rare counted words scale push fields uniforms totals "
-    "stale fine seen changes sites panel up down ups overlaps turned pending units inputs marked products multiplied "
-    "sums path",
+    "state.": "current planes scratch counters numbers alike rare counted words scale push fields uniforms totals stale "
+    "fine seen changes sites panel up down ups overlaps turned pending units inputs marked products multiplied sums path",
     "clusters.": "betas lane_at places models packed words rows spins active starts turns before parents turned sizes",
     "reads.": "rungs energies magnetizations better",
     "lowest.": "hashes highest packed followed lane_hashes waiting ups near",
