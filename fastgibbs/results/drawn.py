@@ -82,9 +82,9 @@ class Drawn(Result):
             return Group(
                 beta, model, self.energy[records], self.magnetization[records], told=told, observables=observed
             )
-        group = Group.of(beta, model, self.bins.of(records if bins is None else bins))
-        observed = group.bins.observables
-        return group._replace(told=tuple(observed[name] for name in names), observables=observed)
+        own = self.bins.of(records if bins is None else bins)
+        told = tuple(own.observables[name] for name in names)
+        return Group.of(beta, model, own)._replace(told=told, observables=own.observables)
 
     def _drawn(self, axes: tuple[str, ...], order: Callable[[Any], Any], places: dict[str, Any]) -> Table:
         """The table of records, `order` of axes applied; of bins, their means, with "bin" in place of "draw"."""
