@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -26,6 +27,8 @@ class Group(NamedTuple):
     """What cluster moves told of m^2 and of the size of clusters, likewise."""
     field: float = 0.0
     """That beside the model's own: energies are without."""
+    observables: Mapping[str, Any] = {}
+    """What was observed, by name, likewise; more axes are a function's."""
 
     @classmethod
     def of(cls, beta: float, model: int, bins: Bins) -> Group:

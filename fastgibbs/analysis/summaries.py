@@ -103,13 +103,13 @@ def by_temperature(result: ByBeta) -> Report:
     }
     if not several:
         del columns["model"]
+    if getattr(result, "field", None) is None and getattr(result, "fields", None) is None:
+        del columns["field"]
     if quantum:
         columns["C/N"] = [with_error(*np.divide(of.heat_capacity, n)) for of in quantum]
         columns["U"] = [with_error(*of.binder) for of in quantum]
         columns["<x>"] = [with_error(of.x.mean, of.x.error) for of in quantum]
         columns["<zz>"] = [with_error(of.zz.mean, of.zz.error) for of in quantum]
-    if getattr(result, "field", None) is None and getattr(result, "fields", None) is None:
-        del columns["field"]
     told = [[standard_error(record) for record in group.told] for group in groups if group.told]
     if told:
         columns["<m^2>"] = [with_error(m2.mean, m2.error) for m2, _ in told]
@@ -143,13 +143,13 @@ def by_temperature(result: ByBeta) -> Report:
     )
 
 
-def _of_worldlines(model: object) -> bool:
-    return getattr(model, "by_worldlines", False)
-
-
 def _felt(group: Group, n: int) -> Any:
     """The energies in the field beside the model's own."""
     return group.energy - group.field * n * group.magnetization if group.field else group.energy
+
+
+def _of_worldlines(model: object) -> bool:
+    return getattr(model, "by_worldlines", False)
 
 
 def _binned(group: Group) -> str:

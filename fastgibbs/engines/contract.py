@@ -47,9 +47,9 @@ class Engine:
     native = False  # whether it takes models as the user gave them; else Ising models
     follows = False  # whether it makes use of FOLLOWED: E is `state.energies` times `plan.unit` + `plan.offset`
     block_lanes = 64  # of a block, at most
+    field_bits = 0  # of the sum of a local field and a rung's own: 0 if `start` takes no `fields`
     rules: tuple[str, ...] = tuple(RULES)  # that it has
     told: tuple[str, ...] = ()  # what `tell` tells of a draw besides energy and magnetisation, by name
-    field_bits = 0  # of the sum of a local field and a rung's own: 0 if `start` takes no `fields`
 
     def refusal(self, models: list, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
         """Why it cannot run these models, or None if it can; by default one model without strips.

@@ -252,11 +252,11 @@ def temper(
         blocks, end, updates = ran
         end = end._replace(interrupted=end.interrupted or unfinished, compiling=adapted.compiling + end.compiling)
         draws = job.rows(min(end.done))
-        every = [_observables(one, observed, under_way.asked) for one in job.gathered(blocks, draws, end.done)]
-        end = end._replace(interrupted=end.interrupted or every[0][0].draws < draws)
+        found = [_observables(one, observed, under_way.asked) for one in job.gathered(blocks, draws, end.done)]
+        end = end._replace(interrupted=end.interrupted or found[0][0].draws < draws)
         timing, places, rounds = Timing.of(end, updates, began), left(begun, ran), tuple(adapted.rounds)
-        pairs = zip(every, seeds, strict=True)
-        parts = [_results(found, seen, rounds, seed, end, timing, places) for (found, seen), seed in pairs]
+        pairs = zip(found, seeds, strict=True)
+        parts = [_results(one, seen, rounds, seed, end, timing, places) for (one, seen), seed in pairs]
         results = [result for part in parts for result in part]
         return results if isinstance(model, list | tuple) else results[0]
 
@@ -376,5 +376,6 @@ def _overlaps(found: Gathered) -> list[ReplicaOverlaps | None]:
     histogram, moments = job.histogram, np.concatenate([block.pairs.moments for block in found.blocks])
     draws = histogram.sum(axis=2)
     means = moments / np.maximum(draws, 1)[..., None]
-    parts = (np.split(values, models) for values in (draws[:, 0], histogram, *np.moveaxis(means, 2, 0)))
+    values = draws[:, 0], histogram, *np.moveaxis(means[..., :6], 2, 0), means[..., 6:]
+    parts = (np.split(of_all, models) for of_all in values)
     return [ReplicaOverlaps(*of_model) for of_model in zip(*parts, strict=True)]

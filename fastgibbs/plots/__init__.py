@@ -6,7 +6,7 @@ saved, and without matplotlib (the extra `plot`) the first call raises ImportErr
 """
 
 from fastgibbs.plots.annealing import annealing_trace, read_histogram
-from fastgibbs.plots.binder import binder_crossing
+from fastgibbs.plots.binder import binder_crossing, glass_crossing
 from fastgibbs.plots.learning import fantasies, filters, inpaintings, training_history
 from fastgibbs.plots.memories import recall_curves, recall_images
 from fastgibbs.plots.spins import spin_image
@@ -30,6 +30,7 @@ __all__ = [
     "fantasies",
     "figure",
     "filters",
+    "glass_crossing",
     "heat_capacity_curve",
     "inpaintings",
     "magnetization_curve",
