@@ -23,6 +23,7 @@ from fastgibbs.analysis.reweighting import Reweighted, reweight, to_u_kn
 from fastgibbs.analysis.rungs import Barrier, Equilibration, barrier, enough_rungs, equalized, equilibration, refined
 from fastgibbs.analysis.summaries import summary
 from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, susceptibility, temperature
+from fastgibbs.analysis.ultrametricity import Triangles, ultrametricity
 
 __all__ = [
     "Barrier",
@@ -39,6 +40,7 @@ __all__ = [
     "MeanField",
     "Moments",
     "Reweighted",
+    "Triangles",
     "TwoTime",
     "autocorrelation_time",
     "barrier",
@@ -69,4 +71,5 @@ __all__ = [
     "temperature",
     "to_u_kn",
     "two_time",
+    "ultrametricity",
 ]
