@@ -32,6 +32,7 @@ from fastgibbs.models import (
     triangular,
     viana_bray,
 )
+from fastgibbs.models.protocols import Protocol, oscillating, protocol
 from fastgibbs.results.annealed import AnnealResult
 from fastgibbs.results.recalled import RecallResult
 from fastgibbs.results.sampled import SampleResult
@@ -53,6 +54,7 @@ __all__ = [
     "Ising",
     "Likelihood",
     "Polynomial",
+    "Protocol",
     "RecallResult",
     "SampleResult",
     "TemperResult",
@@ -73,9 +75,11 @@ __all__ = [
     "log_likelihood",
     "log_z",
     "mean_field",
+    "oscillating",
     "p_spin",
     "plots",
     "power_law",
+    "protocol",
     "pseudo_likelihood",
     "quench",
     "random_regular",

@@ -19,6 +19,8 @@ from fastgibbs.analysis.finite_size import Crossing, binder_crossing
 from fastgibbs.analysis.free_energy import IntegratedLogZ, LogZ, integrated_log_z, log_z
 from fastgibbs.analysis.likelihood import log_mean, log_weights, pseudo_likelihood
 from fastgibbs.analysis.mean_field import MeanField, mean_field
+from fastgibbs.analysis.quantum import QuantumMeans, quantum
+from fastgibbs.analysis.response import Response, response
 from fastgibbs.analysis.reweighting import Reweighted, reweight, to_u_kn
 from fastgibbs.analysis.rungs import Barrier, Equilibration, barrier, enough_rungs, equalized, equilibration, refined
 from fastgibbs.analysis.summaries import summary
@@ -39,6 +41,8 @@ __all__ = [
     "Mean",
     "MeanField",
     "Moments",
+    "QuantumMeans",
+    "Response",
     "Reweighted",
     "Triangles",
     "TwoTime",
@@ -62,7 +66,9 @@ __all__ = [
     "log_z",
     "mean_field",
     "pseudo_likelihood",
+    "quantum",
     "refined",
+    "response",
     "reweight",
     "split_r_hat",
     "standard_error",

@@ -320,7 +320,9 @@ def _relation(found: list[Replicas], width: float) -> tuple[FloatArray, FloatArr
     for k, one in enumerate(found):
         model = as_energy(one.model).to_ising() if as_energy(one.model).has_ising_form else None
         if model is None or model.field != 0:
-            raise ValueError(f"width is {width}, and the model of results[{k}] has fields, or no couplings: leave it out")
+            raise ValueError(
+                f"width is {width}, and the model of results[{k}] has fields, or no couplings: leave it out"
+            )
         asked = one.betas * width**2 * model.bond_count * (1 - one.link)
         differences.append(one.energy + (asked - model.offset) / max(model.n, 1))
     return jackknifed(lambda m: m[0], np.array(differences))
@@ -339,7 +341,9 @@ def _samples(results: Any) -> list[Replicas]:
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
     if len(found) < _FEWEST:
-        raise ValueError(f"results has {len(found)} samples of the disorder: give {_FEWEST} or more, errors are over them")
+        raise ValueError(
+            f"results has {len(found)} samples of the disorder: give {_FEWEST} or more, errors are over them"
+        )
     first = found[0]
     for k, one in enumerate(found):
         shapes = [getattr(own.model, "shape", None) for own in (one, first)]
@@ -354,6 +358,8 @@ def _samples(results: Any) -> list[Replicas]:
                 "the same betas, or in one call"
             )
         if one.histogram.shape != first.histogram.shape:
-            raise ValueError(f"results[{k}] has P(q) in {one.histogram.shape[1]} bins, results[0] in "
-                             f"{first.histogram.shape[1]}: use the same record in all")
+            raise ValueError(
+                f"results[{k}] has P(q) in {one.histogram.shape[1]} bins, results[0] in "
+                f"{first.histogram.shape[1]}: use the same record in all"
+            )
     return found

@@ -21,6 +21,18 @@ def scales(betas, unit: float) -> np.ndarray:
     return np.clip(_MINUS_TWO_LOG2E * (betas * unit), -1e30, 1e30).astype(np.float32)
 
 
+def pushes(scales, fields, unit: float) -> np.ndarray:
+    """What fields b, float64 (rungs,) or None, add to the exponents of `decide` at these scales: float32 (rungs,).
+
+    -0.0 where there is none, which changes no bit of a sum.
+    """
+    nothing = np.full_like(scales, -0.0)
+    if fields is None:
+        return nothing
+    exponents = np.clip(scales.astype(np.float64) * (fields / unit), -1e38, 1e38).astype(np.float32)
+    return np.where(fields == 0, nothing, exponents)
+
+
 @inlined
 def exp2(t):
     """2^t for float32 lanes, -126 <= t <= 0, within 2e-7 of the value; exactly 1 at t = 0.
