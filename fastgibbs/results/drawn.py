@@ -80,9 +80,9 @@ class Drawn(Result):
             told = tuple(self.observables[name][records] for name in names)
             observed = {name: values[records] for name, values in self.observables.items()}
             return Group(beta, model, self.energy[records], self.magnetization[records], None, told, observed)
-        group = Group.of(beta, model, self.bins.of(records if bins is None else bins))
-        observed = group.bins.observables
-        return group._replace(told=tuple(observed[name] for name in names), observables=observed)
+        mine = self.bins.of(records if bins is None else bins)
+        observed = mine.observables
+        return Group.of(beta, model, mine)._replace(told=tuple(observed[name] for name in names), observables=observed)
 
     def _drawn(self, axes: tuple[str, ...], order: Callable[[Any], Any], places: dict[str, Any]) -> Table:
         """The table of records, `order` of axes applied; of bins, their means, with "bin" in place of "draw"."""
