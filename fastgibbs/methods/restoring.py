@@ -315,7 +315,8 @@ _NOTHING = {
     "lowest.": "hashes highest packed followed lane_hashes waiting ups near",
     "ladders.": "betas pushes first_lane rungs energies magnetizations",
     "pairs.": "ladders bonds indptr indices lane_at packed words rows unequal queue in_planes in_chunk",
-} | dict.fromkeys(("shown.", "chains."), "means scale energies inputs sums marked units")
+    **dict.fromkeys(("shown.", "chains."), "means scale energies inputs sums marked units"),
+}
 RULES = {part + name: None for part, names in _NOTHING.items() for name in names.split()} | {
     "state.spins": _spins,
     "state.streams": _drawn(-2),
