@@ -7,6 +7,7 @@ from fastgibbs.io import read_idx, read_rudy, write_rudy
 from fastgibbs.learning import train
 from fastgibbs.methods.annealing import anneal
 from fastgibbs.methods.log_z import Estimate, Likelihood, log_likelihood, log_z
+from fastgibbs.methods.quenching import Basins, quench
 from fastgibbs.methods.recall import recall
 from fastgibbs.methods.sampling import sample
 from fastgibbs.methods.schedules import beta_range, beta_schedule, geometric, linear
@@ -33,6 +34,7 @@ from fastgibbs.models import (
     viana_bray,
     waves,
 )
+from fastgibbs.models.protocols import Protocol, oscillating, protocol
 from fastgibbs.results.annealed import AnnealResult
 from fastgibbs.results.recalled import RecallResult
 from fastgibbs.results.sampled import SampleResult
@@ -44,6 +46,7 @@ from fastgibbs.threads import stop
 __all__ = [
     "RBM",
     "AnnealResult",
+    "Basins",
     "BoltzmannMachine",
     "Cell",
     "Energy",
@@ -53,6 +56,7 @@ __all__ = [
     "Ising",
     "Likelihood",
     "Polynomial",
+    "Protocol",
     "RecallResult",
     "SampleResult",
     "TemperResult",
@@ -73,10 +77,13 @@ __all__ = [
     "log_likelihood",
     "log_z",
     "mean_field",
+    "oscillating",
     "p_spin",
     "plots",
     "power_law",
+    "protocol",
     "pseudo_likelihood",
+    "quench",
     "random_regular",
     "read_idx",
     "read_rudy",

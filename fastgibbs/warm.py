@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from fastgibbs.engines import ENGINES
+from fastgibbs.engines.clusters import KINDS
+from fastgibbs.engines.replicas import HOUDAYER
 from fastgibbs.jit import CACHE_FOLDER
 from fastgibbs.learning import train
 from fastgibbs.methods.annealing import anneal
@@ -29,6 +31,7 @@ from fastgibbs.models import (
     Hopfield,
     Ising,
     Polynomial,
+    TransverseIsing,
     edwards_anderson,
     lattice,
     sherrington_kirkpatrick,
@@ -65,12 +68,15 @@ def calls() -> Iterator[Callable[[], object]]:
             yield partial(anneal, model, reads=16, **of)
             yield partial(temper, model, betas=betas, ladders=2, **of)
         yield partial(log_z, model, steps=2, seed=0)
+    yield partial(sample, TransverseIsing(_GLASS, gamma=1.0, slices=4), beta=0.5, keep_states=True, **short)
     yield partial(sample, _GLASS, beta=0.5, record="bins", **short)
     yield partial(temper, _GLASS, betas=betas, ladders=1, record="bins", **short)
     for record in ("draws", "bins"):
         yield partial(sample, _GLASS, beta=0.5, clusters="swendsen-wang", record=record, **short)
+    yield partial(sample, _GLASS, beta=0.5, clusters="wolff", **short)
     yield partial(temper, _GLASS, betas=betas, ladders=1, **short)
-    yield partial(temper, _GLASS, betas=betas, ladders=2, clusters=True, **short)
+    for kind in (HOUDAYER, *KINDS):
+        yield partial(temper, _GLASS, betas=betas, ladders=2, clusters=kind, **short)
     for model in (_GLASS, MODELS[4]):
         yield partial(anneal, model, keep=2, **short)
     yield partial(anneal, [_GLASS, MODELS[4]], **short)

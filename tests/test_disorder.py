@@ -22,7 +22,11 @@ def diluted(seed):
     return fg.Ising.from_edges(9, i[kept], j[kept], J[kept], shape=(3, 3))
 
 
-SAMPLES = [*(fg.edwards_anderson((3, 3), "gaussian", seed=seed) for seed in range(3)), diluted(3), fg.lattice((3, 3), J=0.7)]
+SAMPLES = [
+    *(fg.edwards_anderson((3, 3), "gaussian", seed=seed) for seed in range(3)),
+    diluted(3),
+    fg.lattice((3, 3), J=0.7),
+]
 SIGNS = [*(fg.edwards_anderson((3, 3), seed=seed) for seed in range(4)), fg.lattice((3, 3))]
 
 
@@ -178,9 +182,7 @@ def lines(rng, slope, samples, betas, spread=0.02):
 def test_crossings_of_averages_are_where_lines_cross_and_errors_cover_them():
     """200 pairs of lines: 68 % within one error; below 54 % or above 81 % once in 10^5 tries."""
     rng, betas = np.random.default_rng(3), np.array([0.0, 0.7, 0.8, 0.85, 0.95, 1.0])
-    found = [
-        analysis.binder_crossing(lines(rng, 0.5, 50, betas), lines(rng, 1.0, 80, betas)) for _ in range(200)
-    ]
+    found = [analysis.binder_crossing(lines(rng, 0.5, 50, betas), lines(rng, 1.0, 80, betas)) for _ in range(200)]
     T, dT, g, dg = np.transpose(found)
     assert 0.54 < (abs(T - 1 / 0.9) < dT).mean() < 0.81
     assert 0.54 < (abs(g - 0.6) < dg).mean() < 0.81
@@ -218,7 +220,9 @@ def test_gaussian_samples_have_no_relation_left_and_others_and_hot_ones_have():
     assert np.abs(scores).max() < 4.5
     wrong = analysis.disorder_average(run, width=1.0)
     assert (wrong.relation / wrong.relation_error).min() < -6
-    hot = analysis.disorder_average(fg.temper(models, betas=betas, sweeps=1, burn_in=0, swap_every=2, overlap_every=1), width=1.3)
+    hot = analysis.disorder_average(
+        fg.temper(models, betas=betas, sweeps=1, burn_in=0, swap_every=2, overlap_every=1), width=1.3
+    )
     assert (hot.relation / hot.relation_error)[-1] > 6  # E is above, and comes down
     assert "relation" in average.summary()
     assert analysis.disorder_average(run).relation is None

@@ -93,7 +93,7 @@ def small(tmp_path):
 def test_list_names_every_built_in_run_with_what_it_does(capsys):
     assert main(["list"]) == 0
     shown = capsys.readouterr().out
-    for name in ("binder2d", "hopfield_capacity", "ising2d", "ising3d", "maxcut", "spinglass3d"):
+    for name in ("binder2d", "hopfield_capacity", "hysteresis", "ising2d", "ising3d", "maxcut", "spinglass3d"):
         assert re.search(rf"^{name} +\w+", shown, re.MULTILINE)
 
 
@@ -180,12 +180,14 @@ def test_an_unknown_run_is_an_error_with_status_2(source, capsys):
 PICTURES = (
     "binder2d",
     "hopfield_capacity",
+    "hysteresis",
     "ising2d",
     "ising2d_traces",
     "ising3d",
     "maxcut",
     "rbm_digits",
     "spinglass3d",
+    "stochastic_resonance",
 )
 
 

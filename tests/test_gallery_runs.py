@@ -13,6 +13,29 @@ import fastgibbs as fg
 from fastgibbs.__main__ import main
 from fastgibbs.gallery import runs
 
+DRIVEN = """
+run = "stochastic_resonance"
+ring = 4
+size = 4
+temperatures = [4.0, 1.5]
+amplitude = 0.3
+period = 8
+periods = 50
+warm = 10
+chains = 256
+seed = 3
+"""
+LOOPS = """
+run = "hysteresis"
+size = 4
+temperature = 1.5
+amplitude = 2.0
+periods = [16, 8]
+cycles = 3
+chains = 64
+seed = 4
+"""
+
 
 @pytest.fixture
 def regular():
@@ -115,6 +138,35 @@ def test_binder2d_finds_the_enumerated_cumulants_and_where_they_cross(tmp_path, 
     assert 0 < float(crossing["error T"]) < 0.02
     assert float(crossing["off Tc"]) == pytest.approx((float(crossing["T"]) - 2.269185314) / float(crossing["error T"]))
     assert (tmp_path / "out" / "binder2d.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_stochastic_resonance_finds_the_exact_response_of_the_ring(tmp_path, capsys):
+    """Four scores of two rings: false alarm 10^-4. The torus follows a ring of as many neighbours at T = 50 only."""
+    (tmp_path / "driven.toml").write_text(DRIVEN)
+    assert main(["run", str(tmp_path / "driven.toml"), "--output", str(tmp_path / "out"), "--quiet"]) == 0
+    assert "The ring of 4 follows best at T = 1.5" in capsys.readouterr().out
+    table = csv_of(tmp_path / "out" / "table.csv")
+    drive = fg.oscillating(0.3, 8)
+    for row, T in zip(table, (1.5, 4.0), strict=True):
+        exact = fg.exact.driven(fg.lattice((4,)), 1 / T, drive, order=[0, 2, 1, 3])
+        assert float(row["|X| exact"]) == pytest.approx(exact.amplitude, abs=1e-9)
+        assert abs(float(row["|X| ring"]) - exact.amplitude) < 4.5 * float(row["error"])
+        assert abs(float(row["|X| ring"]) - 1.25 * exact.amplitude) > 4.5 * float(row["error"])  # the broken twin
+    assert (tmp_path / "out" / "stochastic_resonance.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_hysteresis_reports_loops_whose_areas_are_those_of_their_curves(tmp_path, capsys):
+    (tmp_path / "loops.toml").write_text(LOOPS)
+    assert main(["run", str(tmp_path / "loops.toml"), "--output", str(tmp_path / "out"), "--quiet"]) == 0
+    assert "Square lattice of 4^2 at T = 1.5 J" in capsys.readouterr().out
+    for row in csv_of(tmp_path / "out" / "table.csv"):
+        curve = csv_of(tmp_path / "out" / f"loop{row['period']}.csv")
+        field, m = (np.array([float(one[name]) for one in curve]) for name in ("field", "m"))
+        assert len(curve) == int(row["period"]) and field.min() == -2 and field.max() == 2
+        shoelace = 0.5 * (field * np.roll(m, -1) - np.roll(field, -1) * m).sum()
+        assert float(row["area"]) == pytest.approx(shoelace, abs=1e-9) and shoelace > 0
+        assert -2 < -float(row["coercive field"]) < 0
+    assert (tmp_path / "out" / "hysteresis.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_ising3d_finds_the_cumulant_of_the_enumerated_cube(tmp_path, capsys):

@@ -112,7 +112,7 @@ OPTIONS = {
     "scan": ["sequential", "random"],
     "strips": [1, 2, 4, 8],
     "chains": [3, 66, 132, 300, 576],  # 1 to 9 words of a lane for each chain, and more of strips
-    "betas": ["one", "both signs"],
+    "betas": ["one", "both signs", "in fields"],  # of both signs, and each chain in one beside the model's
     "clamp": ["nothing", "a site", "a colour", "by chain"],
     "start": ["drawn", "at random"],
     "thin": [1, 3],
@@ -135,6 +135,8 @@ def taken(engine, name, scan, strips):
 def valid(engine, name, rule, scan, strips, chains, betas, clamp, start, thin, threads):
     """Whether these go together."""
     if (strips > 1 and clamp != "nothing") or (rule == "metropolis" and start != "drawn"):
+        return False
+    if betas == "in fields" and not ENGINES[engine].field_bits:
         return False
     return taken(engine, name, scan, strips)
 
@@ -210,18 +212,20 @@ def run(engine, name, rule, scan, strips, chains, betas, clamp, start, thin, thr
     sweeps = SWEEPS if rule == "metropolis" else 3 * -(-DRAWS * APART // (3 * chains))
     of_chain = np.arange(chains) * len(models) // chains
     beta = REACH / strongest(model)
-    scales = {"one": [1.0], "both signs": [1.0, -0.7, 0.0 if rule == "gibbs" else -0.9]}[betas]
+    scales = [1.0] if betas == "one" else [1.0, -0.7, 0.0 if rule == "gibbs" else -0.9]
     beta = rng.choice(scales, chains) * beta
+    fields = rng.choice([0.0, 0.3, -0.5], chains) * strongest(model) * (betas == "in fields")
     low = model.from_spins(-np.ones(model.n, np.int8))[0]
     values = rng.choice([low, 1], (chains if clamp == "by chain" else 1, len(sites)))
     values = np.broadcast_to(values, (chains, len(sites)))
     states, _, sums = enumerated(engine, name, 0)
 
-    kinds, kind = np.unique(np.column_stack([of_chain, beta, values]), axis=0, return_inverse=True)
+    kinds, kind = np.unique(np.column_stack([of_chain, beta, fields, values]), axis=0, return_inverse=True)
     laws = []
-    for number, beta_of_kind, *held in kinds:
+    for number, beta_of_kind, field, *held in kinds:
         _, energies, _ = enumerated(engine, name, int(number))
-        laws.append((energies, boltzmann(energies, beta_of_kind, (states[:, sites] == held).all(axis=1))))
+        allowed = (states[:, sites] == held).all(axis=1)
+        laws.append((energies, boltzmann(energies - field * sums, beta_of_kind, allowed)))
     begin = None
     if start == "drawn":
         begin = np.empty((chains, model.n), np.int8)
@@ -232,6 +236,7 @@ def run(engine, name, rule, scan, strips, chains, betas, clamp, start, thin, thr
     result = fg.sample(
         models if len(models) > 1 else model,
         beta=beta if betas != "one" else beta[0],
+        field=fields if betas == "in fields" else None,
         sweeps=sweeps,
         chains=chains,
         burn_in=0 if start == "drawn" else 2 * APART,

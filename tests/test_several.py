@@ -29,7 +29,9 @@ CASES = {
     "weights": dict(model=GAUSSIAN),
     "several engines": dict(model=MIXED, thin=3),
     "one engine for all": dict(model=MIXED[:4], engine="sparse", rule="metropolis", ladders=3),
-    "signs that need not run apart": dict(model=[fg.edwards_anderson((4, 4), seed=k) for k in range(2)], engine="sparse"),
+    "signs that need not run apart": dict(
+        model=[fg.edwards_anderson((4, 4), seed=k) for k in range(2)], engine="sparse"
+    ),
     "clusters": dict(model=GAUSSIAN[:2], clusters=True, ladders=4),
     "clamps and observables": dict(model=MIXED[1:3], clamp={3: 1, 7: -1}, observe=SUMS),
     "bins": dict(model=GAUSSIAN[:2], record="bins", observe=SUMS),
@@ -38,7 +40,9 @@ CASES = {
 
 def alike(one, other):
     """Whether two results are the same, but for times and where they left their blocks."""
-    told = {"observables", "overlap", "bins", "log_z"} | ({"energy", "magnetization"} if one.bins is not None else set())
+    told = {"observables", "overlap", "bins", "log_z"} | (
+        {"energy", "magnetization"} if one.bins is not None else set()
+    )
     same = not list(differences(one, other, ("timing", "model", "_blocks", *told)))
     for a, b in ((one.overlap, other.overlap), (one.bins, other.bins)):
         same &= (a is None and b is None) or all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
@@ -68,8 +72,15 @@ def test_several_models_share_one_ladder_that_is_adapted_to_all():
     assert len({result.adaptation for result in results}) == 1
     acceptance = np.mean([result.acceptance for result in results], axis=0)
     assert np.ptp(acceptance) < 0.1
-    assert np.ptp(np.mean([fg.temper(model, betas=np.linspace(0.1, 2.0, 6), sweeps=400, seed=2).acceptance
-                           for model in GAUSSIAN], axis=0)) > 0.2  # of a ladder that is not
+    assert (
+        np.ptp(
+            np.mean(
+                [fg.temper(model, betas=np.linspace(0.1, 2.0, 6), sweeps=400, seed=2).acceptance for model in GAUSSIAN],
+                axis=0,
+            )
+        )
+        > 0.2
+    )  # of a ladder that is not
     alone = fg.temper(GAUSSIAN[3], betas=results[3].betas, sweeps=2000, burn_in=400, seed=results[3].seed)
     assert not np.array_equal(alone.energy, results[3].energy)  # it begins where adaptation came to
     again = fg.temper(GAUSSIAN, betas=[0.1, 2.0], rungs=6, sweeps=2000, seed=1, threads=1)

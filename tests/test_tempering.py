@@ -850,7 +850,11 @@ BAD = {
         ValueError,
         r"model\[2\] has 10 sites and model\[0\] has 9",
     ),
-    "samples that are no Ising models": (dict(model=[fg.RBM(np.ones((2, 2)))] * 2), TypeError, r"model\[0\] .*to_ising"),
+    "samples that are no Ising models": (
+        dict(model=[fg.RBM(np.ones((2, 2)))] * 2),
+        TypeError,
+        r"model\[0\] .*to_ising",
+    ),
     "a sample that the engine cannot run": (
         dict(model=[fg.lattice((16,)), WEIGHTED], engine="multispin"),
         ValueError,

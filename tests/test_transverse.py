@@ -190,7 +190,7 @@ def test_models_are_taken_apart_and_put_together(quantum):
 @pytest.mark.parametrize(
     "verb",
     [
-        lambda model: fg.anneal(model),
+        lambda model: fg.anneal([model, model]),
         lambda model: fg.temper(model, betas=[0.1, 0.2], sweeps=1),
         lambda model: fg.log_z(model),
         lambda model: fg.log_likelihood(model, np.ones((1, model.n))),

@@ -16,7 +16,7 @@ from fastgibbs.analysis.errors import (
     split_r_hat,
     standard_error,
 )
-from fastgibbs.analysis.finite_size import Crossing, binder_crossing
+from fastgibbs.analysis.finite_size import Crossing, binder_crossing, xi_crossing
 from fastgibbs.analysis.fourier import (
     CorrelationLength,
     StructureFactor,
@@ -28,6 +28,8 @@ from fastgibbs.analysis.fourier import (
 from fastgibbs.analysis.free_energy import IntegratedLogZ, LogZ, integrated_log_z, log_z
 from fastgibbs.analysis.likelihood import log_mean, log_weights, pseudo_likelihood
 from fastgibbs.analysis.mean_field import MeanField, mean_field
+from fastgibbs.analysis.quantum import QuantumMeans, quantum
+from fastgibbs.analysis.response import Response, response
 from fastgibbs.analysis.reweighting import Reweighted, reweight, to_u_kn
 from fastgibbs.analysis.rungs import Barrier, Equilibration, barrier, enough_rungs, equalized, equilibration, refined
 from fastgibbs.analysis.summaries import summary
@@ -49,6 +51,8 @@ __all__ = [
     "Mean",
     "MeanField",
     "Moments",
+    "QuantumMeans",
+    "Response",
     "Reweighted",
     "StructureFactor",
     "TwoTime",
@@ -76,7 +80,9 @@ __all__ = [
     "overlap_correlation_length",
     "overlap_structure_factor",
     "pseudo_likelihood",
+    "quantum",
     "refined",
+    "response",
     "reweight",
     "split_r_hat",
     "standard_error",
@@ -86,4 +92,5 @@ __all__ = [
     "temperature",
     "to_u_kn",
     "two_time",
+    "xi_crossing",
 ]

@@ -87,7 +87,7 @@ def by_sweep(result: Any) -> Report:
     """The report of draws made at chosen sweeps: energy and |m| of each, their errors from the spread of chains."""
     several, groups, at = isinstance(result.model, tuple), result.by_beta(), result.drawn_at
     n = max((result.model[0] if several else result.model).n, 1)
-    rows = [row for group in groups for row in _rows(group, at, n, several)]
+    rows = [row for group in groups for row in _rows(group, at, n, several, result.field is not None)]
     columns = {name: [row[name] for row in rows[:_MOST_ROWS]] for name in rows[0]} if rows else {}
     notes = ["Draws at chosen sweeps: what they tell may change with time, so nothing is averaged over it."]
     if len(rows) > _MOST_ROWS:
@@ -96,12 +96,13 @@ def by_sweep(result: Any) -> Report:
     return Report(lines, {}, columns, notes)
 
 
-def _rows(group: Group, at: IntArray, n: int, several: bool) -> list[dict[str, str]]:
+def _rows(group: Group, at: IntArray, n: int, several: bool, in_fields: bool) -> list[dict[str, str]]:
     """A row for each sweep."""
     (energy, energy_error), (m, m_error) = (
         mean_and_error(values) for values in (group.energy / n, np.abs(group.magnetization))
     )
     first = {"beta": f"{group.beta:.6g}"} | ({"model": str(group.model)} if several else {})
+    first |= {"field": f"{group.field:.5g}"} if in_fields else {}
     return [
         first
         | {"sweep": str(sweep), "chains": str(len(group.energy))}

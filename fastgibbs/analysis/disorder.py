@@ -8,6 +8,7 @@ differ from sample to sample.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from fastgibbs.analysis.bins import Binned
 from fastgibbs.analysis.errors import disagreement, split_r_hat
 from fastgibbs.analysis.reports import Report, with_error
 from fastgibbs.fields import described
-from fastgibbs.models import checks
+from fastgibbs.models import checks, waves
 from fastgibbs.models.energy import as_energy
 from fastgibbs.types import AnyArray, FloatArray, IntArray, Mask, ModelLike, States
 
@@ -45,14 +46,14 @@ class Replicas(NamedTuple):
     q2: FloatArray  # float64 (rungs,)
     q4: FloatArray  # float64 (rungs,)
     link: FloatArray  # float64 (rungs,)
+    qk2: FloatArray  # float64 (rungs,): |q(k)|^2 at the smallest k, of the longest sides; or nan
     histogram: IntArray  # int64 (rungs, bins)
     equilibrated: bool
 
     @property
     def moments(self) -> dict[str, FloatArray]:
         """All means, by name."""
-        names = ("energy", "heat_capacity", "q_abs", "q2", "q4", "link")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in Moments._fields}
 
 
 def replicas(
@@ -60,8 +61,8 @@ def replicas(
 ) -> Replicas:
     """The `Replicas` of a sample, from `energies` (replicas, rungs, draws), of which 0 and 1, 2 and 3 ... are pairs.
 
-    `energies` are an array or `Binned`. `overlaps`: means q_abs, q2, q4 and link, (pairs, rungs), and the histogram,
-    (pairs, rungs, bins). C = beta^2 <(E_a - E_b)^2> / 2 n of two replicas: no mean of few draws is taken off.
+    `energies` are an array or `Binned`. `overlaps`: means q_abs, q2, q4 and link, (pairs, rungs), qk2, (pairs, rungs,
+    waves), as `results.ReplicaOverlaps` has them, and the histogram, (pairs, rungs, bins). C = beta^2 <(E_a - E_b)^2> / 2 n of two replicas: no mean of few draws is taken off.
     """
     histogram, n = overlaps["histogram"].sum(axis=0), max(model.n, 1)
     energies = energies[: 2 * len(overlaps["q2"])]
@@ -78,9 +79,18 @@ def replicas(
         energy=means.mean(axis=0) / n,
         heat_capacity=betas**2 * widths / n,
         **told,
+        qk2=_at_smallest_k(model, overlaps["qk2"].mean(axis=0)),
         histogram=histogram,
         equilibrated=equilibrated,
     )
+
+
+def _at_smallest_k(model: ModelLike, qk2: FloatArray) -> FloatArray:
+    """The mean over the waves of the longest sides, float64 (rungs,), of all waves (rungs, waves); nan without any."""
+    if not qk2.shape[1]:
+        return np.full(len(qk2), np.nan)
+    sides = np.array([side for side in waves.places("model", model).sides if side > 1])
+    return qk2[:, sides == sides.max()].mean(axis=1)
 
 
 def of_chains(model: ModelLike, betas: FloatArray, chains: list[tuple[FloatArray, States]]) -> Replicas:
@@ -113,8 +123,10 @@ def _compared(model: ModelLike, one: States, other: States) -> dict[str, AnyArra
     equal = (n + products.sum(axis=1, dtype=np.int64)) // 2
     q = (2 * equal - n) / max(n, 1)
     histogram = np.bincount(equal, minlength=n + 1)
-    link = _links(model, products)
-    return dict(q_abs=abs(q).mean(), q2=(q**2).mean(), q4=(q**4).mean(), link=link.mean(), histogram=histogram)
+    turns = waves.turns(model, waves.smallest(model)) if waves.is_lattice(model) else np.empty((0, n))
+    qk2 = abs(products @ np.exp(-2j * np.pi * turns.T) / max(n, 1)) ** 2
+    means = dict(q_abs=abs(q).mean(), q2=(q**2).mean(), q4=(q**4).mean(), link=_links(model, products).mean())
+    return means | dict(qk2=qk2.mean(axis=0), histogram=histogram)
 
 
 def _links(model: ModelLike, products: States) -> FloatArray:
@@ -140,6 +152,7 @@ class Moments(NamedTuple):
     q2: Annotated[FloatArray, "float64 (samples, rungs)", "<q^2>."]
     q4: Annotated[FloatArray, "float64 (samples, rungs)", "<q^4>."]
     link: Annotated[FloatArray, "float64 (samples, rungs)", "<q_l>."]
+    qk2: Annotated[FloatArray, "float64 (samples, rungs), or nan", "<|q(k)|^2>, nan of what is no lattice."]
 
 
 @checks.by_contents
@@ -147,7 +160,8 @@ class Moments(NamedTuple):
 class DisorderAverage(NamedTuple):
     """Means over samples of the disorder at each beta and their standard errors, in the units of J, with k_B = 1.
 
-    q = (1/n) sum_i s_i^a s_i^b of two replicas a and b, q_l the mean of s_i^a s_j^a s_i^b s_j^b over bonds.
+    q = (1/n) sum_i s_i^a s_i^b of two replicas a and b, q_l the mean of s_i^a s_j^a s_i^b s_j^b over bonds, q(k) =
+    (1/n) sum_i s_i^a s_i^b exp(-i k.r_i) at k = 2 pi / L along an axis, averaged over the axes of the longest side L.
 
     >>> import fastgibbs as fg
     >>> glasses = [fg.edwards_anderson((4, 4), seed=k) for k in range(8)]
@@ -158,6 +172,7 @@ class DisorderAverage(NamedTuple):
     """
 
     n: Annotated[int, "Sites of a sample."]
+    side: Annotated[int | None, "L, the longest side of the lattice; None of what is none."]
     samples: Annotated[int, "Their number; all count alike."]
     betas: Annotated[FloatArray, "float64 (rungs,)", "Inverse temperatures, ascending."]
     energy: Annotated[FloatArray, "float64 (rungs,)", "[<E>] / n."]
@@ -178,6 +193,18 @@ class DisorderAverage(NamedTuple):
     link_error: Annotated[FloatArray, "float64 (rungs,)", "Its error."]
     susceptibility: Annotated[FloatArray, "float64 (rungs,)", "chi_SG = n [<q^2>]."]
     susceptibility_error: Annotated[FloatArray, "float64 (rungs,)", "Its error."]
+    qk2: Annotated[
+        FloatArray, "float64 (rungs,), or nan", "[<|q(k)|^2>], 1/n times chi_SG at k; nan of what is no lattice."
+    ]
+    qk2_error: Annotated[FloatArray, "float64 (rungs,), or nan", "Its error."]
+    xi: Annotated[
+        FloatArray,
+        "float64 (rungs,), or nan",
+        "xi_L = sqrt([<q^2>] / [<|q(k)|^2>] - 1) / (2 sin(pi / L)), in bonds, 0 where that is no number.",
+    ]
+    xi_error: Annotated[FloatArray, "float64 (rungs,), or nan", "Its error."]
+    xi_ratio: Annotated[FloatArray, "float64 (rungs,), or nan", "xi_L / L."]
+    xi_ratio_error: Annotated[FloatArray, "float64 (rungs,), or nan", "Its error."]
     relation: Annotated[
         FloatArray | None,
         "float64 (rungs,)",
@@ -195,7 +222,7 @@ class DisorderAverage(NamedTuple):
     def resampled(self, name: str, weights: FloatArray) -> FloatArray:
         """A ratio of means in which samples count by `weights`, (..., samples) of sum 1: float64 (..., rungs)."""
         ratio, names = _RATIOS[name]
-        return ratio([weights @ getattr(self.of_samples, of) for of in names])
+        return ratio([weights @ getattr(self.of_samples, of) for of in names], self.side)
 
     def summary(self) -> str:
         """A table by temperature with errors, and whether to believe it.
@@ -221,6 +248,8 @@ class DisorderAverage(NamedTuple):
             "q_l": (self.link, self.link_error),
             "chi_SG": (self.susceptibility, self.susceptibility_error),
         }
+        if self.side is not None:
+            shown |= {"xi": (self.xi, self.xi_error), "xi/L": (self.xi_ratio, self.xi_ratio_error)}
         if self.relation is not None and self.relation_error is not None:
             shown["relation"] = self.relation, self.relation_error
         columns = {
@@ -257,7 +286,8 @@ def disorder_average(results: Any, *, width: float | None = None) -> DisorderAve
 
     TypeError or ValueError names the result that cannot be averaged, and why.
     Sources: Katzgraber, Palassini and Young, Phys. Rev. B 63, 184422 (2001), the relation; Bhatt and Young, Phys. Rev.
-    B 37, 5606 (1988), g; Efron, The Jackknife, 1982, eq. 3.1.
+    B 37, 5606 (1988), g; Palassini and Caracciolo, Phys. Rev. Lett. 82, 5128 (1999), xi_L; Efron, The Jackknife, 1982,
+    eq. 3.1.
 
     >>> import fastgibbs as fg
     >>> glasses = [fg.edwards_anderson((4, 4), "gaussian", seed=k) for k in range(8)]
@@ -276,12 +306,16 @@ def disorder_average(results: Any, *, width: float | None = None) -> DisorderAve
     for name in values:
         told[name], told[f"{name}_error"] = jackknifed(lambda m: m[0], values[name])
     told["susceptibility"], told["susceptibility_error"] = n * told["q2"], n * told["q2_error"]
+    side = None if np.isnan(values["qk2"]).any() else max(waves.places("model", found[0].model).sides)
     for name, (ratio, names) in _RATIOS.items():
-        told[name], told[f"{name}_error"] = jackknifed(ratio, *(values[of] for of in names))
+        own = partial(ratio, side=side)
+        told[name], told[f"{name}_error"] = jackknifed(own, *(values[of] for of in names))
+    told["xi"], told["xi_error"] = ((side or 1) * told[name] for name in ("xi_ratio", "xi_ratio_error"))
     told["distribution"], told["distribution_error"] = jackknifed(lambda m: m[0], densities)
     told["relation"], told["relation_error"] = (None, None) if width is None else _relation(found, width)
     return DisorderAverage(
         n=n,
+        side=side,
         samples=len(found),
         betas=betas,
         **told,
@@ -291,7 +325,7 @@ def disorder_average(results: Any, *, width: float | None = None) -> DisorderAve
     )
 
 
-def _binder(means: Sequence[FloatArray]) -> FloatArray:
+def _binder(means: Sequence[FloatArray], side: int | None) -> FloatArray:
     """g of means of q^2 and q^4; 0 where q is always 0."""
     q2, q4 = means
     return (3 - np.divide(q4, q2**2, out=np.full_like(q4, 3.0), where=q2 > 0)) / 2
@@ -307,7 +341,17 @@ def jackknifed(statistic: Statistic, *moments: FloatArray) -> tuple[FloatArray, 
     return statistic(means), np.sqrt((count - 1) / count * spread)
 
 
-_RATIOS: dict[str, tuple[Statistic, tuple[str, ...]]] = {"binder": (_binder, ("q2", "q4"))}
+def _xi_ratio(means: Sequence[FloatArray], side: int | None) -> FloatArray:
+    """xi_L / L of means of q^2 and |q(k)|^2."""
+    if side is None:
+        return np.full_like(means[0], np.nan)
+    return np.sqrt(np.maximum(means[0] / means[1] - 1, 0)) / (2 * side * np.sin(np.pi / side))
+
+
+_RATIOS: dict[str, tuple[Callable[[Sequence[FloatArray], int | None], FloatArray], tuple[str, ...]]] = {
+    "binder": (_binder, ("q2", "q4")),
+    "xi_ratio": (_xi_ratio, ("q2", "qk2")),
+}
 """Ratios of means over samples, by name, and of which means they are."""
 
 
@@ -320,7 +364,9 @@ def _relation(found: list[Replicas], width: float) -> tuple[FloatArray, FloatArr
     for k, one in enumerate(found):
         model = as_energy(one.model).to_ising() if as_energy(one.model).has_ising_form else None
         if model is None or model.field != 0:
-            raise ValueError(f"width is {width}, and the model of results[{k}] has fields, or no couplings: leave it out")
+            raise ValueError(
+                f"width is {width}, and the model of results[{k}] has fields, or no couplings: leave it out"
+            )
         asked = one.betas * width**2 * model.bond_count * (1 - one.link)
         differences.append(one.energy + (asked - model.offset) / max(model.n, 1))
     return jackknifed(lambda m: m[0], np.array(differences))
@@ -339,7 +385,9 @@ def _samples(results: Any) -> list[Replicas]:
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
     if len(found) < _FEWEST:
-        raise ValueError(f"results has {len(found)} samples of the disorder: give {_FEWEST} or more, errors are over them")
+        raise ValueError(
+            f"results has {len(found)} samples of the disorder: give {_FEWEST} or more, errors are over them"
+        )
     first = found[0]
     for k, one in enumerate(found):
         shapes = [getattr(own.model, "shape", None) for own in (one, first)]
@@ -354,6 +402,8 @@ def _samples(results: Any) -> list[Replicas]:
                 "the same betas, or in one call"
             )
         if one.histogram.shape != first.histogram.shape:
-            raise ValueError(f"results[{k}] has P(q) in {one.histogram.shape[1]} bins, results[0] in "
-                             f"{first.histogram.shape[1]}: use the same record in all")
+            raise ValueError(
+                f"results[{k}] has P(q) in {one.histogram.shape[1]} bins, results[0] in "
+                f"{first.histogram.shape[1]}: use the same record in all"
+            )
     return found

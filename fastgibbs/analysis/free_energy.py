@@ -34,7 +34,13 @@ class LogZ(NamedTuple):
     backward_error: FloatArray
 
 
-def log_z(betas: ArrayLike, energies: ArrayLike | Levels, reference: float) -> LogZ:
+def log_z(
+    betas: ArrayLike,
+    energies: ArrayLike | Levels,
+    reference: float,
+    fields: ArrayLike | None = None,
+    sums: ArrayLike | None = None,
+) -> LogZ:
     """log Z at every rung, gap by gap, c = log Z(b') / Z(b) with d = b' - b and means over draws at b and b': a `LogZ`.
 
     forward   c = log <exp(-d E)>_b, the stepping stone (Xie et al., Syst. Biol. 60, 150 (2011))
@@ -43,7 +49,9 @@ def log_z(betas: ArrayLike, energies: ArrayLike | Levels, reference: float) -> L
               Phys. 22, 245 (1976), eq. 12; Shirts, Bair, Hooker and Pande, Phys. Rev. Lett. 91, 140601 (2003))
 
     `betas` (rungs,) ascending; `energies` (ladders, rungs, draws), totals and not per site, in units of 1/beta;
-    `reference` is log Z at betas[0]: n log 2 for n spins at beta = 0.
+    `reference` is log Z at betas[0]: n log 2 for n spins at beta = 0. Where rungs have `fields` b, (rungs,), beside the
+    model's, `sums` are sum_i s_i, like energies: in the place of d E is then d E - (b' beta' - b beta) sum_i s_i, and
+    betas need not ascend.
     Errors are jackknifed: each ladder's draws are cut in contiguous blocks, 32 or more in all where there are draws
     enough, and a block is left out at all rungs at once, since replicas carry correlations from rung to rung. A block
     must be long compared with the time of a round trip. Of `Levels` (ladders, rungs, points), which stand for draws
@@ -61,7 +69,8 @@ def log_z(betas: ArrayLike, energies: ArrayLike | Levels, reference: float) -> L
     >>> print(fg.analysis.log_z(run.betas, run.energy, 64 * np.log(2)).bar.round(1))
     [44.4 47.  56.6]
     """
-    betas, levels = ascending(betas), isinstance(energies, Levels)
+    levels = isinstance(energies, Levels)
+    betas = ascending(betas) if fields is None else checks.finite_array("betas", betas)
     weights: FloatArray | None = None
     if isinstance(energies, Levels):
         weights, energies = energies.count, energies.energy
@@ -85,8 +94,12 @@ def log_z(betas: ArrayLike, energies: ArrayLike | Levels, reference: float) -> L
     # Of each estimator and gap the log ratio from all draws, then from all but one block: (estimator, gap, 1 + blocks).
     steps, shared = np.empty((3, rungs - 1, 1 + log_sizes.size)), np.empty(rungs - 1)
     count = _with_and_without(log_sizes)
+    pushes = np.zeros(rungs) if fields is None else betas * checks.finite_array("fields", fields, (rungs,))
+    of_sums = None if sums is None else checks.finite_array("sums", sums, energies.shape)
     for gap, width in enumerate(np.diff(betas)):
         hot, cold = -width * energies[:, gap], -width * energies[:, gap + 1]
+        if of_sums is not None:
+            hot, cold = (u + np.diff(pushes)[gap] * of_sums[:, at] for u, at in ((hot, gap), (cold, gap + 1)))
         of_hot, of_cold = logs[:, gap], logs[:, gap + 1]
         steps[0, gap], shared[gap] = _bennett(hot, cold, of_hot, of_cold, edges)
         steps[1, gap] = _with_and_without(_log_sums(of_hot + hot, edges)) - count

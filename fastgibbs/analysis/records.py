@@ -12,7 +12,7 @@ from fastgibbs.models import checks
 
 
 class Group(NamedTuple):
-    """Chains of one model at one beta."""
+    """Chains of one model at one beta, in one field."""
 
     beta: float
     model: int
@@ -25,6 +25,8 @@ class Group(NamedTuple):
     """What was kept in place of draws."""
     told: tuple[Any, ...] = ()
     """What cluster moves told of m^2 and of the size of clusters, likewise."""
+    field: float = 0.0
+    """That beside the model's own: energies are without."""
     observables: Mapping[str, Any] = {}
     """What was observed, by name, likewise; more axes are a function's."""
 

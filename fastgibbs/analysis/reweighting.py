@@ -205,6 +205,11 @@ def _groups(result: ByBeta) -> list[Group]:
         raise TypeError(f"result is of {checks.shown(result.model)}, whose law is not exp(-beta E)")
     if isinstance(result.model, tuple):
         raise ValueError(f"result is of {len(result.model)} models: give a result of one, whose draws can be pooled")
+    if any(group.field for group in groups):
+        raise ValueError(
+            "result has chains in fields beside the model's, which their energies are without: sample a "
+            "model in the field"
+        )
     if groups[0].energy.shape[1] == 0:
         raise ValueError("result has no draws")
     if groups[-1].beta == np.inf:

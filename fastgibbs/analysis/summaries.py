@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
 from fastgibbs.analysis.errors import blocks, disagreement, split_r_hat, standard_error
+from fastgibbs.analysis.quantum import of_group, records
 from fastgibbs.analysis.records import ByBeta, Group, by_beta
 from fastgibbs.analysis.reports import Report, Reporting, with_error
+from fastgibbs.analysis.response import by_phase
 from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, magnitude, susceptibility, temperature
 from fastgibbs.models import checks
 from fastgibbs.types import FloatArray
@@ -37,7 +40,11 @@ def summary(result: Reporting) -> str:
     where errors of C, chi and U rest on stretches of chains shorter than 10 tau and are 5 to 8 % too small, as those of
     fewer than 16 short chains do. Chains at beta = inf draw from no law: they have no C and chi and are not judged. Of
     a run that kept bins in place of draws, all of it is of these bins. Of a run with cluster moves it has what they
-    tell of <m^2>, and warns where the cluster of a site holds more than 95 % of all sites on average.
+    tell of <m^2>, and warns where the cluster of a site holds more than 95 % of all sites on average. Of quantum
+    spins it has the means of `quantum`, E and C of all of H.
+
+    Of a driven run it has averages by phase: there is no stationary law that C, chi and R-hat could be of. In a field b
+    beside the model's own E is without it, and C is of E - b sum_i s_i; bins do not tell it.
 
     Of an AnnealResult it gives a few lines instead: the lowest energy, in how many reads and states, the chance and the
     time to come to it again, and what was run; it warns of runs that were stopped and of energies that one read found.
@@ -55,6 +62,8 @@ def summary(result: Reporting) -> str:
 
 def by_temperature(result: ByBeta) -> Report:
     """The report of a result that has records by beta: a SampleResult or a TemperResult (see `summary`)."""
+    if getattr(result, "driven", False):
+        return by_phase(result)
     groups = by_beta(result)
     draws = groups[0].energy.shape[1]
     if draws < _FEWEST_DRAWS:
@@ -62,8 +71,13 @@ def by_temperature(result: ByBeta) -> Report:
             [repr(result), f"no table: there are {draws} draws, at least {_FEWEST_DRAWS} are needed"], {}, {}, []
         )
     several = isinstance(result.model, tuple)
-    n = max((result.model[0] if several else result.model).n, 1)
+    model = result.model[0] if several else result.model
+    n = max(model.sites if _of_worldlines(model) else model.n, 1)
     magnitudes = [magnitude(group.magnetization) for group in groups]
+    quantum = [of_group(result, group) for group in groups] if _of_worldlines(model) else []
+    if quantum:
+        magnitudes = [records(result, group.beta)["abs_m"] for group in groups]
+        groups = [group._replace(energy=records(result, group.beta)["total_energy"]) for group in groups]
     energies = [standard_error(group.energy / n) for group in groups]
     ms = [standard_error(magnitude) for magnitude in magnitudes]
     tau = np.array([max(e.tau, m.tau) for e, m in zip(energies, ms, strict=True)])
@@ -72,6 +86,7 @@ def by_temperature(result: ByBeta) -> Report:
     columns = {
         "beta": [f"{group.beta:.6g}" for group in groups],
         "T": [f"{temperature(group.beta):.5g}" for group in groups],
+        "field": [f"{group.field:.5g}" for group in groups],
         "model": [str(group.model) for group in groups],
         "chains": [str(len(group.energy)) for group in groups],
         "tau": [f"{one:.1f}" for one in tau],
@@ -79,12 +94,22 @@ def by_temperature(result: ByBeta) -> Report:
         "R-hat": [f"{one:.4f}" for one in r_hats],
         "E/N": [with_error(e.mean, e.error) for e in energies],
         "|m|": [with_error(m.mean, m.error) for m in ms],
-        "C/N": ["-" if g.beta == np.inf else with_error(*heat_capacity(g.energy, g.beta, n)) for g in groups],
+        "C/N": [
+            "-" if g.beta == np.inf or (g.bins and g.field) else with_error(*heat_capacity(_felt(g, n), g.beta, n))
+            for g in groups
+        ],
         "chi": ["-" if g.beta == np.inf else with_error(*susceptibility(g.magnetization, g.beta, n)) for g in groups],
         "U": [with_error(*binder_cumulant(group.magnetization)) for group in groups],
     }
     if not several:
         del columns["model"]
+    if getattr(result, "field", None) is None and getattr(result, "fields", None) is None:
+        del columns["field"]
+    if quantum:
+        columns["C/N"] = [with_error(*np.divide(of.heat_capacity, n)) for of in quantum]
+        columns["U"] = [with_error(*of.binder) for of in quantum]
+        columns["<x>"] = [with_error(of.x.mean, of.x.error) for of in quantum]
+        columns["<zz>"] = [with_error(of.zz.mean, of.zz.error) for of in quantum]
     told = [[standard_error(record) for record in group.told] for group in groups if group.told]
     if told:
         columns["<m^2>"] = [with_error(m2.mean, m2.error) for m2, _ in told]
@@ -116,6 +141,15 @@ def by_temperature(result: ByBeta) -> Report:
             *([f"WARNING: {problem}" for problem in problems] or ([good] if warm.any() else [])),
         ],
     )
+
+
+def _felt(group: Group, n: int) -> Any:
+    """The energies in the field beside the model's own."""
+    return group.energy - group.field * n * group.magnetization if group.field else group.energy
+
+
+def _of_worldlines(model: object) -> bool:
+    return getattr(model, "by_worldlines", False)
 
 
 def _binned(group: Group) -> str:

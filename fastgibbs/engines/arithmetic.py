@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from fastgibbs.engines.contract import METROPOLIS
-from fastgibbs.engines.vectors import bitcast, convert, full, select
+from fastgibbs.engines.vectors import bitcast, convert, full, load, select
 from fastgibbs.jit import inlined
 
 LOWEST_EXPONENT = -126.0  # 2^-126 is the smallest normal float32
@@ -19,6 +19,32 @@ _C1, _C2, _C3, _C4, _C5 = 0.69314698, 0.24022242, 0.05550734, 0.00967151, 0.0013
 def scales(betas, unit: float) -> np.ndarray:
     """-2 beta log2(e) unit, float32 (rungs,): times a field in units of `unit`, what `decide` takes."""
     return np.clip(_MINUS_TWO_LOG2E * (betas * unit), -1e30, 1e30).astype(np.float32)
+
+
+def pushes(scales, fields, unit: float) -> np.ndarray:
+    """What fields b, float64 (rungs,), add to the exponents of `decide` at these scales: float32 (rungs,), or (0,).
+
+    -0.0 where b = 0, which changes no bit of a sum; nothing where `fields` is None.
+    """
+    if fields is None:
+        return scales[..., :0].copy()
+    exponents = np.clip(scales.astype(np.float64) * (fields / unit), -1e38, 1e38).astype(np.float32)
+    return np.where(fields == 0, np.float32(-0.0), exponents).astype(scales.dtype)
+
+
+@inlined
+def pushed(plan, state, exponent, lane, width):
+    """The exponent of lanes `lane` ... with what their fields beside the model's add, if there are any."""
+    if plan.pushes.size > 0:  # an addition is one in thirty instructions of an attempt
+        exponent = exponent + load(state.push, lane, width)
+    return exponent
+
+
+@inlined
+def show_pushes(plan, state, rungs):
+    """Write down the push of each lane's rung, if there are any."""
+    for lane in range(rungs.size if plan.pushes.size > 0 else 0):
+        state.push[lane] = plan.pushes[rungs[lane]]
 
 
 @inlined

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import contract, graphs
-from fastgibbs.engines.arithmetic import decide, scales
+from fastgibbs.engines import contract, graphs, precision
+from fastgibbs.engines.arithmetic import decide, pushes, scales
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.contract import Engine
 from fastgibbs.engines.dense import Sizes, common_step, drowned
@@ -49,6 +49,7 @@ class ColouredPlan(NamedTuple):
     unit: float
     offset: float
     scales: np.ndarray  # float32 (rungs,): exponent of 2 per step of field at every beta
+    pushes: np.ndarray  # float32 (rungs,): what the extra field adds to it
     free: np.ndarray  # int32: the sites that sweeps visit
 
 
@@ -87,6 +88,7 @@ class Coloured(Engine):
 
     name = "coloured"
     plan = ColouredPlan
+    field_bits = precision.FLOAT32
 
     def pays(self, model, chains: int, strips: int | None) -> bool:
         """Whether the lanes of other engines would be idle but for a few, strips counted."""
@@ -130,9 +132,9 @@ class Coloured(Engine):
         for array in arrays:
             array.flags.writeable = False  # as the model's arrays are, so that one compilation serves all
         free = contract.free_sites(model.n, free)
-        return ColouredPlan(*arrays, grain, unit, model.offset, np.empty(0, np.float32), free)
+        return ColouredPlan(*arrays, grain, unit, model.offset, *np.empty((2, 0), np.float32), free)
 
-    def start(self, plan: ColouredPlan, lanes: range, ups, entropy, betas, rule) -> tuple[ColouredPlan, ColouredState]:
+    def start(self, plan: ColouredPlan, lanes: range, ups, entropy, betas, rule, fields=None) -> tuple:
         """Plan and state of a block; `ups` gives (first site, which are up uint8 (chains, sites)) part by part."""
         parts = list(ups)
         chains = len(parts[0][1]) if parts else len(lanes)
@@ -142,9 +144,14 @@ class Coloured(Engine):
         block, lane = np.divmod(np.arange(lanes.start, lanes.start + chains), 64)
         streams = stream_state(entropy, SITES, block[:, None], lane[:, None], np.arange(SLOTS)).reshape(-1, 4)
         whole = (np.zeros(chains, np.int64) for _ in range(2))
-        fields = np.zeros(spins.shape, np.int64)
-        state = ColouredState(spins, np.ascontiguousarray(streams.T), fields, *whole, np.ones(1, np.uint8))
-        return plan._replace(scales=scales(betas, plan.grain * plan.unit)), state
+        local = np.zeros(spins.shape, np.int64)
+        state = ColouredState(spins, np.ascontiguousarray(streams.T), local, *whole, np.ones(1, np.uint8))
+        factors = scales(betas, plan.grain * plan.unit)
+        return plan._replace(scales=factors, pushes=pushes(factors, fields, plan.grain * plan.unit)), state
+
+    def order(self, model, strips: int = 1, free=None) -> np.ndarray:
+        """Colour by colour."""
+        return graphs.coloured_order(model, strips, free)
 
     def spins(self, plan: ColouredPlan, state: ColouredState) -> np.ndarray:
         """The spins of the chains that were asked for, int8 (n, chains)."""
@@ -191,11 +198,16 @@ def rounded(fields):
 
 
 @inlined
-def decided(plan, state, rule, chain, scale, place, words):
-    """Decide sixteen places of a chain by 32 random bits each: which of their sites have turned, bit after bit."""
+def decided(plan, state, rule, chain, rung, place, words):
+    """Decide sixteen places of a chain by 32 random bits each: which of their sites have turned, bit after bit.
+
+    `rung`: its scale and push.
+    """
     here = chain * state.spins.shape[1] + place
     old = load(state.spins, here, WIDTH)
-    new = decide(rule, rounded(load(state.fields, here, WIDTH)) * scale, old, words, WIDTH)
+    scale, push = rung
+    exponent = rounded(load(state.fields, here, WIDTH)) * scale + push
+    new = decide(rule, exponent, old, words, WIDTH)
     store(state.spins, here, new)
     return np.uint64(bits((new ^ old) < 0) & at(plan.sites, place // WIDTH))
 
@@ -205,7 +217,9 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
     refresh(plan, state)
     chains, places = state.spins.shape
     for chain in range(chains):
-        scale = plan.scales[rungs[chain]]
+        scale, push = plan.scales[rungs[chain]], np.float32(-0.0)
+        if plan.pushes.size > 0:
+            push = plan.pushes[rungs[chain]]
         origin, totals, ups = chain * places, np.int64(0), np.int64(0)
         for colour in range(plan.ends.size - 1):
             end = at(plan.ends, colour + 1)
@@ -213,7 +227,7 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
                 flips = np.uint64(0)
                 for place in range(first, min(first + TOGETHER, end), WIDTH):
                     words = bitcast(next_words(state.streams, chain * SLOTS, SLOTS), np.uint32)
-                    flips |= decided(plan, state, rule, chain, scale, place, words) << np.uint64(place - first)
+                    flips |= decided(plan, state, rule, chain, (scale, push), place, words) << np.uint64(place - first)
                 while flips != 0:
                     place = first + trailing_zeros(flips)
                     flips &= flips - np.uint64(1)

@@ -4,10 +4,11 @@ Whatever an engine has to keep is on this page; docs/extending.md has a whole on
 proves it, `register` makes it one of those that `engine=` names and "auto" asks.
 
 **Words.** A block is a range of lanes, a multiple of 16, that sweep together; a lane is a chain or, if the engine cuts
-lattices into strips, one of a chain's strips. A rung is one of the betas of a block, and any lane may be at any rung
-and change it between sweeps. The plan, a NamedTuple, is what sweeps read: betas, and a model as the engine likes it.
-The state, another, is what they change. Both hold arrays, numbers and tuples of these, of the same types for all
-models if one compilation shall serve all: arrays of a plan may all be read-only, as those of models are.
+lattices into strips, one of a chain's strips. A rung is one of the points of a block, a beta and perhaps a field beside
+the model's, and any lane may be at any rung and change it between sweeps. The plan, a NamedTuple, is what sweeps read:
+betas, and a model as the engine likes it. The state, another, is what they change. Both hold arrays, numbers and tuples
+of these, of the same types for all models if one compilation shall serve all: arrays of a plan may all be read-only, as
+those of models are.
 
 **The state** has `spins`, int8 (n, lanes), each -1 or 1; an engine that keeps them otherwise says so by `spins`,
 `snapshot`, `restore` and `retain`. Checkpoints save its arrays: `spins`, that sweeps change at the sites `plan.free`
@@ -46,6 +47,9 @@ class Engine:
     native = False  # whether it takes models as the user gave them; else Ising models
     follows = False  # whether it makes use of FOLLOWED: E is `state.energies` times `plan.unit` + `plan.offset`
     block_lanes = 64  # of a block, at most
+    field_bits = 0  # of the sum of a local field and a rung's own: 0 if `start` takes no `fields`
+    rules: tuple[str, ...] = tuple(RULES)  # that it has
+    told: tuple[str, ...] = ()  # what `tell` tells of a draw besides energy and magnetisation, by name
 
     def refusal(self, models: list, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
         """Why it cannot run these models, or None if it can; by default one model without strips.
@@ -86,11 +90,19 @@ class Engine:
     def start(self, prepared, lanes: range, ups, entropy, betas, rule: int) -> tuple:
         """Plan and state of a block, with rungs at `betas`, float64 (rungs,), of any sign, infinite ones included.
 
+        If the engine has `field_bits`, one argument more: `fields`, b of each rung, float64 (rungs,), or None. Sweeps
+        at a rung are those in E(s) - b sum_i s_i; measured energies are E(s). None and zeros give the same bytes, or
+        the engine says where not.
+
         `ups` gives (first site, which spins are up uint8 (asked, sites)) part by part (`bytespins.start_spins`), of the
         first `asked` lanes: nobody sees what becomes of lanes beyond those, but that numbers there are finite.
         `entropy` addresses the streams (`streams.lane_streams`).
         """
         raise NotImplementedError
+
+    def order(self, model, strips: int = 1, free=None) -> np.ndarray:
+        """The sites in the order in which sweeps visit them in sequence; side by side those decided at once."""
+        return free_sites(model.n, free)
 
     def crew(self, plan) -> int:
         """How many threads may share a block."""
@@ -172,6 +184,14 @@ def measure(plan, state, energies, magnetizations, crew):
     An energy is that of `model.energy`, but for the order of additions. It may be asked before any sweep.
     """
     raise NotImplementedError("the engine has given `measure` no body for its plan")
+
+
+@stub
+def tell(plan, state, rungs, values, row):
+    """Write what `Engine.told` names of a draw, of every chain, to rows `row` ... of `values`, float64 (rows, chains).
+
+    It is asked right after `measure`; lanes are at `rungs`, int64 (lanes,).
+    """
 
 
 @stub

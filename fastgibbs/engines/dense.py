@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines import contract, precision, sparse
-from fastgibbs.engines.arithmetic import scales
+from fastgibbs.engines.arithmetic import pushes, scales
 from fastgibbs.engines.bytespins import start_spins
 from fastgibbs.engines.contract import Engine
 from fastgibbs.engines.layouts import LINE, aligned
@@ -52,6 +52,7 @@ class DensePlan(NamedTuple):
     unit: float  # a power of two that keeps float32 fields in range
     offset: float
     scales: np.ndarray  # float32 (rungs,): exponent of 2 per unit of field at every beta
+    pushes: np.ndarray  # float32 (rungs,): what the extra field adds to it
     free: np.ndarray  # int32: the sites that sweeps visit
 
 
@@ -64,6 +65,7 @@ class DenseState(NamedTuple):
     order: np.ndarray  # uint64 (4,): the stream of site orders, the same in all blocks of a run
     words: np.ndarray  # uint64 (lanes,): random words of this attempt and the next
     scale: np.ndarray  # float32 (lanes,): the scale of each lane's rung
+    push: np.ndarray  # float32 (lanes,): the push of each lane's rung
     fields: np.ndarray  # of the couplings' type (lanes, stride): (h_i + sum_j J_ij s_j) / step
     totals: np.ndarray  # int64 (lanes,): (sum_{i<j} J_ij s_i s_j + sum_i h_i s_i) / step
     stale: np.ndarray  # uint8 (2,): whether fields and totals, and whether fine ones, are those of other spins
@@ -207,6 +209,7 @@ class Dense(Engine):
 
     name = "dense"
     plan = DensePlan
+    field_bits = precision.FLOAT32
 
     def pays(self, model, chains: int, strips: int | None) -> bool:
         """Whether it is faster than the sparse engine: a flip reads n couplings, an attempt there its neighbours."""
@@ -250,14 +253,16 @@ class Dense(Engine):
         for array in arrays:
             array.flags.writeable = False  # as the model's arrays are, so that one compilation serves all
         sites = contract.free_sites(n, free)
-        return DensePlan(*arrays, fineness, grain, unit, model.offset, np.empty(0, np.float32), sites)
+        rungs = np.empty(0, np.float32), np.empty(0, np.float32)
+        return DensePlan(*arrays, fineness, grain, unit, model.offset, *rungs, sites)
 
-    def start(self, plan: DensePlan, lanes: range, ups, entropy, betas, rule) -> tuple[DensePlan, DenseState]:
+    def start(self, plan: DensePlan, lanes: range, ups, entropy, betas, rule, fields=None) -> tuple:
         """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
         size, kind, stride, parts = len(lanes), plan.doubled.dtype, plan.lowest.size, list(ups)
         fine = aligned((size if len(plan.fine) else 0, stride), np.int32)
         fine[:] = plan.fine_lowest
-        plan = plan._replace(scales=scales(betas, plan.unit))
+        factors = scales(betas, plan.unit)
+        plan = plan._replace(scales=factors, pushes=pushes(factors, fields, plan.unit))
         return plan, DenseState(
             asked=len(parts[0][1]) if parts else size,
             spins=start_spins(plan.own.size, size, parts),
@@ -265,6 +270,7 @@ class Dense(Engine):
             order=stream_state(entropy, ORDER),
             words=np.zeros(size, np.uint64),
             scale=np.zeros(size, np.float32),
+            push=np.zeros(size, np.float32),
             fields=aligned((size, stride), kind),
             totals=np.zeros(size, np.int64),
             stale=np.ones(2, np.uint8),

@@ -10,6 +10,7 @@ from fastgibbs.engines.binning import RunningBins, keep
 from fastgibbs.engines.clusters import Clusters
 from fastgibbs.engines.contract import FOLLOWED, LANE_GROUP, MEASURED, SEQUENTIAL, UNMEASURED
 from fastgibbs.engines.entries import measure, opened, retain, snapshot, sweep
+from fastgibbs.engines.entries import tell as tell_draw
 from fastgibbs.engines.lowest import note
 from fastgibbs.engines.moves import due, move, sweeps_too, tell
 from fastgibbs.engines.observables import Observables, measure_observables, observables
@@ -89,7 +90,7 @@ class Record(NamedTuple):
 def record(times: Times, shape, weights, lanes: int, strips: int = 1, keeps: bool = False, told: int = 0) -> Record:
     """Room for `shape` = (draws, chains) of a block of so many lanes; `weights` float64 (observables, n).
 
-    After observables come `told` numbers that cluster moves tell.
+    After observables come `told` numbers that the engine, and cluster moves, tell.
     """
     draws, chains = shape
     samples = draws if keeps else 0, weights.shape[1] // strips, lanes // LANE_GROUP
@@ -107,7 +108,7 @@ def no_record(n: int, lanes: int) -> Record:
 def advance(block, rungs, moves, record, first, last, crew):
     """Run sweeps `first` ... `last - 1` of a block, and record what there is room for.
 
-    Stopping at any sweep and going on later changes nothing.
+    `rungs`: int64 (rows, lanes), of sweeps 0, 1 ... in turn. Stopping at any sweep and going on later changes nothing.
     Every worker of a crew makes this call.
     """
     for done in range(first + 1, last + 1):
@@ -116,7 +117,7 @@ def advance(block, rungs, moves, record, first, last, crew):
         moves_clusters = due(moves.clusters, done)
         if sweeps_too(moves.clusters):
             counts = MEASURED if records and not moves_clusters else UNMEASURED
-            sweep(block, rungs, moves.rule, moves.scan, counts, crew)
+            sweep(block, rungs[(done - 1) % len(rungs)], moves.rule, moves.scan, counts, crew)
         if moves_clusters:
             move(moves.clusters, block)
         if records:
@@ -127,6 +128,9 @@ def advance(block, rungs, moves, record, first, last, crew):
                 snapshot(block, packed)
                 measure_observables(record.observables, packed, record.observables.record[draw])
             if crew.worker == 0:
+                if record.observables.record.shape[1] > len(record.observables.weights):
+                    of_sweep = rungs[(done - 1) % len(rungs)]
+                    tell_draw(block, of_sweep, record.observables.record[draw], len(record.observables.weights))
                 tell(moves.clusters, record.observables.record[draw])
                 of_weights = record.observables.record[draw]
                 keep(record.bins, number, record.energies[draw], record.magnetizations[draw], of_weights)
@@ -215,6 +219,7 @@ class Exchanges(NamedTuple):
     """The ladders of a block: replica r of ladder g is lane `first_lane[g] + r` and moves from rung to rung."""
 
     betas: np.ndarray  # float64 (rungs,)
+    pushes: np.ndarray  # float64 (rungs,): beta b, of a field b beside the model's
     rule: int
     burn_in: int
     swap_every: int
@@ -296,7 +301,8 @@ def _record_rungs(ladders, by_lane, by_rung):
 def _swap(ladders, number, counts):
     """Swap round `number`: neighbouring rungs, the lower one even or odd in turn, exchange their replicas.
 
-    p = min(1, exp((beta_{r+1} - beta_r) (E_{r+1} - E_r))) (Syed et al., J. R. Stat. Soc. B 84, 321 (2022), section 2).
+    p = min(1, exp((beta_{r+1} - beta_r) (E_{r+1} - E_r))) (Syed et al., J. R. Stat. Soc. B 84, 321 (2022), section 2);
+    in fields the exponent has -(beta_{r+1} b_{r+1} - beta_r b_r) (M_{r+1} - M_r) besides, M being sum_i s_i.
     """
     rungs = ladders.betas.size
     for ladder in range(len(ladders.lane_at)):
@@ -304,6 +310,8 @@ def _swap(ladders, number, counts):
         for rung in range(number % 2, rungs - 1, 2):
             a, b = lane_at[rung], lane_at[rung + 1]
             gain = (ladders.betas[rung + 1] - ladders.betas[rung]) * (ladders.energies[b] - ladders.energies[a])
+            turned = ladders.magnetizations[b] - ladders.magnetizations[a]
+            gain -= (ladders.pushes[rung + 1] - ladders.pushes[rung]) * turned
             p = 1.0
             if gain < 0:
                 p = exp64(max(gain, -700.0))

@@ -128,6 +128,14 @@ class Box(NamedTuple):
         return np.broadcast_to(self.negative & there, (rows.size, cells.size, self.slots))
 
 
+def coloured_order(model, strips: int, free) -> np.ndarray:
+    """The sites that are visited, colour by colour, int64."""
+    per_strip = model.n // strips
+    of_cells = np.argsort(cells([model], strips).colours(), kind="stable")
+    order = (of_cells[:, None] + per_strip * np.arange(strips)).ravel()
+    return order if free is None else order[np.isin(order, free)]
+
+
 def cells(models: list, strips: int = 1) -> Cells | Box:
     """The cell graph of Ising models that differ in signs alone: ValueError if it cannot be cut into so many strips."""
     model = models[0]

@@ -285,6 +285,11 @@ class Layered(Engine):
             units,
         )
 
+    def order(self, model, strips: int = 1, free=None) -> np.ndarray:
+        """Hidden units first."""
+        sites = contract.free_sites(model.n, free)
+        return np.roll(sites, -int((sites < model.n_visible).sum()))
+
     def at_betas(self, plan: LayeredPlan, betas) -> LayeredPlan:
         """The plan with rungs at these betas, float64 (rungs,)."""
         return plan._replace(scales=scales(betas, plan.unit / 2))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines.arithmetic import scales
+from fastgibbs.engines.arithmetic import pushes, scales
 from fastgibbs.engines.contract import LANE_GROUP, free_sites
 from fastgibbs.engines.descents import RowTerms
 from fastgibbs.engines.drivers import READ_GROUP, Moves, Reads, Record, Times, advance, anneal_reads
@@ -47,6 +47,7 @@ class Runs(NamedTuple):
     count: int  # chains or reads of each
     sweeps: int
     scales: np.ndarray  # float32 (models, rungs)
+    pushes: np.ndarray  # float32 (models, rungs): of no extra field
     pools: np.ndarray  # uint32 (models, 4): of their streams
     key: np.uint32
     addresses: np.ndarray  # uint32 (count + lanes + 1, 4): of first spins, of sweeps, of orders
@@ -66,7 +67,7 @@ class Draws(NamedTuple):
     """What is recorded of the chains of all models, and when (`drivers.Record`)."""
 
     times: Times
-    rungs: np.ndarray  # int64 (lanes,)
+    rungs: np.ndarray  # int64 (1, lanes)
     energies: np.ndarray  # float64 (models, draws, lanes)
     magnetizations: np.ndarray  # float64 (models, draws, lanes)
     samples: np.ndarray  # uint16 (draws * sites or 0, lanes // 16): model after model, draw after draw
@@ -88,6 +89,7 @@ class Desk(NamedTuple):
     order: np.ndarray
     uniforms: np.ndarray
     scale: np.ndarray
+    push: np.ndarray
     sums: np.ndarray
     followed: np.ndarray
     changes: np.ndarray
@@ -156,7 +158,9 @@ def runs(plans: Plans, moves: Moves, count: int, sweeps: int, betas, entropies) 
     addresses[:, 0] = np.repeat([START, SWEEP, ORDER], [count, lanes, 1])
     addresses[:, 1], addresses[:, 3] = np.divmod(numbers, 64)
     factors, spins = scales(betas, plans.units[:, None]), aligned((plans.fields.size, lanes), np.float32)
-    return Runs(moves, count, sweeps, factors, pools, mixed(entropies[0])[1], addresses, spins)
+    return Runs(
+        moves, count, sweeps, factors, pushes(factors, None, 1.0), pools, mixed(entropies[0])[1], addresses, spins
+    )
 
 
 def found(runs: Runs) -> Found:
@@ -173,7 +177,7 @@ def draws(runs: Runs, rungs, times: Times, count: int, keeps: bool) -> Draws:
     of_lanes[: runs.count] = rungs
     records = (np.empty((len(runs.scales), count, lanes)) for _ in range(2))
     samples = np.empty((count * sites if keeps else 0, lanes // LANE_GROUP), np.uint16)
-    return Draws(times, of_lanes, *records, samples, observables(np.empty((0, 0)), 1, lanes, count, lanes))
+    return Draws(times, of_lanes[None], *records, samples, observables(np.empty((0, 0)), 1, lanes, count, lanes))
 
 
 def desk(runs: Runs) -> Desk:
@@ -185,6 +189,7 @@ def desk(runs: Runs) -> Desk:
         aligned((4, lanes), np.uint64),
         np.empty(4, np.uint64),
         aligned((CHUNK + 1, lanes), np.float32),
+        aligned(lanes, np.float32),
         aligned(lanes, np.float32),
         aligned(lanes, np.int8),
         aligned(lanes, np.float64),
@@ -213,6 +218,7 @@ def _plan_of(plans, runs, k):
         plans.scaled_fields[first:last],
         plans.units[k],
         runs.scales[k],
+        runs.pushes[k],
         0.0,  # no whole numbers
         plans.nothing,
         plans.nothing,
@@ -245,9 +251,8 @@ def _open(plans, runs, desk, k, done, spins, kept):
     """Make the desk's room the block of a model that has done so many sweeps."""
     if done == 0:
         _begin(runs, desk, k, spins)
-    state = SparseState(
-        spins, desk.streams, desk.order, desk.uniforms, desk.scale, desk.sums, desk.followed, desk.changes, desk.age
-    )
+    followed = desk.followed, desk.changes, desk.age
+    state = SparseState(spins, desk.streams, desk.order, desk.uniforms, desk.scale, desk.push, desk.sums, *followed)
     _hold(_plan_of(plans, runs, k), state, kept, desk.room)
 
 

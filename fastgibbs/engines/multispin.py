@@ -19,7 +19,7 @@ from fastgibbs.engines import precision, rare
 from fastgibbs.engines.arithmetic import exp64
 from fastgibbs.engines.bitslices import FUNCTIONS, PART
 from fastgibbs.engines.contract import METROPOLIS, Engine
-from fastgibbs.engines.graphs import VECTOR, Layout, cells, layout, runs, signs, unturned_lanes
+from fastgibbs.engines.graphs import VECTOR, Layout, cells, coloured_order, layout, runs, signs, unturned_lanes
 from fastgibbs.engines.layouts import aligned
 from fastgibbs.engines.multispin_counters import PENDING
 from fastgibbs.engines.streams import SWEEP, TAIL, stream_state
@@ -63,6 +63,7 @@ class MultispinPlan(NamedTuple):
     position: np.ndarray  # int64 (cells,)
     coupling: float
     field: float
+    folds: bool  # whether no field tells up from down: classes are those of both sides
     offsets: np.ndarray  # float64 (columns,)
     bonds: int
     sites: int
@@ -103,7 +104,7 @@ class Prepared(NamedTuple):
 
     models: list
     layout: Layout
-    plans: dict  # words -> the plan of blocks of so many, without thresholds, if it is small and the model one
+    plans: dict  # words, folds -> the plan of such blocks, without thresholds, if it is small and the model one
 
 
 def show_ghosts(plan: MultispinPlan, spins):
@@ -142,26 +143,29 @@ def _tiles(place: Layout, words: int, start, count) -> tuple[np.ndarray, np.ndar
     return np.array(tiles, np.int64).reshape(-1, 10), np.array(phases, np.int64).reshape(-1, 4), apart
 
 
-def _plan(prepared: Prepared, lanes: range, betas, rule) -> MultispinPlan:
-    """The plan of a block of whole words."""
-    words = len(lanes) // 64
-    plan = prepared.plans.get(words)
+def _plan(prepared: Prepared, lanes: range, betas, rule, fields) -> MultispinPlan:
+    """The plan of a block of whole words; where rungs have `fields` of their own, all outcomes are drawn."""
+    model, words = prepared.models[0], len(lanes) // 64
+    folds = model.field == 0 and fields is None
+    plan = prepared.plans.get((words, folds))
     if plan is None:
-        plan = _laid_out(prepared, lanes)
+        plan = _laid_out(prepared, lanes, folds)
         if len(prepared.models) == 1 and plan.sites <= SMALL:
-            prepared.plans[words] = plan
-    model, rarities = prepared.models[0], rare.rarities(prepared.models[0], plan.degrees, betas, rule)
-    codes, rest, looked = _thresholds(model, plan.degrees, len(plan.kinds), betas, rule)
+            prepared.plans[words, folds] = plan
+    rarities = rare.rarities(model, plan.degrees, betas, rule)
+    if fields is not None:
+        rarities = rarities._replace(rates=np.full_like(rarities.rates, -1))
+    fields = model.field + (np.zeros(betas.size) if fields is None else fields)
+    codes, rest, looked = _thresholds(model.coupling_unit, plan, betas, fields, rule)
     return plan._replace(codes=codes, rest=rest, looked=looked, rare=rarities)
 
 
-def _laid_out(prepared: Prepared, lanes: range) -> MultispinPlan:
+def _laid_out(prepared: Prepared, lanes: range, folds: bool) -> MultispinPlan:
     """The plan of a block of whole words, without thresholds."""
     model, place, words = prepared.models[0], prepared.layout, len(lanes) // 64
     slots, degrees = place.graph.slots, np.unique(place.groups[:, 2])
     begins, listed = runs(place, words)
     sign_bytes, sign_words = signs(place, lanes)
-    folds = model.field == 0
     count = degrees // 2 + 1 if folds else degrees + 1
     kinds = next((k for k in FEW if count.max(initial=1) <= k), KINDS)
     most = 7 if kinds < KINDS else 15
@@ -197,6 +201,7 @@ def _laid_out(prepared: Prepared, lanes: range) -> MultispinPlan:
         position=place.position,
         coupling=model.coupling_unit,
         field=model.field,
+        folds=folds,
         offsets=np.array([m.offset for m in models] + [0.0] * (columns - len(models))),
         bonds=model.bond_count,
         sites=model.n,
@@ -205,21 +210,23 @@ def _laid_out(prepared: Prepared, lanes: range) -> MultispinPlan:
     )
 
 
-def _thresholds(model, degrees, kinds, betas, rule) -> tuple[np.ndarray, np.ndarray]:
-    """Codes and rest of the thresholds of every class at every beta.
+def _thresholds(coupling: float, plan: MultispinPlan, betas, fields, rule) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Codes and rest of the thresholds of every class at every rung, of beta and the whole field h, and their lookups.
 
-    In a field h != 0 a cell of degree d with k neighbours pushing up is of class k; its field is f = (2k - d) |J| + h.
-    Without, it is of class |2k - d| // 2, and f is the field on the side where more neighbours push up. The likelier
-    spin is up if beta f > 0. With e = exp(-2 |beta f|) the rarer one has probability e / (1 + e) under the Gibbs rule;
-    under Metropolis a likelier spin turns with probability e, a rarer one always. At beta = inf, beta f = 0 where
-    f = 0. A code's bit (table * PLANES + j) * kinds + k is bit j of a threshold, highest first. After all of them, from
-    bit table * (kinds + 3) on: whether up is likelier, below the middle if there is one; whether there is; whether
-    besides d is even; and whether another spin is likelier above the middle. Bits of k > 0 say whether they are other
-    ones than that of k = 0.
+    Where fields tell up from down a cell of degree d with k neighbours pushing up is of class k; its field is f = (2k -
+    d) |J| + h. Without, it is of class |2k - d| // 2, and f is the field on the side where more neighbours push up. The
+    likelier spin is up if beta f > 0. With e = exp(-2 |beta f|) the rarer one has probability e / (1 + e) under the
+    Gibbs rule; under Metropolis a likelier spin turns with probability e, a rarer one always. At beta = inf, beta f = 0
+    where f = 0. A code's bit (table * PLANES + j) * kinds + k is bit j of a threshold, highest first. After all of
+    them, from bit table * (kinds + 3) on: whether up is likelier, below the middle if there is one; whether there is;
+    whether besides d is even; and whether another spin is likelier above the middle. Bits of k > 0 say whether they are
+    other ones than that of k = 0.
     """
-    k, folds = np.arange(kinds), model.field == 0
-    field = (2 * k + degrees[:, None] % 2 if folds else 2 * k - degrees[:, None]) * model.coupling_unit + model.field
-    g = np.zeros((betas.size, *field.shape))  # (rungs, tables, classes)
+    degrees, folds, kinds = plan.degrees, plan.folds, len(plan.kinds)
+    k = np.arange(kinds)
+    pull = (2 * k + degrees[:, None] % 2 if folds else 2 * k - degrees[:, None]) * coupling
+    field = pull + fields[:, None, None]  # (rungs, tables, classes)
+    g = np.zeros(field.shape)
     np.multiply(2.0 * betas[:, None, None], field, out=g, where=field != 0)
     e = exp64.py_func(-np.minimum(np.abs(g), 700.0))
     p = e if rule == METROPOLIS else e / (1.0 + e)
@@ -267,6 +274,7 @@ class Multispin(Engine):
 
     name = "multispin"
     plan = MultispinPlan
+    field_bits = precision.FLOAT64
 
     def pays(self, model, chains: int, strips: int | None) -> bool:
         """Whether groups of cells, of one colour and degree, fill vectors: else the sparse engine is as fast or faster.
@@ -335,9 +343,7 @@ class Multispin(Engine):
             first += width
         return blocks
 
-    def start(
-        self, prepared: Prepared, lanes: range, ups, entropy, betas, rule
-    ) -> tuple[MultispinPlan, MultispinState]:
+    def start(self, prepared: Prepared, lanes: range, ups, entropy, betas, rule, fields=None) -> tuple:
         """Plan and state of a block; `ups` gives (first cell, which are up uint8 (lanes, cells)) part by part."""
         place, words = prepared.layout, len(lanes) // 64
         up_words = aligned((place.size, words), np.uint64)
@@ -347,7 +353,7 @@ class Multispin(Engine):
             of_words = np.packbits(filled.reshape(words, 64, -1), axis=1, bitorder="little")
             of_cells = of_words.transpose(2, 0, 1).copy().view("<u8")[..., 0]
             up_words[place.position[first : first + part.shape[1]]] = of_cells
-        plan, spins = _plan(prepared, lanes, betas, rule), up_words.ravel()
+        plan, spins = _plan(prepared, lanes, betas, rule, fields), up_words.ravel()
         show_ghosts(plan, spins)
         sets = self.crew(plan)
         largest = max(plan.sites, plan.bonds * (1 + plan.twice))  # that a counter must hold
@@ -373,6 +379,10 @@ class Multispin(Engine):
             counted=np.zeros(1, bool),
         )
         return plan, state
+
+    def order(self, model, strips: int = 1, free=None) -> np.ndarray:
+        """Colour by colour."""
+        return coloured_order(model, strips, free)
 
     def crew(self, plan: MultispinPlan) -> int:
         """How many threads may share a block: as many as a colour has tiles."""

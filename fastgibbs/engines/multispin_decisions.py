@@ -140,7 +140,7 @@ def turned_alike(plan, state, ups, undecided, tile, first, rung):
     decides a lane this adds up to that bit.
     """
     table, degree, own, count = tile
-    folds, steps = plan.field == 0, len(plan.kinds) <= 4
+    folds, steps = plan.folds, len(plan.kinds) <= 4
     sides, evens = full(-np.int64(folds), np.uint64, PART), full(-np.int64(folds and degree & 1 == 0), np.uint64, PART)
     distance, functions = folded(ups, sides, evens), (own + 1) * state.scratch.shape[1] - FUNCTIONS * VECTOR
     keep_functions(distance, plan.kinds, state.scratch, functions)

@@ -55,7 +55,7 @@ def sweep_rarely(plan, state, rule, tile, both, counted_to, counters):
             ups = with_two(bonds, state.spins, entry + 8, ups)
         if degree > 10:
             ups = with_two(bonds, state.spins, entry + 10, ups)
-        greater, free = sides(plan.field == 0, ups, plan.rare.limits, table)
+        greater, free = sides(plan.folds, ups, plan.rare.limits, table)
         likely = greater ^ load(scratch, VECTOR * rare.TURNED, VECTOR)
         spins = likely ^ (free & toss)
         if rule == METROPOLIS:  # what was not the likelier spin turns always

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines import contract, precision, sparse
-from fastgibbs.engines.arithmetic import scales
+from fastgibbs.engines.arithmetic import pushes, scales, show_pushes
 from fastgibbs.engines.bytespins import start_spins, unpack
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.contract import RANDOM, Engine
@@ -44,6 +44,7 @@ class OverlapPlan(NamedTuple):
     size: int  # what is taken from the sum of the energy: N P, or 0 if the order is above 2
     denominator: float  # E = -(sum - size) / denominator - field energy
     scales: np.ndarray  # float32 (rungs,): exponent of 2 per unit of field at every beta
+    pushes: np.ndarray  # float32 (rungs,): what the extra field adds to it
     free: np.ndarray  # int32: the sites that sweeps visit
 
 
@@ -94,6 +95,7 @@ class Overlap(Engine):
 
     name = "overlap"
     plan = OverlapPlan
+    field_bits = precision.FLOAT32
     native = True
 
     def refusal(self, models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
@@ -141,12 +143,12 @@ class Overlap(Engine):
             unit,
             model.patterns.size if model.order == 2 else 0,
             float(model.order * model.n ** (model.order - 1)),
-            np.empty(0, np.float32),
+            *np.empty((2, 0), np.float32),
             contract.free_sites(model.n, free),
         )
         return Prepared(model, plan)
 
-    def start(self, prepared: Prepared, lanes: range, ups, entropy, betas, rule) -> tuple[OverlapPlan, OverlapState]:
+    def start(self, prepared: Prepared, lanes: range, ups, entropy, betas, rule, fields=None) -> tuple:
         """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
         model, plan = prepared
         spins = start_spins(model.n, len(lanes), ups)
@@ -165,9 +167,11 @@ class Overlap(Engine):
             order=stream_state(entropy, ORDER),
             words=np.zeros(len(lanes), np.uint64),
             scale=np.zeros(len(lanes), np.float32),
+            push=np.zeros(len(lanes), np.float32),
             fields=np.zeros(len(lanes), np.float32),
         )
-        return plan._replace(scales=scales(betas, plan.unit)), state
+        factors = scales(betas, plan.unit)
+        return plan._replace(scales=factors, pushes=pushes(factors, fields, plan.unit)), state
 
 
 def _kind(plan):
@@ -183,6 +187,7 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
         free, lanes = plan.free.size, state.spins.shape[1]
         for lane in range(lanes):
             state.scale[lane] = plan.scales[rungs[lane]]
+        show_pushes(plan, state, rungs)
         for number in range(free):
             site = np.int64(at(plan.free, below(state.order, free) if scan == RANDOM else number))
             if number % 2 == 0:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines import contract, precision
-from fastgibbs.engines.arithmetic import outcome, scales
+from fastgibbs.engines.arithmetic import outcome, pushed, pushes, scales, show_pushes
 from fastgibbs.engines.bytespins import fill_spins
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.contract import RANDOM, Engine
@@ -41,6 +41,7 @@ class PolynomialPlan(NamedTuple):
     offset: float
     unit: float
     scales: np.ndarray  # float32 (rungs,): exponent of 2 per unit of field at every beta
+    pushes: np.ndarray  # float32 (rungs,): what the extra field adds to it
     free: np.ndarray  # int32: the sites that sweeps visit
 
 
@@ -52,6 +53,7 @@ class PolynomialState(NamedTuple):
     order: np.ndarray  # uint64 (4,): the stream of site orders, the same in all blocks of a run
     uniforms: np.ndarray  # float32 (CHUNK + 1, lanes): of a chunk of attempts; exponents of one of them
     scale: np.ndarray  # float32 (lanes,): the scale of each lane's rung
+    push: np.ndarray  # float32 (lanes,): the push of each lane's rung
 
 
 def field_parts(model: Polynomial) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -79,6 +81,7 @@ class Polynomials(Engine):
 
     name = "polynomial"
     plan = PolynomialPlan
+    field_bits = precision.FLOAT32
     native = True
 
     def refusal(self, models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
@@ -113,11 +116,11 @@ class Polynomials(Engine):
             model.coefficients,
             model.offset,
             unit,
-            np.empty(0, np.float32),
+            *np.empty((2, 0), np.float32),
             contract.free_sites(model.n, free),
         )
 
-    def start(self, plan: PolynomialPlan, lanes: range, ups, entropy, betas, rule):
+    def start(self, plan: PolynomialPlan, lanes: range, ups, entropy, betas, rule, fields=None):
         """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
         n, size = plan.first.size - 1, len(lanes)
         streams = aligned((4, size), np.uint64)
@@ -128,8 +131,10 @@ class Polynomials(Engine):
             stream_state(entropy, ORDER),
             aligned((CHUNK + 1, size), np.float32),
             aligned(size, np.float32),
+            aligned(size, np.float32),
         )
-        return plan._replace(scales=scales(betas, plan.unit)), state
+        factors = scales(betas, plan.unit)
+        return plan._replace(scales=factors, pushes=pushes(factors, fields, plan.unit)), state
 
 
 def _summing(width):
@@ -171,7 +176,7 @@ def _attempting(width):
         """One attempt at `site`, in lanes from `lane` on, decided by the uniforms at `place`."""
         spins, position = state.spins, site * state.spins.shape[1] + lane
         field = of_spins(plan, spins, site, lane) if plan.of_spins else of_units(plan, spins, site, lane)
-        exponent = field * load(state.scale, lane, width)
+        exponent = pushed(plan, state, field * load(state.scale, lane, width), lane, width)
         while True:
             signs = convert(load(spins, position, width), np.int32)
             spare = rough_surplus(rule, exponent, signs, load(state.uniforms, place, width), width)
@@ -193,6 +198,7 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
     wide = lanes - lanes % _WIDE
     for lane in range(lanes):
         state.scale[lane] = plan.scales[rungs[lane]]
+    show_pushes(plan, state, rungs)
     for first in range(0, free, CHUNK):
         end = min(first + CHUNK, free)
         draw(state.streams, state.uniforms, (end - first + 3) >> 2)

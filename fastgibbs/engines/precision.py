@@ -16,6 +16,7 @@ import numpy as np
 from fastgibbs.models import checks
 
 RELATIVE = 2.0**-20
+FLOAT32, FLOAT64 = 22, 51  # bits of the exponent of a field beside that of an extra one: products are rounded too
 SMALLEST = 2.0**-92  # of the unit: below it a scaled field times a clipped scale (arithmetic.py) may end before 2^-126
 
 
@@ -66,6 +67,22 @@ def refusal(model, unit: float, bits, tolerance: float) -> str | None:
         return None
     sums, largest, steps = field_parts(model)
     return drowned(sums, largest, rounded(sums, steps, bits, unit), tolerance)
+
+
+def refusal_of_fields(model, fields, bits: int, tolerance: float) -> str | None:
+    """Why exponents of `bits` bits cannot stand for those of extra `fields` beside those of a model's own, or None."""
+    largest = checks.largest(fields) + (model.field_bound or 0.0)
+    if largest * 2.0**-bits <= tolerance:
+        return None
+    if model.has_ising_form and not model.by_overlaps:
+        ising = model.to_ising()
+        parts = ising.couplings, ising.fields, fields
+        if largest <= 2.0**bits * min(whole_steps(part).min(initial=np.inf) for part in parts):
+            return None  # sums are exact
+    return (
+        f"where local fields and the extra one, together up to {largest:.3g}, cancel, they are off by "
+        f"{largest * 2.0**-bits:.1g}, more than the {tolerance:.1g} that these betas allow"
+    )
 
 
 def refusal_of_layers(rbm, unit: float, bits: int, tolerance: float) -> str | None:

@@ -22,6 +22,8 @@ Joerg, Prog. Theor. Phys. Suppl. 157, 349 (2005); Chayes, Machta, Redner, J. Sta
 Stein, J. Stat. Phys. 130, 113 (2008).
 """
 
+import numpy as np
+
 from fastgibbs.engines.swendsen_wang import (
     Wanted,
     begin_runs,
@@ -42,9 +44,9 @@ def joerg(clusters, k):
     one, other = clusters.spins[clusters.lane_at[place]], clusters.spins[clusters.lane_at[clusters.places[k, 1]]]
     blue = Wanted(clusters.models[k], 2 * beta, one, other, False)
     clusters.active[:] = 0
-    draw_diagonals(clusters, k, blue, 0)
+    draw_diagonals(clusters, k, blue, np.int64(0))  # a literal would be compiled once more
     count = begin_runs(clusters)
-    unite_diagonals(clusters, 0)
+    unite_diagonals(clusters, np.int64(0))
     unite_listed(clusters, blue, stream)
     draw_turns(clusters, one, stream, count)
     turn(clusters, one)

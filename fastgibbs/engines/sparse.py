@@ -22,7 +22,7 @@ import numpy as np
 from numba import types
 
 from fastgibbs.engines import contract, precision
-from fastgibbs.engines.arithmetic import outcome, scales
+from fastgibbs.engines.arithmetic import outcome, pushed, pushes, scales, show_pushes
 from fastgibbs.engines.bitslices import prefetch
 from fastgibbs.engines.bytespins import fill_spins, unpack
 from fastgibbs.engines.contract import FOLLOWED, GIBBS, METROPOLIS, RANDOM, Engine
@@ -59,6 +59,7 @@ class SparsePlan(NamedTuple):
     scaled_fields: np.ndarray  # of the same type (n,): h / unit
     unit: float
     scales: np.ndarray  # float32 (rungs,): exponent of 2 per unit of field at every beta
+    pushes: np.ndarray  # float32 (rungs,): what the extra field adds to it
     step: float  # the power of two of which all couplings and fields are whole multiples, or 0.0
     doubled: np.ndarray  # int8 (nnz or 0,): 2 J / step, modulo 256
     row_sums: np.ndarray  # int8 (n or 0,): (h_i + sum_j J_ij) / step
@@ -75,6 +76,7 @@ class SparseState(NamedTuple):
     order: np.ndarray  # uint64 (4,): the stream of site orders, the same in all blocks of a run
     uniforms: np.ndarray  # float32 (CHUNK + 1, lanes): of a chunk of attempts; exponents of one of them
     scale: np.ndarray  # float32 (lanes,): the scale of each lane's rung
+    push: np.ndarray  # float32 (lanes,): the push of each lane's rung
     sums: np.ndarray  # int8 (lanes,): the local field of one site in whole numbers
     energies: np.ndarray  # float64 (lanes,): (E - offset) / unit, as measured last and followed since
     changes: np.ndarray  # float32, or of sparse64 float64 (lanes,): by how much some attempts have changed them
@@ -129,6 +131,7 @@ class Sparse(Engine):
     name = "sparse"
     plan = SparsePlan
     follows = True
+    field_bits = precision.FLOAT32
     kind = np.float32  # of the numbers that are summed up
 
     def refusal(self, models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
@@ -167,15 +170,17 @@ class Sparse(Engine):
             scaled_fields,
             unit,
             np.empty(0, np.float32),
+            np.empty(0, np.float32),
             *_whole_numbers(model, upper),
             contract.free_sites(model.n, free),
         )
 
-    def at_betas(self, plan: SparsePlan, betas) -> SparsePlan:
-        """The plan with rungs at these betas, float64 (rungs,)."""
-        return plan._replace(scales=scales(betas, plan.unit))
+    def at_betas(self, plan: SparsePlan, betas, fields=None) -> SparsePlan:
+        """The plan with rungs at these betas, float64 (rungs,), and extra fields, likewise."""
+        factors = scales(betas, plan.unit)
+        return plan._replace(scales=factors, pushes=pushes(factors, fields, plan.unit))
 
-    def start(self, plan: SparsePlan, lanes: range, ups, entropy, betas, rule) -> tuple[SparsePlan, SparseState]:
+    def start(self, plan: SparsePlan, lanes: range, ups, entropy, betas, rule, fields=None) -> tuple:
         """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
         n, size = plan.fields.size, len(lanes)
         floats = plan.step == 0 and plan.scaled_fields.dtype == np.float32 and 4 * n * size <= CACHE
@@ -183,12 +188,13 @@ class Sparse(Engine):
         streams, followed = aligned((4, size), np.uint64), np.full(1, MOST_FOLLOWED)
         streams[:] = lane_streams(entropy, lanes)
         order = stream_state(entropy, ORDER)
-        uniforms, scale = aligned((CHUNK + 1, size), np.float32), aligned(size, np.float32)
+        uniforms = aligned((CHUNK + 1, size), np.float32)
+        scale, push = aligned(size, np.float32), aligned(size, np.float32)
         sums, energies = aligned(size, np.int8), aligned(size, np.float64)
         changes = aligned(size, plan.scaled_fields.dtype)
         changes[:] = 0
-        state = SparseState(spins, streams, order, uniforms, scale, sums, energies, changes, followed)
-        return self.at_betas(plan, betas), state
+        state = SparseState(spins, streams, order, uniforms, scale, push, sums, energies, changes, followed)
+        return self.at_betas(plan, betas, fields), state
 
     def spins(self, plan, state) -> np.ndarray:
         """The block's spins, int8 (n, lanes)."""
@@ -213,6 +219,7 @@ def attempting(width):
         while True:
             field, old = local_field(plan, state, site, lane), load(spins, position, width)
             exponent = convert(field, np.float32) * load(state.scale, lane, width)
+            exponent = pushed(plan, state, exponent, lane, width)
             spare = rough_surplus(rule, exponent, signs(old), load(state.uniforms, place, width), width)
             if not unsure(spare):
                 break
@@ -291,6 +298,7 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
     state.followed[0] = state.followed[0] + 1 if follows else MOST_FOLLOWED
     for lane in range(lanes):
         state.scale[lane] = plan.scales[rungs[lane]]
+    show_pushes(plan, state, rungs)
     for first in range(0, free, CHUNK):
         end = min(first + CHUNK, free)
         draw(state.streams, state.uniforms, (end - first + 3) >> 2)

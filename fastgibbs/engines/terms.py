@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import contract, flips
-from fastgibbs.engines.arithmetic import decide
+from fastgibbs.engines import contract, flips, precision
+from fastgibbs.engines.arithmetic import decide, pushes
 from fastgibbs.engines.bytespins import start_spins
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.contract import RANDOM, Engine
@@ -36,6 +36,7 @@ class TermsPlan(NamedTuple):
     sums: np.ndarray  # float64 (m,): the running sums where all spins are down
     energy: float  # there
     scales: np.ndarray  # float64 (rungs,): exponent of 2 per unit of cost at every beta
+    pushes: np.ndarray  # float64 (rungs,): what the extra field adds to that of an up spin's cost
     free: np.ndarray  # int32: the sites that sweeps visit
 
 
@@ -79,6 +80,7 @@ class Terms(Engine):
 
     name = "terms"
     plan = TermsPlan
+    field_bits = precision.FLOAT32
     native = True
 
     def refusal(self, models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
@@ -96,11 +98,9 @@ class Terms(Engine):
         parameters, sums = flips.checked(told)
         _refuse_wrong_costs(model, told, parameters)
         energy = float(model.energy(model.from_spins(np.full((1, model.n), -1, np.int8)))[0])
-        return TermsPlan(
-            Code(told), parameters, sums, energy, np.empty(0, np.float64), contract.free_sites(model.n, free)
-        )
+        return TermsPlan(Code(told), parameters, sums, energy, *np.empty((2, 0)), contract.free_sites(model.n, free))
 
-    def start(self, plan: TermsPlan, lanes: range, ups, entropy, betas, rule) -> tuple[TermsPlan, TermsState]:
+    def start(self, plan: TermsPlan, lanes: range, ups, entropy, betas, rule, fields=None) -> tuple:
         """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
         size, parts = len(lanes), list(ups)
         n = sum(part.shape[1] for _, part in parts)
@@ -116,7 +116,7 @@ class Terms(Engine):
         )
         with np.errstate(over="ignore"):  # and no scale is infinite, which times 0 is no number
             scales = np.clip(-LOG2E * betas, -np.finfo(np.float64).max, np.finfo(np.float64).max)
-        return plan._replace(scales=scales), state
+        return plan._replace(scales=scales, pushes=pushes(scales, fields, 0.5)), state
 
 
 @inlined
@@ -141,6 +141,8 @@ def attempt(plan, state, rungs, rule, site, shift):
     for lane in range(lanes):
         cost = flips.cost(plan.code, state.spins[:, lane], site, state.sums[lane], plan.parameters)
         exponent = plan.scales[rungs[lane]] * (cost * state.spins[site, lane])
+        if plan.pushes.size > 0:
+            exponent += plan.pushes[rungs[lane]]
         state.fields[lane] = np.float32(min(max(exponent, -MOST), MOST))
     for lane in range(0, lanes, WIDTH):
         words = convert(load(state.words, lane, WIDTH) >> shift, np.uint32)

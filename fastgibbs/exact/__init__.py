@@ -1,5 +1,6 @@
 """What is known without sampling: every state of a small model, the square lattice, Hopfield memories."""
 
+from fastgibbs.exact.driven import Driven, driven
 from fastgibbs.exact.enumeration import Spectrum, spectrum, states
 from fastgibbs.exact.hopfield import CRITICAL_LOAD, Memory, hopfield, retrieval_overlap
 from fastgibbs.exact.landscape import Minima, Valleys, barriers, minima
@@ -9,6 +10,7 @@ from fastgibbs.exact.transverse import Quantum, transverse
 __all__ = [
     "CRITICAL_BETA",
     "CRITICAL_LOAD",
+    "Driven",
     "Memory",
     "Minima",
     "Quantum",
@@ -16,6 +18,7 @@ __all__ = [
     "Torus",
     "Valleys",
     "barriers",
+    "driven",
     "hopfield",
     "minima",
     "onsager_energy",

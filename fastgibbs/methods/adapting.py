@@ -80,7 +80,8 @@ def saved_ladder(checkpoint: Checkpoint, job: Several, grows: bool, adapt: bool)
             if not asked or not possible or (length, rungs) != (FIRST_ROUND * 2**k, size):
                 raise ValueError(f"round {k} of adaptation is {[length, rungs, barrier, acceptance]}")
             rounds.append(Round(length, rungs, barrier, acceptance))
-        right = ladder.ndim == 1 and 2 <= ladder.size <= MAX_RUNGS and (np.diff(ladder) > 0).all()
+        right = ladder.ndim == 1 and 2 <= ladder.size <= MAX_RUNGS
+        right = right and (not rounds or (np.diff(ladder) > 0).all())  # what was not adapted is as it was given
         right = right and (ladder[0], ladder[-1]) == (betas[0], betas[-1])
         if (
             not right

@@ -16,8 +16,9 @@ from fastgibbs.engines.clusters import Places, clusters, told
 from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.drivers import advance, record
 from fastgibbs.methods import binned, restoring
-from fastgibbs.methods.jobs import Job, Length
+from fastgibbs.methods.jobs import Job, Length, first_sweep
 from fastgibbs.methods.moving import bonds_of_clusters
+from fastgibbs.methods.points import Points
 from fastgibbs.methods.settings import Setting, numbered
 from fastgibbs.results.lanes import Left, by_lane, joined, unpacked
 from fastgibbs.results.sampled import ChainBlock
@@ -26,10 +27,10 @@ from fastgibbs.types import FloatArray, States
 
 @dataclass(frozen=True)
 class Chains(Job):
-    """Chains of a setting, each at its own beta; of several models, chain k runs number k * models // chains."""
+    """Chains of a setting at their points; of several models, chain k runs number k * models // chains."""
 
     setting: Setting
-    betas: FloatArray  # float64 (chains,)
+    points: Points
     length: Length
     start: States | None  # int8 (chains, n), or None for spins at random
     seed: int  # of their streams
@@ -45,7 +46,12 @@ class Chains(Job):
     @property
     def lanes(self) -> int:
         """Those of all chains."""
-        return self.betas.size * self.setting.strips
+        return self.chains * self.setting.strips
+
+    @property
+    def chains(self) -> int:
+        """How many there are."""
+        return self.points.chains
 
     def lanes_of(self, models: int) -> int:
         """Each has as many chains."""
@@ -53,13 +59,13 @@ class Chains(Job):
 
     @property
     def told(self) -> tuple[str, ...]:
-        """What cluster moves tell, by name: observables that follow those of weights."""
-        return told(self.clusters)
+        """What the engine and cluster moves tell, by name: observables that follow those of weights."""
+        return *self.engine.told, *told(self.clusters)
 
     @cached_property
     def bins(self) -> binning.RunningBins:
         """Those of all chains, if they are kept."""
-        return binning.bins(self.betas.size, len(self.weights) + len(self.told))
+        return binning.bins(self.chains, len(self.weights) + len(self.told))
 
     @cached_property
     def cluster_bonds(self) -> tuple[list[Any], Bonds]:
@@ -71,34 +77,36 @@ class Chains(Job):
         """The plan that all blocks share."""
         models = self.setting.models
         if len(models) > 1:
-            models = [self.model(models, chain) for chain in range(self.betas.size)]
+            models = [self.model(models, chain) for chain in range(self.chains)]
         return self.setting.prepare(models)
 
     def model(self, models: list[Any], chain: int) -> Any:
         """That of a chain."""
-        return models[chain * len(models) // self.betas.size]
+        return models[chain * len(models) // self.chains]
 
     def block(self, lanes: range) -> ChainBlock:
-        """A block of lanes; those beyond the last chain fill it up: up, at its beta, and seen by nobody."""
+        """A block of lanes; those beyond the last chain fill it up: up, at its points, and seen by nobody."""
         strips = self.setting.strips
         columns = range(lanes.start // strips, lanes.stop // strips)
-        chains = numbered(columns, self.betas.size)
-        rungs, inside = np.unique(self.betas[columns.start : columns.stop], return_inverse=True)
-        of_lanes = np.full(len(lanes), inside[-1])
-        of_lanes[: inside.size * strips] = np.repeat(inside, strips)
+        chains = numbered(columns, self.chains)
+        betas, fields, inside = self.points.of(columns.start, columns.stop)
+        count = inside.shape[1]
+        of_lanes = np.repeat(inside[:, -1:], len(lanes), axis=1)
+        of_lanes[:, : count * strips] = np.repeat(inside, strips, axis=1)
+        of_lanes = np.roll(of_lanes, first_sweep(self), axis=0)  # of all sweeps, those of runs before too
         spins = None if self.start is None else self.start[columns.start : columns.stop]
-        plan, state = self.setting.start(self.prepared, lanes, chains, rungs, self.seed, spins)
+        plan, state = self.setting.start(self.prepared, lanes, chains, (betas, fields), self.seed, spins)
         shape = 1 if self.in_bins else self.length.draws, len(columns)
         room = record(self.length.times, shape, self.weights, len(lanes), strips, self.keeps, len(self.told))
         if self.in_bins:
-            room = room._replace(bins=binned.part(self.bins, columns.start, columns.start + inside.size))
-        block = ChainBlock(inside.size, plan, state, of_lanes, room)
+            room = room._replace(bins=binned.part(self.bins, columns.start, columns.start + count))
+        block = ChainBlock(count, plan, state, of_lanes, room)
         if self.clusters is None or self.cluster_every is None:
             return block
-        mine = np.arange(inside.size)
-        betas = self.betas[columns.start : columns.stop]
-        of_model = (columns.start + mine) * self.models // self.betas.size
-        places = Places(len(lanes), mine, betas, mine[:, None], of_model)
+        mine = np.arange(count)
+        of_chains = self.points.shown(self.points.betas)[columns.start : columns.stop]
+        of_model = (columns.start + mine) * self.models // self.chains
+        places = Places(len(lanes), mine, of_chains, mine[:, None], of_model)
         asked = self.clusters, self.cluster_every, *self.cluster_bonds
         return block._replace(clusters=clusters(*asked, places, columns.start, self.seed))
 
@@ -123,7 +131,7 @@ class Chains(Job):
     def states(self, blocks: list[ChainBlock], draw: int) -> States:
         """The states of a draw, int8 (chains, n), in the model's units, of chains that keep them."""
         lanes = unpacked([block.record.samples[draw : draw + 1] for block in blocks], self.lanes)
-        return self.setting.given[0].from_spins(joined(lanes, self.betas.size, self.setting.strips))
+        return self.setting.given[0].from_spins(joined(lanes, self.chains, self.setting.strips))
 
     def check(self, block: ChainBlock, lanes: range, done: int) -> None:
         """ValueError unless the records of a block that was saved fit its states: at a draw, or those that are kept."""

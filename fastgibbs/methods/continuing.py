@@ -18,8 +18,9 @@ _OR = {"sample": ", or states, as in start=result.states", "temper": ""}
 _THEIRS = {  # what a run had, by the name of an argument, and what that is where nobody asks for it
     "engine": (lambda result: result.engine, "auto"),
     "strips": (lambda result: result.strips, None),
-    "chains": (lambda result: result.beta.size, None),
+    "chains": (lambda result: result.beta.shape[-1], None),
     "betas": (lambda result: result.betas, None),
+    "fields": (lambda result: result.fields, None),
     "ladders": (lambda result: len(result.states), None),
     "clusters": (lambda result: result.clusters, None),
     "cluster_every": (lambda result: result.cluster_every, None),

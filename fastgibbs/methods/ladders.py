@@ -61,6 +61,7 @@ class Ladders(Job):
     keeps: bool = False  # whether the states of all draws are kept
     in_bins: bool = False  # whether bins are kept in place of draws
     before: tuple[Left, ...] = ()
+    fields: FloatArray | None = None  # float64 (rungs,): beside the model's
 
     RECORDS = (
         "record.energies",
@@ -158,7 +159,7 @@ class Ladders(Job):
         chains = np.full(len(lanes), NOBODY)
         chains[lane_at] = lane_at + lanes.start
         spins = None if self.starts is None else self.starts[inside].reshape(-1, n)
-        plan, state = self.setting.start(self.prepared, lanes, chains, self.betas, self.seed, spins)
+        plan, state = self.setting.start(self.prepared, lanes, chains, (self.betas, self.fields), self.seed, spins)
         weights = np.empty((0, n)) if self.weights is None else self.weights
         shape = 1 if self.in_bins else self.length.draws, inside.size * rungs
         times, more = self.length.times, len(self.told)
@@ -177,6 +178,7 @@ class Ladders(Job):
         of_lanes[lane_at] = np.arange(self.betas.size)
         return drivers.Exchanges(
             betas=self.betas,
+            pushes=np.zeros(self.betas.size) if self.fields is None else self.betas * self.fields,
             rule=self.setting.moves.rule,
             burn_in=self.length.burn_in,
             swap_every=self.swap_every,
@@ -232,7 +234,7 @@ class Ladders(Job):
             complete=complete,
             indptr=np.zeros(model.n + 1, np.int64) if complete else model.indptr,
             indices=np.empty(0, np.int32) if complete else model.indices,
-            symmetric=self.setting.clamp is None and model.even,
+            symmetric=self.setting.clamp is None and self.fields is None and model.even,
             every=self.cluster_every or 0 if self.clusters == HOUDAYER and first.size else 0,
             lane_at=lane_at,
             streams=stream_state(self.seed, CLUSTER, index),

@@ -87,7 +87,7 @@ class CueBlock(NamedTuple):
 
     plan: Any
     state: Any
-    rungs: IntArray  # int64 (lanes,)
+    rungs: IntArray  # int64 (1, lanes)
     cues: slice  # which
     seen: list[States]  # of one array, int8 (cues, n): their states after the last sweep
 
@@ -127,7 +127,7 @@ class Recalling(Job):
         for column, cue in enumerate(self.cues[mine]):
             own = run_entropy(self.seed, "recall", cue[None])
             state.streams[:, column] = stream_state(own, SWEEP, *divmod(lanes.start + column, 64))
-        return CueBlock(plan, state, np.zeros(len(lanes), np.int64), mine, [self.cues[mine]])
+        return CueBlock(plan, state, np.zeros((1, len(lanes)), np.int64), mine, [self.cues[mine]])
 
     def advance(self, block: CueBlock, first: int, last: int, crew: Crew) -> None:
         """Run sweeps `first` ... `last - 1`, and see after each which cues have changed."""

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, overload
 
-import numpy as np
-
 from fastgibbs.engines.clusters import told
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.methods import binned, observing
@@ -21,15 +19,17 @@ from fastgibbs.methods.jobs import Length, Ran, begin, left, through
 from fastgibbs.methods.many import How, apart, of_several, sampled
 from fastgibbs.methods.moving import of_chains
 from fastgibbs.methods.observing import Observe
+from fastgibbs.methods.points import Points, asked_points, require_chance
 from fastgibbs.methods.running import running
 from fastgibbs.methods.settings import Clamping, check_betas, clamped, given_start, settled, tolerable
 from fastgibbs.models import Ising, checks
+from fastgibbs.models.protocols import Protocol
 from fastgibbs.results.base import Result, Timing
 from fastgibbs.results.drawn import IN_BINS
 from fastgibbs.results.lanes import Left, by_lane, taken
 from fastgibbs.results.sampled import ChainBlock, SampleResult, states_alone
 from fastgibbs.threads import Asked
-from fastgibbs.types import ArrayLike, ClusterMoves, FloatArray, ModelLike, PathLike, Progress, Rule, Scan, Seed
+from fastgibbs.types import ArrayLike, ClusterMoves, ModelLike, PathLike, Progress, Rule, Scan, Seed
 
 _LANES = 64  # of a word: with cluster moves, which pass over all of them, engines for few chains are no faster
 
@@ -38,7 +38,8 @@ _LANES = 64  # of a word: with cluster moves, which pass over all of them, engin
 def sample(
     model: ModelLike,
     *,
-    beta: ArrayLike,
+    beta: ArrayLike | Protocol,
+    field: ArrayLike | Protocol | None = ...,
     sweeps: int | None = ...,
     chains: int | None = ...,
     burn_in: int = ...,
@@ -65,7 +66,8 @@ def sample(
 def sample(
     model: Sequence[ModelLike],
     *,
-    beta: ArrayLike,
+    beta: ArrayLike | Protocol,
+    field: ArrayLike | Protocol | None = ...,
     sweeps: int | None = ...,
     chains: int | None = ...,
     burn_in: int = ...,
@@ -92,7 +94,8 @@ def sample(
 def sample(
     model: ModelLike | Sequence[ModelLike],
     *,
-    beta: ArrayLike,
+    beta: ArrayLike | Protocol,
+    field: ArrayLike | Protocol | None = None,
     sweeps: int | None = None,
     chains: int | None = None,
     burn_in: int = 0,
@@ -123,13 +126,22 @@ def sample(
             weights, for which a list of results is returned: many small ones take as long as their sweeps. Each has
             `chains` of its own, the bytes of `sample(models[k], seed=results[k].seed, engine="sparse")`, and the timing
             of all. They go without start, strips, record="bins", observe, clamp and checkpoint, and no run goes on from
-            them.
+            them. Or a `TransverseIsing` model: a sweep draws each worldline whole, and `result.observables` has of each
+            draw "total_energy", "energy_slope", "x", "zz", "kinks", "abs_m", "m2" and "m4", of which
+            `fastgibbs.analysis.quantum` makes means; `energy` is the diagonal part. Not with clamp or clusters, nor
+            rule="metropolis"; beta is finite and at least 0.
         beta: inverse temperature 1/T, a number or one per chain; negative and 0 are allowed, and with "gibbs" inf. At
             T = 0 a spin goes along its field, and one without field by a fair coin: chains go down to where no field
             turns a spin, and what they reach is no draw from a law. Fields must be exact there: where those of float32
-            are not, "auto" takes a slower engine.
+            are not, "auto" takes a slower engine. Or a `fastgibbs.protocol` of the beta of each sweep.
+        field: b beside the model's own field, a number or one per chain: draws are from exp(-beta (E(s) - b sum_i s_i))
+            / Z, and `energy` is E, without b. Or a protocol of the b of each sweep, `fastgibbs.oscillating` or
+            `fastgibbs.protocol`: a driven run, whose draws have no law of their own but that of their sweep
+            (`fastgibbs.analysis.response`). Protocols begin with the first sweep of the call, burn-in included, and
+            burn_in and sweeps are whole periods each, or one protocol long together. Not with clusters; "layered" takes
+            none.
         sweeps: sweeps after burn-in; every thin-th is recorded, so there are sweeps // thin draws.
-        chains: independent chains; by default one per beta, or one per model of a sequence, or 64.
+        chains: independent chains; by default one per beta or field, or one per model of a sequence, or 64.
         burn_in: sweeps made first and not recorded.
         thin: sweeps from one draw to the next. A draw computes energies anew: it takes 0.3 to 0.7 of the time of a
             sweep on the multispin engine, 0.4 on the sparse one, 0.6 on the dense one, so that thin=1 slows the run by
@@ -162,8 +174,8 @@ def sample(
             sums), "sparse" (any couplings), "sparse64" (the same in 104 bits in place of 24, for small fields beside
             large couplings that cancel: other engines refuse them, by how much beta makes of what rounding loses),
             "overlap" (Hopfield models by their patterns), "layered" (an RBM: all hidden units at once, then all visible
-            ones), "polynomial" (products of any number of variables) or "terms" (any energy that says what a flip
-            costs, not at beta = inf).
+            ones), "polynomial" (products of any number of variables), "worldline" (quantum spins) or "terms" (any
+            energy that says what a flip costs, not at beta = inf).
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         keep_states: keep the state of every draw, one bit a spin, for `result.samples`.
         strips: a power of two up to 64, for the multi-spin engine: cut a periodic lattice along its first axis, so that
@@ -216,11 +228,11 @@ def sample(
     [-9.2, -20.6]
     """
     began = time.perf_counter()
-    models = checks.models("model", model)
+    models = checks.models("model", model, worldlines=True)
     checks.progress(progress)
     if apart(models, engine):
         without: dict[str, object] = dict(start=start, strips=strips, observe=observe, clamp=clamp, clusters=clusters)
-        without |= dict(cluster_every=cluster_every, checkpoint=checkpoint)
+        without |= dict(field=field, cluster_every=cluster_every, checkpoint=checkpoint)
         several = of_several(models, without | dict(record=None if record == "draws" else record))
         how = How(rule, scan, engine, seed, threads, progress, began)
         return _of_each(several, beta, chains, Length.of(sweeps, burn_in, thin, at=at), keep_states, how)
@@ -233,35 +245,38 @@ def sample(
             raise ValueError(f"strips is {strips}: clusters cross strips, leave them out")
         strips = 1
     keep_states, length = checks.flag("keep_states", keep_states), Length.of(sweeps, burn_in, thin, before.done, at)
-    betas = _betas(beta, chains, len(models))
-    observed = observing.asked(observe, models[0], betas.size)
+    points = asked_points(beta, field, chains, len(models), length._replace(burn_in=length.burn_in - before.done))
+    chains, betas = points.chains, points.betas
+    _require_still(clusters, points)
+    observed = observing.asked(observe, models[0], chains)
     keeps, n = keep_states or bool(observed.functions), models[0].n
-    spins = None if isinstance(start, Result) else given_start(models[0], start, betas.size)
+    spins = None if isinstance(start, Result) else given_start(models[0], start, chains)
     in_bins = binned.checked(record, observed, keep_states, length.at is not None)
-    _require_memory(betas.size, n, length.draws, observed, clusters, keep_states, in_bins)
-    _require_chance(rule, scan, betas, start)
-    check_betas("beta", betas, models)
+    _require_memory(points, n, length.draws, observed, clusters, keep_states, in_bins)
+    require_chance(rule, scan, points, start)
+    check_betas("beta", betas, models, points.fields)
     setting = settled(
         models,
         engine,
         rule=rule,
         scan=scan,
         strips=strips,
-        chains=betas.size if clusters is None else max(betas.size, _LANES),
-        clamp=clamped(models[0], clamp, betas.size),
+        chains=chains if clusters is None else max(chains, _LANES),
+        clamp=clamped(models[0], clamp, chains),
         threads=threads,
         tolerance=tolerable(betas),
+        fields=points.fields,
     )
     before.require_clamp(setting)
     weights, seed = observed.matrix(n), None if seed is None else entropy_of(seed)
-    settings = setting.saved() | length._asdict() | dict(beta=np.split(betas, len(models)), seed=seed, record=record)
+    settings = setting.saved() | length._asdict() | dict(seed=seed, record=record)
     settings |= dict(start=before.states() if before.left and checkpoint is not None else spins, keep_states=keeps)
     settings |= dict(observe=[*observed.names, weights], clusters=clusters, cluster_every=moved_every)
-    file = Checkpoint(
-        checkpoint, every, "sample", settings, grows=("sweeps", "model", "beta", *(["at"] if length.at else []))
-    )
+    saved = points.saved(len(models))
+    grows = ("sweeps", "model", *saved, *(["at"] if length.at else []))
+    file = Checkpoint(checkpoint, every, "sample", settings | saved, grows=grows)
     address = run_entropy(int(file.settings["seed"]), "sample", spins)
-    job = Chains(setting, betas, length, spins, address, weights, keeps, in_bins, before.left, clusters, moved_every)
+    job = Chains(setting, points, length, spins, address, weights, keeps, in_bins, before.left, clusters, moved_every)
     begun = begin(job, file)
     with running(progress, file) as under_way:
         ran = through(under_way, begun)
@@ -269,7 +284,8 @@ def sample(
         return SampleResult(
             model=models[0] if len(models) == 1 else tuple(models),
             **found,
-            beta=betas.copy(),
+            beta=points.shown(betas),
+            field=None if points.fields is None else points.shown(points.fields),
             seed=int(file.settings["seed"]),
             engine=setting.name,
             strips=setting.strips,
@@ -286,17 +302,29 @@ def sample(
 
 
 def _of_each(
-    models: list[Ising], beta: ArrayLike, chains: int | None, length: Length, keep_states: bool, how: How
+    models: list[Ising], beta: ArrayLike | Protocol, chains: int | None, length: Length, keep_states: bool, how: How
 ) -> list[SampleResult]:
     """A result for each of several models on graphs of their own."""
-    betas = _betas(beta, chains, 1)
-    _require_chance(how.rule, how.scan, betas, None)
+    if isinstance(beta, Protocol):
+        raise ValueError("beta is a protocol: several models on graphs of their own take none, give numbers")
+    points = asked_points(beta, None, chains, 1, length)
+    require_chance(how.rule, how.scan, points, None)
+    betas = points.shown(points.betas)
     check_betas("beta", betas, models)
     return sampled(models, betas, length, checks.flag("keep_states", keep_states), how)
 
 
+def _require_still(clusters: str | None, points: Points) -> None:
+    """ValueError where cluster moves would not know the points of a run."""
+    if clusters is not None and (points.driven or points.fields is not None):
+        raise ValueError(
+            f"clusters is {clusters!r}: cluster moves take one beta per chain, and the model's own field; give a model "
+            "in the field, and no protocol"
+        )
+
+
 def _require_memory(
-    chains: int,
+    points: Points,
     n: int,
     draws: int,
     observed: observing.Observed,
@@ -305,12 +333,12 @@ def _require_memory(
     in_bins: bool,
 ) -> None:
     """ValueError unless there is memory for a run and its result."""
-    more = len(told(clusters))
+    more, chains = len(told(clusters)), points.chains
     of_draw = 32 + observed.nbytes(n) + 8 * more + (n // 8 if keep_states else 0)
     of_chain = binned.nbytes(len(observed.weights) + more) if in_bins else draws * of_draw
     room = 0 if clusters is None else 32 * n * -(-chains // _LANES)
     what = f"a result of chains x draws = {chains} x {draws}"
-    checks.require_memory(chains * (of_chain + n) + room, what, binned.ADVICE)
+    checks.require_memory(chains * (of_chain + n + 16 * points.rows) + room, what, binned.ADVICE)
 
 
 def _ended(job: Chains, ran: Ran, places: Iterable[Left], keep_states: bool) -> list[ChainBlock]:
@@ -328,7 +356,7 @@ def _ended(job: Chains, ran: Ran, places: Iterable[Left], keep_states: bool) -> 
 
 def _found(job: Chains, ran: Ran, observed: observing.Observed, asked: Asked) -> dict[str, Any]:
     """What chains have recorded, draws or bins, and whether they were interrupted before the last of these."""
-    blocks, end, chains = ran.blocks, ran.end, job.betas.size
+    blocks, end, chains = ran.blocks, ran.end, job.chains
     if job.in_bins:
         bins = job.kept(blocks, end.done, (*observed.names, *job.told))
         return IN_BINS | dict(bins=bins, interrupted=end.interrupted)
@@ -346,35 +374,3 @@ def _found(job: Chains, ran: Ran, observed: observing.Observed, asked: Asked) ->
         interrupted=interrupted,
         at=job.length.chosen(draws),
     )
-
-
-def _require_chance(rule: str, scan: str, betas: FloatArray, start: object) -> None:
-    """ValueError where Metropolis leaves nothing to chance."""
-    if rule != "metropolis":
-        return
-    if (betas == 0).any() and (scan == "sequential" or start is not None):
-        raise ValueError(
-            f"beta is 0 in chain {int((betas == 0).argmax())}: there Metropolis flips every spin that the scan visits, "
-            'in all chains alike; use rule="gibbs"'
-        )
-    if (betas == np.inf).any():
-        raise ValueError(
-            f"beta is inf in chain {int((betas == np.inf).argmax())}: there Metropolis leaves nothing to chance, and "
-            'turns every spin without field at each visit; use rule="gibbs"'
-        )
-
-
-def _betas(beta: ArrayLike, chains: int | None, models: int) -> FloatArray:
-    """One inverse temperature per chain, float64 (chains,), read-only."""
-    betas = checks.inverse_temperatures("beta", beta)
-    if betas.ndim == 0:
-        chains = (models if models > 1 else 64) if chains is None else checks.integer("chains", chains)
-        betas = np.broadcast_to(betas, chains)
-    else:
-        if betas.ndim != 1 or betas.size == 0:
-            raise ValueError(f"beta has shape {betas.shape}: give a number or a 1-D array, one per chain")
-        if chains is not None and checks.integer("chains", chains) != betas.size:
-            raise ValueError(f"chains is {chains} but beta holds {betas.size} values: give one beta per chain")
-    if betas.size % models:
-        raise ValueError(f"chains is {betas.size}: give a multiple of the {models} models")
-    return betas

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import ENGINES, contract
+from fastgibbs.engines import ENGINES, contract, precision
 from fastgibbs.engines.drivers import Moves
 from fastgibbs.engines.streams import random_ups, unpack_ups
 from fastgibbs.methods.keeping import kept
@@ -88,11 +88,22 @@ class Setting(NamedTuple):
         return kept(models[0], "prepared", key, lambda model: self.engine.prepare([model], self.strips, self.free))
 
     def start(
-        self, prepared: Any, lanes: range, chains: IntArray, betas: FloatArray, seed: int, spins: States | None = None
+        self,
+        prepared: Any,
+        lanes: range,
+        chains: IntArray,
+        points: FloatArray | tuple[FloatArray, FloatArray | None],
+        seed: int,
+        spins: States | None = None,
     ) -> tuple[Any, Any]:
-        """Plan and state of a block: chain after chain, each in `strips` lanes, at random or at `spins` (first_ups)."""
+        """Plan and state of a block: chain after chain, each in `strips` lanes, at random or at `spins` (first_ups).
+
+        `points`: the betas of its rungs, (rungs,), or a pair of betas and fields.
+        """
         ups = first_ups(seed, spins, chains, self.n, self.strips, self.clamp)
-        return self.engine.start(prepared, lanes, ups, seed, betas, contract.RULES[self.rule])
+        betas, fields = points if isinstance(points, tuple) else (points, None)
+        of_fields = () if fields is None else (fields,)
+        return self.engine.start(prepared, lanes, ups, seed, betas, contract.RULES[self.rule], *of_fields)
 
 
 def settled(
@@ -106,20 +117,27 @@ def settled(
     clamp: Clamp | None,
     threads: int | None,
     tolerance: float,
+    fields: FloatArray | None = None,
 ) -> Setting:
     """The setting that a user asks for; `chains` run these models, whose fields may be wrong by `tolerance`.
+
+    `fields`: those beside the models' own, of any shape.
 
     ValueError or TypeError says which argument cannot be, and why.
     """
     checks.choice("rule", rule, contract.RULES)
     checks.choice("scan", scan, contract.SCANS)
     checks.choice("engine", engine, ("auto", *ENGINES))
+    if clamp is not None and as_energy(models[0]).by_worldlines:
+        raise ValueError("clamp is given: worldlines are drawn whole, and none is clamped")
     threads = checks.thread_count(threads)
     if clamp is not None:
         if strips not in (None, 1):
             raise ValueError(f"strips is {strips}: a lattice with clamped sites is not cut, leave strips out")
         strips = 1
-    name, strips, taken = choose_engine(engine, models, scan, strips, chains, tolerance)
+    name, strips, taken = choose_engine(engine, models, scan, strips, chains, tolerance, fields)
+    if rule not in ENGINES[name].rules:
+        raise ValueError(f"rule is {rule!r}: engine {name!r} has {', '.join(map(repr, ENGINES[name].rules))}")
     return Setting(models, taken, name, rule, scan, strips, clamp, threads)
 
 
@@ -133,11 +151,17 @@ def tolerable(betas: ArrayLike, change: float = LAW) -> float:
 
 
 def choose_engine(
-    engine: str, models: list[ModelLike], scan: str, strips: int | None, chains: int, tolerance: float = np.inf
+    engine: str,
+    models: list[ModelLike],
+    scan: str,
+    strips: int | None,
+    chains: int,
+    tolerance: float = np.inf,
+    fields: FloatArray | None = None,
 ) -> tuple[str, int, list[Any]]:
     """The engine's name, the number of strips, and the models as the engine takes them: as they are, or Ising models.
 
-    `tolerance`: by how much local fields may be wrong.
+    `tolerance`: by how much local fields may be wrong; `fields`: those beside the models' own.
 
     ValueError says why none, or not this one, can run the models.
     """
@@ -147,7 +171,7 @@ def choose_engine(
             raise ValueError(f"strips is {strips}: give one of {', '.join(map(str, STRIPS))}")
     for model in models:
         known = as_energy(model)
-        if not (known.has_ising_form or known.by_overlaps or known.flips()):
+        if not (known.has_ising_form or known.by_overlaps or known.by_worldlines or known.flips()):
             raise ValueError(
                 f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()"
             )
@@ -160,13 +184,15 @@ def choose_engine(
             continue
         if native not in taken:
             taken[native] = [one.to_ising() for one in models]
-        refusals[name] = _refusal(name, taken[native], scan, strips or 1, tolerance)
+        why = None if fields is None else _refusal_of_fields(ENGINES[name], models, fields, tolerance)
+        refusals[name] = why or _refusal(name, taken[native], scan, strips or 1, tolerance)
         if refusals[name] is None:
             return name, ENGINES[name].strips(taken[native], chains) if strips is None else strips, taken[native]
     reasons = "; ".join(f"engine {name!r} cannot run this: {why}" for name, why in refusals.items())
     if engine != "auto":
         with suppress(ValueError):
-            reasons += f"; engine {choose_engine('auto', models, scan, strips, chains, tolerance)[0]!r} can"
+            able, *_ = choose_engine("auto", models, scan, strips, chains, tolerance, fields)
+            reasons += f"; engine {able!r} can"
     raise ValueError(reasons)
 
 
@@ -182,17 +208,31 @@ def _refusal(name: str, models: list[Any], scan: str, strips: int, tolerance: fl
     return kept(models[0], f"refusal of {name}", key, ask) and ask(models[0])
 
 
+def _refusal_of_fields(engine: Engine, models: list[ModelLike], fields: FloatArray, tolerance: float) -> str | None:
+    """Why an engine cannot run models in these fields beside their own, or None if it can."""
+    if not engine.field_bits:
+        return "it takes no field beside the model's"
+    reasons = (precision.refusal_of_fields(as_energy(one), fields, engine.field_bits, tolerance) for one in models)
+    return next((why for why in reasons if why), None)
+
+
 def _by_speed(model: ModelLike, chains: int, strips: int | None) -> list[str]:
     """The engines that "auto" tries, best first."""
     slow = {name for name, one in ENGINES.items() if not one.pays(model, chains, strips)}
     return sorted(ENGINES, key=slow.__contains__)
 
 
-def check_betas(name: str, betas: FloatArray, models: Sequence[ModelLike]) -> None:
-    """ValueError if beta times what a flip costs, 2 (|h_i| + sum_j |J_ij|), might overflow at any finite beta."""
-    largest = checks.largest(betas[betas < np.inf])
+def check_betas(name: str, betas: FloatArray, models: Sequence[ModelLike], fields: FloatArray | None = None) -> None:
+    """ValueError if beta times what a flip costs, 2 (|h_i| + sum_j |J_ij| + |b|), might overflow at any finite beta.
+
+    Or where worldlines have no law: below 0, and at beta = inf.
+    """
+    largest, beside = checks.largest(betas[betas < np.inf]), 0.0 if fields is None else checks.largest(fields)
     for model in models:
-        checks.require_range(8 * largest * (as_energy(model).field_bound or 0.0), f"{name} times the cost of a flip")
+        bound = (as_energy(model).field_bound or 0.0) + beside
+        checks.require_range(8 * largest * bound, f"{name} times the cost of a flip")
+        if as_energy(model).by_worldlines and (bad := (betas < 0) | (betas == np.inf)).any():
+            raise ValueError(f"{name} is {betas.flat[bad.argmax()]:g}: worldlines have a law at finite betas from 0 on")
 
 
 def given_start(model: ModelLike, start: ArrayLike | None, chains: int) -> States | None:

@@ -21,6 +21,7 @@ from fastgibbs.methods.jobs import Length, begin, first_sweep, left, through
 from fastgibbs.methods.ladders import MAX_RUNGS, Gathered, Ladders
 from fastgibbs.methods.moving import of_ladders
 from fastgibbs.methods.observing import Observe, Observed
+from fastgibbs.methods.points import ladder_in_fields
 from fastgibbs.methods.running import Advanced, running
 from fastgibbs.methods.schedules import coldest
 from fastgibbs.methods.settings import Clamping, check_betas, clamped, tolerable
@@ -38,6 +39,7 @@ def temper(
     model: ModelLike,
     *,
     betas: ArrayLike | None = ...,
+    fields: ArrayLike | None = ...,
     rungs: int | None = ...,
     sweeps: int = ...,
     ladders: int | None = ...,
@@ -65,6 +67,7 @@ def temper(
     model: Sequence[ModelLike],
     *,
     betas: ArrayLike | None = ...,
+    fields: ArrayLike | None = ...,
     rungs: int | None = ...,
     sweeps: int = ...,
     ladders: int | None = ...,
@@ -92,6 +95,7 @@ def temper(
     model: ModelLike | Sequence[ModelLike],
     *,
     betas: ArrayLike | None = None,
+    fields: ArrayLike | None = None,
     rungs: int | None = None,
     sweeps: int = 10_000,
     ladders: int | None = None,
@@ -117,7 +121,8 @@ def temper(
     """Draw from p(s) = exp(-beta E(s)) / Z at a ladder of betas whose replicas exchange their temperatures.
 
     After a sweep of every replica, neighbouring rungs r, r + 1 swap with probability
-    min(1, exp((beta_{r+1} - beta_r) (E_{r+1} - E_r))), even and odd r in turn (non-reversible).
+    min(1, exp((beta_{r+1} - beta_r) (E_{r+1} - E_r))), even and odd r in turn (non-reversible). A rung may have a field
+    of its own too: replicas then exchange points (beta_r, b_r).
 
     Args:
         model: any (`fastgibbs.Energy`), or a sequence of Ising models of one n, for which a list of results is
@@ -127,6 +132,9 @@ def temper(
             alone, and shares threads and the timing of all; they go without functions to observe.
         betas: ascending inverse temperatures, run as they are; the two ends of a ladder of `rungs` rungs; or None, from
             0 to the coldest the model asks for (`fastgibbs.methods.schedules.coldest`).
+        fields: b_r beside the model's own field, (rungs,), for draws from exp(-beta_r (E(s) - b_r sum_i s_i)) / Z;
+            `energy` is E, without b. `betas` are then as many, or one number for all; both may go up and down. Not with
+            clusters, nor adapted; `log_z` is that of each point.
         rungs: number of rungs; by default as many as the barrier Lambda met in adaptation asks for, 2 Lambda + 1.
         sweeps: sweeps after burn-in; every thin-th is recorded, after the swaps.
         ladders: independent ladders of every model, by default 2.
@@ -186,17 +194,22 @@ def temper(
     sweeps = checks.integer("sweeps", sweeps)
     before = Before(start, TemperResult, models)
     engine, betas, ladders, seed = before.same(engine=engine, betas=betas, ladders=ladders, seed=seed)
+    (fields,) = before.same(fields=fields)
     clusters, cluster_every = before.same(clusters=clusters, cluster_every=cluster_every)
     burn_in = (0 if before.left else sweeps // 5) if burn_in is None else burn_in
     length, swap_every = Length.of(sweeps, burn_in, thin, before.done), checks.integer("swap_every", swap_every)
     ladders = checks.integer("ladders", 2 if ladders is None else ladders)
     overlap_every = checks.integer("overlap_every", overlap_every, minimum=0)
     moved_every = of_ladders(clusters, cluster_every, models, ladders, swap_every)
-    betas, grows, adapt = _first_ladder(betas, rungs, adapt, models)
-    check_betas("betas", betas, models)
-    if rule == "metropolis" and betas[0] == 0:
+    if fields is None:
+        betas, grows, adapt = _first_ladder(betas, rungs, adapt, models)
+    else:
+        (betas, fields), grows, adapt = ladder_in_fields(betas, fields, rungs, clusters, MAX_RUNGS), False, False
+    check_betas("betas", betas, models, fields)
+    if rule == "metropolis" and (betas == 0).any():
         raise ValueError(
-            'betas[0] is 0: there Metropolis flips every spin in order; use rule="gibbs", which draws afresh'
+            f'betas[{(betas == 0).argmax()}] is 0: there Metropolis flips every spin in order; use rule="gibbs", which '
+            "draws afresh"
         )
     count, n = len(models) * ladders * betas.size, models[0].n
     observed = observing.asked(observe, models[0], count)
@@ -205,7 +218,7 @@ def temper(
     needed = count * ((binned.nbytes(len(observed.weights) + more) if in_bins else of_draw * length.draws) + n)
     checks.require_memory(needed, f"{len(models) * ladders} ladders", binned.ADVICE)
     plans = groups(models, engine, observed)
-    common: dict[str, Any] = dict(rule=rule, threads=threads, clamp=clamped(models[0], clamp, None))
+    common: dict[str, Any] = dict(rule=rule, threads=threads, clamp=clamped(models[0], clamp, None), fields=fields)
     engines = before.of_each("engine", [engine] * len(plans))
     each = settled_each(plans, engines, ladders * betas.size, **common, tolerance=tolerable(betas))
     before.require_clamp(each[0])
@@ -216,12 +229,13 @@ def temper(
     settings = each[0].saved() | length._asdict() | asked | dict(rungs=rungs, betas=betas, adapt=adapt, seed=seed)
     settings |= dict(observe=[*observed.names, weights], record=record)
     settings |= dict(start=before.states() if before.left and checkpoint is not None else None)
+    settings |= {} if fields is None else dict(fields=fields)
     settings |= dict(model=models) | (dict(apart=True) if len(plans) > 1 else {})
     longer = () if adapt else ("sweeps", "model")  # rounds of adaptation are as long as sweeps ask for, of all models
     file = Checkpoint(checkpoint, every, "temper", settings, grows=longer)
     seeds = before.of_each("seed", seeds_of(int(file.settings["seed"]), len(plans)))
     kept: dict[str, Any] = dict(weights=weights, keeps=bool(observed.functions), in_bins=in_bins, before=before.left)
-    asked |= dict(betas=betas, length=length)
+    asked |= dict(betas=betas, fields=fields, length=length)
     jobs = [Ladders(s, **asked, seed=run_entropy(k, "temper"), **kept) for s, k in zip(each, seeds, strict=True)]
     job = Several(tuple(jobs), before.left, in_bins)
     adapted = saved_ladder(file, job, grows, adapt)
@@ -238,11 +252,11 @@ def temper(
         blocks, end, updates = ran
         end = end._replace(interrupted=end.interrupted or unfinished, compiling=adapted.compiling + end.compiling)
         draws = job.rows(min(end.done))
-        every = [_observables(one, observed, under_way.asked) for one in job.gathered(blocks, draws, end.done)]
-        end = end._replace(interrupted=end.interrupted or every[0][0].draws < draws)
+        found = [_observables(one, observed, under_way.asked) for one in job.gathered(blocks, draws, end.done)]
+        end = end._replace(interrupted=end.interrupted or found[0][0].draws < draws)
         timing, places, rounds = Timing.of(end, updates, began), left(begun, ran), tuple(adapted.rounds)
-        together = zip(every, seeds, strict=True)
-        parts = [_results(found, seen, rounds, seed, end, timing, places) for (found, seen), seed in together]
+        pairs = zip(found, seeds, strict=True)
+        parts = [_results(one, seen, rounds, seed, end, timing, places) for (one, seen), seed in pairs]
         results = [result for part in parts for result in part]
         return results if isinstance(model, list | tuple) else results[0]
 
@@ -328,6 +342,7 @@ def _results(
             TemperResult(
                 model=model,
                 betas=job.betas,
+                fields=job.fields,
                 **of_model,
                 states=model.from_spins(spins[mine]),
                 acceptance=acceptance[k],

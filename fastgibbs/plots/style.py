@@ -130,12 +130,12 @@ def require(result: object, makers: str, *names: str) -> None:
 def records(result: Drawn, name: str) -> tuple[FloatArray, FloatArray]:
     """Betas float64 (rows,) and the draws of `name`, float64 (rows, draws): a row a chain, or a rung of a ladder.
 
-    Row k of a TemperResult is rung k % rungs of ladder k // rungs.
+    Of a driven run the beta of a chain is its mean. Row k of a TemperResult is rung k % rungs of ladder k // rungs.
     """
     require(result, "fastgibbs.sample or fastgibbs.temper", "energy", "magnetization", "burn_in", "thin")
     values: FloatArray = getattr(result, name)
     if hasattr(result, "beta"):
-        return result.beta, values
+        return np.atleast_2d(result.beta).mean(axis=0), values
     ladders, rungs, draws = values.shape
     return np.tile(result.betas, ladders), values.reshape(ladders * rungs, draws)
 

@@ -146,6 +146,9 @@ def _curve(
     """The means of `values` (rows, draws) at each beta, or with a `scale` (rows,) their variances times it."""
     if isinstance(result.model, tuple):
         raise ValueError(f"result holds {len(result.model)} models: sample one, so that its draws can be pooled")
+    field = getattr(result, "field", None)
+    if getattr(result, "driven", False) or (field is not None and np.ptp(field) > 0):
+        raise ValueError("result is of a driven run, or of several fields: sample at one, so that draws can be pooled")
     points = []
     for beta in np.unique(betas[(betas > 0) & (betas < np.inf)])[::-1] if values.shape[1] else ():
         here = betas == beta

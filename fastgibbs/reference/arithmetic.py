@@ -1,4 +1,4 @@
-"""The double-precision exponential in NumPy, in operations that a compiled kernel repeats bit for bit."""
+"""Exponents and the double-precision exponential in NumPy, in operations that a compiled kernel repeats bit for bit."""
 
 import numpy as np
 
@@ -6,6 +6,19 @@ LOG2E = 1.4426950408889634
 LN2_HIGH, LN2_LOW = 6.93145751953125e-1, 1.42860682030941723212e-6  # m * LN2_HIGH is exact: it ends in zero bits
 # exp(r) = 1 + r + ... + r^13/13! on [-ln(2)/2, ln(2)/2], highest power first
 POLYNOMIAL = 1.0 / np.cumprod([1.0, *range(1, 14)])[::-1]
+
+
+def exponents(betas, fields, unit):
+    """c and d, float32 (lanes,): c f + d = -2 beta (f + b) log2(e), f being a local field in units of `unit`.
+
+    `betas`: float64 (lanes,), inf too; `fields`: the b of all lanes, or None. Where b = 0, d = -0.0 changes no sum.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # an infinite product is clipped like any other
+        scale = np.float32(np.clip((-2.0 * LOG2E) * (betas * unit), -1e30, 1e30))
+    if fields is None:
+        return scale, np.float32(-0.0)
+    push = np.float32(np.clip(np.float64(scale) * (fields / unit), -1e38, 1e38))
+    return scale, np.where(fields == 0, np.float32(-0.0), push)
 
 
 def exp64(x):

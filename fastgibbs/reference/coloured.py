@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.reference import sampling
-from fastgibbs.reference.arithmetic import LOG2E
+from fastgibbs.reference.arithmetic import exponents
 from fastgibbs.reference.dense import DIVISORS, ROUNDING
 from fastgibbs.reference.multispin import colours
 from fastgibbs.reference.sparse import RULES, power_of_two, uniform
@@ -79,15 +79,14 @@ def whole(ising):
     return unit, grain, np.rint(J / grain).astype(np.int64), np.rint(h / grain).astype(np.int64)
 
 
-def sweep(state, betas):
+def sweep(state, betas, fields=None):
     """One sweep of every chain, in place: colour by colour, sixteen sites at a time, f_i = h_i + sum_j J_ij s_j.
 
     The sites of a colour are no neighbours, so that their order in time is of no account. Site e of sixteen has the
     low half of the next word of slot e // 2 if e is even, else the high half; the last sixteen of a colour may be
-    fewer, and draw as many words. `betas`: float64 (chains,), in inverse units of J. KeyError on an unknown rule.
+    fewer, and draw as many words. `betas` and `fields`, as of the sparse twin. KeyError on an unknown rule.
     """
-    with np.errstate(over="ignore"):  # an infinite product is clipped like any other
-        scale = np.float32(np.clip((-2.0 * LOG2E) * (betas * (state.grain * state.unit)), -1e30, 1e30))
+    scale, push = exponents(betas, fields, state.grain * state.unit)
     spins = state.spins.T
     decide = RULES[state.rule]
     for sites in state.order:
@@ -95,7 +94,7 @@ def sweep(state, betas):
             words = next_words(state.streams)
             for e, i in enumerate(sites[first : first + 2 * SLOTS]):
                 u = uniform(words[:, e // 2] >> 32 if e % 2 else words[:, e // 2] & 0xFFFFFFFF)
-                spins[i] = decide(rounded(field(state, spins, i)), spins[i], scale, u)
+                spins[i] = decide(scale * rounded(field(state, spins, i)) + push, spins[i], u)
 
 
 def field(state, spins, i):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.reference import sampling
-from fastgibbs.reference.arithmetic import LOG2E
+from fastgibbs.reference.arithmetic import exponents
 from fastgibbs.reference.sparse import RULES, attempts, power_of_two
 from fastgibbs.reference.streams import ORDER, SWEEP, seeded, start_spins, stream
 
@@ -100,17 +100,16 @@ def grain_of(J, h):
     return math.ldexp(1.0, math.frexp(bounds.sum())[1] - 61), False
 
 
-def sweep(state, betas):
+def sweep(state, betas, fields=None):
     """One sweep of every lane, in place: an attempt a free site, each visiting one with f_i = h_i + sum_j J_ij s_j.
 
-    `betas`: float64 (lanes,), in inverse units of J. KeyError on an unknown rule or scan.
+    `betas` and `fields`, as of the sparse twin. KeyError on an unknown rule or scan.
     """
-    with np.errstate(over="ignore"):  # an infinite product is clipped like any other
-        scale = np.float32(np.clip((-2.0 * LOG2E) * betas * state.unit, -1e30, 1e30))
+    scale, push = exponents(betas, fields, state.unit)
     spins = state.spins.T
     decide = RULES[state.rule]
     for i, u in attempts(state):
-        spins[i] = decide(field(state, i), spins[i], scale, u)
+        spins[i] = decide(scale * field(state, i) + push, spins[i], u)
 
 
 def field(state, i):

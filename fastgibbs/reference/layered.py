@@ -116,4 +116,4 @@ def _draw(state, inputs, layer, units, scale):
         if j % 2 == 0:
             words = next_words(state.streams)
         bits = words >> 32 if j % 2 else words & 0xFFFFFFFF
-        layer[i] = RULES[state.rule](inputs[i], layer[i], scale, uniform(bits))
+        layer[i] = RULES[state.rule](scale * inputs[i], layer[i], uniform(bits))

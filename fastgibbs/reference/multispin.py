@@ -133,10 +133,11 @@ def tile_of(group, place):
     return group.first_tile + place // group.size
 
 
-def sweep(state, betas):
+def sweep(state, betas, fields=None):
     """One sweep of every chain, in place: group by group, 8 places at a time, with f_i = h + sum_j J_ij s_j.
 
-    `betas`: float64 (chains,), in inverse units of J. KeyError on an unknown rule.
+    `betas`: float64 (chains,), in inverse units of J; `fields`: of each chain one beside h, float64 (chains,), or None:
+    where there are, all outcomes are drawn. KeyError on an unknown rule.
     New spins: gibbs, likely ^ accept; metropolis, likely ^ (accept & ~(s ^ likely)), s being the old ones.
     """
     model, spins = state.model, state.spins.T
@@ -151,10 +152,16 @@ def sweep(state, betas):
 
     used = [np.repeat(betas, state.strips)[word * LANES : (word + 1) * LANES] for word in range(words)]
     betas = by_lane(np.broadcast_to(betas, (SLOTS, state.strips, chains)))
+    every_h = by_lane(np.broadcast_to(0.0 if fields is None else fields, (SLOTS, state.strips, chains)))
+    every_h += model.fields[:1].sum()
     rows: list[Any] = []
     for group in state.order:
         h = model.fields[0]
-        ways = [rare.shares(group.degree, J, h, of[0], state.rule) if (of == of[0]).all() else None for of in used]
+        alike = [fields is None and (of == of[0]).all() for of in used]
+        ways = [
+            rare.shares(group.degree, J, h, of[0], state.rule) if same else None
+            for of, same in zip(used, alike, strict=True)
+        ]
         every = [word for word in range(words) if ways[word] is None]
         for place in range(0, len(group.cells), SLOTS):
             tile = tile_of(group, place)
@@ -165,7 +172,7 @@ def sweep(state, betas):
             sites = group.cells[place : place + SLOTS]
             entries = model.indptr[sites][..., None] + np.arange(group.degree)
             k = by_lane((spins[model.indices[entries]] == state.signs[entries]).sum(axis=2))
-            likely, head, rest = thresholds(k, group.degree, J, h, betas, state.rule)
+            likely, head, rest = thresholds(k, group.degree, J, every_h, betas, state.rule)
             accept = np.zeros_like(likely)
             some = streams[:, :, every], tails[:, every]
             accept[:, every] = decide(head[:, every], rest[:, every], *some)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.reference import sampling
-from fastgibbs.reference.arithmetic import LOG2E
+from fastgibbs.reference.arithmetic import exponents
 from fastgibbs.reference.sparse import RULES, attempts
 from fastgibbs.reference.streams import ORDER, SWEEP, seeded, start_spins, stream
 
@@ -41,13 +41,12 @@ def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None):
     return State(spins, model, unit, seeded(seed, SWEEP, lanes), stream(seed, ORDER), rule, scan, free)
 
 
-def sweep(state, betas):
+def sweep(state, betas, fields=None):
     """One sweep of every lane, in place: an attempt a free site, each in the field of one; a flip moves the overlaps.
 
-    `betas`: float64 (lanes,). KeyError on an unknown rule or scan.
+    `betas` and `fields`, as of the sparse twin. KeyError on an unknown rule or scan.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        scale = np.float32(np.clip((-2.0 * LOG2E) * betas * state.unit, -1e30, 1e30))
+    scale, push = exponents(betas, fields, state.unit)
     model, spins = state.model, state.spins.T
     field, own, factors = FIELDS[kind(model)], (model.fields / state.unit).astype(np.float32), factors_of(model)
     overlaps = state.spins.astype(np.int64) @ model.patterns.T.astype(np.int64)  # (lanes, P)
@@ -55,7 +54,7 @@ def sweep(state, betas):
     for i, u in attempts(state):
         f = field(model, overlaps, i, spins[i], factors) + own[i]
         with np.errstate(over="ignore"):
-            new = decide(f, spins[i], scale, u)
+            new = decide(scale * f + push, spins[i], u)
         overlaps -= (spins[i].astype(np.int64) - new)[:, None] * model.patterns[:, i]
         spins[i] = new
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.reference import sampling
-from fastgibbs.reference.arithmetic import LOG2E
+from fastgibbs.reference.arithmetic import exponents
 from fastgibbs.reference.sparse import RULES, drawn, rough_attempts
 from fastgibbs.reference.streams import ORDER, SWEEP, seeded, start_spins, stream
 
@@ -35,7 +35,7 @@ def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None):
     numbers = [-half * c for c in model.terms.values()]
     largest = max((abs(x) for key, x in zip(model.terms, numbers, strict=True) if key), default=0.0)
     unit = float(2.0 ** (np.frexp(largest)[1] - 1)) if largest else 1.0
-    fields = [[] for _ in range(model.n)]
+    fields: list[list[tuple[list[int], np.float32]]] = [[] for _ in range(model.n)]
     for key, number in zip(model.terms, numbers, strict=True):
         for site in key:
             fields[site].append(([other for other in key if other != site], np.float32(number / unit)))
@@ -50,17 +50,16 @@ def energies(models, spins, free=None):
     return model.energy(model.from_spins(spins))
 
 
-def sweep(state, betas):
+def sweep(state, betas, fields=None):
     """One sweep of every lane, in place: an attempt a free site, each with f_i = sum_k v_k prod of the others.
 
-    `betas`: float64 (lanes,). KeyError on an unknown rule or scan.
+    `betas` and `fields`, as of the sparse twin. KeyError on an unknown rule or scan.
     """
-    with np.errstate(over="ignore"):
-        scale = np.float32(np.clip((-2.0 * LOG2E) * betas * state.unit, -1e30, 1e30))
+    scale, push = exponents(betas, fields, state.unit)
     spins = state.spins.T
     for i, upper in rough_attempts(state):
         f = np.zeros(spins.shape[1], np.float32)
         for others, number in state.fields[i]:
             values = spins[others] if state.low else (spins[others] + 1) // 2
             f = f + number * values.prod(axis=0).astype(np.float32)
-        spins[i] = drawn(RULES[state.rule], f, spins[i], scale, upper, state.streams)
+        spins[i] = drawn(RULES[state.rule], scale * f + push, spins[i], upper, state.streams)

@@ -1,4 +1,4 @@
-"""Sampling with any of the twins: each lane at one beta for all of the run.
+"""Sampling with any of the twins: each lane at one beta and field for all of the run, or at others in every sweep.
 
 A twin is a module with `start`, `sweep` and `energies`.
 """
@@ -58,19 +58,20 @@ def sample(twin, model, beta, *, chains, rule, seed, sweeps, burn_in=0, thin=1, 
     return recorded(twin, twin.start(model, chains, seed, rule, **options), model, beta, sweeps, burn_in, thin)
 
 
-def recorded(twin, state, model, beta, sweeps, burn_in, thin):
+def recorded(twin, state, model, beta, sweeps, burn_in, thin, field=None):
     """Draws from p(s) ~ exp(-beta E(s)): `burn_in` sweeps, then `sweeps`, each thin-th recorded.
 
     `state`: of the twin, `state.spins` being int8 (lanes, n), changed in place; `model`: a model, or a sequence of
-    them, one a lane; `beta`: a number or (lanes,), in inverse units of J.
+    them, one a lane; `beta`: a number or (lanes,), in inverse units of J, or (rows, lanes or 1), of sweeps in turn;
+    `field`: likewise, beside the model's; energies are without.
     Returns energies and magnetisations per spin, float64 (lanes, draws), then the final states, int8 (lanes, n),
     in the model's own units; draws = sweeps // thin.
     """
     models = as_models(model)
     lanes, n = state.spins.shape
-    betas = np.broadcast_to(np.asarray(beta, np.float64), lanes)
+    betas = np.asarray(beta, np.float64)
     energy, magnetization = np.empty((2, lanes, sweeps // thin))
-    for draw in draws(twin.sweep, state, betas, sweeps, burn_in, thin):
+    for draw in draws(twin.sweep, state, betas, sweeps, burn_in, thin, field):
         energy[:, draw] = twin.energies(models, state.spins, getattr(state, "free", None))
         magnetization[:, draw] = state.spins.sum(axis=1, dtype=np.float64) / max(n, 1)
     return energy, magnetization, models[0].from_spins(state.spins)
@@ -81,20 +82,23 @@ def observe(sweep, state, weights, beta, sweeps, burn_in, thin, strips=1):
 
     `weights`: float64 (observables, n); `strips` that a lattice is cut into; other arguments are those of `recorded`.
     """
-    betas = np.broadcast_to(np.asarray(beta, np.float64), len(state.spins))
+    betas = np.asarray(beta, np.float64)
     values = np.empty((len(weights), len(state.spins), sweeps // thin))
     for draw in draws(sweep, state, betas, sweeps, burn_in, thin):
         values[..., draw] = linear(weights, state.spins, strips)
     return values
 
 
-def draws(sweep, state, betas, sweeps, burn_in, thin):
+def draws(sweep, state, betas, sweeps, burn_in, thin, field=None):
     """Make the sweeps of `recorded`, and give the number of each draw as soon as `state` is there."""
-    for _ in range(burn_in):
-        sweep(state, betas)
-    for done in range(1, sweeps + 1):
-        sweep(state, betas)
-        if done % thin == 0:
+    lanes, betas, fields = len(state.spins), np.atleast_2d(betas), np.atleast_2d(0.0 if field is None else field)
+    for done in range(1 - burn_in, sweeps + 1):
+        at = [np.broadcast_to(rows[(done + burn_in - 1) % len(rows)], lanes) for rows in (betas, fields)]
+        if field is None:
+            sweep(state, at[0])
+        else:
+            sweep(state, *at)
+        if done > 0 and done % thin == 0:
             yield done // thin - 1
 
 

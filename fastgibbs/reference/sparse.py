@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.reference import sampling
-from fastgibbs.reference.arithmetic import LOG2E
+from fastgibbs.reference.arithmetic import exponents
 from fastgibbs.reference.streams import ORDER, SWEEP, below, next_words, seeded, start_spins, stream
 
 MAGIC = np.float32(12582912.0)  # 1.5 * 2^23: adding it rounds to an integer, kept in the low mantissa bits
@@ -74,21 +74,21 @@ def followed(models, state, t):
     return state.energies + offset
 
 
-def sweep(state, betas):
+def sweep(state, betas, fields=None):
     """One sweep of every lane, in place: an attempt a free site, each visiting one with f_i = h_i + sum_j J_ij s_j.
 
     Where s_i becomes s' the energy changes by (s_i - s') f_i: 16 changes after one another are added up in the type of
     f_i, their sum in float64.
-    `betas`: float64 (lanes,), in inverse units of J. KeyError on an unknown rule or scan.
+    `betas`: float64 (lanes,), in inverse units of J; `fields`: of each lane one beside f_i, float64 (lanes,), or None.
+    KeyError on an unknown rule or scan.
     """
-    with np.errstate(over="ignore"):  # an infinite product is clipped like any other
-        scale = np.float32(np.clip((-2.0 * LOG2E) * betas * state.unit, -1e30, 1e30))
+    scale, push = exponents(betas, fields, state.unit)
     spins = state.spins.T
     decide = RULES[state.rule]
     changes = np.zeros(state.energies.shape, state.J.dtype)
     for number, (i, upper) in enumerate(rough_attempts(state), 1):
         f = field(state, spins, i)
-        new = drawn(decide, np.float32(f), spins[i], scale, upper, state.streams)
+        new = drawn(decide, scale * np.float32(f) + push, spins[i], upper, state.streams)
         changes += (spins[i] - new) * f
         spins[i] = new
         if number % 16 == 0 or number == len(state.free):
@@ -96,17 +96,17 @@ def sweep(state, betas):
             changes[:] = 0
 
 
-def drawn(decide, f, s, scale, upper, streams):
+def drawn(decide, t, s, upper, streams):
     """The new spins int8 (L,), of 32 random bits, of which `upper` are the upper 16.
 
     The lower ones, the uppermost of a word of the lane's stream, are drawn where the upper ones do not decide.
     """
-    at_least, at_most = (decide(f, s, scale, uniform(upper << 16 | lower)) for lower in (0, 0xFFFF))
+    at_least, at_most = (decide(t, s, uniform(upper << 16 | lower)) for lower in (0, 0xFFFF))
     undecided, lower = at_least != at_most, np.zeros_like(upper)
     streams_of = streams[:, undecided]
     lower[undecided] = next_words(streams_of) >> 48
     streams[:, undecided] = streams_of
-    return decide(f, s, scale, uniform(upper << 16 | lower))
+    return decide(t, s, uniform(upper << 16 | lower))
 
 
 def field(state, spins, i):
@@ -121,25 +121,23 @@ def field(state, spins, i):
     return f
 
 
-def gibbs(f, s, scale, u):
+def gibbs(t, s, u):
     """P(s = +1) = 1 / (1 + exp(-2 beta f)): the new spins int8 (L,), whatever the old ones `s` were.
 
-    `f`, `scale` and `u`: float32 (L,); scale f = -2 beta f log2(e). The less likely spin has probability
-    e / (1 + e) with e = 2^-|scale f|. Geman and Geman, IEEE Trans. PAMI 6, 721 (1984).
+    `t` and `u`: float32 (L,); t = -2 beta f log2(e). The less likely spin has probability e / (1 + e) with e = 2^-|t|.
+    Geman and Geman, IEEE Trans. PAMI 6, 721 (1984).
     """
-    t = scale * f
     e = exp2(np.maximum(-np.abs(t), LOWEST))
     likelier = np.where(np.signbit(t), np.int8(1), np.int8(-1))
     return np.where(u * e + u <= e, -likelier, likelier)
 
 
-def metropolis(f, s, scale, u):
+def metropolis(t, s, u):
     """P(flip) = min(1, exp(-beta dE)), dE = 2 s f: the new spins int8 (L,).
 
-    `f`, `scale` and `u`: float32 (L,); `s`: int8 (L,). Metropolis et al., J. Chem. Phys. 21, 1087 (1953).
+    `t` = -2 beta f log2(e) and `u`: float32 (L,); `s`: int8 (L,). Metropolis et al., J. Chem. Phys. 21, 1087 (1953).
     """
-    t = np.clip(scale * (s * f), LOWEST, np.float32(0.0))
-    return np.where(u <= exp2(t), -s, s)
+    return np.where(u <= exp2(np.clip(s * t, LOWEST, np.float32(0.0))), -s, s)
 
 
 def exp2(t):

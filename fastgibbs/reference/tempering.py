@@ -53,11 +53,13 @@ def temper(
     seed,
     weights=(),
     cluster_every=None,
+    fields=None,
 ):
     """Draws from prod_r exp(-beta_r E(s_r)): replicas sweep, each at the beta of its rung, and exchange rungs.
 
     `engine`: a twin, the module; `model`: a model, or a sequence of them on one graph (samples), each with `ladders`
     ladders: ladder g is of sample g // ladders. `betas`: (R,), ascending, in inverse units of J, ValueError above 256.
+    `fields`: of each rung one beside the model's, (R,), or None: rungs are then points, in any order.
     There are `burn_in` sweeps, then `sweeps`, each thin-th recorded; after every swap_every-th there are swaps, before
     them, after every cluster_every-th (by default swap_every), moves of `clusters`: "houdayer", as True, or a
     key of KINDS, these after the first sweep of so many. Every overlap_every-th, unless 0, the ladders 2p and
@@ -99,7 +101,12 @@ def temper(
     for s in range(1, burn_in + sweeps + 1):
         lane_betas = np.full(len(of_lanes), betas[0])  # idle lanes stay at the first rung
         lane_betas[at] = betas
-        engine.sweep(state, lane_betas)
+        if fields is None:
+            engine.sweep(state, lane_betas)
+        else:
+            lane_fields = np.full(len(of_lanes), fields[0])
+            lane_fields[at] = fields
+            engine.sweep(state, lane_betas, lane_fields)
         counted = s - burn_in  # sweeps since the burn-in
         if clusters == "houdayer" and s % every == 0:
             for (a, b), one in zip(pairs, cluster_streams, strict=True):
@@ -110,7 +117,8 @@ def temper(
         if s % swap_every == 0:
             for g in range(G):
                 energy = engine.energies([models[g]], state.spins[lane[g]])
-                tried, p = swap(swap_streams[g], betas, energy, rungs[g], (s // swap_every - 1) % 2)
+                in_fields = () if fields is None else (betas * fields, state.spins[lane[g]].sum(axis=1, dtype=float))
+                tried, p = swap(swap_streams[g], betas, energy, rungs[g], (s // swap_every - 1) % 2, *in_fields)
                 at[g, rungs[g]] = lane[g]
                 if counted > 0:
                     acceptance_sum[g, tried] += p
@@ -191,22 +199,27 @@ def lanes_of(samples, ladders, rungs):
     return (block * LANES * words + place * rungs)[:, None] + np.arange(rungs)
 
 
-def swap_probability(beta_gap, energy_gap):
-    """min(1, exp(x)), x = (beta_{r+1} - beta_r) (E_b - E_a), of the replicas a at rung r and b at rung r + 1."""
-    x = beta_gap * energy_gap
+def swap_probability(beta_gap, energy_gap, push_gap=0.0, sum_gap=0.0):
+    """min(1, exp(x)), x = (beta_{r+1} - beta_r) (E_b - E_a), of the replicas a at rung r and b at rung r + 1.
+
+    In fields b_r beside the model's less (beta_{r+1} b_{r+1} - beta_r b_r) (M_b - M_a), of sums of spins M.
+    """
+    x = beta_gap * energy_gap - push_gap * sum_gap
     return 1.0 if x >= 0 else float(exp64(np.maximum(x, -700.0)))
 
 
-def swap(stream, betas, energies, rungs, first):
+def swap(stream, betas, energies, rungs, first, pushes=None, sums=None):
     """A swap round of one ladder, in place: the gaps r = first, first + 2, ... in turn; returns lists of r and of p.
 
     `stream`: uint64 (4, 1), one word a gap; `betas`: (R,), by rung; `energies` and `rungs`: (R,), by replica, the
-    rungs being exchanged where u < p.
+    rungs being exchanged where u < p. In fields `pushes`: beta b by rung, and `sums` of spins by replica.
     """
+    pushes, sums = (np.zeros(betas.size) if of is None else of for of in (pushes, sums))
     gaps, probabilities = list(range(first, betas.size - 1, 2)), []
     for r in gaps:
         a, b = np.flatnonzero(rungs == r)[0], np.flatnonzero(rungs == r + 1)[0]
-        p = swap_probability(betas[r + 1] - betas[r], energies[b] - energies[a])
+        gaps_of = betas[r + 1] - betas[r], energies[b] - energies[a], pushes[r + 1] - pushes[r], sums[b] - sums[a]
+        p = swap_probability(*gaps_of)
         u = int(next_words(stream)[0] >> 11) * 2.0**-53
         if u < p:
             rungs[a], rungs[b] = r + 1, r

@@ -39,13 +39,16 @@ def energies(models, spins, free=None):
     return np.array([_climbed(getattr(models[0], "model", models[0]), one)[0] for one in spins])
 
 
-def sweep(state, betas):
+def sweep(state, betas, fields=None):
     """One sweep of every lane, in place: an attempt a free site, decided by the cost of its flip.
 
-    `betas`: float64 (lanes,). KeyError on an unknown rule or scan.
+    `betas` and `fields`, as of the sparse twin. KeyError on an unknown rule or scan.
     """
     with np.errstate(over="ignore"):
         scale = np.clip(-LOG2E * betas, -np.finfo(np.float64).max, np.finfo(np.float64).max)
+    push = np.full(len(betas), -0.0)
+    if fields is not None:
+        push = np.where(fields == 0, push, np.float32(np.clip(scale * (2 * fields), -1e38, 1e38)))
     spins = state.spins.astype(np.int64)
     cost, turn, parameters = _functions(state.model)
     sums = [_climbed(state.model, one)[1] for one in state.spins]
@@ -53,8 +56,8 @@ def sweep(state, betas):
     for i, u in attempts(state):
         costs = np.array([float(cost(one, i, *own, *parameters)) for one, own in zip(spins, sums, strict=True)])
         with np.errstate(over="ignore"):
-            exponents = np.float32(np.clip(scale * (costs * spins[:, i]), -1e30, 1e30))
-        new = decide(exponents, spins[:, i].astype(np.int8), np.float32(1), u)
+            exponents = np.float32(np.clip(scale * (costs * spins[:, i]) + push, -1e30, 1e30))
+        new = decide(exponents, spins[:, i].astype(np.int8), u)
         for lane in np.flatnonzero(new != spins[:, i]):
             turn(spins[lane], i, *sums[lane], *parameters)
             spins[lane, i] = new[lane]

@@ -117,6 +117,8 @@ def _value(field: Field, arrays: Arrays, header: Values, sizes: dict[str, int], 
         if not any(key.partition(".")[0] == name for key in (*arrays, *header)):
             return None
         (kind,) = set(get_args(kind)) - {NoneType}
+        if get_origin(kind) is np.ndarray:
+            return _array(name, arrays.pop(name), shape, sizes, low)
     if kind == tuple[str, ...]:
         names = header.pop(name)
         if not all(isinstance(one, str) for one in names):
@@ -138,7 +140,8 @@ def _value(field: Field, arrays: Arrays, header: Values, sizes: dict[str, int], 
 def _array(name: str, array: AnyArray, shape: str, sizes: dict[str, int], low: int) -> AnyArray:
     """An array as its field has it; its axes agree with the `sizes` known so far, which it adds to."""
     dtype, named, beyond = _SHAPE.findall(shape)[0]
-    axes, spins = named.split(", "), dtype == "int8"
+    several = [named, *re.findall(r"^ or \((.*?)\)", beyond)]
+    axes, spins = next((one for one in several if one.count(",") + 1 == array.ndim), named).split(", "), dtype == "int8"
     found = dict(zip(axes, array.shape, strict=False))
     known = {axis: size for axis, size in found.items() if axis != "..."}
     right = array.ndim == len(axes) or (axes[-1] == "..." and array.ndim >= len(axes) - 1)

@@ -73,7 +73,11 @@ class SampleResult(Drawn):
     observables: Annotated[
         dict[str, FloatArray], "float64 (chains, draws, ...)", "What was observed, by name; more axes are a function's."
     ]
-    beta: Annotated[FloatArray, "float64 (chains,), or inf", "Inverse temperature of each chain, inf at T = 0."]
+    beta: Annotated[
+        FloatArray,
+        "float64 (chains,) or (period of beta, chains), or inf",
+        "Inverse temperature of each chain, inf at T = 0; of a protocol that of each sweep.",
+    ]
     seed: Annotated[int, "Pass it as `seed` to get the same bytes again."]
     engine: Annotated[str, "The engine that ran it."]
     strips: Annotated[
@@ -91,12 +95,17 @@ class SampleResult(Drawn):
     at: Annotated[IntArray, *CHOSEN] = field(default_factory=no_sites)
     clusters: Annotated[str | None, 'Cluster moves that chains made, "swendsen-wang" or "wolff", or None.'] = None
     cluster_every: Annotated[int | None, "Sweeps from one to the next; 0 if there were no others, None without."] = None
+    field: Annotated[
+        FloatArray | None,
+        "float64 (chains,) or (period of field, chains)",
+        "The field beside the model's own, which `energy` is without, or None; of a protocol that of each sweep.",
+    ] = None
 
     @cached_property
     def states(self) -> States:
         """The states at the end, int8 (chains, n), in the model's own units."""
         lanes = [ENGINES[self.engine].spins(block.plan, block.state) for block in self._blocks]
-        return self._in_units(by_lane(lanes, self.beta.size * self.strips), ())
+        return self._in_units(by_lane(lanes, self.beta.shape[-1] * self.strips), ())
 
     @property
     def samples(self) -> States:
@@ -138,7 +147,24 @@ class SampleResult(Drawn):
     def model_number(self) -> IntArray:
         """Which of several models each chain runs, from 0, int64 (chains,)."""
         models = len(self.model) if isinstance(self.model, tuple) else 1
-        return np.arange(self.beta.size) * models // self.beta.size
+        return np.arange(self.beta.shape[-1]) * models // self.beta.shape[-1]
+
+    @property
+    def order(self) -> AnyArray:
+        """The sites in the order in which sweeps visited them, (free sites,); ValueError if that was random.
+
+        What `fastgibbs.exact.driven` takes. Of sites decided at once the order does not matter.
+        """
+        if self.scan != "sequential":
+            raise ValueError(f"scan is {self.scan!r}: each sweep has visited sites in an order of its own")
+        first, engine = self.model[0] if isinstance(self.model, tuple) else self.model, ENGINES[self.engine]
+        free = np.setdiff1d(np.arange(first.n), self.clamped) if self.clamped.size else None
+        return engine.order(first if engine.native else first.to_ising(), self.strips, free)
+
+    @property
+    def driven(self) -> bool:
+        """Whether beta or the field followed a protocol: draws then have no law but that of their sweep."""
+        return self.beta.ndim > 1 or (self.field is not None and self.field.ndim > 1)
 
     @property
     def temperature(self) -> FloatArray:
@@ -146,23 +172,32 @@ class SampleResult(Drawn):
         return analysis.temperature(self.beta)
 
     def by_beta(self) -> list[Group]:
-        """The chains of each beta, ascending, and of each model.
+        """The chains of each beta, ascending, of each field beside the model's, and of each model.
+
+        ValueError of a driven run.
 
         >>> import fastgibbs as fg
         >>> run = fg.sample(fg.lattice((8, 8)), beta=[0.4, 0.2, 0.4], sweeps=10, seed=1)
         >>> [(group.beta, group.energy.shape) for group in run.by_beta()]
         [(0.2, (1, 10)), (0.4, (2, 10))]
         """
-        numbers = self.model_number
-        keys = sorted(set(zip(self.beta.tolist(), numbers.tolist(), strict=True)))
-        chains = [(self.beta == beta) & (numbers == number) for beta, number in keys]
-        return [self._group(*key, mine) for key, mine in zip(keys, chains, strict=True)]
+        if self.driven:
+            raise ValueError(
+                "result is of a driven run: no law at one beta has made its draws, but each phase of the protocol has "
+                "one; see fastgibbs.analysis.response"
+            )
+        field = np.zeros(self.beta.size) if self.field is None else self.field
+        each = list(zip(self.beta.tolist(), field.tolist(), self.model_number.tolist(), strict=True))
+        chains = {key: np.array([one == key for one in each]) for key in sorted(set(each))}
+        return [self._group(beta, model, mine)._replace(field=b) for (beta, b, model), mine in chains.items()]
 
     def replicas(self) -> list[Replicas]:
         """What pairs of chains at one beta tell of each model, for `analysis.disorder_average`.
 
         ValueError if chains cannot be paired, or states were not kept.
         """
+        if self.driven or self.field is not None:
+            raise ValueError("result is in fields beside the model's, or driven: give a run in the model's own field")
         models = self.model if isinstance(self.model, tuple) else (self.model,)
         betas, numbers, samples = np.unique(self.beta), self.model_number, self.samples
         found = []
@@ -174,14 +209,17 @@ class SampleResult(Drawn):
 
     def report(self) -> Report:
         """A table by temperature with errors, and warnings; by sweep too, where these were chosen."""
-        return by_sweep(self) if self.at.size else by_temperature(self)
+        return by_sweep(self) if self.at.size and not self.driven else by_temperature(self)
 
     def table(self) -> Table:
         """Its records as named arrays, (chain, draw), or the means of bins, (chain, bin).
 
         beta, and the model if there are several, belong to chains.
         """
-        places: Coordinates = {"beta": ("chain", self.beta)}
+        given = {"beta": self.beta, "field": self.field}  # of protocols it has none
+        places: Coordinates = {
+            name: ("chain", values) for name, values in given.items() if values is not None and values.ndim == 1
+        }
         if isinstance(self.model, tuple):
             places["model"] = "chain", self.model_number
         return self._drawn(("chain", "draw"), lambda record: record, places)
@@ -192,7 +230,7 @@ class SampleResult(Drawn):
 
     def _in_units(self, lanes: AnyArray, draws: tuple[int, ...]) -> States:
         """Spins (lanes, draws x sites of a lane) as states (chains, *draws, n) in the model's units."""
-        spins = joined(lanes, self.beta.size, self.strips, draws)
+        spins = joined(lanes, self.beta.shape[-1], self.strips, draws)
         return (self.model[0] if isinstance(self.model, tuple) else self.model).from_spins(spins)
 
     def _values(self) -> dict[str, Any]:

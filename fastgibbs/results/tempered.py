@@ -75,7 +75,7 @@ class TemperResult(Drawn):
 
     KIND = "temper"
     model: Annotated[ModelLike, "The model."]
-    betas: Annotated[FloatArray, "float64 (rungs,)", "Inverse temperature of each rung, ascending."]
+    betas: Annotated[FloatArray, "float64 (rungs,)", "Inverse temperature of each rung, ascending but in fields."]
     energy: Annotated[FloatArray, "float64 (ladders, rungs, draws)", "E of every draw, in the units of J and h."]
     magnetization: Annotated[
         FloatArray,
@@ -118,6 +118,11 @@ class TemperResult(Drawn):
     bins: Annotated[Bins | None, KEPT] = None
     clusters: Annotated[str | None, 'Cluster moves that were made, "houdayer" ... "cmr", or None.'] = None
     cluster_every: Annotated[int | None, "Sweeps from one to the next; None without."] = None
+    fields: Annotated[
+        FloatArray | None,
+        "float64 (rungs,)",
+        "The field of each rung beside the model's own, which `energy` is without, or None.",
+    ] = None
     _blocks: list[Left] = field(default_factory=list)
 
     @property
@@ -127,16 +132,25 @@ class TemperResult(Drawn):
 
     @property
     def barrier(self) -> analysis.Barrier:
-        """Lambda, the sum of the rejection rates, and its density (see `fastgibbs.analysis.barrier`)."""
+        """Lambda, the sum of the rejection rates, and its density (see `fastgibbs.analysis.barrier`).
+
+        ValueError of a ladder in fields: it has no density in beta.
+        """
+        self._require_no_fields("barrier is a density in beta; acceptance tells how rungs swap")
         return analysis.barrier(self.betas, 1 - self.acceptance)
 
     @cached_property
     def log_z(self) -> analysis.LogZ:
         """log Z at every rung, with errors (see `fastgibbs.analysis.log_z`); log Z / Z(betas[0]) if betas[0] > 0.
 
-        Clamped sites are not summed over.
+        In fields it is log sum_s exp(-beta_r (E(s) - b_r sum_i s_i)). Clamped sites are not summed over.
         """
         reference = (self.model.n - self.clamped.size) * np.log(2) if self.betas[0] == 0 else 0.0
+        if self.fields is not None:
+            if self.bins is not None:
+                raise ValueError("result has bins in place of draws, which do not tell E and m together")
+            sums = self.magnetization * self.model.n
+            return analysis.log_z(self.betas, self.energy, reference, self.fields, sums)
         energies = self.energy if self.bins is None else self.bins.levels().reshape(*self.round_trips.shape)
         return analysis.log_z(self.betas, energies, reference)
 
@@ -147,6 +161,7 @@ class TemperResult(Drawn):
 
     def replicas(self) -> list[Replicas]:
         """What its pairs of ladders tell, for `analysis.disorder_average`; ValueError if none were compared."""
+        self._require_no_fields("give a ladder of betas")
         if self.overlap is None or not self.overlap.draws.all() or not self.energy.shape[2]:
             raise ValueError(NO_PAIRS)
         told = self.overlap._asdict()
@@ -154,8 +169,11 @@ class TemperResult(Drawn):
 
     def by_beta(self) -> list[Group]:
         """All ladders, rung by rung."""
-        rungs = self.betas.size
-        return [self._group(float(b), 0, (slice(None), r), slice(r, None, rungs)) for r, b in enumerate(self.betas)]
+        rungs, fields = self.betas.size, np.zeros(self.betas.size) if self.fields is None else self.fields
+        return [
+            self._group(float(beta), 0, (slice(None), r), slice(r, None, rungs))._replace(field=float(b))
+            for r, (beta, b) in enumerate(zip(self.betas, fields, strict=True))
+        ]
 
     def report(self) -> Report:
         """A table by temperature with errors, and warnings."""
@@ -164,14 +182,19 @@ class TemperResult(Drawn):
     def table(self) -> Table:
         """Its records as named arrays, (chain, draw, rung), or the means of bins, (chain, bin, rung).
 
-        A chain for each ladder; beta belongs to rungs.
+        A chain for each ladder; beta, and the field, belong to rungs.
         """
-        places = {"beta": ("rung", self.betas)}
+        places = {"beta": ("rung", self.betas)} | ({} if self.fields is None else {"field": ("rung", self.fields)})
         return self._drawn(("chain", "draw", "rung"), lambda record: record.swapaxes(1, 2), places)
 
     def to_u_kn(self) -> tuple[FloatArray, IntArray]:
         """u_kn and N_k of nearly independent draws, for pymbar (see `fastgibbs.analysis.to_u_kn`)."""
         return analysis.to_u_kn(self)
+
+    def _require_no_fields(self, instead: str) -> None:
+        """ValueError of a ladder in fields."""
+        if self.fields is not None:
+            raise ValueError(f"result is of a ladder in fields: {instead}")
 
     @classmethod
     def _of(cls, values: dict[str, Any]) -> Self:

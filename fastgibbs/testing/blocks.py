@@ -54,8 +54,8 @@ def run(
 
     def advanced(lanes: range) -> Draws:
         plan, state, count = _started(engine, prepared, lanes, spins, rungs, rule, seed)
-        of_lanes = np.zeros(len(lanes), np.int64)
-        of_lanes[:count] = np.searchsorted(rungs, betas[lanes.start : lanes.start + count])
+        of_lanes = np.zeros((1, len(lanes)), np.int64)
+        of_lanes[0, :count] = np.searchsorted(rungs, betas[lanes.start : lanes.start + count])
         crew = min(workers, engine.crew(plan))
         moves = Moves(RULES[rule], SCANS[scan])
         return _recorded(plan, state, of_lanes, model.n, moves, sweeps, thin, crew).of(count)
@@ -81,7 +81,7 @@ def carried(engine: Engine, model: Any, spins: States, others: States, betas: Fl
             return "`restore` sets other spins than `snapshot` wrote"
         if not np.array_equal(engine.spins(plan, third), np.where(better, before, after)):
             return "`retain` keeps other spins than those of the lanes that are better"
-        rungs = np.zeros(len(lanes), np.int64)
+        rungs = np.zeros((1, len(lanes)), np.int64)
         ends = [_recorded(plan, block, rungs, model.n, Moves(GIBBS, SEQUENTIAL), 1) for block in (state, other)]
         if not all(np.array_equal(*pair) for pair in zip(*ends, strict=True)):
             return "a block goes on from restored spins otherwise than from its own"
@@ -101,8 +101,8 @@ def _started(
 def _recorded(
     plan: Any, state: Any, rungs: IntArray, n: int, moves: Moves, sweeps: int, thin: int = 1, workers: int = 1
 ) -> Draws:
-    """Advance a block by a crew of so many, and record every thin-th sweep of all lanes, each at its rung."""
-    lanes, gate = rungs.size, np.zeros(1, np.uint64)
+    """Advance a block by a crew of so many, and record every thin-th sweep of all lanes, at `rungs`, (1, lanes)."""
+    lanes, gate = rungs.shape[1], np.zeros(1, np.uint64)
     draws = record(times(0, thin), (sweeps // thin, lanes), np.empty((0, n)), lanes, keeps=True)
 
     def work(worker: int) -> None:
