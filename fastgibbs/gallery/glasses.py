@@ -71,9 +71,10 @@ def locate(
         figure, (left, right) = plots.figure(1, 2, size=(9.5, 3.7))
     except ImportError as missing:
         return Findings(f"{text}\nno picture: {missing}", files, stopped)
-    for ratio, ax in (("binder", left), ("xi_ratio", right)):
-        plots.glass_crossing(averages, ratio, critical, ax=ax)
-    figure.suptitle(f"$\\pm J$ spin glass on {shape} tori, {' , '.join(str(s) for s in config.samples)} samples")
+    plots.glass_crossing(averages, "binder", critical, ax=left)
+    plots.glass_crossing(averages, "xi_ratio", critical, ax=right)
+    counts = ", ".join(str(average.samples) for average in averages.values())
+    figure.suptitle(f"$\\pm J$ spin glass on {shape} tori, averages over {counts} samples")
     return Findings(text, files | {f"{name}.png": picture(figure)}, stopped)
 
 

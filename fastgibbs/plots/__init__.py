@@ -22,12 +22,14 @@ from fastgibbs.plots.temperatures import (
 )
 from fastgibbs.plots.tempering import overlap_distribution, replica_flow, swap_rates
 from fastgibbs.plots.traces import energy_trace, magnetization_trace
+from fastgibbs.plots.valleys import disconnectivity
 
 __all__ = [
     "PALETTE",
     "annealing_trace",
     "binder_crossing",
     "correlations",
+    "disconnectivity",
     "energy_curve",
     "energy_trace",
     "fantasies",

@@ -141,8 +141,12 @@ def records(result: Drawn, name: str) -> tuple[FloatArray, FloatArray]:
 
 
 def sites(result: Drawn) -> int:
-    """The number of sites of the model or models, at least 1."""
-    return max((result.model[0] if isinstance(result.model, tuple) else result.model).n, 1)
+    """The number of sites of the model or models, at least 1; TypeError of worldlines, whose energies are other."""
+    model = result.model[0] if isinstance(result.model, tuple) else result.model
+    if getattr(model, "by_worldlines", False):
+        told = "its means are those of fastgibbs.analysis.quantum(result)"
+        raise TypeError(f"result is of {checks.shown(model)}: {told}")
+    return max(model.n, 1)
 
 
 def nearest_rungs(betas: ArrayLike, temperatures: ArrayLike | None, most: int = 4) -> IntArray:
