@@ -187,6 +187,7 @@ PICTURES = (
     "maxcut",
     "rbm_digits",
     "spinglass3d",
+    "spinglass_binder",
     "stochastic_resonance",
 )
 
