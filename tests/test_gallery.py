@@ -188,6 +188,7 @@ PICTURES = (
     "rbm_digits",
     "spinglass3d",
     "spinglass_binder",
+    "spinglass_binder2d",
     "stochastic_resonance",
 )
 
