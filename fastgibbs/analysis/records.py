@@ -51,6 +51,11 @@ class ByBeta(Protocol):
         """The chains of each beta, ascending, and of each model."""
 
 
+def sites_of(model: Any) -> int:
+    """The sites that numbers are per, at least 1: worldlines are of one each, and their energy is the diagonal part."""
+    return max(model.sites if getattr(model, "by_worldlines", False) else model.n, 1)
+
+
 def by_beta(result: ByBeta) -> list[Group]:
     """The chains of a SampleResult, or the ladders of a TemperResult rung by rung, beta ascending, model by model.
 
