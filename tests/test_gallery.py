@@ -188,6 +188,8 @@ PICTURES = (
     "maxcut",
     "rbm_digits",
     "spinglass3d",
+    "spinglass_binder",
+    "spinglass_binder2d",
     "stochastic_resonance",
 )
 
