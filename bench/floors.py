@@ -76,6 +76,10 @@ FLOORS = (  # contest, whose rate over whose; at least, with 256 and 512 bits; m
     ("annealing, Gaussian, 6-regular, *", "fastgibbs", "dwave-samplers", 7.6, 11),  # 11, 16
     ("annealing, Gaussian, 20-regular, *", "fastgibbs", "dwave-samplers", 5.5, 7.9),  # 8.2, 12
     ("annealing, Gaussian, 48-regular, *", "fastgibbs", "dwave-samplers", 3.2, 4.2),  # 4.8, 6.3
+    # Quantum spins
+    ("transverse field, 3-regular +-J, 32 slices", "fastgibbs", "dwave-samplers", 12, 14),  # 19, 22
+    ("transverse field, 3-regular +-J, 32 slices", "fastgibbs", "openjij", 10, 11),  # 14, 16
+    ("transverse field, 3-regular +-J, 32 slices", "*, measured each sweep", "*", 0.7, 0.7),  # 0.86, 0.84
     # Most pairs coupled, memories, machines
     ("annealing, SK Gaussian N=1024", "fastgibbs", "openjij", 3.6, 4.3),  # 5.4, 6.5
     ("annealing, SK Gaussian N=1024", "fastgibbs", "dwave-samplers", 9.2, 10),  # 14, 15

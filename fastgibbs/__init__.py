@@ -7,6 +7,7 @@ from fastgibbs.io import read_idx, read_rudy, write_rudy
 from fastgibbs.learning import train
 from fastgibbs.methods.annealing import anneal
 from fastgibbs.methods.log_z import Estimate, Likelihood, log_likelihood, log_z
+from fastgibbs.methods.quenching import Basins, quench
 from fastgibbs.methods.recall import recall
 from fastgibbs.methods.sampling import sample
 from fastgibbs.methods.schedules import beta_range, beta_schedule, geometric, linear
@@ -28,8 +29,10 @@ from fastgibbs.models import (
     power_law,
     random_regular,
     sherrington_kirkpatrick,
+    smallest_waves,
     triangular,
     viana_bray,
+    waves,
 )
 from fastgibbs.models.protocols import Protocol, oscillating, protocol
 from fastgibbs.results.annealed import AnnealResult
@@ -43,6 +46,7 @@ from fastgibbs.threads import stop
 __all__ = [
     "RBM",
     "AnnealResult",
+    "Basins",
     "BoltzmannMachine",
     "Cell",
     "Energy",
@@ -79,6 +83,7 @@ __all__ = [
     "power_law",
     "protocol",
     "pseudo_likelihood",
+    "quench",
     "random_regular",
     "read_idx",
     "read_rudy",
@@ -86,11 +91,13 @@ __all__ = [
     "sample",
     "save",
     "sherrington_kirkpatrick",
+    "smallest_waves",
     "stop",
     "temper",
     "testing",
     "train",
     "triangular",
     "viana_bray",
+    "waves",
     "write_rudy",
 ]

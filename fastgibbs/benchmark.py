@@ -12,6 +12,7 @@ from fastgibbs.models import (
     RBM,
     Hopfield,
     Polynomial,
+    TransverseIsing,
     checks,
     edwards_anderson,
     lattice,
@@ -59,6 +60,13 @@ CASES = (  # title, engine, model, beta, chains
     ("Hopfield N=10^4, P=200, T=0.5, 128 chains", "overlap", lambda: Hopfield(_patterns(200, 10_000)), 2.0, 128),
     ("RBM of 784 and 500 units, 512 chains", "layered", lambda: _machine(784, 500), 1.0, 512),
     ("2000 products of 3 of 500 spins, 128 chains", "polynomial", lambda: _products(500, 2000), 1.0, 128),
+    (
+        "3-regular +-J, N=500 in 32 slices",
+        "worldline",
+        lambda: TransverseIsing(random_regular(500, 3, seed=1), gamma=1.0, slices=32),
+        2.0,
+        64,
+    ),
     ("ring of triples, 10^4 sites, 128 chains", "terms", lambda: Triples(10_000), 1.0, 128),
 )
 

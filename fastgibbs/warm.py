@@ -31,6 +31,7 @@ from fastgibbs.models import (
     Hopfield,
     Ising,
     Polynomial,
+    TransverseIsing,
     edwards_anderson,
     lattice,
     sherrington_kirkpatrick,
@@ -67,6 +68,7 @@ def calls() -> Iterator[Callable[[], object]]:
             yield partial(anneal, model, reads=16, **of)
             yield partial(temper, model, betas=betas, ladders=2, **of)
         yield partial(log_z, model, steps=2, seed=0)
+    yield partial(sample, TransverseIsing(_GLASS, gamma=1.0, slices=4), beta=0.5, keep_states=True, **short)
     yield partial(sample, _GLASS, beta=0.5, record="bins", **short)
     yield partial(temper, _GLASS, betas=betas, ladders=1, record="bins", **short)
     for record in ("draws", "bins"):

@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
-from test_transverse import law
+from test_transverse import glass, law
 
 import fastgibbs as fg
+from fastgibbs.engines.worldline import TOLD
 from fastgibbs.exact import states
+from fastgibbs.jit import compiled_only
 from fastgibbs.reference import worldline as twin
+from fastgibbs.reference.streams import run_entropy
 
 SMALL = [(sites, slices) for sites in (1, 2, 3) for slices in (1, 2, 3, 4)]
 CLOSE = 1e-6  # float32 arithmetic
@@ -113,3 +116,258 @@ def test_what_draws_tell_has_the_exact_means(sites, slices):
     assert beta**2 * (variance + means["energy_slope"]) == pytest.approx(exact.heat_capacity, abs=1e-10)
     for name in ("x", "zz", "kinks", "abs_m", "m2", "m4"):
         assert means[name] == pytest.approx(getattr(exact, name), abs=1e-10), name
+
+
+# --- the engine: the twin's bits
+
+
+def dilute():
+    """Sites without bonds and without fields beside those that have them; transverse fields of three kinds, one 0."""
+    rng = np.random.default_rng(3)
+    model = fg.Ising.from_edges(9, [0, 1, 2, 5, 5], [1, 2, 0, 6, 7], rng.normal(size=5), np.arange(9) // 5 * 0.4, 1.5)
+    return model, np.array([1.0, 0.5, 0.0] * 3)
+
+
+MODELS = {
+    "ring": (fg.lattice((10,)), 1.0, 32),
+    "+-J in a field": (fg.Ising.from_edges(12, *fg.edwards_anderson((3, 4), seed=3).bonds, np.full(12, 0.5)), 0.7, 7),
+    "Gaussian": (fg.random_regular(16, 3, "gaussian", seed=2), 1.3, 16),
+    "all kinds": (*dilute(), 5),
+    "complete": (fg.sherrington_kirkpatrick(20, seed=1), np.linspace(0.0, 2.0, 20), 3),
+    "memories": (fg.Hopfield(np.random.default_rng(5).choice([-1, 1], (2, 8)), field=0.1), 0.4, 9),
+    "many slices": (fg.lattice((3,)), 1.0, 130),
+    "one slice": (fg.lattice((4,), h=0.3), 0.5, 1),
+    "two slices": (fg.lattice((4,), h=0.3), 0.5, 2),
+    "one site": (fg.Ising([[0.0]]), 1.0, 6),
+}
+BETAS = np.array([0.0, 0.3, 1.0, 2.5, 40.0, 2000.0])
+
+
+def by_twin(quantum, betas, seed, sweeps, scan="sequential", start=None):
+    """States, energies and what was told after every sweep, by the twin."""
+    state = twin.start(quantum, len(betas), run_entropy(seed, "sample", start), scan=scan, spins=start)
+    for _ in range(sweeps):
+        twin.sweep(state, betas)
+        yield state.spins, quantum.energy(state.spins), twin.told(quantum, state.spins, betas)
+
+
+@pytest.mark.parametrize("chains, scan", [(3, "random"), (20, "sequential"), (70, "sequential")])
+@pytest.mark.parametrize("name", MODELS)
+def test_states_are_those_of_the_twin_bit_for_bit(name, chains, scan):
+    """And what draws tell, but for the order of additions; a block of 64 lanes and of 16, one lane in four a chain."""
+    quantum, betas = fg.TransverseIsing(*MODELS[name]), np.resize(BETAS, chains)
+    run = fg.sample(quantum, beta=betas, sweeps=3, seed=7, scan=scan, keep_states=True, threads=1)
+    assert run.engine == "worldline" and tuple(run.observables) == TOLD
+    for draw, (spins, energies, told) in enumerate(by_twin(quantum, betas, 7, 3, scan)):
+        np.testing.assert_array_equal(run.samples[:, draw], spins)
+        np.testing.assert_allclose(run.energy[:, draw], energies, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(run.magnetization[:, draw], spins.mean(axis=1), rtol=1e-14, atol=1e-15)
+        for key, values in told.items():
+            np.testing.assert_allclose(run.observables[key][:, draw], values, rtol=1e-9, atol=1e-9, err_msg=key)
+
+
+def test_runs_from_states_and_in_two_parts_are_those_of_the_twin():
+    quantum, betas = fg.TransverseIsing(*MODELS["Gaussian"]), np.full(5, 1.2)
+    start = np.random.default_rng(1).choice(np.array([-1, 1], np.int8), (5, quantum.n))
+    kwargs = dict(beta=betas, seed=3)
+    run = fg.sample(quantum, sweeps=2, start=start, **kwargs)
+    *_, (spins, _, _) = by_twin(quantum, betas, 3, 4, start=start)
+    run = fg.sample(quantum, sweeps=2, start=run, beta=betas)
+    np.testing.assert_array_equal(run.states, spins)
+
+
+def test_bytes_depend_on_no_threads_nor_on_other_chains(tmp_path):
+    quantum = fg.TransverseIsing(*MODELS["ring"])
+    kwargs = dict(beta=1.5, sweeps=6, seed=2)
+    run, other = fg.sample(quantum, chains=100, threads=2, **kwargs), fg.sample(quantum, chains=70, threads=1, **kwargs)
+    np.testing.assert_array_equal(run.states[:70], other.states)
+    for name in TOLD:
+        np.testing.assert_array_equal(run.observables[name][:70], other.observables[name])
+    file = tmp_path / "run.npz"
+    fg.sample(quantum, chains=70, checkpoint=file, **kwargs | dict(sweeps=3))
+    again = fg.sample(quantum, chains=70, checkpoint=file, **kwargs)
+    np.testing.assert_array_equal(again.observables["x"], other.observables["x"])
+    run.save(tmp_path / "result.npz")
+    found = fg.load(tmp_path / "result.npz")
+    assert found.model == quantum
+    np.testing.assert_array_equal(found.observables["total_energy"], run.observables["total_energy"])
+
+
+# --- the law, simulated: 4 sigma, by errors between 256 chains; of 60 numbers one false alarm in 250 sets of seeds
+
+CHAINS = 256
+
+
+def sigmas(record, exact):
+    """How many standard errors the mean of a record is from the exact value, by the means of chains."""
+    means = record.mean(axis=1)
+    return abs(means.mean() - exact) / (means.std(ddof=1) / np.sqrt(len(means)))
+
+
+def distances(run, exact):
+    """In standard errors, by name."""
+    names = {"total_energy": "energy"} | {name: name for name in ("x", "zz", "kinks", "abs_m", "m2", "m4")}
+    return {name: sigmas(run.observables[name], getattr(exact, of)) for name, of in names.items()}
+
+
+CHECKED = {
+    "ring, 4": (fg.TransverseIsing(fg.lattice((6,)), 1.0, 4), 2.0),
+    "ring, 8": (fg.TransverseIsing(fg.lattice((6,)), 1.0, 8), 2.0),
+    "ring, 32": (fg.TransverseIsing(fg.lattice((6,)), 1.0, 32), 2.0),
+    "ring, 64": (fg.TransverseIsing(fg.lattice((6,)), 1.0, 64), 2.0),
+    "glass, 8": (fg.TransverseIsing(glass().model, 0.7, 8), 3.0),
+    "glass, 32": (fg.TransverseIsing(glass().model, 0.7, 32), 3.0),
+    "fields of three kinds": (small(3, 6, [0.3, 0.3, 2.0]), 1.5),
+    "nearly classical": (fg.TransverseIsing(fg.lattice((5,)), 0.02, 16), 0.7),
+}
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_means_are_exact(name):
+    """1e5 draws and more."""
+    quantum, beta = CHECKED[name]
+    run = fg.sample(quantum, beta=beta, sweeps=400, burn_in=50, chains=CHAINS, seed=11)
+    found = distances(run, fg.exact.transverse(quantum, beta, quantum.slices))
+    assert max(found.values()) < 4, found
+
+
+def test_means_at_another_beta_or_in_another_field_are_not_exact():
+    """The broken twin: 3 % of either."""
+    quantum, beta = CHECKED["ring, 32"]
+    exact = fg.exact.transverse(quantum, beta, 32)
+    run = fg.sample(quantum, beta=1.03 * beta, sweeps=400, burn_in=50, chains=CHAINS, seed=11)
+    assert max(distances(run, exact).values()) > 4
+    stronger = fg.TransverseIsing(quantum.model, 1.03, 32)
+    run = fg.sample(stronger, beta=beta, sweeps=400, burn_in=50, chains=CHAINS, seed=11)
+    assert max(distances(run, exact).values()) > 4
+
+
+def test_more_slices_take_no_more_sweeps():
+    """tau of m^2 of a cold ring: from 16 slices to 128 it stays within a quarter; errors of tau are 3 %."""
+    taus = []
+    for slices in (16, 128):
+        quantum = fg.TransverseIsing(fg.lattice((8,)), 1.0, slices)
+        run = fg.sample(quantum, beta=4.0, sweeps=600, burn_in=100, chains=64, seed=4)
+        taus.append(fg.analysis.autocorrelation_time(run.observables["m2"]))
+    assert abs(np.log(taus[1] / taus[0])) < 0.25, taus
+
+
+def test_without_a_field_worldlines_turn_whole_as_classical_spins_do():
+    """At Gamma = 0 slices are copies, and the run is one of the classical model."""
+    quantum = fg.TransverseIsing(fg.lattice((6,), h=0.1), 0.0, 16)
+    run = fg.sample(quantum, beta=0.8, sweeps=400, burn_in=50, chains=CHAINS, seed=3)
+    assert not run.observables["kinks"].any() and not run.observables["x"].any()
+    lines = quantum.worldlines(run.states)
+    assert (lines == lines[..., :1]).all()
+    exact = fg.exact.spectrum(quantum.model)
+    assert sigmas(run.energy, exact.energy(0.8)) < 4
+    np.testing.assert_allclose(run.observables["total_energy"], run.energy, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "arguments, error, message",
+    [
+        (dict(beta=-1.0), ValueError, "beta is -1: worldlines have a law at finite betas from 0 on"),
+        (dict(beta=np.inf), ValueError, "beta is inf: worldlines have a law at finite betas from 0 on"),
+        (dict(beta=np.nan), ValueError, "beta is nan"),
+        (dict(rule="metropolis"), ValueError, "rule is 'metropolis': engine 'worldline' has 'gibbs'"),
+        (dict(clamp={0: 1}), ValueError, "clamp is given: worldlines are drawn whole"),
+        (dict(clusters="wolff"), ValueError, "has no bonds, for it has no Ising form"),
+        (dict(field=0.1), ValueError, "field"),
+        (dict(strips=2), ValueError, "it does not cut lattices into strips"),
+        (dict(engine="sparse"), ValueError, "the model has no Ising form"),
+        (dict(start=np.ones(6)), ValueError, "start: states"),
+    ],
+)
+def test_what_worldlines_cannot_do_is_named_before_anything_is_compiled(arguments, error, message):
+    quantum = fg.TransverseIsing(fg.lattice((6,)), 1.0)
+    with compiled_only(), pytest.raises(error, match=message):
+        fg.sample(quantum, **dict(beta=1.0, sweeps=1) | arguments)
+
+
+def test_other_models_are_refused_by_the_engine():
+    with pytest.raises(ValueError, match="it runs models in a transverse field"):
+        fg.sample(fg.lattice((6,)), beta=1.0, sweeps=1, engine="worldline")
+
+
+# --- what results say
+
+
+@pytest.fixture(scope="module")
+def runs():
+    quantum = fg.TransverseIsing(fg.lattice((6,)), 1.0, 8)
+    kwargs = dict(beta=[1.0, 2.0] * 32, sweeps=2000, burn_in=50, seed=2)
+    return fg.sample(quantum, **kwargs), fg.sample(quantum, record="bins", **kwargs)
+
+
+def test_means_of_results_are_exact_within_their_errors(runs):
+    """Four errors, of 2 x 16 numbers: one false alarm in 500 seeds."""
+    for run in runs:
+        for found in fg.analysis.quantum(run):
+            exact = fg.exact.transverse(run.model, found.beta, 8)
+            pairs = [(found.heat_capacity, exact.heat_capacity), (found.binder, 1 - exact.m4 / (3 * exact.m2**2))]
+            for name in ("energy", "x", "zz", "abs_m", "kinks"):
+                pairs.append((getattr(found, name)[:2], getattr(exact, name)))
+            for (mean, error), value in pairs:
+                assert abs(mean - value) < 4 * error < 0.2, (found, exact)
+
+
+def test_the_susceptibility_is_the_response_to_a_field(runs):
+    """d<m>/dh by differences of exact log Z_M, h along z; above its connected form by beta n <|m|>^2."""
+    run, step = runs[0], 1e-2
+    found = fg.analysis.quantum(run)[0]
+    logs = [
+        fg.exact.transverse(fg.TransverseIsing(fg.lattice((6,), h=h), 1.0, 8), 1.0, 8).log_z for h in (-step, 0, step)
+    ]
+    response = (logs[0] - 2 * logs[1] + logs[2]) / step**2 / 6
+    mine, error = fg.analysis.susceptibility(run.magnetization[run.beta == 1.0], 1.0, 6, connected=False)
+    assert abs(mine - response) < 4 * error < 0.1 * response
+    assert found.susceptibility[0] < mine
+
+
+def test_summaries_have_a_row_of_quantum_means_for_each_beta(runs):
+    for run in runs:
+        found, lines = fg.analysis.quantum(run), run.summary().splitlines()
+        assert lines[0].startswith("SampleResult(TransverseIsing(Ising(n=6, bonds=6, fields=0), gamma=1, slices=8)")
+        header, _, *rows = lines[3:7]
+        assert " ".join(header.split()) == "beta T chains tau ESS R-hat E/N |m| C/N chi U <x> <zz>"
+        for row, of in zip(rows, found, strict=True):
+            shown = dict(zip(header.split(), row.split(), strict=True))
+            for name, value in (("E/N", of.energy.mean / 6), ("<x>", of.x.mean), ("|m|", of.abs_m.mean)):
+                assert float(shown[name].partition("(")[0]) == pytest.approx(value, abs=2e-3)
+            assert float(shown["C/N"].partition("(")[0]) == pytest.approx(of.heat_capacity[0] / 6, abs=2e-2)
+
+
+def test_reports_by_sweep_have_the_diagonal_energy_per_site():
+    quantum = fg.TransverseIsing(fg.lattice((6,)), 1.0, 8)
+    kwargs = dict(chains=32, seed=1)
+    chosen = fg.sample(quantum, beta=1.0, at=[10, 20], **kwargs)
+    driven = fg.sample(quantum, beta=fg.protocol([0.5, 1.0, 1.5]), sweeps=30, **kwargs)
+    for run, energy in ((chosen, chosen.energy[:, 0]), (driven, driven.energy[:, ::3].mean(axis=1))):
+        rows = [line.split() for line in run.summary().splitlines()]
+        head = next(k for k, row in enumerate(rows) if "E/N" in row)
+        shown = rows[head + 2][rows[head].index("E/N")].partition("(")[0]
+        assert float(shown) == pytest.approx(energy.mean() / 6, abs=5e-3)
+
+
+def test_what_takes_energies_for_exponents_refuses_results_of_worldlines(runs):
+    for verb in (lambda run: fg.analysis.reweight(run, 1.5), lambda run: run.to_u_kn(), lambda run: run.replicas()):
+        with pytest.raises(TypeError, match="whose law is not exp"):
+            verb(runs[0])
+    for curve in (fg.plots.energy_curve, fg.plots.heat_capacity_curve, fg.plots.susceptibility_curve):
+        with pytest.raises(TypeError, match="its means are those of"):
+            curve(runs[0])
+    with pytest.raises(TypeError, match="give what sample returned of a TransverseIsing model"):
+        fg.analysis.quantum(fg.sample(fg.lattice((4,)), beta=1.0, sweeps=10))
+
+
+def test_a_protocol_of_beta_draws_and_tells_at_each_sweeps_own():
+    quantum, betas = fg.TransverseIsing(*MODELS["Gaussian"]), [0.5, 2.0, 1.0]
+    run = fg.sample(quantum, beta=fg.Protocol(betas), sweeps=6, chains=4, seed=3, keep_states=True)
+    state = twin.start(quantum, 4, 3)
+    for draw in range(6):
+        at_beta = np.full(4, betas[draw % 3])
+        twin.sweep(state, at_beta)
+        np.testing.assert_array_equal(run.samples[:, draw], state.spins)
+        told = twin.told(quantum, state.spins, at_beta)
+        np.testing.assert_allclose(run.observables["total_energy"][:, draw], told["total_energy"], rtol=1e-9)

@@ -22,6 +22,12 @@ def models() -> None:
     """What models are made of, and what they know."""
     square = fg.lattice((16, 16), J=1.0, h=[0.1] * 256, periodic=(True, False))
     assert_type(square, fg.Ising)
+    kagome = fg.lattice((4, 4), J=[(1.0,) * 6, 0.5], periodic=("antiperiodic", (1, 0)), cell="kagome")
+    assert_type(kagome.positions, FloatArray | None)
+    assert_type(fg.edwards_anderson((4, 4), cell=fg.Cell(np.eye(2), [[0, 0]]), bonds=0.8, h_width=1.0), fg.Ising)
+    assert_type(fg.power_law(8, 1.5), fg.Ising)
+    assert_type(fg.viana_bray(8, 1.5, "gaussian"), fg.Ising)
+    fg.lattice((4, 4), cell="kagom")  # type: ignore[arg-type]  # there is no such lattice
     assert_type(square.n, int)
     assert_type(square.shape, tuple[int, ...] | None)
     assert_type(square.coupling, float | None)
@@ -44,6 +50,7 @@ def draws(model: ModelLike) -> None:
     run = fg.sample(model, beta=[0.2, 0.4], sweeps=100, seed=np.random.SeedSequence(1), rule="metropolis")
     assert_type(run, fg.SampleResult)
     assert_type(fg.sample(model, beta=0.4, sweeps=100, clusters="wolff", cluster_every=0), fg.SampleResult)
+    assert_type(fg.temper(model, clusters="cmr", cluster_every=10), fg.TemperResult)
     assert_type(fg.sample([model, model], beta=0.4, sweeps=100), fg.SampleResult | list[fg.SampleResult])
     assert_type(run.energy, FloatArray)
     assert_type(run.observables, dict[str, FloatArray])

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from fastgibbs.analysis.errors import blocks, disagreement, split_r_hat, standard_error
-from fastgibbs.analysis.records import ByBeta, Group, by_beta
+from fastgibbs.analysis.quantum import of_group, records
+from fastgibbs.analysis.records import ByBeta, Group, by_beta, sites_of
 from fastgibbs.analysis.reports import Report, Reporting, with_error
 from fastgibbs.analysis.response import by_phase
 from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, magnitude, susceptibility, temperature
@@ -39,7 +40,8 @@ def summary(result: Reporting) -> str:
     where errors of C, chi and U rest on stretches of chains shorter than 10 tau and are 5 to 8 % too small, as those of
     fewer than 16 short chains do. Chains at beta = inf draw from no law: they have no C and chi and are not judged. Of
     a run that kept bins in place of draws, all of it is of these bins. Of a run with cluster moves it has what they
-    tell of <m^2>, and warns where the cluster of a site holds more than 95 % of all sites on average.
+    tell of <m^2>, and warns where the cluster of a site holds more than 95 % of all sites on average. Of quantum
+    spins it has the means of `quantum`, E and C of all of H.
 
     Of a driven run it has averages by phase: there is no stationary law that C, chi and R-hat could be of. In a field b
     beside the model's own E is without it, and C is of E - b sum_i s_i; bins do not tell it.
@@ -69,8 +71,13 @@ def by_temperature(result: ByBeta) -> Report:
             [repr(result), f"no table: there are {draws} draws, at least {_FEWEST_DRAWS} are needed"], {}, {}, []
         )
     several = isinstance(result.model, tuple)
-    n = max((result.model[0] if several else result.model).n, 1)
+    model = result.model[0] if several else result.model
+    n = sites_of(model)
     magnitudes = [magnitude(group.magnetization) for group in groups]
+    quantum = [of_group(result, group) for group in groups] if _of_worldlines(model) else []
+    if quantum:
+        magnitudes = [records(result, group.beta)["abs_m"] for group in groups]
+        groups = [group._replace(energy=records(result, group.beta)["total_energy"]) for group in groups]
     energies = [standard_error(group.energy / n) for group in groups]
     ms = [standard_error(magnitude) for magnitude in magnitudes]
     tau = np.array([max(e.tau, m.tau) for e, m in zip(energies, ms, strict=True)])
@@ -98,6 +105,11 @@ def by_temperature(result: ByBeta) -> Report:
         del columns["model"]
     if getattr(result, "field", None) is None and getattr(result, "fields", None) is None:
         del columns["field"]
+    if quantum:
+        columns["C/N"] = [with_error(*np.divide(of.heat_capacity, n)) for of in quantum]
+        columns["U"] = [with_error(*of.binder) for of in quantum]
+        columns["<x>"] = [with_error(of.x.mean, of.x.error) for of in quantum]
+        columns["<zz>"] = [with_error(of.zz.mean, of.zz.error) for of in quantum]
     told = [[standard_error(record) for record in group.told] for group in groups if group.told]
     if told:
         columns["<m^2>"] = [with_error(m2.mean, m2.error) for m2, _ in told]
@@ -134,6 +146,10 @@ def by_temperature(result: ByBeta) -> Report:
 def _felt(group: Group, n: int) -> Any:
     """The energies in the field beside the model's own."""
     return group.energy - group.field * n * group.magnetization if group.field else group.energy
+
+
+def _of_worldlines(model: object) -> bool:
+    return getattr(model, "by_worldlines", False)
 
 
 def _binned(group: Group) -> str:

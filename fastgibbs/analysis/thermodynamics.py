@@ -85,10 +85,11 @@ def binder_cumulant(magnetization: ArrayLike) -> tuple[float, float]:
     >>> print("{:.3f} +- {:.3f}".format(*fg.analysis.binder_cumulant(run.magnetization)))
     0.514 +- 0.008
     """
-    return jackknife(_cumulant, moments(blocks(_numbers(magnetization) ** 2), 0.0))
+    return jackknife(cumulant, moments(blocks(_numbers(magnetization) ** 2), 0.0))
 
 
-def _cumulant(rows: FloatArray) -> float:
+def cumulant(rows: FloatArray) -> float:
+    """U of the means of m^2 and m^4 in rows (rows, 2)."""
     second, fourth = rows.mean(axis=0)
     return 1 - fourth / (3 * second**2) if second else 0.0
 

@@ -12,9 +12,11 @@ from fastgibbs.engines.polynomial import Polynomials
 from fastgibbs.engines.sparse import Sparse
 from fastgibbs.engines.sparse64 import Sparse64
 from fastgibbs.engines.terms import Terms
+from fastgibbs.engines.worldline import Worldline
 
 ORDER = (  # as "auto" asks them
     *(Layered(), Overlap(), Polynomials(), Dense(), Coloured(), Multispin(), Sparse(), Sparse64(), Terms()),
+    Worldline(),
 )
 for engine in ORDER:
     register(engine)

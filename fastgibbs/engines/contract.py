@@ -48,6 +48,8 @@ class Engine:
     follows = False  # whether it makes use of FOLLOWED: E is `state.energies` times `plan.unit` + `plan.offset`
     block_lanes = 64  # of a block, at most
     field_bits = 0  # of the sum of a local field and a rung's own: 0 if `start` takes no `fields`
+    rules: tuple[str, ...] = tuple(RULES)  # that it has
+    told: tuple[str, ...] = ()  # what `tell` tells of a draw besides energy and magnetisation, by name
 
     def refusal(self, models: list, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
         """Why it cannot run these models, or None if it can; by default one model without strips.
@@ -182,6 +184,14 @@ def measure(plan, state, energies, magnetizations, crew):
     An energy is that of `model.energy`, but for the order of additions. It may be asked before any sweep.
     """
     raise NotImplementedError("the engine has given `measure` no body for its plan")
+
+
+@stub
+def tell(plan, state, rungs, values, row):
+    """Write what `Engine.told` names of a draw, of every chain, to rows `row` ... of `values`, float64 (rows, chains).
+
+    It is asked right after `measure`; lanes are at `rungs`, int64 (lanes,).
+    """
 
 
 @stub

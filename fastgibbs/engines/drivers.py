@@ -10,6 +10,7 @@ from fastgibbs.engines.binning import RunningBins, keep
 from fastgibbs.engines.clusters import Clusters
 from fastgibbs.engines.contract import FOLLOWED, LANE_GROUP, MEASURED, SEQUENTIAL, UNMEASURED
 from fastgibbs.engines.entries import measure, opened, retain, snapshot, sweep
+from fastgibbs.engines.entries import tell as tell_draw
 from fastgibbs.engines.lowest import note
 from fastgibbs.engines.moves import due, move, sweeps_too, tell
 from fastgibbs.engines.observables import Observables, measure_observables, observables
@@ -89,7 +90,7 @@ class Record(NamedTuple):
 def record(times: Times, shape, weights, lanes: int, strips: int = 1, keeps: bool = False, told: int = 0) -> Record:
     """Room for `shape` = (draws, chains) of a block of so many lanes; `weights` float64 (observables, n).
 
-    After observables come `told` numbers that cluster moves tell.
+    After observables come `told` numbers that the engine, and cluster moves, tell.
     """
     draws, chains = shape
     samples = draws if keeps else 0, weights.shape[1] // strips, lanes // LANE_GROUP
@@ -127,6 +128,9 @@ def advance(block, rungs, moves, record, first, last, crew):
                 snapshot(block, packed)
                 measure_observables(record.observables, packed, record.observables.record[draw])
             if crew.worker == 0:
+                if record.observables.record.shape[1] > len(record.observables.weights):
+                    of_sweep = rungs[(done - 1) % len(rungs)]
+                    tell_draw(block, of_sweep, record.observables.record[draw], len(record.observables.weights))
                 tell(moves.clusters, record.observables.record[draw])
                 of_weights = record.observables.record[draw]
                 keep(record.bins, number, record.energies[draw], record.magnetizations[draw], of_weights)

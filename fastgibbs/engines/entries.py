@@ -78,6 +78,12 @@ def _measure(held, energies, magnetizations, crew):
 
 
 @called
+def _tell(held, rungs, values, row):
+    plan, state, _ = _content(held)
+    contract.tell(plan, state, rungs, values, row)
+
+
+@called
 def _snapshot(held, words):
     plan, state, _ = _content(held)
     contract.snapshot(plan, state, words)
@@ -102,8 +108,9 @@ def _exactly(held, ups, energy):
 
 
 _INTEGERS, _FLOATS, _WORDS, _BYTES = types.int64[::1], types.float64[::1], types.uint16[:, ::1], types.uint8[::1]
+_ROWS = types.float64[:, ::1]
 _CREW = typeof(Crew(0, 1, np.zeros(1, np.uint64), 0))
-_SWEEP, _MEASURE, _SNAPSHOT, _RESTORE, _RETAIN, _EXACTLY = range(6)
+_SWEEP, _MEASURE, _SNAPSHOT, _RESTORE, _RETAIN, _EXACTLY, _TELL = range(7)
 _ENTRIES = (  # each: its body, the types of its arguments but the first, and that of what it returns
     (_sweep, (_INTEGERS, types.int64, types.int64, types.int64, _CREW), types.none),
     (_measure, (_FLOATS, _FLOATS, _CREW), types.none),
@@ -111,6 +118,7 @@ _ENTRIES = (  # each: its body, the types of its arguments but the first, and th
     (_restore, (_WORDS,), types.none),
     (_retain, (_BYTES,), types.none),
     (_exactly, (_BYTES, types.float64), types.float64),
+    (_tell, (_INTEGERS, _ROWS, types.int64), types.none),
 )
 
 
@@ -163,6 +171,7 @@ def hold(plan, state, kept, room):
     room[3] = _address(held, 3)
     room[4] = _address(held, 4)
     room[5] = _address(held, 5)
+    room[6] = _address(held, 6)
 
 
 def opened(plan, state, kept=None) -> np.ndarray:
@@ -182,6 +191,12 @@ def sweep(block, rungs, rule, scan, counts, crew):
 def measure(block, energies, magnetizations, crew):
     """`contract.measure` of a block."""
     _call(block, _MEASURE, (energies, magnetizations, crew))
+
+
+@inlined
+def tell(block, rungs, values, row):
+    """`contract.tell` of a block."""
+    _call(block, _TELL, (rungs, values, row))
 
 
 @inlined

@@ -29,9 +29,9 @@ _UNSURE_BITS = np.uint32(np.float32(_UNSURE).view(np.uint32))
 _TAKEN, _LEFT = -1.0, 2.0  # uniforms that decide whatever the odds are
 
 # of eight words of streams in two registers, two by two as 256 bits are joined best; their low halves, their high ones
-_paired = picking([0, 1, 4, 5, 2, 3, 6, 7], types.uint64)
-_lows = picking([0, 2, 8, 10, 4, 6, 12, 14], types.uint32)
-_highs = picking([1, 3, 9, 11, 5, 7, 13, 15], types.uint32)
+paired = picking([0, 1, 4, 5, 2, 3, 6, 7], types.uint64)
+lows = picking([0, 2, 8, 10, 4, 6, 12, 14], types.uint32)
+highs = picking([1, 3, 9, 11, 5, 7, 13, 15], types.uint32)
 
 
 @inlined
@@ -45,21 +45,21 @@ def draw(streams, uniforms, words):
     """Rough uniforms of the next attempts from so many words of each stream: four of a word, the lowest bits first."""
     lanes = streams.shape[1]
     for lane in range(0, lanes, _DRAWN):
-        a = _paired(load(streams, lane, _DRAWN))
-        b = _paired(load(streams, lanes + lane, _DRAWN))
-        c = _paired(load(streams, 2 * lanes + lane, _DRAWN))
-        counter = _paired(load(streams, 3 * lanes + lane, _DRAWN))
+        a = paired(load(streams, lane, _DRAWN))
+        b = paired(load(streams, lanes + lane, _DRAWN))
+        c = paired(load(streams, 2 * lanes + lane, _DRAWN))
+        counter = paired(load(streams, 3 * lanes + lane, _DRAWN))
         for place in range(lane, lane + 4 * words * lanes, 4 * lanes):
             word, a, b, c, counter = stepped(a, b, c, counter)
-            low, high = _lows(word), _highs(word)
+            low, high = lows(word), highs(word)
             store(uniforms, place, rough_uniform(low))
             store(uniforms, place + lanes, rough_uniform(low >> 16))
             store(uniforms, place + 2 * lanes, rough_uniform(high))
             store(uniforms, place + 3 * lanes, rough_uniform(high >> 16))
-        store(streams, lane, _paired(a))
-        store(streams, lanes + lane, _paired(b))
-        store(streams, 2 * lanes + lane, _paired(c))
-        store(streams, 3 * lanes + lane, _paired(counter))
+        store(streams, lane, paired(a))
+        store(streams, lanes + lane, paired(b))
+        store(streams, 2 * lanes + lane, paired(c))
+        store(streams, 3 * lanes + lane, paired(counter))
 
 
 @inlined

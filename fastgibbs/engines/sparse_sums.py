@@ -51,7 +51,7 @@ def _as_numbers(spins):
     return (lambda spins: spins) if spins.dtype is types.float32 else (lambda spins: convert(spins, np.float32))
 
 
-def _floating(width):
+def floating(width):
     """The function that adds up h_i and J_ij s_j over `unit` in `width` lanes, as the type of a plan's numbers says."""
 
     def float_sum(plan, spins, site, lane):
@@ -95,7 +95,7 @@ def _floating(width):
     return float_sum
 
 
-def _whole(width):
+def whole(width):
     """The function that adds up whole numbers J s of `width` lanes."""
 
     @inlined
@@ -113,7 +113,7 @@ def _whole(width):
 
 
 _MOST, _LEAST = 64, 16
-_whole_most, _whole_least = _whole(_MOST), _whole(_LEAST)
+_whole_most, _whole_least = whole(_MOST), whole(_LEAST)
 
 
 def gather(plan, state, site):
@@ -141,7 +141,7 @@ def _gathering(plan, state, site):
 
 def adding(width):
     """The function that gives local fields of `width` lanes, after `gather`."""
-    float_sum = _floating(width)
+    float_sum = floating(width)
 
     def local_field(plan, state, site, lane):
         """h_i + sum_j J_ij s_j in units of `unit`, float32 or float64 lanes."""
@@ -180,7 +180,7 @@ def measuring(width):
 
     Sums of whole numbers are exact, and so the same as in any other order.
     """
-    half, whole_sum = width // 2, _whole(width)
+    half, whole_sum = width // 2, whole(width)
 
     @inlined
     def add_bonds(plan, spins, lane):

@@ -117,7 +117,8 @@ class _ProductBlocks(_SpinBlocks):
             weights = self.coefficients * (1 - 2.0 * (np.bitwise_count(self.high_masks & ~block) & 1))
         else:
             weights = self.coefficients * (self.high_masks & ~block == 0)
-        return product_sums(np.bincount(self.low_masks, weights, 2**self.low), self.of_spins)
+        table: FloatArray = np.bincount(self.low_masks, weights, 2**self.low).astype(np.float64)  # ints of no terms
+        return product_sums(table, self.of_spins)
 
 
 class _EnergyBlocks(_SpinBlocks):

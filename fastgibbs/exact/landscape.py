@@ -28,8 +28,9 @@ class Minima(NamedTuple):
     """The minima of an energy, ascending in energy.
 
     >>> import fastgibbs as fg
-    >>> fg.exact.minima(fg.lattice((2, 3), periodic=False)).energies.tolist()
-    [-7.0, -7.0, -3.0, -3.0]
+    >>> found = fg.exact.minima(fg.lattice((2, 3), periodic=False))
+    >>> found.energies.tolist(), found.strict.sum().tolist()
+    ([-7.0, -7.0, -3.0, -3.0, -3.0, -3.0, -1.0, -1.0], 2)
     """
 
     states: States  # int8 (minima, n), in the model's units
@@ -44,7 +45,7 @@ class Valleys(NamedTuple):
     >>> import fastgibbs as fg
     >>> tree = fg.exact.barriers(fg.lattice((2, 3), periodic=False))
     >>> tree.energies.tolist(), tree.into.tolist(), tree.saddles.tolist()
-    ([-7.0, -7.0, -3.0, -3.0], [-1, 0, 0, 0], [inf, -1.0, -1.0, -1.0])
+    ([-7.0, -7.0], [-1, 0], [inf, -1.0])
     """
 
     states: States  # int8 (valleys, n): one of the states at the bottom of each, in the model's units
@@ -108,7 +109,7 @@ def barriers(model: ModelLike) -> Valleys:
     >>> import fastgibbs as fg
     >>> tree = fg.exact.barriers(fg.sherrington_kirkpatrick(10, seed=1))
     >>> print(len(tree.states), f"{tree.saddle(0, 1):.3f}", f"{tree.barriers[1]:.3f}")
-    4 -1.437 4.474
+    8 -3.189 1.927
     """
     energies, rounding = _energies(model, _MOST_BARRIERS)
     bottoms, labels = _descents(energies, model.n, rounding)

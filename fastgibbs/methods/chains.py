@@ -59,8 +59,8 @@ class Chains(Job):
 
     @property
     def told(self) -> tuple[str, ...]:
-        """What cluster moves tell, by name: observables that follow those of weights."""
-        return told(self.clusters)
+        """What the engine and cluster moves tell, by name: observables that follow those of weights."""
+        return *self.engine.told, *told(self.clusters)
 
     @cached_property
     def bins(self) -> binning.RunningBins:
@@ -107,8 +107,8 @@ class Chains(Job):
         of_chains = self.points.shown(self.points.betas)[columns.start : columns.stop]
         of_model = (columns.start + mine) * self.models // self.chains
         places = Places(len(lanes), mine, of_chains, mine[:, None], of_model)
-        asked = self.clusters, self.cluster_every, *self.cluster_bonds
-        return block._replace(clusters=clusters(*asked, places, columns.start, self.seed))
+        asked: dict[str, Any] = dict(kind=self.clusters, every=self.cluster_every)
+        return block._replace(clusters=clusters(*self.cluster_bonds, places, columns.start, self.seed, **asked))
 
     def kept(self, blocks: list[ChainBlock], done: list[int], names: Iterable[str]) -> Bins:
         """What the bins of all chains have kept after so many sweeps of each block."""

@@ -26,12 +26,19 @@ _IN_FIELDS = 64  # neighbours: with more it takes too long
 _TURNS, _ALL = 8, 2**62  # passes that come near a minimum, and as many as there are
 
 
-def quenched(model: ModelLike, states: States, free: IntArray | Sites | None = None, threads: int = 1) -> States:
+def quenched(
+    model: ModelLike,
+    states: States,
+    free: IntArray | Sites | None = None,
+    threads: int = 1,
+    domains: bool = True,
+) -> States:
     """What is left of `states` (reads, n), in the model's units, when sites have turned along their fields, in order.
 
     A site without field stays as it is, and so do sites that are not `free`; passes go on until one changes nothing.
-    Then clusters of spins that satisfied bonds connect turn where that lowers E, and sites again, while any do: where
-    there are few loops, or fields, in which all of a model may be the wrong way up. `threads` never change the result.
+    Then, of `domains`, clusters of spins that satisfied bonds connect turn where that lowers E, and sites again, while
+    any do: where there are few loops, or fields, in which all of a model may be the wrong way up. `threads` never
+    change the result.
     Without an Ising form sites turn where the model says that it lowers E.
     """
     model = as_energy(model)
@@ -42,10 +49,10 @@ def quenched(model: ModelLike, states: States, free: IntArray | Sites | None = N
     elif not model.has_ising_form:
         quench, how = turn, (model, ENGINES["terms"].prepare([model], 1, free), _ALL)
     else:
-        rows, *others = _kept(model, free)
+        rows, units, kind, clusters = _kept(model, free)
         if rows.low != model.low:
-            return model.from_spins(quenched(model.to_ising(), model.to_spins(states), free, threads))
-        quench, how = _quench, (rows, *others)
+            return model.from_spins(quenched(model.to_ising(), model.to_spins(states), free, threads, domains))
+        quench, how = _quench, (rows, units, kind, clusters if domains else clusters[:0])
     return _in_parts(states, quench, how, threads)
 
 

@@ -126,7 +126,10 @@ def sample(
             weights, for which a list of results is returned: many small ones take as long as their sweeps. Each has
             `chains` of its own, the bytes of `sample(models[k], seed=results[k].seed, engine="sparse")`, and the timing
             of all. They go without start, strips, record="bins", observe, clamp and checkpoint, and no run goes on from
-            them.
+            them. Or a `TransverseIsing` model: a sweep draws each worldline whole, and `result.observables` has of each
+            draw "total_energy", "energy_slope", "x", "zz", "kinks", "abs_m", "m2" and "m4", of which
+            `fastgibbs.analysis.quantum` makes means; `energy` is the diagonal part. Not with clamp or clusters, nor
+            rule="metropolis"; beta is finite and at least 0.
         beta: inverse temperature 1/T, a number or one per chain; negative and 0 are allowed, and with "gibbs" inf. At
             T = 0 a spin goes along its field, and one without field by a fair coin: chains go down to where no field
             turns a spin, and what they reach is no draw from a law. Fields must be exact there: where those of float32
@@ -171,8 +174,8 @@ def sample(
             sums), "sparse" (any couplings), "sparse64" (the same in 104 bits in place of 24, for small fields beside
             large couplings that cancel: other engines refuse them, by how much beta makes of what rounding loses),
             "overlap" (Hopfield models by their patterns), "layered" (an RBM: all hidden units at once, then all visible
-            ones), "polynomial" (products of any number of variables) or "terms" (any energy that says what a flip
-            costs, not at beta = inf).
+            ones), "polynomial" (products of any number of variables), "worldline" (quantum spins) or "terms" (any
+            energy that says what a flip costs, not at beta = inf).
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
         keep_states: keep the state of every draw, one bit a spin, for `result.samples`.
         strips: a power of two up to 64, for the multi-spin engine: cut a periodic lattice along its first axis, so that
@@ -225,7 +228,7 @@ def sample(
     [-9.2, -20.6]
     """
     began = time.perf_counter()
-    models = checks.models("model", model)
+    models = checks.models("model", model, worldlines=True)
     checks.progress(progress)
     if apart(models, engine):
         without: dict[str, object] = dict(start=start, strips=strips, observe=observe, clamp=clamp, clusters=clusters)

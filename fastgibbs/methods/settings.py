@@ -128,12 +128,16 @@ def settled(
     checks.choice("rule", rule, contract.RULES)
     checks.choice("scan", scan, contract.SCANS)
     checks.choice("engine", engine, ("auto", *ENGINES))
+    if clamp is not None and as_energy(models[0]).by_worldlines:
+        raise ValueError("clamp is given: worldlines are drawn whole, and none is clamped")
     threads = checks.thread_count(threads)
     if clamp is not None:
         if strips not in (None, 1):
             raise ValueError(f"strips is {strips}: a lattice with clamped sites is not cut, leave strips out")
         strips = 1
     name, strips, taken = choose_engine(engine, models, scan, strips, chains, tolerance, fields)
+    if rule not in ENGINES[name].rules:
+        raise ValueError(f"rule is {rule!r}: engine {name!r} has {', '.join(map(repr, ENGINES[name].rules))}")
     return Setting(models, taken, name, rule, scan, strips, clamp, threads)
 
 
@@ -167,7 +171,7 @@ def choose_engine(
             raise ValueError(f"strips is {strips}: give one of {', '.join(map(str, STRIPS))}")
     for model in models:
         known = as_energy(model)
-        if not (known.has_ising_form or known.by_overlaps or known.flips()):
+        if not (known.has_ising_form or known.by_overlaps or known.by_worldlines or known.flips()):
             raise ValueError(
                 f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()"
             )
@@ -219,11 +223,16 @@ def _by_speed(model: ModelLike, chains: int, strips: int | None) -> list[str]:
 
 
 def check_betas(name: str, betas: FloatArray, models: Sequence[ModelLike], fields: FloatArray | None = None) -> None:
-    """ValueError if beta times what a flip costs, 2 (|h_i| + sum_j |J_ij| + |b|), might overflow at any finite beta."""
+    """ValueError if beta times what a flip costs, 2 (|h_i| + sum_j |J_ij| + |b|), might overflow at any finite beta.
+
+    Or where worldlines have no law: below 0, and at beta = inf.
+    """
     largest, beside = checks.largest(betas[betas < np.inf]), 0.0 if fields is None else checks.largest(fields)
     for model in models:
         bound = (as_energy(model).field_bound or 0.0) + beside
         checks.require_range(8 * largest * bound, f"{name} times the cost of a flip")
+        if as_energy(model).by_worldlines and (bad := (betas < 0) | (betas == np.inf)).any():
+            raise ValueError(f"{name} is {betas.flat[bad.argmax()]:g}: worldlines have a law at finite betas from 0 on")
 
 
 def given_start(model: ModelLike, start: ArrayLike | None, chains: int) -> States | None:

@@ -36,8 +36,8 @@ class Polynomial(Energy):
     A site that a term names twice is left out of it, since s^2 = 1 (of units once, x^2 = x); a UserWarning says so.
 
     Attributes, all read-only: `n`; `kind`; `low`, -1 or 0; `sites` int32, those of all terms one after the other,
-    ascending in each; `degrees` int64 (terms,), how many each has, ascending; `coefficients` float64 (terms,); `offset`;
-    and `degree`, the largest of `degrees`.
+    ascending in each; `degrees` int64 (terms,), how many each has, ascending; `coefficients` float64 (terms,);
+    `offset`; and `degree`, the largest of `degrees`.
 
     TypeError on what is no dict, no tuple of integers or no real number; ValueError on another kind, a site that is
     out of range, a NaN or an infinity, or where energies might overflow.
@@ -247,7 +247,8 @@ class Polynomial(Energy):
             if sites.shape[1] == 1 or not self.low:
                 np.subtract.at(fields, sites.ravel(), np.repeat(share, sites.shape[1]))
             offset += 0.0 if self.low else float(share.sum())
-        return Ising.from_edges(self.n, *pairs.T, J, fields, offset)
+        i, j = pairs.T
+        return Ising.from_edges(self.n, i, j, J, fields, offset)
 
     def __repr__(self) -> str:
         kind = "" if self.kind == "spin" else f", kind={self.kind!r}"

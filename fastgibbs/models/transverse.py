@@ -27,7 +27,9 @@ class TransverseIsing(Energy):
 
     Its variables are n = sites x slices spins, those of a worldline side by side: `worldlines(states)`. `energy` is
     the diagonal part of H, the mean over slices of E(s_t), and no exponent of a law: verbs that would take it for one
-    refuse the model. `sample` takes it, and tells what H has besides.
+    refuse the model. `anneal` takes its field away; `sample` takes it as it is, and tells of each draw what H has
+    besides (`fastgibbs.analysis.quantum`): "total_energy"; "energy_slope", what the heat capacity takes besides beta^2
+    times its variance; "x"; "zz", over bonds; "kinks"; and "abs_m", "m2", "m4", |m|, m^2 and m^4 averaged over slices.
 
     Attributes: `model`, `gamma` float64 (sites,), `slices`, `sites`, `ising`. TypeError or ValueError names what is
     not so.
@@ -102,6 +104,16 @@ class TransverseIsing(Energy):
         for t in range(self.slices):
             total += of_slices[..., t]
         return (total / self.slices)[()]
+
+    def log_marginal(self, v: ArrayLike, beta: float = 1.0) -> FloatArray:
+        """log of what states `v` (..., n) add to Z_M at inverse temperature beta >= 0: float64 (...)."""
+        lines = self.worldlines(v)
+        g = beta / self.slices * self.gamma
+        with np.errstate(divide="ignore"):  # no kink without a field
+            equal, kink = np.log(np.cosh(g)), np.log(np.sinh(g))
+        kinks = (lines != np.roll(lines, -1, axis=-1)).sum(axis=-1)
+        of_kinks = np.multiply(kinks, kink, out=np.zeros(kinks.shape), where=kinks > 0)
+        return -beta * self.energy(v) + ((self.slices - kinks) * equal + of_kinks).sum(axis=-1)
 
     def __repr__(self) -> str:
         low, high = self.gamma.min(initial=np.inf), self.gamma.max(initial=0.0)

@@ -35,7 +35,7 @@ def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None):
     numbers = [-half * c for c in model.terms.values()]
     largest = max((abs(x) for key, x in zip(model.terms, numbers, strict=True) if key), default=0.0)
     unit = float(2.0 ** (np.frexp(largest)[1] - 1)) if largest else 1.0
-    fields = [[] for _ in range(model.n)]
+    fields: list[list[tuple[list[int], np.float32]]] = [[] for _ in range(model.n)]
     for key, number in zip(model.terms, numbers, strict=True):
         for site in key:
             fields[site].append(([other for other in key if other != site], np.float32(number / unit)))

@@ -46,7 +46,7 @@ def sweep(state, betas):
     """
     model, classical = state.model, state.classical
     dt = betas / model.slices
-    scale = np.float32(np.clip((2.0 * LOG2E) * (dt * classical.unit), 0.0, 1e30))
+    scale = np.float32(np.clip((2.0 * LOG2E) * (dt * classical.unit), -1e30, 1e30))
     lines = state.spins.reshape(len(betas), model.sites, model.slices)
     for site in sparse.SCANS[state.scan](state.order, model.sites):
         r = np.float32(np.maximum(np.tanh(dt * model.gamma[site]), 2.0 ** -float(MOST)))
@@ -120,7 +120,7 @@ def told(model, spins, betas):
     t = np.tanh(g)
     with np.errstate(divide="ignore", over="ignore"):
         coth, csch = (np.where(g > 0, one, 0.0) for one in (1 / t, 1 / np.sinh(g)))
-    sech = 1 / np.cosh(g)
+        sech = 1 / np.cosh(g)
     x = (1 - kinks) * t + kinks * coth
     slope = model.gamma**2 / M * ((1 - kinks) * sech**2 - kinks * csch**2)
     i, j, _ = model.ising.bonds

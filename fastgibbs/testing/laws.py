@@ -8,12 +8,17 @@ from collections.abc import Iterable
 import numpy as np
 
 from fastgibbs.exact import states
+from fastgibbs.models.energy import as_energy
 from fastgibbs.types import AnyArray, FloatArray, ModelLike, States
 
 
 def boltzmann(model: ModelLike, beta: float) -> FloatArray:
-    """p(s) = exp(-beta E(s)) / Z of every state, float64 (2^n,), in the order of `exact.states(n)`."""
-    exponent = -beta * energies(model)
+    """p(s) = exp(-beta E(s)) / Z of every state, float64 (2^n,), in the order of `exact.states(n)`.
+
+    Or the law of worldlines, of a model in a transverse field.
+    """
+    known = as_energy(model)
+    exponent = known.log_marginal(states(known.n), beta) if known.by_worldlines else -beta * energies(model)
     p = np.exp(exponent - exponent.max())
     return p / p.sum()
 
