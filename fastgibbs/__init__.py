@@ -29,8 +29,10 @@ from fastgibbs.models import (
     power_law,
     random_regular,
     sherrington_kirkpatrick,
+    smallest_waves,
     triangular,
     viana_bray,
+    waves,
 )
 from fastgibbs.models.protocols import Protocol, oscillating, protocol
 from fastgibbs.results.annealed import AnnealResult
@@ -89,11 +91,13 @@ __all__ = [
     "sample",
     "save",
     "sherrington_kirkpatrick",
+    "smallest_waves",
     "stop",
     "temper",
     "testing",
     "train",
     "triangular",
     "viana_bray",
+    "waves",
     "write_rudy",
 ]

@@ -220,7 +220,9 @@ def _decide_coloured(plan, state, rule, place, draws, turned):
     coloured.refresh(plan, state)
     for chain in range(draws.size):
         words = full(draws[chain], np.uint32, 16)
-        flips = coloured.decided(plan, state, rule, chain, plan.scales[0], place - place % 16, words)
+        flips = coloured.decided(
+            plan, state, rule, chain, (plan.scales[0], np.float32(-0.0)), place - place % 16, words
+        )
         turned[chain] = flips >> np.uint64(place % 16) & np.uint64(1)
 
 

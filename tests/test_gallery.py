@@ -93,7 +93,7 @@ def small(tmp_path):
 def test_list_names_every_built_in_run_with_what_it_does(capsys):
     assert main(["list"]) == 0
     shown = capsys.readouterr().out
-    for name in ("binder2d", "hopfield_capacity", "hysteresis", "ising3d", "landscape", "maxcut", "spinglass3d"):
+    for name in ("binder2d", "hopfield_capacity", "hysteresis", "ising3d", "landscape", "maxcut", "quantum_ising"):
         assert re.search(rf"^{name} +\w+", shown, re.MULTILINE)
 
 
@@ -181,6 +181,7 @@ PICTURES = (
     "binder2d",
     "hopfield_capacity",
     "hysteresis",
+    "quantum_ising",
     "ising2d",
     "ising2d_traces",
     "ising3d",

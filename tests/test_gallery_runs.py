@@ -37,6 +37,22 @@ seed = 4
 """
 
 
+CHAIN = """
+run = "quantum_ising"
+size = 24
+temperature = 1.5
+gammas = [0.5, 2.0]
+slices = 6
+sweeps = 1500
+burn_in = 100
+chains = 32
+side = 4
+annealings = [5, 60]
+reads = 32
+seed = 2
+"""
+
+
 @pytest.fixture
 def regular():
     """A 3-regular graph of 14 sites as a max-cut instance, and its largest cut."""
@@ -194,6 +210,22 @@ def test_hysteresis_reports_loops_whose_areas_are_those_of_their_curves(tmp_path
         assert float(row["area"]) == pytest.approx(shoelace, abs=1e-9) and shoelace > 0
         assert -2 < -float(row["coercive field"]) < 0
     assert (tmp_path / "out" / "hysteresis.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_quantum_ising_extrapolates_to_free_fermions_and_anneals_both_ways(tmp_path, capsys):
+    """24 sites are infinite at this temperature, to 10^-5: six scores, false alarm 10^-5."""
+    (tmp_path / "chain.toml").write_text(CHAIN)
+    assert main(["run", str(tmp_path / "chain.toml"), "--output", str(tmp_path / "out"), "--quiet"]) == 0
+    assert "extrapolated from 6 and 12 slices" in capsys.readouterr().out
+    for row in csv_of(tmp_path / "out" / "table.csv"):
+        exact = fg.exact.transverse_chain(1 / 1.5, float(row["Gamma/J"]))
+        for name, value in (("E/N", exact.energy), ("x", exact.x), ("zz", exact.zz)):
+            assert abs(float(row[name]) - value) < 5 * float(row[f"error {name}"]) < 0.03
+    annealed = csv_of(tmp_path / "out" / "annealing.csv")
+    for name in ("quantum", "thermal"):
+        first, last = (float(row[name]) for row in annealed)
+        assert 0 <= last <= first
+    assert (tmp_path / "out" / "quantum_ising.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_ising3d_finds_the_cumulant_of_the_enumerated_cube(tmp_path, capsys):

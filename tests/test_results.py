@@ -201,6 +201,15 @@ def test_a_file_that_says_nothing_of_clamps_and_chosen_sweeps_is_of_a_run_withou
     same(results["sample"], fg.load(path))
 
 
+def test_a_file_that_says_nothing_of_waves_of_overlaps_is_of_none(results, path):
+    results["temper"].save(path)
+    kind, arrays, header, _ = read_archive(path)
+    assert arrays.pop("overlap.qk2").shape[2] == 2
+    write_archive(path, kind, arrays, header)
+    again = fg.load(path).overlap
+    assert again.qk2.size == 0 and np.array_equal(again.q2, results["temper"].overlap.q2)
+
+
 WRONG = {  # by type: what no number or text of a result is
     bool: [3, "x", None, []],
     int: [2.5, "x", None, [], -7, True],
@@ -232,7 +241,7 @@ def doctored(arrays, header):
             changed["more sites"] = np.concatenate([array, array], axis=-1)
         for what, wrong in changed.items():
             yield f"{name}: {what}", arrays | {name: wrong}, header
-        if name not in ("clamped", "at") and not free:
+        if name not in ("clamped", "at", "overlap.qk2") and not free:
             yield f"{name} is gone", {other: mine for other, mine in arrays.items() if other != name}, header
     for name, value in header.items():
         for wrong in WRONG[float if value == "inf" else type(value)]:

@@ -98,6 +98,7 @@ def parity(engine, twin_engine, model, betas, ladders, **change):
             assert (result.overlap.draws == draws).all()
             np.testing.assert_array_equal(result.overlap.histogram, expected.histogram[pairs])
             moments = np.stack([getattr(result.overlap, name) for name in MOMENTS], axis=-1)
+            moments = np.concatenate([moments, result.overlap.qk2], axis=-1)
             np.testing.assert_array_equal(moments, expected.moments[pairs] / draws)
         else:
             assert result.overlap is None
@@ -238,6 +239,7 @@ def swapped(betas, energies, number):
     shape = (count, rungs)
     ladders = drivers.Exchanges(
         betas=np.asarray(betas, np.float64),
+        pushes=np.zeros(rungs),
         rule=RULES["gibbs"],
         burn_in=0,
         swap_every=1,
@@ -489,7 +491,7 @@ def overlap_law(model, beta):
 
 @pytest.mark.parametrize(("clusters", "engine"), [(False, "multispin"), (True, "multispin"), (True, "sparse")])
 def test_overlaps_match_enumeration_at_every_rung(clusters, engine):
-    """Six moments and the histogram, of 96 pairs of ladders."""
+    """Six moments, |q(k)|^2 and the histogram, of 96 pairs of ladders."""
     betas = [0.0, 0.3, 0.6, 1.0, 1.6, 2.5]
     kwargs = dict(ladders=192, sweeps=2000, burn_in=200, overlap_every=2, seed=5, engine=engine)
     overlap = fg.temper(SQUARE, betas=betas, clusters=clusters, **kwargs).overlap
@@ -501,8 +503,12 @@ def test_overlaps_match_enumeration_at_every_rung(clusters, engine):
     q, link = products.mean(axis=1), (products[:, i] * products[:, j]).mean(axis=1)
     known = {"q": q, "q_abs": abs(q), "q2": q**2, "q4": q**4, "link": link, "link2": link**2}
     equal = (products == 1).sum(axis=1)
+    columns = 2 * np.pi / 4 * (np.arange(16) % 4)
+    qk2 = abs(products @ np.exp(1j * np.stack([2 * np.pi / 4 * (np.arange(16) // 4), columns], axis=1)) / 16) ** 2
+    assert overlap.qk2.shape == (96, 6, 2)
     for rung, beta in enumerate(betas):
         law = overlap_law(SQUARE, beta)
+        assert np.abs(z_scores(overlap.qk2[:, rung], law @ qk2)).max() < 4.5
         for name, values in known.items():
             assert abs(z_scores(getattr(overlap, name)[:, rung], law @ values)) < 4.5, (name, beta)
         shares = np.bincount(equal, law, 17)
@@ -510,6 +516,8 @@ def test_overlaps_match_enumeration_at_every_rung(clusters, engine):
         assert np.abs(z_scores(overlap.histogram[:, rung, common] / 1000, shares[common])).max() < 4.5
         if beta < 2:  # the broken twin: another temperature
             assert abs(z_scores(overlap.q2[:, rung], overlap_law(SQUARE, beta + 0.3) @ q**2)) > 4.5
+        if 0 < beta < 2:  # and waves of other lattices, or of the sum of spins
+            assert np.abs(z_scores(overlap.qk2[:, rung], law @ abs(qk2 - q[:, None] ** 2 / 2))).min() > 4.5
 
 
 @njit

@@ -164,6 +164,21 @@ def test_what_no_model_has_is_named(arguments, error, message):
         fg.TransverseIsing(**dict(model=fg.lattice((3,)), gamma=1.0) | arguments)
 
 
+def test_an_infinite_chain_is_that_of_free_fermions():
+    """Beside a ring of 10 where that is infinite, to 10^-5, at three fields; and its known limits."""
+    for gamma, J in ((1.0, 1.0), (0.5, -0.8), (1.7, 0.6)):
+        ring = fg.exact.transverse(fg.TransverseIsing(fg.lattice((10,), J=J), gamma), 0.25)
+        chain = fg.exact.transverse_chain(0.25, gamma, J)
+        np.testing.assert_allclose(chain, (ring.energy / 10, ring.x, ring.zz), rtol=0, atol=1e-5)
+    assert fg.exact.transverse_chain(1e4, 1.0).energy == pytest.approx(-4 / np.pi, abs=1e-6)
+    found = fg.exact.transverse_chain(0.7, np.array([0.0, 1e-9, 50.0]))
+    np.testing.assert_allclose(found.zz[:2], np.tanh(0.7), atol=1e-9)
+    np.testing.assert_allclose(found.x[2], np.tanh(35.0), atol=1e-3)
+    for arguments, message in ((dict(beta=0.0), "beta is 0.0"), (dict(beta=1.0, gamma=np.nan), "gamma is nan")):
+        with pytest.raises(ValueError, match=message):
+            fg.exact.transverse_chain(**dict(gamma=1.0) | arguments)
+
+
 @pytest.mark.parametrize(
     "arguments, error, message",
     [
@@ -190,7 +205,7 @@ def test_models_are_taken_apart_and_put_together(quantum):
 @pytest.mark.parametrize(
     "verb",
     [
-        lambda model: fg.anneal(model),
+        lambda model: fg.anneal([model, model]),
         lambda model: fg.temper(model, betas=[0.1, 0.2], sweeps=1),
         lambda model: fg.log_z(model),
         lambda model: fg.log_likelihood(model, np.ones((1, model.n))),

@@ -273,6 +273,7 @@ def test_without_a_field_worldlines_turn_whole_as_classical_spins_do():
         (dict(rule="metropolis"), ValueError, "rule is 'metropolis': engine 'worldline' has 'gibbs'"),
         (dict(clamp={0: 1}), ValueError, "clamp is given: worldlines are drawn whole"),
         (dict(clusters="wolff"), ValueError, "has no bonds, for it has no Ising form"),
+        (dict(field=0.1), ValueError, "field"),
         (dict(strips=2), ValueError, "it does not cut lattices into strips"),
         (dict(engine="sparse"), ValueError, "the model has no Ising form"),
         (dict(start=np.ones(6)), ValueError, "start: states"),
@@ -337,9 +338,36 @@ def test_summaries_have_a_row_of_quantum_means_for_each_beta(runs):
             assert float(shown["C/N"].partition("(")[0]) == pytest.approx(of.heat_capacity[0] / 6, abs=2e-2)
 
 
+def test_reports_by_sweep_have_the_diagonal_energy_per_site():
+    quantum = fg.TransverseIsing(fg.lattice((6,)), 1.0, 8)
+    kwargs = dict(chains=32, seed=1)
+    chosen = fg.sample(quantum, beta=1.0, at=[10, 20], **kwargs)
+    driven = fg.sample(quantum, beta=fg.protocol([0.5, 1.0, 1.5]), sweeps=30, **kwargs)
+    for run, energy in ((chosen, chosen.energy[:, 0]), (driven, driven.energy[:, ::3].mean(axis=1))):
+        rows = [line.split() for line in run.summary().splitlines()]
+        head = next(k for k, row in enumerate(rows) if "E/N" in row)
+        shown = rows[head + 2][rows[head].index("E/N")].partition("(")[0]
+        assert float(shown) == pytest.approx(energy.mean() / 6, abs=5e-3)
+
+
 def test_what_takes_energies_for_exponents_refuses_results_of_worldlines(runs):
-    for verb in (lambda run: fg.analysis.reweight(run, 1.5), lambda run: run.to_u_kn()):
+    for verb in (lambda run: fg.analysis.reweight(run, 1.5), lambda run: run.to_u_kn(), lambda run: run.replicas()):
         with pytest.raises(TypeError, match="whose law is not exp"):
             verb(runs[0])
+    for curve in (fg.plots.energy_curve, fg.plots.heat_capacity_curve, fg.plots.susceptibility_curve):
+        with pytest.raises(TypeError, match="its means are those of"):
+            curve(runs[0])
     with pytest.raises(TypeError, match="give what sample returned of a TransverseIsing model"):
         fg.analysis.quantum(fg.sample(fg.lattice((4,)), beta=1.0, sweeps=10))
+
+
+def test_a_protocol_of_beta_draws_and_tells_at_each_sweeps_own():
+    quantum, betas = fg.TransverseIsing(*MODELS["Gaussian"]), [0.5, 2.0, 1.0]
+    run = fg.sample(quantum, beta=fg.Protocol(betas), sweeps=6, chains=4, seed=3, keep_states=True)
+    state = twin.start(quantum, 4, 3)
+    for draw in range(6):
+        at_beta = np.full(4, betas[draw % 3])
+        twin.sweep(state, at_beta)
+        np.testing.assert_array_equal(run.samples[:, draw], state.spins)
+        told = twin.told(quantum, state.spins, at_beta)
+        np.testing.assert_allclose(run.observables["total_energy"][:, draw], told["total_energy"], rtol=1e-9)

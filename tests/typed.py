@@ -50,6 +50,7 @@ def draws(model: ModelLike) -> None:
     run = fg.sample(model, beta=[0.2, 0.4], sweeps=100, seed=np.random.SeedSequence(1), rule="metropolis")
     assert_type(run, fg.SampleResult)
     assert_type(fg.sample(model, beta=0.4, sweeps=100, clusters="wolff", cluster_every=0), fg.SampleResult)
+    assert_type(fg.temper(model, clusters="cmr", cluster_every=10), fg.TemperResult)
     assert_type(fg.sample([model, model], beta=0.4, sweeps=100), fg.SampleResult | list[fg.SampleResult])
     assert_type(run.energy, FloatArray)
     assert_type(run.observables, dict[str, FloatArray])

@@ -2,6 +2,7 @@
 
 from fastgibbs.analysis.ageing import TwoTime, two_time
 from fastgibbs.analysis.bins import Binned, Bins, Levels
+from fastgibbs.analysis.correlations import Correlations, correlations
 from fastgibbs.analysis.disorder import DisorderAverage, Moments, disorder_average
 from fastgibbs.analysis.errors import (
     Binning,
@@ -15,7 +16,15 @@ from fastgibbs.analysis.errors import (
     split_r_hat,
     standard_error,
 )
-from fastgibbs.analysis.finite_size import Crossing, binder_crossing
+from fastgibbs.analysis.finite_size import Crossing, binder_crossing, xi_crossing
+from fastgibbs.analysis.fourier import (
+    CorrelationLength,
+    StructureFactor,
+    correlation_length,
+    overlap_correlation_length,
+    overlap_structure_factor,
+    structure_factor,
+)
 from fastgibbs.analysis.free_energy import IntegratedLogZ, LogZ, integrated_log_z, log_z
 from fastgibbs.analysis.likelihood import log_mean, log_weights, pseudo_likelihood
 from fastgibbs.analysis.mean_field import MeanField, mean_field
@@ -32,6 +41,8 @@ __all__ = [
     "Binned",
     "Binning",
     "Bins",
+    "CorrelationLength",
+    "Correlations",
     "Crossing",
     "DisorderAverage",
     "Equilibration",
@@ -44,6 +55,7 @@ __all__ = [
     "QuantumMeans",
     "Response",
     "Reweighted",
+    "StructureFactor",
     "Triangles",
     "TwoTime",
     "autocorrelation_time",
@@ -52,6 +64,8 @@ __all__ = [
     "binder_cumulant",
     "binning",
     "blocks",
+    "correlation_length",
+    "correlations",
     "disagreement",
     "disorder_average",
     "effective_sample_size",
@@ -65,6 +79,8 @@ __all__ = [
     "log_weights",
     "log_z",
     "mean_field",
+    "overlap_correlation_length",
+    "overlap_structure_factor",
     "pseudo_likelihood",
     "quantum",
     "refined",
@@ -72,10 +88,12 @@ __all__ = [
     "reweight",
     "split_r_hat",
     "standard_error",
+    "structure_factor",
     "summary",
     "susceptibility",
     "temperature",
     "to_u_kn",
     "two_time",
     "ultrametricity",
+    "xi_crossing",
 ]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from fastgibbs.analysis.records import Group
+from fastgibbs.analysis.records import Group, sites_of
 from fastgibbs.analysis.reports import Report, with_error
 from fastgibbs.fields import described
 from fastgibbs.models import checks
@@ -86,7 +86,7 @@ def mean_and_error(values: FloatArray) -> tuple[FloatArray, FloatArray]:
 def by_sweep(result: Any) -> Report:
     """The report of draws made at chosen sweeps: energy and |m| of each, their errors from the spread of chains."""
     several, groups, at = isinstance(result.model, tuple), result.by_beta(), result.drawn_at
-    n = max((result.model[0] if several else result.model).n, 1)
+    n = sites_of(result.model[0] if several else result.model)
     rows = [row for group in groups for row in _rows(group, at, n, several, result.field is not None)]
     columns = {name: [row[name] for row in rows[:_MOST_ROWS]] for name in rows[0]} if rows else {}
     notes = ["Draws at chosen sweeps: what they tell may change with time, so nothing is averaged over it."]

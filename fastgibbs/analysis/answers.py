@@ -19,7 +19,7 @@ def answer(result: Any) -> Report:
         repr(result),
         "",
         f"{reads} reads {_made(result)}, beta {result.betas[0]:.4g} to {result.betas[-1]:.4g} "
-        f"(T {result.temperature[0]:.4g} to {result.temperature[-1]:.4g}), rule {result.rule!r}, "
+        f"(T {result.temperature[0]:.4g} to {result.temperature[-1]:.4g}){_faded(result)}, rule {result.rule!r}, "
         f"scan {result.scan!r}",
         f"engine {result.engine!r}, {result.timing.total:.3g} s in all, {result.timing.kernel:.3g} s in kernels",
         f"stopped on the way, so not to be repeated: seed={result.seed}" if stopped else f"to repeat: {repeat}",
@@ -43,6 +43,13 @@ def answer(result: Any) -> Report:
         problems.append("one read alone came to this energy: there may be lower ones; give more sweeps or reads.")
     good = "Several reads came to this energy; if it is not the lowest there is, success and time are of no use."
     return Report(lines, facts, {}, [f"WARNING: {problem}" for problem in problems] or [good])
+
+
+def _faded(result: Any) -> str:
+    """From which field worldlines were annealed, and to which."""
+    if result.slices is None:
+        return ""
+    return f", Gamma {result.gammas[0]:.4g} to {result.gammas[-1]:.4g} in {result.slices} slices"
 
 
 def _made(result: Any) -> str:

@@ -1,13 +1,13 @@
 """Averages over samples of the disorder: what pairs of replicas of each sample tell, and errors over the samples.
 
 <...> is the mean over the draws and pairs of one sample, [...] the mean over samples, of which each counts alike,
-however long it ran. Errors are jackknifed, leaving out one sample at a time: they hold the noise of the draws too, which
-differ from sample to sample.
+however long it ran. Errors are jackknifed, a sample left out at a time: they hold the noise of draws too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from fastgibbs.analysis.reports import Report, with_error
 from fastgibbs.fields import described
 from fastgibbs.models import checks
 from fastgibbs.models.energy import as_energy
+from fastgibbs.models.waves import is_lattice, places, smallest_waves, turns
 from fastgibbs.types import AnyArray, FloatArray, IntArray, Mask, ModelLike, States
 
 _FEWEST = 2  # samples that tell an error
@@ -26,9 +27,9 @@ _LARGEST_R_HAT, _NOISE = 1.01, 2.6  # as of `disagreement`: 1 in 100 of chains t
 _LISTED = 8  # samples that are named
 _PART = 2**24  # products of spins at once
 NO_PAIRS = "there are no overlaps: temper with ladders=2 or more and overlap_every above 0"
+_SHOWN = dict(energy="E/N", heat_capacity="C/N", q_abs="|q|", q2="q^2", binder="g", link="q_l", susceptibility="chi_SG")
 
-
-Statistic = Callable[[Sequence[FloatArray]], FloatArray]  # of means over samples
+Statistic = Callable[..., FloatArray]  # of a list of means over samples
 
 
 class Replicas(NamedTuple):
@@ -45,14 +46,14 @@ class Replicas(NamedTuple):
     q2: FloatArray  # float64 (rungs,)
     q4: FloatArray  # float64 (rungs,)
     link: FloatArray  # float64 (rungs,)
+    qk2: FloatArray  # float64 (rungs,): |q(k)|^2 at the smallest k, of the longest sides; or nan
     histogram: IntArray  # int64 (rungs, bins)
     equilibrated: bool
 
     @property
     def moments(self) -> dict[str, FloatArray]:
-        """All means, by name."""
-        names = ("energy", "heat_capacity", "q_abs", "q2", "q4", "link")
-        return {name: getattr(self, name) for name in names}
+        """All."""
+        return {name: getattr(self, name) for name in Moments._fields}
 
 
 def replicas(
@@ -60,8 +61,9 @@ def replicas(
 ) -> Replicas:
     """The `Replicas` of a sample, from `energies` (replicas, rungs, draws), of which 0 and 1, 2 and 3 ... are pairs.
 
-    `energies` are an array or `Binned`. `overlaps`: means q_abs, q2, q4 and link, (pairs, rungs), and the histogram,
-    (pairs, rungs, bins). C = beta^2 <(E_a - E_b)^2> / 2 n of two replicas: no mean of few draws is taken off.
+    `energies` are an array or `Binned`. `overlaps`: means q_abs, q2, q4 and link, (pairs, rungs), qk2, (pairs, rungs,
+    waves), and the histogram, (pairs, rungs, bins), as of `ReplicaOverlaps`. C = beta^2 <(E_a - E_b)^2> / 2 n of two
+    replicas: no mean of few draws is taken off.
     """
     histogram, n = overlaps["histogram"].sum(axis=0), max(model.n, 1)
     energies = energies[: 2 * len(overlaps["q2"])]
@@ -78,9 +80,18 @@ def replicas(
         energy=means.mean(axis=0) / n,
         heat_capacity=betas**2 * widths / n,
         **told,
+        qk2=_at_smallest_k(model, betas.size, overlaps["qk2"]),
         histogram=histogram,
         equilibrated=equilibrated,
     )
+
+
+def _at_smallest_k(model: ModelLike, rungs: int, qk2: FloatArray) -> FloatArray:
+    """The mean over pairs and the waves of the longest sides, float64 (rungs,), of qk2; nan where there are none."""
+    if not qk2.size:
+        return np.full(rungs, np.nan)
+    sides = np.array([side for side in places("model", model).sides if side > 1])
+    return qk2[:, :, sides == sides.max()].mean(axis=(0, 2))
 
 
 def of_chains(model: ModelLike, betas: FloatArray, chains: list[tuple[FloatArray, States]]) -> Replicas:
@@ -113,8 +124,10 @@ def _compared(model: ModelLike, one: States, other: States) -> dict[str, AnyArra
     equal = (n + products.sum(axis=1, dtype=np.int64)) // 2
     q = (2 * equal - n) / max(n, 1)
     histogram = np.bincount(equal, minlength=n + 1)
-    link = _links(model, products)
-    return dict(q_abs=abs(q).mean(), q2=(q**2).mean(), q4=(q**4).mean(), link=link.mean(), histogram=histogram)
+    angles = 2 * np.pi * turns(model, smallest_waves(model)) if is_lattice(model) else np.empty((0, n))
+    qk2 = abs(products @ np.exp(-1j * angles.T) / max(n, 1)) ** 2
+    means = dict(q_abs=abs(q).mean(), q2=(q**2).mean(), q4=(q**4).mean(), link=_links(model, products).mean())
+    return means | dict(qk2=qk2.mean(axis=0), histogram=histogram)
 
 
 def _links(model: ModelLike, products: States) -> FloatArray:
@@ -140,6 +153,7 @@ class Moments(NamedTuple):
     q2: Annotated[FloatArray, "float64 (samples, rungs)", "<q^2>."]
     q4: Annotated[FloatArray, "float64 (samples, rungs)", "<q^4>."]
     link: Annotated[FloatArray, "float64 (samples, rungs)", "<q_l>."]
+    qk2: Annotated[FloatArray, "float64 (samples, rungs), or nan", "<|q(k)|^2>, nan of what is no lattice."]
 
 
 @checks.by_contents
@@ -147,7 +161,8 @@ class Moments(NamedTuple):
 class DisorderAverage(NamedTuple):
     """Means over samples of the disorder at each beta and their standard errors, in the units of J, with k_B = 1.
 
-    q = (1/n) sum_i s_i^a s_i^b of two replicas a and b, q_l the mean of s_i^a s_j^a s_i^b s_j^b over bonds.
+    q = (1/n) sum_i s_i^a s_i^b of two replicas a and b, q_l the mean of s_i^a s_j^a s_i^b s_j^b over bonds, q(k) =
+    (1/n) sum_i s_i^a s_i^b exp(-i k.r_i) at k = 2 pi / L along an axis, averaged over the axes of the longest side L.
 
     >>> import fastgibbs as fg
     >>> glasses = [fg.edwards_anderson((4, 4), seed=k) for k in range(8)]
@@ -158,6 +173,7 @@ class DisorderAverage(NamedTuple):
     """
 
     n: Annotated[int, "Sites of a sample."]
+    side: Annotated[int | None, "L, the longest side of the lattice; None of what is none."]
     samples: Annotated[int, "Their number; all count alike."]
     betas: Annotated[FloatArray, "float64 (rungs,)", "Inverse temperatures, ascending."]
     energy: Annotated[FloatArray, "float64 (rungs,)", "[<E>] / n."]
@@ -178,10 +194,22 @@ class DisorderAverage(NamedTuple):
     link_error: Annotated[FloatArray, "float64 (rungs,)", "Its error."]
     susceptibility: Annotated[FloatArray, "float64 (rungs,)", "chi_SG = n [<q^2>]."]
     susceptibility_error: Annotated[FloatArray, "float64 (rungs,)", "Its error."]
+    qk2: Annotated[
+        FloatArray, "float64 (rungs,), or nan", "[<|q(k)|^2>], 1/n times chi_SG at k; nan of what is no lattice."
+    ]
+    qk2_error: Annotated[FloatArray, "float64 (rungs,), or nan", "Its error."]
+    xi: Annotated[
+        FloatArray,
+        "float64 (rungs,), or nan",
+        "xi_L = sqrt([<q^2>] / [<|q(k)|^2>] - 1) / (2 sin(pi / L)), in bonds, 0 where that is no number.",
+    ]
+    xi_error: Annotated[FloatArray, "float64 (rungs,), or nan", "Its error."]
+    xi_ratio: Annotated[FloatArray, "float64 (rungs,), or nan", "xi_L / L."]
+    xi_ratio_error: Annotated[FloatArray, "float64 (rungs,), or nan", "Its error."]
     relation: Annotated[
         FloatArray | None,
         "float64 (rungs,)",
-        "[<E> + beta width^2 bonds (1 - <q_l>)] / n, 0 of Gaussian couplings at equilibrium; None if no width is given.",
+        "[<E> + beta width^2 bonds (1 - <q_l>)] / n, 0 of Gaussian couplings at equilibrium; None without width.",
     ]
     relation_error: Annotated[FloatArray | None, "float64 (rungs,)", "Its error."]
     q: Annotated[FloatArray, "float64 (bins,)", "Values of q from -1 to 1, or the centres of bins of it."]
@@ -195,7 +223,7 @@ class DisorderAverage(NamedTuple):
     def resampled(self, name: str, weights: FloatArray) -> FloatArray:
         """A ratio of means in which samples count by `weights`, (..., samples) of sum 1: float64 (..., rungs)."""
         ratio, names = _RATIOS[name]
-        return ratio([weights @ getattr(self.of_samples, of) for of in names])
+        return ratio([weights @ getattr(self.of_samples, of) for of in names], self.side)
 
     def summary(self) -> str:
         """A table by temperature with errors, and whether to believe it.
@@ -212,23 +240,15 @@ class DisorderAverage(NamedTuple):
         """The same as a report."""
         bad = np.flatnonzero(~self.equilibrated)
         state = "all without a sign of disequilibrium" if not bad.size else f"{bad.size} of them not at equilibrium"
-        shown = {
-            "E/N": (self.energy, self.energy_error),
-            "C/N": (self.heat_capacity, self.heat_capacity_error),
-            "|q|": (self.q_abs, self.q_abs_error),
-            "q^2": (self.q2, self.q2_error),
-            "g": (self.binder, self.binder_error),
-            "q_l": (self.link, self.link_error),
-            "chi_SG": (self.susceptibility, self.susceptibility_error),
-        }
-        if self.relation is not None and self.relation_error is not None:
-            shown["relation"] = self.relation, self.relation_error
+        shown = _SHOWN | ({"xi": "xi", "xi_ratio": "xi/L"} if self.side is not None else {})
+        shown |= {"relation": "relation"} if self.relation is not None else {}
         columns = {
             "beta": [f"{beta:.6g}" for beta in self.betas],
             "T": [f"{1 / beta:.5g}" if beta else "inf" for beta in self.betas],
         }
-        columns |= {name: list(map(with_error, *of)) for name, of in shown.items()}
-        names = f"{', '.join(map(str, bad[:_LISTED]))}{', ...' if bad.size > _LISTED else ''}"
+        for name, heading in shown.items():
+            columns[heading] = list(map(with_error, getattr(self, name), getattr(self, f"{name}_error")))
+        names = ", ".join([*map(str, bad[:_LISTED]), *["..."] * (bad.size > _LISTED)])
         notes = [
             f"WARNING: samples {names} show signs of disequilibrium: run all longer. Hard samples are not like the "
             "others, so that averages without them are biased."
@@ -257,7 +277,8 @@ def disorder_average(results: Any, *, width: float | None = None) -> DisorderAve
 
     TypeError or ValueError names the result that cannot be averaged, and why.
     Sources: Katzgraber, Palassini and Young, Phys. Rev. B 63, 184422 (2001), the relation; Bhatt and Young, Phys. Rev.
-    B 37, 5606 (1988), g; Efron, The Jackknife, 1982, eq. 3.1.
+    B 37, 5606 (1988), g; Palassini and Caracciolo, Phys. Rev. Lett. 82, 5128 (1999), xi_L; Efron, The Jackknife, 1982,
+    eq. 3.1.
 
     >>> import fastgibbs as fg
     >>> glasses = [fg.edwards_anderson((4, 4), "gaussian", seed=k) for k in range(8)]
@@ -276,12 +297,16 @@ def disorder_average(results: Any, *, width: float | None = None) -> DisorderAve
     for name in values:
         told[name], told[f"{name}_error"] = jackknifed(lambda m: m[0], values[name])
     told["susceptibility"], told["susceptibility_error"] = n * told["q2"], n * told["q2_error"]
+    side = None if np.isnan(values["qk2"]).any() else max(places("model", found[0].model).sides)
     for name, (ratio, names) in _RATIOS.items():
-        told[name], told[f"{name}_error"] = jackknifed(ratio, *(values[of] for of in names))
+        own = partial(ratio, side=side)
+        told[name], told[f"{name}_error"] = jackknifed(own, *(values[of] for of in names))
+    told["xi"], told["xi_error"] = ((side or 1) * told[name] for name in ("xi_ratio", "xi_ratio_error"))
     told["distribution"], told["distribution_error"] = jackknifed(lambda m: m[0], densities)
     told["relation"], told["relation_error"] = (None, None) if width is None else _relation(found, width)
     return DisorderAverage(
         n=n,
+        side=side,
         samples=len(found),
         betas=betas,
         **told,
@@ -291,7 +316,7 @@ def disorder_average(results: Any, *, width: float | None = None) -> DisorderAve
     )
 
 
-def _binder(means: Sequence[FloatArray]) -> FloatArray:
+def _binder(means: Sequence[FloatArray], side: int | None) -> FloatArray:
     """g of means of q^2 and q^4; 0 where q is always 0."""
     q2, q4 = means
     return (3 - np.divide(q4, q2**2, out=np.full_like(q4, 3.0), where=q2 > 0)) / 2
@@ -307,7 +332,17 @@ def jackknifed(statistic: Statistic, *moments: FloatArray) -> tuple[FloatArray, 
     return statistic(means), np.sqrt((count - 1) / count * spread)
 
 
-_RATIOS: dict[str, tuple[Statistic, tuple[str, ...]]] = {"binder": (_binder, ("q2", "q4"))}
+def _xi_ratio(means: Sequence[FloatArray], side: int | None) -> FloatArray:
+    """xi_L / L of means of q^2 and |q(k)|^2."""
+    if side is None:
+        return np.full_like(means[0], np.nan)
+    return np.sqrt(np.maximum(means[0] / means[1] - 1, 0)) / (2 * side * np.sin(np.pi / side))
+
+
+_RATIOS: dict[str, tuple[Statistic, tuple[str, ...]]] = {
+    "binder": (_binder, ("q2", "q4")),
+    "xi_ratio": (_xi_ratio, ("q2", "qk2")),
+}
 """Ratios of means over samples, by name, and of which means they are."""
 
 

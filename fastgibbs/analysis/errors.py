@@ -287,7 +287,7 @@ def tau_and_window(record: Record) -> tuple[float, float]:
         record, bins, width = full, full.means, full.width
         variance = _mean_square(full, full.mean())
     draws, mean = bins.shape[1], bins.mean()
-    lags = _LAGS
+    lags = min(_LAGS, 1 << draws.bit_length())
     while True:
         covariance = _autocovariance(bins, mean, lags)
         variance = covariance[0] if variance is None else variance
@@ -311,7 +311,8 @@ def _autocovariance(record: FloatArray, mean: float, lags: int) -> FloatArray:
     """
     draws = record.shape[1]
     pieces = np.zeros((-(-draws // lags), lags))
-    signs = np.resize([1.0, -1.0], lags + 1)
+    signs = np.ones(lags + 1)
+    signs[1::2] = -1
     spectrum = np.zeros(lags + 1, complex)
     for chain in record:
         np.subtract(chain, mean, out=pieces.reshape(-1)[:draws])

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastgibbs.analysis.disorder import DisorderAverage
 from fastgibbs.analysis.reweighting import Reweighted
+from fastgibbs.models import checks
 from fastgibbs.types import FloatArray
 
 _RESAMPLES = 1000  # whose spread knows an error to 3 %
@@ -69,6 +70,31 @@ def binder_crossing(first: Reweighted | DisorderAverage, second: Reweighted | Di
         _between(first.binder, *place),
         float(np.hypot(s2 * d1, s1 * d2) / abs(s1 - s2)),
     )
+
+
+def xi_crossing(first: DisorderAverage, second: DisorderAverage) -> Crossing:
+    """T with xi_1(T) / L_1 = xi_2(T) / L_2, with errors as of `binder_crossing`: a `Crossing`, value xi / L.
+
+    It shows a transition better than g, whose curves hardly part below it (Ballesteros et al., Phys. Rev. B 62, 14237
+    (2000)).
+
+    TypeError or ValueError as there, and if they are no averages of lattices.
+
+    >>> import fastgibbs as fg
+    >>> averages = {}
+    >>> for L in (3, 4):
+    ...     glasses = [fg.edwards_anderson((L, L, L), seed=k) for k in range(20)]
+    ...     runs = fg.temper(glasses, betas=[0.4, 0.6, 0.8, 1.0, 1.2], sweeps=1000, seed=L)
+    ...     averages[L] = fg.analysis.disorder_average(runs)
+    >>> print(fg.analysis.xi_crossing(averages[3], averages[4]).temperature > 0.8)  # so few samples tell little
+    True
+    """
+    for name, average in (("first", first), ("second", second)):
+        if not isinstance(average, DisorderAverage):
+            raise TypeError(f"{name} is {checks.shown(average)}: give what disorder_average returned")
+        if average.side is None:
+            raise ValueError(f"{name} is of samples that are no lattices: these have no correlation length")
+    return _bootstrapped("curves of xi / L", "xi_ratio", first, second)
 
 
 def _bootstrapped(what: str, name: str, first: DisorderAverage, second: DisorderAverage) -> Crossing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -26,6 +27,8 @@ class Group(NamedTuple):
     """What cluster moves told of m^2 and of the size of clusters, likewise."""
     field: float = 0.0
     """That beside the model's own: energies are without."""
+    observables: Mapping[str, Any] = {}
+    """What was observed, by name, likewise; more axes are a function's."""
 
     @classmethod
     def of(cls, beta: float, model: int, bins: Bins) -> Group:
@@ -46,6 +49,11 @@ class ByBeta(Protocol):
 
     def by_beta(self) -> list[Group]:
         """The chains of each beta, ascending, and of each model."""
+
+
+def sites_of(model: Any) -> int:
+    """The sites that numbers are per, at least 1: worldlines are of one each, and their energy is the diagonal part."""
+    return max(model.sites if getattr(model, "by_worldlines", False) else model.n, 1)
 
 
 def by_beta(result: ByBeta) -> list[Group]:

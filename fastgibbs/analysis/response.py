@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
+from fastgibbs.analysis.records import sites_of
 from fastgibbs.analysis.reports import Report, with_error
 from fastgibbs.analysis.thermodynamics import temperature
 from fastgibbs.fields import described
@@ -92,7 +93,7 @@ def response(run: Any, period: int | None = None) -> Response:
             f"period is {period}: give a part of the {len(driven)} sweeps of the protocol, of 3 draws or more, one "
             f"every {run.thin} sweeps"
         )
-    phases, per_site = period // run.thin, max(_first(run.model).n, 1)
+    phases, per_site = period // run.thin, sites_of(_first(run.model))
     values = run.magnetization if driven is run.field else run.energy / per_site
     whole = values.shape[1] // phases * phases
     if not whole:
@@ -188,7 +189,7 @@ def by_phase(result: Any) -> Report:
 
 def _rows(result: Any, chains: AnyArray, phases: int, sweeps: AnyArray, shown: AnyArray) -> list[dict[str, str]]:
     """Of the chains of a drive a row for each phase that is shown."""
-    whole, n = result.energy.shape[1] // phases * phases, max(_first(result.model).n, 1)
+    whole, n = result.energy.shape[1] // phases * phases, sites_of(_first(result.model))
     energy, m = (
         of[chains, :whole].reshape(len(chains), -1, phases).mean(axis=1)
         for of in (result.energy / n, result.magnetization)

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastgibbs.analysis.errors import blocks, disagreement, split_r_hat, standard_error
 from fastgibbs.analysis.quantum import of_group, records
-from fastgibbs.analysis.records import ByBeta, Group, by_beta
+from fastgibbs.analysis.records import ByBeta, Group, by_beta, sites_of
 from fastgibbs.analysis.reports import Report, Reporting, with_error
 from fastgibbs.analysis.response import by_phase
 from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, magnitude, susceptibility, temperature
@@ -72,7 +72,7 @@ def by_temperature(result: ByBeta) -> Report:
         )
     several = isinstance(result.model, tuple)
     model = result.model[0] if several else result.model
-    n = max(model.sites if _of_worldlines(model) else model.n, 1)
+    n = sites_of(model)
     magnitudes = [magnitude(group.magnetization) for group in groups]
     quantum = [of_group(result, group) for group in groups] if _of_worldlines(model) else []
     if quantum:

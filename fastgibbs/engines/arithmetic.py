@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from fastgibbs.engines.contract import METROPOLIS
-from fastgibbs.engines.vectors import bitcast, convert, full, select
+from fastgibbs.engines.vectors import bitcast, convert, full, load, select
 from fastgibbs.jit import inlined
 
 LOWEST_EXPONENT = -126.0  # 2^-126 is the smallest normal float32
@@ -22,15 +22,29 @@ def scales(betas, unit: float) -> np.ndarray:
 
 
 def pushes(scales, fields, unit: float) -> np.ndarray:
-    """What fields b, float64 (rungs,) or None, add to the exponents of `decide` at these scales: float32 (rungs,).
+    """What fields b, float64 (rungs,), add to the exponents of `decide` at these scales: float32 (rungs,), or (0,).
 
-    -0.0 where there is none, which changes no bit of a sum.
+    -0.0 where b = 0, which changes no bit of a sum; nothing where `fields` is None.
     """
-    nothing = np.full_like(scales, -0.0)
     if fields is None:
-        return nothing
+        return scales[..., :0].copy()
     exponents = np.clip(scales.astype(np.float64) * (fields / unit), -1e38, 1e38).astype(np.float32)
-    return np.where(fields == 0, nothing, exponents)
+    return np.where(fields == 0, np.float32(-0.0), exponents).astype(scales.dtype)
+
+
+@inlined
+def pushed(plan, state, exponent, lane, width):
+    """The exponent of lanes `lane` ... with what their fields beside the model's add, if there are any."""
+    if plan.pushes.size > 0:  # an addition is one in thirty instructions of an attempt
+        exponent = exponent + load(state.push, lane, width)
+    return exponent
+
+
+@inlined
+def show_pushes(plan, state, rungs):
+    """Write down the push of each lane's rung, if there are any."""
+    for lane in range(rungs.size if plan.pushes.size > 0 else 0):
+        state.push[lane] = plan.pushes[rungs[lane]]
 
 
 @inlined

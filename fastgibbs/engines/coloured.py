@@ -199,10 +199,14 @@ def rounded(fields):
 
 @inlined
 def decided(plan, state, rule, chain, rung, place, words):
-    """Decide sixteen places of a chain by 32 random bits each: which of their sites have turned, bit after bit."""
+    """Decide sixteen places of a chain by 32 random bits each: which of their sites have turned, bit after bit.
+
+    `rung`: its scale and push.
+    """
     here = chain * state.spins.shape[1] + place
     old = load(state.spins, here, WIDTH)
-    exponent = rounded(load(state.fields, here, WIDTH)) * at(plan.scales, rung) + at(plan.pushes, rung)
+    scale, push = rung
+    exponent = rounded(load(state.fields, here, WIDTH)) * scale + push
     new = decide(rule, exponent, old, words, WIDTH)
     store(state.spins, here, new)
     return np.uint64(bits((new ^ old) < 0) & at(plan.sites, place // WIDTH))
@@ -213,6 +217,9 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
     refresh(plan, state)
     chains, places = state.spins.shape
     for chain in range(chains):
+        scale, push = plan.scales[rungs[chain]], np.float32(-0.0)
+        if plan.pushes.size > 0:
+            push = plan.pushes[rungs[chain]]
         origin, totals, ups = chain * places, np.int64(0), np.int64(0)
         for colour in range(plan.ends.size - 1):
             end = at(plan.ends, colour + 1)
@@ -220,7 +227,7 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
                 flips = np.uint64(0)
                 for place in range(first, min(first + TOGETHER, end), WIDTH):
                     words = bitcast(next_words(state.streams, chain * SLOTS, SLOTS), np.uint32)
-                    flips |= decided(plan, state, rule, chain, rungs[chain], place, words) << np.uint64(place - first)
+                    flips |= decided(plan, state, rule, chain, (scale, push), place, words) << np.uint64(place - first)
                 while flips != 0:
                     place = first + trailing_zeros(flips)
                     flips &= flips - np.uint64(1)

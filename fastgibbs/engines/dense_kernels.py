@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastgibbs.engines import contract
-from fastgibbs.engines.arithmetic import aligned, decide
+from fastgibbs.engines.arithmetic import aligned, decide, pushed, show_pushes
 from fastgibbs.engines.bytespins import unpack
 from fastgibbs.engines.contract import ALIGN, RANDOM, UNMEASURED
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
@@ -129,7 +129,8 @@ def attempt(plan, state, rule, p, size, lane, words):
     site = at(state.sites, p)
     position = site * lanes + lane
     spin = load(state.spins, position, WIDTH)
-    exponent = local_field(plan, state, p, lane) * load(state.scale, lane, WIDTH) + load(state.push, lane, WIDTH)
+    exponent = local_field(plan, state, p, lane) * load(state.scale, lane, WIDTH)
+    exponent = pushed(plan, state, exponent, lane, WIDTH)
     new = aligned(exponent, spin, WIDTH) if rule == ALIGN else decide(rule, exponent, spin, words, WIDTH)
     if bits((new ^ spin) < 0) == 0:
         return
@@ -176,7 +177,8 @@ def attempt_alone(plan, state, rule, site, lane, words):
     """
     field, position = load(state.fields, lane * state.fields.shape[1] + site, 1), site * state.spins.shape[1] + lane
     rounded = convert(convert(field >> at(plan.shifts, site), np.int32), np.float32) * at(plan.factors, site)
-    exponent, spin = rounded * at(state.scale, lane) + at(state.push, lane), load(state.spins, position, 1)
+    exponent = pushed(plan, state, rounded * at(state.scale, lane), lane, 1)
+    spin = load(state.spins, position, 1)
     new = aligned(exponent, spin, 1) if rule == ALIGN else decide(rule, exponent, spin, words, 1)
     change = total(new) - total(spin)
     if change != 0:
@@ -230,7 +232,7 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
         _stay_behind(state)
     for lane in range(lanes):
         state.scale[lane] = plan.scales[rungs[lane]]
-        state.push[lane] = plan.pushes[rungs[lane]]
+    show_pushes(plan, state, rungs)
     for first in range(0, free, PANEL):
         size = min(PANEL, free - first)
         for p in range(size):

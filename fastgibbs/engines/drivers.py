@@ -129,7 +129,8 @@ def advance(block, rungs, moves, record, first, last, crew):
                 measure_observables(record.observables, packed, record.observables.record[draw])
             if crew.worker == 0:
                 if record.observables.record.shape[1] > len(record.observables.weights):
-                    tell_draw(block, rungs, record.observables.record[draw], len(record.observables.weights))
+                    of_sweep = rungs[(done - 1) % len(rungs)]
+                    tell_draw(block, of_sweep, record.observables.record[draw], len(record.observables.weights))
                 tell(moves.clusters, record.observables.record[draw])
                 of_weights = record.observables.record[draw]
                 keep(record.bins, number, record.energies[draw], record.magnetizations[draw], of_weights)

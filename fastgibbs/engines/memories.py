@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines.arithmetic import aligned, decide
+from fastgibbs.engines.arithmetic import aligned, decide, pushed
 from fastgibbs.engines.contract import ALIGN
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.vectors import at, convert, full, less_products, load, nonzero, products, store
@@ -264,7 +264,7 @@ def _attempting(kernels):
             words = convert(load(state.words, lane, narrow) >> shift, np.uint32)
             spin = load(state.spins, site * lanes + lane, narrow)
             exponent = load(state.fields, lane, narrow) * load(state.scale, lane, narrow)
-            exponent = exponent + load(state.push, lane, narrow)
+            exponent = pushed(plan, state, exponent, lane, narrow)
             new = aligned(exponent, spin, narrow) if rule == ALIGN else decide(rule, exponent, spin, words, narrow)
             store(state.spins, site * lanes + lane, new)
             turned = spin - new

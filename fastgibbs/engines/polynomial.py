@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines import contract, precision
-from fastgibbs.engines.arithmetic import outcome, pushes, scales
+from fastgibbs.engines.arithmetic import outcome, pushed, pushes, scales, show_pushes
 from fastgibbs.engines.bytespins import fill_spins
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.contract import RANDOM, Engine
@@ -176,7 +176,7 @@ def _attempting(width):
         """One attempt at `site`, in lanes from `lane` on, decided by the uniforms at `place`."""
         spins, position = state.spins, site * state.spins.shape[1] + lane
         field = of_spins(plan, spins, site, lane) if plan.of_spins else of_units(plan, spins, site, lane)
-        exponent = field * load(state.scale, lane, width) + load(state.push, lane, width)
+        exponent = pushed(plan, state, field * load(state.scale, lane, width), lane, width)
         while True:
             signs = convert(load(spins, position, width), np.int32)
             spare = rough_surplus(rule, exponent, signs, load(state.uniforms, place, width), width)
@@ -198,7 +198,7 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
     wide = lanes - lanes % _WIDE
     for lane in range(lanes):
         state.scale[lane] = plan.scales[rungs[lane]]
-        state.push[lane] = plan.pushes[rungs[lane]]
+    show_pushes(plan, state, rungs)
     for first in range(0, free, CHUNK):
         end = min(first + CHUNK, free)
         draw(state.streams, state.uniforms, (end - first + 3) >> 2)

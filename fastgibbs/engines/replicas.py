@@ -12,6 +12,7 @@ from fastgibbs.engines.bitslices import ones, transpose
 from fastgibbs.engines.entries import restore, snapshot
 from fastgibbs.engines.moves import due, move
 from fastgibbs.engines.streams import below
+from fastgibbs.engines.waves import Planes, add_squares, count_planes
 from fastgibbs.jit import called, gives, stub
 
 HOUDAYER = "houdayer"  # as `clusters=` has these moves
@@ -35,7 +36,10 @@ class Pairs(NamedTuple):
     unequal: np.ndarray  # int64 (2, pairs, rungs): sites and bonds
     queue: np.ndarray  # int32 (n,)
     histogram: np.ndarray  # int64 (pairs, rungs, bins)
-    moments: np.ndarray  # float64 (pairs, rungs, 6): sums of q, |q|, q^2, q^4, link overlap and its square
+    moments: np.ndarray  # float64 (pairs, rungs, 6 + waves): sums of q, |q|, q^2, q^4, link, its square, |q(k)|^2
+    planes: Planes  # whose sites have the same k.r, of each k
+    in_planes: np.ndarray  # int32 (pairs, rungs, planes): sites at which two replicas differ
+    in_chunk: np.ndarray  # int64, room for as many planes as 512 rows have
 
 
 @called
@@ -53,8 +57,8 @@ def _add_unequal(pairs, words, counts):
 
 
 @called
-def count_unequal_sites(pairs):
-    """At how many sites the two replicas of each pair and rung differ, to `unequal[0]`."""
+def count_unequal_sites(pairs, by_plane):
+    """At how many sites the two replicas of each pair and rung differ, to `unequal[0]`; if asked to in planes too."""
     words = pairs.words.shape[1]
     flat = pairs.words.reshape(pairs.words.size)
     pairs.unequal[0] = 0
@@ -62,6 +66,9 @@ def count_unequal_sites(pairs):
         for k in range(512):
             pairs.rows[k] = flat[first + k] if first + k < flat.size else np.uint64(0)
         _add_unequal(pairs, words, pairs.unequal[0])
+        if by_plane:
+            into = pairs.in_chunk, pairs.in_planes
+            count_planes(pairs.planes, pairs.rows, pairs.ladders, pairs.lane_at, words, first // 512, *into)
 
 
 @called
@@ -96,7 +103,7 @@ def _compare(pairs, block):
 def _add_overlaps(pairs):
     lane_at = pairs.lane_at
     n, bonds, bins = len(pairs.words), max(pairs.bonds.shape[1], 1), pairs.histogram.shape[2]
-    count_unequal_sites(pairs)
+    count_unequal_sites(pairs, pairs.planes.numbers.size > 0)
     count_unequal_bonds(pairs)
     for pair in range(len(pairs.ladders)):
         for rung in range(lane_at.shape[1]):
@@ -113,6 +120,7 @@ def _add_overlaps(pairs):
             moments[3] += (q * q) * (q * q)
             moments[4] += link
             moments[5] += link * link
+            add_squares(pairs.planes, pairs.in_planes[pair, rung], n, moments[6:])
 
 
 @gives(due, Pairs)
@@ -139,7 +147,7 @@ def exchange_packed_clusters(pairs):
     """
     lane_at = pairs.lane_at
     n = len(pairs.words)
-    count_unequal_sites(pairs)
+    count_unequal_sites(pairs, False)
     reach = n - 2.0 if pairs.complete else 2.0 * pairs.bonds.shape[1] / max(n, 1) - 1.0
     for pair in range(len(pairs.ladders)):
         one, other = pairs.ladders[pair]

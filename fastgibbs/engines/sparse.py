@@ -22,7 +22,7 @@ import numpy as np
 from numba import types
 
 from fastgibbs.engines import contract, precision
-from fastgibbs.engines.arithmetic import outcome, pushes, scales
+from fastgibbs.engines.arithmetic import outcome, pushed, pushes, scales, show_pushes
 from fastgibbs.engines.bitslices import prefetch
 from fastgibbs.engines.bytespins import fill_spins, unpack
 from fastgibbs.engines.contract import FOLLOWED, GIBBS, METROPOLIS, RANDOM, Engine
@@ -218,7 +218,8 @@ def attempting(width):
         spins, position = state.spins, site * state.spins.shape[1] + lane
         while True:
             field, old = local_field(plan, state, site, lane), load(spins, position, width)
-            exponent = convert(field, np.float32) * load(state.scale, lane, width) + load(state.push, lane, width)
+            exponent = convert(field, np.float32) * load(state.scale, lane, width)
+            exponent = pushed(plan, state, exponent, lane, width)
             spare = rough_surplus(rule, exponent, signs(old), load(state.uniforms, place, width), width)
             if not unsure(spare):
                 break
@@ -297,7 +298,7 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
     state.followed[0] = state.followed[0] + 1 if follows else MOST_FOLLOWED
     for lane in range(lanes):
         state.scale[lane] = plan.scales[rungs[lane]]
-        state.push[lane] = plan.pushes[rungs[lane]]
+    show_pushes(plan, state, rungs)
     for first in range(0, free, CHUNK):
         end = min(first + CHUNK, free)
         draw(state.streams, state.uniforms, (end - first + 3) >> 2)

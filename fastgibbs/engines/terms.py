@@ -140,7 +140,9 @@ def attempt(plan, state, rungs, rule, site, shift):
     lanes = state.spins.shape[1]
     for lane in range(lanes):
         cost = flips.cost(plan.code, state.spins[:, lane], site, state.sums[lane], plan.parameters)
-        exponent = plan.scales[rungs[lane]] * (cost * state.spins[site, lane]) + plan.pushes[rungs[lane]]
+        exponent = plan.scales[rungs[lane]] * (cost * state.spins[site, lane])
+        if plan.pushes.size > 0:
+            exponent += plan.pushes[rungs[lane]]
         state.fields[lane] = np.float32(min(max(exponent, -MOST), MOST))
     for lane in range(0, lanes, WIDTH):
         words = convert(load(state.words, lane, WIDTH) >> shift, np.uint32)

@@ -44,6 +44,7 @@ class WorldlinePlan(NamedTuple):
     kinds: np.ndarray  # int32 (sites,)
     sites: np.ndarray  # int64 (kinds,): how many sites are of each
     gammas: np.ndarray  # float64 (kinds,)
+    strengths: np.ndarray  # float64 (rungs,): by which all Gamma are multiplied, or (0,) if by none
     scales: np.ndarray  # float32 (rungs,): exponent of 2 per unit of field
     tunnels: np.ndarray  # float32 (rungs, kinds): r
     terms: np.ndarray  # float64 (rungs, kinds, 4): of x and of the slope, per site and per kinks over M
@@ -106,6 +107,7 @@ class Worldline(Engine):
             kinds,
             sites,
             gammas,
+            np.empty(0),
             np.empty(0, np.float32),
             np.empty((0, gammas.size), np.float32),
             np.empty((0, gammas.size, 4)),
@@ -113,7 +115,7 @@ class Worldline(Engine):
         )
 
     def start(self, plan: WorldlinePlan, lanes: range, ups, entropy, betas, rule) -> tuple:
-        """Plan and state of a block; betas are finite and not negative."""
+        """Plan and state of a block; betas are finite and not negative, `plan.strengths` as many, or none."""
         M, size = plan.slices, len(lanes)
         kinds = plan.gammas.size
         state = WorldlineState(
@@ -129,9 +131,10 @@ class Worldline(Engine):
             aligned((M, size), np.int32),
             np.zeros((5, size)),
         )
-        beta_gamma = betas[:, None] * plan.gammas
-        tunnels = np.maximum(np.tanh(beta_gamma / M), 2.0**-MOST).astype(np.float32)
-        rungs = dict(tunnels=tunnels, terms=terms(beta_gamma, plan.gammas, M))
+        strengths = plan.strengths if plan.strengths.size else np.ones(betas.size)
+        gammas = strengths[:, None] * plan.gammas
+        tunnels = np.maximum(np.tanh(betas[:, None] * gammas / M), 2.0**-MOST).astype(np.float32)
+        rungs = dict(tunnels=tunnels, terms=terms(betas[:, None] * gammas, gammas, M), strengths=strengths)
         return plan._replace(scales=-scales(betas / M, plan.classical.unit), **rungs), state
 
 
@@ -335,7 +338,7 @@ def _tell(plan, state, rungs, values, row):
             of_kind = np.float64(plan.sites[kind])
             along = of_kind * of_rung[0] + share * of_rung[1]
             x += along
-            energy += plan.gammas[kind] * along
+            energy += plan.strengths[rungs[lane]] * plan.gammas[kind] * along
             slope += of_kind * of_rung[2] + share * of_rung[3]
             kinks += share
         values[row, lane] = means[0, lane] - energy

@@ -5,7 +5,7 @@ from fastgibbs.exact.enumeration import Spectrum, spectrum, states
 from fastgibbs.exact.hopfield import CRITICAL_LOAD, Memory, hopfield, retrieval_overlap
 from fastgibbs.exact.landscape import Minima, Valleys, barriers, minima
 from fastgibbs.exact.torus import CRITICAL_BETA, Torus, onsager_energy, onsager_magnetization, torus
-from fastgibbs.exact.transverse import Quantum, transverse
+from fastgibbs.exact.transverse import Quantum, QuantumChain, transverse, transverse_chain
 
 __all__ = [
     "CRITICAL_BETA",
@@ -14,6 +14,7 @@ __all__ = [
     "Memory",
     "Minima",
     "Quantum",
+    "QuantumChain",
     "Spectrum",
     "Torus",
     "Valleys",
@@ -28,4 +29,5 @@ __all__ = [
     "states",
     "torus",
     "transverse",
+    "transverse_chain",
 ]

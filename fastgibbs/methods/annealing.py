@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import overload
 
@@ -15,10 +16,11 @@ from fastgibbs.methods.cooling import Batch, Cooling
 from fastgibbs.methods.jobs import begin, through
 from fastgibbs.methods.many import How, annealed, of_several
 from fastgibbs.methods.pacing import Pace
+from fastgibbs.methods.quantum import Fading, fields
 from fastgibbs.methods.running import running
 from fastgibbs.methods.schedules import Schedule, beta_schedule, cooling
 from fastgibbs.methods.settings import DESCENT, Clamping, check_betas, clamped, given_start, settled, tolerable
-from fastgibbs.models import checks
+from fastgibbs.models import TransverseIsing, checks
 from fastgibbs.results.annealed import AnnealResult, lowest_states
 from fastgibbs.results.base import Timing
 from fastgibbs.results.lanes import distinct
@@ -32,6 +34,8 @@ def anneal(
     model: ModelLike,
     *,
     betas: ArrayLike | Schedule | None = ...,
+    beta: float | None = ...,
+    gammas: ArrayLike | Schedule | None = ...,
     sweeps: int | Sequence[int] | IntArray | None = ...,
     reads: int = ...,
     rule: Rule = ...,
@@ -74,6 +78,8 @@ def anneal(
     model: ModelLike | Sequence[ModelLike],
     *,
     betas: ArrayLike | Schedule | None = None,
+    beta: float | None = None,
+    gammas: ArrayLike | Schedule | None = None,
     sweeps: int | Sequence[int] | IntArray | None = None,
     reads: int = 64,
     rule: Rule = "gibbs",
@@ -105,6 +111,11 @@ def anneal(
             `fastgibbs.beta_schedule(model, sweeps)`, read off what flips cost. What was used is in the result. An array
             may hold inf, next to which T = 1 / beta is interpolated: there a spin goes along its field, and one without
             field by a fair coin, or by "metropolis" turns.
+        beta, gammas: of a `TransverseIsing` model, in place of betas: its inverse temperature, and the largest Gamma at
+            every sweep, as an array or a schedule, by default from the model's own down to 0; other sites have theirs
+            in proportion. Each sweep draws all worldlines; states are those of the classical model, of each read the
+            lowest slice of the worldlines whose mean energy over slices was lowest, and traces are of these means.
+            They go without start, time_limit, target_energy, keep, clamp, checkpoint, and more than one batch.
         sweeps: sweeps of n single-spin attempts in each read, by default 1000; or several such numbers: batches, in
             each of which all reads are cooled again, from fresh spins or from `start`, with other random numbers.
         reads: independent runs, of each of which the best of all batches counts. The first k of them are the same
@@ -139,7 +150,8 @@ def anneal(
 
     Raises ValueError or TypeError, naming the argument, before anything is compiled.
 
-    Source: Kirkpatrick, Gelatt, Vecchi, Science 220, 671 (1983).
+    Sources: Kirkpatrick, Gelatt, Vecchi, Science 220, 671 (1983); Santoro, Martonak, Tosatti and Car, Science 295, 2427
+    (2002).
 
     >>> import fastgibbs as fg
     >>> glass = fg.edwards_anderson((4, 4), seed=1)
@@ -148,8 +160,19 @@ def anneal(
     >>> glasses = [fg.random_regular(n, 3, seed=n) for n in (10, 20, 30)]
     >>> [float(run.energy[0]) for run in fg.anneal(glasses, seed=1)]
     [-11.0, -24.0, -35.0]
+    >>> quantum = fg.TransverseIsing(glass, gamma=3.0, slices=16)
+    >>> print(fg.anneal(quantum, beta=8.0, sweeps=100, seed=1).energy[0])
+    -22.0
     """
     began = time.perf_counter()
+    if isinstance(model, TransverseIsing):
+        unasked: dict[str, object] = dict(betas=betas, start=start, time_limit=time_limit, target_energy=target_energy)
+        unasked |= dict(keep=keep or None, clamp=clamp, checkpoint=checkpoint)
+        how = How(rule, scan, engine, seed, threads, progress, began)
+        return _of_worldlines(model, beta, gammas, Pace(sweeps, None, reads), reads, unasked, how)
+    for name, value in (("beta", beta), ("gammas", gammas)):
+        if value is not None:
+            raise ValueError(f"{name} is given: it goes with a TransverseIsing model, other models take betas")
     if isinstance(model, list | tuple):
         without = dict(start=start, time_limit=time_limit, target_energy=target_energy, keep=keep or None)
         models = of_several(model, without | dict(clamp=clamp, checkpoint=checkpoint))
@@ -204,6 +227,46 @@ def anneal(
             job = job.batch(schedule(pace.sweeps), pace.number)
             begun = begin(job)
         return _result(job, found, pace.asked, began)
+
+
+def _of_worldlines(
+    model: TransverseIsing,
+    beta: float | None,
+    gammas: ArrayLike | Schedule | None,
+    pace: Pace,
+    reads: int,
+    without: dict[str, object],
+    how: How,
+) -> AnnealResult:
+    """Simulated quantum annealing."""
+    for name, value in without.items():
+        if value is not None:
+            raise ValueError(f"{name} is given: an annealing of worldlines goes without")
+    if beta is None:
+        raise ValueError("beta is None: give the inverse temperature of the worldlines")
+    at_beta = np.full(pace.sweeps, checks.finite_number("beta", beta))
+    check_betas("beta", at_beta, [model])
+    if len(pace.asked) > 1:
+        raise ValueError(f"sweeps is {pace.asked}: worldlines are annealed in one batch, give a number")
+    fading, reads = fields(model, gammas, pace.sweeps), checks.integer("reads", reads)
+    checks.progress(how.progress)
+    checks.require_memory(8 * reads * model.n, f"{reads} reads")
+    setting = settled(
+        [model],
+        how.engine,
+        rule=how.rule,
+        scan=how.scan,
+        chains=reads,
+        clamp=None,
+        threads=how.threads,
+        tolerance=tolerable(at_beta, DESCENT),
+    )
+    strengths = fading / model.gamma.max()
+    job = Fading(setting, reads, None, entropy_of(how.seed), 0, -np.inf, at_beta, strengths=strengths)
+    begun = begin(job)
+    with running(how.progress) as run:
+        found = job.outcome(begun, through(run, begun))
+        return replace(_result(job, found, pace.asked, how.began), gammas=fading, slices=model.slices)
 
 
 def _result(job: Cooling, found: Batch, asked: tuple[int, ...], began: float) -> AnnealResult:

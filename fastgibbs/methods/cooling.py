@@ -201,11 +201,15 @@ class Cooling(Job):
             best[seen] = taken.energy(taken.from_spins(self.kept(block).T[: best.size][seen]))
         return best
 
+    def states_of(self, spins: States) -> States:
+        """The states of spins that reads have, int8 (reads, spins), in the model's units."""
+        return self.model.from_spins(spins)
+
     def outcome(self, begun: Begun, ran: Ran) -> Batch:
         """What came of it."""
         blocks, end = ran.blocks, ran.end
         best = np.concatenate([block.reads.best[: block.reads.count] for block in blocks])
-        states = self.model.from_spins(by_lane([self.kept(block) for block in blocks], self.reads))
+        states = self.states_of(by_lane([self.kept(block) for block in blocks], self.reads))
         seen = best < np.inf
         ends = quenched(self.model, states[seen], self.setting.free, self.threads)
         first, which, _ = distinct(ends)
@@ -224,7 +228,7 @@ class Cooling(Job):
             best=best,
             states=states,
             betas=self.betas,
-            last_states=self.model.from_spins(last),
+            last_states=self.states_of(last),
             trace_min=lowest.min(axis=1),
             trace_mean=np.add.accumulate(sums, axis=1)[:, -1] / self.reads,
             tables=[block.lowest for block in blocks],

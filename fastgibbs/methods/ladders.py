@@ -16,12 +16,15 @@ from fastgibbs.engines.clusters import PAIRED, Clusters, Places, clusters, told
 from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.replicas import HOUDAYER, Pairs
 from fastgibbs.engines.streams import CLUSTER, SWAP, stream_state
+from fastgibbs.engines.waves import Planes, planes_in_words
 from fastgibbs.methods import binned, restoring
 from fastgibbs.methods.jobs import Job, Length
+from fastgibbs.methods.keeping import kept
 from fastgibbs.methods.moving import bonds_of_clusters
 from fastgibbs.methods.settings import NOBODY, Setting
 from fastgibbs.models import Ising
 from fastgibbs.models.energy import as_energy
+from fastgibbs.models.waves import factors, is_lattice, planes, smallest_waves, turns
 from fastgibbs.results.lanes import Left, taken
 from fastgibbs.types import AnyArray, FloatArray, IntArray, States
 
@@ -46,7 +49,6 @@ class Ladders(Job):
 
     setting: Setting
     betas: FloatArray  # float64 (rungs,)
-    fields: FloatArray | None  # float64 (rungs,): beside the model's, or None
     length: Length
     ladders: int
     swap_every: int
@@ -59,6 +61,7 @@ class Ladders(Job):
     keeps: bool = False  # whether the states of all draws are kept
     in_bins: bool = False  # whether bins are kept in place of draws
     before: tuple[Left, ...] = ()
+    fields: FloatArray | None = None  # float64 (rungs,): beside the model's
 
     RECORDS = (
         "record.energies",
@@ -116,6 +119,18 @@ class Ladders(Job):
         pairs = len(self.setting.models) * (self.ladders // 2) if self.compares else 0
         bins = min(self.setting.n + 1, FEW_BINS if self.in_bins else BINS) if self.overlap_every else 1
         return np.zeros((pairs, self.betas.size, bins), np.int64)
+
+    def planes(self, words: int) -> Planes:
+        """Of the smallest k along each axis of a lattice, for replicas in so many words a site; none if none meet."""
+        model = self.setting.models[0]
+        if not self.overlap_every or self.ladders < 2 or not is_lattice(model):
+            return planes_in_words([], [], words)
+
+        def made(model: Any) -> Planes:
+            of_sites, of_planes = planes(turns(model, smallest_waves(model)))
+            return planes_in_words(of_sites, [factors(mine) for mine in of_planes], words)
+
+        return kept(model, "planes", words, made)
 
     @property
     def compares(self) -> bool:
@@ -198,8 +213,8 @@ class Ladders(Job):
             taken = np.arange(lane_at.size)[:, None]
         of_model = inside[taken[:, 0] // rungs.size] // self.ladders
         places = Places(len(lanes), lane_at.reshape(-1), self.betas, taken, of_model)
-        asked: Any = self.clusters, self.cluster_every, *self.cluster_bonds
-        return clusters(*asked, places, lanes.start, self.seed)
+        asked: dict[str, Any] = dict(kind=self.clusters, every=self.cluster_every)
+        return clusters(*self.cluster_bonds, places, lanes.start, self.seed, **asked)
 
     def _pairs(self, inside: IntArray, lane_at: IntArray, lanes: int) -> Pairs:
         """The pairs of ladders that are compared."""
@@ -212,6 +227,7 @@ class Ladders(Job):
         model: Any = given if complete else given.to_ising() if first.size else NO_BONDS
         width = 2 ** (-(-lanes // 64) - 1).bit_length()  # words are compared eight at a time
         words = np.zeros((model.n if first.size else 0, width), np.uint64)
+        made = self.planes(width)
         return Pairs(
             ladders=first[:, None] + np.arange(2),
             bonds=np.empty((2, 0), np.int32) if complete or not first.size else np.stack(model.bonds[:2]),
@@ -228,7 +244,10 @@ class Ladders(Job):
             unequal=np.zeros((2, len(first), rungs), np.int64),
             queue=np.zeros(len(words), np.int32),
             histogram=self.histogram[index[0] : index[-1] + 1] if index.size else self.histogram[:0],
-            moments=np.zeros((len(first), rungs, 6)),
+            moments=np.zeros((len(first), rungs, 6 + made.first.size - 1)),
+            planes=made,
+            in_planes=np.zeros((len(first), rungs, made.sizes.size), np.int32),
+            in_chunk=np.zeros(np.diff(made.starts).max(initial=0), np.int64),
         )
 
     def go_on(self, block: LadderBlock, left: Left) -> None:

@@ -11,6 +11,7 @@ from fastgibbs.models.lattices import lattice, triangular
 from fastgibbs.models.polynomial import Polynomial, p_spin
 from fastgibbs.models.rbm import RBM
 from fastgibbs.models.transverse import TransverseIsing
+from fastgibbs.models.waves import smallest_waves, waves
 
 __all__ = [
     "RBM",
@@ -29,6 +30,8 @@ __all__ = [
     "power_law",
     "random_regular",
     "sherrington_kirkpatrick",
+    "smallest_waves",
     "triangular",
     "viana_bray",
+    "waves",
 ]

@@ -90,8 +90,8 @@ def model(name: str, value: Any, place: str = "", worldlines: bool = False) -> M
         )
     if not worldlines and getattr(value, "by_worldlines", False):
         raise TypeError(
-            f"{name} is {shown(value)}{place}, whose law is not exp(-beta E): it goes to fastgibbs.sample and "
-            "fastgibbs.exact.transverse"
+            f"{name} is {shown(value)}{place}, whose law is not exp(-beta E): it goes to fastgibbs.sample, "
+            "anneal and exact.transverse"
         )
     return value
 

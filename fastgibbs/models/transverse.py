@@ -27,9 +27,9 @@ class TransverseIsing(Energy):
 
     Its variables are n = sites x slices spins, those of a worldline side by side: `worldlines(states)`. `energy` is
     the diagonal part of H, the mean over slices of E(s_t), and no exponent of a law: verbs that would take it for one
-    refuse the model. `sample` takes it, and tells what H has besides (`fastgibbs.analysis.quantum`): of draws
-    "total_energy"; "energy_slope", what the heat capacity takes besides beta^2 times its variance; "x"; "zz", over
-    bonds; "kinks"; and "abs_m", "m2", "m4", |m|, m^2 and m^4 averaged over slices.
+    refuse the model. `anneal` takes its field away; `sample` takes it as it is, and tells of each draw what H has
+    besides (`fastgibbs.analysis.quantum`): "total_energy"; "energy_slope", what the heat capacity takes besides beta^2
+    times its variance; "x"; "zz", over bonds; "kinks"; and "abs_m", "m2", "m4", |m|, m^2 and m^4 averaged over slices.
 
     Attributes: `model`, `gamma` float64 (sites,), `slices`, `sites`, `ising`. TypeError or ValueError names what is
     not so.

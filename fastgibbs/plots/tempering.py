@@ -22,7 +22,7 @@ from fastgibbs.plots.style import (
     temperature_axis,
 )
 from fastgibbs.results.tempered import TemperResult
-from fastgibbs.types import ArrayLike, FloatArray
+from fastgibbs.types import ArrayLike, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,41 +80,64 @@ def replica_flow(result: TemperResult, *, ax: Axes | None = None, **line: Any) -
 
 
 def overlap_distribution(
-    result: TemperResult, temperatures: ArrayLike | None = None, *, ax: Axes | None = None, **line: Any
+    result: TemperResult | analysis.DisorderAverage,
+    temperatures: ArrayLike | None = None,
+    *,
+    ax: Axes | None = None,
+    **line: Any,
 ) -> Axes:
     """P(q) of the overlaps at the rungs nearest to `temperatures`, of integral 1, with its standard error over pairs.
 
-    Without fields P(q) = P(-q), and both are averaged. More than 61 values of q are gathered in 61 bins. The band is
-    missing for a single pair, and rough for a few. By default up to four rungs, spread over the ladder. `line`:
-    keywords of `Axes.plot`. TypeError if `result` is not a TemperResult, ValueError if overlaps were not asked for.
+    Of what `fastgibbs.analysis.disorder_average` returned, the mean over samples and its error over these, as they are
+    there. Else, without fields P(q) = P(-q), and both are averaged; more than 61 values of q are gathered in 61 bins;
+    the band is missing for a single pair, and rough for a few. By default up to four rungs, spread over the ladder.
+    `line`: keywords of `Axes.plot`. TypeError if `result` is neither, ValueError if overlaps were not asked for.
 
     >>> import fastgibbs as fg
     >>> run = fg.temper(fg.lattice((8, 8)), betas=[0.0, 0.2, 0.4], sweeps=1000, seed=1)
     >>> fg.plots.overlap_distribution(run).figure.savefig("overlap_distribution.png")
     """
-    require(result, _MAKER, "betas", "overlap", "model")
-    if result.overlap is None:
-        raise ValueError("result has no overlaps: temper with ladders=2 or more and overlap_every above 0")
+    if not isinstance(result, analysis.DisorderAverage):
+        require(result, _MAKER, "betas", "overlap", "model")
+        if result.overlap is None:
+            raise ValueError("result has no overlaps: temper with ladders=2 or more and overlap_every above 0")
     rungs = nearest_rungs(result.betas, temperatures)
-    measured = result.overlap.histogram[result.overlap.draws > 0]
     ax = given_or_new(ax)
     ax.set_xlim(-1, 1)
     ax.set_xticks([-1, -0.5, 0, 0.5, 1])
     ax.set_xlabel("overlap q")
     ax.set_ylabel("P(q)")
-    if not len(measured):
+    curves = _averaged(result, rungs) if isinstance(result, analysis.DisorderAverage) else _over_pairs(result, rungs)
+    if not curves:
         return nothing(ax, "no overlaps measured")
-    symmetric = as_energy(result.model).even
-    for rung, color in zip(rungs, colors(rungs.size), strict=True):
-        q, densities = _densities(measured[:, rung].astype(float), symmetric)
-        mean = densities.mean(axis=0)
+    for rung, (q, mean, error), color in zip(rungs, curves, colors(rungs.size), strict=True):
         ax.plot(q, mean, **look(line, color=color, linewidth=1.2, label=f"{1 / result.betas[rung]:.3g}"))
-        if len(densities) > 1:
-            error = densities.std(axis=0, ddof=1) / np.sqrt(len(densities))
+        if error is not None:
             ax.fill_between(q, mean - error, mean + error, color=color, alpha=0.25, linewidth=0)
     ax.set_ylim(bottom=0)
     legend_above(ax, TEMPERATURE)
     return ax
+
+
+Curve = tuple[FloatArray, FloatArray, FloatArray | None]  # q, P(q) and its error
+
+
+def _averaged(average: analysis.DisorderAverage, rungs: IntArray) -> list[Curve]:
+    """P(q) over samples at each of these rungs."""
+    return [(average.q, average.distribution[rung], average.distribution_error[rung]) for rung in rungs]
+
+
+def _over_pairs(result: TemperResult, rungs: IntArray) -> list[Curve]:
+    """P(q) over pairs of ladders at each of these rungs; none if no overlaps were measured."""
+    if result.overlap is None or not (result.overlap.draws > 0).any():
+        return []
+    measured, symmetric = result.overlap.histogram[result.overlap.draws > 0], as_energy(result.model).even
+    found: list[Curve] = []
+    for rung in rungs:
+        q, densities = _densities(measured[:, rung].astype(float), symmetric)
+        error = densities.std(axis=0, ddof=1) / np.sqrt(len(densities)) if len(densities) > 1 else None
+        found.append((q, densities.mean(axis=0), error))
+    return found
 
 
 def _densities(histograms: FloatArray, symmetric: bool) -> tuple[FloatArray, FloatArray]:

@@ -1,9 +1,11 @@
 """Parallel tempering with any of the twins: a replica a lane; a swap exchanges the rungs of two, never their spins."""
 
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastgibbs.models.waves import smallest_waves, turns
 from fastgibbs.reference.arithmetic import exp64
 from fastgibbs.reference.clusters import Moves, cmr, joerg, swendsen_wang, wolff
 from fastgibbs.reference.sampling import as_models, linear
@@ -12,7 +14,7 @@ from fastgibbs.reference.streams import CLUSTER, LANES, SWAP, below, next_words,
 MOST_WORDS = 8  # that a block holds
 ENOUGH = 0.9  # of the lanes in use
 MOST_BINS = 1001  # of an overlap histogram
-KINDS = {"swendsen-wang": (swendsen_wang, 3), "wolff": (wolff, 2), "joerg": (joerg, 0), "cmr": (cmr, 0)}
+KINDS: dict[str, Any] = {"swendsen-wang": (swendsen_wang, 3), "wolff": (wolff, 2), "joerg": (joerg, 0), "cmr": (cmr, 0)}
 PAIRED = "joerg", "cmr"  # of two replicas; of each, the function, and how many numbers it tells
 HOT, COLD = 1, 2  # labels: the end of the ladder that a replica saw last, 0 at first
 
@@ -30,7 +32,7 @@ class Tempering(NamedTuple):
     hot_visits: np.ndarray  # (G, R), by rung: swap rounds that left a replica of this label there
     cold_visits: np.ndarray  # (G, R)
     histogram: np.ndarray  # (P, R, bins), of the overlap
-    moments: np.ndarray  # (P, R, 6), sums of q, |q|, q^2, q^4, link, link^2
+    moments: np.ndarray  # (P, R, 6 + waves), sums of q, |q|, q^2, q^4, link, link^2 and |q(k)|^2
     observables: np.ndarray  # (G, K, R, D), w.s by rung
     told: np.ndarray  # (G, 0, 2 or 3, R, D), what the last cluster moves of chains told
 
@@ -89,10 +91,11 @@ def temper(
     weights = np.reshape(np.array(weights, np.float64), (len(weights), n))
     observables = np.empty((G, len(weights), R, sweeps // thin))
     histogram = np.zeros((len(pairs), R, min(n + 1, MOST_BINS)), np.int64)
-    moments = np.zeros((len(pairs), R, 6))
+    waves = planes_of_waves(samples[0])
+    moments = np.zeros((len(pairs), R, 6 + len(waves)))
     every = swap_every if cluster_every is None else cluster_every
     clusters = "houdayer" if clusters is True else clusters
-    moves = {} if clusters in (False, None, "houdayer") else Moving(clusters, isings, entropy, lane, pairs)
+    moves = None if clusters in (False, None, "houdayer") else Moving(clusters, isings, entropy, lane, pairs)
     told = np.empty((G, moves.told if moves else 0, R, sweeps // thin))
 
     for s in range(1, burn_in + sweeps + 1):
@@ -132,7 +135,9 @@ def temper(
         if overlap_every > 0 and counted > 0 and counted % overlap_every == 0:
             for p, (a, b) in enumerate(pairs):
                 for r in range(R):
-                    add_overlap(isings[a], state.spins[at[a, r]], state.spins[at[b, r]], histogram[p, r], moments[p, r])
+                    two = state.spins[at[a, r]], state.spins[at[b, r]]
+                    add_overlap(isings[a], *two, histogram[p, r], moments[p, r, :6])
+                    moments[p, r, 6:] += [squared_wave(wave, *two) for wave in waves]
 
     return Tempering(
         energies,
@@ -253,6 +258,32 @@ def add_overlap(model, a, b, histogram, moments):
     q = Q / max(model.n, 1)
     link = int((agree[i] * agree[j]).sum(dtype=np.int64)) / max(i.size, 1)
     moments += [q, abs(q), q * q, (q * q) * (q * q), link, link * link]
+
+
+def planes_of_waves(model):
+    """Of the smallest k along each axis of more than one cell of a lattice (sites of each plane, cos k.r, sin k.r).
+
+    Planes of equal k.r come by k.r modulo 2 pi; cosines and sines are rounded to 2^-40.
+    """
+    if getattr(model, "geometry", None) is None:
+        return []
+    waves = []
+    for wave in turns(model, smallest_waves(model)):
+        whole = np.round(wave * 2**20).astype(np.int64) % 2**20  # of one plane but for rounding
+        _, first, planes = np.unique(whole, return_index=True, return_inverse=True)
+        angles = [2 * math.pi * float(wave[site]) for site in first]
+        waves.append((planes, *([round(f(x) * 2**40) / 2**40 for x in angles] for f in (math.cos, math.sin))))
+    return waves
+
+
+def squared_wave(wave, a, b):
+    """|q(k)|^2, q(k) = (1/n) sum_i s_i^a s_i^b exp(-i k.r_i), plane after plane of a `wave`; `a`, `b`: int8 (n,)."""
+    planes, cosines, sines = wave
+    real = imaginary = 0.0
+    for total, cosine, sine in zip(np.bincount(planes, a * b).tolist(), cosines, sines, strict=True):
+        real += total * cosine
+        imaginary += total * sine
+    return (real * real + imaginary * imaginary) / (float(a.size) * a.size)
 
 
 def move_cluster(model, a, b, stream):

@@ -139,6 +139,10 @@ class AnnealResult(Result):
         "True if fewer sweeps were made than asked for, or the last batch was stopped; what was seen by then is here.",
     ]
     clamped: Annotated[IntArray, *SITES] = field(default_factory=no_sites)
+    gammas: Annotated[
+        FloatArray, "float64 (gammas,)", "Of an annealing of worldlines the largest Gamma at every sweep, else none."
+    ] = field(default_factory=lambda: np.empty(0))
+    slices: Annotated[int | None, "Of worldlines, else None."] = None
 
     @property
     def temperature(self) -> FloatArray:

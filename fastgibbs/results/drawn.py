@@ -78,9 +78,13 @@ class Drawn(Result):
         names = [name for name in TOLD[:2] if name in self.observables]
         if self.bins is None:
             told = tuple(self.observables[name][records] for name in names)
-            return Group(beta, model, self.energy[records], self.magnetization[records], told=told)
-        group = Group.of(beta, model, self.bins.of(records if bins is None else bins))
-        return group._replace(told=tuple(group.bins.observables[name] for name in names))
+            observed = {name: values[records] for name, values in self.observables.items()}
+            return Group(
+                beta, model, self.energy[records], self.magnetization[records], told=told, observables=observed
+            )
+        own = self.bins.of(records if bins is None else bins)
+        told = tuple(own.observables[name] for name in names)
+        return Group.of(beta, model, own)._replace(told=told, observables=own.observables)
 
     def _drawn(self, axes: tuple[str, ...], order: Callable[[Any], Any], places: dict[str, Any]) -> Table:
         """The table of records, `order` of axes applied; of bins, their means, with "bin" in place of "draw"."""

@@ -128,9 +128,10 @@ def _value(field: Field, arrays: Arrays, header: Values, sizes: dict[str, int], 
         return tuple(_numbers(get_args(kind)[0], numbers) for numbers in header.pop(name))
     if hasattr(kind, "_fields") and fields(kind)[0].type is np.ndarray:
         parts = [of for of in fields(kind) if f"{name}.{of.name}" in arrays or f"{name}.{of.name}" in header]
-        if len(parts) < len(fields(kind)):
+        if not {of.name for of in fields(kind)} <= {of.name for of in parts} | set(kind._field_defaults):
             raise ValueError(f"{name} holds {[of.name for of in parts]}: give {', '.join(kind._fields)}")
-        return kind(*(_value(of._replace(name=f"{name}.{of.name}"), arrays, header, sizes, low) for of in parts))
+        values = (_value(of._replace(name=f"{name}.{of.name}"), arrays, header, sizes, low) for of in parts)
+        return kind(**{of.name: value for of, value in zip(parts, values, strict=True)})
     if hasattr(kind, "_fields"):
         return _numbers(kind, header.pop(name))
     return _number(name, kind, header.pop(name), shape)

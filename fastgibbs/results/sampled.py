@@ -199,6 +199,8 @@ class SampleResult(Drawn):
         if self.driven or self.field is not None:
             raise ValueError("result is in fields beside the model's, or driven: give a run in the model's own field")
         models = self.model if isinstance(self.model, tuple) else (self.model,)
+        if getattr(models[0], "by_worldlines", False):
+            raise TypeError(f"result is of {checks.shown(models[0])}, whose law is not exp(-beta E)")
         betas, numbers, samples = np.unique(self.beta), self.model_number, self.samples
         found = []
         for k, model in enumerate(models):

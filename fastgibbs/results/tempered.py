@@ -53,6 +53,12 @@ class ReplicaOverlaps(NamedTuple):
     q4: Annotated[FloatArray, "float64 (pairs, rungs)", "Mean of q^4."]
     link: Annotated[FloatArray, "float64 (pairs, rungs)", "Mean of the link overlap."]
     link2: Annotated[FloatArray, "float64 (pairs, rungs)", "Mean of its square."]
+    qk2: Annotated[
+        FloatArray,
+        "float64 (pairs, rungs, waves)",
+        "Mean of |q(k)|^2, q(k) = (1/n) sum_i s_i^a s_i^b exp(-i k.r_i), at the smallest k along each axis of a "
+        "lattice that has more than one cell there (`fastgibbs.smallest_waves`); other models have no waves.",
+    ] = np.empty((0, 0, 0))
 
 
 @run_result
