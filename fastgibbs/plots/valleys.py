@@ -34,7 +34,7 @@ def disconnectivity(valleys: Valleys, most: int = 100, *, ax: Axes | None = None
     bottoms, into, saddles = valleys.energies[:count], valleys.into[:count], valleys.saddles[:count]
     places, parts = _places(into, saddles), []
     left, right, top = places.copy(), places.copy(), bottoms.copy()
-    for valley in np.argsort(saddles[1:], kind="stable") + 1:
+    for valley in _joining(saddles):
         whole = into[valley]
         ends = [(left[k] + right[k]) / 2 for k in (valley, whole)]
         parts += [[(x, top[k]), (x, saddles[valley])] for x, k in zip(ends, (valley, whole), strict=True)]
@@ -51,13 +51,19 @@ def disconnectivity(valleys: Valleys, most: int = 100, *, ax: Axes | None = None
     return ax
 
 
+def _joining(saddles: FloatArray) -> list[int]:
+    """The valleys but the first as the level rises; at one saddle what joins another before that joins a third."""
+    order: list[int] = np.lexsort((-np.arange(saddles.size), saddles)).tolist()
+    return order[:-1]
+
+
 def _places(into: IntArray, saddles: FloatArray) -> FloatArray:
     """Where the valleys stand, 0, 1, ..., so that lines do not cross: what joins stands side by side, as in the tree.
 
     Branches of a valley go to its right and to its left in turn, the first that joins nearest.
     """
     branches: list[list[int]] = [[k] for k in range(into.size)]
-    for number, valley in enumerate((np.argsort(saddles[1:], kind="stable") + 1).tolist()):
+    for number, valley in enumerate(_joining(saddles)):
         whole = int(into[valley])
         both = branches[whole], branches[valley]
         branches[whole] = both[0] + both[1] if number % 2 else both[1] + both[0]
