@@ -18,7 +18,7 @@ RATIOS = "binder", "xi", "xi_ratio"
 
 SAMPLES = [
     *(fg.edwards_anderson((3, 3), "gaussian", seed=seed) for seed in range(3)),
-    diluted(3),
+    fg.edwards_anderson((3, 3), "gaussian", bonds=2 / 3, seed=3),
     fg.lattice((3, 3), J=0.7),
 ]
 SIGNS = [*(fg.edwards_anderson((3, 3), seed=seed) for seed in range(4)), fg.lattice((3, 3))]

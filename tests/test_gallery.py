@@ -189,6 +189,8 @@ PICTURES = (
     "maxcut",
     "rbm_digits",
     "spinglass3d",
+    "spinglass_binder",
+    "spinglass_binder2d",
     "stochastic_resonance",
 )
 

@@ -61,7 +61,10 @@ def draws(model: ModelLike) -> None:
     ladders = fg.temper(model, betas=[0, 1], sweeps=100, progress=lambda done, total: done > 10)
     assert_type(ladders, fg.TemperResult)
     assert_type(ladders.log_z.bar, FloatArray)
-    assert_type(fg.temper([model, model], sweeps=100), list[fg.TemperResult])
+    samples = fg.temper([model, model], sweeps=100)
+    assert_type(samples, list[fg.TemperResult])
+    assert_type(fg.analysis.disorder_average(samples, width=1.0), fg.analysis.DisorderAverage)
+    assert_type(fg.analysis.disorder_average(samples).of_samples.q2, FloatArray)
     assert_type(fg.recall(fg.Hopfield([[1, -1, 1]]), [1, 1, 1]).converged.all(), np.bool_)
     assert_type(fg.log_z(model, method="tempering").error, float)
     fg.sample(model, beta=1.0, sweeps=10, rule="heat bath")  # type: ignore[call-overload]  # there is no such rule

@@ -59,7 +59,11 @@ def locate(
         updates += results[0].timing.kernel * results[0].timing.updates_per_second
     columns, found = _columns(averages), _crossings(averages)
     shape = " x ".join(["L"] * dimensions)
-    known = "a finite T has none" if critical is None else f"known: Tc = {critical[0]}({round(1e4 * critical[1])})"
+    known = (
+        "known: none at T > 0; far below the gap all curves are those of ground states"
+        if critical is None
+        else f"known: Tc = {critical[0]}({round(1e4 * critical[1])})"
+    )
     text = (
         f"+-J spin glass on {shape} tori, J = k_B = 1; g of q, second-moment xi, link overlap q_l, errors over "
         f"samples\n{table(columns)}\n\n{_verdict(averages)}\n\nCrossings of g and of xi / L; '-' where curves do not "
