@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastgibbs.exact import Valleys
 from fastgibbs.models import checks
 from fastgibbs.plots.style import PALETTE, given_or_new, look
 from fastgibbs.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from fastgibbs.exact.landscape import Valleys
 
 
 def disconnectivity(valleys: Valleys, most: int = 100, *, ax: Axes | None = None, **lines: Any) -> Axes:
