@@ -93,7 +93,7 @@ def small(tmp_path):
 def test_list_names_every_built_in_run_with_what_it_does(capsys):
     assert main(["list"]) == 0
     shown = capsys.readouterr().out
-    for name in ("binder2d", "hopfield_capacity", "hysteresis", "ising2d", "ising3d", "maxcut", "quantum_ising"):
+    for name in ("binder2d", "hopfield_capacity", "hysteresis", "ising3d", "landscape", "maxcut", "quantum_ising"):
         assert re.search(rf"^{name} +\w+", shown, re.MULTILINE)
 
 
@@ -185,9 +185,12 @@ PICTURES = (
     "ising2d",
     "ising2d_traces",
     "ising3d",
+    "landscape",
     "maxcut",
     "rbm_digits",
     "spinglass3d",
+    "spinglass_binder",
+    "spinglass_binder2d",
     "stochastic_resonance",
 )
 

@@ -121,6 +121,33 @@ def test_spinglass3d_tells_what_enumeration_tells_and_draws_it(tmp_path, capsys)
         assert abs(float(row["log Z"]) - spectrum.log_z(beta)) < 4.5 * float(row["error"]) + 1e-9
 
 
+RANDOM = """
+run = "landscape"
+sizes = [6, 8]
+samples = 12
+orders = [3]
+tree_size = 8
+tree_order = 3
+valleys = 5
+seed = 9
+"""
+
+
+def test_landscape_counts_the_minima_and_draws_the_trees(tmp_path, capsys):
+    """Of the ring within 5 errors of theory; of random energies more than of p = 3, of that more than of SK."""
+    (tmp_path / "random.toml").write_text(RANDOM)
+    assert main(["run", str(tmp_path / "random.toml"), "--output", str(tmp_path / "out"), "--quiet"]) == 0
+    assert "theory: ring 0.2310, SK 0.1992 of large n" in capsys.readouterr().out
+    rows = csv_of(tmp_path / "out" / "table.csv")
+    assert [row["n"] for row in rows] == ["6", "8"]
+    for row in rows:
+        assert abs(float(row["Gaussian ring"]) - np.log(2) / 3) < 5 * float(row["error Gaussian ring"]) < 0.2
+        n = int(row["n"])
+        assert float(row["random energies"]) == pytest.approx(np.log(2**n / (n + 1)) / n)
+    assert float(rows[1]["SK"]) < float(rows[1]["p = 3"]) < float(rows[1]["p = n/2"])
+    assert (tmp_path / "out" / "landscape.png").read_bytes().startswith(b"\x89PNG")
+
+
 def csv_of(path):
     return list(csv.DictReader(path.read_text().splitlines()))
 

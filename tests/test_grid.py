@@ -568,6 +568,14 @@ def hotter(module):
     return broken
 
 
+def weaker(module):
+    def broken(patch):
+        start = module.start
+        patch.setattr(module, "start", lambda *a: start(*a[:6], 0.5 * a[6]))
+
+    return broken
+
+
 def case(name, **options):
     defaults = {option: values[0] for option, values in OPTIONS.items()} | {"chains": 66}
     return [name, *(defaults | options).values()]
@@ -593,6 +601,11 @@ BROKEN = [
     (moves_every_site, "dense", case("real", clamp="a site", scan="random")),
     (moves_every_site, "layered", case("7 and 4", clamp="a colour")),
     *((hotter(ENGINES[engine]), engine, case(next(iter(MODELS[engine])))) for engine in MODELS),
+    *(
+        (weaker(ENGINES[engine]), engine, case(next(iter(MODELS[engine])), betas="in fields", chains=576))
+        for engine in MODELS
+        if ENGINES[engine].field_bits
+    ),
 ]
 
 

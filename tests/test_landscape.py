@@ -1,6 +1,7 @@
 """Minima, valleys and saddles by enumeration, and where descents end."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -211,3 +212,106 @@ def test_states_of_any_shape_are_taken():
 def test_what_cannot_be_is_said(error, call, message):
     with pytest.raises(error, match=message):
         call()
+
+
+# Triangles of overlaps
+
+
+def exact_triangles(model, beta, within):
+    """The share of isosceles triangles, gap and spread of three independent states of the Boltzmann law, of all."""
+    states = exact.states(model.n).astype(float)
+    p, q = exact.spectrum(model).probabilities(beta), states @ states.T / model.n
+    found = np.zeros(3)
+    for a in range(len(states)):
+        sides = np.stack(np.broadcast_arrays(q[a][:, None], q[a][None, :], q), axis=-1)
+        if model.even:
+            size, sign = np.sort(np.abs(sides), axis=-1), np.sign(sides.prod(axis=-1))
+            size[..., 0] *= np.where(sign < 0, -1, 1)
+            sides = size
+        sides = np.sort(sides, axis=-1)
+        gap, spread = sides[..., 1] - sides[..., 0], sides[..., 2] - sides[..., 1]
+        found += [(p[a] * np.outer(p, p) * values).sum() for values in (gap <= within + 1e-12, gap, spread)]
+    return found
+
+
+@pytest.mark.parametrize("h", [0.0, 0.4])
+def test_triangles_of_replicas_are_those_of_the_boltzmann_law(h):
+    """Within 4.5 jackknifed errors, a two-sided rate of 7e-6 each if they are normal."""
+    model = fg.lattice((6,), h=h)
+    run = fg.temper(model, betas=[0.1, 1.0], adapt=False, sweeps=60, ladders=96, seed=3)
+    for rung, beta, other in ((-1, 1.0, 0.1), (0, 0.1, 1.0)):
+        found = fg.analysis.ultrametricity(run, rung, within=0.4)
+        assert found.overlaps.shape == (96 * 95 * 94 // 6, 3)
+        assert (np.diff(found.overlaps, axis=1) <= 0).all()
+        values = np.array([found.isosceles, found.gap, found.spread])
+        errors = np.array([found.isosceles_error, found.gap_error, found.spread_error])
+        assert (abs(values - exact_triangles(model, beta, 0.4)) < 4.5 * errors).all()
+        assert (abs(values - exact_triangles(model, other, 0.4)) > 4.5 * errors).any()  # the broken twin
+
+
+def test_mirror_images_are_one_replica():
+    run = fg.temper(fg.sherrington_kirkpatrick(10, seed=2), betas=[0.5, 1.5], sweeps=20, ladders=6, seed=3)
+    states = run.states.copy()
+    states[::2] *= -1
+    assert fg.analysis.ultrametricity(replace(run, states=states)) == fg.analysis.ultrametricity(run)
+
+
+def test_a_jackknife_of_triangles_leaves_one_replica_out():
+    run = fg.temper(fg.sherrington_kirkpatrick(10, seed=2), betas=[0.5, 1.5], sweeps=20, ladders=6, seed=3)
+    without = [replace(run, states=np.delete(run.states, k, axis=0)) for k in range(6)]
+    gaps = np.array([fg.analysis.ultrametricity(one).gap for one in without])
+    expected = np.sqrt(5 / 6 * ((gaps - gaps.mean()) ** 2).sum())
+    assert fg.analysis.ultrametricity(run).gap_error == pytest.approx(expected, rel=1e-12)
+
+
+def test_triangles_of_what_has_none_are_refused():
+    run = fg.temper(fg.sherrington_kirkpatrick(5, seed=2), betas=[0.5, 1.5], sweeps=2, ladders=3, seed=3)
+    with pytest.raises(TypeError, match=r"tempered is 3: give what fastgibbs\.temper returns"):
+        fg.analysis.ultrametricity(3)
+    with pytest.raises(ValueError, match="tempered has 3 ladders"):
+        fg.analysis.ultrametricity(run)
+    with pytest.raises(ValueError, match="rung is 2: give an integer of at most 1"):
+        fg.analysis.ultrametricity(run, 2)
+    with pytest.raises(ValueError, match=r"within is -1\.0"):
+        fg.analysis.ultrametricity(run, within=-1.0)
+
+
+# Pictures
+
+
+def test_a_tree_is_drawn_with_every_valley_at_its_bottom_and_every_saddle():
+    pytest.importorskip("matplotlib")
+    tree = exact.barriers(fg.p_spin(10, 3, seed=1))
+    _, ax = fg.plots.figure()
+    assert fg.plots.disconnectivity(tree, ax=ax, colors="red") is ax
+    (lines,) = ax.collections
+    segments = np.array(lines.get_segments())
+    levels = [round(y, 9) for y in segments[:, :, 1].ravel().tolist()]
+    for level in [*tree.energies, *tree.saddles[1:]]:
+        assert round(float(level), 9) in levels
+    flat = segments[segments[:, 0, 1] == segments[:, 1, 1]]
+    assert len(flat) == len(tree.energies) - 1  # one line a saddle
+    _, ax = fg.plots.figure()
+    fg.plots.disconnectivity(tree, 3, ax=ax)
+    assert len(ax.collections[0].get_segments()) == 3 * 2 + 1
+    alone = fg.plots.disconnectivity(exact.barriers(fg.Ising(np.zeros((2, 2)))), ax=fg.plots.figure()[1])
+    assert len(alone.collections[0].get_segments()) == 1
+    with pytest.raises(TypeError, match=r"valleys is 3: give what fastgibbs\.exact\.barriers returns"):
+        fg.plots.disconnectivity(3)
+    with pytest.raises(ValueError, match="most is 0"):
+        fg.plots.disconnectivity(tree, 0)
+
+
+def test_lines_of_a_tree_do_not_cross():
+    """No stem of a valley passes a level bar that does not end on it."""
+    pytest.importorskip("matplotlib")
+    for seed in range(5):
+        tree = exact.barriers(fg.p_spin(10, 4, seed=seed))
+        _, ax = fg.plots.figure()
+        segments = np.array(fg.plots.disconnectivity(tree, ax=ax).collections[0].get_segments())
+        bars = segments[segments[:, 0, 1] == segments[:, 1, 1]]
+        stems = segments[segments[:, 0, 0] == segments[:, 1, 0]]
+        for (x, low), (_, high) in stems.tolist():
+            left, right = bars[:, :, 0].min(axis=1), bars[:, :, 0].max(axis=1)
+            level = bars[:, 0, 1]
+            assert not ((level > low) & (level < high) & (left < x) & (x < right)).any()

@@ -41,11 +41,11 @@ def energy_error(name, beta, energy):
     return abs(2 * means[1] - means[0] - energy) / math.hypot(2 * errors[1], errors[0])
 
 
-CRITICAL = [
-    ("triangular", TRIANGULAR, -2.0),
-    ("honeycomb", HONEYCOMB, -2 / 3**0.5),
-    ("kagome", KAGOME, kagome_energy()),
-]
+CRITICAL = {
+    "triangular": (TRIANGULAR, -2.0),
+    "honeycomb": (HONEYCOMB, -2 / 3**0.5),
+    "kagome": (KAGOME, kagome_energy()),
+}
 
 
 @pytest.mark.parametrize("name", CRITICAL)

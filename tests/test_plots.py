@@ -196,6 +196,23 @@ def test_an_image_of_what_is_no_lattice_of_spins_is_refused(spins, shape, messag
         plots.spin_image(spins, shape)
 
 
+def test_spins_are_drawn_where_their_sites_are():
+    model = fg.lattice((4, 5), cell="kagome")
+    spins = np.random.default_rng(1).choice([-1, 1], model.n)
+    ax = plots.spin_image(spins, positions=model.positions, cmap="cividis")
+    (discs,) = ax.collections
+    np.testing.assert_array_equal(discs.get_array(), spins)
+    np.testing.assert_array_equal(discs.get_offsets(), model.positions)
+    assert discs.get_cmap().name == "cividis" and discs.get_clim() == (-1, 1)
+    ax.figure.canvas.draw()
+    low, high = ax.viewLim.min, ax.viewLim.max
+    assert (low < model.positions.min(axis=0)).all() and (high > model.positions.max(axis=0)).all()
+    with pytest.raises(ValueError, match=r"spins has 60 sites: positions has 59"):
+        plots.spin_image(spins, positions=model.positions[1:])
+    with pytest.raises(ValueError, match=r"positions has shape \(27, 3\)"):
+        plots.spin_image(np.ones(27), positions=fg.lattice((3, 3, 3)).positions)
+
+
 @pytest.mark.parametrize(
     ("draw", "name", "divisor"), [(plots.energy_trace, "energy", 64), (plots.magnetization_trace, "magnetization", 1)]
 )

@@ -239,6 +239,7 @@ def swapped(betas, energies, number):
     shape = (count, rungs)
     ladders = drivers.Exchanges(
         betas=np.asarray(betas, np.float64),
+        pushes=np.zeros(rungs),
         rule=RULES["gibbs"],
         burn_in=0,
         swap_every=1,

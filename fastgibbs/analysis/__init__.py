@@ -34,6 +34,7 @@ from fastgibbs.analysis.reweighting import Reweighted, reweight, to_u_kn
 from fastgibbs.analysis.rungs import Barrier, Equilibration, barrier, enough_rungs, equalized, equilibration, refined
 from fastgibbs.analysis.summaries import summary
 from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, susceptibility, temperature
+from fastgibbs.analysis.ultrametricity import Triangles, ultrametricity
 
 __all__ = [
     "Barrier",
@@ -55,6 +56,7 @@ __all__ = [
     "Response",
     "Reweighted",
     "StructureFactor",
+    "Triangles",
     "TwoTime",
     "autocorrelation_time",
     "barrier",
@@ -92,5 +94,6 @@ __all__ = [
     "temperature",
     "to_u_kn",
     "two_time",
+    "ultrametricity",
     "xi_crossing",
 ]

@@ -50,7 +50,7 @@ def two_time(result: Any) -> TwoTime:
     >>> run = fg.sample(fg.lattice((32, 32)), beta=1.0, at=[1, 10, 20, 100], keep_states=True, seed=1)
     >>> found = fg.analysis.two_time(run)
     >>> print(f"C(1, 10) = {found.mean[0, 0, 1]:.2f}, C(10, 20) = {found.mean[0, 1, 2]:.2f}")
-    C(1, 10) = 0.58, C(10, 20) = 0.84
+    C(1, 10) = 0.34, C(10, 20) = 0.71
     """
     words = checks.able("result", result, "packed", "what sample(..., keep_states=True) returned").packed
     chains, draws, _ = words.shape

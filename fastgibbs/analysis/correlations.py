@@ -50,7 +50,7 @@ def correlations(result: Any, *, axis: int = 0, connected: bool = False, periodi
     >>> import fastgibbs as fg
     >>> run = fg.sample(fg.lattice((16, 16)), beta=0.4, sweeps=500, burn_in=100, keep_states=True, seed=1)
     >>> fg.analysis.correlations(run).mean[0, :4].round(2).tolist()
-    [1.0, 0.56, 0.41, 0.33]
+    [1.0, 0.57, 0.39, 0.29]
     """
     words = checks.able("result", result, "packed", "what sample(..., keep_states=True) returned").packed
     connected, periodic = checks.flag("connected", connected), checks.flag("periodic", periodic)

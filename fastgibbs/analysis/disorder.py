@@ -1,8 +1,7 @@
 """Averages over samples of the disorder: what pairs of replicas of each sample tell, and errors over the samples.
 
 <...> is the mean over the draws and pairs of one sample, [...] the mean over samples, of which each counts alike,
-however long it ran. Errors are jackknifed, leaving out one sample at a time: they hold the noise of the draws too, which
-differ from sample to sample.
+however long it ran. Errors are jackknifed, a sample left out at a time: they hold the noise of draws too.
 """
 
 from __future__ import annotations
@@ -17,8 +16,9 @@ from fastgibbs.analysis.bins import Binned
 from fastgibbs.analysis.errors import disagreement, split_r_hat
 from fastgibbs.analysis.reports import Report, with_error
 from fastgibbs.fields import described
-from fastgibbs.models import checks, waves
+from fastgibbs.models import checks
 from fastgibbs.models.energy import as_energy
+from fastgibbs.models.waves import is_lattice, places, smallest_waves, turns
 from fastgibbs.types import AnyArray, FloatArray, IntArray, Mask, ModelLike, States
 
 _FEWEST = 2  # samples that tell an error
@@ -27,9 +27,9 @@ _LARGEST_R_HAT, _NOISE = 1.01, 2.6  # as of `disagreement`: 1 in 100 of chains t
 _LISTED = 8  # samples that are named
 _PART = 2**24  # products of spins at once
 NO_PAIRS = "there are no overlaps: temper with ladders=2 or more and overlap_every above 0"
+_SHOWN = dict(energy="E/N", heat_capacity="C/N", q_abs="|q|", q2="q^2", binder="g", link="q_l", susceptibility="chi_SG")
 
-
-Statistic = Callable[[Sequence[FloatArray]], FloatArray]  # of means over samples
+Statistic = Callable[..., FloatArray]  # of a list of means over samples
 
 
 class Replicas(NamedTuple):
@@ -52,7 +52,7 @@ class Replicas(NamedTuple):
 
     @property
     def moments(self) -> dict[str, FloatArray]:
-        """All means, by name."""
+        """All."""
         return {name: getattr(self, name) for name in Moments._fields}
 
 
@@ -62,7 +62,8 @@ def replicas(
     """The `Replicas` of a sample, from `energies` (replicas, rungs, draws), of which 0 and 1, 2 and 3 ... are pairs.
 
     `energies` are an array or `Binned`. `overlaps`: means q_abs, q2, q4 and link, (pairs, rungs), qk2, (pairs, rungs,
-    waves), as `results.ReplicaOverlaps` has them, and the histogram, (pairs, rungs, bins). C = beta^2 <(E_a - E_b)^2> / 2 n of two replicas: no mean of few draws is taken off.
+    waves), and the histogram, (pairs, rungs, bins), as of `ReplicaOverlaps`. C = beta^2 <(E_a - E_b)^2> / 2 n of two
+    replicas: no mean of few draws is taken off.
     """
     histogram, n = overlaps["histogram"].sum(axis=0), max(model.n, 1)
     energies = energies[: 2 * len(overlaps["q2"])]
@@ -79,18 +80,18 @@ def replicas(
         energy=means.mean(axis=0) / n,
         heat_capacity=betas**2 * widths / n,
         **told,
-        qk2=_at_smallest_k(model, overlaps["qk2"].mean(axis=0)),
+        qk2=_at_smallest_k(model, betas.size, overlaps["qk2"]),
         histogram=histogram,
         equilibrated=equilibrated,
     )
 
 
-def _at_smallest_k(model: ModelLike, qk2: FloatArray) -> FloatArray:
-    """The mean over the waves of the longest sides, float64 (rungs,), of all waves (rungs, waves); nan without any."""
-    if not qk2.shape[1]:
-        return np.full(len(qk2), np.nan)
-    sides = np.array([side for side in waves.places("model", model).sides if side > 1])
-    return qk2[:, sides == sides.max()].mean(axis=1)
+def _at_smallest_k(model: ModelLike, rungs: int, qk2: FloatArray) -> FloatArray:
+    """The mean over pairs and the waves of the longest sides, float64 (rungs,), of qk2; nan where there are none."""
+    if not qk2.size:
+        return np.full(rungs, np.nan)
+    sides = np.array([side for side in places("model", model).sides if side > 1])
+    return qk2[:, :, sides == sides.max()].mean(axis=(0, 2))
 
 
 def of_chains(model: ModelLike, betas: FloatArray, chains: list[tuple[FloatArray, States]]) -> Replicas:
@@ -123,8 +124,8 @@ def _compared(model: ModelLike, one: States, other: States) -> dict[str, AnyArra
     equal = (n + products.sum(axis=1, dtype=np.int64)) // 2
     q = (2 * equal - n) / max(n, 1)
     histogram = np.bincount(equal, minlength=n + 1)
-    turns = waves.turns(model, waves.smallest(model)) if waves.is_lattice(model) else np.empty((0, n))
-    qk2 = abs(products @ np.exp(-2j * np.pi * turns.T) / max(n, 1)) ** 2
+    angles = 2 * np.pi * turns(model, smallest_waves(model)) if is_lattice(model) else np.empty((0, n))
+    qk2 = abs(products @ np.exp(-1j * angles.T) / max(n, 1)) ** 2
     means = dict(q_abs=abs(q).mean(), q2=(q**2).mean(), q4=(q**4).mean(), link=_links(model, products).mean())
     return means | dict(qk2=qk2.mean(axis=0), histogram=histogram)
 
@@ -208,7 +209,7 @@ class DisorderAverage(NamedTuple):
     relation: Annotated[
         FloatArray | None,
         "float64 (rungs,)",
-        "[<E> + beta width^2 bonds (1 - <q_l>)] / n, 0 of Gaussian couplings at equilibrium; None if no width is given.",
+        "[<E> + beta width^2 bonds (1 - <q_l>)] / n, 0 of Gaussian couplings at equilibrium; None without width.",
     ]
     relation_error: Annotated[FloatArray | None, "float64 (rungs,)", "Its error."]
     q: Annotated[FloatArray, "float64 (bins,)", "Values of q from -1 to 1, or the centres of bins of it."]
@@ -239,25 +240,15 @@ class DisorderAverage(NamedTuple):
         """The same as a report."""
         bad = np.flatnonzero(~self.equilibrated)
         state = "all without a sign of disequilibrium" if not bad.size else f"{bad.size} of them not at equilibrium"
-        shown = {
-            "E/N": (self.energy, self.energy_error),
-            "C/N": (self.heat_capacity, self.heat_capacity_error),
-            "|q|": (self.q_abs, self.q_abs_error),
-            "q^2": (self.q2, self.q2_error),
-            "g": (self.binder, self.binder_error),
-            "q_l": (self.link, self.link_error),
-            "chi_SG": (self.susceptibility, self.susceptibility_error),
-        }
-        if self.side is not None:
-            shown |= {"xi": (self.xi, self.xi_error), "xi/L": (self.xi_ratio, self.xi_ratio_error)}
-        if self.relation is not None and self.relation_error is not None:
-            shown["relation"] = self.relation, self.relation_error
+        shown = _SHOWN | ({"xi": "xi", "xi_ratio": "xi/L"} if self.side is not None else {})
+        shown |= {"relation": "relation"} if self.relation is not None else {}
         columns = {
             "beta": [f"{beta:.6g}" for beta in self.betas],
             "T": [f"{1 / beta:.5g}" if beta else "inf" for beta in self.betas],
         }
-        columns |= {name: list(map(with_error, *of)) for name, of in shown.items()}
-        names = f"{', '.join(map(str, bad[:_LISTED]))}{', ...' if bad.size > _LISTED else ''}"
+        for name, heading in shown.items():
+            columns[heading] = list(map(with_error, getattr(self, name), getattr(self, f"{name}_error")))
+        names = ", ".join([*map(str, bad[:_LISTED]), *["..."] * (bad.size > _LISTED)])
         notes = [
             f"WARNING: samples {names} show signs of disequilibrium: run all longer. Hard samples are not like the "
             "others, so that averages without them are biased."
@@ -306,7 +297,7 @@ def disorder_average(results: Any, *, width: float | None = None) -> DisorderAve
     for name in values:
         told[name], told[f"{name}_error"] = jackknifed(lambda m: m[0], values[name])
     told["susceptibility"], told["susceptibility_error"] = n * told["q2"], n * told["q2_error"]
-    side = None if np.isnan(values["qk2"]).any() else max(waves.places("model", found[0].model).sides)
+    side = None if np.isnan(values["qk2"]).any() else max(places("model", found[0].model).sides)
     for name, (ratio, names) in _RATIOS.items():
         own = partial(ratio, side=side)
         told[name], told[f"{name}_error"] = jackknifed(own, *(values[of] for of in names))
@@ -348,7 +339,7 @@ def _xi_ratio(means: Sequence[FloatArray], side: int | None) -> FloatArray:
     return np.sqrt(np.maximum(means[0] / means[1] - 1, 0)) / (2 * side * np.sin(np.pi / side))
 
 
-_RATIOS: dict[str, tuple[Callable[[Sequence[FloatArray], int | None], FloatArray], tuple[str, ...]]] = {
+_RATIOS: dict[str, tuple[Statistic, tuple[str, ...]]] = {
     "binder": (_binder, ("q2", "q4")),
     "xi_ratio": (_xi_ratio, ("q2", "qk2")),
 }

@@ -87,7 +87,7 @@ def structure_factor(result: Any) -> StructureFactor:
     >>> run = fg.sample(model, beta=0.4, sweeps=1000, burn_in=100, observe=fg.waves(model, [[1, 0], [2, 0]]), seed=1)
     >>> found = fg.analysis.structure_factor(run)
     >>> print(found.mean[0].round(1))
-    [52.7  8.8  2.8]
+    [52.6  8.8  2.8]
     """
     return _estimated(_of_spins(result))
 

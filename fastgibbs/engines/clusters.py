@@ -45,7 +45,7 @@ class Clusters(NamedTuple):
     fields: np.ndarray  # float64 (models, n or 0)
     betas: np.ndarray  # float64 (places,), or of the rungs of a ladder, one after the other at these
     lane_at: np.ndarray  # int64 (places,): the lane at each
-    places: np.ndarray  # int64 (moves, 1 or 2): those whose chains each turns
+    taken: np.ndarray  # int64 (moves, 1 or 2): the places whose chains each turns
     models: np.ndarray  # int64 (moves,): of these
     streams: np.ndarray  # uint64 (moves, 4, LINE): of diagonals
     single: np.ndarray  # uint64 (moves, 4): of all else
@@ -58,7 +58,7 @@ class Clusters(NamedTuple):
     turns: np.ndarray  # uint64 (words,): sites that are to be turned
     before: np.ndarray  # int32 (words,): runs that begin in words before
     parents: np.ndarray  # int32 (n + 1,): by label; of Wolff the sites of the cluster
-    turned: np.ndarray  # uint8 (n + 1 or 0,): by label
+    coins: np.ndarray  # uint8 (n + 1 or 0,): by label
     sizes: np.ndarray  # int64 (n + 1 or 0,): by root: sites, times 2^32, and those up
     estimates: np.ndarray  # float64 (told, moves): what the last moves told
 
@@ -99,7 +99,7 @@ def told(kind: str | None) -> tuple[str, ...]:
     return TOLD[: {"swendsen-wang": 3, "wolff": 2}.get(kind, 0)]
 
 
-def clusters(kind: str, every: int, models: list, bonds: Bonds, places: Places, first: int, entropy: int) -> Clusters:
+def clusters(models: list, bonds: Bonds, places: Places, first: int, entropy: int, kind: str, every: int) -> Clusters:
     """Those of a block, whose lanes are number `first` ... of the run, of Ising models."""
     n, grows, lanes = bonds.n, kind == "wolff", int(places.lane_at.max(initial=-1)) + 1
     words = np.zeros((n, 2 ** (-(-places.lanes // 64) - 1).bit_length()), np.uint64)
@@ -195,7 +195,7 @@ for _kind in KINDS.values():
 def move_packed(clusters):
     """All moves of a block, of spins in `packed`."""
     _to_sites(clusters)
-    for k in range(len(clusters.places) if len(clusters.words) > 0 else 0):
+    for k in range(len(clusters.taken) if len(clusters.words) > 0 else 0):
         make(clusters, k)
     _to_lanes(clusters)
 

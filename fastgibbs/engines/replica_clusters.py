@@ -39,9 +39,9 @@ from fastgibbs.jit import called
 @called
 def joerg(clusters, k):
     """Turn blue clusters of both replicas of pair k; how many runs of sites these are made of."""
-    place = clusters.places[k, 0]
+    place = clusters.taken[k, 0]
     beta, stream = clusters.betas[place % clusters.betas.size], clusters.single[k]
-    one, other = clusters.spins[clusters.lane_at[place]], clusters.spins[clusters.lane_at[clusters.places[k, 1]]]
+    one, other = clusters.spins[clusters.lane_at[place]], clusters.spins[clusters.lane_at[clusters.taken[k, 1]]]
     blue = Wanted(clusters.models[k], 2 * beta, one, other, False)
     clusters.active[:] = 0
     draw_diagonals(clusters, k, blue, np.int64(0))  # a literal would be compiled once more
@@ -58,9 +58,9 @@ def joerg(clusters, k):
 def cmr(clusters, k):
     """The same, then turn clusters of blue and red bonds in the second replica alone."""
     count, rows = joerg(clusters, k), clusters.bonds.offsets.size
-    place = clusters.places[k, 0]
+    place = clusters.taken[k, 0]
     beta, stream = clusters.betas[place % clusters.betas.size], clusters.single[k]
-    one, other = clusters.spins[clusters.lane_at[place]], clusters.spins[clusters.lane_at[clusters.places[k, 1]]]
+    one, other = clusters.spins[clusters.lane_at[place]], clusters.spins[clusters.lane_at[clusters.taken[k, 1]]]
     red = Wanted(clusters.models[k], beta, one, other, True)  # as it was before they turned, both alike
     draw_diagonals(clusters, k, red, rows)
     unite_diagonals(clusters, rows)

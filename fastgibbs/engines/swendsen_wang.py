@@ -189,7 +189,7 @@ def draw_turns(clusters, spins, stream, count):
     Of M_c of a chain's spins and of sizes, and the largest size. A word of coins is drawn for each 64 sites: that of a
     cluster is the one of its first site.
     """
-    parents, turned, sizes, n = clusters.parents, clusters.turned, clusters.sizes, clusters.bonds.n
+    parents, turned, sizes, n = clusters.parents, clusters.coins, clusters.sizes, clusters.bonds.n
     for label in range(count + 1):
         sizes[label] = 0
     turned[0] = 0
@@ -231,7 +231,7 @@ def turn(clusters, spins):
 @called
 def swendsen_wang(clusters, k):
     """Move k, of one chain."""
-    place = clusters.places[k, 0]
+    place = clusters.taken[k, 0]
     spins, stream, n = clusters.spins[clusters.lane_at[place]], clusters.single[k], clusters.bonds.n
     wanted = Wanted(clusters.models[k], clusters.betas[place % clusters.betas.size], spins, spins, False)
     clusters.active[:] = 0

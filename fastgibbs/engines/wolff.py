@@ -11,7 +11,7 @@ from fastgibbs.jit import called
 @called
 def wolff(clusters, k):
     """Move k, of one chain, of spins in words of sites."""
-    place, model, n = clusters.places[k, 0], clusters.models[k], clusters.bonds.n
+    place, model, n = clusters.taken[k, 0], clusters.models[k], clusters.bonds.n
     beta, spins = clusters.betas[place % clusters.betas.size], clusters.spins[clusters.lane_at[place]]
     stream, couplings, fields = clusters.single[k], clusters.couplings[model], clusters.fields[model]
     inside, queue, begin, end = clusters.active[0], clusters.parents, 0, 1

@@ -59,7 +59,11 @@ def locate(
         updates += results[0].timing.kernel * results[0].timing.updates_per_second
     columns, found = _columns(averages), _crossings(averages)
     shape = " x ".join(["L"] * dimensions)
-    known = "a finite T has none" if critical is None else f"known: Tc = {critical[0]}({round(1e4 * critical[1])})"
+    known = (
+        "known: none at T > 0; far below the gap all curves are those of ground states"
+        if critical is None
+        else f"known: Tc = {critical[0]}({round(1e4 * critical[1])})"
+    )
     text = (
         f"+-J spin glass on {shape} tori, J = k_B = 1; g of q, second-moment xi, link overlap q_l, errors over "
         f"samples\n{table(columns)}\n\n{_verdict(averages)}\n\nCrossings of g and of xi / L; '-' where curves do not "
@@ -71,9 +75,10 @@ def locate(
         figure, (left, right) = plots.figure(1, 2, size=(9.5, 3.7))
     except ImportError as missing:
         return Findings(f"{text}\nno picture: {missing}", files, stopped)
-    for ratio, ax in (("binder", left), ("xi_ratio", right)):
-        plots.glass_crossing(averages, ratio, critical, ax=ax)
-    figure.suptitle(f"$\\pm J$ spin glass on {shape} tori, {' , '.join(str(s) for s in config.samples)} samples")
+    plots.glass_crossing(averages, "binder", critical, ax=left)
+    plots.glass_crossing(averages, "xi_ratio", critical, ax=right)
+    counts = ", ".join(str(average.samples) for average in averages.values())
+    figure.suptitle(f"$\\pm J$ spin glass on {shape} tori, averages over {counts} samples")
     return Findings(text, files | {f"{name}.png": picture(figure)}, stopped)
 
 

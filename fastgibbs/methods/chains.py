@@ -107,8 +107,8 @@ class Chains(Job):
         of_chains = self.points.shown(self.points.betas)[columns.start : columns.stop]
         of_model = (columns.start + mine) * self.models // self.chains
         places = Places(len(lanes), mine, of_chains, mine[:, None], of_model)
-        asked = self.clusters, self.cluster_every, *self.cluster_bonds
-        return block._replace(clusters=clusters(*asked, places, columns.start, self.seed))
+        asked: dict[str, Any] = dict(kind=self.clusters, every=self.cluster_every)
+        return block._replace(clusters=clusters(*self.cluster_bonds, places, columns.start, self.seed, **asked))
 
     def kept(self, blocks: list[ChainBlock], done: list[int], names: Iterable[str]) -> Bins:
         """What the bins of all chains have kept after so many sweeps of each block."""

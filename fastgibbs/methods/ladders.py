@@ -213,8 +213,8 @@ class Ladders(Job):
             taken = np.arange(lane_at.size)[:, None]
         of_model = inside[taken[:, 0] // rungs.size] // self.ladders
         places = Places(len(lanes), lane_at.reshape(-1), self.betas, taken, of_model)
-        asked: Any = self.clusters, self.cluster_every, *self.cluster_bonds
-        return clusters(*asked, places, lanes.start, self.seed)
+        asked: dict[str, Any] = dict(kind=self.clusters, every=self.cluster_every)
+        return clusters(*self.cluster_bonds, places, lanes.start, self.seed, **asked)
 
     def _pairs(self, inside: IntArray, lane_at: IntArray, lanes: int) -> Pairs:
         """The pairs of ladders that are compared."""

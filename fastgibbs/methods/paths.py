@@ -181,7 +181,7 @@ class _Stations:
     def _sweep(self, block: WalkBlock, plan: Any, sweeps: int) -> None:
         rungs = block.weights.rungs
         nothing = drivers.no_record(self.setting.n, rungs.size)
-        drivers.advance(plan, block.state, rungs, self.setting.moves, nothing, 0, sweeps, ALONE)
+        drivers.advance(plan, block.state, rungs[None], self.setting.moves, nothing, 0, sweeps, ALONE)
 
 
 class RBMPath(_Stations):

@@ -307,15 +307,15 @@ _count = within(0, 2**53)
 _NOTHING = {
     "": "rungs",
     "record.observables.": "weights packed sums by_lane",
-    "state.": "current planes scratch counters numbers alike rare counted words scale push fields uniforms totals stale "
-    "fine seen changes sites panel up down ups overlaps turned pending units inputs marked products multiplied sums path",
-    "clusters.": "betas lane_at places models packed words rows spins active starts turns before parents turned sizes",
+    "state.": "current planes scratch counters numbers alike rare counted words scale push fields uniforms totals "
+    "stale fine seen changes sites panel up down ups overlaps turned pending units inputs marked products multiplied "
+    "sums path",
+    "clusters.": "betas lane_at taken models packed words rows spins active starts turns before parents coins sizes",
     "reads.": "rungs energies magnetizations better",
     "lowest.": "hashes highest packed followed lane_hashes waiting ups near",
     "ladders.": "betas pushes first_lane rungs energies magnetizations",
     "pairs.": "ladders bonds indptr indices lane_at packed words rows unequal queue in_planes in_chunk",
-    "shown.": "means scale energies inputs sums marked units",
-    "chains.": "means scale energies inputs sums marked units",
+    **dict.fromkeys(("shown.", "chains."), "means scale energies inputs sums marked units"),
 }
 RULES = {part + name: None for part, names in _NOTHING.items() for name in names.split()} | {
     "state.spins": _spins,

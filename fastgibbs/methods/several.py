@@ -44,14 +44,14 @@ def groups(models: list[ModelLike], engine: str, observed: Observed) -> list[lis
         return [models]
     if observed.functions:
         raise ValueError(
-            f"observe[{checks.shown(next(iter(observed.functions)))}] is a function: of models that differ in more than "
-            "signs of couplings give weights"
+            f"observe[{checks.shown(next(iter(observed.functions)))}] is a function: of models that differ in more "
+            "than signs of couplings give weights"
         )
     return [[one] for one in models]
 
 
 def settled_each(plans: list[list[ModelLike]], engines: list[str], chains: int, **common: Any) -> list[Setting]:
-    """The setting of the models of each plan (`settings.settled`); `chains` of each model. ValueError names the model."""
+    """The setting of each plan (`settings.settled`), of so many `chains` of each model; ValueError names the model."""
     found = []
     for k, (own, engine) in enumerate(zip(plans, engines, strict=True)):
         try:

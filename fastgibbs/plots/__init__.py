@@ -7,8 +7,10 @@ saved, and without matplotlib (the extra `plot`) the first call raises ImportErr
 
 from fastgibbs.plots.annealing import annealing_trace, read_histogram
 from fastgibbs.plots.binder import binder_crossing, glass_crossing
+from fastgibbs.plots.correlations import correlations, length_crossing, structure_factor, structure_map, two_time
 from fastgibbs.plots.learning import fantasies, filters, inpaintings, training_history
 from fastgibbs.plots.memories import recall_curves, recall_images
+from fastgibbs.plots.movie import movie
 from fastgibbs.plots.spins import spin_image
 from fastgibbs.plots.style import PALETTE, figure
 from fastgibbs.plots.temperatures import (
@@ -20,11 +22,14 @@ from fastgibbs.plots.temperatures import (
 )
 from fastgibbs.plots.tempering import overlap_distribution, replica_flow, swap_rates
 from fastgibbs.plots.traces import energy_trace, magnetization_trace
+from fastgibbs.plots.valleys import disconnectivity
 
 __all__ = [
     "PALETTE",
     "annealing_trace",
     "binder_crossing",
+    "correlations",
+    "disconnectivity",
     "energy_curve",
     "energy_trace",
     "fantasies",
@@ -33,16 +38,21 @@ __all__ = [
     "glass_crossing",
     "heat_capacity_curve",
     "inpaintings",
+    "length_crossing",
     "magnetization_curve",
     "magnetization_trace",
+    "movie",
     "overlap_distribution",
     "read_histogram",
     "recall_curves",
     "recall_images",
     "replica_flow",
     "spin_image",
+    "structure_factor",
+    "structure_map",
     "susceptibility_curve",
     "swap_rates",
     "temperature_curve",
     "training_history",
+    "two_time",
 ]

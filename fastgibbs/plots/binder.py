@@ -84,17 +84,14 @@ def glass_crossing(
     checks.choice("ratio", ratio, _RATIOS)
     ax = given_or_new(ax)
     if critical is not None:
-        (T, error), style = critical, dict(color=MARK, zorder=0)
-        ax.axvspan(T - error, T + error, linewidth=1.5, label="infinite lattice", **style)
+        low, high = critical[0] - critical[1], critical[0] + critical[1]
+        ax.axvspan(low, high, color=MARK, zorder=0, linewidth=1.5, label="infinite lattice")
     for (size, average), color, dashes in zip(averages.items(), colors(len(averages)), cycle(_DASHES), strict=False):
         warm = average.betas > 0
         T, value, error = (
-            values[warm]
-            for values in (
-                1 / np.where(warm, average.betas, 1),
-                getattr(average, ratio),
-                getattr(average, f"{ratio}_error"),
-            )
+            1 / average.betas[warm],
+            getattr(average, ratio)[warm],
+            getattr(average, f"{ratio}_error")[warm],
         )
         house = dict(color=color, linestyle=dashes, linewidth=1.2, marker="o", markersize=3, capsize=2)
         ax.errorbar(T, value, error, **look(line, **house, label=f"L = {size}"))

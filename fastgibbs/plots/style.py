@@ -34,7 +34,7 @@ _STYLE: Any = {
 _TICKS: Any = {"color": QUIET, "labelsize": 9}  # made when they are drawn, out of reach of a style
 _PANEL = 4.2, 3.2  # inches
 _WIDE = 8  # hottest over coldest: beyond it the axis is logarithmic
-_MISSING = 'pictures need matplotlib: pip install "fastgibbs[plot]"'
+MISSING = 'pictures need matplotlib: pip install "fastgibbs[plot]"'
 
 
 def figure(
@@ -53,7 +53,7 @@ def figure(
         from matplotlib import rc_context
         from matplotlib.figure import Figure
     except ImportError:
-        raise ImportError(_MISSING) from None
+        raise ImportError(MISSING) from None
     with rc_context(_STYLE):
         made = Figure(figsize=size or (_PANEL[0] * columns, _PANEL[1] * rows), layout="constrained")
         axes = made.subplots(rows, columns, **subplots)
@@ -68,7 +68,7 @@ def given_or_new(ax: Axes | None) -> Axes:
         try:
             from matplotlib import pyplot, rc_context
         except ImportError:
-            raise ImportError(_MISSING) from None
+            raise ImportError(MISSING) from None
         with rc_context(_STYLE):
             ax = pyplot.subplots(figsize=_PANEL, layout="constrained")[1]
         ax.tick_params(**_TICKS)
@@ -120,7 +120,7 @@ def temperature_axis(ax: Axes, temperatures: Sequence[float] | FloatArray) -> Ax
 
 def require(result: object, makers: str, *names: str) -> None:
     """TypeError unless `result` has the attributes of what `makers` return."""
-    if isinstance(result, list | tuple):
+    if isinstance(result, list | tuple) and not hasattr(result, "_fields"):
         raise TypeError(f"result is a {type(result).__name__} of {len(result)}: give one of them")
     missing = [name for name in names if not hasattr(result, name)]
     if missing:

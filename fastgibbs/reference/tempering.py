@@ -1,7 +1,7 @@
 """Parallel tempering with any of the twins: a replica a lane; a swap exchanges the rungs of two, never their spins."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from fastgibbs.reference.streams import CLUSTER, LANES, SWAP, below, next_words,
 MOST_WORDS = 8  # that a block holds
 ENOUGH = 0.9  # of the lanes in use
 MOST_BINS = 1001  # of an overlap histogram
-KINDS = {"swendsen-wang": (swendsen_wang, 3), "wolff": (wolff, 2), "joerg": (joerg, 0), "cmr": (cmr, 0)}
+KINDS: dict[str, Any] = {"swendsen-wang": (swendsen_wang, 3), "wolff": (wolff, 2), "joerg": (joerg, 0), "cmr": (cmr, 0)}
 PAIRED = "joerg", "cmr"  # of two replicas; of each, the function, and how many numbers it tells
 HOT, COLD = 1, 2  # labels: the end of the ladder that a replica saw last, 0 at first
 
@@ -95,7 +95,7 @@ def temper(
     moments = np.zeros((len(pairs), R, 6 + len(waves)))
     every = swap_every if cluster_every is None else cluster_every
     clusters = "houdayer" if clusters is True else clusters
-    moves = {} if clusters in (False, None, "houdayer") else Moving(clusters, isings, entropy, lane, pairs)
+    moves = None if clusters in (False, None, "houdayer") else Moving(clusters, isings, entropy, lane, pairs)
     told = np.empty((G, moves.told if moves else 0, R, sweeps // thin))
 
     for s in range(1, burn_in + sweeps + 1):
