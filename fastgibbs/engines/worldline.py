@@ -199,15 +199,19 @@ def _drawing(width):
         scale = load(state.scale, lane, width)
         one = full(1.0, np.float32, width)
         up, down, v = one / r, r, r
-        for t in range(M - 1, 0, -1):
+        t = M - 1
+        while True:  # so that there is one copy of the weights, which take long to compile
             w = weight(plan, state, site, t * lanes + lane, scale)
             x, y = w * up, w * down
+            if t == 0:
+                break
             store(messages, 2 * t * lanes + lane, x)
             store(messages, (2 * t + 1) * lanes + lane, y)
             a, b = r * x + 1.0, r * y + 1.0
             q = one / (a * b)
             up, down, v = (x + r) * b * q, (y + r) * a * q, v * (a * a * q)
-        odds = weight(plan, state, site, lane, scale) * up * v
+            t -= 1
+        odds = x * v
         rarer = load(uniforms, lane, width) * (odds + 1.0) - select(odds < one, odds, one)
         first = bitcast(odds - 1.0, np.int32) ^ bitcast(rarer, np.int32)  # of which the signs are those of spins
         position, s = site * M * lanes + lane, first

@@ -154,9 +154,9 @@ def temper(
             between ladders 0 and 1, 2 and 3 ... at the rungs where they do not percolate. "joerg" turns clusters of
             satisfied bonds in both replicas of such a pair at once, at fixed overlap, and "cmr" (Chayes, Machta,
             Redner) draws overlaps of clusters afresh besides. "swendsen-wang" and "wolff" are moves of every replica,
-            as in `sample`, and tell `result.observables` what they tell there. Round trips a second, glasses: Houdayer
-            and Joerg pay in 2D and for small L in 3D, by a fifth, made every 10th (Houdayer) or 100th (Joerg) sweep;
-            others cost more than they save there: they are for what is little frustrated.
+            as in `sample`, and tell `result.observables` what they tell there. Round trips a second, glasses: in 2D
+            Houdayer every 10th sweep and Joerg every 100th pay by a fifth, in 3D by little or nothing; the others cost
+            more than they save there: they are for what is little frustrated.
         cluster_every: sweeps from one cluster move to the next, by default `swap_every`; before swaps.
         overlap_every: sweeps between measurements of the overlaps of ladders 0 and 1, 2 and 3 ...; 0 for none.
         engine: "auto", "multispin", "coloured", "dense", "sparse", "sparse64", "overlap", "layered", "polynomial" or

@@ -52,7 +52,8 @@ def sweep(state, betas):
         r = np.float32(np.maximum(np.tanh(dt * model.gamma[site]), 2.0 ** -float(MOST)))
         fields = [sparse.field(classical, lines[:, :, t].T, site) for t in range(model.slices)]
         weights = [sparse.exp2(np.clip(scale * f, -MOST, MOST)) for f in fields]
-        lines[:, site] = drawn(*messages(weights, r), r, uniforms(state.streams, model.slices)).T
+        ups, downs, odds = messages(weights, r)
+        lines[:, site] = drawn(ups, downs, odds, r, uniforms(state.streams, model.slices)).T
 
 
 def uniforms(streams, count):
