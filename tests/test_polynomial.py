@@ -205,9 +205,10 @@ def test_fields_that_rounding_drowns_are_left_to_the_engine_of_any_energy():
         fg.sample(fg.lattice((3, 3)), beta=1.0, sweeps=1, engine="polynomial")
 
 
-def test_a_run_goes_on_from_its_checkpoint_to_the_same_bytes(tmp_path):
+def test_a_run_goes_on_from_its_checkpoint_to_the_same_bytes(tmp_path, monkeypatch):
     path, kwargs = tmp_path / "run.npz", dict(beta=0.7, sweeps=60_000, chains=70, thin=6000, seed=1)
     whole = fg.sample(GLASS, **kwargs)
+    monkeypatch.setattr("fastgibbs.methods.running.CHUNK_SECONDS", 0.0)  # chunks of one sweep
     assert fg.sample(GLASS, **kwargs, checkpoint=path, progress=lambda done, total: True).interrupted
     again = fg.sample(GLASS, **kwargs, checkpoint=path)
     np.testing.assert_array_equal(again.energy, whole.energy)
