@@ -200,7 +200,7 @@ def test_lengths_cross_where_they_are_made_to_and_samples_that_are_no_lattices_h
         ratio = 0.6 + slope * (betas - 0.85) + rng.normal(0, 0.01, (100, 1))
         q2 = np.full(ratio.shape, 0.3)
         qk2 = q2 / (1 + (2 * side * np.sin(np.pi / side) * ratio) ** 2)
-        moments = analysis.Moments(*np.zeros((3, *q2.shape)), q2, q2**2, np.zeros(q2.shape), qk2)
+        moments = disorder.Moments(*np.zeros((3, *q2.shape)), q2, q2**2, np.zeros(q2.shape), qk2)
         averages.append(made_up(q2, q2**2, betas)._replace(side=side, of_samples=moments))
     found = analysis.xi_crossing(*averages)
     assert abs(found.temperature - 1 / 0.85) < 4.5 * found.temperature_error < 0.1

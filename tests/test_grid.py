@@ -526,7 +526,10 @@ def signs_of_whole_graphs(patch):
 
 
 def parity_of_triangles(patch):
-    patch.setattr(graphs.Box, "of", classmethod(lambda cls, model, strips: cls(model, strips)))
+    def of(cls, model, strips):
+        return cls(model, strips, np.repeat(np.int8([1, 0]), [len(model.sides), len(model.cell.basis)]))
+
+    patch.setattr(graphs.Box, "of", classmethod(of))
 
 
 def two_colours(patch):

@@ -208,7 +208,7 @@ def engine_holds(engine, shrink=True):
     assert len(ran) >= 5
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", [name for name in ENGINES if name != "worldline"])  # it is of another law
 def test_an_engine_agrees_with_enumeration_on_every_model_that_it_accepts(engine):
     engine_holds(engine)
 

@@ -241,7 +241,7 @@ def doctored(arrays, header):
             changed["more sites"] = np.concatenate([array, array], axis=-1)
         for what, wrong in changed.items():
             yield f"{name}: {what}", arrays | {name: wrong}, header
-        if name not in ("clamped", "at", "overlap.qk2") and not free:
+        if name not in ("clamped", "at", "overlap.qk2", "gammas") and not free:
             yield f"{name} is gone", {other: mine for other, mine in arrays.items() if other != name}, header
     for name, value in header.items():
         for wrong in WRONG[float if value == "inf" else type(value)]:

@@ -857,12 +857,12 @@ BAD = {
         r"model\[0\] .*to_ising",
     ),
     "a sample that the engine cannot run": (
-        dict(model=[fg.lattice((16,)), WEIGHTED], engine="multispin"),
+        dict(model=[fg.lattice((48,)), WEIGHTED], engine="multispin"),
         ValueError,
         r"model\[1\]: engine 'multispin' cannot run this: the couplings are not all",
     ),
     "functions of samples with weights": (
-        dict(model=[WEIGHTED, WEIGHTED], observe={"up": len}),
+        dict(model=[WEIGHTED, WEIGHTED], observe={"up": lambda states: states[:, 0]}),
         ValueError,
         r"observe\['up'\] is a function: of models that differ in more than signs",
     ),
@@ -904,6 +904,8 @@ BAD = {
     "adapt of text": (dict(adapt="yes"), TypeError, "adapt is 'yes'"),
     "adapt 1": (dict(adapt=1), TypeError, "adapt is 1"),
     "clusters of another": (dict(clusters="hudayer"), ValueError, "clusters is 'hudayer'"),
+    "clusters a number": (dict(clusters=2), TypeError, "clusters is 2"),
+    "clusters of flags": (dict(clusters=np.ones(2, bool)), TypeError, "clusters is"),
     "clusters of one ladder": (dict(clusters=True, ladders=1), ValueError, "clusters is 'houdayer', .*ladders=2"),
     "Metropolis at beta 0": (dict(rule="metropolis", betas=[0.0, 1.0]), ValueError, r"betas\[0\] is 0.*gibbs"),
     "Metropolis on a ladder from 0": (dict(rule="metropolis"), ValueError, r"betas\[0\] is 0.*gibbs"),

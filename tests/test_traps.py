@@ -172,7 +172,6 @@ FLAGS = {
     "centered": lambda flag: fg.train(RBM, UNITS, centered=flag),
     "keep_states": lambda flag: fg.sample(GLASS, beta=1, sweeps=1, keep_states=flag),
     "adapt": lambda flag: fg.temper(GLASS, adapt=flag),
-    "clusters": lambda flag: fg.temper(GLASS, clusters=flag),
     "progress": lambda flag: fg.sample(GLASS, beta=1, sweeps=1, progress=flag),
     "periodic": lambda flag: fg.lattice((3, 3), periodic=flag),
     "connected": lambda flag: analysis.susceptibility(np.ones((2, 4)), 1.0, 9, connected=flag),

@@ -245,7 +245,7 @@ def test_what_a_run_counts_adds_up(engine):
     assert (result.round_trips <= result.restarts).all()
     assert result.histogram.shape == (1, 5, 13)
     assert (result.histogram.sum(axis=2) == 10).all()
-    assert result.moments.shape == (1, 5, 6)
+    assert result.moments.shape == (1, 5, 6 + 2)  # and |q(k)|^2 along two axes
 
 
 @pytest.mark.parametrize(("engine", "clusters"), [("sparse", False), ("sparse", True), ("multispin", True)])

@@ -433,8 +433,8 @@ def test_a_summary_judges_no_chain_at_infinity(sampled):
     frozen = np.where(np.arange(8)[:, None] < 4, -32.0, -24.0) * np.ones(400)  # chains that never agree
     cold = replace(sampled, energy=np.concatenate([sampled.energy[:8], frozen]))
     assert "WARNING" not in cold.summary().replace("50 tau at one beta, worst at beta = 0.2", "")
-    alone = replace(sampled, energy=frozen, magnetization=np.ones((8, 400)), beta=np.full(8, INF)).summary()
-    assert alone.endswith("where depends on their starts.")
+    alone = replace(sampled, energy=frozen, magnetization=np.ones((8, 400)), observables={}, beta=np.full(8, INF))
+    assert alone.summary().endswith("where depends on their starts.")
     at_finite = replace(cold, beta=np.repeat([0.2, 5.0], 8)).summary()
     assert "WARNING: chains disagree" in at_finite
 

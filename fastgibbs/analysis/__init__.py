@@ -3,7 +3,7 @@
 from fastgibbs.analysis.ageing import TwoTime, two_time
 from fastgibbs.analysis.bins import Binned, Bins, Levels
 from fastgibbs.analysis.correlations import Correlations, correlations
-from fastgibbs.analysis.disorder import DisorderAverage, Moments, disorder_average
+from fastgibbs.analysis.disorder import DisorderAverage, disorder_average
 from fastgibbs.analysis.errors import (
     Binning,
     Mean,
@@ -51,7 +51,6 @@ __all__ = [
     "LogZ",
     "Mean",
     "MeanField",
-    "Moments",
     "QuantumMeans",
     "Response",
     "Reweighted",

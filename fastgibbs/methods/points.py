@@ -81,7 +81,7 @@ def _rows(name: str, value: ArrayLike | Protocol, length: Length) -> tuple[Float
             raise ValueError(
                 f"{name} has shape {values.shape}: give a number, a 1-D array, one per chain, or a protocol"
             )
-        return values.reshape(1, -1), values.ndim == 1
+        return values.reshape(1, -1).copy(), values.ndim == 1
     values = found(f"the values of {name}", value.values)
     period, burn_in, sweeps = value.period, length.burn_in, length.sweeps
     if length.at is None and period != burn_in + sweeps and (burn_in % period or sweeps % period):
@@ -89,7 +89,7 @@ def _rows(name: str, value: ArrayLike | Protocol, length: Length) -> tuple[Float
             f"{name} has a period of {period} sweeps, burn_in and sweeps are {burn_in} and {sweeps}: give whole "
             f"periods, or a protocol of all {burn_in + sweeps}"
         )
-    return values.reshape(period, -1), values.ndim == 2
+    return values.reshape(period, -1).copy(), values.ndim == 2
 
 
 def require_chance(rule: str, scan: str, points: Points, start: object) -> None:

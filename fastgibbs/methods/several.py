@@ -163,7 +163,10 @@ class Several(Job):
         return replace(self, jobs=tuple(jobs), in_bins=False)
 
     def gathered(self, blocks: list[LadderBlock], draws: int, done: list[int]) -> list[Gathered]:
-        """What the blocks of each job hold, of so many draws, after so many sweeps of each block."""
+        """What the blocks of each job hold, of so many draws, after so many sweeps of each block.
+
+        The list lets go of the blocks, so that no record is held twice.
+        """
         found, first = [], 0
         for job in self.jobs:
             last, ladders = first, 0
@@ -172,4 +175,5 @@ class Several(Job):
                 last += 1
             found.append(Gathered(job, blocks[first:last], draws, done[first:last]))
             first = last
+        blocks.clear()
         return found

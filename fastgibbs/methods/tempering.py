@@ -252,10 +252,10 @@ def temper(
         ran = through(under_way, begun)
         blocks, end, updates = ran
         end = end._replace(interrupted=end.interrupted or unfinished, compiling=adapted.compiling + end.compiling)
-        draws = job.rows(min(end.done))
+        draws, places = job.rows(min(end.done)), left(begun, ran)
         found = [_observables(one, observed, under_way.asked) for one in job.gathered(blocks, draws, end.done)]
         end = end._replace(interrupted=end.interrupted or found[0][0].draws < draws)
-        timing, places, rounds = Timing.of(end, updates, began), left(begun, ran), tuple(adapted.rounds)
+        timing, rounds = Timing.of(end, updates, began), tuple(adapted.rounds)
         pairs = zip(found, seeds, strict=True)
         parts = [_results(one, seen, rounds, seed, end, timing, places) for (one, seen), seed in pairs]
         results = [result for part in parts for result in part]

@@ -49,7 +49,7 @@ class Boundary(NamedTuple):
 def boundaries(periodic: Any, axes: int) -> list[Boundary]:
     """`periodic` of each axis: TypeError or ValueError at the first that the axis cannot have."""
     each = periodic if isinstance(periodic, tuple | list) else (periodic,) * axes
-    if not all(isinstance(one, bool | np.bool_ | tuple | list) or one == "antiperiodic" for one in each):
+    if not all(isinstance(one, bool | np.bool_ | tuple | list) or _named(one) for one in each):
         raise TypeError(
             f"periodic is {checks.shown(periodic)}: give True, False or 'antiperiodic', or per axis one of these or a "
             "twist"
@@ -68,6 +68,10 @@ def boundaries(periodic: Any, axes: int) -> list[Boundary]:
                     "which are periodic or antiperiodic"
                 )
     return found
+
+
+def _named(periodic: Any) -> bool:
+    return isinstance(periodic, str) and periodic == "antiperiodic"
 
 
 def _boundary(name: str, periodic: Any, axes: int) -> Boundary:
