@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue, SimpleQueue
 from types import FrameType
 from typing import Any
 
@@ -121,7 +121,7 @@ def on_threads(
     if _importing():
         prepare()
     run = _here.run
-    ended: SimpleQueue[BaseException | None] = SimpleQueue()
+    ended: Queue[BaseException | None] = Queue()  # a SimpleQueue that a signal meets as its time is over waits for ever
     starting, closed, working = threading.Lock(), False, 0
 
     def worker() -> None:

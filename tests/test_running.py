@@ -1,6 +1,7 @@
 """Stopping, progress and threads: nothing is lost, and a stop takes effect quickly."""
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -10,6 +11,7 @@ import pytest
 from interrupts import ctrl_c
 
 import fastgibbs as fg
+from fastgibbs import threads as on
 from fastgibbs.jit import njit
 from fastgibbs.methods.running import running
 from fastgibbs.models import checks
@@ -130,3 +132,32 @@ def test_an_error_in_a_block_comes_out():
 
 def test_threads_default_to_the_cores_of_this_process_at_most():
     assert 1 <= checks.thread_count(None) <= len(os.sched_getaffinity(0))
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR2"), reason="this system has no SIGUSR2")
+def test_a_signal_that_takes_longer_than_the_wait_does_not_end_the_ticks():
+    """A SimpleQueue whose time is over when the handler returns waits for ever: ticks, and stops, went unheard."""
+    heard, ticks, waits, enough = [], [], threading.Event(), threading.Event()
+
+    def slowly(number, frame):
+        time.sleep(2 * on.TICK_SECONDS)
+        heard.append(len(ticks))
+
+    def tick():
+        ticks.append(None)
+        waits.set()
+        if heard and len(ticks) > heard[0] + 2:
+            enough.set()
+
+    def work():
+        waits.wait()
+        time.sleep(on.TICK_SECONDS / 10)  # until it waits again
+        os.kill(os.getpid(), signal.SIGUSR2)
+        assert enough.wait(30)
+
+    before = signal.signal(signal.SIGUSR2, slowly)
+    try:
+        with on.stoppable():
+            on.on_threads(work, 1, tick=tick)
+    finally:
+        signal.signal(signal.SIGUSR2, before)
