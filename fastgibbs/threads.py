@@ -14,8 +14,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
-from queue import Empty, Queue, SimpleQueue
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any
 
@@ -121,7 +122,9 @@ def on_threads(
     if _importing():
         prepare()
     run = _here.run
-    ended: Queue[BaseException | None] = Queue()  # a SimpleQueue that a signal meets as its time is over waits for ever
+    ended: SimpleQueue[BaseException | None] = SimpleQueue()
+    more = threading.Lock()  # to wait for: a SimpleQueue that a signal meets as its time is over waits for ever
+    more.acquire()
     starting, closed, working = threading.Lock(), False, 0
 
     def worker() -> None:
@@ -136,6 +139,8 @@ def on_threads(
             if error is not None:
                 run.ask()
             ended.put(error)
+            with suppress(RuntimeError):  # another has released it
+                more.release()
 
     left = _start([worker] * count)
     errors: list[BaseException | None] = []
@@ -144,11 +149,12 @@ def on_threads(
     try:
         with _ticking(tick) as attend:
             while len(errors) < left:
-                try:
-                    errors.append(ended.get(timeout=TICK_SECONDS / 2))
-                except Empty:
-                    if run:
-                        break
+                woken = more.acquire(timeout=TICK_SECONDS / 2)
+                with suppress(Empty):
+                    while True:
+                        errors.append(ended.get_nowait())
+                if run and not woken:
+                    break
                 attend()
     finally:
         if len(errors) < left:

@@ -249,7 +249,7 @@ def swapped(betas, energies, number):
         lane_at=lanes.copy(),
         streams=np.array([stream_state(5, SWAP, ladder) for ladder in range(count)]),
         energies=energies.ravel(),
-        magnetizations=np.empty(energies.size),
+        magnetizations=np.zeros(energies.size),
         acceptance=np.zeros((count, rungs - 1)),
         attempts=np.zeros((count, rungs - 1), np.int64),
         labels=np.zeros(shape, np.int8),
