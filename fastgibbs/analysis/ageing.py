@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from fastgibbs.analysis.records import Group, sites_of
+from fastgibbs.analysis.records import Group, first_model, sites_of
 from fastgibbs.analysis.reports import Report, with_error
 from fastgibbs.fields import described
 from fastgibbs.models import checks
@@ -54,7 +54,7 @@ def two_time(result: Any) -> TwoTime:
     """
     words = checks.able("result", result, "packed", "what sample(..., keep_states=True) returned").packed
     chains, draws, _ = words.shape
-    n = (result.model[0] if isinstance(result.model, tuple) else result.model).n
+    n = first_model(result).n
     keys = sorted(set(zip(result.beta.tolist(), result.model_number.tolist(), strict=True)))
     checks.require_memory(8 * (chains + 3 * len(keys)) * draws**2, f"correlations of {draws} x {draws} draws")
     of_chains = _overlaps(words, n)

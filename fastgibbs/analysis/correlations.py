@@ -6,9 +6,8 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from fastgibbs.analysis.errors import blocks, moments
-from fastgibbs.analysis.fourier import jackknifed
-from fastgibbs.analysis.records import by_beta
+from fastgibbs.analysis.errors import blocks, jackknifed, moments
+from fastgibbs.analysis.records import by_beta, first_model
 from fastgibbs.fields import described
 from fastgibbs.models import checks
 from fastgibbs.types import AnyArray, FloatArray, IntArray
@@ -54,7 +53,7 @@ def correlations(result: Any, *, axis: int = 0, connected: bool = False, periodi
     """
     words = checks.able("result", result, "packed", "what sample(..., keep_states=True) returned").packed
     connected, periodic = checks.flag("connected", connected), checks.flag("periodic", periodic)
-    groups, model = by_beta(result), result.model[0] if isinstance(result.model, tuple) else result.model
+    groups, model = by_beta(result), first_model(result)
     geometry = getattr(model, "geometry", None)
     if geometry is None or geometry.sites is not None:
         why = "have no positions" if geometry is None else "are not all there"

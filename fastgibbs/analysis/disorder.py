@@ -6,15 +6,16 @@ however long it ran. Errors are jackknifed, a sample left out at a time: they ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
 from fastgibbs.analysis.bins import Binned
-from fastgibbs.analysis.errors import disagreement, split_r_hat
+from fastgibbs.analysis.errors import disagreement, jackknifed, split_r_hat
 from fastgibbs.analysis.reports import Report, with_error
+from fastgibbs.analysis.thermodynamics import temperature
 from fastgibbs.fields import described
 from fastgibbs.models import checks
 from fastgibbs.models.energy import as_energy
@@ -29,7 +30,7 @@ _PART = 2**24  # products of spins at once
 NO_PAIRS = "there are no overlaps: temper with ladders=2 or more and overlap_every above 0"
 _SHOWN = dict(energy="E/N", heat_capacity="C/N", q_abs="|q|", q2="q^2", binder="g", link="q_l", susceptibility="chi_SG")
 
-Statistic = Callable[..., FloatArray]  # of a list of means over samples
+Statistic = Callable[..., FloatArray]  # of means over samples
 
 
 class Replicas(NamedTuple):
@@ -223,7 +224,7 @@ class DisorderAverage(NamedTuple):
     def resampled(self, name: str, weights: FloatArray) -> FloatArray:
         """A ratio of means in which samples count by `weights`, (..., samples) of sum 1: float64 (..., rungs)."""
         ratio, names = _RATIOS[name]
-        return ratio([weights @ getattr(self.of_samples, of) for of in names], self.side)
+        return ratio(*(weights @ getattr(self.of_samples, of) for of in names), self.side)
 
     def summary(self) -> str:
         """A table by temperature with errors, and whether to believe it.
@@ -244,7 +245,7 @@ class DisorderAverage(NamedTuple):
         shown |= {"relation": "relation"} if self.relation is not None else {}
         columns = {
             "beta": [f"{beta:.6g}" for beta in self.betas],
-            "T": [f"{1 / beta:.5g}" if beta else "inf" for beta in self.betas],
+            "T": [f"{T:.5g}" for T in temperature(self.betas)],
         }
         for name, heading in shown.items():
             columns[heading] = list(map(with_error, getattr(self, name), getattr(self, f"{name}_error")))
@@ -295,14 +296,14 @@ def disorder_average(results: Any, *, width: float | None = None) -> DisorderAve
     densities = histograms / histograms.sum(axis=2, keepdims=True) * (bins - 1) / 2 if bins > 1 else histograms
     told: dict[str, Any] = {}
     for name in values:
-        told[name], told[f"{name}_error"] = jackknifed(lambda m: m[0], values[name])
+        told[name], told[f"{name}_error"] = jackknifed(np.asarray, values[name])
     told["susceptibility"], told["susceptibility_error"] = n * told["q2"], n * told["q2_error"]
     side = None if np.isnan(values["qk2"]).any() else max(places("model", found[0].model).sides)
     for name, (ratio, names) in _RATIOS.items():
         own = partial(ratio, side=side)
         told[name], told[f"{name}_error"] = jackknifed(own, *(values[of] for of in names))
     told["xi"], told["xi_error"] = ((side or 1) * told[name] for name in ("xi_ratio", "xi_ratio_error"))
-    told["distribution"], told["distribution_error"] = jackknifed(lambda m: m[0], densities)
+    told["distribution"], told["distribution_error"] = jackknifed(np.asarray, densities)
     told["relation"], told["relation_error"] = (None, None) if width is None else _relation(found, width)
     return DisorderAverage(
         n=n,
@@ -316,27 +317,16 @@ def disorder_average(results: Any, *, width: float | None = None) -> DisorderAve
     )
 
 
-def _binder(means: Sequence[FloatArray], side: int | None) -> FloatArray:
+def _binder(q2: FloatArray, q4: FloatArray, side: int | None) -> FloatArray:
     """g of means of q^2 and q^4; 0 where q is always 0."""
-    q2, q4 = means
     return (3 - np.divide(q4, q2**2, out=np.full_like(q4, 3.0), where=q2 > 0)) / 2
 
 
-def jackknifed(statistic: Statistic, *moments: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """A statistic of means over samples, and its error; `moments` (samples, ...) of each, all samples alike."""
-    count = len(moments[0])
-    means = [values.mean(axis=0) for values in moments]
-    without = [mean + (mean - values) / (count - 1) for mean, values in zip(means, moments, strict=True)]
-    left_out = statistic(without)
-    spread = ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
-    return statistic(means), np.sqrt((count - 1) / count * spread)
-
-
-def _xi_ratio(means: Sequence[FloatArray], side: int | None) -> FloatArray:
+def _xi_ratio(q2: FloatArray, qk2: FloatArray, side: int | None) -> FloatArray:
     """xi_L / L of means of q^2 and |q(k)|^2."""
     if side is None:
-        return np.full_like(means[0], np.nan)
-    return np.sqrt(np.maximum(means[0] / means[1] - 1, 0)) / (2 * side * np.sin(np.pi / side))
+        return np.full_like(q2, np.nan)
+    return np.sqrt(np.maximum(q2 / qk2 - 1, 0)) / (2 * side * np.sin(np.pi / side))
 
 
 _RATIOS: dict[str, tuple[Statistic, tuple[str, ...]]] = {
@@ -360,7 +350,7 @@ def _relation(found: list[Replicas], width: float) -> tuple[FloatArray, FloatArr
             )
         asked = one.betas * width**2 * model.bond_count * (1 - one.link)
         differences.append(one.energy + (asked - model.offset) / max(model.n, 1))
-    return jackknifed(lambda m: m[0], np.array(differences))
+    return jackknifed(np.asarray, np.array(differences))
 
 
 def _samples(results: Any) -> list[Replicas]:

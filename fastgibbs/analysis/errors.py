@@ -207,6 +207,18 @@ def jackknife(statistic: Callable[..., float], *records: ArrayLike) -> tuple[flo
     return float(statistic(*checked)), float(error)
 
 
+def jackknifed(statistic: Callable[..., FloatArray], *rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """A statistic of means over the first axis of each of `rows`, and its error as of `jackknife`, inf of one row."""
+    count, means = len(rows[0]), [values.mean(axis=0) for values in rows]
+    value = statistic(*means)
+    if count < 2:
+        return value, np.full(np.shape(value), np.inf)
+    without = [mean + (mean - values) / (count - 1) for mean, values in zip(means, rows, strict=True)]
+    left_out = statistic(*without)
+    spread = ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
+    return value, np.sqrt((count - 1) / count * spread)
+
+
 def blocks(record: RecordLike) -> Any:
     """Rows (rows, draws) for a jackknife: the chains, or equal stretches of each where there are fewer than 16.
 

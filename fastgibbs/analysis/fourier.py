@@ -5,17 +5,16 @@ Errors are jackknifed over the rows of `analysis.blocks`: chains, or stretches o
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from fastgibbs.analysis.errors import blocks, moments
-from fastgibbs.analysis.records import by_beta
+from fastgibbs.analysis.errors import blocks, jackknifed, moments
+from fastgibbs.analysis.records import by_beta, first_model
 from fastgibbs.fields import described
 from fastgibbs.models import checks
 from fastgibbs.models.waves import factors, fitting, observed_waves, places, smallest_waves, turns
-from fastgibbs.types import AnyArray, ArrayLike, FloatArray, IntArray, ModelLike
+from fastgibbs.types import AnyArray, ArrayLike, FloatArray, IntArray
 
 _SAME = 1e-9  # lengths of two k, in units of the longer
 _PART = 2**22  # spins that are summed at once
@@ -150,14 +149,9 @@ def overlap_correlation_length(result: Any) -> CorrelationLength:
     return _length(_of_overlaps(result, None))
 
 
-def _lattice(result: Any) -> ModelLike:
-    model: ModelLike = result.model[0] if isinstance(result.model, tuple) else result.model
-    return model
-
-
 def _of_spins(result: Any) -> _Rows:
     groups = by_beta(result)
-    model = _lattice(result)
+    model = first_model(result)
     found, n = places("result.model", model), max(model.n, 1)
     named = {m: names for m, names in observed_waves(groups[0].observables).items() if any(m)}
     axes = len(found.periods)
@@ -186,7 +180,7 @@ def _keys(groups: list[Any]) -> tuple[FloatArray, IntArray]:
 def _of_overlaps(result: Any, k: ArrayLike | None) -> _Rows:
     if isinstance(result, list | tuple):
         raise TypeError(f"result is a {type(result).__name__} of {len(result)}: give one of them")
-    groups, model = by_beta(result), _lattice(result)
+    groups, model = by_beta(result), first_model(result)
     found, n = places("result.model", model), max(model.n, 1)
     m = fitting("k", smallest_waves(model) if k is None else k, model)
     m = np.concatenate([np.zeros((1, m.shape[1]), np.int64), m[m.any(axis=1)]])
@@ -230,19 +224,8 @@ def _of_pairs(words: AnyArray, n: int, waves: FloatArray) -> FloatArray:
     return np.stack(rows, axis=1) / n
 
 
-def jackknifed(statistic: Callable[[FloatArray], FloatArray], rows: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """A statistic of means over rows (rows, waves), and its error, inf of one row."""
-    count, mean = len(rows), rows.mean(axis=0)
-    value = statistic(mean)
-    if count < 2:
-        return value, np.full(np.shape(value), np.inf)
-    left_out = statistic(mean + (mean - rows) / (count - 1))
-    spread = ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
-    return value, np.sqrt((count - 1) / count * spread)
-
-
 def _estimated(found: _Rows) -> StructureFactor:
-    both = [jackknifed(lambda means: means, rows) for rows in found.rows]
+    both = [jackknifed(np.asarray, rows) for rows in found.rows]
     mean, error = (np.array(values) for values in zip(*both, strict=True))
     return StructureFactor(found.beta, found.model, found.m, found.k, mean, error)
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgibbs.analysis.errors import Mean, blocks, jackknife, moments, standard_error
-from fastgibbs.analysis.records import Group, by_beta
+from fastgibbs.analysis.records import Group, by_beta, sites_of
 from fastgibbs.analysis.thermodynamics import cumulant, susceptibility
 from fastgibbs.models import checks
 from fastgibbs.types import FloatArray
@@ -55,17 +55,12 @@ def quantum(result: Any) -> list[QuantumMeans]:
     """
     if not getattr(getattr(result, "model", None), "by_worldlines", False):
         raise TypeError(f"result is {checks.shown(result)}: give what sample returned of a TransverseIsing model")
-    return [of_group(result, group) for group in by_beta(result)]
+    return [of_group(group, sites_of(result.model)) for group in by_beta(result)]
 
 
-def records(result: Any, beta: float) -> dict[str, Any]:
-    """What draws of the chains at one beta have told, by name."""
-    return {name: record[result.beta == beta] for name, record in result.observables.items()}
-
-
-def of_group(result: Any, group: Group) -> QuantumMeans:
-    """The means of the chains at one beta."""
-    told = records(result, group.beta)
+def of_group(group: Group, n: int) -> QuantumMeans:
+    """The means of the chains at one beta, of n worldlines."""
+    told = group.observables
     energy, x, zz, abs_m, kinks = (standard_error(told[name]) for name in ("total_energy", "x", "zz", "abs_m", "kinks"))
     of_energy = moments(blocks(told["total_energy"]), energy.mean)
     heat = jackknife(
@@ -73,7 +68,7 @@ def of_group(result: Any, group: Group) -> QuantumMeans:
         np.column_stack([of_energy, _means(told["energy_slope"])]),
     )
     binder = jackknife(cumulant, np.column_stack([_means(told["m2"]), _means(told["m4"])]))
-    chi = susceptibility(group.magnetization, group.beta, max(result.model.sites, 1))
+    chi = susceptibility(group.magnetization, group.beta, n)
     return QuantumMeans(group.beta, energy, heat, x, zz, abs_m, chi, binder, kinks)
 
 

@@ -23,17 +23,15 @@ class Group(NamedTuple):
     """Mean spin of every draw, float64 (chains, draws), or in bins."""
     bins: Bins | None = None
     """What was kept in place of draws."""
-    told: tuple[Any, ...] = ()
-    """What cluster moves told of m^2 and of the size of clusters, likewise."""
     field: float = 0.0
     """That beside the model's own: energies are without."""
     observables: Mapping[str, Any] = {}
-    """What was observed, by name, likewise; more axes are a function's."""
+    """What was observed, and what moves and engines told, by name, likewise; more axes are a function's."""
 
     @classmethod
     def of(cls, beta: float, model: int, bins: Bins) -> Group:
         """The chains of these bins."""
-        return cls(beta, model, bins.energy, bins.magnetization, bins)
+        return cls(beta, model, bins.energy, bins.magnetization, bins, observables=bins.observables)
 
 
 class ByBeta(Protocol):
@@ -49,6 +47,11 @@ class ByBeta(Protocol):
 
     def by_beta(self) -> list[Group]:
         """The chains of each beta, ascending, and of each model."""
+
+
+def first_model(result: Any) -> Any:
+    """The model of a result, or the first of several, which have their number of sites in common."""
+    return result.model[0] if isinstance(result.model, tuple) else result.model
 
 
 def sites_of(model: Any) -> int:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from fastgibbs.analysis.records import sites_of
+from fastgibbs.analysis.records import first_model, sites_of
 from fastgibbs.analysis.reports import Report, with_error
 from fastgibbs.analysis.thermodynamics import temperature
 from fastgibbs.fields import described
@@ -93,7 +93,7 @@ def response(run: Any, period: int | None = None) -> Response:
             f"period is {period}: give a part of the {len(driven)} sweeps of the protocol, of 3 draws or more, one "
             f"every {run.thin} sweeps"
         )
-    phases, per_site = period // run.thin, sites_of(_first(run.model))
+    phases, per_site = period // run.thin, sites_of(first_model(run))
     values = run.magnetization if driven is run.field else run.energy / per_site
     whole = values.shape[1] // phases * phases
     if not whole:
@@ -168,10 +168,6 @@ def _error(values: FloatArray) -> float:
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else np.nan
 
 
-def _first(model: Any) -> Any:
-    return model[0] if isinstance(model, tuple) else model
-
-
 def by_phase(result: Any) -> Report:
     """The report of a driven run: of each drive what was averaged over its chains, and periods, at some phases."""
     driven = result.field if result.field is not None and result.field.ndim > 1 else result.beta
@@ -189,7 +185,7 @@ def by_phase(result: Any) -> Report:
 
 def _rows(result: Any, chains: AnyArray, phases: int, sweeps: AnyArray, shown: AnyArray) -> list[dict[str, str]]:
     """Of the chains of a drive a row for each phase that is shown."""
-    whole, n = result.energy.shape[1] // phases * phases, sites_of(_first(result.model))
+    whole, n = result.energy.shape[1] // phases * phases, sites_of(first_model(result))
     energy, m = (
         of[chains, :whole].reshape(len(chains), -1, phases).mean(axis=1)
         for of in (result.energy / n, result.magnetization)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from fastgibbs.analysis.errors import blocks, disagreement, split_r_hat, standard_error
-from fastgibbs.analysis.quantum import of_group, records
-from fastgibbs.analysis.records import ByBeta, Group, by_beta, sites_of
+from fastgibbs.analysis.quantum import of_group
+from fastgibbs.analysis.records import ByBeta, Group, by_beta, first_model, sites_of
 from fastgibbs.analysis.reports import Report, Reporting, with_error
 from fastgibbs.analysis.response import by_phase
 from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, magnitude, susceptibility, temperature
@@ -21,6 +21,7 @@ LARGEST_R_HAT = 1.01  # above, chains are too short or disagree (Vehtari et al.,
 FALSE_ALARMS = 0.005  # the chance of a warning about good chains of GOOD_TAU or more, were tau's noise log-normal
 GOOD_TAU = 60
 _ROW_TAU = 10  # in a row of a jackknife: of shorter ones the errors are too small
+_TOLD = "cluster_m2", "cluster_size"  # by moves of clusters
 _WHOLE = 0.95  # of the sites in the cluster of a random one, on average: there moves turn all spins alike
 _FEWEST_DRAWS = 4  # of which split R-hat can be had
 
@@ -70,14 +71,13 @@ def by_temperature(result: ByBeta) -> Report:
         return Report(
             [repr(result), f"no table: there are {draws} draws, at least {_FEWEST_DRAWS} are needed"], {}, {}, []
         )
-    several = isinstance(result.model, tuple)
-    model = result.model[0] if several else result.model
+    model = first_model(result)
     n = sites_of(model)
     magnitudes = [magnitude(group.magnetization) for group in groups]
-    quantum = [of_group(result, group) for group in groups] if _of_worldlines(model) else []
+    quantum = [of_group(group, n) for group in groups] if _of_worldlines(model) else []
     if quantum:
-        magnitudes = [records(result, group.beta)["abs_m"] for group in groups]
-        groups = [group._replace(energy=records(result, group.beta)["total_energy"]) for group in groups]
+        magnitudes = [group.observables["abs_m"] for group in groups]
+        groups = [group._replace(energy=group.observables["total_energy"]) for group in groups]
     energies = [standard_error(group.energy / n) for group in groups]
     ms = [standard_error(magnitude) for magnitude in magnitudes]
     tau = np.array([max(e.tau, m.tau) for e, m in zip(energies, ms, strict=True)])
@@ -101,7 +101,7 @@ def by_temperature(result: ByBeta) -> Report:
         "chi": ["-" if g.beta == np.inf else with_error(*susceptibility(g.magnetization, g.beta, n)) for g in groups],
         "U": [with_error(*binder_cumulant(group.magnetization)) for group in groups],
     }
-    if not several:
+    if not isinstance(result.model, tuple):
         del columns["model"]
     if getattr(result, "field", None) is None and getattr(result, "fields", None) is None:
         del columns["field"]
@@ -110,7 +110,7 @@ def by_temperature(result: ByBeta) -> Report:
         columns["U"] = [with_error(*of.binder) for of in quantum]
         columns["<x>"] = [with_error(of.x.mean, of.x.error) for of in quantum]
         columns["<zz>"] = [with_error(of.zz.mean, of.zz.error) for of in quantum]
-    told = [[standard_error(record) for record in group.told] for group in groups if group.told]
+    told = [[standard_error(g.observables[name]) for name in _TOLD] for g in groups if set(_TOLD) <= set(g.observables)]
     if told:
         columns["<m^2>"] = [with_error(m2.mean, m2.error) for m2, _ in told]
     betas, lengths = np.array([group.beta for group in groups]), draws / tau

@@ -1,26 +1,12 @@
 """The critical point of the square lattice from the crossing of Binder cumulants, beside the exact one."""
 
-from dataclasses import dataclass
-
 from fastgibbs.exact.torus import CRITICAL_BETA
-from fastgibbs.gallery.crossings import Critical, locate
+from fastgibbs.gallery.crossings import Config, Critical, locate
 from fastgibbs.gallery.runs import Findings, SavedAs
 from fastgibbs.types import Progress
 
 # U = 1 - Q / 3 with Q = 1.1679229(47): Salas and Sokal, J. Stat. Phys. 98, 551 (2000)
 CRITICAL = Critical(1 / CRITICAL_BETA, 0.61069)
-
-
-@dataclass(frozen=True)
-class Config:
-    """What the run is told; see binder2d.toml."""
-
-    sizes: list[int]
-    temperatures: list[float]
-    chains: int
-    sweeps: list[int]
-    thin: list[int]
-    seed: int
 
 
 def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:

@@ -1,8 +1,9 @@
 """The critical point of an Ising ferromagnet from the Binder cumulants of several sizes, reweighted in temperature."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,8 +26,20 @@ class Critical(NamedTuple):
     binder: float
 
 
+@dataclass(frozen=True)
+class Config:
+    """What the run is told; see binder2d.toml and ising3d.toml."""
+
+    sizes: list[int]
+    temperatures: list[float]
+    chains: int
+    sweeps: list[int]
+    thin: list[int]
+    seed: int
+
+
 def locate(
-    config: Any, dimensions: int, critical: Critical, name: str, progress: Progress, checkpoint: SavedAs
+    config: Config, dimensions: int, critical: Critical, name: str, progress: Progress, checkpoint: SavedAs
 ) -> Findings:
     """Sample lattices of all sizes at the same temperatures, reweight to those between, report where U is the same."""
     sizes, temperatures = config.sizes, np.sort(config.temperatures)

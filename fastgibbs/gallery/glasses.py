@@ -1,6 +1,7 @@
 """Where a +-J Edwards-Anderson glass freezes: averages over samples of several sizes, and where their curves cross."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -18,8 +19,21 @@ _DRAWS = 128  # of a replica: enough to judge it by
 _SHOWN = "energy", "binder", "xi_ratio", "link"
 
 
+@dataclass(frozen=True)
+class Config:
+    """What the run is told; see spinglass_binder.toml and spinglass_binder2d.toml."""
+
+    sizes: list[int]
+    samples: list[int]
+    sweeps: list[int]
+    hottest: float
+    coldest: float
+    rungs: int
+    seed: int
+
+
 def locate(
-    config: Any, dimensions: int, critical: tuple[float, float] | None, name: str, progress: Progress, saved: SavedAs
+    config: Config, dimensions: int, critical: tuple[float, float] | None, name: str, progress: Progress, saved: SavedAs
 ) -> Findings:
     """Temper samples of all sizes at the same temperatures, and report g and xi / L with their crossings.
 

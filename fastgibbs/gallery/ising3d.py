@@ -1,26 +1,12 @@
 """The critical point of the cubic lattice from the crossing of Binder cumulants, beside the best known one."""
 
-from dataclasses import dataclass
-
-from fastgibbs.gallery.crossings import Critical, locate
+from fastgibbs.gallery.crossings import Config, Critical, locate
 from fastgibbs.gallery.runs import Findings, SavedAs
 from fastgibbs.types import Progress
 
 # Kc = 0.221654626(5): Ferrenberg, Xu and Landau, Phys. Rev. E 97, 043301 (2018)
 # U = 1 - Q / 3 with Q = 1.6036(1): Hasenbusch, Phys. Rev. B 82, 174433 (2010)
 CRITICAL = Critical(1 / 0.221654626, 0.46548)
-
-
-@dataclass(frozen=True)
-class Config:
-    """What the run is told; see ising3d.toml."""
-
-    sizes: list[int]
-    temperatures: list[float]
-    chains: int
-    sweeps: list[int]
-    thin: list[int]
-    seed: int
 
 
 def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:

@@ -1,25 +1,10 @@
 """The freezing of the +-J Edwards-Anderson glass in three dimensions, from crossings of g and of xi / L."""
 
-from dataclasses import dataclass
-
-from fastgibbs.gallery.glasses import locate
+from fastgibbs.gallery.glasses import Config, locate
 from fastgibbs.gallery.runs import Findings, SavedAs
 from fastgibbs.types import Progress
 
 CRITICAL = 1.1019, 0.0029  # Baity-Jesi et al., Phys. Rev. B 88, 224416 (2013)
-
-
-@dataclass(frozen=True)
-class Config:
-    """What the run is told; see spinglass_binder.toml."""
-
-    sizes: list[int]
-    samples: list[int]
-    sweeps: list[int]
-    hottest: float
-    coldest: float
-    rungs: int
-    seed: int
 
 
 def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:

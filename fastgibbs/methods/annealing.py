@@ -18,7 +18,7 @@ from fastgibbs.methods.many import How, annealed, of_several
 from fastgibbs.methods.pacing import Pace
 from fastgibbs.methods.quantum import Fading, fields
 from fastgibbs.methods.running import running
-from fastgibbs.methods.schedules import Schedule, beta_schedule, cooling
+from fastgibbs.methods.schedules import Schedule, beta_schedule, cooling, stretched
 from fastgibbs.methods.settings import DESCENT, Clamping, check_betas, clamped, given_start, settled, tolerable
 from fastgibbs.models import TransverseIsing, checks
 from fastgibbs.results.annealed import AnnealResult, lowest_states
@@ -333,7 +333,6 @@ def _schedule(
 
 def _cooled(betas: FloatArray, sweeps: int) -> FloatArray:
     """Given betas, float64 (sweeps,): in equal steps of beta, but next to inf of T = 1 / beta."""
-    places, given = np.arange(sweeps) * (betas.size - 1) / max(sweeps - 1, 1), np.arange(betas.size)
-    linear = np.interp(places, given, betas)
+    linear = stretched(betas, sweeps)
     with np.errstate(divide="ignore", over="ignore"):  # beta = 0, or nearly
-        return np.where(linear == np.inf, 1 / np.interp(places, given, 1 / betas), linear)
+        return np.where(linear == np.inf, 1 / stretched(1 / betas, sweeps), linear)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastgibbs.methods.cooling import Cooling
-from fastgibbs.methods.schedules import Schedule
+from fastgibbs.methods.schedules import Schedule, stretched
 from fastgibbs.models import TransverseIsing, checks
 from fastgibbs.types import ArrayLike, FloatArray, ModelLike, States
 
@@ -67,5 +67,4 @@ def fields(model: TransverseIsing, gammas: ArrayLike | Schedule | None, sweeps: 
     if (given < 0).any():
         where = int((given < 0).argmax())
         raise ValueError(f"gammas[{where}] is {given[where]:g}: give fields of at least 0")
-    places = np.arange(sweeps) * (given.size - 1) / max(sweeps - 1, 1)
-    return np.interp(places, np.arange(given.size), given)
+    return stretched(given, sweeps)

@@ -30,6 +30,12 @@ class Schedule(NamedTuple):
         return spaced(self.first, self.last, sweeps)
 
 
+def stretched(given: FloatArray, sweeps: int) -> FloatArray:
+    """`given`, float64 (k,), as one number per sweep, (sweeps,): in straight lines from each to the next."""
+    places = np.arange(sweeps) * (given.size - 1) / max(sweeps - 1, 1)
+    return np.interp(places, np.arange(given.size), given)
+
+
 def linear(first: float, last: float) -> Schedule:
     """beta_s = first + (last - first) s / (sweeps - 1). ValueError unless both are finite and at least 0.
 

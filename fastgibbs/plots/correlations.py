@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastgibbs import analysis
 from fastgibbs.analysis.ageing import TwoTime
 from fastgibbs.analysis.correlations import Correlations
 from fastgibbs.analysis.fourier import CorrelationLength, StructureFactor
@@ -23,7 +24,7 @@ from fastgibbs.plots.style import (
     require,
     temperature_axis,
 )
-from fastgibbs.types import ArrayLike, FloatArray, IntArray
+from fastgibbs.types import ArrayLike, FloatArray, IntArray, Mask
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,15 +53,7 @@ def structure_factor(
     ax.set_ylabel("structure factor S(k)")
     lengths = np.linalg.norm(found.k, axis=1)
     order = np.argsort(lengths, kind="stable")
-    rungs, shades = _groups(found.beta, temperatures)
-    for rung, color in zip(rungs, shades, strict=True):
-        error = np.where(np.isfinite(found.error[rung]), found.error[rung], np.nan)
-        label = f"{1 / found.beta[rung]:.4g}"
-        keywords = look(errorbar, color=color, fmt="o-", markersize=3.5, linewidth=1, capsize=2, label=label)
-        ax.errorbar(lengths[order], found.mean[rung, order], error[order], **keywords)
-    ax.set_yscale("log")
-    legend_above(ax, TEMPERATURE)
-    return ax
+    return _by_temperature(ax, found, lengths, lambda rung: order, temperatures, errorbar)
 
 
 def structure_map(found: StructureFactor, group: int = 0, *, ax: Axes | None = None, **image: Any) -> Axes:
@@ -113,15 +106,8 @@ def correlations(
     ax = given_or_new(ax)
     ax.set_xlabel("distance r")
     ax.set_ylabel("correlation C(r)")
-    rungs, shades = _groups(found.beta, temperatures)
-    for rung, color in zip(rungs, shades, strict=True):
-        positive = found.mean[rung] > found.error[rung]
-        label = f"{1 / found.beta[rung]:.4g}"
-        keywords = look(errorbar, color=color, fmt="o-", markersize=3.5, linewidth=1, capsize=2, label=label)
-        ax.errorbar(found.r[positive], found.mean[rung, positive], found.error[rung, positive], **keywords)
-    ax.set_yscale("log")
-    legend_above(ax, TEMPERATURE)
-    return ax
+    positive = found.mean > found.error
+    return _by_temperature(ax, found, found.r, lambda rung: positive[rung], temperatures, errorbar)
 
 
 def two_time(found: TwoTime, group: int = 0, *, ax: Axes | None = None, **errorbar: Any) -> Axes:
@@ -147,7 +133,7 @@ def two_time(found: TwoTime, group: int = 0, *, ax: Axes | None = None, **errorb
     for wait, color in zip(waits, colors(waits.size), strict=True):
         later = slice(wait + 1, None)
         t, mean = found.at[later] - found.at[wait], found.mean[group, wait, later]
-        error = np.where(np.isfinite(found.error[group, wait]), found.error[group, wait], np.nan)[later]
+        error = _bars(found.error[group, wait, later])
         keywords = look(errorbar, color=color, fmt="o-", markersize=3.5, linewidth=1, capsize=2)
         ax.errorbar(t, mean, error, **keywords | {"label": f"{found.at[wait]}"})
     ax.set_xscale("log")
@@ -182,8 +168,7 @@ def length_crossing(
     for (size, one), color in zip(found.items(), colors(len(found)), strict=True):
         require(one, "fastgibbs.analysis.correlation_length", "beta", "ratio", "ratio_error")
         warm = (one.beta > 0) & np.isfinite(one.beta)
-        error = np.where(np.isfinite(one.ratio_error), one.ratio_error, np.nan)[warm]
-        T = 1 / one.beta[warm]
+        error, T = _bars(one.ratio_error[warm]), analysis.temperature(one.beta[warm])
         keywords = look(errorbar, color=color, fmt="o-", markersize=3.5, linewidth=1, capsize=2)
         ax.errorbar(T, one.ratio[warm], error, **keywords | {"label": f"L = {size}"})
         temperatures += T.tolist()
@@ -193,7 +178,25 @@ def length_crossing(
     return temperature_axis(ax, temperatures)
 
 
-def _groups(betas: FloatArray, temperatures: ArrayLike | None) -> tuple[IntArray, Any]:
-    """The groups nearest to some temperatures, hottest first, and a colour for each."""
-    rungs = nearest_rungs(betas, temperatures)
-    return rungs, colors(rungs.size)
+def _by_temperature(
+    ax: Axes,
+    found: StructureFactor | Correlations,
+    x: FloatArray,
+    shown: Callable[[int], IntArray | Mask],
+    temperatures: ArrayLike | None,
+    errorbar: dict[str, Any],
+) -> Axes:
+    """Means against x, on a logarithmic scale, of each of the groups nearest to `temperatures` those that are shown."""
+    rungs = nearest_rungs(found.beta, temperatures)
+    for rung, color in zip(rungs.tolist(), colors(rungs.size), strict=True):
+        mine, label = shown(rung), f"{analysis.temperature(found.beta[rung]):.4g}"
+        keywords = look(errorbar, color=color, fmt="o-", markersize=3.5, linewidth=1, capsize=2, label=label)
+        ax.errorbar(x[mine], found.mean[rung, mine], _bars(found.error[rung, mine]), **keywords)
+    ax.set_yscale("log")
+    legend_above(ax, TEMPERATURE)
+    return ax
+
+
+def _bars(errors: FloatArray) -> FloatArray:
+    """Errors as bars have them: none, nan, where one is infinite."""
+    return np.where(np.isfinite(errors), errors, np.nan)

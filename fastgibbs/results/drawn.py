@@ -9,7 +9,6 @@ import numpy as np
 
 from fastgibbs.analysis.bins import Binned, Bins
 from fastgibbs.analysis.records import Group
-from fastgibbs.engines.clusters import TOLD
 from fastgibbs.integrations.tables import Table, of_draws
 from fastgibbs.results.base import Result
 from fastgibbs.types import IntArray
@@ -75,16 +74,10 @@ class Drawn(Result):
 
     def _group(self, beta: float, model: int, records: Any, bins: Any = None) -> Group:
         """Some chains, by the index of their records, and of their bins where that is another."""
-        names = [name for name in TOLD[:2] if name in self.observables]
         if self.bins is None:
-            told = tuple(self.observables[name][records] for name in names)
             observed = {name: values[records] for name, values in self.observables.items()}
-            return Group(
-                beta, model, self.energy[records], self.magnetization[records], told=told, observables=observed
-            )
-        own = self.bins.of(records if bins is None else bins)
-        told = tuple(own.observables[name] for name in names)
-        return Group.of(beta, model, own)._replace(told=told, observables=own.observables)
+            return Group(beta, model, self.energy[records], self.magnetization[records], observables=observed)
+        return Group.of(beta, model, self.bins.of(records if bins is None else bins))
 
     def _drawn(self, axes: tuple[str, ...], order: Callable[[Any], Any], places: dict[str, Any]) -> Table:
         """The table of records, `order` of axes applied; of bins, their means, with "bin" in place of "draw"."""
