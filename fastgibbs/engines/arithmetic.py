@@ -41,8 +41,10 @@ def pushed(plan, state, exponent, lane, width):
 
 
 @inlined
-def show_pushes(plan, state, rungs):
-    """Write down the push of each lane's rung, if there are any."""
+def show_points(plan, state, rungs):
+    """Write down the scale of each lane's rung, and its push if there are any."""
+    for lane in range(rungs.size):
+        state.scale[lane] = plan.scales[rungs[lane]]
     for lane in range(rungs.size if plan.pushes.size > 0 else 0):
         state.push[lane] = plan.pushes[rungs[lane]]
 

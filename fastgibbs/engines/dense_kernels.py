@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastgibbs.engines import contract
-from fastgibbs.engines.arithmetic import aligned, decide, pushed, show_pushes
+from fastgibbs.engines.arithmetic import aligned, decide, pushed, show_points
 from fastgibbs.engines.bytespins import unpack
 from fastgibbs.engines.contract import ALIGN, RANDOM, UNMEASURED
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
@@ -225,14 +225,12 @@ def _sweep_panel(plan, state, rule, size):
 
 @gives(contract.sweep, DensePlan)
 def _sweep(plan, state, rungs, rule, scan, counts, crew):
-    free, lanes = plan.free.size, state.spins.shape[1]
+    free = plan.free.size
     refresh(plan, state)
     follows = len(plan.fine) > 0 and counts != UNMEASURED and state.stale[1] == 0
     if not follows:
         _stay_behind(state)
-    for lane in range(lanes):
-        state.scale[lane] = plan.scales[rungs[lane]]
-    show_pushes(plan, state, rungs)
+    show_points(plan, state, rungs)
     for first in range(0, free, PANEL):
         size = min(PANEL, free - first)
         for p in range(size):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines import contract, precision, sparse
-from fastgibbs.engines.arithmetic import pushes, scales, show_pushes
+from fastgibbs.engines.arithmetic import pushes, scales, show_points
 from fastgibbs.engines.bytespins import start_spins, unpack
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.contract import RANDOM, Engine
@@ -185,9 +185,7 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
 
     def sweep(plan, state, rungs, rule, scan, counts, crew):
         free, lanes = plan.free.size, state.spins.shape[1]
-        for lane in range(lanes):
-            state.scale[lane] = plan.scales[rungs[lane]]
-        show_pushes(plan, state, rungs)
+        show_points(plan, state, rungs)
         for number in range(free):
             site = np.int64(at(plan.free, below(state.order, free) if scan == RANDOM else number))
             if number % 2 == 0:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines import contract, precision
-from fastgibbs.engines.arithmetic import outcome, pushed, pushes, scales, show_pushes
+from fastgibbs.engines.arithmetic import outcome, pushed, pushes, scales, show_points
 from fastgibbs.engines.bytespins import fill_spins
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.contract import RANDOM, Engine
@@ -196,9 +196,7 @@ _attempt_wide, _attempt_last = _attempting(_WIDE), _attempting(WIDTH)
 def _sweep(plan, state, rungs, rule, scan, counts, crew):
     free, lanes = plan.free.size, state.spins.shape[1]
     wide = lanes - lanes % _WIDE
-    for lane in range(lanes):
-        state.scale[lane] = plan.scales[rungs[lane]]
-    show_pushes(plan, state, rungs)
+    show_points(plan, state, rungs)
     for first in range(0, free, CHUNK):
         end = min(first + CHUNK, free)
         draw(state.streams, state.uniforms, (end - first + 3) >> 2)

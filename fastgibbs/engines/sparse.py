@@ -22,7 +22,7 @@ import numpy as np
 from numba import types
 
 from fastgibbs.engines import contract, precision
-from fastgibbs.engines.arithmetic import outcome, pushed, pushes, scales, show_pushes
+from fastgibbs.engines.arithmetic import outcome, pushed, pushes, scales, show_points
 from fastgibbs.engines.bitslices import prefetch
 from fastgibbs.engines.bytespins import fill_spins, unpack
 from fastgibbs.engines.contract import FOLLOWED, GIBBS, METROPOLIS, RANDOM, Engine
@@ -296,9 +296,7 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
     far = scan != RANDOM and state.spins.size * state.spins.itemsize > 2 * CACHE
     follows = counts == FOLLOWED
     state.followed[0] = state.followed[0] + 1 if follows else MOST_FOLLOWED
-    for lane in range(lanes):
-        state.scale[lane] = plan.scales[rungs[lane]]
-    show_pushes(plan, state, rungs)
+    show_points(plan, state, rungs)
     for first in range(0, free, CHUNK):
         end = min(first + CHUNK, free)
         draw(state.streams, state.uniforms, (end - first + 3) >> 2)
