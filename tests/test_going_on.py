@@ -8,6 +8,7 @@ from test_checkpoints import DENSE, DISORDER, GLASS, LATTICE, MACHINE, MEMORY, O
 
 import fastgibbs as fg
 from fastgibbs.methods import running
+from fastgibbs.methods.chains import Chains
 
 STAGGERED = {"staggered": np.resize([1.0, -1.0], 64)}
 SAMPLES = {
@@ -239,11 +240,16 @@ def test_results_of_other_runs_and_other_things_are_no_start(sampled, tempered, 
 
 
 def at_different_sweeps():
-    """A result of many blocks on one thread, stopped when the first of them has been advanced."""
+    """A result of a hundred blocks on one thread, stopped as about half of them have been advanced twice."""
+    calls, advance = [], Chains.advance
+
+    def stopping(*arguments):
+        calls.append(advance(*arguments))
+        return len(calls) > 150
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fastgibbs.threads.TICK_SECONDS", 0.001)
-        kwargs = dict(beta=0.5, chains=6400, sweeps=2000, seed=5)
-        result = fg.sample(WEIGHTED, progress=lambda done, total: done > 0, threads=1, **kwargs)
+        patch.setattr(Chains, "advance", stopping)
+        result = fg.sample(WEIGHTED, beta=0.5, chains=6400, sweeps=2000, seed=5, threads=1)
     assert len({block.left.done for block in result._blocks}) > 1
     return result
 
