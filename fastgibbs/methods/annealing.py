@@ -181,20 +181,22 @@ def anneal(
     -22.0
     """
     began = time.perf_counter()
-    reads = checks.integer("reads", (READS if population is True else 64) if reads is None else reads)
+    population = checks.flag("population", population)
+    if resample_every is not None and not population:
+        raise ValueError(f"resample_every is {checks.shown(resample_every)}: it goes with population=True")
+    reads = checks.integer("reads", (READS if population else 64) if reads is None else reads)
     unasked: dict[str, object] = dict(start=start, time_limit=time_limit)
+    of_one = dict(target_energy=target_energy, keep=keep or None, clamp=clamp, checkpoint=checkpoint)
+    of_one |= dict(population=population or None)
     if isinstance(model, TransverseIsing):
-        unasked |= dict(betas=betas, population=population or None, resample_every=resample_every)
-        unasked |= dict(target_energy=target_energy, keep=keep or None, clamp=clamp, checkpoint=checkpoint)
+        unasked |= of_one | dict(betas=betas)
         how = How(rule, scan, engine, seed, threads, progress, began)
         return _of_worldlines(model, beta, gammas, Pace(sweeps, None, reads), reads, unasked, how)
     for name, value in (("beta", beta), ("gammas", gammas)):
         if value is not None:
             raise ValueError(f"{name} is given: it goes with a TransverseIsing model, other models take betas")
     if isinstance(model, list | tuple):
-        unasked |= dict(population=population or None, resample_every=resample_every)
-        unasked |= dict(target_energy=target_energy, keep=keep or None, clamp=clamp, checkpoint=checkpoint)
-        models = of_several(model, unasked)
+        models = of_several(model, unasked | of_one)
         pace = Pace(sweeps, None, reads)
         checks.progress(progress)
         if len(pace.asked) > 1:
@@ -215,7 +217,7 @@ def anneal(
     if checkpoint is not None and (pace.timed or len(pace.asked) > 1):
         raise ValueError("a checkpoint is of one batch: give sweeps as one number, and no time_limit")
     held = clamped(model, clamp, reads)
-    every = asked_population(population, resample_every, reads, unasked, pace.asked, held)
+    every = asked_population(resample_every, reads, pace.asked, held, unasked) if population else 0
     if every:
         schedule, coldest = heating(betas, model, pace.sweeps, every)
     else:
