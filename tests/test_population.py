@@ -10,7 +10,8 @@ from test_annealing import GLASS, MACHINE, WEIGHTED, parity
 
 import fastgibbs as fg
 from fastgibbs.engines import resampling
-from fastgibbs.methods import running
+from fastgibbs.io import read_archive, write_archive
+from fastgibbs.methods import checkpoints, running
 from fastgibbs.reference import annealing as twin
 from fastgibbs.reference import coloured, layered, multispin, overlap, polynomial, sparse, sparse64
 
@@ -306,6 +307,25 @@ def test_a_stop_before_the_first_meeting_returns_no_temperature(monkeypatch):
     assert result.interrupted
     assert result.population.betas.size == 0
     result.summary()
+
+
+def test_a_checkpoint_is_written_as_often_as_was_asked(tmp_path, monkeypatch):
+    written, write = [], checkpoints.Checkpoint._write
+    monkeypatch.setattr(checkpoints.Checkpoint, "_write", lambda *args: written.append(1) or write(*args))
+    populate(GLASS, sweeps=2000, reads=600, checkpoint=tmp_path / "run.npz", every=1e9)
+    assert len(written) == 2  # at the start and the end
+
+
+def test_a_checkpoint_of_blocks_that_have_not_met_is_refused(tmp_path):
+    path = tmp_path / "run.npz"
+    kwargs = dict(sweeps=40, resample_every=4, reads=600, engine="sparse", checkpoint=path, seed=5)
+    whole = populate(WEIGHTED, **kwargs)
+    _, arrays, header, _ = read_archive(path, "checkpoint")
+    header["blocks"][0]["done"] = 30
+    write_archive(path, "checkpoint", arrays, header)
+    with pytest.raises(ValueError, match=r"one has done 40, all meet at 32"):
+        populate(WEIGHTED, **kwargs)
+    assert whole.population.betas.size == 10
 
 
 # Bad input

@@ -185,6 +185,7 @@ def anneal(
     if resample_every is not None and not population:
         raise ValueError(f"resample_every is {checks.shown(resample_every)}: it goes with population=True")
     reads = checks.integer("reads", (READS if population else 64) if reads is None else reads)
+    keep = checks.integer("keep", keep, minimum=0)
     unasked: dict[str, object] = dict(start=start, time_limit=time_limit)
     of_one = dict(target_energy=target_energy, keep=keep or None, clamp=clamp, checkpoint=checkpoint)
     of_one |= dict(population=population or None)
@@ -208,7 +209,6 @@ def anneal(
         how = How(rule, scan, engine, seed, threads, progress, began)
         return annealed(models, given, pace.sweeps, reads, how)
     model = checks.model("model", model)
-    keep = checks.integer("keep", keep, minimum=0)
     checks.progress(progress)
     target = -np.inf if target_energy is None else checks.finite_number("target_energy", target_energy)
     spins = given_start(model, start, reads)
@@ -217,9 +217,9 @@ def anneal(
     if checkpoint is not None and (pace.timed or len(pace.asked) > 1):
         raise ValueError("a checkpoint is of one batch: give sweeps as one number, and no time_limit")
     held = clamped(model, clamp, reads)
-    every = asked_population(resample_every, reads, pace.asked, held, unasked) if population else 0
-    if every:
-        schedule, coldest = heating(betas, model, pace.sweeps, every)
+    if population:
+        resample_every = asked_population(resample_every, reads, pace.asked, held, unasked)
+        schedule, coldest = heating(betas, model, pace.sweeps, resample_every)
     else:
         schedule, coldest = _schedule(betas, [model], pace.sweeps)
     setting = settled(
@@ -230,17 +230,17 @@ def anneal(
         chains=reads,
         clamp=held,
         threads=threads,
-        tolerance=tolerable(coldest, LAW if every else DESCENT),
+        tolerance=tolerable(coldest, LAW if population else DESCENT),
     )
     blocks = len(setting.engine.cut(reads, setting.threads))
     needed = keep * (3 * model.n * blocks + 2 * reads) + reads * model.n // 4 if keep else 0
     checks.require_memory(needed, f"keep={keep} in each of {blocks} blocks", "keep fewer states")
     betas, seed = schedule(pace.sweeps), None if seed is None else entropy_of(seed)
     settings = setting.saved() | dict(betas=betas, reads=reads, start=spins, seed=seed, keep=keep)
-    settings |= dict(population=every) if every else {}
+    settings |= dict(resample_every=resample_every) if population else {}
     file = Checkpoint(checkpoint, every, "anneal", settings)
-    job = Cooling(setting, reads, spins, file.settings["seed"], keep, target, betas)
-    job = Populating(**vars(job), every=every) if every else job
+    parts = setting, reads, spins, int(file.settings["seed"]), keep, target, betas
+    job = Cooling(*parts) if resample_every is None else Populating(*parts, every=resample_every)
     begun = begin(job, file)
     with running(progress, file) as run:
         pace.begin()
