@@ -1,4 +1,4 @@
-"""Ladders of worldlines in Gamma or in beta, and means in continuous time: the twin, exact laws at every rung, log Z."""
+"""Ladders of worldlines in Gamma or beta, and means in continuous time: the twin, exact laws at every rung, log Z."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ GAMMAS, BETAS = np.array([1.8, 1.1, 0.6, 0.0]), np.array([0.0, 0.4, 1.0, 1.7])
 LADDERS = {
     "ring, gammas": (RING, dict(betas=np.full(4, 2.0), gammas=GAMMAS)),
     "ring, betas": (RING, dict(betas=BETAS)),
-    "three sites, gammas": (UNEVEN, dict(betas=np.full(4, 1.5), gammas=GAMMAS[:3].tolist() + [0.2])),
+    "three sites, gammas": (UNEVEN, dict(betas=np.full(4, 1.5), gammas=[*GAMMAS[:3].tolist(), 0.2])),
     "three sites, betas": (UNEVEN, dict(betas=BETAS)),
     "a field a site, gammas": (SITES, dict(betas=np.full(4, 1.1), gammas=GAMMAS)),
 }
@@ -144,7 +144,7 @@ def test_a_run_goes_on_is_saved_and_has_the_same_bytes_by_any_threads(tmp_path):
     np.testing.assert_array_equal(found.table().coordinates["gamma"][1], GAMMAS)
     with pytest.raises(ValueError, match="was written with"):
         fg.temper(model, sweeps=12, checkpoint=tmp_path / "run.npz", **kwargs | dict(gammas=GAMMAS + 0.1))
-    with pytest.raises(ValueError, match="gammas is .*, and start is of a run with"):
+    with pytest.raises(ValueError, match=r"gammas is .*, and start is of a run with"):
         fg.temper(model, sweeps=6, start=first, gammas=GAMMAS + 0.1)
 
 
@@ -164,7 +164,7 @@ def test_results_of_ladders_say_what_quantum_spins_do(runs):
     """Four errors, of 4 x 5 numbers: one false alarm in 800 seeds."""
     run = runs["ring, gammas"]
     rows = [line.split() for line in run.summary().splitlines()]
-    assert ["beta", "T", "Gamma"] == rows[3][:3] and [row[2] for row in rows[5:9]] == ["2", "1.2", "0.7", "0.3"]
+    assert rows[3][:3] == ["beta", "T", "Gamma"] and [row[2] for row in rows[5:9]] == ["2", "1.2", "0.7", "0.3"]
     for r, found in enumerate(fg.analysis.quantum(run)):
         exact = law_at(run, r)
         assert found.gamma == run.gammas[r] and found.beta == 2.0
@@ -190,7 +190,10 @@ def test_results_of_ladders_say_what_quantum_spins_do(runs):
         (dict(betas=[1.0, 1.0]), r"betas is \[1.0, 1.0\]: a ladder in gammas is at one beta, give a number"),
         (dict(betas=-1.0), "betas is -1: worldlines have a law at finite betas from 0 on"),
         (dict(betas=np.inf), "betas is inf"),
-        (dict(betas=[2.0, 1.0], gammas=None), r"betas\[1\] is 1.0: give betas of at least 0, each above the one before"),
+        (
+            dict(betas=[2.0, 1.0], gammas=None),
+            r"betas\[1\] is 1.0: give betas of at least 0, each above the one before",
+        ),
         (dict(gammas=[2.0, -1.0, -2.0]), r"gammas\[1\] is -1.0: give fields of at least 0, each below the one before"),
         (dict(gammas=[2.0, 1.0, 1.5]), r"gammas\[2\] is 1.5: give fields of at least 0, each below the one before"),
         (dict(gammas=[2.0, 2.0]), r"gammas\[1\] is 2.0: give fields"),
@@ -276,7 +279,11 @@ def test_runs_that_do_not_extrapolate_are_named(in_slices, runs):
     for results, error, said in (
         ((few,), ValueError, "results holds 1 runs: give two or more"),
         ((few, few), ValueError, r"results\[1\] is of 8 slices, as one before"),
-        ((few, other), ValueError, r"results\[1\] is of .*gamma=1.1, slices=16\), results\[0\] of another model or field"),
+        (
+            (few, other),
+            ValueError,
+            r"results\[1\] is of .*slices=16\), results\[0\] of another model or field",
+        ),
         ((few, warm), ValueError, r"results\[1\] is at other betas or fields than results\[0\]"),
         ((runs["ring, gammas"], many), ValueError, r"results\[1\] is at other betas or fields"),
         ((few, classical), TypeError, "give what sample returned of a TransverseIsing model"),

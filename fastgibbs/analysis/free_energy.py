@@ -76,9 +76,7 @@ def log_z(
     else:
         energies = energy_record(energies)
     if energies.shape[1] != betas.size:
-        raise ValueError(
-            f"energies has shape {energies.shape}: give (ladders, rungs, draws) with {betas.size} rungs"
-        )
+        raise ValueError(f"energies has shape {energies.shape}: give (ladders, rungs, draws) with {betas.size} rungs")
     widths = np.diff(betas)[:, None]
     ups, downs = -widths * energies[:, :-1], widths * energies[:, 1:]
     if sums is not None:

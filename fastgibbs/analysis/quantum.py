@@ -16,10 +16,10 @@ from fastgibbs.types import FloatArray
 class QuantumMeans(NamedTuple):
     """Means of H = E(sigma^z) - sum_i Gamma_i sigma^x_i at one beta, those of Z_M, each with its error.
 
-    `gamma` is the largest Gamma_i. Totals with k_B = 1 are `energy` and `heat_capacity`; of each site are `x`, the mean sigma^x, and `susceptibility`,
-    the static one in z, beta n (<m^2> - <|m|>^2) with m averaged over imaginary time. `zz` is the mean of
-    sigma^z_i sigma^z_j over bonds, `abs_m` that of |m| and `binder` 1 - <m^4> / (3 <m^2>^2) at one time, `kinks` the
-    share of neighbouring slices in which a spin differs.
+    `gamma` is the largest Gamma_i. Totals with k_B = 1 are `energy` and `heat_capacity`; of each site are `x`, the mean
+    sigma^x, and `susceptibility`, the static one in z, beta n (<m^2> - <|m|>^2) with m averaged over imaginary time.
+    `zz` is the mean of sigma^z_i sigma^z_j over bonds, `abs_m` that of |m| and `binder` 1 - <m^4> / (3 <m^2>^2) at one
+    time, `kinks` the share of neighbouring slices in which a spin differs.
 
     >>> import fastgibbs as fg
     >>> quantum = fg.TransverseIsing(fg.lattice((6,)), gamma=1.0, slices=16)

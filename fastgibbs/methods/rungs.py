@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from fastgibbs.methods.adapting import FIRST_RUNGS
 from fastgibbs.methods.ladders import MAX_RUNGS
 from fastgibbs.methods.schedules import coldest
 from fastgibbs.models import checks
-from fastgibbs.types import ArrayLike, FloatArray, ModelLike
+from fastgibbs.types import ArrayLike, FloatArray
 
 
 class Rungs(NamedTuple):
@@ -30,16 +30,17 @@ def asked_rungs(
     rungs: int | None,
     adapt: bool,
     clusters: object,
-    model: ModelLike,
+    model: Any,
 ) -> Rungs:
-    """What a user asks for, with these cluster moves; ValueError or TypeError, naming the argument, where it is no ladder."""
+    """What a user asks for, with these cluster moves; ValueError or TypeError names what cannot be."""
     if rungs is not None:
         rungs = checks.integer("rungs", rungs, minimum=2)
         if rungs > MAX_RUNGS:
             raise ValueError(f"rungs is {rungs}: give at most {MAX_RUNGS}")
     if fields is not None:
         if clusters is not None:
-            raise ValueError(f"clusters is {clusters!r}: cluster moves know no field beside the model's, leave them out")
+            told = f"clusters is {clusters!r}: cluster moves know no field beside the model's"
+            raise ValueError(f"{told}, leave them out")
         return _in_fields(betas, fields, gammas, rungs)
     if gammas is not None:
         return _in_gammas(betas, gammas, rungs, adapt, model)
@@ -70,17 +71,15 @@ def _spaced(name: str, ladder: FloatArray, rungs: int | None, adapt: bool) -> Ru
         return Rungs(ladder)
     if ladder.size > 2:
         raise ValueError(f"rungs is {rungs} but {name} holds {ladder.size}: give the two ends, or leave rungs out")
-    return Rungs(np.linspace(*ladder, rungs), adapt=adapt)
+    return Rungs(np.linspace(ladder[0], ladder[1], rungs), adapt=adapt)
 
 
-def _in_gammas(
-    betas: ArrayLike | None, gammas: ArrayLike, rungs: int | None, adapt: bool, model: ModelLike
-) -> Rungs:
+def _in_gammas(betas: ArrayLike | None, gammas: ArrayLike, rungs: int | None, adapt: bool, model: Any) -> Rungs:
     """A ladder in the transverse field, at one beta."""
     if not getattr(model, "by_worldlines", False):
         raise ValueError(f"gammas is given: it goes with a TransverseIsing model, and model is {checks.shown(model)}")
     if checks.largest(model.gamma) == 0:
-        raise ValueError(f"{checks.shown(model)} has gamma = 0 at every site: give one of any field, for gammas to scale")
+        raise ValueError(f"{checks.shown(model)} has gamma = 0 at every site: give a field, which gammas scale")
     if betas is None:
         raise ValueError("betas is None: a ladder in gammas is at one beta, give a number")
     given = checks.finite_array("betas", betas)
@@ -91,9 +90,7 @@ def _in_gammas(
     return spaced._replace(betas=np.full(spaced.betas.size, given.flat[0]), gammas=spaced.betas)
 
 
-def _in_fields(
-    betas: ArrayLike | None, fields: ArrayLike, gammas: ArrayLike | None, rungs: int | None
-) -> Rungs:
+def _in_fields(betas: ArrayLike | None, fields: ArrayLike, gammas: ArrayLike | None, rungs: int | None) -> Rungs:
     """Points in beta and a field beside the model's."""
     if gammas is not None:
         raise ValueError("gammas and fields are given: worldlines take no field beside the model's, leave fields out")

@@ -124,7 +124,9 @@ class TemperResult(Drawn):
         "The field of each rung beside the model's own, which `energy` is without, or None.",
     ] = None
     gammas: Annotated[
-        FloatArray | None, "float64 (rungs,)", "The largest Gamma at each rung of worldlines, if a ladder in it, or None."
+        FloatArray | None,
+        "float64 (rungs,)",
+        "Of a ladder in Gamma the largest of all sites, or None.",
     ] = None
     _blocks: list[Left] = field(default_factory=list)
 
@@ -149,10 +151,11 @@ class TemperResult(Drawn):
         In fields it is log sum_s exp(-beta_r (E(s) - b_r sum_i s_i)), of worldlines log Z_M. Clamped sites are not
         summed over.
         """
-        quantum = getattr(self.model, "by_worldlines", False)
+        model: Any = self.model
+        quantum = getattr(model, "by_worldlines", False)
         if self.bins is not None and (quantum or self.fields is not None):
             raise ValueError("result has bins in place of draws, which do not tell the weights at other rungs")
-        sites = self.model.sites if quantum else self.model.n - self.clamped.size
+        sites = model.sites if quantum else model.n - self.clamped.size
         reference = sites * np.log(2) if self.betas[0] == 0 else 0.0
         if quantum:
             return analysis.log_z_of_ratios(self.observables["log_up"], self.observables["log_down"], reference)
