@@ -89,10 +89,10 @@ def check_record(name: str, record: np.ndarray, most):
     _refuse_unless_named(name, right, record, f"give a number of at most {np.max(most, initial=0):g}")
 
 
-def check_records(record, draws: int, setting):
-    """ValueError unless what a block has recorded at so many draws is what states of the models may have."""
+def check_records(record, draws: int, setting, told: int):
+    """ValueError unless records of a block, of which engines have `told` some, are what states of models may have."""
     weights = np.abs(record.observables.weights).sum(axis=1)[:, : record.observables.strips].sum(axis=1)
-    by_engine = np.full(len(setting.engine.told), 1e150)
+    by_engine = np.full(told, 1e150)
     by_clusters = np.ones(record.observables.record.shape[1] - weights.size - by_engine.size)
     weights, most = np.concatenate([weights, by_engine, by_clusters]), max(map(most_energy, setting.given))
     if record.bins is not None:
@@ -313,7 +313,7 @@ _NOTHING = {
     "clusters.": "betas lane_at taken models packed words rows spins active starts turns before parents coins sizes",
     "reads.": "rungs energies magnetizations better",
     "lowest.": "hashes highest packed followed lane_hashes waiting ups near",
-    "ladders.": "betas pushes first_lane rungs energies magnetizations",
+    "ladders.": "betas pushes norms first_lane rungs energies magnetizations sums",
     "pairs.": "ladders bonds indptr indices lane_at packed words rows unequal queue in_planes in_chunk",
     **dict.fromkeys(("shown.", "chains."), "means scale energies inputs sums marked units"),
 }

@@ -91,7 +91,7 @@ def model(name: str, value: Any, place: str = "", worldlines: bool = False) -> M
     if not worldlines and getattr(value, "by_worldlines", False):
         raise TypeError(
             f"{name} is {shown(value)}{place}, whose law is not exp(-beta E): it goes to fastgibbs.sample, "
-            "anneal and exact.transverse"
+            "anneal, temper and exact.transverse"
         )
     return value
 
