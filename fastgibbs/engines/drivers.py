@@ -87,7 +87,9 @@ class Record(NamedTuple):
     bins: RunningBins | None
 
 
-def record(times: Times, shape, weights, lanes: int, strips: int = 1, keeps: bool = False, told: int = 0, bits=1) -> Record:
+def record(
+    times: Times, shape, weights, lanes: int, strips: int = 1, keeps: bool = False, told: int = 0, bits=1
+) -> Record:
     """Room for `shape` = (draws, chains) of a block of so many lanes; `weights` float64 (observables, n).
 
     Of every spin of a draw that is kept one bit says whether it is up, and one of two whether it has spiked.

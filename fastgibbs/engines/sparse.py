@@ -30,8 +30,8 @@ from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.layouts import aligned
 from fastgibbs.engines.shuffles import align_stack
 from fastgibbs.engines.sparse_draws import CHUNK, draw, rough_surplus, settle, unsure
-from fastgibbs.engines.spiking import Neurons, lasting, neurons, pack_spikes
 from fastgibbs.engines.sparse_sums import adding, gather, like, measuring, numbers, signs
+from fastgibbs.engines.spiking import Neurons, lasting, neurons, pack_spikes
 from fastgibbs.engines.streams import ORDER, below, lane_streams, stream_state
 from fastgibbs.engines.vectors import add_product, at, convert, full, load, store
 from fastgibbs.jit import gives, implements, inlined

@@ -235,7 +235,14 @@ def sample(
     models = checks.models("model", model, worldlines=True)
     checks.progress(progress)
     if apart(models, engine):
-        without: dict[str, object] = dict(start=start, strips=strips, observe=observe, clamp=clamp, clusters=clusters)
+        without: dict[str, object] = dict(
+            rule="spiking" if rule == "spiking" else None,
+            start=start,
+            strips=strips,
+            observe=observe,
+            clamp=clamp,
+            clusters=clusters,
+        )
         without |= dict(field=field, cluster_every=cluster_every, checkpoint=checkpoint, refractory=refractory)
         several = of_several(models, without | dict(record=None if record == "draws" else record))
         how = How(rule, scan, engine, seed, threads, progress, began)

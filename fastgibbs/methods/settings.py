@@ -79,7 +79,9 @@ class Setting(NamedTuple):
     def saved(self) -> dict[str, Any]:
         """What a run that goes on must have in common with one that was saved."""
         clamp = None if self.clamp is None else list(self.clamp[:2])
-        found = dict(model=self.given, engine=self.name, rule=self.rule, scan=self.scan, strips=self.strips, clamp=clamp)
+        found = dict(
+            model=self.given, engine=self.name, rule=self.rule, scan=self.scan, strips=self.strips, clamp=clamp
+        )
         return found if self.refractory is None else found | dict(refractory=self.refractory)
 
     def prepare(self, models: list[Any]) -> Any:
@@ -139,7 +141,9 @@ def settled(
         if strips not in (None, 1):
             raise ValueError(f"strips is {strips}: a lattice with clamped sites is not cut, leave strips out")
         strips = 1
-    name, strips, taken = choose_engine(engine, models, scan, strips, chains, tolerance, fields, rule)
+    name, strips, taken = choose_engine(engine, models, scan, strips, chains, tolerance, fields, rule == "spiking")
+    if rule not in ENGINES[name].rules:
+        raise ValueError(f"rule is {rule!r}: engine {name!r} has {', '.join(map(repr, ENGINES[name].rules))}")
     return Setting(models, taken, name, rule, scan, strips, clamp, threads, refractory)
 
 
@@ -167,11 +171,12 @@ def choose_engine(
     chains: int,
     tolerance: float = np.inf,
     fields: FloatArray | None = None,
-    rule: str = "gibbs",
+    spikes: bool = False,
 ) -> tuple[str, int, list[Any]]:
     """The engine's name, the number of strips, and the models as the engine takes them: as they are, or Ising models.
 
-    `tolerance`: by how much local fields may be wrong; `fields`: those beside the models' own.
+    `tolerance`: by how much local fields may be wrong; `fields`: those beside the models' own; `spikes`: whether it
+    must have the rule "spiking".
 
     ValueError says why none, or not this one, can run the models.
     """
@@ -192,8 +197,8 @@ def choose_engine(
         if native not in taken and not all(as_energy(one).has_ising_form for one in models):
             refusals[name] = "the model has no Ising form"
             continue
-        if rule not in ENGINES[name].rules:
-            refusals[name] = f"it has no rule {rule!r}"
+        if spikes and "spiking" not in ENGINES[name].rules:
+            refusals[name] = "it has no neurons that spike"
             continue
         if native not in taken:
             taken[native] = [one.to_ising() for one in models]
@@ -204,7 +209,7 @@ def choose_engine(
     reasons = "; ".join(f"engine {name!r} cannot run this: {why}" for name, why in refusals.items())
     if engine != "auto":
         with suppress(ValueError):
-            able, *_ = choose_engine("auto", models, scan, strips, chains, tolerance, fields, rule)
+            able, *_ = choose_engine("auto", models, scan, strips, chains, tolerance, fields, spikes)
             reasons += f"; engine {able!r} can"
     raise ValueError(reasons)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgibbs.engines.contract import RULES
 from fastgibbs.engines.spiking import MOST
 from fastgibbs.methods.continuing import Before
 from fastgibbs.models import checks
@@ -17,6 +18,7 @@ def asked_refractory(rule: str, refractory: int | None, clusters: str | None, be
 
     A run that goes on has those of the run `before`.
     """
+    checks.choice("rule", rule, RULES)
     if rule != "spiking":
         if refractory is not None:
             raise ValueError(
