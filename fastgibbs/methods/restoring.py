@@ -14,6 +14,7 @@ from fastgibbs.engines import binning, graphs, multispin, sparse
 from fastgibbs.engines.coloured import ColouredPlan
 from fastgibbs.methods import binned
 from fastgibbs.methods.renewing import renew
+from fastgibbs.methods.spiking import counted
 from fastgibbs.models import checks
 from fastgibbs.models.bounds import most_energy
 
@@ -322,6 +323,7 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "state.streams": _drawn(-2),
     "state.tails": _drawn(-1),
     "state.order": _drawn(0),
+    "state.neurons.zeta": counted,
     "state.energies": _finite,
     "state.followed": within(0, sparse.MOST_FOLLOWED),
     "clusters.streams": _drawn(-2),
@@ -331,10 +333,7 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "record.magnetizations": _finite,
     "record.observables.record": _finite,
     "record.samples": _any,
-    "record.bins.first": _finite,
-    "record.bins.sums": _finite,
-    "record.bins.open": _finite,
-    "record.bins.cells": _finite,
+    **dict.fromkeys((f"record.bins.{name}" for name in ("first", "sums", "open", "cells")), _finite),
     "record.bins.width": within(0, np.finfo(np.float64).max),
     "record.bins.range": within(1 - binning.CELLS, binning.CELLS - 1),
     "reads.best": within(-np.finfo(np.float64).max, np.inf),
