@@ -35,7 +35,8 @@ def take_apart(model: ModelLike) -> tuple[dict[str, Any], dict[str, Any]]:
             numbers = {"type": "Hopfield", "n": model.n, "rule": model.rule, "order": model.order}
             return {"patterns": pack_spins(model.patterns), "field": model.fields}, numbers
         case RBM():
-            return {name: getattr(model, name) for name in ("weights", "visible_bias", "hidden_bias")}, {"type": "RBM"}
+            names = ("weights", "visible_bias", "hidden_bias", *(() if model.restricted else ("visible",)))
+            return {name: getattr(model, name) for name in names}, {"type": "RBM"}
         case BoltzmannMachine():
             i, j, J = model.to_ising().bonds
             arrays = {"i": i, "j": j, "W": 4 * J, "biases": model.biases, "visible": model.visible}
