@@ -38,6 +38,7 @@ ENGINES = [  # each imports only earlier ones
     "moves",
     *("replicas", "observables", "descents", "energies", "asking", "remembering", "lowest", "carrying", "binning"),
     *("bonds", "swendsen_wang", "replica_clusters", "wolff", "clusters", "drivers", "many", "phases", "gradients"),
+    "holding",
     "moments",
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}

@@ -373,6 +373,7 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "swaps": _drawn(-1),
     "round": _count,
     "hidden": _any,
+    "mu": _any,
     "sweeps": _count,
     "reconstruction": _history(0, 1),
     "pseudo_likelihood": _history(-np.finfo(np.float64).max, 0),

@@ -242,6 +242,15 @@ def indices(name: str, value: Any, n: int) -> Sites:
     return array.astype(np.int32, copy=False)
 
 
+def different(name: str, value: Any, n: int) -> Sites:
+    """`indices`, a copy; ValueError too at one that is given twice."""
+    array = indices(name, value, n).copy()
+    values, counts = np.unique(array, return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(f"{name} holds {values[counts.argmax()]} more than once: give each unit once")
+    return array
+
+
 def spins(name: str, value: Any, n: int | None = None) -> States:
     """`value` (..., n), or of any shape, as C-contiguous int8 spins of -1 and +1.
 
