@@ -7,7 +7,7 @@ import numpy as np
 from fastgibbs.models import checks
 from fastgibbs.models.energy import Energy, Quadratic
 from fastgibbs.models.ising import Ising
-from fastgibbs.models.logistic import summed_out
+from fastgibbs.models.logistic import logistic, summed_out
 from fastgibbs.models.rows import Rows, RowsLike
 from fastgibbs.types import ArrayLike, FloatArray, IntArray, Seed
 
@@ -104,7 +104,7 @@ class RBM(Energy):
     def free_energy(self, v: ArrayLike) -> FloatArray:
         """F(v) = -log sum_h exp(-E(v, h)) = -a.v - sum_j log(1 + exp(b_j + sum_i v_i W_ij)), at beta = 1.
 
-        `v`: (..., V) units; float64 in the shape of the leading axes. Errors as for `energy`.
+        `v`: (..., V) units, or probabilities; float64 in the shape of the leading axes. Errors as for `hidden_means`.
 
         >>> import fastgibbs as fg
         >>> rbm = fg.RBM([[2.0], [-1.0]])
@@ -115,8 +115,29 @@ class RBM(Energy):
 
     def log_marginal(self, v: ArrayLike, beta: float = 1.0) -> FloatArray:
         """log sum_h exp(-beta E(v, h)) = beta a.v + sum_j log(1 + exp(beta x_j)), x = b + W v; as for `free_energy`."""
-        v = checks.units("v", v, self.n_visible).astype(np.float64)
+        v = checks.grey("v", v, self.n_visible)
         return beta * (v @ self.visible_bias) + summed_out(beta * (v @ self.weights + self.hidden_bias))
+
+    def hidden_means(self, v: ArrayLike) -> FloatArray:
+        """p(h_j = 1 | v) = 1 / (1 + exp(-b_j - sum_i v_i W_ij)): what a machine makes of its data, as features.
+
+        `v`: (..., V) units of 0 and 1, or probabilities, which stand for them; float64 (..., H).
+        TypeError if they are not real numbers, ValueError at one outside [0, 1] or on a wrong last axis.
+
+        >>> import fastgibbs as fg
+        >>> fg.RBM([[2.0], [-1.0]]).hidden_means([[1, 0], [1, 0.5]]).round(3).tolist()
+        [[0.881], [0.818]]
+        """
+        return logistic(checks.grey("v", v, self.n_visible) @ self.weights + self.hidden_bias)
+
+    def visible_means(self, h: ArrayLike) -> FloatArray:
+        """p(v_i = 1 | h) = 1 / (1 + exp(-a_i - sum_j W_ij h_j)), of `h` (..., H), float64 (..., V); as `hidden_means`.
+
+        >>> import fastgibbs as fg
+        >>> fg.RBM([[2.0], [-1.0]]).visible_means([[1]]).round(3).tolist()
+        [[0.881, 0.269]]
+        """
+        return logistic(checks.grey("h", h, self.n_hidden) @ self.weights.T + self.visible_bias)
 
     def uncoupled(self) -> RBM:
         """The machine of the same biases without weights."""
