@@ -86,9 +86,9 @@ def pseudo_likelihoods(model: ModelLike, data: ArrayLike, beta: float = 1.0) -> 
     model = as_energy(checks.model("model", model))
     beta = checks.finite_number("beta", beta)
     if isinstance(model, RBM):
-        v = checks.grey("data", data, model.n_visible).reshape(-1, model.n_visible)
+        grey = checks.grey("data", data, model.n_visible).reshape(-1, model.n_visible)
         rows = max(1, _CHUNK // max(1, model.n_hidden))
-        parts = [_rbm_terms(model, v[k : k + rows], beta) for k in range(0, len(v), rows)]
+        parts = [_rbm_terms(model, grey[k : k + rows], beta) for k in range(0, len(grey), rows)]
         return np.concatenate([np.empty(0), *parts])
     if model.n_hidden or model.low == 0 or not model.has_ising_form:
         values = checks.spins if model.low else checks.units

@@ -16,7 +16,8 @@ except ImportError as error:
 from fastgibbs.analysis import pseudo_likelihoods
 from fastgibbs.learning import train
 from fastgibbs.models import RBM, checks
-from fastgibbs.results.trained import History
+from fastgibbs.results.parts import TrainMethod
+from fastgibbs.results.trained import History, TrainResult
 from fastgibbs.types import AnyArray, FloatArray, Mask
 
 _TYPES = [np.float64, np.float32, np.bool_, np.int8, np.uint8]  # of data that is read as it is
@@ -59,7 +60,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         n_iter: int = 10,
         verbose: int = 0,
         random_state: Any = None,
-        method: str = "pcd",
+        method: TrainMethod = "pcd",
         steps: int = 1,
         momentum: float = 0.0,
         centered: bool = True,
@@ -136,8 +137,9 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def _begin(self, X: Any) -> None:
         """The machine and the random numbers to start from."""
         hidden = checks.integer("n_components", self.n_components)
-        self._random, self._run = _generator(self.random_state), None
-        self.rbm_ = RBM.random(X.shape[1], hidden, X, seed=self._random)
+        self._random = _generator(self.random_state)
+        self._run: TrainResult | None = None
+        self.rbm_: Any = RBM.random(X.shape[1], hidden, X, seed=self._random)
         self._type = X.dtype if X.dtype == np.float32 else np.dtype(np.float64)
 
     def _learn(self, X: Any, epochs: int) -> Self:
@@ -146,7 +148,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         hidden = np.zeros((batch_size, self.rbm_.n_hidden), self._type)
         if epochs:
             count, size = X.shape[0], max(X.shape[0], batch_size)
-            self._run = run = train(
+            run = train(
                 self.rbm_,
                 X if size == count else X[np.arange(size) % count],
                 method=self.method,
@@ -165,7 +167,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
                 callback=_tell if self.verbose else None,
                 threads=self.threads,
             )
-            self.rbm_, hidden = run.model, run.chains[:, run.model.n_visible :]
+            self._run, self.rbm_, hidden = run, run.model, run.chains[:, run.model.n_visible :]
         self.components_ = self.rbm_.weights.T.astype(self._type)
         self.intercept_hidden_ = self.rbm_.hidden_bias.astype(self._type)
         self.intercept_visible_ = self.rbm_.visible_bias.astype(self._type)
