@@ -14,6 +14,7 @@ from fastgibbs.engines import binning, graphs, multispin, sparse
 from fastgibbs.engines.coloured import ColouredPlan
 from fastgibbs.methods import binned
 from fastgibbs.methods.renewing import renew
+from fastgibbs.methods.spiking import counted
 from fastgibbs.models import checks
 from fastgibbs.models.bounds import most_energy
 
@@ -89,10 +90,10 @@ def check_record(name: str, record: np.ndarray, most):
     _refuse_unless_named(name, right, record, f"give a number of at most {np.max(most, initial=0):g}")
 
 
-def check_records(record, draws: int, setting):
-    """ValueError unless what a block has recorded at so many draws is what states of the models may have."""
+def check_records(record, draws: int, setting, told: int):
+    """ValueError unless records of a block, of which engines have `told` some, are what states of models may have."""
     weights = np.abs(record.observables.weights).sum(axis=1)[:, : record.observables.strips].sum(axis=1)
-    by_engine = np.full(len(setting.engine.told), 1e150)
+    by_engine = np.full(told, 1e150)
     by_clusters = np.ones(record.observables.record.shape[1] - weights.size - by_engine.size)
     weights, most = np.concatenate([weights, by_engine, by_clusters]), max(map(most_energy, setting.given))
     if record.bins is not None:
@@ -313,7 +314,7 @@ _NOTHING = {
     "clusters.": "betas lane_at taken models packed words rows spins active starts turns before parents coins sizes",
     "reads.": "rungs energies magnetizations better",
     "lowest.": "hashes highest packed followed lane_hashes waiting ups near",
-    "ladders.": "betas pushes first_lane rungs energies magnetizations",
+    "ladders.": "betas pushes norms first_lane rungs energies magnetizations sums",
     "pairs.": "ladders bonds indptr indices lane_at packed words rows unequal queue in_planes in_chunk",
     **dict.fromkeys(("shown.", "chains."), "means scale energies inputs sums marked units"),
 }
@@ -322,6 +323,7 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "state.streams": _drawn(-2),
     "state.tails": _drawn(-1),
     "state.order": _drawn(0),
+    "state.neurons.zeta": counted,
     "state.energies": _finite,
     "state.followed": within(0, sparse.MOST_FOLLOWED),
     "clusters.streams": _drawn(-2),
@@ -359,13 +361,13 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "parameters.tiles": _tiles,
     "parameters.visible_bias": _padded("visible_velocity"),
     "parameters.hidden_bias": _padded("hidden_velocity"),
-    "parameters.velocity": _any,
-    "parameters.visible_velocity": _any,
-    "parameters.hidden_velocity": _any,
-    "parameters.offsets": _any,
-    "parameters.weights": _any,
-    "parameters.biases": _any,
-    "parameters.bias_velocity": _any,
+    **dict.fromkeys(
+        (
+            f"parameters.{name}"
+            for name in "velocity visible_velocity hidden_velocity offsets weights biases bias_velocity".split()
+        ),
+        _any,
+    ),
     "shown.spins": _layers,
     "shown.streams": _drawn(0),
     "chains.spins": _layers,
@@ -374,6 +376,7 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "swaps": _drawn(-1),
     "round": _count,
     "hidden": _any,
+    "mu": _any,
     "sweeps": _count,
     "reconstruction": _history(0, 1),
     "pseudo_likelihood": _history(-np.finfo(np.float64).max, 0),
