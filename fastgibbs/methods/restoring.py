@@ -361,13 +361,8 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "parameters.tiles": _tiles,
     "parameters.visible_bias": _padded("visible_velocity"),
     "parameters.hidden_bias": _padded("hidden_velocity"),
-    **dict.fromkeys(
-        (
-            f"parameters.{name}"
-            for name in "velocity visible_velocity hidden_velocity offsets weights biases bias_velocity".split()
-        ),
-        _any,
-    ),
+    **{f"parameters.{name}": _any for name in ("velocity", "visible_velocity", "hidden_velocity", "offsets")},
+    **{f"parameters.{name}": _any for name in ("weights", "biases", "bias_velocity")},
     "shown.spins": _layers,
     "shown.streams": _drawn(0),
     "chains.spins": _layers,
