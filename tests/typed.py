@@ -64,6 +64,8 @@ def draws(model: ModelLike) -> None:
     ladders = fg.temper(model, betas=[0, 1], sweeps=100, progress=lambda done, total: done > 10)
     assert_type(ladders, fg.TemperResult)
     assert_type(ladders.log_z.bar, FloatArray)
+    assert_type(fg.temper(model, betas=1.0, gammas=[2.0, 1.0]).gammas, FloatArray | None)
+    assert_type(fg.analysis.extrapolate(run, run)[0].zz, tuple[float, float])
     samples = fg.temper([model, model], sweeps=100)
     assert_type(samples, list[fg.TemperResult])
     assert_type(fg.analysis.disorder_average(samples, width=1.0), fg.analysis.DisorderAverage)

@@ -47,7 +47,8 @@ def take_apart(model: ModelLike) -> tuple[dict[str, Any], dict[str, Any]]:
         case Perceptron():
             return {"patterns": pack_spins(model.patterns)}, {"type": "Perceptron", "n": model.n}
         case RBM():
-            return {name: getattr(model, name) for name in ("weights", "visible_bias", "hidden_bias")}, {"type": "RBM"}
+            names = ("weights", "visible_bias", "hidden_bias", *(() if model.restricted else ("visible",)))
+            return {name: getattr(model, name) for name in names}, {"type": "RBM"}
         case BoltzmannMachine():
             i, j, J = model.to_ising().bonds
             arrays = {"i": i, "j": j, "W": 4 * J, "biases": model.biases, "visible": model.visible}
