@@ -148,6 +148,54 @@ def test_landscape_counts_the_minima_and_draws_the_trees(tmp_path, capsys):
     assert (tmp_path / "out" / "landscape.png").read_bytes().startswith(b"\x89PNG")
 
 
+LEARNED = """
+run = "generalization"
+n = 9
+loads = [1.0, 2.0]
+temperatures = [1.0, 0.5]
+coldest = 0.1
+samples = 3
+sweeps = 2000
+rates = [0.004, 0.008]
+batches = [2, 8]
+steps = 4000
+students = 16
+seed = 3
+"""
+
+
+def test_generalization_reports_theory_and_finds_the_temperature_of_sgd(tmp_path, capsys):
+    """As much as rate / batch says, within 5 errors or 5 %; half as much, or as the root of the batch, is not."""
+    (tmp_path / "learned.toml").write_text(LEARNED)
+    assert main(["run", str(tmp_path / "learned.toml"), "--output", str(tmp_path / "out"), "--quiet"]) == 0
+    assert "3 teachers of 9 weights" in capsys.readouterr().out
+    for row in csv_of(tmp_path / "out" / "loads.csv"):
+        theory = fg.exact.learning_curve(float(row["P/N"]), [1.0, 0.5, 0.0])
+        assert [float(row[f"theory {T}"]) for T in ("1", "0.5", "0.1")] == theory.error.tolist()
+        assert float(row["log Z 1"]) > float(row["log Z 0.5"]) > float(row["log Z 0.1"]) > -0.02
+        assert row["teachers"] == "3"
+    for row in csv_of(tmp_path / "out" / "noise.csv"):
+        T, error, theory = (float(row[name]) for name in ("T", "error T", "T theory"))
+        assert abs(T - theory) < max(5 * error, 0.05 * theory) < theory / 4
+        assert 0 < float(row["wrong"]) < 0.5
+    assert (tmp_path / "out" / "generalization.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_students_of_generalization_have_the_enumerated_errors_and_volumes():
+    """Of three teachers, |z| < 4.5 of two ladders would say nothing: within 0.02, and off by more at 1.3 T."""
+    module, config = runs.configure("generalization", n=9, sweeps=20_000)
+    betas = np.array([1.0, 2.0, 10.0])
+    for seed in range(3):
+        lesson = fg.teacher(9, 12, seed=seed)
+        errors, volumes = module._taught(config, lesson, betas, np.random.default_rng(seed))
+        spectrum = fg.exact.spectrum(fg.Perceptron(lesson.inputs, lesson.labels))
+        wrong = np.arccos(fg.exact.states(9) @ lesson.teacher / 9) / np.pi
+        known = np.array([spectrum.probabilities(beta) @ wrong for beta in betas])
+        np.testing.assert_allclose(errors, known, rtol=0, atol=0.02)
+        np.testing.assert_allclose(volumes, spectrum.log_z(betas) / 9, rtol=0, atol=0.02)
+        assert np.abs(volumes[:2] - spectrum.log_z(betas[:2] / 1.3) / 9).min() > 0.02
+
+
 def csv_of(path):
     return list(csv.DictReader(path.read_text().splitlines()))
 
@@ -276,6 +324,14 @@ def test_digits_are_replaced_by_random_pictures_without_scikit_learn(tmp_path, m
         (SQUARES, ("chains = 32", "chains = 0"), "chains is 0"),
         (SQUARES, ("[4000, 8000]", "[40, 8000]"), "10 draws of L = 4"),
         (SQUARES, ("[2.5, 2.2]", "[3.5, 3.2]"), "do not cross"),
+        (LEARNED, ("loads = [1.0, 2.0]", "loads = [2.0, 1.0]"), "loads is [2.0, 1.0]"),
+        (LEARNED, ("loads = [1.0, 2.0]", "loads = [1.0]"), "loads is [1.0]"),
+        (LEARNED, ("n = 9", "n = 8"), "n is 8"),
+        (LEARNED, ("coldest = 0.1", "coldest = 0.5"), "coldest is 0.5"),
+        (LEARNED, ("temperatures = [1.0, 0.5]", "temperatures = [1.0, 0.0]"), "temperatures is [1.0, 0.0]"),
+        (LEARNED, ("batches = [2, 8]", "batches = []"), "batches is []"),
+        (LEARNED, ("samples = 3", "samples = 1"), "samples is 1"),
+        (LEARNED, ("steps = 4000", "steps = 0"), "steps is 0"),
         (MEMORY, ("sizes = [100, 1000]", "sizes = [0]"), "sizes holds 0"),
         (MEMORY, ("loads = [0.05,", "loads = [-0.05,"), "loads holds -0.05"),
         (MEMORY, ("noise = 0.1", "noise = 1.5"), "noise is 1.5"),
