@@ -167,7 +167,7 @@ assert 'matplotlib.pyplot' not in sys.modules
 
 
 def test_a_raster_marks_every_spike_of_a_chain_at_its_sweep():
-    machine = fg.RBM.random(4, 3, scale=1.0, seed=1)
+    machine = fg.RBM(np.random.default_rng(1).normal(size=(4, 3)))
     options = dict(beta=1.0, sweeps=40, burn_in=7, thin=2, chains=3, seed=1, rule="spiking", refractory=3)
     run = fg.sample(machine, keep_states=True, **options)
     ax = plots.raster(run, chain=2, neurons=[5, 0], color="red")

@@ -23,12 +23,14 @@ def raster(
     `result`: of `sample` by rule="spiking", with keep_states=True. `neurons`: which, in the order of rows, by default
     all. `marks`: keywords of `Axes.plot`. TypeError or ValueError names a bad argument.
 
+    >>> import numpy as np
     >>> import fastgibbs as fg
-    >>> machine, kept = fg.RBM.random(20, 10, scale=1.0, seed=1), dict(keep_states=True, seed=1)
-    >>> run = fg.sample(machine, beta=1.0, rule="spiking", refractory=10, sweeps=300, chains=1, **kept)
+    >>> machine = fg.RBM(np.random.default_rng(1).normal(size=(20, 10)))
+    >>> options = dict(rule="spiking", refractory=10, keep_states=True)
+    >>> run = fg.sample(machine, beta=1.0, sweeps=300, chains=1, seed=1, **options)
     >>> fg.plots.raster(run).figure.savefig("raster.png")
     """
-    require(result, "fastgibbs.sample", "refractory", "samples")
+    require(result, "fastgibbs.sample", "refractory")
     chain = checks.integer("chain", chain, 0, len(result.states) - 1)
     n = result.states.shape[1]
     shown = np.arange(n) if neurons is None else checks.indices("neurons", neurons, n)
