@@ -91,6 +91,8 @@ MEMORIES = {
     "pseudo-inverse": fg.Hopfield(XI[:3], "pseudoinverse", 0.2),
     "order 3": fg.Hopfield(XI[:3], field=0.3, order=3),
     "order 4": fg.Hopfield(XI, order=4),
+    "students": fg.Perceptron(np.random.default_rng(4).choice([-1, 1], (12, 9))),
+    "undecided students": fg.Perceptron(np.random.default_rng(5).choice([-1, 1], (11, 8))),
 }
 MACHINES = {
     "7 and 4": fg.RBM(RNG.normal(size=(7, 4)), RNG.normal(size=7), RNG.normal(size=4)),

@@ -40,6 +40,14 @@ SCANS = {"sequential": SEQUENTIAL, "random": RANDOM}
 UNMEASURED, MEASURED, FOLLOWED = 0, 1, 2  # whether `measure` comes next
 
 
+class Exponents(NamedTuple):
+    """A law p(s) = exp(norm - beta E(s) + sum_k push_k X_k(s)) / Z at each rung, of numbers X_k besides the energy."""
+
+    pushes: np.ndarray  # float64 (rungs, numbers)
+    norms: np.ndarray  # float64 (rungs,)
+    sums: np.ndarray  # float64 (numbers, lanes): the array of the state to which `measure` writes X_k
+
+
 class Engine:
     """An engine as Python calls it. `name`, `plan`, `prepare` and `start` are its own; all else has a default."""
 
@@ -51,6 +59,7 @@ class Engine:
     field_bits = 0  # of the sum of a local field and a rung's own: 0 if `start` takes no `fields`
     rules: tuple[str, ...] = USUAL_RULES  # that it has
     told: tuple[str, ...] = ()  # what `tell` tells of a draw besides energy and magnetisation, by name
+    weighs = False  # whether a rung has another law than exp(-beta E), which `exponents` says
 
     def refusal(self, models: list, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
         """Why it cannot run these models, or None if it can; by default one model without strips.
@@ -101,6 +110,13 @@ class Engine:
         `entropy` addresses the streams (`streams.lane_streams`).
         """
         raise NotImplementedError
+
+    def exponents(self, plan, state) -> Exponents | None:
+        """By what replicas exchange their rungs: None if it is energy alone, and the sum of spins in a field.
+
+        Else what draws of ladders tell is what `tell` does, and the log ratios of weights from which log Z is had.
+        """
+        return None
 
     def order(self, model, strips: int = 1, free=None) -> np.ndarray:
         """The sites in the order in which sweeps visit them in sequence; side by side those decided at once."""

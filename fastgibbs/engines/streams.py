@@ -15,9 +15,8 @@ from fastgibbs.engines.vectors import load, store
 from fastgibbs.jit import inlined, njit
 from fastgibbs.models import checks
 
-START, SWEEP, ORDER, TAIL, SWAP, CLUSTER, ADAPT, HASH, SITES, COUNT = range(
-    10
-)  # domains keep the uses of randomness apart
+# domains keep the uses of randomness apart
+START, SWEEP, ORDER, TAIL, SWAP, CLUSTER, ADAPT, HASH, SITES, COUNT, RESAMPLE = range(11)
 
 _INIT_A, _MULT_A, _INIT_B, _MULT_B = map(np.uint32, (0x43B0D7E5, 0x931E8875, 0x8B51F9DD, 0x58F38DED))
 _MIX_LEFT, _MIX_RIGHT, _HALF = map(np.uint32, (0xCA01F9DD, 0x4973F715, 16))  # all of NumPy's SeedSequence

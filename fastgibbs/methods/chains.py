@@ -143,7 +143,7 @@ class Chains(Job):
         draws, strips, found = self.rows(done), self.setting.strips, block.record
         first, count = lanes.start // strips, block.chains * strips
         models = [self.model(self.setting.given, chain) for chain in range(first, first + block.chains)]
-        restoring.check_records(found, self.length.rows(done), self.setting)
+        restoring.check_records(found, self.length.rows(done), self.setting, len(self.engine.told))
         energies, magnetizations = (of[:draws, : block.chains].T for of in (found.energies, found.magnetizations))
         if len(found.samples):
             packed = [self._words(block, 0, draws)]
