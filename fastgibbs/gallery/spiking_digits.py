@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgibbs import analysis, plots
+from fastgibbs.engines.spiking import MOST
 from fastgibbs.gallery.output import archive, comma_separated, picture, table
 from fastgibbs.gallery.rbm_digits import pictures, require, trained
 from fastgibbs.gallery.runs import Findings, Interrupted, SavedAs
@@ -68,9 +69,13 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     L. Buesing et al., PLoS Comput. Biol. 7, e1002211 (2011).
     """
     require(config)
-    checks.choice("shown", str(config.shown), [str(one) for one in config.refractories])
+    for tau in config.refractories:
+        checks.integer("refractories: one", tau, 1, MOST)
+    if config.shown not in config.refractories:
+        raise ValueError(f"shown is {config.shown}: give one of refractories, {config.refractories}")
     checks.integer("chains", config.chains, minimum=2 * GROUPS)
     checks.integer("window", config.window, minimum=DREAMS)
+    checks.integer("sweeps", config.sweeps)
     rows, shape, origin = pictures()
     rng = np.random.default_rng(config.seed)
     learnt = trained(config, rng.permutation(rows), rng, 0, progress, checkpoint)
