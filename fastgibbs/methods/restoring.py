@@ -361,13 +361,10 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "parameters.tiles": _tiles,
     "parameters.visible_bias": _padded("visible_velocity"),
     "parameters.hidden_bias": _padded("hidden_velocity"),
-    "parameters.velocity": _any,
-    "parameters.visible_velocity": _any,
-    "parameters.hidden_velocity": _any,
-    "parameters.offsets": _any,
-    "parameters.weights": _any,
-    "parameters.biases": _any,
-    "parameters.bias_velocity": _any,
+    **dict.fromkeys(
+        (f"parameters.{name}" for name in ("offsets", "weights", "biases", "velocity", "bias_velocity")), _any
+    ),
+    **dict.fromkeys((f"parameters.{layer}_velocity" for layer in ("visible", "hidden")), _any),
     "shown.spins": _layers,
     "shown.streams": _drawn(0),
     "chains.spins": _layers,
