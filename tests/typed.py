@@ -61,6 +61,9 @@ def draws(model: ModelLike) -> None:
     assert_type(run.timing.kernel, float)
     assert_type(run.summary(), str)
     assert_type(fg.anneal(model, sweeps=100, progress=True).lowest(3).counts, IntArray)
+    population = fg.anneal(model, population=True, resample_every=5).population
+    assert population is not None
+    assert_type(population.log_z_error, FloatArray)
     ladders = fg.temper(model, betas=[0, 1], sweeps=100, progress=lambda done, total: done > 10)
     assert_type(ladders, fg.TemperResult)
     assert_type(ladders.log_z.bar, FloatArray)

@@ -125,9 +125,7 @@ def of_data(W: FloatArray, a: FloatArray, b: FloatArray, v: AnyArray, coefficien
     return np.einsum("ni,nj->ij", v, h), np.einsum("n,ni->i", coefficients, v), h.sum(axis=0)
 
 
-def of_rows(
-    W: FloatArray, a: FloatArray, b: FloatArray, sides: Sides, v: AnyArray, coefficients: FloatArray
-) -> Sums:
+def of_rows(W: FloatArray, a: FloatArray, b: FloatArray, sides: Sides, v: AnyArray, coefficients: FloatArray) -> Sums:
     """sum_n c_n of <v h^T>, <v> and <h> of both sides given visible units of either, rows of `v` (N, visible)."""
     if sides.free.size > sides.second_free.size:
         other = Sides(*(getattr(sides, name) for name in _TURNED))

@@ -141,9 +141,7 @@ def train(
     checks.require_memory(needed, f"{chains} chains and batches of {batch_size}")
     batches = -(-shown.count // batch_size)
     products = batches * STEP + steps * shown.count * model.weights.size
-    every_row, every_likelihood = asked.spacing(
-        history_every, likelihood_every, epochs, model, method, products, held
-    )
+    every_row, every_likelihood = asked.spacing(history_every, likelihood_every, epochs, model, method, products, held)
     course = Course(first, made, batches, rates, step, every_row, every_likelihood)
     settings: dict[str, Any] = dict(
         model=[model], method_=method, steps=steps, chains=chains, epochs=epochs, batch_size=batch_size
