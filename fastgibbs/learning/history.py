@@ -72,9 +72,7 @@ def reconstruction(model: Machine, v: States, entropy: int, threads: int) -> flo
         sweeps, engine = _COUPLED if coupled else 1, "layered" if isinstance(model, RBM) else "sparse"
         clamp = np.isin(np.arange(model.n), model.visible), x
         seed = entropy_of(np.random.SeedSequence(entropy, spawn_key=(ORDER, 0, 5)))
-        chains: dict[str, Any] = dict(
-            chains=len(v), sweeps=sweeps, thin=sweeps, clamp=clamp, seed=seed, engine=engine
-        )
+        chains: dict[str, Any] = dict(chains=len(v), sweeps=sweeps, thin=sweeps, clamp=clamp, seed=seed, engine=engine)
         drawn = sample(model, beta=1.0, threads=threads, **chains)
         if drawn.interrupted:  # with the training that it is a part of
             raise KeyboardInterrupt

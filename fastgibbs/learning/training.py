@@ -88,8 +88,8 @@ def train(
             from itself, or "exact". The history's log-likelihoods are those of the others given these.
         start: a TrainResult, still in memory, to go on from with its model: its chains, momentum, offsets, random
             streams and count of epochs go on, and `epochs` more are as if all had been asked for at once. `method`,
-            `centered`, `given`, `batch_size` and the number of chains stay; data may be others, as many rows if hidden units
-            are coupled to each other; all else may be given anew. The result has the history of both.
+            `centered`, `given`, `batch_size` and the number of chains stay; data may be others, as many rows if hidden
+            units are coupled to each other; all else may be given anew. The result has the history of both.
         history_every: epochs between two rows of the history; the last epoch has one too. By default as few as make at
             most 200 rows; 0 for no history, which costs nothing.
         likelihood_every: epochs between two log-likelihoods, each in a row of the history, and one at the end; exact
@@ -141,9 +141,7 @@ def train(
     checks.require_memory(needed, f"{chains} chains and batches of {batch_size}")
     batches = -(-shown.count // batch_size)
     products = batches * STEP + steps * shown.count * model.weights.size
-    every_row, every_likelihood = asked.spacing(
-        history_every, likelihood_every, epochs, model, method, products, held
-    )
+    every_row, every_likelihood = asked.spacing(history_every, likelihood_every, epochs, model, method, products, held)
     course = Course(first, made, batches, rates, step, every_row, every_likelihood)
     settings: dict[str, Any] = dict(
         model=[model], method_=method, steps=steps, chains=chains, epochs=epochs, batch_size=batch_size
