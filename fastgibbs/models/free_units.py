@@ -33,7 +33,7 @@ class Sides(NamedTuple):
     @classmethod
     def of(cls, visible: Sites | IntArray, shape: tuple[int, ...]) -> Sides:
         """Those of machines with weights (V', H')."""
-        V, H = shape
+        (V, H), visible = shape, visible.astype(np.int64)
         columns, second_columns = (np.flatnonzero(side) for side in (visible < V, visible >= V))
         first, second = visible[columns], visible[second_columns] - V
         free, second_free = np.delete(np.arange(V), first), np.delete(np.arange(H), second)
