@@ -118,7 +118,7 @@ class SampledRBM:
             model.spins[:V, : ladders.size] = bits[:V]
             model.spins[whole(V, UNITS) : whole(V, UNITS) + H, : ladders.size] = bits[V : V + H]
             model.scale[: ladders.size] = np.tile(phases.MINUS_LOG2E * self.betas, chains)
-        self.block = SampledLayers(parameters, shown, model, ladders.copy(), swaps, np.zeros(1, np.int64))
+        self.block: Any = SampledLayers(parameters, shown, model, ladders.copy(), swaps, np.zeros(1, np.int64))
         self.layers = Layers(*parameters[:3], V, H)
         self.load(rbm.weights, rbm.visible_bias, rbm.hidden_bias)
         most = batch_size + chains + GROUP  # kernels write, and read, whole groups
@@ -317,7 +317,7 @@ class ExactRBM:
         parts = rbm.weights, rbm.visible_bias, rbm.hidden_bias
         mu, lam = first_offsets(rbm, estimation.mean) if estimation.centered else map(np.zeros, rbm.weights.shape)
         copies = [part.copy() for part in parts]
-        self.block = Exact(*copies, *(np.zeros_like(part) for part in parts), lam, mu)
+        self.block = Exact._make([*copies, *(np.zeros_like(part) for part in parts), lam, mu])
         self.rbm, self.centered, self.coupled = rbm, estimation.centered, coupled(rbm)
         self.given, self.columns = given_columns(rbm, estimation.given)
 

@@ -88,8 +88,8 @@ def train(
             from itself, or "exact". The history's log-likelihoods are those of the others given these.
         start: a TrainResult, still in memory, to go on from with its model: its chains, momentum, offsets, random
             streams and count of epochs go on, and `epochs` more are as if all had been asked for at once. `method`,
-            `centered`, `given`, `batch_size` and the number of chains stay; data may be others, as many rows if hidden units
-            are coupled to each other; all else may be given anew. The result has the history of both.
+            `centered`, `given`, `batch_size` and the number of chains stay; data may be others, as many rows if hidden
+            units are coupled to each other; all else may be given anew. The result has the history of both.
         history_every: epochs between two rows of the history; the last epoch has one too. By default as few as make at
             most 200 rows; 0 for no history, which costs nothing.
         likelihood_every: epochs between two log-likelihoods, each in a row of the history, and one at the end; exact

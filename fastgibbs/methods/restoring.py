@@ -304,6 +304,8 @@ def _rates(found, fresh, done, owners):
 _finite = within(-np.finfo(np.float64).max, np.finfo(np.float64).max)
 _count = within(0, 2**53)
 
+_MOVED = "velocity visible_velocity hidden_velocity bias_velocity weights biases offsets mu"  # by steps of a training
+
 # by name, or None for what is not saved: it is constant, follows from the rest, or is written before it is read
 _NOTHING = {
     "": "rungs",
@@ -361,10 +363,7 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "parameters.tiles": _tiles,
     "parameters.visible_bias": _padded("visible_velocity"),
     "parameters.hidden_bias": _padded("hidden_velocity"),
-    **dict.fromkeys(
-        (f"parameters.{name}" for name in ("offsets", "weights", "biases", "velocity", "bias_velocity")), _any
-    ),
-    **dict.fromkeys((f"parameters.{layer}_velocity" for layer in ("visible", "hidden")), _any),
+    **dict.fromkeys((f"parameters.{name}" for name in _MOVED.split()), _any),
     "shown.spins": _layers,
     "shown.streams": _drawn(0),
     "chains.spins": _layers,
@@ -373,7 +372,6 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "swaps": _drawn(-1),
     "round": _count,
     "hidden": _any,
-    "mu": _any,
     "sweeps": _count,
     "reconstruction": _history(0, 1),
     "pseudo_likelihood": _history(-np.finfo(np.float64).max, 0),
