@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 
 from fastgibbs.io.archive import pack_spins, unpack_spins
-from fastgibbs.models import RBM, BoltzmannMachine, Energy, Hopfield, Ising, Polynomial, TransverseIsing, checks
+from fastgibbs.models import RBM, BoltzmannMachine, Energy, Helmholtz, Hopfield, Ising, Polynomial, TransverseIsing, checks
 from fastgibbs.models.cells import Cell, located
 from fastgibbs.models.lattices import Lattice, lattice
 from fastgibbs.types import ModelLike, Shape
+
+
+_LAYERED = "generative", "recognition", "biases", "recognition_biases"
 
 
 def take_apart(model: ModelLike) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -36,6 +39,11 @@ def take_apart(model: ModelLike) -> tuple[dict[str, Any], dict[str, Any]]:
             return {"patterns": pack_spins(model.patterns), "field": model.fields}, numbers
         case RBM():
             return {name: getattr(model, name) for name in ("weights", "visible_bias", "hidden_bias")}, {"type": "RBM"}
+        case Helmholtz():
+            return {f"{name}.{l}": part for name in _LAYERED for l, part in enumerate(getattr(model, name))}, {
+                "type": "Helmholtz",
+                "layers": model.layers,
+            }
         case BoltzmannMachine():
             i, j, J = model.to_ising().bonds
             arrays = {"i": i, "j": j, "W": 4 * J, "biases": model.biases, "visible": model.visible}
@@ -87,6 +95,8 @@ def put_together(numbers: dict[str, Any], arrays: dict[str, Any], prefix: str = 
             return Hopfield(unpack_spins(patterns, numbers.pop("n")), **parts, **numbers)
         case "RBM":
             return RBM(**parts)
+        case "Helmholtz":
+            return _helmholtz(parts, **numbers)
         case "BoltzmannMachine":
             return BoltzmannMachine.from_edges(**parts, **numbers)
         case "Polynomial":
@@ -108,6 +118,16 @@ def _lattice(sides: Shape, vectors: Any, basis: Any, bonds: Any, J: float, h: fl
     model = lattice(sides, J, h, cell=Cell(vectors, basis, bonds))
     if not isinstance(model, Lattice):
         raise ValueError(f"sides are {sides} and J is {J}: a Lattice has J other than 0, and no bond twice")
+    return model
+
+
+def _helmholtz(parts: dict[str, Any], layers: Any) -> Helmholtz:
+    """The Helmholtz machine of these layers."""
+    count = len(layers)
+    found = ([parts[f"{name}.{l}"] for l in range(count - (name != "biases"))] for name in _LAYERED)
+    model = Helmholtz(*found)
+    if model.layers != tuple(layers):
+        raise ValueError(f"layers are {layers}: the arrays have {model.layers}")
     return model
 
 
