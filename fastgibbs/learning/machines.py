@@ -238,12 +238,17 @@ class SampledRBM:
         self.team.close()
 
     def _shared(self, kernel: Any, *arguments: Any, count: int, unit: int = WIDE) -> None:
-        """Call a kernel for 0 ... count, lanes or others, each thread for a range (first, last) of whole units."""
-        if self.team.size == 1:
-            return kernel(*arguments, 0, count)
-        each = whole(-(-count // self.team.size), unit)
-        firsts = range(0, count, each)
-        self.team.call([(kernel, *arguments, first, min(first + each, count)) for first in firsts])
+        """Call a kernel as `shared` does."""
+        shared(self.team, kernel, *arguments, count=count, unit=unit)
+
+
+def shared(team: Team, kernel: Any, *arguments: Any, count: int, unit: int = WIDE) -> None:
+    """Call a kernel for 0 ... count, lanes or others, each thread of a team for a range (first, last) of whole units."""
+    if team.size == 1:
+        return kernel(*arguments, 0, count)
+    each = whole(-(-count // team.size), unit)
+    firsts = range(0, count, each)
+    team.call([(kernel, *arguments, first, min(first + each, count)) for first in firsts])
 
 
 def shift(own: FloatArray, velocity: FloatArray, change: AnyArray, step: Step) -> None:

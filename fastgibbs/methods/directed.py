@@ -1,0 +1,152 @@
+"""Helmholtz machines as compiled kernels have them: their layers drawn upwards or downwards, in lanes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastgibbs.engines import directed, phases
+from fastgibbs.engines.inputs import TALL, UNITS
+from fastgibbs.engines.layouts import aligned
+from fastgibbs.engines.phases import LayerChains, Layers, Weights, whole
+from fastgibbs.engines.streams import lane_streams
+from fastgibbs.engines.vectors import LANE_GROUP as GROUP
+from fastgibbs.models import Helmholtz
+from fastgibbs.types import AnyArray, States
+
+
+class Parameters(NamedTuple):
+    """Numbers of all passages, one after the other."""
+
+    weights: AnyArray  # float32
+    biases: AnyArray  # float32
+    velocity: AnyArray  # float32, as the weights
+    bias_velocity: AnyArray  # float64
+    offsets: AnyArray  # float32: mu of all layers
+
+
+class Passage(NamedTuple):
+    """How the units of a layer, the target, are drawn given another one, the source, or on top given none."""
+
+    source: int
+    target: int
+    weights: Weights  # parts of all parameters
+    layers: tuple[Any, ...]  # `Layers` and `LayerChains`, as kernels take them
+    chains: tuple[Any, ...]
+
+
+class Directed:
+    """A Helmholtz machine and the lanes that its layers are drawn in, which share one stream each.
+
+    Passages lead upwards, from layer l to l + 1, and downwards, from l + 1 to l, the first of them from a layer of no
+    units above the top one.
+    """
+
+    def __init__(self, machine: Helmholtz, lanes: int, entropy: int) -> None:
+        self.sizes = (*machine.layers, 0)
+        self.most = whole(lanes, GROUP) + GROUP  # kernels write, and read, whole groups
+        self.streams = lane_streams(entropy, range(whole(lanes, GROUP)))
+        top = len(machine.layers)
+        ways = [(l, l + 1) for l in range(top - 1)] + [(l + 1, l) for l in range(top - 1, -1, -1)]
+        shapes = [(whole(self.sizes[way[1]], GROUP) // GROUP, whole(self.sizes[way[0]], UNITS), GROUP) for way in ways]
+        units = [self.sizes[target] for _, target in ways]
+        count, filled = sum(map(np.prod, shapes)), sum(tiles * GROUP for tiles, *_ in shapes)
+        self.parameters = Parameters(
+            aligned(int(count), np.float32),
+            aligned(filled, np.float32),
+            aligned(int(count), np.float32),
+            np.zeros(sum(units)),
+            aligned(sum(map(self._columns, self.sizes)), np.float32),
+        )
+        weights, velocity = (carved(flat, shapes) for flat in (self.parameters.weights, self.parameters.velocity))
+        biases = carved(self.parameters.biases, [(tiles * GROUP,) for tiles, *_ in shapes])
+        moving = carved(self.parameters.bias_velocity, [(size,) for size in units])
+        passages = [
+            self._passage(way, Weights(W, np.zeros(0, np.float32), b, v, np.zeros(0), moved, self._zeros(way[1])), lanes)
+            for way, W, b, v, moved in zip(ways, weights, biases, velocity, moving, strict=True)
+        ]
+        self.up, self.down = passages[: top - 1], passages[top - 1 :]
+        self.load(*parameters_of(machine))
+
+    def _columns(self, size: int) -> int:
+        return whole(whole(size, UNITS), TALL)
+
+    def _zeros(self, layer: int) -> AnyArray:
+        return np.zeros(whole(self.sizes[layer], TALL), np.float32)
+
+    def _passage(self, way: tuple[int, int], weights: Weights, lanes: int) -> Passage:
+        S, T = (self.sizes[layer] for layer in way)
+        chains: LayerChains = phases.chains_of(S, T, lanes, 0)._replace(streams=self.streams)
+        return Passage(*way, weights, tuple(Layers(*weights[:3], S, T)), tuple(chains))
+
+    def rows(self) -> AnyArray:
+        """Rows of units of all layers, which `layers` tells apart, float32, all 0."""
+        return aligned(self.most * sum(map(self._columns, self.sizes)), np.float32)
+
+    def layers(self, rows: AnyArray) -> list[AnyArray]:
+        """The layers of rows, (most, units and more)."""
+        return list(carved(rows, [(self.most, self._columns(size)) for size in self.sizes]))
+
+    def offsets(self) -> list[AnyArray]:
+        """mu of all layers, parts of the parameters."""
+        return list(carved(self.parameters.offsets, [(self._columns(size),) for size in self.sizes]))
+
+    def states(self, layers: Sequence[AnyArray], count: int) -> States:
+        """The joint states of the first `count` lanes, int8 (count, n)."""
+        parts = [rows[:count, :size] for rows, size in zip(layers, self.sizes, strict=True)]
+        return np.concatenate(parts, axis=1).astype(np.int8)
+
+    def climb(self, layers: Sequence[AnyArray], count: int) -> None:
+        """Draw hidden layers of `count` lanes upwards, given the visible one."""
+        for passage in self.up:
+            directed.draw(passage.layers, passage.chains, layers[passage.source], layers[passage.target], 0, count)
+
+    def descend(self, layers: Sequence[AnyArray], count: int) -> None:
+        """Draw all layers of `count` lanes downwards."""
+        for passage in self.down:
+            directed.draw(passage.layers, passage.chains, layers[passage.source], layers[passage.target], 0, count)
+
+    def load(self, *parameters: AnyArray) -> None:
+        """Take the parameters, in the order of `parameters_of`."""
+        given = iter(parameters)
+        top = len(self.sizes) - 1
+        downwards = self.down[::-1]  # from the visible layer up
+        for passage in (*downwards[: top - 1], *self.up):
+            tiles, matrix = passage.weights.tiles, np.float32(next(given).T)
+            padding = [(0, full - size) for full, size in zip((tiles.shape[1], len(tiles) * GROUP), matrix.shape, strict=True)]
+            tiles[:] = np.pad(matrix, padding).reshape(tiles.shape[1], -1, GROUP).swapaxes(0, 1)
+        for passage in (*downwards, *self.up):
+            passage.weights.hidden_bias[: self.sizes[passage.target]] = next(given)
+
+    def numbers(self) -> tuple[AnyArray, ...]:
+        """The parameters as they are, float64, in the order of `parameters_of`."""
+        top, downwards, found = len(self.sizes) - 1, self.down[::-1], []
+        for passage in (*downwards[: top - 1], *self.up):
+            tiles, S, T = passage.weights.tiles, self.sizes[passage.source], self.sizes[passage.target]
+            found.append(tiles.swapaxes(0, 1).reshape(tiles.shape[1], -1)[:S, :T].T.astype(np.float64))
+        for passage in (*downwards, *self.up):
+            found.append(passage.weights.hidden_bias[: self.sizes[passage.target]].astype(np.float64))
+        return tuple(found)
+
+
+def parameters_of(machine: Helmholtz) -> tuple[AnyArray, ...]:
+    """All parameters: generative and recognition weights, and then biases."""
+    return (*machine.generative, *machine.recognition, *machine.biases, *machine.recognition_biases)
+
+
+def machine_of(parameters: Sequence[AnyArray]) -> Helmholtz:
+    """The machine of such parameters."""
+    pairs = len(parameters) // 4  # L of G, R and r, L + 1 of b
+    ends = np.cumsum([pairs, pairs, pairs + 1])
+    return Helmholtz(*(parameters[a:b] for a, b in zip((0, *ends), (*ends, None), strict=True)))
+
+
+def carved(flat: AnyArray, shapes: Sequence[tuple[int, ...]]) -> Iterator[AnyArray]:
+    """Yield arrays of these shapes, one after the other, which are parts of a flat one."""
+    first = 0
+    for shape in shapes:
+        size = int(np.prod(shape))
+        yield flat[first : first + size].reshape(shape)
+        first += size
