@@ -5,8 +5,6 @@ units (see phases.py); a layer without a source has a source of no units. The gr
 sum over states of source times error, the target less its mean (see gradients.py).
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from fastgibbs.engines.contract import LANE_GROUP as GROUP

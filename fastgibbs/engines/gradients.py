@@ -13,7 +13,8 @@ import numpy as np
 
 from fastgibbs.engines.contract import LANE_GROUP as GROUP
 from fastgibbs.engines.inputs import TALL, UNITS, adding_marked, mark
-from fastgibbs.engines.phases import LayerRows, Weights
+from fastgibbs.engines.layouts import aligned
+from fastgibbs.engines.phases import LayerRows, Weights, whole
 from fastgibbs.engines.vectors import (
     at,
     convert,
@@ -50,6 +51,21 @@ class Sums(NamedTuple):
     squares: np.ndarray  # (V' / UNITS, TALL): of the gradient of W
     marked: np.ndarray  # uint64 (N / 64, V''): the rows where a visible unit is 1, a bit each
     products: np.ndarray  # (V', TALL): sum_n c_n v_n h_n, as they are added up
+
+
+def sums_of(rows: int, columns: int, hidden: int, count: int) -> Sums:
+    """Sums of at most `count` states, V' being `rows`, V'' `columns` and H'' `hidden`; all are 0."""
+    return Sums(
+        np.zeros((2, columns), np.float32),
+        np.zeros((3, hidden), np.float32),
+        np.zeros(columns, np.float32),
+        np.zeros(count, np.float32),
+        np.zeros(count, np.float32),
+        np.zeros((2, GROUP, GROUP), np.float32),
+        np.zeros((rows // UNITS, TALL), np.float32),
+        np.zeros((whole(count, 64) // 64, columns), np.uint64),
+        aligned((rows, TALL), np.float32),
+    )
 
 
 @called

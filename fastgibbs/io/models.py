@@ -9,11 +9,20 @@ from typing import Any
 import numpy as np
 
 from fastgibbs.io.archive import pack_spins, unpack_spins
-from fastgibbs.models import RBM, BoltzmannMachine, Energy, Helmholtz, Hopfield, Ising, Polynomial, TransverseIsing, checks
+from fastgibbs.models import (
+    RBM,
+    BoltzmannMachine,
+    Energy,
+    Helmholtz,
+    Hopfield,
+    Ising,
+    Polynomial,
+    TransverseIsing,
+    checks,
+)
 from fastgibbs.models.cells import Cell, located
 from fastgibbs.models.lattices import Lattice, lattice
 from fastgibbs.types import ModelLike, Shape
-
 
 _LAYERED = "generative", "recognition", "biases", "recognition_biases"
 
@@ -40,7 +49,7 @@ def take_apart(model: ModelLike) -> tuple[dict[str, Any], dict[str, Any]]:
         case RBM():
             return {name: getattr(model, name) for name in ("weights", "visible_bias", "hidden_bias")}, {"type": "RBM"}
         case Helmholtz():
-            return {f"{name}.{l}": part for name in _LAYERED for l, part in enumerate(getattr(model, name))}, {
+            return {f"{name}.{k}": part for name in _LAYERED for k, part in enumerate(getattr(model, name))}, {
                 "type": "Helmholtz",
                 "layers": model.layers,
             }
@@ -124,7 +133,7 @@ def _lattice(sides: Shape, vectors: Any, basis: Any, bonds: Any, J: float, h: fl
 def _helmholtz(parts: dict[str, Any], layers: Any) -> Helmholtz:
     """The Helmholtz machine of these layers."""
     count = len(layers)
-    found = ([parts[f"{name}.{l}"] for l in range(count - (name != "biases"))] for name in _LAYERED)
+    found = ([parts[f"{name}.{k}"] for k in range(count - (name != "biases"))] for name in _LAYERED)
     model = Helmholtz(*found)
     if model.layers != tuple(layers):
         raise ValueError(f"layers are {layers}: the arrays have {model.layers}")

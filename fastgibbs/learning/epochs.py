@@ -15,13 +15,14 @@ from fastgibbs.learning.asked import Course
 from fastgibbs.learning.boltzmann import ExactMachine, SampledMachine
 from fastgibbs.learning.data import Data
 from fastgibbs.learning.exact import Machine
+from fastgibbs.learning.helmholtz import SampledHelmholtz
 from fastgibbs.learning.history import pseudo_likelihood, reconstruction
 from fastgibbs.learning.machines import Estimation, ExactRBM, SampledRBM
 from fastgibbs.learning.resuming import TrainingBlock, check_block, take_over, well
 from fastgibbs.methods.checkpoints import Checkpoint
 from fastgibbs.methods.jobs import Begun, Job
 from fastgibbs.methods.log_z import log_likelihood
-from fastgibbs.models import RBM, BoltzmannMachine, checks
+from fastgibbs.models import RBM, BoltzmannMachine, Helmholtz, checks
 from fastgibbs.results.trained import History, TrainResult
 from fastgibbs.types import AnyArray, IntArray
 
@@ -30,6 +31,7 @@ LEARNERS = {  # by the kind of model, and whether the gradient is exact
     (RBM, True): ExactRBM,
     (BoltzmannMachine, False): SampledMachine,
     (BoltzmannMachine, True): ExactMachine,
+    (Helmholtz, False): SampledHelmholtz,
 }
 PERSISTENT = ("pcd", "tempering")  # those whose chains go on from step to step
 RECORDS = tuple(f"history.{name}" for name in History._fields[1:])  # of a block, a row at a time
@@ -39,7 +41,8 @@ Callback = Callable[[int, Machine, History], object]  # called with (epoch, mode
 
 def learner_of(model: Machine, method: str) -> Any:
     """The class of the learner of a model."""
-    return LEARNERS[RBM if isinstance(model, RBM) else BoltzmannMachine, method == "exact"]
+    kind = next(kind for kind in (RBM, Helmholtz, BoltzmannMachine) if isinstance(model, kind))
+    return LEARNERS[kind, method == "exact"]
 
 
 class Training(Job):
@@ -60,7 +63,7 @@ class Training(Job):
         self.data, self.estimation, self.course, self.callback = data, estimation, course, callback
         self.n, self.visible = model.n, model.visible
         numbers = course.first + 1 + np.arange(course.epochs)
-        self.summed = monitors.has_pseudo_likelihood(model)
+        self.known = dict(pseudo_likelihood=monitors.has_pseudo_likelihood(model), bound=isinstance(model, Helmholtz))
         history, self.likely = monitors.planned(numbers, course.history_every, course.likelihood_every)
         self.own = TrainingBlock(
             learner.block,
@@ -209,12 +212,12 @@ class Training(Job):
     def _judged(self, model: Machine, number: int, likely: bool) -> tuple[float, ...]:
         """The row of an epoch, but for its number."""
         address, threads = self.estimation.entropy, self.estimation.threads
-        error = reconstruction(model, self.monitored, address, threads)
+        error, bound = reconstruction(model, self.monitored, address, threads)
         pseudo, value, spread = pseudo_likelihood(model, self.monitored, address), np.nan, np.nan
         if likely:
             seed = entropy_of(np.random.SeedSequence(address, spawn_key=(ADAPT, number - 1)))
-            value, spread, _ = log_likelihood(model, self.monitored, seed=seed, threads=threads)
-        return error, pseudo, self.own.norms[0] / self.course.batches, value, spread
+            value, spread, *_ = log_likelihood(model, self.monitored, seed=seed, threads=threads)
+        return error, pseudo, self.own.norms[0] / self.course.batches, value, spread, bound
 
     def _counts(self) -> dict[str, int]:
         """What the learner counts, sweeps or rounds of exchange."""
@@ -224,7 +227,7 @@ class Training(Job):
     def check(self, block: TrainingBlock, lanes: range, done: int) -> None:
         """ValueError unless this block, which was saved, is as at most `done` steps leave it."""
         likelihoods = dict.fromkeys(("log_likelihood", "log_likelihood_error"), self.likely)
-        check_block(block, done, self.course, likelihoods | dict(pseudo_likelihood=self.summed))
+        check_block(block, done, self.course, likelihoods | self.known)
         made = (int(block.done[0]) - self.course.begun) * self.estimation.steps
         for name, number in self._counts().items():
             if number not in (self.counted[name], self.counted[name] + made):

@@ -6,10 +6,10 @@ from typing import NamedTuple, overload
 
 import numpy as np
 
-from fastgibbs.models import RBM, BoltzmannMachine, checks
+from fastgibbs.models import RBM, BoltzmannMachine, Helmholtz, checks
 from fastgibbs.types import AnyArray, ArrayLike, FloatArray, Sites
 
-Machine = RBM | BoltzmannMachine
+Machine = RBM | BoltzmannMachine | Helmholtz
 Sums = tuple[FloatArray, FloatArray, FloatArray]
 MOST_UNITS = 16  # whose states are summed over
 _PART = 2**20  # numbers held at once

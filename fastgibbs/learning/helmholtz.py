@@ -18,7 +18,7 @@ import numpy as np
 
 from fastgibbs.engines import directed, gradients
 from fastgibbs.engines.gradients import Step, Sums
-from fastgibbs.engines.inputs import TALL, UNITS
+from fastgibbs.engines.inputs import TALL
 from fastgibbs.engines.layouts import aligned
 from fastgibbs.engines.phases import LayerRows, whole
 from fastgibbs.learning.machines import FOLLOWING, SHARED, Estimation, shared
@@ -64,34 +64,23 @@ class SampledHelmholtz:
         self.offsets = self.directed.offsets()
         if estimation.centered:
             mean = estimation.mean
-            for l, offset in enumerate(self.offsets[:-1]):
-                if l:
-                    mean = logistic(np.einsum("ji,i->j", machine.recognition[l - 1], mean) + machine.recognition_biases[l - 1])
+            for k, offset in enumerate(self.offsets[:-1]):
+                if k:
+                    mean = logistic(
+                        np.einsum("ji,i->j", machine.recognition[k - 1], mean) + machine.recognition_biases[k - 1]
+                    )
                 offset[: mean.size] = mean
-        ways = [(self.directed.up, self.asleep, self.factors[1])], [(self.directed.down, self.awake, self.factors[0])]
-        self.learning = [
-            self._learning(passage, layers, factors, estimation.centered)
-            for way in ways
-            for passages, layers, factors in way
-            for passage in passages
+        self.learning = [  # the wake phase last, in which offsets follow
+            *(self._learning(one, self.asleep, self.factors[1], False) for one in self.directed.up),
+            *(self._learning(one, self.awake, self.factors[0], estimation.centered) for one in self.directed.down),
         ]
         self.count, self.total = 0, 0.0
 
-    def _learning(self, passage: Passage, layers: list[AnyArray], factors: AnyArray, centered: bool) -> Learning:
+    def _learning(self, passage: Passage, layers: list[AnyArray], factors: AnyArray, follows: bool) -> Learning:
         source, most = layers[passage.source], self.directed.most
         columns, rows = whole(self.directed.sizes[passage.target], TALL), passage.weights.tiles.shape[1]
         h = aligned((columns // TALL, most, TALL), np.float32)
-        sums = Sums(
-            np.zeros((2, source.shape[1]), np.float32),
-            np.zeros((3, columns), np.float32),
-            self.offsets[passage.source],
-            *(np.zeros(most, np.float32) for _ in range(2)),
-            np.zeros((2, 16, 16), np.float32),
-            np.zeros((rows // UNITS, TALL), np.float32),
-            np.zeros((whole(most, 64) // 64, source.shape[1]), np.uint64),
-            aligned((rows, TALL), np.float32),
-        )
-        follows = centered and passage.target < passage.source < len(self.directed.sizes) - 1
+        sums = gradients.sums_of(rows, source.shape[1], columns, most)._replace(mu=self.offsets[passage.source])
         of_rows = LayerRows(source, h, factors, np.ones(most, np.float32))
         return Learning(passage, layers[passage.target], tuple(of_rows), tuple(sums), FOLLOWING if follows else 0.0)
 

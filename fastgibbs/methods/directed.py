@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import directed, phases
+from fastgibbs.engines import ENGINES, directed, phases
 from fastgibbs.engines.inputs import TALL, UNITS
 from fastgibbs.engines.layouts import aligned
 from fastgibbs.engines.phases import LayerChains, Layers, Weights, whole
 from fastgibbs.engines.streams import lane_streams
 from fastgibbs.engines.vectors import LANE_GROUP as GROUP
-from fastgibbs.models import Helmholtz
-from fastgibbs.types import AnyArray, States
+from fastgibbs.methods.settings import tolerable
+from fastgibbs.models import RBM, Helmholtz
+from fastgibbs.threads import stoppable
+from fastgibbs.types import AnyArray, FloatArray, States
+
+BLOCK = 1024  # rows that are drawn at once
 
 
 class Parameters(NamedTuple):
@@ -44,27 +49,30 @@ class Directed:
     units above the top one.
     """
 
-    def __init__(self, machine: Helmholtz, lanes: int, entropy: int) -> None:
+    def __init__(self, machine: Helmholtz, lanes: int, entropy: int, first: int = 0) -> None:
+        """Lanes of the streams from `first` on."""
         self.sizes = (*machine.layers, 0)
         self.most = whole(lanes, GROUP) + GROUP  # kernels write, and read, whole groups
-        self.streams = lane_streams(entropy, range(whole(lanes, GROUP)))
+        self.streams = lane_streams(entropy, range(first, first + whole(lanes, GROUP)))
         top = len(machine.layers)
-        ways = [(l, l + 1) for l in range(top - 1)] + [(l + 1, l) for l in range(top - 1, -1, -1)]
+        ways = [(k, k + 1) for k in range(top - 1)] + [(k + 1, k) for k in range(top - 1, -1, -1)]
         shapes = [(whole(self.sizes[way[1]], GROUP) // GROUP, whole(self.sizes[way[0]], UNITS), GROUP) for way in ways]
         units = [self.sizes[target] for _, target in ways]
-        count, filled = sum(map(np.prod, shapes)), sum(tiles * GROUP for tiles, *_ in shapes)
+        count, filled = sum(map(math.prod, shapes)), sum(tiles * GROUP for tiles, *_ in shapes)
         self.parameters = Parameters(
-            aligned(int(count), np.float32),
+            aligned(count, np.float32),
             aligned(filled, np.float32),
-            aligned(int(count), np.float32),
+            aligned(count, np.float32),
             np.zeros(sum(units)),
             aligned(sum(map(self._columns, self.sizes)), np.float32),
         )
         weights, velocity = (carved(flat, shapes) for flat in (self.parameters.weights, self.parameters.velocity))
-        biases = carved(self.parameters.biases, [(tiles * GROUP,) for tiles, *_ in shapes])
+        biases = carved(self.parameters.biases, [(tiles * GROUP,) for tiles, _, _ in shapes])
         moving = carved(self.parameters.bias_velocity, [(size,) for size in units])
         passages = [
-            self._passage(way, Weights(W, np.zeros(0, np.float32), b, v, np.zeros(0), moved, self._zeros(way[1])), lanes)
+            self._passage(
+                way, Weights(W, np.zeros(0, np.float32), b, v, np.zeros(0), moved, self._zeros(way[1])), lanes
+            )
             for way, W, b, v, moved in zip(ways, weights, biases, velocity, moving, strict=True)
         ]
         self.up, self.down = passages[: top - 1], passages[top - 1 :]
@@ -114,9 +122,10 @@ class Directed:
         top = len(self.sizes) - 1
         downwards = self.down[::-1]  # from the visible layer up
         for passage in (*downwards[: top - 1], *self.up):
-            tiles, matrix = passage.weights.tiles, np.float32(next(given).T)
-            padding = [(0, full - size) for full, size in zip((tiles.shape[1], len(tiles) * GROUP), matrix.shape, strict=True)]
-            tiles[:] = np.pad(matrix, padding).reshape(tiles.shape[1], -1, GROUP).swapaxes(0, 1)
+            tiles, matrix = passage.weights.tiles, next(given).T
+            padded = np.zeros((tiles.shape[1], len(tiles) * GROUP), np.float32)
+            padded[: len(matrix), : matrix.shape[1]] = matrix
+            tiles[:] = padded.reshape(len(padded), -1, GROUP).swapaxes(0, 1)
         for passage in (*downwards, *self.up):
             passage.weights.hidden_bias[: self.sizes[passage.target]] = next(given)
 
@@ -129,6 +138,70 @@ class Directed:
         for passage in (*downwards, *self.up):
             found.append(passage.weights.hidden_bias[: self.sizes[passage.target]].astype(np.float64))
         return tuple(found)
+
+
+def check(machine: Helmholtz) -> None:
+    """ValueError unless inputs of units, sums in float32, are as right as the law of a sampled machine must be."""
+    for source, target, weights, bias in machine.passages():
+        form = RBM(weights.T, None, bias)
+        if why := ENGINES["layered"].refusal([form], "sequential", 1, tolerable(1.0)):
+            raise ValueError(f"model is {machine!r}: from layer {source} to {target} {why}")
+
+
+def dreamed(machine: Helmholtz, count: int, entropy: int) -> States:
+    """States drawn downwards, int8 (count, n): row k by stream k."""
+    found = np.empty((count, machine.n), np.int8)
+    for first in range(0, count, BLOCK):
+        part = found[first : first + BLOCK]
+        lanes = Directed(machine, len(part), entropy, first)
+        layers = lanes.layers(lanes.rows())
+        lanes.descend(layers, len(part))
+        part[:] = lanes.states(layers, len(part))
+    return found
+
+
+def recognized(machine: Helmholtz, v: States, draws: int, entropy: int, first: int = 0) -> Iterator[States]:
+    """Yield joint states of rows `v`, int8 (rows, n), hidden layers drawn upwards: row k by stream first + k."""
+    lanes = Directed(machine, len(v), entropy, first)
+    layers = lanes.layers(lanes.rows())
+    layers[0][: len(v), : machine.n_visible] = v
+    for _ in range(draws):
+        lanes.climb(layers, len(v))
+        yield lanes.states(layers, len(v))
+
+
+def weighed(machine: Helmholtz, v: States, draws: int, entropy: int) -> FloatArray:
+    """log w = log p(v, h) - log q(h | v) of hidden layers h drawn from q, float64 (draws, rows).
+
+    The mean of w is p(v), that of log w the bound. KeyboardInterrupt if it is stopped.
+    """
+    found = np.empty((draws, len(v)))
+    with stoppable() as asked:
+        for first in range(0, len(v), BLOCK):
+            part = slice(first, first + BLOCK)
+            for row, x in zip(found, recognized(machine, v[part], draws, entropy, first), strict=True):
+                if asked:
+                    raise KeyboardInterrupt
+                row[part] = -machine.energy(x) - machine.log_recognition(x)
+    return found
+
+
+def likelihood(machine: Helmholtz, v: States, draws: int, entropy: int) -> tuple[float, float, float]:
+    """The mean over rows of log mean w, its error, and how many draws carry it, (sum w)^2 / sum w^2, in the mean.
+
+    log mean w of so many draws is low in the mean. The error is the standard error of the draws and, in quadrature, by
+    how much all of them are above either half of them.
+    """
+    logs = weighed(machine, v, draws, entropy)
+    top = logs.max(axis=0)
+    w = np.exp(logs - top)
+    mean, half = w.mean(axis=0), draws // 2
+    spread = w.var(axis=0, ddof=1) / (draws * mean**2)
+    with np.errstate(divide="ignore"):
+        halves = [np.log(part.mean(axis=0)) for part in (w[:half], w[half:])]
+        rise = float((np.log(mean) - (halves[0] + halves[1]) / 2).mean())
+    error = np.sqrt(spread.sum() / len(v) ** 2 + rise**2)
+    return float((top + np.log(mean)).mean()), float(error), float((w.sum(axis=0) ** 2 / (w**2).sum(axis=0)).mean())
 
 
 def parameters_of(machine: Helmholtz) -> tuple[AnyArray, ...]:
@@ -147,6 +220,6 @@ def carved(flat: AnyArray, shapes: Sequence[tuple[int, ...]]) -> Iterator[AnyArr
     """Yield arrays of these shapes, one after the other, which are parts of a flat one."""
     first = 0
     for shape in shapes:
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         yield flat[first : first + size].reshape(shape)
         first += size

@@ -13,13 +13,14 @@ from fastgibbs import analysis, exact
 from fastgibbs.engines import ENGINES
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.fields import described
+from fastgibbs.methods import directed
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.ladders import MAX_RUNGS
 from fastgibbs.methods.paths import Models, RBMPath, Temperatures, annealed
 from fastgibbs.methods.sampling import sample
 from fastgibbs.methods.settings import settled, tolerable
 from fastgibbs.methods.tempering import temper
-from fastgibbs.models import RBM, checks
+from fastgibbs.models import RBM, Helmholtz, checks
 from fastgibbs.models.energy import as_energy
 from fastgibbs.threads import stoppable
 from fastgibbs.types import ArrayLike, FloatArray, ModelLike, Seed
@@ -29,6 +30,7 @@ METHODS = get_args(Method)
 SMALL = 16  # units of a smaller layer, or spins, up to which a likelihood enumerates
 CONFIDENCE = 0.95
 FEWEST_RUNGS = 16
+DRAWS = 100  # of hidden units for each row
 
 
 @described
@@ -58,6 +60,9 @@ class Estimate(NamedTuple):
 class Likelihood(NamedTuple):
     """The mean log-likelihood of a state in nats, the standard error that log Z gives it, and log Z.
 
+    Of a Helmholtz machine, whose log Z is 0, the error is that of its draws, of which `effective_draws` carry a row's
+    likelihood in the mean, (sum w)^2 / sum w^2; otherwise these are not a number.
+
     >>> import numpy as np
     >>> import fastgibbs as fg
     >>> found = fg.log_likelihood(fg.RBM(np.zeros((3, 2))), [[0, 1, 1]])
@@ -68,6 +73,7 @@ class Likelihood(NamedTuple):
     value: float
     error: float
     log_z: Estimate
+    effective_draws: float = math.nan
 
 
 def log_z(
@@ -94,6 +100,7 @@ def log_z(
     "integration": log Z_0 - integral of <E> (`fastgibbs.analysis.integrated_log_z`) on a ladder of its own, where E
     varies by no more than 1 / (beta' - beta) at neighbouring rungs.
     "exact": every state (`fastgibbs.exact.spectrum`).
+    Of a Helmholtz machine at beta = 1 it is 0 by construction, whatever the method.
 
     Args:
         model: any (`fastgibbs.Energy`); for "ais" and "reverse" also a sequence of models with an Ising form, as met
@@ -126,6 +133,8 @@ def log_z(
         raise ValueError(f'start is {"missing" if start is None else "given"}: method="reverse" needs it, no other')
     if data is not None and (method not in ("ais", "reverse") or len(path) > 1 or not isinstance(path[0], RBM)):
         raise ValueError("data is given: it is for annealing a single RBM")
+    if len(path) == 1 and as_energy(path[0]).normalized and beta == 1:
+        return NONE
     if method == "exact":
         value = float(exact.spectrum(path[0], threads).log_z(beta))
         return Estimate(value, 0.0, (value, value), math.nan, 0.0, method)
@@ -159,6 +168,9 @@ def log_z(
         return _estimate(stations.log_z + mean, error, method, effective)
 
 
+NONE = Estimate(0.0, 0.0, (0.0, 0.0), math.nan, 0.0, "exact")  # log Z of what is normalised
+
+
 _estimated = log_z  # which an argument of `log_likelihood` hides
 
 
@@ -168,6 +180,7 @@ def log_likelihood(
     *,
     beta: float = 1.0,
     log_z: float | Estimate | None = None,
+    draws: int | None = None,
     seed: Seed = None,
     threads: int | None = None,
 ) -> Likelihood:
@@ -176,6 +189,9 @@ def log_likelihood(
     `data`: (N, n) states in the model's own units, with hidden units visible ones (N, V). `log_z`: a number or an
     `Estimate` if it is known; by default it is enumerated for up to 16 units of an RBM's smaller layer, or spins, and
     annealed for more.
+    `draws`, of a Helmholtz machine at beta = 1: log p(v) is the log of the mean of p(v, h) / q(h | v) over so many
+    hidden layers h from q for each row, low in the mean; the error has, in quadrature, by how much all draws give more
+    than half of them. By default 100; or, for up to 16 hidden units, all their states are summed.
     Raises ValueError or TypeError, naming the argument.
 
     >>> import numpy as np
@@ -186,6 +202,10 @@ def log_likelihood(
     """
     checks.model("model", model)
     beta = checks.finite_number("beta", beta)
+    if isinstance(model, Helmholtz):
+        return _by_recognition(model, data, beta, log_z, draws, seed)
+    if draws is not None:
+        raise ValueError(f"draws is {draws}: it is for a Helmholtz machine, {checks.shown(model)} has none")
     logs = analysis.log_weights(model, data, beta)
     if log_z is None:
         small = as_energy(model).n_enumerated
@@ -196,6 +216,27 @@ def log_likelihood(
         number = checks.finite_number("log_z", log_z)
         log_z = Estimate(number, 0.0, (number, number), math.nan, 0.0, "given")
     return Likelihood(float(logs.mean()) - log_z.value, log_z.error, log_z)
+
+
+def _by_recognition(
+    machine: Helmholtz,
+    data: ArrayLike,
+    beta: float,
+    log_z: float | Estimate | None,
+    draws: int | None,
+    seed: Seed,
+) -> Likelihood:
+    """`log_likelihood` of a Helmholtz machine, by draws from q or by all states of its hidden units."""
+    if beta != 1 or log_z is not None:
+        name, value = ("beta", beta) if beta != 1 else ("log_z", log_z)
+        raise ValueError(f"{name} is {value}: a Helmholtz machine has log Z = 0, at beta = 1; leave it out")
+    v = checks.units("data", data, machine.n_visible).reshape(-1, machine.n_visible)
+    if draws is None and machine.n_hidden <= SMALL:
+        return Likelihood(float(machine.log_marginal(v).mean()), 0.0, NONE)
+    directed.check(machine)
+    draws = DRAWS if draws is None else checks.integer("draws", draws, minimum=2)  # an error needs two
+    value, error, effective = directed.likelihood(machine, v, draws, run_entropy(entropy_of(seed), "likelihood"))
+    return Likelihood(value, error, NONE, effective)
 
 
 def _tempered(

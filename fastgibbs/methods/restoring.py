@@ -252,9 +252,15 @@ def _moments(found, fresh, done, owners):
     return found
 
 
+def _units(found, fresh, done, owners):
+    """Units, of any layers."""
+    _refuse_unless((found == 0) | (found == 1), found, "give 0 or 1")
+    return found
+
+
 def _layers(found, fresh, done, owners):
     """The units of an RBM's chains; rows that fill up stay 0."""
-    _refuse_unless((found == 0) | (found == 1), found, "give 0 or 1")
+    _units(found, fresh, done, owners)
     parameters = owners[0].learner.parameters
     rows = np.zeros(len(found), bool)
     rows[: parameters.visible_velocity.size] = True
@@ -317,6 +323,7 @@ _NOTHING = {
     "pairs.": "ladders bonds indptr indices lane_at packed words rows unequal queue in_planes in_chunk",
     **dict.fromkeys(("shown.", "chains."), "means scale energies inputs sums marked units"),
 }
+_NUMBERS = "velocity visible_velocity hidden_velocity offsets weights biases bias_velocity"
 RULES = {part + name: None for part, names in _NOTHING.items() for name in names.split()} | {
     "state.spins": _spins,
     "state.streams": _drawn(-2),
@@ -359,32 +366,25 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "parameters.tiles": _tiles,
     "parameters.visible_bias": _padded("visible_velocity"),
     "parameters.hidden_bias": _padded("hidden_velocity"),
-    "parameters.velocity": _any,
-    "parameters.visible_velocity": _any,
-    "parameters.hidden_velocity": _any,
-    "parameters.offsets": _any,
-    "parameters.weights": _any,
-    "parameters.biases": _any,
-    "parameters.bias_velocity": _any,
+    **dict.fromkeys((f"parameters.{name}" for name in _NUMBERS.split()), _any),
     "shown.spins": _layers,
     "shown.streams": _drawn(0),
     "chains.spins": _layers,
     "chains.streams": _drawn(0),
     "lane_at": _lane_at,
     "swaps": _drawn(-1),
-    "round": _count,
+    "streams": _drawn(0),
+    "dreams": _units,
     "hidden": _any,
-    "sweeps": _count,
     "reconstruction": _history(0, 1),
     "pseudo_likelihood": _history(-np.finfo(np.float64).max, 0),
     "gradient_norm": _history(0, np.finfo(np.float64).max),
     "log_likelihood": _history(-np.finfo(np.float64).max, np.finfo(np.float64).max),
     "log_likelihood_error": _history(0, np.inf),
+    "bound": _history(-np.finfo(np.float64).max, 0),
     "learning_rate": _rates,
-    "done": _count,
-    "recorded": _count,
+    **dict.fromkeys(("round", "sweeps", "done", "recorded", "diverged"), _count),
     "norms": _any,
-    "diverged": _count,
     "well": _any,
 }
 _GOES_ON = re.compile(r"state\.|(ladders|pairs|(ladders\.)?clusters)\.(streams|single|lane_at|labels|estimates)$")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -11,7 +13,7 @@ from fastgibbs.models import checks
 from fastgibbs.models.energy import Energy
 from fastgibbs.models.logistic import summed_out
 from fastgibbs.models.rows import Rows, RowsLike
-from fastgibbs.types import AnyArray, ArrayLike, FloatArray, IntArray, Seed, States
+from fastgibbs.types import AnyArray, ArrayLike, FloatArray, IntArray, Seed
 
 MOST_HIDDEN = 20  # units that are summed over
 _PART = 2**22  # numbers held at once
@@ -44,6 +46,7 @@ class Helmholtz(Energy):
     """
 
     low = 0
+    normalized = True
     layers: tuple[int, ...]
     generative: Parts
     recognition: Parts
@@ -61,11 +64,13 @@ class Helmholtz(Energy):
         if len(above) != len(below):
             raise ValueError(f"recognition has {len(above)} matrices, generative {len(below)}: give one each a layer")
         layers = (len(below[0]), *(G.shape[1] for G in below))
-        for l, (G, R) in enumerate(zip(below, above, strict=True)):
-            if G.shape[0] != layers[l]:
-                raise ValueError(f"generative[{l}] has shape {G.shape}: give ({layers[l]}, ...), as the one below ends")
+        for k, (G, R) in enumerate(zip(below, above, strict=True)):
+            if G.shape[0] != layers[k]:
+                raise ValueError(f"generative[{k}] has shape {G.shape}: give ({layers[k]}, ...), as the one below ends")
             if R.shape != G.shape[::-1]:
-                raise ValueError(f"recognition[{l}] has shape {R.shape}, generative[{l}] {G.shape}: give {G.shape[::-1]}")
+                raise ValueError(
+                    f"recognition[{k}] has shape {R.shape}, generative[{k}] {G.shape}: give {G.shape[::-1]}"
+                )
         if not all(layers):
             raise ValueError(f"generative makes layers of {layers} units: give at least one unit to each")
         own, guessed = _biases("biases", biases, layers), _biases("recognition_biases", recognition_biases, layers[1:])
@@ -89,8 +94,8 @@ class Helmholtz(Energy):
         """
         if isinstance(layers, str) or not isinstance(layers, Sequence | np.ndarray) or len(layers) < 2:
             raise ValueError(f"layers is {checks.shown(layers)}: give the units of two layers or more, as (64, 32, 8)")
-        sizes = [checks.integer(f"layers[{l}]", size) for l, size in enumerate(layers)]
-        pairs, rng = list(zip(sizes[:-1], sizes[1:], strict=True)), checks.generator(seed)
+        sizes = [checks.integer(f"layers[{k}]", size) for k, size in enumerate(layers)]
+        pairs, rng = list(itertools.pairwise(sizes)), checks.generator(seed)
         biases = [np.zeros(size) for size in sizes]
         if data is not None:
             rows = Rows(data, sizes[0])
@@ -110,14 +115,26 @@ class Helmholtz(Energy):
         """The visible units, int64 (V,): the first of all."""
         return np.arange(self.n_visible)
 
+    @property
+    def weights(self) -> FloatArray:
+        """All generative and then all recognition weights, one after the other."""
+        return np.concatenate([part.ravel() for part in (*self.generative, *self.recognition)])
+
+    def passages(self) -> Iterator[tuple[int, int, FloatArray, FloatArray]]:
+        """Yield (l, m, W, b) of each layer m drawn given layer l by inputs W x_l + b, downwards and upwards."""
+        for k, (G, b) in enumerate(zip(self.generative, self.biases, strict=False)):
+            yield k + 1, k, G, b
+        for k, (R, r) in enumerate(zip(self.recognition, self.recognition_biases, strict=True)):
+            yield k, k + 1, R, r
+
     def energy(self, states: ArrayLike) -> FloatArray:
         """-log p(x_0 ... x_L) of joint `states` (..., n): float64 in the shape of the leading axes, at least 0.
 
         TypeError if they are not numbers, ValueError at a unit that is not 0 or 1 or on a wrong last axis.
         """
         x = self._split(states)
-        inputs = [x[l + 1] @ G.T + b for l, (G, b) in enumerate(zip(self.generative, self.biases, strict=False))]
-        return -sum(_log_probability(x[l], y) for l, y in enumerate([*inputs, self.biases[-1]]))
+        inputs = [x[k + 1] @ G.T + b for k, (G, b) in enumerate(zip(self.generative, self.biases, strict=False))]
+        return -_sum_of(_log_probability(x[k], y) for k, y in enumerate([*inputs, self.biases[-1]]))
 
     def log_recognition(self, states: ArrayLike) -> FloatArray:
         """log q(x_1 ... x_L | x_0) of joint `states` (..., n), float64; errors as for `energy`.
@@ -131,7 +148,7 @@ class Helmholtz(Energy):
         """
         x = self._split(states)
         pairs = zip(self.recognition, self.recognition_biases, strict=True)
-        return sum(_log_probability(x[l + 1], x[l] @ R.T + r) for l, (R, r) in enumerate(pairs))
+        return _sum_of(_log_probability(x[k + 1], x[k] @ R.T + r) for k, (R, r) in enumerate(pairs))
 
     def log_marginal(self, v: ArrayLike, beta: float = 1.0) -> FloatArray:
         """log sum_h p(v, h)^beta, at beta = 1 log p(v), over all states of up to 20 hidden units: float64 (...).
@@ -152,7 +169,9 @@ class Helmholtz(Energy):
             states = np.zeros((number.size, self.n), np.int8)
             states[:, self.n_visible :] = number[:, None] >> np.arange(self.n_hidden) & 1
             inputs = states[:, self.n_visible :][:, : self.layers[1]] @ self.generative[0].T + self.biases[0]
-            logs = rows @ inputs.T - self.energy(states)  # of visible units that are 0, with the terms of those that are 1
+            logs = rows @ inputs.T - self.energy(
+                states
+            )  # of visible units that are 0, with the terms of those that are 1
             top = logs.max(axis=1, keepdims=True)
             total = np.logaddexp(total, top[:, 0] * beta + np.log(np.exp(beta * (logs - top)).sum(axis=1)))
         return total.reshape(v.shape[:-1])[()]
@@ -166,6 +185,10 @@ class Helmholtz(Energy):
         return f"Helmholtz(layers={self.layers})"
 
 
+def _sum_of(terms: Iterable[FloatArray]) -> FloatArray:
+    return functools.reduce(np.add, terms)
+
+
 def _log_probability(x: AnyArray, inputs: FloatArray) -> FloatArray:
     """sum_i log p(x_i) of units with these inputs."""
     return (x * inputs).sum(axis=-1) - summed_out(inputs)
@@ -175,10 +198,10 @@ def _matrices(name: str, given: Sequence[ArrayLike]) -> Parts:
     """The matrices of all layers, float64 copies."""
     if isinstance(given, str) or not isinstance(given, Sequence | np.ndarray) or not len(given):
         raise ValueError(f"{name} is {checks.shown(given)}: give a sequence of matrices, one for each two layers")
-    found = tuple(checks.finite_array(f"{name}[{l}]", one).copy() for l, one in enumerate(given))
-    for l, one in enumerate(found):
+    found = tuple(checks.finite_array(f"{name}[{k}]", one).copy() for k, one in enumerate(given))
+    for k, one in enumerate(found):
         if one.ndim != 2:
-            raise ValueError(f"{name}[{l}] has shape {one.shape}: give a matrix, a row a unit that is drawn")
+            raise ValueError(f"{name}[{k}] has shape {one.shape}: give a matrix, a row a unit that is drawn")
     return found
 
 
@@ -190,6 +213,6 @@ def _biases(name: str, given: Sequence[ArrayLike] | None, layers: tuple[int, ...
         sizes = ", ".join(f"({size},)" for size in layers)
         raise ValueError(f"{name} is {checks.shown(given)}: give a sequence of {len(layers)} arrays, {sizes}")
     return tuple(
-        checks.finite_array(f"{name}[{l}]", one, (size,)).copy()
-        for l, (one, size) in enumerate(zip(given, layers, strict=True))
+        checks.finite_array(f"{name}[{k}]", one, (size,)).copy()
+        for k, (one, size) in enumerate(zip(given, layers, strict=True))
     )
