@@ -20,7 +20,7 @@ def dream(machine: Helmholtz, count: int, *, seed: Seed = None) -> States:
     >>> import fastgibbs as fg
     >>> machine = fg.Helmholtz([[[9.0], [-9.0]]], [[[9.0, -9.0]]], [[-4.5, 4.5], [0.0]])  # v = (h, 1 - h)
     >>> fg.learning.dream(machine, 3, seed=2).tolist()
-    [[1, 0, 1], [0, 1, 0], [1, 0, 1]]
+    [[0, 1, 0], [0, 1, 0], [0, 1, 0]]
     """
     if not isinstance(machine, Helmholtz):
         raise TypeError(f"machine is {checks.shown(machine)}: give a Helmholtz machine; fastgibbs.sample draws others")

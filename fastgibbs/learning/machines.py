@@ -236,7 +236,7 @@ class SampledRBM:
 
 def shared(team: Team, kernel: Any, *arguments: Any, count: int, unit: int = WIDE) -> None:
     """Call a kernel for 0 ... count, lanes or others, each thread for a range (first, last) of whole units."""
-    if team.size == 1:
+    if team.size == 1 or not count:
         return kernel(*arguments, 0, count)
     each = whole(-(-count // team.size), unit)
     firsts = range(0, count, each)

@@ -20,6 +20,7 @@ from fastgibbs.threads import stoppable
 from fastgibbs.types import AnyArray, FloatArray, States
 
 BLOCK = 1024  # rows that are drawn at once
+FEWEST = 20  # effective draws of a row that tell how far its likelihood is off
 
 
 class Parameters(NamedTuple):
@@ -189,19 +190,24 @@ def weighed(machine: Helmholtz, v: States, draws: int, entropy: int) -> FloatArr
 def likelihood(machine: Helmholtz, v: States, draws: int, entropy: int) -> tuple[float, float, float]:
     """The mean over rows of log mean w, its error, and how many draws carry it, (sum w)^2 / sum w^2, in the mean.
 
-    log mean w of so many draws is low in the mean. The error is the standard error of the draws and, in quadrature, by
-    how much all of them are above either half of them.
+    log mean w is low in the mean: at least by what all draws give more than half of them, and by what log-normal
+    weights of the same logarithms would give more, <log w> + var(log w) / 2. The error is the larger of these and the
+    standard error of the draws, in quadrature; infinite if fewer than 20 draws, or half of them, carry the mean.
     """
     logs = weighed(machine, v, draws, entropy)
+    w = np.exp(logs - logs.max(axis=0))
+    effective = float((w.sum(axis=0) ** 2 / (w**2).sum(axis=0)).mean())
+    value, *halves = (_log_mean(part) for part in (logs, *np.array_split(logs, 2)))
+    normal = float((logs.mean(axis=0) + logs.var(axis=0, ddof=1) / 2).mean())
+    missing = max(value - sum(halves) / 2, normal - value)
+    spread = float((w.var(axis=0, ddof=1) / w.mean(axis=0) ** 2).sum()) / (draws * len(v) ** 2)
+    return value, math.sqrt(spread + missing**2) if effective >= min(FEWEST, draws / 2) else math.inf, effective
+
+
+def _log_mean(logs: FloatArray) -> float:
+    """The mean over rows of log mean w, of log w (draws, rows)."""
     top = logs.max(axis=0)
-    w = np.exp(logs - top)
-    mean, half = w.mean(axis=0), draws // 2
-    spread = w.var(axis=0, ddof=1) / (draws * mean**2)
-    with np.errstate(divide="ignore"):
-        halves = [np.log(part.mean(axis=0)) for part in (w[:half], w[half:])]
-        rise = float((np.log(mean) - (halves[0] + halves[1]) / 2).mean())
-    error = np.sqrt(spread.sum() / len(v) ** 2 + rise**2)
-    return float((top + np.log(mean)).mean()), float(error), float((w.sum(axis=0) ** 2 / (w**2).sum(axis=0)).mean())
+    return float((top + np.log(np.exp(logs - top).mean(axis=0))).mean())
 
 
 def parameters_of(machine: Helmholtz) -> tuple[AnyArray, ...]:

@@ -190,8 +190,8 @@ def log_likelihood(
     `Estimate` if it is known; by default it is enumerated for up to 16 units of an RBM's smaller layer, or spins, and
     annealed for more.
     `draws`, of a Helmholtz machine at beta = 1: log p(v) is the log of the mean of p(v, h) / q(h | v) over so many
-    hidden layers h from q for each row, low in the mean; the error has, in quadrature, by how much all draws give more
-    than half of them. By default 100; or, for up to 16 hidden units, all their states are summed.
+    hidden layers h from q for each row, low in the mean; the error says by how much, and is infinite if fewer than 20
+    draws, or half of them, carry a row's mean. By default 100; or, for up to 16 hidden units, all their states are summed.
     Raises ValueError or TypeError, naming the argument.
 
     >>> import numpy as np
