@@ -9,6 +9,7 @@ from fastgibbs.models.helmholtz import Helmholtz
 from fastgibbs.models.hopfield import Hopfield
 from fastgibbs.models.ising import Ising
 from fastgibbs.models.lattices import lattice, triangular
+from fastgibbs.models.perceptron import Perceptron, teacher
 from fastgibbs.models.polynomial import Polynomial, p_spin
 from fastgibbs.models.rbm import RBM
 from fastgibbs.models.transverse import TransverseIsing
@@ -23,6 +24,7 @@ __all__ = [
     "Helmholtz",
     "Hopfield",
     "Ising",
+    "Perceptron",
     "Polynomial",
     "TransverseIsing",
     "cut",
@@ -33,6 +35,7 @@ __all__ = [
     "random_regular",
     "sherrington_kirkpatrick",
     "smallest_waves",
+    "teacher",
     "triangular",
     "viana_bray",
     "waves",
