@@ -8,14 +8,14 @@ sum over states of source times error, the target less its mean (see gradients.p
 import numpy as np
 
 from fastgibbs.engines.contract import LANE_GROUP as GROUP
-from fastgibbs.engines.gradients import Step, Sums, add_up, move
-from fastgibbs.engines.inputs import TALL
+from fastgibbs.engines.gradients import Step, Sums, move, project
+from fastgibbs.engines.inputs import TALL, mark
 from fastgibbs.engines.phases import LayerChains, LayerRows, Layers, Weights, draw_hidden
 from fastgibbs.engines.vectors import at, convert, full, load, store, total, transpose
-from fastgibbs.jit import called, njit
+from fastgibbs.jit import called, inlined, njit
 
 # in one kernel, not made machine code on their own
-_draw_hidden, _add_up, _move = (called(kernel.py_func) for kernel in (draw_hidden, add_up, move))
+_draw_hidden, _move = (called(kernel.py_func) for kernel in (draw_hidden, move))
 
 
 @njit
@@ -25,7 +25,7 @@ def draw(layers, chains, source, target, first, last):
     `source`, `target`: float32 (N, S'') and (N, T''), whole words of 64 units, a row a lane. Tuples are plain ones.
     """
     layers, chains = Layers(*layers), LayerChains(*chains)
-    _draw_hidden(layers, chains, source, np.int64(0), True, first, last)
+    _draw_hidden(layers, chains, source, np.int64(0), True, first, last, True)
     lanes, columns, row0 = chains.spins.shape[1], target.shape[1], layers.tiles.shape[1]
     for group in range(first, last, GROUP):
         for unit in range(0, layers.tiles.shape[0] * GROUP, GROUP):
@@ -48,15 +48,41 @@ def _err(layers, chains, rows, target, first, last):
 
 
 @called
-def _follow(weights, rows, sums, step, whole, following):
+def _add_up(rows, count, sums):
+    """The sums over `count` rows that weights are moved by, terms one after the other; with offsets those by mu too."""
+    v, h, zero = rows.v, rows.h, full(0.0, np.float32, TALL)
+    for i in range(0, v.shape[1], GROUP):
+        mark(v, i, v.shape[1], count, sums.marked, i, v.shape[1])
+    centered = _square(sums.mu) > 0
+    if centered:
+        project(v, count, sums.mu, sums.parts, sums.along_mu)
+    for j in range(0, sums.h.shape[1], TALL):
+        one, along = zero, zero
+        for n in range(count):
+            row = load(h, (j * h.shape[1] // TALL + n) * TALL, TALL)
+            one = one + row
+            if centered:
+                along = along + row * at(sums.along_mu, n)
+        store(sums.h, j, one)
+        store(sums.h, sums.h.shape[1] + j, along)
+
+
+@inlined
+def _square(mu):
+    """|mu|^2 in float64."""
+    total = 0.0
+    for i in range(mu.size):
+        total += np.float64(mu[i]) ** 2
+    return total
+
+
+@called
+def _follow(weights, rows, count, sums, step, whole, following):
     """Move biases along dh - dW^T mu, let mu follow the mean of the source; the norm of the gradient.
 
     dW^T mu = sum_n h_n (v_n . mu) - dh |mu|^2, in float64; mu moves the share `following` of the way.
     """
-    velocity, dv, dh, along_h, mu = weights.hidden_velocity, sums.v[0], sums.h[0], sums.h[1], sums.mu
-    mu2 = 0.0
-    for i in range(mu.size):
-        mu2 += np.float64(mu[i]) ** 2
+    velocity, dh, along_h, mu, mu2 = weights.hidden_velocity, sums.h[0], sums.h[1], sums.mu, _square(sums.mu)
     of_weights = full(0.0, np.float64, GROUP)
     for k in range(0, sums.squares.size, GROUP):
         of_weights = of_weights + convert(load(sums.squares, k, GROUP), np.float64)
@@ -67,8 +93,11 @@ def _follow(weights, rows, sums, step, whole, following):
         velocity[j] = step.momentum * velocity[j] + step.rate * change
         weights.hidden_bias[j] = np.float32(np.float64(weights.hidden_bias[j]) + velocity[j])
     if following > 0:
-        for i in range(mu.size):
-            mu[i] += np.float32(following) * (dv[i] - np.float32(whole) * mu[i])
+        for i in range(0, mu.size, GROUP):
+            dv, away = full(0.0, np.float32, GROUP), load(mu, i, GROUP)
+            for n in range(count):
+                dv = dv + load(rows.v, n * mu.size + i, GROUP) * at(rows.coefficients, n)
+            store(mu, i, away + (dv - away * np.float32(whole)) * np.float32(following))
     return np.sqrt(square)
 
 
@@ -84,12 +113,18 @@ def learn(layers, chains, weights, rows, target, count, sums, step, whole, follo
     layers, chains, weights, rows = Layers(*layers), LayerChains(*chains), Weights(*weights), LayerRows(*rows)
     sums, step = Sums(*sums), Step(*step)
     _err(layers, chains, rows, target, 0, count)
-    _add_up(rows, count, count, weights.offsets, sums)
+    _add_up(rows, count, sums)
     _move(weights, rows, count, sums, step, 0, len(sums.squares))
-    return _follow(weights, rows, sums, step, whole, following)
+    return _follow(weights, rows, count, sums, step, whole, following)
 
 
 @njit
-def follow(weights, rows, sums, step, whole, following):
-    """The end of `learn`, after `err`, `gradients.add_up` and `gradients.move`. Tuples are plain ones."""
-    return _follow(Weights(*weights), LayerRows(*rows), Sums(*sums), Step(*step), whole, following)
+def add_up(rows, count, sums):
+    """The sums of `learn`, after `err` and before `gradients.move`. Tuples are plain ones."""
+    _add_up(LayerRows(*rows), count, Sums(*sums))
+
+
+@njit
+def follow(weights, rows, count, sums, step, whole, following):
+    """The end of `learn`. Tuples are plain ones."""
+    return _follow(Weights(*weights), LayerRows(*rows), count, Sums(*sums), Step(*step), whole, following)

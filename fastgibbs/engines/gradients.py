@@ -69,7 +69,7 @@ def sums_of(rows: int, columns: int, hidden: int, count: int) -> Sums:
 
 
 @called
-def _project(rows, count, direction, parts, result):
+def project(rows, count, direction, parts, result):
     """result_n = sum_i rows_ni direction_i in float32, sixteen sums side by side, then those.
 
     `rows`: (N, columns) or (tiles, N, TALL). Rows and results up to the next sixteenth are taken with them.
@@ -110,10 +110,10 @@ def _add_rows(rows, factors, others, first, last, i, one, other):
 def add_up(rows, shown, count, lam, sums):
     """All sums but those of squares, terms one after the other, over `count` rows, of which `shown` are data."""
     v, h, ones = rows.v, rows.h, rows.ones
-    _project(h, count, lam, sums.parts, sums.along_lambda)
+    project(h, count, lam, sums.parts, sums.along_lambda)
     for i in range(0, v.shape[1], GROUP):
         mark(v, i, v.shape[1], count, sums.marked, i, v.shape[1])
-    _project(v, count, sums.mu, sums.parts, sums.along_mu)
+    project(v, count, sums.mu, sums.parts, sums.along_mu)
     zero = full(0.0, np.float32, TALL)
     for i in range(0, v.shape[1], TALL):
         one, other = _add_rows(v, rows.coefficients, sums.along_lambda, 0, count, i, zero, zero)

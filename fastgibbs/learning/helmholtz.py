@@ -98,9 +98,9 @@ class SampledHelmholtz:
             )
         else:
             directed.err(passage.layers, passage.chains, rows, target, 0, 0)
-            gradients.add_up(LayerRows(*rows), 0, 0, still.offsets, sums)
+            directed.add_up(rows, 0, tuple(sums))
             gradients.move(still, LayerRows(*rows), 0, sums, Step(*nothing), 0, 0)
-            directed.follow(tuple(still), rows, tuple(sums), nothing, 0.0, 0.0)
+            directed.follow(tuple(still), rows, 0, tuple(sums), nothing, 0.0, 0.0)
 
     def load(self, *parameters: AnyArray) -> None:
         """Take the parameters."""
@@ -147,10 +147,10 @@ class SampledHelmholtz:
             else:
                 shared(self.team, directed.err, of_layers, chains, rows, target, count=self.count)
                 weights, of_rows, of_sums = passage.weights, LayerRows(*rows), Sums(*sums)
-                gradients.add_up(of_rows, self.count, self.count, weights.offsets, of_sums)
+                directed.add_up(rows, self.count, sums)
                 blocks = len(of_sums.squares)
                 shared(self.team, gradients.move, weights, of_rows, self.count, of_sums, step, count=blocks, unit=1)
-                norm = directed.follow(tuple(weights), rows, sums, tuple(step), self.total, following)
+                norm = directed.follow(tuple(weights), rows, self.count, sums, tuple(step), self.total, following)
             square += norm**2
         return float(np.sqrt(square))
 
