@@ -13,7 +13,7 @@ from fastgibbs.methods.log_z import log_likelihood
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import RBM, checks
 from fastgibbs.models.logistic import logistic
-from fastgibbs.results.parts import METHODS
+from fastgibbs.results.parts import ENERGY_METHODS
 from fastgibbs.results.trained import TrainResult
 from fastgibbs.types import AnyArray, Progress, Seed, States
 
@@ -50,7 +50,7 @@ def require(config: Any) -> None:
     """ValueError, before any file is made, if the training would refuse what it is told."""
     for name in ("hidden", "epochs", "batch_size", "steps"):
         checks.integer(name, getattr(config, name))
-    checks.choice("method", config.method, METHODS)
+    checks.choice("method", config.method, ENERGY_METHODS)
 
 
 def trained(

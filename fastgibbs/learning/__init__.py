@@ -1,7 +1,8 @@
-"""Learning a model from data: `train`, the exact gradient its estimates are measured against, and filling in."""
+"""Learning a model from data: `train`, the exact gradient its estimates are measured against, filling in, dreaming."""
 
+from fastgibbs.learning.dreaming import dream
 from fastgibbs.learning.exact import gradient
 from fastgibbs.learning.filling import fill_in
 from fastgibbs.learning.training import train
 
-__all__ = ["fill_in", "gradient", "train"]
+__all__ = ["dream", "fill_in", "gradient", "train"]

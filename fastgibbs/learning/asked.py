@@ -13,12 +13,14 @@ from fastgibbs.engines.gradients import Step
 from fastgibbs.learning import exact
 from fastgibbs.learning import history as monitors
 from fastgibbs.learning.exact import Machine
+from fastgibbs.methods import directed
 from fastgibbs.methods.log_z import given_units, log_likelihood
 from fastgibbs.methods.settings import tolerable
-from fastgibbs.models import RBM, BoltzmannMachine, checks
+from fastgibbs.models import RBM, BoltzmannMachine, Helmholtz, checks
 from fastgibbs.types import ArrayLike, FloatArray
 
 RATES = 0.2, 0.01  # of the first and the last epoch, by default
+WAKE_SLEEP = "wake-sleep"  # the method of Helmholtz machines
 CHAINS = 128  # that may be more than there are rows, if a batch is to hold as many
 
 Rates = float | ArrayLike | Callable[[int], float] | None  # learning rates: of all epochs, of each, or of the k-th
@@ -46,10 +48,18 @@ class Course(NamedTuple):
         return self.epochs * self.batches
 
 
-def check_model(model: object, method: str, chains: int | None) -> None:
+def check_model(model: object, method: str, chains: int | None, steps: int) -> None:
     """TypeError or ValueError unless this model can be trained by this method, which may have no chains."""
-    if not isinstance(model, RBM | BoltzmannMachine):
-        raise TypeError(f"model is {checks.shown(model)}: give an RBM or a BoltzmannMachine")
+    if not isinstance(model, RBM | BoltzmannMachine | Helmholtz):
+        raise TypeError(f"model is {checks.shown(model)}: give an RBM, a BoltzmannMachine or a Helmholtz machine")
+    if isinstance(model, Helmholtz) != (method == WAKE_SLEEP):
+        right = f"{WAKE_SLEEP!r} trains a Helmholtz machine, and nothing else does"
+        raise ValueError(f"method is {method!r}, model {checks.shown(model)}: {right}")
+    if isinstance(model, Helmholtz):
+        for name, value in (("chains", chains), ("steps", None if steps == 1 else steps)):
+            if value is not None:
+                raise ValueError(f"{name} is {value}: method={method!r} draws each layer once a row, leave it out")
+        return directed.check(model)
     if not model.n_visible or (isinstance(model, RBM) and 0 in model.weights.shape):
         raise ValueError(f"model is {checks.shown(model)}: give at least one visible unit, and an RBM one hidden unit")
     if chains is not None and method in ("cd", "exact"):
@@ -140,6 +150,6 @@ def spacing(
     row = np.zeros((1, model.n_visible), np.int8)  # ValueError if hidden units are too many
     if likely and given:
         log_likelihood(model, row, given=given)
-    elif likely and not isinstance(model, RBM):
+    elif likely and isinstance(model, BoltzmannMachine):
         analysis.log_weights(model, row)
     return often, likely

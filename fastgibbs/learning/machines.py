@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgibbs.engines import gradients, phases
-from fastgibbs.engines.gradients import Step, Sums
+from fastgibbs.engines.gradients import Step
 from fastgibbs.engines.inputs import TALL, UNITS, WIDE
 from fastgibbs.engines.layouts import aligned
 from fastgibbs.engines.phases import LayerChains, LayerRows, Layers, Weights, whole
@@ -128,15 +128,7 @@ class SampledRBM:
             np.zeros(most, np.float32),
             np.ones(most, np.float32),
         )
-        sums = [
-            *(np.zeros((count, size), np.float32) for count, size in ((2, wide_rows), (3, wide_columns))),
-            *(np.zeros(size, np.float32) for size in (wide_rows, most, most)),
-            np.zeros((2, GROUP, GROUP), np.float32),
-            np.zeros((rows // UNITS, TALL), np.float32),
-            np.zeros((whole(most, 64) // 64, wide_rows), np.uint64),
-            aligned((rows, TALL), np.float32),
-        ]
-        self.sums = Sums._make(sums)
+        self.sums = gradients.sums_of(rows, wide_rows, wide_columns, most)
         self.drawn = tuple(map(tuple, (self.layers, shown, model, self.rows)))  # as `draw_phases` takes them
         self.moved = tuple(map(tuple, (parameters, self.rows, self.sums)))  # as `learn` does
         self.at_once = self.team.size == 1
@@ -257,12 +249,17 @@ class SampledRBM:
         self.team.close()
 
     def _shared(self, kernel: Any, *arguments: Any, count: int, unit: int = WIDE) -> None:
-        """Call a kernel for 0 ... count, lanes or others, each thread for a range (first, last) of whole units."""
-        if self.team.size == 1:
-            return kernel(*arguments, 0, count)
-        each = whole(-(-count // self.team.size), unit)
-        firsts = range(0, count, each)
-        self.team.call([(kernel, *arguments, first, min(first + each, count)) for first in firsts])
+        """Call a kernel as `shared` does."""
+        shared(self.team, kernel, *arguments, count=count, unit=unit)
+
+
+def shared(team: Team, kernel: Any, *arguments: Any, count: int, unit: int = WIDE) -> None:
+    """Call a kernel for 0 ... count, lanes or others, each thread for a range (first, last) of whole units."""
+    if team.size == 1 or not count:
+        return kernel(*arguments, 0, count)
+    each = whole(-(-count // team.size), unit)
+    firsts = range(0, count, each)
+    team.call([(kernel, *arguments, first, min(first + each, count)) for first in firsts])
 
 
 def first_offsets(rbm: RBM, mean: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -186,6 +186,8 @@ def choose_engine(
             raise ValueError(f"strips is {strips}: give one of {', '.join(map(str, STRIPS))}")
     for model in models:
         known = as_energy(model)
+        if known.normalized:
+            raise ValueError(f"{checks.shown(model)} is drawn from without chains: by fastgibbs.learning.dream")
         if not (known.has_ising_form or known.by_overlaps or known.by_worldlines or known.flips()):
             raise ValueError(
                 f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()"
