@@ -22,7 +22,7 @@ from fastgibbs.methods.log_z import log_z as estimated
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import RBM, checks
 from fastgibbs.models.logistic import logistic, summed_out
-from fastgibbs.types import ArrayLike, FloatArray, Seed, States
+from fastgibbs.types import ArrayLike, FloatArray, IntArray, Seed, States
 
 DRAWS = 100  # of each chain, at most
 _PART = 2**20  # numbers held at once
@@ -158,9 +158,10 @@ def information(
     chains, sweeps = checks.integer("chains", chains), checks.integer("sweeps", sweeps)
     rows: States | None = None
     if data is not None:
-        rows = checks.units("data", data, rbm.n_visible)
+        V = rbm.weights.shape[0]
+        rows = checks.units("data", data, V)
         if rows.ndim != 2 or not len(rows):
-            raise ValueError(f"data has shape {rows.shape}: give (N, {rbm.n_visible}), N of at least 1")
+            raise ValueError(f"data has shape {rows.shape}: give (N, {V}), N of at least 1")
     known: Estimate | float | None = log_z
     if log_z is not None and not isinstance(log_z, Estimate):
         known = checks.finite_number("log_z", log_z)
@@ -194,7 +195,7 @@ class _Layer(NamedTuple):
     other: float  # entropy of the other layer given this one
 
 
-def _states(numbers: FloatArray, n: int) -> FloatArray:
+def _states(numbers: IntArray, n: int) -> FloatArray:
     """Units of these numbers, float64 (len, n): unit k is bit k."""
     return (numbers[:, None] >> np.arange(n) & 1).astype(np.float64)
 
@@ -222,10 +223,9 @@ def _layer(W: FloatArray, bias: FloatArray, other_bias: FloatArray) -> _Layer:
     return _Layer(log_z, p, float(log_z - p @ logs), float(p @ others))
 
 
-def _of_three(joint: float, hidden: float, visible: float, errors: tuple[float, float, float]) -> list[Entropies]:
+def _of_three(three: list[float], errors: list[float]) -> tuple[Entropies, Entropies]:
     """All from H(v, h), H(h | v) and H(v | h), and their errors from independent ones of these."""
-    values, spread = _OF @ (joint, hidden, visible), np.sqrt(_OF**2 @ np.square(errors))
-    return [Entropies(*map(float, numbers)) for numbers in (values, spread)]
+    return Entropies(*(_OF @ three).tolist()), Entropies(*np.sqrt(_OF**2 @ np.square(errors)).tolist())
 
 
 def _enumerated(rbm: RBM, small: list[bool], chains: int, rng: np.random.Generator) -> _Found:
@@ -244,8 +244,7 @@ def _enumerated(rbm: RBM, small: list[bool], chains: int, rng: np.random.Generat
         record = _binary(theirs @ weights.T + bias)
         given[1 - k], errors[1 - k] = record.mean(), record.std(ddof=1) / math.sqrt(record.size)
     joint = layer.entropy + layer.other
-    found, error = _of_three(joint, *given, (0.0, *errors))
-    return found, error, (layer.log_z, 0.0), math.nan
+    return *_of_three([joint, *given], [0.0, *errors]), (layer.log_z, 0.0), math.nan
 
 
 def _sampled(
@@ -261,7 +260,7 @@ def _sampled(
 
     H(v, h) is the mean of H(v) + H(h | v) and H(h) + H(v | h), each from the marginal of its layer.
     """
-    V = rbm.n_visible
+    V = rbm.weights.shape[0]
 
     def three(states: States) -> FloatArray:
         v, h = states[:, :V].astype(np.float64), states[:, V:].astype(np.float64)
@@ -296,14 +295,15 @@ def _sampled(
 def _of_data(rbm: RBM, rows: States, draws: int, rng: np.random.Generator) -> tuple[Entropies, Entropies, FloatArray]:
     """Entropies of q(v) p(h | v), their errors, and q(h_j = 1)."""
     packed, counts = np.unique(np.packbits(rows, axis=1), axis=0, return_counts=True)
-    shares, step = counts / len(rows), max(1, _PART // rbm.n_visible)
+    shares, step = counts / len(rows), max(1, _PART // rows.shape[1])
     parts = (packed[first : first + step] for first in range(0, len(packed), step))
-    units = (np.unpackbits(part, axis=1, count=rbm.n_visible) for part in parts)
+    units = (np.unpackbits(part, axis=1, count=rows.shape[1]) for part in parts)
     x = np.concatenate([v @ rbm.weights for v in units]) + rbm.hidden_bias
     given, visible = float(shares @ _binary(x)), -float(shares @ np.log(shares))
-    hidden, error = _aggregate(x, shares) if rbm.n_hidden <= SMALL else _aggregate_drawn(x, shares, draws, rng)
+    hidden, error = _aggregate(x, shares) if x.shape[1] <= SMALL else _aggregate_drawn(x, shares, draws, rng)
     joint = visible + given
-    return *_of_three(joint, given, joint - hidden, (0.0, 0.0, error)), shares @ logistic(x)
+    found, errors = _of_three([joint, given, joint - hidden], [0.0, 0.0, error])
+    return found, errors, shares @ logistic(x)
 
 
 def _aggregate(x: FloatArray, shares: FloatArray) -> tuple[float, float]:
@@ -311,15 +311,16 @@ def _aggregate(x: FloatArray, shares: FloatArray) -> tuple[float, float]:
 
     `x`: (rows, H) inputs of hidden units.
     """
-    half, q = x.shape[1] // 2, 0.0
-    step = max(1, _PART // 2 ** (x.shape[1] - half))
+    half = x.shape[1] // 2
+    q = np.zeros((2**half, 2 ** (x.shape[1] - half)))
+    step = max(1, _PART // q.shape[1])
     for first in range(0, len(x), step):
         part = x[first : first + step]
         of_halves = [
             np.exp(side @ _states(np.arange(2 ** side.shape[1]), side.shape[1]).T - summed_out(side)[:, None])
             for side in np.split(part, [half], axis=1)
         ]
-        q = q + (of_halves[0] * shares[first : first + step, None]).T @ of_halves[1]
+        q += (of_halves[0] * shares[first : first + step, None]).T @ of_halves[1]
     q = q[q > 0]
     return -float((q * np.log(q)).sum()), 0.0
 
