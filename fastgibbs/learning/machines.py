@@ -1,11 +1,12 @@
 """Models as they are trained: parameters and chains in arrays, and the two phases of a step.
 
 A learner is made from a model and an `Estimation`. It has `block`, a NamedTuple of all arrays that a step changes;
-`positive(units, coefficients, rows)`, which takes the states of data, and `negative()`, which takes those of the model;
-`move(step)`, along the difference, which returns its norm; `parameters()`, float64, `load` of such, and the `model` of
-them; `chains()`, int8 states; `compile()` before the first step and `close()` after the last; `bytes_per_weight`, about
-and `kernel`, the last that it compiles, or None. `train` knows nothing else of how a model is trained. These are the
-learners of RBMs; those of other machines are in boltzmann.py.
+`heat(beta)`, which makes exp(-beta E) the law of both phases; `positive(units, coefficients, rows)`, which takes the
+states of data, and `negative()`, which takes those of the model; `move(step)`, along their difference, without the
+factor beta, which returns its norm; `parameters()`, float64, `load` of such, and the `model` of them; `chains()`, int8
+states; `compile()` before the first step and `close()` after the last; `bytes_per_weight`, about and `kernel`, the last
+that it compiles, or None. `train` knows nothing else of how a model is trained. These are the learners of RBMs; those
+of other machines are in boltzmann.py.
 
 The centred gradient with offsets mu and lambda is, in the parameters of the model as it is,
 
@@ -100,21 +101,21 @@ class SampledRBM:
             np.zeros(wide_columns, np.float32),
         )
         shown = phases.chains_of(V, H, batch_size, entropy)
-        ladders, self.betas, swaps = np.arange(chains)[:, None], np.ones(1), np.zeros((0, 4), np.uint64)
+        ladders, self.rungs, swaps = np.arange(chains)[:, None], np.ones(1), np.zeros((0, 4), np.uint64)
         if method == "cd":
             model = shown
         else:
             if method == "tempering":
                 swaps = stream_state(entropy, SWAP, *np.divmod(range(chains), 64))
-                self.betas = np.linspace(0.0, 1.0, RUNGS)
+                self.rungs = np.linspace(0.0, 1.0, RUNGS)
                 ladders = np.arange(chains * RUNGS).reshape(chains, RUNGS)
             model = phases.chains_of(V, H, ladders.size, entropy)
             words = random_ups(entropy, range(ladders.size), V + H).astype("<u8")
             bits = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little").T
             model.spins[:V, : ladders.size] = bits[:V]
             model.spins[whole(V, UNITS) : whole(V, UNITS) + H, : ladders.size] = bits[V : V + H]
-            model.scale[: ladders.size] = np.tile(phases.MINUS_LOG2E * self.betas, chains)
         self.block = SampledLayers(parameters, shown, model, ladders.copy(), swaps, np.zeros(1, np.int64))
+        self.heat(1.0)
         self.layers = Layers(*parameters[:3], V, H)
         self.load(rbm.weights, rbm.visible_bias, rbm.hidden_bias)
         most = batch_size + chains + GROUP  # kernels write, and read, whole groups
@@ -163,6 +164,13 @@ class SampledRBM:
             gradients.add_up(rows, 0, 0, p.offsets, sums)
             gradients.move(p, rows, 0, sums, nothing, 0, 0)
             gradients.move_biases(still, sums, nothing, 0.0, 0.0)
+
+    def heat(self, beta: float) -> None:
+        """Take exp(-beta E) for the law of the model; the rungs of ladders are at shares of beta."""
+        b = self.block
+        self.betas = beta * self.rungs
+        b.shown.scale[:] = phases.MINUS_LOG2E * beta
+        b.chains.scale[b.lane_at] = phases.MINUS_LOG2E * self.betas
 
     def load(self, W: AnyArray, a: AnyArray, b: AnyArray) -> None:
         """Take the parameters W (V, H), a and b."""
@@ -279,9 +287,14 @@ class ExactRBM:
             offsets = logistic(x)
         self.block = Exact._make([*(part.copy() for part in parts), *(np.zeros_like(part) for part in parts), offsets])
         self.centered, self.mu = centered, mean if centered else np.zeros(rbm.n_visible)
+        self.beta = 1.0
 
     def compile(self) -> None:
         """Nothing is compiled."""
+
+    def heat(self, beta: float) -> None:
+        """Take exp(-beta E) for the law of the model."""
+        self.beta = beta
 
     def load(self, *parameters: AnyArray) -> None:
         """Take the parameters W (V, H), a and b."""
@@ -304,12 +317,12 @@ class ExactRBM:
     def positive(self, units: AnyArray, coefficients: AnyArray, rows: IntArray) -> None:
         """Take data: `units` (B, V) of 0 and 1, each with its coefficient."""
         coefficients = coefficients.astype(np.float64)
-        self.seen = exact.of_data(*self.block[:3], units.astype(np.float64), coefficients)
+        self.seen = exact.of_data(*self._at_beta(), units.astype(np.float64), coefficients)
         self.total = coefficients.sum()
 
     def negative(self) -> None:
         """Take the model."""
-        self.known = exact.of_model(*self.block[:3])
+        self.known = exact.of_model(*self._at_beta())
 
     def move(self, step: Step) -> float:
         """Move all parameters along the gradient; its norm."""
@@ -326,3 +339,8 @@ class ExactRBM:
 
     def close(self) -> None:
         """Nothing to end."""
+
+    def _at_beta(self) -> Three:
+        """W, a and b whose law at beta = 1 is that of the parameters at theirs."""
+        b = self.block
+        return self.beta * b.weights, self.beta * b.visible_bias, self.beta * b.hidden_bias

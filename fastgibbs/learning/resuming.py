@@ -28,6 +28,8 @@ class TrainingBlock(NamedTuple):
     history: History
     last: History  # the row of the last epoch, which a longer training does not have
     learning_rate: FloatArray  # float64 (epochs,), which no step changes
+    betas: FloatArray  # so too
+    information: FloatArray  # float64 (rows, 8): an InformationHistory, but for its epochs
     done: IntArray  # int64 (1,): steps
     recorded: IntArray  # int64 (1,): epochs finished, with their rows of the history
     norms: FloatArray  # float64 (1,): sum over the steps of this epoch, or of the last
@@ -40,6 +42,7 @@ class TrainingState(NamedTuple):
 
     estimation: Estimation
     block: TrainingBlock
+    beta: float  # of the parameters
 
     @property
     def begun(self) -> int:

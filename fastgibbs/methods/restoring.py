@@ -381,10 +381,10 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "log_likelihood": _history(-np.finfo(np.float64).max, np.finfo(np.float64).max),
     "log_likelihood_error": _history(0, np.inf),
     "learning_rate": _rates,
-    "done": _count,
-    "recorded": _count,
+    "betas": _rates,
+    "information": _history(-np.finfo(np.float64).max, np.inf),
     "norms": _any,
-    "diverged": _count,
+    **dict.fromkeys(("done", "recorded", "diverged"), _count),
     "well": _any,
 }
 _GOES_ON = re.compile(r"state\.|(ladders|pairs|(ladders\.)?clusters)\.(streams|single|lane_at|labels|estimates)$")
