@@ -179,3 +179,66 @@ def test_chains_that_stay_where_they_began_are_told(monkeypatch):
 def test_bad_input_is_named(change, error, message):
     with pytest.raises(error, match=message):
         information(**(dict(rbm=RBM) | change))
+
+
+WIDE = fg.RBM(0.3 * RNG.normal(size=(20, 5)))
+PICTURES = (RNG.random((30, 20)) < np.linspace(0.2, 0.8, 20)).astype(np.uint8)
+TRAINING = dict(batch_size=10, seed=3, learning_rate=0.1, history_every=0)
+
+
+def test_a_training_tells_what_hidden_units_know_every_so_many_epochs():
+    told = fg.train(RBM, ROWS, epochs=7, information_every=3, **TRAINING)
+    assert told.information.epoch.tolist() == [3, 6]
+    for epoch, row in zip((3, 6), zip(*told.information[1:], strict=True), strict=True):
+        model = fg.train(RBM, ROWS, epochs=epoch, **TRAINING).model
+        _, hidden, _, _, _, mutual = of_joint(model_law(model))
+        _, data_hidden, _, _, _, data_mutual = of_joint(data_law(model, ROWS))
+        np.testing.assert_allclose(row, (hidden, 0, mutual, 0, data_hidden, 0, data_mutual, 0), rtol=1e-9, atol=1e-12)
+    assert "After epoch 6 I(v; h) is" in told.summary()
+    none = fg.train(RBM, ROWS, epochs=7, **TRAINING)
+    assert none.information is None
+    np.testing.assert_array_equal(none.model.weights, told.model.weights)
+    np.testing.assert_array_equal(none.chains, told.chains)
+
+
+def test_information_is_the_same_by_a_checkpoint_a_start_and_any_threads(tmp_path):
+    settings = TRAINING | dict(information_every=2)
+    whole = fg.train(WIDE, PICTURES, epochs=5, threads=1, **settings)
+    assert (whole.information.mutual_error > 0).all()
+    assert (whole.information.data_mutual_error == 0).all()
+    path = tmp_path / "c.npz"
+    for count in (3, 3, 5):
+        found = fg.train(WIDE, PICTURES, epochs=count, checkpoint=path, threads=2, **settings)
+    assert found.information == whole.information
+    start = fg.train(WIDE, PICTURES, epochs=3, **settings)
+    more = settings | dict(seed=None, epochs=2, start=start)
+    assert fg.train(start.model, PICTURES, **more).information == whole.information
+    assert fg.train(start.model, PICTURES, **more | dict(information_every=0)).information == start.information
+    late = fg.train(WIDE, PICTURES, epochs=3, **TRAINING)
+    later = fg.train(late.model, PICTURES, **more | dict(start=late)).information
+    assert [record.tolist() for record in later] == [record[1:].tolist() for record in whole.information]
+    with pytest.raises(ValueError, match="information_every"):
+        fg.train(WIDE, PICTURES, epochs=5, checkpoint=path, **TRAINING)
+
+
+def test_a_result_with_information_is_kept(tmp_path):
+    told = fg.train(WIDE, PICTURES, epochs=2, information_every=1, **TRAINING)
+    told.save(tmp_path / "told.npz")
+    assert fg.load(tmp_path / "told.npz").information == told.information
+    none = fg.train(WIDE, PICTURES, epochs=2, **TRAINING)
+    none.save(tmp_path / "none.npz")
+    assert fg.load(tmp_path / "none.npz").information is None
+    with np.load(tmp_path / "none.npz") as held:
+        assert not [name for name in held if "information" in name]
+
+
+@pytest.mark.parametrize(
+    ("model", "often", "message"),
+    [
+        (RBM, -1, "information_every is -1"),
+        (fg.BoltzmannMachine(np.zeros((6, 6))), 2, "information_every is 2: .* has no two layers"),
+    ],
+)
+def test_information_that_nobody_can_have_is_refused(model, often, message):
+    with pytest.raises(ValueError, match=message):
+        fg.train(model, ROWS, epochs=2, information_every=often)
