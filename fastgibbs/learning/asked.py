@@ -16,7 +16,7 @@ from fastgibbs.learning.exact import Machine
 from fastgibbs.methods.schedules import Schedule
 from fastgibbs.methods.settings import tolerable
 from fastgibbs.models import RBM, BoltzmannMachine, checks
-from fastgibbs.types import ArrayLike, FloatArray
+from fastgibbs.types import ArrayLike, FloatArray, IntArray
 
 RATES = 0.2, 0.01  # of the first and the last epoch, by default
 CHAINS = 128  # that may be more than there are rows, if a batch is to hold as many
@@ -47,6 +47,12 @@ class Course(NamedTuple):
     def steps(self) -> int:
         """Steps in all of them."""
         return self.epochs * self.batches
+
+    @property
+    def informed(self) -> IntArray:
+        """The epochs that have a row of information."""
+        numbers = self.first + 1 + np.arange(self.epochs)
+        return numbers[numbers % self.information_every == 0] if self.information_every else numbers[:0]
 
 
 def check_model(model: object, method: str, chains: int | None) -> None:

@@ -69,7 +69,7 @@ class Training(Job):
         numbers = course.first + 1 + np.arange(course.epochs)
         self.summed = monitors.has_pseudo_likelihood(model)
         history, self.likely = monitors.planned(numbers, course.history_every, course.likelihood_every)
-        self.informed = numbers[numbers % course.information_every == 0] if course.information_every else numbers[:0]
+        self.informed = course.informed
         self.own = TrainingBlock(
             learner.block,
             history,
@@ -278,9 +278,6 @@ class Training(Job):
 
     def check(self, block: TrainingBlock, lanes: range, done: int) -> None:
         """ValueError unless this block, which was saved, is as at most `done` steps leave it."""
-        told, recorded = ~np.isnan(block.information), self.course.first + int(block.recorded[0])
-        if (told != (self.informed <= recorded)[:, None]).any():
-            raise ValueError(f"cannot be of this run: information is not that of {int(block.recorded[0])} epochs")
         likelihoods = dict.fromkeys(("log_likelihood", "log_likelihood_error"), self.likely)
         check_block(block, done, self.course, likelihoods | dict(pseudo_likelihood=self.summed))
         made = (int(block.done[0]) - self.course.begun) * self.estimation.steps
