@@ -12,7 +12,14 @@ RBM = fg.RBM(RNG.normal(size=(8, 6)) * 0.6, RNG.normal(size=8) * 0.3, RNG.normal
 _W = np.triu(RNG.normal(size=(11, 11)) * 0.4, 1)
 MACHINE = fg.BoltzmannMachine(_W + _W.T, RNG.normal(size=11) * 0.3, visible=range(8))  # hidden units coupled
 ROWS = (RNG.random((40, 8)) < np.linspace(0.2, 0.8, 8)).astype(np.uint8)
-MODELS = [pytest.param(RBM, id="RBM"), pytest.param(MACHINE, id="BoltzmannMachine")]
+DEEP = fg.RBM(*(getattr(RBM, part) for part in ("weights", "visible_bias", "hidden_bias")), visible=[0, 1, 2, 3, 9, 10])
+MODELS = [pytest.param(RBM, id="RBM"), pytest.param(DEEP, id="deep"), pytest.param(MACHINE, id="BoltzmannMachine")]
+
+
+def rows(model):
+    return ROWS[:, : model.n_visible]
+
+
 SETTINGS = dict(batch_size=15, seed=3, threads=1)
 
 
@@ -24,7 +31,7 @@ def parameters(model):
 def times(model, beta):
     """The model of energy beta E."""
     if isinstance(model, fg.RBM):
-        return fg.RBM(*(beta * part for part in parameters(model)))
+        return fg.RBM(*(beta * part for part in parameters(model)), visible=model.visible)
     i, j, J = model.to_ising().bonds
     return fg.BoltzmannMachine.from_edges(model.n, i, j, 4 * beta * J, beta * model.biases, model.visible)
 
@@ -37,8 +44,8 @@ def scaled_apart(model, method, monkeypatch):
     """Trainings at beta = 1/2, and at 1 with all that it stands for: parameters, rates and pulls; the same streams."""
     monkeypatch.setattr(training, "run_entropy", lambda *of: 77)
     settings = SETTINGS | dict(method=method, epochs=3, momentum=0.5, centered=False)
-    at_half = fg.train(model, ROWS, beta=0.5, learning_rate=0.25, l1=0.01, l2=0.02, **settings)
-    return at_half, fg.train(times(model, 0.5), ROWS, learning_rate=0.0625, l1=0.02, l2=0.08, **settings)
+    at_half = fg.train(model, rows(model), beta=0.5, learning_rate=0.25, l1=0.01, l2=0.02, **settings)
+    return at_half, fg.train(times(model, 0.5), rows(model), learning_rate=0.0625, l1=0.02, l2=0.08, **settings)
 
 
 @pytest.mark.parametrize("method", training.METHODS)
@@ -87,7 +94,7 @@ def test_the_history_is_of_the_law_at_the_beta_of_its_epoch(model):
     seen = []
     run = fg.train(
         model,
-        ROWS,
+        rows(model),
         beta=fg.geometric(2, 0.5),
         epochs=4,
         learning_rate=0.02,
@@ -96,7 +103,7 @@ def test_the_history_is_of_the_law_at_the_beta_of_its_epoch(model):
         **SETTINGS,
     )
     for now, likelihood in seen:
-        assert fg.log_likelihood(now, ROWS).value == pytest.approx(likelihood, rel=1e-9)
+        assert fg.log_likelihood(now, rows(model)).value == pytest.approx(likelihood, rel=1e-9)
     assert run.history.log_likelihood.tolist() == [likelihood for _, likelihood in seen]
     for part, last in zip(parameters(run.model), parameters(seen[-1][0]), strict=True):
         np.testing.assert_array_equal(part, last)
@@ -121,13 +128,13 @@ def test_a_beta_of_1_and_none_at_all_are_the_same_and_schedules_are_what_they_sa
 def test_annealed_learning_goes_on_from_checkpoints_and_results_to_the_same_bytes(model, method, tmp_path):
     betas = np.array([0.3, 0.3, 0.8, 1.3, 0.6])
     settings = SETTINGS | dict(method=method, learning_rate=0.1, history_every=1)
-    whole = fg.train(model, ROWS, beta=betas, epochs=5, **settings)
+    whole = fg.train(model, rows(model), beta=betas, epochs=5, **settings)
     path, stops = tmp_path / "c.npz", 0
     for count in (3, 5):  # more epochs, and stops at the end of some
         while True:
             part = fg.train(
                 model,
-                ROWS,
+                rows(model),
                 beta=betas[:count],
                 epochs=count,
                 checkpoint=path,
@@ -140,19 +147,23 @@ def test_annealed_learning_goes_on_from_checkpoints_and_results_to_the_same_byte
     assert stops == 2
     assert everything(part) == everything(whole)
     with pytest.raises(ValueError, match="betas"):
-        fg.train(model, ROWS, beta=betas[::-1], epochs=5, checkpoint=path, **settings)
-    start = fg.train(model, ROWS, beta=betas[:3], epochs=3, **settings)
+        fg.train(model, rows(model), beta=betas[::-1], epochs=5, checkpoint=path, **settings)
+    start = fg.train(model, rows(model), beta=betas[:3], epochs=3, **settings)
     more = settings | dict(seed=None)
-    assert everything(fg.train(start.model, ROWS, beta=betas[3:], epochs=2, start=start, **more)) == everything(whole)
-    beyond = fg.train(start.model, ROWS, epochs=2, start=start, **more)  # at the last beta of the start
-    assert everything(beyond) == everything(fg.train(start.model, ROWS, beta=betas[2], epochs=2, start=start, **more))
+    assert everything(fg.train(start.model, rows(model), beta=betas[3:], epochs=2, start=start, **more)) == everything(
+        whole
+    )
+    beyond = fg.train(start.model, rows(model), epochs=2, start=start, **more)  # at the last beta of the start
+    assert everything(beyond) == everything(
+        fg.train(start.model, rows(model), beta=betas[2], epochs=2, start=start, **more)
+    )
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_training_stopped_within_an_epoch_has_the_beta_of_that_epoch(model, monkeypatch):
     betas, rates = [0.5, 2.0, 1.0], [0.1, 0.1, 0.1]
     settings, made = SETTINGS | dict(history_every=0), []
-    whole = fg.train(model, ROWS, beta=betas, learning_rate=rates, epochs=3, **settings)
+    whole = fg.train(model, rows(model), beta=betas, learning_rate=rates, epochs=3, **settings)
     real = epochs.Training._step
 
     def step(self, epoch, batch):
@@ -164,14 +175,14 @@ def test_a_training_stopped_within_an_epoch_has_the_beta_of_that_epoch(model, mo
     with monkeypatch.context() as patch:
         patch.setattr(running, "CHUNK_SECONDS", 1e-9)
         patch.setattr(epochs.Training, "_step", step)
-        part = fg.train(model, ROWS, beta=betas, learning_rate=rates, epochs=3, **settings)
+        part = fg.train(model, rows(model), beta=betas, learning_rate=rates, epochs=3, **settings)
     assert (part.interrupted, part.epochs, made[-1]) == (True, 1, 1)
     assert part._state.beta == 2.0
-    before = parameters(fg.train(model, ROWS, beta=0.5, learning_rate=0.1, epochs=1, **settings).model)
+    before = parameters(fg.train(model, rows(model), beta=0.5, learning_rate=0.1, epochs=1, **settings).model)
     moved = [np.abs(one - 4 * other).max() for one, other in zip(parameters(part.model), before, strict=True)]
     assert max(moved) < 1.0  # a step or two at twice the beta from four times the weights
     left = settings | dict(seed=None, beta=betas[1:], learning_rate=rates[1:], epochs=2)
-    assert everything(fg.train(part.model, ROWS, start=part, **left)) == everything(whole)
+    assert everything(fg.train(part.model, rows(model), start=part, **left)) == everything(whole)
 
 
 def test_a_training_that_diverges_returns_the_law_of_the_last_epoch_that_was_well():

@@ -19,7 +19,18 @@ FLOORS = [
 ]
 ENGINES = [  # each imports only earlier ones
     *("vectors", "layouts", "graphs", "bitslices", "bytespins", "contract", "gates", "arithmetic", "streams"),
-    *("shuffles", "precision", "entries", "sparse_sums", "sparse_draws", "sparse", "sparse64", "flips", "terms"),
+    *(
+        "shuffles",
+        "precision",
+        "entries",
+        "spiking",
+        "sparse_sums",
+        "sparse_draws",
+        "sparse",
+        "sparse64",
+        "flips",
+        "terms",
+    ),
     "polynomial",
     "worldline",
     *("dense", "dense_kernels", "rare", "multispin_counters", "multispin_neighbors", "multispin_rare", "multispin"),
@@ -27,6 +38,7 @@ ENGINES = [  # each imports only earlier ones
     "moves",
     *("replicas", "observables", "descents", "energies", "asking", "remembering", "lowest", "carrying", "binning"),
     *("bonds", "swendsen_wang", "replica_clusters", "wolff", "clusters", "drivers", "many", "phases", "gradients"),
+    "holding",
     "moments",
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}

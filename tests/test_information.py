@@ -163,6 +163,7 @@ def test_chains_that_stay_where_they_began_are_told(monkeypatch):
         (dict(rbm=fg.lattice((4,))), TypeError, "give an RBM"),
         (dict(rbm=fg.BoltzmannMachine(np.zeros((3, 3)))), TypeError, r"rbm is .*: give an RBM"),
         (dict(rbm=fg.RBM(np.zeros((3, 0)))), ValueError, "at least one visible and one hidden unit"),
+        (dict(rbm=fg.RBM.deep((3, 6, 3), seed=1), data=ROWS), ValueError, "data is given: .* not the first side"),
         (dict(data=np.full((2, 6), 2)), ValueError, r"data\[0, 0\] is 2"),
         (dict(data=np.zeros((0, 6))), ValueError, r"data has shape \(0, 6\): give \(N, 6\)"),
         (dict(data=np.zeros(6)), ValueError, r"data has shape \(6,\)"),
@@ -236,7 +237,8 @@ def test_a_result_with_information_is_kept(tmp_path):
     ("model", "often", "message"),
     [
         (RBM, -1, "information_every is -1"),
-        (fg.BoltzmannMachine(np.zeros((6, 6))), 2, "information_every is 2: .* has no two layers"),
+        (fg.BoltzmannMachine(np.zeros((6, 6))), 2, "information_every is 2: .* has no hidden layer, as an RBM has"),
+        (fg.RBM.deep((6, 3, 2), seed=1), 2, "information_every is 2: .* has no hidden layer, as an RBM has"),
     ],
 )
 def test_information_that_nobody_can_have_is_refused(model, often, message):

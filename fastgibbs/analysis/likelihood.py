@@ -71,7 +71,7 @@ def pseudo_likelihood(model: ModelLike, data: ArrayLike, beta: float = 1.0) -> f
     """
     model = as_energy(checks.model("model", model))
     beta = checks.finite_number("beta", beta)
-    if isinstance(model, RBM):
+    if isinstance(model, RBM) and model.restricted:
         v = checks.units("data", data, model.n_visible).reshape(-1, model.n_visible)
         rows = max(1, _CHUNK // max(1, model.n_hidden))
         return sum(_rbm_terms(model, v[k : k + rows], beta) for k in range(0, len(v), rows)) / max(len(v), 1)

@@ -127,7 +127,7 @@ def information(
     more than 16 hidden units: these are means over draws of the log of the mean of p(h | v) over all rows.
 
     Args:
-        rbm: an RBM with at least one visible and one hidden unit.
+        rbm: an RBM with at least one visible and one hidden unit; of a deep machine v and h are its sides.
         data: (N, V) rows of units 0 and 1, or none.
         beta: inverse temperature, at least 0.
         log_z: a number or an `Estimate` if it is known, at this beta; where it is enumerated it is not used. By default
@@ -159,6 +159,8 @@ def information(
     rows: States | None = None
     if data is not None:
         V = rbm.weights.shape[0]
+        if not rbm.restricted:
+            raise ValueError(f"data is given: what it shows of {rbm!r} is not the first side, v; leave it out")
         rows = checks.units("data", data, V)
         if rows.ndim != 2 or not len(rows):
             raise ValueError(f"data has shape {rows.shape}: give (N, {V}), N of at least 1")

@@ -91,7 +91,7 @@ def model(name: str, value: Any, place: str = "", worldlines: bool = False) -> M
     if not worldlines and getattr(value, "by_worldlines", False):
         raise TypeError(
             f"{name} is {shown(value)}{place}, whose law is not exp(-beta E): it goes to fastgibbs.sample, "
-            "anneal and exact.transverse"
+            "anneal, temper and exact.transverse"
         )
     return value
 
@@ -240,6 +240,15 @@ def indices(name: str, value: Any, n: int) -> Sites:
     if array.ndim != 1:
         raise ValueError(f"{name} has shape {array.shape}: give a 1-D array of site indices")
     return array.astype(np.int32, copy=False)
+
+
+def different(name: str, value: Any, n: int) -> Sites:
+    """`indices`, a copy; ValueError too at one that is given twice."""
+    array = indices(name, value, n).copy()
+    values, counts = np.unique(array, return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(f"{name} holds {values[counts.argmax()]} more than once: give each unit once")
+    return array
 
 
 def spins(name: str, value: Any, n: int | None = None) -> States:
