@@ -103,8 +103,8 @@ def test_one_layer_summed_and_the_other_drawn_agree_with_all_states(monkeypatch)
     z = scores(5, monkeypatch, chains=20)  # hidden units are summed
     assert right(z)
     assert np.isfinite(z).all(axis=0).tolist() == [True, False, False, False, True, True] + 6 * [False]
-    real = entropies._binary
-    monkeypatch.setattr(entropies, "_binary", lambda x: real(x if x.shape[1] != 4 else 1.05 * x))
+    real = entropies._sums
+    monkeypatch.setattr(entropies, "_sums", lambda x: real(x if x.shape[1] != 4 else 1.05 * x))
     assert not right(scores(5, monkeypatch, chains=20))  # a broken twin: inputs are a twentieth too large
 
 

@@ -202,11 +202,12 @@ def _states(numbers: IntArray, n: int) -> FloatArray:
     return (numbers[:, None] >> np.arange(n) & 1).astype(np.float64)
 
 
-def _binary(x: FloatArray) -> FloatArray:
-    """sum_j Hb(p_j), p = 1 / (1 + exp(-x)), of inputs (..., units): entropies of independent units, float64 (...,)."""
+def _sums(x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Of independent units of inputs (..., units): log sum_h exp(h.x), and their entropy, float64 (...,) each."""
     gap = np.abs(x)
     e = np.exp(-gap)
-    return (np.log1p(e) + gap * e / (1 + e)).sum(axis=-1)
+    rare = np.log1p(e)
+    return (np.maximum(x, 0) + rare).sum(axis=-1), (rare + gap * e / (1 + e)).sum(axis=-1)
 
 
 def _layer(W: FloatArray, bias: FloatArray, other_bias: FloatArray) -> _Layer:
@@ -216,9 +217,9 @@ def _layer(W: FloatArray, bias: FloatArray, other_bias: FloatArray) -> _Layer:
     logs, others = np.empty(2**n), np.empty(2**n)
     for first in range(0, 2**n, step):
         units = _states(np.arange(first, min(first + step, 2**n)), n)
-        x = units @ W + other_bias
         part = slice(first, first + len(units))
-        logs[part], others[part] = units @ bias + summed_out(x), _binary(x)
+        summed, others[part] = _sums(units @ W + other_bias)
+        logs[part] = units @ bias + summed
     p = np.exp(logs - logs.max())
     log_z = float(logs.max() + np.log(p.sum()))
     p /= p.sum()
@@ -243,7 +244,7 @@ def _enumerated(rbm: RBM, small: list[bool], chains: int, rng: np.random.Generat
             continue
         mine = _states(rng.choice(layer.p.size, chains * DRAWS, p=layer.p), len(bias))
         theirs = rng.random((len(mine), len(other_bias))) < logistic(mine @ weights + other_bias)
-        record = _binary(theirs @ weights.T + bias)
+        _, record = _sums(theirs @ weights.T + bias)
         given[1 - k], errors[1 - k] = record.mean(), record.std(ddof=1) / math.sqrt(record.size)
     joint = layer.entropy + layer.other
     return *_of_three([joint, *given], [0.0, *errors]), (layer.log_z, 0.0), math.nan
@@ -266,9 +267,9 @@ def _sampled(
 
     def three(states: States) -> FloatArray:
         v, h = states[:, :V].astype(np.float64), states[:, V:].astype(np.float64)
-        x, y = v @ rbm.weights + rbm.hidden_bias, h @ rbm.weights.T + rbm.visible_bias
-        hidden, visible = _binary(x), _binary(y)
-        weights = v @ rbm.visible_bias + summed_out(x) + h @ rbm.hidden_bias + summed_out(y)
+        of_v, hidden = _sums(v @ rbm.weights + rbm.hidden_bias)
+        of_h, visible = _sums(h @ rbm.weights.T + rbm.visible_bias)
+        weights = v @ rbm.visible_bias + of_v + h @ rbm.hidden_bias + of_h
         return np.stack([(hidden + visible - weights) / 2, hidden, visible], axis=1)
 
     thin = -(-sweeps // DRAWS)
@@ -301,7 +302,7 @@ def _of_data(rbm: RBM, rows: States, draws: int, rng: np.random.Generator) -> tu
     parts = (packed[first : first + step] for first in range(0, len(packed), step))
     units = (np.unpackbits(part, axis=1, count=rows.shape[1]) for part in parts)
     x = np.concatenate([v @ rbm.weights for v in units]) + rbm.hidden_bias
-    given, visible = float(shares @ _binary(x)), -float(shares @ np.log(shares))
+    given, visible = float(shares @ _sums(x)[1]), -float(shares @ np.log(shares))
     hidden, error = _aggregate(x, shares) if x.shape[1] <= SMALL else _aggregate_drawn(x, shares, draws, rng)
     joint = visible + given
     found, errors = _of_three([joint, given, joint - hidden], [0.0, 0.0, error])
