@@ -276,6 +276,18 @@ def units(name: str, value: Any, n: int) -> States:
     return np.ascontiguousarray(array, dtype=np.int8)
 
 
+def grey(name: str, value: Any, n: int) -> FloatArray:
+    """`value` (..., n) as float64 units of 0 and 1, or probabilities of 1.
+
+    TypeError if it does not hold real numbers, ValueError at one that is not in [0, 1].
+    """
+    array = real_array(name, value)
+    if array.ndim == 0 or array.shape[-1] != n:
+        raise ValueError(f"{name} has shape {array.shape}: give (..., {n})")
+    _refuse(name, array, ~((array >= 0) & (array <= 1)), "give units of 0 and 1, or probabilities")
+    return array.astype(np.float64)
+
+
 def generator(seed: Seed) -> np.random.Generator:
     """The `numpy.random.Generator` of `seed`: None, an integer >= 0, a SeedSequence or a Generator."""
     if not (seed is None or isinstance(seed, np.random.SeedSequence | np.random.Generator)):

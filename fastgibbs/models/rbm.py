@@ -13,7 +13,7 @@ from fastgibbs.models import checks
 from fastgibbs.models.energy import Energy, Quadratic
 from fastgibbs.models.free_units import MOST_HIDDEN, Given, Sides
 from fastgibbs.models.ising import Ising
-from fastgibbs.models.logistic import summed_out
+from fastgibbs.models.logistic import logistic, summed_out
 from fastgibbs.models.rows import Rows, RowsLike
 from fastgibbs.types import ArrayLike, FloatArray, Seed, Sites
 
@@ -170,7 +170,8 @@ class RBM(Energy):
         """F(v) = -log sum_h exp(-E(v, h)) over hidden units h, at beta = 1, of visible units `v` (..., V).
 
         = -a.v - sum_j log(1 + exp(b_j + sum_i v_i W_ij)) if all of one side are visible and the others hidden.
-        float64 in the shape of the leading axes. Errors as for `log_marginal`.
+        Of such machines `v` may be probabilities. float64 in the shape of the leading axes; errors as for
+        `log_marginal`.
 
         >>> import fastgibbs as fg
         >>> rbm = fg.RBM([[2.0], [-1.0]])
@@ -192,7 +193,7 @@ class RBM(Energy):
                     f"states for every visible one: at most {MOST_HIDDEN} are summed over; log_bound bounds the sum"
                 )
             return self._given(v, beta).log_sum().reshape(np.shape(v)[:-1])
-        v = checks.units("v", v, self.n_visible).astype(np.float64)
+        v = checks.grey("v", v, self.n_visible)
         return beta * (v @ self.visible_bias) + summed_out(beta * (v @ self.weights + self.hidden_bias))
 
     def log_bound(self, v: ArrayLike, beta: float = 1.0) -> FloatArray:
@@ -221,6 +222,34 @@ class RBM(Energy):
     def with_visible(self, visible: ArrayLike) -> RBM:
         """The machine of the same energy of which these units are visible."""
         return RBM(self.weights, self.visible_bias, self.hidden_bias, visible)
+
+    def hidden_means(self, v: ArrayLike) -> FloatArray:
+        """p(h_j = 1 | v) = 1 / (1 + exp(-b_j - sum_i v_i W_ij)): what a machine makes of its data, as features.
+
+        `v`: (..., V) units of 0 and 1, or probabilities, which stand for them; float64 (..., H).
+        TypeError if they are not real numbers, ValueError at one outside [0, 1], on a wrong last axis, or of a machine
+        with hidden units on both sides, which `sample` draws.
+
+        >>> import fastgibbs as fg
+        >>> fg.RBM([[2.0], [-1.0]]).hidden_means([[1, 0], [1, 0.5]]).round(3).tolist()
+        [[0.881], [0.818]]
+        """
+        self._require_restricted("hidden_means")
+        return logistic(checks.grey("v", v, self.n_visible) @ self.weights + self.hidden_bias)
+
+    def visible_means(self, h: ArrayLike) -> FloatArray:
+        """p(v_i = 1 | h) = 1 / (1 + exp(-a_i - sum_j W_ij h_j)), of `h` (..., H), float64 (..., V); as `hidden_means`.
+
+        >>> import fastgibbs as fg
+        >>> fg.RBM([[2.0], [-1.0]]).visible_means([[1]]).round(3).tolist()
+        [[0.881, 0.269]]
+        """
+        self._require_restricted("visible_means")
+        return logistic(checks.grey("h", h, self.n_hidden) @ self.weights.T + self.visible_bias)
+
+    def _require_restricted(self, name: str) -> None:
+        if not self.restricted:
+            raise ValueError(f"{self!r} has hidden units that are coupled: {name} knows none; sample them with clamp=")
 
     def uncoupled(self) -> RBM:
         """The machine of the same biases without weights."""
