@@ -369,13 +369,10 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "parameters.hidden_bias": _padded("hidden_velocity"),
     **dict.fromkeys((f"parameters.{name}" for name in _MOVED.split()), _any),
     **dict.fromkeys(("record.samples", "lowest.states", "hidden", "norms", "well"), _any),
-    "shown.spins": _layers,
-    "shown.streams": _drawn(0),
-    "chains.spins": _layers,
-    "chains.streams": _drawn(0),
+    **dict.fromkeys(("shown.spins", "chains.spins"), _layers),
+    **dict.fromkeys(("shown.streams", "chains.streams", "streams"), _drawn(0)),
     "lane_at": _lane_at,
     "swaps": _drawn(-1),
-    "streams": _drawn(0),
     "dreams": _units,
     "reconstruction": _history(0, 1),
     "pseudo_likelihood": _history(-np.finfo(np.float64).max, 0),
@@ -384,7 +381,9 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "log_likelihood_error": _history(0, np.inf),
     "bound": _history(-np.finfo(np.float64).max, 0),
     "learning_rate": _rates,
-    **dict.fromkeys(("round", "sweeps", "done", "recorded", "diverged"), _count),
+    "betas": _rates,
+    "information": _history(-np.finfo(np.float64).max, np.inf),
+    **dict.fromkeys(("done", "recorded", "diverged", "round", "sweeps"), _count),
 }
 _GOES_ON = re.compile(r"state\.|(ladders|pairs|(ladders\.)?clusters)\.(streams|single|lane_at|labels|estimates)$")
 _PREFIX = re.compile(r"^(history|last|ladders(?=\.clusters))\.|^learner\.((shown|chains)\.\d+\.)?|(?<=^well)\.\d+$")
