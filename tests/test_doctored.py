@@ -41,7 +41,11 @@ RUNS = {
     "sample bins": (fg.sample, GLASS, dict(beta=0.5, sweeps=4000, chains=70, engine="sparse") | BINS),
     "temper bins": (fg.temper, GLASS, dict(sweeps=4000, betas=[0.1, 0.5, 1.0], ladders=4, engine="sparse") | BINS),
     "adapt": (fg.temper, GLASS, dict(sweeps=40_000, ladders=4, engine="sparse", observe=OBSERVE)),
-    "train": (fg.train, MACHINE, dict(data=DATA, epochs=300, batch_size=8, method="tempering", momentum=0.5)),
+    "train": (
+        fg.train,
+        MACHINE,
+        dict(data=DATA, epochs=300, batch_size=8, method="tempering", momentum=0.5, information_every=50),
+    ),
     "train on": (fg.train, *going_on(MACHINE, dict(data=DATA, batch_size=8, method="tempering", learning_rate=0.1))),
     "graph": (fg.train, GRAPH, dict(data=DATA[:, :5], epochs=60, batch_size=8, method="pcd", likelihood_every=0)),
 }
@@ -81,7 +85,7 @@ def arrays_doctored(name, array, rng):
     """Yield (what was done, the array) for an array of a checkpoint; None where it is gone."""
     if array.size:
         for value in WRONG.get(array.dtype.kind, []):
-            if name.endswith("log_likelihood_error") and value == np.inf:
+            if name.endswith(("log_likelihood_error", "information")) and value == np.inf:
                 continue  # of an estimate that knows nothing
             if array.dtype == np.int8 and value == -1 and "kept" not in name:
                 continue  # a spin like others, unless the energy of this very sweep is on record
@@ -125,7 +129,9 @@ def doctored(arrays, header):
 
 def content(result):
     """What a result holds, in bytes."""
-    found = [result.model.weights, result.chains, *result.history] if isinstance(result, fg.TrainResult) else []
+    found = []
+    if isinstance(result, fg.TrainResult):
+        found = [result.model.weights, result.chains, *result.history, *(result.information or ())]
     if not found:
         names = ("energy", "magnetization", "states", "trace_min", "trace_mean", "restarts", "round_trips", "betas")
         names += "kept_energy", "kept_states", "kept_counts"

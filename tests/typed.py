@@ -6,7 +6,7 @@ from typing import assert_type
 import numpy as np
 
 import fastgibbs as fg
-from fastgibbs.types import FloatArray, IntArray, ModelLike, Sites, States
+from fastgibbs.types import FloatArray, IntArray, Mask, ModelLike, Sites, States
 
 
 class Chain(fg.Energy):
@@ -75,6 +75,10 @@ def draws(model: ModelLike) -> None:
     assert_type(fg.analysis.disorder_average(samples).of_samples.q2, FloatArray)
     assert_type(fg.recall(fg.Hopfield([[1, -1, 1]]), [1, 1, 1]).converged.all(), np.bool_)
     assert_type(fg.log_z(model, method="tempering").error, float)
+    spiking = fg.sample(model, beta=1.0, sweeps=10, rule="spiking", refractory=5)
+    assert_type(spiking.refractory, int | None)
+    assert_type(spiking.spikes, Mask)
+    fg.temper(model, sweeps=10, rule="spiking")  # type: ignore[call-overload]  # nor has this verb neurons
     fg.sample(model, beta=1.0, sweeps=10, rule="heat bath")  # type: ignore[call-overload]  # there is no such rule
 
 
