@@ -41,6 +41,11 @@ def models() -> None:
     assert_type(fg.RBM(np.zeros((4, 2))).free_energy([0, 1, 0, 1]), FloatArray)
     assert_type(fg.BoltzmannMachine(np.zeros((4, 4)), visible=[0, 1]).n_hidden, int)
     assert_type(Chain(np.ones(4)).J, FloatArray)
+    assert_type(fg.as_model({("a", "b"): 1.0}, kind="spin"), ModelLike)
+    assert_type(fg.anneal({("a", "b"): 1.0}), fg.AnnealResult)
+    assert_type(fg.to_qubo(square)[1], float)
+    assert_type(square.with_labels("ab"), fg.Ising)
+    fg.as_model(square, kind="binary_")  # type: ignore[arg-type]  # a checker sees the misspelling
     assert_type(fg.cut(fg.read_rudy(Path("G1")), [1, -1]), FloatArray)
     fg.edwards_anderson((4, 4), disorder="gauss")  # type: ignore[arg-type]  # a checker sees the misspelling
 

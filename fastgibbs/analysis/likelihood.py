@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
+from fastgibbs.io.problems import problem
 from fastgibbs.models import RBM, Energy, checks
 from fastgibbs.models.energy import as_energy
 from fastgibbs.models.logistic import summed_out
-from fastgibbs.types import ArrayLike, FloatArray, ModelLike, States
+from fastgibbs.types import ArrayLike, FloatArray, Problem, States
 
 _MOST_VARIANCE = 50.0  # of log w: beyond it nothing is known of the mean from any number of weights
 _CHUNK, _CACHED = 2**22, 2**16  # inputs of hidden units held at once, and of several flips
 
 
-def log_weights(model: ModelLike, states: ArrayLike, beta: float = 1.0) -> FloatArray:
+def log_weights(model: Problem, states: ArrayLike, beta: float = 1.0) -> FloatArray:
     """log p*(s) = -beta E(s), or with hidden units log sum_h exp(-beta E(v, h)): `model.log_marginal(states, beta)`.
 
     `states`: (..., n), with hidden units visible ones (..., V). float64 in the shape of the leading axes.
@@ -26,7 +25,7 @@ def log_weights(model: ModelLike, states: ArrayLike, beta: float = 1.0) -> Float
     >>> fg.analysis.log_weights(fg.lattice((4, 4)), np.ones((1, 16)), beta=0.5).tolist()
     [16.0]
     """
-    return as_energy(checks.model("model", model)).log_marginal(states, beta)
+    return as_energy(problem("model", model)).log_marginal(states, beta)
 
 
 def log_mean(log_weights: ArrayLike, distance: float = 0.0) -> tuple[float, float, float]:
@@ -57,7 +56,7 @@ def log_mean(log_weights: ArrayLike, distance: float = 0.0) -> tuple[float, floa
     )
 
 
-def pseudo_likelihood(model: ModelLike, data: ArrayLike, beta: float = 1.0) -> float:
+def pseudo_likelihood(model: Problem, data: ArrayLike, beta: float = 1.0) -> float:
     """(1 / N) sum_n sum_i log p(s_i | the other units) in nats, exactly, hidden units summed out.
 
     p(s_i | rest) = p*(s) / (p*(s) + p*(s with i flipped)), log p* being the `log_weights`; one half each, n log(1/2) in
@@ -69,18 +68,18 @@ def pseudo_likelihood(model: ModelLike, data: ArrayLike, beta: float = 1.0) -> f
     >>> print(f"{fg.pseudo_likelihood(fg.RBM(np.zeros((3, 2))), [[0, 1, 1]]):.3f}")  # three fair coins
     -2.079
     """
-    model = as_energy(checks.model("model", model))
+    model = as_energy(problem("model", model))
     beta = checks.finite_number("beta", beta)
     if isinstance(model, RBM):
-        v = checks.units("data", data, model.n_visible).reshape(-1, model.n_visible)
+        v = checks.rows(checks.units("data", data, model.n_visible))
         rows = max(1, _CHUNK // max(1, model.n_hidden))
         return sum(_rbm_terms(model, v[k : k + rows], beta) for k in range(0, len(v), rows)) / max(len(v), 1)
     if model.n_hidden or model.low == 0 or not model.has_ising_form:
         values = checks.spins if model.low else checks.units
         v = values("data", data, model.n_visible)
-        return _by_marginals(model, v.reshape(math.prod(v.shape[:-1]), model.n_visible), beta)
+        return _by_marginals(model, checks.rows(v), beta)
     ising = model.to_ising()
-    s = np.atleast_2d(model.to_spins(data)).reshape(-1, ising.n)
+    s = checks.rows(model.to_spins(data))
     sites = np.repeat(np.arange(ising.n), np.diff(ising.indptr))
     total = 0.0
     for spins in s:

@@ -18,8 +18,32 @@ from fastgibbs.types import ModelLike, Shape
 def take_apart(model: ModelLike) -> tuple[dict[str, Any], dict[str, Any]]:
     """Arrays, and JSON values, from which `put_together` builds the model.
 
-    Of somebody else's class it is the arguments of its constructor. TypeError at a model that is no `Energy`.
+    Of somebody else's class it is the arguments of its constructor. TypeError at a model that is no `Energy`, and at a
+    label that is no number, text, None or tuple of such.
     """
+    arrays, numbers = _parts(model)
+    labels = getattr(model, "labels", None)
+    if labels is not None:
+        numbers["labels"] = [_kept(f"labels[{site}]", label) for site, label in enumerate(labels)]
+    return arrays, numbers
+
+
+def _kept(name: str, label: Any) -> Any:
+    """A label as a JSON value."""
+    label = label.item() if isinstance(label, np.generic) else label
+    if isinstance(label, tuple):
+        return [_kept(name, part) for part in label]
+    if label is None or isinstance(label, str | int | float):
+        return label
+    raise TypeError(f"{name} is {checks.shown(label)}: files keep numbers, texts, None and tuples of such")
+
+
+def _label(value: Any) -> Any:
+    """What `_kept` has kept."""
+    return tuple(map(_label, value)) if isinstance(value, list) else value
+
+
+def _parts(model: ModelLike) -> tuple[dict[str, Any], dict[str, Any]]:
     match model:
         case Lattice():
             cell = dict(zip(("vectors", "basis", "bonds"), model.cell.__reduce__()[1], strict=True))
@@ -68,6 +92,9 @@ def put_together(numbers: dict[str, Any], arrays: dict[str, Any], prefix: str = 
     """
     parts = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
     numbers = dict(numbers)
+    if "labels" in numbers:
+        labels = [_label(value) for value in numbers.pop("labels")]
+        return put_together(numbers, parts).with_labels(labels)
     kind: Any = numbers.pop("type", None)
     n: Any = numbers.get("n")
     of_sites = {"Ising": "fields", "Hopfield": "field", "BoltzmannMachine": "biases"}.get(kind)

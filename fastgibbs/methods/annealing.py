@@ -11,6 +11,7 @@ from typing import overload
 import numpy as np
 
 from fastgibbs.engines.streams import entropy_of
+from fastgibbs.io.problems import problem
 from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.cooling import Batch, Cooling
 from fastgibbs.methods.jobs import begin, through
@@ -24,14 +25,14 @@ from fastgibbs.models import TransverseIsing, checks
 from fastgibbs.results.annealed import AnnealResult, lowest_states
 from fastgibbs.results.base import Timing
 from fastgibbs.results.lanes import distinct
-from fastgibbs.types import ArrayLike, FloatArray, IntArray, ModelLike, PathLike, Progress, Rule, Scan, Seed
+from fastgibbs.types import ArrayLike, FloatArray, IntArray, ModelLike, PathLike, Problem, Progress, Rule, Scan, Seed
 
 _POINTS = 1001  # of a schedule that goes to inf, which tell how cold it is
 
 
 @overload
-def anneal(
-    model: ModelLike,
+def anneal(  # type: ignore[overload-overlap]  # a path is a sequence of letters
+    model: Problem,
     *,
     betas: ArrayLike | Schedule | None = ...,
     beta: float | None = ...,
@@ -54,7 +55,7 @@ def anneal(
 ) -> AnnealResult: ...
 @overload
 def anneal(
-    model: Sequence[ModelLike],
+    model: Sequence[Problem],
     *,
     betas: ArrayLike | Schedule | None = ...,
     sweeps: int | Sequence[int] | IntArray | None = ...,
@@ -75,7 +76,7 @@ def anneal(
 ) -> list[AnnealResult]: ...
 @holding
 def anneal(
-    model: ModelLike | Sequence[ModelLike],
+    model: Problem | Sequence[Problem],
     *,
     betas: ArrayLike | Schedule | None = None,
     beta: float | None = None,
@@ -165,6 +166,8 @@ def anneal(
     -22.0
     """
     began = time.perf_counter()
+    if not isinstance(model, list | tuple):
+        model = problem("model", model, worldlines=True)
     if isinstance(model, TransverseIsing):
         unasked: dict[str, object] = dict(betas=betas, start=start, time_limit=time_limit, target_energy=target_energy)
         unasked |= dict(keep=keep or None, clamp=clamp, checkpoint=checkpoint)
@@ -187,7 +190,6 @@ def anneal(
             given = schedule(pace.sweeps), coldest
         how = How(rule, scan, engine, seed, threads, progress, began)
         return annealed(models, given, pace.sweeps, reads, how)
-    model = checks.model("model", model)
     reads, keep = checks.integer("reads", reads), checks.integer("keep", keep, minimum=0)
     checks.progress(progress)
     target = -np.inf if target_energy is None else checks.finite_number("target_energy", target_energy)
