@@ -30,6 +30,7 @@ from fastgibbs.models import (
     Energy,
     Hopfield,
     Ising,
+    Perceptron,
     Polynomial,
     TransverseIsing,
     edwards_anderson,
@@ -52,6 +53,7 @@ MODELS: tuple[Energy, ...] = (  # each with kernels of its own on some engine
     Hopfield(_PATTERNS, rule="pseudoinverse"),
     Hopfield(_PATTERNS, order=3),
     Hopfield(_PATTERNS, order=5),
+    Perceptron(_PATTERNS),
     Polynomial({(0, 1, 2): 1.0, (1, 2, 3, 4): -0.5}),
     RBM.random(12, 6, seed=0),
 )

@@ -99,6 +99,8 @@ MODELS = {
         dict(n=3, i=[0, 1], j=[1, 2], J=[1.0, -1], fields=None, offset=0.5, shape=(3,)),
     ),
     "Hopfield": (fg.Hopfield, dict(patterns=[[1, -1, 1]])),
+    "Perceptron": (fg.Perceptron, dict(patterns=[[1, -1, 1]], labels=[-1])),
+    "teacher": (fg.teacher, dict(n=3, examples=4, seed=1)),
     "RBM": (fg.RBM, dict(weights=np.ones((3, 2)), visible_bias=[1, 2, 3], hidden_bias=None)),
     "BoltzmannMachine": (
         fg.BoltzmannMachine,

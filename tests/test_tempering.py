@@ -239,7 +239,8 @@ def swapped(betas, energies, number):
     shape = (count, rungs)
     ladders = drivers.Exchanges(
         betas=np.asarray(betas, np.float64),
-        pushes=np.zeros(rungs),
+        pushes=np.zeros((rungs, 1)),
+        norms=np.zeros(rungs),
         rule=RULES["gibbs"],
         burn_in=0,
         swap_every=1,
@@ -250,6 +251,7 @@ def swapped(betas, energies, number):
         streams=np.array([stream_state(5, SWAP, ladder) for ladder in range(count)]),
         energies=energies.ravel(),
         magnetizations=np.zeros(energies.size),
+        sums=np.zeros((1, energies.size)),
         acceptance=np.zeros((count, rungs - 1)),
         attempts=np.zeros((count, rungs - 1), np.int64),
         labels=np.zeros(shape, np.int8),

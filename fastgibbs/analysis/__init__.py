@@ -16,6 +16,7 @@ from fastgibbs.analysis.errors import (
     split_r_hat,
     standard_error,
 )
+from fastgibbs.analysis.extrapolation import ContinuousMeans, extrapolate
 from fastgibbs.analysis.finite_size import Crossing, binder_crossing, xi_crossing
 from fastgibbs.analysis.fourier import (
     CorrelationLength,
@@ -25,8 +26,8 @@ from fastgibbs.analysis.fourier import (
     overlap_structure_factor,
     structure_factor,
 )
-from fastgibbs.analysis.free_energy import IntegratedLogZ, LogZ, integrated_log_z, log_z
-from fastgibbs.analysis.likelihood import log_mean, log_weights, pseudo_likelihood
+from fastgibbs.analysis.free_energy import IntegratedLogZ, LogZ, integrated_log_z, log_z, log_z_of_ratios
+from fastgibbs.analysis.likelihood import log_mean, log_weights, pseudo_likelihood, pseudo_likelihoods
 from fastgibbs.analysis.mean_field import MeanField, mean_field
 from fastgibbs.analysis.quantum import QuantumMeans, quantum
 from fastgibbs.analysis.response import Response, response
@@ -41,6 +42,7 @@ __all__ = [
     "Binned",
     "Binning",
     "Bins",
+    "ContinuousMeans",
     "CorrelationLength",
     "Correlations",
     "Crossing",
@@ -71,16 +73,19 @@ __all__ = [
     "enough_rungs",
     "equalized",
     "equilibration",
+    "extrapolate",
     "heat_capacity",
     "integrated_log_z",
     "jackknife",
     "log_mean",
     "log_weights",
     "log_z",
+    "log_z_of_ratios",
     "mean_field",
     "overlap_correlation_length",
     "overlap_structure_factor",
     "pseudo_likelihood",
+    "pseudo_likelihoods",
     "quantum",
     "refined",
     "response",

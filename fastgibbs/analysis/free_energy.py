@@ -69,42 +69,70 @@ def log_z(
     >>> print(fg.analysis.log_z(run.betas, run.energy, 64 * np.log(2)).bar.round(1))
     [44.4 47.  56.6]
     """
-    levels = isinstance(energies, Levels)
     betas = ascending(betas) if fields is None else checks.finite_array("betas", betas)
     weights: FloatArray | None = None
     if isinstance(energies, Levels):
         weights, energies = energies.count, energies.energy
     else:
         energies = energy_record(energies)
-    reference = checks.finite_number("reference", reference)
-    ladders, rungs, draws = energies.shape
-    if rungs != betas.size:
+    if energies.shape[1] != betas.size:
         raise ValueError(f"energies has shape {energies.shape}: give (ladders, rungs, draws) with {betas.size} rungs")
-    if ladders * (1 if levels else draws) < 2:
-        what = "levels of 1 ladder" if levels else "1 draw"
+    widths = np.diff(betas)[:, None]
+    ups, downs = -widths * energies[:, :-1], widths * energies[:, 1:]
+    if sums is not None:
+        pushes = np.zeros(betas.size) if fields is None else checks.finite_array("fields", fields, betas.shape)
+        of_sums, widths = checks.finite_array("sums", sums, energies.shape), np.diff(betas * pushes)[:, None]
+        ups, downs = ups + widths * of_sums[:, :-1], downs - widths * of_sums[:, 1:]
+    return _along(ups, downs, reference, weights)
+
+
+def log_z_of_ratios(ups: ArrayLike, downs: ArrayLike, reference: float) -> LogZ:
+    """log Z at every rung, as `log_z`, whatever the laws w_r(s) / Z_r of the rungs: a `LogZ`.
+
+    `ups` and `downs`, (ladders, rungs, draws): of each draw at rung r log w_{r+1}(s) / w_r(s) and
+    log w_{r-1}(s) / w_r(s), what there is beyond the ends not being read; `reference` is log Z at rung 0. Estimators,
+    errors and what is refused are those of `log_z`.
+
+    >>> import fastgibbs as fg
+    >>> quantum = fg.TransverseIsing(fg.lattice((6,)), gamma=1.0, slices=16)
+    >>> run = fg.temper(quantum, betas=2.0, gammas=[1.0, 0.8], sweeps=1000, seed=1)
+    >>> told = run.observables
+    >>> print(fg.analysis.log_z_of_ratios(told["log_up"], told["log_down"], 0.0).bar.round(1))
+    [ 0.  -1.2]
+    """
+    ups = energy_record(ups, "ups")
+    downs = checks.finite_array("downs", downs, ups.shape)
+    return _along(ups[:, :-1], downs[:, 1:], reference, None)
+
+
+def _along(ups: FloatArray, downs: FloatArray, reference: float, weights: FloatArray | None) -> LogZ:
+    """`LogZ` of log ratios (ladders, gaps, draws), of the draws at the lower rung of each gap and at the upper one.
+
+    `weights`: how many draws each stands for, (ladders, rungs, draws), of levels.
+    """
+    reference = checks.finite_number("reference", reference)
+    ladders, gaps, draws = ups.shape
+    if ladders * (1 if weights is not None else draws) < 2:
+        what = "levels of 1 ladder" if weights is not None else "1 draw"
         raise ValueError(f"energies has {what}: error bars need at least 2")
-    blocks = 1 if levels else min(draws, -(-_FEWEST_BLOCKS // ladders))
+    blocks = 1 if weights is not None else min(draws, -(-_FEWEST_BLOCKS // ladders))
     edges = np.arange(blocks) * draws // blocks
     log_sizes = np.log(np.tile(np.diff(edges, append=draws), ladders))
     if weights is not None:
         log_sizes = np.log(weights[:, 0].sum(axis=1))
     with np.errstate(divide="ignore"):
-        logs = np.zeros((1, rungs, 1)) if weights is None else np.log(weights)
+        logs = np.zeros((1, gaps + 1, 1)) if weights is None else np.log(weights)
 
     # Of each estimator and gap the log ratio from all draws, then from all but one block: (estimator, gap, 1 + blocks).
-    steps, shared = np.empty((3, rungs - 1, 1 + log_sizes.size)), np.empty(rungs - 1)
+    steps, shared = np.empty((3, gaps, 1 + log_sizes.size)), np.empty(gaps)
     count = _with_and_without(log_sizes)
-    pushes = np.zeros(rungs) if fields is None else betas * checks.finite_array("fields", fields, (rungs,))
-    of_sums = None if sums is None else checks.finite_array("sums", sums, energies.shape)
-    for gap, width in enumerate(np.diff(betas)):
-        hot, cold = -width * energies[:, gap], -width * energies[:, gap + 1]
-        if of_sums is not None:
-            hot, cold = (u + np.diff(pushes)[gap] * of_sums[:, at] for u, at in ((hot, gap), (cold, gap + 1)))
+    for gap in range(gaps):
+        hot, cold = ups[:, gap], -downs[:, gap]
         of_hot, of_cold = logs[:, gap], logs[:, gap + 1]
         steps[0, gap], shared[gap] = _bennett(hot, cold, of_hot, of_cold, edges)
         steps[1, gap] = _with_and_without(_log_sums(of_hot + hot, edges)) - count
         steps[2, gap] = count - _with_and_without(_log_sums(of_cold - cold, edges))
-    cumulated = np.zeros((3, rungs, 1 + log_sizes.size))
+    cumulated = np.zeros((3, gaps + 1, 1 + log_sizes.size))
     np.cumsum(steps, axis=1, out=cumulated[:, 1:])
     left_out = cumulated[:, :, 1:]
     errors = np.sqrt((log_sizes.size - 1) * left_out.var(axis=2))

@@ -16,10 +16,10 @@ from fastgibbs.types import FloatArray
 class QuantumMeans(NamedTuple):
     """Means of H = E(sigma^z) - sum_i Gamma_i sigma^x_i at one beta, those of Z_M, each with its error.
 
-    Totals with k_B = 1 are `energy` and `heat_capacity`; of each site are `x`, the mean sigma^x, and `susceptibility`,
-    the static one in z, beta n (<m^2> - <|m|>^2) with m averaged over imaginary time. `zz` is the mean of
-    sigma^z_i sigma^z_j over bonds, `abs_m` that of |m| and `binder` 1 - <m^4> / (3 <m^2>^2) at one time, `kinks` the
-    share of neighbouring slices in which a spin differs.
+    `gamma` is the largest Gamma_i. Totals with k_B = 1 are `energy` and `heat_capacity`; of each site are `x`, the mean
+    sigma^x, and `susceptibility`, the static one in z, beta n (<m^2> - <|m|>^2) with m averaged over imaginary time.
+    `zz` is the mean of sigma^z_i sigma^z_j over bonds, `abs_m` that of |m| and `binder` 1 - <m^4> / (3 <m^2>^2) at one
+    time, `kinks` the share of neighbouring slices in which a spin differs.
 
     >>> import fastgibbs as fg
     >>> quantum = fg.TransverseIsing(fg.lattice((6,)), gamma=1.0, slices=16)
@@ -30,6 +30,7 @@ class QuantumMeans(NamedTuple):
     """
 
     beta: float
+    gamma: float
     energy: Mean
     heat_capacity: tuple[float, float]
     x: Mean
@@ -41,7 +42,7 @@ class QuantumMeans(NamedTuple):
 
 
 def quantum(result: Any) -> list[QuantumMeans]:
-    """What a run of `sample` of a `TransverseIsing` model has found, beta ascending: `QuantumMeans`.
+    """What `sample` of a `TransverseIsing` model has found, beta ascending, or `temper` rung by rung: `QuantumMeans`.
 
     The heat capacity is beta^2 (var of the total energy + mean of its slope), beta^2 d^2 log Z_M / d beta^2: the
     estimator of the energy depends on beta itself. TypeError at another result, ValueError if there are fewer than 2
@@ -55,12 +56,13 @@ def quantum(result: Any) -> list[QuantumMeans]:
     """
     if not getattr(getattr(result, "model", None), "by_worldlines", False):
         raise TypeError(f"result is {checks.shown(result)}: give what sample returned of a TransverseIsing model")
-    return [of_group(group, sites_of(result.model)) for group in by_beta(result)]
+    return [of_group(group, result.model) for group in by_beta(result)]
 
 
-def of_group(group: Group, n: int) -> QuantumMeans:
-    """The means of the chains at one beta, of n worldlines."""
-    told = group.observables
+def of_group(group: Group, model: Any) -> QuantumMeans:
+    """The means of the chains at one beta, of this model but for the field."""
+    told, n = group.observables, sites_of(model)
+    gamma = checks.largest(model.gamma) if group.gamma is None else group.gamma
     energy, x, zz, abs_m, kinks = (standard_error(told[name]) for name in ("total_energy", "x", "zz", "abs_m", "kinks"))
     of_energy = moments(blocks(told["total_energy"]), energy.mean)
     heat = jackknife(
@@ -69,7 +71,7 @@ def of_group(group: Group, n: int) -> QuantumMeans:
     )
     binder = jackknife(cumulant, np.column_stack([_means(told["m2"]), _means(told["m4"])]))
     chi = susceptibility(group.magnetization, group.beta, n)
-    return QuantumMeans(group.beta, energy, heat, x, zz, abs_m, chi, binder, kinks)
+    return QuantumMeans(group.beta, gamma, energy, heat, x, zz, abs_m, chi, binder, kinks)
 
 
 def _means(record: Any) -> FloatArray:

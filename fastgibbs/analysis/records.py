@@ -25,6 +25,8 @@ class Group(NamedTuple):
     """What was kept in place of draws."""
     field: float = 0.0
     """That beside the model's own: energies are without."""
+    gamma: float | None = None
+    """The largest Gamma, where it is another than that of the model."""
     observables: Mapping[str, Any] = {}
     """What was observed, and what moves and engines told, by name, likewise; more axes are a function's."""
 

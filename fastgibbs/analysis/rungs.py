@@ -299,12 +299,12 @@ def ascending(betas: ArrayLike) -> FloatArray:
     return betas
 
 
-def energy_record(energies: ArrayLike) -> FloatArray:
+def energy_record(energies: ArrayLike, name: str = "energies") -> FloatArray:
     """`energies` as float64 (ladders, rungs, draws); ValueError unless finite, with a draw and two or more rungs."""
-    energies = checks.finite_array("energies", energies)
+    energies = checks.finite_array(name, energies)
     if energies.ndim != 3 or energies.size == 0 or energies.shape[1] < 2:
         raise ValueError(
-            f"energies has shape {energies.shape}: give (ladders, rungs, draws) with at least 2 rungs and a draw"
+            f"{name} has shape {energies.shape}: give (ladders, rungs, draws) with at least 2 rungs and a draw"
         )
     return energies
 

@@ -74,7 +74,7 @@ def by_temperature(result: ByBeta) -> Report:
     model = first_model(result)
     n = sites_of(model)
     magnitudes = [magnitude(group.magnetization) for group in groups]
-    quantum = [of_group(group, n) for group in groups] if _of_worldlines(model) else []
+    quantum = [of_group(group, model) for group in groups] if _of_worldlines(model) else []
     if quantum:
         magnitudes = [group.observables["abs_m"] for group in groups]
         groups = [group._replace(energy=group.observables["total_energy"]) for group in groups]
@@ -87,6 +87,7 @@ def by_temperature(result: ByBeta) -> Report:
         "beta": [f"{group.beta:.6g}" for group in groups],
         "T": [f"{temperature(group.beta):.5g}" for group in groups],
         "field": [f"{group.field:.5g}" for group in groups],
+        "Gamma": [f"{of.gamma:.5g}" for of in quantum],
         "model": [str(group.model) for group in groups],
         "chains": [str(len(group.energy)) for group in groups],
         "tau": [f"{one:.1f}" for one in tau],
@@ -105,6 +106,8 @@ def by_temperature(result: ByBeta) -> Report:
         del columns["model"]
     if getattr(result, "field", None) is None and getattr(result, "fields", None) is None:
         del columns["field"]
+    if getattr(result, "gammas", None) is None:
+        del columns["Gamma"]
     if quantum:
         columns["C/N"] = [with_error(*np.divide(of.heat_capacity, n)) for of in quantum]
         columns["U"] = [with_error(*of.binder) for of in quantum]

@@ -87,13 +87,16 @@ class Record(NamedTuple):
     bins: RunningBins | None
 
 
-def record(times: Times, shape, weights, lanes: int, strips: int = 1, keeps: bool = False, told: int = 0) -> Record:
+def record(
+    times: Times, shape, weights, lanes: int, strips: int = 1, keeps: bool = False, told: int = 0, bits=1
+) -> Record:
     """Room for `shape` = (draws, chains) of a block of so many lanes; `weights` float64 (observables, n).
 
+    Of every spin of a draw that is kept one bit says whether it is up, and one of two whether it has spiked.
     After observables come `told` numbers that the engine, and cluster moves, tell.
     """
     draws, chains = shape
-    samples = draws if keeps else 0, weights.shape[1] // strips, lanes // LANE_GROUP
+    samples = draws if keeps else 0, bits * weights.shape[1] // strips, lanes // LANE_GROUP
     of_weights = observables(weights, strips, lanes, draws, chains, told)
     rows = np.empty(shape), np.empty(shape)
     return Record(times, *rows, of_weights, np.empty(samples, np.uint16), None)
@@ -219,7 +222,8 @@ class Exchanges(NamedTuple):
     """The ladders of a block: replica r of ladder g is lane `first_lane[g] + r` and moves from rung to rung."""
 
     betas: np.ndarray  # float64 (rungs,)
-    pushes: np.ndarray  # float64 (rungs,): beta b, of a field b beside the model's
+    pushes: np.ndarray  # float64 (rungs, numbers): beta b of a field b beside the model's, or what an engine says
+    norms: np.ndarray  # float64 (rungs,): likewise (`contract.Exponents`)
     rule: int
     burn_in: int
     swap_every: int
@@ -230,6 +234,7 @@ class Exchanges(NamedTuple):
     streams: np.ndarray  # uint64 (ladders, 4)
     energies: np.ndarray  # float64 (lanes,)
     magnetizations: np.ndarray  # float64 (lanes,)
+    sums: np.ndarray  # float64 (numbers, lanes): what pushes multiply, as `measure` leaves it
     acceptance: np.ndarray  # float64 (ladders, rungs - 1): sums of swap probabilities
     attempts: np.ndarray  # int64 (ladders, rungs - 1)
     labels: np.ndarray  # int8 (ladders, rungs): where each replica was last, HOT, COLD or FROM_HOT, or 0
@@ -238,6 +243,7 @@ class Exchanges(NamedTuple):
     visits: np.ndarray  # int64 (2, ladders, rungs): how often a replica labelled hot, or cold, was at each rung
     lanes_of_draws: np.ndarray  # int64 (draws or 0, ladders, rungs): the lane at every rung, if states are kept
     clusters: Clusters | None = None  # cluster moves beside sweeps, if there are any but those that pairs exchange
+    ratios: int = -1  # the row of the first of two log ratios of weights, if draws tell them
 
 
 HOT, COLD, FROM_HOT = 1, 2, 3  # ends of a ladder: the hot one, the cold one, and that of who came from the hot one
@@ -282,6 +288,8 @@ def _temper(block, ladders, moves, compared, record, first, last, crew):
                 for ladder in range(len(ladders.lane_at)):
                     for rung in range(ladders.betas.size):
                         ladders.lanes_of_draws[draw, ladder, rung] = ladders.lane_at[ladder, rung]
+            if ladders.ratios >= 0:
+                _tell_rungs(ladders, block, record.observables, record.observables.record[draw])
             tell(moves, record.observables.record[draw])
             of_weights = record.observables.record[draw]
             keep(record.bins, number, record.energies[draw], record.magnetizations[draw], of_weights)
@@ -298,11 +306,35 @@ def _record_rungs(ladders, by_lane, by_rung):
 
 
 @called
+def _tell_rungs(ladders, block, observables, by_rung):
+    """Record what the engine tells of a draw, and the log ratios of its weights at the rungs next to its own."""
+    first, by_lane, last = len(observables.weights), observables.by_lane, ladders.betas.size - 1
+    tell_draw(block, ladders.rungs, by_lane, first)
+    for lanes in ladders.lane_at:
+        for rung in range(last + 1):
+            by_lane[ladders.ratios, lanes[rung]] = _log_ratio(ladders, lanes[rung], rung, min(rung + 1, last))
+            by_lane[ladders.ratios + 1, lanes[rung]] = _log_ratio(ladders, lanes[rung], rung, max(rung - 1, 0))
+    for row in range(first, ladders.ratios + 2):
+        _record_rungs(ladders, by_lane[row], by_rung[row])
+
+
+@called
+def _log_ratio(ladders, lane, rung, other):
+    """log of the weight that a replica has at another rung, over that at this one."""
+    ratio = ladders.norms[other] - ladders.norms[rung]
+    ratio -= (ladders.betas[other] - ladders.betas[rung]) * ladders.energies[lane]
+    for k in range(len(ladders.sums)):
+        ratio += (ladders.pushes[other, k] - ladders.pushes[rung, k]) * ladders.sums[k, lane]
+    return ratio
+
+
+@called
 def _swap(ladders, number, counts):
     """Swap round `number`: neighbouring rungs, the lower one even or odd in turn, exchange their replicas.
 
     p = min(1, exp((beta_{r+1} - beta_r) (E_{r+1} - E_r))) (Syed et al., J. R. Stat. Soc. B 84, 321 (2022), section 2);
-    in fields the exponent has -(beta_{r+1} b_{r+1} - beta_r b_r) (M_{r+1} - M_r) besides, M being sum_i s_i.
+    in fields the exponent has -(beta_{r+1} b_{r+1} - beta_r b_r) (M_{r+1} - M_r) besides, M being sum_i s_i, and in
+    general as much of each number that weights depend on (`contract.Exponents`).
     """
     rungs = ladders.betas.size
     for ladder in range(len(ladders.lane_at)):
@@ -310,8 +342,9 @@ def _swap(ladders, number, counts):
         for rung in range(number % 2, rungs - 1, 2):
             a, b = lane_at[rung], lane_at[rung + 1]
             gain = (ladders.betas[rung + 1] - ladders.betas[rung]) * (ladders.energies[b] - ladders.energies[a])
-            turned = ladders.magnetizations[b] - ladders.magnetizations[a]
-            gain -= (ladders.pushes[rung + 1] - ladders.pushes[rung]) * turned
+            for k in range(len(ladders.sums)):
+                turned = ladders.sums[k, b] - ladders.sums[k, a]
+                gain -= (ladders.pushes[rung + 1, k] - ladders.pushes[rung, k]) * turned
             p = 1.0
             if gain < 0:
                 p = exp64(max(gain, -700.0))

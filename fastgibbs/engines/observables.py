@@ -19,7 +19,7 @@ class Observables(NamedTuple):
     strips: int
     packed: np.ndarray  # uint16 (sites of a lane, lanes // 16): what snapshots fill
     sums: np.ndarray  # float64 (lanes,)
-    by_lane: np.ndarray  # float64 (observables, chains): of a draw that is recorded in another order
+    by_lane: np.ndarray  # float64 (observables and what is told, chains): of a draw recorded in another order
     record: np.ndarray  # float64 (draws, observables and what else is told, chains that are recorded)
 
 
@@ -37,7 +37,7 @@ def observables(weights, strips: int, lanes: int, draws: int, recorded: int, tol
         strips,
         np.empty((n // strips if count else 0, lanes // LANE_GROUP), np.uint16),
         np.empty(lanes),
-        np.empty((count, lanes // strips)),
+        np.empty((count + told, lanes // strips)),
         np.empty((draws, count + told, recorded)),
     )
 

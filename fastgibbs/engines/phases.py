@@ -275,26 +275,27 @@ def _drawing_visible(width):
 
 
 @njit
-def draw_visible(layers, chains, v, given, first, last):
-    """Draw the visible units of lanes `first` ... `last - 1`, and up to the next sixteenth, given the hidden ones.
+def draw_visible(layers, chains, v, given, begin, end, first, last):
+    """Draw visible units `begin` ... `end - 1` of lanes `first` ... `last - 1`, and up to the next sixteenth.
 
-    Row `given` + k of `v`, float32 (N, V''), gets those of lane k.
+    They are whole UNITS from `begin` on, and up to `end` or to the last of all. Row `given` + k of `v`, float32
+    (N, V''), gets those of lane k.
     """
-    visible, lanes, columns = layers.visible, chains.spins.shape[1], v.shape[1]
+    lanes, columns = chains.spins.shape[1], v.shape[1]
     wide = first + max(0, last + GROUP - 1 - first) // WIDE * WIDE  # lanes until there are whole vectors
     for lane in range(first, wide, WIDE):
         _take_wide(layers, chains, lane)
     for lane in range(wide, last, GROUP):
         _take(layers, chains, lane)
-    for unit in range(0, visible, UNITS):  # whose weights come to all lanes
+    for unit in range(begin, end, UNITS):  # whose weights come to all lanes
         for lane in range(first, wide, WIDE):
             _draw_wide(layers, chains, unit, lane)
         for lane in range(wide, last, GROUP):
             _draw(layers, chains, unit, lane)
     for group in range(first, last, GROUP):
-        for unit in range(0, visible - GROUP + 1, GROUP):
+        for unit in range(begin, end - GROUP + 1, GROUP):
             transpose(chains.spins, unit * lanes + group, lanes, v, (given + group) * columns + unit, columns)
-        for unit in range(visible - visible % GROUP, visible):
+        for unit in range(end - (end - begin) % GROUP, end):
             for k in range(group, group + GROUP):
                 v[given + k, unit] = chains.spins[unit, k]
 
@@ -323,7 +324,7 @@ def swap(chains, bias, visible, lane_at, betas, streams, number):
 
 
 @called
-def _take_row(source, units, taken, factor, rows, number):
+def take_row(source, units, taken, factor, rows, number):
     """Row `taken` of `source`, times a factor, as row `number` of `rows`: (N, columns) or (tiles, N, TALL)."""
     place, target = taken * source.shape[1], number * rows.shape[-1]
     apart = rows.shape[1] * TALL if rows.ndim == 3 else TALL
@@ -339,7 +340,7 @@ def _take_row(source, units, taken, factor, rows, number):
 def take_rows(source, units, taken, factors, rows, first):
     """Row `taken[k]` of `source`, times `factors[k]` float32, as row `first` + k of `rows`, one after the other."""
     for k in range(taken.size):
-        _take_row(source, units, taken[k], at(factors, k), rows, first + k)
+        take_row(source, units, taken[k], at(factors, k), rows, first + k)
 
 
 # in one kernel, not made machine code on their own
@@ -359,11 +360,11 @@ def draw_phases(layers, shown, chains, rows, phases, first, last):
     if first < end:
         _draw_hidden(layers, shown, v, np.int64(0), phases.cd, first, end)
         for k in range(first, end):
-            _take_row(shown.means, layers.hidden, k, at(rows.coefficients, k), rows.h, k)
+            take_row(shown.means, layers.hidden, k, at(rows.coefficients, k), rows.h, k)
     end = min(last, phases.model)
     if first < end:
         for step in range(phases.steps):
-            _draw_visible(layers, chains, v, data, first, end)
+            _draw_visible(layers, chains, v, data, np.int64(0), layers.visible, first, end)
             _draw_hidden(layers, chains, v, data, not phases.cd or step + 1 < phases.steps, first, end)
         for k in range(first, end):
-            _take_row(chains.means, layers.hidden, k, at(rows.coefficients, data + k), rows.h, data + k)
+            take_row(chains.means, layers.hidden, k, at(rows.coefficients, data + k), rows.h, data + k)

@@ -20,7 +20,7 @@ from fastgibbs.engines import contract
 from fastgibbs.engines.arithmetic import exp2, scales
 from fastgibbs.engines.bytespins import start_spins
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
-from fastgibbs.engines.contract import RANDOM, Engine
+from fastgibbs.engines.contract import RANDOM, Engine, Exponents
 from fastgibbs.engines.layouts import aligned
 from fastgibbs.engines.shuffles import align_stack
 from fastgibbs.engines.sparse import Sparse, SparsePlan
@@ -47,6 +47,7 @@ class WorldlinePlan(NamedTuple):
     strengths: np.ndarray  # float64 (rungs,): by which all Gamma are multiplied, or (0,) if by none
     scales: np.ndarray  # float32 (rungs,): exponent of 2 per unit of field
     tunnels: np.ndarray  # float32 (rungs, kinds): r
+    norms: np.ndarray  # float64 (rungs,): M sum_i log cosh(dt Gamma_i)
     terms: np.ndarray  # float64 (rungs, kinds, 4): of x and of the slope, per site and per kinks over M
     free: np.ndarray  # int32 (n,): the variables, all of which sweeps visit
 
@@ -79,7 +80,7 @@ class Worldline(Engine):
     """The engine as Python calls it."""
 
     name, plan, native = "worldline", WorldlinePlan, True
-    rules, told = ("gibbs",), TOLD
+    rules, told, weighs = ("gibbs",), TOLD, True
     classical = Sparse()
 
     def refusal(self, models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
@@ -110,6 +111,7 @@ class Worldline(Engine):
             np.empty(0),
             np.empty(0, np.float32),
             np.empty((0, gammas.size), np.float32),
+            np.empty(0),
             np.empty((0, gammas.size, 4)),
             contract.free_sites(model.n, free),
         )
@@ -133,9 +135,15 @@ class Worldline(Engine):
         )
         strengths = plan.strengths if plan.strengths.size else np.ones(betas.size)
         gammas = strengths[:, None] * plan.gammas
-        tunnels = np.maximum(np.tanh(betas[:, None] * gammas / M), 2.0**-MOST).astype(np.float32)
-        rungs = dict(tunnels=tunnels, terms=terms(betas[:, None] * gammas, gammas, M), strengths=strengths)
+        g = betas[:, None] * gammas / M
+        tunnels = np.maximum(np.tanh(g), 2.0**-MOST).astype(np.float32)
+        norms = M * ((np.logaddexp(g, -g) - np.log(2)) @ plan.sites)
+        rungs = dict(tunnels=tunnels, norms=norms, terms=terms(M * g, gammas, M), strengths=strengths)
         return plan._replace(scales=-scales(betas / M, plan.classical.unit), **rungs), state
+
+    def exponents(self, plan: WorldlinePlan, state: WorldlineState) -> Exponents:
+        """A kink weighs tanh(dt Gamma), and every spin of a slice cosh(dt Gamma) besides."""
+        return Exponents(np.log(np.maximum(plan.terms[..., 0], 2.0**-MOST)), plan.norms, state.kinks)
 
 
 @inlined

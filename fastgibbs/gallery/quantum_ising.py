@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 
 from fastgibbs import analysis, exact, plots
-from fastgibbs.analysis.quantum import QuantumMeans
 from fastgibbs.gallery.output import comma_separated, picture, table
 from fastgibbs.gallery.runs import Findings, Interrupted, SavedAs
 from fastgibbs.methods.annealing import anneal
 from fastgibbs.methods.sampling import sample
 from fastgibbs.methods.schedules import linear
 from fastgibbs.models import TransverseIsing, checks, edwards_anderson, lattice
-from fastgibbs.types import FloatArray, Progress
+from fastgibbs.results.sampled import SampleResult
+from fastgibbs.types import Progress
 
 _FIELD = 3.0  # from which the glass is annealed, in units of J: above it spins follow it
 _COLD = 0.05  # its temperature then
@@ -44,12 +44,13 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     if config.temperature <= 0:
         raise ValueError(f"temperature is {config.temperature}: give one above 0")
     checks.integer("slices", config.slices)
-    few, rate = _chains(config, config.slices, progress, checkpoint)
-    many, rate = _chains(config, 2 * config.slices, progress, checkpoint)
+    few, many = (_chains(config, slices, progress, checkpoint) for slices in (config.slices, 2 * config.slices))
+    rate = many[-1].timing.updates_per_second
+    means = [analysis.extrapolate(*of_field)[0] for of_field in zip(few, many, strict=True)]
     known = exact.transverse_chain(1 / config.temperature, config.gammas)
     columns: dict[str, Any] = {"Gamma/J": ("g", config.gammas)}
     for name, of_size, theirs in (("E/N", config.size, known.energy), ("x", 1, known.x), ("zz", 1, known.zz)):
-        values, errors = extrapolated(few, many, {"E/N": "energy"}.get(name, name), of_size)
+        values, errors = np.array([getattr(of, {"E/N": "energy"}.get(name, name)) for of in means]).T / of_size
         columns |= {name: (".4f", values), f"error {name}": (".4f", errors), f"exact {name}": (".4f", theirs)}
     glass, rows = edwards_anderson((config.side, config.side), "gaussian", seed=config.seed), []
     for sweeps in config.annealings:
@@ -82,9 +83,9 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     return Findings(text, files)
 
 
-def _chains(config: Config, slices: int, progress: Progress, checkpoint: SavedAs) -> tuple[list[QuantumMeans], float]:
-    """The means at each field, from all spins up, and spins per second."""
-    found, rate = [], 0.0
+def _chains(config: Config, slices: int, progress: Progress, checkpoint: SavedAs) -> list[SampleResult]:
+    """The run at each field, from all spins up."""
+    found = []
     for number, gamma in enumerate(config.gammas):
         result = sample(
             TransverseIsing(lattice((config.size,)), gamma, slices),
@@ -99,17 +100,8 @@ def _chains(config: Config, slices: int, progress: Progress, checkpoint: SavedAs
         )
         if result.interrupted:
             raise Interrupted(f"interrupted at Gamma = {gamma:g}, before its end: the same command goes on")
-        found.append(analysis.quantum(result)[0])
-        rate = result.timing.updates_per_second
-    return found, rate
-
-
-def extrapolated(
-    few: list[QuantumMeans], many: list[QuantumMeans], name: str, over: float = 1.0
-) -> tuple[FloatArray, FloatArray]:
-    """(4 v_2M - v_M) / 3 of a mean `over` a number, and its error: what is off by O(1 / M^2) is off by O(1 / M^4)."""
-    (v, dv), (w, dw) = (np.array([getattr(one, name)[:2] for one in means]).T / over for means in (few, many))
-    return (4 * w - v) / 3, np.hypot(4 * dw, dv) / 3
+        found.append(result)
+    return found
 
 
 def _plain_numbers(ax: Any) -> None:

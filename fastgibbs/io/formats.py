@@ -13,7 +13,13 @@ from fastgibbs.types import PathLike
 
 
 def read(path: PathLike) -> Energy:
-    """The problem."""
+    """The problem of a file: a model that `fastgibbs.save` wrote, or a max-cut instance as `read_rudy` takes it.
+
+    >>> import fastgibbs as fg
+    >>> fg.save(fg.lattice((8, 8)), "model.npz")
+    >>> fg.read("model.npz")
+    Ising(n=64, bonds=128, fields=0)
+    """
     with opened(path) as file:
         if not zipfile.is_zipfile(file):
             return read_rudy(path)

@@ -13,6 +13,7 @@ from fastgibbs.engines.gradients import Step
 from fastgibbs.learning import exact
 from fastgibbs.learning import history as monitors
 from fastgibbs.learning.exact import Machine
+from fastgibbs.methods.log_z import given_units, log_likelihood
 from fastgibbs.methods.settings import tolerable
 from fastgibbs.models import RBM, BoltzmannMachine, checks
 from fastgibbs.types import ArrayLike, FloatArray
@@ -49,7 +50,7 @@ def check_model(model: object, method: str, chains: int | None) -> None:
     """TypeError or ValueError unless this model can be trained by this method, which may have no chains."""
     if not isinstance(model, RBM | BoltzmannMachine):
         raise TypeError(f"model is {checks.shown(model)}: give an RBM or a BoltzmannMachine")
-    if not model.n_visible or (isinstance(model, RBM) and not model.n_hidden):
+    if not model.n_visible or (isinstance(model, RBM) and 0 in model.weights.shape):
         raise ValueError(f"model is {checks.shown(model)}: give at least one visible unit, and an RBM one hidden unit")
     if chains is not None and method in ("cd", "exact"):
         raise ValueError(f'chains is {chains}: method={method!r} has no chains of its own, use "pcd"')
@@ -59,6 +60,15 @@ def check_model(model: object, method: str, chains: int | None) -> None:
         name, form = ("layered", model) if isinstance(model, RBM) else ("sparse", model.to_ising())
         if why := ENGINES[name].refusal([form], "sequential", 1, tolerable(1.0)):
             raise ValueError(f'model is {model!r}: {why}; method="exact" sums in float64')
+
+
+def check_given(model: Machine, given: ArrayLike | None, method: str) -> tuple[int, ...]:
+    """The units that both phases hold; TypeError or ValueError unless such a training can hold them."""
+    if given is None:
+        return ()
+    if method not in ("cd", "exact"):
+        raise ValueError(f'given is given: chains of method={method!r} are those of no row; use "cd" or "exact"')
+    return given_units(model, given)
 
 
 def check_callback(callback: object) -> None:
@@ -107,7 +117,13 @@ def sizes(method: str, batch_size: int, chains: int | None, rows: int) -> tuple[
 
 
 def spacing(
-    history_every: int | None, likelihood_every: int | None, epochs: int, model: Machine, method: str, products: int
+    history_every: int | None,
+    likelihood_every: int | None,
+    epochs: int,
+    model: Machine,
+    method: str,
+    products: int,
+    given: tuple[int, ...],
 ) -> tuple[int, int]:
     """Epochs between two rows of the history, and between two log-likelihoods; 0 for never.
 
@@ -117,10 +133,13 @@ def spacing(
     if history_every is not None:
         often = checks.integer("history_every", history_every, minimum=0)
     if likelihood_every is None:
-        return often, often if method == "exact" else monitors.affordable(model, epochs, often, products)
+        return often, often if method == "exact" else monitors.affordable(model, epochs, often, products, given)
     likely = checks.integer("likelihood_every", likelihood_every, minimum=0)
     if likely and not often:
         raise ValueError(f"likelihood_every is {likely}, history_every 0, for no history: leave one of them out")
-    if likely:
-        analysis.log_weights(model, np.zeros((1, model.n_visible), np.int8))  # ValueError if hidden units are too many
+    row = np.zeros((1, model.n_visible), np.int8)  # ValueError if hidden units are too many
+    if likely and given:
+        log_likelihood(model, row, given=given)
+    elif likely and not isinstance(model, RBM):
+        analysis.log_weights(model, row)
     return often, likely

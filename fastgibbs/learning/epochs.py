@@ -14,6 +14,7 @@ from fastgibbs.learning.advice import fall, stillness
 from fastgibbs.learning.asked import Course
 from fastgibbs.learning.boltzmann import ExactMachine, SampledMachine
 from fastgibbs.learning.data import Data
+from fastgibbs.learning.deep import SampledDeep
 from fastgibbs.learning.exact import Machine
 from fastgibbs.learning.history import pseudo_likelihood, reconstruction
 from fastgibbs.learning.machines import Estimation, ExactRBM, SampledRBM
@@ -37,8 +38,10 @@ RECORDS = tuple(f"history.{name}" for name in History._fields[1:])  # of a block
 Callback = Callable[[int, Machine, History], object]  # called with (epoch, model, history); a True stops the training
 
 
-def learner_of(model: Machine, method: str) -> Any:
-    """The class of the learner of a model."""
+def learner_of(model: Machine, method: str, given: tuple[int, ...] = ()) -> Any:
+    """The class of the learner of a model, with units that are given."""
+    if isinstance(model, RBM) and method != "exact" and (given or not model.restricted):
+        return SampledDeep
     return LEARNERS[RBM if isinstance(model, RBM) else BoltzmannMachine, method == "exact"]
 
 
@@ -56,11 +59,11 @@ class Training(Job):
         start: TrainResult | None,
         callback: Callback | None,
     ) -> None:
-        self.learner = learner = learner_of(model, estimation.method)(model, estimation)
+        self.learner = learner = learner_of(model, estimation.method, estimation.given)(model, estimation)
         self.data, self.estimation, self.course, self.callback = data, estimation, course, callback
         self.n, self.visible = model.n, model.visible
         numbers = course.first + 1 + np.arange(course.epochs)
-        self.summed = monitors.has_pseudo_likelihood(model)
+        self.summed = monitors.has_pseudo_likelihood(model, estimation.given)
         history, self.likely = monitors.planned(numbers, course.history_every, course.likelihood_every)
         self.own = TrainingBlock(
             learner.block,
@@ -210,10 +213,12 @@ class Training(Job):
         """The row of an epoch, but for its number."""
         address, threads = self.estimation.entropy, self.estimation.threads
         error = reconstruction(model, self.monitored, address, threads)
-        pseudo, value, spread = pseudo_likelihood(model, self.monitored, address), np.nan, np.nan
+        pseudo = pseudo_likelihood(model, self.monitored, address) if self.summed else np.nan
+        value, spread, given = np.nan, np.nan, self.estimation.given
         if likely:
             seed = entropy_of(np.random.SeedSequence(address, spawn_key=(ADAPT, number - 1)))
-            value, spread, _ = log_likelihood(model, self.monitored, seed=seed, threads=threads)
+            found = log_likelihood(model, self.monitored, given=given or None, seed=seed, threads=threads)
+            value, spread = found.value, found.error
         return error, pseudo, self.own.norms[0] / self.course.batches, value, spread
 
     def _counts(self) -> dict[str, int]:

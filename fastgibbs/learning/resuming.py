@@ -48,7 +48,9 @@ class TrainingState(NamedTuple):
         return int(self.block.done[0] - self.block.recorded[0] * batches)
 
 
-def state_of(start: TrainResult, model: Machine, method: str, centered: bool, seed: int | None) -> TrainingState:
+def state_of(
+    start: TrainResult, model: Machine, method: str, centered: bool, given: tuple[int, ...], seed: int | None
+) -> TrainingState:
     """The state of `start`; TypeError or ValueError tells why a training does not go on from it."""
     if not isinstance(start, TrainResult):
         raise TypeError(f"start is {checks.shown(start)}: give what train returned")
@@ -62,7 +64,11 @@ def state_of(start: TrainResult, model: Machine, method: str, centered: bool, se
     if model is not start.model and (repr(model), digest(model)) != (repr(start.model), digest(start.model)):
         raise ValueError(f"model is {model!r}, not that of start: give start.model")
     theirs = start._state.estimation
-    for name, value, other in (("method", method, theirs.method), ("centered", centered, theirs.centered)):
+    for name, value, other in (
+        ("method", method, theirs.method),
+        ("centered", centered, theirs.centered),
+        ("given", given, theirs.given),
+    ):
         if value != other:
             raise ValueError(f"{name} is {value!r}, start has {other!r}: give the same")
     if seed not in (None, start.seed):

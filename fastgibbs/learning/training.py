@@ -44,6 +44,7 @@ def train(
     l2: float = 0.0,
     centered: bool = True,
     weights: ArrayLike | None = None,
+    given: ArrayLike | None = None,
     start: TrainResult | None = None,
     history_every: int | None = None,
     likelihood_every: int | None = None,
@@ -61,15 +62,17 @@ def train(
 
     Args:
         model: RBM or BoltzmannMachine, with the parameters to start from. `RBM.random(visible, hidden, data)` is a good
-            start: small weights, and visible biases log(m / (1 - m)) of the data's means m. Of a BoltzmannMachine the
-            pairs that are coupled are trained, others stay uncoupled.
+            start, and `RBM.deep(layers, data)` of a deep machine: small weights, and visible biases log(m / (1 - m)) of
+            the data's means m. Of a BoltzmannMachine, or a deep machine, the pairs that are coupled are trained, others
+            stay uncoupled.
         data: (N, V) of bools, 0 and 1, or probabilities in [0, 1], from which units are drawn whenever they are shown;
             an array, also memory-mapped, or a scipy.sparse matrix. It is read a batch at a time and never copied whole.
         method: the chains of the model: "pcd", persistent (Tieleman, ICML 2008); "cd", from each batch anew (Hinton,
             Neural Comput. 14, 1771 (2002)); "tempering", ladders of 10 temperatures (Desjardins et al., AISTATS 2010);
             "exact", none: all states are summed, of up to 16 units in an RBM's smaller layer, or in all.
         steps: Gibbs steps of the chains for each batch: h | v and v | h of an RBM, sweeps of other machines; as many
-            sweeps draw hidden units given the data if they are coupled to each other.
+            sweeps draw hidden units given the data if they are coupled to each other, from where they were when this
+            row was shown last.
         chains: persistent chains, by default batch_size, of fewer rows at most 128; or ladders, by default an eighth.
         epochs: times that all data are shown, after those of a start.
         batch_size: rows for each step of the parameters.
@@ -80,9 +83,12 @@ def train(
         centered: use the centred gradient (Melchior, Fischer, Wiskott, J. Mach. Learn. Res. 17 (99), 1 (2016)), which
             learns as well whatever the mean of the data.
         weights: (N,) how much each row counts, at least 0; by default all alike.
+        given: indices of visible units of an RBM that the model holds too, at those of the data, so that the
+            probability of the other visible units given these is learnt, and not theirs: by "cd", each row going on
+            from itself, or "exact". The history's log-likelihoods are those of the others given these.
         start: a TrainResult, still in memory, to go on from with its model: its chains, momentum, offsets, random
             streams and count of epochs go on, and `epochs` more are as if all had been asked for at once. `method`,
-            `centered`, `batch_size` and the number of chains stay; data may be others, as many rows if hidden units
+            `centered`, `given`, `batch_size` and the number of chains stay; data may be others, as many rows if hidden units
             are coupled to each other; all else may be given anew. The result has the history of both.
         history_every: epochs between two rows of the history; the last epoch has one too. By default as few as make at
             most 200 rows; 0 for no history, which costs nothing.
@@ -119,27 +125,29 @@ def train(
     began = time.perf_counter()
     checks.choice("method", method, METHODS)
     asked.check_model(model, method, chains)
+    held = asked.check_given(model, given, method)
     steps, epochs = checks.integer("steps", steps), checks.integer("epochs", epochs)
     checks.progress(progress)
     asked.check_callback(callback)
     centered, threads = checks.flag("centered", centered), checks.thread_count(threads)
     seed = None if seed is None else entropy_of(seed)
-    state: Any = None if start is None else resuming.state_of(start, model, method, centered, seed)
+    state: Any = None if start is None else resuming.state_of(start, model, method, centered, held, seed)
     first, made = (start.epochs, state.begun) if start is not None else (0, 0)
     step, rates = asked.step_of(momentum, l1, l2), asked.learning_rates(learning_rate, first, epochs)
     shown = Data(data, model.n_visible, weights)
     batch_size, chains = resuming.sizes(state, method, batch_size, chains, shown.count)
-    estimation = Estimation(method, steps, chains, batch_size, shown.count, centered, shown.mean, 0, threads)
-    needed = 8 * estimation.lanes * model.n + learner_of(model, method).bytes_per_weight * model.weights.size
+    estimation = Estimation(method, steps, chains, batch_size, shown.count, centered, shown.mean, 0, threads, held)
+    needed = 8 * estimation.lanes * model.n + learner_of(model, method, held).bytes_per_weight * model.weights.size
     checks.require_memory(needed, f"{chains} chains and batches of {batch_size}")
     batches = -(-shown.count // batch_size)
     products = batches * STEP + steps * shown.count * model.weights.size
-    every_row, every_likelihood = asked.spacing(history_every, likelihood_every, epochs, model, method, products)
+    every_row, every_likelihood = asked.spacing(history_every, likelihood_every, epochs, model, method, products, held)
     course = Course(first, made, batches, rates, step, every_row, every_likelihood)
     settings: dict[str, Any] = dict(
         model=[model], method_=method, steps=steps, chains=chains, epochs=epochs, batch_size=batch_size
     )
     settings |= dict(momentum=step.momentum, l1=step.l1, l2=step.l2, centered=centered, weights=shown.weights)
+    settings |= dict(given=list(held)) if held else {}
     settings |= dict(history_every=every_row, likelihood_every=every_likelihood)
     settings |= dict(start=None if start is None else [start.chains, first, made])
     settings |= dict(seed=seed if start is None else start.seed, data=None if checkpoint is None else shown.digest())

@@ -27,7 +27,7 @@ class Adapted(NamedTuple):
     """What rounds of adaptation have come to."""
 
     rounds: list[Round]
-    betas: FloatArray  # float64 (rungs,): the ladder
+    ladder: FloatArray  # float64 (rungs,), as of `Ladders.ladder`: files name it "betas"
     starts: list[States] | None  # int8 (ladders, rungs, n), of each job: the states that the last round ended with
     compiling: float  # seconds
 
@@ -42,7 +42,7 @@ def adapting(job: Several, adapted: Adapted, grows: bool, under_way: Run) -> Ada
 
     quiet = under_way._replace(report=report)
     while not under_way.asked and (not adapted.rounds or 8 * adapted.rounds[-1].sweeps <= sweeps):
-        under_way.checkpoint.enter({"rounds": adapted.rounds}, {"betas": adapted.betas})
+        under_way.checkpoint.enter({"rounds": adapted.rounds}, {"betas": adapted.ladder})
         adapted = _round(job, adapted, grows, quiet)
     return adapted
 
@@ -50,43 +50,43 @@ def adapting(job: Several, adapted: Adapted, grows: bool, under_way: Run) -> Ada
 def _round(job: Several, adapted: Adapted, grows: bool, under_way: Run) -> Adapted:
     """One more round."""
     sweeps = 2 * adapted.rounds[-1].sweeps if adapted.rounds else FIRST_ROUND
-    length, betas = Length(sweeps, sweeps // 4, sweeps), adapted.betas
-    job = job.trial(len(adapted.rounds), length).at(betas, adapted.starts)
+    length, ladder = Length(sweeps, sweeps // 4, sweeps), adapted.ladder
+    job = job.trial(len(adapted.rounds), length).at(ladder, adapted.starts)
     blocks, end, _ = through(under_way, begin(job, under_way.checkpoint))
     found = job.gathered(blocks, length.draws, end.done)
     rejections = 1 - np.mean([of_job.acceptance()[0] for of_job in found], axis=0)
-    barrier = analysis.barrier(betas, rejections)
-    size = min(analysis.enough_rungs(barrier.total), MAX_RUNGS) if grows else betas.size
-    new = analysis.equalized(betas, rejections, size)
-    nearest = np.abs(new[:, None] - betas).argmin(axis=1)
-    now = Round(sweeps, betas.size, barrier.total, float(1 - rejections.max()))
+    barrier = analysis.barrier(ladder, rejections)
+    size = min(analysis.enough_rungs(barrier.total), MAX_RUNGS) if grows else ladder.size
+    new = analysis.equalized(ladder, rejections, size)
+    nearest = np.abs(new[:, None] - ladder).argmin(axis=1)
+    now = Round(sweeps, ladder.size, barrier.total, float(1 - rejections.max()))
     starts = [of_job.spins()[:, nearest] for of_job in found]
     return Adapted([*adapted.rounds, now], new, starts, adapted.compiling + end.compiling)
 
 
 def saved_ladder(checkpoint: Checkpoint, job: Several, grows: bool, adapt: bool) -> Adapted:
     """The rounds of adaptation that a checkpoint knows, and their ladder; else none, and that of the job."""
-    betas, sweeps = job.betas, job.length.sweeps
+    asked, sweeps = job.ladder, job.length.sweeps
     if checkpoint.saved is None:
-        return Adapted([], betas, None, 0.0)
+        return Adapted([], asked, None, 0.0)
     try:
         rounds, ladder = [], checks.finite_array("betas", checkpoint.arrays.get("betas"))
         for k, (length, rungs, barrier, acceptance) in enumerate(checkpoint.stage.get("rounds", [])):
             length, rungs = checks.integer("sweeps", length), checks.integer("rungs", rungs, 2, MAX_RUNGS)
             barrier, acceptance = (checks.finite_number("a number", number) for number in (barrier, acceptance))
-            asked = 4 * length <= sweeps if k else adapt
-            size = rungs if grows and k else betas.size
+            due = 4 * length <= sweeps if k else adapt
+            size = rungs if grows and k else asked.size
             possible = 0 <= barrier <= rungs and 0 <= acceptance <= 1
-            if not asked or not possible or (length, rungs) != (FIRST_ROUND * 2**k, size):
+            if not due or not possible or (length, rungs) != (FIRST_ROUND * 2**k, size):
                 raise ValueError(f"round {k} of adaptation is {[length, rungs, barrier, acceptance]}")
             rounds.append(Round(length, rungs, barrier, acceptance))
         right = ladder.ndim == 1 and 2 <= ladder.size <= MAX_RUNGS
         right = right and (not rounds or (np.diff(ladder) > 0).all())  # what was not adapted is as it was given
-        right = right and (ladder[0], ladder[-1]) == (betas[0], betas[-1])
+        right = right and (ladder[0], ladder[-1]) == (asked[0], asked[-1])
         if (
             not right
-            or not ((grows and rounds) or ladder.size == betas.size)
-            or not (rounds or (ladder == betas).all())
+            or not ((grows and rounds) or ladder.size == asked.size)
+            or not (rounds or (ladder == asked).all())
         ):
             raise ValueError(f"betas are {ladder.size} numbers that are no ladder of it")
     except (TypeError, ValueError) as error:

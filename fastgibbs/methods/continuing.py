@@ -22,9 +22,11 @@ _THEIRS = {  # what a run had, by the name of an argument, and what that is wher
     "chains": (lambda result: result.beta.shape[-1], None),
     "betas": (lambda result: result.betas, None),
     "fields": (lambda result: result.fields, None),
+    "gammas": (lambda result: result.gammas, None),
     "ladders": (lambda result: len(result.states), None),
     "clusters": (lambda result: result.clusters, None),
     "cluster_every": (lambda result: result.cluster_every, None),
+    "refractory": (lambda result: result.refractory, None),
     "seed": (lambda result: result.seed, None),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any, NamedTuple
 
@@ -12,8 +12,9 @@ import numpy as np
 from fastgibbs.analysis.bins import Bins
 from fastgibbs.engines import binning, drivers
 from fastgibbs.engines.bonds import Bonds
-from fastgibbs.engines.clusters import PAIRED, Clusters, Places, clusters, told
-from fastgibbs.engines.contract import Crew
+from fastgibbs.engines.clusters import PAIRED, Clusters, Places, clusters
+from fastgibbs.engines.clusters import told as told_by_clusters
+from fastgibbs.engines.contract import Crew, Exponents
 from fastgibbs.engines.replicas import HOUDAYER, Pairs
 from fastgibbs.engines.streams import CLUSTER, SWAP, stream_state
 from fastgibbs.engines.waves import Planes, planes_in_words
@@ -26,8 +27,9 @@ from fastgibbs.models import Ising, checks
 from fastgibbs.models.energy import as_energy
 from fastgibbs.models.waves import factors, is_lattice, planes, smallest_waves, turns
 from fastgibbs.results.lanes import Left, taken
-from fastgibbs.types import AnyArray, FloatArray, IntArray, States
+from fastgibbs.types import AnyArray, Engine, FloatArray, IntArray, States
 
+RATIOS = "log_up", "log_down"  # of the weights of a draw at the next rung, and the one before, to that at its own
 MAX_RUNGS = 256  # two ladders are compared in one block of 512 lanes
 NO_BONDS = Ising(np.zeros((0, 0)))
 BINS, FEW_BINS = 1001, 129  # of the histograms of q, where there are more sites; of runs that keep bins of all
@@ -62,6 +64,7 @@ class Ladders(Job):
     in_bins: bool = False  # whether bins are kept in place of draws
     before: tuple[Left, ...] = ()
     fields: FloatArray | None = None  # float64 (rungs,): beside the model's
+    gammas: FloatArray | None = None  # float64 (rungs,): of worldlines, the largest Gamma
 
     RECORDS = (
         "record.energies",
@@ -75,6 +78,17 @@ class Ladders(Job):
     def count(self) -> int:
         """Ladders of all models."""
         return len(self.setting.models) * self.ladders
+
+    @property
+    def ladder(self) -> FloatArray:
+        """What is spaced, ascending: betas, or gammas with the sign turned."""
+        return self.betas if self.gammas is None else -self.gammas
+
+    def at(self, ladder: FloatArray, starts: States | None) -> Ladders:
+        """The same along another ladder, from these states, int8 (ladders, rungs, n), or random ones."""
+        if self.gammas is None:
+            return replace(self, betas=ladder, starts=starts)
+        return replace(self, betas=np.full(ladder.size, self.betas[0]), gammas=-ladder, starts=starts)
 
     @property
     def lanes(self) -> int:
@@ -111,7 +125,8 @@ class Ladders(Job):
         models = [given[0]] * self.lanes if len(given) > 1 else given
         for ladder, lane in enumerate(self.first_lanes if len(given) > 1 else []):
             models[lane : lane + self.betas.size] = [given[ladder // self.ladders]] * self.betas.size
-        return self.setting.prepare(models)
+        plan = self.setting.prepare(models)
+        return plan if self.gammas is None else plan._replace(strengths=self.gammas / given[0].gamma.max())
 
     @cached_property
     def histogram(self) -> AnyArray:
@@ -139,8 +154,8 @@ class Ladders(Job):
 
     @property
     def told(self) -> tuple[str, ...]:
-        """What cluster moves tell, by name: observables that follow those of weights."""
-        return told(self.clusters)
+        """What draws tell, by name: observables that follow those of weights."""
+        return told(self.engine, self.clusters)
 
     @cached_property
     def cluster_bonds(self) -> tuple[list[Any], Bonds]:
@@ -166,7 +181,7 @@ class Ladders(Job):
         room = drivers.record(times, shape, weights, len(lanes), keeps=self.keeps, told=more)
         if self.in_bins:
             room = room._replace(bins=binned.part(self.bins, inside[0] * rungs, (inside[-1] + 1) * rungs))
-        ladders = self._ladders(inside, first_lane, lane_at, len(lanes))
+        ladders = self._weighed(self._ladders(inside, first_lane, lane_at, len(lanes)), plan, state)
         if self.clusters not in (None, HOUDAYER):
             ladders = ladders._replace(clusters=self._clusters(inside, lane_at, lanes))
         return LadderBlock(plan, state, ladders, self._pairs(inside, lane_at, len(lanes)), room)
@@ -178,7 +193,8 @@ class Ladders(Job):
         of_lanes[lane_at] = np.arange(self.betas.size)
         return drivers.Exchanges(
             betas=self.betas,
-            pushes=np.zeros(self.betas.size) if self.fields is None else self.betas * self.fields,
+            pushes=np.empty((0, 0)),
+            norms=np.zeros(self.betas.size),
             rule=self.setting.moves.rule,
             burn_in=self.length.burn_in,
             swap_every=self.swap_every,
@@ -189,6 +205,7 @@ class Ladders(Job):
             streams=stream_state(self.seed, SWAP, inside),
             energies=np.empty(lanes),
             magnetizations=np.empty(lanes),
+            sums=np.empty((0, lanes)),
             acceptance=np.zeros((inside.size, self.betas.size - 1)),
             attempts=np.zeros((inside.size, self.betas.size - 1), np.int64),
             labels=np.zeros(shape, np.int8),
@@ -197,6 +214,15 @@ class Ladders(Job):
             visits=np.zeros((2, *shape), np.int64),
             lanes_of_draws=np.empty((self.length.draws if self.keeps else 0, *shape), np.int64),
         )
+
+    def _weighed(self, ladders: drivers.Exchanges, plan: Any, state: Any) -> drivers.Exchanges:
+        """Ladders with the numbers that weights depend on."""
+        found = self.engine.exponents(plan, state)
+        if found is None:
+            pushes = np.zeros(self.betas.size) if self.fields is None else self.betas * self.fields
+            found = Exponents(pushes[:, None], ladders.norms, ladders.magnetizations[None])
+        row = (0 if self.weights is None else len(self.weights)) + len(self.engine.told) if self.engine.weighs else -1
+        return ladders._replace(**found._asdict(), ratios=row)
 
     def _first_of_pairs(self, inside: IntArray) -> IntArray:
         """Which of these ladders are the first of a pair of one model, 0 of 0 and 1, 2 of 2 and 3 ..."""
@@ -268,7 +294,8 @@ class Ladders(Job):
         """ValueError unless a block that was saved has records that fit its states."""
         models = [self.setting.models[g // self.ladders] for g in self.inside(lanes) for _ in range(self.betas.size)]
         draws, kept = self.rows(done), block.record
-        restoring.check_records(kept, self.length.rows(done), self.setting)
+        by_engine = len(self.told) - len(told_by_clusters(self.clusters))
+        restoring.check_records(kept, self.length.rows(done), self.setting, by_engine)
         most = block.ladders.restarts + bool(self.before)  # a trip may have been half made
         if (block.ladders.round_trips > most).any():
             raise ValueError("cannot be of this run: more round trips than restarts")
@@ -335,6 +362,11 @@ class Gathered(NamedTuple):
         sweeps = zip(self.blocks, self.done, strict=True)
         draws = [(block.ladders.lane_at.size, self.job.length.rows(done)) for block, done in sweeps]
         return binned.kept(self.job.bins, draws, self.job.setting.n, names)
+
+
+def told(engine: Engine, kind: str | None) -> tuple[str, ...]:
+    """What an engine and cluster moves of this kind tell of draws of a ladder, by name."""
+    return *((*engine.told, *RATIOS) if engine.weighs else ()), *told_by_clusters(kind)
 
 
 @cache

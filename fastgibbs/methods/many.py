@@ -22,7 +22,7 @@ from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.jobs import Length
 from fastgibbs.methods.running import Advanced, Run, running
 from fastgibbs.methods.schedules import COLD, HOT, asked_for, felt
-from fastgibbs.methods.settings import DESCENT, LAW, first_ups, tolerable
+from fastgibbs.methods.settings import DESCENT, LAW, check_rule, first_ups, tolerable
 from fastgibbs.models import Ising, checks
 from fastgibbs.models.ising import MAX_SITES
 from fastgibbs.results.annealed import AnnealResult
@@ -102,7 +102,7 @@ class Laid(NamedTuple):
     def of(cls, models: list[Ising], verb: str, how: How) -> Laid:
         """What a user asks for; ValueError or TypeError, naming the argument, at what cannot be."""
         rule, scan = how.rule, how.scan
-        checks.choice("rule", rule, contract.RULES)
+        check_rule(rule)
         checks.choice("scan", scan, contract.SCANS)
         checks.choice("engine", how.engine, _ENGINES)
         entropy, rows = entropy_of(how.seed), many.rows(models)

@@ -31,6 +31,8 @@ def of_ladders(
 ) -> int | None:
     """Sweeps from one move of ladders to the next, None if there are no moves; ValueError or TypeError likewise."""
     every = _every(clusters, every, swap_every, 1)
+    if clusters is not None and as_energy(models[0]).by_worldlines:
+        raise ValueError(f"clusters is {clusters!r}: ladders of worldlines exchange rungs alone, leave clusters out")
     if clusters is not None and clusters != HOUDAYER:
         _require_bonds(clusters, (HOUDAYER, *KINDS), models)
     if clusters is not None and clusters not in ALONE and ladders < 2:

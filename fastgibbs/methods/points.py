@@ -105,33 +105,3 @@ def require_chance(rule: str, scan: str, points: Points, start: object) -> None:
             )
         if scan == "sequential" or start is not None:
             raise ValueError(f'{where}flips every spin that the scan visits, in all chains alike; use rule="gibbs"')
-
-
-def ladder_in_fields(
-    betas: ArrayLike | None, fields: ArrayLike, rungs: int | None, clusters: object, most: int
-) -> tuple[FloatArray, FloatArray]:
-    """The points of a ladder of at most so many rungs, float64 (rungs,) each; ValueError or TypeError names what is not
-    right.
-    """
-    if betas is None:
-        raise ValueError("betas is missing: in fields give as many, or one number for all rungs")
-    fields, given = checks.finite_array("fields", fields).copy(), checks.finite_array("betas", betas)
-    if fields.ndim != 1 or not 2 <= fields.size <= most:
-        raise ValueError(f"fields has shape {fields.shape}: give 2 to {most} fields, one per rung")
-    if given.shape not in ((), fields.shape):
-        raise ValueError(
-            f"betas has shape {given.shape}, fields {fields.shape}: give as many, or one number for all rungs"
-        )
-    if rungs not in (None, fields.size):
-        raise ValueError(f"rungs is {rungs} but fields holds {fields.size}: leave rungs out")
-    if clusters is not None:
-        raise ValueError(f"clusters is {clusters!r}: cluster moves know no field beside the model's, leave them out")
-    found = np.broadcast_to(given, fields.shape).copy()
-    if (found < 0).any():
-        where = int((found < 0).argmax())
-        raise ValueError(f"betas[{where}] is {found[where]}: give betas of at least 0")
-    alike = (np.diff(found) == 0) & (np.diff(fields) == 0)
-    if alike.any():
-        where = int(alike.argmax())
-        raise ValueError(f"rungs {where} and {where + 1} are at the same beta and field: leave one of them out")
-    return found, fields

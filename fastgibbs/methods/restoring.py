@@ -14,6 +14,7 @@ from fastgibbs.engines import binning, graphs, multispin, sparse
 from fastgibbs.engines.coloured import ColouredPlan
 from fastgibbs.methods import binned
 from fastgibbs.methods.renewing import renew
+from fastgibbs.methods.spiking import counted
 from fastgibbs.models import checks
 from fastgibbs.models.bounds import most_energy
 
@@ -89,10 +90,10 @@ def check_record(name: str, record: np.ndarray, most):
     _refuse_unless_named(name, right, record, f"give a number of at most {np.max(most, initial=0):g}")
 
 
-def check_records(record, draws: int, setting):
-    """ValueError unless what a block has recorded at so many draws is what states of the models may have."""
+def check_records(record, draws: int, setting, told: int):
+    """ValueError unless records of a block, of which engines have `told` some, are what states of models may have."""
     weights = np.abs(record.observables.weights).sum(axis=1)[:, : record.observables.strips].sum(axis=1)
-    by_engine = np.full(len(setting.engine.told), 1e150)
+    by_engine = np.full(told, 1e150)
     by_clusters = np.ones(record.observables.record.shape[1] - weights.size - by_engine.size)
     weights, most = np.concatenate([weights, by_engine, by_clusters]), max(map(most_energy, setting.given))
     if record.bins is not None:
@@ -313,7 +314,7 @@ _NOTHING = {
     "clusters.": "betas lane_at taken models packed words rows spins active starts turns before parents coins sizes",
     "reads.": "rungs energies magnetizations better",
     "lowest.": "hashes highest packed followed lane_hashes waiting ups near",
-    "ladders.": "betas pushes first_lane rungs energies magnetizations",
+    "ladders.": "betas pushes norms first_lane rungs energies magnetizations sums",
     "pairs.": "ladders bonds indptr indices lane_at packed words rows unequal queue in_planes in_chunk",
     **dict.fromkeys(("shown.", "chains."), "means scale energies inputs sums marked units"),
 }
@@ -322,6 +323,7 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "state.streams": _drawn(-2),
     "state.tails": _drawn(-1),
     "state.order": _drawn(0),
+    "state.neurons.zeta": counted,
     "state.energies": _finite,
     "state.followed": within(0, sparse.MOST_FOLLOWED),
     "clusters.streams": _drawn(-2),
@@ -331,16 +333,16 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "record.magnetizations": _finite,
     "record.observables.record": _finite,
     "record.samples": _any,
-    "record.bins.first": _finite,
-    "record.bins.sums": _finite,
-    "record.bins.open": _finite,
-    "record.bins.cells": _finite,
+    **dict.fromkeys((f"record.bins.{name}" for name in ("first", "sums", "open", "cells")), _finite),
     "record.bins.width": within(0, np.finfo(np.float64).max),
     "record.bins.range": within(1 - binning.CELLS, binning.CELLS - 1),
     "reads.best": within(-np.finfo(np.float64).max, np.inf),
     "reads.kept": _spins,
     "reads.lowest": _finite,
     "reads.sums": _finite,
+    "members.families": _count,
+    **dict.fromkeys(("members.influence", "members.energies"), _finite),
+    "members.record": within(-np.finfo(np.float64).max, np.inf),
     "lowest.energies": within(-np.finfo(np.float64).max, np.inf),
     "lowest.states": _any,
     "lowest.reads": within(0, 1),
@@ -374,6 +376,7 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "swaps": _drawn(-1),
     "round": _count,
     "hidden": _any,
+    "mu": _any,
     "sweeps": _count,
     "reconstruction": _history(0, 1),
     "pseudo_likelihood": _history(-np.finfo(np.float64).max, 0),

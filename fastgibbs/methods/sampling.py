@@ -23,6 +23,7 @@ from fastgibbs.methods.observing import Observe
 from fastgibbs.methods.points import Points, asked_points, require_chance
 from fastgibbs.methods.running import running
 from fastgibbs.methods.settings import Clamping, check_betas, clamped, given_start, settled, tolerable
+from fastgibbs.methods.spiking import asked_refractory
 from fastgibbs.models import Ising, checks
 from fastgibbs.models.protocols import Protocol
 from fastgibbs.results.base import Result, Timing
@@ -30,7 +31,7 @@ from fastgibbs.results.drawn import IN_BINS
 from fastgibbs.results.lanes import Left, by_lane, taken
 from fastgibbs.results.sampled import ChainBlock, SampleResult, states_alone
 from fastgibbs.threads import Asked
-from fastgibbs.types import ArrayLike, ClusterMoves, PathLike, Problem, Progress, Rule, Scan, Seed
+from fastgibbs.types import ArrayLike, ChainRule, ClusterMoves, PathLike, Problem, Progress, Scan, Seed
 
 _LANES = 64  # of a word: with cluster moves, which pass over all of them, engines for few chains are no faster
 
@@ -46,7 +47,8 @@ def sample(
     burn_in: int = ...,
     thin: int = ...,
     at: ArrayLike | None = ...,
-    rule: Rule = ...,
+    rule: ChainRule = ...,
+    refractory: int | None = ...,
     scan: Scan = ...,
     start: ArrayLike | SampleResult | None = ...,
     seed: Seed = ...,
@@ -74,7 +76,8 @@ def sample(
     burn_in: int = ...,
     thin: int = ...,
     at: ArrayLike | None = ...,
-    rule: Rule = ...,
+    rule: ChainRule = ...,
+    refractory: int | None = ...,
     scan: Scan = ...,
     start: ArrayLike | SampleResult | None = ...,
     seed: Seed = ...,
@@ -102,7 +105,8 @@ def sample(
     burn_in: int = 0,
     thin: int = 1,
     at: ArrayLike | None = None,
-    rule: Rule = "gibbs",
+    rule: ChainRule = "gibbs",
+    refractory: int | None = None,
     scan: Scan = "sequential",
     start: ArrayLike | SampleResult | None = None,
     seed: Seed = None,
@@ -232,8 +236,15 @@ def sample(
     models = problems("model", model, worldlines=True)
     checks.progress(progress)
     if apart(models, engine):
-        without: dict[str, object] = dict(start=start, strips=strips, observe=observe, clamp=clamp, clusters=clusters)
-        without |= dict(field=field, cluster_every=cluster_every, checkpoint=checkpoint)
+        without: dict[str, object] = dict(
+            rule="spiking" if rule == "spiking" else None,
+            start=start,
+            strips=strips,
+            observe=observe,
+            clamp=clamp,
+            clusters=clusters,
+        )
+        without |= dict(field=field, cluster_every=cluster_every, checkpoint=checkpoint, refractory=refractory)
         several = of_several(models, without | dict(record=None if record == "draws" else record))
         how = How(rule, scan, engine, seed, threads, progress, began)
         return _of_each(several, beta, chains, Length.of(sweeps, burn_in, thin, at=at), keep_states, how)
@@ -241,6 +252,7 @@ def sample(
     engine, strips, chains, seed = before.same(engine=engine, strips=strips, chains=chains, seed=seed)
     clusters, cluster_every = before.same(clusters=clusters, cluster_every=cluster_every)
     moved_every = of_chains(clusters, cluster_every, models)
+    refractory = asked_refractory(rule, refractory, clusters, before)
     if moved_every is not None:
         if strips not in (None, 1):
             raise ValueError(f"strips is {strips}: clusters cross strips, leave them out")
@@ -253,7 +265,8 @@ def sample(
     keeps, n = keep_states or bool(observed.functions), models[0].n
     spins = None if isinstance(start, Result) else given_start(models[0], start, chains)
     in_bins = binned.checked(record, observed, keep_states, length.at is not None)
-    _require_memory(points, n, length.draws, observed, clusters, keep_states, in_bins)
+    bits = keep_states * (1 if refractory is None else 2)
+    _require_memory(points, n, length.draws, observed, clusters, bits, in_bins)
     require_chance(rule, scan, points, start)
     check_betas("beta", betas, models, points.fields)
     setting = settled(
@@ -267,6 +280,7 @@ def sample(
         threads=threads,
         tolerance=tolerable(betas),
         fields=points.fields,
+        refractory=refractory,
     )
     before.require_clamp(setting)
     weights, seed = observed.matrix(n), None if seed is None else entropy_of(seed)
@@ -291,6 +305,7 @@ def sample(
             engine=setting.name,
             strips=setting.strips,
             rule=rule,
+            refractory=refractory,
             scan=scan,
             burn_in=length.burn_in - before.done,
             thin=length.thin,
@@ -330,12 +345,12 @@ def _require_memory(
     draws: int,
     observed: observing.Observed,
     clusters: str | None,
-    keep_states: bool,
+    bits: int,
     in_bins: bool,
 ) -> None:
-    """ValueError unless there is memory for a run and its result."""
+    """ValueError unless there is memory for a run and its result; `bits` of a spin are kept at each draw."""
     more, chains = len(told(clusters)), points.chains
-    of_draw = 32 + observed.nbytes(n) + 8 * more + (n // 8 if keep_states else 0)
+    of_draw = 32 + observed.nbytes(n) + 8 * more + bits * n // 8
     of_chain = binned.nbytes(len(observed.weights) + more) if in_bins else draws * of_draw
     room = 0 if clusters is None else 32 * n * -(-chains // _LANES)
     what = f"a result of chains x draws = {chains} x {draws}"

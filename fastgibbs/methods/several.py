@@ -87,9 +87,9 @@ class Several(Job):
         return self.jobs[0].length
 
     @property
-    def betas(self) -> FloatArray:
-        """The ladder of all, float64 (rungs,)."""
-        return self.jobs[0].betas
+    def ladder(self) -> FloatArray:
+        """That of all (`Ladders.ladder`)."""
+        return self.jobs[0].ladder
 
     @property
     def models(self) -> int:
@@ -149,11 +149,10 @@ class Several(Job):
         job, own = self._own(lanes)
         job.check(block, own, done)
 
-    def at(self, betas: FloatArray, starts: Sequence[States] | None) -> Several:
-        """The same at other betas, from such states of each job, int8 (ladders, rungs, n), or random ones."""
+    def at(self, ladder: FloatArray, starts: Sequence[States] | None) -> Several:
+        """The same along another ladder, from such states of each job, int8 (ladders, rungs, n), or random ones."""
         given = [None] * len(self.jobs) if starts is None else starts
-        jobs = [replace(job, betas=betas, starts=own) for job, own in zip(self.jobs, given, strict=True)]
-        return replace(self, jobs=tuple(jobs))
+        return replace(self, jobs=tuple(job.at(ladder, own) for job, own in zip(self.jobs, given, strict=True)))
 
     def trial(self, number: int, length: Length) -> Several:
         """A run in which the ladder is tried: nothing but swaps is of interest, and all random numbers are its own."""

@@ -8,26 +8,25 @@ from typing import Any, overload
 
 import numpy as np
 
-from fastgibbs.engines.clusters import told
 from fastgibbs.engines.replicas import HOUDAYER
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.io.problems import problems
 from fastgibbs.methods import binned, observing
-from fastgibbs.methods.adapting import FIRST_RUNGS, adapting, saved_ladder
+from fastgibbs.methods.adapting import adapting, saved_ladder
 from fastgibbs.methods.binned import Recording
 from fastgibbs.methods.checkpoints import NONE, Checkpoint, holding
 from fastgibbs.methods.continuing import Before
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.jobs import Length, begin, first_sweep, left, through
-from fastgibbs.methods.ladders import MAX_RUNGS, Gathered, Ladders
+from fastgibbs.methods.ladders import Gathered, Ladders, told
 from fastgibbs.methods.moving import of_ladders
 from fastgibbs.methods.observing import Observe, Observed
-from fastgibbs.methods.points import ladder_in_fields
+from fastgibbs.methods.rungs import asked_rungs
 from fastgibbs.methods.running import Advanced, running
-from fastgibbs.methods.schedules import coldest
 from fastgibbs.methods.settings import Clamping, check_betas, clamped, tolerable
 from fastgibbs.methods.several import Several, groups, seeds_of, settled_each
 from fastgibbs.models import checks
+from fastgibbs.models.energy import as_energy
 from fastgibbs.results.base import Timing
 from fastgibbs.results.drawn import IN_BINS
 from fastgibbs.results.tempered import ReplicaOverlaps, Round, TemperResult
@@ -36,7 +35,6 @@ from fastgibbs.types import (
     ArrayLike,
     FloatArray,
     LadderMoves,
-    ModelLike,
     PathLike,
     Problem,
     Progress,
@@ -52,6 +50,7 @@ def temper(  # type: ignore[overload-overlap]  # a path is a sequence of letters
     *,
     betas: ArrayLike | None = ...,
     fields: ArrayLike | None = ...,
+    gammas: ArrayLike | None = ...,
     rungs: int | None = ...,
     sweeps: int = ...,
     ladders: int | None = ...,
@@ -80,6 +79,7 @@ def temper(
     *,
     betas: ArrayLike | None = ...,
     fields: ArrayLike | None = ...,
+    gammas: ArrayLike | None = ...,
     rungs: int | None = ...,
     sweeps: int = ...,
     ladders: int | None = ...,
@@ -108,6 +108,7 @@ def temper(
     *,
     betas: ArrayLike | None = None,
     fields: ArrayLike | None = None,
+    gammas: ArrayLike | None = None,
     rungs: int | None = None,
     sweeps: int = 10_000,
     ladders: int | None = None,
@@ -134,7 +135,8 @@ def temper(
 
     After a sweep of every replica, neighbouring rungs r, r + 1 swap with probability
     min(1, exp((beta_{r+1} - beta_r) (E_{r+1} - E_r))), even and odd r in turn (non-reversible). A rung may have a field
-    of its own too: replicas then exchange points (beta_r, b_r).
+    of its own too: replicas then exchange points (beta_r, b_r). Worldlines of a `TransverseIsing` model exchange beta,
+    or the transverse field, by the weights of Z_M.
 
     Args:
         model: any (`fastgibbs.Energy`), or a sequence of Ising models of one n, for which a list of results is
@@ -147,6 +149,11 @@ def temper(
         fields: b_r beside the model's own field, (rungs,), for draws from exp(-beta_r (E(s) - b_r sum_i s_i)) / Z;
             `energy` is E, without b. `betas` are then as many, or one number for all; both may go up and down. Not with
             clusters, nor adapted; `log_z` is that of each point.
+        gammas: of a `TransverseIsing` model, in place of a ladder of betas, which is then one number: the largest Gamma
+            at each rung, descending, other sites having theirs in proportion; or the two ends of `rungs` rungs, spaced
+            as betas are. Draws tell what they do in `sample`, and "log_up" and "log_down", the logarithms of their
+            weights at the next rung, and the one before, over that at their own, 0 at the ends, of which `log_z` is
+            made. Worldlines go without overlaps, clusters, fields and clamp, and betas have no default.
         rungs: number of rungs; by default as many as the barrier Lambda met in adaptation asks for, 2 Lambda + 1.
         sweeps: sweeps after burn-in; every thin-th is recorded, after the swaps.
         ladders: independent ladders of every model, by default 2.
@@ -199,25 +206,27 @@ def temper(
     >>> run = fg.temper(fg.lattice((8, 8)), betas=[0.2, 0.3, 0.4], sweeps=1000, seed=1)
     >>> run.energy.shape, (run.energy.mean(axis=(0, 2)) / 64).round(2).tolist()
     ((2, 3, 1000), [-0.42, -0.7, -1.21])
+    >>> quantum = fg.TransverseIsing(fg.lattice((6,)), gamma=1.0, slices=16)
+    >>> run = fg.temper(quantum, betas=2.0, gammas=[2.0, 1.0, 0.5], sweeps=1000, seed=1)
+    >>> [f"{found.gamma:g}: {found.x.mean:.2f}" for found in fg.analysis.quantum(run)]
+    ['2: 0.93', '1: 0.58', '0.5: 0.23']
     """
     began = time.perf_counter()
-    models = problems("model", model)
+    models = problems("model", model, worldlines=True)
     checks.progress(progress)
     adapt = checks.flag("adapt", adapt)
     sweeps = checks.integer("sweeps", sweeps)
     before = Before(start, TemperResult, models)
     engine, betas, ladders, seed = before.same(engine=engine, betas=betas, ladders=ladders, seed=seed)
-    (fields,) = before.same(fields=fields)
+    fields, gammas = before.same(fields=fields, gammas=gammas)
     kind, cluster_every = before.same(clusters=_asked(clusters), cluster_every=cluster_every)
     burn_in = (0 if before.left else sweeps // 5) if burn_in is None else burn_in
     length, swap_every = Length.of(sweeps, burn_in, thin, before.done), checks.integer("swap_every", swap_every)
     ladders = checks.integer("ladders", 2 if ladders is None else ladders)
     overlap_every = checks.integer("overlap_every", overlap_every, minimum=0)
+    overlap_every = 0 if as_energy(models[0]).by_worldlines else overlap_every
     moved_every = of_ladders(kind, cluster_every, models, ladders, swap_every)
-    if fields is None:
-        betas, grows, adapt = _first_ladder(betas, rungs, adapt, models)
-    else:
-        (betas, fields), grows, adapt = ladder_in_fields(betas, fields, rungs, kind, MAX_RUNGS), False, False
+    betas, fields, gammas, grows, adapt = asked_rungs(betas, fields, gammas, rungs, adapt, kind, models[0])
     check_betas("betas", betas, models, fields)
     if rule == "metropolis" and (betas == 0).any():
         raise ValueError(
@@ -226,14 +235,14 @@ def temper(
         )
     count, n = len(models) * ladders * betas.size, models[0].n
     observed = observing.asked(observe, models[0], count)
-    more = len(told(kind))
-    in_bins, of_draw = binned.checked(record, observed), 16 + observed.nbytes(n) + 8 * more
-    needed = count * ((binned.nbytes(len(observed.weights) + more) if in_bins else of_draw * length.draws) + n)
-    checks.require_memory(needed, f"{len(models) * ladders} ladders", binned.ADVICE)
     plans = groups(models, engine, observed)
     common: dict[str, Any] = dict(rule=rule, threads=threads, clamp=clamped(models[0], clamp, None), fields=fields)
     engines = before.of_each("engine", [engine] * len(plans))
     each = settled_each(plans, engines, ladders * betas.size, **common, tolerance=tolerable(betas))
+    more = len(told(each[0].engine, kind))
+    in_bins, of_draw = binned.checked(record, observed), 16 + observed.nbytes(n) + 8 * more
+    needed = count * ((binned.nbytes(len(observed.weights) + more) if in_bins else of_draw * length.draws) + n)
+    checks.require_memory(needed, f"{len(models) * ladders} ladders", binned.ADVICE)
     before.require_clamp(each[0])
 
     weights, seed = observed.matrix(n), None if seed is None else entropy_of(seed)
@@ -242,13 +251,13 @@ def temper(
     settings = each[0].saved() | length._asdict() | asked | dict(rungs=rungs, betas=betas, adapt=adapt, seed=seed)
     settings |= dict(observe=[*observed.names, weights], record=record)
     settings |= dict(start=before.states() if before.left and checkpoint is not None else None)
-    settings |= {} if fields is None else dict(fields=fields)
+    settings |= {name: of for name, of in (("fields", fields), ("gammas", gammas)) if of is not None}
     settings |= dict(model=models) | (dict(apart=True) if len(plans) > 1 else {})
     longer = () if adapt else ("sweeps", "model")  # rounds of adaptation are as long as sweeps ask for, of all models
     file = Checkpoint(checkpoint, every, "temper", settings, grows=longer)
     seeds = before.of_each("seed", seeds_of(int(file.settings["seed"]), len(plans)))
     kept: dict[str, Any] = dict(weights=weights, keeps=bool(observed.functions), in_bins=in_bins, before=before.left)
-    asked |= dict(betas=betas, fields=fields, length=length)
+    asked |= dict(betas=betas, fields=fields, gammas=gammas, length=length)
     jobs = [Ladders(s, **asked, seed=run_entropy(k, "temper"), **kept) for s, k in zip(each, seeds, strict=True)]
     job = Several(tuple(jobs), before.left, in_bins)
     adapted = saved_ladder(file, job, grows, adapt)
@@ -258,8 +267,8 @@ def temper(
             adapted = adapting(job, adapted, grows, under_way)
         if unfinished := bool(under_way.asked):
             under_way = under_way._replace(checkpoint=NONE)  # the file keeps the round that was stopped
-        under_way.checkpoint.enter({"rounds": adapted.rounds}, {"betas": adapted.betas})
-        job = job.at(adapted.betas, adapted.starts)
+        under_way.checkpoint.enter({"rounds": adapted.rounds}, {"betas": adapted.ladder})
+        job = job.at(adapted.ladder, adapted.starts)
         begun = begin(job, under_way.checkpoint)
         ran = through(under_way, begun)
         blocks, end, updates = ran
@@ -279,33 +288,6 @@ def _asked(clusters: bool | str | None) -> str | None:
     if isinstance(clusters, str) or clusters is None:
         return clusters
     return HOUDAYER if checks.flag("clusters", clusters) else None
-
-
-def _first_ladder(
-    betas: ArrayLike | None, rungs: int | None, adapt: bool, models: list[ModelLike]
-) -> tuple[FloatArray, bool, bool]:
-    """The ladder to begin with, whether its number of rungs may change, and whether it is adapted at all."""
-    if rungs is not None:
-        rungs = checks.integer("rungs", rungs, minimum=2)
-        if rungs > MAX_RUNGS:
-            raise ValueError(f"rungs is {rungs}: give at most {MAX_RUNGS}")
-    if betas is None:
-        first, last = 0.0, coldest(models[0])
-    else:
-        betas = checks.finite_array("betas", betas).copy()
-        if betas.ndim != 1 or not 2 <= betas.size <= MAX_RUNGS:
-            raise ValueError(f"betas has shape {betas.shape}: give 2 to {MAX_RUNGS} inverse temperatures, ascending")
-        bad = betas < 0
-        bad[1:] |= betas[1:] <= betas[:-1]
-        if bad.any():
-            where = bad.argmax()
-            raise ValueError(f"betas[{where}] is {betas[where]}: give betas of at least 0, each above the one before")
-        if rungs is None or rungs == betas.size:
-            return betas, False, False
-        if betas.size > 2:
-            raise ValueError(f"rungs is {rungs} but betas holds {betas.size}: give the two ends, or leave rungs out")
-        first, last = betas.tolist()
-    return np.linspace(first, last, rungs or FIRST_RUNGS), rungs is None, adapt
 
 
 def _observables(found: Gathered, observed: Observed, asked: Asked) -> tuple[Gathered, dict[str, FloatArray]]:
@@ -356,6 +338,7 @@ def _results(
                 model=model,
                 betas=job.betas,
                 fields=job.fields,
+                gammas=job.gammas,
                 **of_model,
                 states=model.from_spins(spins[mine]),
                 acceptance=acceptance[k],

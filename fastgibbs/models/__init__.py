@@ -8,6 +8,7 @@ from fastgibbs.models.glasses import edwards_anderson, power_law, random_regular
 from fastgibbs.models.hopfield import Hopfield
 from fastgibbs.models.ising import Ising
 from fastgibbs.models.lattices import lattice, triangular
+from fastgibbs.models.perceptron import Perceptron, teacher
 from fastgibbs.models.polynomial import Polynomial, p_spin
 from fastgibbs.models.rbm import RBM
 from fastgibbs.models.transverse import TransverseIsing
@@ -21,6 +22,7 @@ __all__ = [
     "Flips",
     "Hopfield",
     "Ising",
+    "Perceptron",
     "Polynomial",
     "TransverseIsing",
     "cut",
@@ -31,6 +33,7 @@ __all__ = [
     "random_regular",
     "sherrington_kirkpatrick",
     "smallest_waves",
+    "teacher",
     "triangular",
     "viana_bray",
     "waves",

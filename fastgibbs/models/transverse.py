@@ -20,16 +20,17 @@ class TransverseIsing(Energy):
 
     matrix elements being cosh(dt Gamma_i) of equal spins and sinh(dt Gamma_i) of different ones, a kink. What is
     sampled is the law of Z_M; means differ from those of H by O(1/M^2), so that (4 v_2M - v_M) / 3 are right to
-    O(1/M^4). M >= 4 beta max(Gamma, |J|) is a fair start.
+    O(1/M^4) (`fastgibbs.analysis.extrapolate`). M >= 4 beta max(Gamma, |J|) is a fair start.
 
     `model`: of spins -1 and 1 with an Ising form. `gamma`: Gamma, a number or one per site, (sites,), at least 0, in
     the units of J. `slices`: M >= 1.
 
     Its variables are n = sites x slices spins, those of a worldline side by side: `worldlines(states)`. `energy` is
     the diagonal part of H, the mean over slices of E(s_t), and no exponent of a law: verbs that would take it for one
-    refuse the model. `anneal` takes its field away; `sample` takes it as it is, and tells of each draw what H has
-    besides (`fastgibbs.analysis.quantum`): "total_energy"; "energy_slope", what the heat capacity takes besides beta^2
-    times its variance; "x"; "zz", over bonds; "kinks"; and "abs_m", "m2", "m4", |m|, m^2 and m^4 averaged over slices.
+    refuse the model. `anneal` takes its field away, `temper` exchanges fields or betas; `sample` tells of each draw
+    what H has besides (`fastgibbs.analysis.quantum`): "total_energy"; "energy_slope", what the heat capacity takes
+    besides beta^2 times its variance; "x"; "zz", over bonds; "kinks"; and "abs_m", "m2", "m4", |m|, m^2 and m^4
+    averaged over slices.
 
     Attributes: `model`, `gamma` float64 (sites,), `slices`, `sites`, `ising`. TypeError or ValueError names what is
     not so.

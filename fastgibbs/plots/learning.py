@@ -21,15 +21,17 @@ _COLUMNS = 10  # at most, unless there is a reason
 def filters(model: RBM, shape: Shape, *, count: int = 100, ax: Axes | None = None, **image: Any) -> Axes:
     """The weights W[:, j] of hidden units as images, the strongest first: red where a unit wants 1, blue where 0.
 
-    `model`: an RBM; `shape`: (rows, columns) of its visible units; `count`: at most so many. Each filter is scaled by
-    its own largest weight. `image`: keywords of `Axes.imshow`. TypeError or ValueError names a bad argument.
+    `model`: an RBM; `shape`: (rows, columns) of its visible units, those of the first side; `count`: at most so many.
+    Each filter is scaled by its own largest weight. `image`: keywords of `Axes.imshow`. TypeError or ValueError names a
+    bad argument.
 
     >>> import fastgibbs as fg
     >>> fg.plots.filters(fg.RBM.random(16, 4, seed=1), shape=(4, 4)).figure.savefig("filters.png")
     """
-    require(model, "fastgibbs.train in its result's model", "weights", "hidden_bias")
-    order = np.argsort(-np.abs(model.weights).sum(axis=0), kind="stable")[: checks.integer("count", count)]
-    chosen = model.weights[:, order].T
+    require(model, "fastgibbs.train in its result's model", "weights", "hidden_bias", "sides")
+    W = model.weights[model.sides.first]
+    order = np.argsort(-np.abs(W).sum(axis=0), kind="stable")[: checks.integer("count", count)]
+    chosen = W[:, order].T
     largest = np.abs(chosen).max(axis=1, keepdims=True)
     scaled = np.divide(chosen, largest, out=np.zeros_like(chosen), where=largest > 0)
     return _grid(scaled, shape, ax, look(image, cmap="RdBu_r", vmin=-1, vmax=1))

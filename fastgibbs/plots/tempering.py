@@ -41,7 +41,7 @@ def swap_rates(result: TemperResult, *, ax: Axes | None = None, **line: Any) -> 
     >>> run = fg.temper(fg.lattice((8, 8)), betas=[0.0, 0.2, 0.4], sweeps=1000, seed=1)
     >>> fg.plots.swap_rates(run).figure.savefig("swap_rates.png")
     """
-    require(result, _MAKER, "betas", "acceptance", "barrier")
+    _require_temperatures(result, "acceptance", "barrier")
     temperatures = 2 / (result.betas[1:] + result.betas[:-1])
     ax = given_or_new(ax)
     ax.plot(temperatures, result.acceptance, **look(line, color=PALETTE[0], marker="o", markersize=3))
@@ -58,6 +58,13 @@ def swap_rates(result: TemperResult, *, ax: Axes | None = None, **line: Any) -> 
     return temperature_axis(ax, temperatures)
 
 
+def _require_temperatures(result: TemperResult, *names: str) -> None:
+    """TypeError unless `result` is a TemperResult, ValueError if its rungs are not told apart by temperature."""
+    require(result, _MAKER, "betas", *names)
+    if result.gammas is not None:
+        raise ValueError("result is of a ladder in Gamma at one temperature: plot acceptance and flow against gammas")
+
+
 def replica_flow(result: TemperResult, *, ax: Axes | None = None, **line: Any) -> Axes:
     """f, of the replicas met at a rung the share that was last at the hot end, against T; infinite T has no place.
 
@@ -69,7 +76,7 @@ def replica_flow(result: TemperResult, *, ax: Axes | None = None, **line: Any) -
     >>> run = fg.temper(fg.lattice((8, 8)), betas=[0.0, 0.2, 0.4], sweeps=1000, seed=1)
     >>> fg.plots.replica_flow(run).figure.savefig("replica_flow.png")
     """
-    require(result, _MAKER, "betas", "flow")
+    _require_temperatures(result, "flow")
     warm = result.betas > 0
     temperatures = analysis.temperature(result.betas[warm])
     ax = given_or_new(ax)

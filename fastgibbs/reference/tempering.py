@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastgibbs.models.energy import as_energy
 from fastgibbs.models.waves import smallest_waves, turns
 from fastgibbs.reference.arithmetic import exp64
 from fastgibbs.reference.clusters import Moves, cmr, joerg, swendsen_wang, wolff
@@ -54,12 +55,14 @@ def temper(
     weights=(),
     cluster_every=None,
     fields=None,
+    gammas=None,
 ):
     """Draws from prod_r exp(-beta_r E(s_r)): replicas sweep, each at the beta of its rung, and exchange rungs.
 
     `engine`: a twin, the module; `model`: a model, or a sequence of them on one graph (samples), each with `ladders`
     ladders: ladder g is of sample g // ladders. `betas`: (R,), ascending, in inverse units of J, ValueError above 256.
     `fields`: of each rung one beside the model's, (R,), or None: rungs are then points, in any order.
+    `gammas`: of worldlines, (R,), the largest Gamma at each rung, or None; their weights are the twin's `exponents`.
     There are `burn_in` sweeps, then `sweeps`, each thin-th recorded; after every swap_every-th there are swaps, before
     them, after every cluster_every-th (by default swap_every), moves of `clusters`: "houdayer", as True, or a
     key of KINDS, these after the first sweep of so many. Every overlap_every-th, unless 0, the ladders 2p and
@@ -70,9 +73,9 @@ def temper(
     """
     samples, entropy = as_models(model), run_entropy(seed, "temper")
     models = [one for one in samples for _ in range(ladders)]  # one a ladder
-    isings = [one.to_ising() for one in models]
+    isings = [one if as_energy(one).by_worldlines else one.to_ising() for one in models]
     betas = np.asarray(betas, np.float64)
-    n, G, R = isings[0].n, len(isings), betas.size
+    n, G, R = samples[0].n, len(isings), betas.size
     pairs = [(g, g + 1) for first in range(0, G, ladders) for g in range(first, first + ladders - 1, 2)]
     lane = lanes_of(len(samples), ladders, R)  # of every replica
     of_lanes = [models[0]] * (LANES * (lane.max() // LANES + 1))  # whole words
@@ -101,12 +104,13 @@ def temper(
     for s in range(1, burn_in + sweeps + 1):
         lane_betas = np.full(len(of_lanes), betas[0])  # idle lanes stay at the first rung
         lane_betas[at] = betas
-        if fields is None:
+        if fields is None and gammas is None:
             engine.sweep(state, lane_betas)
         else:
-            lane_fields = np.full(len(of_lanes), fields[0])
-            lane_fields[at] = fields
-            engine.sweep(state, lane_betas, lane_fields)
+            given = gammas if fields is None else fields
+            of_rungs = np.full(len(of_lanes), given[0])
+            of_rungs[at] = given
+            engine.sweep(state, lane_betas, of_rungs)
         counted = s - burn_in  # sweeps since the burn-in
         if clusters == "houdayer" and s % every == 0:
             for (a, b), one in zip(pairs, cluster_streams, strict=True):
@@ -117,8 +121,10 @@ def temper(
         if s % swap_every == 0:
             for g in range(G):
                 energy = engine.energies([models[g]], state.spins[lane[g]])
-                in_fields = () if fields is None else (betas * fields, state.spins[lane[g]].sum(axis=1, dtype=float))
-                tried, p = swap(swap_streams[g], betas, energy, rungs[g], (s // swap_every - 1) % 2, *in_fields)
+                besides = () if fields is None else (betas * fields, state.spins[lane[g]].sum(axis=1, dtype=float))
+                if hasattr(engine, "exponents"):
+                    besides = engine.exponents(models[g], state.spins[lane[g]], betas, gammas)
+                tried, p = swap(swap_streams[g], betas, energy, rungs[g], (s // swap_every - 1) % 2, *besides)
                 at[g, rungs[g]] = lane[g]
                 if counted > 0:
                     acceptance_sum[g, tried] += p
@@ -202,9 +208,10 @@ def lanes_of(samples, ladders, rungs):
 def swap_probability(beta_gap, energy_gap, push_gap=0.0, sum_gap=0.0):
     """min(1, exp(x)), x = (beta_{r+1} - beta_r) (E_b - E_a), of the replicas a at rung r and b at rung r + 1.
 
-    In fields b_r beside the model's less (beta_{r+1} b_{r+1} - beta_r b_r) (M_b - M_a), of sums of spins M.
+    In fields b_r beside the model's less (beta_{r+1} b_{r+1} - beta_r b_r) (M_b - M_a), of sums of spins M; or less
+    the sum of as many such products as gaps hold.
     """
-    x = beta_gap * energy_gap - push_gap * sum_gap
+    x = beta_gap * energy_gap - np.sum(push_gap * sum_gap)
     return 1.0 if x >= 0 else float(exp64(np.maximum(x, -700.0)))
 
 
@@ -212,7 +219,7 @@ def swap(stream, betas, energies, rungs, first, pushes=None, sums=None):
     """A swap round of one ladder, in place: the gaps r = first, first + 2, ... in turn; returns lists of r and of p.
 
     `stream`: uint64 (4, 1), one word a gap; `betas`: (R,), by rung; `energies` and `rungs`: (R,), by replica, the
-    rungs being exchanged where u < p. In fields `pushes`: beta b by rung, and `sums` of spins by replica.
+    rungs being exchanged where u < p. In fields `pushes`: beta b by rung, and `sums` of spins by replica; or (R, K).
     """
     pushes, sums = (np.zeros(betas.size) if of is None else of for of in (pushes, sums))
     gaps, probabilities = list(range(first, betas.size - 1, 2)), []

@@ -27,8 +27,12 @@ class State(NamedTuple):
 
 
 def start(model, lanes, seed, rule="gibbs", scan="sequential", spins=None):
-    """A `State` of `lanes` lanes; `spins` int8 (lanes, n), by default random. KeyError on another rule than "gibbs"."""
+    """A `State` of `lanes` lanes; `spins` int8 (lanes, n), by default random. KeyError on another rule than "gibbs".
+
+    `model`: or a sequence of it, one a lane.
+    """
     {"gibbs": None}[rule]
+    model = model[0] if isinstance(model, list) else model
     spins = start_spins(seed, model.n, lanes) if spins is None else spins.copy()
     classical = sparse.start(model.ising, 1, seed, rule)
     return State(spins, model, classical, seeded(seed, SWEEP, lanes), stream(seed, ORDER), scan)
@@ -39,21 +43,34 @@ def energies(models, spins, free=None):
     return models[0].energy(spins)
 
 
-def sweep(state, betas):
+def sweep(state, betas, gammas=None):
     """One sweep of every lane, in place: the worldline of each site is drawn given those of its neighbours.
 
-    `betas`: float64 (lanes,), at least 0. KeyError on an unknown scan.
+    `betas`: float64 (lanes,), at least 0; `gammas`: the largest Gamma of each, likewise, by default the model's.
+    KeyError on an unknown scan.
     """
     model, classical = state.model, state.classical
-    dt = betas / model.slices
+    dt, strengths = betas / model.slices, 1.0 if gammas is None else gammas / model.gamma.max()
     scale = np.float32(np.clip((2.0 * LOG2E) * (dt * classical.unit), -1e30, 1e30))
     lines = state.spins.reshape(len(betas), model.sites, model.slices)
     for site in sparse.SCANS[state.scan](state.order, model.sites):
-        r = np.float32(np.maximum(np.tanh(dt * model.gamma[site]), 2.0 ** -float(MOST)))
+        r = np.float32(np.maximum(np.tanh(dt * (strengths * model.gamma[site])), 2.0 ** -float(MOST)))
         fields = [sparse.field(classical, lines[:, :, t].T, site) for t in range(model.slices)]
         weights = [sparse.exp2(np.clip(scale * f, -MOST, MOST)) for f in fields]
         ups, downs, odds = messages(weights, r)
         lines[:, site] = drawn(ups, downs, odds, r, uniforms(state.streams, model.slices)).T
+
+
+def exponents(model, spins, betas, gammas=None):
+    """By what replicas exchange rungs besides beta E: log tanh(dt Gamma_i) at each rung, (rungs, sites), and kinks k_i.
+
+    Kinks are float64 (lanes, sites), of `spins` int8 (lanes, n); `betas` and `gammas`: (rungs,), as of a sweep.
+    """
+    lines = model.worldlines(spins)
+    strengths = np.ones(len(betas)) if gammas is None else gammas / model.gamma.max()
+    g = betas[:, None] / model.slices * (strengths[:, None] * model.gamma)
+    kinks = (lines != np.roll(lines, -1, axis=-1)).sum(axis=-1, dtype=np.float64)
+    return np.log(np.maximum(np.tanh(g), 2.0 ** -float(MOST))), kinks
 
 
 def uniforms(streams, count):

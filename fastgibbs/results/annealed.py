@@ -69,6 +69,31 @@ class TimeToSolution(NamedTuple):
     high: Annotated[float, "The high end."]
 
 
+@described
+class Population(NamedTuple):
+    """What a population of reads tells of the law at each of its temperatures, with standard errors.
+
+    Errors come from what differs between families, which have nothing to do with one another: they are right as long
+    as there are many, R / rho of them in effect.
+    """
+
+    betas: Annotated[FloatArray, "float64 (temperatures,)", "The inverse temperatures that were come to, from 0 on."]
+    log_z: Annotated[FloatArray, "float64 (temperatures,)", "log Z; clamped sites are not summed over."]
+    log_z_error: Annotated[FloatArray, "float64 (temperatures,), or inf", "Its error."]
+    energy: Annotated[FloatArray, "float64 (temperatures,)", "<E>, the mean of all reads after the sweeps there."]
+    energy_error: Annotated[FloatArray, "float64 (temperatures,), or inf", "Its error."]
+    rho: Annotated[
+        FloatArray,
+        "float64 (temperatures,)",
+        "rho_t = R sum_f n_f^2, of the shares n_f of R reads that families have: R / rho families in effect. An error "
+        "is at most that of as many independent draws. Equilibrium is in doubt unless R is well above 100 rho.",
+    ]
+    family_entropy: Annotated[FloatArray, "float64 (temperatures,)", "S_f = -sum_f n_f log n_f."]
+    families: Annotated[
+        IntArray, "int64 (reads,)", "Of `last_states`, the number of the first read that each descends from."
+    ]
+
+
 @run_result
 class AnnealResult(Result):
     """What `anneal` returns: the best state seen in each read, lowest energy first.
@@ -143,6 +168,7 @@ class AnnealResult(Result):
         FloatArray, "float64 (gammas,)", "Of an annealing of worldlines the largest Gamma at every sweep, else none."
     ] = field(default_factory=lambda: np.empty(0))
     slices: Annotated[int | None, "Of worldlines, else None."] = None
+    population: Annotated[Population | None, "By population=True what it tells, else None."] = None
 
     @property
     def temperature(self) -> FloatArray:
@@ -195,6 +221,8 @@ class AnnealResult(Result):
         >>> print(f"{share.rate:.2f}, of {share.low:.2f} to {share.high:.2f}")
         0.12, of 0.07 to 0.20
         """
+        if self.population is not None:
+            raise ValueError("result is of a population, whose reads are related: count runs of other seeds instead")
         target = self.energy.min(initial=inf) if target is None else checks.finite_number("target", target)
         reads = self.energy.size
         most = min(most_energy(self.model), checks.largest(self.energy))

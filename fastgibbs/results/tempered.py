@@ -123,6 +123,11 @@ class TemperResult(Drawn):
         "float64 (rungs,)",
         "The field of each rung beside the model's own, which `energy` is without, or None.",
     ] = None
+    gammas: Annotated[
+        FloatArray | None,
+        "float64 (rungs,)",
+        "Of a ladder in Gamma the largest of all sites, or None.",
+    ] = None
     _blocks: list[Left] = field(default_factory=list)
 
     @property
@@ -132,23 +137,29 @@ class TemperResult(Drawn):
 
     @property
     def barrier(self) -> analysis.Barrier:
-        """Lambda, the sum of the rejection rates, and its density (see `fastgibbs.analysis.barrier`).
+        """Lambda, the sum of the rejection rates, and its density in beta (see `fastgibbs.analysis.barrier`).
 
-        ValueError of a ladder in fields: it has no density in beta.
+        In Gamma, of a ladder in it. ValueError of a ladder in fields: it has no density in beta.
         """
         self._require_no_fields("barrier is a density in beta; acceptance tells how rungs swap")
-        return analysis.barrier(self.betas, 1 - self.acceptance)
+        return analysis.barrier(self.betas if self.gammas is None else -self.gammas, 1 - self.acceptance)
 
     @cached_property
     def log_z(self) -> analysis.LogZ:
         """log Z at every rung, with errors (see `fastgibbs.analysis.log_z`); log Z / Z(betas[0]) if betas[0] > 0.
 
-        In fields it is log sum_s exp(-beta_r (E(s) - b_r sum_i s_i)). Clamped sites are not summed over.
+        In fields it is log sum_s exp(-beta_r (E(s) - b_r sum_i s_i)), of worldlines log Z_M. Clamped sites are not
+        summed over.
         """
-        reference = (self.model.n - self.clamped.size) * np.log(2) if self.betas[0] == 0 else 0.0
+        model: Any = self.model
+        quantum = getattr(model, "by_worldlines", False)
+        if self.bins is not None and (quantum or self.fields is not None):
+            raise ValueError("result has bins in place of draws, which do not tell the weights at other rungs")
+        sites = model.sites if quantum else model.n - self.clamped.size
+        reference = sites * np.log(2) if self.betas[0] == 0 else 0.0
+        if quantum:
+            return analysis.log_z_of_ratios(self.observables["log_up"], self.observables["log_down"], reference)
         if self.fields is not None:
-            if self.bins is not None:
-                raise ValueError("result has bins in place of draws, which do not tell E and m together")
             sums = self.magnetization * self.model.n
             return analysis.log_z(self.betas, self.energy, reference, self.fields, sums)
         energies = self.energy if self.bins is None else self.bins.levels().reshape(*self.round_trips.shape)
@@ -170,9 +181,10 @@ class TemperResult(Drawn):
     def by_beta(self) -> list[Group]:
         """All ladders, rung by rung."""
         rungs, fields = self.betas.size, np.zeros(self.betas.size) if self.fields is None else self.fields
+        gammas = [None] * rungs if self.gammas is None else self.gammas.tolist()
         return [
-            self._group(float(beta), 0, (slice(None), r), slice(r, None, rungs))._replace(field=float(b))
-            for r, (beta, b) in enumerate(zip(self.betas, fields, strict=True))
+            self._group(beta, 0, (slice(None), r), slice(r, None, rungs))._replace(field=b, gamma=gamma)
+            for r, (beta, b, gamma) in enumerate(zip(self.betas.tolist(), fields.tolist(), gammas, strict=True))
         ]
 
     def report(self) -> Report:
@@ -182,9 +194,10 @@ class TemperResult(Drawn):
     def table(self) -> Table:
         """Its records as named arrays, (chain, draw, rung), or the means of bins, (chain, bin, rung).
 
-        A chain for each ladder; beta, and the field, belong to rungs.
+        A chain for each ladder; beta, and the field or Gamma, belong to rungs.
         """
-        places = {"beta": ("rung", self.betas)} | ({} if self.fields is None else {"field": ("rung", self.fields)})
+        points = {"beta": self.betas, "field": self.fields, "gamma": self.gammas}
+        places = {name: ("rung", values) for name, values in points.items() if values is not None}
         return self._drawn(("chain", "draw", "rung"), lambda record: record.swapaxes(1, 2), places)
 
     def to_u_kn(self) -> tuple[FloatArray, IntArray]:

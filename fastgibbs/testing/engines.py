@@ -15,7 +15,17 @@ import numpy as np
 
 from fastgibbs import exact
 from fastgibbs.engines import contract, precision
-from fastgibbs.models import RBM, Energy, Hopfield, Ising, Polynomial, TransverseIsing, edwards_anderson, random_regular
+from fastgibbs.models import (
+    RBM,
+    Energy,
+    Hopfield,
+    Ising,
+    Perceptron,
+    Polynomial,
+    TransverseIsing,
+    edwards_anderson,
+    random_regular,
+)
 from fastgibbs.testing.blocks import Draws, carried, run
 from fastgibbs.testing.energies import Triples
 from fastgibbs.testing.laws import boltzmann, draw_exactly, energies, pvalue
@@ -36,6 +46,7 @@ MODELS: dict[str, Energy] = {
     "Gaussian": edwards_anderson((2, 3), "gaussian", seed=1),
     "memories": Hopfield([[1, 1, -1, 1, -1, 1], [1, -1, -1, 1, 1, 1]]),
     "memories of order 3": Hopfield(_RNG.choice([-1, 1], (3, 7)), field=0.1, order=3),
+    "students": Perceptron(np.random.default_rng(2).choice([-1, 1], (12, 7))),
     "triples": Triples(7),
     "products of spins": Polynomial({(0, 1, 2): 1.0, (1, 2, 3, 4): -0.7, (0, 4): 0.5, (3,): 0.3}, n=6),
     "products of units": Polynomial({(0, 1, 2): 1.0, (1, 2, 3, 4): -1.5, (0, 4): 0.5, (3,): 0.3}, "binary", 6),
