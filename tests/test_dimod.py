@@ -188,7 +188,7 @@ def test_nan_biases_and_other_objects_are_refused():
     for kind in KINDS:
         with pytest.raises(ValueError, match=r"bqm\['a'\] is nan|bqm\[\('a',\)\] is nan"):
             kind().sample(broken)
-        with pytest.raises(TypeError, match="give a dimod.BinaryQuadraticModel"):
+        with pytest.raises(TypeError, match=r"give a dimod\.BinaryQuadraticModel"):
             kind().sample({("a", "b"): 1})
         with pytest.warns(dimod.exceptions.SamplerUnknownArgWarning, match="chain_strength"):
             kind().sample(GLASS, **SHORT, chain_strength=3)
