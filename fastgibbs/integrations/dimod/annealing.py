@@ -102,9 +102,10 @@ class AnnealingSampler(dimod.Sampler, dimod.Initialized):  # type: ignore[misc]
         options |= dict(scan="random" if checks.flag("randomize_order", randomize_order) else "sequential")
         options |= dict(betas=betas, sweeps=betas.size, time_limit=time_limit)
         sampling = time.perf_counter_ns()
-        found, used = (
-            (start, "") if not betas.size else _read(model, reads, start, entropy, interrupt_function, options)
-        )
+        if betas.size or start is None:
+            found, used = _read(model, reads, start, entropy, interrupt_function, options)
+        else:
+            found, used = start, ""
         ended = time.perf_counter_ns()
         info = dict(beta_range=betas[[0, -1]].tolist() if betas.size else [], beta_schedule_type=beta_schedule_type)
         info |= dict(betas=betas, num_sweeps=betas.size, engine=used, seed=entropy)

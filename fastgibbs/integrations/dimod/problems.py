@@ -29,9 +29,8 @@ def spins_of(bqm: Any) -> tuple[Ising, list[Any]]:
     """A problem as a model of spins, and its labels, site by site."""
     if not all(hasattr(bqm, name) for name in ("change_vartype", "to_numpy_vectors", "variables")):
         raise TypeError(f"bqm is {checks.shown(bqm)}: give a dimod.BinaryQuadraticModel")
-    labels, *terms = foreign.vectors("bqm", bqm)
-    parts: Any = terms if bqm.vartype is dimod.SPIN else foreign.spins_of_units(*terms)  # type: ignore[arg-type]
-    model: Any = foreign.quadratic("spin", *parts)
+    labels, terms = foreign.vectors("bqm", bqm)
+    model: Any = foreign.quadratic("spin", *(terms if bqm.vartype is dimod.SPIN else foreign.spins_of_units(terms)))
     return model, labels
 
 
