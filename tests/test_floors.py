@@ -21,7 +21,7 @@ ENGINES = [  # each imports only earlier ones
     *("vectors", "layouts", "graphs", "bitslices", "bytespins", "contract", "gates", "arithmetic", "streams"),
     *("shuffles", "precision", "entries", "sparse_sums", "sparse_draws", "sparse", "sparse64", "flips", "terms"),
     "polynomial",
-    "worldline",
+    *("worldline_draws", "worldline"),
     *("dense", "dense_kernels", "rare", "multispin_counters", "multispin_neighbors", "multispin_rare", "multispin"),
     *("multispin_decisions", "multispin_kernels", "coloured", "memories", "overlap", "inputs", "layered", "waves"),
     "moves",
