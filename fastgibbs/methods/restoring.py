@@ -1,4 +1,4 @@
-"""What a checkpoint holds of a block: arrays that sweeps change, saved, left for a run that goes on, and filled in again.
+"""What a checkpoint holds of a block: arrays are saved, left for a run that goes on, and filled in again.
 
 A file is checked like an argument: whatever it holds, kernels stay inside their arrays, and what no run can have
 written is refused. What a run finds again by itself is not in the file at all: places of ladders, local fields,
