@@ -198,6 +198,7 @@ PICTURES = (
     "landscape",
     "maxcut",
     "rbm_digits",
+    "spiking_digits",
     "spinglass3d",
     "spinglass_binder",
     "spinglass_binder2d",

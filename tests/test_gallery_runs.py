@@ -52,6 +52,23 @@ reads = 32
 seed = 2
 """
 
+SPIKES = """
+run = "spiking_digits"
+hidden = 5
+epochs = 3
+batch_size = 300
+steps = 1
+learning_rates = [0.1, 0.1]
+method = "pcd"
+refractories = [1, 3]
+shown = 3
+window = 30
+chains = 16
+burn_in = 100
+sweeps = 2000
+seed = 5
+"""
+
 
 @pytest.fixture
 def regular():
@@ -307,6 +324,19 @@ def test_hopfield_capacity_agrees_with_the_theory_of_many_spins_and_draws_it(tmp
     assert inverse > hebb
 
 
+def test_spiking_digits_have_the_law_of_the_heat_bath_and_forget_more_slowly(tmp_path):
+    (tmp_path / "spikes.toml").write_text(SPIKES)
+    assert main(["run", str(tmp_path / "spikes.toml"), "--output", str(tmp_path / "out"), "--quiet"]) == 0
+    gibbs, one, three = csv.DictReader((tmp_path / "out" / "table.csv").read_text().splitlines())
+    assert [row["rule"] for row in (gibbs, one, three)] == ["heat bath", "spikes of 1", "spikes of 3"]
+    assert gibbs["E"] == one["E"] and gibbs["tau of E"] == one["tau of E"]  # a spike of one sweep is the heat bath
+    assert abs(float(three["off"])) < 4.5 and float(three["units off, rms"]) < 1.6
+    assert float(three["tau of E"]) > 1.5 * float(gibbs["tau of E"])
+    with np.load(tmp_path / "out" / "result.npz") as saved:
+        assert saved["spikes"].shape == (30, 69) and saved["spikes"].any()
+    assert (tmp_path / "out" / "spiking_digits.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_digits_are_replaced_by_random_pictures_without_scikit_learn(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     (tmp_path / "memory.toml").write_text(MEMORY.replace("samples = 3", "samples = 2"))
@@ -347,6 +377,10 @@ def test_digits_are_replaced_by_random_pictures_without_scikit_learn(tmp_path, m
         (CUT, ("ladders = 3", "ladders = 0"), "ladders is 0"),
         (CUT, ("rungs = 4", "rungs = 1"), "rungs is 1"),
         (CUT, ("best_known = 0", 'best_known = "many"'), "best_known is 'many'"),
+        (SPIKES, ("shown = 3", "shown = 2"), "shown is 2: give one of refractories, [1, 3]"),
+        (SPIKES, ("[1, 3]", "[128, 3]"), "refractories: one is 128"),
+        (SPIKES, ("chains = 16", "chains = 15"), "chains is 15"),
+        (SPIKES, ("window = 30", "window = 5"), "window is 5"),
     ],
 )
 def test_a_bad_glass_or_cut_is_named_and_nothing_is_written(text, change, message, tmp_path, capsys):

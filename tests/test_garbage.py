@@ -133,7 +133,12 @@ VERBS = {
     "anneal": (
         fg.anneal,
         dict(betas=[0.1, 1.0], reads=3, rule="gibbs", start=None, time_limit=None, target_energy=None, engine="auto")
-        | dict(keep=3, clamp=None, checkpoint=None, every=60.0),
+        | dict(keep=3, clamp=None, checkpoint=None, every=60.0, population=False, resample_every=None),
+    ),
+    "population": (
+        fg.anneal,
+        dict(population=True, betas=[0.0, 1.0], reads=3, resample_every=2, rule="gibbs", scan="sequential", keep=0)
+        | dict(engine="auto", target_energy=None, clamp=None, checkpoint=None),
     ),
     "temper": (
         fg.temper,
