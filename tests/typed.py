@@ -91,6 +91,12 @@ def answers(model: fg.Ising, run: fg.SampleResult) -> None:
     assert_type(fg.analysis.jackknife(np.mean, run.energy), tuple[float, float])
     assert_type(fg.mean_field(model, method="tap").converged, bool)
     fg.plots.energy_trace(run, linewidth=2).set_title("E")
+    learnt = fg.train(fg.RBM.random(4, 2), np.eye(4), beta=fg.linear(0.2, 1), information_every=1)
+    assert learnt.information is not None
+    assert_type(learnt.information.mutual, FloatArray)
+    told = fg.learning.information(fg.RBM.random(4, 2), np.eye(4))
+    assert_type(told.model.mutual, float)
+    assert_type(told.activity, FloatArray | None)
 
 
 def files(run: fg.SampleResult) -> None:
