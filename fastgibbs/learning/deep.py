@@ -138,7 +138,7 @@ class Holding:
             end = min(whole(int(free[-1]) + 1, UNITS), free.size + sides.first.size)
         inside = (sides.first >= begin) & (sides.first < end)
         self.columns, self.second_columns = sides.columns[inside], sides.second_columns
-        first, second = (np.asarray(units, np.int64) for units in (sides.first[inside], sides.second))
+        first, second = (np.array(units, np.int64) for units in (sides.first[inside], sides.second))
         v, h = (np.zeros((lanes, units.size), np.float32) for units in (first, second))
         self.held = Held(first, second, v, h, begin, end)
 
