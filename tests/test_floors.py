@@ -39,8 +39,7 @@ ENGINES = [  # each imports only earlier ones
     "moves",
     *("replicas", "observables", "descents", "energies", "asking", "remembering", "lowest", "carrying", "binning"),
     *("bonds", "swendsen_wang", "replica_clusters", "wolff", "clusters", "drivers", "many", "phases", "gradients"),
-    "holding",
-    "moments",
+    *("directed", "holding", "moments", "resampling"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}
 OPTIONAL = {"PIL", "matplotlib", "pandas", "sklearn", "tqdm", "xarray"}  # imported inside the functions that need them

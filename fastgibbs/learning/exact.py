@@ -6,12 +6,12 @@ from typing import NamedTuple, overload
 
 import numpy as np
 
-from fastgibbs.models import RBM, BoltzmannMachine, checks
+from fastgibbs.models import RBM, BoltzmannMachine, Helmholtz, checks
 from fastgibbs.models.free_units import Given, Sides
 from fastgibbs.models.logistic import logistic
 from fastgibbs.types import AnyArray, ArrayLike, FloatArray, Sites
 
-Machine = RBM | BoltzmannMachine
+Machine = RBM | BoltzmannMachine | Helmholtz
 Sums = tuple[FloatArray, FloatArray, FloatArray]
 MOST_UNITS = 16  # whose states are summed over
 _PART = 2**20  # numbers held at once
