@@ -42,6 +42,8 @@ def models() -> None:
     assert_type(labels, States)
     assert_type(fg.RBM.random(4, 2, seed=1).to_ising(), fg.Ising)
     assert_type(fg.RBM(np.zeros((4, 2))).free_energy([0, 1, 0, 1]), FloatArray)
+    assert_type(fg.RBM.deep((4, 3, 2), seed=1).visible, Sites)
+    assert_type(fg.RBM(np.zeros((4, 2)), visible=[0, 1, 5]).log_bound([0, 1, 0]), FloatArray)
     assert_type(fg.BoltzmannMachine(np.zeros((4, 4)), visible=[0, 1]).n_hidden, int)
     assert_type(Chain(np.ones(4)).J, FloatArray)
     assert_type(fg.cut(fg.read_rudy(Path("G1")), [1, -1]), FloatArray)
