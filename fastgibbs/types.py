@@ -20,6 +20,7 @@ Seed = int | np.random.SeedSequence | np.random.Generator | None
 Progress = bool | Callable[[int, int], object]  # called with (done, total); a True that it returns stops the run
 PathLike = str | os.PathLike[str]
 Rule = Literal["gibbs", "metropolis"]
+ChainRule = Literal["gibbs", "metropolis", "spiking"]  # of `sample`
 Scan = Literal["sequential", "random"]
 ClusterMoves = Literal["swendsen-wang", "wolff"]
 LadderMoves = Literal["houdayer", "swendsen-wang", "wolff", "joerg", "cmr"]

@@ -28,15 +28,17 @@ from fastgibbs.models import (
     RBM,
     BoltzmannMachine,
     Energy,
+    Helmholtz,
     Hopfield,
     Ising,
+    Perceptron,
     Polynomial,
     TransverseIsing,
     edwards_anderson,
     lattice,
     sherrington_kirkpatrick,
 )
-from fastgibbs.results.parts import METHODS
+from fastgibbs.results.parts import ENERGY_METHODS
 
 _RNG = np.random.default_rng(0)
 _PATTERNS = _RNG.choice(np.array([-1, 1], np.int8), (3, 12))
@@ -52,6 +54,7 @@ MODELS: tuple[Energy, ...] = (  # each with kernels of its own on some engine
     Hopfield(_PATTERNS, rule="pseudoinverse"),
     Hopfield(_PATTERNS, order=3),
     Hopfield(_PATTERNS, order=5),
+    Perceptron(_PATTERNS),
     Polynomial({(0, 1, 2): 1.0, (1, 2, 3, 4): -0.5}),
     RBM.random(12, 6, seed=0),
 )
@@ -79,15 +82,17 @@ def calls() -> Iterator[Callable[[], object]]:
         yield partial(temper, _GLASS, betas=betas, ladders=2, clusters=kind, **short)
     for model in (_GLASS, MODELS[4]):
         yield partial(anneal, model, keep=2, **short)
+    yield partial(anneal, _GLASS, population=True, resample_every=1, **short)
     yield partial(anneal, [_GLASS, MODELS[4]], **short)
     yield partial(sample, [_GLASS, MODELS[4]], beta=0.5, keep_states=True, **short)
     for model in (one for one in MODELS if isinstance(one, Hopfield)):
         yield partial(recall, model, _PATTERNS)
     data = _RNG.integers(0, 2, (20, 12))
     machine = RBM.random(12, 6, seed=0)
-    for method in METHODS:
+    for method in ENERGY_METHODS:
         yield partial(train, machine, data, method=method, epochs=1, seed=0)
     yield partial(log_likelihood, machine, data, seed=0)
+    yield partial(train, Helmholtz.random((12, 6), seed=0), data, method="wake-sleep", epochs=1, seed=0)
     yield partial(train, BoltzmannMachine(np.zeros((6, 6))), data[:, :6], epochs=1, seed=0)
 
 

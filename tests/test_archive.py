@@ -314,6 +314,7 @@ MODELS = {
     "pseudo-inverse": fg.Hopfield(np.eye(3, 9) * 2 - 1, rule="pseudoinverse", field=0.1),
     "Storkey": fg.Hopfield(np.eye(3, 9) * 2 - 1, rule="storkey"),
     "dense memory": fg.Hopfield(np.eye(3, 9) * 2 - 1, order=3),
+    "perceptron": fg.Perceptron(np.eye(3, 9) * 2 - 1),
     "polynomial": fg.Polynomial({(0, 2, 1): 0.1, (3,): -2.0, (): 0.7, (0, 1): 1e-300}, n=6),
     "products of units": fg.Polynomial({(0, 2, 1): 0.1, (3,): -2.0}, "binary"),
     "RBM": fg.RBM(np.random.default_rng(7).normal(size=(4, 3)), np.ones(4)),

@@ -39,6 +39,6 @@ def test_the_table_of_floors_is_that_of_the_tests():
     from test_floors import FLOORS
 
     rows = re.findall(r"^\| \d \| (.*) \|$", (DOCS / "architecture.md").read_text(), re.MULTILINE)
-    told = [set(re.findall(r"`(\w+)(?:\.py)?`", row)) for row in rows]
+    told = [set(re.findall(r"`([\w.]+?)(?:\.py)?`", row)) for row in rows]
     assert told == [set(floor) for floor in FLOORS[: len(told)]]
     assert set(FLOORS[len(told) :][0]) == {"__init__", "__main__"}

@@ -25,6 +25,8 @@ def models():
         fg.Hopfield(np.ones((1, 4)), order=3),
         fg.Hopfield([[1, 1, 1, 1], [1, 1, -1, -1]], "pseudoinverse"),
         fg.Hopfield([[1, 1, 1, 1], [1, 1, -1, -1]], "storkey"),
+        fg.Perceptron(np.ones((1, 4))),
+        fg.Perceptron(np.ones((1, 4)), [-1]),
         fg.RBM(np.ones((2, 2))),
         fg.Polynomial({(0, 1, 2): 1.0}),
         fg.Polynomial({(0, 1, 2): 1.0}, "binary"),

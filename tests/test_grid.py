@@ -91,6 +91,8 @@ MEMORIES = {
     "pseudo-inverse": fg.Hopfield(XI[:3], "pseudoinverse", 0.2),
     "order 3": fg.Hopfield(XI[:3], field=0.3, order=3),
     "order 4": fg.Hopfield(XI, order=4),
+    "students": fg.Perceptron(np.random.default_rng(4).choice([-1, 1], (12, 9))),
+    "undecided students": fg.Perceptron(np.random.default_rng(5).choice([-1, 1], (11, 8))),
 }
 MACHINES = {
     "7 and 4": fg.RBM(RNG.normal(size=(7, 4)), RNG.normal(size=7), RNG.normal(size=4)),
@@ -108,7 +110,7 @@ PRODUCTS = {
 }
 MODELS |= {"terms": STRANGERS, "coloured": ANY, "polynomial": PRODUCTS}
 OPTIONS = {
-    "rule": ["gibbs", "metropolis"],
+    "rule": ["gibbs", "metropolis", "spiking"],
     "scan": ["sequential", "random"],
     "strips": [1, 2, 4, 8],
     "chains": [3, 66, 132, 300, 576],  # 1 to 9 words of a lane for each chain, and more of strips
@@ -136,7 +138,7 @@ def valid(engine, name, rule, scan, strips, chains, betas, clamp, start, thin, t
     """Whether these go together."""
     if (strips > 1 and clamp != "nothing") or (rule == "metropolis" and start != "drawn"):
         return False
-    if betas == "in fields" and not ENGINES[engine].field_bits:
+    if rule not in ENGINES[engine].rules or (betas == "in fields" and not ENGINES[engine].field_bits):
         return False
     return taken(engine, name, scan, strips)
 
@@ -212,7 +214,7 @@ def run(engine, name, rule, scan, strips, chains, betas, clamp, start, thin, thr
     sweeps = SWEEPS if rule == "metropolis" else 3 * -(-DRAWS * APART // (3 * chains))
     of_chain = np.arange(chains) * len(models) // chains
     beta = REACH / strongest(model)
-    scales = [1.0] if betas == "one" else [1.0, -0.7, 0.0 if rule == "gibbs" else -0.9]
+    scales = [1.0] if betas == "one" else [1.0, -0.7, -0.9 if rule == "metropolis" else 0.0]
     beta = rng.choice(scales, chains) * beta
     fields = rng.choice([0.0, 0.3, -0.5], chains) * strongest(model) * (betas == "in fields")
     low = model.from_spins(-np.ones(model.n, np.int8))[0]
@@ -242,6 +244,7 @@ def run(engine, name, rule, scan, strips, chains, betas, clamp, start, thin, thr
         burn_in=0 if start == "drawn" else 2 * APART,
         thin=thin,
         rule=rule,
+        refractory=3 if rule == "spiking" else None,
         scan=scan,
         start=begin,
         seed=seed,

@@ -311,6 +311,8 @@ def test_likelihoods_equal_brute_force(name):
     flipped = p[index[:, None] ^ (1 << np.arange(width))]
     pseudo = np.log(p[index][:, None] / (p[index][:, None] + flipped)).sum(axis=1).mean()
     assert fg.pseudo_likelihood(model, data, beta=beta) == pytest.approx(pseudo, abs=1e-10)
+    by_row = [fg.pseudo_likelihood(model, row[None], beta=beta) for row in data]
+    np.testing.assert_allclose(fg.analysis.pseudo_likelihoods(model, data, beta), by_row, rtol=1e-12)
     every = np.sum(p * analysis.log_weights(model, states if machine else model.from_spins(states), beta))
     assert every - known(model, beta) == pytest.approx(np.sum(p * np.log(p)), abs=1e-10)
 

@@ -161,6 +161,22 @@ def test_rbm_free_energy_is_the_explicit_sum_over_hidden_units(rbm):
     np.testing.assert_allclose(rbm.free_energy(v), explicit, rtol=0, atol=1e-12)
 
 
+def test_means_of_a_layer_are_those_of_its_conditional_law(rbm):
+    """Also of one given layer that is known by probabilities alone, which stand for its units."""
+    every = np.array(list(itertools.product((0, 1), repeat=3)))
+    v = np.array([0, 1, 1, 0])
+    p = np.exp(-rbm.energy(np.tile(v, (8, 1)), every))
+    np.testing.assert_allclose(rbm.hidden_means(v), p / p.sum() @ every, rtol=1e-12)
+    every, h = np.array(list(itertools.product((0, 1), repeat=4))), np.array([1, 0, 1])
+    p = np.exp(-rbm.energy(every, np.tile(h, (16, 1))))
+    np.testing.assert_allclose(rbm.visible_means(h), p / p.sum() @ every, rtol=1e-12)
+    grey = np.array([[0.2, 1.0, 0.5, 0.0]])
+    x = rbm.hidden_bias + grey[0] @ rbm.weights
+    np.testing.assert_allclose(rbm.hidden_means(grey), 1 / (1 + np.exp(-x[None])), rtol=1e-12)
+    expected = -rbm.visible_bias @ grey[0] - np.log1p(np.exp(x)).sum()
+    np.testing.assert_allclose(rbm.free_energy(grey), [expected], rtol=1e-12)
+
+
 def test_rbm_free_energy_is_stable_for_large_weights():
     model = RBM([[5000.0, -5000.0]])
     assert model.free_energy([1]) == -5000.0
@@ -384,7 +400,11 @@ def test_units_other_than_zero_and_one_are_refused_with_their_index(rbm):
     refused(ValueError, lambda: rbm.energy([0, 1, 0, 1, 0, 1, -1]), "v[6] is -1", "0 and 1")
     refused(ValueError, lambda: rbm.energy([0, 1, 0, 1], [0, 1, 2]), "h[2] is 2")
     refused(ValueError, lambda: rbm.energy([0, 1, 0, 1]), "v has shape (4,)", "7")
-    refused(ValueError, lambda: rbm.free_energy([[0, 1, 0.5, 1]]), "v[0, 2] is 0.5")
+    refused(ValueError, lambda: rbm.free_energy([[0, 1, 1.5, 1]]), "v[0, 2] is 1.5", "probabilities")
+    refused(ValueError, lambda: rbm.hidden_means([[0, 1, np.nan, 1]]), "v[0, 2] is nan")
+    refused(ValueError, lambda: rbm.hidden_means([[0, 1, 1]]), "v has shape (1, 3)", "(..., 4)")
+    refused(ValueError, lambda: rbm.visible_means([0, -1, 0]), "h[1] is -1")
+    refused(TypeError, lambda: rbm.visible_means("0"), "h")
     refused(ValueError, lambda: rbm.to_spins([0, 1, 0, 1, 0, 1, -1]), "states[6] is -1")
     refused(ValueError, lambda: rbm.from_spins([1, 1, 0, 1, 1, 1, 1]), "spins[2] is 0")
     assert rbm.energy([True] * 7) == rbm.energy([1] * 7)

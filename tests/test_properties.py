@@ -130,9 +130,16 @@ def polynomials():
     return st.builds(build, st.integers(1, 8), st.integers(1, 10), st.integers(0, 99), magnitudes(), kinds)
 
 
+def students():
+    def build(n, examples, seed):
+        return fg.Perceptron(np.random.default_rng(seed).choice([-1, 1], (examples, n)))
+
+    return st.builds(build, st.integers(1, 8), st.integers(0, 20), st.integers(0, 99))
+
+
 ONLY = {
     "polynomial": polynomials(),
-    "overlap": memories(),
+    "overlap": st.one_of(memories(), students()),
     "layered": machines(),
     "terms": strangers(),
 }  # what these engines run

@@ -53,6 +53,11 @@ def products(scale=1.0, kind="spin"):
     )
 
 
+def students(n):
+    """Flips that decide no example, and others that make up for what they cost."""
+    return fg.Perceptron(np.random.default_rng(n).choice([-1, 1], (9, n)))
+
+
 RING, TRIANGLES = fg.lattice((6,)), fg.Ising.from_edges(5, [0, 1, 2, 2, 3, 4], [1, 2, 0, 3, 4, 2], [-1.0] * 6)
 MEMORY = fg.Hopfield(np.random.default_rng(3).choice([-1, 1], (2, 8)))
 MODELS = {
@@ -61,7 +66,7 @@ MODELS = {
     "dense": [RING, whole(6, 1), whole(6, 2, 1e-300), whole(6, 2, 1e300)],
     "sparse64": [TRIANGLES, whole(6, 1), whole(6, 2, 1e-300), whole(6, 2, 1e300)],
     "coloured": [RING, TRIANGLES, whole(6, 2, 1e-300), whole(6, 2, 1e300)],
-    "overlap": [MEMORY, fg.Hopfield(MEMORY.patterns[:, :5], field=0.0, order=3)],
+    "overlap": [MEMORY, fg.Hopfield(MEMORY.patterns[:, :5], field=0.0, order=3), students(7), students(6)],
     "layered": [machine(), machine(2.0**-1000), machine(2.0**990)],
     "polynomial": [products(), products(2.0**-1000), products(2.0**990), products(kind="binary")],
 }
@@ -90,6 +95,10 @@ def cost(model, state, site):
         turned = np.where(np.arange(model.n) == site, -state, state)
         sums = [int(xi @ spins.astype(np.int64)) ** model.order for spins in (state, turned) for xi in model.patterns]
         return Fraction(sum(sums[: len(model.patterns)]) - sum(sums[len(model.patterns) :]))
+    if isinstance(model, fg.Perceptron):
+        turned = np.where(np.arange(model.n) == site, -state, state)
+        before, after = (int(((model.patterns * spins).sum(axis=1) < 0).sum()) for spins in (state, turned))
+        return Fraction(after - before)
     if isinstance(model, fg.Polynomial):
         low, half = model.low, Fraction(1, 2)
         values = [state, np.where(np.arange(model.n) == site, -state, state)]

@@ -27,7 +27,7 @@ from fastgibbs.analysis.fourier import (
     structure_factor,
 )
 from fastgibbs.analysis.free_energy import IntegratedLogZ, LogZ, integrated_log_z, log_z, log_z_of_ratios
-from fastgibbs.analysis.likelihood import log_mean, log_weights, pseudo_likelihood
+from fastgibbs.analysis.likelihood import log_mean, log_weights, pseudo_likelihood, pseudo_likelihoods
 from fastgibbs.analysis.mean_field import MeanField, mean_field
 from fastgibbs.analysis.quantum import QuantumMeans, quantum
 from fastgibbs.analysis.response import Response, response
@@ -85,6 +85,7 @@ __all__ = [
     "overlap_correlation_length",
     "overlap_structure_factor",
     "pseudo_likelihood",
+    "pseudo_likelihoods",
     "quantum",
     "refined",
     "response",

@@ -58,23 +58,38 @@ def log_mean(log_weights: ArrayLike, distance: float = 0.0) -> tuple[float, floa
 
 
 def pseudo_likelihood(model: ModelLike, data: ArrayLike, beta: float = 1.0) -> float:
-    """(1 / N) sum_n sum_i log p(s_i | the other units) in nats, exactly, hidden units summed out.
+    """The mean over rows of `pseudo_likelihoods`, in nats.
 
-    p(s_i | rest) = p*(s) / (p*(s) + p*(s with i flipped)), log p* being the `log_weights`; one half each, n log(1/2) in
-    all, if the units ignore each other. `data`: (N, n) states in the model's own units, or visible ones (N, V).
-    TypeError or ValueError as for `model.energy`. Besag, J. R. Stat. Soc. D 24, 179 (1975).
+    Besag, J. R. Stat. Soc. D 24, 179 (1975).
 
     >>> import numpy as np
     >>> import fastgibbs as fg
     >>> print(f"{fg.pseudo_likelihood(fg.RBM(np.zeros((3, 2))), [[0, 1, 1]]):.3f}")  # three fair coins
     -2.079
     """
+    rows = pseudo_likelihoods(model, data, beta)
+    return float(rows.sum() / max(rows.size, 1))
+
+
+def pseudo_likelihoods(model: ModelLike, data: ArrayLike, beta: float = 1.0) -> FloatArray:
+    """sum_i log p(s_i | the other units) in nats, of each row exactly, hidden units summed out; float64 (N,).
+
+    p(s_i | rest) = p*(s) / (p*(s) + p*(s with i flipped)), log p* being the `log_weights`; one half each, n log(1/2) in
+    all, if the units ignore each other. `data`: (N, n) states in the model's own units, or visible ones (N, V); of an
+    RBM also probabilities v in [0, 1], whose flip is to 1 - v. TypeError or ValueError as for `log_weights`.
+
+    >>> import fastgibbs as fg
+    >>> rbm = fg.RBM([[3.0], [3.0]], visible_bias=[-1.5, -1.5], hidden_bias=[-3.0])  # units that agree
+    >>> fg.analysis.pseudo_likelihoods(rbm, [[0, 0], [1, 0], [1, 1]]).round(2).tolist()
+    [-0.71, -2.42, -0.71]
+    """
     model = as_energy(checks.model("model", model))
     beta = checks.finite_number("beta", beta)
-    if isinstance(model, RBM):
-        v = checks.units("data", data, model.n_visible).reshape(-1, model.n_visible)
+    if isinstance(model, RBM) and model.restricted:
+        grey = checks.grey("data", data, model.n_visible).reshape(-1, model.n_visible)
         rows = max(1, _CHUNK // max(1, model.n_hidden))
-        return sum(_rbm_terms(model, v[k : k + rows], beta) for k in range(0, len(v), rows)) / max(len(v), 1)
+        parts = [_rbm_terms(model, grey[k : k + rows], beta) for k in range(0, len(grey), rows)]
+        return np.concatenate([np.empty(0), *parts])
     if model.n_hidden or model.low == 0 or not model.has_ising_form:
         values = checks.spins if model.low else checks.units
         v = values("data", data, model.n_visible)
@@ -82,30 +97,31 @@ def pseudo_likelihood(model: ModelLike, data: ArrayLike, beta: float = 1.0) -> f
     ising = model.to_ising()
     s = np.atleast_2d(model.to_spins(data)).reshape(-1, ising.n)
     sites = np.repeat(np.arange(ising.n), np.diff(ising.indptr))
-    total = 0.0
-    for spins in s:
+    found = np.empty(len(s))
+    for row, spins in enumerate(s):
         fields = ising.fields + np.bincount(sites, ising.couplings * spins[ising.indices], ising.n)
-        total -= np.logaddexp(0, -2 * beta * spins * fields).sum()
-    return float(total / max(len(s), 1))
+        found[row] = -np.logaddexp(0, -2 * beta * spins * fields).sum()
+    return found
 
 
-def _by_marginals(model: Energy, v: States, beta: float) -> float:
-    """The mean over states of sum_i -log(1 + p*(v with i flipped) / p*(v))."""
-    here, total = model.log_marginal(v, beta), 0.0
+def _by_marginals(model: Energy, v: States, beta: float) -> FloatArray:
+    """sum_i -log(1 + p*(v with i flipped) / p*(v)) of every state."""
+    here = model.log_marginal(v, beta)
+    found = np.zeros(here.size)
     for i in range(model.n_visible):
         flipped = v.copy()
         flipped[:, i] = 1 + model.low - v[:, i]
-        total -= np.logaddexp(0, model.log_marginal(flipped, beta) - here).sum()
-    return float(total / max(here.size, 1))
+        found -= np.logaddexp(0, model.log_marginal(flipped, beta) - here)
+    return found
 
 
-def _rbm_terms(rbm: RBM, v: States, beta: float) -> float:
-    """sum_n sum_i -log(1 + p*(v with i flipped) / p*(v))."""
+def _rbm_terms(rbm: RBM, v: FloatArray, beta: float) -> FloatArray:
+    """sum_i -log(1 + p*(v with i flipped) / p*(v)) of every state."""
     x = v @ rbm.weights + rbm.hidden_bias
-    here, total = summed_out(beta * x)[:, None], 0.0
+    here, found = summed_out(beta * x)[:, None], np.zeros(len(v))
     step = max(1, _CACHED // max(1, x.size))
     for i in range(0, rbm.n_visible, step):
         turn, W = 1.0 - 2.0 * v[:, i : i + step], rbm.weights[i : i + step]
         there = summed_out(beta * (x[:, None] + turn[:, :, None] * W))
-        total -= summed_out(beta * turn * rbm.visible_bias[i : i + step] + there - here).sum()
-    return float(total)
+        found -= summed_out(beta * turn * rbm.visible_bias[i : i + step] + there - here)
+    return found

@@ -21,15 +21,19 @@ def scales(betas, unit: float) -> np.ndarray:
     return np.clip(_MINUS_TWO_LOG2E * (betas * unit), -1e30, 1e30).astype(np.float32)
 
 
-def pushes(scales, fields, unit: float) -> np.ndarray:
+def pushes(scales, fields, unit: float, refractory: int | None = None) -> np.ndarray:
     """What fields b, float64 (rungs,), add to the exponents of `decide` at these scales: float32 (rungs,), or (0,).
 
-    -0.0 where b = 0, which changes no bit of a sum; nothing where `fields` is None.
+    -0.0 where b = 0, which changes no bit of a sum; log2 tau of neurons besides, refractory for tau > 1 sweeps (see
+    spiking.py); nothing where `fields` is None and there are no such neurons.
     """
-    if fields is None:
+    lasts = refractory is not None and refractory > 1
+    if fields is None and not lasts:
         return scales[..., :0].copy()
+    fields = np.zeros(scales.shape) if fields is None else fields
     exponents = np.clip(scales.astype(np.float64) * (fields / unit), -1e38, 1e38).astype(np.float32)
-    return np.where(fields == 0, np.float32(-0.0), exponents).astype(scales.dtype)
+    exponents = np.where(fields == 0, np.float32(-0.0), exponents).astype(scales.dtype)
+    return exponents + scales.dtype.type(math.log2(refractory)) if lasts else exponents
 
 
 @inlined

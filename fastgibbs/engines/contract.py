@@ -34,7 +34,8 @@ from fastgibbs.jit import stub
 GIBBS, METROPOLIS = 0, 1
 ALIGN = 2  # of engines for memories: along the field, and as it was where there is none - beta = infinity
 SEQUENTIAL, RANDOM = 0, 1
-RULES = {"gibbs": GIBBS, "metropolis": METROPOLIS}
+USUAL_RULES = "gibbs", "metropolis"  # that every verb has
+RULES = {"gibbs": GIBBS, "metropolis": METROPOLIS, "spiking": GIBBS}  # of neurons that last (spiking.py)
 SCANS = {"sequential": SEQUENTIAL, "random": RANDOM}
 UNMEASURED, MEASURED, FOLLOWED = 0, 1, 2  # whether `measure` comes next
 
@@ -56,7 +57,7 @@ class Engine:
     follows = False  # whether it makes use of FOLLOWED: E is `state.energies` times `plan.unit` + `plan.offset`
     block_lanes = 64  # of a block, at most
     field_bits = 0  # of the sum of a local field and a rung's own: 0 if `start` takes no `fields`
-    rules: tuple[str, ...] = tuple(RULES)  # that it has
+    rules: tuple[str, ...] = USUAL_RULES  # that it has
     told: tuple[str, ...] = ()  # what `tell` tells of a draw besides energy and magnetisation, by name
     weighs = False  # whether a rung has another law than exp(-beta E), which `exponents` says
 
@@ -101,7 +102,8 @@ class Engine:
 
         If the engine has `field_bits`, one argument more: `fields`, b of each rung, float64 (rungs,), or None. Sweeps
         at a rung are those in E(s) - b sum_i s_i; measured energies are E(s). None and zeros give the same bytes, or
-        the engine says where not.
+        the engine says where not. If it has the rule "spiking", another: `refractory`, sweeps that a spike lasts, or
+        None by other rules.
 
         `ups` gives (first site, which spins are up uint8 (asked, sites)) part by part (`bytespins.start_spins`), of the
         first `asked` lanes: nobody sees what becomes of lanes beyond those, but that numbers there are finite.

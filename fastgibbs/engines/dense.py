@@ -22,6 +22,7 @@ from fastgibbs.engines.arithmetic import pushes, scales
 from fastgibbs.engines.bytespins import start_spins
 from fastgibbs.engines.contract import Engine
 from fastgibbs.engines.layouts import LINE, aligned
+from fastgibbs.engines.spiking import Neurons, neurons
 from fastgibbs.engines.streams import ORDER, lane_streams, stream_state
 from fastgibbs.jit import called, njit
 from fastgibbs.models import checks
@@ -75,6 +76,7 @@ class DenseState(NamedTuple):
     panel: np.ndarray  # of the couplings' type (PANEL, lanes): the fields of these sites
     up: np.ndarray  # uint64 (lanes,): bit p: attempt p of the panel has turned its spin up
     down: np.ndarray  # uint64 (lanes,)
+    neurons: Neurons | None  # if they spike
 
 
 def drowned(model, unit, step, cut: bool, tolerance) -> str | None:
@@ -210,6 +212,7 @@ class Dense(Engine):
     name = "dense"
     plan = DensePlan
     field_bits = precision.FLOAT32
+    rules = tuple(contract.RULES)
 
     def pays(self, model, chains: int, strips: int | None) -> bool:
         """Whether it is faster than the sparse engine: a flip reads n couplings, an attempt there its neighbours."""
@@ -256,16 +259,17 @@ class Dense(Engine):
         rungs = np.empty(0, np.float32), np.empty(0, np.float32)
         return DensePlan(*arrays, fineness, grain, unit, model.offset, *rungs, sites)
 
-    def start(self, plan: DensePlan, lanes: range, ups, entropy, betas, rule, fields=None) -> tuple:
+    def start(self, plan: DensePlan, lanes: range, ups, entropy, betas, rule, fields=None, refractory=None) -> tuple:
         """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
         size, kind, stride, parts = len(lanes), plan.doubled.dtype, plan.lowest.size, list(ups)
         fine = aligned((size if len(plan.fine) else 0, stride), np.int32)
         fine[:] = plan.fine_lowest
         factors = scales(betas, plan.unit)
-        plan = plan._replace(scales=factors, pushes=pushes(factors, fields, plan.unit))
+        plan = plan._replace(scales=factors, pushes=pushes(factors, fields, plan.unit, refractory))
+        spins = start_spins(plan.own.size, size, parts)
         return plan, DenseState(
             asked=len(parts[0][1]) if parts else size,
-            spins=start_spins(plan.own.size, size, parts),
+            spins=spins,
             streams=lane_streams(entropy, lanes),
             order=stream_state(entropy, ORDER),
             words=np.zeros(size, np.uint64),
@@ -280,4 +284,5 @@ class Dense(Engine):
             panel=aligned((PANEL, size), kind),
             up=np.zeros(size, np.uint64),
             down=np.zeros(size, np.uint64),
+            neurons=neurons(spins, lanes, entropy, refractory),
         )

@@ -4,11 +4,12 @@ import numpy as np
 
 from fastgibbs.engines import contract
 from fastgibbs.engines.arithmetic import aligned, decide, pushed, show_points
-from fastgibbs.engines.bytespins import unpack
+from fastgibbs.engines.bytespins import pack, unpack
 from fastgibbs.engines.contract import ALIGN, RANDOM, UNMEASURED
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.dense import FEW, PANEL, TILE, DensePlan
 from fastgibbs.engines.layouts import LINE
+from fastgibbs.engines.spiking import lasting, pack_spikes
 from fastgibbs.engines.streams import below, next_words
 from fastgibbs.engines.vectors import at, bits, convert, full, load, select, store, total, trailing_zeros
 from fastgibbs.jit import called, gives, implements, inlined
@@ -132,6 +133,7 @@ def attempt(plan, state, rule, p, size, lane, words):
     exponent = local_field(plan, state, p, lane) * load(state.scale, lane, WIDTH)
     exponent = pushed(plan, state, exponent, lane, WIDTH)
     new = aligned(exponent, spin, WIDTH) if rule == ALIGN else decide(rule, exponent, spin, words, WIDTH)
+    new = lasting(state.neurons, position, new)
     if bits((new ^ spin) < 0) == 0:
         return
     up, down = new > spin, new < spin
@@ -180,6 +182,7 @@ def attempt_alone(plan, state, rule, site, lane, words):
     exponent = pushed(plan, state, rounded * at(state.scale, lane), lane, 1)
     spin = load(state.spins, position, 1)
     new = aligned(exponent, spin, 1) if rule == ALIGN else decide(rule, exponent, spin, words, 1)
+    new = lasting(state.neurons, position, new)
     change = total(new) - total(spin)
     if change != 0:
         store(state.spins, position, new)
@@ -264,6 +267,12 @@ def _measure(plan, state, energies, magnetizations, crew):
             fine += np.int64(at(state.spins, i * lanes + lane)) * np.int64(state.fine[lane, i])
         total = np.float64(state.totals[lane]) + np.float64(fine) * plan.fineness
         energies[lane] = plan.offset - total * plan.grain * plan.unit
+
+
+@gives(contract.snapshot, DensePlan)
+def _snapshot(plan, state, words):
+    pack(state.spins, words)
+    pack_spikes(state.neurons, words)
 
 
 @gives(contract.restore, DensePlan)

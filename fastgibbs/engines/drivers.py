@@ -87,13 +87,16 @@ class Record(NamedTuple):
     bins: RunningBins | None
 
 
-def record(times: Times, shape, weights, lanes: int, strips: int = 1, keeps: bool = False, told: int = 0) -> Record:
+def record(
+    times: Times, shape, weights, lanes: int, strips: int = 1, keeps: bool = False, told: int = 0, bits=1
+) -> Record:
     """Room for `shape` = (draws, chains) of a block of so many lanes; `weights` float64 (observables, n).
 
+    Of every spin of a draw that is kept one bit says whether it is up, and one of two whether it has spiked.
     After observables come `told` numbers that the engine, and cluster moves, tell.
     """
     draws, chains = shape
-    samples = draws if keeps else 0, weights.shape[1] // strips, lanes // LANE_GROUP
+    samples = draws if keeps else 0, bits * weights.shape[1] // strips, lanes // LANE_GROUP
     of_weights = observables(weights, strips, lanes, draws, chains, told)
     rows = np.empty(shape), np.empty(shape)
     return Record(times, *rows, of_weights, np.empty(samples, np.uint16), None)

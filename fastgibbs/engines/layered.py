@@ -266,8 +266,9 @@ class Layered(Engine):
         unit = _unit(rbm)
         W, a, b = ((part / unit).astype(np.float32) for part in (rbm.weights, rbm.visible_bias, rbm.hidden_bias))
         units = contract.free_sites(rbm.n, free)
-        v, h = units[units < rbm.n_visible], units[units >= rbm.n_visible] - rbm.n_visible
-        held_v, held_h = np.delete(np.arange(rbm.n_visible), v), np.delete(np.arange(rbm.n_hidden), h)
+        V, H = W.shape
+        v, h = units[units < V], units[units >= V] - V
+        held_v, held_h = np.delete(np.arange(V), v), np.delete(np.arange(H), h)
         all_v, all_h = np.concatenate([v, held_v]), np.concatenate([h, held_h])
         free_W = W[np.ix_(v, h)]
         return LayeredPlan(
@@ -288,7 +289,7 @@ class Layered(Engine):
     def order(self, model, strips: int = 1, free=None) -> np.ndarray:
         """Hidden units first."""
         sites = contract.free_sites(model.n, free)
-        return np.roll(sites, -int((sites < model.n_visible).sum()))
+        return np.roll(sites, -int((sites < len(model.weights)).sum()))
 
     def at_betas(self, plan: LayeredPlan, betas) -> LayeredPlan:
         """The plan with rungs at these betas, float64 (rungs,)."""

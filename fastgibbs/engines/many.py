@@ -252,7 +252,9 @@ def _open(plans, runs, desk, k, done, spins, kept):
     if done == 0:
         _begin(runs, desk, k, spins)
     followed = desk.followed, desk.changes, desk.age
-    state = SparseState(spins, desk.streams, desk.order, desk.uniforms, desk.scale, desk.push, desk.sums, *followed)
+    state = SparseState(
+        spins, desk.streams, desk.order, desk.uniforms, desk.scale, desk.push, desk.sums, *followed, None
+    )
     _hold(_plan_of(plans, runs, k), state, kept, desk.room)
 
 

@@ -1,10 +1,11 @@
-"""How the overlap engine holds a memory: four kinds of overlaps and patterns, and the kernels of an attempt for each.
+"""How the overlap engine holds a memory: kinds of overlaps and patterns, and the kernels of an attempt for each.
 
 With M_mu = sum_i xi_i^mu s_i, the field of site i in units of `unit` is
 
     Halves, Wholes  sum_mu xi_i^mu M_mu - P s_i              Hebb; n < 2^15, or any n
     Factors         sum_mu y_i^mu M_mu - c_i s_i             pseudo-inverse: y = Q^-1 xi, c_i = sum_mu y_i^mu xi_i^mu
     Powers          sum_mu xi_i^mu (F(C + 1) - F(C - 1)) / 2   order n: F(x) = x^n, C = M_mu - xi_i^mu s_i
+    Steps           sum_mu xi_i^mu [C = -1 or 0]               perceptron: examples that s_i decides; C as above
 
 and the field h_i. Powers: (F(C + 1) - F(C - 1)) / 2 = sum over odd k of binomial(n, k) C^(n - k), a whole number.
 """
@@ -16,7 +17,7 @@ import numpy as np
 from fastgibbs.engines.arithmetic import aligned, decide, pushed
 from fastgibbs.engines.contract import ALIGN
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
-from fastgibbs.engines.vectors import at, convert, full, less_products, load, nonzero, products, store
+from fastgibbs.engines.vectors import at, convert, full, less_products, load, nonzero, products, select, store
 from fastgibbs.jit import inlined
 
 
@@ -51,12 +52,24 @@ class Powers(NamedTuple):
     order: int
 
 
+class Steps(NamedTuple):
+    """16-bit overlaps of a perceptron, and sums of as many examples: n and P < 2^15."""
+
+    patterns: np.ndarray  # int16 (n, P)
+
+
+class WideSteps(NamedTuple):
+    """32-bit overlaps of a perceptron, and sums of examples."""
+
+    patterns: np.ndarray  # int16 (n, P)
+
+
 class OverlapState(NamedTuple):
     """What sweeps change in a block of lanes, a multiple of 16."""
 
     spins: np.ndarray  # int8 (n, lanes)
-    overlaps: np.ndarray  # int32 or float32 (rows, lanes): M_mu, but for the flips of the last attempt
-    turned: np.ndarray  # int32 or float32 (lanes,): 2 s of those flips, s the spin before, and 0 elsewhere
+    overlaps: np.ndarray  # int16, int32 or float32 (rows, lanes): M_mu, but for the flips of the last attempt
+    turned: np.ndarray  # as overlaps (lanes,): 2 s of those flips, s the spin before, and 0 elsewhere
     pending: np.ndarray  # int64 (2,): the site of the last attempt, and whether it flipped anything
     streams: np.ndarray  # uint64 (4, lanes)
     order: np.ndarray  # uint64 (4,): the stream of site orders, the same in all blocks of a run
@@ -69,6 +82,7 @@ class OverlapState(NamedTuple):
 class Kernels(NamedTuple):
     """What differs from kind to kind, compiled functions of (memory, ...) on lanes."""
 
+    held: type  # of overlaps
     total: type  # of sums over patterns
     wide: int  # lanes that are handled at once where there are enough
     term: object  # (memory, k, overlap, spin): what entry k of the patterns adds to the field
@@ -206,11 +220,45 @@ def _powers_weight(memory, overlaps, lane, size):
     return convert(total, np.float64)
 
 
+@inlined
+def _steps_less(memory, k, overlap, turned):
+    return overlap - turned * at(memory.patterns, k)
+
+
+def _steps(kind):
+    """What perceptrons do with overlaps of one type of integers."""
+    sign = np.iinfo(kind).bits - 1
+
+    @inlined
+    def term(memory, k, overlap, spin):
+        xi = at(memory.patterns, k)
+        cavity, none = overlap - convert(spin, kind) * xi, overlap ^ overlap
+        return select((cavity > -2) & (cavity < 1), none + xi, none)
+
+    @inlined
+    def turn(turned):
+        return convert(turned, kind)
+
+    @inlined
+    def weight(memory, overlaps, lane, size):
+        rows, lanes = overlaps.shape
+        wrong = full(0, np.int64, WIDTH)
+        for row in range(rows):
+            wrong = wrong - convert(load(overlaps, row * lanes + lane, WIDTH) >> sign, np.int64)
+        return convert(wrong, np.float64)
+
+    return Kernels(kind, kind, 64, term, _steps_less, _powers_field, turn, weight)
+
+
 KERNELS = {
-    Halves: Kernels(np.int32, 64, _halves_term, _halves_less, _hebb_field, _halves_turn, _halves_weight),
-    Wholes: Kernels(np.int32, 64, _wholes_term, _wholes_less, _hebb_field, _wholes_turn, _wholes_weight),
-    Factors: Kernels(np.float32, 64, _factors_term, _factors_less, _factors_field, _factors_turn, _factors_weight),
-    Powers: Kernels(np.int64, 16, _powers_term, _wholes_less, _powers_field, _wholes_turn, _powers_weight),
+    Halves: Kernels(np.int32, np.int32, 64, _halves_term, _halves_less, _hebb_field, _halves_turn, _halves_weight),
+    Wholes: Kernels(np.int32, np.int32, 64, _wholes_term, _wholes_less, _hebb_field, _wholes_turn, _wholes_weight),
+    Factors: Kernels(
+        np.float32, np.float32, 64, _factors_term, _factors_less, _factors_field, _factors_turn, _factors_weight
+    ),
+    Powers: Kernels(np.int32, np.int64, 16, _powers_term, _wholes_less, _powers_field, _wholes_turn, _powers_weight),
+    Steps: _steps(np.int16),
+    WideSteps: _steps(np.int32),
 }
 
 

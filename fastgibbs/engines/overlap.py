@@ -1,12 +1,13 @@
-"""The overlap engine: Hopfield models as P overlaps M_mu = sum_i xi_i^mu s_i in every lane, never an N x N array.
+"""The overlap engine: Hopfield models and perceptrons as P overlaps M_mu = sum_i xi_i^mu s_i in every lane.
 
-An attempt at site i sums up the field from all overlaps, N h_i = sum_mu xi_i^mu M_mu - P s_i, lanes in SIMD; flips
-change the overlaps, M_mu -= 2 s_i xi_i^mu, when the next attempt reads them: one pass over memory serves both, and
-where no lane has flipped there is nothing to write. A pattern's sign is the same in all lanes: a scalar.
+There is never an N x N array. An attempt at site i sums up the field from all overlaps, by the Hebb rule N h_i =
+sum_mu xi_i^mu M_mu - P s_i, lanes in SIMD; flips change the overlaps, M_mu -= 2 s_i xi_i^mu, when the next attempt
+reads them: one pass over memory serves both, and where no lane has flipped there is nothing to write. A pattern's sign
+is the same in all lanes: a scalar.
 
-Overlaps of fewer than 2^15 sites are 16-bit integers, two in a lane of 32 bits: one instruction multiplies and adds 32
-of them. Overlaps are exact, and so are Hebb fields; random numbers are used as the dense engine uses them, which gives
-the same bits where its couplings are exact too. The kernels are in memories.py.
+Overlaps of fewer than 2^15 sites are 16-bit integers, by the Hebb rule two in a lane of 32 bits: one instruction
+multiplies and adds 32 of them. Overlaps are exact, and so are Hebb fields; random numbers are used as the dense engine
+uses them, which gives the same bits where its couplings are exact too. The kernels are in memories.py.
 """
 
 import math
@@ -19,30 +20,42 @@ from fastgibbs.engines.arithmetic import pushes, scales, show_points
 from fastgibbs.engines.bytespins import start_spins, unpack
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.contract import RANDOM, Engine
-from fastgibbs.engines.memories import ATTEMPTS, KERNELS, Factors, Halves, OverlapState, Powers, Wholes
+from fastgibbs.engines.memories import (
+    ATTEMPTS,
+    KERNELS,
+    Factors,
+    Halves,
+    OverlapState,
+    Powers,
+    Steps,
+    Wholes,
+    WideSteps,
+)
 from fastgibbs.engines.streams import ORDER, below, lane_streams, next_words, stream_state
 from fastgibbs.engines.vectors import at, bitcast, convert, full, load, store
 from fastgibbs.jit import gives
 from fastgibbs.models.energy import as_energy
 from fastgibbs.models.hopfield import Hopfield
+from fastgibbs.models.perceptron import Perceptron
 
 MOST_HALVES, MOST_FLOATS = 2**15 - 1, 2**24  # sites: up to here overlaps fit 16 bits, and float32 holds them exactly
 _SIGN64 = -(2**63)
 
 LARGEST_MATRIX = 10_000
+Memory = Halves | Wholes | Factors | Powers | Steps | WideSteps
 
 
 class OverlapPlan(NamedTuple):
-    """A Hopfield model for this engine."""
+    """A model for this engine."""
 
-    memory: Halves | Wholes | Factors | Powers
+    memory: Memory
     scaled_fields: np.ndarray  # float32 (n,): h / unit
     fields: np.ndarray  # float64 (n,): h / field_unit
     field_unit: float
     in_field: bool
     unit: float  # of fields
     size: int  # what is taken from the sum of the energy: N P, or 0 if the order is above 2
-    denominator: float  # E = -(sum - size) / denominator - field energy
+    denominator: float  # E = -(sum - size) / denominator - field energy; -1 of perceptrons, whose E is the sum
     scales: np.ndarray  # float32 (rungs,): exponent of 2 per unit of field at every beta
     pushes: np.ndarray  # float32 (rungs,): what the extra field adds to it
     free: np.ndarray  # int32: the sites that sweeps visit
@@ -51,7 +64,7 @@ class OverlapPlan(NamedTuple):
 class Prepared(NamedTuple):
     """A model and its plan, which all blocks share."""
 
-    model: Hopfield
+    model: Hopfield | Perceptron
     plan: OverlapPlan
 
 
@@ -74,9 +87,11 @@ def _drowned(model: Hopfield, tolerance) -> str | None:
     return precision.drowned(sums, own, precision.rounded(sums, steps, sparse.BITS, unit), tolerance)
 
 
-def _memory(model: Hopfield) -> Halves | Wholes | Factors | Powers:
+def _memory(model: Hopfield | Perceptron) -> Memory:
     count, n = model.patterns.shape
     by_site = np.ascontiguousarray(model.patterns.T)
+    if isinstance(model, Perceptron):
+        return (Steps if max(n, count) <= MOST_HALVES else WideSteps)(by_site.astype(np.int16))
     if model.order > 2:
         odd = range(1, model.order + 1, 2)
         return Powers(by_site, tuple(math.comb(model.order, k) for k in odd), model.order)
@@ -101,11 +116,12 @@ class Overlap(Engine):
     def refusal(self, models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
         """Why the engine cannot run these models, or None if it can."""
         first = models[0]
-        if not isinstance(first, Hopfield):
-            return "it runs Hopfield models"
-        if first.rule == "storkey":
+        if not isinstance(first, Hopfield | Perceptron):
+            return "it runs Hopfield models and perceptrons"
+        if isinstance(first, Hopfield) and first.rule == "storkey":
             return "couplings of the Storkey rule have not rank P"
-        if why := super().refusal(models, scan, strips):
+        why = super().refusal(models, scan, strips)
+        if why or isinstance(first, Perceptron):
             return why
         if first.order == 2 and first.patterns.size >= 2**31:
             return f"P N is {first.patterns.size}: fields fit 32 bits up to 2^31 - 1"
@@ -120,17 +136,23 @@ class Overlap(Engine):
         P = N / 4, half as fast at P = N / 2. A matrix of all pairs takes seconds and gigabytes from LARGEST_MATRIX
         sites on.
         """
+        if isinstance(model, Perceptron):
+            return True
         if not as_energy(model).by_overlaps:
             return False
         return model.order > 2 or len(model.patterns) <= model.n / 4 or model.n >= LARGEST_MATRIX
 
     def prepare(self, models: list, strips: int, free=None) -> Prepared:
-        """The plan of a Hopfield model, which all blocks share."""
+        """The plan of a model, which all blocks share."""
         (model,) = models
         memory = _memory(model)
-        unit = model.energy_unit
-        scaled_fields = (model.fields / unit).astype(np.float32)
-        fields = model.fields / model.field_unit
+        if isinstance(model, Perceptron):
+            own, field_unit, unit, size, denominator = np.zeros(model.n), 1.0, 0.5, 0, -1.0
+        else:
+            own, field_unit, unit = model.fields, model.field_unit, model.energy_unit
+            size = model.patterns.size if model.order == 2 else 0
+            denominator = float(model.order * model.n ** (model.order - 1))
+        scaled_fields, fields = (own / unit).astype(np.float32), own / field_unit
         arrays = [array for array in memory if isinstance(array, np.ndarray)]
         for array in (*arrays, scaled_fields, fields):
             array.flags.writeable = False  # as the model's arrays are, so that one compilation serves all
@@ -138,11 +160,11 @@ class Overlap(Engine):
             memory,
             scaled_fields,
             fields,
-            model.field_unit,
-            model.field != 0,
+            field_unit,
+            bool(own.any()),
             unit,
-            model.patterns.size if model.order == 2 else 0,
-            float(model.order * model.n ** (model.order - 1)),
+            size,
+            denominator,
             *np.empty((2, 0), np.float32),
             contract.free_sites(model.n, free),
         )
@@ -157,7 +179,7 @@ class Overlap(Engine):
             pairs = np.pad(sums.astype(np.int16), ((0, 0), (0, sums.shape[1] % 2)))
             overlaps = pairs.view(np.int32).reshape(len(lanes), -1).T.copy()
         else:
-            overlaps = sums.T.astype(np.float32 if isinstance(plan.memory, Factors) else np.int32, order="C")
+            overlaps = sums.T.astype(KERNELS[type(plan.memory)].held, order="C")
         state = OverlapState(
             spins=spins,
             overlaps=overlaps,

@@ -193,11 +193,11 @@ def _mark(v, given, chains, first, last):
 
 
 @njit
-def draw_hidden(layers, chains, v, given, draws, first, last):
+def draw_hidden(layers, chains, v, given, draws, first, last, alone=False):
     """Means of the hidden units of lanes `first` ... `last - 1` given the visible ones; if `draws`, also the units.
 
     `v`: float32 (N, V''), V'' whole words of 64 units; lane k is row `given` + k.
-    With units the energies: `energies` = -sum_j h_j x_j. Lanes up to the next sixteenth are drawn from stale inputs.
+    With units the energies: `energies` = -sum_j h_j x_j; or, if they are wanted `alone`, neither means nor these. Lanes up to the next sixteenth are drawn from stale inputs.
     """
     tiles, bias, hidden = layers.tiles, layers.hidden_bias, layers.hidden
     lanes, row0, columns = chains.spins.shape[1], tiles.shape[1], chains.means.shape[1]
@@ -214,9 +214,10 @@ def draw_hidden(layers, chains, v, given, draws, first, last):
             _add_hidden(tiles, bias, chains, tile, first, last)
         for part in range(0, width, GROUP):
             unit = tile * GROUP + part
-            for k in range(first, last):
-                x = load(chains.sums, k * TALL + part, GROUP)
-                store(chains.means, k * columns + unit, _mean(x * at(chains.scale, k)))
+            if not alone:
+                for k in range(first, last):
+                    x = load(chains.sums, k * TALL + part, GROUP)
+                    store(chains.means, k * columns + unit, _mean(x * at(chains.scale, k)))
             if not draws:
                 continue
             for group in range(first, last, GROUP):
@@ -230,11 +231,13 @@ def draw_hidden(layers, chains, v, given, draws, first, last):
                     )
                     low, high = convert(words, np.uint32), convert(words >> 32, np.uint32)
                     decide(chains.spins, place, chains.inputs, x, chains.scale, group, GIBBS, low)
-                    energy = energy - load(chains.spins, place, GROUP) * load(chains.inputs, x, GROUP)
+                    if not alone:
+                        energy = energy - load(chains.spins, place, GROUP) * load(chains.inputs, x, GROUP)
                     if unit + j + 1 < hidden:
                         x, place = x + lanes, place + lanes
                         decide(chains.spins, place, chains.inputs, x, chains.scale, group, GIBBS, high)
-                        energy = energy - load(chains.spins, place, GROUP) * load(chains.inputs, x, GROUP)
+                        if not alone:
+                            energy = energy - load(chains.spins, place, GROUP) * load(chains.inputs, x, GROUP)
                 store(chains.energies, group, energy)
         tile += width // GROUP
 
@@ -275,26 +278,27 @@ def _drawing_visible(width):
 
 
 @njit
-def draw_visible(layers, chains, v, given, first, last):
-    """Draw the visible units of lanes `first` ... `last - 1`, and up to the next sixteenth, given the hidden ones.
+def draw_visible(layers, chains, v, given, begin, end, first, last):
+    """Draw visible units `begin` ... `end - 1` of lanes `first` ... `last - 1`, and up to the next sixteenth.
 
-    Row `given` + k of `v`, float32 (N, V''), gets those of lane k.
+    They are whole UNITS from `begin` on, and up to `end` or to the last of all. Row `given` + k of `v`, float32
+    (N, V''), gets those of lane k.
     """
-    visible, lanes, columns = layers.visible, chains.spins.shape[1], v.shape[1]
+    lanes, columns = chains.spins.shape[1], v.shape[1]
     wide = first + max(0, last + GROUP - 1 - first) // WIDE * WIDE  # lanes until there are whole vectors
     for lane in range(first, wide, WIDE):
         _take_wide(layers, chains, lane)
     for lane in range(wide, last, GROUP):
         _take(layers, chains, lane)
-    for unit in range(0, visible, UNITS):  # whose weights come to all lanes
+    for unit in range(begin, end, UNITS):  # whose weights come to all lanes
         for lane in range(first, wide, WIDE):
             _draw_wide(layers, chains, unit, lane)
         for lane in range(wide, last, GROUP):
             _draw(layers, chains, unit, lane)
     for group in range(first, last, GROUP):
-        for unit in range(0, visible - GROUP + 1, GROUP):
+        for unit in range(begin, end - GROUP + 1, GROUP):
             transpose(chains.spins, unit * lanes + group, lanes, v, (given + group) * columns + unit, columns)
-        for unit in range(visible - visible % GROUP, visible):
+        for unit in range(end - (end - begin) % GROUP, end):
             for k in range(group, group + GROUP):
                 v[given + k, unit] = chains.spins[unit, k]
 
@@ -323,7 +327,7 @@ def swap(chains, bias, visible, lane_at, betas, streams, number):
 
 
 @called
-def _take_row(source, units, taken, factor, rows, number):
+def take_row(source, units, taken, factor, rows, number):
     """Row `taken` of `source`, times a factor, as row `number` of `rows`: (N, columns) or (tiles, N, TALL)."""
     place, target = taken * source.shape[1], number * rows.shape[-1]
     apart = rows.shape[1] * TALL if rows.ndim == 3 else TALL
@@ -339,7 +343,7 @@ def _take_row(source, units, taken, factor, rows, number):
 def take_rows(source, units, taken, factors, rows, first):
     """Row `taken[k]` of `source`, times `factors[k]` float32, as row `first` + k of `rows`, one after the other."""
     for k in range(taken.size):
-        _take_row(source, units, taken[k], at(factors, k), rows, first + k)
+        take_row(source, units, taken[k], at(factors, k), rows, first + k)
 
 
 # in one kernel, not made machine code on their own
@@ -359,11 +363,11 @@ def draw_phases(layers, shown, chains, rows, phases, first, last):
     if first < end:
         _draw_hidden(layers, shown, v, np.int64(0), phases.cd, first, end)
         for k in range(first, end):
-            _take_row(shown.means, layers.hidden, k, at(rows.coefficients, k), rows.h, k)
+            take_row(shown.means, layers.hidden, k, at(rows.coefficients, k), rows.h, k)
     end = min(last, phases.model)
     if first < end:
         for step in range(phases.steps):
-            _draw_visible(layers, chains, v, data, first, end)
+            _draw_visible(layers, chains, v, data, np.int64(0), layers.visible, first, end)
             _draw_hidden(layers, chains, v, data, not phases.cd or step + 1 < phases.steps, first, end)
         for k in range(first, end):
-            _take_row(chains.means, layers.hidden, k, at(rows.coefficients, data + k), rows.h, data + k)
+            take_row(chains.means, layers.hidden, k, at(rows.coefficients, data + k), rows.h, data + k)

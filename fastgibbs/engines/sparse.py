@@ -24,13 +24,14 @@ from numba import types
 from fastgibbs.engines import contract, precision
 from fastgibbs.engines.arithmetic import outcome, pushed, pushes, scales, show_points
 from fastgibbs.engines.bitslices import prefetch
-from fastgibbs.engines.bytespins import fill_spins, unpack
+from fastgibbs.engines.bytespins import fill_spins, pack, unpack
 from fastgibbs.engines.contract import FOLLOWED, GIBBS, METROPOLIS, RANDOM, Engine
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.layouts import aligned
 from fastgibbs.engines.shuffles import align_stack
 from fastgibbs.engines.sparse_draws import CHUNK, draw, rough_surplus, settle, unsure
 from fastgibbs.engines.sparse_sums import adding, gather, like, measuring, numbers, signs
+from fastgibbs.engines.spiking import Neurons, lasting, neurons, pack_spikes
 from fastgibbs.engines.streams import ORDER, below, lane_streams, stream_state
 from fastgibbs.engines.vectors import add_product, at, convert, full, load, store
 from fastgibbs.jit import gives, implements, inlined
@@ -81,6 +82,7 @@ class SparseState(NamedTuple):
     energies: np.ndarray  # float64 (lanes,): (E - offset) / unit, as measured last and followed since
     changes: np.ndarray  # float32, or of sparse64 float64 (lanes,): by how much some attempts have changed them
     followed: np.ndarray  # int64 (1,): for how many sweeps, MOST_FOLLOWED or more if energies are not known
+    neurons: Neurons | None  # if they spike
 
 
 def unit_of(model) -> float:
@@ -132,6 +134,7 @@ class Sparse(Engine):
     plan = SparsePlan
     follows = True
     field_bits = precision.FLOAT32
+    rules = tuple(contract.RULES)
     kind = np.float32  # of the numbers that are summed up
 
     def refusal(self, models, scan: str, strips: int, tolerance: float = np.inf) -> str | None:
@@ -175,12 +178,12 @@ class Sparse(Engine):
             contract.free_sites(model.n, free),
         )
 
-    def at_betas(self, plan: SparsePlan, betas, fields=None) -> SparsePlan:
+    def at_betas(self, plan: SparsePlan, betas, fields=None, refractory=None) -> SparsePlan:
         """The plan with rungs at these betas, float64 (rungs,), and extra fields, likewise."""
         factors = scales(betas, plan.unit)
-        return plan._replace(scales=factors, pushes=pushes(factors, fields, plan.unit))
+        return plan._replace(scales=factors, pushes=pushes(factors, fields, plan.unit, refractory))
 
-    def start(self, plan: SparsePlan, lanes: range, ups, entropy, betas, rule, fields=None) -> tuple:
+    def start(self, plan: SparsePlan, lanes: range, ups, entropy, betas, rule, fields=None, refractory=None) -> tuple:
         """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
         n, size = plan.fields.size, len(lanes)
         floats = plan.step == 0 and plan.scaled_fields.dtype == np.float32 and 4 * n * size <= CACHE
@@ -193,8 +196,9 @@ class Sparse(Engine):
         sums, energies = aligned(size, np.int8), aligned(size, np.float64)
         changes = aligned(size, plan.scaled_fields.dtype)
         changes[:] = 0
-        state = SparseState(spins, streams, order, uniforms, scale, push, sums, energies, changes, followed)
-        return self.at_betas(plan, betas, fields), state
+        last = neurons(spins, lanes, entropy, refractory)
+        state = SparseState(spins, streams, order, uniforms, scale, push, sums, energies, changes, followed, last)
+        return self.at_betas(plan, betas, fields, refractory), state
 
     def spins(self, plan, state) -> np.ndarray:
         """The block's spins, int8 (n, lanes)."""
@@ -224,7 +228,7 @@ def attempting(width):
             if not unsure(spare):
                 break
             settle(rule, spins, state, site, lane, place, spare, exponent)
-        new = like(outcome(rule, exponent, signs(old), spare), old)
+        new = lasting(state.neurons, position, like(outcome(rule, exponent, signs(old), spare), old))
         store(spins, position, new)
         if follows:
             turned = convert(numbers(old - new), plan.scaled_fields.dtype)
@@ -331,6 +335,12 @@ def _measured(plan, state, energies, magnetizations, crew):
     for lane in range(lanes):
         state.energies[lane] = (energies[lane] - plan.offset) / plan.unit
     state.followed[0] = 0
+
+
+@gives(contract.snapshot, SparsePlan)
+def _snapshot(plan, state, words):
+    pack(state.spins, words)
+    pack_spikes(state.neurons, words)
 
 
 @gives(contract.restore, SparsePlan)

@@ -15,7 +15,8 @@ from fastgibbs.engines.vectors import load, store
 from fastgibbs.jit import inlined, njit
 from fastgibbs.models import checks
 
-START, SWEEP, ORDER, TAIL, SWAP, CLUSTER, ADAPT, HASH, SITES = range(9)  # domains keep the uses of randomness apart
+# domains keep the uses of randomness apart
+START, SWEEP, ORDER, TAIL, SWAP, CLUSTER, ADAPT, HASH, SITES, COUNT, RESAMPLE = range(11)
 
 _INIT_A, _MULT_A, _INIT_B, _MULT_B = map(np.uint32, (0x43B0D7E5, 0x931E8875, 0x8B51F9DD, 0x58F38DED))
 _MIX_LEFT, _MIX_RIGHT, _HALF = map(np.uint32, (0xCA01F9DD, 0x4973F715, 16))  # all of NumPy's SeedSequence
@@ -76,8 +77,13 @@ def random_ups(entropy: int, chains, n: int) -> np.ndarray:
 
     Spin i of a chain is bit i % 64 of its word i // 64: bit after bit of its START stream.
     """
-    words = np.empty((len(chains), -(-n // 64)), np.uint64)
-    _draw(stream_state(entropy, START, *np.divmod(chains, 64)), words)
+    return random_words(entropy, START, chains, -(-n // 64))
+
+
+def random_words(entropy: int, domain: int, chains, count: int) -> np.ndarray:
+    """The first words of a stream of each of these chains, uint64 (chains, count)."""
+    words = np.empty((len(chains), count), np.uint64)
+    _draw(stream_state(entropy, domain, *np.divmod(chains, 64)), words)
     return words
 
 

@@ -153,7 +153,7 @@ class _LayerBlocks:
     offset, grid = 0.0, None
 
     def __init__(self, rbm: RBM) -> None:
-        self.visible_runs = rbm.n_visible <= rbm.n_hidden
+        self.visible_runs = rbm.weights.shape[0] <= rbm.weights.shape[1]
         W, bias, other_bias = rbm.weights, rbm.visible_bias, rbm.hidden_bias
         if not self.visible_runs:
             W, bias, other_bias = W.T, other_bias, bias

@@ -9,10 +9,23 @@ from typing import Any
 import numpy as np
 
 from fastgibbs.io.archive import pack_spins, unpack_spins
-from fastgibbs.models import RBM, BoltzmannMachine, Energy, Hopfield, Ising, Polynomial, TransverseIsing, checks
+from fastgibbs.models import (
+    RBM,
+    BoltzmannMachine,
+    Energy,
+    Helmholtz,
+    Hopfield,
+    Ising,
+    Perceptron,
+    Polynomial,
+    TransverseIsing,
+    checks,
+)
 from fastgibbs.models.cells import Cell, located
 from fastgibbs.models.lattices import Lattice, lattice
-from fastgibbs.types import ModelLike, Shape
+from fastgibbs.types import ModelLike, Shape, States
+
+_LAYERED = "generative", "recognition", "biases", "recognition_biases"
 
 
 def take_apart(model: ModelLike) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -34,8 +47,14 @@ def take_apart(model: ModelLike) -> tuple[dict[str, Any], dict[str, Any]]:
         case Hopfield():
             numbers = {"type": "Hopfield", "n": model.n, "rule": model.rule, "order": model.order}
             return {"patterns": pack_spins(model.patterns), "field": model.fields}, numbers
+        case Perceptron():
+            return {"patterns": pack_spins(model.patterns)}, {"type": "Perceptron", "n": model.n}
         case RBM():
-            return {name: getattr(model, name) for name in ("weights", "visible_bias", "hidden_bias")}, {"type": "RBM"}
+            names = ("weights", "visible_bias", "hidden_bias", *(() if model.restricted else ("visible",)))
+            return {name: getattr(model, name) for name in names}, {"type": "RBM"}
+        case Helmholtz():
+            parts = {f"{name}.{k}": part for name in _LAYERED for k, part in enumerate(getattr(model, name))}
+            return parts, {"type": "Helmholtz", "layers": model.layers}
         case BoltzmannMachine():
             i, j, J = model.to_ising().bonds
             arrays = {"i": i, "j": j, "W": 4 * J, "biases": model.biases, "visible": model.visible}
@@ -81,12 +100,13 @@ def put_together(numbers: dict[str, Any], arrays: dict[str, Any], prefix: str = 
                 numbers["geometry"] = located(numbers["geometry"], parts.pop("sites", None), n)
             return Ising.from_edges(**parts, **numbers)
         case "Hopfield":
-            patterns = parts.pop("patterns")
-            if patterns.dtype != np.uint8 or patterns.ndim != 2 or patterns.shape[1] != -(-n // 8):
-                raise ValueError(f"patterns are {patterns.dtype} of shape {patterns.shape}: give a bit for each of {n}")
-            return Hopfield(unpack_spins(patterns, numbers.pop("n")), **parts, **numbers)
+            return Hopfield(_patterns(parts.pop("patterns"), numbers.pop("n", None)), **parts, **numbers)
+        case "Perceptron":
+            return Perceptron(_patterns(parts.pop("patterns"), numbers.pop("n", None)), **parts, **numbers)
         case "RBM":
             return RBM(**parts)
+        case "Helmholtz":
+            return _helmholtz(parts, **numbers)
         case "BoltzmannMachine":
             return BoltzmannMachine.from_edges(**parts, **numbers)
         case "Polynomial":
@@ -102,12 +122,29 @@ def put_together(numbers: dict[str, Any], arrays: dict[str, Any], prefix: str = 
     raise ValueError(f"type is {kind!r}: no model has it; a class of your own must be imported before its models")
 
 
+def _patterns(packed: Any, n: Any) -> States:
+    """Patterns of n spins from their bits."""
+    if type(n) is not int or packed.dtype != np.uint8 or packed.ndim != 2 or packed.shape[1] != -(-n // 8):
+        raise ValueError(f"patterns are {packed.dtype} of shape {packed.shape}: give a bit for each of {n!r}")
+    return unpack_spins(packed, n)
+
+
 def _lattice(sides: Shape, vectors: Any, basis: Any, bonds: Any, J: float, h: float) -> Lattice:
     """The lattice of this cell."""
     J, h = checks.finite_number("J", J), checks.finite_number("h", h)
     model = lattice(sides, J, h, cell=Cell(vectors, basis, bonds))
     if not isinstance(model, Lattice):
         raise ValueError(f"sides are {sides} and J is {J}: a Lattice has J other than 0, and no bond twice")
+    return model
+
+
+def _helmholtz(parts: dict[str, Any], layers: Any) -> Helmholtz:
+    """The Helmholtz machine of these layers."""
+    count = len(layers)
+    found = ([parts[f"{name}.{k}"] for k in range(count - (name != "biases"))] for name in _LAYERED)
+    model = Helmholtz(*found)
+    if model.layers != tuple(layers):
+        raise ValueError(f"layers are {layers}: the arrays have {model.layers}")
     return model
 
 

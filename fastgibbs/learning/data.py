@@ -6,15 +6,19 @@ import hashlib
 
 import numpy as np
 
-from fastgibbs.engines.streams import ORDER, stream
-from fastgibbs.models.rows import Rows
-from fastgibbs.types import AnyArray, IntArray, States
+from fastgibbs.engines.streams import ORDER, stream, stream_state
+from fastgibbs.models.rows import Rows, RowsLike
+from fastgibbs.types import AnyArray, ArrayLike, IntArray, States
 
 MONITORED = 1000  # rows that a training is judged by
 
 
 class Data(Rows):
     """Rows to learn from; of probabilities units are drawn whenever they are shown."""
+
+    def __init__(self, data: RowsLike, visible: int, weights: ArrayLike | None = None) -> None:
+        super().__init__(data, visible, weights)
+        self._generator = np.random.Generator(np.random.SFC64(0))  # moved to where it is to draw: a new one takes long
 
     def digest(self) -> str:
         """A digest of all rows, in the order and type they are in."""
@@ -32,8 +36,9 @@ class Data(Rows):
         part = self.rows(rows)
         if self.certain:
             return part
-        generator = np.random.Generator(stream(entropy, ORDER, *address))
-        return generator.random(part.shape, np.float32) < part
+        state = {"state": stream_state(entropy, ORDER, *address)}
+        self._generator.bit_generator.state = dict(bit_generator="SFC64", state=state, has_uint32=0, uinteger=0)
+        return self._generator.random(part.shape, np.float32) < part
 
     def monitored(self, entropy: int) -> States:
         """Units of all rows, or of MONITORED of them, always the same, int8 (rows, V)."""

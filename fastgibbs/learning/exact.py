@@ -6,18 +6,21 @@ from typing import NamedTuple, overload
 
 import numpy as np
 
-from fastgibbs.models import RBM, BoltzmannMachine, checks
+from fastgibbs.models import RBM, BoltzmannMachine, Helmholtz, checks
+from fastgibbs.models.free_units import Given, Sides
+from fastgibbs.models.logistic import logistic
 from fastgibbs.types import AnyArray, ArrayLike, FloatArray, Sites
 
-Machine = RBM | BoltzmannMachine
+Machine = RBM | BoltzmannMachine | Helmholtz
 Sums = tuple[FloatArray, FloatArray, FloatArray]
 MOST_UNITS = 16  # whose states are summed over
 _PART = 2**20  # numbers held at once
+_TURNED = "second", "first", "second_columns", "columns", "second_free", "free"  # of `Sides`, the other way round
 
 
 @checks.by_contents
 class Gradient(NamedTuple):
-    """Derivatives of the mean log-likelihood of an RBM by W, a and b, float64."""
+    """Derivatives of the mean log-likelihood of an RBM by W, also of pairs of weight 0, a and b, float64."""
 
     weights: FloatArray  # (V, H)
     visible_bias: FloatArray  # (V,)
@@ -41,8 +44,9 @@ def gradient(model: RBM | BoltzmannMachine, data: ArrayLike) -> Gradient | Machi
 
     Of an RBM, a `Gradient`: -dE/dW_ij = v_i h_j, -dE/da_i = v_i, -dE/db_j = h_j. Of a BoltzmannMachine, a
     `MachineGradient`: -dE/dW_ij = x_i x_j, -dE/db_i = x_i. In the data hidden units have their means given the visible
-    ones; in the model all states count. `data`: (N, V), units of 0 and 1, of an RBM also probabilities. TypeError or
-    ValueError as from `train`; also for more than 16 units in an RBM's smaller layer, or in all.
+    ones; in the model all states count. `data`: (N, V), units of 0 and 1, of an RBM whose visible units are its first
+    side also probabilities. TypeError or ValueError as from `train`; also for more than 16 units in an RBM's smaller
+    layer, or in all.
     Ackley, Hinton and Sejnowski, Cogn. Sci. 9, 147 (1985), eq. (8).
 
     >>> import numpy as np
@@ -53,13 +57,15 @@ def gradient(model: RBM | BoltzmannMachine, data: ArrayLike) -> Gradient | Machi
     if not isinstance(model, RBM | BoltzmannMachine):
         raise TypeError(f"model is {checks.shown(model)}: give an RBM or a BoltzmannMachine")
     require_small(model)
-    v = checks.finite_array("data", data) if isinstance(model, RBM) else checks.units("data", data, model.n_visible)
+    whole = not isinstance(model, RBM) or not model.restricted
+    v = checks.units("data", data, model.n_visible) if whole else checks.finite_array("data", data)
     if v.ndim != 2 or v.shape[1] != model.n_visible or not len(v):
         raise ValueError(f"data has shape {v.shape}: give (N, {model.n_visible}), N of at least 1")
     shares = np.full(len(v), 1 / len(v))
     if isinstance(model, RBM):
         parameters = model.weights, model.visible_bias, model.hidden_bias
-        seen, known = of_data(*parameters, v, shares), of_model(*parameters)
+        seen = of_data(*parameters, v, shares) if model.restricted else of_rows(*parameters, model.sides, v, shares)
+        known = of_model(*parameters)
         return Gradient(*(one - other for one, other in zip(seen, known, strict=True)))
     states, W = AllStates(model.n, model.visible), np.zeros((model.n, model.n))
     W[np.repeat(np.arange(model.n), np.diff(model.indptr)), model.indices] = model.weights
@@ -118,6 +124,34 @@ def of_data(W: FloatArray, a: FloatArray, b: FloatArray, v: AnyArray, coefficien
     # einsum adds in one order; what BLAS adds depends on its threads
     h = coefficients[:, None] / (1 + np.exp(-np.clip(np.einsum("ni,ij->nj", v, W) + b, -700, 700)))
     return np.einsum("ni,nj->ij", v, h), np.einsum("n,ni->i", coefficients, v), h.sum(axis=0)
+
+
+def of_rows(W: FloatArray, a: FloatArray, b: FloatArray, sides: Sides, v: AnyArray, coefficients: FloatArray) -> Sums:
+    """sum_n c_n of <v h^T>, <v> and <h> of both sides given visible units of either, rows of `v` (N, visible)."""
+    if sides.free.size > sides.second_free.size:
+        other = Sides(*(getattr(sides, name) for name in _TURNED))
+        products, second, first = of_rows(W.T, b, a, other, v, coefficients)
+        return products.T, first, second
+    given = Given.of(W, a, b, sides, v)
+    logs, M = given.log_sum(), np.zeros(given.second.shape)
+    U, UM = np.zeros(given.first.shape), np.zeros(given.weights.shape)
+    for u, log, inputs in given.states():
+        p = coefficients[:, None] * np.exp(log - logs[:, None])
+        m = p[:, :, None] * logistic(inputs)
+        U += np.einsum("ns,si->ni", p, u)
+        M += np.einsum("nsj->nj", m)
+        UM += np.einsum("si,sj->ij", u, np.einsum("nsj->sj", m))
+    known, other_known = (v[:, columns].astype(np.float64) for columns in (sides.columns, sides.second_columns))
+    products, first, second = np.zeros(W.shape), np.zeros(len(a)), np.zeros(len(b))
+    shares = coefficients[:, None] * known
+    products[np.ix_(sides.first, sides.second)] = np.einsum("ni,nj->ij", shares, other_known)
+    products[np.ix_(sides.first, sides.second_free)] = np.einsum("ni,nj->ij", known, M)
+    products[np.ix_(sides.free, sides.second)] = np.einsum("ni,nj->ij", U, other_known)
+    products[np.ix_(sides.free, sides.second_free)] = UM
+    first[sides.first], first[sides.free] = shares.sum(axis=0), U.sum(axis=0)
+    second[sides.second] = np.einsum("n,nj->j", coefficients, other_known)
+    second[sides.second_free] = M.sum(axis=0)
+    return products, first, second
 
 
 def of_model(W: FloatArray, a: FloatArray, b: FloatArray) -> Sums:

@@ -16,10 +16,11 @@ from fastgibbs.methods.cooling import Batch, Cooling
 from fastgibbs.methods.jobs import begin, through
 from fastgibbs.methods.many import How, annealed, of_several
 from fastgibbs.methods.pacing import Pace
+from fastgibbs.methods.population import READS, Populating, asked_population, heating
 from fastgibbs.methods.quantum import Fading, fields
 from fastgibbs.methods.running import running
 from fastgibbs.methods.schedules import Schedule, beta_schedule, cooling, stretched
-from fastgibbs.methods.settings import DESCENT, Clamping, check_betas, clamped, given_start, settled, tolerable
+from fastgibbs.methods.settings import DESCENT, LAW, Clamping, check_betas, clamped, given_start, settled, tolerable
 from fastgibbs.models import TransverseIsing, checks
 from fastgibbs.results.annealed import AnnealResult, lowest_states
 from fastgibbs.results.base import Timing
@@ -37,7 +38,9 @@ def anneal(
     beta: float | None = ...,
     gammas: ArrayLike | Schedule | None = ...,
     sweeps: int | Sequence[int] | IntArray | None = ...,
-    reads: int = ...,
+    reads: int | None = ...,
+    population: bool = ...,
+    resample_every: int | None = ...,
     rule: Rule = ...,
     scan: Scan = ...,
     start: ArrayLike | None = ...,
@@ -58,7 +61,7 @@ def anneal(
     *,
     betas: ArrayLike | Schedule | None = ...,
     sweeps: int | Sequence[int] | IntArray | None = ...,
-    reads: int = ...,
+    reads: int | None = ...,
     rule: Rule = ...,
     scan: Scan = ...,
     start: ArrayLike | None = ...,
@@ -81,7 +84,9 @@ def anneal(
     beta: float | None = None,
     gammas: ArrayLike | Schedule | None = None,
     sweeps: int | Sequence[int] | IntArray | None = None,
-    reads: int = 64,
+    reads: int | None = None,
+    population: bool = False,
+    resample_every: int | None = None,
     rule: Rule = "gibbs",
     scan: Scan = "sequential",
     start: ArrayLike | None = None,
@@ -105,7 +110,8 @@ def anneal(
         model: any (`fastgibbs.Energy`); or a sequence of Ising models of any sizes and graphs, for which a list of
             results is returned: many small ones take as long as their sweeps. Each has the bytes of a run of its own,
             `anneal(models[k], seed=results[k].seed, engine="sparse")`, its default schedule, and the timing of all.
-            They go without start, time_limit, target_energy, keep, clamp, checkpoint and more than one batch.
+            They go without population, start, time_limit, target_energy, keep, clamp, checkpoint and more than one
+            batch.
         betas: inverse temperatures: an array, one per sweep or stretched to `sweeps` by linear interpolation; a
             schedule, `fastgibbs.geometric(first, last)` or `fastgibbs.linear(first, last)`; or None,
             `fastgibbs.beta_schedule(model, sweeps)`, read off what flips cost. What was used is in the result. An array
@@ -115,11 +121,18 @@ def anneal(
             every sweep, as an array or a schedule, by default from the model's own down to 0; other sites have theirs
             in proportion. Each sweep draws all worldlines; states are those of the classical model, of each read the
             lowest slice of the worldlines whose mean energy over slices was lowest, and traces are of these means.
-            They go without start, time_limit, target_energy, keep, clamp, checkpoint, and more than one batch.
+            They go without population, start, time_limit, target_energy, keep, clamp, checkpoint, and more than one
+            batch.
         sweeps: sweeps of n single-spin attempts in each read, by default 1000; or several such numbers: batches, in
             each of which all reads are cooled again, from fresh spins or from `start`, with other random numbers.
-        reads: independent runs, of each of which the best of all batches counts. The first k of them are the same
-            however many there are, by the same engine, unless each has its own start.
+        reads: independent runs, by default 64, of each of which the best of all batches counts. The first k of them are
+            the same however many there are, by the same engine, unless each has its own start.
+        population: True makes the reads, by default 1024, one population that has the law of Boltzmann at every beta,
+            from 0 on, where it begins: `result.population` has log Z and <E> with errors, and says how many families of
+            reads are left; `last_states` are draws at the last beta. From beta to beta' each read gives way to as many
+            copies of it as exp(-(beta' - beta) E) asks for, in the mean. Betas ascend from 0; by default they part what
+            sites ask for as `beta_schedule` does, from 0 on. One law: no start, no time_limit, one batch.
+        resample_every: sweeps at each beta of a population, by default 10, before it is resampled.
         rule: "gibbs" (p = 1 / (1 + exp(beta dE))) or "metropolis" (p = min(1, exp(-beta dE))), which is a little faster
             on glasses, and in sequence carries domain walls along that cost nothing to move: it may never solve a ring.
         scan: "sequential" or "random" (the sites of a sweep are drawn with replacement), as in `sample`.
@@ -151,12 +164,15 @@ def anneal(
     Raises ValueError or TypeError, naming the argument, before anything is compiled.
 
     Sources: Kirkpatrick, Gelatt, Vecchi, Science 220, 671 (1983); Santoro, Martonak, Tosatti and Car, Science 295, 2427
-    (2002).
+    (2002); of populations Hukushima and Iba, AIP Conf. Proc. 690, 200 (2003).
 
     >>> import fastgibbs as fg
     >>> glass = fg.edwards_anderson((4, 4), seed=1)
     >>> print(fg.anneal(glass, seed=1).energy[0], fg.exact.spectrum(glass).ground_energy)
     -22.0 -22.0
+    >>> run = fg.anneal(glass, population=True, betas=fg.linear(0, 2), seed=1)
+    >>> print(run.population.log_z[-1].round(1), fg.exact.spectrum(glass).log_z(2.0).round(1))
+    44.7 44.7
     >>> glasses = [fg.random_regular(n, 3, seed=n) for n in (10, 20, 30)]
     >>> [float(run.energy[0]) for run in fg.anneal(glasses, seed=1)]
     [-11.0, -24.0, -35.0]
@@ -165,18 +181,23 @@ def anneal(
     -22.0
     """
     began = time.perf_counter()
+    population = checks.flag("population", population)
+    if resample_every is not None and not population:
+        raise ValueError(f"resample_every is {checks.shown(resample_every)}: it goes with population=True")
+    reads = checks.integer("reads", (READS if population else 64) if reads is None else reads)
+    keep = checks.integer("keep", keep, minimum=0)
+    unasked: dict[str, object] = dict(start=start, time_limit=time_limit)
+    of_one = dict(target_energy=target_energy, keep=keep or None, clamp=clamp, checkpoint=checkpoint)
+    of_one |= dict(population=population or None)
     if isinstance(model, TransverseIsing):
-        unasked: dict[str, object] = dict(betas=betas, start=start, time_limit=time_limit, target_energy=target_energy)
-        unasked |= dict(keep=keep or None, clamp=clamp, checkpoint=checkpoint)
+        unasked |= of_one | dict(betas=betas)
         how = How(rule, scan, engine, seed, threads, progress, began)
         return _of_worldlines(model, beta, gammas, Pace(sweeps, None, reads), reads, unasked, how)
     for name, value in (("beta", beta), ("gammas", gammas)):
         if value is not None:
             raise ValueError(f"{name} is given: it goes with a TransverseIsing model, other models take betas")
     if isinstance(model, list | tuple):
-        without = dict(start=start, time_limit=time_limit, target_energy=target_energy, keep=keep or None)
-        models = of_several(model, without | dict(clamp=clamp, checkpoint=checkpoint))
-        reads = checks.integer("reads", reads)
+        models = of_several(model, unasked | of_one)
         pace = Pace(sweeps, None, reads)
         checks.progress(progress)
         if len(pace.asked) > 1:
@@ -188,7 +209,6 @@ def anneal(
         how = How(rule, scan, engine, seed, threads, progress, began)
         return annealed(models, given, pace.sweeps, reads, how)
     model = checks.model("model", model)
-    reads, keep = checks.integer("reads", reads), checks.integer("keep", keep, minimum=0)
     checks.progress(progress)
     target = -np.inf if target_energy is None else checks.finite_number("target_energy", target_energy)
     spins = given_start(model, start, reads)
@@ -196,24 +216,31 @@ def anneal(
     pace = Pace(sweeps, time_limit, reads)
     if checkpoint is not None and (pace.timed or len(pace.asked) > 1):
         raise ValueError("a checkpoint is of one batch: give sweeps as one number, and no time_limit")
-    schedule, coldest = _schedule(betas, [model], pace.sweeps)
+    held = clamped(model, clamp, reads)
+    if population:
+        resample_every = asked_population(resample_every, reads, pace.asked, held, unasked)
+        schedule, coldest = heating(betas, model, pace.sweeps, resample_every)
+    else:
+        schedule, coldest = _schedule(betas, [model], pace.sweeps)
     setting = settled(
         [model],
         engine,
         rule=rule,
         scan=scan,
         chains=reads,
-        clamp=clamped(model, clamp, reads),
+        clamp=held,
         threads=threads,
-        tolerance=tolerable(coldest, DESCENT),
+        tolerance=tolerable(coldest, LAW if population else DESCENT),
     )
     blocks = len(setting.engine.cut(reads, setting.threads))
     needed = keep * (3 * model.n * blocks + 2 * reads) + reads * model.n // 4 if keep else 0
     checks.require_memory(needed, f"keep={keep} in each of {blocks} blocks", "keep fewer states")
     betas, seed = schedule(pace.sweeps), None if seed is None else entropy_of(seed)
     settings = setting.saved() | dict(betas=betas, reads=reads, start=spins, seed=seed, keep=keep)
+    settings |= dict(resample_every=resample_every) if population else {}
     file = Checkpoint(checkpoint, every, "anneal", settings)
-    job = Cooling(setting, reads, spins, file.settings["seed"], keep, target, betas)
+    parts = setting, reads, spins, int(file.settings["seed"]), keep, target, betas
+    job = Cooling(*parts) if resample_every is None else Populating(*parts, every=resample_every)
     begun = begin(job, file)
     with running(progress, file) as run:
         pace.begin()
@@ -248,7 +275,7 @@ def _of_worldlines(
     check_betas("beta", at_beta, [model])
     if len(pace.asked) > 1:
         raise ValueError(f"sweeps is {pace.asked}: worldlines are annealed in one batch, give a number")
-    fading, reads = fields(model, gammas, pace.sweeps), checks.integer("reads", reads)
+    fading = fields(model, gammas, pace.sweeps)
     checks.progress(how.progress)
     checks.require_memory(8 * reads * model.n, f"{reads} reads")
     setting = settled(
@@ -302,6 +329,7 @@ def _result(job: Cooling, found: Batch, asked: tuple[int, ...], began: float) ->
         timing=Timing.of(found.end, found.updates, began),
         interrupted=found.done != (asked or found.sweeps),
         clamped=setting.clamped,
+        population=found.population and found.population._replace(families=found.population.families[order]),
     )
 
 

@@ -22,7 +22,7 @@ from fastgibbs.methods.points import Points
 from fastgibbs.methods.settings import Setting, numbered
 from fastgibbs.results.lanes import Left, by_lane, joined, unpacked
 from fastgibbs.results.sampled import ChainBlock
-from fastgibbs.types import FloatArray, States
+from fastgibbs.types import AnyArray, FloatArray, States
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,8 @@ class Chains(Job):
         spins = None if self.start is None else self.start[columns.start : columns.stop]
         plan, state = self.setting.start(self.prepared, lanes, chains, (betas, fields), self.seed, spins)
         shape = 1 if self.in_bins else self.length.draws, len(columns)
-        room = record(self.length.times, shape, self.weights, len(lanes), strips, self.keeps, len(self.told))
+        keeps, bits = (self.keeps, len(self.told)), 1 if self.setting.refractory is None else 2
+        room = record(self.length.times, shape, self.weights, len(lanes), strips, *keeps, bits)
         if self.in_bins:
             room = room._replace(bins=binned.part(self.bins, columns.start, columns.start + count))
         block = ChainBlock(count, plan, state, of_lanes, room)
@@ -130,8 +131,12 @@ class Chains(Job):
 
     def states(self, blocks: list[ChainBlock], draw: int) -> States:
         """The states of a draw, int8 (chains, n), in the model's units, of chains that keep them."""
-        lanes = unpacked([block.record.samples[draw : draw + 1] for block in blocks], self.lanes)
+        lanes = unpacked([self._words(block, draw, draw + 1) for block in blocks], self.lanes)
         return self.setting.given[0].from_spins(joined(lanes, self.chains, self.setting.strips))
+
+    def _words(self, block: ChainBlock, first: int, last: int) -> AnyArray:
+        """The packed spins of draws that a block keeps, uint16 (draws, sites of a lane, lanes // 16)."""
+        return block.record.samples[first:last, : self.setting.n // self.setting.strips]
 
     def check(self, block: ChainBlock, lanes: range, done: int) -> None:
         """ValueError unless the records of a block that was saved fit its states: at a draw, or those that are kept."""
@@ -141,7 +146,7 @@ class Chains(Job):
         restoring.check_records(found, self.length.rows(done), self.setting, len(self.engine.told))
         energies, magnetizations = (of[:draws, : block.chains].T for of in (found.energies, found.magnetizations))
         if len(found.samples):
-            packed = [found.samples[:draws]]
+            packed = [self._words(block, 0, draws)]
             states = lambda: joined(unpacked(packed, count), block.chains, strips, (draws,))  # noqa: E731
             restoring.check_draws(energies, magnetizations, models, states)
         if draws and self.length.at_draw(done):

@@ -1,7 +1,7 @@
 """Checkpoints: a run is saved to one archive from time to time, and a later call goes on from it to the same bytes.
 
 A run is a list of blocks that know nothing of each other: NamedTuples, nested, whose arrays change as they are
-advanced, all but those of a plan. A checkpoint holds what restoring.py lists of these arrays, the sweeps that each
+advanced, all but those of a plan. A checkpoint holds what rules.py lists of these arrays, the sweeps that each
 block had done, and the settings of the run, which must be the same when it goes on. Every block is copied by the thread
 that advanced it, between two chunks, so that nobody waits, but for its records: rows that are written stay as they are.
 The file is written meanwhile, and while the run goes on it grows by what is new (`io/growing.py`). As long as the call
@@ -80,7 +80,7 @@ class Checkpoint:
         self.saved = self._lock = None
         self._copies: dict[int, Any] = {}
         self._rooms: dict[int, dict[str, np.ndarray]] = {}
-        self._due, self._written = threading.Event(), time.monotonic()
+        self._due, self._written, self._met = threading.Event(), time.monotonic(), threading.Lock()
         _here.checkpoint = self
         if self.path is not None:
             self._file, self._lock = Growing(self.path, "checkpoint"), held(self.path)
@@ -221,16 +221,29 @@ class Checkpoint:
                 np.copyto(room[name], saved[name])
             self._copies[index] = done, saved | room
 
-    def attend(self, blocks: list, done: list[int], sweeps: int):
-        """Called again and again while blocks are advanced: ask for copies when it is time, write them when all are."""
+    def met(self, blocks: list, done: int):
+        """All blocks have met at `done` sweeps: copies from before do not go with those that come."""
+        with self._met:
+            if self._due.is_set():
+                self._copies = {}
+                for index, block in enumerate(blocks):
+                    self.saw(index, block, done)
+
+    def attend(self, blocks: list, done: list[int], sweeps: int | None):
+        """Called again and again while blocks are advanced: ask for copies when it is time, write them when all are.
+
+        `sweeps`: where a block rests for good; None if blocks wait for one another there.
+        """
         if self.path is None:
             return
         if self._due.is_set():
             for index, block in enumerate(blocks):
                 if done[index] == sweeps:
                     self.saw(index, block, sweeps)
-            if len(self._copies) == len(blocks):
-                self._due.clear()
+            with self._met:
+                if len(self._copies) == len(blocks):
+                    self._due.clear()
+            if not self._due.is_set():
                 self._keep_going()
         elif time.monotonic() - self._written >= self.every:
             self._copies = {}

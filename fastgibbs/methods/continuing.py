@@ -25,6 +25,7 @@ _THEIRS = {  # what a run had, by the name of an argument, and what that is wher
     "ladders": (lambda result: len(result.states), None),
     "clusters": (lambda result: result.clusters, None),
     "cluster_every": (lambda result: result.cluster_every, None),
+    "refractory": (lambda result: result.refractory, None),
     "seed": (lambda result: result.seed, None),
 }
 

@@ -21,11 +21,20 @@ from fastgibbs.methods.reads import check_lowest, check_reads
 from fastgibbs.methods.running import Advanced
 from fastgibbs.methods.settings import NOBODY, Setting, numbered
 from fastgibbs.models import Ising, checks
-from fastgibbs.results.annealed import energy_of_each
+from fastgibbs.results.annealed import Population, energy_of_each
 from fastgibbs.results.lanes import by_lane, distinct
-from fastgibbs.types import AnyArray, Engine, FloatArray, ModelLike, States
+from fastgibbs.types import AnyArray, Engine, FloatArray, IntArray, ModelLike, States
 
 ADDED = 1e-9  # of the energies of random states: more than those are off by that were added up in float64
+
+
+class Members(NamedTuple):
+    """What a block's reads are in a population."""
+
+    families: IntArray  # int64 (lanes,): the read that each descends from
+    influence: FloatArray  # float64 (lanes,): what the family of each has added to log Z
+    energies: FloatArray  # float64 (lanes,): of the states
+    record: FloatArray  # float64 (temperatures, -) in the first block, what is known of all at each beta; else (0, -)
 
 
 class ReadBlock(NamedTuple):
@@ -35,6 +44,7 @@ class ReadBlock(NamedTuple):
     state: Any
     reads: drivers.Reads
     lowest: Lowest
+    members: Members | None = None
 
 
 class Batch(NamedTuple):
@@ -52,6 +62,7 @@ class Batch(NamedTuple):
     attempts: int  # of all reads
     updates: int  # those that this call has made
     end: Advanced
+    population: Population | None = None
 
     def joined(self, later: Batch) -> Batch:
         """The better of two batches in each read."""
@@ -167,7 +178,7 @@ class Cooling(Job):
         """
         if first == last:
             self._compile_end()
-        drivers.anneal(*block, first, last, crew)
+        drivers.anneal(block.plan, block.state, block.reads, block.lowest, first, last, crew)
         if self.target == -np.inf:
             return False
         best = block.reads.best[: block.reads.count].min()
@@ -241,7 +252,7 @@ class Cooling(Job):
         """ValueError unless a block that was saved is as a run leaves it."""
         check_reads(block.reads, self.kept(block), self.model, done)
         check_lowest(block.lowest, block.reads.count, self.model, lanes, self.setting.clamp)
-        if self.engine.follows and done:
+        if self.engine.follows and done and block.state.followed[0] < MOST_FOLLOWED:
             energies = block.state.energies * block.plan.unit + block.plan.offset
             spins = self.engine.spins(block.plan, block.state)
             restoring.check_draws(energies, None, [self.model] * energies.size, lambda: spins.T)

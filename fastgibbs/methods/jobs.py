@@ -18,7 +18,7 @@ from fastgibbs.engines.contract import Crew
 from fastgibbs.engines.drivers import Times, times
 from fastgibbs.methods import restoring
 from fastgibbs.methods.checkpoints import NONE, Checkpoint
-from fastgibbs.methods.running import Advanced, Run
+from fastgibbs.methods.running import Advanced, Meetings, Run
 from fastgibbs.methods.settings import Setting
 from fastgibbs.models import checks
 from fastgibbs.results.lanes import Left
@@ -96,7 +96,7 @@ class Length(NamedTuple):
 
 
 class Job:
-    """What a verb has to do: blocks of lanes that know nothing of each other, each advanced sweep by sweep.
+    """What a verb has to do: blocks of lanes, each advanced sweep by sweep, that know nothing of each other or meet.
 
     Of a job: its `setting`, its `length` or `sweeps`, and how many `lanes` it has in all.
     """
@@ -180,6 +180,11 @@ class Job:
         """How many threads may advance a block together."""
         return 1
 
+    @property
+    def meetings(self) -> Meetings | None:
+        """When its blocks meet, if they have to do with one another."""
+        return None
+
     def check(self, block: Any, lanes: range, done: int) -> None:
         """ValueError unless a block that was saved is as a run leaves it."""
 
@@ -212,6 +217,8 @@ def begin(job: Job, checkpoint: Checkpoint = NONE) -> Begun:
         job.go_on(blocks[index], place)
     records = dict.fromkeys(job.RECORDS, job.rows)
     done = checkpoint.restore(blocks, cut, records, job.sweeps, job.check, first_sweep(job))
+    if job.meetings is not None and max(done) > (meeting := job.meetings.after(min(done), job.sweeps)):
+        raise ValueError(f"{checkpoint.path} cannot be of this run: one has done {max(done)}, all meet at {meeting}")
     return Begun(job, blocks, cut, done)
 
 
@@ -235,6 +242,7 @@ def through(under_way: Run, begun: Begun, limit: float = np.inf) -> Ran:
     """Advance all blocks to their last sweep, unless the run is stopped, or `limit` seconds end it, before that."""
     job, blocks, _, done = begun
     under_way = under_way.after(-first_sweep(job))
-    end = under_way.advance(job.advance, blocks, done, job.sweeps, job.threads, job.crew(blocks[0]), limit)
+    crew, meetings = job.crew(blocks[0]), job.meetings
+    end = under_way.advance(job.advance, blocks, done, job.sweeps, job.threads, crew, limit, meetings=meetings)
     made = (job.attempts(block) * (now - then) for block, then, now in zip(blocks, done, end.done, strict=True))
     return Ran(blocks, end, sum(made))

@@ -13,14 +13,16 @@ from fastgibbs import analysis, exact
 from fastgibbs.engines import ENGINES
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.fields import described
+from fastgibbs.methods import directed
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.ladders import MAX_RUNGS
 from fastgibbs.methods.paths import Models, RBMPath, Temperatures, annealed
 from fastgibbs.methods.sampling import sample
 from fastgibbs.methods.settings import settled, tolerable
 from fastgibbs.methods.tempering import temper
-from fastgibbs.models import RBM, checks
+from fastgibbs.models import RBM, Helmholtz, checks
 from fastgibbs.models.energy import as_energy
+from fastgibbs.models.free_units import MOST_HIDDEN
 from fastgibbs.threads import stoppable
 from fastgibbs.types import ArrayLike, FloatArray, ModelLike, Seed
 
@@ -29,6 +31,7 @@ METHODS = get_args(Method)
 SMALL = 16  # units of a smaller layer, or spins, up to which a likelihood enumerates
 CONFIDENCE = 0.95
 FEWEST_RUNGS = 16
+DRAWS = 100  # of hidden units for each row
 
 
 @described
@@ -58,6 +61,11 @@ class Estimate(NamedTuple):
 class Likelihood(NamedTuple):
     """The mean log-likelihood of a state in nats, the standard error that log Z gives it, and log Z.
 
+    `bound`: whether the mean-field bound (`RBM.log_bound`) stands for the sum over hidden units, so that but for the
+    error of log Z the log-likelihood is at least `value`.
+    Of a Helmholtz machine, whose log Z is 0, the error is that of its draws, of which `effective_draws` carry a row's
+    likelihood in the mean, (sum w)^2 / sum w^2; otherwise these are not a number.
+
     >>> import numpy as np
     >>> import fastgibbs as fg
     >>> found = fg.log_likelihood(fg.RBM(np.zeros((3, 2))), [[0, 1, 1]])
@@ -68,6 +76,8 @@ class Likelihood(NamedTuple):
     value: float
     error: float
     log_z: Estimate
+    bound: bool = False
+    effective_draws: float = math.nan
 
 
 def log_z(
@@ -86,7 +96,7 @@ def log_z(
 
     "ais": chains pass distributions p_0 ... p_K, one sweep at each; log Z_K = log Z_0 + log mean w with log w = sum_k
     log p*_k(s_{k-1}) / p*_{k-1}(s_{k-1}), s_{k-1} the state after the sweep at p_{k-1} (Neal, Stat. Comput. 11, 125
-    (2001)). Low in the mean. An RBM starts at independent visible units, its hidden units summed out (Salakhutdinov
+    (2001)). Low in the mean. An RBM starts at independent units of its first side, the second summed out (Salakhutdinov
     and Murray, ICML 2008); other models at beta 0.
     "reverse": the same from `start`, states of the model at `beta`, back to p_0: high in the mean if they are
     independent draws. If both agree, neither is far off (Burda, Grosse and Salakhutdinov, AISTATS 2015).
@@ -94,6 +104,7 @@ def log_z(
     "integration": log Z_0 - integral of <E> (`fastgibbs.analysis.integrated_log_z`) on a ladder of its own, where E
     varies by no more than 1 / (beta' - beta) at neighbouring rungs.
     "exact": every state (`fastgibbs.exact.spectrum`).
+    Of a Helmholtz machine at beta = 1 it is 0 by construction, whatever the method.
 
     Args:
         model: any (`fastgibbs.Energy`); for "ais" and "reverse" also a sequence of models with an Ising form, as met
@@ -105,8 +116,9 @@ def log_z(
         steps: K, by default 1000; of a sequence, from each model to the next, by default as many as make 1000 or more
             in all; of tempering, the recorded sweeps, by default 2000.
         chains: independent chains, by default 100, or ladders, by default 8.
-        data: for annealing an RBM: states (N, V) whose mean units p_0 takes; by default those of a short run of it.
-        start: for "reverse": states (chains, n), for an RBM also visible ones (chains, V).
+        data: for annealing an RBM: states (N, V) of its first side, whose mean units p_0 takes; by default those of a
+            short run of it.
+        start: for "reverse": states (chains, n), for an RBM also of its first side alone, (chains, V).
         seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
         threads: threads to run on; by default the cores this process may use. It never changes the result.
 
@@ -126,6 +138,8 @@ def log_z(
         raise ValueError(f'start is {"missing" if start is None else "given"}: method="reverse" needs it, no other')
     if data is not None and (method not in ("ais", "reverse") or len(path) > 1 or not isinstance(path[0], RBM)):
         raise ValueError("data is given: it is for annealing a single RBM")
+    if len(path) == 1 and as_energy(path[0]).normalized and beta == 1:
+        return NONE
     if method == "exact":
         value = float(exact.spectrum(path[0], threads).log_z(beta))
         return Estimate(value, 0.0, (value, value), math.nan, 0.0, method)
@@ -159,6 +173,9 @@ def log_z(
         return _estimate(stations.log_z + mean, error, method, effective)
 
 
+NONE = Estimate(0.0, 0.0, (0.0, 0.0), math.nan, 0.0, "exact")  # log Z of what is normalised
+
+
 _estimated = log_z  # which an argument of `log_likelihood` hides
 
 
@@ -168,6 +185,8 @@ def log_likelihood(
     *,
     beta: float = 1.0,
     log_z: float | Estimate | None = None,
+    draws: int | None = None,
+    given: ArrayLike | None = None,
     seed: Seed = None,
     threads: int | None = None,
 ) -> Likelihood:
@@ -175,7 +194,13 @@ def log_likelihood(
 
     `data`: (N, n) states in the model's own units, with hidden units visible ones (N, V). `log_z`: a number or an
     `Estimate` if it is known; by default it is enumerated for up to 16 units of an RBM's smaller layer, or spins, and
-    annealed for more.
+    annealed for more. Of an RBM with more than 20 hidden units on both sides `RBM.log_bound` takes the place of the sum
+    over these, and the result says so.
+    `given`: indices of visible units of an RBM, of which the probability is not told, but that of the other visible
+    units given these: their log Z is the mean over data of the logarithm of the sum over all others, always exact.
+    `draws`, of a Helmholtz machine at beta = 1: log p(v) is the log of the mean of p(v, h) / q(h | v) over so many
+    hidden layers h from q for each row, low in the mean; the error says by how much, and is infinite if fewer than 20
+    draws, or half of them, carry a row's mean. By default 100; up to 16 hidden units are summed over instead.
     Raises ValueError or TypeError, naming the argument.
 
     >>> import numpy as np
@@ -186,16 +211,76 @@ def log_likelihood(
     """
     checks.model("model", model)
     beta = checks.finite_number("beta", beta)
-    logs = analysis.log_weights(model, data, beta)
+    if draws is not None and not isinstance(model, Helmholtz):
+        raise ValueError(f"draws is {draws}: it is for a Helmholtz machine, {checks.shown(model)} has none")
+    if given is not None:
+        return _given(model, data, beta, log_z, given)
+    if isinstance(model, Helmholtz):
+        return _by_recognition(model, data, beta, log_z, draws, seed)
+    logs, bound = _numerators(model, data, beta)
     if log_z is None:
         small = as_energy(model).n_enumerated
         method: Method = "exact" if small <= SMALL else "ais"
-        of_data = data if isinstance(model, RBM) and method == "ais" else None
+        of_data = data if isinstance(model, RBM) and model.restricted and method == "ais" else None
         log_z = _estimated(model, method=method, beta=beta, data=of_data, seed=seed, threads=threads)
     elif not isinstance(log_z, Estimate):
         number = checks.finite_number("log_z", log_z)
         log_z = Estimate(number, 0.0, (number, number), math.nan, 0.0, "given")
-    return Likelihood(float(logs.mean()) - log_z.value, log_z.error, log_z)
+    return Likelihood(float(logs.mean()) - log_z.value, log_z.error, log_z, bound)
+
+
+def _numerators(model: ModelLike, data: ArrayLike, beta: float) -> tuple[FloatArray, bool]:
+    """log p* of data, hidden units summed out, or its bound where they are too many; and whether it is the bound."""
+    if isinstance(model, RBM) and model.summed_hidden > MOST_HIDDEN:
+        return model.log_bound(data, beta), True
+    return analysis.log_weights(model, data, beta), False
+
+
+def _given(model: Any, data: ArrayLike, beta: float, log_z: object, given: ArrayLike) -> Likelihood:
+    """The mean log-probability of the visible units that are not given."""
+    if log_z is not None:
+        raise ValueError("log_z and given are given: the probability of units given others needs no log Z")
+    units = given_units(model, given)
+    v = checks.units("data", data, model.n_visible)
+    conditions = model.with_visible(units).log_marginal(v[..., np.isin(model.visible, units)], beta)
+    value = float(conditions.mean())
+    found = Estimate(value, 0.0, (value, value), math.nan, 0.0, "exact")
+    return Likelihood(float(model.log_marginal(v, beta).mean()) - value, 0.0, found)
+
+
+def given_units(model: object, given: ArrayLike) -> tuple[int, ...]:
+    """`given` in the order of the data; TypeError or ValueError unless it holds visible units of an RBM, not all."""
+    if not isinstance(model, RBM):
+        raise TypeError(f"given is given, model is {checks.shown(model)}: give an RBM")
+    units = checks.different("given", given, model.n)
+    strange = ~np.isin(units, model.visible)
+    if strange.any():
+        k = int(strange.argmax())
+        raise ValueError(f"given[{k}] is {units[k]}: give visible units of {model!r}")
+    if units.size == model.n_visible:
+        raise ValueError(f"given holds all {units.size} visible units: leave some to tell the probability of")
+    return tuple(int(unit) for unit in model.visible if unit in units)
+
+
+def _by_recognition(
+    machine: Helmholtz,
+    data: ArrayLike,
+    beta: float,
+    log_z: float | Estimate | None,
+    draws: int | None,
+    seed: Seed,
+) -> Likelihood:
+    """`log_likelihood` of a Helmholtz machine, by draws from q or by all states of its hidden units."""
+    if beta != 1 or log_z is not None:
+        name, value = ("beta", beta) if beta != 1 else ("log_z", log_z)
+        raise ValueError(f"{name} is {value}: a Helmholtz machine has log Z = 0, at beta = 1; leave it out")
+    v = checks.units("data", data, machine.n_visible).reshape(-1, machine.n_visible)
+    if draws is None and machine.n_hidden <= SMALL:
+        return Likelihood(float(machine.log_marginal(v).mean()), 0.0, NONE)
+    directed.check(machine)
+    draws = DRAWS if draws is None else checks.integer("draws", draws, minimum=2)  # an error needs two
+    value, error, effective = directed.likelihood(machine, v, draws, run_entropy(entropy_of(seed), "likelihood"))
+    return Likelihood(value, error, NONE, effective_draws=effective)
 
 
 def _tempered(
@@ -234,9 +319,10 @@ def _estimate(
 
 def _marginals(rbm: RBM, beta: float, data: ArrayLike | None, entropy: int, threads: int | None) -> FloatArray:
     """logit p(v_i = 1), float64 (V,), of the data or of a short run, from counts with one more of each value."""
+    V = len(rbm.weights)
     if data is None:
         other = entropy_of(np.random.SeedSequence(entropy, spawn_key=(ADAPT,)))  # independent of the annealing
-        data = sample(rbm, beta=beta, sweeps=50, thin=50, seed=other, threads=threads).states[:, : rbm.n_visible]
-    data = checks.units("data", data, rbm.n_visible).reshape(-1, rbm.n_visible)
+        data = sample(rbm, beta=beta, sweeps=50, thin=50, seed=other, threads=threads).states[:, :V]
+    data = checks.units("data", data, V).reshape(-1, V)
     ones = data.sum(axis=0, dtype=np.float64)
     return np.log(ones + 1) - np.log(len(data) - ones + 1)

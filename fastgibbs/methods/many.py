@@ -21,14 +21,14 @@ from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.jobs import Length
 from fastgibbs.methods.running import Advanced, Run, running
 from fastgibbs.methods.schedules import COLD, HOT, asked_for, felt
-from fastgibbs.methods.settings import DESCENT, LAW, first_ups, tolerable
+from fastgibbs.methods.settings import DESCENT, LAW, check_rule, first_ups, tolerable
 from fastgibbs.models import Ising, checks
 from fastgibbs.models.ising import MAX_SITES
 from fastgibbs.results.annealed import AnnealResult
 from fastgibbs.results.base import Timing
 from fastgibbs.results.lanes import distinct
 from fastgibbs.results.sampled import SampleResult
-from fastgibbs.types import FloatArray, IntArray, ModelLike, Progress, Rule, Scan, Seed, States
+from fastgibbs.types import ChainRule, FloatArray, IntArray, ModelLike, Progress, Scan, Seed, States
 
 _PARTS = 8  # blocks of a thread: models differ in size
 _ENGINES = "auto", "sparse"
@@ -80,7 +80,7 @@ def apart(models: Sequence[ModelLike], engine: str) -> bool:
 class How(NamedTuple):
     """How several models are run, as a user asks for it, and when the call began."""
 
-    rule: Rule
+    rule: ChainRule
     scan: Scan
     engine: str
     seed: Seed
@@ -103,7 +103,7 @@ class Laid(NamedTuple):
     def of(cls, models: list[Ising], verb: str, how: How) -> Laid:
         """What a user asks for; ValueError or TypeError, naming the argument, at what cannot be."""
         rule, scan = how.rule, how.scan
-        checks.choice("rule", rule, contract.RULES)
+        check_rule(rule)
         checks.choice("scan", scan, contract.SCANS)
         checks.choice("engine", how.engine, _ENGINES)
         entropy, rows = entropy_of(how.seed), many.rows(models)

@@ -197,7 +197,7 @@ class RBMPath(_Stations):
         self.prepared = self.setting.engine.prepare([rbm], 1)
         self.t = np.linspace(0.0, 1.0, steps + 1)
         self.betas = self.t * beta
-        self.logits = np.concatenate([a0, np.zeros(rbm.n_hidden)])
+        self.logits = np.concatenate([a0, np.zeros(rbm.weights.shape[1])])
         self.log_z = np.logaddexp(0, self.logits).sum()
 
     def reversed(self) -> RBMPath:
@@ -212,7 +212,7 @@ class RBMPath(_Stations):
 
     def ratios(self, k: int, spins: States) -> FloatArray:
         """log p*_{k+1}(v) - log p*_k(v), float64 (lanes,), of spins int8 (n, lanes)."""
-        v = (spins[: self.rbm.n_visible] > 0).astype(np.float64)
+        v = (spins[: len(self.a0)] > 0).astype(np.float64)
         x = self.rbm.hidden_bias[:, None] + self.rbm.weights.T @ v
         step = self.t[k + 1] - self.t[k]
         hidden = np.logaddexp(0, self.betas[k + 1] * x) - np.logaddexp(0, self.betas[k] * x)
@@ -232,7 +232,8 @@ class Models(_Stations):
     """
 
     def __init__(self, models: list[Any], beta: float, steps: int, threads: int) -> None:
-        shapes = [(model.n, as_energy(model).n_visible) for model in models]
+        sides = [model.weights.shape if isinstance(model, RBM) else () for model in models]
+        shapes = [(model.n, as_energy(model).n_visible, side) for model, side in zip(models, sides, strict=True)]
         for k, shape in enumerate(shapes):
             if shape != shapes[0]:
                 one, first = checks.shown(models[k]), checks.shown(models[0])
@@ -256,16 +257,16 @@ class Models(_Stations):
     def to_spins(self, states: ArrayLike) -> States:
         """Spins int8 (chains, n) of states of the models."""
         (first,) = self.setting.given
-        return _visible_too(first, states) if self.models[0].n_hidden else np.atleast_2d(first.to_spins(states))
+        return _visible_too(first, states) if isinstance(self.models[0], RBM) else np.atleast_2d(first.to_spins(states))
 
     def ratios(self, k: int, spins: States) -> FloatArray:
         """log p*_{k+1}(s) - log p*_k(s), float64 (lanes,), of spins int8 (n, lanes)."""
         i, j = divmod(k, self.steps)
         here, there = self.models[i : i + 2]
-        if not here.n_hidden:
+        if not isinstance(here, RBM):
             states = here.from_spins(spins.T)
             return -self.beta / self.steps * (there.energy(states) - here.energy(states))
-        v = (spins[: here.n_visible] > 0).astype(np.float64)
+        v = (spins[: len(here.weights)] > 0).astype(np.float64)
         x, y = (rbm.hidden_bias[:, None] + rbm.weights.T @ v for rbm in (here, there))
         before, after = (np.logaddexp(0, self.beta * (x + t / self.steps * (y - x))) for t in (j, j + 1))
         return self.beta / self.steps * ((there.visible_bias - here.visible_bias) @ v) + (after - before).sum(axis=0)
@@ -292,11 +293,11 @@ def _that_can(models: list[Any], beta: float) -> tuple[str, list[Any]]:
 
 
 def _visible_too(rbm: Any, states: ArrayLike) -> States:
-    """Spins of joint states (chains, V + H), or of visible ones (chains, V); hidden units, never read, are all up."""
-    states = np.atleast_2d(states)
-    if states.shape[-1] == rbm.n_visible != rbm.n:
-        states = checks.units("start", states, rbm.n_visible)
-        states = np.concatenate([states, np.ones((len(states), rbm.n_hidden), np.int8)], axis=1)
+    """Spins of joint states (chains, V + H), or of their first sides (chains, V); the second, never read, is all up."""
+    states, (V, H) = np.atleast_2d(states), rbm.weights.shape
+    if states.shape[-1] == V != rbm.n:
+        states = checks.units("start", states, V)
+        states = np.concatenate([states, np.ones((len(states), H), np.int8)], axis=1)
     spins = rbm.to_spins(states)
-    spins[:, rbm.n_visible :] = 1
+    spins[:, V:] = 1
     return spins

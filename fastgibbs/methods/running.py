@@ -5,12 +5,15 @@ about CHUNK_SECONDS and puts it back, so that blocks progress evenly at any numb
 within one chunk, or one sweep where that takes longer. Where chunks end never shows in the results. A single worker is
 the thread that calls, whose signals are answered between chunks; another one compiles, which takes longer.
 Where there are fewer blocks than threads, several threads make a crew that advances one block together.
+Blocks that have to do with one another meet: each waits at the same sweep until all are there. Blocks that are all at
+that sweep have met: nothing can come between, a stop or a checkpoint.
 """
 
 from __future__ import annotations
 
 import signal
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
@@ -34,6 +37,17 @@ SAVES = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(sig
 
 Hearing = Callable[[int, int], object]  # hears (done, total)
 Advance = Callable[[Any, int, int, Crew], bool | None]  # takes a block from a sweep to another; True stops the run
+
+
+class Meetings(NamedTuple):
+    """When all blocks meet, and at the end; `hold(blocks, done)` is called while they rest, after so many sweeps."""
+
+    every: int  # sweeps
+    hold: Callable[[list[Any], int], object]
+
+    def after(self, done: int, sweeps: int) -> int:
+        """The sweep of the next, for blocks of which the last has done so many, of `sweeps`."""
+        return min((done // self.every + 1) * self.every, sweeps)
 
 
 class Advanced(NamedTuple):
@@ -65,6 +79,8 @@ class Run(NamedTuple):
         threads: int,
         largest_crew: int = 1,
         limit: float = np.inf,
+        *,
+        meetings: Meetings | None = None,
     ) -> Advanced:
         """Call `advance(block, first, last, crew)` until every block has done `sweeps` sweeps or the run is stopped.
 
@@ -75,7 +91,7 @@ class Run(NamedTuple):
         kills) save a run with a checkpoint.
         """
         done, began, begun, ready = list(done), time.perf_counter(), done[0], []
-        waiting = deque(index for index in range(len(blocks)) if done[index] < sweeps)
+        turns = _Turns(blocks, done, sweeps, meetings, self.checkpoint)
         chunks = [1] * len(blocks)
         workers = max(1, min(threads // len(blocks), largest_crew))
 
@@ -86,21 +102,14 @@ class Run(NamedTuple):
         def work() -> Generator[None, None, None]:
             team = Team(workers)
             try:
-                while not self.asked:
-                    try:
-                        index = waiting.popleft()
-                    except IndexError:
-                        return
-                    last = min(done[index] + chunks[index], sweeps)
+                while not self.asked and (index := turns.take(self.asked)) is not None:
+                    last = min(done[index] + chunks[index], turns.end)
                     start = time.perf_counter()
                     stops = _together(team, advance, blocks[index], done[index], last)
                     now = time.perf_counter()
-                    self.checkpoint.saw(index, blocks[index], last)
-                    done[index] = last
                     growth = min(CHUNK_SECONDS / max(now - start, 1e-9), MOST_GROWTH)
                     chunks[index] = min(max(1, int(chunks[index] * growth)), sweeps)
-                    if last < sweeps:
-                        waiting.append(index)
+                    turns.give_back(index, last)
                     if stops is True or now - ready[0] > limit:
                         self.asked.ask()
                     yield
@@ -110,10 +119,10 @@ class Run(NamedTuple):
         def tick() -> None:
             if self.report(sum(done) // len(done), sweeps):
                 self.asked.ask()
-            self.checkpoint.attend(blocks, done, sweeps)
+            self.checkpoint.attend(blocks, done, sweeps if meetings is None else None)
 
         self.checkpoint.began(blocks, done)
-        if waiting and not self.asked:
+        if min(done) < sweeps and not self.asked:
             if threads == 1 or len(blocks) == 1:
                 with suppress(NotCompiled), compiled_only():
                     prepare()
@@ -126,6 +135,49 @@ class Run(NamedTuple):
             self.asked.ask()  # of what comes next
         compiled = ready[0] if ready else time.perf_counter()
         return Advanced(done, min(done) < sweeps, compiled - began, time.perf_counter() - compiled)
+
+
+class _Turns:
+    """Which block is advanced next, the one that has waited longest, and how far: to the end, or to where all meet."""
+
+    def __init__(
+        self, blocks: list[Any], done: list[int], sweeps: int, meetings: Meetings | None, checkpoint: Checkpoint
+    ) -> None:
+        self._blocks, self._done, self._sweeps, self._meetings = blocks, done, sweeps, meetings
+        self._checkpoint, self._changed = checkpoint, threading.Condition()
+        self.end = sweeps if meetings is None else meetings.after(min(done), sweeps)
+        self._waiting = deque(index for index in range(len(blocks)) if done[index] < self.end)
+
+    def take(self, asked: Asked) -> int | None:
+        """A block that can go on, or None if none is left for this thread, or the run was asked to stop."""
+        while True:
+            with suppress(IndexError):
+                return self._waiting.popleft()
+            if self._meetings is None:
+                return None
+            with self._changed:
+                while not self._waiting and not asked and min(self._done) < self._sweeps:
+                    self._changed.wait(CHUNK_SECONDS)  # nobody tells of a stop
+                if not self._waiting:
+                    return None
+
+    def give_back(self, index: int, done: int) -> None:
+        """A block has come to so many sweeps: it waits for its next turn, or for the others."""
+        if self._meetings is None or done < self.end:
+            self._checkpoint.saw(index, self._blocks[index], done)
+            self._done[index] = done
+            if done < self.end:
+                self._waiting.append(index)
+            return
+        with self._changed:
+            self._done[index] = done
+            if min(self._done) == self.end:
+                self._meetings.hold(self._blocks, self.end)
+                self._checkpoint.met(self._blocks, self.end)
+                if self.end < self._sweeps:
+                    self.end = self._meetings.after(self.end, self._sweeps)
+                    self._waiting.extend(range(len(self._blocks)))
+                self._changed.notify_all()
 
 
 def _together(team: Team, advance: Advance, block: Any, first: int, last: int) -> bool | None:

@@ -22,6 +22,7 @@ from fastgibbs.methods.observing import Observe
 from fastgibbs.methods.points import Points, asked_points, require_chance
 from fastgibbs.methods.running import running
 from fastgibbs.methods.settings import Clamping, check_betas, clamped, given_start, settled, tolerable
+from fastgibbs.methods.spiking import asked_refractory
 from fastgibbs.models import Ising, checks
 from fastgibbs.models.protocols import Protocol
 from fastgibbs.results.base import Result, Timing
@@ -29,7 +30,7 @@ from fastgibbs.results.drawn import IN_BINS
 from fastgibbs.results.lanes import Left, by_lane, taken
 from fastgibbs.results.sampled import ChainBlock, SampleResult, states_alone
 from fastgibbs.threads import Asked
-from fastgibbs.types import ArrayLike, ClusterMoves, ModelLike, PathLike, Progress, Rule, Scan, Seed
+from fastgibbs.types import ArrayLike, ChainRule, ClusterMoves, ModelLike, PathLike, Progress, Scan, Seed
 
 _LANES = 64  # of a word: with cluster moves, which pass over all of them, engines for few chains are no faster
 
@@ -45,7 +46,8 @@ def sample(
     burn_in: int = ...,
     thin: int = ...,
     at: ArrayLike | None = ...,
-    rule: Rule = ...,
+    rule: ChainRule = ...,
+    refractory: int | None = ...,
     scan: Scan = ...,
     start: ArrayLike | SampleResult | None = ...,
     seed: Seed = ...,
@@ -73,7 +75,8 @@ def sample(
     burn_in: int = ...,
     thin: int = ...,
     at: ArrayLike | None = ...,
-    rule: Rule = ...,
+    rule: ChainRule = ...,
+    refractory: int | None = ...,
     scan: Scan = ...,
     start: ArrayLike | SampleResult | None = ...,
     seed: Seed = ...,
@@ -101,7 +104,8 @@ def sample(
     burn_in: int = 0,
     thin: int = 1,
     at: ArrayLike | None = None,
-    rule: Rule = "gibbs",
+    rule: ChainRule = "gibbs",
+    refractory: int | None = None,
     scan: Scan = "sequential",
     start: ArrayLike | SampleResult | None = None,
     seed: Seed = None,
@@ -151,7 +155,13 @@ def sample(
         at: the sweeps after which draws are made, ascending from 1, in place of sweeps, burn_in and thin: [1, 2, 4, 8]
             makes 8 sweeps and 4 draws. Of a run that goes on they are counted from there. For what changes with time,
             as `fastgibbs.analysis.two_time`; not with record="bins".
-        rule: "gibbs" (heat bath: p = 1 / (1 + exp(beta dE))) or "metropolis" (p = min(1, exp(-beta dE))).
+        rule: "gibbs" (heat bath: p = 1 / (1 + exp(beta dE))), "metropolis" (p = min(1, exp(-beta dE))) or "spiking":
+            units that are 1, or spins up, are neurons that have spiked, and stay on for `refractory` sweeps; one that
+            is not refractory spikes with p = 1 / (1 + refractory exp(-u)), u = -beta dE being the log odds of 1. Draws
+            have the same law, by either scan, and forget more slowly: it is a model of neurons, and no better sampler.
+            `result.spikes` tells when they spiked, where states are kept. At first those that are on have been so for
+            a random part of that time. Engines "sparse", "sparse64" and "dense", one model, not with clusters.
+        refractory: how many sweeps a spike lasts, 1 (which is "gibbs") to 127, by rule="spiking"; else leave it out.
         scan: "sequential" (sites in order, or colour by colour) or "random" (n sites drawn with replacement, the same
             in all chains). Sequential Metropolis, by sites or by colours, need not forget its start, at any beta: where
             a move costs nothing it is always made, and what it carries along is carried round for ever. So on a ring
@@ -163,9 +173,10 @@ def sample(
         start: states (n,) or (chains, n) in the model's units; by default every spin is drawn at random. A run from
             states of another shares no random number with it, though the seed be the same. Or the SampleResult of a
             run, which goes on: with its chains, where they stood, its random numbers, its engine and strips, and draws
-            that are those which as many more sweeps would have added to it, at the same beta; beta, rule, scan and
-            what is recorded may be others. Refused for other models or another clamp, of a result that was loaded from
-            a file, and where a stop left blocks at different sweeps: there start=result.states begins a new run.
+            that are those which as many more sweeps would have added to it, at the same beta; beta, rule (but "spiking"
+            only after "spiking", as refractory), scan and what is recorded may be others. Refused for other models or
+            another clamp, of a result that was loaded from a file, and where a stop left blocks at different sweeps:
+            there start=result.states begins a new run.
         seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced). A run that goes on has one.
         threads: threads to run on; by default the cores this process may use. It never changes the result.
         engine: "auto", "multispin" (couplings +-J, degree at most 12, uniform field; updates a graph colour by colour
@@ -177,7 +188,7 @@ def sample(
             ones), "polynomial" (products of any number of variables), "worldline" (quantum spins) or "terms" (any
             energy that says what a flip costs, not at beta = inf).
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
-        keep_states: keep the state of every draw, one bit a spin, for `result.samples`.
+        keep_states: keep the state of every draw, one bit a spin, for `result.samples`; of a neuron two.
         strips: a power of two up to 64, for the multi-spin engine: cut a periodic lattice along its first axis, so that
             few chains fill the 64 lanes of a word. By default as many as do; the number is in the result.
         record: "draws" keeps every draw; "bins" keeps, of each chain, sums in 16 to 32 bins of time and a histogram of
@@ -217,7 +228,8 @@ def sample(
     Raises ValueError or TypeError, naming the argument, before anything is compiled.
 
     Sources: Metropolis et al., J. Chem. Phys. 21, 1087 (1953), eq. (2); Geman and Geman, IEEE PAMI 6, 721 (1984);
-    Swendsen and Wang, Phys. Rev. Lett. 58, 86 (1987); Wolff, Phys. Rev. Lett. 62, 361 (1989).
+    Swendsen and Wang, Phys. Rev. Lett. 58, 86 (1987); Wolff, Phys. Rev. Lett. 62, 361 (1989); Buesing, Bill, Nessler
+    and Maass, PLoS Comput. Biol. 7, e1002211 (2011).
 
     >>> import fastgibbs as fg
     >>> run = fg.sample(fg.lattice((8, 8)), beta=[0.3, 0.6], sweeps=1000, burn_in=100, seed=1)
@@ -231,8 +243,15 @@ def sample(
     models = checks.models("model", model, worldlines=True)
     checks.progress(progress)
     if apart(models, engine):
-        without: dict[str, object] = dict(start=start, strips=strips, observe=observe, clamp=clamp, clusters=clusters)
-        without |= dict(field=field, cluster_every=cluster_every, checkpoint=checkpoint)
+        without: dict[str, object] = dict(
+            rule="spiking" if rule == "spiking" else None,
+            start=start,
+            strips=strips,
+            observe=observe,
+            clamp=clamp,
+            clusters=clusters,
+        )
+        without |= dict(field=field, cluster_every=cluster_every, checkpoint=checkpoint, refractory=refractory)
         several = of_several(models, without | dict(record=None if record == "draws" else record))
         how = How(rule, scan, engine, seed, threads, progress, began)
         return _of_each(several, beta, chains, Length.of(sweeps, burn_in, thin, at=at), keep_states, how)
@@ -240,6 +259,7 @@ def sample(
     engine, strips, chains, seed = before.same(engine=engine, strips=strips, chains=chains, seed=seed)
     clusters, cluster_every = before.same(clusters=clusters, cluster_every=cluster_every)
     moved_every = of_chains(clusters, cluster_every, models)
+    refractory = asked_refractory(rule, refractory, clusters, before)
     if moved_every is not None:
         if strips not in (None, 1):
             raise ValueError(f"strips is {strips}: clusters cross strips, leave them out")
@@ -252,7 +272,8 @@ def sample(
     keeps, n = keep_states or bool(observed.functions), models[0].n
     spins = None if isinstance(start, Result) else given_start(models[0], start, chains)
     in_bins = binned.checked(record, observed, keep_states, length.at is not None)
-    _require_memory(points, n, length.draws, observed, clusters, keep_states, in_bins)
+    bits = keep_states * (1 if refractory is None else 2)
+    _require_memory(points, n, length.draws, observed, clusters, bits, in_bins)
     require_chance(rule, scan, points, start)
     check_betas("beta", betas, models, points.fields)
     setting = settled(
@@ -266,6 +287,7 @@ def sample(
         threads=threads,
         tolerance=tolerable(betas),
         fields=points.fields,
+        refractory=refractory,
     )
     before.require_clamp(setting)
     weights, seed = observed.matrix(n), None if seed is None else entropy_of(seed)
@@ -290,6 +312,7 @@ def sample(
             engine=setting.name,
             strips=setting.strips,
             rule=rule,
+            refractory=refractory,
             scan=scan,
             burn_in=length.burn_in - before.done,
             thin=length.thin,
@@ -329,12 +352,12 @@ def _require_memory(
     draws: int,
     observed: observing.Observed,
     clusters: str | None,
-    keep_states: bool,
+    bits: int,
     in_bins: bool,
 ) -> None:
-    """ValueError unless there is memory for a run and its result."""
+    """ValueError unless there is memory for a run and its result; `bits` of a spin are kept at each draw."""
     more, chains = len(told(clusters)), points.chains
-    of_draw = 32 + observed.nbytes(n) + 8 * more + (n // 8 if keep_states else 0)
+    of_draw = 32 + observed.nbytes(n) + 8 * more + bits * n // 8
     of_chain = binned.nbytes(len(observed.weights) + more) if in_bins else draws * of_draw
     room = 0 if clusters is None else 32 * n * -(-chains // _LANES)
     what = f"a result of chains x draws = {chains} x {draws}"

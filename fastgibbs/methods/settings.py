@@ -44,6 +44,7 @@ class Setting(NamedTuple):
     strips: int
     clamp: Clamp | None
     threads: int
+    refractory: int | None = None  # sweeps that a spike lasts, by the rule "spiking"
 
     @property
     def engine(self) -> Engine:
@@ -78,7 +79,10 @@ class Setting(NamedTuple):
     def saved(self) -> dict[str, Any]:
         """What a run that goes on must have in common with one that was saved."""
         clamp = None if self.clamp is None else list(self.clamp[:2])
-        return dict(model=self.given, engine=self.name, rule=self.rule, scan=self.scan, strips=self.strips, clamp=clamp)
+        found = dict(
+            model=self.given, engine=self.name, rule=self.rule, scan=self.scan, strips=self.strips, clamp=clamp
+        )
+        return found if self.refractory is None else found | dict(refractory=self.refractory)
 
     def prepare(self, models: list[Any]) -> Any:
         """What all blocks share, of one model or of one for each chain, as the engine takes them."""
@@ -103,7 +107,8 @@ class Setting(NamedTuple):
         ups = first_ups(seed, spins, chains, self.n, self.strips, self.clamp)
         betas, fields = points if isinstance(points, tuple) else (points, None)
         of_fields = () if fields is None else (fields,)
-        return self.engine.start(prepared, lanes, ups, seed, betas, contract.RULES[self.rule], *of_fields)
+        lasts = {} if self.refractory is None else dict(refractory=self.refractory)
+        return self.engine.start(prepared, lanes, ups, seed, betas, contract.RULES[self.rule], *of_fields, **lasts)
 
 
 def settled(
@@ -118,14 +123,15 @@ def settled(
     threads: int | None,
     tolerance: float,
     fields: FloatArray | None = None,
+    refractory: int | None = None,
 ) -> Setting:
     """The setting that a user asks for; `chains` run these models, whose fields may be wrong by `tolerance`.
 
-    `fields`: those beside the models' own, of any shape.
+    `fields`: those beside the models' own, of any shape; `refractory`: sweeps that a spike lasts.
 
     ValueError or TypeError says which argument cannot be, and why.
     """
-    checks.choice("rule", rule, contract.RULES)
+    check_rule(rule, refractory)
     checks.choice("scan", scan, contract.SCANS)
     checks.choice("engine", engine, ("auto", *ENGINES))
     if clamp is not None and as_energy(models[0]).by_worldlines:
@@ -135,10 +141,17 @@ def settled(
         if strips not in (None, 1):
             raise ValueError(f"strips is {strips}: a lattice with clamped sites is not cut, leave strips out")
         strips = 1
-    name, strips, taken = choose_engine(engine, models, scan, strips, chains, tolerance, fields)
+    name, strips, taken = choose_engine(engine, models, scan, strips, chains, tolerance, fields, rule == "spiking")
     if rule not in ENGINES[name].rules:
         raise ValueError(f"rule is {rule!r}: engine {name!r} has {', '.join(map(repr, ENGINES[name].rules))}")
-    return Setting(models, taken, name, rule, scan, strips, clamp, threads)
+    return Setting(models, taken, name, rule, scan, strips, clamp, threads, refractory)
+
+
+def check_rule(rule: str, refractory: int | None = None) -> None:
+    """ValueError unless it is a rule of every verb, or of neurons that are `refractory` after a spike."""
+    if rule == "spiking" and refractory is None:
+        raise ValueError("rule is 'spiking': only `sample` of one model has neurons that spike, give another rule")
+    checks.choice("rule", rule, contract.USUAL_RULES if refractory is None else contract.RULES)
 
 
 def tolerable(betas: ArrayLike, change: float = LAW) -> float:
@@ -158,10 +171,12 @@ def choose_engine(
     chains: int,
     tolerance: float = np.inf,
     fields: FloatArray | None = None,
+    spikes: bool = False,
 ) -> tuple[str, int, list[Any]]:
     """The engine's name, the number of strips, and the models as the engine takes them: as they are, or Ising models.
 
-    `tolerance`: by how much local fields may be wrong; `fields`: those beside the models' own.
+    `tolerance`: by how much local fields may be wrong; `fields`: those beside the models' own; `spikes`: whether it
+    must have the rule "spiking".
 
     ValueError says why none, or not this one, can run the models.
     """
@@ -171,6 +186,8 @@ def choose_engine(
             raise ValueError(f"strips is {strips}: give one of {', '.join(map(str, STRIPS))}")
     for model in models:
         known = as_energy(model)
+        if known.normalized:
+            raise ValueError(f"{checks.shown(model)} is drawn from without chains: by fastgibbs.learning.dream")
         if not (known.has_ising_form or known.by_overlaps or known.by_worldlines or known.flips()):
             raise ValueError(
                 f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()"
@@ -182,6 +199,9 @@ def choose_engine(
         if native not in taken and not all(as_energy(one).has_ising_form for one in models):
             refusals[name] = "the model has no Ising form"
             continue
+        if spikes and "spiking" not in ENGINES[name].rules:
+            refusals[name] = "it has no neurons that spike"
+            continue
         if native not in taken:
             taken[native] = [one.to_ising() for one in models]
         why = None if fields is None else _refusal_of_fields(ENGINES[name], models, fields, tolerance)
@@ -191,7 +211,7 @@ def choose_engine(
     reasons = "; ".join(f"engine {name!r} cannot run this: {why}" for name, why in refusals.items())
     if engine != "auto":
         with suppress(ValueError):
-            able, *_ = choose_engine("auto", models, scan, strips, chains, tolerance, fields)
+            able, *_ = choose_engine("auto", models, scan, strips, chains, tolerance, fields, spikes)
             reasons += f"; engine {able!r} can"
     raise ValueError(reasons)
 

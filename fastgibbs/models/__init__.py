@@ -5,9 +5,11 @@ from fastgibbs.models.cells import Cell
 from fastgibbs.models.cuts import cut
 from fastgibbs.models.energy import Energy, Flips
 from fastgibbs.models.glasses import edwards_anderson, power_law, random_regular, sherrington_kirkpatrick, viana_bray
+from fastgibbs.models.helmholtz import Helmholtz
 from fastgibbs.models.hopfield import Hopfield
 from fastgibbs.models.ising import Ising
 from fastgibbs.models.lattices import lattice, triangular
+from fastgibbs.models.perceptron import Perceptron, teacher
 from fastgibbs.models.polynomial import Polynomial, p_spin
 from fastgibbs.models.rbm import RBM
 from fastgibbs.models.transverse import TransverseIsing
@@ -19,8 +21,10 @@ __all__ = [
     "Cell",
     "Energy",
     "Flips",
+    "Helmholtz",
     "Hopfield",
     "Ising",
+    "Perceptron",
     "Polynomial",
     "TransverseIsing",
     "cut",
@@ -31,6 +35,7 @@ __all__ = [
     "random_regular",
     "sherrington_kirkpatrick",
     "smallest_waves",
+    "teacher",
     "triangular",
     "viana_bray",
     "waves",

@@ -84,12 +84,9 @@ class BoltzmannMachine(Energy):
     ) -> None:
         n = indptr.size - 1
         biases = np.zeros(n) if biases is None else checks.finite_array("biases", biases, (n,)).copy()
-        visible = np.arange(n, dtype=np.int32) if visible is None else checks.indices("visible", visible, n).copy()
+        visible = np.arange(n, dtype=np.int32) if visible is None else checks.different("visible", visible, n)
         most = checks.largest(weights) * weights.size + checks.largest(biases) * n
         checks.require_range(4 * most, "weights and biases")
-        values, counts = np.unique(visible, return_counts=True)
-        if (counts > 1).any():
-            raise ValueError(f"visible holds {values[counts.argmax()]} more than once: give each unit once")
         hidden = np.setdiff1d(np.arange(n, dtype=np.int32), visible)
         rows = np.repeat(np.arange(n), np.diff(indptr))
         above = rows < indices

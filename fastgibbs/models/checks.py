@@ -242,6 +242,15 @@ def indices(name: str, value: Any, n: int) -> Sites:
     return array.astype(np.int32, copy=False)
 
 
+def different(name: str, value: Any, n: int) -> Sites:
+    """`indices`, a copy; ValueError too at one that is given twice."""
+    array = indices(name, value, n).copy()
+    values, counts = np.unique(array, return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(f"{name} holds {values[counts.argmax()]} more than once: give each unit once")
+    return array
+
+
 def spins(name: str, value: Any, n: int | None = None) -> States:
     """`value` (..., n), or of any shape, as C-contiguous int8 spins of -1 and +1.
 
@@ -265,6 +274,18 @@ def units(name: str, value: Any, n: int) -> States:
     bad &= array != 1
     _refuse(name, array, bad, "give units of 0 and 1")
     return np.ascontiguousarray(array, dtype=np.int8)
+
+
+def grey(name: str, value: Any, n: int) -> FloatArray:
+    """`value` (..., n) as float64 units of 0 and 1, or probabilities of 1.
+
+    TypeError if it does not hold real numbers, ValueError at one that is not in [0, 1].
+    """
+    array = real_array(name, value)
+    if array.ndim == 0 or array.shape[-1] != n:
+        raise ValueError(f"{name} has shape {array.shape}: give (..., {n})")
+    _refuse(name, array, ~((array >= 0) & (array <= 1)), "give units of 0 and 1, or probabilities")
+    return array.astype(np.float64)
 
 
 def generator(seed: Seed) -> np.random.Generator:

@@ -84,6 +84,7 @@ class Energy(Frozen):
     batch_invariant: bool = (
         False  # whether energy(states) of each is known to be the same, bit for bit, whatever is with it
     )
+    normalized: bool = False  # whether sum_s exp(-E(s)) is 1 whatever its parameters are, and it is drawn from as it is
     by_worldlines: bool = False  # whether its law is that of `TransverseIsing`, not exp(-beta E) of its energy
 
     @property

@@ -163,9 +163,7 @@ class Hopfield(Energy):
 
     def sums(self, states: ArrayLike) -> IntArray:
         """M_mu(s) = sum_i xi_i^mu s_i, int64 (..., P), of `states` (..., N). Errors as in `energy`."""
-        states = checks.spins("states", states, self.n)
-        sums = _products(states.reshape(math.prod(states.shape[:-1]), self.n), self.patterns)
-        return sums.reshape(states.shape[:-1] + sums.shape[1:])
+        return sums_of(self.patterns, states)
 
     def to_ising(self) -> Ising:
         """The same energy as an `Ising` model; ValueError if its N (N-1) couplings do not fit in memory.
@@ -190,6 +188,13 @@ class Hopfield(Energy):
         field = "" if self.field == 0 else f", fields={np.count_nonzero(self.fields)}"
         order = "" if self.order == 2 else f", order={self.order}"
         return f"Hopfield(n={self.n}, patterns={len(self.patterns)}{rule}{field}{order})"
+
+
+def sums_of(patterns: States, states: ArrayLike) -> IntArray:
+    """sum_i xi_i^mu s_i, int64 (..., P), of patterns (P, N) and `states` (..., N), which are checked."""
+    states = checks.spins("states", states, patterns.shape[1])
+    sums = _products(states.reshape(math.prod(states.shape[:-1]), patterns.shape[1]), patterns)
+    return sums.reshape(states.shape[:-1] + sums.shape[1:])
 
 
 def _products(a: States, b: States) -> IntArray:

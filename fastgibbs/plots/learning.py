@@ -21,15 +21,17 @@ _COLUMNS = 10  # at most, unless there is a reason
 def filters(model: RBM, shape: Shape, *, count: int = 100, ax: Axes | None = None, **image: Any) -> Axes:
     """The weights W[:, j] of hidden units as images, the strongest first: red where a unit wants 1, blue where 0.
 
-    `model`: an RBM; `shape`: (rows, columns) of its visible units; `count`: at most so many. Each filter is scaled by
-    its own largest weight. `image`: keywords of `Axes.imshow`. TypeError or ValueError names a bad argument.
+    `model`: an RBM; `shape`: (rows, columns) of its visible units, those of the first side; `count`: at most so many.
+    Each filter is scaled by its own largest weight. `image`: keywords of `Axes.imshow`. TypeError or ValueError names a
+    bad argument.
 
     >>> import fastgibbs as fg
     >>> fg.plots.filters(fg.RBM.random(16, 4, seed=1), shape=(4, 4)).figure.savefig("filters.png")
     """
-    require(model, "fastgibbs.train in its result's model", "weights", "hidden_bias")
-    order = np.argsort(-np.abs(model.weights).sum(axis=0), kind="stable")[: checks.integer("count", count)]
-    chosen = model.weights[:, order].T
+    require(model, "fastgibbs.train in its result's model", "weights", "hidden_bias", "sides")
+    W = model.weights[model.sides.first]
+    order = np.argsort(-np.abs(W).sum(axis=0), kind="stable")[: checks.integer("count", count)]
+    chosen = W[:, order].T
     largest = np.abs(chosen).max(axis=1, keepdims=True)
     scaled = np.divide(chosen, largest, out=np.zeros_like(chosen), where=largest > 0)
     return _grid(scaled, shape, ax, look(image, cmap="RdBu_r", vmin=-1, vmax=1))
@@ -107,6 +109,41 @@ def training_history(result: TrainResult, *, ax: Axes | None = None, **line: Any
             marker = "o" if known.sum() < 12 else ""
             keywords = look(line, color=color, linewidth=1.2, marker=marker, markersize=3, label=label)
             ax.plot(result.history.epoch[known], values[known], **keywords)
+    ax.locator_params(axis="x", integer=True)
+    legend_above(ax)
+    return ax
+
+
+def information_history(result: TrainResult, *, ax: Axes | None = None, **line: Any) -> Axes:
+    """Entropy of hidden units and what they know of visible ones against epochs, of the model and of the data.
+
+    `result`: what `train` returned with `information_every`; errors are bands of one. `line`: keywords of `Axes.plot`.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> run = fg.train(fg.RBM.random(4, 2, seed=1), np.eye(4), epochs=20, information_every=2, seed=1)
+    >>> fg.plots.information_history(run).figure.savefig("information_history.png")
+    """
+    require(result, "fastgibbs.train", "history", "information")
+    ax = given_or_new(ax)
+    ax.set_xlabel("epochs")
+    ax.set_ylabel("nats")
+    told = result.information
+    if told is None or not told.epoch.size:
+        return nothing(ax, "no epoch tells: give information_every")
+    curves = {
+        "H(h), data": (told.data_hidden, told.data_hidden_error),
+        "H(h), model": (told.hidden, told.hidden_error),
+        "I(v; h), data": (told.data_mutual, told.data_mutual_error),
+        "I(v; h), model": (told.mutual, told.mutual_error),
+    }
+    for k, (label, (values, errors)) in enumerate(curves.items()):
+        color = PALETTE[k // 2]
+        keywords = look(line, color=color, linewidth=1.2, marker="o", markersize=4, label=label)
+        if not k % 2:
+            keywords = look(keywords, linestyle="--", markerfacecolor="white")
+        ax.plot(told.epoch, values, **keywords)
+        ax.fill_between(told.epoch, values - errors, values + errors, color=color, alpha=0.2, linewidth=0)
     ax.locator_params(axis="x", integer=True)
     legend_above(ax)
     return ax

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastgibbs.reference.population import Population
 from fastgibbs.reference.sampling import as_models
 from fastgibbs.reference.streams import run_entropy, site_words
 from fastgibbs.reference.terms import flip_costs
@@ -24,9 +25,10 @@ class Annealing(NamedTuple):
     trace_min: np.ndarray
     trace_mean: np.ndarray
     lowest: tuple[np.ndarray, ...]  # the `keep` lowest states: energies, states, and in how many reads each was seen
+    population: Population  # of all reads, if they are resampled
 
 
-def anneal(engine, model, betas, reads, rule, seed, *, start=None, scan="sequential", keep=0):
+def anneal(engine, model, betas, reads, rule, seed, *, start=None, scan="sequential", keep=0, every=0):
     """min_s E(s), looked for by sweeps at rising beta: sweep t of every read is at betas[t]; an `Annealing`.
 
     After each sweep a read whose energy is strictly below its best so far takes its present state for the best; a start
@@ -35,6 +37,7 @@ def anneal(engine, model, betas, reads, rule, seed, *, start=None, scan="sequent
     `engine`: a twin, the module; `betas`: (sweeps,), in inverse units of J; `rule`: "gibbs" or "metropolis", KeyError
     on another; `scan`: "random" for twins that know it; `seed`: of `streams.run_entropy`; `start`: (n,) or (reads, n),
     the first states, by default random. The traces are the least and the mean energy of the reads after each sweep.
+    `every`: sweeps after which the reads are resampled as a population, 0 for never.
     Kirkpatrick, Gelatt and Vecchi, Science 220, 671 (1983).
     """
     models = as_models(model)
@@ -48,9 +51,10 @@ def anneal(engine, model, betas, reads, rule, seed, *, start=None, scan="sequent
     best_energies = np.full(reads, np.inf) if start is None else engine.energies(models, start)
     best_spins = state.spins.copy()
     trace_min, trace_mean = np.empty(len(betas)), np.empty(len(betas))
+    population, since = Population(reads, models[0].n, entropy), 0
     for t, beta in enumerate(betas):
         engine.sweep(state, np.full(reads, beta))
-        energy = follow(models, state, t)
+        energy = follow(models, state, t - since)
         better = energy < best_energies
         best_energies[better] = energy[better]
         best_spins[better] = state.spins[better]
@@ -58,6 +62,11 @@ def anneal(engine, model, betas, reads, rule, seed, *, start=None, scan="sequent
             seen.setdefault(state.spins[read].tobytes(), set()).add(read)
         trace_min[t] = energy.min()
         trace_mean[t] = sum_in_order([sum_in_order(energy[k : k + GROUP]) for k in range(0, reads, GROUP)]) / reads
+        if every and ((t + 1) % every == 0 or t + 1 == len(betas)):
+            population.look(energy)
+            if t + 1 < len(betas):
+                state.spins[:] = state.spins[population.step(energy, betas[t + 1] - beta)]
+                since = t + 1
     own = models[0].from_spins
     last = engine.energies(models, state.spins)
     given = getattr(models[0], "model", models[0])
@@ -66,7 +75,7 @@ def anneal(engine, model, betas, reads, rule, seed, *, start=None, scan="sequent
     for read in range(reads if keep else 0):
         seen.setdefault(given.to_spins(best_states[read]).tobytes(), set()).add(read)
     lowest = _lowest(given, seen, site_words(entropy, given.n), keep)
-    return Annealing(best_energies, best_states, last, own(state.spins), trace_min, trace_mean, lowest)
+    return Annealing(best_energies, best_states, last, own(state.spins), trace_min, trace_mean, lowest, population)
 
 
 def _lowest(model, seen, words, keep):

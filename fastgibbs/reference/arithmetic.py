@@ -1,5 +1,7 @@
 """Exponents and the double-precision exponential in NumPy, in operations that a compiled kernel repeats bit for bit."""
 
+import math
+
 import numpy as np
 
 LOG2E = 1.4426950408889634
@@ -8,17 +10,19 @@ LN2_HIGH, LN2_LOW = 6.93145751953125e-1, 1.42860682030941723212e-6  # m * LN2_HI
 POLYNOMIAL = 1.0 / np.cumprod([1.0, *range(1, 14)])[::-1]
 
 
-def exponents(betas, fields, unit):
-    """c and d, float32 (lanes,): c f + d = -2 beta (f + b) log2(e), f being a local field in units of `unit`.
+def exponents(betas, fields, unit, refractory=None):
+    """c and d, float32 (lanes,): c f + d = -2 beta (f + b) log2(e) + log2(tau), f a local field in units of `unit`.
 
-    `betas`: float64 (lanes,), inf too; `fields`: the b of all lanes, or None. Where b = 0, d = -0.0 changes no sum.
+    `betas`: float64 (lanes,), inf too; `fields`: the b of all lanes, or None; `refractory`: tau, or None for 1. Where
+    b = 0 and tau = 1, d = -0.0 changes no sum.
     """
+    later = np.float32(math.log2(refractory)) if refractory is not None and refractory > 1 else np.float32(-0.0)
     with np.errstate(over="ignore", invalid="ignore"):  # an infinite product is clipped like any other
         scale = np.float32(np.clip((-2.0 * LOG2E) * (betas * unit), -1e30, 1e30))
     if fields is None:
-        return scale, np.float32(-0.0)
+        return scale, later
     push = np.float32(np.clip(np.float64(scale) * (fields / unit), -1e38, 1e38))
-    return scale, np.where(fields == 0, np.float32(-0.0), push)
+    return scale, np.where(fields == 0, np.float32(-0.0), push) + later
 
 
 def exp64(x):

@@ -10,6 +10,7 @@ import numpy as np
 from fastgibbs.reference import sampling
 from fastgibbs.reference.arithmetic import exponents
 from fastgibbs.reference.sparse import RULES, attempts, power_of_two
+from fastgibbs.reference.spiking import Neurons, lasting, neurons
 from fastgibbs.reference.streams import ORDER, SWEEP, seeded, start_spins, stream
 
 energies = sampling.energies
@@ -36,14 +37,16 @@ class State(NamedTuple):
     rule: str
     scan: str
     free: np.ndarray  # the sites that are visited
+    neurons: Neurons | None  # if they spike
 
 
-def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None):
+def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None, refractory=None):
     """A `State` of `lanes` lanes.
 
     `model`: a model, or a sequence that repeats one; `seed`: the entropy of `streams.stream`; `rule`: "gibbs" or
-    "metropolis"; `scan`: "sequential" or "random", one order for all lanes. `spins`: int8 (lanes, n), by default
-    random, lane k from stream k of START. `free`: the sites that sweeps visit, by default all.
+    "metropolis", or "spiking" with `refractory`, the sweeps that a spike lasts; `scan`: "sequential" or "random", one
+    order for all lanes. `spins`: int8 (lanes, n), by default random, lane k from stream k of START. `free`: the sites
+    that sweeps visit, by default all.
     """
     ising = sampling.as_models(model)[0].to_ising()
     unit = power_of_two(ising)
@@ -56,8 +59,9 @@ def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None):
     fine_J, fine_h = (np.rint((x - np.rint(x)) / fineness).astype(np.int64) * rounds for x in (J, h))
     J, h = np.rint(J).astype(np.int64), np.rint(h).astype(np.int64)
     most = [int(abs(h[i])) + sum(map(int, abs(J[i]))) for i in range(ising.n)]
+    spins = start_spins(seed, ising.n, lanes) if spins is None else spins.copy()
     return State(
-        spins=start_spins(seed, ising.n, lanes) if spins is None else spins.copy(),
+        spins=spins,
         J=J,
         h=h,
         fine_J=fine_J,
@@ -72,6 +76,7 @@ def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None):
         rule=rule,
         scan=scan,
         free=np.arange(ising.n) if free is None else free,
+        neurons=neurons(seed, spins, refractory),
     )
 
 
@@ -105,11 +110,11 @@ def sweep(state, betas, fields=None):
 
     `betas` and `fields`, as of the sparse twin. KeyError on an unknown rule or scan.
     """
-    scale, push = exponents(betas, fields, state.unit)
+    scale, push = exponents(betas, fields, state.unit, state.neurons and state.neurons.refractory)
     spins = state.spins.T
     decide = RULES[state.rule]
     for i, u in attempts(state):
-        spins[i] = decide(scale * field(state, i) + push, spins[i], u)
+        spins[i] = lasting(state.neurons, i, decide(scale * field(state, i) + push, spins[i], u))
 
 
 def field(state, i):

@@ -1,12 +1,13 @@
-"""The overlap engine in NumPy: Hopfield models by their overlaps M_mu = sum_i xi_i^mu s_i, one lane a chain.
+"""The overlap engine in NumPy: Hopfield models and perceptrons by M_mu = sum_i xi_i^mu s_i, one lane a chain.
 
-Overlaps are whole numbers, and so are Hebb fields; what decides a spin is float32 as in the sparse twin, whose random
-numbers and decisions these are."""
+Overlaps are whole numbers, and so are Hebb fields and numbers of examples; what decides a spin is float32 as in the
+sparse twin, whose random numbers and decisions these are."""
 
 from typing import NamedTuple
 
 import numpy as np
 
+from fastgibbs.models import Perceptron
 from fastgibbs.reference import sampling
 from fastgibbs.reference.arithmetic import exponents
 from fastgibbs.reference.sparse import RULES, attempts
@@ -18,7 +19,7 @@ class State(NamedTuple):
 
     spins: np.ndarray  # int8 (lanes, n), changed in place
     model: object
-    unit: float  # of fields: 1/N, or 1/(n N^(n-1)) of order n
+    unit: float  # of fields: 1/N, or 1/(n N^(n-1)) of order n, or 1/2 of a perceptron
     streams: np.ndarray  # uint64 (4, lanes), changed in place
     order: np.ndarray  # uint64 (4, 1), changed in place by the random scan
     rule: str
@@ -32,11 +33,11 @@ def energies(models, spins, free=None):
 
 
 def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None):
-    """A `State` of `lanes` lanes; arguments as of the sparse twin. `model`: Hopfield or its `Whole`, or a list."""
+    """A `State` of `lanes` lanes; arguments as of the sparse twin. `model`: one, its `Whole`, or a list."""
     one = sampling.as_models(model)[0]
     model = getattr(one, "model", one)
     spins = start_spins(seed, model.n, lanes) if spins is None else spins.copy()
-    unit = 1 / (model.order * model.n ** (model.order - 1)) if model.order > 2 else 1 / model.n
+    unit = UNITS[kind(model)](model)
     free = np.arange(model.n) if free is None else free
     return State(spins, model, unit, seeded(seed, SWEEP, lanes), stream(seed, ORDER), rule, scan, free)
 
@@ -48,7 +49,8 @@ def sweep(state, betas, fields=None):
     """
     scale, push = exponents(betas, fields, state.unit)
     model, spins = state.model, state.spins.T
-    field, own, factors = FIELDS[kind(model)], (model.fields / state.unit).astype(np.float32), factors_of(model)
+    field, factors = FIELDS[kind(model)], factors_of(model)
+    own = np.zeros(model.n, np.float32) if kind(model) == "steps" else (model.fields / state.unit).astype(np.float32)
     overlaps = state.spins.astype(np.int64) @ model.patterns.T.astype(np.int64)  # (lanes, P)
     decide = RULES[state.rule]
     for i, u in attempts(state):
@@ -60,13 +62,15 @@ def sweep(state, betas, fields=None):
 
 
 def kind(model):
-    """What the field is made of: "hebb", "pseudoinverse" or "powers"."""
+    """What the field is made of: "hebb", "pseudoinverse", "powers" or "steps"."""
+    if isinstance(model, Perceptron):
+        return "steps"
     return model.rule if model.order == 2 else "powers"
 
 
 def factors_of(model):
     """y = Q^-1 xi as float32 (P, n) and c_i = sum_mu y_i^mu xi_i^mu as float32 (n,), or None."""
-    if model.inverse is None:
+    if kind(model) != "pseudoinverse":
         return None
     y = model.patterns.T.astype(np.float64) @ model.inverse
     by_site = np.ascontiguousarray(model.patterns.T)
@@ -94,4 +98,17 @@ def powers(model, overlaps, i, s, factors):
     return np.float32(s * (overlaps**n - flipped**n).sum(axis=1) // 2)
 
 
-FIELDS = {"hebb": hebb, "pseudoinverse": pseudoinverse, "powers": powers}
+def steps(model, overlaps, i, s, factors):
+    """s_i times how many more examples are wrong once s_i has turned, float32 (lanes,): twice the field."""
+    s = s.astype(np.int64)
+    flipped = overlaps - 2 * s[:, None] * model.patterns[:, i]
+    return np.float32(s * ((flipped < 0).sum(axis=1) - (overlaps < 0).sum(axis=1)))
+
+
+FIELDS = {"hebb": hebb, "pseudoinverse": pseudoinverse, "powers": powers, "steps": steps}
+UNITS = {
+    "hebb": lambda model: 1 / model.n,
+    "pseudoinverse": lambda model: 1 / model.n,
+    "powers": lambda model: 1 / (model.order * model.n ** (model.order - 1)),
+    "steps": lambda model: 0.5,
+}

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastgibbs.reference import sampling
 from fastgibbs.reference.arithmetic import exponents
+from fastgibbs.reference.spiking import Neurons, lasting, neurons
 from fastgibbs.reference.streams import ORDER, SWEEP, below, next_words, seeded, start_spins, stream
 
 MAGIC = np.float32(12582912.0)  # 1.5 * 2^23: adding it rounds to an integer, kept in the low mantissa bits
@@ -35,21 +36,24 @@ class State(NamedTuple):
     scan: str
     free: np.ndarray  # the sites that are visited
     energies: np.ndarray  # float64 (lanes,): less the offset, changed in place with every flip
+    neurons: Neurons | None  # if they spike
 
 
-def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None, kind=np.float32):
+def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None, kind=np.float32, refractory=None):
     """A `State` of `lanes` lanes: J and h over a power of two near the largest of them, as float32, or another `kind`.
 
     `model`: a model, or a sequence of `lanes` of them on one graph, one a lane; `seed`: the entropy of
-    `streams.stream`; `rule`: "gibbs" or "metropolis"; `scan`: "sequential" or "random", one order for all lanes.
+    `streams.stream`; `rule`: "gibbs" or "metropolis", or "spiking" with `refractory`, the sweeps that a spike lasts;
+    `scan`: "sequential" or "random", one order for all lanes.
     `spins`: int8 (lanes, n), by default random, lane k from stream k of START. `free`: the sites that sweeps visit, by
     default all.
     """
     isings = [one.to_ising() for one in sampling.as_models(model)]
     graph = isings[0]
     unit = np.array([power_of_two(one) for one in isings])
+    spins = start_spins(seed, graph.n, lanes) if spins is None else spins.copy()
     return State(
-        spins=start_spins(seed, graph.n, lanes) if spins is None else spins.copy(),
+        spins=spins,
         indptr=graph.indptr,
         indices=graph.indices,
         J=kind(np.stack([one.couplings for one in isings], axis=1) / unit),
@@ -61,6 +65,7 @@ def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None, ki
         scan=scan,
         free=np.arange(graph.n) if free is None else free,
         energies=np.zeros(lanes),
+        neurons=neurons(seed, spins, refractory),
     )
 
 
@@ -82,13 +87,13 @@ def sweep(state, betas, fields=None):
     `betas`: float64 (lanes,), in inverse units of J; `fields`: of each lane one beside f_i, float64 (lanes,), or None.
     KeyError on an unknown rule or scan.
     """
-    scale, push = exponents(betas, fields, state.unit)
+    scale, push = exponents(betas, fields, state.unit, state.neurons and state.neurons.refractory)
     spins = state.spins.T
     decide = RULES[state.rule]
     changes = np.zeros(state.energies.shape, state.J.dtype)
     for number, (i, upper) in enumerate(rough_attempts(state), 1):
         f = field(state, spins, i)
-        new = drawn(decide, scale * np.float32(f) + push, spins[i], upper, state.streams)
+        new = lasting(state.neurons, i, drawn(decide, scale * np.float32(f) + push, spins[i], upper, state.streams))
         changes += (spins[i] - new) * f
         spins[i] = new
         if number % 16 == 0 or number == len(state.free):
@@ -192,7 +197,7 @@ def random(order, n):
     return [below(order, n) for _ in range(n)]
 
 
-RULES = {"gibbs": gibbs, "metropolis": metropolis}
+RULES = {"gibbs": gibbs, "metropolis": metropolis, "spiking": gibbs}
 SCANS = {"sequential": sequential, "random": random}
 
 

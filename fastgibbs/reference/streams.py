@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 
 START, SWEEP, ORDER, TAIL, SWAP, CLUSTER = range(6)  # domains: no two uses of randomness ever share a stream
-HASH, SITES = 7, 8
+HASH, SITES, COUNT = 7, 8, 9
 LANES = 64  # of a block: lane k of a run is lane k % 64 of block k // 64
 
 

@@ -15,7 +15,7 @@ from fastgibbs.analysis.reports import Report, aligned
 from fastgibbs.engines.energies import energies
 from fastgibbs.engines.lowest import Lowest, hashes, unpacked
 from fastgibbs.fields import described
-from fastgibbs.integrations.tables import Table, Variables
+from fastgibbs.integrations.tables import Coordinates, Table, Variables
 from fastgibbs.models import Ising, checks
 from fastgibbs.models.bounds import most_energy
 from fastgibbs.models.energy import as_energy
@@ -67,6 +67,32 @@ class TimeToSolution(NamedTuple):
     seconds: Annotated[float, "Seconds."]
     low: Annotated[float, "The low end of the interval, in seconds."]
     high: Annotated[float, "The high end."]
+
+
+@described
+class Population(NamedTuple):
+    """What a population of reads tells of the law at each of its temperatures, with standard errors.
+
+    Errors come from what differs between families, which have nothing to do with one another: they are right as long
+    as there are many, R / rho of them in effect. exp(log_z) is without bias, in the mean of runs; so are means of runs
+    that are weighted by it, while those of one run are off by some 1 / R (Machta, 2010).
+    """
+
+    betas: Annotated[FloatArray, "float64 (temperatures,)", "The inverse temperatures that were come to, from 0 on."]
+    log_z: Annotated[FloatArray, "float64 (temperatures,)", "log Z; clamped sites are not summed over."]
+    log_z_error: Annotated[FloatArray, "float64 (temperatures,), or inf", "Its error."]
+    energy: Annotated[FloatArray, "float64 (temperatures,)", "<E>, the mean of all reads after the sweeps there."]
+    energy_error: Annotated[FloatArray, "float64 (temperatures,), or inf", "Its error."]
+    rho: Annotated[
+        FloatArray,
+        "float64 (temperatures,)",
+        "rho_t = R sum_f n_f^2, of the shares n_f of R reads that families have: R / rho families in effect. An error "
+        "is at most that of as many independent draws. Equilibrium is in doubt unless R is well above 100 rho.",
+    ]
+    family_entropy: Annotated[FloatArray, "float64 (temperatures,)", "S_f = -sum_f n_f log n_f."]
+    families: Annotated[
+        IntArray, "int64 (reads,)", "Of `last_states`, the number of the first read that each descends from."
+    ]
 
 
 @run_result
@@ -143,6 +169,7 @@ class AnnealResult(Result):
         FloatArray, "float64 (gammas,)", "Of an annealing of worldlines the largest Gamma at every sweep, else none."
     ] = field(default_factory=lambda: np.empty(0))
     slices: Annotated[int | None, "Of worldlines, else None."] = None
+    population: Annotated[Population | None, "By population=True what it tells, else None."] = None
 
     @property
     def temperature(self) -> FloatArray:
@@ -195,6 +222,8 @@ class AnnealResult(Result):
         >>> print(f"{share.rate:.2f}, of {share.low:.2f} to {share.high:.2f}")
         0.12, of 0.07 to 0.20
         """
+        if self.population is not None:
+            raise ValueError("result is of a population, whose reads are related: count runs of other seeds instead")
         target = self.energy.min(initial=inf) if target is None else checks.finite_number("target", target)
         reads = self.energy.size
         most = min(most_energy(self.model), checks.largest(self.energy))
@@ -228,12 +257,18 @@ class AnnealResult(Result):
         return answer(self)
 
     def table(self) -> Table:
-        """Energies as named arrays, (read,), and traces, (sweep,), to which beta belongs."""
+        """Energies as named arrays, (read,), and traces, (sweep,), to which beta belongs; of a population (step,)."""
         sweeps = self.trace_min.size
         variables: Variables = {"energy": (("read",), self.energy)}
         variables |= {"trace_min": (("sweep",), self.trace_min), "trace_mean": (("sweep",), self.trace_mean)}
-        places = {"read": ("read", self.read), "sweep": ("sweep", np.arange(sweeps))}
-        return Table(variables, places | {"beta": ("sweep", self.betas[:sweeps])}, self._settings())
+        places: Coordinates = {"read": ("read", self.read), "sweep": ("sweep", np.arange(sweeps))}
+        places |= {"beta": ("sweep", self.betas[:sweeps])}
+        if self.population is not None:
+            betas, *columns, _ = self.population
+            names = self.population._fields[1:-1]
+            variables |= {f"population_{n}": (("step",), column) for n, column in zip(names, columns, strict=True)}
+            places |= {"step": ("step", np.arange(betas.size)), "population_beta": ("step", betas)}
+        return Table(variables, places, self._settings())
 
     def __repr__(self) -> str:
         lowest = f"lowest={self.energy.min(initial=np.inf):g} in {self.ground_counts.sum()}"

@@ -18,13 +18,14 @@ from fastgibbs.analysis.summaries import by_temperature
 from fastgibbs.engines import ENGINES
 from fastgibbs.engines.clusters import Clusters
 from fastgibbs.engines.drivers import Record
+from fastgibbs.engines.spiking import MOST
 from fastgibbs.fields import Field
 from fastgibbs.integrations.tables import Coordinates, Table
 from fastgibbs.models import checks
 from fastgibbs.results.base import CHOSEN, SITES, Timing, no_sites, run_result
 from fastgibbs.results.drawn import KEPT, Drawn
 from fastgibbs.results.lanes import Left, by_lane, joined, unpacked
-from fastgibbs.types import AnyArray, FloatArray, IntArray, ModelLike, States
+from fastgibbs.types import AnyArray, FloatArray, IntArray, Mask, ModelLike, States
 
 
 class ChainBlock(NamedTuple):
@@ -50,7 +51,7 @@ def states_alone(record: Record, keep: bool) -> Record:
 class SampleResult(Drawn):
     """What `sample` returns. A draw is recorded after every thin-th sweep past burn_in, or at the sweeps `at`.
 
-    Besides the fields: `states`, `samples`, `drawn_at` and `model_number`.
+    Besides the fields: `states`, `samples`, `spikes`, `drawn_at` and `model_number`.
 
     >>> import fastgibbs as fg
     >>> run = fg.sample(fg.lattice((8, 8)), beta=0.4, sweeps=10, seed=1)
@@ -83,7 +84,7 @@ class SampleResult(Drawn):
     strips: Annotated[
         int, "Strips that each lattice was cut into; the same seed gives the same bytes only at the same number."
     ]
-    rule: Annotated[str, '"gibbs" or "metropolis".']
+    rule: Annotated[str, '"gibbs", "metropolis" or "spiking".']
     scan: Annotated[str, '"sequential" or "random".']
     burn_in: Annotated[int, "Sweeps made first and not recorded."]
     thin: Annotated[int, "Sweeps from one draw to the next."]
@@ -100,6 +101,7 @@ class SampleResult(Drawn):
         "float64 (chains,) or (period of field, chains)",
         "The field beside the model's own, which `energy` is without, or None; of a protocol that of each sweep.",
     ] = None
+    refractory: Annotated[int | None, 'Sweeps that a spike lasts, by rule="spiking", or None.'] = None
 
     @cached_property
     def states(self) -> States:
@@ -110,9 +112,13 @@ class SampleResult(Drawn):
     @property
     def samples(self) -> States:
         """The states of every draw, int8 (chains, draws, n), unpacked from one bit a spin at each call."""
-        (chains, draws), words = self.energy.shape, self._words()
-        checks.require_memory(2 * chains * draws * words[0].shape[1] * self.strips, "samples unpacked to int8")
-        return self._in_units(unpacked(words, chains * self.strips), (draws,))
+        return self._in_units(self._lanes(self._words()), (self.energy.shape[1],))
+
+    def _lanes(self, words: list[AnyArray]) -> States:
+        """Packed spins of draws as int8 (lanes, draws x sites of a lane)."""
+        (chains, draws), sites = self.energy.shape, words[0].shape[1]
+        checks.require_memory(2 * chains * draws * sites * self.strips, "samples unpacked to int8")
+        return unpacked(words, chains * self.strips)
 
     @property
     def packed(self) -> AnyArray:
@@ -130,13 +136,37 @@ class SampleResult(Drawn):
             found[:, draw, : -(-n // 8)] = np.packbits(ups, axis=1, bitorder="little")
         return found.view(np.dtype(np.uint64).newbyteorder("<")).astype(np.uint64, copy=False)
 
-    def _words(self) -> list[AnyArray]:
-        """The packed spins of the draws of each block; ValueError if they were not kept."""
+    @property
+    def spikes(self) -> Mask:
+        """Which neurons spiked in the sweep of every draw, bool (chains, draws, n), unpacked at each call.
+
+        Of a run by rule="spiking" that kept its states, in sequence; clamped neurons do not spike. A neuron that spikes
+        is on, in `samples`, for `refractory` sweeps, that one included, and may spike again in the next.
+        ValueError of other runs.
+
+        >>> import fastgibbs as fg
+        >>> neuron = fg.RBM([[0.0]])
+        >>> options = dict(rule="spiking", refractory=3, keep_states=True, seed=7)
+        >>> run = fg.sample(neuron, beta=1.0, sweeps=12, chains=1, **options)
+        >>> run.spikes[0, :, 0].astype(int).tolist()
+        [0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0]
+        >>> run.samples[0, :, 0].tolist()
+        [1, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0]
+        """
+        if self.rule != "spiking" or self.scan != "sequential":
+            raise ValueError(f"rule is {self.rule!r}, scan {self.scan!r}: give a run by rule='spiking' in sequence")
+        spiked = joined(self._lanes(self._words(spikes=True)), len(self.energy), 1, (self.energy.shape[1],)) > 0
+        spiked[..., self.clamped] = False
+        return spiked
+
+    def _words(self, spikes: bool = False) -> list[AnyArray]:
+        """The packed spins of the draws of each block, or which have spiked; ValueError if they were not kept."""
         draws = self.energy.shape[1]
         words = [block.record.samples[:draws] for block in self._blocks]
         if words[0].shape[0] < draws:
             raise ValueError("samples were not kept: call sample(..., keep_states=True)")
-        return words
+        sites = words[0].shape[1] // (1 if self.refractory is None else 2)
+        return [of[:, sites:] if spikes else of[:, :sites] for of in words]
 
     @property
     def drawn_at(self) -> IntArray:
@@ -251,10 +281,14 @@ class SampleResult(Drawn):
         record = values["energy"] if values.get("bins") is None else values["bins"].energy
         (chains, draws), (kept, sites, groups) = record.shape, words.shape
         strips, needed = values["strips"], chains * values["strips"]
-        if kept not in (0, draws) or sites * strips != states.shape[1] or not needed <= 16 * groups < 2**31:
+        bits = 1 if values.get("refractory") is None else 2
+        if kept not in (0, draws) or sites * strips != bits * states.shape[1] or not needed <= 16 * groups < 2**31:
             raise ValueError(f"samples have shape {words.shape}, of {chains} chains, {draws} draws and {strips} strips")
         if (values.get("clusters") is None) != (values.get("cluster_every") is None):
             raise ValueError(f"clusters is {values.get('clusters')}, cluster_every {values.get('cluster_every')}")
+        spikes, refractory = values["rule"] == "spiking", values.get("refractory")
+        if spikes != (refractory is not None) or not 1 <= (refractory or 1) <= MOST:
+            raise ValueError(f"refractory is {refractory}, and rule {values['rule']!r}")
         if (at := values.get("at", no_sites())).size and (at.size != draws or (np.diff(at, prepend=0) < 1).any()):
             raise ValueError(f"at is {at.tolist()}, of {draws} draws: give as many sweeps, from 1, ascending")
         if isinstance(values["model"], tuple) and chains % len(values["model"]):
