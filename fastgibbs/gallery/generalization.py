@@ -141,8 +141,8 @@ def _error(overlap: FloatArray) -> FloatArray:
 
 def _bottom(lesson: Teaching) -> Bottom:
     x, y = lesson.inputs.astype(np.float64), lesson.labels.astype(np.float64)
-    w = np.linalg.solve(x.T @ x, x.T @ y)
     curvatures, vectors = np.linalg.eigh(x.T @ x / len(x))
+    w = vectors @ (vectors.T @ (x.T @ y / len(x)) / curvatures)
     return Bottom(w, curvatures, vectors, (((x @ w - y)[:, None] * (x @ vectors)) ** 2).mean(axis=0))
 
 
