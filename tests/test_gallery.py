@@ -179,6 +179,7 @@ def test_an_unknown_run_is_an_error_with_status_2(source, capsys):
 
 PICTURES = (
     "binder2d",
+    "dreams",
     "hopfield_capacity",
     "hysteresis",
     "quantum_ising",

@@ -38,7 +38,7 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     if not 0 < config.held_out < 1:
         raise ValueError(f"held_out is {config.held_out}: give a share of the data, between 0 and 1")
     rng = np.random.default_rng(config.seed)
-    rows, shape, origin = _pictures()
+    rows, shape, origin = pictures()
     rows = rng.permutation(rows)
     held = max(1, round(config.held_out * len(rows)))
     shown, unseen = rows[held:], rows[:held]
@@ -147,7 +147,7 @@ def _from(result: TrainResult, chains: int) -> States | None:
     return np.resize(result.chains, (chains, result.model.n)) if len(result.chains) else None
 
 
-def _pictures() -> tuple[Pixels, tuple[int, int], str]:
+def pictures() -> tuple[Pixels, tuple[int, int], str]:
     """Rows of units, their shape, and what they are: digits from scikit-learn, or bars and stripes without it."""
     try:
         from sklearn.datasets import load_digits
