@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastgibbs as fg
-from fastgibbs.learning import boltzmann, epochs, machines
+from fastgibbs.learning import boltzmann, deep, epochs, machines
 from fastgibbs.methods import running
 from fastgibbs.results.parts import ENERGY_METHODS
 
@@ -16,12 +16,15 @@ ROWS = RNG.random((50, 6)) < np.linspace(0.2, 0.8, 6)
 RBM = fg.RBM(RNG.normal(size=(6, 4)) * 0.3)
 COUPLED = np.triu(RNG.normal(size=(9, 9)) * 0.2, 1)  # hidden units too
 MACHINE = fg.BoltzmannMachine(COUPLED + COUPLED.T, visible=range(6))
-KINDS = {"RBM": RBM, "machine": MACHINE}
+DEEP = fg.RBM(RNG.normal(size=(7, 5)) * 0.3, visible=[11, 1, 0, 3, 9, 4])
+KINDS = {"RBM": RBM, "machine": MACHINE, "deep": DEEP}
 LEARNERS = {  # the classes whose steps are counted
     ("RBM", True): machines.ExactRBM,
     ("RBM", False): machines.SampledRBM,
     ("machine", True): boltzmann.ExactMachine,
     ("machine", False): boltzmann.SampledMachine,
+    ("deep", True): machines.ExactRBM,
+    ("deep", False): deep.SampledDeep,
 }
 
 

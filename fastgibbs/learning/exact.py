@@ -45,7 +45,8 @@ def gradient(model: RBM | BoltzmannMachine, data: ArrayLike) -> Gradient | Machi
     Of an RBM, a `Gradient`: -dE/dW_ij = v_i h_j, -dE/da_i = v_i, -dE/db_j = h_j. Of a BoltzmannMachine, a
     `MachineGradient`: -dE/dW_ij = x_i x_j, -dE/db_i = x_i. In the data hidden units have their means given the visible
     ones; in the model all states count. `data`: (N, V), units of 0 and 1, of an RBM whose visible units are its first
-    side also probabilities. TypeError or ValueError as from `train`; also for more than 16 units in an RBM's smaller layer, or in all.
+    side also probabilities. TypeError or ValueError as from `train`; also for more than 16 units in an RBM's smaller
+    layer, or in all.
     Ackley, Hinton and Sejnowski, Cogn. Sci. 9, 147 (1985), eq. (8).
 
     >>> import numpy as np
@@ -125,9 +126,7 @@ def of_data(W: FloatArray, a: FloatArray, b: FloatArray, v: AnyArray, coefficien
     return np.einsum("ni,nj->ij", v, h), np.einsum("n,ni->i", coefficients, v), h.sum(axis=0)
 
 
-def of_rows(
-    W: FloatArray, a: FloatArray, b: FloatArray, sides: Sides, v: AnyArray, coefficients: FloatArray
-) -> Sums:
+def of_rows(W: FloatArray, a: FloatArray, b: FloatArray, sides: Sides, v: AnyArray, coefficients: FloatArray) -> Sums:
     """sum_n c_n of <v h^T>, <v> and <h> of both sides given visible units of either, rows of `v` (N, visible)."""
     if sides.free.size > sides.second_free.size:
         other = Sides(*(getattr(sides, name) for name in _TURNED))

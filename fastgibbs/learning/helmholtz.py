@@ -102,6 +102,9 @@ class SampledHelmholtz:
             gradients.move(still, LayerRows(*rows), 0, sums, Step(*nothing), 0, 0)
             directed.follow(tuple(still), rows, 0, tuple(sums), nothing, 0.0, 0.0)
 
+    def heat(self, beta: float) -> None:
+        """Beta is 1: layers have no energy that it scales."""
+
     def load(self, *parameters: AnyArray) -> None:
         """Take the parameters."""
         self.directed.load(*parameters)

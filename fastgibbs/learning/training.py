@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgibbs.engines.streams import entropy_of
 from fastgibbs.learning import asked, resuming
-from fastgibbs.learning.asked import Course, Rates
+from fastgibbs.learning.asked import Betas, Course, Rates
 from fastgibbs.learning.data import Data
 from fastgibbs.learning.epochs import Callback, Training, learner_of
 from fastgibbs.learning.exact import Machine
@@ -42,12 +42,14 @@ def train(
     momentum: float = 0.0,
     l1: float = 0.0,
     l2: float = 0.0,
+    beta: Betas = None,
     centered: bool = True,
     weights: ArrayLike | None = None,
     given: ArrayLike | None = None,
     start: TrainResult | None = None,
     history_every: int | None = None,
     likelihood_every: int | None = None,
+    information_every: int = 0,
     seed: Seed = None,
     callback: Callback | None = None,
     progress: Progress = False,
@@ -83,6 +85,12 @@ def train(
             a start too. By default it falls in equal steps from 0.2 to 0.01, and after a start stays at 0.01.
         momentum: m, from 0 to below 1.
         l1, l2: pull weights to 0.
+        beta: annealed learning: inverse temperature of the model in both phases, a number above 0, or one per epoch; a
+            schedule of all epochs, as `fastgibbs.linear(0.2, 1)`; or a callable of the epoch, from 0. What is learnt is
+            p = exp(-beta E) / Z, and g is the gradient of its log-likelihood, beta times a difference of means. The
+            history is of this law, and so is every model that is returned: its energy is beta E, for use at beta = 1.
+            So of the weights beta W of the law, a step moves beta^2 r as far, and a new beta scales them. By default 1,
+            after a start its last one.
         centered: use the centred gradient (Melchior, Fischer, Wiskott, J. Mach. Learn. Res. 17 (99), 1 (2016)), which
             learns as well whatever the mean of the data; of a Helmholtz machine units that others are drawn given count
             less their means.
@@ -92,14 +100,17 @@ def train(
             from itself, or "exact". The history's log-likelihoods are those of the others given these.
         start: a TrainResult, still in memory, to go on from with its model: its chains, momentum, offsets, random
             streams and count of epochs go on, and `epochs` more are as if all had been asked for at once. `method`,
-            `centered`, `given`, `batch_size` and the number of chains stay; data may be others, as many rows if hidden units
-            are coupled to each other; all else may be given anew. The result has the history of both.
+            `centered`, `given`, `batch_size` and the number of chains stay; data may be others, as many rows if hidden
+            units are coupled to each other; all else may be given anew. The result has the history of both.
         history_every: epochs between two rows of the history; the last epoch has one too. By default as few as make at
             most 200 rows; 0 for no history, which costs nothing.
         likelihood_every: epochs between two log-likelihoods, each in a row of the history, and one at the end; exact
             for up to 16 units in an RBM's smaller layer, or in all, otherwise by annealing; of a Helmholtz machine for
             up to 16 hidden units, otherwise by 100 draws of them from q for each row. By default as often as
             exact ones take less than about a quarter of the training's time, at most in every row; 0 for never.
+        information_every: epochs between two rows of the result's `information`, of an RBM: entropies of its hidden
+            units, and what they know of the visible ones (`fastgibbs.learning.information`, by default settings, of
+            the rows that the history judges); 0 for none.
         seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced).
         callback: called after each epoch as callback(epoch, model, history), from 1; it stops the training by
             returning True. It is called in the thread that trains.
@@ -139,6 +150,9 @@ def train(
     state: Any = None if start is None else resuming.state_of(start, model, method, centered, held, seed)
     first, made = (start.epochs, state.begun) if start is not None else (0, 0)
     step, rates = asked.step_of(momentum, l1, l2), asked.learning_rates(learning_rate, first, epochs)
+    before = 1.0 if start is None else state.beta
+    betas = asked.model_betas(model, beta, before, first, epochs)
+    asked.check_precision(model, method, betas.max() / before)
     shown = Data(data, model.n_visible, weights)
     batch_size, chains = resuming.sizes(state, method, batch_size, chains, shown.count)
     estimation = Estimation(method, steps, chains, batch_size, shown.count, centered, shown.mean, 0, threads, held)
@@ -147,13 +161,14 @@ def train(
     batches = -(-shown.count // batch_size)
     products = batches * STEP + steps * shown.count * model.weights.size
     every_row, every_likelihood = asked.spacing(history_every, likelihood_every, epochs, model, method, products, held)
-    course = Course(first, made, batches, rates, step, every_row, every_likelihood)
+    every_information = asked.information_spacing(information_every, model)
+    course = Course(first, made, batches, rates, betas, step, every_row, every_likelihood, every_information)
     settings: dict[str, Any] = dict(
         model=[model], method_=method, steps=steps, chains=chains, epochs=epochs, batch_size=batch_size
     )
     settings |= dict(momentum=step.momentum, l1=step.l1, l2=step.l2, centered=centered, weights=shown.weights)
     settings |= dict(given=list(held)) if held else {}
-    settings |= dict(history_every=every_row, likelihood_every=every_likelihood)
+    settings |= dict(history_every=every_row, likelihood_every=every_likelihood, information_every=every_information)
     settings |= dict(start=None if start is None else [start.chains, first, made])
     settings |= dict(seed=seed if start is None else start.seed, data=None if checkpoint is None else shown.digest())
     file = Checkpoint(checkpoint, every, "train", settings, grows=("epochs",))
@@ -172,8 +187,9 @@ def train(
         for told in training.advice():
             warnings.warn(told, RuntimeWarning, stacklevel=3)
         return TrainResult(
-            model=learner.model(learner.parameters()),
+            model=training.model(learner.parameters()),
             history=training.history(finished),
+            information=training.information(finished),
             chains=learner.chains(),
             method=method,
             epochs=first + finished,
@@ -181,7 +197,7 @@ def train(
             timing=Timing.of(end, updates, began),
             interrupted=finished < epochs and not diverged,
             diverged=diverged,
-            _state=resuming.TrainingState(estimation, block),
+            _state=resuming.TrainingState(estimation, block, training.beta),
         )
 
 

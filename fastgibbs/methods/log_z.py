@@ -217,8 +217,7 @@ def log_likelihood(
         return _given(model, data, beta, log_z, given)
     if isinstance(model, Helmholtz):
         return _by_recognition(model, data, beta, log_z, draws, seed)
-    bound = isinstance(model, RBM) and model.summed_hidden > MOST_HIDDEN
-    logs = model.log_bound(data, beta) if bound else analysis.log_weights(model, data, beta)
+    logs, bound = _numerators(model, data, beta)
     if log_z is None:
         small = as_energy(model).n_enumerated
         method: Method = "exact" if small <= SMALL else "ais"
@@ -228,6 +227,13 @@ def log_likelihood(
         number = checks.finite_number("log_z", log_z)
         log_z = Estimate(number, 0.0, (number, number), math.nan, 0.0, "given")
     return Likelihood(float(logs.mean()) - log_z.value, log_z.error, log_z, bound)
+
+
+def _numerators(model: ModelLike, data: ArrayLike, beta: float) -> tuple[FloatArray, bool]:
+    """log p* of data, hidden units summed out, or its bound where they are too many; and whether it is the bound."""
+    if isinstance(model, RBM) and model.summed_hidden > MOST_HIDDEN:
+        return model.log_bound(data, beta), True
+    return analysis.log_weights(model, data, beta), False
 
 
 def _given(model: Any, data: ArrayLike, beta: float, log_z: object, given: ArrayLike) -> Likelihood:

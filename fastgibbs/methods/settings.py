@@ -106,9 +106,9 @@ class Setting(NamedTuple):
         """
         ups = first_ups(seed, spins, chains, self.n, self.strips, self.clamp)
         betas, fields = points if isinstance(points, tuple) else (points, None)
-        more = {} if fields is None else dict(fields=fields)
-        more |= {} if self.refractory is None else dict(refractory=self.refractory)
-        return self.engine.start(prepared, lanes, ups, seed, betas, contract.RULES[self.rule], **more)
+        of_fields = () if fields is None else (fields,)
+        lasts = {} if self.refractory is None else dict(refractory=self.refractory)
+        return self.engine.start(prepared, lanes, ups, seed, betas, contract.RULES[self.rule], *of_fields, **lasts)
 
 
 def settled(

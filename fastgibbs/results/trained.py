@@ -53,6 +53,22 @@ class History(NamedTuple):
     ]
 
 
+@checks.by_contents
+@described
+class InformationHistory(NamedTuple):
+    """Entropies of an RBM's hidden units in nats after some epochs, as `fastgibbs.learning.information` has them."""
+
+    epoch: Annotated[IntArray, "int64 (told,)", "The epochs, from 1."]
+    hidden: Annotated[FloatArray, "float64 (told,)", "H(h) of the model."]
+    hidden_error: Annotated[FloatArray, "float64 (told,), or inf", "Its standard error; 0 if it is exact."]
+    mutual: Annotated[FloatArray, "float64 (told,)", "I(v; h) of the model."]
+    mutual_error: Annotated[FloatArray, "float64 (told,), or inf", "Its standard error; 0 if it is exact."]
+    data_hidden: Annotated[FloatArray, "float64 (told,)", "H(h) of what the model makes of the data."]
+    data_hidden_error: Annotated[FloatArray, "float64 (told,), or inf", "Its standard error; 0 if it is exact."]
+    data_mutual: Annotated[FloatArray, "float64 (told,)", "I(v; h) of rows of the data and what it makes of them."]
+    data_mutual_error: Annotated[FloatArray, "float64 (told,), or inf", "Its standard error; 0 if it is exact."]
+
+
 @run_result
 class TrainResult(Result):
     """What `train` returns.
@@ -84,6 +100,9 @@ class TrainResult(Result):
     timing: Annotated[Timing, "Seconds, and attempts per second."]
     interrupted: Annotated[bool, "True if the training was stopped before the last step."]
     diverged: Annotated[bool, "True if parameters went beyond 10^4."]
+    information: Annotated[
+        InformationHistory | None, "After every `information_every` epochs, also of a start; None if not asked for."
+    ] = None
     _state: Any = None
 
     def report(self) -> Report:
@@ -104,6 +123,10 @@ class TrainResult(Result):
         table = {name: ["-" if cell == "nan" else cell for cell in cells] for name, cells in table.items()}
         table = {name: cells for name, cells in table.items() if set(cells) != {"-"} or name == "log-likelihood"}
         notes = ["Likelihoods in nats, per row of data."] if rows.size else ["no table: no epoch has a row"]
+        if self.information is not None and self.information.epoch.size:
+            of = {name: record[-1] for name, record in self.information._asdict().items()}
+            pairs = (with_error(of[name], of[f"{name}_error"]) for name in ("mutual", "data_mutual"))
+            notes.append("After epoch {} I(v; h) is {} nats in the model, {} of the data.".format(of["epoch"], *pairs))
         if self.diverged:
             notes.append(
                 f"WARNING: the training diverged in epoch {self.epochs + 1}; the model is the last that was well."
