@@ -107,7 +107,7 @@ def spins_of(n, pairs, fields=None, offset=0.0):
     return fg.Ising.from_edges(n, [i for i, _ in pairs], [j for _, j in pairs], list(pairs.values()), fields, offset)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=36, deadline=None, derandomize=True)
 @given(st.sampled_from(sorted(ENDINGS)), PAIRS, st.lists(NUMBERS | st.just(0.0), min_size=6, max_size=6), NUMBERS)
 @pytest.mark.filterwarnings("error")
 def test_what_is_written_is_read_back_with_every_bit(tmp_path_factory, name, pairs, linear, offset):
@@ -148,6 +148,7 @@ def test_labels_are_kept_where_there_is_a_place_for_them(tmp_path):
 
 def test_json_and_coordinates_are_those_of_dimod(tmp_path):
     dimod = pytest.importorskip("dimod", reason="dimod comes with fastgibbs[dev]")
+    coo = pytest.importorskip("dimod.serialization.coo")
     rng = np.random.default_rng(5)
     for kind in ("SPIN", "BINARY"):
         bqm = dimod.BinaryQuadraticModel(kind)
@@ -156,11 +157,11 @@ def test_json_and_coordinates_are_those_of_dimod(tmp_path):
         for pair in itertools.combinations(range(6), 2):
             bqm.add_interaction(*pair, round(rng.normal(), 6))
         model = fg.as_model(bqm)
-        lossy = file(tmp_path, "b.coo", dimod.serialization.coo.dumps(bqm, vartype_header=True))  # six decimals
+        lossy = file(tmp_path, "b.coo", coo.dumps(bqm, vartype_header=True))  # six decimals
         states = model.from_spins(exact.states(6))
         np.testing.assert_allclose(fg.read(lossy).energy(states), model.energy(states), atol=1e-5)
         fg.write(model, tmp_path / "ours.coo")
-        back = dimod.serialization.coo.loads((tmp_path / "ours.coo").read_text())
+        back = coo.loads((tmp_path / "ours.coo").read_text())
         assert back.vartype is bqm.vartype
         np.testing.assert_allclose(back.energies(states), bqm.energies(states), rtol=1e-14)
         bqm = bqm.relabel_variables({0: "a", 1: ("b", 2)}, inplace=False)

@@ -112,12 +112,10 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     if config.seconds <= 0:
         raise ValueError(f"seconds is {config.seconds}: give a time above 0")
     if config.input:
-        found = read(config.input)
-        if not isinstance(found, Ising) or found.fields.any():
-            raise ValueError(
-                f"{config.input} holds {checks.shown(found)}: a graph to cut is an Ising model without fields"
-            )
-        model = found
+        graph = read(config.input)
+        if not isinstance(graph, Ising) or graph.fields.any():
+            raise ValueError(f"{config.input} holds {graph!r}: what can be cut is an Ising model without fields")
+        model = graph
     else:
         i, j, _ = random_regular(2000, 3, "ferromagnet", seed=config.seed).bonds
         model = Ising.from_edges(2000, i, j, -1.0)
