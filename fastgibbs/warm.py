@@ -28,6 +28,7 @@ from fastgibbs.models import (
     RBM,
     BoltzmannMachine,
     Energy,
+    Helmholtz,
     Hopfield,
     Ising,
     Perceptron,
@@ -37,7 +38,7 @@ from fastgibbs.models import (
     lattice,
     sherrington_kirkpatrick,
 )
-from fastgibbs.results.parts import METHODS
+from fastgibbs.results.parts import ENERGY_METHODS
 
 _RNG = np.random.default_rng(0)
 _PATTERNS = _RNG.choice(np.array([-1, 1], np.int8), (3, 12))
@@ -87,9 +88,10 @@ def calls() -> Iterator[Callable[[], object]]:
         yield partial(recall, model, _PATTERNS)
     data = _RNG.integers(0, 2, (20, 12))
     machine = RBM.random(12, 6, seed=0)
-    for method in METHODS:
+    for method in ENERGY_METHODS:
         yield partial(train, machine, data, method=method, epochs=1, seed=0)
     yield partial(log_likelihood, machine, data, seed=0)
+    yield partial(train, Helmholtz.random((12, 6), seed=0), data, method="wake-sleep", epochs=1, seed=0)
     yield partial(train, BoltzmannMachine(np.zeros((6, 6))), data[:, :6], epochs=1, seed=0)
 
 

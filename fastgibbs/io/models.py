@@ -14,6 +14,7 @@ from fastgibbs.models import (
     RBM,
     BoltzmannMachine,
     Energy,
+    Helmholtz,
     Hopfield,
     Ising,
     Perceptron,
@@ -24,6 +25,8 @@ from fastgibbs.models import (
 from fastgibbs.models.cells import Cell, located
 from fastgibbs.models.lattices import Lattice, lattice
 from fastgibbs.types import ModelLike, PathLike, Shape, States
+
+_LAYERED = "generative", "recognition", "biases", "recognition_biases"
 
 
 def take_apart(model: ModelLike) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -96,6 +99,9 @@ def _parts(model: ModelLike) -> tuple[dict[str, Any], dict[str, Any]]:
         case RBM():
             names = ("weights", "visible_bias", "hidden_bias", *(() if model.restricted else ("visible",)))
             return {name: getattr(model, name) for name in names}, {"type": "RBM"}
+        case Helmholtz():
+            parts = {f"{name}.{k}": part for name in _LAYERED for k, part in enumerate(getattr(model, name))}
+            return parts, {"type": "Helmholtz", "layers": model.layers}
         case BoltzmannMachine():
             i, j, J = model.to_ising().bonds
             arrays = {"i": i, "j": j, "W": 4 * J, "biases": model.biases, "visible": model.visible}
@@ -149,6 +155,8 @@ def put_together(numbers: dict[str, Any], arrays: dict[str, Any], prefix: str = 
             return Perceptron(_patterns(parts.pop("patterns"), numbers.pop("n", None)), **parts, **numbers)
         case "RBM":
             return RBM(**parts)
+        case "Helmholtz":
+            return _helmholtz(parts, **numbers)
         case "BoltzmannMachine":
             return BoltzmannMachine.from_edges(**parts, **numbers)
         case "Polynomial":
@@ -177,6 +185,16 @@ def _lattice(sides: Shape, vectors: Any, basis: Any, bonds: Any, J: float, h: fl
     model = lattice(sides, J, h, cell=Cell(vectors, basis, bonds))
     if not isinstance(model, Lattice):
         raise ValueError(f"sides are {sides} and J is {J}: a Lattice has J other than 0, and no bond twice")
+    return model
+
+
+def _helmholtz(parts: dict[str, Any], layers: Any) -> Helmholtz:
+    """The Helmholtz machine of these layers."""
+    count = len(layers)
+    found = ([parts[f"{name}.{k}"] for k in range(count - (name != "biases"))] for name in _LAYERED)
+    model = Helmholtz(*found)
+    if model.layers != tuple(layers):
+        raise ValueError(f"layers are {layers}: the arrays have {model.layers}")
     return model
 
 

@@ -253,9 +253,15 @@ def _moments(found, fresh, done, owners):
     return found
 
 
+def _units(found, fresh, done, owners):
+    """Units, of any layers."""
+    _refuse_unless((found == 0) | (found == 1), found, "give 0 or 1")
+    return found
+
+
 def _layers(found, fresh, done, owners):
     """The units of an RBM's chains; rows that fill up stay 0."""
-    _refuse_unless((found == 0) | (found == 1), found, "give 0 or 1")
+    _units(found, fresh, done, owners)
     parameters = owners[0].learner.parameters
     rows = np.zeros(len(found), bool)
     rows[: parameters.visible_velocity.size] = True
@@ -304,6 +310,8 @@ def _rates(found, fresh, done, owners):
 _finite = within(-np.finfo(np.float64).max, np.finfo(np.float64).max)
 _count = within(0, 2**53)
 
+_MOVED = "velocity visible_velocity hidden_velocity bias_velocity weights biases offsets mu"  # by steps of a training
+
 # by name, or None for what is not saved: it is constant, follows from the rest, or is written before it is read
 _NOTHING = {
     "": "rungs",
@@ -332,7 +340,6 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "record.energies": _finite,
     "record.magnetizations": _finite,
     "record.observables.record": _finite,
-    "record.samples": _any,
     **dict.fromkeys((f"record.bins.{name}" for name in ("first", "sums", "open", "cells")), _finite),
     "record.bins.width": within(0, np.finfo(np.float64).max),
     "record.bins.range": within(1 - binning.CELLS, binning.CELLS - 1),
@@ -344,7 +351,6 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     **dict.fromkeys(("members.influence", "members.energies"), _finite),
     "members.record": within(-np.finfo(np.float64).max, np.inf),
     "lowest.energies": within(-np.finfo(np.float64).max, np.inf),
-    "lowest.states": _any,
     "lowest.reads": within(0, 1),
     "ladders.lane_at": _lane_at,
     "ladders.streams": _drawn(-1),
@@ -361,34 +367,23 @@ RULES = {part + name: None for part, names in _NOTHING.items() for name in names
     "parameters.tiles": _tiles,
     "parameters.visible_bias": _padded("visible_velocity"),
     "parameters.hidden_bias": _padded("hidden_velocity"),
-    "parameters.velocity": _any,
-    "parameters.visible_velocity": _any,
-    "parameters.hidden_velocity": _any,
-    "parameters.offsets": _any,
-    "parameters.weights": _any,
-    "parameters.biases": _any,
-    "parameters.bias_velocity": _any,
-    "shown.spins": _layers,
-    "shown.streams": _drawn(0),
-    "chains.spins": _layers,
-    "chains.streams": _drawn(0),
+    **dict.fromkeys((f"parameters.{name}" for name in _MOVED.split()), _any),
+    **dict.fromkeys(("record.samples", "lowest.states", "hidden", "norms", "well"), _any),
+    **dict.fromkeys(("shown.spins", "chains.spins"), _layers),
+    **dict.fromkeys(("shown.streams", "chains.streams", "streams"), _drawn(0)),
     "lane_at": _lane_at,
     "swaps": _drawn(-1),
-    "round": _count,
-    "hidden": _any,
-    "mu": _any,
-    "sweeps": _count,
+    "dreams": _units,
     "reconstruction": _history(0, 1),
     "pseudo_likelihood": _history(-np.finfo(np.float64).max, 0),
     "gradient_norm": _history(0, np.finfo(np.float64).max),
     "log_likelihood": _history(-np.finfo(np.float64).max, np.finfo(np.float64).max),
     "log_likelihood_error": _history(0, np.inf),
+    "bound": _history(-np.finfo(np.float64).max, 0),
     "learning_rate": _rates,
-    "done": _count,
-    "recorded": _count,
-    "norms": _any,
-    "diverged": _count,
-    "well": _any,
+    "betas": _rates,
+    "information": _history(-np.finfo(np.float64).max, np.inf),
+    **dict.fromkeys(("done", "recorded", "diverged", "round", "sweeps"), _count),
 }
 _GOES_ON = re.compile(r"state\.|(ladders|pairs|(ladders\.)?clusters)\.(streams|single|lane_at|labels|estimates)$")
 _PREFIX = re.compile(r"^(history|last|ladders(?=\.clusters))\.|^learner\.((shown|chains)\.\d+\.)?|(?<=^well)\.\d+$")

@@ -61,7 +61,7 @@ def sweep(state, betas, gammas=None):
         lines[:, site] = drawn(ups, downs, odds, r, uniforms(state.streams, model.slices)).T
 
 
-def exponents(model, spins, betas, gammas=None):
+def kink_weights(model, spins, betas, gammas=None):
     """By what replicas exchange rungs besides beta E: log tanh(dt Gamma_i) at each rung, (rungs, sites), and kinks k_i.
 
     Kinks are float64 (lanes, sites), of `spins` int8 (lanes, n); `betas` and `gammas`: (rungs,), as of a sweep.

@@ -25,8 +25,10 @@ from fastgibbs.types import AnyArray
 
 Arrays = dict[str, AnyArray]
 Values = dict[str, Any]
-TrainMethod = Literal["pcd", "cd", "tempering", "exact"]  # of training
-METHODS = get_args(TrainMethod)
+EnergyMethod = Literal["pcd", "cd", "tempering", "exact"]  # of training a machine with an energy
+TrainMethod = EnergyMethod | Literal["wake-sleep"]
+ENERGY_METHODS = get_args(EnergyMethod)
+METHODS = (*ENERGY_METHODS, "wake-sleep")
 CHOICES: dict[str, Collection[str]] = {
     "engine": ENGINES,
     "rule": contract.RULES,
