@@ -34,7 +34,7 @@ ENGINES = [  # each imports only earlier ones
         "terms",
     ),
     "polynomial",
-    "worldline",
+    *("worldline_draws", "worldline"),
     *("dense", "dense_kernels", "rare", "multispin_counters", "multispin_neighbors", "multispin_rare", "multispin"),
     *("multispin_decisions", "multispin_kernels", "coloured", "memories", "overlap", "inputs", "layered", "waves"),
     "moves",

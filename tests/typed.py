@@ -42,6 +42,8 @@ def models() -> None:
     assert_type(labels, States)
     assert_type(fg.RBM.random(4, 2, seed=1).to_ising(), fg.Ising)
     assert_type(fg.RBM(np.zeros((4, 2))).free_energy([0, 1, 0, 1]), FloatArray)
+    assert_type(fg.RBM.deep((4, 3, 2), seed=1).visible, Sites)
+    assert_type(fg.RBM(np.zeros((4, 2)), visible=[0, 1, 5]).log_bound([0, 1, 0]), FloatArray)
     assert_type(fg.BoltzmannMachine(np.zeros((4, 4)), visible=[0, 1]).n_hidden, int)
     assert_type(Chain(np.ones(4)).J, FloatArray)
     assert_type(fg.as_model({("a", "b"): 1.0}, kind="spin"), ModelLike)
@@ -98,6 +100,12 @@ def answers(model: fg.Ising, run: fg.SampleResult) -> None:
     assert_type(fg.analysis.jackknife(np.mean, run.energy), tuple[float, float])
     assert_type(fg.mean_field(model, method="tap").converged, bool)
     fg.plots.energy_trace(run, linewidth=2).set_title("E")
+    learnt = fg.train(fg.RBM.random(4, 2), np.eye(4), beta=fg.linear(0.2, 1), information_every=1)
+    assert learnt.information is not None
+    assert_type(learnt.information.mutual, FloatArray)
+    told = fg.learning.information(fg.RBM.random(4, 2), np.eye(4))
+    assert_type(told.model.mutual, float)
+    assert_type(told.activity, FloatArray | None)
 
 
 def files(run: fg.SampleResult) -> None:
