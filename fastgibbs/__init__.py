@@ -4,7 +4,7 @@ from fastgibbs import analysis, exact, learning, plots, testing
 from fastgibbs.analysis import mean_field, pseudo_likelihood
 from fastgibbs.integrations import to_bqm, to_networkx, to_qubo, to_scipy
 from fastgibbs.io import VERSION as __version__  # noqa: F401 - no function of the package
-from fastgibbs.io import as_model, read, read_idx, read_rudy, write_rudy
+from fastgibbs.io import as_model, read, read_idx, read_rudy, write, write_rudy
 from fastgibbs.learning import train
 from fastgibbs.methods.annealing import anneal
 from fastgibbs.methods.log_z import Estimate, Likelihood, log_likelihood, log_z
@@ -19,6 +19,7 @@ from fastgibbs.models import (
     Cell,
     Energy,
     Flips,
+    Helmholtz,
     Hopfield,
     Ising,
     Perceptron,
@@ -55,6 +56,7 @@ __all__ = [
     "Energy",
     "Estimate",
     "Flips",
+    "Helmholtz",
     "Hopfield",
     "Ising",
     "Likelihood",
@@ -110,5 +112,6 @@ __all__ = [
     "triangular",
     "viana_bray",
     "waves",
+    "write",
     "write_rudy",
 ]

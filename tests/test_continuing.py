@@ -40,7 +40,7 @@ def test_the_streams_of_all_verbs_and_starts_differ():
     states = np.random.default_rng(3).choice(np.int8([-1, 1]), (8, 16))
     cases = [
         (verb, given)
-        for verb in ("sample", "anneal", "temper", "recall", "log_z", "train", "fill_in")
+        for verb in ("sample", "anneal", "temper", "recall", "log_z", "train", "fill_in", "information")
         for given in (None, states, states[:4], states[:1], -states[:1], np.linspace(0, 1, 16), np.linspace(0, 1, 17))
     ]
     addresses = {tuple(stream_state(run_entropy(seed, *case), SWEEP)) for case in cases for seed in (0, 1, 2**4000)}

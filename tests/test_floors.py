@@ -34,14 +34,13 @@ ENGINES = [  # each imports only earlier ones
         "terms",
     ),
     "polynomial",
-    "worldline",
+    *("worldline_draws", "worldline"),
     *("dense", "dense_kernels", "rare", "multispin_counters", "multispin_neighbors", "multispin_rare", "multispin"),
     *("multispin_decisions", "multispin_kernels", "coloured", "memories", "overlap", "inputs", "layered", "waves"),
     "moves",
     *("replicas", "observables", "descents", "energies", "asking", "remembering", "lowest", "carrying", "binning"),
     *("bonds", "swendsen_wang", "replica_clusters", "wolff", "clusters", "drivers", "many", "phases", "gradients"),
-    "holding",
-    "moments",
+    *("directed", "holding", "moments", "resampling"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}
 OPTIONAL = {

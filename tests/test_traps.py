@@ -252,6 +252,7 @@ TAKE_A_MODEL = {
     "train": lambda it: fg.train(it, UNITS),
     "gradient": lambda it: fg.learning.exact.gradient(it, UNITS),
     "fill_in": lambda it: fill_in(it, UNITS, np.arange(4) < 2),
+    "information": fg.learning.information,
 }
 
 

@@ -1,4 +1,4 @@
-"""An RBM learns small digits: exact log-likelihood after every epoch, its filters, dreams and in-painting."""
+"""An RBM learns small digits: exact log-likelihoods, what its hidden units know, filters, dreams and in-painting."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,14 +8,16 @@ import numpy as np
 from fastgibbs import plots
 from fastgibbs.gallery.output import Pixels, archive, comma_separated, picture, table
 from fastgibbs.gallery.runs import Findings, Interrupted, SavedAs
-from fastgibbs.learning import fill_in, train
+from fastgibbs.learning import fill_in, information, train
 from fastgibbs.methods.log_z import log_likelihood
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import RBM, checks
 from fastgibbs.models.logistic import logistic
-from fastgibbs.results.parts import METHODS
+from fastgibbs.results.parts import ENERGY_METHODS
 from fastgibbs.results.trained import TrainResult
 from fastgibbs.types import AnyArray, Progress, Seed, States
+
+TOLD = 20  # epochs that tell what hidden units know
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,11 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     if not 0 < config.held_out < 1:
         raise ValueError(f"held_out is {config.held_out}: give a share of the data, between 0 and 1")
     rng = np.random.default_rng(config.seed)
-    rows, shape, origin = _pictures()
+    rows, shape, origin = pictures()
     rows = rng.permutation(rows)
     held = max(1, round(config.held_out * len(rows)))
     shown, unseen = rows[held:], rows[:held]
-    result = trained(config, shown, rng, 1, progress, checkpoint)
+    result = trained(config, shown, rng, 1, -(-config.epochs // TOLD), progress, checkpoint)
     return told("rbm_digits", result, unseen, shape, origin, config.seed)
 
 
@@ -50,7 +52,7 @@ def require(config: Any) -> None:
     """ValueError, before any file is made, if the training would refuse what it is told."""
     for name in ("hidden", "epochs", "batch_size", "steps"):
         checks.integer(name, getattr(config, name))
-    checks.choice("method", config.method, METHODS)
+    checks.choice("method", config.method, ENERGY_METHODS)
 
 
 def trained(
@@ -58,6 +60,7 @@ def trained(
     shown: Pixels,
     rng: np.random.Generator,
     likelihood_every: int,
+    information_every: int,
     progress: Progress,
     checkpoint: SavedAs,
 ) -> TrainResult:
@@ -71,6 +74,7 @@ def trained(
         batch_size=config.batch_size,
         learning_rate=falling(config.learning_rates, config.epochs),
         likelihood_every=likelihood_every,
+        information_every=information_every,
         seed=config.seed,
         progress=progress,
         checkpoint=checkpoint("training"),
@@ -108,6 +112,8 @@ def told(name: str, result: TrainResult, unseen: Pixels, shape: tuple[int, ...],
         f"{model!r} trained on {origin} by {result.method}, {result.timing.kernel:.1f} s\n{table(shown)}\n"
         f"log-likelihood of {len(unseen)} rows held out: {of_unseen.value:.3f} nats a row, {how}"
     )
+    found = None if result.information is None else information(model, unseen, seed=seed)
+    text += f"\nentropies of layers of the model, and of the rows held out:\n{found.summary()}" if found else ""
     side = int(np.prod(shape))
     drawn = sample(model, beta=1.0, sweeps=1000, thin=1000, chains=50, seed=seed, start=_from(result, 50)).states
     x = drawn[:, side:] @ model.weights.T + model.visible_bias
@@ -128,7 +134,7 @@ def told(name: str, result: TrainResult, unseen: Pixels, shape: tuple[int, ...],
         ),
     }
     try:
-        figure, axes = plots.figure(2, 2, size=(10.5, 6.3))
+        figure, axes = plots.figure(2, 3 if found else 2, size=(14.5 if found else 10.5, 6.3))
     except ImportError as missing:
         return Findings(f"{text}\nno picture: {missing}", files, result.interrupted)
     plots.training_history(result, ax=axes[0, 0])
@@ -138,6 +144,11 @@ def told(name: str, result: TrainResult, unseen: Pixels, shape: tuple[int, ...],
     for ax, title in ((axes[0, 1], "filters: weights of hidden units"), (axes[1, 0], "what the machine dreams of")):
         ax.set_title(title)
     axes[1, 1].set_title("lower halves filled in")
+    if found is not None and found.activity is not None:
+        plots.information_history(result, ax=axes[0, 2])
+        axes[1, 2].bar(range(model.n_hidden), found.activity, color=plots.PALETTE[0])
+        axes[1, 2].set_title("mean activity of hidden units, held-out data")
+        axes[1, 2].set(xlabel="hidden unit", ylim=(0, 1))
     figure.suptitle(f"An RBM of {model.n_visible} and {model.n_hidden} units learns {origin}")
     return Findings(text, files | {f"{name}.png": picture(figure)}, result.interrupted)
 
@@ -147,7 +158,7 @@ def _from(result: TrainResult, chains: int) -> States | None:
     return np.resize(result.chains, (chains, result.model.n)) if len(result.chains) else None
 
 
-def _pictures() -> tuple[Pixels, tuple[int, int], str]:
+def pictures() -> tuple[Pixels, tuple[int, int], str]:
     """Rows of units, their shape, and what they are: digits from scikit-learn, or bars and stripes without it."""
     try:
         from sklearn.datasets import load_digits

@@ -2,10 +2,10 @@
 
 from fastgibbs.io.archive import VERSION, Archive, pack_spins, read_archive, unpack_spins, write_archive
 from fastgibbs.io.files import absolute, held, opened, replace_file
-from fastgibbs.io.formats import read
+from fastgibbs.io.formats import read, write
 from fastgibbs.io.growing import Growing
 from fastgibbs.io.idx import read_idx
-from fastgibbs.io.models import digest, put_together, take_apart
+from fastgibbs.io.models import digest, put_together, take_apart, to_archive
 from fastgibbs.io.problems import as_model
 from fastgibbs.io.rudy import read_rudy, write_rudy
 
@@ -26,7 +26,9 @@ __all__ = [
     "read_rudy",
     "replace_file",
     "take_apart",
+    "to_archive",
     "unpack_spins",
+    "write",
     "write_archive",
     "write_rudy",
 ]

@@ -72,7 +72,11 @@ class _Machine:
         numbers = machine.weights[self.above], machine.biases
         copies = (part.copy() for part in numbers)
         self.own = Parameters._make([*copies, *(np.zeros_like(part) for part in numbers), offsets])
-        self.total = 0.0
+        self.total, self.beta = 0.0, 1.0
+
+    def heat(self, beta: float) -> None:
+        """Take exp(-beta E) for the law of the model."""
+        self.beta = beta
 
     def load(self, weights: FloatArray, biases: FloatArray) -> None:
         """Take the parameters W (pairs,) and b (n,)."""
@@ -131,8 +135,8 @@ class ExactMachine(_Machine):
 
     def _moments(self, of: Callable[..., Two], *data: AnyArray) -> FloatArray:
         W = np.zeros((self.n, self.n))
-        W[self.i, self.j] = W[self.j, self.i] = self.own.weights
-        products, units = of(W, self.own.biases, *data)
+        W[self.i, self.j] = W[self.j, self.i] = self.beta * self.own.weights
+        products, units = of(W, self.beta * self.own.biases, *data)
         return np.concatenate([products[self.i, self.j], units])
 
 
@@ -197,7 +201,7 @@ class SampledMachine(_Machine):
 
     def positive(self, units: AnyArray, coefficients: AnyArray, rows: IntArray) -> None:
         """Take data: `units` (B, V) of 0 and 1, each with its coefficient, which are `rows` of all data."""
-        W, b, shown = self.own.weights, self.own.biases, self.block.shown
+        W, b, shown = self.beta * self.own.weights, self.beta * self.own.biases, self.block.shown
         J = W[self.pair_of] / 4
         self.numbers = J, b / 2 + np.bincount(self.rows, J, self.n), -(b.sum() / 2 + W.sum() / 4)
         self.total = coefficients.sum(dtype=np.float64)

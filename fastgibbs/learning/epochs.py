@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgibbs.engines.gradients import Step
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.learning import history as monitors
 from fastgibbs.learning.advice import fall, stillness
@@ -15,15 +16,17 @@ from fastgibbs.learning.asked import Course
 from fastgibbs.learning.boltzmann import ExactMachine, SampledMachine
 from fastgibbs.learning.data import Data
 from fastgibbs.learning.deep import SampledDeep
+from fastgibbs.learning.entropies import information
 from fastgibbs.learning.exact import Machine
+from fastgibbs.learning.helmholtz import SampledHelmholtz
 from fastgibbs.learning.history import pseudo_likelihood, reconstruction
 from fastgibbs.learning.machines import Estimation, ExactRBM, SampledRBM
-from fastgibbs.learning.resuming import TrainingBlock, check_block, take_over, well
+from fastgibbs.learning.resuming import TrainingBlock, TrainingState, check_block, take_over, well
 from fastgibbs.methods.checkpoints import Checkpoint
 from fastgibbs.methods.jobs import Begun, Job
 from fastgibbs.methods.log_z import log_likelihood
-from fastgibbs.models import RBM, BoltzmannMachine, checks
-from fastgibbs.results.trained import History, TrainResult
+from fastgibbs.models import RBM, BoltzmannMachine, Helmholtz, checks
+from fastgibbs.results.trained import History, InformationHistory, TrainResult
 from fastgibbs.types import AnyArray, IntArray
 
 LEARNERS = {  # by the kind of model, and whether the gradient is exact
@@ -31,6 +34,7 @@ LEARNERS = {  # by the kind of model, and whether the gradient is exact
     (RBM, True): ExactRBM,
     (BoltzmannMachine, False): SampledMachine,
     (BoltzmannMachine, True): ExactMachine,
+    (Helmholtz, False): SampledHelmholtz,
 }
 PERSISTENT = ("pcd", "tempering")  # those whose chains go on from step to step
 RECORDS = tuple(f"history.{name}" for name in History._fields[1:])  # of a block, a row at a time
@@ -42,7 +46,13 @@ def learner_of(model: Machine, method: str, given: tuple[int, ...] = ()) -> Any:
     """The class of the learner of a model, with units that are given."""
     if isinstance(model, RBM) and method != "exact" and (given or not model.restricted):
         return SampledDeep
-    return LEARNERS[RBM if isinstance(model, RBM) else BoltzmannMachine, method == "exact"]
+    kind = next(kind for kind in (RBM, Helmholtz, BoltzmannMachine) if isinstance(model, kind))
+    return LEARNERS[kind, method == "exact"]
+
+
+def scaled(step: Step, rate: float, beta: float) -> Step:
+    """The step at such a rate along beta times the difference that a learner has, with pulls as they are."""
+    return Step(beta * rate, step.momentum, step.l1 / beta, step.l2 / beta)
 
 
 class Training(Job):
@@ -63,13 +73,17 @@ class Training(Job):
         self.data, self.estimation, self.course, self.callback = data, estimation, course, callback
         self.n, self.visible = model.n, model.visible
         numbers = course.first + 1 + np.arange(course.epochs)
-        self.summed = monitors.has_pseudo_likelihood(model, estimation.given)
+        summed = monitors.has_pseudo_likelihood(model, estimation.given)
+        self.known = dict(pseudo_likelihood=summed, bound=isinstance(model, Helmholtz))
         history, self.likely = monitors.planned(numbers, course.history_every, course.likelihood_every)
+        self.informed = course.informed
         self.own = TrainingBlock(
             learner.block,
             history,
             monitors.unknown(numbers[-1:] if course.history_every or course.likelihood_every else numbers[:0]),
             course.rates,
+            course.betas,
+            np.full((self.informed.size, len(InformationHistory._fields) - 1), np.nan),
             np.zeros(1, np.int64),
             np.zeros(1, np.int64),
             np.zeros(1),
@@ -77,11 +91,15 @@ class Training(Job):
             learner.parameters(),
         )
         self.earlier = monitors.unknown(numbers[:0]) if start is None else start.history
+        self.told = None if start is None else start.information
+        self.beta_before, self.heated = 1.0, 0.0
         if start is not None:
-            take_over(self.own, start._state)
+            state: TrainingState = start._state
+            self.beta_before = state.beta
+            take_over(self.own, state)
         self.counted = self._counts()
         self.row_of = {int(one): row for row, one in enumerate(history.epoch)}
-        judged = self.own.last.epoch.size > 0
+        judged = self.own.last.epoch.size > 0 or self.informed.size > 0
         self.monitored = data.monitored(estimation.entropy) if judged else np.empty((0, model.n_visible), np.int8)
         self.order: tuple[int | None, IntArray] = None, np.arange(data.count)
         self.always: tuple[AnyArray, AnyArray, IntArray] | None = None
@@ -91,6 +109,19 @@ class Training(Job):
     def sweeps(self) -> int:
         """Steps in all."""
         return self.course.steps
+
+    @property
+    def beta(self) -> float:
+        """That of the parameters: of the epoch of the last step that was made and was well, or the one before all."""
+        block, course = self.own, self.course
+        epochs = -(-int(block.done[0]) // course.batches) if block.done[0] > course.begun else 0
+        epochs = int(block.diverged[0]) - 1 if block.diverged[0] else epochs
+        return float(course.betas[epochs - 1]) if epochs else self.beta_before
+
+    def model(self, parameters: Any) -> Machine:
+        """The model whose law at beta = 1 is that of parameters at theirs."""
+        model: Machine = self.learner.model(tuple(self.beta * part for part in parameters))
+        return model
 
     def begin(self, checkpoint: Checkpoint) -> Begun:
         """The training where its start, or the checkpoint, has it."""
@@ -102,7 +133,10 @@ class Training(Job):
         def rows(done: int) -> int:
             return int(np.searchsorted(block.history.epoch, course.first + epochs(done), side="right"))
 
-        records = dict.fromkeys(RECORDS, rows) | {"learning_rate": epochs}
+        def informed(done: int) -> int:
+            return int(np.searchsorted(self.informed, course.first + epochs(done), side="right"))
+
+        records = dict.fromkeys(RECORDS, rows) | dict(learning_rate=epochs, betas=epochs, information=informed)
         # the row of an epoch is filled in when its steps are done, some of it earlier
         checkpoint.restore([block], [range(1)], records, course.steps, self.check, final=False)
         if block.recorded[0] < course.epochs:  # it was the last row of fewer epochs
@@ -134,6 +168,15 @@ class Training(Job):
         parts = zip(self.earlier, self.own.history, self.own.last, strict=True)
         return History(*(np.concatenate([old, new[:rows], last[: int(ended)]]) for old, new, last in parts))
 
+    def information(self, recorded: int) -> InformationHistory | None:
+        """The same of information; None where none was asked for, here or at the start."""
+        if not self.informed.size and self.told is None:
+            return None
+        rows = int(np.searchsorted(self.informed, self.course.first + recorded, side="right"))
+        parts = self.informed[:rows], *self.own.information[:rows].T
+        earlier = [part[:0] for part in parts] if self.told is None else self.told
+        return InformationHistory(*(np.concatenate(pair) for pair in zip(earlier, parts, strict=True)))
+
     def advice(self) -> list[str]:
         """What to say of a training that has diverged, or come to its end but not to a good one."""
         course, block = self.course, self.own
@@ -154,13 +197,17 @@ class Training(Job):
 
     def _step(self, epoch: int, batch: int) -> None:
         learner, block, course = self.learner, self.own, self.course
+        beta = float(course.betas[epoch])
+        if beta != self.heated:
+            learner.heat(beta)
+            self.heated = beta
         learner.positive(*self._shown(epoch, batch))
         last = self.estimation.method in PERSISTENT and block.done[0] + 1 == course.steps
         before = learner.chains() if last else None
         learner.negative()
         if last:
             self.changed = float((learner.chains() != before)[:, self.visible].mean())
-        norm = learner.move(course.step._replace(rate=float(course.rates[epoch])))
+        norm = beta * learner.move(scaled(course.step, float(course.rates[epoch]), beta))
         block.done[0] += 1
         block.norms[0] = norm + (block.norms[0] if batch else 0.0)
         now = learner.parameters() if batch + 1 == course.batches else ()
@@ -190,13 +237,17 @@ class Training(Job):
         """Finish an epoch whose steps are made, with its row if it has one; returns True if the training is to stop."""
         block, number = self.own, self.course.first + epoch + 1
         row, last = self.row_of.get(number), epoch + 1 == self.course.epochs and self.own.last.epoch.size
-        now: Any = self.learner.model(block.well) if row is not None or last or self.callback is not None else None
-        if row is not None or last:
-            likely = bool(self.course.likelihood_every if last else self.likely[row])
-            try:
-                found = self._judged(now, number, likely)
-            except KeyboardInterrupt:  # it is recorded when the training goes on
-                return True
+        informed = np.flatnonzero(self.informed == number)
+        needed = row is not None or last or informed.size or self.callback is not None
+        now: Any = self.model(block.well) if needed else None
+        try:
+            if informed.size:
+                block.information[informed[0]] = self._informed(now, number)
+            likely = bool(self.course.likelihood_every if last else row is not None and self.likely[row])
+            found = self._judged(now, number, likely) if row is not None or last else ()
+        except KeyboardInterrupt:  # it is recorded when the training goes on
+            return True
+        if found:
             for record, end, value in zip(block.history[1:], block.last[1:], found, strict=True):
                 if row is not None:
                     record[row] = value
@@ -212,14 +263,23 @@ class Training(Job):
     def _judged(self, model: Machine, number: int, likely: bool) -> tuple[float, ...]:
         """The row of an epoch, but for its number."""
         address, threads = self.estimation.entropy, self.estimation.threads
-        error = reconstruction(model, self.monitored, address, threads)
-        pseudo = pseudo_likelihood(model, self.monitored, address) if self.summed else np.nan
+        error, bound = reconstruction(model, self.monitored, address, threads)
+        summed = self.known["pseudo_likelihood"]
+        pseudo = pseudo_likelihood(model, self.monitored, address) if summed else np.nan
         value, spread, given = np.nan, np.nan, self.estimation.given
         if likely:
             seed = entropy_of(np.random.SeedSequence(address, spawn_key=(ADAPT, number - 1)))
             found = log_likelihood(model, self.monitored, given=given or None, seed=seed, threads=threads)
             value, spread = found.value, found.error
-        return error, pseudo, self.own.norms[0] / self.course.batches, value, spread
+        return error, pseudo, self.own.norms[0] / self.course.batches, value, spread, bound
+
+    def _informed(self, model: RBM, number: int) -> tuple[float, ...]:
+        """The row of information of an epoch, but for its number."""
+        address, threads = self.estimation.entropy, self.estimation.threads
+        seed = entropy_of(np.random.SeedSequence(address, spawn_key=(ADAPT, number - 1, 1)))
+        found = information(model, self.monitored, seed=seed, threads=threads)
+        pairs = (found.model, found.model_error), (found.data, found.data_error)
+        return tuple(getattr(of, name) for pair in pairs for name in ("hidden", "mutual") for of in pair)
 
     def _counts(self) -> dict[str, int]:
         """What the learner counts, sweeps or rounds of exchange."""
@@ -229,7 +289,7 @@ class Training(Job):
     def check(self, block: TrainingBlock, lanes: range, done: int) -> None:
         """ValueError unless this block, which was saved, is as at most `done` steps leave it."""
         likelihoods = dict.fromkeys(("log_likelihood", "log_likelihood_error"), self.likely)
-        check_block(block, done, self.course, likelihoods | dict(pseudo_likelihood=self.summed))
+        check_block(block, done, self.course, likelihoods | self.known)
         made = (int(block.done[0]) - self.course.begun) * self.estimation.steps
         for name, number in self._counts().items():
             if number not in (self.counted[name], self.counted[name] + made):

@@ -1,11 +1,12 @@
 """Models as they are trained: parameters and chains in arrays, and the two phases of a step.
 
 A learner is made from a model and an `Estimation`. It has `block`, a NamedTuple of all arrays that a step changes;
-`positive(units, coefficients, rows)`, which takes the states of data, and `negative()`, which takes those of the model;
-`move(step)`, along the difference, which returns its norm; `parameters()`, float64, `load` of such, and the `model` of
-them; `chains()`, int8 states; `compile()` before the first step and `close()` after the last; `bytes_per_weight`, about
-and `kernel`, the last that it compiles, or None. `train` knows nothing else of how a model is trained. These are the
-learners of RBMs; those of other machines are in boltzmann.py.
+`heat(beta)`, which makes exp(-beta E) the law of both phases; `positive(units, coefficients, rows)`, which takes the
+states of data, and `negative()`, which takes those of the model; `move(step)`, along their difference, without the
+factor beta, which returns its norm; `parameters()`, float64, `load` of such, and the `model` of them; `chains()`, int8
+states; `compile()` before the first step and `close()` after the last; `bytes_per_weight`, about and `kernel`, the last
+that it compiles, or None. `train` knows nothing else of how a model is trained. These are the learners of RBMs; those
+of other machines are in boltzmann.py.
 
 The centred gradient with offsets mu and lambda is, in the parameters of the model as it is,
 
@@ -23,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgibbs.engines import gradients, phases
-from fastgibbs.engines.gradients import Step, Sums
+from fastgibbs.engines.gradients import Step
 from fastgibbs.engines.inputs import TALL, UNITS, WIDE
 from fastgibbs.engines.layouts import aligned
 from fastgibbs.engines.phases import LayerChains, LayerRows, Layers, Weights, whole
@@ -104,21 +105,21 @@ class SampledRBM:
             np.zeros(wide_columns, np.float32),
         )
         shown = phases.chains_of(V, H, batch_size, entropy)
-        ladders, self.betas, swaps = np.arange(chains)[:, None], np.ones(1), np.zeros((0, 4), np.uint64)
+        ladders, self.rungs, swaps = np.arange(chains)[:, None], np.ones(1), np.zeros((0, 4), np.uint64)
         if method == "cd":
             model = shown
         else:
             if method == "tempering":
                 swaps = stream_state(entropy, SWAP, *np.divmod(range(chains), 64))
-                self.betas = np.linspace(0.0, 1.0, RUNGS)
+                self.rungs = np.linspace(0.0, 1.0, RUNGS)
                 ladders = np.arange(chains * RUNGS).reshape(chains, RUNGS)
             model = phases.chains_of(V, H, ladders.size, entropy)
             words = random_ups(entropy, range(ladders.size), V + H).astype("<u8")
             bits = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little").T
             model.spins[:V, : ladders.size] = bits[:V]
             model.spins[whole(V, UNITS) : whole(V, UNITS) + H, : ladders.size] = bits[V : V + H]
-            model.scale[: ladders.size] = np.tile(phases.MINUS_LOG2E * self.betas, chains)
-        self.block = SampledLayers(parameters, shown, model, ladders.copy(), swaps, np.zeros(1, np.int64))
+        self.block: Any = SampledLayers(parameters, shown, model, ladders.copy(), swaps, np.zeros(1, np.int64))
+        self.heat(1.0)
         self.layers = Layers(*parameters[:3], V, H)
         self.load(rbm.weights, rbm.visible_bias, rbm.hidden_bias)
         most = batch_size + chains + GROUP  # kernels write, and read, whole groups
@@ -128,15 +129,7 @@ class SampledRBM:
             np.zeros(most, np.float32),
             np.ones(most, np.float32),
         )
-        sums = [
-            *(np.zeros((count, size), np.float32) for count, size in ((2, wide_rows), (3, wide_columns))),
-            *(np.zeros(size, np.float32) for size in (wide_rows, most, most)),
-            np.zeros((2, GROUP, GROUP), np.float32),
-            np.zeros((rows // UNITS, TALL), np.float32),
-            np.zeros((whole(most, 64) // 64, wide_rows), np.uint64),
-            aligned((rows, TALL), np.float32),
-        ]
-        self.sums = Sums._make(sums)
+        self.sums = gradients.sums_of(rows, wide_rows, wide_columns, most)
         self.drawn = tuple(map(tuple, (self.layers, shown, model, self.rows)))  # as `draw_phases` takes them
         self.moved = tuple(map(tuple, (parameters, self.rows, self.sums)))  # as `learn` does
         self.at_once = self.team.size == 1
@@ -158,6 +151,13 @@ class SampledRBM:
             gradients.add_up(rows, 0, 0, p.offsets, sums)
             gradients.move(p, rows, 0, sums, nothing, 0, 0)
             gradients.move_biases(still, sums, nothing, 0.0, 0.0)
+
+    def heat(self, beta: float) -> None:
+        """Take exp(-beta E) for the law of the model; the rungs of ladders are at shares of beta."""
+        b = self.block
+        self.betas = beta * self.rungs
+        b.shown.scale[:] = phases.MINUS_LOG2E * beta
+        b.chains.scale[b.lane_at] = phases.MINUS_LOG2E * self.betas
 
     def _compile_draws(self) -> None:
         b, rows, none = self.block, self.rows, np.arange(0)
@@ -257,12 +257,17 @@ class SampledRBM:
         self.team.close()
 
     def _shared(self, kernel: Any, *arguments: Any, count: int, unit: int = WIDE) -> None:
-        """Call a kernel for 0 ... count, lanes or others, each thread for a range (first, last) of whole units."""
-        if self.team.size == 1:
-            return kernel(*arguments, 0, count)
-        each = whole(-(-count // self.team.size), unit)
-        firsts = range(0, count, each)
-        self.team.call([(kernel, *arguments, first, min(first + each, count)) for first in firsts])
+        """Call a kernel as `shared` does."""
+        shared(self.team, kernel, *arguments, count=count, unit=unit)
+
+
+def shared(team: Team, kernel: Any, *arguments: Any, count: int, unit: int = WIDE) -> None:
+    """Call a kernel for 0 ... count, lanes or others, each thread for a range (first, last) of whole units."""
+    if team.size == 1 or not count:
+        return kernel(*arguments, 0, count)
+    each = whole(-(-count // team.size), unit)
+    firsts = range(0, count, each)
+    team.call([(kernel, *arguments, first, min(first + each, count)) for first in firsts])
 
 
 def first_offsets(rbm: RBM, mean: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -317,12 +322,17 @@ class ExactRBM:
         parts = rbm.weights, rbm.visible_bias, rbm.hidden_bias
         mu, lam = first_offsets(rbm, estimation.mean) if estimation.centered else map(np.zeros, rbm.weights.shape)
         copies = [part.copy() for part in parts]
-        self.block = Exact(*copies, *(np.zeros_like(part) for part in parts), lam, mu)
+        self.block = Exact._make([*copies, *(np.zeros_like(part) for part in parts), lam, mu])
         self.rbm, self.centered, self.coupled = rbm, estimation.centered, coupled(rbm)
         self.given, self.columns = given_columns(rbm, estimation.given)
+        self.beta = 1.0
 
     def compile(self) -> None:
         """Nothing is compiled."""
+
+    def heat(self, beta: float) -> None:
+        """Take exp(-beta E) for the law of the model."""
+        self.beta = beta
 
     def load(self, *parameters: AnyArray) -> None:
         """Take the parameters W (V, H), a and b."""
@@ -346,17 +356,17 @@ class ExactRBM:
         """Take data: `units` (B, visible) of 0 and 1, each with its coefficient."""
         coefficients = coefficients.astype(np.float64)
         if self.rbm.restricted:
-            self.seen = exact.of_data(*self.block[:3], units.astype(np.float64), coefficients)
+            self.seen = exact.of_data(*self._at_beta(), units.astype(np.float64), coefficients)
         else:
-            self.seen = exact.of_rows(*self.block[:3], self.rbm.sides, units, coefficients)
+            self.seen = exact.of_rows(*self._at_beta(), self.rbm.sides, units, coefficients)
         self.total, self.held = coefficients.sum(), (units[:, self.columns], coefficients)
 
     def negative(self) -> None:
         """Take the model, with the coefficients of the data."""
         if self.columns.size:
-            self.known = exact.of_rows(*self.block[:3], self.given, *self.held)
+            self.known = exact.of_rows(*self._at_beta(), self.given, *self.held)
         else:
-            G, v, h = exact.of_model(*self.block[:3])
+            G, v, h = exact.of_model(*self._at_beta())
             self.known = self.total * G, self.total * v, self.total * h
 
     def move(self, step: Step) -> float:
@@ -377,3 +387,8 @@ class ExactRBM:
 
     def close(self) -> None:
         """Nothing to end."""
+
+    def _at_beta(self) -> Three:
+        """W, a and b whose law at beta = 1 is that of the parameters at theirs."""
+        b = self.block
+        return self.beta * b.weights, self.beta * b.visible_bias, self.beta * b.hidden_bias

@@ -28,6 +28,8 @@ class TrainingBlock(NamedTuple):
     history: History
     last: History  # the row of the last epoch, which a longer training does not have
     learning_rate: FloatArray  # float64 (epochs,), which no step changes
+    betas: FloatArray  # so too
+    information: FloatArray  # float64 (rows, 8): an InformationHistory, but for its epochs
     done: IntArray  # int64 (1,): steps
     recorded: IntArray  # int64 (1,): epochs finished, with their rows of the history
     norms: FloatArray  # float64 (1,): sum over the steps of this epoch, or of the last
@@ -40,6 +42,7 @@ class TrainingState(NamedTuple):
 
     estimation: Estimation
     block: TrainingBlock
+    beta: float  # of the parameters
 
     @property
     def begun(self) -> int:
@@ -125,18 +128,23 @@ def check_block(block: TrainingBlock, most: int, course: Course, has: dict[str, 
     if recorded not in (done // batches, (done - 1) // batches):
         raise ValueError(f"cannot be of this run: {recorded} epochs are recorded after {done} steps")
     numbers = sum(part.size for part in block.well)
-    _check_history(block.history, course.first + recorded, has, (4 * LARGEST + 1) * numbers**2)
+    largest = (4 * LARGEST + 1) * numbers**2  # more nats than sums of parameters come to
+    _check_history(block.history, course.first + recorded, has, largest)
+    known, told = ~np.isnan(block.information), course.informed <= course.first + recorded
+    if (known != told[:, None]).any() or (block.information[told, 1::2] < 0).any():
+        raise ValueError(f"cannot be of this run: information is not that of {recorded} epochs")
+    restoring.check_record("information", block.information[told, ::2], largest)
 
 
 def _check_history(history: History, recorded: int, has: dict[str, Mask | bool], most: float) -> None:
-    """`most`: more nats than a log-likelihood is away from 0, whose terms are sums of parameters."""
+    """`most`: more nats than a log-likelihood is away from 0."""
     for name, record in history._asdict().items():
         if name == "epoch":
             continue
         known, kept = ~np.isnan(record), (history.epoch <= recorded) & has.get(name, True)
         if (known != kept).any():
             raise ValueError(f"cannot be of this run: history.{name} is not that of {recorded} epochs")
-        if name in ("pseudo_likelihood", "log_likelihood"):
+        if name in ("pseudo_likelihood", "log_likelihood", "bound"):
             restoring.check_record(f"history.{name}", record[known], most)
 
 

@@ -29,7 +29,7 @@ from fastgibbs.results.annealed import AnnealResult
 from fastgibbs.results.base import Timing
 from fastgibbs.results.lanes import distinct
 from fastgibbs.results.sampled import SampleResult
-from fastgibbs.types import FloatArray, IntArray, ModelLike, Progress, Rule, Scan, Seed, States
+from fastgibbs.types import ChainRule, FloatArray, IntArray, ModelLike, Progress, Scan, Seed, States
 
 _PARTS = 8  # blocks of a thread: models differ in size
 _ENGINES = "auto", "sparse"
@@ -79,7 +79,7 @@ def apart(models: Sequence[ModelLike], engine: str) -> bool:
 class How(NamedTuple):
     """How several models are run, as a user asks for it, and when the call began."""
 
-    rule: Rule
+    rule: ChainRule
     scan: Scan
     engine: str
     seed: Seed

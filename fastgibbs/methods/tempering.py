@@ -209,7 +209,7 @@ def temper(
     >>> quantum = fg.TransverseIsing(fg.lattice((6,)), gamma=1.0, slices=16)
     >>> run = fg.temper(quantum, betas=2.0, gammas=[2.0, 1.0, 0.5], sweeps=1000, seed=1)
     >>> [f"{found.gamma:g}: {found.x.mean:.2f}" for found in fg.analysis.quantum(run)]
-    ['2: 0.93', '1: 0.58', '0.5: 0.23']
+    ['2: 0.93', '1: 0.58', '0.5: 0.27']
     """
     began = time.perf_counter()
     models = problems("model", model, worldlines=True)

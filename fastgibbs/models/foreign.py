@@ -16,7 +16,7 @@ import numpy as np
 
 from fastgibbs.models import checks
 from fastgibbs.models.energy import Energy, as_energy
-from fastgibbs.models.ising import Ising
+from fastgibbs.models.ising import Ising, square
 from fastgibbs.models.polynomial import KINDS, Polynomial, without_noise
 from fastgibbs.types import AnyArray, FloatArray, IntArray, ModelLike, Sites
 
@@ -246,33 +246,27 @@ def _attributes(name: str, each: list[tuple[tuple[Any, ...], Mapping[str, Any], 
 def _of_matrix(name: str, matrix: Any, kind: Kind | None) -> Energy:
     """E(x) = x.Q.x of units 0 and 1, whatever half of Q is used; of spins `Ising(matrix)`."""
     if kind is None:
+        shape = checks.shown(getattr(matrix, "shape", None) or np.shape(matrix))
         raise ValueError(
-            f"{name} is a matrix of shape {_shape(matrix)}, which may be a QUBO or couplings: give "
+            f"{name} is a matrix of shape {shape}, which may be a QUBO or couplings: give "
             'as_model(Q, kind="binary") for E = x.Q.x of units 0 and 1, Ising(J, h) for E = -1/2 s.J.s - h.s of spins'
         )
     if kind == "spin":
         return Ising(matrix)
-    shape = _shape(matrix)
-    if len(shape) != 2 or shape[0] != shape[1]:
-        raise ValueError(f"{name} has shape {shape}: give a square matrix (n, n)")
     if hasattr(matrix, "tocoo"):
-        entries = matrix.tocoo()
-        i, j = (
-            checks.indices(f"{name}.row", entries.row, shape[0]),
-            checks.indices(f"{name}.col", entries.col, shape[0]),
-        )
+        n, entries = square(name, matrix), matrix.tocoo()
+        i, j = checks.indices(f"{name}.row", entries.row, n), checks.indices(f"{name}.col", entries.col, n)
+        if i.shape != j.shape:
+            raise ValueError(f"{name}.row has {i.size} entries and {name}.col has {j.size}")
         c = checks.finite_array(f"{name}.data", entries.data, i.shape)
     else:
         dense = checks.finite_array(name, matrix)
+        n = square(name, dense)
         i, j = (sites.astype(np.int32) for sites in np.nonzero(dense))
         c = dense[i, j]
     own = i == j
-    linear = np.bincount(i[own], c[own], shape[0]).astype(np.float64)
+    linear = np.bincount(i[own], c[own], n).astype(np.float64)
     return quadratic("binary", linear, i[~own], j[~own], c[~own], 0.0)
-
-
-def _shape(matrix: Any) -> tuple[int, ...]:
-    return tuple(matrix.shape) if hasattr(matrix, "shape") else np.shape(matrix)
 
 
 def _odd(values: AnyArray) -> bool:

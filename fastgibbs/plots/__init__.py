@@ -8,9 +8,10 @@ saved, and without matplotlib (the extra `plot`) the first call raises ImportErr
 from fastgibbs.plots.annealing import annealing_trace, read_histogram
 from fastgibbs.plots.binder import binder_crossing, glass_crossing
 from fastgibbs.plots.correlations import correlations, length_crossing, structure_factor, structure_map, two_time
-from fastgibbs.plots.learning import fantasies, filters, inpaintings, training_history
+from fastgibbs.plots.learning import fantasies, filters, information_history, inpaintings, training_history
 from fastgibbs.plots.memories import recall_curves, recall_images
 from fastgibbs.plots.movie import movie
+from fastgibbs.plots.neurons import raster
 from fastgibbs.plots.spins import spin_image
 from fastgibbs.plots.style import PALETTE, figure
 from fastgibbs.plots.temperatures import (
@@ -37,12 +38,14 @@ __all__ = [
     "filters",
     "glass_crossing",
     "heat_capacity_curve",
+    "information_history",
     "inpaintings",
     "length_crossing",
     "magnetization_curve",
     "magnetization_trace",
     "movie",
     "overlap_distribution",
+    "raster",
     "read_histogram",
     "recall_curves",
     "recall_images",

@@ -114,6 +114,41 @@ def training_history(result: TrainResult, *, ax: Axes | None = None, **line: Any
     return ax
 
 
+def information_history(result: TrainResult, *, ax: Axes | None = None, **line: Any) -> Axes:
+    """Entropy of hidden units and what they know of visible ones against epochs, of the model and of the data.
+
+    `result`: what `train` returned with `information_every`; errors are bands of one. `line`: keywords of `Axes.plot`.
+
+    >>> import numpy as np
+    >>> import fastgibbs as fg
+    >>> run = fg.train(fg.RBM.random(4, 2, seed=1), np.eye(4), epochs=20, information_every=2, seed=1)
+    >>> fg.plots.information_history(run).figure.savefig("information_history.png")
+    """
+    require(result, "fastgibbs.train", "history", "information")
+    ax = given_or_new(ax)
+    ax.set_xlabel("epochs")
+    ax.set_ylabel("nats")
+    told = result.information
+    if told is None or not told.epoch.size:
+        return nothing(ax, "no epoch tells: give information_every")
+    curves = {
+        "H(h), data": (told.data_hidden, told.data_hidden_error),
+        "H(h), model": (told.hidden, told.hidden_error),
+        "I(v; h), data": (told.data_mutual, told.data_mutual_error),
+        "I(v; h), model": (told.mutual, told.mutual_error),
+    }
+    for k, (label, (values, errors)) in enumerate(curves.items()):
+        color = PALETTE[k // 2]
+        keywords = look(line, color=color, linewidth=1.2, marker="o", markersize=4, label=label)
+        if not k % 2:
+            keywords = look(keywords, linestyle="--", markerfacecolor="white")
+        ax.plot(told.epoch, values, **keywords)
+        ax.fill_between(told.epoch, values - errors, values + errors, color=color, alpha=0.2, linewidth=0)
+    ax.locator_params(axis="x", integer=True)
+    legend_above(ax)
+    return ax
+
+
 def _grid(
     images: FloatArray, shape: Shape, ax: Axes | None, keywords: dict[str, Any], columns: int | None = None
 ) -> Axes:
