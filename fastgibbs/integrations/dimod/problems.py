@@ -22,7 +22,7 @@ _MOST_SEED = 2**64  # as many bits as a machine word has
 
 def keywords(*names: str, **options: list[str]) -> Mapping[str, list[str]]:
     """What a sampler takes, and which of its properties says what that may be."""
-    return MappingProxyType(dict.fromkeys(names, []) | options)
+    return MappingProxyType({name: list[str]() for name in names} | options)
 
 
 def spins_of(bqm: Any) -> tuple[Ising, list[Any]]:
