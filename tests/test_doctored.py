@@ -37,7 +37,7 @@ RUNS = {
     "clamped": (fg.sample, BITS, dict(beta=0.5, sweeps=4000, chains=70, keep_states=True, clamp={3: 1, 8: -1})),
     "coloured": (fg.sample, GLASS, dict(beta=0.5, sweeps=4000, chains=3, engine="coloured", clamp={3: 1, 8: -1})),
     "anneal": (fg.anneal, GLASS, dict(sweeps=4000, reads=40, engine="sparse", keep=20, clamp={3: 1})),
-    "population": (fg.anneal, GLASS, dict(sweeps=4000, reads=40, engine="sparse", population=True)),
+    "population": (fg.anneal, GLASS, dict(sweeps=800, reads=40, engine="sparse", population=True)),
     "temper": (fg.temper, GLASS, dict(sweeps=4000, ladders=4, clusters=True, engine="sparse", observe=OBSERVE)),
     "sample bins": (fg.sample, GLASS, dict(beta=0.5, sweeps=4000, chains=70, engine="sparse") | BINS),
     "temper bins": (fg.temper, GLASS, dict(sweeps=4000, betas=[0.1, 0.5, 1.0], ladders=4, engine="sparse") | BINS),

@@ -134,14 +134,14 @@ def test_an_error_in_a_meeting_comes_out_of_all_threads():
 
 
 EXACT = {"+-J": (SMALL, 2.0, 2000), "SK": (fg.sherrington_kirkpatrick(20, seed=3), 4.0, 500)}
-EXACT |= {"RBM": (UNITS, 2.0, 500), "terms of three": (TRIPLES, 2.0, 500)}
+EXACT |= {"RBM": (UNITS, 2.0, 500), "terms of three": (TRIPLES, 2.0, 300)}
 
 
 def deviations(name, seeds=40):
     """Of each seed log Z and <E> at the last beta, off by how many of their errors: two arrays (seeds,)."""
     model, beta, reads = EXACT[name]
     exact = fg.exact.spectrum(model)
-    found = [populate(model, beta, sweeps=400, reads=reads, seed=seed).population for seed in range(seeds)]
+    found = [populate(model, beta, sweeps=300, reads=reads, seed=seed).population for seed in range(seeds)]
     log_z = [(one.log_z[-1] - float(exact.log_z(beta))) / one.log_z_error[-1] for one in found]
     middle = found[0].betas.size // 2
     energy = [(one.energy[middle] - float(exact.energy(one.betas[middle]))) / one.energy_error[middle] for one in found]
@@ -188,7 +188,7 @@ TRIANGLE = fg.Ising.from_edges(3, [0, 1, 0], [1, 2, 2], [0.7, -0.4, 0.9], [0.3, 
 PAIRED = fg.Ising(np.ones((4, 4)) - np.eye(4), np.full(4, 0.12))  # two valleys, which single flips do not leave
 
 
-def chance(model, beta, kinds, runs=60):
+def chance(model, beta, kinds, runs=40):
     """Of the last states of runs by enumeration: reads of a run descend from one another, runs do not.
 
     `kinds(states)`: the number of the kind of each, of which kind 0 is what is left over.
