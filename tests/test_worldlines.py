@@ -178,7 +178,7 @@ def test_states_are_those_of_the_twin_bit_for_bit(name, chains, scan):
 def test_messages_of_many_slices_stay_in_range(beta, period):
     """They are scaled as seldom as their growth at the coldest rung allows; the twin scales them at every slice."""
     quantum, betas = fg.TransverseIsing(*MODELS["many slices"]), np.full(3, beta)
-    start = -np.ones((3, quantum.n), np.int8)
+    start = np.ones((3, quantum.n), np.int8)
     run = fg.sample(quantum, beta=betas, sweeps=2, seed=7, start=start)
     plan, _ = ENGINES["worldline"].start(ENGINES["worldline"].prepare([quantum], 1), range(16), [], 1, betas, 0)
     assert plan.period == period
