@@ -82,6 +82,7 @@ def calls() -> Iterator[Callable[[], object]]:
         yield partial(temper, _GLASS, betas=betas, ladders=2, clusters=kind, **short)
     for model in (_GLASS, MODELS[4]):
         yield partial(anneal, model, keep=2, **short)
+    yield partial(anneal, _GLASS, population=True, resample_every=1, **short)
     yield partial(anneal, [_GLASS, MODELS[4]], **short)
     yield partial(sample, [_GLASS, MODELS[4]], beta=0.5, keep_states=True, **short)
     for model in (one for one in MODELS if isinstance(one, Hopfield)):

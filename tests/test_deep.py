@@ -1,5 +1,7 @@
 """Deep, semi-supervised and conditional machines: an RBM of which any units are visible, against sums and twins."""
 
+import csv
+import sys
 from itertools import product
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 
 import fastgibbs as fg
 from fastgibbs import BoltzmannMachine
+from fastgibbs.__main__ import main
 from fastgibbs.engines import phases
 from fastgibbs.engines.gradients import Step
 from fastgibbs.learning import epochs, gradient
@@ -436,6 +439,44 @@ def test_probabilities_are_drawn_from_and_runs_do_not_hang_on_threads():
     ]
     assert runs[0].model == runs[1].model
     np.testing.assert_array_equal(runs[0].chains, runs[1].chains)
+
+
+RUN = """
+run = "deep_digits"
+hidden = [6, 4]
+epochs = 20
+batch_size = 50
+steps = 1
+learning_rates = [0.2, 0.05]
+likelihood_every = 10
+held_out = 0.3
+seed = 1
+"""
+
+
+def test_the_shipped_run_compares_both_machines_on_rows_held_out(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)  # bars and stripes, which are fewer
+    (tmp_path / "run.toml").write_text(RUN)
+    assert main(["run", str(tmp_path / "run.toml"), "--output", str(tmp_path / "out"), "--quiet"]) == 0
+    assert "bars and stripes" in capsys.readouterr().out
+    assert (tmp_path / "out" / "deep_digits.png").read_bytes().startswith(b"\x89PNG")
+    rows = list(csv.DictReader((tmp_path / "out" / "table.csv").read_text().splitlines()))
+    assert [row["machine"] for row in rows] == ["shallow", "deep"]
+    curve = list(csv.DictReader((tmp_path / "out" / "training.csv").read_text().splitlines()))
+    with np.load(tmp_path / "out" / "result.npz") as saved:
+        for row in rows:
+            name = row["machine"]
+            model = fg.RBM(*(saved[f"{name}.{part}"] for part in (*PARTS, "visible")))
+            assert model.n_hidden == int(row["hidden"])
+            assert saved[f"{name}.dreams"].shape == (50, 64)
+            assert float(curve[-1][name]) > float(curve[0][name]) > 64 * np.log(0.5)
+            exact = fg.log_z(model, method="exact").value  # of at most 10 units
+            told = fg.log_z(model, steps=4000, seed=1)
+            assert abs(told.value - exact) < 4.5 * told.error and told.error == pytest.approx(float(row["error"]))
+    monkeypatch.setattr("fastgibbs.gallery.deep_digits.train", lambda *_, **__: pytest.fail("it ran"))
+    (tmp_path / "run.toml").write_text(RUN.replace("[6, 4]", "[6]"))
+    assert main(["run", str(tmp_path / "run.toml"), "--output", str(tmp_path / "none"), "--quiet"]) != 0
+    assert "hidden is [6]: give two layers or more" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_a_twin_that_resamples_by_another_order_has_other_bits(monkeypatch):
     monkeypatch.setattr(np, "argsort", lambda energies, **kwargs: np.arange(len(energies)))
     expected = twin.anneal(multispin, GLASS, result.betas, 70, "gibbs", 3, every=3)
     assert (result.trace_mean[:3] == expected.trace_mean[:3]).all()
-    assert (result.trace_mean[3:] != expected.trace_mean[3:]).all()
+    assert (result.trace_mean[3:] != expected.trace_mean[3:]).any()
 
 
 def test_copies_are_as_weights_say_and_who_has_any_stays():
@@ -322,6 +322,7 @@ def test_a_checkpoint_of_blocks_that_have_not_met_is_refused(tmp_path):
     whole = populate(WEIGHTED, **kwargs)
     _, arrays, header, _ = read_archive(path, "checkpoint")
     header["blocks"][0]["done"] = 30
+    arrays |= {name: arrays[name][:30] for name in ("block0.reads.lowest", "block0.reads.sums")}
     write_archive(path, "checkpoint", arrays, header)
     with pytest.raises(ValueError, match=r"one has done 40, all meet at 32"):
         populate(WEIGHTED, **kwargs)

@@ -74,7 +74,7 @@ class SampledDeep(SampledRBM):
             super()._compile_draws()
         nothing = Walk(0, False, 0, False)
         holding.draw_held(self.layers, self.block.shown, self.rows, self.data.held, nothing, 0, 0)
-        if not self.at_once:
+        if self.places.size:
             holding.leave_out(self.block.parameters, self.rows, 0, self.sums, self.apart, self.places[:0])
 
     def model(self, parameters: Three) -> RBM:
@@ -122,6 +122,8 @@ class SampledDeep(SampledRBM):
 
     def _keep_apart(self) -> None:
         """Take pairs that are not coupled out of the gradient, and leave their weights 0."""
+        if not self.places.size:
+            return
         p = self.block.parameters
         holding.leave_out(p, self.rows, self.count, self.sums, self.apart, self.places)
         for part in (p.tiles, p.velocity):
@@ -138,7 +140,7 @@ class Holding:
             end = min(whole(int(free[-1]) + 1, UNITS), free.size + sides.first.size)
         inside = (sides.first >= begin) & (sides.first < end)
         self.columns, self.second_columns = sides.columns[inside], sides.second_columns
-        first, second = (np.asarray(units, np.int64) for units in (sides.first[inside], sides.second))
+        first, second = (np.array(units, np.int64) for units in (sides.first[inside], sides.second))
         v, h = (np.zeros((lanes, units.size), np.float32) for units in (first, second))
         self.held = Held(first, second, v, h, begin, end)
 

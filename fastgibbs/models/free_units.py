@@ -37,7 +37,10 @@ class Sides(NamedTuple):
         columns, second_columns = (np.flatnonzero(side) for side in (visible < V, visible >= V))
         first, second = visible[columns], visible[second_columns] - V
         free, second_free = np.delete(np.arange(V), first), np.delete(np.arange(H), second)
-        return cls(first, second, columns, second_columns, free, second_free)
+        parts = first, second, columns, second_columns, free, second_free
+        for part in parts:
+            part.flags.writeable = False
+        return cls(*parts)
 
 
 class Given(NamedTuple):
