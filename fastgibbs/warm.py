@@ -28,6 +28,7 @@ from fastgibbs.models import (
     RBM,
     BoltzmannMachine,
     Energy,
+    Helmholtz,
     Hopfield,
     Ising,
     Perceptron,
@@ -37,7 +38,7 @@ from fastgibbs.models import (
     lattice,
     sherrington_kirkpatrick,
 )
-from fastgibbs.results.parts import METHODS
+from fastgibbs.results.parts import ENERGY_METHODS
 
 _RNG = np.random.default_rng(0)
 _PATTERNS = _RNG.choice(np.array([-1, 1], np.int8), (3, 12))
@@ -81,15 +82,17 @@ def calls() -> Iterator[Callable[[], object]]:
         yield partial(temper, _GLASS, betas=betas, ladders=2, clusters=kind, **short)
     for model in (_GLASS, MODELS[4]):
         yield partial(anneal, model, keep=2, **short)
+    yield partial(anneal, _GLASS, population=True, resample_every=1, **short)
     yield partial(anneal, [_GLASS, MODELS[4]], **short)
     yield partial(sample, [_GLASS, MODELS[4]], beta=0.5, keep_states=True, **short)
     for model in (one for one in MODELS if isinstance(one, Hopfield)):
         yield partial(recall, model, _PATTERNS)
     data = _RNG.integers(0, 2, (20, 12))
     machine = RBM.random(12, 6, seed=0)
-    for method in METHODS:
+    for method in ENERGY_METHODS:
         yield partial(train, machine, data, method=method, epochs=1, seed=0)
     yield partial(log_likelihood, machine, data, seed=0)
+    yield partial(train, Helmholtz.random((12, 6), seed=0), data, method="wake-sleep", epochs=1, seed=0)
     yield partial(train, BoltzmannMachine(np.zeros((6, 6))), data[:, :6], epochs=1, seed=0)
 
 

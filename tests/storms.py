@@ -36,6 +36,15 @@ WITH_PROGRESS = {
     ),
     "anneal": lambda **run: fg.anneal(GLASS, betas=[0.5], sweeps=10**6, engine="sparse", **run),
     "anneal by the clock": lambda **run: fg.anneal(GLASS, time_limit=60, engine="sparse", **run),
+    "anneal a population, saved": lambda **run: fg.anneal(
+        GLASS,
+        population=True,
+        sweeps=10**6,
+        checkpoint=os.path.join(run.pop("folder"), "population.npz"),
+        every=0.02,
+        engine="sparse",
+        **run,
+    ),
     "temper": lambda **run: fg.temper(GLASS, **LONG, **run),
     "temper saved": lambda **run: fg.temper(
         GLASS, checkpoint=os.path.join(run.pop("folder"), "temper.npz"), every=0.02, **LONG, **run

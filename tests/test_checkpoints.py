@@ -40,6 +40,8 @@ RUNS = {
     "sample overlap": (fg.sample, MEMORY, SAMPLE | dict(sweeps=20_000, beta=0.7, chains=70, engine="overlap")),
     "anneal multispin": (fg.anneal, GLASS, dict(sweeps=3000, reads=600)),
     "anneal sparse": (fg.anneal, WEIGHTED, dict(sweeps=3000, reads=70, rule="gibbs")),
+    "anneal population": (fg.anneal, GLASS, dict(sweeps=2000, reads=600, population=True, resample_every=7)),
+    "anneal population sparse": (fg.anneal, WEIGHTED, dict(sweeps=900, reads=70, population=True, keep=3)),
     "temper multispin": (fg.temper, GLASS, dict(sweeps=2000, thin=10, rungs=7, ladders=40, clusters=True)),
     "temper coloured": (fg.temper, GLASS, dict(sweeps=9000, betas=[0.1, 0.9], ladders=2, clusters=True)),
     "temper sparse": (

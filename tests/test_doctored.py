@@ -19,6 +19,7 @@ from fastgibbs.methods import running
 GLASS = fg.edwards_anderson((4, 4), "gaussian", seed=1)
 BITS = fg.edwards_anderson((4, 4), seed=1)
 MACHINE = fg.RBM(np.random.default_rng(1).normal(size=(7, 5)))
+DREAMER = fg.Helmholtz.random((7, 5, 3), seed=1)
 GRAPH = fg.BoltzmannMachine(np.triu(np.full((9, 9), 0.1), 1) + np.tril(np.full((9, 9), 0.1), -1), visible=range(5))
 DATA = np.random.default_rng(2).integers(0, 2, (20, 7))
 OBSERVE = {"staggered": np.resize([1.0, -1.0], 16), "first": lambda states: states[:, 0]}
@@ -36,6 +37,7 @@ RUNS = {
     "clamped": (fg.sample, BITS, dict(beta=0.5, sweeps=4000, chains=70, keep_states=True, clamp={3: 1, 8: -1})),
     "coloured": (fg.sample, GLASS, dict(beta=0.5, sweeps=4000, chains=3, engine="coloured", clamp={3: 1, 8: -1})),
     "anneal": (fg.anneal, GLASS, dict(sweeps=4000, reads=40, engine="sparse", keep=20, clamp={3: 1})),
+    "population": (fg.anneal, GLASS, dict(sweeps=4000, reads=40, engine="sparse", population=True)),
     "temper": (fg.temper, GLASS, dict(sweeps=4000, ladders=4, clusters=True, engine="sparse", observe=OBSERVE)),
     "sample bins": (fg.sample, GLASS, dict(beta=0.5, sweeps=4000, chains=70, engine="sparse") | BINS),
     "temper bins": (fg.temper, GLASS, dict(sweeps=4000, betas=[0.1, 0.5, 1.0], ladders=4, engine="sparse") | BINS),
@@ -46,6 +48,7 @@ RUNS = {
         dict(data=DATA, epochs=300, batch_size=8, method="tempering", momentum=0.5, information_every=50),
     ),
     "train on": (fg.train, *going_on(MACHINE, dict(data=DATA, batch_size=8, method="tempering", learning_rate=0.1))),
+    "dreams": (fg.train, DREAMER, dict(data=DATA, epochs=300, batch_size=8, method="wake-sleep", momentum=0.5)),
     "graph": (fg.train, GRAPH, dict(data=DATA[:, :5], epochs=60, batch_size=8, method="pcd", likelihood_every=0)),
 }
 WRONG = {  # by the kind of numbers: what no array of a checkpoint holds
@@ -137,6 +140,7 @@ def content(result):
         if getattr(result, "bins", None) is not None:
             return b"".join(np.asarray(part).tobytes() for part in (*result.bins[:5], result.states))
         found = [getattr(result, name) for name in names if hasattr(result, name)]
+        found += list(getattr(result, "population", None) or ())
         found += list(getattr(result, "observables", {}).values())
     return b"".join(np.asarray(part).tobytes() for part in found)
 

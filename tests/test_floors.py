@@ -10,7 +10,8 @@ PACKAGE = Path(__file__).parents[1] / "fastgibbs"
 FLOORS = [
     ("types", "fingerprints"),
     ("jit", "threads", "fields", "models"),
-    ("exact", "engines", "reference", "io", "analysis", "integrations"),
+    ("io",),
+    ("exact", "engines", "reference", "analysis", "integrations"),
     ("results",),
     ("methods", "plots"),
     ("learning", "testing"),
@@ -33,17 +34,26 @@ ENGINES = [  # each imports only earlier ones
         "terms",
     ),
     "polynomial",
-    "worldline",
+    *("worldline_draws", "worldline"),
     *("dense", "dense_kernels", "rare", "multispin_counters", "multispin_neighbors", "multispin_rare", "multispin"),
     *("multispin_decisions", "multispin_kernels", "coloured", "memories", "overlap", "inputs", "layered", "waves"),
     "moves",
     *("replicas", "observables", "descents", "energies", "asking", "remembering", "lowest", "carrying", "binning"),
     *("bonds", "swendsen_wang", "replica_clusters", "wolff", "clusters", "drivers", "many", "phases", "gradients"),
-    "holding",
-    "moments",
+    *("directed", "holding", "moments", "resampling"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}
-OPTIONAL = {"PIL", "matplotlib", "pandas", "sklearn", "tqdm", "xarray"}  # imported inside the functions that need them
+OPTIONAL = {
+    "PIL",
+    "dimod",
+    "matplotlib",
+    "networkx",
+    "pandas",
+    "scipy",
+    "sklearn",
+    "tqdm",
+    "xarray",
+}  # imported inside the functions that need them
 
 
 def imports(path, top_level_only=False):

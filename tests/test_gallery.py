@@ -93,7 +93,16 @@ def small(tmp_path):
 def test_list_names_every_built_in_run_with_what_it_does(capsys):
     assert main(["list"]) == 0
     shown = capsys.readouterr().out
-    for name in ("binder2d", "hopfield_capacity", "hysteresis", "ising3d", "landscape", "maxcut", "quantum_ising"):
+    for name in (
+        "binder2d",
+        "generalization",
+        "hopfield_capacity",
+        "hysteresis",
+        "ising3d",
+        "landscape",
+        "maxcut",
+        "quantum_ising",
+    ):
         assert re.search(rf"^{name} +\w+", shown, re.MULTILINE)
 
 
@@ -179,6 +188,9 @@ def test_an_unknown_run_is_an_error_with_status_2(source, capsys):
 
 PICTURES = (
     "binder2d",
+    "deep_digits",
+    "dreams",
+    "generalization",
     "hopfield_capacity",
     "hysteresis",
     "quantum_ising",
@@ -188,6 +200,7 @@ PICTURES = (
     "landscape",
     "maxcut",
     "rbm_digits",
+    "spiking_digits",
     "spinglass3d",
     "spinglass_binder",
     "spinglass_binder2d",

@@ -52,6 +52,23 @@ reads = 32
 seed = 2
 """
 
+SPIKES = """
+run = "spiking_digits"
+hidden = 5
+epochs = 3
+batch_size = 300
+steps = 1
+learning_rates = [0.1, 0.1]
+method = "pcd"
+refractories = [1, 3]
+shown = 3
+window = 30
+chains = 16
+burn_in = 100
+sweeps = 2000
+seed = 5
+"""
+
 
 @pytest.fixture
 def regular():
@@ -146,6 +163,54 @@ def test_landscape_counts_the_minima_and_draws_the_trees(tmp_path, capsys):
         assert float(row["random energies"]) == pytest.approx(np.log(2**n / (n + 1)) / n)
     assert float(rows[1]["SK"]) < float(rows[1]["p = 3"]) < float(rows[1]["p = n/2"])
     assert (tmp_path / "out" / "landscape.png").read_bytes().startswith(b"\x89PNG")
+
+
+LEARNED = """
+run = "generalization"
+n = 9
+loads = [1.0, 2.0]
+temperatures = [1.0, 0.5]
+coldest = 0.1
+samples = 3
+sweeps = 2000
+rates = [0.004, 0.008]
+batches = [2, 8]
+steps = 4000
+students = 16
+seed = 3
+"""
+
+
+def test_generalization_reports_theory_and_finds_the_temperature_of_sgd(tmp_path, capsys):
+    """As much as rate / batch says, within 5 errors or 5 %; half as much, or as the root of the batch, is not."""
+    (tmp_path / "learned.toml").write_text(LEARNED)
+    assert main(["run", str(tmp_path / "learned.toml"), "--output", str(tmp_path / "out"), "--quiet"]) == 0
+    assert "3 teachers of 9 weights" in capsys.readouterr().out
+    for row in csv_of(tmp_path / "out" / "loads.csv"):
+        theory = fg.exact.learning_curve(float(row["P/N"]), [1.0, 0.5, 0.0])
+        assert [float(row[f"theory {T}"]) for T in ("1", "0.5", "0.1")] == theory.error.tolist()
+        assert float(row["log Z 1"]) > float(row["log Z 0.5"]) > float(row["log Z 0.1"]) > -0.02
+        assert row["teachers"] == "3"
+    for row in csv_of(tmp_path / "out" / "noise.csv"):
+        T, error, theory = (float(row[name]) for name in ("T", "error T", "T theory"))
+        assert abs(T - theory) < max(5 * error, 0.05 * theory) < theory / 4
+        assert 0 < float(row["wrong"]) < 0.5
+    assert (tmp_path / "out" / "generalization.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_students_of_generalization_have_the_enumerated_errors_and_volumes():
+    """Of three teachers, |z| < 4.5 of two ladders would say nothing: within 0.02, and off by more at 1.3 T."""
+    module, config = runs.configure("generalization", n=9, sweeps=20_000)
+    betas = np.array([1.0, 2.0, 10.0])
+    for seed in range(3):
+        lesson = fg.teacher(9, 12, seed=seed)
+        errors, volumes = module._taught(config, lesson, betas, np.random.default_rng(seed))
+        spectrum = fg.exact.spectrum(fg.Perceptron(lesson.inputs, lesson.labels))
+        wrong = np.arccos(fg.exact.states(9) @ lesson.teacher / 9) / np.pi
+        known = np.array([spectrum.probabilities(beta) @ wrong for beta in betas])
+        np.testing.assert_allclose(errors, known, rtol=0, atol=0.02)
+        np.testing.assert_allclose(volumes, spectrum.log_z(betas) / 9, rtol=0, atol=0.02)
+        assert np.abs(volumes[:2] - spectrum.log_z(betas[:2] / 1.3) / 9).min() > 0.02
 
 
 def csv_of(path):
@@ -259,6 +324,19 @@ def test_hopfield_capacity_agrees_with_the_theory_of_many_spins_and_draws_it(tmp
     assert inverse > hebb
 
 
+def test_spiking_digits_have_the_law_of_the_heat_bath_and_forget_more_slowly(tmp_path):
+    (tmp_path / "spikes.toml").write_text(SPIKES)
+    assert main(["run", str(tmp_path / "spikes.toml"), "--output", str(tmp_path / "out"), "--quiet"]) == 0
+    gibbs, one, three = csv.DictReader((tmp_path / "out" / "table.csv").read_text().splitlines())
+    assert [row["rule"] for row in (gibbs, one, three)] == ["heat bath", "spikes of 1", "spikes of 3"]
+    assert gibbs["E"] == one["E"] and gibbs["tau of E"] == one["tau of E"]  # a spike of one sweep is the heat bath
+    assert abs(float(three["off"])) < 4.5 and float(three["units off, rms"]) < 1.6
+    assert float(three["tau of E"]) > 1.5 * float(gibbs["tau of E"])
+    with np.load(tmp_path / "out" / "result.npz") as saved:
+        assert saved["spikes"].shape == (30, 69) and saved["spikes"].any()
+    assert (tmp_path / "out" / "spiking_digits.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_digits_are_replaced_by_random_pictures_without_scikit_learn(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     (tmp_path / "memory.toml").write_text(MEMORY.replace("samples = 3", "samples = 2"))
@@ -276,6 +354,14 @@ def test_digits_are_replaced_by_random_pictures_without_scikit_learn(tmp_path, m
         (SQUARES, ("chains = 32", "chains = 0"), "chains is 0"),
         (SQUARES, ("[4000, 8000]", "[40, 8000]"), "10 draws of L = 4"),
         (SQUARES, ("[2.5, 2.2]", "[3.5, 3.2]"), "do not cross"),
+        (LEARNED, ("loads = [1.0, 2.0]", "loads = [2.0, 1.0]"), "loads is [2.0, 1.0]"),
+        (LEARNED, ("loads = [1.0, 2.0]", "loads = [1.0]"), "loads is [1.0]"),
+        (LEARNED, ("n = 9", "n = 8"), "n is 8"),
+        (LEARNED, ("coldest = 0.1", "coldest = 0.5"), "coldest is 0.5"),
+        (LEARNED, ("temperatures = [1.0, 0.5]", "temperatures = [1.0, 0.0]"), "temperatures is [1.0, 0.0]"),
+        (LEARNED, ("batches = [2, 8]", "batches = []"), "batches is []"),
+        (LEARNED, ("samples = 3", "samples = 1"), "samples is 1"),
+        (LEARNED, ("steps = 4000", "steps = 0"), "steps is 0"),
         (MEMORY, ("sizes = [100, 1000]", "sizes = [0]"), "sizes holds 0"),
         (MEMORY, ("loads = [0.05,", "loads = [-0.05,"), "loads holds -0.05"),
         (MEMORY, ("noise = 0.1", "noise = 1.5"), "noise is 1.5"),
@@ -291,6 +377,10 @@ def test_digits_are_replaced_by_random_pictures_without_scikit_learn(tmp_path, m
         (CUT, ("ladders = 3", "ladders = 0"), "ladders is 0"),
         (CUT, ("rungs = 4", "rungs = 1"), "rungs is 1"),
         (CUT, ("best_known = 0", 'best_known = "many"'), "best_known is 'many'"),
+        (SPIKES, ("shown = 3", "shown = 2"), "shown is 2: give one of refractories, [1, 3]"),
+        (SPIKES, ("[1, 3]", "[128, 3]"), "refractories: one is 128"),
+        (SPIKES, ("chains = 16", "chains = 15"), "chains is 15"),
+        (SPIKES, ("window = 30", "window = 5"), "window is 5"),
     ],
 )
 def test_a_bad_glass_or_cut_is_named_and_nothing_is_written(text, change, message, tmp_path, capsys):

@@ -294,6 +294,23 @@ def test_tempering_finds_learning_curves_and_the_volume_of_students_without_erro
     assert abs(result.log_z.bar[-1] - np.log(len(spectrum.ground_states))) < 4.5 * result.log_z.bar_error[-1] < 0.3
 
 
+def test_the_theory_of_many_weights_has_the_transitions_of_the_literature():
+    """At T = 0 at 1.245 (Gyorgyi), in the limit of high T at alpha / T = 1.70 (Seung, Sompolinsky and Tishby)."""
+    cold = exact.learning_curve([0, 1.2445, 1.2455])
+    assert cold.overlap[0] == 0 and cold.overlap[2] == 1 and cold.error[2] == 0
+    assert cold.log_z[0] == pytest.approx(np.log(2)) and 0 < cold.log_z[1] < 1e-3
+    assert cold.overlap[1] == pytest.approx(0.6937, abs=1e-3)
+    ratios = np.array([0.5, 1.0, 1.5, 1.69])
+    hot = exact.learning_curve(1e5 * ratios, 1e5)
+    np.testing.assert_allclose(hot.overlap, np.tanh(ratios / np.pi / np.sqrt(1 - hot.overlap**2)), atol=1e-5)
+    up, down = (1 + hot.overlap) / 2, (1 - hot.overlap) / 2
+    np.testing.assert_allclose(hot.log_z, -ratios * hot.error - up * np.log(up) - down * np.log(down), atol=5e-5)
+    assert exact.learning_curve(1.71e5, 1e5).overlap == 1
+    assert exact.learning_curve([[1.0], [2.0]], [0.5, 1.0, 2.0]).error.shape == (2, 3)
+    refused(ValueError, lambda: exact.learning_curve(-1.0), "alpha is -1")
+    refused(ValueError, lambda: exact.learning_curve(1.0, [-0.5]), "temperature is [-0.5]")
+
+
 def test_annealed_and_quenched_students_are_minima_and_some_make_no_error():
     model, states = MODELS["odd"], RNG.choice(np.array([-1, 1], np.int8), (40, 21))
     found = fg.quench(model, states)
@@ -316,6 +333,19 @@ def test_clamped_weights_stay_and_the_others_have_their_conditional_law():
         result = fg.sample(model, beta=factor * beta, sweeps=60, thin=60, chains=CHAINS, clamp={2: 1, 5: -1}, seed=4)
         assert (result.states[:, [2, 5]] == [1, -1]).all()
         assert (pvalue(model, result.states, weights / weights.sum()) > LEVEL) == right
+
+
+def test_checkpoints_and_results_in_memory_go_on_to_the_bytes_of_one_run(tmp_path):
+    """Overlaps are found again from states."""
+    model, how = MODELS["even"], dict(beta=[0.5, 1.0, 2.0], seed=3)
+    whole = fg.sample(model, sweeps=60, **how)
+    half = fg.sample(model, sweeps=25, checkpoint=tmp_path / "run.fg", **how)
+    for rest in (
+        fg.sample(model, sweeps=60, checkpoint=tmp_path / "run.fg", **how),
+        fg.sample(model, sweeps=35, beta=how["beta"], start=half),
+    ):
+        np.testing.assert_array_equal(rest.energy[:, -35:], whole.energy[:, 25:])
+        np.testing.assert_array_equal(rest.states, whole.states)
 
 
 def test_results_are_saved_with_their_students(tmp_path):

@@ -166,6 +166,27 @@ assert 'matplotlib.pyplot' not in sys.modules
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_a_raster_marks_every_spike_of_a_chain_at_its_sweep():
+    machine = fg.RBM(np.random.default_rng(1).normal(size=(4, 3)))
+    options = dict(beta=1.0, sweeps=40, burn_in=7, thin=2, chains=3, seed=1, rule="spiking", refractory=3)
+    run = fg.sample(machine, keep_states=True, **options)
+    ax = plots.raster(run, chain=2, neurons=[5, 0], color="red")
+    (line,) = ax.get_lines()
+    marked = set(zip(*line.get_data(), strict=True))
+    assert marked == {(9 + 2 * k, row) for k, row in zip(*np.nonzero(run.spikes[2][:, [5, 0]]), strict=True)}
+    assert len(marked) > 3
+    assert (line.get_color(), ax.get_xlim(), ax.get_ylim()) == ("red", (8, 48), (-1, 2))
+    for change, error, told in (
+        (dict(chain=3), ValueError, "chain is 3: give an integer of at most 2"),
+        (dict(neurons=[7]), ValueError, "neurons"),
+        (dict(result=[run]), TypeError, "result is a list of 1: give one of them"),
+        (dict(result=fg.sample(machine, beta=1.0, sweeps=2, seed=1)), ValueError, "give a run by rule='spiking'"),
+    ):
+        arguments = dict(result=run) | change
+        with pytest.raises(error, match=told):
+            plots.raster(arguments.pop("result"), **arguments)
+
+
 @pytest.mark.parametrize("draw", [plots.figure, lambda: plots.spin_image([[1]])])
 def test_without_matplotlib_the_extra_is_named(draw, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import fastgibbs as fg
-from fastgibbs import exact
+from fastgibbs import exact, testing
+from fastgibbs.engines import ENGINES
 from fastgibbs.reference import dense, sampling, sparse, sparse64
 from fastgibbs.reference import spiking as twin
 from fastgibbs.reference.arithmetic import exponents
@@ -196,6 +197,20 @@ def test_the_law_would_be_lost_for_a_while_if_all_began_to_count_at_1():
         sparse.sweep(one, np.ones(len(start)))
         p = laws.pvalue(MACHINE, MACHINE.from_spins(one.spins), laws.boltzmann(MACHINE, 1.0))
         assert (p > FALSE_ALARM) == right
+
+
+def test_engines_are_proven_by_this_rule_and_one_without_log_tau_is_not():
+    class Eager(type(ENGINES["sparse"])):
+        def start(self, *arguments, **options):
+            plan, state = super().start(*arguments, **options)
+            return plan._replace(pushes=plan.pushes[:0].copy()), state
+
+    proven = testing.cases(ENGINES["sparse"], {"machine": MACHINE}, rules=["spiking"])
+    assert [(case.rule, case.scan) for case in proven] == [("spiking", "sequential"), ("spiking", "random")]
+    for case in proven:
+        assert testing.check_case(ENGINES["sparse"], case, sparse) > FALSE_ALARM
+        with pytest.raises(AssertionError, match="sweeps change the Boltzmann law"):
+            testing.check_case(Eager(), case)
 
 
 def test_hidden_units_of_a_machine_spike_as_its_visible_ones_and_energies_are_those_of_states():

@@ -19,6 +19,7 @@ from fastgibbs.learning import epochs as learning_epochs
 from fastgibbs.learning import history as learning_history
 from fastgibbs.learning import machines, training
 from fastgibbs.models import resources
+from fastgibbs.results.parts import ENERGY_METHODS
 
 RNG = np.random.default_rng(5)
 SMALL = fg.RBM(RNG.normal(size=(8, 6)) * 0.6, RNG.normal(size=8) * 0.3, RNG.normal(size=6) * 0.3)
@@ -332,7 +333,7 @@ def test_bars_and_stripes_are_learnt_as_well_as_by_the_exact_gradient():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("method", training.METHODS)
+@pytest.mark.parametrize("method", ENERGY_METHODS)
 def test_the_same_seed_gives_the_same_bytes_at_any_number_of_threads(method, kind, monkeypatch):
     monkeypatch.setattr(machines, "SHARED", 0)
     visible, hidden = (8, 4) if method == "exact" and kind != "RBM" else (70, 14)
@@ -352,7 +353,7 @@ def test_only_machines_that_are_worth_it_are_shared_among_threads(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("method", training.METHODS)
+@pytest.mark.parametrize("method", ENERGY_METHODS)
 def test_a_training_that_was_stopped_anywhere_goes_on_to_the_same_bytes(method, kind, tmp_path, monkeypatch):
     monkeypatch.setattr(machines, "SHARED", 0)
     visible, hidden = (8, 4) if method == "exact" and kind != "RBM" else (20, 6)
@@ -558,7 +559,7 @@ def test_likelihoods_of_large_machines_are_annealed_when_asked_for(monkeypatch):
 
 
 @pytest.mark.parametrize("model", [SMALL, machine(8, 4, joined=True)])
-@pytest.mark.parametrize("method", training.METHODS)
+@pytest.mark.parametrize("method", ENERGY_METHODS)
 def test_a_training_that_diverges_says_when_and_returns_what_was_well(method, model):
     rates = np.array([0.1, 0.1, 1e9, 0.1])
     with pytest.warns(RuntimeWarning, match=r"diverged in epoch 3: the model after epoch 2 .* 1e\+09 there"):

@@ -7,21 +7,24 @@ import numpy as np
 import pytest
 
 import fastgibbs as fg
-from fastgibbs.learning import boltzmann, epochs, machines
+from fastgibbs.learning import boltzmann, deep, epochs, machines
 from fastgibbs.methods import running
-from fastgibbs.results.parts import METHODS
+from fastgibbs.results.parts import ENERGY_METHODS
 
 RNG = np.random.default_rng(4)
 ROWS = RNG.random((50, 6)) < np.linspace(0.2, 0.8, 6)
 RBM = fg.RBM(RNG.normal(size=(6, 4)) * 0.3)
 COUPLED = np.triu(RNG.normal(size=(9, 9)) * 0.2, 1)  # hidden units too
 MACHINE = fg.BoltzmannMachine(COUPLED + COUPLED.T, visible=range(6))
-KINDS = {"RBM": RBM, "machine": MACHINE}
+DEEP = fg.RBM(RNG.normal(size=(7, 5)) * 0.3, visible=[11, 1, 0, 3, 9, 4])
+KINDS = {"RBM": RBM, "machine": MACHINE, "deep": DEEP}
 LEARNERS = {  # the classes whose steps are counted
     ("RBM", True): machines.ExactRBM,
     ("RBM", False): machines.SampledRBM,
     ("machine", True): boltzmann.ExactMachine,
     ("machine", False): boltzmann.SampledMachine,
+    ("deep", True): machines.ExactRBM,
+    ("deep", False): deep.SampledDeep,
 }
 
 
@@ -56,7 +59,7 @@ def stopped_at_step(patch, kind, method, step):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ENERGY_METHODS)
 def test_more_epochs_go_on_from_a_checkpoint_as_if_all_had_been_asked_for_at_once(method, kind, tmp_path):
     """Also where the row of the last epoch would not have been one, or not with a log-likelihood."""
     model, settings = KINDS[kind], SETTINGS | dict(method=method, seed=5, history_every=3, likelihood_every=2)
@@ -118,7 +121,7 @@ def test_rates_of_epochs_that_have_not_begun_may_be_others(tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ENERGY_METHODS)
 def test_a_training_goes_on_from_its_result_as_if_it_had_never_ended(method, kind):
     model, settings = KINDS[kind], SETTINGS | dict(method=method)
     whole, seen = fg.train(model, ROWS, epochs=9, seed=5, **settings), []
@@ -138,7 +141,7 @@ def test_a_training_goes_on_from_its_result_as_if_it_had_never_ended(method, kin
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ENERGY_METHODS)
 def test_a_result_that_was_stopped_within_an_epoch_goes_on_with_the_rest_of_it(method, kind, tmp_path):
     model, settings = KINDS[kind], SETTINGS | dict(method=method)
     whole = fg.train(model, ROWS, epochs=6, seed=5, **settings)
@@ -185,7 +188,7 @@ def test_copies_and_pickles_of_a_result_go_on_too():
     assert len(set(map(everything, more))) == 1
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ENERGY_METHODS)
 def test_chains_and_momentum_go_on_over_other_data_and_settings(method):
     """A part of the data at a time, also one of fewer rows than a batch."""
     parts, result = np.split(ROWS, [20, 40]), None

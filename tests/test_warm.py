@@ -31,6 +31,7 @@ for model in models:
     fg.temper(model, betas=[0.1, 0.3, 0.5], sweeps=3, threads=1)
 fg.sample(models[0], beta=0.4, sweeps=3, record="bins", threads=2)
 fg.anneal(glasses, sweeps=3, threads=1)
+fg.anneal(models[0], population=True, sweeps=20, threads=1)
 fg.anneal(models[:4], sweeps=3, threads=1)
 fg.recall(memory, np.ones(30))
 fg.log_z(models[0])

@@ -5,6 +5,7 @@ import pytest
 from test_transverse import glass, law
 
 import fastgibbs as fg
+from fastgibbs.engines import ENGINES
 from fastgibbs.engines.worldline import TOLD
 from fastgibbs.exact import states
 from fastgibbs.jit import compiled_only
@@ -32,13 +33,13 @@ def probabilities(state, betas, site):
     scale = np.float32((2.0 * twin.LOG2E) * (dt * classical.unit))
     fields = [twin.sparse.field(classical, lines[:, :, t].T, site) for t in range(model.slices)]
     weights = [twin.sparse.exp2(np.clip(scale * f, -twin.MOST, twin.MOST)) for f in fields]
-    ups, downs, odds = (np.asarray(part, np.float64) for part in twin.messages(weights, r))
+    ups, downs, (a, b) = (np.asarray(part, np.float64) for part in twin.messages(weights, r))
     found = np.empty((len(betas), 2**model.slices))
     for number, line in enumerate(states(model.slices)):
-        p = odds / (1 + odds) if line[0] > 0 else 1 / (1 + odds)
+        p = (a if line[0] > 0 else b) / (a + b)
         for t in range(1, model.slices):
-            x = (ups if line[0] > 0 else downs)[t - 1]
-            turn, stay = (r, x) if line[t - 1] > 0 else (r * x, 1.0)
+            x, q = (ups if line[0] > 0 else downs)[t - 1]
+            turn, stay = (r * q, x) if line[t - 1] > 0 else (r * x, q)
             p = p * (turn if line[t] != line[t - 1] else stay) / (turn + stay)
         found[:, number] = p
     return found
@@ -72,7 +73,7 @@ def test_a_draw_of_the_twin_is_the_conditional_law_itself():
     np.testing.assert_allclose(swept(quantum, 2.0, np.eye(1, p.size, 9)[0]), p, rtol=0, atol=CLOSE)
 
 
-@pytest.mark.parametrize("fault", ["beta", "open in time", "no v"])
+@pytest.mark.parametrize("fault", ["beta", "open in time", "other ends"])
 def test_other_probabilities_do_not_leave_the_law_as_it_is(fault):
     def wrong(state, betas, site):
         if fault == "beta":
@@ -80,8 +81,8 @@ def test_other_probabilities_do_not_leave_the_law_as_it_is(fault):
         kept = twin.messages
 
         def messages(weights, r):
-            ups, downs, odds = kept(weights, r)
-            return (downs, downs, odds) if fault == "open in time" else (ups, downs, odds / r)
+            ups, downs, (a, b) = kept(weights, r)
+            return (downs, downs, (a, b)) if fault == "open in time" else (ups, downs, (a / r, b))
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(twin, "messages", messages)
@@ -128,9 +129,16 @@ def dilute():
     return model, np.array([1.0, 0.5, 0.0] * 3)
 
 
+SIGNS = fg.edwards_anderson((3, 4), seed=3).bonds
 MODELS = {
     "ring": (fg.lattice((10,)), 1.0, 32),
     "+-J in a field": (fg.Ising.from_edges(12, *fg.edwards_anderson((3, 4), seed=3).bonds, np.full(12, 0.5)), 0.7, 7),
+    "+-J in a field, a table": (
+        fg.Ising.from_edges(12, *fg.edwards_anderson((3, 4), seed=3).bonds, np.ones(12)),
+        0.7,
+        16,
+    ),
+    "six neighbours": (fg.edwards_anderson((3, 3, 3), seed=1), 0.9, 16),
     "Gaussian": (fg.random_regular(16, 3, "gaussian", seed=2), 1.3, 16),
     "all kinds": (*dilute(), 5),
     "complete": (fg.sherrington_kirkpatrick(20, seed=1), np.linspace(0.0, 2.0, 20), 3),
@@ -164,6 +172,18 @@ def test_states_are_those_of_the_twin_bit_for_bit(name, chains, scan):
         np.testing.assert_allclose(run.magnetization[:, draw], spins.mean(axis=1), rtol=1e-14, atol=1e-15)
         for key, values in told.items():
             np.testing.assert_allclose(run.observables[key][:, draw], values, rtol=1e-9, atol=1e-9, err_msg=key)
+
+
+@pytest.mark.parametrize("beta, period", [(1.0, 114), (40.0, 42), (400.0, 5), (4000.0, 1)])
+def test_messages_of_many_slices_stay_in_range(beta, period):
+    """They are scaled as seldom as their growth at the coldest rung allows; the twin scales them at every slice."""
+    quantum, betas = fg.TransverseIsing(*MODELS["many slices"]), np.full(3, beta)
+    start = np.ones((3, quantum.n), np.int8)
+    run = fg.sample(quantum, beta=betas, sweeps=2, seed=7, start=start)
+    plan, _ = ENGINES["worldline"].start(ENGINES["worldline"].prepare([quantum], 1), range(16), [], 1, betas, 0)
+    assert plan.period == period
+    *_, (spins, _, _) = by_twin(quantum, betas, 7, 2, start=start)
+    np.testing.assert_array_equal(run.states, spins)
 
 
 def test_runs_from_states_and_in_two_parts_are_those_of_the_twin():

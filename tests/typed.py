@@ -6,7 +6,7 @@ from typing import assert_type
 import numpy as np
 
 import fastgibbs as fg
-from fastgibbs.types import FloatArray, IntArray, ModelLike, Sites, States
+from fastgibbs.types import FloatArray, IntArray, Mask, ModelLike, Sites, States
 
 
 class Chain(fg.Energy):
@@ -42,8 +42,20 @@ def models() -> None:
     assert_type(labels, States)
     assert_type(fg.RBM.random(4, 2, seed=1).to_ising(), fg.Ising)
     assert_type(fg.RBM(np.zeros((4, 2))).free_energy([0, 1, 0, 1]), FloatArray)
+    assert_type(fg.RBM.deep((4, 3, 2), seed=1).visible, Sites)
+    assert_type(fg.RBM(np.zeros((4, 2)), visible=[0, 1, 5]).log_bound([0, 1, 0]), FloatArray)
     assert_type(fg.BoltzmannMachine(np.zeros((4, 4)), visible=[0, 1]).n_hidden, int)
+    assert_type(fg.Helmholtz.random((4, 3, 2), seed=1).layers, tuple[int, ...])
+    assert_type(fg.learning.dream(fg.Helmholtz.random((4, 3)), 5), States)
+    assert_type(fg.log_likelihood(fg.Helmholtz.random((4, 3)), [[0, 1, 1, 0]], draws=20).effective_draws, float)
     assert_type(Chain(np.ones(4)).J, FloatArray)
+    assert_type(fg.as_model({("a", "b"): 1.0}, kind="spin"), ModelLike)
+    assert_type(fg.anneal({("a", "b"): 1.0}), fg.AnnealResult)
+    assert_type(fg.to_qubo(square)[1], float)
+    assert_type(square.with_labels("ab"), fg.Ising)
+    fg.as_model(square, kind="binary_")  # type: ignore[arg-type]  # a checker sees the misspelling
+    assert_type(fg.read("problem.qubo", format="qbsolv"), fg.Energy)
+    fg.write(square, Path("square.mc"), "rudi")  # type: ignore[arg-type]  # a checker sees the misspelling
     assert_type(fg.cut(fg.read_rudy(Path("G1")), [1, -1]), FloatArray)
     fg.edwards_anderson((4, 4), disorder="gauss")  # type: ignore[arg-type]  # a checker sees the misspelling
 
@@ -61,6 +73,9 @@ def draws(model: ModelLike) -> None:
     assert_type(run.timing.kernel, float)
     assert_type(run.summary(), str)
     assert_type(fg.anneal(model, sweeps=100, progress=True).lowest(3).counts, IntArray)
+    population = fg.anneal(model, population=True, resample_every=5).population
+    assert population is not None
+    assert_type(population.log_z_error, FloatArray)
     ladders = fg.temper(model, betas=[0, 1], sweeps=100, progress=lambda done, total: done > 10)
     assert_type(ladders, fg.TemperResult)
     assert_type(ladders.log_z.bar, FloatArray)
@@ -72,6 +87,10 @@ def draws(model: ModelLike) -> None:
     assert_type(fg.analysis.disorder_average(samples).of_samples.q2, FloatArray)
     assert_type(fg.recall(fg.Hopfield([[1, -1, 1]]), [1, 1, 1]).converged.all(), np.bool_)
     assert_type(fg.log_z(model, method="tempering").error, float)
+    spiking = fg.sample(model, beta=1.0, sweeps=10, rule="spiking", refractory=5)
+    assert_type(spiking.refractory, int | None)
+    assert_type(spiking.spikes, Mask)
+    fg.temper(model, sweeps=10, rule="spiking")  # type: ignore[call-overload]  # nor has this verb neurons
     fg.sample(model, beta=1.0, sweeps=10, rule="heat bath")  # type: ignore[call-overload]  # there is no such rule
 
 

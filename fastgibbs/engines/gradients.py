@@ -13,7 +13,8 @@ import numpy as np
 
 from fastgibbs.engines.contract import LANE_GROUP as GROUP
 from fastgibbs.engines.inputs import TALL, UNITS, adding_marked, mark
-from fastgibbs.engines.phases import LayerRows, Weights
+from fastgibbs.engines.layouts import aligned
+from fastgibbs.engines.phases import LayerRows, Weights, whole
 from fastgibbs.engines.vectors import (
     at,
     convert,
@@ -52,8 +53,23 @@ class Sums(NamedTuple):
     products: np.ndarray  # (V', TALL): sum_n c_n v_n h_n, as they are added up
 
 
+def sums_of(rows: int, columns: int, hidden: int, count: int) -> Sums:
+    """Sums of at most `count` states, V' being `rows`, V'' `columns` and H'' `hidden`; all are 0."""
+    return Sums(
+        np.zeros((2, columns), np.float32),
+        np.zeros((3, hidden), np.float32),
+        np.zeros(columns, np.float32),
+        np.zeros(count, np.float32),
+        np.zeros(count, np.float32),
+        np.zeros((2, GROUP, GROUP), np.float32),
+        np.zeros((rows // UNITS, TALL), np.float32),
+        np.zeros((whole(count, 64) // 64, columns), np.uint64),
+        aligned((rows, TALL), np.float32),
+    )
+
+
 @called
-def _project(rows, count, direction, parts, result):
+def project(rows, count, direction, parts, result):
     """result_n = sum_i rows_ni direction_i in float32, sixteen sums side by side, then those.
 
     `rows`: (N, columns) or (tiles, N, TALL). Rows and results up to the next sixteenth are taken with them.
@@ -94,10 +110,10 @@ def _add_rows(rows, factors, others, first, last, i, one, other):
 def add_up(rows, shown, count, lam, sums):
     """All sums but those of squares, terms one after the other, over `count` rows, of which `shown` are data."""
     v, h, ones = rows.v, rows.h, rows.ones
-    _project(h, count, lam, sums.parts, sums.along_lambda)
+    project(h, count, lam, sums.parts, sums.along_lambda)
     for i in range(0, v.shape[1], GROUP):
         mark(v, i, v.shape[1], count, sums.marked, i, v.shape[1])
-    _project(v, count, sums.mu, sums.parts, sums.along_mu)
+    project(v, count, sums.mu, sums.parts, sums.along_mu)
     zero = full(0.0, np.float32, TALL)
     for i in range(0, v.shape[1], TALL):
         one, other = _add_rows(v, rows.coefficients, sums.along_lambda, 0, count, i, zero, zero)

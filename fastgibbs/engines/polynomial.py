@@ -16,6 +16,7 @@ from fastgibbs.engines.bytespins import fill_spins
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.contract import RANDOM, Engine
 from fastgibbs.engines.layouts import aligned
+from fastgibbs.engines.shuffles import interleaved
 from fastgibbs.engines.sparse_draws import CHUNK, draw, rough_surplus, settle, unsure
 from fastgibbs.engines.streams import ORDER, below, lane_streams, stream_state
 from fastgibbs.engines.vectors import at, bitcast, convert, full, load, store
@@ -167,9 +168,46 @@ def _summing(width):
     return of_spins, of_units
 
 
+def _summing_four(width):
+    """`_summing` in four sums of every fourth lane: a byte of each comes to the sign by a shift, and by no widening."""
+    each = width // 4
+
+    @inlined
+    def of_spins(plan, spins, site, lane):
+        lanes, zero = spins.shape[1], full(0.0, np.float32, each)
+        a, b, c, d = zero, zero, zero, zero
+        for k in range(at(plan.first, site), at(plan.first, site + 1)):
+            product = full(0, np.int8, width)
+            for place in range(at(plan.starts, k), at(plan.starts, k + 1)):
+                product = product ^ load(spins, at(plan.others, place) * lanes + lane, width)
+            number, four = bitcast(full(at(plan.numbers, k), np.float32, each), np.int32), bitcast(product, np.int32)
+            a = a + bitcast(number ^ (four << 24 & _SIGN), np.float32)
+            b = b + bitcast(number ^ (four << 16 & _SIGN), np.float32)
+            c = c + bitcast(number ^ (four << 8 & _SIGN), np.float32)
+            d = d + bitcast(number ^ (four & _SIGN), np.float32)
+        return interleaved(a, b, c, d)
+
+    @inlined
+    def of_units(plan, spins, site, lane):
+        lanes, zero = spins.shape[1], full(0.0, np.float32, each)
+        a, b, c, d = zero, zero, zero, zero
+        for k in range(at(plan.first, site), at(plan.first, site + 1)):
+            up = full(-1, np.int8, width)
+            for place in range(at(plan.starts, k), at(plan.starts, k + 1)):
+                up = up & (load(spins, at(plan.others, place) * lanes + lane, width) ^ -1)
+            number, four = bitcast(full(at(plan.numbers, k), np.float32, each), np.int32), bitcast(up, np.int32)
+            a = a + bitcast(number & (four << 24 >> 31), np.float32)
+            b = b + bitcast(number & (four << 16 >> 31), np.float32)
+            c = c + bitcast(number & (four << 8 >> 31), np.float32)
+            d = d + bitcast(number & (four >> 31), np.float32)
+        return interleaved(a, b, c, d)
+
+    return of_spins, of_units
+
+
 def _attempting(width):
     """The function that makes one attempt in `width` lanes."""
-    of_spins, of_units = _summing(width)
+    of_spins, of_units = _summing_four(width) if width > WIDTH else _summing(width)
 
     @inlined
     def attempt(plan, state, rule, site, lane, place):

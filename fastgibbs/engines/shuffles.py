@@ -74,3 +74,16 @@ def align_stack(typing):
         return context.get_dummy_value()
 
     return types.void(), lower
+
+
+@intrinsic
+def interleaved(typing, a, b, c, d):
+    """Lanes 0 of all four, then their lanes 1, and so on."""
+    result = Lanes(a.dtype, 4 * a.width)
+
+    def lower(context, builder, sig, values):
+        both = range(2 * a.width)
+        left, right = shuffled(builder, *values[:2], both), shuffled(builder, *values[2:], both)
+        return shuffled(builder, left, right, [k * a.width + j for j in range(a.width) for k in range(4)])
+
+    return result(a, b, c, d), lower

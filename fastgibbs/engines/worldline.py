@@ -1,12 +1,10 @@
 """The worldline engine: spins in a transverse field, an attempt drawing all M spins of a site given its neighbours.
 
 Given these a worldline is a ring of M spins in fields 2 dt f_t, neighbours being bound by tanh(dt Gamma) = r. It is
-drawn exactly: messages from the last slice to the first, one for either value of s_0, then s_0, and then each slice
-given the one before (reference/worldline.py has the formulas). What is drawn depends on no spin of its own, so that the
-number of slices costs time and no sweeps, and without a field worldlines turn as whole as classical spins do.
-
-Spins of a worldline lie side by side, lanes innermost. Fields of whole numbers are added up in 8 bits as the sparse
-engine's are, whose plan of the classical model this is; all else is float32. Uniforms have 31 bits, half a word each.
+drawn exactly: messages from the last slice to the first, a pair for either value of s_0, then s_0, and then each slice
+given the one before (reference/worldline.py has the formulas, worldline_draws.py the kernel). What is drawn depends on
+no spin of its own, so that the number of slices costs time and no sweeps, and without a field worldlines turn as whole
+as classical spins do. Spins of a worldline lie side by side, lanes innermost.
 
 Measured, a bond is the number of slices in which its spins are equal, and a kink one in which a spin differs from that
 before it: both are counted in 8 bits. `tell` has what a quantum energy takes besides, at the rung of each lane.
@@ -17,22 +15,19 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines import contract
-from fastgibbs.engines.arithmetic import exp2, scales
+from fastgibbs.engines.arithmetic import scales
 from fastgibbs.engines.bytespins import start_spins
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.contract import RANDOM, Engine, Exponents
 from fastgibbs.engines.layouts import aligned
 from fastgibbs.engines.shuffles import align_stack
 from fastgibbs.engines.sparse import Sparse, SparsePlan
-from fastgibbs.engines.sparse_draws import highs, lows, paired
-from fastgibbs.engines.sparse_sums import floating, whole
-from fastgibbs.engines.streams import ORDER, below, lane_streams, stepped, stream_state
-from fastgibbs.engines.vectors import at, bitcast, convert, full, load, select, store
+from fastgibbs.engines.streams import ORDER, below, lane_streams, stream_state
+from fastgibbs.engines.vectors import at, convert, full, load, select, store
+from fastgibbs.engines.worldline_draws import LARGEST, MOST, WIDE, draw_last, draw_uniforms, draw_wide, gather
 from fastgibbs.jit import gives, inlined
 
-MOST = 40.0  # of |2 dt f log2 e|, and 2^-MOST is the least r: products of three such numbers are in range
 TOLD = "total_energy", "energy_slope", "x", "zz", "kinks", "abs_m", "m2", "m4"
-_DRAWN = 8  # lanes of streams that registers hold
 _COUNTED = 64  # slices, of which each adds 0 or -2 to 8 bits
 
 
@@ -41,6 +36,9 @@ class WorldlinePlan(NamedTuple):
 
     classical: SparsePlan  # of E, the indices times M
     slices: int
+    places: int  # of the numbers of fields that a site may have, where a table has their weights, or 0
+    least: np.ndarray  # int8 (sites,): the least of them in whole numbers, which all are above by twice a number; or 0
+    period: int  # slices after which messages are scaled anew
     kinds: np.ndarray  # int32 (sites,)
     sites: np.ndarray  # int64 (kinds,): how many sites are of each
     gammas: np.ndarray  # float64 (kinds,)
@@ -49,6 +47,7 @@ class WorldlinePlan(NamedTuple):
     tunnels: np.ndarray  # float32 (rungs, kinds): r
     norms: np.ndarray  # float64 (rungs,): M sum_i log cosh(dt Gamma_i)
     terms: np.ndarray  # float64 (rungs, kinds, 4): of x and of the slope, per site and per kinks over M
+    bound: float  # of |f| of any site
     free: np.ndarray  # int32 (n,): the variables, all of which sweeps visit
 
 
@@ -62,7 +61,8 @@ class WorldlineState(NamedTuple):
     tunnels: np.ndarray  # float32 (kinds, lanes): likewise
     sums: np.ndarray  # int8 (M, lanes): the local fields of one site in whole numbers
     uniforms: np.ndarray  # float32 (M or M + 1, lanes): of one attempt
-    messages: np.ndarray  # float32 (2 M, lanes): of one attempt
+    table: np.ndarray  # float32 (8, lanes drawn at once): weights of fields of the least, and 2, 4 ... above it
+    messages: np.ndarray  # float32 (4 M, lanes drawn at once): of one attempt
     kinks: np.ndarray  # float64 (kinds, lanes): counted by `measure`
     totals: np.ndarray  # int32 (M, lanes): sums of spins in each slice, likewise
     means: np.ndarray  # float64 (5, lanes): E and the means of zz, |m|, m^2 and m^4, likewise
@@ -74,6 +74,18 @@ def terms(beta_gamma, gammas, slices: int) -> np.ndarray:
     tanh, coth = (np.where(beta_gamma > 0, one, 0.0) for one in (np.tanh(g), 1 / np.tanh(g)))
     sech2, csch2, bend = 1 - tanh**2, np.where(beta_gamma > 0, coth**2 - 1, 0.0), gammas**2 / slices
     return np.stack([tanh, coth - tanh, bend * sech2, -bend * (sech2 + csch2)], axis=-1)
+
+
+def few_fields(classical: SparsePlan, slices: int) -> tuple:
+    """`places` and `least` of a plan: with a table where no site has more than 8 fields, or half as many as slices."""
+    least = np.zeros(classical.indptr.size - 1, np.int8)
+    if classical.step > 0:
+        rows = np.repeat(np.arange(least.size), np.diff(classical.indptr))
+        couplings = np.bincount(rows, np.abs(classical.doubled) // 2, least.size)
+        places = max(2, int(couplings.max(initial=0)).bit_length())
+        if places <= 3 and 2 ** (places + 1) <= slices:
+            return places, (classical.own - couplings).astype(np.int8)
+    return 0, least
 
 
 class Worldline(Engine):
@@ -105,6 +117,8 @@ class Worldline(Engine):
         return WorldlinePlan(
             classical._replace(indices=indices),
             model.slices,
+            *few_fields(classical, model.slices),
+            1,
             kinds,
             sites,
             gammas,
@@ -113,6 +127,7 @@ class Worldline(Engine):
             np.empty((0, gammas.size), np.float32),
             np.empty(0),
             np.empty((0, gammas.size, 4)),
+            model.field_bound,
             contract.free_sites(model.n, free),
         )
 
@@ -128,7 +143,8 @@ class Worldline(Engine):
             aligned((kinds, size), np.float32),
             aligned((M, size), np.int8),
             aligned((M + M % 2, size), np.float32),
-            aligned((2 * M, size), np.float32),
+            aligned((8, WIDE), np.float32),
+            aligned((4 * M, WIDE), np.float32),
             np.zeros((kinds, size)),
             aligned((M, size), np.int32),
             np.zeros((5, size)),
@@ -138,7 +154,9 @@ class Worldline(Engine):
         g = betas[:, None] * gammas / M
         tunnels = np.maximum(np.tanh(g), 2.0**-MOST).astype(np.float32)
         norms = M * ((np.logaddexp(g, -g) - np.log(2)) @ plan.sites)
+        most = min(MOST, 2 * np.log2(np.e) * betas.max(initial=0.0) / M * plan.bound)
         rungs = dict(tunnels=tunnels, norms=norms, terms=terms(M * g, gammas, M), strengths=strengths)
+        rungs["period"] = max(1, int((LARGEST - most) // (most + 1)))
         return plan._replace(scales=-scales(betas / M, plan.classical.unit), **rungs), state
 
     def exponents(self, plan: WorldlinePlan, state: WorldlineState) -> Exponents:
@@ -146,118 +164,23 @@ class Worldline(Engine):
         return Exponents(np.log(np.maximum(plan.terms[..., 0], 2.0**-MOST)), plan.norms, state.kinks)
 
 
-@inlined
-def _draw(state):
-    """Uniforms of one attempt in all lanes, two of a word, the low half first: u = r 2^-31 + 2^-32."""
-    streams, uniforms = state.streams, state.uniforms
-    lanes = streams.shape[1]
-    for lane in range(0, lanes, _DRAWN):
-        a, b = paired(load(streams, lane, _DRAWN)), paired(load(streams, lanes + lane, _DRAWN))
-        c, counter = paired(load(streams, 2 * lanes + lane, _DRAWN)), paired(load(streams, 3 * lanes + lane, _DRAWN))
-        for place in range(lane, uniforms.size, 2 * lanes):
-            word, a, b, c, counter = stepped(a, b, c, counter)
-            low, high = bitcast(lows(word) >> 1, np.int32), bitcast(highs(word) >> 1, np.int32)
-            store(uniforms, place, convert(low, np.float32) * 2.0**-31 + 2.0**-32)
-            store(uniforms, place + lanes, convert(high, np.float32) * 2.0**-31 + 2.0**-32)
-        store(streams, lane, paired(a))
-        store(streams, lanes + lane, paired(b))
-        store(streams, 2 * lanes + lane, paired(c))
-        store(streams, 3 * lanes + lane, paired(counter))
-
-
-_MOST_BYTES, _LEAST_BYTES = 64, 16
-_most, _least = whole(_MOST_BYTES), whole(_LEAST_BYTES)
-
-
-@inlined
-def _gather(plan, state, site):
-    """Write whole numbers of a site's local fields in all slices to `state.sums`, if they are what it takes."""
-    classical, spins, lanes = plan.classical, state.spins, state.spins.shape[1]
-    if classical.step > 0:
-        total, first, end = at(classical.row_sums, site), at(classical.indptr, site), at(classical.indptr, site + 1)
-        rows = plan.slices * lanes
-        wide = rows - rows % _MOST_BYTES  # slices of a worldline follow each other, and so do their lanes
-        for place in range(0, wide, _MOST_BYTES):
-            store(state.sums, place, _most(classical, spins, total, first, end, place))
-        for place in range(wide, rows, _LEAST_BYTES):
-            store(state.sums, place, _least(classical, spins, total, first, end, place))
-
-
-def _drawing(width):
-    """The function that draws worldlines in `width` lanes at once."""
-    float_sum = floating(width)
-
-    @inlined
-    def weight(plan, state, site, place, scale):
-        """exp(2 dt f_t) of fields at `place`."""
-        classical = plan.classical
-        if classical.step > 0:
-            field = convert(load(state.sums, place, width), np.float32) * np.float32(classical.step / classical.unit)
-        else:
-            field = float_sum(classical, state.spins, site, place)
-        exponent, most = field * scale, full(MOST, np.float32, width)
-        exponent = select(exponent > most, most, exponent)
-        least = full(-MOST, np.float32, width)
-        return exp2(select(exponent < least, least, exponent))
-
-    @inlined
-    def draw_worldline(plan, state, site, lane):
-        lanes, M, messages, uniforms = state.spins.shape[1], plan.slices, state.messages, state.uniforms
-        r = load(state.tunnels, at(plan.kinds, site) * lanes + lane, width)
-        scale = load(state.scale, lane, width)
-        one = full(1.0, np.float32, width)
-        up, down, v = one / r, r, r
-        t = M - 1
-        while True:  # so that there is one copy of the weights, which take long to compile
-            w = weight(plan, state, site, t * lanes + lane, scale)
-            x, y = w * up, w * down
-            if t == 0:
-                break
-            store(messages, 2 * t * lanes + lane, x)
-            store(messages, (2 * t + 1) * lanes + lane, y)
-            a, b = r * x + 1.0, r * y + 1.0
-            q = one / (a * b)
-            up, down, v = (x + r) * b * q, (y + r) * a * q, v * (a * a * q)
-            t -= 1
-        odds = x * v
-        rarer = load(uniforms, lane, width) * (odds + 1.0) - select(odds < one, odds, one)
-        first = bitcast(odds - 1.0, np.int32) ^ bitcast(rarer, np.int32)  # of which the signs are those of spins
-        position, s = site * M * lanes + lane, first
-        store(state.spins, position, convert(s >> 31 | 1, np.int8))
-        for t in range(1, M):
-            x = select(
-                first < 0,
-                load(messages, (2 * t + 1) * lanes + lane, width),
-                load(messages, 2 * t * lanes + lane, width),
-            )
-            turn, stay = select(s < 0, r * x, r), select(s < 0, one, x)
-            s = s ^ bitcast(load(uniforms, t * lanes + lane, width) * (turn + stay) - turn, np.int32)
-            store(state.spins, position + t * lanes, convert(s >> 31 | 1, np.int8))
-
-    return draw_worldline
-
-
-_WIDE = 4 * WIDTH
-_draw_wide, _draw_last = _drawing(_WIDE), _drawing(WIDTH)
-
-
 @gives(contract.sweep, WorldlinePlan)
 def _sweep(plan, state, rungs, rule, scan, counts, crew):
     align_stack()
     lanes, sites = state.spins.shape[1], plan.kinds.size
-    wide = lanes - lanes % _WIDE
+    wide = lanes - lanes % WIDE
     for lane in range(lanes):
         state.scale[lane] = plan.scales[rungs[lane]]
         for kind in range(plan.gammas.size):
             state.tunnels[kind, lane] = plan.tunnels[rungs[lane], kind]
     for number in range(sites):
         site = below(state.order, sites) if scan == RANDOM else number
-        _draw(state)
-        _gather(plan, state, site)
-        for lane in range(0, wide, _WIDE):
-            _draw_wide(plan, state, site, lane)
+        draw_uniforms(state)
+        gather(plan, state, site)
+        for lane in range(0, wide, WIDE):
+            draw_wide(plan, state, site, lane)
         for lane in range(wide, lanes, WIDTH):
-            _draw_last(plan, state, site, lane)
+            draw_last(plan, state, site, lane)
 
 
 @inlined

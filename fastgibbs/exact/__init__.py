@@ -1,9 +1,10 @@
-"""What is known without sampling: every state of a small model, the square lattice, Hopfield memories."""
+"""What is known without sampling: every state of a small model, the square lattice, Hopfield memories, perceptrons."""
 
 from fastgibbs.exact.driven import Driven, driven
 from fastgibbs.exact.enumeration import Spectrum, spectrum, states
 from fastgibbs.exact.hopfield import CRITICAL_LOAD, Memory, hopfield, retrieval_overlap
 from fastgibbs.exact.landscape import Minima, Valleys, barriers, minima
+from fastgibbs.exact.perceptron import LearningCurve, learning_curve
 from fastgibbs.exact.torus import CRITICAL_BETA, Torus, onsager_energy, onsager_magnetization, torus
 from fastgibbs.exact.transverse import Quantum, QuantumChain, transverse, transverse_chain
 
@@ -11,6 +12,7 @@ __all__ = [
     "CRITICAL_BETA",
     "CRITICAL_LOAD",
     "Driven",
+    "LearningCurve",
     "Memory",
     "Minima",
     "Quantum",
@@ -21,6 +23,7 @@ __all__ = [
     "barriers",
     "driven",
     "hopfield",
+    "learning_curve",
     "minima",
     "onsager_energy",
     "onsager_magnetization",

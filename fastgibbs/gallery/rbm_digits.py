@@ -13,7 +13,7 @@ from fastgibbs.methods.log_z import log_likelihood
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import RBM, checks
 from fastgibbs.models.logistic import logistic
-from fastgibbs.results.parts import METHODS
+from fastgibbs.results.parts import ENERGY_METHODS
 from fastgibbs.results.trained import TrainResult
 from fastgibbs.types import AnyArray, Progress, Seed, States
 
@@ -40,7 +40,7 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     if not 0 < config.held_out < 1:
         raise ValueError(f"held_out is {config.held_out}: give a share of the data, between 0 and 1")
     rng = np.random.default_rng(config.seed)
-    rows, shape, origin = _pictures()
+    rows, shape, origin = pictures()
     rows = rng.permutation(rows)
     held = max(1, round(config.held_out * len(rows)))
     shown, unseen = rows[held:], rows[:held]
@@ -52,7 +52,7 @@ def require(config: Any) -> None:
     """ValueError, before any file is made, if the training would refuse what it is told."""
     for name in ("hidden", "epochs", "batch_size", "steps"):
         checks.integer(name, getattr(config, name))
-    checks.choice("method", config.method, METHODS)
+    checks.choice("method", config.method, ENERGY_METHODS)
 
 
 def trained(
@@ -158,7 +158,7 @@ def _from(result: TrainResult, chains: int) -> States | None:
     return np.resize(result.chains, (chains, result.model.n)) if len(result.chains) else None
 
 
-def _pictures() -> tuple[Pixels, tuple[int, int], str]:
+def pictures() -> tuple[Pixels, tuple[int, int], str]:
     """Rows of units, their shape, and what they are: digits from scikit-learn, or bars and stripes without it."""
     try:
         from sklearn.datasets import load_digits

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from fastgibbs.io.archive import pack_spins, unpack_spins
+from fastgibbs.io.archive import Archive, pack_spins, unpack_spins
 from fastgibbs.models import (
     RBM,
     BoltzmannMachine,
     Energy,
+    Helmholtz,
     Hopfield,
     Ising,
     Perceptron,
@@ -22,14 +24,62 @@ from fastgibbs.models import (
 )
 from fastgibbs.models.cells import Cell, located
 from fastgibbs.models.lattices import Lattice, lattice
-from fastgibbs.types import ModelLike, Shape, States
+from fastgibbs.types import ModelLike, PathLike, Shape, States
+
+_LAYERED = "generative", "recognition", "biases", "recognition_biases"
 
 
 def take_apart(model: ModelLike) -> tuple[dict[str, Any], dict[str, Any]]:
     """Arrays, and JSON values, from which `put_together` builds the model.
 
-    Of somebody else's class it is the arguments of its constructor. TypeError at a model that is no `Energy`.
+    Of somebody else's class it is the arguments of its constructor. TypeError at a model that is no `Energy`, and at a
+    label that is no number, text, None or tuple of such.
     """
+    arrays, numbers = _parts(model)
+    labels = getattr(model, "labels", None)
+    if labels is not None:
+        numbers["labels"] = [kept_label(f"labels[{site}]", label) for site, label in enumerate(labels)]
+    return arrays, numbers
+
+
+def to_archive(models: Sequence[ModelLike]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arrays and the header of an archive of models."""
+    arrays: dict[str, Any] = {}
+    header: dict[str, Any] = {"models": []}
+    for k, model in enumerate(models):
+        parts, numbers = take_apart(model)
+        arrays |= {f"model{k}.{name}": array for name, array in parts.items()}
+        header["models"].append(numbers)
+    return arrays, header
+
+
+def from_archive(path: PathLike, archive: Archive) -> Energy:
+    """The model of an archive of one; ValueError if it holds something else."""
+    if archive.kind != "model":
+        raise ValueError(f"{path} holds a {archive.kind}, not a model: fastgibbs.load reads results")
+    try:
+        (numbers,) = archive.header["models"]
+        return put_together(numbers, archive.arrays, "model0.")
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} holds a model that nobody saved: {type(error).__name__}: {error}") from error
+
+
+def kept_label(name: str, label: Any) -> Any:
+    """A label as a JSON value; TypeError if it is none that files keep."""
+    label = label.item() if isinstance(label, np.generic) else label
+    if isinstance(label, tuple):
+        return [kept_label(name, part) for part in label]
+    if label is None or isinstance(label, str | int | float):
+        return label
+    raise TypeError(f"{name} is {checks.shown(label)}: files keep numbers, texts, None and tuples of such")
+
+
+def label_of(value: Any) -> Any:
+    """What `kept_label` has kept."""
+    return tuple(map(label_of, value)) if isinstance(value, list) else value
+
+
+def _parts(model: ModelLike) -> tuple[dict[str, Any], dict[str, Any]]:
     match model:
         case Lattice():
             cell = dict(zip(("vectors", "basis", "bonds"), model.cell.__reduce__()[1], strict=True))
@@ -49,6 +99,9 @@ def take_apart(model: ModelLike) -> tuple[dict[str, Any], dict[str, Any]]:
         case RBM():
             names = ("weights", "visible_bias", "hidden_bias", *(() if model.restricted else ("visible",)))
             return {name: getattr(model, name) for name in names}, {"type": "RBM"}
+        case Helmholtz():
+            parts = {f"{name}.{k}": part for name in _LAYERED for k, part in enumerate(getattr(model, name))}
+            return parts, {"type": "Helmholtz", "layers": model.layers}
         case BoltzmannMachine():
             i, j, J = model.to_ising().bonds
             arrays = {"i": i, "j": j, "W": 4 * J, "biases": model.biases, "visible": model.visible}
@@ -81,6 +134,9 @@ def put_together(numbers: dict[str, Any], arrays: dict[str, Any], prefix: str = 
     """
     parts = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
     numbers = dict(numbers)
+    if "labels" in numbers:
+        labels = [label_of(value) for value in numbers.pop("labels")]
+        return put_together(numbers, parts).with_labels(labels)
     kind: Any = numbers.pop("type", None)
     n: Any = numbers.get("n")
     of_sites = {"Ising": "fields", "Hopfield": "field", "BoltzmannMachine": "biases"}.get(kind)
@@ -99,6 +155,8 @@ def put_together(numbers: dict[str, Any], arrays: dict[str, Any], prefix: str = 
             return Perceptron(_patterns(parts.pop("patterns"), numbers.pop("n", None)), **parts, **numbers)
         case "RBM":
             return RBM(**parts)
+        case "Helmholtz":
+            return _helmholtz(parts, **numbers)
         case "BoltzmannMachine":
             return BoltzmannMachine.from_edges(**parts, **numbers)
         case "Polynomial":
@@ -127,6 +185,16 @@ def _lattice(sides: Shape, vectors: Any, basis: Any, bonds: Any, J: float, h: fl
     model = lattice(sides, J, h, cell=Cell(vectors, basis, bonds))
     if not isinstance(model, Lattice):
         raise ValueError(f"sides are {sides} and J is {J}: a Lattice has J other than 0, and no bond twice")
+    return model
+
+
+def _helmholtz(parts: dict[str, Any], layers: Any) -> Helmholtz:
+    """The Helmholtz machine of these layers."""
+    count = len(layers)
+    found = ([parts[f"{name}.{k}"] for k in range(count - (name != "biases"))] for name in _LAYERED)
+    model = Helmholtz(*found)
+    if model.layers != tuple(layers):
+        raise ValueError(f"layers are {layers}: the arrays have {model.layers}")
     return model
 
 

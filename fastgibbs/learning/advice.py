@@ -15,11 +15,12 @@ EXPECTED = 5  # changes that chains with as few would make: below it, none at al
 def fall(history: History) -> str | None:
     """What to say if the last row is much worse than the best: by FALL nats, by FALL_SHARE, and by thrice the errors.
 
-    By log-likelihoods, or by pseudo-likelihoods where the last row has no other.
+    By log-likelihoods, or by pseudo-likelihoods or bounds where the last row has no other.
     """
     values, errors = history.log_likelihood, history.log_likelihood_error
-    if not np.isfinite(values[-1:]).any():
-        values, errors = history.pseudo_likelihood, np.zeros(history.epoch.size)
+    for others in (history.pseudo_likelihood, history.bound):
+        if not np.isfinite(values[-1:]).any():
+            values, errors = others, np.zeros(history.epoch.size)
     if not np.isfinite(values[-1:]).any():
         return None
     best = int(np.nanargmax(values))

@@ -13,13 +13,15 @@ from fastgibbs.engines.gradients import Step
 from fastgibbs.learning import exact
 from fastgibbs.learning import history as monitors
 from fastgibbs.learning.exact import Machine
+from fastgibbs.methods import directed
 from fastgibbs.methods.log_z import given_units, log_likelihood
 from fastgibbs.methods.schedules import Schedule
 from fastgibbs.methods.settings import tolerable
-from fastgibbs.models import RBM, BoltzmannMachine, checks
+from fastgibbs.models import RBM, BoltzmannMachine, Helmholtz, checks
 from fastgibbs.types import ArrayLike, FloatArray, IntArray
 
 RATES = 0.2, 0.01  # of the first and the last epoch, by default
+WAKE_SLEEP = "wake-sleep"  # the method of Helmholtz machines
 CHAINS = 128  # that may be more than there are rows, if a batch is to hold as many
 
 Rates = float | ArrayLike | Callable[[int], float] | None  # learning rates: of all epochs, of each, or of the k-th
@@ -56,10 +58,18 @@ class Course(NamedTuple):
         return numbers[numbers % self.information_every == 0] if self.information_every else numbers[:0]
 
 
-def check_model(model: object, method: str, chains: int | None) -> None:
+def check_model(model: object, method: str, chains: int | None, steps: int) -> None:
     """TypeError or ValueError unless this model can be trained by this method, which may have no chains."""
-    if not isinstance(model, RBM | BoltzmannMachine):
-        raise TypeError(f"model is {checks.shown(model)}: give an RBM or a BoltzmannMachine")
+    if not isinstance(model, RBM | BoltzmannMachine | Helmholtz):
+        raise TypeError(f"model is {checks.shown(model)}: give an RBM, a BoltzmannMachine or a Helmholtz machine")
+    if isinstance(model, Helmholtz) != (method == WAKE_SLEEP):
+        right = f"{WAKE_SLEEP!r} trains a Helmholtz machine, and nothing else does"
+        raise ValueError(f"method is {method!r}, model {checks.shown(model)}: {right}")
+    if isinstance(model, Helmholtz):
+        for name, value in (("chains", chains), ("steps", None if steps == 1 else steps)):
+            if value is not None:
+                raise ValueError(f"{name} is {value}: method={method!r} draws each layer once a row, leave it out")
+        return directed.check(model)
     if not model.n_visible or (isinstance(model, RBM) and 0 in model.weights.shape):
         raise ValueError(f"model is {checks.shown(model)}: give at least one visible unit, and an RBM one hidden unit")
     if chains is not None and method in ("cd", "exact"):
@@ -70,7 +80,7 @@ def check_model(model: object, method: str, chains: int | None) -> None:
 
 def check_precision(model: Machine, method: str, beta: float) -> None:
     """ValueError unless the engine that draws from this model can do so up to this beta."""
-    if method != "exact":
+    if method not in ("exact", WAKE_SLEEP):
         name, form = ("layered", model) if isinstance(model, RBM) else ("sparse", model.to_ising())
         if why := ENGINES[name].refusal([form], "sequential", 1, tolerable(beta)):
             raise ValueError(f'model is {model!r}: {why}; method="exact" sums in float64')
@@ -113,10 +123,14 @@ def learning_rates(learning_rate: Rates, first: int, epochs: int) -> FloatArray:
     return _of_epochs("learning_rate", learning_rate, first, epochs, "rates")
 
 
-def model_betas(beta: Betas, before: float, first: int, epochs: int) -> FloatArray:
+def model_betas(model: Machine, beta: Betas, before: float, first: int, epochs: int) -> FloatArray:
     """The beta of every epoch, float64 (epochs,); by default the one `before`."""
     if beta is None:
         beta = before
+    elif isinstance(model, Helmholtz):
+        raise ValueError(
+            f"beta is {checks.shown(beta)}: layers of {model!r} have no energy that it scales, leave it out"
+        )
     return _of_epochs("beta", beta.betas(epochs) if isinstance(beta, Schedule) else beta, first, epochs, "numbers")
 
 
@@ -174,6 +188,6 @@ def spacing(
     row = np.zeros((1, model.n_visible), np.int8)  # ValueError if hidden units are too many
     if likely and given:
         log_likelihood(model, row, given=given)
-    elif likely and not isinstance(model, RBM):
+    elif likely and isinstance(model, BoltzmannMachine):
         analysis.log_weights(model, row)
     return often, likely

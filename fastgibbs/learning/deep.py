@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import gradients, holding
+from fastgibbs.engines import holding
 from fastgibbs.engines.gradients import Step
 from fastgibbs.engines.holding import Held, Walk
 from fastgibbs.engines.inputs import UNITS
@@ -49,8 +49,6 @@ class SampledDeep(SampledRBM):
     those of an RBM, but that given units are held at those of the data.
     """
 
-    block: SampledSides
-
     def __init__(self, rbm: RBM, estimation: Estimation) -> None:
         super().__init__(rbm, estimation)
         couples = coupled(rbm)
@@ -61,7 +59,7 @@ class SampledDeep(SampledRBM):
         self.data_steps = self.steps if self.both else min(free, 1)
         generator = np.random.Generator(stream(estimation.entropy, START, tile=1))
         kept = (estimation.rows, -(-free // 8) if self.both else 0)
-        self.block = SampledSides(*self.block, generator.integers(256, size=kept, dtype=np.uint8), self.sums.mu)
+        self.block = SampledSides._make([*self.block, generator.integers(256, size=kept, dtype=np.uint8), self.sums.mu])
         lanes = len(self.block.shown.means)
         self.data, self.model_held = Holding(self.sides, lanes), Holding(self.given, lanes)
         self.at_once, self.apart = self.at_once and couples is None, np.zeros_like(self.block.parameters.tiles)
@@ -74,8 +72,9 @@ class SampledDeep(SampledRBM):
     def _compile_draws(self) -> None:
         if self.method == "tempering":
             super()._compile_draws()
-        self._walk(self.block.shown, self.data, Walk(0, False, 0, False), 0)
-        if not self.at_once:
+        nothing = Walk(0, False, 0, False)
+        holding.draw_held(self.layers, self.block.shown, self.rows, self.data.held, nothing, 0, 0)
+        if self.places.size:
             holding.leave_out(self.block.parameters, self.rows, 0, self.sums, self.apart, self.places[:0])
 
     def model(self, parameters: Three) -> RBM:
@@ -123,6 +122,8 @@ class SampledDeep(SampledRBM):
 
     def _keep_apart(self) -> None:
         """Take pairs that are not coupled out of the gradient, and leave their weights 0."""
+        if not self.places.size:
+            return
         p = self.block.parameters
         holding.leave_out(p, self.rows, self.count, self.sums, self.apart, self.places)
         for part in (p.tiles, p.velocity):
@@ -139,9 +140,9 @@ class Holding:
             end = min(whole(int(free[-1]) + 1, UNITS), free.size + sides.first.size)
         inside = (sides.first >= begin) & (sides.first < end)
         self.columns, self.second_columns = sides.columns[inside], sides.second_columns
-        first, second = (np.asarray(units, np.int64) for units in (sides.first[inside], sides.second))
-        values = (np.zeros((lanes, units.size), np.float32) for units in (first, second))
-        self.held = Held(first, second, *values, begin, end)
+        first, second = (np.array(units, np.int64) for units in (sides.first[inside], sides.second))
+        v, h = (np.zeros((lanes, units.size), np.float32) for units in (first, second))
+        self.held = Held(first, second, v, h, begin, end)
 
     def fill(self, values: AnyArray) -> None:
         """Hold these, rows of visible units."""

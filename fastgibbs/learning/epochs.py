@@ -18,13 +18,14 @@ from fastgibbs.learning.data import Data
 from fastgibbs.learning.deep import SampledDeep
 from fastgibbs.learning.entropies import information
 from fastgibbs.learning.exact import Machine
+from fastgibbs.learning.helmholtz import SampledHelmholtz
 from fastgibbs.learning.history import pseudo_likelihood, reconstruction
 from fastgibbs.learning.machines import Estimation, ExactRBM, SampledRBM
 from fastgibbs.learning.resuming import TrainingBlock, TrainingState, check_block, take_over, well
 from fastgibbs.methods.checkpoints import Checkpoint
 from fastgibbs.methods.jobs import Begun, Job
 from fastgibbs.methods.log_z import log_likelihood
-from fastgibbs.models import RBM, BoltzmannMachine, checks
+from fastgibbs.models import RBM, BoltzmannMachine, Helmholtz, checks
 from fastgibbs.results.trained import History, InformationHistory, TrainResult
 from fastgibbs.types import AnyArray, IntArray
 
@@ -33,6 +34,7 @@ LEARNERS = {  # by the kind of model, and whether the gradient is exact
     (RBM, True): ExactRBM,
     (BoltzmannMachine, False): SampledMachine,
     (BoltzmannMachine, True): ExactMachine,
+    (Helmholtz, False): SampledHelmholtz,
 }
 PERSISTENT = ("pcd", "tempering")  # those whose chains go on from step to step
 RECORDS = tuple(f"history.{name}" for name in History._fields[1:])  # of a block, a row at a time
@@ -44,7 +46,8 @@ def learner_of(model: Machine, method: str, given: tuple[int, ...] = ()) -> Any:
     """The class of the learner of a model, with units that are given."""
     if isinstance(model, RBM) and method != "exact" and (given or not model.restricted):
         return SampledDeep
-    return LEARNERS[RBM if isinstance(model, RBM) else BoltzmannMachine, method == "exact"]
+    kind = next(kind for kind in (RBM, Helmholtz, BoltzmannMachine) if isinstance(model, kind))
+    return LEARNERS[kind, method == "exact"]
 
 
 def scaled(step: Step, rate: float, beta: float) -> Step:
@@ -70,7 +73,8 @@ class Training(Job):
         self.data, self.estimation, self.course, self.callback = data, estimation, course, callback
         self.n, self.visible = model.n, model.visible
         numbers = course.first + 1 + np.arange(course.epochs)
-        self.summed = monitors.has_pseudo_likelihood(model, estimation.given)
+        summed = monitors.has_pseudo_likelihood(model, estimation.given)
+        self.known = dict(pseudo_likelihood=summed, bound=isinstance(model, Helmholtz))
         history, self.likely = monitors.planned(numbers, course.history_every, course.likelihood_every)
         self.informed = course.informed
         self.own = TrainingBlock(
@@ -259,14 +263,15 @@ class Training(Job):
     def _judged(self, model: Machine, number: int, likely: bool) -> tuple[float, ...]:
         """The row of an epoch, but for its number."""
         address, threads = self.estimation.entropy, self.estimation.threads
-        error = reconstruction(model, self.monitored, address, threads)
-        pseudo = pseudo_likelihood(model, self.monitored, address) if self.summed else np.nan
+        error, bound = reconstruction(model, self.monitored, address, threads)
+        summed = self.known["pseudo_likelihood"]
+        pseudo = pseudo_likelihood(model, self.monitored, address) if summed else np.nan
         value, spread, given = np.nan, np.nan, self.estimation.given
         if likely:
             seed = entropy_of(np.random.SeedSequence(address, spawn_key=(ADAPT, number - 1)))
             found = log_likelihood(model, self.monitored, given=given or None, seed=seed, threads=threads)
             value, spread = found.value, found.error
-        return error, pseudo, self.own.norms[0] / self.course.batches, value, spread
+        return error, pseudo, self.own.norms[0] / self.course.batches, value, spread, bound
 
     def _informed(self, model: RBM, number: int) -> tuple[float, ...]:
         """The row of information of an epoch, but for its number."""
@@ -284,7 +289,7 @@ class Training(Job):
     def check(self, block: TrainingBlock, lanes: range, done: int) -> None:
         """ValueError unless this block, which was saved, is as at most `done` steps leave it."""
         likelihoods = dict.fromkeys(("log_likelihood", "log_likelihood_error"), self.likely)
-        check_block(block, done, self.course, likelihoods | dict(pseudo_likelihood=self.summed))
+        check_block(block, done, self.course, likelihoods | self.known)
         made = (int(block.done[0]) - self.course.begun) * self.estimation.steps
         for name, number in self._counts().items():
             if number not in (self.counted[name], self.counted[name] + made):

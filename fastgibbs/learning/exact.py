@@ -6,12 +6,12 @@ from typing import NamedTuple, overload
 
 import numpy as np
 
-from fastgibbs.models import RBM, BoltzmannMachine, checks
+from fastgibbs.models import RBM, BoltzmannMachine, Helmholtz, checks
 from fastgibbs.models.free_units import Given, Sides
 from fastgibbs.models.logistic import logistic
 from fastgibbs.types import AnyArray, ArrayLike, FloatArray, Sites
 
-Machine = RBM | BoltzmannMachine
+Machine = RBM | BoltzmannMachine | Helmholtz
 Sums = tuple[FloatArray, FloatArray, FloatArray]
 MOST_UNITS = 16  # whose states are summed over
 _PART = 2**20  # numbers held at once
@@ -45,7 +45,8 @@ def gradient(model: RBM | BoltzmannMachine, data: ArrayLike) -> Gradient | Machi
     Of an RBM, a `Gradient`: -dE/dW_ij = v_i h_j, -dE/da_i = v_i, -dE/db_j = h_j. Of a BoltzmannMachine, a
     `MachineGradient`: -dE/dW_ij = x_i x_j, -dE/db_i = x_i. In the data hidden units have their means given the visible
     ones; in the model all states count. `data`: (N, V), units of 0 and 1, of an RBM whose visible units are its first
-    side also probabilities. TypeError or ValueError as from `train`; also for more than 16 units in an RBM's smaller layer, or in all.
+    side also probabilities. TypeError or ValueError as from `train`; also for more than 16 units in an RBM's smaller
+    layer, or in all.
     Ackley, Hinton and Sejnowski, Cogn. Sci. 9, 147 (1985), eq. (8).
 
     >>> import numpy as np

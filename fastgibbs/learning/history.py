@@ -11,8 +11,9 @@ from fastgibbs.engines.streams import ORDER, entropy_of, stream
 from fastgibbs.learning import exact
 from fastgibbs.learning.data import MONITORED
 from fastgibbs.learning.exact import Machine
+from fastgibbs.methods.directed import recognized
 from fastgibbs.methods.sampling import sample
-from fastgibbs.models import RBM
+from fastgibbs.models import RBM, Helmholtz
 from fastgibbs.models.boltzmann import MOST_HIDDEN
 from fastgibbs.models.logistic import logistic, summed_out
 from fastgibbs.results.trained import History
@@ -60,11 +61,17 @@ def affordable(model: Machine, epochs: int, every: int, products: int, given: tu
     return every * -(-epochs // (every * count)) if count >= 2 else 0
 
 
-def reconstruction(model: Machine, v: States, entropy: int, threads: int) -> float:
-    """The mean of (v - v')^2."""
+def reconstruction(model: Machine, v: States, entropy: int, threads: int) -> tuple[float, float]:
+    """The mean of (v - v')^2, and the bound of a Helmholtz machine or NaN."""
     if isinstance(model, RBM) and model.restricted:
         h = logistic(v @ model.weights + model.hidden_bias)
-        return float(np.mean((v - logistic(h @ model.weights.T + model.visible_bias)) ** 2))
+        return float(np.mean((v - logistic(h @ model.weights.T + model.visible_bias)) ** 2)), np.nan
+    if isinstance(model, Helmholtz):
+        seed = entropy_of(np.random.SeedSequence(entropy, spawn_key=(ORDER, 0, 5)))
+        (x,) = recognized(model, v, 1, seed)
+        above = x[:, model.n_visible :][:, : model.layers[1]]
+        expected = logistic(above @ model.generative[0].T + model.biases[0])
+        return float(np.mean((v - expected) ** 2)), float(np.mean(-model.energy(x) - model.log_recognition(x)))
     x = np.zeros((len(v), model.n), np.int8)
     x[:, model.visible] = v
     if model.n_hidden:
@@ -77,11 +84,13 @@ def reconstruction(model: Machine, v: States, entropy: int, threads: int) -> flo
         if drawn.interrupted:  # with the training that it is a part of
             raise KeyboardInterrupt
         x = drawn.states
-    return float(np.mean((v - logistic(model.inputs(x)[:, model.visible])) ** 2))
+    return float(np.mean((v - logistic(model.inputs(x)[:, model.visible])) ** 2)), np.nan
 
 
 def has_pseudo_likelihood(model: Machine, given: tuple[int, ...] = ()) -> bool:
     """Whether its hidden units can be summed out, of a deep machine at little cost, and no visible units are given."""
+    if isinstance(model, Helmholtz):
+        return False
     if isinstance(model, RBM):
         return not given and (model.restricted or model.n_hidden * 2**model.summed_hidden <= CHEAP)
     return model.coupled_hidden <= MOST_HIDDEN

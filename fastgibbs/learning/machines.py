@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgibbs.engines import gradients, phases
-from fastgibbs.engines.gradients import Step, Sums
+from fastgibbs.engines.gradients import Step
 from fastgibbs.engines.inputs import TALL, UNITS, WIDE
 from fastgibbs.engines.layouts import aligned
 from fastgibbs.engines.phases import LayerChains, LayerRows, Layers, Weights, whole
@@ -118,7 +118,7 @@ class SampledRBM:
             bits = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little").T
             model.spins[:V, : ladders.size] = bits[:V]
             model.spins[whole(V, UNITS) : whole(V, UNITS) + H, : ladders.size] = bits[V : V + H]
-        self.block = SampledLayers(parameters, shown, model, ladders.copy(), swaps, np.zeros(1, np.int64))
+        self.block: Any = SampledLayers(parameters, shown, model, ladders.copy(), swaps, np.zeros(1, np.int64))
         self.heat(1.0)
         self.layers = Layers(*parameters[:3], V, H)
         self.load(rbm.weights, rbm.visible_bias, rbm.hidden_bias)
@@ -129,15 +129,7 @@ class SampledRBM:
             np.zeros(most, np.float32),
             np.ones(most, np.float32),
         )
-        sums = [
-            *(np.zeros((count, size), np.float32) for count, size in ((2, wide_rows), (3, wide_columns))),
-            *(np.zeros(size, np.float32) for size in (wide_rows, most, most)),
-            np.zeros((2, GROUP, GROUP), np.float32),
-            np.zeros((rows // UNITS, TALL), np.float32),
-            np.zeros((whole(most, 64) // 64, wide_rows), np.uint64),
-            aligned((rows, TALL), np.float32),
-        ]
-        self.sums = Sums._make(sums)
+        self.sums = gradients.sums_of(rows, wide_rows, wide_columns, most)
         self.drawn = tuple(map(tuple, (self.layers, shown, model, self.rows)))  # as `draw_phases` takes them
         self.moved = tuple(map(tuple, (parameters, self.rows, self.sums)))  # as `learn` does
         self.at_once = self.team.size == 1
@@ -265,12 +257,17 @@ class SampledRBM:
         self.team.close()
 
     def _shared(self, kernel: Any, *arguments: Any, count: int, unit: int = WIDE) -> None:
-        """Call a kernel for 0 ... count, lanes or others, each thread for a range (first, last) of whole units."""
-        if self.team.size == 1:
-            return kernel(*arguments, 0, count)
-        each = whole(-(-count // self.team.size), unit)
-        firsts = range(0, count, each)
-        self.team.call([(kernel, *arguments, first, min(first + each, count)) for first in firsts])
+        """Call a kernel as `shared` does."""
+        shared(self.team, kernel, *arguments, count=count, unit=unit)
+
+
+def shared(team: Team, kernel: Any, *arguments: Any, count: int, unit: int = WIDE) -> None:
+    """Call a kernel for 0 ... count, lanes or others, each thread for a range (first, last) of whole units."""
+    if team.size == 1 or not count:
+        return kernel(*arguments, 0, count)
+    each = whole(-(-count // team.size), unit)
+    firsts = range(0, count, each)
+    team.call([(kernel, *arguments, first, min(first + each, count)) for first in firsts])
 
 
 def first_offsets(rbm: RBM, mean: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -325,7 +322,7 @@ class ExactRBM:
         parts = rbm.weights, rbm.visible_bias, rbm.hidden_bias
         mu, lam = first_offsets(rbm, estimation.mean) if estimation.centered else map(np.zeros, rbm.weights.shape)
         copies = [part.copy() for part in parts]
-        self.block = Exact(*copies, *(np.zeros_like(part) for part in parts), lam, mu)
+        self.block = Exact._make([*copies, *(np.zeros_like(part) for part in parts), lam, mu])
         self.rbm, self.centered, self.coupled = rbm, estimation.centered, coupled(rbm)
         self.given, self.columns = given_columns(rbm, estimation.given)
         self.beta = 1.0

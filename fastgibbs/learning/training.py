@@ -20,7 +20,7 @@ from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.jobs import through
 from fastgibbs.methods.running import running
-from fastgibbs.models import RBM, checks
+from fastgibbs.models import RBM, Helmholtz, checks
 from fastgibbs.models.rows import RowsLike
 from fastgibbs.results.base import Timing
 from fastgibbs.results.parts import METHODS, TrainMethod
@@ -60,18 +60,21 @@ def train(
     """Move a model up the mean log-likelihood of data: v <- m v + r (g - l2 W - l1 sign W), W <- W + v.
 
     g = <-dE/dW>_data - <-dE/dW>_model, the mean over a batch less an estimate over chains; biases alike, without l1
-    and l2. An epoch shows every row once, in a new order.
+    and l2. An epoch shows every row once, in a new order. Of a Helmholtz machine g is the slope of <log p(v, h)>, h
+    drawn from q given data, and of <log q(h | v)>, both drawn from p: it moves the bound.
 
     Args:
-        model: RBM or BoltzmannMachine, with the parameters to start from. `RBM.random(visible, hidden, data)` is a good
-            start, and `RBM.deep(layers, data)` of a deep machine: small weights, and visible biases log(m / (1 - m)) of
-            the data's means m. Of a BoltzmannMachine, or a deep machine, the pairs that are coupled are trained, others
-            stay uncoupled.
+        model: RBM, BoltzmannMachine or Helmholtz, with the parameters to start from. `RBM.random(visible, hidden,
+            data)` is a good start, and `RBM.deep(layers, data)` or `Helmholtz.random(layers, data)`: small weights, and
+            visible biases log(m / (1 - m)) of the data's means m. Of a BoltzmannMachine, or a deep machine, the pairs
+            that are coupled are trained, others stay uncoupled.
         data: (N, V) of bools, 0 and 1, or probabilities in [0, 1], from which units are drawn whenever they are shown;
             an array, also memory-mapped, or a scipy.sparse matrix. It is read a batch at a time and never copied whole.
         method: the chains of the model: "pcd", persistent (Tieleman, ICML 2008); "cd", from each batch anew (Hinton,
             Neural Comput. 14, 1771 (2002)); "tempering", ladders of 10 temperatures (Desjardins et al., AISTATS 2010);
-            "exact", none: all states are summed, of up to 16 units in an RBM's smaller layer, or in all.
+            "exact", none: all states are summed, of up to 16 units in an RBM's smaller layer, or in all. Of a Helmholtz
+            machine "wake-sleep", which has none: as many dreams as a batch has rows (Hinton et al., Science 268, 1158
+            (1995)).
         steps: Gibbs steps of the chains for each batch: h | v and v | h of an RBM, sweeps of other machines; as many
             sweeps draw hidden units given the data if they are coupled to each other, from where they were when this
             row was shown last.
@@ -89,19 +92,21 @@ def train(
             So of the weights beta W of the law, a step moves beta^2 r as far, and a new beta scales them. By default 1,
             after a start its last one.
         centered: use the centred gradient (Melchior, Fischer, Wiskott, J. Mach. Learn. Res. 17 (99), 1 (2016)), which
-            learns as well whatever the mean of the data.
+            learns as well whatever the mean of the data; of a Helmholtz machine units that others are drawn given count
+            less their means.
         weights: (N,) how much each row counts, at least 0; by default all alike.
         given: indices of visible units of an RBM that the model holds too, at those of the data, so that the
             probability of the other visible units given these is learnt, and not theirs: by "cd", each row going on
             from itself, or "exact". The history's log-likelihoods are those of the others given these.
         start: a TrainResult, still in memory, to go on from with its model: its chains, momentum, offsets, random
             streams and count of epochs go on, and `epochs` more are as if all had been asked for at once. `method`,
-            `centered`, `given`, `batch_size` and the number of chains stay; data may be others, as many rows if hidden units
-            are coupled to each other; all else may be given anew. The result has the history of both.
+            `centered`, `given`, `batch_size` and the number of chains stay; data may be others, as many rows if hidden
+            units are coupled to each other; all else may be given anew. The result has the history of both.
         history_every: epochs between two rows of the history; the last epoch has one too. By default as few as make at
             most 200 rows; 0 for no history, which costs nothing.
         likelihood_every: epochs between two log-likelihoods, each in a row of the history, and one at the end; exact
-            for up to 16 units in an RBM's smaller layer, or in all, otherwise by annealing. By default as often as
+            for up to 16 units in an RBM's smaller layer, or in all, otherwise by annealing; of a Helmholtz machine for
+            up to 16 hidden units, otherwise by 100 draws of them from q for each row. By default as often as
             exact ones take less than about a quarter of the training's time, at most in every row; 0 for never.
         information_every: epochs between two rows of the result's `information`, of an RBM: entropies of its hidden
             units, and what they know of the visible ones (`fastgibbs.learning.information`, by default settings, of
@@ -116,8 +121,8 @@ def train(
             and log-likelihoods, must be as far apart, which by default depends on the epochs: the error says how far.
         threads: threads to run on; by default the cores this process may use. It never changes the result.
 
-    Sampled training of an RBM computes in float32, all other training in float64. The history judges up to 1000 rows of
-    data. The same seed gives the same bytes at any number of threads, with any history.
+    Sampled training of an RBM and wake-sleep compute in float32, all other training in float64. The history judges up
+    to 1000 rows of data. The same seed gives the same bytes at any number of threads, with any history.
 
     Returns a TrainResult, also after Ctrl-C. If a parameter is no longer finite, or above 10^4, the training stops with
     a RuntimeWarning that names the epoch, and the last model that was well is returned. A RuntimeWarning also tells of
@@ -135,7 +140,7 @@ def train(
     """
     began = time.perf_counter()
     checks.choice("method", method, METHODS)
-    asked.check_model(model, method, chains)
+    asked.check_model(model, method, chains, steps)
     held = asked.check_given(model, given, method)
     steps, epochs = checks.integer("steps", steps), checks.integer("epochs", epochs)
     checks.progress(progress)
@@ -146,7 +151,7 @@ def train(
     first, made = (start.epochs, state.begun) if start is not None else (0, 0)
     step, rates = asked.step_of(momentum, l1, l2), asked.learning_rates(learning_rate, first, epochs)
     before = 1.0 if start is None else state.beta
-    betas = asked.model_betas(beta, before, first, epochs)
+    betas = asked.model_betas(model, beta, before, first, epochs)
     asked.check_precision(model, method, betas.max() / before)
     shown = Data(data, model.n_visible, weights)
     batch_size, chains = resuming.sizes(state, method, batch_size, chains, shown.count)
@@ -200,4 +205,6 @@ def _parameters(model: Machine) -> FloatArray:
     """All parameters, float64: the same of an RBM and of the machine of its graph."""
     if isinstance(model, RBM):
         return np.concatenate([model.weights.ravel(), model.visible_bias, model.hidden_bias])
+    if isinstance(model, Helmholtz):
+        return np.concatenate([model.weights, *model.biases, *model.recognition_biases])
     return np.concatenate([4 * model.to_ising().bonds[2], model.biases])

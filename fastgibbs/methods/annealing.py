@@ -11,6 +11,7 @@ from typing import overload
 import numpy as np
 
 from fastgibbs.engines.streams import entropy_of
+from fastgibbs.io.problems import problem
 from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.cooling import Batch, Cooling
 from fastgibbs.methods.jobs import begin, through
@@ -25,14 +26,14 @@ from fastgibbs.models import TransverseIsing, checks
 from fastgibbs.results.annealed import AnnealResult, lowest_states
 from fastgibbs.results.base import Timing
 from fastgibbs.results.lanes import distinct
-from fastgibbs.types import ArrayLike, FloatArray, IntArray, ModelLike, PathLike, Progress, Rule, Scan, Seed
+from fastgibbs.types import ArrayLike, FloatArray, IntArray, ModelLike, PathLike, Problem, Progress, Rule, Scan, Seed
 
 _POINTS = 1001  # of a schedule that goes to inf, which tell how cold it is
 
 
 @overload
-def anneal(
-    model: ModelLike,
+def anneal(  # type: ignore[overload-overlap]  # a path is a sequence of letters
+    model: Problem,
     *,
     betas: ArrayLike | Schedule | None = ...,
     beta: float | None = ...,
@@ -57,7 +58,7 @@ def anneal(
 ) -> AnnealResult: ...
 @overload
 def anneal(
-    model: Sequence[ModelLike],
+    model: Sequence[Problem],
     *,
     betas: ArrayLike | Schedule | None = ...,
     sweeps: int | Sequence[int] | IntArray | None = ...,
@@ -78,7 +79,7 @@ def anneal(
 ) -> list[AnnealResult]: ...
 @holding
 def anneal(
-    model: ModelLike | Sequence[ModelLike],
+    model: Problem | Sequence[Problem],
     *,
     betas: ArrayLike | Schedule | None = None,
     beta: float | None = None,
@@ -181,20 +182,25 @@ def anneal(
     -22.0
     """
     began = time.perf_counter()
-    reads = checks.integer("reads", (READS if population is True else 64) if reads is None else reads)
+    if not isinstance(model, list | tuple):
+        model = problem("model", model, worldlines=True)
+    population = checks.flag("population", population)
+    if resample_every is not None and not population:
+        raise ValueError(f"resample_every is {checks.shown(resample_every)}: it goes with population=True")
+    reads = checks.integer("reads", (READS if population else 64) if reads is None else reads)
+    keep = checks.integer("keep", keep, minimum=0)
     unasked: dict[str, object] = dict(start=start, time_limit=time_limit)
+    of_one = dict(target_energy=target_energy, keep=keep or None, clamp=clamp, checkpoint=checkpoint)
+    of_one |= dict(population=population or None)
     if isinstance(model, TransverseIsing):
-        unasked |= dict(betas=betas, population=population or None, resample_every=resample_every)
-        unasked |= dict(target_energy=target_energy, keep=keep or None, clamp=clamp, checkpoint=checkpoint)
+        unasked |= of_one | dict(betas=betas)
         how = How(rule, scan, engine, seed, threads, progress, began)
         return _of_worldlines(model, beta, gammas, Pace(sweeps, None, reads), reads, unasked, how)
     for name, value in (("beta", beta), ("gammas", gammas)):
         if value is not None:
             raise ValueError(f"{name} is given: it goes with a TransverseIsing model, other models take betas")
     if isinstance(model, list | tuple):
-        unasked |= dict(population=population or None, resample_every=resample_every)
-        unasked |= dict(target_energy=target_energy, keep=keep or None, clamp=clamp, checkpoint=checkpoint)
-        models = of_several(model, unasked)
+        models = of_several(model, unasked | of_one)
         pace = Pace(sweeps, None, reads)
         checks.progress(progress)
         if len(pace.asked) > 1:
@@ -205,8 +211,6 @@ def anneal(
             given = schedule(pace.sweeps), coldest
         how = How(rule, scan, engine, seed, threads, progress, began)
         return annealed(models, given, pace.sweeps, reads, how)
-    model = checks.model("model", model)
-    keep = checks.integer("keep", keep, minimum=0)
     checks.progress(progress)
     target = -np.inf if target_energy is None else checks.finite_number("target_energy", target_energy)
     spins = given_start(model, start, reads)
@@ -215,9 +219,9 @@ def anneal(
     if checkpoint is not None and (pace.timed or len(pace.asked) > 1):
         raise ValueError("a checkpoint is of one batch: give sweeps as one number, and no time_limit")
     held = clamped(model, clamp, reads)
-    every = asked_population(population, resample_every, reads, unasked, pace.asked, held)
-    if every:
-        schedule, coldest = heating(betas, model, pace.sweeps, every)
+    if population:
+        resample_every = asked_population(resample_every, reads, pace.asked, held, unasked)
+        schedule, coldest = heating(betas, model, pace.sweeps, resample_every)
     else:
         schedule, coldest = _schedule(betas, [model], pace.sweeps)
     setting = settled(
@@ -228,17 +232,17 @@ def anneal(
         chains=reads,
         clamp=held,
         threads=threads,
-        tolerance=tolerable(coldest, LAW if every else DESCENT),
+        tolerance=tolerable(coldest, LAW if population else DESCENT),
     )
     blocks = len(setting.engine.cut(reads, setting.threads))
     needed = keep * (3 * model.n * blocks + 2 * reads) + reads * model.n // 4 if keep else 0
     checks.require_memory(needed, f"keep={keep} in each of {blocks} blocks", "keep fewer states")
     betas, seed = schedule(pace.sweeps), None if seed is None else entropy_of(seed)
     settings = setting.saved() | dict(betas=betas, reads=reads, start=spins, seed=seed, keep=keep)
-    settings |= dict(population=every) if every else {}
+    settings |= dict(resample_every=resample_every) if population else {}
     file = Checkpoint(checkpoint, every, "anneal", settings)
-    job = Cooling(setting, reads, spins, file.settings["seed"], keep, target, betas)
-    job = Populating(**vars(job), every=every) if every else job
+    parts = setting, reads, spins, int(file.settings["seed"]), keep, target, betas
+    job = Cooling(*parts) if resample_every is None else Populating(*parts, every=resample_every)
     begun = begin(job, file)
     with running(progress, file) as run:
         pace.begin()

@@ -1,7 +1,7 @@
 """Checkpoints: a run is saved to one archive from time to time, and a later call goes on from it to the same bytes.
 
 A run is a list of blocks that know nothing of each other: NamedTuples, nested, whose arrays change as they are
-advanced, all but those of a plan. A checkpoint holds what restoring.py lists of these arrays, the sweeps that each
+advanced, all but those of a plan. A checkpoint holds what rules.py lists of these arrays, the sweeps that each
 block had done, and the settings of the run, which must be the same when it goes on. Every block is copied by the thread
 that advanced it, between two chunks, so that nobody waits, but for its records: rows that are written stay as they are.
 The file is written meanwhile, and while the run goes on it grows by what is new (`io/growing.py`). As long as the call

@@ -13,23 +13,26 @@ from fastgibbs import analysis, exact
 from fastgibbs.engines import ENGINES
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.fields import described
+from fastgibbs.io.problems import problem, problems
+from fastgibbs.methods import directed
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.ladders import MAX_RUNGS
 from fastgibbs.methods.paths import Models, RBMPath, Temperatures, annealed
 from fastgibbs.methods.sampling import sample
 from fastgibbs.methods.settings import settled, tolerable
 from fastgibbs.methods.tempering import temper
-from fastgibbs.models import RBM, checks
+from fastgibbs.models import RBM, Helmholtz, checks
 from fastgibbs.models.energy import as_energy
 from fastgibbs.models.free_units import MOST_HIDDEN
 from fastgibbs.threads import stoppable
-from fastgibbs.types import ArrayLike, FloatArray, ModelLike, Seed
+from fastgibbs.types import ArrayLike, FloatArray, ModelLike, Problem, Seed
 
 Method = Literal["ais", "reverse", "tempering", "integration", "exact"]
 METHODS = get_args(Method)
 SMALL = 16  # units of a smaller layer, or spins, up to which a likelihood enumerates
 CONFIDENCE = 0.95
 FEWEST_RUNGS = 16
+DRAWS = 100  # of hidden units for each row
 
 
 @described
@@ -61,6 +64,8 @@ class Likelihood(NamedTuple):
 
     `bound`: whether the mean-field bound (`RBM.log_bound`) stands for the sum over hidden units, so that but for the
     error of log Z the log-likelihood is at least `value`.
+    Of a Helmholtz machine, whose log Z is 0, the error is that of its draws, of which `effective_draws` carry a row's
+    likelihood in the mean, (sum w)^2 / sum w^2; otherwise these are not a number.
 
     >>> import numpy as np
     >>> import fastgibbs as fg
@@ -73,10 +78,11 @@ class Likelihood(NamedTuple):
     error: float
     log_z: Estimate
     bound: bool = False
+    effective_draws: float = math.nan
 
 
 def log_z(
-    model: ModelLike | Sequence[ModelLike],
+    model: Problem | Sequence[Problem],
     *,
     method: Method = "ais",
     beta: float = 1.0,
@@ -99,6 +105,7 @@ def log_z(
     "integration": log Z_0 - integral of <E> (`fastgibbs.analysis.integrated_log_z`) on a ladder of its own, where E
     varies by no more than 1 / (beta' - beta) at neighbouring rungs.
     "exact": every state (`fastgibbs.exact.spectrum`).
+    Of a Helmholtz machine at beta = 1 it is 0 by construction, whatever the method.
 
     Args:
         model: any (`fastgibbs.Energy`); for "ais" and "reverse" also a sequence of models with an Ising form, as met
@@ -123,7 +130,7 @@ def log_z(
     >>> print(f"{fg.log_z(model, beta=0.4, seed=1).value:.1f} {fg.log_z(model, beta=0.4, method='exact').value:.1f}")
     14.6 14.6
     """
-    path = checks.models("model", model)
+    path = problems("model", model)
     checks.choice("method", method, METHODS)
     beta, threads = checks.finite_number("beta", beta), checks.thread_count(threads)
     if len(path) > 1 and method not in ("ais", "reverse"):
@@ -132,6 +139,8 @@ def log_z(
         raise ValueError(f'start is {"missing" if start is None else "given"}: method="reverse" needs it, no other')
     if data is not None and (method not in ("ais", "reverse") or len(path) > 1 or not isinstance(path[0], RBM)):
         raise ValueError("data is given: it is for annealing a single RBM")
+    if len(path) == 1 and as_energy(path[0]).normalized and beta == 1:
+        return NONE
     if method == "exact":
         value = float(exact.spectrum(path[0], threads).log_z(beta))
         return Estimate(value, 0.0, (value, value), math.nan, 0.0, method)
@@ -145,7 +154,7 @@ def log_z(
         if len(path) > 1 or isinstance(model, list | tuple):
             stations: Models | RBMPath | Temperatures = Models(path, beta, steps or -(-1000 // len(path)), threads)
         elif beta and ENGINES["layered"].refusal(path, "sequential", 1, tolerable(beta)) is None:
-            rbm: Any = model
+            rbm: Any = path[0]
             visible = _marginals(rbm, beta, data, run_entropy(seed, "log_z"), threads)
             stations = RBMPath(rbm, beta, visible, steps or 1000, threads)
         else:
@@ -165,15 +174,19 @@ def log_z(
         return _estimate(stations.log_z + mean, error, method, effective)
 
 
+NONE = Estimate(0.0, 0.0, (0.0, 0.0), math.nan, 0.0, "exact")  # log Z of what is normalised
+
+
 _estimated = log_z  # which an argument of `log_likelihood` hides
 
 
 def log_likelihood(
-    model: ModelLike,
+    model: Problem,
     data: ArrayLike,
     *,
     beta: float = 1.0,
     log_z: float | Estimate | None = None,
+    draws: int | None = None,
     given: ArrayLike | None = None,
     seed: Seed = None,
     threads: int | None = None,
@@ -186,6 +199,9 @@ def log_likelihood(
     over these, and the result says so.
     `given`: indices of visible units of an RBM, of which the probability is not told, but that of the other visible
     units given these: their log Z is the mean over data of the logarithm of the sum over all others, always exact.
+    `draws`, of a Helmholtz machine at beta = 1: log p(v) is the log of the mean of p(v, h) / q(h | v) over so many
+    hidden layers h from q for each row, low in the mean; the error says by how much, and is infinite if fewer than 20
+    draws, or half of them, carry a row's mean. By default 100; up to 16 hidden units are summed over instead.
     Raises ValueError or TypeError, naming the argument.
 
     >>> import numpy as np
@@ -194,12 +210,15 @@ def log_likelihood(
     >>> print(f"{fg.log_likelihood(rbm, [[0, 1, 1]]).value:.3f}")  # every state is as likely: log 1/8
     -2.079
     """
-    checks.model("model", model)
+    model = problem("model", model)
     beta = checks.finite_number("beta", beta)
+    if draws is not None and not isinstance(model, Helmholtz):
+        raise ValueError(f"draws is {draws}: it is for a Helmholtz machine, {checks.shown(model)} has none")
     if given is not None:
         return _given(model, data, beta, log_z, given)
-    bound = isinstance(model, RBM) and model.summed_hidden > MOST_HIDDEN
-    logs = model.log_bound(data, beta) if bound else analysis.log_weights(model, data, beta)
+    if isinstance(model, Helmholtz):
+        return _by_recognition(model, data, beta, log_z, draws, seed)
+    logs, bound = _numerators(model, data, beta)
     if log_z is None:
         small = as_energy(model).n_enumerated
         method: Method = "exact" if small <= SMALL else "ais"
@@ -209,6 +228,13 @@ def log_likelihood(
         number = checks.finite_number("log_z", log_z)
         log_z = Estimate(number, 0.0, (number, number), math.nan, 0.0, "given")
     return Likelihood(float(logs.mean()) - log_z.value, log_z.error, log_z, bound)
+
+
+def _numerators(model: ModelLike, data: ArrayLike, beta: float) -> tuple[FloatArray, bool]:
+    """log p* of data, hidden units summed out, or its bound where they are too many; and whether it is the bound."""
+    if isinstance(model, RBM) and model.summed_hidden > MOST_HIDDEN:
+        return model.log_bound(data, beta), True
+    return analysis.log_weights(model, data, beta), False
 
 
 def _given(model: Any, data: ArrayLike, beta: float, log_z: object, given: ArrayLike) -> Likelihood:
@@ -235,6 +261,27 @@ def given_units(model: object, given: ArrayLike) -> tuple[int, ...]:
     if units.size == model.n_visible:
         raise ValueError(f"given holds all {units.size} visible units: leave some to tell the probability of")
     return tuple(int(unit) for unit in model.visible if unit in units)
+
+
+def _by_recognition(
+    machine: Helmholtz,
+    data: ArrayLike,
+    beta: float,
+    log_z: float | Estimate | None,
+    draws: int | None,
+    seed: Seed,
+) -> Likelihood:
+    """`log_likelihood` of a Helmholtz machine, by draws from q or by all states of its hidden units."""
+    if beta != 1 or log_z is not None:
+        name, value = ("beta", beta) if beta != 1 else ("log_z", log_z)
+        raise ValueError(f"{name} is {value}: a Helmholtz machine has log Z = 0, at beta = 1; leave it out")
+    v = checks.units("data", data, machine.n_visible).reshape(-1, machine.n_visible)
+    if draws is None and machine.n_hidden <= SMALL:
+        return Likelihood(float(machine.log_marginal(v).mean()), 0.0, NONE)
+    directed.check(machine)
+    draws = DRAWS if draws is None else checks.integer("draws", draws, minimum=2)  # an error needs two
+    value, error, effective = directed.likelihood(machine, v, draws, run_entropy(entropy_of(seed), "likelihood"))
+    return Likelihood(value, error, NONE, effective_draws=effective)
 
 
 def _tempered(
@@ -277,6 +324,6 @@ def _marginals(rbm: RBM, beta: float, data: ArrayLike | None, entropy: int, thre
     if data is None:
         other = entropy_of(np.random.SeedSequence(entropy, spawn_key=(ADAPT,)))  # independent of the annealing
         data = sample(rbm, beta=beta, sweeps=50, thin=50, seed=other, threads=threads).states[:, :V]
-    data = checks.units("data", data, V).reshape(-1, V)
+    data = checks.rows(checks.units("data", data, V))
     ones = data.sum(axis=0, dtype=np.float64)
     return np.log(ones + 1) - np.log(len(data) - ones + 1)

@@ -28,6 +28,7 @@ from fastgibbs.methods.running import Meetings
 from fastgibbs.methods.schedules import COLD, Schedule, asked_for, felt, stretched
 from fastgibbs.methods.settings import Clamp, check_betas
 from fastgibbs.models import checks
+from fastgibbs.models.bounds import most_energy
 from fastgibbs.results.annealed import Population
 from fastgibbs.types import AnyArray, ArrayLike, FloatArray, IntArray, ModelLike
 
@@ -37,21 +38,13 @@ _COLUMNS = ("log_z", "log_z_error", "energy", "energy_error", "rho", "family_ent
 
 
 def asked_population(
-    population: bool,
     resample_every: int | None,
     reads: int,
-    unasked: dict[str, object],
     sweeps: tuple[int, ...],
     clamp: Clamp | None,
+    unasked: dict[str, object],
 ) -> int:
-    """The sweeps from one resampling to the next, or 0 of reads that have nothing to do with each other.
-
-    ValueError or TypeError names the argument that a population goes without.
-    """
-    if not checks.flag("population", population):
-        if resample_every is not None:
-            raise ValueError(f"resample_every is {checks.shown(resample_every)}: it goes with population=True")
-        return 0
+    """The sweeps from one resampling to the next; ValueError or TypeError names what a population cannot have."""
     for name, value in unasked.items():
         if value is not None:
             raise ValueError(f"{name} is given: a population begins at beta 0 and is cooled once, it goes without")
@@ -59,6 +52,7 @@ def asked_population(
         raise ValueError(f"sweeps is {sweeps}: a population is cooled once, give a number")
     if reads < 2:
         raise ValueError(f"reads is {reads}: a population has at least 2, better thousands")
+    checks.require_memory(100 * reads, f"a population of {reads} reads")
     if clamp is not None and (clamp.spins != clamp.spins[:, :1]).any():
         site, read = np.argwhere(clamp.spins != clamp.spins[:, :1])[0].tolist()
         raise ValueError(
@@ -79,10 +73,10 @@ def heating(
             f"more than {every} sweeps"
         )
     if betas is None:
-        costs = flip_costs(model)
-        each = asked_for(temperatures, 0.0, *felt(0.0, COLD, costs)[1:])[0]
+        _, cold, costs = felt(0.0, COLD, flip_costs(model))
+        each = asked_for(temperatures, 0.0, cold, costs)[0]
     elif isinstance(betas, Schedule):
-        each = _ascending(np.array([betas.first, betas.last]), model, f"betas is {betas}: ")
+        _ascending(np.array([betas.first, betas.last]), model, f"betas is {betas}: ")
         each = betas.betas(temperatures)
     else:
         each = stretched(_ascending(checks.finite_array("betas", betas), model), temperatures)
@@ -177,6 +171,17 @@ class Populating(Cooling):
         members, count = _members(block), block.reads.count
         if (members.families[:count] >= self.reads).any():
             raise ValueError(f"cannot be of this run: members.families has a number of {self.reads} or more")
+        restoring.check_record("members.influence", members.influence, self.temperatures)
+        written = members.record[: done // self.every]
+        energy = most_energy(self.model)
+        log_z = self.model.n * math.log(2) + self.betas[-1] * energy
+        for column, low, most in (
+            *((0, -log_z, log_z), (1, 0, math.inf), (2, -energy, energy), (3, 0, math.inf)),
+            *((4, 1, self.reads), (5, 0, math.log(self.reads))),
+        ):
+            slack = restoring.ROUNDING * (most if most < math.inf else 0)
+            if not ((written[:, column] >= low - slack) & (written[:, column] <= most + slack)).all():
+                raise ValueError(f"cannot be of this run: members.record has a {_COLUMNS[column]} that none has")
         if done:
             spins = self.engine.spins(block.plan, block.state)
             restoring.check_draws(members.energies[:count], None, [self.model] * count, lambda: spins.T[:count])

@@ -9,6 +9,7 @@ from typing import Any, overload
 
 from fastgibbs.engines.clusters import told
 from fastgibbs.engines.streams import entropy_of
+from fastgibbs.io.problems import problems
 from fastgibbs.methods import binned, observing
 from fastgibbs.methods.binned import Recording
 from fastgibbs.methods.chains import Chains
@@ -30,14 +31,14 @@ from fastgibbs.results.drawn import IN_BINS
 from fastgibbs.results.lanes import Left, by_lane, taken
 from fastgibbs.results.sampled import ChainBlock, SampleResult, states_alone
 from fastgibbs.threads import Asked
-from fastgibbs.types import ArrayLike, ChainRule, ClusterMoves, ModelLike, PathLike, Progress, Scan, Seed
+from fastgibbs.types import ArrayLike, ChainRule, ClusterMoves, PathLike, Problem, Progress, Scan, Seed
 
 _LANES = 64  # of a word: with cluster moves, which pass over all of them, engines for few chains are no faster
 
 
 @overload
 def sample(
-    model: ModelLike,
+    model: Problem,
     *,
     beta: ArrayLike | Protocol,
     field: ArrayLike | Protocol | None = ...,
@@ -66,7 +67,7 @@ def sample(
 ) -> SampleResult: ...
 @overload
 def sample(
-    model: Sequence[ModelLike],
+    model: Sequence[Problem],
     *,
     beta: ArrayLike | Protocol,
     field: ArrayLike | Protocol | None = ...,
@@ -95,7 +96,7 @@ def sample(
 ) -> SampleResult | list[SampleResult]: ...
 @holding
 def sample(
-    model: ModelLike | Sequence[ModelLike],
+    model: Problem | Sequence[Problem],
     *,
     beta: ArrayLike | Protocol,
     field: ArrayLike | Protocol | None = None,
@@ -155,7 +156,13 @@ def sample(
         at: the sweeps after which draws are made, ascending from 1, in place of sweeps, burn_in and thin: [1, 2, 4, 8]
             makes 8 sweeps and 4 draws. Of a run that goes on they are counted from there. For what changes with time,
             as `fastgibbs.analysis.two_time`; not with record="bins".
-        rule: "gibbs" (heat bath: p = 1 / (1 + exp(beta dE))) or "metropolis" (p = min(1, exp(-beta dE))).
+        rule: "gibbs" (heat bath: p = 1 / (1 + exp(beta dE))), "metropolis" (p = min(1, exp(-beta dE))) or "spiking":
+            units that are 1, or spins up, are neurons that have spiked, and stay on for `refractory` sweeps; one that
+            is not refractory spikes with p = 1 / (1 + refractory exp(-u)), u = -beta dE being the log odds of 1. Draws
+            have the same law, by either scan, and forget more slowly: it is a model of neurons, and no better sampler.
+            `result.spikes` tells when they spiked, where states are kept. At first those that are on have been so for
+            a random part of that time. Engines "sparse", "sparse64" and "dense", one model, not with clusters.
+        refractory: how many sweeps a spike lasts, 1 (which is "gibbs") to 127, by rule="spiking"; else leave it out.
         scan: "sequential" (sites in order, or colour by colour) or "random" (n sites drawn with replacement, the same
             in all chains). Sequential Metropolis, by sites or by colours, need not forget its start, at any beta: where
             a move costs nothing it is always made, and what it carries along is carried round for ever. So on a ring
@@ -167,9 +174,10 @@ def sample(
         start: states (n,) or (chains, n) in the model's units; by default every spin is drawn at random. A run from
             states of another shares no random number with it, though the seed be the same. Or the SampleResult of a
             run, which goes on: with its chains, where they stood, its random numbers, its engine and strips, and draws
-            that are those which as many more sweeps would have added to it, at the same beta; beta, rule, scan and
-            what is recorded may be others. Refused for other models or another clamp, of a result that was loaded from
-            a file, and where a stop left blocks at different sweeps: there start=result.states begins a new run.
+            that are those which as many more sweeps would have added to it, at the same beta; beta, rule (but "spiking"
+            only after "spiking", as refractory), scan and what is recorded may be others. Refused for other models or
+            another clamp, of a result that was loaded from a file, and where a stop left blocks at different sweeps:
+            there start=result.states begins a new run.
         seed: None, an int, a numpy SeedSequence or a numpy Generator (which is advanced). A run that goes on has one.
         threads: threads to run on; by default the cores this process may use. It never changes the result.
         engine: "auto", "multispin" (couplings +-J, degree at most 12, uniform field; updates a graph colour by colour
@@ -181,7 +189,7 @@ def sample(
             ones), "polynomial" (products of any number of variables), "worldline" (quantum spins) or "terms" (any
             energy that says what a flip costs, not at beta = inf).
         progress: True shows a bar; a callable gets (done, total) in sweeps and stops the run by returning True.
-        keep_states: keep the state of every draw, one bit a spin, for `result.samples`.
+        keep_states: keep the state of every draw, one bit a spin, for `result.samples`; of a neuron two.
         strips: a power of two up to 64, for the multi-spin engine: cut a periodic lattice along its first axis, so that
             few chains fill the 64 lanes of a word. By default as many as do; the number is in the result.
         record: "draws" keeps every draw; "bins" keeps, of each chain, sums in 16 to 32 bins of time and a histogram of
@@ -221,7 +229,8 @@ def sample(
     Raises ValueError or TypeError, naming the argument, before anything is compiled.
 
     Sources: Metropolis et al., J. Chem. Phys. 21, 1087 (1953), eq. (2); Geman and Geman, IEEE PAMI 6, 721 (1984);
-    Swendsen and Wang, Phys. Rev. Lett. 58, 86 (1987); Wolff, Phys. Rev. Lett. 62, 361 (1989).
+    Swendsen and Wang, Phys. Rev. Lett. 58, 86 (1987); Wolff, Phys. Rev. Lett. 62, 361 (1989); Buesing, Bill, Nessler
+    and Maass, PLoS Comput. Biol. 7, e1002211 (2011).
 
     >>> import fastgibbs as fg
     >>> run = fg.sample(fg.lattice((8, 8)), beta=[0.3, 0.6], sweeps=1000, burn_in=100, seed=1)
@@ -232,7 +241,7 @@ def sample(
     [-9.2, -20.6]
     """
     began = time.perf_counter()
-    models = checks.models("model", model, worldlines=True)
+    models = problems("model", model, worldlines=True)
     checks.progress(progress)
     if apart(models, engine):
         without: dict[str, object] = dict(

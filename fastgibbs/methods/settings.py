@@ -106,9 +106,9 @@ class Setting(NamedTuple):
         """
         ups = first_ups(seed, spins, chains, self.n, self.strips, self.clamp)
         betas, fields = points if isinstance(points, tuple) else (points, None)
-        more = {} if fields is None else dict(fields=fields)
-        more |= {} if self.refractory is None else dict(refractory=self.refractory)
-        return self.engine.start(prepared, lanes, ups, seed, betas, contract.RULES[self.rule], **more)
+        of_fields = () if fields is None else (fields,)
+        lasts = {} if self.refractory is None else dict(refractory=self.refractory)
+        return self.engine.start(prepared, lanes, ups, seed, betas, contract.RULES[self.rule], *of_fields, **lasts)
 
 
 def settled(
@@ -186,6 +186,8 @@ def choose_engine(
             raise ValueError(f"strips is {strips}: give one of {', '.join(map(str, STRIPS))}")
     for model in models:
         known = as_energy(model)
+        if known.normalized:
+            raise ValueError(f"{checks.shown(model)} is drawn from without chains: by fastgibbs.learning.dream")
         if not (known.has_ising_form or known.by_overlaps or known.by_worldlines or known.flips()):
             raise ValueError(
                 f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()"

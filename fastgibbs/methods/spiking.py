@@ -39,7 +39,7 @@ def asked_refractory(rule: str, refractory: int | None, clusters: str | None, be
 
 
 def counted(found: AnyArray, fresh: AnyArray, done: int, owners: tuple[Any, ...]) -> AnyArray:
-    """The rule for what neurons count (restoring.py): 1 to tau where they are on, else 0; clamped ones do not."""
+    """The rule for what neurons count (rules.py): 1 to tau where they are on, else 0; clamped ones do not."""
     *_, block, state, neurons = owners
     on, swept = state.spins > 0, np.isin(np.arange(len(found)), block.plan.free)[:, None]
     right = (found >= on) & (found <= on * neurons.refractory) & (swept | (found == fresh))

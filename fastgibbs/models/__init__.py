@@ -5,6 +5,7 @@ from fastgibbs.models.cells import Cell
 from fastgibbs.models.cuts import cut
 from fastgibbs.models.energy import Energy, Flips
 from fastgibbs.models.glasses import edwards_anderson, power_law, random_regular, sherrington_kirkpatrick, viana_bray
+from fastgibbs.models.helmholtz import Helmholtz
 from fastgibbs.models.hopfield import Hopfield
 from fastgibbs.models.ising import Ising
 from fastgibbs.models.lattices import lattice, triangular
@@ -20,6 +21,7 @@ __all__ = [
     "Cell",
     "Energy",
     "Flips",
+    "Helmholtz",
     "Hopfield",
     "Ising",
     "Perceptron",

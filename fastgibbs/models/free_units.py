@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.models.logistic import logistic, summed_out
-from fastgibbs.types import AnyArray, FloatArray, IntArray
+from fastgibbs.types import AnyArray, FloatArray, IntArray, Sites
 
 MOST_HIDDEN = 20  # hidden units of a side whose states are summed over, if the other side has more
 _CHUNK = 2**20  # inputs held at once
@@ -31,13 +31,16 @@ class Sides(NamedTuple):
     second_free: IntArray  # the others of the second, from 0
 
     @classmethod
-    def of(cls, visible: IntArray, shape: tuple[int, ...]) -> Sides:
+    def of(cls, visible: Sites | IntArray, shape: tuple[int, ...]) -> Sides:
         """Those of machines with weights (V', H')."""
-        V, H = shape
+        (V, H), visible = shape, visible.astype(np.int64)
         columns, second_columns = (np.flatnonzero(side) for side in (visible < V, visible >= V))
         first, second = visible[columns], visible[second_columns] - V
         free, second_free = np.delete(np.arange(V), first), np.delete(np.arange(H), second)
-        return cls(first, second, columns, second_columns, free, second_free)
+        parts = first, second, columns, second_columns, free, second_free
+        for part in parts:
+            part.flags.writeable = False
+        return cls(*parts)
 
 
 class Given(NamedTuple):
@@ -91,7 +94,7 @@ class Given(NamedTuple):
         Means are updated side after side, from one half each until they stand: it is that of a fixed point
         (Salakhutdinov and Hinton, AISTATS 2009).
         """
-        x, before = np.zeros(self.first.shape), np.inf
+        x, before = np.zeros(self.first.shape), np.full(self.first.shape, np.inf)
         for _ in range(_ITERATIONS):
             u = logistic(x)
             if np.abs(u - before).max(initial=0) < _CLOSE:

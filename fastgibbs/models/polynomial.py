@@ -248,7 +248,8 @@ class Polynomial(Energy):
                 np.subtract.at(fields, sites.ravel(), np.repeat(share, sites.shape[1]))
             offset += 0.0 if self.low else float(share.sum())
         i, j = pairs.T
-        return Ising.from_edges(self.n, i, j, J, fields, offset)
+        ising = Ising.from_edges(self.n, i, j, J, fields, offset)
+        return ising if self.labels is None else ising.with_labels(self.labels)
 
     def __repr__(self) -> str:
         kind = "" if self.kind == "spin" else f", kind={self.kind!r}"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -25,10 +26,10 @@ class RBM(Energy):
     float64, read-only. `n` = V + H. A joint state is (..., n), v first.
 
     `visible`: the indices, from 0 to n - 1, of the units that data shows, in the order in which data holds them; by
-    default all of v. Others are hidden. So v and h are but the two sides of a bipartite graph, and either may hold units
-    of both kinds: a machine of layers has the even ones on the first side and the odd ones on the second (`RBM.deep`;
-    Salakhutdinov and Hinton, AISTATS 2009). Where hidden units are on both sides, or visible ones on the second, pairs
-    of weight 0 are not coupled, and no training couples them.
+    default all of v. Others are hidden. So v and h are but the two sides of a bipartite graph, and either may hold
+    units of both kinds: a machine of layers has the even ones on the first side and the odd ones on the second
+    (`RBM.deep`; Salakhutdinov and Hinton, AISTATS 2009). Where hidden units are on both sides, or visible ones on the
+    second, pairs of weight 0 are not coupled, and no training couples them.
 
     TypeError on anything that is not real numbers; ValueError on a NaN, an infinity or a wrong shape, and at an index
     out of range or given twice.
@@ -56,15 +57,15 @@ class RBM(Energy):
         weights = checks.finite_array("weights", weights).copy()
         if weights.ndim != 2:
             raise ValueError(f"weights has shape {weights.shape}: give (V, H), one row per visible unit")
-        attributes = {"weights": weights}
+        attributes: dict[str, Any] = {"weights": weights}
         biases = {"visible_bias": visible_bias, "hidden_bias": hidden_bias}
         for (name, bias), size in zip(biases.items(), weights.shape, strict=True):
             attributes[name] = np.zeros(size) if bias is None else checks.finite_array(name, bias, (size,)).copy()
         most = sum(checks.largest(array) * array.size for array in attributes.values())
         checks.require_range(4 * most, "weights and biases (visible_bias, hidden_bias)")
         n, first = sum(weights.shape), np.arange(len(weights), dtype=np.int32)
-        attributes["visible"] = first if visible is None else checks.different("visible", visible, n)
-        self.__setstate__({"n": n} | attributes)
+        visible = first if visible is None else checks.different("visible", visible, n)
+        self.__setstate__({"n": n, "visible": visible} | attributes)
 
     @classmethod
     def random(cls, n_visible: int, n_hidden: int, data: RowsLike | None = None, *, seed: Seed = None) -> RBM:
@@ -96,9 +97,10 @@ class RBM(Energy):
         >>> machine, machine.weights.shape, machine.visible.tolist()
         (RBM(n_visible=6, n_hidden=7), (9, 4), [0, 1, 2, 3, 4, 5])
         """
-        widths = [checks.integer(f"layers[{k}]", width) for k, width in enumerate(checks.integers("layers", layers))]
-        if len(widths) < 2:
+        given = checks.integers("layers", layers)
+        if given.ndim != 1 or given.size < 2:
             raise ValueError(f"layers is {checks.shown(layers)}: give two widths or more, of the visible layer first")
+        widths = [checks.integer(f"layers[{k}]", width) for k, width in enumerate(given)]
         rng, n_visible = checks.generator(seed), widths[0]
         V, H = sum(widths[::2]), sum(widths[1::2])
         W, bias, first, second = np.zeros((V, H)), np.zeros(V), 0, 0
@@ -259,7 +261,8 @@ class RBM(Energy):
         """The machine of energy (1 - t) E + t E_other."""
         names = "weights", "visible_bias", "hidden_bias"
         parts = ((1 - t) * getattr(self, name) + t * getattr(other, name) for name in names)
-        return RBM(*parts, visible=self.visible)
+        weights, visible_bias, hidden_bias = parts
+        return RBM(weights, visible_bias, hidden_bias, self.visible)
 
     def quadratic(self) -> Quadratic:
         """The energy of the units, row by row."""

@@ -11,6 +11,7 @@ from fastgibbs.plots.correlations import correlations, length_crossing, structur
 from fastgibbs.plots.learning import fantasies, filters, information_history, inpaintings, training_history
 from fastgibbs.plots.memories import recall_curves, recall_images
 from fastgibbs.plots.movie import movie
+from fastgibbs.plots.neurons import raster
 from fastgibbs.plots.spins import spin_image
 from fastgibbs.plots.style import PALETTE, figure
 from fastgibbs.plots.temperatures import (
@@ -44,6 +45,7 @@ __all__ = [
     "magnetization_trace",
     "movie",
     "overlap_distribution",
+    "raster",
     "read_histogram",
     "recall_curves",
     "recall_images",

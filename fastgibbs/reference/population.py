@@ -5,7 +5,7 @@ import numpy as np
 from fastgibbs.reference.arithmetic import exp64
 from fastgibbs.reference.streams import next_words, stream
 
-RESAMPLE = 9
+RESAMPLE = 10
 
 
 class Population:

@@ -62,7 +62,7 @@ def temper(
     `engine`: a twin, the module; `model`: a model, or a sequence of them on one graph (samples), each with `ladders`
     ladders: ladder g is of sample g // ladders. `betas`: (R,), ascending, in inverse units of J, ValueError above 256.
     `fields`: of each rung one beside the model's, (R,), or None: rungs are then points, in any order.
-    `gammas`: of worldlines, (R,), the largest Gamma at each rung, or None; their weights are the twin's `exponents`.
+    `gammas`: of worldlines, (R,), the largest Gamma at each rung, or None; their weights are the twin's `kink_weights`.
     There are `burn_in` sweeps, then `sweeps`, each thin-th recorded; after every swap_every-th there are swaps, before
     them, after every cluster_every-th (by default swap_every), moves of `clusters`: "houdayer", as True, or a
     key of KINDS, these after the first sweep of so many. Every overlap_every-th, unless 0, the ladders 2p and
@@ -122,8 +122,8 @@ def temper(
             for g in range(G):
                 energy = engine.energies([models[g]], state.spins[lane[g]])
                 besides = () if fields is None else (betas * fields, state.spins[lane[g]].sum(axis=1, dtype=float))
-                if hasattr(engine, "exponents"):
-                    besides = engine.exponents(models[g], state.spins[lane[g]], betas, gammas)
+                if as_energy(models[g]).by_worldlines:
+                    besides = engine.kink_weights(models[g], state.spins[lane[g]], betas, gammas)
                 tried, p = swap(swap_streams[g], betas, energy, rungs[g], (s // swap_every - 1) % 2, *besides)
                 at[g, rungs[g]] = lane[g]
                 if counted > 0:

@@ -57,11 +57,10 @@ def sweep(state, betas, gammas=None):
         r = np.float32(np.maximum(np.tanh(dt * (strengths * model.gamma[site])), 2.0 ** -float(MOST)))
         fields = [sparse.field(classical, lines[:, :, t].T, site) for t in range(model.slices)]
         weights = [sparse.exp2(np.clip(scale * f, -MOST, MOST)) for f in fields]
-        ups, downs, odds = messages(weights, r)
-        lines[:, site] = drawn(ups, downs, odds, r, uniforms(state.streams, model.slices)).T
+        lines[:, site] = drawn(*messages(weights, r), r, uniforms(state.streams, model.slices)).T
 
 
-def exponents(model, spins, betas, gammas=None):
+def kink_weights(model, spins, betas, gammas=None):
     """By what replicas exchange rungs besides beta E: log tanh(dt Gamma_i) at each rung, (rungs, sites), and kinks k_i.
 
     Kinks are float64 (lanes, sites), of `spins` int8 (lanes, n); `betas` and `gammas`: (rungs,), as of a sweep.
@@ -86,38 +85,38 @@ def _split(words):
 
 
 def messages(weights, r):
-    """What is behind each slice, seen from the one before, and the odds of s_0 = +1.
+    """What is behind each slice, seen from the one before, and the weights of s_0 = +1 and -1.
 
     `weights`: of M slices, float32 (lanes,): w_t = exp(2 dt f_t), by which + outweighs - there; `r`: tanh(dt Gamma).
-    Given s_0 = +-1, which also follows slice M - 1, let m_t be the weight of + over that of - at slice t of all after
-    it. It is r^-+1 at slice M - 1, and with x_t = w_t m_t, m_{t-1} = (x_t + r) / (1 + r x_t); the weight of - at slice
-    t - 1 is 1 + r x_t times as much as at slice t. Returns x_t, t = 1 ... M - 1, given s_0 = +1; given -1; and
-    w_0 m_0 v, the odds, v being the weight of - at slice 0 given + over that given -.
+    Given s_0 = +-1, which also follows slice M - 1, let p_t and q_t be the weights of + and - at slice t of all after
+    it: 1 and r, or r and 1, at slice M - 1; with x_t = w_t p_t, p_{t-1} = x_t + r q_t and q_{t-1} = r x_t + q_t. Lists
+    of pairs (x_t, q_t), t = 1 ... M - 1, given s_0 = +1; given -1; and the pair of x_0 given +1 and q_0 given -1.
+    All four weights are brought to the scale of the largest by a power of two, which changes no share.
     """
-    up, down, v = ONE / r, r, r
+    p, q, y, z = ONE, r, r, ONE
     ups, downs = [], []
     for w in weights[:0:-1]:
-        x, y = w * up, w * down
-        ups.append(x)
-        downs.append(y)
-        a, b = ONE + r * x, ONE + r * y
-        q = ONE / (a * b)
-        up, down, v = (x + r) * b * q, (y + r) * a * q, v * (a * a * q)
-    return ups[::-1], downs[::-1], weights[0] * up * v
+        p, y = w * p, w * y
+        ups.append((p, q + 0 * w))
+        downs.append((y, z + 0 * w))
+        p, q, y, z = p + r * q, r * p + q, y + r * z, r * y + z
+        power = np.float32(2.0) ** -np.floor(np.log2(np.maximum(np.maximum(p, q), np.maximum(y, z))))
+        p, q, y, z = p * power, q * power, y * power, z * power
+    return ups[::-1], downs[::-1], (weights[0] * p, z + 0 * weights[0])
 
 
-def drawn(ups, downs, odds, r, u):
+def drawn(ups, downs, ends, r, u):
     """Worldlines int8 (M, lanes) of uniforms float32 (M, lanes): s_0 first, then each slice given the one before.
 
-    P(s_0 = +1) = o / (1 + o); P(s_t = -s) = r / (r + x_t) after s = +1, r x_t / (r x_t + 1) after s = -1. The rarer
-    s_0 and the kinks are decided where u is finest.
+    P(s_0 = +1) = a / (a + b) of the pair of ends; P(s_t = -s) = r q_t / (r q_t + x_t) after s = +1, and
+    r x_t / (r x_t + q_t) after s = -1. The rarer s_0 and the kinks are decided where u is finest.
     """
-    certain = odds >= ONE
-    s = np.where(certain ^ (u[0] * (ONE + odds) < np.where(certain, ONE, odds)), np.int8(1), np.int8(-1))
+    a, b = ends
+    s = np.where((a >= b) ^ (u[0] * (a + b) < np.minimum(a, b)), np.int8(1), np.int8(-1))
     lines, first = [s], s > 0
-    for x, y, u_t in zip(ups, downs, u[1:], strict=True):
-        x = np.where(first, x, y)
-        turn, stay = np.where(s > 0, r, r * x), np.where(s > 0, x, ONE)
+    for up, down, u_t in zip(ups, downs, u[1:], strict=True):
+        x, q = (np.where(first, *two) for two in zip(up, down, strict=True))
+        turn, stay = r * np.where(s > 0, q, x), np.where(s > 0, x, q)
         s = np.where(u_t * (turn + stay) < turn, -s, s)
         lines.append(s)
     return np.array(lines)

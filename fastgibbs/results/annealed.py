@@ -15,7 +15,7 @@ from fastgibbs.analysis.reports import Report, aligned
 from fastgibbs.engines.energies import energies
 from fastgibbs.engines.lowest import Lowest, hashes, unpacked
 from fastgibbs.fields import described
-from fastgibbs.integrations.tables import Table, Variables
+from fastgibbs.integrations.tables import Coordinates, Table, Variables
 from fastgibbs.models import Ising, checks
 from fastgibbs.models.bounds import most_energy
 from fastgibbs.models.energy import as_energy
@@ -74,7 +74,8 @@ class Population(NamedTuple):
     """What a population of reads tells of the law at each of its temperatures, with standard errors.
 
     Errors come from what differs between families, which have nothing to do with one another: they are right as long
-    as there are many, R / rho of them in effect.
+    as there are many, R / rho of them in effect. exp(log_z) is without bias, in the mean of runs; so are means of runs
+    that are weighted by it, while those of one run are off by some 1 / R (Machta, 2010).
     """
 
     betas: Annotated[FloatArray, "float64 (temperatures,)", "The inverse temperatures that were come to, from 0 on."]
@@ -256,12 +257,18 @@ class AnnealResult(Result):
         return answer(self)
 
     def table(self) -> Table:
-        """Energies as named arrays, (read,), and traces, (sweep,), to which beta belongs."""
+        """Energies as named arrays, (read,), and traces, (sweep,), to which beta belongs; of a population (step,)."""
         sweeps = self.trace_min.size
         variables: Variables = {"energy": (("read",), self.energy)}
         variables |= {"trace_min": (("sweep",), self.trace_min), "trace_mean": (("sweep",), self.trace_mean)}
-        places = {"read": ("read", self.read), "sweep": ("sweep", np.arange(sweeps))}
-        return Table(variables, places | {"beta": ("sweep", self.betas[:sweeps])}, self._settings())
+        places: Coordinates = {"read": ("read", self.read), "sweep": ("sweep", np.arange(sweeps))}
+        places |= {"beta": ("sweep", self.betas[:sweeps])}
+        if self.population is not None:
+            betas, *columns, _ = self.population
+            names = self.population._fields[1:-1]
+            variables |= {f"population_{n}": (("step",), column) for n, column in zip(names, columns, strict=True)}
+            places |= {"step": ("step", np.arange(betas.size)), "population_beta": ("step", betas)}
+        return Table(variables, places, self._settings())
 
     def __repr__(self) -> str:
         lowest = f"lowest={self.energy.min(initial=np.inf):g} in {self.ground_counts.sum()}"

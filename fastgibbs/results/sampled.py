@@ -51,7 +51,7 @@ def states_alone(record: Record, keep: bool) -> Record:
 class SampleResult(Drawn):
     """What `sample` returns. A draw is recorded after every thin-th sweep past burn_in, or at the sweeps `at`.
 
-    Besides the fields: `states`, `samples`, `drawn_at` and `model_number`.
+    Besides the fields: `states`, `samples`, `spikes`, `drawn_at` and `model_number`.
 
     >>> import fastgibbs as fg
     >>> run = fg.sample(fg.lattice((8, 8)), beta=0.4, sweeps=10, seed=1)
@@ -146,10 +146,12 @@ class SampleResult(Drawn):
 
         >>> import fastgibbs as fg
         >>> neuron = fg.RBM([[0.0]])
-        >>> options = dict(rule="spiking", refractory=3, keep_states=True)
-        >>> run = fg.sample(neuron, beta=1.0, sweeps=9, chains=1, seed=5, **options)
-        >>> run.spikes[0, :, 0].astype(int).tolist(), run.samples[0, :, 0].tolist()
-        ()
+        >>> options = dict(rule="spiking", refractory=3, keep_states=True, seed=7)
+        >>> run = fg.sample(neuron, beta=1.0, sweeps=12, chains=1, **options)
+        >>> run.spikes[0, :, 0].astype(int).tolist()
+        [0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0]
+        >>> run.samples[0, :, 0].tolist()
+        [1, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0]
         """
         if self.rule != "spiking" or self.scan != "sequential":
             raise ValueError(f"rule is {self.rule!r}, scan {self.scan!r}: give a run by rule='spiking' in sequence")

@@ -9,7 +9,7 @@ import numpy as np
 from fastgibbs.analysis.reports import Report, with_error
 from fastgibbs.fields import described
 from fastgibbs.integrations.tables import Table, Variables
-from fastgibbs.models import RBM, BoltzmannMachine, checks
+from fastgibbs.models import RBM, BoltzmannMachine, Helmholtz, checks
 from fastgibbs.results.base import Result, Timing, run_result
 from fastgibbs.types import FloatArray, IntArray, States
 
@@ -26,13 +26,14 @@ class History(NamedTuple):
         FloatArray,
         "float64 (rows,)",
         "Mean of (v - v')^2 over units and data; v' is the mean of v given the mean of h given v, and of a "
-        "BoltzmannMachine that of each visible unit given all other units, h being drawn given v.",
+        "BoltzmannMachine that of each visible unit given all other units, h being drawn given v; of a Helmholtz "
+        "machine that given the layer above, drawn from q.",
     ]
     pseudo_likelihood: Annotated[
         FloatArray,
         "float64 (rows,), or NaN",
         "`fastgibbs.pseudo_likelihood` in nats; of a large machine, estimated from some units of each row. NaN if more "
-        "than 20 hidden units are coupled to each other.",
+        "than 20 hidden units are coupled to each other, and of a Helmholtz machine.",
     ]
     gradient_norm: Annotated[
         FloatArray,
@@ -44,6 +45,11 @@ class History(NamedTuple):
     ]
     log_likelihood_error: Annotated[
         FloatArray, "float64 (rows,), or NaN or inf", "The standard error that log Z gives it: 0 if it is exact."
+    ]
+    bound: Annotated[
+        FloatArray,
+        "float64 (rows,), or NaN",
+        "Of a Helmholtz machine, the mean of log p(v, h) - log q(h | v) in nats, h drawn from q once for each row.",
     ]
 
 
@@ -79,16 +85,16 @@ class TrainResult(Result):
 
     KIND = "train"
     model: Annotated[
-        RBM | BoltzmannMachine,
+        RBM | BoltzmannMachine | Helmholtz,
         "The model trained; of a training that diverged, as it was after the last epoch that had not.",
     ]
     history: Annotated[History, "Of the epochs that were finished, those that have a row, also of a start."]
     chains: Annotated[
         States,
         "int8 (chains, n)",
-        "The states of the model's chains at the end: persistent ones, or those of the last batch.",
+        "The states of the model's chains at the end: persistent ones, or those of the last batch, or its dreams.",
     ]
-    method: Annotated[str, '"pcd", "cd", "tempering" or "exact".']
+    method: Annotated[str, '"pcd", "cd", "tempering", "exact" or "wake-sleep".']
     epochs: Annotated[int, "Epochs finished, those of a start among them."]
     seed: Annotated[int, "Pass it as `seed` to get the same bytes again."]
     timing: Annotated[Timing, "Seconds, and attempts per second."]
@@ -111,9 +117,11 @@ class TrainResult(Result):
             "log-likelihood": [
                 with_error(*pair) for pair in zip(history.log_likelihood, history.log_likelihood_error, strict=True)
             ],
+            "bound": [f"{value:.6g}" for value in history.bound],
             "gradient": [f"{norm:.4g}" for norm in history.gradient_norm],
         }
         table = {name: ["-" if cell == "nan" else cell for cell in cells] for name, cells in table.items()}
+        table = {name: cells for name, cells in table.items() if set(cells) != {"-"} or name == "log-likelihood"}
         notes = ["Likelihoods in nats, per row of data."] if rows.size else ["no table: no epoch has a row"]
         if self.information is not None and self.information.epoch.size:
             of = {name: record[-1] for name, record in self.information._asdict().items()}
@@ -137,8 +145,8 @@ class TrainResult(Result):
     @classmethod
     def _of(cls, values: dict[str, Any]) -> Self:
         epoch = values["history"].epoch
-        if not isinstance(values["model"], RBM | BoltzmannMachine):
-            raise ValueError(f"model is {values['model']!r}: give an RBM or a BoltzmannMachine")
+        if not isinstance(values["model"], RBM | BoltzmannMachine | Helmholtz):
+            raise ValueError(f"model is {values['model']!r}: give an RBM, a BoltzmannMachine or a Helmholtz machine")
         if (np.diff(epoch, prepend=0) < 1).any() or epoch.max(initial=0) > values["epochs"]:
             raise ValueError(f"the history has other epochs than 1 to {values['epochs']}, in order")
         return super()._of(values)

@@ -16,6 +16,7 @@ from fastgibbs.results.lanes import unpacked
 from fastgibbs.types import AnyArray, ArrayLike, Engine, FloatArray, IntArray, States
 
 T = TypeVar("T")
+OF_RULE: dict[str, dict[str, Any]] = {"spiking": {"refractory": 3}}  # what blocks and twins start with, besides
 
 
 class Draws(NamedTuple):
@@ -95,7 +96,8 @@ def _started(
     of_lanes = spins[lanes.start : lanes.stop]
     ups = np.ones((len(lanes), spins.shape[1]), np.uint8)
     ups[: len(of_lanes)] = of_lanes > 0
-    return *engine.start(prepared, lanes, [(0, ups)], seed, rungs, RULES[rule]), len(of_lanes)
+    more = OF_RULE.get(rule, {})
+    return *engine.start(prepared, lanes, [(0, ups)], seed, rungs, RULES[rule], **more), len(of_lanes)
 
 
 def _recorded(

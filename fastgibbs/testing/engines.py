@@ -26,7 +26,7 @@ from fastgibbs.models import (
     edwards_anderson,
     random_regular,
 )
-from fastgibbs.testing.blocks import Draws, carried, run
+from fastgibbs.testing.blocks import OF_RULE, Draws, carried, run
 from fastgibbs.testing.energies import Triples
 from fastgibbs.testing.laws import boltzmann, draw_exactly, energies, pvalue
 from fastgibbs.types import AnyArray, Engine, FloatArray, IntArray, Mask, ModelLike, States
@@ -90,7 +90,7 @@ def check_engine(
         engine: an `fastgibbs.engines.contract.Engine`; without "metropolis" what single flips cost is not asked.
         models: a dict of names to models, by default `MODELS`. Of those of more than 10 spins no law is tested.
         twin: the engine again in NumPy, as the modules of `fastgibbs.reference`, or None.
-        rules: of "gibbs" and "metropolis".
+        rules: of "gibbs", "metropolis" and "spiking", where a spike lasts 3 sweeps.
         false_alarm: the rate at which tests of laws fail a right engine, all together. Seeds are fixed: one that has
             passed passes again, on any machine.
 
@@ -160,6 +160,7 @@ def check_case(engine: Engine, case: Case, twin: ModuleType | None = None, false
     _check_records(case, draws)
     if twin is not None:
         known = {"scan": case.scan} if "scan" in signature(twin.start).parameters else {}
+        known |= OF_RULE.get(case.rule, {})
         state = twin.start(model, len(spins), 5, case.rule, spins=spins, **known)
         for sweep, found in enumerate(draws.spins, 1):
             twin.sweep(state, betas)
@@ -188,7 +189,7 @@ def _check_law(engine: Engine, case: Case, level: float) -> float:
         end = run(engine, model, up, free, sweeps, thin=sweeps, seed=6, **how).spins[-1]
         p = pvalue(model, model.from_spins(end), boltzmann(model, 0.0))
         assert p >= level, f"{_title(case)}: at beta = 0 a sweep leaves states that are not uniform: p = {p:.0e}"
-    elif case.scan == "sequential":
+    elif case.rule == "metropolis" and case.scan == "sequential":
         end = run(engine, model, up, free, 1, seed=6, **how).spins[-1]
         _equal(case, "spins after a sweep at beta = 0", end, -up, "all turned")
     beta = _middle(model)

@@ -1,0 +1,519 @@
+"""Deep, semi-supervised and conditional machines: an RBM of which any units are visible, against sums and twins."""
+
+import csv
+import sys
+from itertools import product
+
+import numpy as np
+import pytest
+
+import fastgibbs as fg
+from fastgibbs import BoltzmannMachine
+from fastgibbs.__main__ import main
+from fastgibbs.engines import phases
+from fastgibbs.engines.gradients import Step
+from fastgibbs.learning import epochs, gradient
+from fastgibbs.learning.deep import Holding, SampledDeep
+from fastgibbs.learning.machines import Estimation, ExactRBM
+from fastgibbs.reference import layered
+from fastgibbs.reference.layered import State
+
+RNG = np.random.default_rng(12)
+W1, W2 = RNG.normal(size=(3, 4)), RNG.normal(size=(4, 2))
+A, B = RNG.normal(size=5) * 0.5, RNG.normal(size=4) * 0.5
+DEEP = fg.RBM(np.vstack([W1, W2.T]), A, B, visible=range(3))  # layers of 3, 4 and 2 units
+MIXED = fg.RBM(RNG.normal(size=(4, 5)), RNG.normal(size=4), RNG.normal(size=5), visible=[7, 2, 0, 4])
+FOUR = fg.RBM.deep((3, 2, 2, 2), seed=3)  # whose first and last layers are not coupled
+FOUR = fg.RBM(60 * FOUR.weights, RNG.normal(size=5), RNG.normal(size=4), range(3))
+MACHINES = {"deep": DEEP, "mixed": MIXED, "four layers": FOUR}
+ROWS = RNG.integers(0, 2, (40, 4)) | np.array([1, 0, 0, 1])
+PARTS = "weights", "visible_bias", "hidden_bias"
+ALARM = 4.7  # |z| of some 30 numbers from 64 estimates: a false-alarm rate of 4e-4
+
+
+def rows_of(model):
+    return ROWS[:, : model.n_visible]
+
+
+def as_graph(rbm):
+    """The same energy and visible units as a Boltzmann machine."""
+    V, H = rbm.weights.shape
+    i, j = np.nonzero(rbm.weights)
+    biases = np.concatenate([rbm.visible_bias, rbm.hidden_bias])
+    return BoltzmannMachine.from_edges(V + H, i, j + V, rbm.weights[i, j], biases, rbm.visible)
+
+
+def test_a_machine_of_layers_has_the_sums_of_its_layers():
+    """E(v, h, g) = -a.v - b.h - c.g - v.W1.h - h.W2.g: log Z, and the sum over h and g of every v."""
+    logs = {}
+    for v in product((0, 1), repeat=3):
+        sums = [
+            A[:3] @ v + B @ h + A[3:] @ g + v @ W1 @ h + h @ W2 @ g
+            for h in map(np.array, product((0, 1), repeat=4))
+            for g in map(np.array, product((0, 1), repeat=2))
+        ]
+        logs[v] = np.logaddexp.reduce(sums)
+    np.testing.assert_allclose(DEEP.log_marginal(list(logs)), list(logs.values()), rtol=1e-13)
+    np.testing.assert_allclose(DEEP.free_energy([list(logs)]), [-np.array(list(logs.values()))], rtol=1e-13)
+    assert fg.log_z(DEEP, method="exact").value == pytest.approx(np.logaddexp.reduce(list(logs.values())), rel=1e-13)
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_it_is_the_boltzmann_machine_of_its_graph(name):
+    model, data = MACHINES[name], rows_of(MACHINES[name])
+    graph = as_graph(model)
+    x = RNG.integers(0, 2, (6, model.n))
+    np.testing.assert_allclose(model.energy(x), graph.energy(x), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(model.inputs(x), graph.inputs(x), rtol=0, atol=1e-12)
+    for beta in (1.0, 0.3):
+        np.testing.assert_allclose(model.log_marginal(data, beta), graph.log_marginal(data, beta), rtol=0, atol=1e-12)
+    assert fg.log_likelihood(model, data).value == pytest.approx(fg.log_likelihood(graph, data).value, abs=1e-12)
+    assert fg.pseudo_likelihood(model, data) == pytest.approx(fg.pseudo_likelihood(graph, data), abs=1e-12)
+    one, other = gradient(model, data), gradient(graph, data)
+    V = len(model.weights)
+    np.testing.assert_allclose(one.weights, other.weights[:V, V:], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(np.concatenate(one[1:]), other.biases, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_the_exact_gradient_is_the_slope_of_the_exact_log_likelihood(name):
+    model, data = MACHINES[name], rows_of(MACHINES[name])
+    parts = model.weights, model.visible_bias, model.hidden_bias
+    for k, slope in enumerate(gradient(model, data)):
+        for index in np.ndindex(slope.shape):
+            values = []
+            for change in (1e-5, -1e-5):
+                moved = [part.copy() for part in parts]
+                moved[k][index] += change
+                values.append(fg.log_likelihood(fg.RBM(*moved, model.visible), data).value)
+            assert (values[0] - values[1]) / 2e-5 == pytest.approx(slope[index], abs=1e-8)
+
+
+@pytest.mark.parametrize("centered", [True, False])
+@pytest.mark.parametrize("name", MACHINES)
+def test_it_is_trained_as_the_machine_of_its_graph(name, centered):
+    """Along the exact gradient, with momentum, pulls and row weights: uncoupled pairs stay apart."""
+    model, data = MACHINES[name], rows_of(MACHINES[name])
+    settings = dict(method="exact", epochs=20, batch_size=15, learning_rate=0.2, momentum=0.6, l1=0.01, l2=0.02, seed=4)
+    settings |= dict(centered=centered, weights=np.arange(40) % 3, likelihood_every=5)
+    if not model.weights.all():  # whose list of parameters, and so the order of rows, is another
+        settings["batch_size"] = 40
+    one, graph = fg.train(model, data, **settings), fg.train(as_graph(model), data, **settings)
+    if not centered:  # centred, the graph's hidden offsets begin elsewhere
+        np.testing.assert_allclose(as_graph(one.model).weights, graph.model.weights, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(as_graph(one.model).biases, graph.model.biases, rtol=0, atol=1e-12)
+        for record in ("pseudo_likelihood", "log_likelihood", "gradient_norm"):
+            np.testing.assert_allclose(getattr(one.history, record), getattr(graph.history, record), rtol=1e-10)
+    assert (one.model.weights[model.weights == 0] == 0).all()
+    assert one.history.log_likelihood[-1] > fg.log_likelihood(model, data).value
+
+
+def learner(model, method="pcd", steps=5, centered=False, batch_size=40, chains=40, threads=1, given=()):
+    mean = rows_of(model).mean(axis=0)[: model.n_visible] if model.n_visible <= 4 else np.full(model.n_visible, 0.4)
+    setting = Estimation(method, steps, chains, batch_size, 40, centered, mean, 3, threads, given)
+    return SampledDeep(model, setting)
+
+
+def states(one, first, last):
+    """The first side and the means of the second of rows `first` ... `last - 1`, and their coefficients."""
+    c = one.rows.coefficients[first:last, None].astype(float)
+    h = one.rows.h[:, first:last].swapaxes(0, 1).reshape(last - first, -1)[:, : one.hidden] / c
+    return one.rows.v[first:last, : one.visible].astype(float), h, c
+
+
+def moments(one):
+    """sum_n c_n of v h^T, v and h, over data and model."""
+    v, h, c = states(one, 0, one.count)
+    return np.concatenate([((c * v).T @ h).ravel(), (c * v).sum(axis=0), (c * h).sum(axis=0)])
+
+
+def twin(model, streams, v, h, begin, end, held, walk):
+    """`draw_held` in NumPy: both sides (units, lanes) bool after so many sweeps, with the means of the second."""
+    W, a, b = (part.astype(np.float32) for part in (model.weights, model.visible_bias, model.hidden_bias))
+    first, second, of_v, of_h = held
+    scale = np.full(v.shape[1], phases.MINUS_LOG2E, np.float32)
+    state = State(None, W, a, b, 1.0, streams, "gibbs", None)
+    v, h = (np.where(side, 1, -1).astype(np.int8) for side in (v, h))
+
+    def draw_second(draws):
+        x = layered.inputs(b, W, v > 0)
+        if draws:
+            layered._draw(state, x, h, range(len(h)), scale)
+        h[second] = 2 * of_h - 1
+        means = 1 / (1 + np.exp(-x.astype(float)))
+        means[second] = of_h
+        return means
+
+    begins, steps, draws = walk
+    means = draw_second(draws or steps > 0) if begins else None
+    for step in range(steps):
+        layered._draw(state, layered.inputs(a, W.T, h > 0), v, range(begin, end), scale)
+        v[first] = 2 * of_v - 1
+        means = draw_second(draws or step + 1 < steps)
+    return v > 0, h > 0, means
+
+
+@pytest.mark.parametrize(
+    ("shape", "visible"),
+    [
+        ((8, 6), range(3)),
+        ((40, 20), range(25)),  # the data's units are left out of what is drawn
+        ((40, 20), [*range(0, 40, 3), 45, 59]),
+        ((70, 66), [*range(30), 69, 75, 76]),
+        ((13, 70), range(13, 83)),  # one side is held
+        ((13, 7), range(20)),  # all is
+    ],
+)
+@pytest.mark.parametrize("method", ["pcd", "cd"])
+def test_both_phases_are_drawn_to_the_bits_of_the_twin(shape, visible, method):
+    rng = np.random.default_rng(2)
+    visible = rng.permutation(visible)
+    model = fg.RBM(*(rng.normal(size=size) for size in (shape, *shape)), visible)
+    lanes, steps = 20, 3
+    one = learner(model, method, steps, batch_size=lanes, chains=lanes)
+    V, row0, b = shape[0], phases.whole(shape[0], 6), one.block
+    for _ in range(2):
+        data, rows = rng.integers(0, 2, (lanes, visible.size)), rng.permutation(40)[:lanes]
+        whole = np.zeros((sum(shape), lanes), bool)
+        whole[visible] = data.T
+        free = one.sides.free
+        if b.hidden.size:
+            whole[free] = np.unpackbits(b.hidden[rows], axis=1, count=free.size).T
+        streams, chains = b.shown.streams[:, :lanes].copy(), b.chains
+        v, h = (chains.spins[part, :lanes] > 0 for part in (slice(V), slice(row0, row0 + shape[1])))
+        of_model = streams if method == "cd" else chains.streams[:, :lanes].copy()
+        one.positive(data, np.full(lanes, 1 / lanes, np.float32), rows)
+        one.negative()
+        first, second = visible[visible < V], visible[visible >= V] - V
+        held = first, second, whole[first], whole[V:][second]
+        sweeps = steps if free.size and second.size < shape[1] else min(free.size, 1)
+        walk = True, sweeps, method == "cd"
+        x, y, means = twin(model, streams, whole[:V], whole[V:], *one.data.held[-2:], held, walk)
+        found_v, found_h, _ = states(one, 0, lanes)
+        np.testing.assert_array_equal(found_v.T > 0, x)
+        np.testing.assert_array_equal(x[first], whole[first])
+        np.testing.assert_allclose(found_h.T, means, rtol=2e-5, atol=1e-30)
+        if b.hidden.size:
+            np.testing.assert_array_equal(np.unpackbits(b.hidden[rows], axis=1, count=free.size).T, x[free])
+        if method == "cd":
+            v, h = x, y
+        nothing = np.arange(0), np.arange(0), np.zeros((0, lanes)), np.zeros((0, lanes))
+        x, y, means = twin(model, of_model, v, h, 0, V, nothing, (False, steps, method == "pcd"))
+        found_v, found_h, _ = states(one, lanes, 2 * lanes)
+        np.testing.assert_array_equal(found_v.T > 0, x)
+        np.testing.assert_allclose(found_h.T, means, rtol=2e-5, atol=1e-30)
+        if method == "pcd":
+            np.testing.assert_array_equal(one.chains().T > 0, np.concatenate([x, y]))
+
+
+def estimates(model, method="pcd", spoil=None):
+    """64 gradients from data and chains that have come to rest."""
+    one, data, found = learner(model, method), rows_of(model), []
+    if spoil is not None:
+        spoil(one)
+    for _ in range(74):
+        one.positive(data, np.full(40, 1 / 40, np.float32), np.arange(40))
+        one.negative()
+        found.append(moments(one))
+    return np.array(found[10:])
+
+
+def largest_z(found, truth):
+    spread = found.std(axis=0, ddof=1)
+    moving = spread > 1e-6
+    assert moving.sum() > 15
+    np.testing.assert_allclose(found[0, ~moving], truth[~moving], rtol=0, atol=1e-6)
+    return np.abs((found.mean(axis=0) - truth)[moving] / (spread[moving] / 8)).max()
+
+
+def without_sweeps(one):
+    one.data_steps = 0
+
+
+def with_a_stale_clamp(one):
+    one.data.fill = lambda values: None
+
+
+def with_units_of_others(one):
+    one.data.held.first[:] = one.data.held.first[::-1].copy()
+    one.data.held.second[:] = (one.data.held.second + 1) % one.hidden
+
+
+@pytest.mark.parametrize("name", ["deep", "mixed"])
+@pytest.mark.parametrize("method", ["pcd", "tempering"])
+def test_sampled_gradients_are_the_exact_one_in_the_mean(name, method):
+    model = MACHINES[name]
+    truth = np.concatenate([part.ravel() for part in gradient(model, rows_of(model))])
+    assert largest_z(estimates(model, method), truth) < ALARM
+
+
+@pytest.mark.parametrize("spoil", [without_sweeps, with_a_stale_clamp, with_units_of_others])
+def test_a_positive_phase_that_is_broken_is_seen(spoil):
+    truth = np.concatenate([part.ravel() for part in gradient(MIXED, rows_of(MIXED))])
+    assert np.abs(estimates(MIXED, spoil=spoil).mean(axis=0) - truth).max() > 0.1
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", ["mixed", "four layers"])
+def test_a_step_moves_parameters_and_offsets_by_the_formula(name, threads):
+    """Two centred steps with momentum, l1 and l2, in float64 NumPy from the states that the kernels drew."""
+    model, data = MACHINES[name], rows_of(MACHINES[name])
+    one, coupled = learner(model, centered=True, threads=threads), (model.weights != 0).astype(float)
+    shown, free = 40, model.sides.free
+    W, a, b = one.parameters()
+    mu, lam = one.block.mu[: len(a)].astype(float), one.block.parameters.offsets[: len(b)].astype(float)
+    velocities = [np.zeros_like(part) for part in (W, a, b)]
+    for _ in range(2):
+        one.positive(data, np.full(shown, 1 / shown, np.float32), np.arange(shown))
+        one.negative()
+        v, h, c = states(one, 0, one.count)
+        norm = one.move(Step(0.3, 0.7, 0.02, 0.05))
+        dW = np.einsum("n,ni,nj->ij", c[:, 0], v - mu, h - lam) * coupled
+        da, db = (c * v).sum(axis=0) - dW @ lam, (c * h).sum(axis=0) - mu @ dW
+        assert norm == pytest.approx(np.sqrt((dW**2).sum() + (da**2).sum() + (db**2).sum()), rel=1e-5)
+        changes = dW - 0.02 * np.sign(W) - 0.05 * W, da, db
+        velocities = [0.7 * velocity + 0.3 * change for velocity, change in zip(velocities, changes, strict=True)]
+        W, a, b = (part + velocity for part, velocity in zip((W, a, b), velocities, strict=True))
+        for now, expected in zip(one.parameters(), (W, a, b), strict=True):
+            np.testing.assert_allclose(now, expected, atol=3e-6)
+        lam += 0.01 * (h[:shown].mean(axis=0) - lam)
+        mu[free] += 0.01 * (v[:shown].mean(axis=0) - mu)[free]
+        np.testing.assert_allclose(one.block.mu[: len(a)], mu, atol=1e-6)
+        np.testing.assert_allclose(one.block.parameters.offsets[: len(b)], lam, atol=1e-6)
+        W, a, b = one.parameters()
+    assert (W[model.weights == 0] == 0).all()
+
+
+def test_persistent_chains_reach_the_likelihood_of_the_exact_gradient():
+    data = np.repeat([[1, 1, 0, 0], [0, 0, 1, 1], [1, 0, 0, 0], [0, 1, 1, 1]], 25, axis=0)
+    settings = dict(epochs=400, batch_size=50, learning_rate=np.geomspace(0.3, 0.02, 400), likelihood_every=400, seed=2)
+    start = fg.RBM.deep((4, 3, 2), data, seed=1)
+    start = fg.RBM(30 * start.weights, start.visible_bias, start.hidden_bias, start.visible)
+    along_exact = fg.train(start, data, method="exact", **settings).history.log_likelihood[-1]
+    assert fg.log_likelihood(start, data).value + 0.3 < along_exact < -np.log(4)  # the entropy of the data bounds it
+    for method, chains in (("pcd", 200), ("tempering", 50)):
+        found = fg.train(start, data, method=method, steps=2, chains=chains, **settings).history.log_likelihood[-1]
+        assert found > 1.02 * along_exact, method
+
+
+PAIRS = np.array(list(product((0, 1), repeat=2)))
+XOR = np.repeat(np.column_stack([PAIRS, PAIRS.sum(axis=1) == 1]), [40, 10, 5, 25], axis=0).astype(np.uint8)
+
+
+def test_the_conditional_likelihood_and_its_gradient_are_those_of_sums():
+    """log p(y | x) = log sum_h p*(x, y, h) - log sum_{y, h} p*(x, y, h)."""
+    data, given = rows_of(MIXED), [7, 0]
+    x = (np.arange(2**9)[:, None] >> np.arange(9)) & 1
+    p = np.exp(-MIXED.energy(x))
+    both, alone = (
+        [p[(x[:, units] == row).all(axis=1)].sum() for row in data[:, columns]]
+        for units, columns in (([7, 2, 0, 4], [0, 1, 2, 3]), ([7, 0], [0, 2]))
+    )
+    found = fg.log_likelihood(MIXED, data, given=given)
+    assert found.value == pytest.approx(np.log(np.divide(both, alone)).mean(), rel=1e-12)
+    assert found.error == 0 and not found.bound
+
+    def moved(rate):
+        run = fg.train(
+            MIXED,
+            data,
+            method="exact",
+            epochs=1,
+            batch_size=40,
+            learning_rate=rate,
+            centered=False,
+            given=given,
+            seed=1,
+        )
+        return run.model
+
+    for part, own in (
+        ("weights", MIXED.weights),
+        ("visible_bias", MIXED.visible_bias),
+        ("hidden_bias", MIXED.hidden_bias),
+    ):
+        slope = getattr(moved(1e-6), part) - own
+        for index in np.ndindex(own.shape):
+            values = []
+            for change in (1e-5, -1e-5):
+                parts = {name: getattr(MIXED, name).copy() for name in PARTS}
+                parts[part][index] += change
+                values.append(fg.log_likelihood(fg.RBM(**parts, visible=MIXED.visible), data, given=given).value)
+            assert (values[0] - values[1]) / 2e-5 == pytest.approx(slope[index] / 1e-6, abs=1e-7)
+
+
+def test_a_chain_that_is_given_units_draws_the_others_from_their_conditional_law():
+    """CD of many steps forgets its start: v h^T, v and h of the model are those of exact sums, given units held."""
+    given = (7, 0)
+    one, data = learner(MIXED, "cd", steps=30, given=given), rows_of(MIXED)
+    exact = ExactRBM(MIXED, Estimation("exact", 1, 40, 40, 40, False, data.mean(axis=0), 3, 1, given))
+    found = []
+    for _ in range(64):
+        for each in (one, exact):
+            each.positive(data, np.full(40, 1 / 40, np.float32), np.arange(40))
+            each.negative()
+        found.append(moments(one))
+        v, h, _ = states(one, 40, 80)
+        np.testing.assert_array_equal(v[:, 0], data[:, 2])
+        np.testing.assert_array_equal(h[:, 3], data[:, 0])
+        np.testing.assert_array_equal(one.chains()[:, [7, 0]], data[:, [0, 2]])
+    truth = np.concatenate([(a - b).ravel() for a, b in zip(exact.seen, exact.known, strict=True)])
+    assert largest_z(np.array(found[10:]) * 1.0, truth) < ALARM * np.sqrt(64 / 54)
+
+
+@pytest.mark.parametrize(("method", "shape", "label"), [("cd", (3, 6), 2), ("exact", (8, 5), 8)])
+def test_a_machine_learns_labels_given_what_they_label(method, shape, label):
+    """p(label | pair) of exclusive or, however rare a pair is; the label is of either side."""
+    start = fg.RBM(np.random.default_rng(1).normal(size=shape), visible=[0, 1, label])
+    settings = dict(epochs=1000, batch_size=80, learning_rate=1.0, likelihood_every=1000, steps=3, seed=1)
+    found = fg.train(start, XOR, method=method, given=[0, 1], **settings)
+    assert found.history.log_likelihood[-1] > -0.1 > -0.5 > fg.log_likelihood(start, XOR, given=[0, 1]).value
+    labels = fg.learning.fill_in(found.model, np.column_stack([PAIRS, [0] * 4]), [True, True, False], seed=1)
+    np.testing.assert_array_equal(labels[:, 2] > 0.5, [0, 1, 1, 0])
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_the_bound_is_below_the_sum_and_is_it_where_one_side_is_given(name):
+    model, data = MACHINES[name], rows_of(MACHINES[name])
+    for beta in (1.0, 0.4):
+        assert (model.log_bound(data, beta) < model.log_marginal(data, beta)).all()
+    tight = model.with_visible(range(len(model.weights)))
+    v = RNG.integers(0, 2, (5, tight.n_visible))
+    np.testing.assert_allclose(tight.log_bound(v), tight.log_marginal(v), rtol=1e-13)
+    weak = fg.RBM(0.1 * model.weights, model.visible_bias, model.hidden_bias, model.visible)
+    np.testing.assert_allclose(weak.log_bound(data), weak.log_marginal(data), rtol=0, atol=0.01)
+    one, other = ([np.split(part, [12]) for part in (model.log_bound(data), data)] for _ in range(2))
+    np.testing.assert_allclose(model.log_bound(other[1][1]), one[0][1], rtol=0, atol=1e-5)
+
+
+def test_a_machine_too_large_to_sum_over_is_bounded_and_says_so():
+    data = RNG.integers(0, 2, (30, 10))
+    start = fg.RBM.deep((10, 22, 21), data, seed=1)
+    with pytest.raises(ValueError, match=r"21 hidden units or more on either side, 2\^21 states"):
+        start.log_marginal(data)
+    found = fg.log_likelihood(start, data, log_z=1.0)
+    assert found.bound and found.value == pytest.approx(start.log_bound(data).mean() - 1)
+    run = fg.train(start, data, epochs=2, likelihood_every=2, seed=1)
+    known = fg.log_likelihood(run.model, data, seed=1)
+    assert abs(run.history.log_likelihood[-1] - known.value) < 5 * (known.error + run.history.log_likelihood_error[-1])
+    assert np.isnan(run.history.pseudo_likelihood).all()
+    assert np.isnan(fg.train(start, data, epochs=2, seed=1).history.log_likelihood).all()
+
+
+def test_annealing_gives_log_z_whichever_units_are_visible():
+    exact = fg.log_z(MIXED, method="exact").value
+    for found in (fg.log_z(MIXED, seed=1), fg.log_z([MIXED, MIXED], steps=100, seed=1)):
+        assert abs(found.value - exact) < 4.5 * found.error
+
+
+def test_units_that_are_not_known_are_filled_in_on_either_side():
+    """Against the conditional law by enumeration: 4.5 standard errors of 400 chains that draw 100 times."""
+    known, row = np.array([False, True, True, False]), np.array([0, 1, 0, 1])
+    x = (np.arange(2**9)[:, None] >> np.arange(9)) & 1
+    p = np.exp(-MIXED.energy(x)) * (x[:, [2, 0]] == [1, 0]).all(axis=1)
+    expected = (p @ x / p.sum())[MIXED.visible]
+    filled = fg.learning.fill_in(MIXED, np.tile(row, (400, 1)), known, sweeps=150, seed=1)
+    np.testing.assert_array_equal(filled[:, known], np.tile(row[known], (400, 1)))
+    error = filled[:, ~known].std(axis=0, ddof=1) / 20
+    assert (np.abs(filled[:, ~known].mean(axis=0) - expected[~known]) < 4.5 * error).all()
+
+
+def test_what_is_visible_is_part_of_the_model_and_is_kept(tmp_path):
+    plain = fg.RBM(DEEP.weights, A, B)
+    assert plain != DEEP == fg.RBM(DEEP.weights, A, B, [0, 1, 2]) and plain == fg.RBM(DEEP.weights, A, B, range(5))
+    for model in (plain, DEEP, MIXED):
+        fg.save(model, tmp_path / "model.npz")
+        assert fg.load(tmp_path / "model.npz") == model
+    run = fg.train(MIXED, rows_of(MIXED), epochs=2, seed=1)
+    run.save(tmp_path / "run.npz")
+    assert fg.load(tmp_path / "run.npz").model == run.model
+    np.testing.assert_array_equal(run.model.visible, MIXED.visible)
+    assert fg.RBM.deep((5, 3), seed=1) == fg.RBM.random(5, 3, seed=1)
+
+
+def test_probabilities_are_drawn_from_and_runs_do_not_hang_on_threads():
+    data = np.tile([[0.2, 0.8, 0.5, 0.1]], (64, 1))
+    start = fg.RBM.deep((4, 300, 200), data, seed=1)  # layers that threads share
+    runs = [
+        fg.train(start, data, epochs=2, batch_size=64, chains=96, seed=1, threads=t, history_every=0) for t in (1, 3)
+    ]
+    assert runs[0].model == runs[1].model
+    np.testing.assert_array_equal(runs[0].chains, runs[1].chains)
+
+
+RUN = """
+run = "deep_digits"
+hidden = [6, 4]
+epochs = 20
+batch_size = 50
+steps = 1
+learning_rates = [0.2, 0.05]
+likelihood_every = 10
+held_out = 0.3
+seed = 1
+"""
+
+
+def test_the_shipped_run_compares_both_machines_on_rows_held_out(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)  # bars and stripes, which are fewer
+    (tmp_path / "run.toml").write_text(RUN)
+    assert main(["run", str(tmp_path / "run.toml"), "--output", str(tmp_path / "out"), "--quiet"]) == 0
+    assert "bars and stripes" in capsys.readouterr().out
+    assert (tmp_path / "out" / "deep_digits.png").read_bytes().startswith(b"\x89PNG")
+    rows = list(csv.DictReader((tmp_path / "out" / "table.csv").read_text().splitlines()))
+    assert [row["machine"] for row in rows] == ["shallow", "deep"]
+    curve = list(csv.DictReader((tmp_path / "out" / "training.csv").read_text().splitlines()))
+    with np.load(tmp_path / "out" / "result.npz") as saved:
+        for row in rows:
+            name = row["machine"]
+            model = fg.RBM(*(saved[f"{name}.{part}"] for part in (*PARTS, "visible")))
+            assert model.n_hidden == int(row["hidden"])
+            assert saved[f"{name}.dreams"].shape == (50, 64)
+            assert float(curve[-1][name]) > float(curve[0][name]) > 64 * np.log(0.5)
+            exact = fg.log_z(model, method="exact").value  # of at most 10 units
+            told = fg.log_z(model, steps=4000, seed=1)
+            assert abs(told.value - exact) < 4.5 * told.error and told.error == pytest.approx(float(row["error"]))
+    monkeypatch.setattr("fastgibbs.gallery.deep_digits.train", lambda *_, **__: pytest.fail("it ran"))
+    (tmp_path / "run.toml").write_text(RUN.replace("[6, 4]", "[6]"))
+    assert main(["run", str(tmp_path / "run.toml"), "--output", str(tmp_path / "none"), "--quiet"]) != 0
+    assert "hidden is [6]: give two layers or more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: fg.RBM(W1, visible=[0, 7]), ValueError, r"visible\[1\] is 7: give site indices from 0 to 6"),
+        (lambda: fg.RBM(W1, visible=[0, -1]), ValueError, r"visible\[1\] is -1"),
+        (lambda: fg.RBM(W1, visible=[0, 1, 0]), ValueError, "visible holds 0 more than once"),
+        (lambda: fg.RBM(W1, visible=[0.5]), TypeError, "visible"),
+        (lambda: fg.RBM.deep((3,)), ValueError, r"layers is \(3,\): give two widths or more"),
+        (lambda: fg.RBM.deep((3, 0, 2)), ValueError, r"layers\[1\] is 0: give an integer of at least 1"),
+        (lambda: fg.RBM.deep((3, 2.5)), TypeError, "layers"),
+        (lambda: fg.RBM.deep(7), (TypeError, ValueError), "layers"),
+        (lambda: fg.RBM.deep((3, 2), ROWS), ValueError, r"data has shape \(40, 4\): give \(N, 3\)"),
+        (lambda: DEEP.log_marginal(ROWS), ValueError, "the last axis must hold the 3"),
+        (lambda: DEEP.log_bound(ROWS), ValueError, "the last axis must hold the 3"),
+        (lambda: DEEP.inputs(ROWS), ValueError, r"states has shape \(40, 4\): give \(\.\.\., 9\)"),
+        (lambda: fg.log_likelihood(DEEP, ROWS), ValueError, "the last axis must hold the 3"),
+        (lambda: gradient(DEEP, ROWS), ValueError, r"data has shape \(40, 4\)|the last axis must hold the 3"),
+        (lambda: fg.train(DEEP, ROWS), ValueError, r"data has shape \(40, 4\): give \(N, 3\)"),
+        (lambda: fg.train(fg.RBM(W1, visible=[]), np.zeros((2, 0))), ValueError, "at least one visible unit"),
+        (lambda: fg.train(MIXED, ROWS, given=[0]), ValueError, "chains of method='pcd' are those of no row"),
+        (lambda: fg.train(MIXED, ROWS, method="cd", given=[0, 1]), ValueError, r"given\[1\] is 1: give visible units"),
+        (lambda: fg.train(MIXED, ROWS, method="cd", given=[0, 0]), ValueError, "given holds 0 more than once"),
+        (lambda: fg.train(MIXED, ROWS, method="cd", given=[0, 2, 4, 7]), ValueError, "given holds all 4 visible units"),
+        (lambda: fg.train(as_graph(MIXED), ROWS, method="cd", given=[0]), TypeError, "give an RBM"),
+        (lambda: fg.log_likelihood(MIXED, ROWS, given=[0], log_z=1.0), ValueError, "needs no log Z"),
+    ],
+)
+def test_a_wrong_argument_is_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_a_start_goes_on_with_the_units_it_was_given():
+    first = fg.train(MIXED, ROWS, method="cd", given=[0], epochs=1, seed=1)
+    with pytest.raises(ValueError, match=r"given is \(\), start has \(0,\): give the same"):
+        fg.train(first.model, ROWS, method="cd", epochs=1, start=first)
+    assert epochs.learner_of(MIXED, "cd") is SampledDeep
+    assert Holding(MIXED.sides, 1).held.end == 4
