@@ -2,8 +2,9 @@
 
 from fastgibbs import analysis, exact, learning, plots, testing
 from fastgibbs.analysis import mean_field, pseudo_likelihood
+from fastgibbs.integrations import to_bqm, to_networkx, to_qubo, to_scipy
 from fastgibbs.io import VERSION as __version__  # noqa: F401 - no function of the package
-from fastgibbs.io import read_idx, read_rudy, write_rudy
+from fastgibbs.io import as_model, read, read_idx, read_rudy, write, write_rudy
 from fastgibbs.learning import train
 from fastgibbs.methods.annealing import anneal
 from fastgibbs.methods.log_z import Estimate, Likelihood, log_likelihood, log_z
@@ -69,6 +70,7 @@ __all__ = [
     "TransverseIsing",
     "analysis",
     "anneal",
+    "as_model",
     "beta_range",
     "beta_schedule",
     "cut",
@@ -90,6 +92,7 @@ __all__ = [
     "pseudo_likelihood",
     "quench",
     "random_regular",
+    "read",
     "read_idx",
     "read_rudy",
     "recall",
@@ -101,9 +104,14 @@ __all__ = [
     "teacher",
     "temper",
     "testing",
+    "to_bqm",
+    "to_networkx",
+    "to_qubo",
+    "to_scipy",
     "train",
     "triangular",
     "viana_bray",
     "waves",
+    "write",
     "write_rudy",
 ]

@@ -1,7 +1,7 @@
 """The words of signatures: what arrays hold, and what all verbs understand by an argument."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -74,3 +74,28 @@ class ModelLike(Protocol):
 
     def from_spins(self, spins: ArrayLike, /) -> States:
         """The states of spins (..., n)."""
+
+
+class Bqm(Protocol):
+    """A dimod `BinaryQuadraticModel`, of whatever class."""
+
+    @property
+    def vartype(self) -> Any:
+        """SPIN or BINARY."""
+
+    def to_numpy_vectors(self) -> Any:
+        """Its biases."""
+
+
+class Graph(Protocol):
+    """A networkx graph."""
+
+    @property
+    def adjacency(self) -> Any:
+        """Its edges, node by node."""
+
+    def is_directed(self) -> bool:
+        """Whether edges have directions."""
+
+
+Problem = ModelLike | Mapping[Any, Any] | Bqm | Graph | PathLike  # what `fastgibbs.as_model` makes a model of

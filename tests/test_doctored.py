@@ -19,6 +19,7 @@ from fastgibbs.methods import running
 GLASS = fg.edwards_anderson((4, 4), "gaussian", seed=1)
 BITS = fg.edwards_anderson((4, 4), seed=1)
 MACHINE = fg.RBM(np.random.default_rng(1).normal(size=(7, 5)))
+DREAMER = fg.Helmholtz.random((7, 5, 3), seed=1)
 GRAPH = fg.BoltzmannMachine(np.triu(np.full((9, 9), 0.1), 1) + np.tril(np.full((9, 9), 0.1), -1), visible=range(5))
 DATA = np.random.default_rng(2).integers(0, 2, (20, 7))
 OBSERVE = {"staggered": np.resize([1.0, -1.0], 16), "first": lambda states: states[:, 0]}
@@ -47,6 +48,7 @@ RUNS = {
         dict(data=DATA, epochs=300, batch_size=8, method="tempering", momentum=0.5, information_every=50),
     ),
     "train on": (fg.train, *going_on(MACHINE, dict(data=DATA, batch_size=8, method="tempering", learning_rate=0.1))),
+    "dreams": (fg.train, DREAMER, dict(data=DATA, epochs=300, batch_size=8, method="wake-sleep", momentum=0.5)),
     "graph": (fg.train, GRAPH, dict(data=DATA[:, :5], epochs=60, batch_size=8, method="pcd", likelihood_every=0)),
 }
 WRONG = {  # by the kind of numbers: what no array of a checkpoint holds

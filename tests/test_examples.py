@@ -12,7 +12,9 @@ import fastgibbs as fg
 from fastgibbs import integrations
 
 PACKAGE = Path(fg.__file__).parent
-NEEDS = {".plots.": "matplotlib", ".pandas.": "pandas", ".xarray.": "xarray"}
+NEEDS = {f".{name}.": name for name in ("dimod", "bqm", "networkx", "pandas", "scipy", "xarray")} | {
+    ".plots.": "matplotlib"
+}
 
 
 def docstrings(node, name):

@@ -189,6 +189,7 @@ def test_an_unknown_run_is_an_error_with_status_2(source, capsys):
 PICTURES = (
     "binder2d",
     "deep_digits",
+    "dreams",
     "generalization",
     "hopfield_capacity",
     "hysteresis",

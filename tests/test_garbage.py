@@ -250,12 +250,13 @@ EDGES = st.builds(
 def test_a_file_of_couplings_is_a_model_or_an_error_that_names_the_file(tmp_path, content):
     path = tmp_path / "couplings"
     path.write_bytes(content)
-    try:
-        model = fg.read_rudy(path)
-    except ValueError as error:
-        assert str(path) in str(error)
-    else:
-        assert np.isfinite(model.energy(np.ones(model.n))) or model.n > 1000
+    for read in (fg.read_rudy, fg.read):
+        try:
+            model = read(path)
+        except ValueError as error:
+            assert str(path) in str(error)
+        else:
+            assert np.isfinite(model.energy(np.ones(model.n))) or model.n > 1000
 
 
 @pytest.fixture(scope="module")
@@ -290,7 +291,7 @@ def test_a_file_of_any_bytes_is_the_result_that_was_saved_or_an_error_that_names
 def test_what_is_no_path_is_refused(tmp_path, garbage):
     outside = tmp_path / "there" / "is" / "no" / "such" / "folder"
     path = str(outside / garbage) if isinstance(garbage, str) and garbage.isalnum() else garbage
-    for reads in (fg.load, fg.read_rudy):
+    for reads in (fg.load, fg.read_rudy, fg.read):
         assert outcome(reads, {"path": path}) is None
 
 

@@ -393,7 +393,7 @@ def test_machines_and_trainings_are_kept_in_files(tmp_path):
         fg.save(thing, tmp_path / "kept.npz")
         back = fg.load(tmp_path / "kept.npz")
         assert everything(back) == everything(thing) if thing is run else back == thing
-    assert MODEL != moved(MODEL, "recognition", 1, (0, 0), 1e-9)
+    assert moved(MODEL, "recognition", 1, (0, 0), 1e-9) != MODEL
     assert hash(MODEL) == hash(moved(MODEL, "recognition", 1, (0, 0), 0.0))
     with pytest.raises(ValueError, match="read-only"):
         MODEL.generative[0][0, 0] = 1

@@ -39,6 +39,20 @@ method = "cd"
 likelihood_every = 2
 seed = 1
 """
+DREAMS = """
+run = "dreams"
+layers = [12, 10]
+hidden = 8
+epochs = 60
+rbm_epochs = 20
+batch_size = 20
+steps = 1
+momentum = 0.9
+learning_rates = [0.1, 0.05]
+draws = 20
+held_out = 0.3
+seed = 1
+"""
 
 
 def conditional(v, known):
@@ -205,6 +219,21 @@ def test_digits_are_learnt_better_and_better_and_told_exactly(scikit_learn, tmp_
         assert saved["filled"].shape == saved["examples"].shape
         np.testing.assert_array_equal(saved["filled"][:, :32], saved["examples"][:, :32])
     assert np.isfinite(unseen)
+
+
+def test_dreams_of_both_machines_are_drawn_and_told_in_nats(tmp_path, capsys):
+    pytest.importorskip("sklearn", reason="the digits come with scikit-learn")
+    assert carried_out(DREAMS, tmp_path) == 0
+    assert "bound of the Helmholtz machine: -" in capsys.readouterr().out
+    told = list(csv.DictReader((tmp_path / "out" / "likelihoods.csv").read_text().splitlines()))
+    assert [row["machine, rows"].split("(")[0] for row in told] == ["Helmholtz"] * 2 + ["RBM"] * 2
+    assert all(-25.2 < float(row["log p"]) < -15 for row in told)  # independent pixels have -25.1
+    bounds = [float(row["bound"]) for row in csv.DictReader((tmp_path / "out" / "bounds.csv").read_text().splitlines())]
+    assert len(bounds) == 60
+    assert bounds[0] + 1 < bounds[-1] < float(told[0]["log p"]) + 3 * float(told[0]["error"])
+    assert (tmp_path / "out" / "dreams.png").read_bytes().startswith(b"\x89PNG")
+    with np.load(tmp_path / "out" / "result.npz") as saved:
+        assert saved["dreams"].shape == saved["rbm_dreams"].shape == (50, 64)
 
 
 def test_the_shipped_digits_reach_what_they_should(tmp_path, capsys):

@@ -335,6 +335,19 @@ def test_clamped_weights_stay_and_the_others_have_their_conditional_law():
         assert (pvalue(model, result.states, weights / weights.sum()) > LEVEL) == right
 
 
+def test_checkpoints_and_results_in_memory_go_on_to_the_bytes_of_one_run(tmp_path):
+    """Overlaps are found again from states."""
+    model, how = MODELS["even"], dict(beta=[0.5, 1.0, 2.0], seed=3)
+    whole = fg.sample(model, sweeps=60, **how)
+    half = fg.sample(model, sweeps=25, checkpoint=tmp_path / "run.fg", **how)
+    for rest in (
+        fg.sample(model, sweeps=60, checkpoint=tmp_path / "run.fg", **how),
+        fg.sample(model, sweeps=35, beta=how["beta"], start=half),
+    ):
+        np.testing.assert_array_equal(rest.energy[:, -35:], whole.energy[:, 25:])
+        np.testing.assert_array_equal(rest.states, whole.states)
+
+
 def test_results_are_saved_with_their_students(tmp_path):
     result = fg.sample(STUDENTS, beta=[0.5, 1.0], sweeps=6, seed=8, keep_states=True)
     result.save(tmp_path / "run.fg")

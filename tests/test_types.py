@@ -18,6 +18,9 @@ PUBLIC = [
 # What optional packages call their own, which signatures name and nothing imports.
 FOREIGN = {
     "Axes": object,
+    "dimod": types.SimpleNamespace(BinaryQuadraticModel=object, SampleSet=object),
+    "networkx": types.SimpleNamespace(Graph=object),
+    "scipy": types.SimpleNamespace(sparse=types.SimpleNamespace(csr_array=object)),
     "Figure": object,
     "pandas": types.SimpleNamespace(DataFrame=object),
     "xarray": types.SimpleNamespace(Dataset=object),

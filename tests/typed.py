@@ -45,7 +45,17 @@ def models() -> None:
     assert_type(fg.RBM.deep((4, 3, 2), seed=1).visible, Sites)
     assert_type(fg.RBM(np.zeros((4, 2)), visible=[0, 1, 5]).log_bound([0, 1, 0]), FloatArray)
     assert_type(fg.BoltzmannMachine(np.zeros((4, 4)), visible=[0, 1]).n_hidden, int)
+    assert_type(fg.Helmholtz.random((4, 3, 2), seed=1).layers, tuple[int, ...])
+    assert_type(fg.learning.dream(fg.Helmholtz.random((4, 3)), 5), States)
+    assert_type(fg.log_likelihood(fg.Helmholtz.random((4, 3)), [[0, 1, 1, 0]], draws=20).effective_draws, float)
     assert_type(Chain(np.ones(4)).J, FloatArray)
+    assert_type(fg.as_model({("a", "b"): 1.0}, kind="spin"), ModelLike)
+    assert_type(fg.anneal({("a", "b"): 1.0}), fg.AnnealResult)
+    assert_type(fg.to_qubo(square)[1], float)
+    assert_type(square.with_labels("ab"), fg.Ising)
+    fg.as_model(square, kind="binary_")  # type: ignore[arg-type]  # a checker sees the misspelling
+    assert_type(fg.read("problem.qubo", format="qbsolv"), fg.Energy)
+    fg.write(square, Path("square.mc"), "rudi")  # type: ignore[arg-type]  # a checker sees the misspelling
     assert_type(fg.cut(fg.read_rudy(Path("G1")), [1, -1]), FloatArray)
     fg.edwards_anderson((4, 4), disorder="gauss")  # type: ignore[arg-type]  # a checker sees the misspelling
 

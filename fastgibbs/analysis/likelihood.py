@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
+from fastgibbs.io.problems import problem
 from fastgibbs.models import RBM, Energy, checks
 from fastgibbs.models.energy import as_energy
 from fastgibbs.models.logistic import summed_out
-from fastgibbs.types import ArrayLike, FloatArray, ModelLike, States
+from fastgibbs.types import ArrayLike, FloatArray, Problem, States
 
 _MOST_VARIANCE = 50.0  # of log w: beyond it nothing is known of the mean from any number of weights
 _CHUNK, _CACHED = 2**22, 2**16  # inputs of hidden units held at once, and of several flips
 
 
-def log_weights(model: ModelLike, states: ArrayLike, beta: float = 1.0) -> FloatArray:
+def log_weights(model: Problem, states: ArrayLike, beta: float = 1.0) -> FloatArray:
     """log p*(s) = -beta E(s), or with hidden units log sum_h exp(-beta E(v, h)): `model.log_marginal(states, beta)`.
 
     `states`: (..., n), with hidden units visible ones (..., V). float64 in the shape of the leading axes.
@@ -26,7 +25,7 @@ def log_weights(model: ModelLike, states: ArrayLike, beta: float = 1.0) -> Float
     >>> fg.analysis.log_weights(fg.lattice((4, 4)), np.ones((1, 16)), beta=0.5).tolist()
     [16.0]
     """
-    return as_energy(checks.model("model", model)).log_marginal(states, beta)
+    return as_energy(problem("model", model)).log_marginal(states, beta)
 
 
 def log_mean(log_weights: ArrayLike, distance: float = 0.0) -> tuple[float, float, float]:
@@ -57,7 +56,7 @@ def log_mean(log_weights: ArrayLike, distance: float = 0.0) -> tuple[float, floa
     )
 
 
-def pseudo_likelihood(model: ModelLike, data: ArrayLike, beta: float = 1.0) -> float:
+def pseudo_likelihood(model: Problem, data: ArrayLike, beta: float = 1.0) -> float:
     """The mean over rows of `pseudo_likelihoods`, in nats.
 
     Besag, J. R. Stat. Soc. D 24, 179 (1975).
@@ -71,7 +70,7 @@ def pseudo_likelihood(model: ModelLike, data: ArrayLike, beta: float = 1.0) -> f
     return float(rows.sum() / max(rows.size, 1))
 
 
-def pseudo_likelihoods(model: ModelLike, data: ArrayLike, beta: float = 1.0) -> FloatArray:
+def pseudo_likelihoods(model: Problem, data: ArrayLike, beta: float = 1.0) -> FloatArray:
     """sum_i log p(s_i | the other units) in nats, of each row exactly, hidden units summed out; float64 (N,).
 
     p(s_i | rest) = p*(s) / (p*(s) + p*(s with i flipped)), log p* being the `log_weights`; one half each, n log(1/2) in
@@ -83,19 +82,19 @@ def pseudo_likelihoods(model: ModelLike, data: ArrayLike, beta: float = 1.0) -> 
     >>> fg.analysis.pseudo_likelihoods(rbm, [[0, 0], [1, 0], [1, 1]]).round(2).tolist()
     [-0.71, -2.42, -0.71]
     """
-    model = as_energy(checks.model("model", model))
+    model = as_energy(problem("model", model))
     beta = checks.finite_number("beta", beta)
     if isinstance(model, RBM) and model.restricted:
-        grey = checks.grey("data", data, model.n_visible).reshape(-1, model.n_visible)
+        grey = checks.rows(checks.grey("data", data, model.n_visible))
         rows = max(1, _CHUNK // max(1, model.n_hidden))
         parts = [_rbm_terms(model, grey[k : k + rows], beta) for k in range(0, len(grey), rows)]
         return np.concatenate([np.empty(0), *parts])
     if model.n_hidden or model.low == 0 or not model.has_ising_form:
         values = checks.spins if model.low else checks.units
         v = values("data", data, model.n_visible)
-        return _by_marginals(model, v.reshape(math.prod(v.shape[:-1]), model.n_visible), beta)
+        return _by_marginals(model, checks.rows(v), beta)
     ising = model.to_ising()
-    s = np.atleast_2d(model.to_spins(data)).reshape(-1, ising.n)
+    s = checks.rows(model.to_spins(data))
     sites = np.repeat(np.arange(ising.n), np.diff(ising.indptr))
     found = np.empty(len(s))
     for row, spins in enumerate(s):

@@ -6,8 +6,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from fastgibbs.io.problems import problem
 from fastgibbs.models import checks
-from fastgibbs.types import AnyArray, ArrayLike, FloatArray, ModelLike
+from fastgibbs.types import AnyArray, ArrayLike, FloatArray, Problem
 
 _MOST_STEPS = 10_000
 _TOLERANCE = 1e-10
@@ -29,7 +30,7 @@ class MeanField(NamedTuple):
 
 
 def mean_field(
-    model: ModelLike, *, beta: float = 1.0, method: Literal["naive", "tap"] = "naive", start: ArrayLike | None = None
+    model: Problem, *, beta: float = 1.0, method: Literal["naive", "tap"] = "naive", start: ArrayLike | None = None
 ) -> MeanField:
     """log Z = max_m -beta E(m) + sum_i S(m_i), S(m) = -sum_{+-} (1 +- m)/2 log((1 +- m)/2): a `MeanField`.
 
@@ -54,7 +55,7 @@ def mean_field(
     >>> print(f"{fg.mean_field(model, beta=0.4).log_z:.2f}, at most {fg.exact.spectrum(model).log_z(0.4):.2f}")
     16.48, at most 16.58
     """
-    checks.model("model", model)
+    model = problem("model", model)
     beta = checks.finite_number("beta", beta)
     checks.choice("method", method, ("naive", "tap"))
     ising = model.to_ising()

@@ -197,7 +197,8 @@ def draw_hidden(layers, chains, v, given, draws, first, last, alone=False):
     """Means of the hidden units of lanes `first` ... `last - 1` given the visible ones; if `draws`, also the units.
 
     `v`: float32 (N, V''), V'' whole words of 64 units; lane k is row `given` + k.
-    With units the energies: `energies` = -sum_j h_j x_j; or, if they are wanted `alone`, neither means nor these. Lanes up to the next sixteenth are drawn from stale inputs.
+    With units the energies: `energies` = -sum_j h_j x_j; or, if wanted `alone`, neither.
+    Lanes up to the next sixteenth are drawn from stale inputs.
     """
     tiles, bias, hidden = layers.tiles, layers.hidden_bias, layers.hidden
     lanes, row0, columns = chains.spins.shape[1], tiles.shape[1], chains.means.shape[1]

@@ -9,9 +9,10 @@ import numpy as np
 
 from fastgibbs.exact.enumeration import states
 from fastgibbs.fields import described
+from fastgibbs.io.problems import problem
 from fastgibbs.models import checks
 from fastgibbs.models.protocols import Protocol, fundamental
-from fastgibbs.types import ArrayLike, FloatArray, IntArray, ModelLike, Rule
+from fastgibbs.types import ArrayLike, FloatArray, IntArray, Problem, Rule
 
 MOST = 12  # sites
 _VECTORS, _CYCLES, _CLOSE = 8, 20, 1e-13  # periods that one step of the search takes, steps, and when it ends
@@ -35,7 +36,7 @@ class Driven(NamedTuple):
 
 
 def driven(
-    model: ModelLike,
+    model: Problem,
     beta: float | Protocol,
     field: float | Protocol = 0.0,
     *,
@@ -61,7 +62,7 @@ def driven(
     >>> fg.exact.driven(fg.lattice((4,)), beta=0.5, field=0.1).magnetization.round(4)  # not driven: as Boltzmann has it
     array([0.1233])
     """
-    checks.model("model", model)
+    model = problem("model", model)
     checks.choice("rule", rule, ("gibbs", "metropolis"))
     if model.n > MOST:
         raise ValueError(f"model has {model.n} variables: give {MOST} at most")

@@ -12,16 +12,17 @@ import numpy as np
 
 from fastgibbs.exact.blocks import MOST_LEVELS, MOST_LISTED, TOO_MANY, blocks_of
 from fastgibbs.exact.sums import Moments, dense, energies_of, mix, spins_of
+from fastgibbs.io.problems import problem
 from fastgibbs.models import checks
 from fastgibbs.models.energy import as_energy
 from fastgibbs.threads import on_threads, stoppable
-from fastgibbs.types import ArrayLike, FloatArray, IntArray, ModelLike, States
+from fastgibbs.types import ArrayLike, FloatArray, IntArray, ModelLike, Problem, States
 
 T = TypeVar("T")
 _TASKS = 64  # that each thread takes, one after the other
 
 
-def spectrum(model: ModelLike, threads: int | None = None) -> Spectrum:
+def spectrum(model: Problem, threads: int | None = None) -> Spectrum:
     """Z(beta) = sum_s exp(-beta E(s)) over every state, and what follows from it: a `Spectrum`.
 
     `model`: of up to 30 spins if it has an Ising form or is a `Polynomial`, otherwise of up to 20, by `model.energy`;
@@ -35,7 +36,7 @@ def spectrum(model: ModelLike, threads: int | None = None) -> Spectrum:
     >>> print(f"log Z = {small.log_z(0.4):.3f}, ground energy {small.ground_energy}")
     log Z = 14.561, ground energy -32.0
     """
-    checks.model("model", model)
+    model = problem("model", model)
     threads = checks.thread_count(threads)
     running, blocks = as_energy(model).n_enumerated, blocks_of(model)
     if running > blocks.most:

@@ -13,10 +13,11 @@ import numpy as np
 
 from fastgibbs.exact.blocks import every_energy
 from fastgibbs.exact.sums import spins_of
+from fastgibbs.io.problems import problem
 from fastgibbs.models import Polynomial, checks
 from fastgibbs.models.checks import by_contents
 from fastgibbs.models.energy import as_energy
-from fastgibbs.types import FloatArray, IntArray, Mask, ModelLike, States
+from fastgibbs.types import FloatArray, IntArray, Mask, ModelLike, Problem, States
 
 _MOST_BY_ENERGY, _MOST_MINIMA, _MOST_BARRIERS = 20, 26, 20  # variables
 _LISTED = 2**22  # minima that are written out
@@ -69,7 +70,7 @@ class Valleys(NamedTuple):
         return float(highest)
 
 
-def minima(model: ModelLike) -> Minima:
+def minima(model: Problem) -> Minima:
     """All states of which no single flip lowers E, as `Minima`: where there are plateaus, every such state of each.
 
     These are the states where `fastgibbs.quench` may end. Energies count as equal within 1e-13 of the largest that the
@@ -82,6 +83,7 @@ def minima(model: ModelLike) -> Minima:
     >>> len(found.states), found.strict.all().tolist()
     (16, True)
     """
+    model = problem("model", model)
     energies, rounding = _energies(model, _MOST_MINIMA)
     stable, strict = np.ones((2, energies.size), bool)
     for bit in range(model.n):
@@ -97,7 +99,7 @@ def minima(model: ModelLike) -> Minima:
     return Minima(model.from_spins(spins_of(found, model.n)), energies[found], strict[found])
 
 
-def barriers(model: ModelLike) -> Valleys:
+def barriers(model: Problem) -> Valleys:
     """The valleys of an energy and the saddles between them, as `Valleys`: the tree that a rising level makes of them.
 
     A path goes by single flips. Of two valleys that join, the one of the higher bottom goes into the other.
@@ -111,6 +113,7 @@ def barriers(model: ModelLike) -> Valleys:
     >>> print(len(tree.states), f"{tree.saddle(0, 1):.3f}", f"{tree.barriers[1]:.3f}")
     8 -3.189 1.927
     """
+    model = problem("model", model)
     energies, rounding = _energies(model, _MOST_BARRIERS)
     bottoms, labels = _descents(energies, model.n, rounding)
     ends, heights = _passes(energies, labels, model.n)
@@ -128,7 +131,6 @@ def barriers(model: ModelLike) -> Valleys:
 
 def _energies(model: ModelLike, most: int) -> tuple[FloatArray, float]:
     """`every_energy` of a model of at most so many variables; ValueError or TypeError otherwise."""
-    checks.model("model", model)
     fast = as_energy(model).has_ising_form or isinstance(model, Polynomial)
     most = most if fast else min(most, _MOST_BY_ENERGY)
     if model.n > most:

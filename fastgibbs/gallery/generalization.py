@@ -115,7 +115,7 @@ def _taught(
 ) -> tuple[FloatArray, FloatArray]:
     """Errors on new inputs and log Z / N of students at `betas`; no numbers where replicas were stuck."""
     dense = betas[-2] * (np.arange(RUNGS) / (RUNGS - 1)) ** 1.5
-    ladder = np.unique(np.concatenate([dense, np.geomspace(*betas[-2:], 4)[1:-1], betas]))
+    ladder = np.unique(np.concatenate([dense, np.geomspace(betas[-2].item(), betas[-1].item(), 4)[1:-1], betas]))
     result = temper(
         Perceptron(lesson.inputs, lesson.labels),
         betas=ladder,
@@ -141,8 +141,8 @@ def _error(overlap: FloatArray) -> FloatArray:
 
 def _bottom(lesson: Teaching) -> Bottom:
     x, y = lesson.inputs.astype(np.float64), lesson.labels.astype(np.float64)
-    w = np.linalg.lstsq(x, y)[0]
     curvatures, vectors = np.linalg.eigh(x.T @ x / len(x))
+    w = vectors @ (vectors.T @ (x.T @ y / len(x)) / curvatures)
     return Bottom(w, curvatures, vectors, (((x @ w - y)[:, None] * (x @ vectors)) ** 2).mean(axis=0))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from fastgibbs import plots
 from fastgibbs.gallery.output import archive, comma_separated, picture, table
 from fastgibbs.gallery.runs import Findings, SavedAs
-from fastgibbs.io import read_rudy
+from fastgibbs.io import read
 from fastgibbs.methods.annealing import anneal
 from fastgibbs.methods.tempering import temper
 from fastgibbs.models import Ising, checks, cut, random_regular
@@ -112,7 +112,10 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     if config.seconds <= 0:
         raise ValueError(f"seconds is {config.seconds}: give a time above 0")
     if config.input:
-        model = read_rudy(config.input)
+        graph = read(config.input)
+        if not isinstance(graph, Ising) or graph.fields.any():
+            raise ValueError(f"{config.input} holds {graph!r}: what can be cut is an Ising model without fields")
+        model = graph
     else:
         i, j, _ = random_regular(2000, 3, "ferromagnet", seed=config.seed).bonds
         model = Ising.from_edges(2000, i, j, -1.0)

@@ -7,14 +7,14 @@ import numpy as np
 
 from fastgibbs import analysis, plots
 from fastgibbs.engines.spiking import MOST
-from fastgibbs.gallery.output import archive, comma_separated, picture, table
+from fastgibbs.gallery.output import Columns, archive, comma_separated, picture, table
 from fastgibbs.gallery.rbm_digits import pictures, require, trained
 from fastgibbs.gallery.runs import Findings, Interrupted, SavedAs
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import RBM, checks
 from fastgibbs.models.logistic import logistic
 from fastgibbs.results.sampled import SampleResult
-from fastgibbs.types import ArrayLike, FloatArray, Progress
+from fastgibbs.types import FloatArray, Progress
 
 GROUPS = 8  # of chains, whose tau differ by its error
 DREAMS = 18
@@ -117,7 +117,7 @@ def _whole(result: SampleResult) -> SampleResult:
     return result
 
 
-def _columns(heat_bath: Told, found: dict[int, Told]) -> dict[str, tuple[str, ArrayLike]]:
+def _columns(heat_bath: Told, found: dict[int, Told]) -> Columns:
     rows, off = [heat_bath, *found.values()], [(0.0, 0.0), *(one.off(heat_bath) for one in found.values())]
     return {
         "rule": ("", ["heat bath", *(f"spikes of {tau}" for tau in found)]),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from fastgibbs.io.archive import pack_spins, unpack_spins
+from fastgibbs.io.archive import Archive, pack_spins, unpack_spins
 from fastgibbs.models import (
     RBM,
     BoltzmannMachine,
@@ -23,7 +24,7 @@ from fastgibbs.models import (
 )
 from fastgibbs.models.cells import Cell, located
 from fastgibbs.models.lattices import Lattice, lattice
-from fastgibbs.types import ModelLike, Shape, States
+from fastgibbs.types import ModelLike, PathLike, Shape, States
 
 _LAYERED = "generative", "recognition", "biases", "recognition_biases"
 
@@ -31,8 +32,54 @@ _LAYERED = "generative", "recognition", "biases", "recognition_biases"
 def take_apart(model: ModelLike) -> tuple[dict[str, Any], dict[str, Any]]:
     """Arrays, and JSON values, from which `put_together` builds the model.
 
-    Of somebody else's class it is the arguments of its constructor. TypeError at a model that is no `Energy`.
+    Of somebody else's class it is the arguments of its constructor. TypeError at a model that is no `Energy`, and at a
+    label that is no number, text, None or tuple of such.
     """
+    arrays, numbers = _parts(model)
+    labels = getattr(model, "labels", None)
+    if labels is not None:
+        numbers["labels"] = [kept_label(f"labels[{site}]", label) for site, label in enumerate(labels)]
+    return arrays, numbers
+
+
+def to_archive(models: Sequence[ModelLike]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arrays and the header of an archive of models."""
+    arrays: dict[str, Any] = {}
+    header: dict[str, Any] = {"models": []}
+    for k, model in enumerate(models):
+        parts, numbers = take_apart(model)
+        arrays |= {f"model{k}.{name}": array for name, array in parts.items()}
+        header["models"].append(numbers)
+    return arrays, header
+
+
+def from_archive(path: PathLike, archive: Archive) -> Energy:
+    """The model of an archive of one; ValueError if it holds something else."""
+    if archive.kind != "model":
+        raise ValueError(f"{path} holds a {archive.kind}, not a model: fastgibbs.load reads results")
+    try:
+        (numbers,) = archive.header["models"]
+        return put_together(numbers, archive.arrays, "model0.")
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} holds a model that nobody saved: {type(error).__name__}: {error}") from error
+
+
+def kept_label(name: str, label: Any) -> Any:
+    """A label as a JSON value; TypeError if it is none that files keep."""
+    label = label.item() if isinstance(label, np.generic) else label
+    if isinstance(label, tuple):
+        return [kept_label(name, part) for part in label]
+    if label is None or isinstance(label, str | int | float):
+        return label
+    raise TypeError(f"{name} is {checks.shown(label)}: files keep numbers, texts, None and tuples of such")
+
+
+def label_of(value: Any) -> Any:
+    """What `kept_label` has kept."""
+    return tuple(map(label_of, value)) if isinstance(value, list) else value
+
+
+def _parts(model: ModelLike) -> tuple[dict[str, Any], dict[str, Any]]:
     match model:
         case Lattice():
             cell = dict(zip(("vectors", "basis", "bonds"), model.cell.__reduce__()[1], strict=True))
@@ -87,6 +134,9 @@ def put_together(numbers: dict[str, Any], arrays: dict[str, Any], prefix: str = 
     """
     parts = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
     numbers = dict(numbers)
+    if "labels" in numbers:
+        labels = [label_of(value) for value in numbers.pop("labels")]
+        return put_together(numbers, parts).with_labels(labels)
     kind: Any = numbers.pop("type", None)
     n: Any = numbers.get("n")
     of_sites = {"Ising": "fields", "Hopfield": "field", "BoltzmannMachine": "biases"}.get(kind)

@@ -1,16 +1,17 @@
-"""Max-cut instances in the rudy format of the G-set."""
+"""Max-cut instances in the rudy format, in which the G-set, Biq Mac's .mc and MQLib's graphs come, and spin glasses."""
 
 from __future__ import annotations
 
-import io
-import math
-from typing import NoReturn
+from collections.abc import Iterator
 
-import numpy as np
-
-from fastgibbs.io.files import opened, replace_file
+from fastgibbs.io.files import replacing
+from fastgibbs.io.text import Rows, Table, Text, lines, plain, text_of
 from fastgibbs.models import Ising
 from fastgibbs.types import PathLike
+
+_CUT = 'is a self-loop, which no state can cut (of a QUBO, say which: format="biqmac" or "mqlib")'
+_SELF = "couples a spin to itself"
+_AXES = {"pm": 2, "gauss": 2, "pm3": 3, "gauss3": 3, "sk": 1}  # of the server's lattices
 
 
 def read_rudy(path: PathLike) -> Ising:
@@ -27,51 +28,8 @@ def read_rudy(path: PathLike) -> Ising:
     >>> print(fg.cut(fg.read_rudy("triangle.txt"), [1, 1, -1]))
     2.0
     """
-
-    def refuse(number: int, problem: str) -> NoReturn:
-        raise ValueError(f"{path}, line {number}: {problem}")
-
-    n = m = None
-    number, i, j, weights = 0, [], [], []
-    with opened(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace") as text:
-        for number, line in enumerate(text, 1):
-            words = line.split()
-            if not words or words[0].startswith("#"):
-                continue
-            if n is None:
-                if len(words) != 2 or not all(_plain(word) and word.isdigit() and len(word) < 20 for word in words):
-                    refuse(number, f"{line.strip()!r} stands where the numbers of sites and edges, `n m`, belong")
-                n, m = map(int, words)
-                continue
-            try:
-                if not all(map(_plain, words)):
-                    raise ValueError
-                first, second, *rest = words
-                start, end, weight = int(first), int(second), float(*rest) if rest else 1.0
-            except (ValueError, TypeError):
-                refuse(number, f"{line.strip()!r} stands where an edge, `i j` or `i j w`, belongs")
-            if not (1 <= start <= n and 1 <= end <= n):
-                refuse(number, f"edge {start} {end} leaves the sites 1 to {n}")
-            if start == end:
-                refuse(number, f"edge {start} {end} is a self-loop, which no state can cut")
-            if not math.isfinite(weight):
-                refuse(number, f"edge {start} {end} has weight {weight}: give a finite number")
-            i.append(start - 1)
-            j.append(end - 1)
-            weights.append(weight)
-    if n is None:
-        refuse(1, "the file is empty, the numbers of sites and edges, `n m`, belong here")
-    if len(weights) != m:
-        refuse(number, f"the file ends after {len(weights)} edges, its header announces {m}")
-    try:
-        return Ising.from_edges(n, i, j, -np.array(weights))
-    except ValueError as error:  # too many sites, or too large weights
-        raise ValueError(f"{path}: {error}") from None
-
-
-def _plain(word: str) -> bool:
-    """Whether a word is none of those that only Python takes for numbers, such as 1_0."""
-    return word.isascii() and "_" not in word
+    with text_of(path) as text:
+        return read_cut(text)
 
 
 def write_rudy(path: PathLike, model: Ising) -> None:
@@ -85,14 +43,79 @@ def write_rudy(path: PathLike, model: Ising) -> None:
     >>> fg.read_rudy("instance.txt")
     Ising(n=20, bonds=30, fields=0)
     """
+    with replacing(path) as file:
+        for part in cut_lines(model):
+            file.write(part.encode("ascii"))
+
+
+def read_cut(text: Text) -> Ising:
+    """A max-cut instance."""
+    n, rows = counted(text, "an edge, `i j` or `i j w`,", "edge", "edges", _CUT)
+    return ising(text, n, rows, -1.0)
+
+
+def cut_lines(model: Ising) -> Iterator[str]:
+    """The lines of a max-cut instance."""
+    yield from _bonds(model, f"{_couplings(model, 'rudy').n} {model.bond_count}\n", -1.0)
+
+
+def read_spinglass(text: Text) -> Ising:
+    """E(s) = -sum_<ij> J_ij s_i s_j: `n m` or lines `type: gauss3`, `size: L`, then lines `i j J` with sites from 1."""
+    said = {key.strip().lower(): value.strip() for key, _, value in (line.partition(":") for line in text.headers(":"))}
+    if not said:
+        n, rows = counted(text, "a bond, `i j J`,", "bond", "bonds", _SELF, unit=False)
+        return ising(text, n, rows, 1.0)
+    sites, kind, size = None, said.get("type"), said.get("size", "")
+    if kind is not None:
+        if kind not in _AXES:
+            text.refuse(f"type is {kind!r}: it is one of {', '.join(_AXES)}")
+        if not (size.isascii() and size.isdigit() and len(size) < 20):
+            text.refuse(f"size is {size!r}: the side of the lattice, or the number of spins of type sk, belongs there")
+        sites = int(size) ** _AXES[kind]
+    rows = text.rows(Table("a bond, `i j J`,", "bond", 1, sites, _SELF))
+    n = int(max(rows.i.max(initial=-1), rows.j.max(initial=-1))) + 1 if sites is None else sites
+    return ising(text, n, rows, 1.0)
+
+
+def spinglass_lines(model: Ising) -> Iterator[str]:
+    """The lines of a spin glass, of whatever graph: "sk" to the server."""
+    head = f"type: sk\nsize: {_couplings(model, 'spinglass').n}\nname: couplings\n\n"
+    yield from _bonds(model, head, 1.0)
+
+
+def counted(text: Text, what: str, noun: str, nouns: str, loops: str | None, unit: bool = True) -> tuple[int, Rows]:
+    """n, and the rows of a file that holds `n m` and then m of them, and nothing else."""
+    belong = f"the numbers of sites and {nouns}, `n m`, belong"
+    words = (line := text.line(belong)).split()
+    if len(words) != 2 or not all(plain(word) and word.isdigit() and len(word) < 20 for word in words):
+        text.refuse(f"{line!r} stands where {belong}")
+    n, m = map(int, words)
+    rows = text.rows(Table(what, noun, 1, n, loops, unit))
+    if rows.w.size != m:
+        text.refuse(f"the file ends after {rows.w.size} {nouns}, its header announces {m}")
+    return n, rows
+
+
+def ising(text: Text, n: int, rows: Rows, sign: float) -> Ising:
+    """The model of bonds with J = sign w."""
+    try:
+        return Ising.from_edges(n, rows.i, rows.j, sign * rows.w)
+    except ValueError as error:  # too many sites, or too large weights
+        raise ValueError(f"{text.path}: {error}") from None
+
+
+def _couplings(model: Ising, name: str) -> Ising:
+    """The model; TypeError or ValueError if it has more than couplings of spins."""
     if not isinstance(model, Ising):
         raise TypeError(f"model is {model!r}: give an Ising model")
     if model.fields.any():
         site = (model.fields != 0).argmax()
-        raise ValueError(f"fields[{site}] is {model.fields[site]}: the rudy format holds couplings only")
+        raise ValueError(f"fields[{site}] is {model.fields[site]}: the {name} format holds couplings only")
     if model.offset:
-        raise ValueError(f"offset is {model.offset}: the rudy format holds couplings only")
-    edges = [f"{model.n} {model.couplings.size // 2}"]
-    for i, j, J in zip(*(part.tolist() for part in model.bonds), strict=True):
-        edges.append(f"{i + 1} {j + 1} {int(-J) if J.is_integer() else -J}")
-    replace_file(path, "\n".join([*edges, ""]).encode("ascii"))
+        raise ValueError(f"offset is {model.offset}: the {name} format holds couplings only")
+    return model
+
+
+def _bonds(model: Ising, head: str, sign: float) -> Iterator[str]:
+    yield head
+    yield from lines(1, *model.bonds[:2], sign * model.bonds[2])

@@ -144,7 +144,7 @@ def _check_history(history: History, recorded: int, has: dict[str, Mask | bool],
         known, kept = ~np.isnan(record), (history.epoch <= recorded) & has.get(name, True)
         if (known != kept).any():
             raise ValueError(f"cannot be of this run: history.{name} is not that of {recorded} epochs")
-        if name in ("pseudo_likelihood", "log_likelihood"):
+        if name in ("pseudo_likelihood", "log_likelihood", "bound"):
             restoring.check_record(f"history.{name}", record[known], most)
 
 

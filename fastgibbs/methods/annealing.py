@@ -11,6 +11,7 @@ from typing import overload
 import numpy as np
 
 from fastgibbs.engines.streams import entropy_of
+from fastgibbs.io.problems import problem
 from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.cooling import Batch, Cooling
 from fastgibbs.methods.jobs import begin, through
@@ -25,14 +26,14 @@ from fastgibbs.models import TransverseIsing, checks
 from fastgibbs.results.annealed import AnnealResult, lowest_states
 from fastgibbs.results.base import Timing
 from fastgibbs.results.lanes import distinct
-from fastgibbs.types import ArrayLike, FloatArray, IntArray, ModelLike, PathLike, Progress, Rule, Scan, Seed
+from fastgibbs.types import ArrayLike, FloatArray, IntArray, ModelLike, PathLike, Problem, Progress, Rule, Scan, Seed
 
 _POINTS = 1001  # of a schedule that goes to inf, which tell how cold it is
 
 
 @overload
-def anneal(
-    model: ModelLike,
+def anneal(  # type: ignore[overload-overlap]  # a path is a sequence of letters
+    model: Problem,
     *,
     betas: ArrayLike | Schedule | None = ...,
     beta: float | None = ...,
@@ -57,7 +58,7 @@ def anneal(
 ) -> AnnealResult: ...
 @overload
 def anneal(
-    model: Sequence[ModelLike],
+    model: Sequence[Problem],
     *,
     betas: ArrayLike | Schedule | None = ...,
     sweeps: int | Sequence[int] | IntArray | None = ...,
@@ -78,7 +79,7 @@ def anneal(
 ) -> list[AnnealResult]: ...
 @holding
 def anneal(
-    model: ModelLike | Sequence[ModelLike],
+    model: Problem | Sequence[Problem],
     *,
     betas: ArrayLike | Schedule | None = None,
     beta: float | None = None,
@@ -181,6 +182,8 @@ def anneal(
     -22.0
     """
     began = time.perf_counter()
+    if not isinstance(model, list | tuple):
+        model = problem("model", model, worldlines=True)
     population = checks.flag("population", population)
     if resample_every is not None and not population:
         raise ValueError(f"resample_every is {checks.shown(resample_every)}: it goes with population=True")
@@ -208,7 +211,6 @@ def anneal(
             given = schedule(pace.sweeps), coldest
         how = How(rule, scan, engine, seed, threads, progress, began)
         return annealed(models, given, pace.sweeps, reads, how)
-    model = checks.model("model", model)
     checks.progress(progress)
     target = -np.inf if target_energy is None else checks.finite_number("target_energy", target_energy)
     spins = given_start(model, start, reads)

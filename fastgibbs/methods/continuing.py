@@ -8,6 +8,7 @@ import numpy as np
 
 from fastgibbs.io import digest
 from fastgibbs.methods.settings import Setting
+from fastgibbs.models import checks
 from fastgibbs.results.base import Result
 from fastgibbs.results.lanes import Left
 from fastgibbs.types import States
@@ -96,7 +97,7 @@ class Before:
 
     def states(self) -> States:
         """The states it ended with, spins or units, int8 (chains or replicas, n)."""
-        return np.concatenate([result.states.reshape(-1, result.states.shape[-1]) for result in self.results])
+        return np.concatenate([checks.rows(result.states) for result in self.results])
 
     def require_clamp(self, setting: Setting) -> None:
         """ValueError unless the same sites are clamped to the same spins."""

@@ -54,7 +54,8 @@ class Directed:
         """Lanes of the streams from `first` on."""
         self.sizes = (*machine.layers, 0)
         self.most = whole(lanes, GROUP) + GROUP  # kernels write, and read, whole groups
-        self.streams = lane_streams(entropy, range(first, first + whole(lanes, GROUP)))
+        # nothing is drawn from the last sixteen: they tell a checkpoint of another seed
+        self.streams = lane_streams(entropy, range(first, first + self.most))
         top = len(machine.layers)
         ways = [(k, k + 1) for k in range(top - 1)] + [(k + 1, k) for k in range(top - 1, -1, -1)]
         shapes = [(whole(self.sizes[way[1]], GROUP) // GROUP, whole(self.sizes[way[0]], UNITS), GROUP) for way in ways]

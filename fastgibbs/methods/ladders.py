@@ -23,7 +23,7 @@ from fastgibbs.methods.jobs import Job, Length
 from fastgibbs.methods.keeping import kept
 from fastgibbs.methods.moving import bonds_of_clusters
 from fastgibbs.methods.settings import NOBODY, Setting
-from fastgibbs.models import Ising
+from fastgibbs.models import Ising, checks
 from fastgibbs.models.energy import as_energy
 from fastgibbs.models.waves import factors, is_lattice, planes, smallest_waves, turns
 from fastgibbs.results.lanes import Left, taken
@@ -173,7 +173,7 @@ class Ladders(Job):
         lane_at = first_lane[:, None] + np.arange(rungs)
         chains = np.full(len(lanes), NOBODY)
         chains[lane_at] = lane_at + lanes.start
-        spins = None if self.starts is None else self.starts[inside].reshape(-1, n)
+        spins = None if self.starts is None else checks.rows(self.starts[inside])
         plan, state = self.setting.start(self.prepared, lanes, chains, (self.betas, self.fields), self.seed, spins)
         weights = np.empty((0, n)) if self.weights is None else self.weights
         shape = 1 if self.in_bins else self.length.draws, inside.size * rungs

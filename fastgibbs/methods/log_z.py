@@ -13,6 +13,7 @@ from fastgibbs import analysis, exact
 from fastgibbs.engines import ENGINES
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.fields import described
+from fastgibbs.io.problems import problem, problems
 from fastgibbs.methods import directed
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.ladders import MAX_RUNGS
@@ -24,7 +25,7 @@ from fastgibbs.models import RBM, Helmholtz, checks
 from fastgibbs.models.energy import as_energy
 from fastgibbs.models.free_units import MOST_HIDDEN
 from fastgibbs.threads import stoppable
-from fastgibbs.types import ArrayLike, FloatArray, ModelLike, Seed
+from fastgibbs.types import ArrayLike, FloatArray, ModelLike, Problem, Seed
 
 Method = Literal["ais", "reverse", "tempering", "integration", "exact"]
 METHODS = get_args(Method)
@@ -81,7 +82,7 @@ class Likelihood(NamedTuple):
 
 
 def log_z(
-    model: ModelLike | Sequence[ModelLike],
+    model: Problem | Sequence[Problem],
     *,
     method: Method = "ais",
     beta: float = 1.0,
@@ -129,7 +130,7 @@ def log_z(
     >>> print(f"{fg.log_z(model, beta=0.4, seed=1).value:.1f} {fg.log_z(model, beta=0.4, method='exact').value:.1f}")
     14.6 14.6
     """
-    path = checks.models("model", model)
+    path = problems("model", model)
     checks.choice("method", method, METHODS)
     beta, threads = checks.finite_number("beta", beta), checks.thread_count(threads)
     if len(path) > 1 and method not in ("ais", "reverse"):
@@ -153,7 +154,7 @@ def log_z(
         if len(path) > 1 or isinstance(model, list | tuple):
             stations: Models | RBMPath | Temperatures = Models(path, beta, steps or -(-1000 // len(path)), threads)
         elif beta and ENGINES["layered"].refusal(path, "sequential", 1, tolerable(beta)) is None:
-            rbm: Any = model
+            rbm: Any = path[0]
             visible = _marginals(rbm, beta, data, run_entropy(seed, "log_z"), threads)
             stations = RBMPath(rbm, beta, visible, steps or 1000, threads)
         else:
@@ -180,7 +181,7 @@ _estimated = log_z  # which an argument of `log_likelihood` hides
 
 
 def log_likelihood(
-    model: ModelLike,
+    model: Problem,
     data: ArrayLike,
     *,
     beta: float = 1.0,
@@ -209,7 +210,7 @@ def log_likelihood(
     >>> print(f"{fg.log_likelihood(rbm, [[0, 1, 1]]).value:.3f}")  # every state is as likely: log 1/8
     -2.079
     """
-    checks.model("model", model)
+    model = problem("model", model)
     beta = checks.finite_number("beta", beta)
     if draws is not None and not isinstance(model, Helmholtz):
         raise ValueError(f"draws is {draws}: it is for a Helmholtz machine, {checks.shown(model)} has none")
@@ -323,6 +324,6 @@ def _marginals(rbm: RBM, beta: float, data: ArrayLike | None, entropy: int, thre
     if data is None:
         other = entropy_of(np.random.SeedSequence(entropy, spawn_key=(ADAPT,)))  # independent of the annealing
         data = sample(rbm, beta=beta, sweeps=50, thin=50, seed=other, threads=threads).states[:, :V]
-    data = checks.units("data", data, V).reshape(-1, V)
+    data = checks.rows(checks.units("data", data, V))
     ones = data.sum(axis=0, dtype=np.float64)
     return np.log(ones + 1) - np.log(len(data) - ones + 1)

@@ -16,6 +16,7 @@ from fastgibbs.engines.descents import RowTerms
 from fastgibbs.engines.drivers import Moves
 from fastgibbs.engines.sparse import BITS
 from fastgibbs.engines.streams import entropy_of
+from fastgibbs.io.problems import problems
 from fastgibbs.methods.descent import costs_of_rows, quenched_rows, units_of
 from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.jobs import Length
@@ -52,18 +53,16 @@ class Ends(NamedTuple):
 
 def of_several(given: Sequence[Any], without: dict[str, object]) -> list[Ising]:
     """The models that were given; TypeError unless they are Ising models, ValueError at arguments that are set."""
-    if not given:
-        raise TypeError(f"model is {given}: give a model, or a sequence of them")
     for name, value in without.items():
         if value is not None:
             raise ValueError(f"{name} is {checks.shown(value)}: runs of several models go without, leave {name} out")
-    for k, one in enumerate(given):
+    models: list[Any] = problems("model", given)
+    for k, one in enumerate(models):
         if not isinstance(one, Ising):
-            checks.model("model", one, f" at index {k}")
             raise TypeError(f"model[{k}] is {checks.shown(one)}: give several models as Ising models, its to_ising()")
-    if (sites := sum(one.n for one in given)) > MAX_SITES:
+    if (sites := sum(one.n for one in models)) > MAX_SITES:
         raise ValueError(f"model has {sites} sites in all: site indices are 32-bit, give at most {MAX_SITES} at once")
-    return list(given)
+    return models
 
 
 def apart(models: Sequence[ModelLike], engine: str) -> bool:

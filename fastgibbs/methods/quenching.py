@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastgibbs.io.problems import problem
 from fastgibbs.methods.descent import quenched
 from fastgibbs.models import checks
 from fastgibbs.models.checks import by_contents
 from fastgibbs.models.energy import as_energy
 from fastgibbs.results.lanes import distinct
-from fastgibbs.types import ArrayLike, FloatArray, IntArray, ModelLike, States
+from fastgibbs.types import ArrayLike, FloatArray, IntArray, Problem, States
 
 
 @by_contents
@@ -30,7 +31,7 @@ class Basins(NamedTuple):
     basin: IntArray  # int64, in the shape of the leading axes of the states: which minimum each came down to
 
 
-def quench(model: ModelLike, states: ArrayLike, *, threads: int | None = None) -> Basins:
+def quench(model: Problem, states: ArrayLike, *, threads: int | None = None) -> Basins:
     """The minima below states: sites turn, one after the other, where that lowers E, until no single flip does.
 
     The descent is at zero temperature, in the order of the sites, pass after pass; where a flip costs nothing the site
@@ -52,12 +53,12 @@ def quench(model: ModelLike, states: ArrayLike, *, threads: int | None = None) -
     >>> len(valleys.states), bool((valleys.energies <= glass.energy(run.states).max()).all())
     (64, True)
     """
-    model = as_energy(checks.model("model", model))
+    model = as_energy(problem("model", model))
     if not (model.has_ising_form or model.by_overlaps or model.flips()):
         raise ValueError(f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()")
     threads = checks.thread_count(threads)
     spins = model.to_spins(states)
-    starts = spins.reshape(spins.size // max(model.n, 1), model.n)
+    starts = checks.rows(spins)
     ends = quenched(model, model.from_spins(starts), None, threads, False)
     first, which, counts = distinct(model.to_spins(ends))
     energies = np.asarray(model.energy(ends[first]), np.float64).reshape(first.size)

@@ -9,6 +9,7 @@ from typing import Any, overload
 
 from fastgibbs.engines.clusters import told
 from fastgibbs.engines.streams import entropy_of
+from fastgibbs.io.problems import problems
 from fastgibbs.methods import binned, observing
 from fastgibbs.methods.binned import Recording
 from fastgibbs.methods.chains import Chains
@@ -30,14 +31,14 @@ from fastgibbs.results.drawn import IN_BINS
 from fastgibbs.results.lanes import Left, by_lane, taken
 from fastgibbs.results.sampled import ChainBlock, SampleResult, states_alone
 from fastgibbs.threads import Asked
-from fastgibbs.types import ArrayLike, ChainRule, ClusterMoves, ModelLike, PathLike, Progress, Scan, Seed
+from fastgibbs.types import ArrayLike, ChainRule, ClusterMoves, PathLike, Problem, Progress, Scan, Seed
 
 _LANES = 64  # of a word: with cluster moves, which pass over all of them, engines for few chains are no faster
 
 
 @overload
 def sample(
-    model: ModelLike,
+    model: Problem,
     *,
     beta: ArrayLike | Protocol,
     field: ArrayLike | Protocol | None = ...,
@@ -66,7 +67,7 @@ def sample(
 ) -> SampleResult: ...
 @overload
 def sample(
-    model: Sequence[ModelLike],
+    model: Sequence[Problem],
     *,
     beta: ArrayLike | Protocol,
     field: ArrayLike | Protocol | None = ...,
@@ -95,7 +96,7 @@ def sample(
 ) -> SampleResult | list[SampleResult]: ...
 @holding
 def sample(
-    model: ModelLike | Sequence[ModelLike],
+    model: Problem | Sequence[Problem],
     *,
     beta: ArrayLike | Protocol,
     field: ArrayLike | Protocol | None = None,
@@ -240,7 +241,7 @@ def sample(
     [-9.2, -20.6]
     """
     began = time.perf_counter()
-    models = checks.models("model", model, worldlines=True)
+    models = problems("model", model, worldlines=True)
     checks.progress(progress)
     if apart(models, engine):
         without: dict[str, object] = dict(

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgibbs.engines import asking
+from fastgibbs.io.problems import problem
 from fastgibbs.methods.descent import costs_of_any, flip_costs, random_spins
 from fastgibbs.methods.keeping import kept
 from fastgibbs.models import checks
 from fastgibbs.models.energy import as_energy
-from fastgibbs.types import FloatArray, ModelLike
+from fastgibbs.types import FloatArray, ModelLike, Problem
 
 HOT, COLD = 3.3, 9.5  # beta times what a flip costs, where annealing begins and ends (bench/bench_schedules.py)
 MOST_BETA = 1e300  # what a model asks for whose couplings are as small as numbers get
@@ -60,7 +61,7 @@ def geometric(first: float, last: float) -> Schedule:
     return Schedule("geometric", first, last)
 
 
-def beta_range(model: ModelLike, hot: float = HOT, cold: float = COLD) -> tuple[float, float]:
+def beta_range(model: Problem, hot: float = HOT, cold: float = COLD) -> tuple[float, float]:
     """The hottest and the coldest beta worth annealing a model at: the ends of `beta_schedule`, which see.
 
     ValueError unless 0 < hot < cold, both finite.
@@ -72,7 +73,7 @@ def beta_range(model: ModelLike, hot: float = HOT, cold: float = COLD) -> tuple[
     return _ends_of(*_knobs(model, hot, cold))
 
 
-def beta_schedule(model: ModelLike, sweeps: int = 1000, hot: float = HOT, cold: float = COLD) -> FloatArray:
+def beta_schedule(model: Problem, sweeps: int = 1000, hot: float = HOT, cold: float = COLD) -> FloatArray:
     """The betas that `anneal` goes through by default, ascending, float64 (sweeps,).
 
     Site i asks for beta from hot / D_i to cold / D_i, D_i being what its flip costs at the local minima that 16 random
@@ -90,9 +91,9 @@ def beta_schedule(model: ModelLike, sweeps: int = 1000, hot: float = HOT, cold: 
     return cooling(model, checks.integer("sweeps", sweeps), hot, cold)[0].copy()
 
 
-def cooling(model: ModelLike, sweeps: int, hot: float = HOT, cold: float = COLD) -> tuple[FloatArray, float]:
+def cooling(model: Problem, sweeps: int, hot: float = HOT, cold: float = COLD) -> tuple[FloatArray, float]:
     """The betas of `beta_schedule`, and the one that nine tenths of them are below. Kept with the model."""
-    checks.model("model", model)
+    model = problem("model", model)
     return kept(model, "cooling", (sweeps, hot, cold), lambda twin: _cooling(twin, sweeps, hot, cold))
 
 
@@ -115,9 +116,9 @@ def _ends_of(hot: float, cold: float, costs: FloatArray) -> tuple[float, float]:
         return min(float(hot / costs[-1]), MOST_BETA), min(float(cold / costs[0]), MOST_BETA)
 
 
-def _knobs(model: ModelLike, hot: float, cold: float) -> tuple[float, float, FloatArray]:
+def _knobs(model: Problem, hot: float, cold: float) -> tuple[float, float, FloatArray]:
     """`hot` and `cold`, and ascending what flips cost, where it is more than 0; 1s where that is nowhere."""
-    checks.model("model", model)
+    model = problem("model", model)
     hot, cold = checks.finite_number("hot", hot), checks.finite_number("cold", cold)
     if not 0 < hot < cold:
         raise ValueError(f"hot is {hot} and cold {cold}: give numbers above 0, the hot one smaller")

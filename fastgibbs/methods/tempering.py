@@ -10,6 +10,7 @@ import numpy as np
 
 from fastgibbs.engines.replicas import HOUDAYER
 from fastgibbs.engines.streams import entropy_of
+from fastgibbs.io.problems import problems
 from fastgibbs.methods import binned, observing
 from fastgibbs.methods.adapting import adapting, saved_ladder
 from fastgibbs.methods.binned import Recording
@@ -30,12 +31,22 @@ from fastgibbs.results.base import Timing
 from fastgibbs.results.drawn import IN_BINS
 from fastgibbs.results.tempered import ReplicaOverlaps, Round, TemperResult
 from fastgibbs.threads import Asked
-from fastgibbs.types import ArrayLike, FloatArray, LadderMoves, ModelLike, PathLike, Progress, Rule, Seed, States
+from fastgibbs.types import (
+    ArrayLike,
+    FloatArray,
+    LadderMoves,
+    PathLike,
+    Problem,
+    Progress,
+    Rule,
+    Seed,
+    States,
+)
 
 
 @overload
-def temper(
-    model: ModelLike,
+def temper(  # type: ignore[overload-overlap]  # a path is a sequence of letters
+    model: Problem,
     *,
     betas: ArrayLike | None = ...,
     fields: ArrayLike | None = ...,
@@ -64,7 +75,7 @@ def temper(
 ) -> TemperResult: ...
 @overload
 def temper(
-    model: Sequence[ModelLike],
+    model: Sequence[Problem],
     *,
     betas: ArrayLike | None = ...,
     fields: ArrayLike | None = ...,
@@ -93,7 +104,7 @@ def temper(
 ) -> list[TemperResult]: ...
 @holding
 def temper(
-    model: ModelLike | Sequence[ModelLike],
+    model: Problem | Sequence[Problem],
     *,
     betas: ArrayLike | None = None,
     fields: ArrayLike | None = None,
@@ -201,7 +212,7 @@ def temper(
     ['2: 0.93', '1: 0.58', '0.5: 0.27']
     """
     began = time.perf_counter()
-    models = checks.models("model", model, worldlines=True)
+    models = problems("model", model, worldlines=True)
     checks.progress(progress)
     adapt = checks.flag("adapt", adapt)
     sweeps = checks.integer("sweeps", sweeps)
@@ -285,7 +296,7 @@ def _observables(found: Gathered, observed: Observed, asked: Asked) -> tuple[Gat
     shape = job.count, job.betas.size
 
     def states(draw: int) -> States:
-        return model.from_spins(found.sample(draw).reshape(-1, model.n))
+        return model.from_spins(checks.rows(found.sample(draw)))
 
     values, draws = observing.evaluated(observed, states, job.count * job.betas.size, found.draws, asked)
     found = found._replace(draws=draws)

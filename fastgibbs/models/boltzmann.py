@@ -167,7 +167,7 @@ class BoltzmannMachine(Energy):
         states = checks.finite_array("states", states)
         if states.shape[-1:] != (self.n,):
             raise ValueError(f"states has shape {states.shape}: give (..., {self.n})")
-        rows = states.reshape(-1, self.n)
+        rows = checks.rows(states)
         x = [self._inputs(unit, rows) for unit in range(self.n)]
         return np.stack(x, axis=1).reshape(states.shape) if x else states.copy()
 

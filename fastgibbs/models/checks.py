@@ -82,18 +82,25 @@ def by_contents(cls: type[T]) -> type[T]:
     return cls
 
 
+def is_model(value: Any) -> bool:
+    """Whether it has what the verbs ask of a model."""
+    return not isinstance(value, type) and all(hasattr(value, attribute) for attribute in _MODEL)
+
+
 def model(name: str, value: Any, place: str = "", worldlines: bool = False) -> ModelLike:
     """`value`, which has what the verbs ask of a model; TypeError otherwise, also of worldlines where not wanted."""
-    if isinstance(value, type) or not all(hasattr(value, attribute) for attribute in _MODEL):
+    if not is_model(value):
         raise TypeError(
-            f"{name} is {shown(value)}{place}: give a model, of fastgibbs or of your own class of its Energy"
+            f"{name} is {shown(value)}{place}: give a model, of fastgibbs or of your own class of its Energy, or what "
+            "fastgibbs.as_model takes: a dimod model, a dict {(i, j): w}, a networkx graph, the path of a file"
         )
     if not worldlines and getattr(value, "by_worldlines", False):
         raise TypeError(
             f"{name} is {shown(value)}{place}, whose law is not exp(-beta E): it goes to fastgibbs.sample, "
             "anneal, temper and exact.transverse"
         )
-    return value
+    found: ModelLike = value
+    return found
 
 
 def able(name: str, value: Any, method: str, right: str) -> Any:
@@ -101,18 +108,6 @@ def able(name: str, value: Any, method: str, right: str) -> Any:
     if isinstance(value, type) or not hasattr(value, method):
         raise TypeError(f"{name} is {shown(value)}: give {right}")
     return value
-
-
-def models(name: str, value: Any, worldlines: bool = False) -> list[ModelLike]:
-    """`value`, a model or a sequence of models, as a list; TypeError at anything else, and at an empty sequence.
-
-    One of worldlines, alone, where that is wanted.
-    """
-    if not isinstance(value, list | tuple):
-        return [model(name, value, worldlines=worldlines)]
-    if not value:
-        raise TypeError(f"{name} is {value}: give a model, or a sequence of them")
-    return [model(name, one, f" at index {k}") for k, one in enumerate(value)]
 
 
 def shown(value: object) -> str:
@@ -306,6 +301,11 @@ def require_memory(
         raise ValueError(
             f"{what} needs {nbytes / 2**30:.1f} GiB and {available / 2**30:.1f} GiB are available: {instead}"
         )
+
+
+def rows(array: AnyArray) -> AnyArray:
+    """An array (..., n) as (rows, n), also of n = 0."""
+    return array.reshape(math.prod(array.shape[:-1]), array.shape[-1])
 
 
 def largest(array: ArrayLike) -> float:

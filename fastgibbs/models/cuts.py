@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastgibbs.models import checks
+from fastgibbs.models import checks, foreign
 from fastgibbs.models.ising import Ising
-from fastgibbs.types import ArrayLike, FloatArray
+from fastgibbs.types import ArrayLike, FloatArray, Problem
 
 _CHUNK = 2**22  # edges x states at once
 
 
-def cut(model: Ising, states: ArrayLike) -> FloatArray:
+def cut(model: Problem, states: ArrayLike) -> FloatArray:
     """cut(s) = sum_<ij> w_ij [s_i != s_j] with w = -J, the weight of the edges between the two sides of each state.
 
-    `model`: an Ising model without fields, of `fastgibbs.read_rudy` or `Ising.from_edges(n, i, j, -weights)`; an offset
-    does not matter. `states`: spins of -1 and +1, (n,) gives a float, (k, n) float64 (k,). Exact for whole weights of
-    which no sum exceeds 2^53. The lowest energy is the largest cut: cut(s) = (W - E(s)) / 2 without an offset, W the
-    sum of all weights.
+    `model`: an Ising model without fields, of `fastgibbs.read` or `Ising.from_edges(n, i, j, -weights)`, or a networkx
+    graph; an offset does not matter. `states`: spins of -1 and +1, (n,) gives a float, (k, n) float64 (k,). Exact for
+    whole weights of which no sum exceeds 2^53. The lowest energy is the largest cut: cut(s) = (W - E(s)) / 2 without an
+    offset, W the sum of all weights.
 
     TypeError if the model is not Ising or states are no numbers; ValueError at a field, or at a spin that is not +-1.
 
@@ -26,6 +26,7 @@ def cut(model: Ising, states: ArrayLike) -> FloatArray:
     >>> print(fg.cut(square, [1, -1, 1, -1]))
     4.0
     """
+    model = foreign.taken("model", model)
     if not isinstance(model, Ising):
         raise TypeError(f"model is {checks.shown(model)}: give an Ising model, whose couplings are minus the weights")
     if model.fields.any():

@@ -8,8 +8,8 @@ has all but `energy`; a class that is not derived from it has `to_ising`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -84,6 +84,7 @@ class Energy(Frozen):
     batch_invariant: bool = (
         False  # whether energy(states) of each is known to be the same, bit for bit, whatever is with it
     )
+    labels: tuple[Hashable, ...] | None = None  # what its variables are called elsewhere, if not by their numbers
     normalized: bool = False  # whether sum_s exp(-E(s)) is 1 whatever its parameters are, and it is drawn from as it is
     by_worldlines: bool = False  # whether its law is that of `TransverseIsing`, not exp(-beta E) of its energy
 
@@ -179,6 +180,49 @@ class Energy(Frozen):
         """The states, int8, of `spins` (..., n) of -1 and 1; errors as for `to_spins`."""
         spins = checks.spins("spins", spins, self.n)
         return spins if self.low else (spins + 1) // 2
+
+    def with_labels(self, labels: Iterable[Hashable]) -> Self:
+        """The same model with names of its variables, (n,): `labels`, by which `labelled` tells states.
+
+        Sums, draws and states do not depend on them. ValueError unless there are n that differ, TypeError at one that
+        is not hashable.
+
+        >>> import fastgibbs as fg
+        >>> fg.lattice((2,)).with_labels(["left", "right"]).labels
+        ('left', 'right')
+        """
+        names = tuple(labels)
+        if len(names) != self.n:
+            raise ValueError(f"labels has {len(names)} entries: the model has {self.n} variables")
+        seen: dict[Hashable, int] = {}
+        for site, name in enumerate(names):
+            try:
+                first = seen.setdefault(name, site)
+            except TypeError:
+                raise TypeError(f"labels[{site}] is {checks.shown(name)}: give what can be a key of a dict") from None
+            if first != site:
+                raise ValueError(
+                    f"labels[{first}] is {checks.shown(names[first])} and labels[{site}] is {checks.shown(name)}, "
+                    "which are one: give each variable its own"
+                )
+        twin = object.__new__(type(self))
+        twin.__setstate__(self.__getstate__() | {"labels": names})
+        return twin
+
+    def labelled(self, states: ArrayLike) -> Any:
+        """The dict from labels to values, ints, of a state (n,), or a list of such of states (k, n), and so on.
+
+        Variables without labels go by their numbers. Errors as for `to_spins`.
+
+        >>> import fastgibbs as fg
+        >>> problem = fg.as_model({("x", "x"): 1, ("x", "y"): -3, ("y", "y"): 1})
+        >>> problem.labelled(fg.anneal(problem, seed=1).states[0])
+        {'x': 1, 'y': 1}
+        """
+        values = self.from_spins(self.to_spins(states))
+        if values.ndim > 1:
+            return [self.labelled(state) for state in values]
+        return dict(zip(range(self.n) if self.labels is None else self.labels, values.tolist(), strict=True))
 
     def arguments(self) -> dict[str, Any]:
         """The arguments of its constructor, by name, that build it again. TypeError at one that is not kept."""

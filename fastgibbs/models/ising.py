@@ -289,7 +289,7 @@ def symmetric_csr(name: str, matrix: Any, diagonal: str) -> Csr:
     return _dense_csr(name, matrix, diagonal)
 
 
-def _square(name: str, matrix: Any) -> int:
+def square(name: str, matrix: Any) -> int:
     """n, once `matrix` is known to be (n, n)."""
     try:
         shape = tuple(map(operator.index, matrix.shape))
@@ -317,7 +317,7 @@ def _dense_csr(name: str, matrix: Any, diagonal: str) -> Csr:
     size = matrix.size if isinstance(matrix, np.ndarray) else 0  # a list is in memory already
     checks.require_memory(DENSE_BYTES * size, f"a dense coupling matrix of {size} entries")
     J = checks.finite_array(name, matrix)
-    n = _square(name, J)
+    n = square(name, J)
     if J.diagonal().any():
         site = (J.diagonal() != 0).argmax()
         _refuse_diagonal(name, site, J[site, site], diagonal)
@@ -331,7 +331,7 @@ def _dense_csr(name: str, matrix: Any, diagonal: str) -> Csr:
 
 
 def _sparse_csr(name: str, matrix: Any, diagonal: str) -> Csr:
-    n = _square(name, matrix)
+    n = square(name, matrix)
     entries = matrix.tocoo()
     row = checks.indices(f"{name}.row", entries.row, n).astype(np.int64)
     column = checks.indices(f"{name}.col", entries.col, n)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastgibbs.models import checks
+from fastgibbs.models import checks, foreign
 from fastgibbs.models.energy import Energy
 from fastgibbs.models.ising import MAX_SITES, Ising
-from fastgibbs.types import ArrayLike, FloatArray, ModelLike, States
+from fastgibbs.types import ArrayLike, FloatArray, ModelLike, Problem, States
 
 
 class TransverseIsing(Energy):
@@ -52,8 +52,8 @@ class TransverseIsing(Energy):
     slices: int
     sites: int
 
-    def __init__(self, model: ModelLike, gamma: ArrayLike, slices: int = 32) -> None:
-        model = checks.model("model", model)
+    def __init__(self, model: Problem, gamma: ArrayLike, slices: int = 32) -> None:
+        model = checks.model("model", foreign.taken("model", model))
         low = getattr(model, "low", -1)
         if low != -1 or not getattr(model, "has_ising_form", True):
             why = "it has no Ising form" if low == -1 else "its units are 0 and 1: give its to_ising()"

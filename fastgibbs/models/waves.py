@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgibbs.models import checks
+from fastgibbs.models import checks, foreign
 from fastgibbs.types import ArrayLike, FloatArray, IntArray, ModelLike
 
 _FITS = 1e-6  # how far k.period may be from a multiple of 2 pi, in multiples
@@ -35,7 +35,7 @@ class Places(NamedTuple):
 
 def places(name: str, model: ModelLike) -> Places:
     """Those of a model; TypeError if it is none, ValueError if it is no lattice."""
-    checks.model(name, model)
+    model = checks.model(name, foreign.taken(name, model))
     geometry: Any = getattr(model, "geometry", None)
     if geometry is None:
         raise ValueError(f"{name} is {checks.shown(model)}, whose sites have no positions: give a lattice")

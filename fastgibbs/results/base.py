@@ -18,6 +18,7 @@ from fastgibbs.results.parts import take_apart
 from fastgibbs.types import IntArray, PathLike
 
 if TYPE_CHECKING:
+    import dimod
     import pandas
     import xarray
 
@@ -110,6 +111,10 @@ class Result:
     def to_dataframe(self) -> pandas.DataFrame:
         """A long `pandas.DataFrame` (see `fastgibbs.integrations.pandas.to_dataframe`)."""
         return integrations.to_dataframe(self)
+
+    def to_sampleset(self) -> dimod.SampleSet:
+        """A `dimod.SampleSet` of its states (see `fastgibbs.integrations.bqm.to_sampleset`)."""
+        return integrations.to_sampleset(self)
 
     def _ends(self) -> str:
         """What its repr ends with, if there is anything to say."""

@@ -42,13 +42,8 @@ _SHAPE = re.compile(r"(\w+) \((.*?),?\)(.*)")
 
 def take_apart(values: Values) -> tuple[Arrays, Values]:
     """Arrays, and a header of JSON values, from which `put_together` builds the values of a result with its `model`."""
-    arrays: Arrays = {}
-    header: Values = {"models": []}
     models = values["model"]
-    for k, model in enumerate(models if isinstance(models, tuple) else [models]):
-        parts, numbers = io.take_apart(model)
-        arrays |= {f"model{k}.{name}": array for name, array in parts.items()}
-        header["models"].append(numbers)
+    arrays, header = io.to_archive(models if isinstance(models, tuple) else [models])
     for name, value in values.items():
         if name != "model":
             _take(name, value, arrays, header)

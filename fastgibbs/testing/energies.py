@@ -8,13 +8,14 @@ import numpy as np
 
 from fastgibbs import exact
 from fastgibbs.engines import ENGINES
+from fastgibbs.io.problems import problem
 from fastgibbs.methods.descent import turn
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import Energy, Flips, checks
 from fastgibbs.models.energy import as_energy
 from fastgibbs.reference.terms import flip_costs, turned_sums
 from fastgibbs.testing.laws import draw_exactly, pvalue
-from fastgibbs.types import ArrayLike, FloatArray, IntArray, ModelLike, States
+from fastgibbs.types import ArrayLike, FloatArray, IntArray, ModelLike, Problem, States
 
 MOST = 12  # variables, all of whose flips are looked at
 CLOSE = 1e-10  # of the largest energy: more than rounding in float64, less than in float32
@@ -41,7 +42,7 @@ class Triples(Energy):
         return Flips(_cost, (self.n,))
 
 
-def check_energy(model: ModelLike, beta: float | None = None) -> None:
+def check_energy(model: Problem, beta: float | None = None) -> None:
     """AssertionError, which says what is wrong, unless a model of up to 12 variables is right.
 
     That is: states and spins are each other's, energies are finite and of one state at a time as of many, and either
@@ -59,7 +60,7 @@ def check_energy(model: ModelLike, beta: float | None = None) -> None:
     ...         return np.minimum((self.to_spins(states).sum(axis=-1) - 1.0) ** 2, 4.0)
     >>> fg.testing.check_energy(Budget(5))  # says nothing: it is right
     """
-    model = as_energy(checks.model("model", model))
+    model = as_energy(problem("model", model))
     if not 1 <= model.n <= MOST:
         raise ValueError(f"{checks.shown(model)} has {model.n} variables: give a model of 1 to {MOST}")
     spins = exact.states(model.n)
