@@ -48,7 +48,7 @@ def scaled_apart(model, method, monkeypatch):
     return at_half, fg.train(times(model, 0.5), rows(model), learning_rate=0.0625, l1=0.02, l2=0.08, **settings)
 
 
-@pytest.mark.parametrize("method", training.METHODS)
+@pytest.mark.parametrize("method", ["pcd", "cd", "tempering", "exact"])
 @pytest.mark.parametrize("model", MODELS)
 def test_a_training_at_a_beta_is_that_of_beta_times_the_parameters_bit_for_bit(model, method, monkeypatch):
     """W at beta and r is beta W at 1 and beta^2 r; halving changes no bit of a number but its exponent."""
@@ -123,7 +123,7 @@ def test_a_beta_of_1_and_none_at_all_are_the_same_and_schedules_are_what_they_sa
     np.testing.assert_allclose(*(np.frombuffer(one[: 8 * 48]) for one in found[1:]), rtol=1e-5)
 
 
-@pytest.mark.parametrize("method", training.METHODS)
+@pytest.mark.parametrize("method", ["pcd", "cd", "tempering", "exact"])
 @pytest.mark.parametrize("model", MODELS)
 def test_annealed_learning_goes_on_from_checkpoints_and_results_to_the_same_bytes(model, method, tmp_path):
     betas = np.array([0.3, 0.3, 0.8, 1.3, 0.6])
