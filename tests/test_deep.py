@@ -12,6 +12,7 @@ from fastgibbs import BoltzmannMachine
 from fastgibbs.__main__ import main
 from fastgibbs.engines import phases
 from fastgibbs.engines.gradients import Step
+from fastgibbs.gallery.rbm_digits import pictures
 from fastgibbs.learning import epochs, gradient
 from fastgibbs.learning.deep import Holding, SampledDeep
 from fastgibbs.learning.machines import Estimation, ExactRBM
@@ -291,9 +292,8 @@ def test_persistent_chains_reach_the_likelihood_of_the_exact_gradient():
     start = fg.RBM(30 * start.weights, start.visible_bias, start.hidden_bias, start.visible)
     along_exact = fg.train(start, data, method="exact", **settings).history.log_likelihood[-1]
     assert fg.log_likelihood(start, data).value + 0.3 < along_exact < -np.log(4)  # the entropy of the data bounds it
-    for method, chains in (("pcd", 200), ("tempering", 50)):
-        found = fg.train(start, data, method=method, steps=2, chains=chains, **settings).history.log_likelihood[-1]
-        assert found > 1.02 * along_exact, method
+    found = fg.train(start, data, steps=2, chains=200, **settings).history.log_likelihood[-1]
+    assert found > 1.02 * along_exact
 
 
 PAIRS = np.array(list(product((0, 1), repeat=2)))
@@ -462,6 +462,8 @@ def test_the_shipped_run_compares_both_machines_on_rows_held_out(tmp_path, capsy
     assert (tmp_path / "out" / "deep_digits.png").read_bytes().startswith(b"\x89PNG")
     rows = list(csv.DictReader((tmp_path / "out" / "table.csv").read_text().splitlines()))
     assert [row["machine"] for row in rows] == ["shallow", "deep"]
+    data = np.random.default_rng(1).permutation(pictures()[0])
+    unseen = data[: round(0.3 * len(data))]
     curve = list(csv.DictReader((tmp_path / "out" / "training.csv").read_text().splitlines()))
     with np.load(tmp_path / "out" / "result.npz") as saved:
         for row in rows:
@@ -470,9 +472,8 @@ def test_the_shipped_run_compares_both_machines_on_rows_held_out(tmp_path, capsy
             assert model.n_hidden == int(row["hidden"])
             assert saved[f"{name}.dreams"].shape == (50, 64)
             assert float(curve[-1][name]) > float(curve[0][name]) > 64 * np.log(0.5)
-            exact = fg.log_z(model, method="exact").value  # of at most 10 units
-            told = fg.log_z(model, steps=4000, seed=1)
-            assert abs(told.value - exact) < 4.5 * told.error and told.error == pytest.approx(float(row["error"]))
+            exact = fg.log_likelihood(model, unseen)  # log Z of at most 10 units
+            assert abs(float(row["held out"]) - exact.value) < 4.5 * float(row["error"]) < 1
     monkeypatch.setattr("fastgibbs.gallery.deep_digits.train", lambda *_, **__: pytest.fail("it ran"))
     (tmp_path / "run.toml").write_text(RUN.replace("[6, 4]", "[6]"))
     assert main(["run", str(tmp_path / "run.toml"), "--output", str(tmp_path / "none"), "--quiet"]) != 0

@@ -35,9 +35,7 @@ class SampledSides(NamedTuple):
     lane_at: IntArray  # int64 (ladders, rungs): the lane at every rung
     swaps: AnyArray  # uint64 (ladders, 4): streams of those that swap
     round: IntArray  # int64 (1,): swap rounds done
-    hidden: (
-        AnyArray  # uint8 (N, F / 8): free units of the first side of every row as drawn last, if both sides have some
-    )
+    hidden: AnyArray  # uint8 (N, F / 8): free units of the first side of every row, if both sides have some
     mu: FloatArray  # float32 (V'',): offsets of the first side
 
 
