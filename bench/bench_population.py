@@ -2,10 +2,9 @@
 
     python -m pytest bench/bench_population.py -s
 
-A trial of each side is a run of a seed of its own that has come to the ground energy or not; the time to a solution is
-T max(1, log(0.01) / log(1 - p)), T being the CPU time of a run and p the share of those that have. Of plain annealing,
-whose reads are trials of their own, p is that of a read and T its share of the run's time. Each side takes its best of
-a few settings. The ground energy is the lowest that any side has found.
+A trial is a whole call with a seed of its own, that has come to the ground energy or not; the time to a solution is
+T max(1, log(0.01) / log(1 - p)), T being the CPU time of a call, set-up included, and p the share of those that have.
+Each side takes its best of a few settings. The ground energy is the lowest that any side has found.
 
 A population costs its sweeps, and what copying takes between temperatures: a bit of each site for each copy, and the
 sites of all reads packed and unpacked.
@@ -18,33 +17,22 @@ from contest import one_core
 
 import fastgibbs as fg
 
-SAMPLES, RUNS, COLDEST = 4, 20, 2.0
-ANNEALING = [dict(sweeps=sweeps, betas=fg.linear(0.1, last)) for sweeps in (100, 300, 1000) for last in (2.0, 3.0)]
-POPULATION = [
-    dict(reads=reads, sweeps=sweeps, betas=fg.linear(0, COLDEST))
-    for reads, sweeps in ((512, 200), (512, 1000), (2048, 500), (2048, 1000))
-]
-TEMPERING = [dict(sweeps=sweeps, ladders=ladders) for sweeps, ladders in ((500, 2), (2000, 2), (2000, 8))]
-LADDER = np.geomspace(0.3, COLDEST, 16)
-
-
-def annealed(model, setting, seed):
-    """The lowest energy of each read, and the CPU time of a read."""
-    run, seconds = clocked(fg.anneal, model, reads=512, rule="metropolis", seed=seed, **setting)
-    return run.energy, seconds / 512
-
-
-def populated(model, setting, seed):
-    """The lowest energy of a run, and its CPU time."""
-    run, seconds = clocked(fg.anneal, model, population=True, seed=seed, **setting)
-    return run.energy[:1], seconds
-
-
-def tempered(model, setting, seed):
-    """The lowest energy of a run, and its CPU time."""
-    asked = dict(betas=LADDER, adapt=False, burn_in=0, overlap_every=0, seed=seed)
-    run, seconds = clocked(fg.temper, model, **asked, **setting)
-    return np.array([run.energy.min()]), seconds
+SAMPLES, RUNS, COLDEST = 4, 16, 2.0
+LADDER = dict(betas=np.geomspace(0.3, COLDEST, 16), adapt=False, burn_in=0, overlap_every=0)
+SIDES = {
+    "annealing": [
+        (fg.anneal, dict(rule="metropolis", reads=reads, sweeps=sweeps, betas=fg.linear(0.1, 2.5)))
+        for reads, sweeps in ((64, 100), (64, 300), (64, 1000), (512, 300))
+    ],
+    "population": [
+        (fg.anneal, dict(population=True, reads=reads, sweeps=sweeps, betas=fg.linear(0, COLDEST)))
+        for reads, sweeps in ((64, 200), (64, 600), (256, 300), (512, 600))
+    ],
+    "tempering": [
+        (fg.temper, LADDER | dict(sweeps=sweeps, ladders=ladders))
+        for sweeps, ladders in ((500, 2), (2000, 2), (500, 8))
+    ],
+}
 
 
 def clocked(run, model, **asked):
@@ -53,13 +41,15 @@ def clocked(run, model, **asked):
     return result, time.process_time() - began
 
 
-def time_to_solution(trials, ground):
-    energies, seconds = zip(*trials, strict=True)
-    p = np.mean(np.concatenate(energies) <= ground)
-    return np.mean(seconds) * (max(1.0, np.log(0.01) / np.log1p(-min(p, 1 - 1e-9))) if p else np.inf)
+def trials(model, run, setting):
+    """The lowest energy of each of several runs, and their mean CPU time."""
+    done = [clocked(run, model, seed=seed, **setting) for seed in range(RUNS)]
+    return np.array([result.energy.min() for result, _ in done]), np.mean([seconds for _, seconds in done])
 
 
-SIDES = {"annealing": (annealed, ANNEALING), "population": (populated, POPULATION), "tempering": (tempered, TEMPERING)}
+def time_to_solution(energies, seconds, ground):
+    p = np.mean(energies <= ground)
+    return seconds * (max(1.0, np.log(0.01) / np.log1p(-min(p, 1 - 1e-9))) if p else np.inf)
 
 
 def test_time_to_solution_of_glasses():
@@ -69,16 +59,9 @@ def test_time_to_solution_of_glasses():
             rows = []
             for seed in range(SAMPLES):
                 model = fg.edwards_anderson((side,) * 3, seed=seed)
-                trials = {
-                    (name, k): [run(model, setting, 100 + number) for number in range(RUNS)]
-                    for name, (run, settings) in SIDES.items()
-                    for k, setting in enumerate(settings)
-                }
-                ground = min(energy.min() for of_setting in trials.values() for energy, _ in of_setting)
-                best = {
-                    name: min(time_to_solution(trials[name, k], ground) for k in range(len(settings)))
-                    for name, (_, settings) in SIDES.items()
-                }
+                done = {name: [trials(model, *setting) for setting in SIDES[name]] for name in SIDES}
+                ground = min(energies.min() for of_side in done.values() for energies, _ in of_side)
+                best = {name: min(time_to_solution(*one, ground) for one in done[name]) for name in SIDES}
                 rows.append(list(best.values()))
                 shown = ", ".join(f"{name} {1e3 * seconds:.3g} ms" for name, seconds in best.items())
                 print(f"\n  {side}^3, sample {seed}, E = {ground:.0f}: {shown}", end="")
@@ -105,3 +88,30 @@ def test_what_copying_costs():
                 f"{name}, resampled every {every}: {seconds / plain:.2f} x annealing, "
                 f"log Z +- {one.log_z_error[-1]:.3f}, rho_t {one.rho[-1]:.0f}"
             )
+
+
+def test_log_z_at_a_price():
+    """Error^2 x CPU time of log Z at beta = 2, between runs: a population, annealed importance sampling, tempering."""
+    for name, model in (
+        ("+-J 6^3", fg.edwards_anderson((6, 6, 6), seed=1)),
+        ("Gaussian 6^3", fg.edwards_anderson((6, 6, 6), "gaussian", seed=1)),
+    ):
+        asked = dict(population=True, sweeps=1000, reads=2048, betas=fg.linear(0, COLDEST))
+        sides = {
+            "population": lambda seed, model=model, asked=asked: fg.anneal(
+                model, seed=seed, threads=1, **asked
+            ).population.log_z[-1],
+            "ais": lambda seed, model=model: (
+                fg.log_z(model, method="ais", beta=COLDEST, steps=1000, chains=2048, seed=seed, threads=1).value
+            ),
+            "tempering": lambda seed, model=model: (
+                fg.log_z(model, method="tempering", beta=COLDEST, steps=4000, seed=seed, threads=1).value
+            ),
+        }
+        for side, run in sides.items():
+            run(0)  # compiles
+            began = time.process_time()
+            found = np.array([run(seed) for seed in range(1, RUNS + 1)])
+            seconds = (time.process_time() - began) / RUNS
+            price = found.var(ddof=1) * seconds
+            print(f"{name}: {side} {found.mean():.3f}, sd {found.std(ddof=1):.3f}, {seconds:.2f} s; sd^2 s {price:.2g}")

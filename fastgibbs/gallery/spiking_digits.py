@@ -88,7 +88,7 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     heat_bath = Told.of(_whole(sample(machine, **options, checkpoint=checkpoint("gibbs"))))
     found: dict[int, Told] = {}
     for tau in config.refractories:
-        spiking = dict(rule="spiking", refractory=tau, checkpoint=checkpoint(f"spiking{tau}"))
+        spiking: dict[str, Any] = dict(rule="spiking", refractory=tau, checkpoint=checkpoint(f"spiking{tau}"))
         result = _whole(sample(machine, **options, **spiking))
         found[tau] = Told.of(result)
         if tau == config.shown:

@@ -1,6 +1,6 @@
 """Models and results in the types of other libraries, each imported only where it is used."""
 
-from fastgibbs.integrations.dimod import to_bqm, to_sampleset
+from fastgibbs.integrations.bqm import to_bqm, to_sampleset
 from fastgibbs.integrations.networkx import to_networkx
 from fastgibbs.integrations.pandas import to_dataframe
 from fastgibbs.integrations.qubo import to_qubo

@@ -140,20 +140,19 @@ class SampledHelmholtz:
 
     def move(self, step: Step) -> float:
         """Move all parameters along the gradient; its norm."""
-        square = 0.0
+        square, plain = 0.0, tuple(step)
         for passage, target, rows, sums, following in self.learning:
-            of_layers, chains = passage.layers, passage.chains
+            of_layers, chains, weights = passage.layers, passage.chains, tuple(passage.weights)
+            last = sums, plain, self.total, following
             if self.team.size == 1:
-                weights = tuple(passage.weights)
-                last = tuple(sums), tuple(step), self.total, following
                 norm = directed.learn(of_layers, chains, weights, rows, target, self.count, *last)
             else:
                 shared(self.team, directed.err, of_layers, chains, rows, target, count=self.count)
-                weights, of_rows, of_sums = passage.weights, LayerRows(*rows), Sums(*sums)
                 directed.add_up(rows, self.count, sums)
-                blocks = len(of_sums.squares)
-                shared(self.team, gradients.move, weights, of_rows, self.count, of_sums, step, count=blocks, unit=1)
-                norm = directed.follow(tuple(weights), rows, self.count, sums, tuple(step), self.total, following)
+                of_sums = Sums(*sums)
+                moved = passage.weights, LayerRows(*rows), self.count, of_sums, step
+                shared(self.team, gradients.move, *moved, count=len(of_sums.squares), unit=1)
+                norm = directed.follow(weights, rows, self.count, *last)
             square += norm**2
         return float(np.sqrt(square))
 

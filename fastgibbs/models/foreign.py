@@ -10,14 +10,14 @@ import warnings
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import chain
 from numbers import Real
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
 
 from fastgibbs.models import checks
 from fastgibbs.models.energy import Energy, as_energy
 from fastgibbs.models.ising import Ising, square
-from fastgibbs.models.polynomial import KINDS, Polynomial
+from fastgibbs.models.polynomial import KINDS, Polynomial, without_noise
 from fastgibbs.types import AnyArray, FloatArray, IntArray, ModelLike, Sites
 
 Kind = Literal["spin", "binary"]
@@ -160,11 +160,35 @@ def _ndim(value: Any) -> int:
 
 def _of_bqm(name: str, bqm: Any, kind: Kind) -> Energy:
     """The model of a dimod `BinaryQuadraticModel`."""
+    labels, terms = vectors(name, bqm)
+    return named(quadratic(kind, *terms), labels)
+
+
+class Terms(NamedTuple):
+    """offset + sum_i linear_i x_i + sum_k c_k x_i(k) x_j(k)."""
+
+    linear: FloatArray
+    i: AnyArray
+    j: AnyArray
+    c: FloatArray
+    offset: float
+
+
+def vectors(name: str, bqm: Any) -> tuple[list[Any], Terms]:
+    """The labels of a dimod `BinaryQuadraticModel`, and its terms in their order."""
     labels = ordered(bqm.variables)
     linear, (i, j, c), offset = bqm.to_numpy_vectors(variable_order=labels)
     linear = _numbers(name, linear, [(label,) for label in labels] if _odd(linear) else ())
     c = _numbers(name, c, [(labels[a], labels[b]) for a, b in zip(i, j, strict=True)] if _odd(c) else ())
-    return named(quadratic(kind, linear, i, j, c, float(_numbers(name, [offset], [()])[0])), labels)
+    return labels, Terms(linear, i, j, c, float(_numbers(name, [offset], [()])[0]))
+
+
+def spins_of_units(terms: Terms) -> Terms:
+    """The same sum of spins s = 2x - 1 in place of units x."""
+    linear, i, j, c, offset = terms
+    n, J = linear.size, c / 4
+    fields = without_noise(linear / 2 + (np.bincount(i, J, n) + np.bincount(j, J, n)), i, j, J)
+    return Terms(fields, i, j, J, offset + float(linear.sum()) / 2 + float(J.sum()))
 
 
 def _of_graph(name: str, graph: Any, kind: Kind | None) -> Energy:

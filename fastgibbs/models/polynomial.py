@@ -17,6 +17,7 @@ from fastgibbs.types import AnyArray, ArrayLike, Disorder, FloatArray, IntArray,
 
 KINDS = {"spin": -1, "binary": 0}
 _CHUNK = 2**16  # products that are made at once
+_ROUNDING = 2.0**-48  # of what is added up to a field: below it nothing is known
 
 
 class Entries(NamedTuple):
@@ -248,12 +249,20 @@ class Polynomial(Energy):
                 np.subtract.at(fields, sites.ravel(), np.repeat(share, sites.shape[1]))
             offset += 0.0 if self.low else float(share.sum())
         i, j = pairs.T
+        if not self.low:
+            fields = without_noise(fields, i, j, J)
         ising = Ising.from_edges(self.n, i, j, J, fields, offset)
         return ising if self.labels is None else ising.with_labels(self.labels)
 
     def __repr__(self) -> str:
         kind = "" if self.kind == "spin" else f", kind={self.kind!r}"
         return f"Polynomial(n={self.n}, terms={self.degrees.size}, degree={self.degree}{kind})"
+
+
+def without_noise(fields: FloatArray, i: Sites, j: Sites, J: FloatArray) -> FloatArray:
+    """Fields of spins made of units, 0 where all of one but rounding cancels: a field of 10^-16 is one to a descent."""
+    reach = np.bincount(i, np.abs(J), fields.size) + np.bincount(j, np.abs(J), fields.size)
+    return np.where(np.abs(fields) <= _ROUNDING * reach, 0.0, fields)
 
 
 def _cost(spins: Any, site: int, first: Any, starts: Any, others: Any, numbers: Any, low: int) -> float:

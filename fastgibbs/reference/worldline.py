@@ -57,7 +57,8 @@ def sweep(state, betas, gammas=None):
         r = np.float32(np.maximum(np.tanh(dt * (strengths * model.gamma[site])), 2.0 ** -float(MOST)))
         fields = [sparse.field(classical, lines[:, :, t].T, site) for t in range(model.slices)]
         weights = [sparse.exp2(np.clip(scale * f, -MOST, MOST)) for f in fields]
-        lines[:, site] = drawn(*messages(weights, r), r, uniforms(state.streams, model.slices)).T
+        ups, downs, ends = messages(weights, r)
+        lines[:, site] = drawn(ups, downs, ends, r, uniforms(state.streams, model.slices)).T
 
 
 def kink_weights(model, spins, betas, gammas=None):
@@ -100,7 +101,8 @@ def messages(weights, r):
         ups.append((p, q + 0 * w))
         downs.append((y, z + 0 * w))
         p, q, y, z = p + r * q, r * p + q, y + r * z, r * y + z
-        power = np.float32(2.0) ** -np.floor(np.log2(np.maximum(np.maximum(p, q), np.maximum(y, z))))
+        largest = np.maximum(np.maximum(p, q), np.maximum(y, z))
+        power = np.exp2(-np.floor(np.log2(largest)))
         p, q, y, z = p * power, q * power, y * power, z * power
     return ups[::-1], downs[::-1], (weights[0] * p, z + 0 * weights[0])
 

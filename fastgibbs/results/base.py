@@ -113,7 +113,7 @@ class Result:
         return integrations.to_dataframe(self)
 
     def to_sampleset(self) -> dimod.SampleSet:
-        """A `dimod.SampleSet` of its states (see `fastgibbs.integrations.dimod.to_sampleset`)."""
+        """A `dimod.SampleSet` of its states (see `fastgibbs.integrations.bqm.to_sampleset`)."""
         return integrations.to_sampleset(self)
 
     def _ends(self) -> str:
