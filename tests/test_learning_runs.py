@@ -173,6 +173,20 @@ def test_a_history_is_drawn_where_it_is_known(pyplot):
     assert "no epoch" in plots.training_history(nothing).texts[0].get_text()
 
 
+def test_information_is_drawn_where_it_is_told(pyplot):
+    data = RNG.random((30, 6)) < 0.5
+    result = fg.train(RBM, data, epochs=6, information_every=3, seed=1)
+    _, ax = plots.figure()
+    assert plots.information_history(result, ax=ax, linewidth=3) is ax
+    told = result.information
+    for line, values in zip(ax.lines, (told.data_hidden, told.hidden, told.data_mutual, told.mutual), strict=True):
+        np.testing.assert_array_equal(line.get_xdata(), [3, 6])
+        np.testing.assert_array_equal(line.get_ydata(), values)
+        assert line.get_linewidth() == 3
+    none = fg.train(RBM, data, epochs=2, seed=1)
+    assert "give information_every" in plots.information_history(none).texts[0].get_text()
+
+
 def test_bad_input_to_pictures_is_named(pyplot):
     for draw, arguments, error, message in (
         (plots.filters, (3, (2, 3)), TypeError, "model"),
@@ -186,6 +200,7 @@ def test_bad_input_to_pictures_is_named(pyplot):
             r"filled has shape \(2, 6\)",
         ),
         (plots.training_history, (3,), TypeError, "give what fastgibbs.train returns"),
+        (plots.information_history, (3,), TypeError, "give what fastgibbs.train returns"),
     ):
         with pytest.raises(error, match=message):
             draw(*arguments)
