@@ -206,7 +206,6 @@ def test_models_are_taken_apart_and_put_together(quantum):
     "verb",
     [
         lambda model: fg.anneal([model, model]),
-        lambda model: fg.temper(model, betas=[0.1, 0.2], sweeps=1),
         lambda model: fg.log_z(model),
         lambda model: fg.log_likelihood(model, np.ones((1, model.n))),
         lambda model: fg.train(model, np.ones((4, model.n))),

@@ -91,8 +91,8 @@ def model(name: str, value: Any, place: str = "", worldlines: bool = False) -> M
     """`value`, which has what the verbs ask of a model; TypeError otherwise, also of worldlines where not wanted."""
     if not is_model(value):
         raise TypeError(
-            f"{name} is {shown(value)}{place}: give a model, of fastgibbs or of your own class of its Energy, or what "
-            "fastgibbs.as_model takes: a dimod model, a dict {(i, j): w}, a networkx graph, the path of a file"
+            f"{name} is {shown(value)}{place}: give a model, also of your own class of fastgibbs.Energy, or a dimod "
+            "model, a dict {(i, j): w}, a networkx graph, a file's path"
         )
     if not worldlines and getattr(value, "by_worldlines", False):
         raise TypeError(

@@ -24,7 +24,7 @@ def default_beta_range(
     >>> [round(beta, 3) for beta in default_beta_range(dimod.BinaryQuadraticModel.from_ising({}, {"ab": 1}))]
     [0.347, 2.649]
     """
-    spins = bqm.change_vartype("SPIN", inplace=False)
+    spins = bqm.change_vartype(dimod.SPIN, inplace=False)
     return _default_ising_beta_range(spins.linear, spins.quadratic, max_single_qubit_excitation_rate, scale_T_with_N)
 
 
