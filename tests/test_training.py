@@ -410,13 +410,9 @@ def test_a_unit_of_probability_0_is_never_1_and_one_of_probability_1_always(monk
     for first, units in ((0, [False, True, True]), (2**64 - 1, [False, False, True])):
 
         def beginning(*address, first=first):
-            bits = np.random.SFC64(0)
-            state = bits.state
-            state["state"]["state"][:] = first, 0, 0, 0
-            bits.state = state
-            return bits
+            return np.array([first, 0, 0, 0], np.uint64)
 
-        monkeypatch.setattr(learning_data, "stream", beginning)
+        monkeypatch.setattr(learning_data, "stream_state", beginning)
         for k, p in enumerate((0.0, 0.5, 1.0)):
             assert learning_data.Data([[p], [0.5]], 1).units([0], 1, 0)[0, 0] == units[k]
 

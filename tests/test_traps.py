@@ -237,6 +237,7 @@ class Rude:
 
 STRANGERS = [BinaryQuadraticModel(), Graph(), Rude(), {}, {(0, 1): 1.0}, None]
 OTHERS = [*STRANGERS, 3, "model", "x" * 10**5, fg.Ising, [], [3], J]
+MACHINES = ("hopfield", "recall", "train", "gradient", "fill_in", "information")  # verbs of these, which no dict holds
 TAKE_A_MODEL = {
     "sample": lambda it: fg.sample(it, beta=1, sweeps=1),
     "anneal": lambda it: fg.anneal(it, sweeps=1),
@@ -259,6 +260,8 @@ TAKE_A_MODEL = {
 @pytest.mark.parametrize("verb", TAKE_A_MODEL)
 def test_what_is_no_model_is_refused_in_a_line(verb):
     for stranger in OTHERS:
+        if isinstance(stranger, dict | str) and verb not in MACHINES:
+            continue  # a problem, or the path of one
         with pytest.raises(TypeError, match="give a") as error:
             TAKE_A_MODEL[verb](stranger)
         assert re.match(r"(model|rbm) is ", str(error.value))
