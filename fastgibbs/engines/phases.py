@@ -171,7 +171,7 @@ def _adding_visible(width):
 
 
 @inlined
-def _mean(exponent):
+def mean(exponent):
     """1 / (1 + 2^exponent) of float32 lanes, without overflow."""
     sign = bitcast(exponent, np.int32)
     rarity = bitcast(sign | _SIGN, np.float32)
@@ -218,7 +218,7 @@ def draw_hidden(layers, chains, v, given, draws, first, last, alone=False):
             if not alone:
                 for k in range(first, last):
                     x = load(chains.sums, k * TALL + part, GROUP)
-                    store(chains.means, k * columns + unit, _mean(x * at(chains.scale, k)))
+                    store(chains.means, k * columns + unit, mean(x * at(chains.scale, k)))
             if not draws:
                 continue
             for group in range(first, last, GROUP):
