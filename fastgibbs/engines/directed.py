@@ -15,16 +15,16 @@ import numpy as np
 
 from fastgibbs.engines.contract import GIBBS
 from fastgibbs.engines.contract import LANE_GROUP as GROUP
-from fastgibbs.engines.fours import SPAN, TABLE, add_narrow, add_wide
+from fastgibbs.engines.fours import SPAN, TABLE, add_fours
 from fastgibbs.engines.gradients import Step, moving_row, project
 from fastgibbs.engines.layered import decide
 from fastgibbs.engines.phases import mean
 from fastgibbs.engines.streams import stepped
-from fastgibbs.engines.vectors import at, bits, convert, full, load, select, store, total, transpose
+from fastgibbs.engines.vectors import at, bitcast, bits, convert, full, load, select, store, total, transpose
 from fastgibbs.jit import called, inlined, njit
 
-WORDS = GROUP // 2  # of random bits that a lane takes for a group of units
-_DRAWN = 8  # lanes of streams that registers hold
+WORDS = GROUP // 2  # that a lane takes for a group of units, and lanes whose streams are drawn from at once
+_move_row = moving_row(GROUP)
 
 
 class Passage(NamedTuple):
@@ -55,21 +55,19 @@ class Net(NamedTuple):
     streams: np.ndarray  # uint64 (4, lanes)
     rows: np.ndarray  # float32 (2, -): layers (lanes, columns) of 0 and 1, awake and asleep
     factors: np.ndarray  # float32 (2, lanes): coefficients of states awake and asleep
-    scale: np.ndarray  # float32 (lanes,): -log2(e)
+    scale: np.ndarray  # float32 (GROUP,): -log2(e)
     passages: np.ndarray  # int64 (passages, numbers of a `Passage`)
-    inputs: np.ndarray  # float32 (lanes, SPAN)
-    across: np.ndarray  # float32 (lanes, GROUP): inputs of a group of units in a group of lanes
-    units: np.ndarray  # float32 (lanes, GROUP): what is drawn of them
+    inputs: np.ndarray  # float32 (lanes, GROUP): of a group of units
     words: np.ndarray  # uint64 (lanes, WORDS)
-    of_lanes: np.ndarray  # uint32 (lanes, -): which units of the source are 1, a bit each
-    of_units: np.ndarray  # uint32 (lanes / SPAN, -): the rows where a unit of the source is 1, a bit each
+    of_lanes: np.ndarray  # uint64 (lanes, -): which units of the source are 1, a bit each
+    of_units: np.ndarray  # uint64 (lanes / SPAN, -): the rows where a unit of the source is 1, a bit each
     tables: np.ndarray  # float32 (-, TABLE): what add_fours writes, one for each group of lanes or block of units
-    errors: np.ndarray  # float32 (-, lanes, SPAN): target less mean, times coefficients
-    products: np.ndarray  # float32 (units, SPAN): sums of these over the rows where a unit of the source is 1
+    errors: np.ndarray  # float32 (-, lanes, GROUP): target less mean, times coefficients
+    products: np.ndarray  # float32 (units, GROUP): sums of these over the rows where a unit of the source is 1
     sums: np.ndarray  # float32 (2, -): sum_n e_n and sum_n e_n (x_n . mu)
     along: np.ndarray  # float32 (lanes,): x_n . mu
     parts: np.ndarray  # float32 (2, GROUP, GROUP): of these, as they are added up
-    squares: np.ndarray  # float32 (blocks, SPAN): of the gradient of the weights of GROUP units of the source
+    squares: np.ndarray  # float32 (blocks, GROUP): of the gradient of the weights of GROUP units of the source
 
 
 @inlined
@@ -93,71 +91,41 @@ def _passage(net, number):
 
 
 @inlined
-def _width(p, tile):
-    """How many units of the target are added up at once from this tile on."""
-    return SPAN if (tile + 1) * GROUP < p.target else GROUP
-
-
-@inlined
 def _mark_lanes(net, p, x, first, last):
     """Mark the units of the source that are 1, lane by lane."""
     words = -(-p.source // SPAN)
     for k in range(first, last):
         for number in range(words):
-            place = x + k * p.columns + number * SPAN
-            low, high = (
-                np.uint32(bits(load(net.rows, place, GROUP) > 0)),
-                np.uint32(bits(load(net.rows, place + GROUP, GROUP) > 0)),
-            )
-            store(net.of_lanes, k * words + number, full(low | high << np.uint32(GROUP), np.uint32, 1))
+            word, place = np.uint64(0), x + k * p.columns + number * SPAN
+            for part in range(0, SPAN, GROUP):
+                word |= np.uint64(bits(load(net.rows, place + part, GROUP) > 0)) << np.uint64(part)
+            store(net.of_lanes, k * words + number, full(word, np.uint64, 1))
 
 
 @inlined
 def _add_inputs(net, p, tile, first, last):
-    """b_j + sum_i W_ji x_i for units j of the target from `tile` on, of lanes that are marked, to `inputs`."""
-    apart, place, words = p.rows * GROUP, p.biases + tile * GROUP, -(-p.source // SPAN)
-    marked, table = (net.of_lanes, 0, words, 1), (net.tables, first // GROUP * TABLE)
-    rows = p.weights + tile * apart, apart
-    if _width(p, tile) == SPAN:
-        for k in range(first, last):
-            store(net.inputs, k * SPAN, load(net.biases, place, SPAN))
-        add_wide(net.weights, rows, GROUP, p.source, marked, net.inputs, (first, last), table)
-    else:
-        for k in range(first, last):
-            store(net.inputs, k * SPAN, load(net.biases, place, GROUP))
-        add_narrow(net.weights, rows, GROUP, p.source, marked, net.inputs, (first, last), table)
+    """b_j + sum_i W_ji x_i for the units j of a tile of the target, of lanes that are marked, to `inputs`."""
+    for k in range(first, last):
+        store(net.inputs, k * GROUP, load(net.biases, p.biases + tile * GROUP, GROUP))
+    marked, table = (net.of_lanes, 0, -(-p.source // SPAN), 1), (net.tables, first // GROUP * TABLE)
+    place = p.weights + tile * p.rows * GROUP
+    add_fours(net.weights, place, p.source, marked, net.inputs, (first, last), table)
 
 
 @inlined
 def _draw_words(net, lane, count):
-    """The next words of the streams of 16 lanes, `count` each."""
-    streams = net.streams
-    lanes = streams.shape[1]
-    for here in range(lane, lane + GROUP, _DRAWN):
-        a, b = load(streams, here, _DRAWN), load(streams, lanes + here, _DRAWN)
-        c, counter = load(streams, 2 * lanes + here, _DRAWN), load(streams, 3 * lanes + here, _DRAWN)
-        for k in range(count):
-            word, a, b, c, counter = stepped(a, b, c, counter)
-            store(net.words, lane * WORDS + k * GROUP + here - lane, word)
-        store(streams, here, a)
-        store(streams, lanes + here, b)
-        store(streams, 2 * lanes + here, c)
-        store(streams, 3 * lanes + here, counter)
-
-
-@inlined
-def _draw_units(net, lane, part, count):
-    """Draw `count` units, at most 16, in 16 lanes, given their inputs from `part` on; others are 0."""
-    place = lane * GROUP
-    transpose(net.inputs, lane * SPAN + part, SPAN, net.across, place, GROUP)
-    _draw_words(net, lane, (count + 1) >> 1)
-    for j in range(0, count, 2):
-        words, here = load(net.words, lane * WORDS + (j >> 1) * GROUP, GROUP), place + j * GROUP
-        low, high = convert(words, np.uint32), convert(words >> 32, np.uint32)
-        decide(net.units, here, net.across, here, net.scale, lane, GIBBS, low)
-        decide(net.units, here + GROUP, net.across, here + GROUP, net.scale, lane, GIBBS, high)
-    for j in range(count, GROUP):
-        store(net.units, place + j * GROUP, full(0.0, np.float32, GROUP))
+    """The next words of the streams of eight lanes, `count` each, those of a lane side by side."""
+    streams, lanes = net.streams, net.streams.shape[1]
+    a, b = load(streams, lane, WORDS), load(streams, lanes + lane, WORDS)
+    c, counter = load(streams, 2 * lanes + lane, WORDS), load(streams, 3 * lanes + lane, WORDS)
+    for k in range(count):
+        word, a, b, c, counter = stepped(a, b, c, counter)
+        store(net.words, (lane + k) * WORDS, word)
+    store(streams, lane, a)
+    store(streams, lanes + lane, b)
+    store(streams, 2 * lanes + lane, c)
+    store(streams, 3 * lanes + lane, counter)
+    transpose(net.words, lane * WORDS, WORDS, net.words, lane * WORDS, WORDS)
 
 
 @called
@@ -165,17 +133,16 @@ def _draw(net, number, first, last):
     p = _passage(net, number)
     here = p.downwards * net.rows.shape[1]
     _mark_lanes(net, p, here + p.x, first, last)
-    tile = np.int64(0)
-    while tile * GROUP < p.target:
+    for tile in range(-(-p.target // GROUP)):
         _add_inputs(net, p, tile, first, last)
-        width = _width(p, tile)
-        for part in range(0, width, GROUP):
-            unit = tile * GROUP + part
-            for lane in range(first, last, GROUP):
-                _draw_units(net, lane, part, min(GROUP, p.target - unit))
-                to = here + p.y + lane * p.y_columns + unit
-                transpose(net.units, lane * GROUP, GROUP, net.rows, to, p.y_columns)
-        tile += width // GROUP
+        count, place = min(GROUP, p.target - tile * GROUP), here + p.y + tile * GROUP
+        for lane in range(first, last, WORDS):
+            _draw_words(net, lane, (count + 1) >> 1)
+        for k in range(first, last):
+            bits_of_units, row = bitcast(load(net.words, k * WORDS, WORDS), np.uint32), place + k * p.y_columns
+            decide(net.rows, row, net.inputs, k * GROUP, net.scale, 0, GIBBS, bits_of_units)
+            for j in range(count, GROUP):
+                store(net.rows, row + j, full(0.0, np.float32, 1))
 
 
 @called
@@ -185,18 +152,14 @@ def _err(net, number, first, last):
     phase = 1 - p.downwards
     here, lanes = phase * net.rows.shape[1], net.factors.shape[1]
     _mark_lanes(net, p, here + p.x, first, last)
-    tile = np.int64(0)
-    while tile * GROUP < p.target:
+    for tile in range(-(-p.target // GROUP)):
         _add_inputs(net, p, tile, first, last)
-        width, errors = _width(p, tile), tile * GROUP // SPAN * lanes * SPAN
         for k in range(first, last):
-            c, y = at(net.factors, phase * lanes + k), here + p.y + k * p.y_columns + tile * GROUP
-            for part in range(0, width, GROUP):
-                exponent = load(net.inputs, k * SPAN + part, GROUP) * at(net.scale, k)
-                store(net.errors, errors + k * SPAN + part, (load(net.rows, y + part, GROUP) - mean(exponent)) * c)
-            for j in range(p.target - tile * GROUP, width):
-                store(net.errors, errors + k * SPAN + j, full(0.0, np.float32, 1))
-        tile += width // GROUP
+            place, y = (tile * lanes + k) * GROUP, here + p.y + k * p.y_columns + tile * GROUP
+            means = mean(load(net.inputs, k * GROUP, GROUP) * load(net.scale, 0, GROUP))
+            store(net.errors, place, (load(net.rows, y, GROUP) - means) * at(net.factors, phase * lanes + k))
+            for j in range(p.target - tile * GROUP, GROUP):
+                store(net.errors, place + j, full(0.0, np.float32, 1))
 
 
 @inlined
@@ -212,24 +175,24 @@ def _square(mu):
 def _add_up(net, number, count):
     """The sums over `count` rows that weights are moved by, terms one after the other; with offsets those by mu too."""
     p = _passage(net, number)
-    lanes, columns, off = net.factors.shape[1], net.sums.shape[1], full(0, np.uint32, GROUP)
+    lanes, columns, off = net.factors.shape[1], net.sums.shape[1], full(0, np.uint64, GROUP)
     x = (1 - p.downwards) * net.rows.shape[1] + p.x
     for i in range(0, p.source, GROUP):
         for begin in range(0, count, SPAN):
             words = off
             for n in range(begin, min(begin + SPAN, count)):
-                bit = full(np.uint32(1) << np.uint32(n - begin), np.uint32, GROUP)
+                bit = full(np.uint64(1) << np.uint64(n - begin), np.uint64, GROUP)
                 words = words | select(load(net.rows, x + n * p.columns + i, GROUP) > 0, bit, off)
             store(net.of_units, begin // SPAN * p.columns + i, words)
     mu = net.offsets[p.mu : p.mu + p.columns]
-    centered, zero = _square(mu) > 0, full(0.0, np.float32, SPAN)
+    centered, zero = _square(mu) > 0, full(0.0, np.float32, GROUP)
     if centered:
         rows = net.rows.reshape(net.rows.size)[x : x + lanes * p.columns].reshape(lanes, p.columns)
         project(rows, count, mu, net.parts, net.along)
-    for j in range(0, p.target, SPAN):
+    for j in range(0, p.target, GROUP):
         one, along = zero, zero
         for n in range(count):
-            row = load(net.errors, (j // SPAN * lanes + n) * SPAN, SPAN)
+            row = load(net.errors, j * lanes + n * GROUP, GROUP)
             one = one + row
             if centered:
                 along = along + row * at(net.along, n)
@@ -237,47 +200,26 @@ def _add_up(net, number, count):
         store(net.sums, columns + j, along)
 
 
-def _moving(width):
-    """The function that moves the weights of `width` units of the target."""
-    move_row, add_fours = moving_row(width), add_wide if width == SPAN else add_narrow
-
-    @called
-    def move_tile(net, p, tile, count, step, first, last):
-        """Move those of units `first` ... `last - 1` of the source, whole blocks, with the units from `tile` on."""
-        for i in range(first, last):
-            store(net.products, i * SPAN, full(0.0, np.float32, width))
-        errors = tile * GROUP // SPAN * net.factors.shape[1] * SPAN
-        marked, table = (net.of_units, 0, 1, p.columns), (net.tables, first // GROUP * TABLE)
-        add_fours(net.errors, (errors, GROUP), SPAN, count, marked, net.products, (first, last), table)
-        dh, apart = load(net.sums, tile * GROUP, width), p.rows * GROUP
-        for block in range(first, last, GROUP):
-            squares = load(net.squares, block // GROUP * SPAN, width)
-            for i in range(block, min(block + GROUP, last)):
-                g = load(net.products, i * SPAN, width) - dh * at(net.offsets, p.mu + i)
-                squares = squares + g * g
-                move_row(net.weights, net.velocity, p.weights + tile * apart + i * GROUP, apart, g, step)
-            store(net.squares, block // GROUP * SPAN, squares)
-
-    return move_tile
-
-
-_move_wide, _move_narrow = _moving(SPAN), _moving(GROUP)
-
-
 @called
 def _move(net, number, count, step, first, last):
     """Move the weights of blocks `first` ... `last - 1` of GROUP units of the source along sum_n (x_n - mu) e_n."""
-    p, tile = _passage(net, number), np.int64(0)
-    end = min(last * GROUP, p.source)
+    p = _passage(net, number)
+    span, marked = (first * GROUP, min(last * GROUP, p.source)), (net.of_units, 0, 1, p.columns)
     for block in range(first, last):
-        store(net.squares, block * SPAN, full(0.0, np.float32, SPAN))
-    while tile * GROUP < p.target:
-        width = _width(p, tile)
-        if width == SPAN:
-            _move_wide(net, p, tile, count, step, first * GROUP, end)
-        else:
-            _move_narrow(net, p, tile, count, step, first * GROUP, end)
-        tile += width // GROUP
+        store(net.squares, block * GROUP, full(0.0, np.float32, GROUP))
+    for tile in range(-(-p.target // GROUP)):
+        for i in range(span[0], span[1]):
+            store(net.products, i * GROUP, full(0.0, np.float32, GROUP))
+        place, table = tile * net.factors.shape[1] * GROUP, (net.tables, first * TABLE)
+        add_fours(net.errors, place, count, marked, net.products, span, table)
+        dh, weight = load(net.sums, tile * GROUP, GROUP), p.weights + tile * p.rows * GROUP
+        for block in range(first, last):
+            squares = load(net.squares, block * GROUP, GROUP)
+            for i in range(block * GROUP, min(block * GROUP + GROUP, p.source)):
+                g = load(net.products, i * GROUP, GROUP) - dh * at(net.offsets, p.mu + i)
+                squares = squares + g * g
+                _move_row(net.weights, net.velocity, weight + i * GROUP, GROUP, g, step)
+            store(net.squares, block * GROUP, squares)
 
 
 @called
@@ -289,7 +231,7 @@ def _follow(net, number, count, step, whole, following):
     p = _passage(net, number)
     mu, of_weights = net.offsets[p.mu : p.mu + p.columns], full(0.0, np.float64, GROUP)
     mu2 = _square(mu)
-    for k in range(0, -(-p.source // GROUP) * SPAN, GROUP):
+    for k in range(0, -(-p.source // GROUP) * GROUP, GROUP):
         of_weights = of_weights + convert(load(net.squares, k, GROUP), np.float64)
     square = total(of_weights)
     for j in range(p.target):

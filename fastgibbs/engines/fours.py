@@ -9,66 +9,68 @@ x + (((0 + r_1) + r_2) + r_3) + r_4, and then added to those before: the same bi
 import numpy as np
 
 from fastgibbs.engines.vectors import LANE_GROUP as GROUP
-from fastgibbs.engines.vectors import at, full, load, load_groups, store
+from fastgibbs.engines.vectors import at, full, load, store
 from fastgibbs.jit import called, inlined
 
-SPAN = 32  # rows of a word, and numbers of a row that are added up at once
-TABLE = SPAN // 4 * 16 * SPAN  # numbers that are written down at once
+SPAN = 64  # rows of a word
+TABLE = SPAN // 4 * 16 * GROUP  # numbers that are written down at once
 
 
-def adding_fours(width):
-    """The function that adds up rows of `width` numbers."""
+@inlined
+def _write_sums(rows, place, row, fours, sums, first):
+    """The sums of any of every four rows to `sums` from `first` on; that of none is 0, and stays it."""
+    zero = full(0.0, np.float32, GROUP)
+    for _ in range(fours):
+        a = zero + load(rows, place, GROUP)
+        b = zero + load(rows, place + row, GROUP)
+        c = zero + load(rows, place + 2 * row, GROUP)
+        d = zero + load(rows, place + 3 * row, GROUP)
+        ab, ac, bc = a + b, a + c, b + c
+        abc = ab + c
+        store(sums, first + GROUP, a)
+        store(sums, first + 2 * GROUP, b)
+        store(sums, first + 3 * GROUP, ab)
+        store(sums, first + 4 * GROUP, c)
+        store(sums, first + 5 * GROUP, ac)
+        store(sums, first + 6 * GROUP, bc)
+        store(sums, first + 7 * GROUP, abc)
+        store(sums, first + 8 * GROUP, d)
+        store(sums, first + 9 * GROUP, a + d)
+        store(sums, first + 10 * GROUP, b + d)
+        store(sums, first + 11 * GROUP, ab + d)
+        store(sums, first + 12 * GROUP, c + d)
+        store(sums, first + 13 * GROUP, ac + d)
+        store(sums, first + 14 * GROUP, bc + d)
+        store(sums, first + 15 * GROUP, abc + d)
+        place, first = place + 4 * row, first + 16 * GROUP
 
-    @inlined
-    def write_sums(rows, place, row, fours, sums, first):
-        """The sums of any of every four rows to `sums` from `first` on; that of none is 0, and stays it."""
-        zero, four_rows = full(0.0, np.float32, width), 4 * row
-        for _ in range(fours):
-            a = zero + load_groups(rows, place[0], place[1], width)
-            b = zero + load_groups(rows, place[0] + row, place[1], width)
-            c = zero + load_groups(rows, place[0] + 2 * row, place[1], width)
-            d = zero + load_groups(rows, place[0] + 3 * row, place[1], width)
-            ab, ac, bc = a + b, a + c, b + c
-            abc = ab + c
-            store(sums, first + SPAN, a)
-            store(sums, first + 2 * SPAN, b)
-            store(sums, first + 3 * SPAN, ab)
-            store(sums, first + 4 * SPAN, c)
-            store(sums, first + 5 * SPAN, ac)
-            store(sums, first + 6 * SPAN, bc)
-            store(sums, first + 7 * SPAN, abc)
-            store(sums, first + 8 * SPAN, d)
-            store(sums, first + 9 * SPAN, a + d)
-            store(sums, first + 10 * SPAN, b + d)
-            store(sums, first + 11 * SPAN, ab + d)
-            store(sums, first + 12 * SPAN, c + d)
-            store(sums, first + 13 * SPAN, ac + d)
-            store(sums, first + 14 * SPAN, bc + d)
-            store(sums, first + 15 * SPAN, abc + d)
-            place, first = (place[0] + four_rows, place[1]), first + 16 * SPAN
 
-    @called
-    def add_fours(rows, place, row, terms, words, totals, span, table):
-        """totals_k + the rows of `terms` that the words of k mark, for k of a range `span`; four after four.
+@called
+def add_fours(rows, place, terms, words, totals, span, table):
+    """totals_k + the rows of `terms` that the words of k mark, for k of a range `span`; four after four.
 
-        `place`: where the first row begins, in groups of 16 numbers that are so far apart. `words`: uint32, where those
-        of k = 0 begin, and steps from one k to the next and from word to word. `totals`: (K, SPAN) numbers; `table`: an
-        array and where its TABLE numbers begin, of which those of no row are 0.
-        """
-        marked, begin, each, apart = words
-        sums, top = table
-        for number in range(-(-terms // SPAN)):
-            fours = min(SPAN // 4, (terms - number * SPAN + 3) // 4)
-            write_sums(rows, (place[0] + number * SPAN * row, place[1]), row, fours, sums, top)
+    `place`: where the first row begins, each of GROUP numbers. `words`: uint64, where those of k = 0 begin, and steps
+    from one k to the next and from word to word. `totals`: (K, GROUP) numbers; `table`: an array and where its TABLE
+    numbers begin, of which those of no row are 0.
+    """
+    marked, begin, each, apart = words
+    sums, top = table
+    for number in range(-(-terms // SPAN)):
+        fours = min(SPAN // 4, (terms - number * SPAN + 3) // 4)
+        _write_sums(rows, place + number * SPAN * GROUP, GROUP, fours, sums, top)
+        if fours == SPAN // 4:
             for k in range(span[0], span[1]):
-                total, word = load(totals, k * SPAN, width), np.int64(at(marked, begin + k * each + number * apart))
+                total, word = load(totals, k * GROUP, GROUP), at(marked, begin + k * each + number * apart)
                 here = top
-                for _ in range(fours):
-                    total = total + load(sums, here + (word & 15) * SPAN, width)
-                    word, here = word >> 4, here + 16 * SPAN
-                store(totals, k * SPAN, total)
-
-    return add_fours
-
-
-add_wide, add_narrow = adding_fours(SPAN), adding_fours(GROUP)
+                for _ in range(SPAN // 4):
+                    total = total + load(sums, here + np.int64(word & np.uint64(15)) * GROUP, GROUP)
+                    word, here = word >> np.uint64(4), here + 16 * GROUP
+                store(totals, k * GROUP, total)
+            continue
+        for k in range(span[0], span[1]):
+            total, word = load(totals, k * GROUP, GROUP), np.int64(at(marked, begin + k * each + number * apart))
+            here = top
+            for _ in range(fours):
+                total = total + load(sums, here + (word & 15) * GROUP, GROUP)
+                word, here = word >> 4, here + 16 * GROUP
+            store(totals, k * GROUP, total)

@@ -23,7 +23,6 @@ from fastgibbs.types import AnyArray, FloatArray, States
 BLOCK = 1024  # rows that are drawn at once
 FEWEST = 20  # effective draws of a row that tell how far its likelihood is off
 FOUR = 4  # units of the source, whose sums are written down
-WORD = 64  # units that the columns of a layer are a multiple of
 
 
 class Passage(NamedTuple):
@@ -49,7 +48,7 @@ class Directed:
         self.top = top = len(machine.layers)
         ways = [(k, k + 1) for k in range(top - 1)] + [(k + 1, k) for k in range(top - 1, -1, -1)]
         shapes = [(whole(self.sizes[way[1]], GROUP) // GROUP, whole(self.sizes[way[0]], FOUR), GROUP) for way in ways]
-        columns, units = [whole(size, WORD) for size in self.sizes], [self.sizes[target] for _, target in ways]
+        columns, units = [whole(size, SPAN) for size in self.sizes], [self.sizes[target] for _, target in ways]
         ends = [
             np.cumsum([0, *parts]).tolist()
             for parts in (map(math.prod, shapes), [tiles * GROUP for tiles, *_ in shapes], units, columns)
@@ -70,21 +69,19 @@ class Directed:
             lane_streams(entropy, range(first, first + most)),
             aligned((2, layers[-1]), np.float32),
             np.zeros((2, most), np.float32),
-            np.full(most, MINUS_LOG2E, np.float32),
+            np.full(GROUP, MINUS_LOG2E, np.float32),
             np.array(passages, np.int64),
-            aligned((most, SPAN), np.float32),
-            aligned((most, GROUP), np.float32),
             aligned((most, GROUP), np.float32),
             aligned((most, WORDS), np.uint64),
-            np.zeros((most, widest // SPAN), np.uint32),
-            np.zeros((whole(most, SPAN) // SPAN, widest), np.uint32),
+            np.zeros((most, widest // SPAN), np.uint64),
+            np.zeros((whole(most, SPAN) // SPAN, widest), np.uint64),
             aligned((max(most, widest) // GROUP, TABLE), np.float32),
-            aligned((widest // SPAN, most, SPAN), np.float32),
-            aligned((widest, SPAN), np.float32),
+            aligned((widest // GROUP, most, GROUP), np.float32),
+            aligned((widest, GROUP), np.float32),
             np.zeros((2, widest), np.float32),
             np.zeros(most, np.float32),
             np.zeros((2, GROUP, GROUP), np.float32),
-            np.zeros((widest // GROUP, SPAN), np.float32),
+            np.zeros((widest // GROUP, GROUP), np.float32),
         )
         self.plain = tuple(self.net)  # as kernels take it
         weights = carved(self.net.weights, shapes)
