@@ -17,8 +17,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines import directed
-from fastgibbs.engines.directed import GROUP, Net
+from fastgibbs.engines.directed import Net
 from fastgibbs.engines.gradients import Step
+from fastgibbs.engines.vectors import LANE_GROUP as GROUP
 from fastgibbs.learning.machines import FOLLOWING, SHARED, Estimation, shared
 from fastgibbs.methods.directed import Directed, machine_of
 from fastgibbs.models import Helmholtz

@@ -43,31 +43,36 @@ class Directed:
 
     def __init__(self, machine: Helmholtz, lanes: int, entropy: int, first: int = 0) -> None:
         """Lanes of the streams from `first` on."""
-        self.sizes = (*machine.layers, 0)
-        self.most = most = whole(lanes, GROUP) + GROUP  # kernels write, and read, whole groups
-        self.top = top = len(machine.layers)
+        sizes = self.sizes = (*machine.layers, 0)
+        most = self.most = whole(lanes, GROUP) + GROUP  # kernels write, and read, whole groups
+        top = self.top = len(machine.layers)
         ways = [(k, k + 1) for k in range(top - 1)] + [(k + 1, k) for k in range(top - 1, -1, -1)]
-        shapes = [(whole(self.sizes[way[1]], GROUP) // GROUP, whole(self.sizes[way[0]], FOUR), GROUP) for way in ways]
-        columns, units = [whole(size, SPAN) for size in self.sizes], [self.sizes[target] for _, target in ways]
-        ends = [
-            np.cumsum([0, *parts]).tolist()
-            for parts in (map(math.prod, shapes), [tiles * GROUP for tiles, *_ in shapes], units, columns)
-        ]
-        layers, widest = [most * end for end in ends[3]], max(columns)
-        passages = [
-            (self.sizes[way[0]], self.sizes[way[1]], k >= top - 1, shapes[k][1], *(end[k] for end in ends[:3]))
-            + (ends[3][way[0]], layers[way[0]], columns[way[0]], layers[way[1]], columns[way[1]])
-            for k, way in enumerate(ways)
-        ]
+        columns = [whole(size, SPAN) for size in sizes]
+        shapes = [(whole(sizes[m], GROUP) // GROUP, whole(sizes[k], FOUR), GROUP) for k, m in ways]
+        weights, biases, moving, layers = (
+            np.cumsum([0, *counts]).tolist()
+            for counts in (
+                map(math.prod, shapes),
+                [tiles * GROUP for tiles, _, _ in shapes],
+                [sizes[m] for _, m in ways],
+                columns,
+            )
+        )
+        passages = []
+        for number, (k, m) in enumerate(ways):
+            parts = shapes[number][1], weights[number], biases[number], moving[number], layers[k]
+            places = most * layers[k], columns[k], most * layers[m], columns[m]
+            passages.append(directed.Passage(sizes[k], sizes[m], k > m, *parts, *places))
+        widest = max(columns)
         self.net = Net(
-            aligned(ends[0][-1], np.float32),
-            aligned(ends[1][-1], np.float32),
-            aligned(ends[0][-1], np.float32),
-            np.zeros(ends[2][-1]),
-            aligned(ends[3][-1], np.float32),
+            aligned(weights[-1], np.float32),
+            aligned(biases[-1], np.float32),
+            aligned(weights[-1], np.float32),
+            np.zeros(moving[-1]),
+            aligned(layers[-1], np.float32),
             # nothing is drawn from the last sixteen: they tell a checkpoint of another seed
             lane_streams(entropy, range(first, first + most)),
-            aligned((2, layers[-1]), np.float32),
+            aligned((2, most * layers[-1]), np.float32),
             np.zeros((2, most), np.float32),
             np.full(GROUP, MINUS_LOG2E, np.float32),
             np.array(passages, np.int64),
@@ -84,9 +89,9 @@ class Directed:
             np.zeros((widest // GROUP, GROUP), np.float32),
         )
         self.plain = tuple(self.net)  # as kernels take it
-        weights = carved(self.net.weights, shapes)
-        biases = carved(self.net.biases, [(tiles * GROUP,) for tiles, _, _ in shapes])
-        made = [Passage(*way, W, b) for way, W, b in zip(ways, weights, biases, strict=True)]
+        tiles = carved(self.net.weights, shapes)
+        own = carved(self.net.biases, [(shape[0] * GROUP,) for shape in shapes])
+        made = [Passage(*way, W, b) for way, W, b in zip(ways, tiles, own, strict=True)]
         self.up, self.down = made[: top - 1], made[top - 1 :]
         self.awake, self.asleep = (list(carved(rows, [(most, size) for size in columns])) for rows in self.net.rows)
         self.load(*parameters_of(machine))
