@@ -130,7 +130,7 @@ class Directed:
         downwards, found = self.down[::-1], []
         for passage in (*downwards[: self.top - 1], *self.up):
             tiles, S, T = passage.tiles, self.sizes[passage.source], self.sizes[passage.target]
-            found.append(tiles.swapaxes(0, 1).reshape(tiles.shape[1], -1)[:S, :T].T.astype(np.float64))
+            found.append(tiles.swapaxes(0, 1).reshape(tiles.shape[1], -1)[:S, :T].T.astype(np.float64, order="C"))
         for passage in (*downwards, *self.up):
             found.append(passage.bias[: self.sizes[passage.target]].astype(np.float64))
         return tuple(found)
