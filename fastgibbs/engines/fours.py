@@ -1,9 +1,11 @@
-"""Sums of rows that are marked by the bits of words, taken four rows at a time: of a product with units 0 and 1.
+"""Sums of rows that are marked by the bits of words, taken four rows at a time: products with units of 0 and 1.
 
-All 16 sums of any of four rows are written down, and come to every unit or lane that marks some of them: a fourth of
-the additions of a product, half of those of rows that are 1, without a branch that depends on units. Sums of the 32
-rows of a word are 16 KB, half of the first cache. The sum of four is taken first, one row after the other,
-x + (((0 + r_1) + r_2) + r_3) + r_4, and then added to those before: the same bits however many lanes there are.
+The 16 sums of any of four rows are written down, and come to every lane, or unit, that marks some: a fourth of the
+additions of a product, and no branch that depends on units. Those of the 64 rows of a word are 16 KB, half of the first
+cache. To write them takes as long as to add them in a dozen lanes or two.
+
+A four is added up first, ((0 + r_1) + r_2) + ..., and then added to what was before: the same bits in any number of
+lanes.
 """
 
 import numpy as np
@@ -45,6 +47,13 @@ def _write_sums(rows, place, row, fours, sums, first):
         place, first = place + 4 * row, first + 16 * GROUP
 
 
+@inlined
+def _sum_of(sums, top, word, four):
+    """The sum of the rows of a four that a word marks."""
+    marked = np.int64(word >> np.uint64(4 * four) & np.uint64(15))
+    return load(sums, top + (16 * four + marked) * GROUP, GROUP)
+
+
 @called
 def add_fours(rows, place, terms, words, totals, span, table):
     """totals_k + the rows of `terms` that the words of k mark, for k of a range `span`; four after four.
@@ -58,19 +67,15 @@ def add_fours(rows, place, terms, words, totals, span, table):
     for number in range(-(-terms // SPAN)):
         fours = min(SPAN // 4, (terms - number * SPAN + 3) // 4)
         _write_sums(rows, place + number * SPAN * GROUP, GROUP, fours, sums, top)
-        if fours == SPAN // 4:
+        if fours == SPAN // 4:  # a loop of known length is unrolled
             for k in range(span[0], span[1]):
                 total, word = load(totals, k * GROUP, GROUP), at(marked, begin + k * each + number * apart)
-                here = top
-                for _ in range(SPAN // 4):
-                    total = total + load(sums, here + np.int64(word & np.uint64(15)) * GROUP, GROUP)
-                    word, here = word >> np.uint64(4), here + 16 * GROUP
+                for four in range(SPAN // 4):
+                    total = total + _sum_of(sums, top, word, four)
                 store(totals, k * GROUP, total)
-            continue
-        for k in range(span[0], span[1]):
-            total, word = load(totals, k * GROUP, GROUP), np.int64(at(marked, begin + k * each + number * apart))
-            here = top
-            for _ in range(fours):
-                total = total + load(sums, here + (word & 15) * GROUP, GROUP)
-                word, here = word >> 4, here + 16 * GROUP
-            store(totals, k * GROUP, total)
+        else:
+            for k in range(span[0], span[1]):
+                total, word = load(totals, k * GROUP, GROUP), at(marked, begin + k * each + number * apart)
+                for four in range(fours):
+                    total = total + _sum_of(sums, top, word, four)
+                store(totals, k * GROUP, total)

@@ -1,5 +1,7 @@
 """Wake and sleep in NumPy: draws of layers and moves of weights, float32, every sum taken one term after the other.
 
+Terms of inputs and of gradients are taken in fours: x + (((t_1 + t_2) + t_3) + t_4) + ...
+
 Layers are (units, lanes), bool. A layer is drawn like the hidden one of an RBM (see layered.py): units 0 and 1 by the
 low and the high half of a lane's next word, 2 and 3 by those of the one after, and so on.
 """
