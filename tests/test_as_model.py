@@ -370,3 +370,16 @@ def test_verbs_take_the_path_of_a_file(tmp_path):
     fg.save(fg.lattice((4,)), path)
     assert fg.anneal(path, sweeps=20, reads=4, seed=1).energy[0] == -4.0
     assert fg.exact.spectrum(str(path)).ground_energy == -4.0
+
+
+def test_fields_of_spins_made_of_units_are_0_where_all_but_rounding_cancels():
+    """A field of 10^-16 is one to a descent, which looks for domains that it could turn; one of 10^-9 is a field."""
+    rng = np.random.default_rng(2)
+    J = np.triu(rng.normal(size=(40, 40)), 1)
+    linear = -2 * (J + J.T).sum(axis=1)
+    qubo = {(i, j): 4 * J[i, j] for i in range(40) for j in range(i + 1, 40)}
+    for small in (0.0, 1e-9):
+        model = fg.as_model(qubo | {(i, i): linear[i] + (2 * small if i == 7 else 0.0) for i in range(40)})
+        fields = model.to_ising().fields
+        assert np.flatnonzero(fields).tolist() == ([7] if small else [])
+        np.testing.assert_allclose(fields[7], -small, rtol=1e-4)
