@@ -221,13 +221,18 @@ def retrieval_overlap(alpha: ArrayLike, temperature: ArrayLike = 0.0) -> FloatAr
     >>> fg.exact.retrieval_overlap([0.05, 0.1, 0.15]).round(4).tolist()
     [1.0, 0.998, 0.0]
     """
+    pairs, shape = at_points(alpha, temperature)
+    return np.reshape([_warm(*pair) if pair[1] else _cold(pair[0]) for pair in pairs], shape)[()]
+
+
+def at_points(alpha: ArrayLike, temperature: ArrayLike) -> tuple[list[tuple[float, float]], tuple[int, ...]]:
+    """Loads and temperatures, broadcast, in pairs, and their shape; ValueError at one below 0."""
     alpha, temperature = checks.finite_array("alpha", alpha), checks.finite_array("temperature", temperature)
     for name, value in (("alpha", alpha), ("temperature", temperature)):
         if (value < 0).any():
             raise ValueError(f"{name} is {value}: give numbers of at least 0")
     alpha, temperature = np.broadcast_arrays(alpha, temperature)
-    pairs = zip(alpha.ravel().tolist(), temperature.ravel().tolist(), strict=True)
-    return np.reshape([_warm(*pair) if pair[1] else _cold(pair[0]) for pair in pairs], alpha.shape)[()]
+    return list(zip(alpha.ravel().tolist(), temperature.ravel().tolist(), strict=True)), alpha.shape
 
 
 def _cold(alpha: float) -> float:

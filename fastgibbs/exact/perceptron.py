@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.models import checks
+from fastgibbs.exact.hopfield import at_points
 from fastgibbs.models.checks import by_contents
 from fastgibbs.types import ArrayLike, FloatArray
 
@@ -52,13 +52,8 @@ def learning_curve(alpha: ArrayLike, temperature: ArrayLike = 0.0) -> LearningCu
     >>> fg.exact.learning_curve([1.0, 1.2, 1.3]).overlap.round(4).tolist()
     [0.5607, 0.6687, 1.0]
     """
-    alpha, temperature = checks.finite_array("alpha", alpha), checks.finite_array("temperature", temperature)
-    for name, value in (("alpha", alpha), ("temperature", temperature)):
-        if (value < 0).any():
-            raise ValueError(f"{name} is {value}: give numbers of at least 0")
-    alpha, temperature = np.broadcast_arrays(alpha, temperature)
-    pairs = zip(alpha.ravel().tolist(), temperature.ravel().tolist(), strict=True)
-    found = np.reshape([_equilibrium(a, math.exp(-1 / T) if T else 0.0) for a, T in pairs], (*alpha.shape, 2))
+    pairs, shape = at_points(alpha, temperature)
+    found = np.reshape([_equilibrium(a, math.exp(-1 / T) if T else 0.0) for a, T in pairs], (*shape, 2))
     return LearningCurve(found[..., 0][()], found[..., 1][()])
 
 

@@ -111,7 +111,7 @@ def told(
     of_machine = logistic(x @ machine.generative[0].T + machine.biases[0])
     start = np.resize(rbm.chains, (SHOWN, other.n))
     drawn = sample(other, beta=1.0, sweeps=1000, thin=1000, chains=SHOWN, seed=config.seed, start=start).states
-    of_rbm = logistic(drawn[:, other.n_visible :] @ other.weights.T + other.visible_bias)
+    of_rbm = other.visible_means(drawn[:, other.n_visible :])
     history = asleep.history
     files = {
         "bounds.csv": comma_separated({"epoch": ("d", history.epoch), "bound": (".3f", history.bound)}),

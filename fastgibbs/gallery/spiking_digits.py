@@ -12,7 +12,6 @@ from fastgibbs.gallery.rbm_digits import pictures, require, trained
 from fastgibbs.gallery.runs import Findings, Interrupted, SavedAs
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import RBM, checks
-from fastgibbs.models.logistic import logistic
 from fastgibbs.results.sampled import SampleResult
 from fastgibbs.types import FloatArray, Progress
 
@@ -134,7 +133,7 @@ def _dreams(machine: RBM, window: SampleResult) -> FloatArray:
     """What the first chain's visible units are likely to be, given the hidden ones at sweeps far apart: (DREAMS, V)."""
     sweeps = np.linspace(0, window.energy.shape[1] - 1, DREAMS).round().astype(int)
     hidden = window.samples[0, sweeps, machine.n_visible :]
-    return logistic(hidden @ machine.weights.T + machine.visible_bias)
+    return machine.visible_means(hidden)
 
 
 def _draw(

@@ -37,7 +37,7 @@ def to_bqm(model: ModelLike) -> dimod.BinaryQuadraticModel:
     kind, linear, (i, j, c), offset = foreign.as_quadratic("model", model)
     labels = foreign.names_of(model)
     bqm = library.BinaryQuadraticModel.from_numpy_vectors(
-        linear, (i, j, c), offset, {"spin": "SPIN", "binary": "BINARY"}[kind], variable_order=list(labels)
+        linear, (i, j, c), offset, foreign.CALLED[kind], variable_order=list(labels)
     )
     found: dimod.BinaryQuadraticModel = bqm
     return found

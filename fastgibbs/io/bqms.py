@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -15,8 +14,6 @@ from fastgibbs.models import Energy, checks, foreign
 from fastgibbs.types import ModelLike
 
 VARTYPE = re.compile(r"#\s*vartype\s*=\s*(\w+)", re.IGNORECASE)
-_KINDS: dict[Any, foreign.Kind] = {"SPIN": "spin", "BINARY": "binary"}
-_NAMES = {kind: name for name, kind in _KINDS.items()}
 _TERM = Table("a term, `i j c`,", "term", 0, None, None)
 
 
@@ -25,7 +22,8 @@ def read_coo(text: Text) -> Energy:
 
     Those that are named are the variables, with their numbers as labels if these are not 0 to n - 1.
     """
-    kind = next((_KINDS.get(found[1].upper()) for line in text.head() if (found := VARTYPE.match(line.strip()))), None)
+    said = (found[1].upper() for line in text.head() if (found := VARTYPE.match(line.strip())))
+    kind = next(map(foreign.VARTYPES.get, said), None)
     if kind is None:
         text.refuse("no line `# vartype=SPIN` or `# vartype=BINARY` tells what the variables are", 1)
     rows = text.rows(_TERM)
@@ -52,7 +50,7 @@ def coo_lines(model: ModelLike) -> Iterator[str]:
                 f"label {checks.shown(label)}: the coo format holds numbers of at least 0, drop the labels"
             )
     names, sites = np.array(labels, np.int64).reshape(len(labels)), np.arange(linear.size)
-    yield f"# vartype={_NAMES[kind]}\n"
+    yield f"# vartype={foreign.CALLED[kind]}\n"
     yield from lines(0, names[sites], names[sites], linear)
     yield from lines(0, names[i], names[j], c)
 
@@ -71,7 +69,7 @@ def read_bqm(text: Text) -> Energy:
     try:
         names = ("linear_biases", "quadratic_head", "quadratic_tail", "quadratic_biases", "variable_labels")
         linear, _, _, c, labels = (held[name] for name in names)
-        if held["variable_type"] not in _KINDS:
+        if held["variable_type"] not in foreign.VARTYPES:
             raise ValueError(f"variable_type is {checks.shown(held['variable_type'])}: give SPIN or BINARY")
         biases = checks.finite_array("linear_biases", linear if linear else np.zeros(0), (len(labels),))
         heads, tails = (checks.indices(name, held[name], len(labels)) for name in names[1:3])
@@ -79,7 +77,7 @@ def read_bqm(text: Text) -> Energy:
         if heads.shape != tails.shape or (heads == tails).any():
             raise ValueError("quadratic_head and quadratic_tail: give two different variables for each bias")
         offset = checks.finite_number("offset", held["offset"])
-        model = foreign.quadratic(_KINDS[held["variable_type"]], biases, heads, tails, pairs, offset)
+        model = foreign.quadratic(foreign.VARTYPES[held["variable_type"]], biases, heads, tails, pairs, offset)
         return foreign.named(model, [label_of(label) for label in labels])
     except KeyError as error:
         raise ValueError(f"{text.path}: no {error} in this JSON of a BinaryQuadraticModel") from None
@@ -93,6 +91,6 @@ def bqm_lines(model: ModelLike) -> Iterator[str]:
     labels = [kept_label(f"labels[{site}]", label) for site, label in enumerate(foreign.names_of(model))]
     about = {"type": "BinaryQuadraticModel", "version": {"bqm_schema": "3.0.0"}, "use_bytes": False}
     about |= {"index_type": "int32", "bias_type": "float64", "num_variables": linear.size, "num_interactions": c.size}
-    about |= {"variable_labels": labels, "variable_type": _NAMES[kind], "offset": offset, "info": {}}
+    about |= {"variable_labels": labels, "variable_type": foreign.CALLED[kind], "offset": offset, "info": {}}
     about |= {"linear_biases": linear.tolist(), "quadratic_biases": c.tolist()}
     yield json.dumps(about | {"quadratic_head": i.tolist(), "quadratic_tail": j.tolist()}, allow_nan=False)

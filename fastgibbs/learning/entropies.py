@@ -21,8 +21,8 @@ from fastgibbs.methods.log_z import SMALL, Estimate
 from fastgibbs.methods.log_z import log_z as estimated
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import RBM, checks
-from fastgibbs.models.logistic import logistic, summed_out
-from fastgibbs.types import ArrayLike, FloatArray, IntArray, Seed, States
+from fastgibbs.models.logistic import logistic, numbered, summed_out
+from fastgibbs.types import ArrayLike, FloatArray, Seed, States
 
 DRAWS = 100  # of each chain, at most
 _PART = 2**20  # numbers held at once
@@ -197,11 +197,6 @@ class _Layer(NamedTuple):
     other: float  # entropy of the other layer given this one
 
 
-def _states(numbers: IntArray, n: int) -> FloatArray:
-    """Units of these numbers, float64 (len, n): unit k is bit k."""
-    return (numbers[:, None] >> np.arange(n) & 1).astype(np.float64)
-
-
 def _sums(x: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Of independent units of inputs (..., units): log sum_h exp(h.x), and their entropy, float64 (...,) each."""
     gap = np.abs(x)
@@ -216,7 +211,7 @@ def _layer(W: FloatArray, bias: FloatArray, other_bias: FloatArray) -> _Layer:
     step = max(1, _PART // m)
     logs, others = np.empty(2**n), np.empty(2**n)
     for first in range(0, 2**n, step):
-        units = _states(np.arange(first, min(first + step, 2**n)), n)
+        units = numbered(np.arange(first, min(first + step, 2**n)), n)
         part = slice(first, first + len(units))
         summed, others[part] = _sums(units @ W + other_bias)
         logs[part] = units @ bias + summed
@@ -242,7 +237,7 @@ def _enumerated(rbm: RBM, small: list[bool], chains: int, rng: np.random.Generat
         given[k] = layer.other
         if small[1 - k]:
             continue
-        mine = _states(rng.choice(layer.p.size, chains * DRAWS, p=layer.p), len(bias))
+        mine = numbered(rng.choice(layer.p.size, chains * DRAWS, p=layer.p), len(bias))
         theirs = rng.random((len(mine), len(other_bias))) < logistic(mine @ weights + other_bias)
         _, record = _sums(theirs @ weights.T + bias)
         given[1 - k], errors[1 - k] = record.mean(), record.std(ddof=1) / math.sqrt(record.size)
@@ -320,7 +315,7 @@ def _aggregate(x: FloatArray, shares: FloatArray) -> tuple[float, float]:
     for first in range(0, len(x), step):
         part = x[first : first + step]
         of_halves = [
-            np.exp(side @ _states(np.arange(2 ** side.shape[1]), side.shape[1]).T - summed_out(side)[:, None])
+            np.exp(side @ numbered(np.arange(2 ** side.shape[1]), side.shape[1]).T - summed_out(side)[:, None])
             for side in np.split(part, [half], axis=1)
         ]
         q += (of_halves[0] * shares[first : first + step, None]).T @ of_halves[1]

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastgibbs.models import RBM, BoltzmannMachine, Helmholtz, checks
 from fastgibbs.models.free_units import Given, Sides
-from fastgibbs.models.logistic import logistic
+from fastgibbs.models.logistic import logistic, numbered
 from fastgibbs.types import AnyArray, ArrayLike, FloatArray, Sites
 
 Machine = RBM | BoltzmannMachine | Helmholtz
@@ -90,7 +90,7 @@ class AllStates:
     """The 2^n states of n units, and sums over them of x x^T (n, n) and x (n,), W being (n, n) and b (n,)."""
 
     def __init__(self, n: int, visible: Sites) -> None:
-        self.x = (np.arange(2**n)[:, None] >> np.arange(n) & 1).astype(np.float64)
+        self.x = numbered(np.arange(2**n), n)
         self.places = 1 << np.arange(visible.size)
         self.v = self.x[:, visible].astype(np.int64) @ self.places  # the number of the visible units' states
 
@@ -166,8 +166,7 @@ def of_model(W: FloatArray, a: FloatArray, b: FloatArray) -> Sums:
     step = max(1, _PART // W.shape[1])
     logs, parts = [], []
     for first in range(0, 2**n, step):
-        index = np.arange(first, min(first + step, 2**n))
-        v = (index[:, None] >> np.arange(n) & 1).astype(np.float64)
+        v = numbered(np.arange(first, min(first + step, 2**n)), n)
         x = np.einsum("ni,ij->nj", v, W) + b
         log = np.einsum("ni,i->n", v, a) + np.logaddexp(0, x).sum(axis=1)
         parts.append(of_data(W, a, b, v, np.exp(log - log.max())))

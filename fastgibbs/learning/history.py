@@ -14,8 +14,7 @@ from fastgibbs.learning.exact import Machine
 from fastgibbs.methods.directed import recognized
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import RBM, Helmholtz
-from fastgibbs.models.boltzmann import MOST_HIDDEN
-from fastgibbs.models.logistic import logistic, summed_out
+from fastgibbs.models.logistic import MOST_HIDDEN, logistic, summed_out
 from fastgibbs.results.trained import History
 from fastgibbs.types import IntArray, Mask, States
 
@@ -64,8 +63,7 @@ def affordable(model: Machine, epochs: int, every: int, products: int, given: tu
 def reconstruction(model: Machine, v: States, entropy: int, threads: int) -> tuple[float, float]:
     """The mean of (v - v')^2, and the bound of a Helmholtz machine or NaN."""
     if isinstance(model, RBM) and model.restricted:
-        h = logistic(v @ model.weights + model.hidden_bias)
-        return float(np.mean((v - logistic(h @ model.weights.T + model.visible_bias)) ** 2)), np.nan
+        return float(np.mean((v - model.visible_means(model.hidden_means(v))) ** 2)), np.nan
     if isinstance(model, Helmholtz):
         seed = entropy_of(np.random.SeedSequence(entropy, spawn_key=(ORDER, 0, 5)))
         (x,) = recognized(model, v, 1, seed)

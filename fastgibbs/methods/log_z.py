@@ -23,7 +23,7 @@ from fastgibbs.methods.settings import settled, tolerable
 from fastgibbs.methods.tempering import temper
 from fastgibbs.models import RBM, Helmholtz, checks
 from fastgibbs.models.energy import as_energy
-from fastgibbs.models.free_units import MOST_HIDDEN
+from fastgibbs.models.logistic import MOST_HIDDEN
 from fastgibbs.threads import stoppable
 from fastgibbs.types import ArrayLike, FloatArray, ModelLike, Problem, Seed
 
@@ -275,7 +275,7 @@ def _by_recognition(
     if beta != 1 or log_z is not None:
         name, value = ("beta", beta) if beta != 1 else ("log_z", log_z)
         raise ValueError(f"{name} is {value}: a Helmholtz machine has log Z = 0, at beta = 1; leave it out")
-    v = checks.units("data", data, machine.n_visible).reshape(-1, machine.n_visible)
+    v = checks.rows(checks.units("data", data, machine.n_visible))
     if draws is None and machine.n_hidden <= SMALL:
         return Likelihood(float(machine.log_marginal(v).mean()), 0.0, NONE)
     directed.check(machine)

@@ -9,9 +9,9 @@ import numpy as np
 from fastgibbs.models import checks
 from fastgibbs.models.energy import Energy, Quadratic
 from fastgibbs.models.ising import Ising, symmetric_csr
+from fastgibbs.models.logistic import MOST_HIDDEN, numbered
 from fastgibbs.types import AnyArray, ArrayLike, FloatArray, IntArray, Matrix, Sites
 
-MOST_HIDDEN = 20  # coupled hidden units whose states are summed over
 _CHUNK = 2**22  # exponents held at once
 
 
@@ -150,7 +150,7 @@ class BoltzmannMachine(Energy):
             if len(group) == 1:
                 total += np.logaddexp(0, beta * x[:, 0])
                 continue
-            h = (np.arange(2 ** len(group))[:, None] >> np.arange(len(group)) & 1).astype(np.float64)
+            h = numbered(np.arange(2 ** len(group)), len(group))
             own = (h @ self._block(group) * h).sum(axis=1) / 2
             rows = max(1, _CHUNK // len(h))
             for first in range(0, len(x), rows):

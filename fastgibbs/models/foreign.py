@@ -22,7 +22,8 @@ from fastgibbs.types import AnyArray, FloatArray, IntArray, ModelLike, Sites
 
 Kind = Literal["spin", "binary"]
 Labels = tuple[Hashable, ...]
-_VARTYPES: dict[Any, Kind] = {"SPIN": "spin", "BINARY": "binary"}
+VARTYPES: dict[Any, Kind] = {"SPIN": "spin", "BINARY": "binary"}  # as dimod calls them
+CALLED = {kind: name for name, kind in VARTYPES.items()}
 
 
 def taken(name: str, value: Any, kind: Kind | None = None) -> Any:
@@ -137,7 +138,7 @@ def _without_squares(sites: IntArray, degrees: IntArray) -> tuple[IntArray, IntA
 def _vartype(value: Any) -> Kind | None:
     """What a dimod-like object says of its variables, if it says it of all at once."""
     said = getattr(value, "vartype", None)
-    return _VARTYPES.get(getattr(said, "name", said if isinstance(said, str) else None))
+    return VARTYPES.get(getattr(said, "name", said if isinstance(said, str) else None))
 
 
 def _agreed(name: str, value: Any, said: Kind, kind: Kind | None) -> Kind:

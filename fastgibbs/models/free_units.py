@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.models.logistic import logistic, summed_out
+from fastgibbs.models.logistic import logistic, numbered, summed_out
 from fastgibbs.types import AnyArray, FloatArray, IntArray, Sites
 
-MOST_HIDDEN = 20  # hidden units of a side whose states are summed over, if the other side has more
 _CHUNK = 2**20  # inputs held at once
 _ITERATIONS, _CLOSE = 500, 1e-6  # of a mean field, at most, and the change of a unit at which it ends
 
@@ -74,8 +73,7 @@ class Given(NamedTuple):
         count = self.weights.shape[0]
         step = max(1, _CHUNK // max(1, self.constant.size * (1 + self.weights.shape[1])))
         for first in range(0, 2**count, step):
-            number = np.arange(first, min(first + step, 2**count))
-            u = (number[:, None] >> np.arange(count) & 1).astype(np.float64)
+            u = numbered(np.arange(first, min(first + step, 2**count)), count)
             inputs = self.second[:, None] + np.einsum("si,ij->sj", u, self.weights)
             logs = self.constant[:, None] + np.einsum("ni,si->ns", self.first, u) + summed_out(inputs)
             yield u, logs, inputs

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from fastgibbs.models import checks
 from fastgibbs.models.energy import Energy
-from fastgibbs.models.logistic import summed_out
+from fastgibbs.models.logistic import MOST_HIDDEN, numbered, summed_out
 from fastgibbs.models.rows import Rows, RowsLike
 from fastgibbs.types import AnyArray, ArrayLike, FloatArray, IntArray, Seed
 
-MOST_HIDDEN = 20  # units that are summed over
 _PART = 2**22  # numbers held at once
 
 Parts = tuple[FloatArray, ...]
@@ -98,10 +96,7 @@ class Helmholtz(Energy):
         pairs, rng = list(itertools.pairwise(sizes)), checks.generator(seed)
         biases = [np.zeros(size) for size in sizes]
         if data is not None:
-            rows = Rows(data, sizes[0])
-            least = 1 / (rows.count + 2)
-            mean = np.clip(rows.mean, least, 1 - least)
-            biases[0] = np.log(mean / (1 - mean))
+            biases[0] = Rows(data, sizes[0]).log_odds
         generative = [rng.normal(scale=0.01, size=pair) for pair in pairs]
         return cls(generative, [rng.normal(scale=0.01, size=pair[::-1]) for pair in pairs], biases)
 
@@ -161,17 +156,15 @@ class Helmholtz(Energy):
                 "fastgibbs.log_likelihood draws them from q"
             )
         v = checks.units("v", v, self.n_visible)
-        rows = v.reshape(math.prod(v.shape[:-1]), self.n_visible).astype(np.float64)
+        rows = checks.rows(v).astype(np.float64)
         total = np.full(len(rows), -np.inf)
         step = max(1, _PART // max(1, len(rows), self.n))
         for first in range(0, 2**self.n_hidden, step):
             number = np.arange(first, min(first + step, 2**self.n_hidden))
             states = np.zeros((number.size, self.n), np.int8)
-            states[:, self.n_visible :] = number[:, None] >> np.arange(self.n_hidden) & 1
+            states[:, self.n_visible :] = numbered(number, self.n_hidden)
             inputs = states[:, self.n_visible :][:, : self.layers[1]] @ self.generative[0].T + self.biases[0]
-            logs = rows @ inputs.T - self.energy(
-                states
-            )  # of visible units that are 0, with the terms of those that are 1
+            logs = rows @ inputs.T - self.energy(states)  # with no visible unit on
             top = logs.max(axis=1, keepdims=True)
             total = np.logaddexp(total, top[:, 0] * beta + np.log(np.exp(beta * (logs - top)).sum(axis=1)))
         return total.reshape(v.shape[:-1])[()]

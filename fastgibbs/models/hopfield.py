@@ -193,7 +193,7 @@ class Hopfield(Energy):
 def sums_of(patterns: States, states: ArrayLike) -> IntArray:
     """sum_i xi_i^mu s_i, int64 (..., P), of patterns (P, N) and `states` (..., N), which are checked."""
     states = checks.spins("states", states, patterns.shape[1])
-    sums = _products(states.reshape(math.prod(states.shape[:-1]), patterns.shape[1]), patterns)
+    sums = _products(checks.rows(states), patterns)
     return sums.reshape(states.shape[:-1] + sums.shape[1:])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
@@ -12,9 +11,9 @@ import numpy as np
 
 from fastgibbs.models import checks
 from fastgibbs.models.energy import Energy, Quadratic
-from fastgibbs.models.free_units import MOST_HIDDEN, Given, Sides
+from fastgibbs.models.free_units import Given, Sides
 from fastgibbs.models.ising import Ising
-from fastgibbs.models.logistic import logistic, summed_out
+from fastgibbs.models.logistic import MOST_HIDDEN, logistic, summed_out
 from fastgibbs.models.rows import Rows, RowsLike
 from fastgibbs.types import ArrayLike, FloatArray, Seed, Sites
 
@@ -112,10 +111,7 @@ class RBM(Energy):
                 W[first : first + following, second : second + width] = rng.normal(scale=0.01, size=(following, width))
                 second += width
         if data is not None:
-            rows = Rows(data, n_visible)
-            least = 1 / (rows.count + 2)
-            mean = np.clip(rows.mean, least, 1 - least)
-            bias[:n_visible] = np.log(mean / (1 - mean))
+            bias[:n_visible] = Rows(data, n_visible).log_odds
         return cls(W, bias, visible=np.arange(n_visible))
 
     @property
@@ -219,7 +215,7 @@ class RBM(Energy):
         """What is left at beta of the machine given rows of visible units."""
         v = checks.units("v", v, self.n_visible)
         parts = beta * self.weights, beta * self.visible_bias, beta * self.hidden_bias
-        return Given.of(*parts, self.sides, v.reshape(math.prod(v.shape[:-1]), self.n_visible))
+        return Given.of(*parts, self.sides, checks.rows(v))
 
     def with_visible(self, visible: ArrayLike) -> RBM:
         """The machine of the same energy of which these units are visible."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from fastgibbs.models import checks
-from fastgibbs.types import AnyArray, ArrayLike, IntArray
+from fastgibbs.types import AnyArray, ArrayLike, FloatArray, IntArray
 
 _PART = 2**22  # numbers looked at at once
 
@@ -64,6 +64,13 @@ class Rows:
             else:
                 self.mean += (part * self.weights[first : first + len(part), None]).sum(axis=0)
         self.mean /= self.count
+
+    @property
+    def log_odds(self) -> FloatArray:
+        """log(m / (1 - m)) of the mean m of each unit, kept 1/(N + 2) away from 0 and 1: biases to start from."""
+        least = 1 / (self.count + 2)
+        mean = np.clip(self.mean, least, 1 - least)
+        return np.log(mean / (1 - mean))
 
     def parts(self) -> Iterator[tuple[int, AnyArray]]:
         """Yield (first row, rows) of all rows, as many at once as are cheap to hold."""

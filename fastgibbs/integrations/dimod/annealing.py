@@ -116,8 +116,6 @@ class AnnealingSampler(dimod.Sampler, dimod.Initialized):  # type: ignore[misc]
     ) -> tuple[States | None, int]:
         """Spins (reads, n) to begin from, or None for random ones, and the number of reads."""
         if initial_states is None and generator == "random":
-            if num_reads is not None and not isinstance(num_reads, int | np.integer):
-                raise TypeError(f"num_reads is {checks.shown(num_reads)}: give an integer of at least 1")
             return None, checks.integer("num_reads", 1 if num_reads is None else num_reads)
         given = dict(initial_states=initial_states, initial_states_generator=generator, num_reads=num_reads)
         parsed = self.parse_initial_states(bqm, **given, seed=entropy % 2**32)
@@ -131,8 +129,6 @@ def _betas(
 ) -> FloatArray:
     """The beta of every sweep, float64 (sweeps,)."""
     checks.choice("beta_schedule_type", kind, _SCHEDULES)
-    if not isinstance(each, int | np.integer):
-        raise TypeError(f"num_sweeps_per_beta is {checks.shown(each)}: give an integer of at least 1")
     each = checks.integer("num_sweeps_per_beta", each)
     if kind == "custom":
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -27,7 +27,7 @@ def keywords(*names: str, **options: list[str]) -> Mapping[str, list[str]]:
 
 def spins_of(bqm: Any) -> tuple[Ising, list[Any]]:
     """A problem as a model of spins, and its labels, site by site."""
-    if not all(hasattr(bqm, name) for name in ("change_vartype", "to_numpy_vectors", "variables")):
+    if not all(hasattr(bqm, name) for name in ("vartype", "to_numpy_vectors", "variables")):
         raise TypeError(f"bqm is {checks.shown(bqm)}: give a dimod.BinaryQuadraticModel")
     labels, terms = foreign.vectors("bqm", bqm)
     model: Any = foreign.quadratic("spin", *(terms if bqm.vartype is dimod.SPIN else foreign.spins_of_units(terms)))
@@ -57,15 +57,33 @@ def ends_of(model: Ising, beta_range: ArrayLike | None) -> tuple[float, float]:
     return worth_annealing(model) if beta_range is None else pair("beta_range", beta_range)
 
 
+class Sampler(dimod.Sampler):  # type: ignore[misc]
+    """What samplers have in common that begin anywhere and are not asked meanwhile."""
+
+    properties: Mapping[str, Any] = MappingProxyType({})
+
+    def _answered(
+        self, bqm: Any, num_reads: int, seed: Seed, kwargs: dict[str, Any], draw: Callable[..., tuple[States, Any]]
+    ) -> dimod.SampleSet:
+        """Of `draw(model, reads, entropy)` the states (reads, n), and what `info` tells beside entropy and times."""
+        began = time.perf_counter_ns()
+        self.remove_unknown_kwargs(**kwargs)
+        entropy, reads = entropy_of(seed), checks.integer("num_reads", num_reads)
+        model, labels = spins_of(bqm)
+        sampling = time.perf_counter_ns()
+        found, info = draw(model, reads, entropy) if labels else (np.empty((reads, 0), np.int8), {})
+        return answer(bqm, labels, model, found, info | {"seed": entropy}, began, sampling, time.perf_counter_ns())
+
+
 def answer(
     bqm: Any, labels: list[Any], model: Ising, spins: States, info: dict[str, Any], *times: int
 ) -> dimod.SampleSet:
-    """The states as dimod has them, in the problem's own units; `times` at which what `info` tells of began."""
+    """The states as dimod has them, in the problem's own units; `times` at which the three parts of the call began."""
     states = spins if bqm.vartype is dimod.SPIN else (spins + 1) // 2
     energy = energies(model, spins) if labels else np.full(len(spins), float(bqm.offset))
     found = dimod.SampleSet.from_samples(
         (states, labels), vartype=bqm.vartype, energy=energy, info=info, sort_labels=False
     )
-    names = ("preprocessing_ns", "sampling_ns", "postprocessing_ns")[-len(times) :]
+    names = ("preprocessing_ns", "sampling_ns", "postprocessing_ns")
     found.info["timing"] = dict(zip(names, np.diff([*times, time.perf_counter_ns()]).tolist(), strict=True))
     return found

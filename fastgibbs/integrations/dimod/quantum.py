@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import dimod
 import numpy as np
 
-from fastgibbs.integrations.dimod.problems import SWEEPS, answer, entropy_of, keywords, pair, spins_of
+from fastgibbs.integrations.dimod.problems import SWEEPS, Sampler, keywords, pair
 from fastgibbs.methods.annealing import anneal
 from fastgibbs.methods.schedules import beta_range as worth_annealing
-from fastgibbs.models import TransverseIsing, checks
-from fastgibbs.types import ArrayLike, Seed
+from fastgibbs.models import Ising, TransverseIsing, checks
+from fastgibbs.types import ArrayLike, Seed, States
 
 
-class QuantumAnnealingSampler(dimod.Sampler):  # type: ignore[misc]
+class QuantumAnnealingSampler(Sampler):
     """Simulated quantum annealing of E(x), by `fastgibbs.anneal` of worldlines in a transverse field that fades.
 
     >>> import dimod
@@ -28,7 +25,6 @@ class QuantumAnnealingSampler(dimod.Sampler):  # type: ignore[misc]
     """
 
     parameters = keywords("num_reads", "num_sweeps", "num_slices", "beta", "gamma_range", "seed", "threads")
-    properties: Mapping[str, Any] = MappingProxyType({})
 
     def sample(
         self,
@@ -58,20 +54,14 @@ class QuantumAnnealingSampler(dimod.Sampler):  # type: ignore[misc]
         `info` has beta, gamma_range, num_sweeps, num_slices, engine, seed and timing. ValueError or TypeError names a
         bad argument.
         """
-        began = time.perf_counter_ns()
-        self.remove_unknown_kwargs(**kwargs)
-        entropy = entropy_of(seed)
-        num_reads = checks.integer("num_reads", num_reads)
-        model, labels = spins_of(bqm)
-        if not labels:
-            return answer(bqm, labels, model, np.empty((num_reads, 0), np.int8), {"seed": entropy}, began)
-        at = worth_annealing(model)[1] if beta is None else checks.finite_number("beta", beta)
-        first, last = (max(model.field_bound, 1e-3), 0.0) if gamma_range is None else pair("gamma_range", gamma_range)
-        quantum = TransverseIsing(model, gamma=max(first, last), slices=num_slices)
-        options: dict[str, Any] = dict(beta=at, sweeps=num_sweeps, reads=num_reads, seed=entropy, threads=threads)
-        sampling = time.perf_counter_ns()
-        run = anneal(quantum, gammas=np.linspace(first, last, checks.integer("num_sweeps", num_sweeps)), **options)
-        ended = time.perf_counter_ns()
-        info = dict(beta=at, gamma_range=[first, last], num_sweeps=num_sweeps, num_slices=num_slices)
-        info |= dict(engine=run.engine, seed=entropy)
-        return answer(bqm, labels, model, run.states[np.argsort(run.read)], info, began, sampling, ended)
+
+        def draw(model: Ising, reads: int, entropy: int) -> tuple[States, dict[str, Any]]:
+            at = worth_annealing(model)[1] if beta is None else checks.finite_number("beta", beta)
+            ends = (max(model.field_bound, 1e-3), 0.0) if gamma_range is None else pair("gamma_range", gamma_range)
+            gammas = np.linspace(*ends, checks.integer("num_sweeps", num_sweeps))
+            options: dict[str, Any] = dict(beta=at, sweeps=num_sweeps, reads=reads, seed=entropy, threads=threads)
+            run = anneal(TransverseIsing(model, gamma=max(ends), slices=num_slices), gammas=gammas, **options)
+            info = dict(beta=at, gamma_range=list(ends), num_sweeps=num_sweeps, num_slices=num_slices)
+            return run.states[np.argsort(run.read)], info | dict(engine=run.engine)
+
+        return self._answered(bqm, num_reads, seed, kwargs, draw)

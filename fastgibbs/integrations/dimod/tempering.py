@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import dimod
-import numpy as np
 
-from fastgibbs.integrations.dimod.problems import SWEEPS, answer, ends_of, entropy_of, keywords, spins_of
+from fastgibbs.integrations.dimod.problems import SWEEPS, Sampler, ends_of, keywords
 from fastgibbs.methods.tempering import temper
-from fastgibbs.models import checks
-from fastgibbs.types import ArrayLike, Seed
+from fastgibbs.models import Ising
+from fastgibbs.types import ArrayLike, Seed, States
 
 
-class TemperingSampler(dimod.Sampler):  # type: ignore[misc]
+class TemperingSampler(Sampler):
     """Parallel tempering of E(x), by `fastgibbs.temper`: draws at the coldest of its temperatures.
 
     >>> import dimod
@@ -27,7 +23,6 @@ class TemperingSampler(dimod.Sampler):  # type: ignore[misc]
     """
 
     parameters = keywords("num_reads", "num_sweeps", "beta_range", "num_rungs", "seed", "engine", "threads")
-    properties: Mapping[str, Any] = MappingProxyType({})
 
     def sample(
         self,
@@ -53,27 +48,12 @@ class TemperingSampler(dimod.Sampler):  # type: ignore[misc]
 
         `info` has betas, num_sweeps, engine, seed and timing. ValueError or TypeError names a bad argument.
         """
-        began = time.perf_counter_ns()
-        self.remove_unknown_kwargs(**kwargs)
-        entropy = entropy_of(seed)
-        num_reads = checks.integer("num_reads", num_reads)
-        model, labels = spins_of(bqm)
-        if not labels:
-            return answer(bqm, labels, model, np.empty((num_reads, 0), np.int8), {"seed": entropy}, began)
-        ends = ends_of(model, beta_range)
-        options: dict[str, Any] = {} if num_rungs is None else dict(rungs=num_rungs)
-        sampling = time.perf_counter_ns()
-        run = temper(
-            model,
-            betas=ends,
-            sweeps=num_sweeps,
-            ladders=num_reads,
-            seed=entropy,
-            engine=engine,
-            threads=threads,
-            overlap_every=0,
-            **options,
-        )
-        ended = time.perf_counter_ns()
-        info = dict(betas=run.betas, num_sweeps=num_sweeps, engine=run.engine, seed=entropy)
-        return answer(bqm, labels, model, run.states[:, -1], info, began, sampling, ended)
+
+        def draw(model: Ising, reads: int, entropy: int) -> tuple[States, dict[str, Any]]:
+            rungs: dict[str, Any] = {} if num_rungs is None else dict(rungs=num_rungs)
+            options: dict[str, Any] = dict(seed=entropy, engine=engine, threads=threads, overlap_every=0)
+            ends = ends_of(model, beta_range)
+            run = temper(model, betas=ends, sweeps=num_sweeps, ladders=reads, **options, **rungs)
+            return run.states[:, -1], dict(betas=run.betas, num_sweeps=num_sweeps, engine=run.engine)
+
+        return self._answered(bqm, num_reads, seed, kwargs, draw)
