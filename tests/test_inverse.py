@@ -1,9 +1,12 @@
 """Couplings found from samples, against enumeration: slopes, maxima, errors over many data sets, graphs, bad input."""
 
+import csv
+
 import numpy as np
 import pytest
 
 import fastgibbs as fg
+from fastgibbs.__main__ import main
 from fastgibbs.learning import conditionals, pseudolikelihood
 from fastgibbs.learning.conditionals import covariance, rows_of, slopes
 
@@ -161,6 +164,17 @@ def test_the_path_finds_the_bonds_of_a_lattice_and_their_couplings():
     assert free.couplings_error.mean() > fit.couplings_error.mean()
 
 
+def test_a_path_leaves_out_what_is_within_its_errors_of_none():
+    """Of this glass the best l1 leaves a pair besides that is no bond, to make up for what it shrinks."""
+    glass = fg.edwards_anderson((3, 4), "gaussian", periodic=False, seed=3)
+    i, j, J = glass.bonds
+    fit = fg.fit_ising(drawn(fg.Ising.from_edges(12, i, j, 0.6 * J), 3000, 3), l1="path")
+    true, found = set(zip(i, j, strict=True)), set(zip(fit.i, fit.j, strict=True))
+    assert set(zip(*fit.path.graphs[fit.path.bic.argmin()], strict=True)) - true
+    assert found <= true and len(found) == 15
+    assert (np.abs(fit.couplings / fit.couplings_error) > 3).all()
+
+
 def test_weights_are_how_often_a_row_was_drawn():
     data, times = drawn(glass(), 300, 1), np.random.default_rng(2).integers(4, size=300)
     for method in ("pseudolikelihood", "mean_field"):
@@ -203,6 +217,45 @@ def test_it_says_what_it_found():
     assert np.isnan(fit.couplings_error).all() and "No errors: 4186 couplings are more" in fit.summary()
     assert np.isnan(fit.log_likelihood)
     assert fg.fit_ising([[1], [1], [-1]]).model.fields[0] == pytest.approx(np.arctanh(1 / 3))
+
+
+SMALL = """
+run = "inverse_ising"
+side = 3
+temperature = 2.0
+samples = [500, 4000]
+graph_side = 3
+graph_samples = 2000
+chains = 200
+thin = 20
+seed = 5
+"""
+
+
+def test_the_run_that_ships_finds_couplings_better_with_samples_and_most_bonds(tmp_path, capsys):
+    (tmp_path / "small.toml").write_text(SMALL)
+    assert main(["run", str(tmp_path / "small.toml"), "--output", str(tmp_path / "out"), "--quiet"]) == 0
+    assert "of 12 bonds" in capsys.readouterr().out
+    few, many = csv.DictReader((tmp_path / "out" / "errors.csv").read_text().splitlines())
+    for method in ("pseudo-likelihood", "pcd"):
+        assert float(many[method]) < float(few[method])
+        assert 0.5 < float(many[method]) / float(many["its errors"]) < 2
+    assert float(many["mean field"]) > 2 * float(many["pseudo-likelihood"])
+    assert (tmp_path / "out" / "inverse_ising.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("side = 3", "side = 5"), "side is 5: give an integer of at most 4"),
+        (("2.0", "0.0"), "temperature is 0"),
+        (("[500, 4000]", "[4000, 500]"), "ascending"),
+    ],
+)
+def test_a_bad_configuration_of_it_is_named(change, message, tmp_path, capsys):
+    (tmp_path / "bad.toml").write_text(SMALL.replace(*change, 1))
+    assert main(["run", str(tmp_path / "bad.toml"), "--output", str(tmp_path / "out"), "--quiet"]) == 2
+    assert message in capsys.readouterr().err
 
 
 GOOD = [[1, 1, -1], [1, -1, 1], [-1, 1, 1], [-1, -1, -1], [1, 1, 1], [-1, 1, -1]]

@@ -40,7 +40,7 @@ class IsingFit(NamedTuple):
     """
 
     model: Annotated[Ising, "The model, at beta = 1: its couplings and fields are beta J and beta h."]
-    i: Annotated[Sites, "int32 (bonds,)", "The first spin of every pair that was fitted."]
+    i: Annotated[Sites, "int32 (bonds,)", "The first spin of every pair that was fitted, or that l1 left."]
     j: Annotated[Sites, "int32 (bonds,)", "The second one, above it."]
     couplings: Annotated[FloatArray, "float64 (bonds,)", "Their couplings."]
     couplings_error: Annotated[FloatArray, "float64 (bonds,), or NaN", "Standard errors; NaN of too many."]
@@ -122,8 +122,9 @@ def fit_ising(
             are not shrunk; errors are those of this graph, as if it had been known. "path" tries 20 values, from that
             which leaves no pair to a fiftieth, or as many as are given, and takes the graph that the Bayesian criterion
             for many candidates likes best, 2 bonds (log N + 2 log n) + n log N - 2 N (pseudo-likelihood), each bond
-            twice since both its spins see it (Foygel and Drton, NeurIPS 2010, gamma = 1/2). It ends where the
-            criterion has risen three times in a row.
+            twice since both its spins see it (Foygel and Drton, NeurIPS 2010, gamma = 1/2); then it leaves out
+            the bonds within sqrt(log N + 2 log n) errors of 0, as the same criterion would. It ends where the criterion
+            has risen three times in a row.
         l2: -l2/2 sum J_ij^2 beside the mean over rows; of "mean_field" it is added to the diagonal of C.
         graph: a model whose bonds are the only pairs; by default all are fitted. Not of "mean_field".
         weights: (...), how often each row was drawn, from 0; by default once. Correlated draws tell less than as many
@@ -173,6 +174,11 @@ def fit_ising(
             i, j = i[kept], j[kept]
         found = pseudolikelihood.fitted(rows, C, i, j, 0.0, l2)
         _require_finite(rows, found, l2)
+        if path is not None:
+            score = found.J[i, j] / conditionals.errors(rows, found.J, found.h, i, j, l2)[: i.size]
+            kept = ~(score**2 < np.log(rows.total) + 2 * np.log(n))  # also where there are no errors
+            i, j = i[kept], j[kept]
+            found = pseudolikelihood.fitted(rows, C, i, j, 0.0, l2, found)
         if method == "pcd":
             found = _trained(spins, counts, found, (i, j), l2, seed, threads)
             spread = conditionals.likelihood_errors(rows, i, j)
