@@ -15,7 +15,7 @@ from fastgibbs.models import Ising, checks, edwards_anderson
 from fastgibbs.types import FloatArray, Progress, Sites
 
 BURN_IN = 1000  # sweeps
-NAMES = dict(zip(METHODS, ("pseudo-likelihood", "mean field", "pcd"), strict=True))
+NAMES: dict[str, str] = dict(zip(METHODS, ("pseudo-likelihood", "mean field", "pcd"), strict=True))
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,8 @@ def _draw(
 ) -> bytes:
     """Found against true couplings, errors against samples, the path of l1 and the graph, as PNG."""
     figure, axes = plots.figure(2, 2, size=(9.6, 7.8))
+    from matplotlib.ticker import LogLocator
+
     (left, right), (below, graph) = axes
     palette, mark = plots.style.PALETTE, plots.style.MARK
     for method, color in ((METHODS[1], palette[1]), (METHODS[0], palette[0])):
@@ -154,6 +156,8 @@ def _draw(
     right.plot(config.samples, errors["its errors"][1], color=mark, linewidth=4, zorder=0, label="its errors")
     right.set_xscale("log")
     right.set_yscale("log")
+    right.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    right.yaxis.set_major_formatter("{x:g}")
     right.yaxis.set_minor_formatter("")
     right.set_xlabel("samples")
     right.set_ylabel("rms error of J / T, all pairs")

@@ -20,7 +20,7 @@ from fastgibbs.models import BoltzmannMachine, Ising, checks
 from fastgibbs.types import AnyArray, ArrayLike, FloatArray, Problem, Seed, Sites, States
 
 FitMethod = Literal["pseudolikelihood", "mean_field", "pcd"]
-METHODS = "pseudolikelihood", "mean_field", "pcd"
+METHODS: tuple[FitMethod, ...] = ("pseudolikelihood", "mean_field", "pcd")
 EXACT = 16  # spins whose states are summed for moments and likelihood
 CHAINS, STEPS, BATCHES = 1000, 600, 20  # of "pcd": chains, steps in all, and batches of an epoch at most
 RATES = 0.1, 0.002  # its learning rates, first and last
