@@ -56,7 +56,7 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     )
     if chains.interrupted:
         raise Interrupted("interrupted while sampling, before the end: the same command goes on")
-    fits = {
+    fits: dict[str, list[IsingFit]] = {
         method: [fit_ising(draws[:count], method, l2=1 / count, seed=config.seed) for count in config.samples]
         for method in METHODS
     }
