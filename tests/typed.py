@@ -109,6 +109,10 @@ def answers(model: fg.Ising, run: fg.SampleResult) -> None:
     told = fg.learning.information(fg.RBM.random(4, 2), np.eye(4))
     assert_type(told.model.mutual, float)
     assert_type(told.activity, FloatArray | None)
+    found = fg.fit_ising(np.eye(4) * 2 - 1, "mean_field", l2=0.1)
+    assert_type(found.model, fg.Ising)
+    assert_type(found.couplings_error, FloatArray)
+    fg.fit_ising(np.eye(4) * 2 - 1, "meanfield")  # type: ignore[arg-type]  # a checker sees the misspelling
 
 
 def files(run: fg.SampleResult) -> None:

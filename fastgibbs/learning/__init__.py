@@ -1,12 +1,26 @@
 """Learning a model from data: `train`, the exact gradient its estimates are measured against, filling in, dreaming.
 
-And what the layers of a machine know of each other, and of data: `information`.
+And what the layers of a machine know of each other, and of data: `information`; and the couplings that spins have:
+`fit_ising`.
 """
 
 from fastgibbs.learning.dreaming import dream
 from fastgibbs.learning.entropies import Entropies, Information, information
 from fastgibbs.learning.exact import gradient
 from fastgibbs.learning.filling import fill_in
+from fastgibbs.learning.inverse import IsingFit, fit_ising
+from fastgibbs.learning.pseudolikelihood import IsingPath
 from fastgibbs.learning.training import train
 
-__all__ = ["Entropies", "Information", "dream", "fill_in", "gradient", "information", "train"]
+__all__ = [
+    "Entropies",
+    "Information",
+    "IsingFit",
+    "IsingPath",
+    "dream",
+    "fill_in",
+    "fit_ising",
+    "gradient",
+    "information",
+    "train",
+]
