@@ -13,7 +13,7 @@ import tomllib
 
 import numpy as np
 import pytest
-from test_gallery import stopping
+from test_gallery import CUT, stopping
 
 import fastgibbs as fg
 from fastgibbs.__main__ import main
@@ -320,3 +320,19 @@ def test_a_verb_that_is_stopped_goes_on_by_itself_and_only_restart_replaces(verb
     assert main([*command, str(out)]) == 2
     assert "give another --output, or --restart" in capsys.readouterr().err
     assert main([*command, str(out), "--restart"]) == 0
+
+
+@pytest.mark.parametrize("made", [0, 300], ids=["at once", "on the way"])
+def test_max_cut_that_is_stopped_before_its_time_says_so_by_its_status(made, tmp_path, capsys, monkeypatch):
+    def stopping_late(search, done=0, total=0):
+        if done >= made and total:
+            fg.stop()
+        return False
+
+    monkeypatch.setattr("fastgibbs.gallery.maxcut.Search.late", stopping_late)
+    monkeypatch.setattr(running, "CHUNK_SECONDS", 0.0005)
+    monkeypatch.setattr("fastgibbs.threads.TICK_SECONDS", 0.0)
+    (tmp_path / "cut.toml").write_text(CUT)
+    assert main(["run", str(tmp_path / "cut.toml"), "--output", str(tmp_path / "out"), "--quiet"]) == 130
+    said = capsys.readouterr()
+    assert "best cut" in said.out if made else "interrupted before" in said.err

@@ -118,7 +118,7 @@ class Search:
             )
             self._note(result, sweeps)
             took, left = max(self.spent - before, 1e-9), self.seconds - self.spent
-            fits = int(max(0.0, PLANNED * left) * sweeps / took)
+            fits = int(min(max(0.0, PLANNED * left) * sweeps / took, 2 * LONGEST))
             grown = min(2 * sweeps, LONGEST)
             sweeps = grown if fits >= grown + sweeps else min(fits, LONGEST) if fits >= max(FIRST, sweeps // 4) else 0
 
@@ -195,6 +195,8 @@ def solve(
             search.found = Found(float(given.model.energy(state)), state, told, dict(method="enumeration"))
         else:
             search.run(asked)
+        if search.found is None and not asked:
+            raise ValueError(f"--time is {seconds:g}: it was over before anything was found, give more seconds")
         if search.found is None:
             raise Interrupted("interrupted before anything was found")
         stopped = bool(asked)

@@ -79,6 +79,7 @@ def task(verb: str, path: Path) -> Task:
         beta = _within(where, checks.inverse_temperatures, "beta", arguments["beta"])
         if beta.ndim > 1 or "chains" in arguments:
             raise ValueError(f"{where}: {EACH} goes with a number or a list of numbers as beta, and without chains")
+        _within(where, checks.require_memory, 8.0 * beta.size * count, f"{EACH}={count}", "give fewer")
         arguments["beta"] = np.repeat(beta, count)
     run = partial(_run, verb, where, model, arguments, output)
     return Task(run, Path(output.get("folder", Path("results") / path.stem)), text.encode())
