@@ -31,6 +31,7 @@ A file to begin with:
 
 {example}
 Recipes: {recipes}.
+help(fastgibbs.{verb}), help(fastgibbs.lattice) ... tell their arguments; of these a seed must be given.
 The folder receives result.npz, draws.csv, summary.txt and configuration.toml. A run that is stopped, by Ctrl-C, SIGTERM
 or a crash, leaves a checkpoint there, and the same command goes on from it.
 """
@@ -78,7 +79,12 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, does: Callable[[Options], int], about: str, epilog: str = "") -> argparse.ArgumentParser:
         added = commands.add_parser(
-            name, help=about, description=f"{about}.", epilog=epilog, formatter_class=told, parents=[everywhere]
+            name,
+            help=about,
+            description=f"{about[0].upper()}{about[1:]}.",
+            epilog=epilog,
+            formatter_class=told,
+            parents=[everywhere],
         )
         added.set_defaults(command=does)
         return added
@@ -88,17 +94,15 @@ def _parser() -> argparse.ArgumentParser:
     solving.add_argument("--format", choices=NAMES, help="what FILE is, if neither its head nor its name tells")
     solving.add_argument("--time", metavar="S", type=float, default=10.0, help="seconds to search, 10 by default")
     solving.add_argument("--target", metavar="E", type=float, help="stop at an energy this low, or a cut this large")
-    solving.add_argument(
-        "--reads", metavar="N", type=int, default=64, help="annealing runs side by side, 64 by default"
-    )
+    solving.add_argument("--reads", metavar="N", type=int, default=64, help="annealing runs at a time, 64 by default")
     solving.add_argument("--seed", metavar="N", type=int, help="of the random numbers; by default another every time")
     solving.add_argument("--threads", metavar="N", type=int, help="by default all cores that this process may use")
     solving.add_argument("--output", metavar="FILE", help="a JSON file for the answer")
     solving.add_argument("--restart", action="store_true", help="replace what is at --output")
     solving.add_argument("--quiet", action="store_true", help="show nothing until the end")
-    for verb, about in (("sample", "draw from the law at a temperature"), ("temper", "draw along a ladder of them")):
+    for verb, about in (("sample", "draw at given temperatures"), ("temper", "draw along a ladder of temperatures")):
         example = (verbs.HERE / f"{verb}.toml").read_text(encoding="utf-8")
-        epilog = DESCRIBED.format(example=example, recipes=", ".join(verbs.RECIPES))
+        epilog = DESCRIBED.format(verb=verb, example=example, recipes=", ".join(verbs.RECIPES))
         of_verb = command(verb, _verb, f"{about}, of a model that a TOML file describes", epilog)
         of_verb.add_argument("source", metavar="FILE.toml", help="the model, the arguments and what is written")
         of_verb.set_defaults(verb=verb)

@@ -189,6 +189,15 @@ def test_a_fault_is_one_line_and_debug_shows_where(small, capsys, monkeypatch):
         main(["solve", "missing.txt", "--debug"])
 
 
+def test_ctrl_c_outside_of_a_run_is_one_line_too(small, capsys, monkeypatch):
+    def pressed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fastgibbs.commands.solve.recognised", pressed)
+    assert main(["solve", str(small[0] / "small.txt")]) == 130
+    assert capsys.readouterr().err == "fastgibbs: interrupted\n"
+
+
 @pytest.mark.parametrize("verb", ["sample", "temper"])
 def test_the_description_that_ships_is_valid_and_as_the_verb_reads_it(verb, tmp_path):
     text = (verbs.HERE / f"{verb}.toml").read_text()
@@ -312,7 +321,12 @@ def test_a_verb_that_is_stopped_goes_on_by_itself_and_only_restart_replaces(verb
         assert main([*command, str(out)]) == 130
     said = capsys.readouterr()
     assert "the same command goes on" in said.out + said.err
-    assert (out / f"{verb}.checkpoint.npz").exists()
+    saved = (out / f"{verb}.checkpoint.npz").read_bytes()
+    (tmp_path / "other.toml").write_text(text.replace("seed = 3", "seed = 4"))
+    assert main([verb, str(tmp_path / "other.toml"), "--quiet", "--output", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert f"[{verb}]: " in said and said.endswith(", or --restart\n")
+    assert (out / f"{verb}.checkpoint.npz").read_bytes() == saved
     assert main([*command, str(out)]) == 0
     assert not list(out.glob("*checkpoint*"))
     found, known = fg.load(out / "result.npz"), fg.load(tmp_path / "whole" / "result.npz")

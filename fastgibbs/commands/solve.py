@@ -234,7 +234,8 @@ def _report(search: Search, goal: float | None, stopped: bool) -> str:
     lines.append(f"best {given.told(found.energy)}" + (f", energy {found.energy + 0.0:.12g}" if given.cuts else ""))
     lines.append(found.told)
     if search.rounds:
-        lines.append(f"{search.rounds} rounds in {search.spent:.1f} s" + (", then interrupted" if stopped else ""))
+        rounds = f"{search.rounds} round{'s' * (search.rounds > 1)}"
+        lines.append(f"{rounds} in {search.spent:.1f} s" + (", then interrupted" if stopped else ""))
     if goal is not None:
         lines.append(f"target {goal:.12g} {'' if search.solved else 'not '}reached")
     if 0 < given.model.n <= SHOWN:
