@@ -1,6 +1,7 @@
 """`solve FILE`: the lowest energy, or the largest cut, that annealing against the clock finds of a problem in a file.
 
-Rounds of annealing are each twice as long as the one before; the last is as long as the time that is left.
+Rounds of annealing are each longer than the one before, as batches of `anneal` are; the last takes the time that is
+left.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from fastgibbs.io.formats import FORMATS, FormatName, recognised
 from fastgibbs.io.problems import problem
 from fastgibbs.jit import compilations
 from fastgibbs.methods.annealing import anneal
-from fastgibbs.methods.pacing import FIRST, LONGEST, PLANNED
+from fastgibbs.methods.pacing import FIRST, GROWTH, LONGEST, PLANNED
 from fastgibbs.methods.running import SAVES
 from fastgibbs.models import checks, cut
 from fastgibbs.models.bounds import most_energy
@@ -119,8 +120,8 @@ class Search:
             self._note(result, sweeps)
             took, left = max(self.spent - before, 1e-9), self.seconds - self.spent
             fits = int(min(max(0.0, PLANNED * left) * sweeps / took, 2 * LONGEST))
-            grown = min(2 * sweeps, LONGEST)
-            sweeps = grown if fits >= grown + sweeps else min(fits, LONGEST) if fits >= max(FIRST, sweeps // 4) else 0
+            grown, least = min(GROWTH * sweeps, LONGEST), max(FIRST, sweeps // GROWTH)
+            sweeps = grown if fits >= grown + sweeps else min(fits, LONGEST) if fits >= least else 0
 
     def _hears(self, done: int, total: int) -> bool:
         """Ten times a second: whether the time is up."""
