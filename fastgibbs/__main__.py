@@ -1,52 +1,185 @@
-"""The command line: `python -m fastgibbs run NAME_OR_FILE.toml`, and the commands that `--help` lists."""
+"""The command line: `python -m fastgibbs solve FILE`, `run NAME`, and the commands that `--help` lists."""
 
 import argparse
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 from fastgibbs import benchmark, info, verify, warm
+from fastgibbs.commands import verbs
+from fastgibbs.commands.solve import solve
 from fastgibbs.gallery import runs
 from fastgibbs.io import VERSION
+from fastgibbs.io.formats import NAMES
+
+Options = argparse.Namespace
+INTERRUPTED = 130  # as shells say it of Ctrl-C
+STATUS = """\
+exit status: 0 done, 1 a fault (of `verify`, or in fastgibbs), 2 wrong input or a file that cannot be read or written,
+130 interrupted by Ctrl-C: what was found by then is there.
+"""
+SOLVE = """\
+examples:
+  python -m fastgibbs solve G1.txt --time 60 --output sol.json
+  zcat G1.gz | python -m fastgibbs solve - --format rudy --target 11624
+
+The best energy is shown while it runs; Ctrl-C ends the search with the best so far. Max-cut graphs (format rudy) are
+judged by their cut. sol.json holds energy, cut, labels, state, and in "provenance" what gives the state again.
+"""
+DESCRIBED = """\
+A file to begin with:
+
+{example}
+Recipes: {recipes}.
+help(fastgibbs.{verb}), help(fastgibbs.lattice) ... tell their arguments; of these a seed must be given.
+The folder receives result.npz, draws.csv, summary.txt and configuration.toml. A run that is stopped, by Ctrl-C, SIGTERM
+or a crash, leaves a checkpoint there, and the same command goes on from it.
+"""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit status, 1 if `verify` found a fault, 2 if the user's input was wrong."""
-    parser = argparse.ArgumentParser(prog="fastgibbs", description="Monte Carlo runs that ship with fastgibbs.")
+    """Run one command; returns the exit status, as `--help` tells it."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except Exception as error:
+        if options.debug:
+            raise
+        told = " ".join(str(error).split("\n"))
+        if isinstance(error, OSError) and error.filename is not None:
+            told = f"{error.filename}: {error.strerror}"
+        if isinstance(error, runs.Interrupted):
+            status = INTERRUPTED
+        elif isinstance(error, ValueError | TypeError | OSError | ImportError):
+            status = 2
+        else:
+            told, status = f"{type(error).__name__}: {told}; --debug shows where", 1
+        print(f"fastgibbs: {told}", file=sys.stderr)
+        return status
+    except KeyboardInterrupt:
+        if options.debug:
+            raise
+        print("fastgibbs: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    told = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="fastgibbs",
+        description="Monte Carlo for energies of binary variables.",
+        epilog=f"`COMMAND --help` tells more of each.\n\n{STATUS}",
+        formatter_class=told,
+    )
     parser.add_argument("--version", action="version", version=f"fastgibbs {VERSION}")
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="name the built-in runs")
-    commands.add_parser("bench", help="time every engine on this machine, in about 20 s")
-    commands.add_parser("verify", help="prove every engine on this machine, in under a minute once it has compiled")
-    commands.add_parser("warm", help="compile all kernels once, so that no later call waits")
-    commands.add_parser("info", help="versions, cores, memory, vector registers and the cache of kernels")
-    run = commands.add_parser("run", help="carry out a built-in run or a TOML file")
+    everywhere = argparse.ArgumentParser(add_help=False)
+    everywhere.add_argument("--debug", action="store_true", help="show where in fastgibbs an error came up")
+    commands = parser.add_subparsers(required=True, title="commands")
+
+    def command(name: str, does: Callable[[Options], int], about: str, epilog: str = "") -> argparse.ArgumentParser:
+        added = commands.add_parser(
+            name,
+            help=about,
+            description=f"{about[0].upper()}{about[1:]}.",
+            epilog=epilog,
+            formatter_class=told,
+            parents=[everywhere],
+        )
+        added.set_defaults(command=does)
+        return added
+
+    solving = command("solve", _solve, "find the lowest energy, or the largest cut, of a problem in a file", SOLVE)
+    solving.add_argument("file", metavar="FILE", help="a max-cut graph, QUBO or spin glass, gzipped or not; - is stdin")
+    solving.add_argument("--format", choices=NAMES, help="what FILE is, if neither its head nor its name tells")
+    solving.add_argument("--time", metavar="S", type=float, default=10.0, help="seconds to search, 10 by default")
+    solving.add_argument("--target", metavar="E", type=float, help="stop at an energy this low, or a cut this large")
+    solving.add_argument("--reads", metavar="N", type=int, default=64, help="annealing runs at a time, 64 by default")
+    solving.add_argument("--seed", metavar="N", type=int, help="of the random numbers; by default another every time")
+    solving.add_argument("--threads", metavar="N", type=int, help="by default all cores that this process may use")
+    solving.add_argument("--output", metavar="FILE", help="a JSON file for the answer")
+    solving.add_argument("--restart", action="store_true", help="replace what is at --output")
+    solving.add_argument("--quiet", action="store_true", help="show nothing until the end")
+    for verb, about in (("sample", "draw at given temperatures"), ("temper", "draw along a ladder of temperatures")):
+        example = (verbs.HERE / f"{verb}.toml").read_text(encoding="utf-8")
+        epilog = DESCRIBED.format(verb=verb, example=example, recipes=", ".join(verbs.RECIPES))
+        of_verb = command(verb, _verb, f"{about}, of a model that a TOML file describes", epilog)
+        of_verb.add_argument("source", metavar="FILE.toml", help="the model, the arguments and what is written")
+        of_verb.set_defaults(verb=verb)
+        _of_folder(of_verb, "as the file says, or results/FILE")
+    run = command("run", _run, "carry out a run that ships with fastgibbs, with its own or other numbers")
     run.add_argument("source", metavar="NAME_OR_FILE", help="a built-in run, or a file that ends in .toml")
     run.add_argument("--input", help="the input file of runs that read one")
-    run.add_argument("--output", help="the folder to write to; results/NAME by default")
-    run.add_argument("--resume", action="store_true", help="go on from a checkpoint, which must be there")
-    run.add_argument("--restart", action="store_true", help="begin anew, whatever the folder holds of this run")
-    run.add_argument("--quiet", action="store_true", help="no progress bar")
-    options = parser.parse_args(arguments)
-    if options.command == "list":
-        width = max(map(len, runs.BUILT_IN))
-        print("\n".join(f"{name:{width}}  {runs.description(name)}" for name in runs.BUILT_IN))
-        return 0
-    if options.command == "bench":
-        print(benchmark.run())
-        return 0
-    if options.command == "warm":
-        warm.run()
-        return 0
-    if options.command == "info":
-        print(info.report())
-        return 0
-    if options.command == "verify":
-        return 0 if verify.run() else 1
-    try:
-        how = dict(progress=not options.quiet, resume=options.resume, restart=options.restart)
-        print(runs.carry_out(options.source, options.output, **how, input=options.input))
-    except (ValueError, TypeError, OSError) as error:
-        print(f"fastgibbs: {error}", file=sys.stderr)
-        return 2
+    _of_folder(run, "results/NAME")
+    command("list", _list, "name the built-in runs")
+    command("verify", _verify, "prove every engine on this machine, in about a minute")
+    command("bench", _bench, "time every engine on this machine, in about 20 s")
+    command("warm", _warm, "compile all kernels once, so that no later call waits")
+    command("info", _info, "versions, cores, memory, vector registers, cache of kernels")
+    return parser
+
+
+def _of_folder(parser: argparse.ArgumentParser, default: str) -> None:
+    """The options of a run that writes to a folder."""
+    parser.add_argument("--output", metavar="FOLDER", help=f"the folder to write to; by default {default}")
+    parser.add_argument("--resume", action="store_true", help="go on from a checkpoint, which must be there")
+    parser.add_argument("--restart", action="store_true", help="begin anew, whatever the folder holds of this run")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _solve(options: Options) -> int:
+    text, stopped = solve(
+        options.file,
+        options.format,
+        seconds=options.time,
+        target=options.target,
+        reads=options.reads,
+        seed=options.seed,
+        threads=options.threads,
+        output=options.output,
+        replace=options.restart,
+        progress=not options.quiet,
+    )
+    print(text)
+    return INTERRUPTED if stopped else 0
+
+
+def _run(options: Options) -> int:
+    return _carried_out(runs.task(options.source, input=options.input), options)
+
+
+def _verb(options: Options) -> int:
+    return _carried_out(verbs.task(options.verb, Path(options.source)), options)
+
+
+def _carried_out(task: runs.Task, options: Options) -> int:
+    found = runs.carry_out(task, options.output, not options.quiet, options.resume, options.restart)
+    print(found.text)
+    return INTERRUPTED if found.interrupted else 0
+
+
+def _list(options: Options) -> int:
+    width = max(map(len, runs.BUILT_IN))
+    print("\n".join(f"{name:{width}}  {runs.description(name)}" for name in runs.BUILT_IN))
+    return 0
+
+
+def _verify(options: Options) -> int:
+    return 0 if verify.run() else 1
+
+
+def _bench(options: Options) -> int:
+    print(benchmark.run())
+    return 0
+
+
+def _warm(options: Options) -> int:
+    warm.run()
+    return 0
+
+
+def _info(options: Options) -> int:
+    print(info.report())
     return 0
 
 

@@ -17,6 +17,7 @@ FLOORS = [
     ("learning", "testing"),
     ("integrations.dimod", "integrations.sklearn"),  # verbs under other libraries' names
     ("gallery", "benchmark", "verify", "info", "warm"),
+    ("commands",),
     ("__init__", "__main__"),
 ]
 ENGINES = [  # each imports only earlier ones

@@ -7,7 +7,7 @@ import numpy as np
 
 from fastgibbs import exact, plots
 from fastgibbs.gallery.output import comma_separated, picture, table
-from fastgibbs.gallery.runs import Findings, SavedAs
+from fastgibbs.gallery.runs import Findings, Interrupted, SavedAs
 from fastgibbs.methods.running import running
 from fastgibbs.methods.tempering import temper
 from fastgibbs.models import Perceptron, checks, teacher
@@ -73,7 +73,7 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
                 bottom = _bottom(lesson)
                 descents.append(_descend(config, lesson, bottom, config.batches[done - len(jobs)], rng))
             if under_way.report(done + 1, len(jobs) + len(config.batches)) is True or under_way.asked:
-                raise ValueError("interrupted before there was anything to report")
+                raise Interrupted("interrupted before there was anything to report")
     loads, noise = _of_loads(config, shown, errors, volumes), _of_noise(config, bottom, descents)
     pairs = [f"{name}{T:g}" for T in shown for name in ("T = ", "theory ")]
     told = ["P/N", "teachers", *pairs, f"log Z {shown[-1]:g}", f"log Z theory {shown[-1]:g}"]

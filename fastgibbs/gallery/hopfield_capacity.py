@@ -7,7 +7,7 @@ import numpy as np
 
 from fastgibbs import exact, plots
 from fastgibbs.gallery.output import archive, comma_separated, picture, table
-from fastgibbs.gallery.runs import Findings, SavedAs
+from fastgibbs.gallery.runs import Findings, Interrupted, SavedAs
 from fastgibbs.methods.recall import recall
 from fastgibbs.methods.running import running
 from fastgibbs.models import Hopfield, checks
@@ -49,7 +49,7 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
             of_samples = [_recalled(config, n, load, beta, rng) for _ in range(config.samples)]
             means[k], errors[k] = np.mean(of_samples), np.std(of_samples, ddof=1) / np.sqrt(config.samples)
             if under_way.report(k + 1, len(jobs)) is True or under_way.asked:
-                raise ValueError("interrupted before there was anything to report")
+                raise Interrupted("interrupted before there was anything to report")
     cold = len(config.sizes) * len(config.loads)
     at_loads = [part[:cold].reshape(len(config.sizes), -1) for part in (means, errors)]
     at_temperatures = [part[cold:].reshape(len(config.sizes), -1) for part in (means, errors)]

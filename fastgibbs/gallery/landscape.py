@@ -9,7 +9,7 @@ import numpy as np
 
 from fastgibbs import exact, plots
 from fastgibbs.gallery.output import comma_separated, picture, table
-from fastgibbs.gallery.runs import Findings, SavedAs
+from fastgibbs.gallery.runs import Findings, Interrupted, SavedAs
 from fastgibbs.methods.running import running
 from fastgibbs.models import checks, edwards_anderson, p_spin, sherrington_kirkpatrick
 from fastgibbs.types import FloatArray, ModelLike, Progress
@@ -62,7 +62,7 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
             build = list(kinds.values())[kind]
             counts[kind, size] = [len(exact.minima(build(sizes[size], rng)).states) for _ in range(config.samples)]
             if under_way.report(done, len(jobs)) is True or under_way.asked:
-                raise ValueError("interrupted before there was anything to report")
+                raise Interrupted("interrupted before there was anything to report")
     n, few = np.array(sizes, float), np.sqrt(config.samples)
     values = np.log(counts.mean(axis=2)) / n  # of a mean, but of the ring, whose theory is of the logarithm
     errors = counts.std(axis=2, ddof=1) / few / counts.mean(axis=2) / n

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgibbs import plots
 from fastgibbs.gallery.output import archive, comma_separated, picture, table
-from fastgibbs.gallery.runs import Findings, SavedAs
+from fastgibbs.gallery.runs import Findings, Interrupted, SavedAs
 from fastgibbs.io import read
 from fastgibbs.methods.annealing import anneal
 from fastgibbs.methods.tempering import temper
@@ -131,6 +131,9 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
         if not search.over:
             kernel += 2 * temper_round(search, sweeps, betas)  # it may temper twice
         sweeps = min(2 * sweeps, int(sweeps * (config.seconds - search.seconds) / kernel))
+    interrupted = search.stopped and not search.solved and not search.late()
+    if not search.rows and interrupted:
+        raise Interrupted("interrupted before there was anything to report")
     if not search.rows:
         raise ValueError(f"{config.seconds} seconds were over before there was anything to report")
 
@@ -160,7 +163,7 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     try:
         figure, (left, right) = plots.figure(1, 2, size=(10, 3.6))
     except ImportError as missing:
-        return Findings(f"{text}\nno picture: {missing}", files)
+        return Findings(f"{text}\nno picture: {missing}", files, interrupted)
 
     assert search.annealed is not None, "of whom the first row is"
     figure.set_layout_engine("constrained", wspace=0.06)  # the left panel has an axis on either side
@@ -169,7 +172,7 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     cuts.set_ylabel("cut (W - E) / 2")
     plots.read_histogram(search.annealed, ax=right)
     figure.suptitle(f"{config.reads} annealing reads of {search.annealed.betas.size} sweeps, {model.n} sites")
-    return Findings(text, files | {"maxcut.png": picture(figure)})
+    return Findings(text, files | {"maxcut.png": picture(figure)}, interrupted)
 
 
 def anneal_round(search: Search, sweeps: int) -> float:

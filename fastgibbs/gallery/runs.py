@@ -1,7 +1,7 @@
-"""How a shipped run is configured and carried out: TOML -> Config -> Report -> a folder of results.
+"""How a run of the command line is configured and carried out: TOML -> Config -> Findings -> a folder of results.
 
-A run is a module with a frozen dataclass `Config` and a function `run(config, progress, checkpoint) -> Report`, where
-`checkpoint(part)` is the file that a part of the run is saved to.
+A shipped run is a module with a frozen dataclass `Config` and a function `run(config, progress, checkpoint) ->
+Findings`, where `checkpoint(part)` is the file that a part of the run is saved to.
 """
 
 import dataclasses
@@ -10,17 +10,19 @@ import json
 import platform
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, get_args, get_origin
 
-from fastgibbs.io import VERSION, held, opened, replace_file
+from fastgibbs.io import VERSION, held, opened, replace_file, writable
 from fastgibbs.models import checks
 from fastgibbs.types import Progress
 
+Content = bytes | Callable[[Path], object]  # of a file, or what writes it
 SavedAs = Callable[[str], Path]  # the file that a part of a run is saved to
 HERE = Path(__file__).parent
 CONFIGURATION = "configuration.toml"  # the last that a run writes
@@ -28,15 +30,23 @@ BUILT_IN = sorted(path.stem for path in HERE.glob("*.toml"))
 
 
 class Findings(NamedTuple):
-    """What a run found: a text to print and the files to write, name -> bytes; and whether it was stopped early."""
+    """What a run found: a text to print and the files to write, by name; and whether it was stopped early."""
 
     text: str
-    files: dict[str, bytes]
+    files: Mapping[str, Content]
     interrupted: bool = False
 
 
+class Task(NamedTuple):
+    """A run that is ready to be carried out."""
+
+    run: Callable[[Progress, SavedAs], Findings]
+    folder: Path  # to write to, if the user names no other
+    configuration: bytes  # TOML, without the versions it runs on
+
+
 class Interrupted(ValueError):
-    """The run was stopped before there was anything to report; what it had saved is there to resume."""
+    """The run was stopped before there was anything to report; what it had saved, if anything, is there to resume."""
 
 
 def description(name: str) -> str:
@@ -51,11 +61,9 @@ def configure(source: str, **overrides: Any) -> tuple[ModuleType, Any]:
     or one that is not finite; FileNotFoundError if there is no such file.
     """
     path = Path(source) if source.endswith(".toml") else HERE / f"{checks.choice('run', source, BUILT_IN)}.toml"
-    with opened(path) as file:
-        try:
-            values = tomllib.loads(file.read().decode("utf-8-sig"))
-        except (ValueError, RecursionError) as error:  # TOML, UTF-8, or an integer of too many digits
-            raise ValueError(f"{path} is not valid TOML: {error}") from None
+    values = parsed(path)[0]
+    for verb in {"sample", "temper"} & values.keys() - {"run"}:
+        raise ValueError(f"{path} describes no shipped run: python -m fastgibbs {verb} {path} carries it out")
     name = values.pop("run", None)
     checks.choice(f"{path}: run", name, BUILT_IN)
     module = importlib.import_module(f"fastgibbs.gallery.{name}")
@@ -71,6 +79,16 @@ def configure(source: str, **overrides: Any) -> tuple[ModuleType, Any]:
     return module, module.Config(**values)
 
 
+def parsed(path: Path) -> tuple[dict[str, Any], str]:
+    """What a TOML file says, and its text; ValueError with the line where it is no TOML."""
+    with opened(path) as file:
+        try:
+            text = file.read().decode("utf-8-sig")
+            return tomllib.loads(text), text
+        except (ValueError, RecursionError) as error:  # TOML, UTF-8, or an integer of too many digits
+            raise ValueError(f"{path} is not valid TOML: {error}") from None
+
+
 _KINDS: dict[Any, str] = {str: "a printable str", int: "int", float: "a finite number"}
 
 
@@ -84,24 +102,24 @@ def _fits(value: Any, kind: Any) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
-def carry_out(
-    source: str,
-    output: str | None = None,
-    progress: Progress = True,
-    resume: bool = False,
-    restart: bool = False,
-    **overrides: Any,
-) -> str:
-    """Configure a run, run it and write its files and resolved configuration to `output`; returns the text to print.
-
-    `output` is results/NAME by default. Each file is written whole or not at all. A run that is stopped leaves its
-    checkpoints there, and the same call goes on from them; `resume` demands that there are some. Nothing is lost
-    without `restart`, which begins anew: ValueError if the folder holds the results of a run, or checkpoints of another
-    one.
-    """
+def task(source: str, **overrides: Any) -> Task:
+    """A shipped run, with the configuration that `configure` makes; it goes to results/NAME."""
     module, config = configure(source, **overrides)
     name = module.__name__.rsplit(".", 1)[1]
-    folder = Path(output or Path("results") / name).absolute()
+    return Task(partial(module.run, config), Path("results") / name, _resolved(name, config))
+
+
+def carry_out(
+    task: Task, output: str | None = None, progress: Progress = True, resume: bool = False, restart: bool = False
+) -> Findings:
+    """Run a task and write its files and configuration to `output`; its findings with all that is to be printed.
+
+    `output` is the task's own folder by default. Each file is written whole or not at all. A run that is stopped leaves
+    its checkpoints there, and the same call goes on from them; `resume` demands that there are some. Nothing is lost
+    without `restart`, which begins anew: ValueError if the folder holds the results of a run, or checkpoints of another
+    one. OSError or ValueError, before the run begins, if nothing can be written there.
+    """
+    folder = Path(output or task.folder).absolute()
     unfinished = any(folder.glob("*.checkpoint.npz"))
     if resume and restart:
         raise ValueError("--resume goes on with a run, --restart begins it anew: give one of them")
@@ -109,12 +127,13 @@ def carry_out(
         raise ValueError(f"{folder} holds no checkpoint: there is nothing to resume")
     if not restart and not unfinished and (folder / CONFIGURATION).exists():
         raise ValueError(f"{folder} holds the results of an earlier run: give another --output, or --restart")
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file: give the folder to write to")
     saved: set[Path] = set()
     new: set[Path] = set()
 
     def checkpoint(part: str) -> Path:
         path = folder / f"{part}.checkpoint.npz"
-        folder.mkdir(parents=True, exist_ok=True)
         if restart and path not in saved and path.exists():
             with held(path):
                 path.unlink()
@@ -122,8 +141,10 @@ def carry_out(
         saved.add(path)
         return path
 
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        report = module.run(config, progress, checkpoint)
+        writable(folder / CONFIGURATION)
+        found = task.run(progress, checkpoint)
     except Interrupted:
         raise
     except ValueError as error:
@@ -137,19 +158,27 @@ def carry_out(
         with suppress(OSError):  # it is there, or holds something
             folder.rmdir()
     folder.mkdir(parents=True, exist_ok=True)
-    for file, content in {**report.files, CONFIGURATION: _resolved(name, config)}.items():
-        replace_file(folder / file, content)
-    written = f"{report.text}\nwritten to {folder}: {', '.join(sorted([*report.files, CONFIGURATION]))}"
-    if report.interrupted and saved:
-        return f"{written}\nstopped early: the same command goes on"
+    head = ", ".join(f"{name} {version}" for name, version in versions().items())
+    for file, content in {**found.files, CONFIGURATION: f"# {head}\n".encode() + task.configuration}.items():
+        if isinstance(content, bytes):
+            replace_file(folder / file, content)
+        else:
+            content(folder / file)
+    text = f"{found.text}\nwritten to {folder}: {', '.join(sorted([*found.files, CONFIGURATION]))}"
+    if found.interrupted and saved:
+        return found._replace(text=f"{text}\nstopped early: the same command goes on")
     for path in saved:
         path.unlink(missing_ok=True)
-    return written
+    return found._replace(text=text)
 
 
 def _resolved(name: str, config: Any) -> bytes:
-    """The configuration as TOML that `configure` reads again, with the versions it ran on as comments."""
-    versions = [f"fastgibbs {VERSION}", *(f"{package} {metadata.version(package)}" for package in ("numba", "numpy"))]
-    lines = [f"# {', '.join(versions)}, Python {platform.python_version()}", f'run = "{name}"']
-    lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in dataclasses.asdict(config).items()]
-    return "\n".join([*lines, ""]).encode()
+    """The configuration as TOML that `configure` reads again."""
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in dataclasses.asdict(config).items()]
+    return "\n".join([f'run = "{name}"', *lines, ""]).encode()
+
+
+def versions() -> dict[str, str]:
+    """The versions that a run depends on, by name."""
+    of_packages = {package: metadata.version(package) for package in ("numba", "numpy")}
+    return {"fastgibbs": VERSION, **of_packages, "Python": platform.python_version()}

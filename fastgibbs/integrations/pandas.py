@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from fastgibbs.integrations.tables import Tabular, table
+from fastgibbs.integrations.tables import Tabular, long, table
 
 if TYPE_CHECKING:
     import pandas
@@ -33,17 +31,6 @@ def to_dataframe(result: Tabular) -> pandas.DataFrame:
     except ImportError as error:
         raise ImportError("to_dataframe needs pandas: pip install 'fastgibbs[xarray]', which brings it") from error
     flat = table(result)
-    axes, first = next(iter(flat.variables.values()))
-    columns = {}
-    for name, (axis, values) in flat.coordinates.items():
-        if axis in axes:
-            along = values.reshape([-1 if axis == other else 1 for other in axes])
-            columns[name] = np.broadcast_to(along, first.shape).ravel()
-    for name, (of, values) in flat.variables.items():
-        if of[: len(axes)] == axes:
-            for place in np.ndindex(values.shape[len(axes) :]):
-                label = f"[{', '.join(map(str, place))}]" if place else ""
-                columns[name + label] = values[..., *place].ravel()
-    frame = pandas.DataFrame(columns)
+    frame = pandas.DataFrame(long(flat))
     frame.attrs = flat.attributes
     return frame

@@ -38,6 +38,22 @@ def table(result: Tabular) -> Table:
     return checks.able("result", result, "table", right).table()
 
 
+def long(flat: Table) -> dict[str, AnyArray]:
+    """Columns by name, of one row for each entry of the first array; arrays of more axes go entry by entry."""
+    axes, first = next(iter(flat.variables.values()))
+    columns = {}
+    for name, (axis, values) in flat.coordinates.items():
+        if axis in axes:
+            along = values.reshape([-1 if axis == other else 1 for other in axes])
+            columns[name] = np.broadcast_to(along, first.shape).ravel()
+    for name, (of, values) in flat.variables.items():
+        if of[: len(axes)] == axes:
+            for place in np.ndindex(values.shape[len(axes) :]):
+                label = f"[{', '.join(map(str, place))}]" if place else ""
+                columns[name + label] = values[..., *place].ravel()
+    return columns
+
+
 def of_draws(axes: tuple[str, ...], records: dict[str, AnyArray], places: Coordinates, attributes: Attributes) -> Table:
     """The table of records with these axes, which are numbered; `places`: more coordinates.
 

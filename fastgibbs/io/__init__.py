@@ -1,7 +1,7 @@
 """What stands on disk: couplings, data, and archives of models, results and checkpoints."""
 
 from fastgibbs.io.archive import VERSION, Archive, pack_spins, read_archive, unpack_spins, write_archive
-from fastgibbs.io.files import absolute, held, opened, replace_file
+from fastgibbs.io.files import absolute, held, opened, replace_file, writable
 from fastgibbs.io.formats import read, write
 from fastgibbs.io.growing import Growing
 from fastgibbs.io.idx import read_idx
@@ -28,6 +28,7 @@ __all__ = [
     "take_apart",
     "to_archive",
     "unpack_spins",
+    "writable",
     "write",
     "write_archive",
     "write_rudy",

@@ -88,6 +88,16 @@ def replacing(path: PathLike) -> Iterator[BinaryIO]:
             os.close(entry)
 
 
+def writable(path: PathLike) -> None:
+    """OSError or ValueError now if no file could be written to `path` later; nothing there changes."""
+    target = os.path.realpath(absolute("path", path))
+    try:
+        with _partial(target, 0o600) as file:
+            os.remove(file.name)
+    except OSError as error:
+        raise untouched(error, path) from error
+
+
 def untouched(error: OSError, path: PathLike) -> OSError:
     """The same error, which says that it cost nothing of what stood at `path`."""
     reason = f"{error.strerror or error}; nothing was written, what stood there is untouched"

@@ -20,22 +20,23 @@ FormatName = Literal["rudy", "biqmac", "mqlib", "qbsolv", "qplib", "spinglass", 
 
 
 class Format(NamedTuple):
-    """How a text file is read and written, and what names of such files end with."""
+    """How a text file is read and written, what names of such files end with, and the number of its first site."""
 
     read: Callable[[Text], Energy]
     lines: Callable[[Any], Iterator[str]]
     endings: tuple[str, ...]
+    first: int = 1
 
 
 FORMATS = {
     "rudy": Format(rudy.read_cut, rudy.cut_lines, (".rudy", ".rud", ".mc", ".txt")),
     "biqmac": Format(qubos.read_biqmac, qubos.biqmac_lines, (".sparse", ".bq")),
     "mqlib": Format(qubos.read_mqlib, qubos.mqlib_lines, ()),
-    "qbsolv": Format(qubos.read_qbsolv, qubos.qbsolv_lines, (".qubo",)),
+    "qbsolv": Format(qubos.read_qbsolv, qubos.qbsolv_lines, (".qubo",), 0),
     "qplib": Format(qubos.read_qplib, qubos.qplib_lines, (".qplib",)),
     "spinglass": Format(rudy.read_spinglass, rudy.spinglass_lines, (".sg", ".gsg")),
-    "coo": Format(bqms.read_coo, bqms.coo_lines, (".coo",)),
-    "bqm": Format(bqms.read_bqm, bqms.bqm_lines, (".json",)),
+    "coo": Format(bqms.read_coo, bqms.coo_lines, (".coo",), 0),
+    "bqm": Format(bqms.read_bqm, bqms.bqm_lines, (".json",), 0),
 }
 NAMES = get_args(FormatName)
 _ZIP = b"PK\x03\x04"
@@ -68,14 +69,20 @@ def read(path: PathLike, format: FormatName | None = None) -> Energy:
     >>> fg.read("small.sparse").energy([[1, 0], [1, 1]]).tolist()
     [-3.0, -2.0]
     """
+    return recognised(path, format)[0]
+
+
+def recognised(path: PathLike, format: FormatName | None = None) -> tuple[Energy, str]:
+    """What `read` returns, and the name of the format that the file has."""
     if format is not None:
         checks.choice("format", format, NAMES)
     with opened(path) as file:
         zipped = file.read(len(_ZIP)) == _ZIP
     if format == "npz" or (zipped and format is None):
-        return from_archive(path, read_archive(path))
+        return from_archive(path, read_archive(path)), "npz"
     with text_of(path) as text:
-        return FORMATS[format or _recognised(path, text)].read(text)
+        name = format or _recognised(path, text)
+        return FORMATS[name].read(text), name
 
 
 def write(model: ModelLike, path: PathLike, format: FormatName | None = None) -> None:
