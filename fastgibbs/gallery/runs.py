@@ -17,13 +17,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, get_args, get_origin
 
+from fastgibbs.analysis.reports import Report
 from fastgibbs.io import VERSION, held, opened, replace_file
 from fastgibbs.models import checks
+from fastgibbs.pages.page import Picture, code, gallery, page
+from fastgibbs.pages.reporting import provenance
 from fastgibbs.types import Progress
 
 SavedAs = Callable[[str], Path]  # the file that a part of a run is saved to
 HERE = Path(__file__).parent
 CONFIGURATION = "configuration.toml"  # the last that a run writes
+PAGE = "report.html"
 BUILT_IN = sorted(path.stem for path in HERE.glob("*.toml"))
 
 
@@ -94,7 +98,8 @@ def carry_out(
 ) -> str:
     """Configure a run, run it and write its files and resolved configuration to `output`; returns the text to print.
 
-    `output` is results/NAME by default. Each file is written whole or not at all. A run that is stopped leaves its
+    `output` is results/NAME by default. Each file is written whole or not at all, a page to send, report.html, among
+    them. A run that is stopped leaves its
     checkpoints there, and the same call goes on from them; `resume` demands that there are some. Nothing is lost
     without `restart`, which begins anew: ValueError if the folder holds the results of a run, or checkpoints of another
     one.
@@ -137,14 +142,29 @@ def carry_out(
         with suppress(OSError):  # it is there, or holds something
             folder.rmdir()
     folder.mkdir(parents=True, exist_ok=True)
-    for file, content in {**report.files, CONFIGURATION: _resolved(name, config)}.items():
+    resolved = _resolved(name, config)
+    files = {**report.files, PAGE: _page(name, report, resolved), CONFIGURATION: resolved}
+    for file, content in files.items():
         replace_file(folder / file, content)
-    written = f"{report.text}\nwritten to {folder}: {', '.join(sorted([*report.files, CONFIGURATION]))}"
+    written = f"{report.text}\nwritten to {folder}: {', '.join(sorted(files))}"
     if report.interrupted and saved:
         return f"{written}\nstopped early: the same command goes on"
     for path in saved:
         path.unlink(missing_ok=True)
     return written
+
+
+def _page(name: str, found: Findings, resolved: bytes) -> bytes:
+    """What was found, with its pictures, how to repeat it and on what it ran, in one file to send."""
+    pictures = [Picture(file, content) for file, content in found.files.items() if file.endswith(".png")]
+    warnings = ["WARNING: the run was stopped early."] if found.interrupted else []
+    repeat = f"# python -m fastgibbs run {CONFIGURATION}, a file of these lines\n{resolved.decode()}"
+    sections = [
+        ("What was found", code(found.text) + Report([], {}, {}, warnings).html() + gallery(pictures, wide=True)),
+        ("How to repeat it", code(repeat)),
+        ("Provenance", provenance({"run": name})),
+    ]
+    return page(f"fastgibbs run {name}: {description(name)}", sections)
 
 
 def _resolved(name: str, config: Any) -> bytes:
