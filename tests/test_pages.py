@@ -51,7 +51,7 @@ SHOWN = {  # functions of fastgibbs.plots, in order
     "recall warm": [],
     "sample stopped": [],
 }
-VOID = {"meta", "img"}
+VOID = {"meta"}
 
 
 class Page(html.parser.HTMLParser):
@@ -186,6 +186,7 @@ def test_what_has_a_report_and_is_no_result_has_a_page(path):
     assert f"{found.effective_chains:.4g}" in text
     assert "I(v; h)" in text
     assert not found.report().notes
+    assert found._repr_html_() == found.report().html()
     assert "WARNING" in found._replace(effective_chains=3.0).report().notes[0]
 
 
@@ -235,3 +236,32 @@ def test_without_matplotlib_a_page_says_what_is_missing(results, path, monkeypat
     assert not written.pictures
     assert 'No pictures: pictures need matplotlib: pip install "fastgibbs[plot]"' in written.text
     assert re.search(r"lowest energy +-16", written.text)
+
+
+@pytest.mark.parametrize("name", ["sample", "of a lattice", "temper one ladder", "anneal", "train", "recall warm"])
+def test_a_notebook_shows_the_first_picture_small(results, name, monkeypatch):
+    image = pytest.importorskip("PIL.Image", reason="pictures need matplotlib, which brings it")
+    shown = results[name]._repr_html_()
+    assert len(shown) < 40_000
+    found = re.findall(r'<img alt="[^"]+" src="data:image/png;base64,([^"]+)"/>', shown)
+    assert len(found) == bool(SHOWN.get(name))
+    for png in found:
+        assert max(image.open(io.BytesIO(base64.b64decode(png))).size) <= 310
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert results[name]._repr_html_() == results[name].report().html()
+
+
+def test_a_notebook_draws_no_trace_of_many_draws(monkeypatch):
+    pytest.importorskip("matplotlib", reason="pictures need it")
+    run = fg.sample(GLASS, beta=0.4, chains=3, sweeps=9, seed=1)
+    assert "<img" in run._repr_html_()
+    monkeypatch.setattr("fastgibbs.pages.pictures._MOST_DRAWS", 8)
+    assert "<img" not in run._repr_html_()
+
+
+def test_a_notebook_draws_no_curve_of_a_large_torus(results, monkeypatch):
+    pytest.importorskip("matplotlib", reason="pictures need it")
+    run = results["of a lattice"]
+    assert re.findall(r'<img alt="(.*?)"', run._repr_html_())[0].startswith("&lt;E&gt; / N against T")
+    monkeypatch.setattr("fastgibbs.pages.pictures._LARGEST_TORUS", 3)
+    assert re.findall(r'<img alt="(.*?)"', run._repr_html_())[0].startswith("E / N of every draw against sweeps")

@@ -74,6 +74,9 @@ class Estimate(NamedTuple):
         notes = [f"WARNING: fewer than {FEWEST_CHAINS} chains carry it: give more steps."] if few else []
         return Report([f"log Z by method={self.method!r}"], facts, {}, notes)
 
+    def _repr_html_(self) -> str:
+        return self.report().html()
+
 
 class Likelihood(NamedTuple):
     """The mean log-likelihood of a state in nats, the standard error that log Z gives it, and log Z.

@@ -60,11 +60,17 @@ def code(text: str) -> str:
     return f"<pre>{escape(text)}</pre>"
 
 
+def image(picture: Picture) -> str:
+    """A picture, held in the page itself."""
+    data = b64encode(picture.png).decode()
+    return f'<img alt="{escape(picture.caption)}" src="data:image/png;base64,{data}"/>'
+
+
 def gallery(pictures: Iterable[Picture], wide: bool = False) -> str:
     """Pictures in a grid, as many side by side as there is room for; `wide` ones below each other, to be scrolled."""
+    one, all_ = ("wide", "column") if wide else ("panel", "pictures")
     shown = [
-        f'<figure><div class="{"wide" if wide else "panel"}"><img alt="{escape(caption)}" '
-        f'src="data:image/png;base64,{b64encode(png).decode()}"></div><figcaption>{escape(caption)}</figcaption></figure>'
-        for caption, png in pictures
+        f'<figure><div class="{one}">{image(picture)}</div><figcaption>{escape(picture.caption)}</figcaption></figure>'
+        for picture in pictures
     ]
-    return f'<div class="{"column" if wide else "pictures"}">{"".join(shown)}</div>' if shown else ""
+    return f'<div class="{all_}">{"".join(shown)}</div>' if shown else ""

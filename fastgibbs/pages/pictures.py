@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgibbs import plots
-from fastgibbs.pages.page import Picture
+from fastgibbs.pages.page import Picture, image
+from fastgibbs.results.base import SHOWN
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,12 +18,33 @@ if TYPE_CHECKING:
 _CURVES = "energy_curve", "heat_capacity_curve", "magnetization_curve", "susceptibility_curve"
 _TRACES = "energy_trace", "magnetization_trace"
 _COLOURS = 128  # a PNG of as many is a third of the size of one of all
-_DOTS = 150  # an inch
+_DOTS, _SMALL = 150, 72  # an inch, on a page and in a notebook
+_MOST_DRAWS = 20_000  # of which a trace is drawn in a notebook
+_LARGEST_TORUS = 64  # side, likewise
 
 
 def pictures(result: Any) -> list[Picture]:
     """Of any result, none of one without pictures. ImportError if there are some and matplotlib is missing."""
     return [_drawn(result, name) for name in names(result)]
+
+
+def small(result: Any) -> str:
+    """The first of them that is drawn at once, small, as HTML for a notebook; none without matplotlib."""
+    name = next((name for name in names(result) if _is_cheap(result, name)), None)
+    try:
+        return "" if name is None else image(_drawn(result, name, _SMALL))
+    except ImportError:
+        return ""
+
+
+SHOWN.append(small)
+
+
+def _is_cheap(result: Any, name: str) -> bool:
+    """Whether there are few draws to trace, and no large torus whose exact curve is drawn beside."""
+    if name in _TRACES:
+        return result.energy.shape[-1] <= _MOST_DRAWS
+    return name not in _CURVES or max(getattr(result.model, "shape", None) or (0,)) <= _LARGEST_TORUS
 
 
 def names(result: Any) -> Iterator[str]:
@@ -55,12 +77,12 @@ def _of_draws(result: Any) -> Iterator[str]:
     yield from _TRACES
 
 
-def _drawn(result: Any, name: str) -> Picture:
+def _drawn(result: Any, name: str, dpi: int = _DOTS) -> Picture:
     """What a function draws of it, under what the first line of its docstring says that is."""
     draw = getattr(plots, name)
     figure, ax = plots.figure()
     draw(result, ax=ax)
-    return Picture(draw.__doc__.partition("\n")[0].partition(";")[0].rstrip("."), picture(figure))
+    return Picture(draw.__doc__.partition("\n")[0].partition(";")[0].rstrip("."), picture(figure, dpi))
 
 
 def picture(figure: Figure, dpi: int = _DOTS) -> bytes:
