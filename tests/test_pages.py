@@ -6,6 +6,7 @@ import html.parser
 import io
 import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from fastgibbs.analysis.reports import Report
 from fastgibbs.pages.page import Picture, gallery, page
 from fastgibbs.pages.pictures import names
 from fastgibbs.pages.repeating import lines
+from fastgibbs.pages.scripts import cells, rendered
 
 MORE = {
     "of a lattice": lambda: fg.sample(
@@ -51,6 +53,7 @@ SHOWN = {  # functions of fastgibbs.plots, in order
     "recall warm": [],
     "sample stopped": [],
 }
+DOCS = Path(fg.__file__).parent / "docs"
 VOID = {"meta"}
 
 
@@ -265,3 +268,33 @@ def test_a_notebook_draws_no_curve_of_a_large_torus(results, monkeypatch):
     assert re.findall(r'<img alt="(.*?)"', run._repr_html_())[0].startswith("&lt;E&gt; / N against T")
     monkeypatch.setattr("fastgibbs.pages.pictures._LARGEST_TORUS", 3)
     assert re.findall(r'<img alt="(.*?)"', run._repr_html_())[0].startswith("E / N of every draw against sweeps")
+
+
+@pytest.mark.parametrize("name", ["physicist", "optimiser", "learner"])
+def test_a_script_of_each_user_runs_and_is_a_page(name, path):
+    pytest.importorskip("matplotlib", reason="it draws pictures")
+    path.write_bytes(rendered(DOCS / f"{name}.py"))
+    written, script = Page(path), (DOCS / f"{name}.py").read_text()
+    assert written.tags.count("h2") == 1 + script.count("# ## ")
+    assert len(written.pictures) >= 2
+    assert all(cell.lines in written.text for cell in cells(script) if not cell.is_text)
+
+
+def test_a_script_shows_what_it_prints_and_what_ends_a_cell(tmp_path, path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        '"""Not shown."""\n\n# %% [markdown]\n# # A <title>\n#\n# Words of `code & such`.\n# More.\n\n'
+        "# %%\nx = 3  # a comment\nprint('<b>')\n\n# %% [markdown]\n# ## Next\n# %%\nprint(x)\n[x, '<i>']\n"
+        "# %%\nx = 4\n"
+    )
+    assert [cell.is_text for cell in cells(script.read_text())] == [True, False, True, False, False]
+    path.write_bytes(rendered(script))
+    written = Page(path)
+    assert " ".join(written.text.split()).endswith(
+        "A <title> What this is Words of code & such . More. x = 3 # a comment print('<b>')<b> "
+        "Next print(x) [x, '<i>']3 [3, '<i>']x = 4"
+    )
+    assert {"p", "code", "pre"} <= set(written.tags) and not {"b", "i", "title2"} & set(written.tags)
+    script.write_text("# %%\n1 / 0\n")
+    with pytest.raises(ZeroDivisionError):
+        rendered(script)

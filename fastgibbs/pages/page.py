@@ -24,9 +24,10 @@ th, td { padding: .2rem .6rem; border-bottom: 1px solid #8884; vertical-align: t
 .warning { margin: .5rem 0; padding: .4rem .75rem; border-left: .3rem solid #d55e00; background: #d55e0022; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 1rem; }
 .wide { overflow-x: auto; }
-.wide img { min-width: 40rem; }
 figure { margin: .75rem 0; }
-img { display: block; width: 100%; height: auto; background: #fff; border-radius: .3rem; }
+img { display: block; max-width: 100%; height: auto; background: #fff; border-radius: .3rem; }
+figure img { width: 100%; }
+.wide img { min-width: 40rem; }
 figcaption { font-size: .8rem; opacity: .8; }
 @media (max-width: 30rem) { .facts th, .facts td { display: block; padding-left: 0; } .facts th { border: 0; } }
 """
