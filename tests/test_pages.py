@@ -50,7 +50,7 @@ SHOWN = {  # functions of fastgibbs.plots, in order
     ],
     "anneal": ["annealing_trace", "read_histogram"],
     "train": ["training_history"],
-    "recall warm": [],
+    "recall warm": ["overlap_trace"],
     "sample stopped": [],
 }
 DOCS = Path(fg.__file__).parent / "docs"

@@ -59,6 +59,8 @@ def names(result: Any) -> Iterator[str]:
         yield "overlap_distribution"
     if kind == "anneal" and result.energy.size:
         yield from ("annealing_trace", "read_histogram")
+    if kind == "recall" and result.overlaps.shape[1]:
+        yield "overlap_trace"
     if kind == "train" and result.history.epoch.size:
         yield "training_history"
     if kind == "train" and result.information is not None and result.information.epoch.size:

@@ -40,6 +40,8 @@ def lines(result: Any) -> str:
     imports = [*(["import numpy as np"] if "np." in call else []), "import fastgibbs as fg"]
     unknown = ", ".join(_UNKNOWN[result.KIND])
     notes = [f"# a result does not hold {unknown}: give the same, where they were given"]
+    if result.KIND == "temper":
+        notes.append("# if it was one of several models in a call, which differ in signs alone: give all of them")
     if result.interrupted:
         notes.append("# the run was stopped: this makes the sweeps that it had made")
     return "\n".join([*imports, "", *notes, *archive, *recipe, f"again = fg.{result.KIND}(\n    {call},\n)"])

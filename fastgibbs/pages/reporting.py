@@ -60,13 +60,10 @@ def _one(result: Any) -> Iterator[tuple[str, str]]:
 
 def _several(results: list[Any]) -> Iterator[tuple[str, str]]:
     reports = [one.report() for one in results]
-    table = {
-        "": [str(k) for k in range(len(results))],
-        "warnings": [str(sum(note.startswith(WARNING) for note in told.notes)) for told in reports],
-        "seed": [str(getattr(one, "seed", "-")) for one in results],
-        "result": [told.lines[0] for told in reports],
-    }
-    yield "All results", Report([], {}, table, []).html(_MOST_ROWS)
+    warnings = [sum(note.startswith(WARNING) for note in told.notes) for told in reports]
+    said = (f"; {count} warning{'s' * (count > 1)}" if count else "" for count in warnings)
+    each = {str(k): told.lines[0] + warned for k, (told, warned) in enumerate(zip(reports, said, strict=True))}
+    yield "All results", Report([], each, {}, []).html()
     for k, one in enumerate(results[:_MOST_RESULTS]):
         yield f"Result {k}", found(one)
         if hasattr(one, "KIND"):
