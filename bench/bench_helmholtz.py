@@ -3,7 +3,7 @@
     python -m pytest bench/bench_helmholtz.py -s
 
 Limit: a row takes six products of each two layers, one upwards awake to draw, one downwards to learn, as many asleep,
-and two gradients; terms of units that are 0 may be left out, half of them in hidden layers.
+and two gradients; rows of a batch, or units, share the sums of any four terms, a fourth of all additions.
 """
 
 from itertools import pairwise
@@ -77,7 +77,7 @@ def test_wake_and_sleep(layers, rows, epochs):
         "NumPy, float32": plain(data, layers, epochs, np.float32),
         "NumPy, float64": plain(data, layers, epochs, np.float64),
     }
-    products = 0.5 * 6 * sum(one * other for one, other in pairwise(layers))
+    products = 0.25 * 6 * sum(one * other for one, other in pairwise(layers))
     drawn = 2 * sum(layers) - layers[0]
     work = Work(products=products, words=0.5 * drawn, bits=33 * 32 * drawn)
     compete(f"wake and sleep, {' - '.join(map(str, layers))}, batches of 100", jobs, unit="rows per us", work=work)

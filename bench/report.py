@@ -55,6 +55,17 @@ ROWS = (  # what the table says, contest, peers of its first contender
         )
         for size in (128, 10)
     ),
+    *(
+        (f"wake-sleep, {of}, rows per us", f"wake and sleep, {of}", ("NumPy, float32", "NumPy, float64"))
+        for of in ("784 - 200 - 50, batches of 100", "64 - 32 - 8, batches of 100")
+    ),
+    ("scikit-learn's digits, `BernoulliRBM` of 100 units", "BernoulliRBM of digits, 1347 rows", ("scikit-learn",)),
+    (
+        "quantum spins, 3-regular +-J, 32 slices",
+        "transverse field, 3-regular +-J, 32 slices",
+        ("dwave-samplers", "openjij"),
+    ),
+    ("2000 terms of 3 of 500 spins, 64 chains", "2000 terms of 3 of 500 spins, 64 chains", ("openjij",)),
     ("10 spins +-J, `anneal` 64 x 100", "n=10 bimodal, anneal 64 x 100", ("dwave-samplers", "plain loop")),
     ("10 spins +-J, `sample` 64 x 100", "n=10 bimodal, sample 64 x 100", ("plain loop",)),
     ("200 models of 20 spins, `anneal` 10 x 100", "200 models of n=20, anneal 10 x 100 each", ("dwave-samplers",)),

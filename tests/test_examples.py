@@ -12,9 +12,8 @@ import fastgibbs as fg
 from fastgibbs import integrations
 
 PACKAGE = Path(fg.__file__).parent
-NEEDS = {f".{name}.": name for name in ("dimod", "bqm", "networkx", "pandas", "scipy", "xarray")} | {
-    ".plots.": "matplotlib"
-}
+NEEDS = {f".{name}.": name for name in ("dimod", "networkx", "pandas", "scipy", "sklearn", "xarray")}
+NEEDS |= {".bqm.": "dimod", ".plots.": "matplotlib"}
 
 
 def docstrings(node, name):

@@ -40,7 +40,7 @@ ENGINES = [  # each imports only earlier ones
     "moves",
     *("replicas", "observables", "descents", "energies", "asking", "remembering", "lowest", "carrying", "binning"),
     *("bonds", "swendsen_wang", "replica_clusters", "wolff", "clusters", "drivers", "many", "phases", "gradients"),
-    *("directed", "holding", "moments", "resampling"),
+    *("fours", "directed", "holding", "moments", "resampling"),
 ]
 CORE = {"numpy", "numba", "llvmlite", "fastgibbs"}
 OPTIONAL = {

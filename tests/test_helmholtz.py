@@ -286,7 +286,6 @@ def test_sleep_on_data_and_wake_of_dreams_are_seen():
 
     def of_data(one):
         one.asleep = one.awake
-        one.negative = lambda: None
 
     def of_dreams(one):
         real = one.negative

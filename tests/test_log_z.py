@@ -352,7 +352,7 @@ def test_errors_of_means_that_few_weights_carry_cover_what_was_not_drawn():
 @pytest.mark.parametrize(
     ("model", "kwargs", "message"),
     [
-        ("nothing", {}, "model is 'nothing'"),
+        (3, {}, "model is 3"),
         (SMALL_RBM, dict(method="aiss"), "did you mean 'ais'"),
         (SMALL_RBM, dict(beta=np.nan), "beta"),
         (SMALL_RBM, dict(steps=0), "steps is 0"),

@@ -375,7 +375,7 @@ def test_any_curve_against_temperature_shows_its_values_and_a_line():
 def ladder(**changes):
     """What `temper` returns, in as far as its pictures look."""
     base = {"betas": np.array([0, 0.5, 1]), "acceptance": np.array([0.5, 0.4]), "flow": np.array([1, 0.6, 0])}
-    base["barrier"] = SimpleNamespace(density=np.array([1.0, 1.2]))
+    base |= {"gammas": None, "barrier": SimpleNamespace(density=np.array([1.0, 1.2]))}
     return SimpleNamespace(**(base | changes))
 
 

@@ -1,70 +1,165 @@
-"""Kernels that draw a layer of units given another one, and move the weights between them, of directed machines.
+"""Kernels that draw the layers of directed machines, one given another, and move the weights between them.
 
-Units of the target are drawn given those of the source, whose weights are as those of an RBM from visible to hidden
-units (see phases.py); a layer without a source has a source of no units. The gradient of log p(target | source) is a
-sum over states of source times error, the target less its mean (see gradients.py).
+A passage leads from a layer, the source, to another one, the target; a layer without a source has a source of no
+units. The gradient of log p(target | source) is a sum over states of source times error, the target less its mean.
+Inputs and gradients are sums of marked rows, taken in fours (see fours.py). All numbers of a machine are in a few
+arrays, since every array of a call takes time: one call draws all layers, and another one moves all parameters.
+
+Weights are in tiles of GROUP units of the target, float32 (T' / GROUP, S', GROUP), T' and S' being the numbers of
+units rounded up to whole groups and fours; what fills up is 0 and stays 0.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
+from fastgibbs.engines.contract import GIBBS
 from fastgibbs.engines.contract import LANE_GROUP as GROUP
-from fastgibbs.engines.gradients import Step, Sums, move, project
-from fastgibbs.engines.inputs import TALL, mark
-from fastgibbs.engines.phases import LayerChains, LayerRows, Layers, Weights, draw_hidden
-from fastgibbs.engines.vectors import at, convert, full, load, store, total, transpose
+from fastgibbs.engines.fours import SPAN, TABLE, add_fours
+from fastgibbs.engines.gradients import Step, moving_row, project
+from fastgibbs.engines.layered import decide
+from fastgibbs.engines.phases import mean
+from fastgibbs.engines.streams import stepped
+from fastgibbs.engines.vectors import at, bitcast, bits, convert, full, load, select, store, total, transpose
 from fastgibbs.jit import called, inlined, njit
 
-# in one kernel, not made machine code on their own
-_draw_hidden, _move = (called(kernel.py_func) for kernel in (draw_hidden, move))
+WORDS = GROUP // 2  # that a lane takes for a group of units, and lanes whose streams are drawn from at once
+_move_row = moving_row(GROUP)
 
 
-@njit
-def draw(layers, chains, source, target, first, last):
-    """Draw the target's units of lanes `first` ... `last - 1`, and up to the next sixteenth, given the source's.
+class Passage(NamedTuple):
+    """A passage: numbers of units, and where its numbers begin in the arrays of a net."""
 
-    `source`, `target`: float32 (N, S'') and (N, T''), whole words of 64 units, a row a lane. Tuples are plain ones.
-    """
-    layers, chains = Layers(*layers), LayerChains(*chains)
-    _draw_hidden(layers, chains, source, np.int64(0), True, first, last, True)
-    lanes, columns, row0 = chains.spins.shape[1], target.shape[1], layers.tiles.shape[1]
-    for group in range(first, last, GROUP):
-        for unit in range(0, layers.tiles.shape[0] * GROUP, GROUP):
-            transpose(chains.spins, (row0 + unit) * lanes + group, lanes, target, group * columns + unit, columns)
+    source: int  # S
+    target: int  # T
+    downwards: int  # or upwards, which draws awake and learns asleep
+    rows: int  # S'
+    weights: int
+    biases: int
+    moving: int
+    mu: int
+    x: int  # rows of the source
+    columns: int  # of these
+    y: int  # rows of the target
+    y_columns: int
 
 
-@called
-def _err(layers, chains, rows, target, first, last):
-    """rows.h = c (target - mean) of lanes `first` ... `last - 1`; what fills up stays 0."""
-    _draw_hidden(layers, chains, rows.v, np.int64(0), False, first, last)
-    means, apart = chains.means, rows.h.shape[1] * TALL
+class Net(NamedTuple):
+    """A directed machine, and the states of all its layers in lanes; from `inputs` on what calls use meanwhile."""
+
+    weights: np.ndarray  # float32
+    biases: np.ndarray  # float32
+    velocity: np.ndarray  # float32, as the weights: what the last step added
+    bias_velocity: np.ndarray  # float64
+    offsets: np.ndarray  # float32: mu of all layers
+    streams: np.ndarray  # uint64 (4, lanes)
+    rows: np.ndarray  # float32 (2, -): layers (lanes, columns) of 0 and 1, awake and asleep
+    factors: np.ndarray  # float32 (2, lanes): coefficients of states awake and asleep
+    scale: np.ndarray  # float32 (GROUP,): -log2(e)
+    passages: np.ndarray  # int64 (passages, numbers of a `Passage`)
+    inputs: np.ndarray  # float32 (lanes, GROUP): of a group of units
+    words: np.ndarray  # uint64 (lanes, WORDS)
+    of_lanes: np.ndarray  # uint64 (lanes, -): which units of the source are 1, a bit each
+    of_units: np.ndarray  # uint64 (lanes / SPAN, -): the rows where a unit of the source is 1, a bit each
+    tables: np.ndarray  # float32 (-, TABLE): what add_fours writes, one for each group of lanes or block of units
+    errors: np.ndarray  # float32 (-, lanes, GROUP): target less mean, times coefficients
+    products: np.ndarray  # float32 (units, GROUP): sums of these over the rows where a unit of the source is 1
+    sums: np.ndarray  # float32 (2, -): sum_n e_n and sum_n e_n (x_n . mu)
+    along: np.ndarray  # float32 (lanes,): x_n . mu
+    parts: np.ndarray  # float32 (2, GROUP, GROUP): of these, as they are added up
+    squares: np.ndarray  # float32 (blocks, GROUP): of the gradient of the weights of GROUP units of the source
+
+
+@inlined
+def _passage(net, number):
+    """A passage of a net."""
+    p, k = net.passages, number * net.passages.shape[1]
+    return Passage(
+        at(p, k),
+        at(p, k + 1),
+        at(p, k + 2),
+        at(p, k + 3),
+        at(p, k + 4),
+        at(p, k + 5),
+        at(p, k + 6),
+        at(p, k + 7),
+        at(p, k + 8),
+        at(p, k + 9),
+        at(p, k + 10),
+        at(p, k + 11),
+    )
+
+
+@inlined
+def _mark_lanes(net, p, x, first, last):
+    """Mark the units of the source that are 1, lane by lane."""
+    words = -(-p.source // SPAN)
     for k in range(first, last):
-        place, here, c = k * means.shape[1], k * target.shape[1], at(rows.coefficients, k)
-        for unit in range(0, layers.hidden - GROUP + 1, GROUP):
-            error = load(target, here + unit, GROUP) - load(means, place + unit, GROUP)
-            store(rows.h, unit // TALL * apart + k * TALL + unit % TALL, error * c)
-        for unit in range(layers.hidden - layers.hidden % GROUP, layers.hidden):
-            error = load(target, here + unit, 1) - load(means, place + unit, 1)
-            store(rows.h, unit // TALL * apart + k * TALL + unit % TALL, error * c)
+        for number in range(words):
+            word, place = np.uint64(0), x + k * p.columns + number * SPAN
+            for part in range(0, SPAN, GROUP):
+                word |= np.uint64(bits(load(net.rows, place + part, GROUP) > 0)) << np.uint64(part)
+            store(net.of_lanes, k * words + number, full(word, np.uint64, 1))
+
+
+@inlined
+def _add_inputs(net, p, tile, first, last):
+    """b_j + sum_i W_ji x_i for the units j of a tile of the target, of lanes that are marked, to `inputs`."""
+    for k in range(first, last):
+        store(net.inputs, k * GROUP, load(net.biases, p.biases + tile * GROUP, GROUP))
+    marked, table = (net.of_lanes, 0, -(-p.source // SPAN), 1), (net.tables, first // GROUP * TABLE)
+    place = p.weights + tile * p.rows * GROUP
+    add_fours(net.weights, place, p.source, marked, net.inputs, (first, last), table)
+
+
+@inlined
+def _draw_words(net, lane, count):
+    """The next words of the streams of eight lanes, `count` each, those of a lane side by side."""
+    streams, lanes = net.streams, net.streams.shape[1]
+    a, b = load(streams, lane, WORDS), load(streams, lanes + lane, WORDS)
+    c, counter = load(streams, 2 * lanes + lane, WORDS), load(streams, 3 * lanes + lane, WORDS)
+    for k in range(count):
+        word, a, b, c, counter = stepped(a, b, c, counter)
+        store(net.words, (lane + k) * WORDS, word)
+    store(streams, lane, a)
+    store(streams, lanes + lane, b)
+    store(streams, 2 * lanes + lane, c)
+    store(streams, 3 * lanes + lane, counter)
+    transpose(net.words, lane * WORDS, WORDS, net.words, lane * WORDS, WORDS)
 
 
 @called
-def _add_up(rows, count, sums):
-    """The sums over `count` rows that weights are moved by, terms one after the other; with offsets those by mu too."""
-    v, h, zero = rows.v, rows.h, full(0.0, np.float32, TALL)
-    for i in range(0, v.shape[1], GROUP):
-        mark(v, i, v.shape[1], count, sums.marked, i, v.shape[1])
-    centered = _square(sums.mu) > 0
-    if centered:
-        project(v, count, sums.mu, sums.parts, sums.along_mu)
-    for j in range(0, sums.h.shape[1], TALL):
-        one, along = zero, zero
-        for n in range(count):
-            row = load(h, (j * h.shape[1] // TALL + n) * TALL, TALL)
-            one = one + row
-            if centered:
-                along = along + row * at(sums.along_mu, n)
-        store(sums.h, j, one)
-        store(sums.h, sums.h.shape[1] + j, along)
+def _draw(net, number, first, last):
+    p = _passage(net, number)
+    here = p.downwards * net.rows.shape[1]
+    _mark_lanes(net, p, here + p.x, first, last)
+    for tile in range(-(-p.target // GROUP)):
+        _add_inputs(net, p, tile, first, last)
+        count, place = min(GROUP, p.target - tile * GROUP), here + p.y + tile * GROUP
+        for lane in range(first, last, WORDS):
+            _draw_words(net, lane, (count + 1) >> 1)
+        for k in range(first, last):
+            bits_of_units, row = bitcast(load(net.words, k * WORDS, WORDS), np.uint32), place + k * p.y_columns
+            decide(net.rows, row, net.inputs, k * GROUP, net.scale, 0, GIBBS, bits_of_units)
+            for j in range(count, GROUP):
+                store(net.rows, row + j, full(0.0, np.float32, 1))
+
+
+@called
+def _err(net, number, first, last):
+    """e = c (target - mean) of the units of the target."""
+    p = _passage(net, number)
+    phase = 1 - p.downwards
+    here, lanes = phase * net.rows.shape[1], net.factors.shape[1]
+    _mark_lanes(net, p, here + p.x, first, last)
+    for tile in range(-(-p.target // GROUP)):
+        _add_inputs(net, p, tile, first, last)
+        for k in range(first, last):
+            place, y = (tile * lanes + k) * GROUP, here + p.y + k * p.y_columns + tile * GROUP
+            means = mean(load(net.inputs, k * GROUP, GROUP) * load(net.scale, 0, GROUP))
+            store(net.errors, place, (load(net.rows, y, GROUP) - means) * at(net.factors, phase * lanes + k))
+            for j in range(p.target - tile * GROUP, GROUP):
+                store(net.errors, place + j, full(0.0, np.float32, 1))
 
 
 @inlined
@@ -77,54 +172,130 @@ def _square(mu):
 
 
 @called
-def _follow(weights, rows, count, sums, step, whole, following):
-    """Move biases along dh - dW^T mu, let mu follow the mean of the source; the norm of the gradient.
+def _add_up(net, number, count):
+    """The sums over `count` rows that weights are moved by, terms one after the other; with offsets those by mu too."""
+    p = _passage(net, number)
+    lanes, columns, off = net.factors.shape[1], net.sums.shape[1], full(0, np.uint64, GROUP)
+    x = (1 - p.downwards) * net.rows.shape[1] + p.x
+    for i in range(0, p.source, GROUP):
+        for begin in range(0, count, SPAN):
+            words = off
+            for n in range(begin, min(begin + SPAN, count)):
+                bit = full(np.uint64(1) << np.uint64(n - begin), np.uint64, GROUP)
+                words = words | select(load(net.rows, x + n * p.columns + i, GROUP) > 0, bit, off)
+            store(net.of_units, begin // SPAN * p.columns + i, words)
+    mu = net.offsets[p.mu : p.mu + p.columns]
+    centered, zero = _square(mu) > 0, full(0.0, np.float32, GROUP)
+    if centered:
+        rows = net.rows.reshape(net.rows.size)[x : x + lanes * p.columns].reshape(lanes, p.columns)
+        project(rows, count, mu, net.parts, net.along)
+    for j in range(0, p.target, GROUP):
+        one, along = zero, zero
+        for n in range(count):
+            row = load(net.errors, j * lanes + n * GROUP, GROUP)
+            one = one + row
+            if centered:
+                along = along + row * at(net.along, n)
+        store(net.sums, j, one)
+        store(net.sums, columns + j, along)
 
-    dW^T mu = sum_n h_n (v_n . mu) - dh |mu|^2, in float64; mu moves the share `following` of the way.
+
+@called
+def _move(net, number, count, step, first, last):
+    """Move the weights of blocks `first` ... `last - 1` of GROUP units of the source along sum_n (x_n - mu) e_n."""
+    p = _passage(net, number)
+    span, marked = (first * GROUP, min(last * GROUP, p.source)), (net.of_units, 0, 1, p.columns)
+    for block in range(first, last):
+        store(net.squares, block * GROUP, full(0.0, np.float32, GROUP))
+    for tile in range(-(-p.target // GROUP)):
+        for i in range(span[0], span[1]):
+            store(net.products, i * GROUP, full(0.0, np.float32, GROUP))
+        place, table = tile * net.factors.shape[1] * GROUP, (net.tables, first * TABLE)
+        add_fours(net.errors, place, count, marked, net.products, span, table)
+        dh, weight = load(net.sums, tile * GROUP, GROUP), p.weights + tile * p.rows * GROUP
+        for block in range(first, last):
+            squares = load(net.squares, block * GROUP, GROUP)
+            for i in range(block * GROUP, min(block * GROUP + GROUP, p.source)):
+                g = load(net.products, i * GROUP, GROUP) - dh * at(net.offsets, p.mu + i)
+                squares = squares + g * g
+                _move_row(net.weights, net.velocity, weight + i * GROUP, GROUP, g, step)
+            store(net.squares, block * GROUP, squares)
+
+
+@called
+def _follow(net, number, count, step, whole, following):
+    """Move biases along sum_n e_n - dW mu, let mu follow the mean of the source awake; |gradient|^2.
+
+    dW mu = sum_n e_n (x_n . mu) - |mu|^2 sum_n e_n, in float64; mu moves the share `following` of the way.
     """
-    velocity, dh, along_h, mu, mu2 = weights.hidden_velocity, sums.h[0], sums.h[1], sums.mu, _square(sums.mu)
-    of_weights = full(0.0, np.float64, GROUP)
-    for k in range(0, sums.squares.size, GROUP):
-        of_weights = of_weights + convert(load(sums.squares, k, GROUP), np.float64)
+    p = _passage(net, number)
+    mu, of_weights = net.offsets[p.mu : p.mu + p.columns], full(0.0, np.float64, GROUP)
+    mu2 = _square(mu)
+    for k in range(0, -(-p.source // GROUP) * GROUP, GROUP):
+        of_weights = of_weights + convert(load(net.squares, k, GROUP), np.float64)
     square = total(of_weights)
-    for j in range(velocity.size):
-        change = dh[j] - (along_h[j] - dh[j] * mu2)
+    for j in range(p.target):
+        dh, along = net.sums[0, j], net.sums[1, j]
+        change = dh - (along - dh * mu2)
         square += change**2
-        velocity[j] = step.momentum * velocity[j] + step.rate * change
-        weights.hidden_bias[j] = np.float32(np.float64(weights.hidden_bias[j]) + velocity[j])
-    if following > 0:
-        for i in range(0, mu.size, GROUP):
-            dv, away = full(0.0, np.float32, GROUP), load(mu, i, GROUP)
+        moved = step.momentum * net.bias_velocity[p.moving + j] + step.rate * change
+        net.bias_velocity[p.moving + j] = moved
+        net.biases[p.biases + j] = np.float32(np.float64(net.biases[p.biases + j]) + moved)
+    if following > 0 and p.downwards > 0:
+        for i in range(0, p.source, GROUP):
+            mean_of, away = full(0.0, np.float32, GROUP), load(mu, i, GROUP)
             for n in range(count):
-                dv = dv + load(rows.v, n * mu.size + i, GROUP) * at(rows.coefficients, n)
-            store(mu, i, away + (dv - away * np.float32(whole)) * np.float32(following))
+                mean_of = mean_of + load(net.rows, p.x + n * p.columns + i, GROUP) * at(net.factors, n)
+            store(mu, i, away + (mean_of - away * np.float32(whole)) * np.float32(following))
+    return square
+
+
+@njit
+def draw(net, begin, end, first, last):
+    """Draw the targets of passages `begin` ... `end - 1`, in turn, in lanes `first` ... `last - 1`, whole groups.
+
+    Those upwards awake, those downwards asleep. Of all kernels: `net` is the plain tuple of a `Net`, `step` of a
+    `Step`; threads may share lanes and blocks, in whole groups of the former.
+    """
+    net = Net(*net)
+    for number in range(begin, end):
+        _draw(net, number, first, last)
+
+
+@njit
+def learn(net, begin, end, count, step, whole, following):
+    """Move all parameters of passages `begin` ... `end - 1`, those upwards by states asleep, others by those awake.
+
+    By `count` lanes, whose coefficients sum to `whole`; the norm of the gradient.
+    """
+    net, step, square = Net(*net), Step(*step), 0.0
+    for number in range(begin, end):
+        _err(net, number, 0, count)
+        _add_up(net, number, count)
+        _move(net, number, count, step, 0, -(-at(net.passages, number * net.passages.shape[1]) // GROUP))
+        square += _follow(net, number, count, step, whole, following)
     return np.sqrt(square)
 
 
 @njit
-def err(layers, chains, rows, target, first, last):
-    """Errors of lanes `first` ... `last - 1`, times their coefficients, to `rows.h`. Tuples are plain ones."""
-    _err(Layers(*layers), LayerChains(*chains), LayerRows(*rows), target, first, last)
+def err(net, number, first, last):
+    """The first part of `learn` for one passage, of lanes `first` ... `last - 1`."""
+    _err(Net(*net), number, first, last)
 
 
 @njit
-def learn(layers, chains, weights, rows, target, count, sums, step, whole, following):
-    """`err`, and what follows from it, of all units in one call; the norm of the gradient. Tuples are plain ones."""
-    layers, chains, weights, rows = Layers(*layers), LayerChains(*chains), Weights(*weights), LayerRows(*rows)
-    sums, step = Sums(*sums), Step(*step)
-    _err(layers, chains, rows, target, 0, count)
-    _add_up(rows, count, sums)
-    _move(weights, rows, count, sums, step, 0, len(sums.squares))
-    return _follow(weights, rows, count, sums, step, whole, following)
+def add_up(net, number, count):
+    """The second part."""
+    _add_up(Net(*net), number, count)
 
 
 @njit
-def add_up(rows, count, sums):
-    """The sums of `learn`, after `err` and before `gradients.move`. Tuples are plain ones."""
-    _add_up(LayerRows(*rows), count, Sums(*sums))
+def move(net, number, count, step, first, last):
+    """The third part, of blocks `first` ... `last - 1` of GROUP units of the source."""
+    _move(Net(*net), number, count, Step(*step), first, last)
 
 
 @njit
-def follow(weights, rows, count, sums, step, whole, following):
-    """The end of `learn`. Tuples are plain ones."""
-    return _follow(Weights(*weights), LayerRows(*rows), count, Sums(*sums), Step(*step), whole, following)
+def follow(net, number, count, step, whole, following):
+    """The last part; the square of the norm of the gradient."""
+    return _follow(Net(*net), number, count, Step(*step), whole, following)

@@ -128,13 +128,12 @@ def add_up(rows, shown, count, lam, sums):
         store(sums.h, columns + j, other)
 
 
-def _moving(width):
-    """The function that moves the weights of `width` hidden units."""
-    add_marked = adding_marked(width)
+def moving_row(width):
+    """The function that moves `width` weights."""
 
     @inlined
     def move_row(tiles, velocity, place, apart, g, step):
-        """Move `width` weights, those of one visible unit, along g."""
+        """Move weights in groups of 16 that are `apart`, from `place` on, along g."""
         W = load_groups(tiles, place, apart, width)
         if step.l2 != 0:
             g = g - W * np.float32(step.l2)
@@ -146,6 +145,13 @@ def _moving(width):
             g = g + load_groups(velocity, place, apart, width) * np.float32(step.momentum)
             store_groups(velocity, place, apart, g)
         store_groups(tiles, place, apart, W + g)
+
+    return move_row
+
+
+def _moving(width):
+    """The function that moves the weights of `width` hidden units."""
+    add_marked, move_row = adding_marked(width), moving_row(width)
 
     @called
     def move_tile(weights, rows, count, sums, step, tile, first, last):

@@ -171,7 +171,7 @@ def _adding_visible(width):
 
 
 @inlined
-def _mean(exponent):
+def mean(exponent):
     """1 / (1 + 2^exponent) of float32 lanes, without overflow."""
     sign = bitcast(exponent, np.int32)
     rarity = bitcast(sign | _SIGN, np.float32)
@@ -193,11 +193,11 @@ def _mark(v, given, chains, first, last):
 
 
 @njit
-def draw_hidden(layers, chains, v, given, draws, first, last, alone=False):
+def draw_hidden(layers, chains, v, given, draws, first, last):
     """Means of the hidden units of lanes `first` ... `last - 1` given the visible ones; if `draws`, also the units.
 
     `v`: float32 (N, V''), V'' whole words of 64 units; lane k is row `given` + k.
-    With units the energies: `energies` = -sum_j h_j x_j; or, if wanted `alone`, neither.
+    With units the energies: `energies` = -sum_j h_j x_j.
     Lanes up to the next sixteenth are drawn from stale inputs.
     """
     tiles, bias, hidden = layers.tiles, layers.hidden_bias, layers.hidden
@@ -215,10 +215,9 @@ def draw_hidden(layers, chains, v, given, draws, first, last, alone=False):
             _add_hidden(tiles, bias, chains, tile, first, last)
         for part in range(0, width, GROUP):
             unit = tile * GROUP + part
-            if not alone:
-                for k in range(first, last):
-                    x = load(chains.sums, k * TALL + part, GROUP)
-                    store(chains.means, k * columns + unit, _mean(x * at(chains.scale, k)))
+            for k in range(first, last):
+                x = load(chains.sums, k * TALL + part, GROUP)
+                store(chains.means, k * columns + unit, mean(x * at(chains.scale, k)))
             if not draws:
                 continue
             for group in range(first, last, GROUP):
@@ -232,13 +231,11 @@ def draw_hidden(layers, chains, v, given, draws, first, last, alone=False):
                     )
                     low, high = convert(words, np.uint32), convert(words >> 32, np.uint32)
                     decide(chains.spins, place, chains.inputs, x, chains.scale, group, GIBBS, low)
-                    if not alone:
-                        energy = energy - load(chains.spins, place, GROUP) * load(chains.inputs, x, GROUP)
+                    energy = energy - load(chains.spins, place, GROUP) * load(chains.inputs, x, GROUP)
                     if unit + j + 1 < hidden:
                         x, place = x + lanes, place + lanes
                         decide(chains.spins, place, chains.inputs, x, chains.scale, group, GIBBS, high)
-                        if not alone:
-                            energy = energy - load(chains.spins, place, GROUP) * load(chains.inputs, x, GROUP)
+                        energy = energy - load(chains.spins, place, GROUP) * load(chains.inputs, x, GROUP)
                 store(chains.energies, group, energy)
         tile += width // GROUP
 

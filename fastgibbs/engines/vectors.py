@@ -338,18 +338,18 @@ def shuffled(builder, a, b, places):
 
 @intrinsic
 def transpose(typing, source, first, stride, target, place, step):
-    """target[place + step e + k] = source[first + stride k + e], e and k = 0 ... 15, flat and unchecked.
+    """target[place + step e + k] = source[first + stride k + e], e and k of a line of 64 bytes, flat and unchecked.
 
-    Four rounds exchange the lanes of rows that differ in one bit.
+    Rounds exchange the lanes of rows that differ in one bit: four of 16 numbers of 32 bits, three of 8 of 64.
     """
-    size = 16
+    size = 512 // source.dtype.bitwidth
 
     def lower(context, builder, sig, values):
         whole = [context.cast(builder, values[k], sig.args[k], types.intp) for k in (1, 2, 4, 5)]
         read = _lanes_at(context, builder, source, values[0], whole[0], size)
         write = _lanes_at(context, builder, target, values[3], whole[2], size)
         rows = [builder.load(read(builder.mul(whole[1], whole[1].type(k))), align=1) for k in range(size)]
-        for bit in (1, 2, 4, 8):
+        for bit in (1, 2, 4, 8)[: size.bit_length() - 1]:
             low = [k if not k & bit else size + (k ^ bit) for k in range(size)]
             high = [k | bit if not k & bit else size + k for k in range(size)]
             for k in range(size):

@@ -149,9 +149,10 @@ def _drawn(
         linewidth=1.2,
         label="log p, RBM",
     )
-    for one, color, ends in ((found[1], machine, asleep), (found[3], other, rbm)):
-        look: dict[str, Any] = dict(color=color, marker="s", markersize=5, linestyle="", label="log p, rows held out")
-        ax.errorbar(ends.epochs, one.value, one.error, **look)
+    of_unseen = (found[1], machine, asleep, "wake and sleep"), (found[3], other, rbm, "RBM")
+    for one, color, ends, name in of_unseen:
+        look: dict[str, Any] = dict(color=color, marker="s", markersize=5, linestyle="")
+        ax.errorbar(ends.epochs, one.value, one.error, **look, label=f"log p of rows held out, {name}")
     ax.set_xscale("log")
     ax.set_xlabel("epochs")
     ax.set_ylabel("nats per row")

@@ -12,21 +12,30 @@ Frey, Neal, Science 268, 1158 (1995)). mu_0 is the mean of the data; those of hi
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import directed, gradients
-from fastgibbs.engines.gradients import Step, Sums
-from fastgibbs.engines.inputs import TALL
-from fastgibbs.engines.layouts import aligned
-from fastgibbs.engines.phases import LayerRows, whole
+from fastgibbs.engines import directed
+from fastgibbs.engines.directed import Net
+from fastgibbs.engines.gradients import Step
+from fastgibbs.engines.vectors import LANE_GROUP as GROUP
 from fastgibbs.learning.machines import FOLLOWING, SHARED, Estimation, shared
-from fastgibbs.methods.directed import Directed, Parameters, Passage, machine_of
+from fastgibbs.methods.directed import Directed, machine_of
 from fastgibbs.models import Helmholtz
 from fastgibbs.models.logistic import logistic
 from fastgibbs.threads import Team
 from fastgibbs.types import AnyArray, FloatArray, IntArray, States
+
+
+class Parameters(NamedTuple):
+    """All numbers of a machine, and what the last step added to them: parts of a `Net`."""
+
+    weights: AnyArray
+    biases: AnyArray
+    velocity: AnyArray
+    bias_velocity: AnyArray
+    offsets: AnyArray
 
 
 class Asleep(NamedTuple):
@@ -35,16 +44,6 @@ class Asleep(NamedTuple):
     parameters: Parameters
     streams: AnyArray  # uint64 (4, lanes)
     dreams: AnyArray  # float32: all layers of the rows dreamed last
-
-
-class Learning(NamedTuple):
-    """A passage and what moves its weights."""
-
-    passage: Passage
-    target: AnyArray  # rows of the target's units
-    rows: tuple[Any, ...]  # `LayerRows` and `Sums`, as kernels take them
-    sums: tuple[Any, ...]
-    following: float
 
 
 class SampledHelmholtz:
@@ -57,11 +56,11 @@ class SampledHelmholtz:
         largest = max(one.size for one in machine.generative)
         self.team = Team(estimation.threads if self.size * largest >= SHARED else 1)
         self.directed = Directed(machine, self.size, estimation.entropy)
-        dreams = self.directed.rows()
-        self.block = Asleep(self.directed.parameters, self.directed.streams, dreams)
-        self.awake, self.asleep = self.directed.layers(self.directed.rows()), self.directed.layers(dreams)
-        self.factors = np.zeros((2, self.directed.most), np.float32)  # coefficients of data and of dreams
-        self.offsets = self.directed.offsets()
+        net: Net = self.directed.net
+        self.block = Asleep(Parameters(*net[:5]), net.streams, net.rows[1])
+        self.awake, self.asleep, self.factors = self.directed.awake, self.directed.asleep, net.factors
+        self.visible, self.passages = self.awake[0][:, : machine.n_visible], len(net.passages)
+        self.offsets, self.following = self.directed.offsets(), FOLLOWING if estimation.centered else 0.0
         if estimation.centered:
             mean = estimation.mean
             for k, offset in enumerate(self.offsets[:-1]):
@@ -70,37 +69,20 @@ class SampledHelmholtz:
                         np.einsum("ji,i->j", machine.recognition[k - 1], mean) + machine.recognition_biases[k - 1]
                     )
                 offset[: mean.size] = mean
-        self.learning = [  # the wake phase last, in which offsets follow
-            *(self._learning(one, self.asleep, self.factors[1], False) for one in self.directed.up),
-            *(self._learning(one, self.awake, self.factors[0], estimation.centered) for one in self.directed.down),
-        ]
         self.count, self.total = 0, 0.0
-
-    def _learning(self, passage: Passage, layers: list[AnyArray], factors: AnyArray, follows: bool) -> Learning:
-        source, most = layers[passage.source], self.directed.most
-        columns, rows = whole(self.directed.sizes[passage.target], TALL), passage.weights.tiles.shape[1]
-        h = aligned((columns // TALL, most, TALL), np.float32)
-        sums = gradients.sums_of(rows, source.shape[1], columns, most)._replace(mu=self.offsets[passage.source])
-        of_rows = LayerRows(source, h, factors, np.ones(most, np.float32))
-        return Learning(passage, layers[passage.target], tuple(of_rows), tuple(sums), FOLLOWING if follows else 0.0)
 
     def compile(self) -> None:
         """Compile the kernels that it calls, or load them: each is called once with nothing to do."""
-        passage, target, rows, sums, _ = self.learning[0]
-        nothing = tuple(Step(0.0, 0.0, 0.0, 0.0))
-        weights = passage.weights
-        still = weights._replace(hidden_velocity=weights.hidden_velocity[:0])
-        sums = Sums(*sums)._replace(squares=Sums(*sums).squares[:0])
-        directed.draw(passage.layers, passage.chains, rows[0], target, 0, 0)
+        net, nothing = self.directed.plain, (0.0, 0.0, 0.0, 0.0)
+        directed.draw(net, 0, 0, 0, 0)
         if self.team.size == 1:
-            directed.learn(
-                passage.layers, passage.chains, tuple(still), rows, target, 0, tuple(sums), nothing, 0.0, 0.0
-            )
+            directed.learn(net, 0, 0, 0, nothing, 0.0, 0.0)
         else:
-            directed.err(passage.layers, passage.chains, rows, target, 0, 0)
-            directed.add_up(rows, 0, tuple(sums))
-            gradients.move(still, LayerRows(*rows), 0, sums, Step(*nothing), 0, 0)
-            directed.follow(tuple(still), rows, 0, tuple(sums), nothing, 0.0, 0.0)
+            still = tuple(self.directed.net._replace(passages=np.zeros_like(self.directed.net.passages[:1])))
+            directed.err(still, 0, 0, 0)
+            directed.add_up(still, 0, 0)
+            directed.move(still, 0, 0, nothing, 0, 0)
+            directed.follow(still, 0, 0, nothing, 0.0, 0.0)
 
     def heat(self, beta: float) -> None:
         """Beta is 1: layers have no energy that it scales."""
@@ -122,38 +104,29 @@ class SampledHelmholtz:
         return self.directed.states(self.asleep, self.size)
 
     def positive(self, units: AnyArray, coefficients: AnyArray, rows: IntArray) -> None:
-        """Take data: `units` (B, V) of 0 and 1, each with its coefficient, float32 (B,); draw their hidden layers."""
+        """Take data: `units` (B, V) of 0 and 1, each with its coefficient, float32 (B,)."""
         self.count = len(units)
-        self.awake[0][: self.count, : self.directed.sizes[0]] = units
+        self.visible[: self.count] = units
         self.factors[0, : self.count] = coefficients
         self.total = float(np.add.reduce(coefficients, dtype=np.float64))
-        self._draw(self.directed.up, self.awake)
 
     def negative(self) -> None:
-        """Dream as many states, with coefficients that sum to those of the data."""
+        """Draw the hidden layers of data, and dream as many states, with coefficients that sum to those of the data."""
         self.factors[1, : self.count] = self.total / self.count
-        self._draw(self.directed.down, self.asleep)
-
-    def _draw(self, passages: list[Passage], layers: list[AnyArray]) -> None:
-        for source, target, _, of_layers, chains in passages:
-            shared(self.team, directed.draw, of_layers, chains, layers[source], layers[target], count=self.count)
+        shared(self.team, directed.draw, self.directed.plain, 0, self.passages, count=self.count)
 
     def move(self, step: Step) -> float:
         """Move all parameters along the gradient; its norm."""
-        square, plain = 0.0, tuple(step)
-        for passage, target, rows, sums, following in self.learning:
-            of_layers, chains, weights = passage.layers, passage.chains, tuple(passage.weights)
-            last = sums, plain, self.total, following
-            if self.team.size == 1:
-                norm = directed.learn(of_layers, chains, weights, rows, target, self.count, *last)
-            else:
-                shared(self.team, directed.err, of_layers, chains, rows, target, count=self.count)
-                directed.add_up(rows, self.count, sums)
-                of_sums = Sums(*sums)
-                moved = passage.weights, LayerRows(*rows), self.count, of_sums, step
-                shared(self.team, gradients.move, *moved, count=len(of_sums.squares), unit=1)
-                norm = directed.follow(weights, rows, self.count, *last)
-            square += norm**2
+        net, count, plain, last = self.directed.plain, self.count, tuple(step), (self.total, self.following)
+        if self.team.size == 1:
+            return float(directed.learn(net, 0, self.passages, count, plain, *last))
+        square = 0.0
+        for number, passage in enumerate((*self.directed.up, *self.directed.down)):
+            blocks = -(-self.directed.sizes[passage.source] // GROUP)
+            shared(self.team, directed.err, net, number, count=count)
+            directed.add_up(net, number, count)
+            shared(self.team, directed.move, net, number, count, plain, count=blocks, unit=1)
+            square += directed.follow(net, number, count, plain, *last)
         return float(np.sqrt(square))
 
     def close(self) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines import ENGINES, directed, phases
-from fastgibbs.engines.inputs import TALL, UNITS
+from fastgibbs.engines import ENGINES, directed
+from fastgibbs.engines.directed import WORDS, Net
+from fastgibbs.engines.fours import SPAN, TABLE
 from fastgibbs.engines.layouts import aligned
-from fastgibbs.engines.phases import LayerChains, Layers, Weights, whole
+from fastgibbs.engines.phases import MINUS_LOG2E, whole
 from fastgibbs.engines.streams import lane_streams
 from fastgibbs.engines.vectors import LANE_GROUP as GROUP
 from fastgibbs.methods.settings import tolerable
@@ -21,124 +22,117 @@ from fastgibbs.types import AnyArray, FloatArray, States
 
 BLOCK = 1024  # rows that are drawn at once
 FEWEST = 20  # effective draws of a row that tell how far its likelihood is off
-
-
-class Parameters(NamedTuple):
-    """Numbers of all passages, one after the other."""
-
-    weights: AnyArray  # float32
-    biases: AnyArray  # float32
-    velocity: AnyArray  # float32, as the weights
-    bias_velocity: AnyArray  # float64
-    offsets: AnyArray  # float32: mu of all layers
+FOUR = 4  # units of the source, whose sums are written down
 
 
 class Passage(NamedTuple):
-    """How the units of a layer, the target, are drawn given another one, the source, or on top given none."""
+    """The parameters by which a layer, the target, is drawn given another one, the source, or on top given none."""
 
     source: int
     target: int
-    weights: Weights  # parts of all parameters
-    layers: tuple[Any, ...]  # `Layers` and `LayerChains`, as kernels take them
-    chains: tuple[Any, ...]
+    tiles: AnyArray  # parts of all parameters
+    bias: AnyArray
 
 
 class Directed:
     """A Helmholtz machine and the lanes that its layers are drawn in, which share one stream each.
 
-    Passages lead upwards, from layer l to l + 1, and downwards, from l + 1 to l, the first of them from a layer of no
-    units above the top one.
+    Passages lead upwards, from layer l to l + 1, and then downwards, from l + 1 to l, the first of them from a layer of
+    no units above the top one. `awake` and `asleep` are all layers, float32 (lanes and more, units and more).
     """
 
     def __init__(self, machine: Helmholtz, lanes: int, entropy: int, first: int = 0) -> None:
         """Lanes of the streams from `first` on."""
-        self.sizes = (*machine.layers, 0)
-        self.most = whole(lanes, GROUP) + GROUP  # kernels write, and read, whole groups
-        # nothing is drawn from the last sixteen: they tell a checkpoint of another seed
-        self.streams = lane_streams(entropy, range(first, first + self.most))
-        top = len(machine.layers)
+        sizes = self.sizes = (*machine.layers, 0)
+        most = self.most = whole(lanes, GROUP) + GROUP  # kernels write, and read, whole groups
+        top = self.top = len(machine.layers)
         ways = [(k, k + 1) for k in range(top - 1)] + [(k + 1, k) for k in range(top - 1, -1, -1)]
-        shapes = [(whole(self.sizes[way[1]], GROUP) // GROUP, whole(self.sizes[way[0]], UNITS), GROUP) for way in ways]
-        units = [self.sizes[target] for _, target in ways]
-        count, filled = sum(map(math.prod, shapes)), sum(tiles * GROUP for tiles, *_ in shapes)
-        self.parameters = Parameters(
-            aligned(count, np.float32),
-            aligned(filled, np.float32),
-            aligned(count, np.float32),
-            np.zeros(sum(units)),
-            aligned(sum(map(self._columns, self.sizes)), np.float32),
-        )
-        weights, velocity = (carved(flat, shapes) for flat in (self.parameters.weights, self.parameters.velocity))
-        biases = carved(self.parameters.biases, [(tiles * GROUP,) for tiles, _, _ in shapes])
-        moving = carved(self.parameters.bias_velocity, [(size,) for size in units])
-        passages = [
-            self._passage(
-                way, Weights(W, np.zeros(0, np.float32), b, v, np.zeros(0), moved, self._zeros(way[1])), lanes
+        columns = [whole(size, SPAN) for size in sizes]
+        shapes = [(whole(sizes[m], GROUP) // GROUP, whole(sizes[k], FOUR), GROUP) for k, m in ways]
+        weights, biases, moving, layers = (
+            np.cumsum([0, *counts]).tolist()
+            for counts in (
+                map(math.prod, shapes),
+                [tiles * GROUP for tiles, _, _ in shapes],
+                [sizes[m] for _, m in ways],
+                columns,
             )
-            for way, W, b, v, moved in zip(ways, weights, biases, velocity, moving, strict=True)
-        ]
-        self.up, self.down = passages[: top - 1], passages[top - 1 :]
+        )
+        passages = []
+        for number, (k, m) in enumerate(ways):
+            parts = shapes[number][1], weights[number], biases[number], moving[number], layers[k]
+            places = most * layers[k], columns[k], most * layers[m], columns[m]
+            passages.append(directed.Passage(sizes[k], sizes[m], k > m, *parts, *places))
+        widest = max(columns)
+        self.net = Net(
+            aligned(weights[-1], np.float32),
+            aligned(biases[-1], np.float32),
+            aligned(weights[-1], np.float32),
+            np.zeros(moving[-1]),
+            aligned(layers[-1], np.float32),
+            # nothing is drawn from the last sixteen: they tell a checkpoint of another seed
+            lane_streams(entropy, range(first, first + most)),
+            aligned((2, most * layers[-1]), np.float32),
+            np.zeros((2, most), np.float32),
+            np.full(GROUP, MINUS_LOG2E, np.float32),
+            np.array(passages, np.int64),
+            aligned((most, GROUP), np.float32),
+            aligned((most, WORDS), np.uint64),
+            np.zeros((most, widest // SPAN), np.uint64),
+            np.zeros((whole(most, SPAN) // SPAN, widest), np.uint64),
+            aligned((max(most, widest) // GROUP, TABLE), np.float32),
+            aligned((widest // GROUP, most, GROUP), np.float32),
+            aligned((widest, GROUP), np.float32),
+            np.zeros((2, widest), np.float32),
+            np.zeros(most, np.float32),
+            np.zeros((2, GROUP, GROUP), np.float32),
+            np.zeros((widest // GROUP, GROUP), np.float32),
+        )
+        self.plain = tuple(self.net)  # as kernels take it
+        tiles = carved(self.net.weights, shapes)
+        own = carved(self.net.biases, [(shape[0] * GROUP,) for shape in shapes])
+        made = [Passage(*way, W, b) for way, W, b in zip(ways, tiles, own, strict=True)]
+        self.up, self.down = made[: top - 1], made[top - 1 :]
+        self.awake, self.asleep = (list(carved(rows, [(most, size) for size in columns])) for rows in self.net.rows)
         self.load(*parameters_of(machine))
-
-    def _columns(self, size: int) -> int:
-        return whole(whole(size, UNITS), TALL)
-
-    def _zeros(self, layer: int) -> AnyArray:
-        return np.zeros(whole(self.sizes[layer], TALL), np.float32)
-
-    def _passage(self, way: tuple[int, int], weights: Weights, lanes: int) -> Passage:
-        S, T = (self.sizes[layer] for layer in way)
-        chains: LayerChains = phases.chains_of(S, T, lanes, 0)._replace(streams=self.streams)
-        return Passage(*way, weights, tuple(Layers(*weights[:3], S, T)), tuple(chains))
-
-    def rows(self) -> AnyArray:
-        """Rows of units of all layers, which `layers` tells apart, float32, all 0."""
-        return aligned(self.most * sum(map(self._columns, self.sizes)), np.float32)
-
-    def layers(self, rows: AnyArray) -> list[AnyArray]:
-        """The layers of rows, (most, units and more)."""
-        return list(carved(rows, [(self.most, self._columns(size)) for size in self.sizes]))
 
     def offsets(self) -> list[AnyArray]:
         """mu of all layers, parts of the parameters."""
-        return list(carved(self.parameters.offsets, [(self._columns(size),) for size in self.sizes]))
+        return list(carved(self.net.offsets, [(rows.shape[1],) for rows in self.awake]))
 
     def states(self, layers: Sequence[AnyArray], count: int) -> States:
         """The joint states of the first `count` lanes, int8 (count, n)."""
         parts = [rows[:count, :size] for rows, size in zip(layers, self.sizes, strict=True)]
         return np.concatenate(parts, axis=1).astype(np.int8)
 
-    def climb(self, layers: Sequence[AnyArray], count: int) -> None:
-        """Draw hidden layers of `count` lanes upwards, given the visible one."""
-        for passage in self.up:
-            directed.draw(passage.layers, passage.chains, layers[passage.source], layers[passage.target], 0, count)
+    def climb(self, count: int) -> None:
+        """Draw hidden layers of `count` lanes upwards, awake, given the visible one."""
+        directed.draw(self.plain, 0, len(self.up), 0, count)
 
-    def descend(self, layers: Sequence[AnyArray], count: int) -> None:
-        """Draw all layers of `count` lanes downwards."""
-        for passage in self.down:
-            directed.draw(passage.layers, passage.chains, layers[passage.source], layers[passage.target], 0, count)
+    def descend(self, count: int) -> None:
+        """Draw all layers of `count` lanes downwards, asleep."""
+        directed.draw(self.plain, len(self.up), len(self.net.passages), 0, count)
 
     def load(self, *parameters: AnyArray) -> None:
         """Take the parameters, in the order of `parameters_of`."""
         given = iter(parameters)
-        top = len(self.sizes) - 1
         downwards = self.down[::-1]  # from the visible layer up
-        for passage in (*downwards[: top - 1], *self.up):
-            tiles, matrix = passage.weights.tiles, next(given).T
+        for passage in (*downwards[: self.top - 1], *self.up):
+            tiles, matrix = passage.tiles, next(given).T
             padded = np.zeros((tiles.shape[1], len(tiles) * GROUP), np.float32)
             padded[: len(matrix), : matrix.shape[1]] = matrix
             tiles[:] = padded.reshape(len(padded), -1, GROUP).swapaxes(0, 1)
         for passage in (*downwards, *self.up):
-            passage.weights.hidden_bias[: self.sizes[passage.target]] = next(given)
+            passage.bias[: self.sizes[passage.target]] = next(given)
 
     def numbers(self) -> tuple[AnyArray, ...]:
         """The parameters as they are, float64, in the order of `parameters_of`."""
-        top, downwards, found = len(self.sizes) - 1, self.down[::-1], []
-        for passage in (*downwards[: top - 1], *self.up):
-            tiles, S, T = passage.weights.tiles, self.sizes[passage.source], self.sizes[passage.target]
-            found.append(tiles.swapaxes(0, 1).reshape(tiles.shape[1], -1)[:S, :T].T.astype(np.float64))
+        downwards, found = self.down[::-1], []
+        for passage in (*downwards[: self.top - 1], *self.up):
+            tiles, S, T = passage.tiles, self.sizes[passage.source], self.sizes[passage.target]
+            found.append(tiles.swapaxes(0, 1).reshape(tiles.shape[1], -1)[:S, :T].T.astype(np.float64, order="C"))
         for passage in (*downwards, *self.up):
-            found.append(passage.weights.hidden_bias[: self.sizes[passage.target]].astype(np.float64))
+            found.append(passage.bias[: self.sizes[passage.target]].astype(np.float64))
         return tuple(found)
 
 
@@ -156,20 +150,18 @@ def dreamed(machine: Helmholtz, count: int, entropy: int) -> States:
     for first in range(0, count, BLOCK):
         part = found[first : first + BLOCK]
         lanes = Directed(machine, len(part), entropy, first)
-        layers = lanes.layers(lanes.rows())
-        lanes.descend(layers, len(part))
-        part[:] = lanes.states(layers, len(part))
+        lanes.descend(len(part))
+        part[:] = lanes.states(lanes.asleep, len(part))
     return found
 
 
 def recognized(machine: Helmholtz, v: States, draws: int, entropy: int, first: int = 0) -> Iterator[States]:
     """Yield joint states of rows `v`, int8 (rows, n), hidden layers drawn upwards: row k by stream first + k."""
     lanes = Directed(machine, len(v), entropy, first)
-    layers = lanes.layers(lanes.rows())
-    layers[0][: len(v), : machine.n_visible] = v
+    lanes.awake[0][: len(v), : machine.n_visible] = v
     for _ in range(draws):
-        lanes.climb(layers, len(v))
-        yield lanes.states(layers, len(v))
+        lanes.climb(len(v))
+        yield lanes.states(lanes.awake, len(v))
 
 
 def weighed(machine: Helmholtz, v: States, draws: int, entropy: int) -> FloatArray:

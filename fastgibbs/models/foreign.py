@@ -247,7 +247,7 @@ def _of_matrix(name: str, matrix: Any, kind: Kind | None) -> Energy:
     """E(x) = x.Q.x of units 0 and 1, whatever half of Q is used; of spins `Ising(matrix)`."""
     if kind is None:
         shape = checks.shown(getattr(matrix, "shape", None) or np.shape(matrix))
-        raise ValueError(
+        raise TypeError(
             f"{name} is a matrix of shape {shape}, which may be a QUBO or couplings: give "
             'as_model(Q, kind="binary") for E = x.Q.x of units 0 and 1, Ising(J, h) for E = -1/2 s.J.s - h.s of spins'
         )

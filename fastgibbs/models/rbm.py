@@ -206,7 +206,7 @@ class RBM(Energy):
         >>> import fastgibbs as fg
         >>> machine = fg.RBM([[1.0], [0.5]], visible=[0])
         >>> print(machine.log_marginal([[1]]).round(4), machine.log_bound([[1]]).round(4))
-        [2.0995] [2.0941]
+        [2.2192] [2.214]
         """
         return self._given(v, beta).bound().reshape(np.shape(v)[:-1])
 

@@ -1,5 +1,7 @@
 """Wake and sleep in NumPy: draws of layers and moves of weights, float32, every sum taken one term after the other.
 
+Terms of inputs and of gradients are taken in fours: x + (((t_1 + t_2) + t_3) + t_4) + ...
+
 Layers are (units, lanes), bool. A layer is drawn like the hidden one of an RBM (see layered.py): units 0 and 1 by the
 low and the high half of a lane's next word, 2 and 3 by those of the one after, and so on.
 """
@@ -11,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.reference.arithmetic import LOG2E
-from fastgibbs.reference.layered import inputs
 from fastgibbs.reference.sparse import LOWEST, exp2, gibbs, uniform
 from fastgibbs.reference.streams import SWEEP, next_words, seeded
 
 GROUP = 16
+FOUR = 4  # terms of an input or of a gradient that are added up before they are added to the others
 SCALE = np.float32(-LOG2E)
 
 
@@ -57,6 +59,14 @@ def start(machine, lanes, entropy, offsets=None, following=0.0):
     down = [passage(k + 1, k, G, b) for k, (G, b) in enumerate(zip(generative, machine.biases, strict=True))][::-1]
     offsets = [np.float32(mu) for mu in offsets or map(np.zeros, sizes)]
     return State(up, down, offsets, seeded(entropy, SWEEP, -(-lanes // GROUP) * GROUP), following)
+
+
+def inputs(bias, W, x):
+    """b_j + sum_i W_ij x_i, (target units, lanes), of units x (source units, lanes): four terms, then the next four."""
+    found = np.repeat(bias[:, None], x.shape[1], axis=1)
+    for first in range(0, len(x), FOUR):
+        found += _sum(W[i][:, None] * x[i] for i in range(first, min(first + FOUR, len(x))))
+    return found
 
 
 def draw(passage, layers, streams):
@@ -106,8 +116,8 @@ def learn(passage, layers, coefficients, offsets, rate, momentum, l1, l2):
     errors = ((layers[passage.target] - mean) * coefficients).T  # (lanes, target units)
     of_biases = _sum(errors)
     g = np.zeros_like(passage.W)
-    for lane, error in enumerate(errors):
-        g[x[:, lane]] += error
+    for first in range(0, len(errors), FOUR):
+        g += _sum(x[:, lane, None] * errors[lane] for lane in range(first, min(first + FOUR, len(errors))))
     g -= mu[:, None] * of_biases
     g -= np.float32(l2) * passage.W if l2 else np.float32(0)
     g -= np.float32(l1) * np.sign(passage.W) if l1 else np.float32(0)

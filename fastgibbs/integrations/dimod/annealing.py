@@ -29,7 +29,7 @@ class AnnealingSampler(dimod.Sampler, dimod.Initialized):  # type: ignore[misc]
     >>> from fastgibbs.integrations.dimod import AnnealingSampler
     >>> bqm = dimod.BinaryQuadraticModel.from_ising({"a": 1}, {("a", "b"): -1, ("b", "c"): 1})
     >>> found = AnnealingSampler().sample(bqm, num_reads=10, seed=1)
-    >>> found.first.energy, {label: int(value) for label, value in found.first.sample.items()}
+    >>> float(found.first.energy), {label: int(value) for label, value in found.first.sample.items()}
     (-3.0, {'a': -1, 'b': -1, 'c': 1})
     """
 

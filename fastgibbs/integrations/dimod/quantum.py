@@ -23,7 +23,7 @@ class QuantumAnnealingSampler(dimod.Sampler):  # type: ignore[misc]
     >>> import dimod
     >>> from fastgibbs.integrations.dimod import QuantumAnnealingSampler
     >>> bqm = dimod.BinaryQuadraticModel.from_ising({"a": 1}, {("a", "b"): -1, ("b", "c"): 1})
-    >>> QuantumAnnealingSampler().sample(bqm, num_reads=4, num_sweeps=100, seed=1).first.energy
+    >>> float(QuantumAnnealingSampler().sample(bqm, num_reads=4, num_sweeps=100, seed=1).first.energy)
     -3.0
     """
 

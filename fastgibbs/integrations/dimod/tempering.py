@@ -22,7 +22,7 @@ class TemperingSampler(dimod.Sampler):  # type: ignore[misc]
     >>> import dimod
     >>> from fastgibbs.integrations.dimod import TemperingSampler
     >>> bqm = dimod.BinaryQuadraticModel.from_qubo({("x", "x"): 1, ("x", "y"): -3, ("y", "y"): 1})
-    >>> TemperingSampler().sample(bqm, num_reads=4, num_sweeps=100, beta_range=[0.1, 20], seed=1).first.energy
+    >>> float(TemperingSampler().sample(bqm, num_reads=4, num_sweeps=100, beta_range=[0.1, 20], seed=1).first.energy)
     -1.0
     """
 
