@@ -39,6 +39,7 @@ from fastgibbs.models import (
     waves,
 )
 from fastgibbs.models.protocols import Protocol, oscillating, protocol
+from fastgibbs.pages import report
 from fastgibbs.results.annealed import AnnealResult
 from fastgibbs.results.recalled import RecallResult
 from fastgibbs.results.sampled import SampleResult
@@ -98,6 +99,7 @@ __all__ = [
     "read_idx",
     "read_rudy",
     "recall",
+    "report",
     "sample",
     "save",
     "sherrington_kirkpatrick",

@@ -1,4 +1,4 @@
-"""What a report of a fault should say of a machine, for `python -m fastgibbs info`."""
+"""What a report should say of a machine: of a run, and of a fault, for `python -m fastgibbs info`."""
 
 import platform
 from importlib import metadata
@@ -16,19 +16,23 @@ EXTRAS = {  # those of pyproject.toml, and what else is used where it is there
 }
 
 
-def report() -> str:
-    """Versions, the machine as runs see it, the cache of kernels and the optional packages, a line each."""
+def machine() -> dict[str, str]:
+    """Versions, and the machine as runs see it, by name: nothing that tells whose it is."""
     cpu, width = target()
-    lines = {
+    return {
         "fastgibbs": VERSION,
         **{package: _version(package) for package in ("numba", "numpy", "llvmlite")},
         "Python": f"{platform.python_version()} ({platform.python_implementation()}, {platform.platform()})",
         "cores": f"{resources.cores()} that runs may use",
         "memory": f"{resources.memory() / 2**30:.1f} GiB that runs may use",
         "kernels for": f"{cpu}, vectors of {width} bits",
-        "cache": _cache(),
-        **{extra: ", ".join(map(_named, packages)) for extra, packages in EXTRAS.items()},
     }
+
+
+def report() -> str:
+    """Versions, the machine as runs see it, the cache of kernels and the optional packages, a line each."""
+    extras = {extra: ", ".join(map(_named, packages)) for extra, packages in EXTRAS.items()}
+    lines = {**machine(), "cache": _cache(), **extras}
     return "\n".join(f"{name:13} {value}" for name, value in lines.items())
 
 

@@ -11,12 +11,12 @@ FLOORS = [
     ("types", "fingerprints"),
     ("jit", "threads", "fields", "models"),
     ("io",),
-    ("exact", "engines", "reference", "analysis", "integrations"),
+    ("exact", "engines", "reference", "analysis", "integrations", "info"),
     ("results",),
     ("methods", "plots"),
-    ("learning", "testing"),
+    ("learning", "testing", "pages"),
     ("integrations.dimod", "integrations.sklearn"),  # verbs under other libraries' names
-    ("gallery", "benchmark", "verify", "info", "warm"),
+    ("gallery", "benchmark", "verify", "warm"),
     ("commands",),
     ("__init__", "__main__"),
 ]

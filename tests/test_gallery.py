@@ -1,6 +1,8 @@
 """The runs that ship: configured by TOML, written whole, checked against exact results."""
 
+import base64
 import csv
+import html
 import os
 import re
 import subprocess
@@ -125,8 +127,14 @@ def test_a_users_own_file_runs_and_its_table_agrees_with_kaufman(small, tmp_path
     folder = tmp_path / "out"
     assert main(["run", str(small), "--output", str(folder), "--quiet"]) == 0
     assert "8 x 8 torus" in capsys.readouterr().out
-    files = ["configuration.toml", "ising2d.png", "ising2d_traces.png", "result.npz", "table.csv"]
+    files = ["configuration.toml", "ising2d.png", "ising2d_traces.png", "report.html", "result.npz", "table.csv"]
     assert sorted(p.name for p in folder.iterdir()) == files
+    page = (folder / "report.html").read_text("utf-8")
+    assert all(
+        base64.b64encode((folder / name).read_bytes()).decode() in page for name in files if name.endswith("png")
+    )
+    assert html.escape((folder / "configuration.toml").read_text()) in page
+    assert "8 x 8 torus" in page
     rows = list(csv.DictReader((folder / "table.csv").read_text().splitlines()))
     for row, T in zip(rows, (1.5, 2.269, 4), strict=True):
         known = fg.exact.torus((8, 8), 1 / T)

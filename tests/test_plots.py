@@ -512,3 +512,28 @@ def test_plots_of_memories_show_what_they_are_given():
     np.testing.assert_array_equal(image[3:5, 4:7], states[1, 1].reshape(2, 3))
     assert image.shape == (5, 11)
     assert image.mask[2].all()
+
+
+def test_an_overlap_trace_has_the_mean_of_all_cues_and_lines_of_twelve():
+    rng = np.random.default_rng(1)
+    memory = fg.Hopfield(rng.choice([-1, 1], (3, 20)), field=0.01)
+    run = fg.recall(memory, rng.choice([-1, 1], (15, 20)), sweeps=5, seed=1)
+    *cues, mean = plots.overlap_trace(run, ax=plots.figure()[1]).lines
+    largest = np.abs(run.overlaps).max(axis=2)
+    assert len(cues) == 12
+    np.testing.assert_array_equal(mean.get_data(), [np.arange(1, 6), largest.mean(axis=0)])
+    np.testing.assert_array_equal(cues[3].get_ydata(), largest[3])
+    assert not plots.overlap_trace(replace(run, overlaps=run.overlaps[:, :0]), ax=plots.figure()[1]).lines
+    with pytest.raises(TypeError, match=r"give what fastgibbs\.recall returns"):
+        plots.overlap_trace(3)
+
+
+def test_the_history_of_a_helmholtz_machine_has_its_bound():
+    data = np.eye(4, dtype=int)
+    run = fg.train(fg.RBM.random(4, 2, data, seed=1), data, epochs=3, likelihood_every=0, seed=1)
+    bound = np.array([-9.0, -8.0, -7.0])
+    unknown = np.full(3, np.nan)
+    history = run.history._replace(bound=bound, pseudo_likelihood=unknown, log_likelihood=unknown)
+    (line,) = plots.training_history(replace(run, history=history), ax=plots.figure()[1]).lines
+    assert line.get_label() == "bound"
+    np.testing.assert_array_equal(line.get_data(), [[1, 2, 3], bound])

@@ -343,7 +343,8 @@ def test_a_notebook_shows_what_repr_and_summary_say(results, name):
     assert page.texts[0] == repr(results[name])
     lines = [line for line in text.splitlines() if line.strip("- ")]  # without the rule below the headings
     assert sorted(" ".join(page.texts).split()) == sorted(" ".join(lines).split())
-    assert set(page.tags) <= {"div", "code", "table", "tr", "th", "td"}
+    assert set(page.tags) <= {"div", "code", "table", "tr", "th", "td", "img"}
+    assert page.tags.count("img") <= 1
 
 
 def test_a_long_table_is_cut_in_a_notebook_and_nowhere_else():

@@ -118,6 +118,8 @@ def answers(model: fg.Ising, run: fg.SampleResult) -> None:
 def files(run: fg.SampleResult) -> None:
     """What is kept."""
     run.save("run.npz")
+    fg.report([run, run], "report.html")
+    fg.report(3, "report.html")  # type: ignore[arg-type]  # no result
     fg.save(run.model, Path("model.npz")) if not isinstance(run.model, tuple) else None
     kept = fg.load("run.npz")
     assert isinstance(kept, fg.SampleResult)

@@ -237,6 +237,9 @@ class DisorderAverage(NamedTuple):
         """
         return str(self.report())
 
+    def _repr_html_(self) -> str:
+        return self.report().html()
+
     def report(self) -> Report:
         """The same as a report."""
         bad = np.flatnonzero(~self.equilibrated)

@@ -1,4 +1,4 @@
-"""What a result has to say: lines, facts and a table, as text for a terminal and as HTML for a notebook."""
+"""What a result has to say: lines, facts and a table, as text for a terminal and as HTML for notebooks and pages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-_MOST_ROWS = 24  # of a table in HTML: from the middle of a longer one rows are left out
+WARNING = "WARNING"  # begins lines that tell of one
+_MOST_ROWS = 24  # of a table in a notebook: from the middle of a longer one rows are left out
 
 
 class Report(NamedTuple):
@@ -24,24 +25,21 @@ class Report(NamedTuple):
         parts = [part for part in (self.lines, facts, aligned(self.table), self.notes) if part]
         return "\n\n".join("\n".join(part) for part in parts)
 
-    def html(self) -> str:
-        """The same, every text escaped; of a table of more than 24 rows the first and last twelve."""
+    def html(self, most_rows: int = _MOST_ROWS) -> str:
+        """The same, every text escaped; of a table of more than `most_rows` rows those at its two ends."""
         facts = [f"<tr><th>{escape(name)}</th><td>{escape(fact)}</td></tr>" for name, fact in self.facts.items()]
-        first, *others = self.lines
         rows = list(zip(*self.table.values(), strict=True))
-        if len(rows) > _MOST_ROWS:
-            rows[_MOST_ROWS // 2 : -_MOST_ROWS // 2] = [("...",) * len(self.table)]
-        headings = [_row("th", self.table)] if self.table else []
+        if len(rows) > most_rows:
+            rows[most_rows // 2 : -(most_rows // 2)] = [("...",) * len(self.table)]
+        table = [_row("th", self.table), *(_row("td", row) for row in rows)] if self.table else []
         return "".join(
             [
-                f"<div><code>{escape(first)}</code>",
-                *(f"<div>{escape(line)}</div>" for line in others),
-                "<table>",
-                *facts,
-                *headings,
-                *(_row("td", row) for row in rows),
-                "</table>",
-                *(f"<div>{escape(note)}</div>" for note in self.notes),
+                "<div>",
+                *(f"<code>{escape(first)}</code>" for first in self.lines[:1]),
+                *(_line(line) for line in self.lines[1:]),
+                _tabulated(facts, "facts"),
+                _tabulated(table, "numbers"),
+                *(_line(note) for note in self.notes),
                 "</div>",
             ]
         )
@@ -52,6 +50,16 @@ class Reporting(Protocol):
 
     def report(self) -> Report:
         """What it has to say."""
+
+
+def _line(text: str) -> str:
+    kind = ' class="warning"' if text.startswith(WARNING) else ""
+    return f"<div{kind}>{escape(text)}</div>"
+
+
+def _tabulated(rows: list[str], kind: str) -> str:
+    """A table that can be scrolled where it is wider than its page."""
+    return f'<div style="overflow-x: auto"><table class="{kind}">{"".join(rows)}</table></div>' if rows else ""
 
 
 def _row(kind: str, cells: Iterable[str]) -> str:

@@ -27,6 +27,7 @@ from fastgibbs.models import (
     triangular,
     viana_bray,
 )
+from fastgibbs.pages.reporting import found
 from fastgibbs.results.sampled import SampleResult
 from fastgibbs.results.tempered import TemperResult
 from fastgibbs.types import Progress
@@ -82,7 +83,8 @@ def task(verb: str, path: Path) -> Task:
         _within(where, checks.require_memory, 8.0 * beta.size * count, f"{EACH}={count}", "give fewer")
         arguments["beta"] = np.repeat(beta, count)
     run = partial(_run, verb, where, model, arguments, output)
-    return Task(run, Path(output.get("folder", Path("results") / path.stem)), text.encode())
+    title = f"fastgibbs {verb} {path.name}"
+    return Task(verb, title, run, Path(output.get("folder", Path("results") / path.stem)), text.encode())
 
 
 def _run(
@@ -107,7 +109,7 @@ def _run(
         files["result.npz"] = result.save
     if output.get("csv", False):
         files["draws.csv"] = comma_separated({name: ("", column) for name, column in long(records).items()})
-    return Findings(text, files, result.interrupted)
+    return Findings(text, files, result.interrupted, found(result))
 
 
 def _model(where: str, section: dict[str, Any]) -> Any:

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastgibbs.pages.pictures import picture
 from fastgibbs.types import AnyArray
+
+__all__ = ["Columns", "Pixels", "archive", "comma_separated", "picture", "table"]
 
 Pixels = NDArray[np.uint8]
 Columns = Mapping[str, tuple[str, Sequence[Any] | AnyArray]]  # of each heading a format and the values
@@ -35,13 +38,3 @@ def archive(**arrays: Any) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return buffer.getvalue()
-
-
-def picture(figure: Any) -> bytes:
-    """A matplotlib figure as PNG of 128 colours, a third of the size of one of all."""
-    from PIL import Image  # matplotlib brings it
-
-    drawn, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=150)
-    Image.open(drawn).convert("RGB").quantize(128).save(small, format="png", optimize=True)
-    return small.getvalue()

@@ -18,14 +18,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, get_args, get_origin
 
+from fastgibbs.analysis.reports import Report
 from fastgibbs.io import VERSION, held, opened, replace_file, writable
 from fastgibbs.models import checks
+from fastgibbs.pages.page import Picture, code, gallery, page
+from fastgibbs.pages.reporting import provenance
 from fastgibbs.types import Progress
 
 Content = bytes | Callable[[Path], object]  # of a file, or what writes it
 SavedAs = Callable[[str], Path]  # the file that a part of a run is saved to
 HERE = Path(__file__).parent
 CONFIGURATION = "configuration.toml"  # the last that a run writes
+PAGE = "report.html"
 BUILT_IN = sorted(path.stem for path in HERE.glob("*.toml"))
 
 
@@ -35,11 +39,14 @@ class Findings(NamedTuple):
     text: str
     files: Mapping[str, Content]
     interrupted: bool = False
+    shown: str = ""  # what was found as HTML, where that is not the text and the pictures among the files
 
 
 class Task(NamedTuple):
     """A run that is ready to be carried out."""
 
+    command: str  # of the command line, that a configuration is given to
+    title: str  # of the page that is written of it
     run: Callable[[Progress, SavedAs], Findings]
     folder: Path  # to write to, if the user names no other
     configuration: bytes  # TOML, without the versions it runs on
@@ -106,7 +113,8 @@ def task(source: str, **overrides: Any) -> Task:
     """A shipped run, with the configuration that `configure` makes; it goes to results/NAME."""
     module, config = configure(source, **overrides)
     name = module.__name__.rsplit(".", 1)[1]
-    return Task(partial(module.run, config), Path("results") / name, _resolved(name, config))
+    title = f"fastgibbs run {name}: {description(name)}"
+    return Task("run", title, partial(module.run, config), Path("results") / name, _resolved(name, config))
 
 
 def carry_out(
@@ -159,17 +167,37 @@ def carry_out(
             folder.rmdir()
     folder.mkdir(parents=True, exist_ok=True)
     head = ", ".join(f"{name} {version}" for name, version in versions().items())
-    for file, content in {**found.files, CONFIGURATION: f"# {head}\n".encode() + task.configuration}.items():
+    resolved = f"# {head}\n".encode() + task.configuration
+    files = {**found.files, PAGE: _page(task, found), CONFIGURATION: resolved}
+    for file, content in files.items():
         if isinstance(content, bytes):
             replace_file(folder / file, content)
         else:
             content(folder / file)
-    text = f"{found.text}\nwritten to {folder}: {', '.join(sorted([*found.files, CONFIGURATION]))}"
+    text = f"{found.text}\nwritten to {folder}: {', '.join(sorted(files))}"
     if found.interrupted and saved:
         return found._replace(text=f"{text}\nstopped early: the same command goes on")
     for path in saved:
         path.unlink(missing_ok=True)
     return found._replace(text=text)
+
+
+def _page(task: Task, found: Findings) -> bytes:
+    """What was found, with its pictures, how to repeat it and on what it ran, in one file to send."""
+    shown = found.shown
+    if not shown:
+        drawn = [
+            Picture(name, png) for name, png in found.files.items() if name.endswith(".png") and type(png) is bytes
+        ]
+        warnings = ["WARNING: the run was stopped early."] if found.interrupted else []
+        shown = Report([], {}, {}, warnings).html() + code(found.text) + gallery(drawn, wide=True)
+    repeat = f"# python -m fastgibbs {task.command} {CONFIGURATION}, a file of these lines\n"
+    sections = [
+        ("What was found", shown),
+        ("How to repeat it", code(repeat + task.configuration.decode())),
+        ("Provenance", provenance({})),
+    ]
+    return page(task.title, sections)
 
 
 def _resolved(name: str, config: Any) -> bytes:

@@ -86,6 +86,9 @@ class Information(NamedTuple):
         """
         return str(self.report())
 
+    def _repr_html_(self) -> str:
+        return self.report().html()
+
     def report(self) -> Report:
         """The same as a report."""
         table = {"nats": ["H(v)", "H(h)", "H(v, h)", "H(v | h)", "H(h | v)", "I(v; h)"]}

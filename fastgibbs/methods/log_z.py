@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from fastgibbs import analysis, exact
+from fastgibbs.analysis.reports import Report, with_error
 from fastgibbs.engines import ENGINES
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.fields import described
@@ -32,6 +33,7 @@ METHODS = get_args(Method)
 SMALL = 16  # units of a smaller layer, or spins, up to which a likelihood enumerates
 CONFIDENCE = 0.95
 FEWEST_RUNGS = 16
+FEWEST_CHAINS = 10  # in effect: of fewer, neither log Z nor its error is to be trusted
 DRAWS = 100  # of hidden units for each row
 
 
@@ -57,6 +59,23 @@ class Estimate(NamedTuple):
         float, "Of integration, a bound on the bias of its rule, which is not in the error. Otherwise 0."
     ]
     method: Annotated[str, "The method that gave it."]
+
+    def report(self) -> Report:
+        """The same in words, and whether to believe it."""
+        facts = {
+            "log Z": f"{with_error(self.value, self.error)} nats",
+            "95 % interval": "{:.8g} to {:.8g}".format(*self.interval),
+        }
+        if not math.isnan(self.effective_chains):
+            facts["chains in effect"] = f"{self.effective_chains:.4g}"
+        if self.quadrature:
+            facts["bias, at most"] = f"{self.quadrature:.2g}"
+        few = self.effective_chains < FEWEST_CHAINS
+        notes = [f"WARNING: fewer than {FEWEST_CHAINS} chains carry it: give more steps."] if few else []
+        return Report([f"log Z by method={self.method!r}"], facts, {}, notes)
+
+    def _repr_html_(self) -> str:
+        return self.report().html()
 
 
 class Likelihood(NamedTuple):

@@ -9,7 +9,7 @@ from fastgibbs.plots.annealing import annealing_trace, read_histogram
 from fastgibbs.plots.binder import binder_crossing, glass_crossing
 from fastgibbs.plots.correlations import correlations, length_crossing, structure_factor, structure_map, two_time
 from fastgibbs.plots.learning import fantasies, filters, information_history, inpaintings, training_history
-from fastgibbs.plots.memories import recall_curves, recall_images
+from fastgibbs.plots.memories import overlap_trace, recall_curves, recall_images
 from fastgibbs.plots.movie import movie
 from fastgibbs.plots.neurons import raster
 from fastgibbs.plots.spins import spin_image
@@ -45,6 +45,7 @@ __all__ = [
     "magnetization_trace",
     "movie",
     "overlap_distribution",
+    "overlap_trace",
     "raster",
     "read_histogram",
     "recall_curves",

@@ -85,7 +85,7 @@ def inpaintings(
 
 
 def training_history(result: TrainResult, *, ax: Axes | None = None, **line: Any) -> Axes:
-    """Log-likelihood, where it is known, and pseudo-likelihood per row against epochs.
+    """Log-likelihood, where it is known, pseudo-likelihood, or the bound of a Helmholtz machine, per row and epoch.
 
     `result`: what `train` returned. `line`: keywords of `Axes.plot`.
 
@@ -102,8 +102,9 @@ def training_history(result: TrainResult, *, ax: Axes | None = None, **line: Any
         return nothing(ax, "no epoch was finished")
     if not result.history.epoch.size:
         return nothing(ax, "no epoch is in the history")
-    curves = ("log-likelihood", result.history.log_likelihood), ("pseudo-likelihood", result.history.pseudo_likelihood)
-    for (label, values), color in zip(curves, PALETTE, strict=False):
+    names = "log-likelihood", "pseudo-likelihood", "bound"
+    for label, color in zip(names, PALETTE, strict=False):
+        values = getattr(result.history, label.replace("-", "_"))
         known = np.isfinite(values)
         if known.any():
             marker = "o" if known.sum() < 12 else ""

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgibbs.plots.style import MARK, colors, given_or_new, legend_above, look
+from fastgibbs.plots.style import MARK, PALETTE, colors, given_or_new, legend_above, look, nothing, require
+from fastgibbs.results.recalled import RecallResult
 from fastgibbs.types import AnyArray, ArrayLike, Shape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MARKERS = "o^sDv"
+_MOST_CUES = 12  # that have a line each
 
 
 def recall_curves(
@@ -48,6 +50,33 @@ def recall_curves(
         ax.errorbar(x, values, bars, **look(errorbar, **house))
     ax.set_ylim(0, 1.05)
     ax.set_ylabel("overlap m with the pattern")
+    legend_above(ax)
+    return ax
+
+
+def overlap_trace(result: RecallResult, *, ax: Axes | None = None, **line: Any) -> Axes:
+    """The largest |m| of a cue with any memory after every sweep, of the first twelve cues, and the mean of all.
+
+    `result`: what `recall` returned. `line`: keywords of `Axes.plot`, for the mean. TypeError if it is none.
+
+    >>> import fastgibbs as fg
+    >>> memory = fg.Hopfield([[1, 1, 1, 1], [1, 1, -1, -1]])
+    >>> run = fg.recall(memory, [[1, 1, 1, -1], [1, -1, -1, -1]], sweeps=5)
+    >>> fg.plots.overlap_trace(run).figure.savefig("overlap_trace.png")
+    """
+    require(result, "fastgibbs.recall", "overlaps", "converged")
+    ax = given_or_new(ax)
+    ax.set_xlabel("sweeps")
+    ax.set_ylabel("largest overlap |m|")
+    ax.set_ylim(0, 1.05)
+    largest = np.abs(result.overlaps).max(axis=2, initial=0)
+    if not largest.size:
+        return nothing(ax, "no sweeps")
+    sweeps = np.arange(1, largest.shape[1] + 1)
+    ax.plot(sweeps, largest[:_MOST_CUES].T, color=MARK, linewidth=0.8)
+    house = dict(color=PALETTE[0], linewidth=1.2, marker="o" if sweeps.size < 12 else "", markersize=3)
+    ax.plot(sweeps, largest.mean(axis=0), **look(line, **house, label=f"mean of {len(largest)} cues"))
+    ax.locator_params(axis="x", nbins=5, integer=True)
     legend_above(ax)
     return ax
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastgibbs.analysis.bins import Binned
 from fastgibbs.models import checks
 from fastgibbs.results.sampled import SampleResult
 from fastgibbs.results.tempered import TemperResult
@@ -128,7 +129,7 @@ def require(result: object, makers: str, *names: str) -> None:
 
 
 def records(result: Drawn, name: str) -> tuple[FloatArray, FloatArray]:
-    """Betas float64 (rows,) and the draws of `name`, float64 (rows, draws): a row a chain, or a rung of a ladder.
+    """Betas float64 (rows,) and the draws of `name`, (rows, draws), or bins of them: a row a chain, or a rung.
 
     Of a driven run the beta of a chain is its mean. Row k of a TemperResult is rung k % rungs of ladder k // rungs.
     """
@@ -137,7 +138,8 @@ def records(result: Drawn, name: str) -> tuple[FloatArray, FloatArray]:
     if hasattr(result, "beta"):
         return np.atleast_2d(result.beta).mean(axis=0), values
     ladders, rungs, draws = values.shape
-    return np.tile(result.betas, ladders), values.reshape(ladders * rungs, draws)
+    rows: Any = (ladders * rungs,) if isinstance(values, Binned) else (ladders * rungs, draws)
+    return np.tile(result.betas, ladders), values.reshape(*rows)
 
 
 def sites(result: Drawn) -> int:

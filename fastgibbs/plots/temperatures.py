@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 
 from fastgibbs import analysis, exact
-from fastgibbs.analysis.errors import blocks
+from fastgibbs.analysis.bins import Binned
+from fastgibbs.analysis.errors import blocks, moments
 from fastgibbs.models import checks
 from fastgibbs.models.lattices import Lattice, lattice
 from fastgibbs.plots.style import (
@@ -175,14 +176,13 @@ def _is_square_ferromagnet(model: ModelLike) -> TypeGuard[Lattice]:
     return model.J > 0 and model == lattice(model.sides, model.J)
 
 
-def _estimate(record: FloatArray, scale: float | None) -> tuple[float, float]:
+def _estimate(record: FloatArray | Binned, scale: float | None) -> tuple[float, float]:
     """The mean of all draws, or `scale` times their variance, and its jackknifed error; NaN for a single draw."""
     centre = record.mean()
-    rows = blocks(record) - centre
-    moments = rows.mean(axis=1, keepdims=True), (rows**2).mean(axis=1, keepdims=True)
+    whole, rows = moments(record, centre), moments(blocks(record), centre)
 
-    def statistic(mean: FloatArray, square: FloatArray) -> float:
-        return mean.mean() if scale is None else scale * (square.mean() - mean.mean() ** 2)
+    def statistic(rows: FloatArray) -> float:
+        mean, square = rows.mean(axis=0)
+        return mean + centre if scale is None else scale * (square - mean**2)
 
-    error = analysis.jackknife(statistic, *moments)[1] if len(rows) > 1 else np.nan
-    return centre if scale is None else scale * record.var(), error
+    return statistic(whole), analysis.jackknife(statistic, rows)[1] if len(rows) > 1 else np.nan

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgibbs import analysis
+from fastgibbs.analysis.bins import Binned
 from fastgibbs.models import checks
 from fastgibbs.plots.style import (
     SHADE,
@@ -72,6 +73,9 @@ def _trace(
     if not draws or not len(chains):
         return nothing(ax, "no draws")
     sweeps = getattr(result, "drawn_at", result.burn_in + result.thin * np.arange(1, draws + 1))
+    if isinstance(values, Binned):  # the mean of each bin, at its middle
+        last = values.counts.cumsum()
+        sweeps, values = (sweeps[last - 1] + sweeps[last - values.counts]) / 2, values.means
     shown = np.unique(betas[chains])[::-1]
     named = set()
     for k in chains:
