@@ -239,7 +239,7 @@ def test_temper_takes_observables_and_models_of_files_and_writes_what_is_asked(t
     found = fg.load("results/a/result.npz")
     np.testing.assert_array_equal(found.energy, known.energy)
     np.testing.assert_array_equal(found.observables["first"], known.observables["first"])
-    files = ["configuration.toml", "draws.csv", "summary.txt"]
+    files = ["configuration.toml", "draws.csv", "report.html", "summary.txt"]
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == files
     rows = list(csv.DictReader((tmp_path / "mine" / "draws.csv").read_text().splitlines()))
     assert [float(row["first"]) for row in rows] == known.observables["first"].swapaxes(1, 2).ravel().tolist()

@@ -168,7 +168,7 @@ def carry_out(
     folder.mkdir(parents=True, exist_ok=True)
     head = ", ".join(f"{name} {version}" for name, version in versions().items())
     resolved = f"# {head}\n".encode() + task.configuration
-    files = {**found.files, PAGE: _page(task, found), CONFIGURATION: resolved}
+    files = {**found.files, PAGE: _page(task, found, resolved), CONFIGURATION: resolved}
     for file, content in files.items():
         if isinstance(content, bytes):
             replace_file(folder / file, content)
@@ -182,7 +182,7 @@ def carry_out(
     return found._replace(text=text)
 
 
-def _page(task: Task, found: Findings) -> bytes:
+def _page(task: Task, found: Findings, resolved: bytes) -> bytes:
     """What was found, with its pictures, how to repeat it and on what it ran, in one file to send."""
     shown = found.shown
     if not shown:
@@ -194,7 +194,7 @@ def _page(task: Task, found: Findings) -> bytes:
     repeat = f"# python -m fastgibbs {task.command} {CONFIGURATION}, a file of these lines\n"
     sections = [
         ("What was found", shown),
-        ("How to repeat it", code(repeat + task.configuration.decode())),
+        ("How to repeat it", code(repeat + resolved.decode())),
         ("Provenance", provenance({})),
     ]
     return page(task.title, sections)
