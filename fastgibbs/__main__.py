@@ -32,8 +32,8 @@ A file to begin with:
 {example}
 Recipes: {recipes}.
 help(fastgibbs.{verb}), help(fastgibbs.lattice) ... tell their arguments; of these a seed must be given.
-The folder receives result.npz, draws.csv, summary.txt, report.html and configuration.toml. A run that is stopped, by Ctrl-C, SIGTERM
-or a crash, leaves a checkpoint there, and the same command goes on from it.
+The folder receives result.npz, draws.csv, summary.txt, report.html and configuration.toml. A run that is stopped, by
+Ctrl-C, SIGTERM or a crash, leaves a checkpoint there, and the same command goes on from it.
 """
 
 
