@@ -19,6 +19,7 @@ _UNKNOWN = {
     "anneal": ("start", "target_energy", "keep"),
     "recall": ("cues",),
     "train": ("data", "steps", "chains", "batch_size", "learning_rate"),
+    "fit_ising": ("samples", "graph", "weights"),
 }  # arguments that results do not hold
 
 
@@ -33,7 +34,7 @@ def lines(result: Any) -> str:
     arguments = dict(_arguments(result))
     if result.KIND == "train":
         model, recipe = "model", ["model = ...  # as it was before it was trained"]
-    given = [model, *(["cues"] if result.KIND == "recall" else ["data"] if result.KIND == "train" else [])]
+    given = {"recall": [model, "cues"], "train": [model, "data"], "fit_ising": ["samples"]}.get(result.KIND, [model])
     call = ",\n    ".join([*given, *(f"{name}={value}" for name, value in arguments.items())])
     needs_run = any("run." in text for text in (call, *recipe))
     archive = ['run = fg.load("run.npz")  # what run.save("run.npz") has written'] if needs_run else []
@@ -143,7 +144,17 @@ def _of_train(result: Any) -> Iterator[tuple[str, str]]:
     yield "epochs", str(result.epochs)
 
 
+def _of_fit(result: Any) -> Iterator[tuple[str, str]]:
+    yield "method", _text(result.method)
+    if result.path is not None:
+        yield "l1", _numbers(result.path.l1, "run.path.l1", whole=True)
+    elif result.l1:
+        yield "l1", repr(result.l1)
+    yield "l2", repr(result.l2)
+
+
 _OF = {"sample": _of_sample, "temper": _of_temper, "anneal": _of_anneal, "recall": _of_recall, "train": _of_train}
+_OF |= {"fit_ising": _of_fit}
 
 
 def _counts(result: Any, **defaults: int) -> Iterator[tuple[str, str]]:

@@ -72,7 +72,8 @@ class Timing(NamedTuple):
 
 
 class Result:
-    """The base of all that runs return: SampleResult, AnnealResult, TemperResult, RecallResult and TrainResult.
+    """The base of all that runs return: SampleResult, AnnealResult, TemperResult, RecallResult, TrainResult and
+    IsingFit.
 
     Of a class: KIND, what its archives are called; `report()` and `table()`.
     """
