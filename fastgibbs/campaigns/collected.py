@@ -9,11 +9,16 @@ from typing import Any, overload
 
 import numpy as np
 
+from fastgibbs.analysis.reports import Report
 from fastgibbs.campaigns import files
 from fastgibbs.campaigns.files import FAILED
 from fastgibbs.campaigns.tasks import Task
+from fastgibbs.integrations.tables import Table, long, table
 from fastgibbs.models import checks
 from fastgibbs.types import Mask
+
+_NOT_SHOWN = {"seed", "digest"}  # of a model: a seed is that of the verb
+_MOST_NOTES = 8
 
 
 class Campaign(Sequence[Any]):
@@ -46,7 +51,7 @@ class Campaign(Sequence[Any]):
     def __getitem__(self, index: slice) -> Campaign: ...
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
-            return self._part(range(len(self))[index])
+            return self.part(range(len(self))[index])
         task = self.tasks[index]
         try:
             return files.read(self.directory, task)
@@ -62,13 +67,14 @@ class Campaign(Sequence[Any]):
         ends = ", interrupted" if self.interrupted else ""
         return f"Campaign({self.done.sum()} of {len(self)} tasks done{ends})"
 
-    def _part(self, indices: Sequence[int]) -> Campaign:
+    def part(self, indices: Sequence[int]) -> Campaign:
+        """The tasks of these numbers."""
         tasks, done = [self.tasks[k] for k in indices], self.done[list(indices)].tolist()
         return Campaign(tasks, self.directory, done, self.interrupted)
 
     def finished(self) -> Campaign:
         """Those tasks of which there is a result."""
-        return self._part(np.flatnonzero(self.done).tolist())
+        return self.part(np.flatnonzero(self.done).tolist())
 
     def by(self, name: str) -> dict[Any, Campaign]:
         """Parts of it by the value that an argument of the model or the verb has, in order of appearance.
@@ -80,7 +86,65 @@ class Campaign(Sequence[Any]):
             parts.setdefault(argument(task, name), []).append(k)
         if list(parts) == [None]:
             raise ValueError(f"name is {checks.shown(name)}: no task has such an argument")
-        return {value: self._part(indices) for value, indices in parts.items()}
+        return {value: self.part(indices) for value, indices in parts.items()}
+
+    def varied(self) -> dict[str, list[Any]]:
+        """The arguments of models and verbs that are not the same in all tasks, and the value of each task."""
+        names = dict.fromkeys(name for task in self.tasks for name in (*task.told["model"], *task.told["arguments"]))
+        values = {name: [argument(task, name) for task in self.tasks] for name in names if name not in _NOT_SHOWN}
+        return {name: found for name, found in values.items() if len(set(found)) > 1}
+
+    def table(self) -> Table:
+        """The records of all results that are there, row by row, with the number of the task and what varies.
+
+        So `fastgibbs.integrations.to_dataframe` takes it. It is read whole: a column has a row for each draw of all.
+
+        >>> import fastgibbs as fg
+        >>> asked = [fg.Task(fg.lattice((4, 4)), "sample", {"beta": beta, "sweeps": 9}, seed=1) for beta in (0.1, 0.2)]
+        >>> run = fg.campaign(asked, "square", progress=False)
+        >>> list(fg.integrations.to_dataframe(run).columns)
+        ['task', 'chain', 'draw', 'beta', 'energy', 'magnetization']
+        """
+        varied = self.varied()
+        parts = []
+        for k in np.flatnonzero(self.done).tolist():
+            records = long(table(self[k]))
+            rows = len(next(iter(records.values())))
+            told = {name: np.repeat(_cell(values[k]), rows) for name, values in varied.items() if name not in records}
+            parts.append({"task": np.repeat(k, rows), **told, **records})
+        if not parts:
+            raise ValueError("no task has been run")
+        names = [name for name in parts[0] if all(name in part for part in parts)]
+        columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
+        first = names.index("energy") if "energy" in names else len(names) - 1
+        coordinates = {name: ("row", columns[name]) for name in names[:first]}
+        return Table({name: (("row",), columns[name]) for name in names[first:]}, coordinates, {"tasks": len(self)})
+
+    def report(self) -> Report:
+        """What has become of its tasks; results have reports of their own."""
+        failed = self.failed
+        states = ["done" if done else "failed" if k in failed else "not run" for k, done in enumerate(self.done)]
+        rows = {name: list(map(_text, values)) for name, values in self.varied().items()}
+        seeds = [str(task.seed) for task in self.tasks]
+        first = {text.splitlines()[-1]: k for k, text in reversed(failed.items())}
+        notes = [f"WARNING: tasks[{k}] failed: {told}" for told, k in sorted(first.items(), key=lambda one: one[1])]
+        numbers = [str(k) for k in range(len(self))]
+        return Report(
+            [repr(self)], {}, {"task": numbers} | rows | {"seed": seeds, "state": states}, notes[:_MOST_NOTES]
+        )
+
+    def summary(self) -> str:
+        """The same as text.
+
+        >>> import fastgibbs as fg
+        >>> tasks = [fg.Task(fg.lattice((4, 4)), "log_z", {"method": "exact"}, seed=1)]
+        >>> print(fg.campaign(tasks, "exact", progress=False).summary().splitlines()[0])
+        Campaign(1 of 1 tasks done)
+        """
+        return str(self.report())
+
+    def _repr_html_(self) -> str:
+        return self.report().html()
 
     @property
     def failed(self) -> dict[int, str]:
@@ -99,6 +163,17 @@ def argument(task: Task, name: str) -> Any:
     """The value of an argument of its model or its verb, that can be a key; None if it has none."""
     value = {**task.told["model"], **task.told["arguments"], "seed": task.seed}.get(name)
     return _key(value)
+
+
+def _cell(value: Any) -> Any:
+    """A value as a cell of a column: a number or a text."""
+    return value if isinstance(value, int | float | str) else _text(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_text, value))})"
+    return "" if value is None else str(value)
 
 
 def _key(value: Any) -> Any:

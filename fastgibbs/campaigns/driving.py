@@ -18,7 +18,7 @@ from fastgibbs.campaigns.collected import Campaign
 from fastgibbs.campaigns.files import FAILED, Entry
 from fastgibbs.campaigns.provenance import note
 from fastgibbs.campaigns.tasks import Task
-from fastgibbs.campaigns.working import Outcome, perform
+from fastgibbs.campaigns.working import Outcome, perform, warm
 from fastgibbs.io import replace_file
 from fastgibbs.methods.running import SAVES, reporting
 from fastgibbs.models import checks, resources
@@ -26,6 +26,8 @@ from fastgibbs.threads import TICK_SECONDS, Asked, stoppable, work_for
 from fastgibbs.types import PathLike, Progress
 
 WINDOW = 512  # tasks that are submitted and not done: what an executor has to remember
+_WARM = -1  # in place of the number of a task: its kernels are compiled first
+_MOST_KINDS = 16  # of tasks, to be compiled before they are submitted
 _PATIENCE = 5.0  # seconds, for tasks that another's executor runs, when asked to stop
 
 
@@ -115,13 +117,22 @@ def asked_tasks(tasks: Iterable[Task]) -> list[Task]:
     return found
 
 
+def begun(tasks: list[Task], directory: PathLike) -> Campaign:
+    """What has become of tasks by now, as far as it is known without reading their files; nothing is run."""
+    folder = os.path.abspath(os.fsdecode(checks.path("directory", directory)))
+    return Campaign(tasks, folder, _done(tasks, files.known(folder)), False)
+
+
+def _done(tasks: list[Task], known: dict[str, Entry]) -> list[bool]:
+    return [(entry := known.get(task.digest)) is not None and entry.length == task.length for task in tasks]
+
+
 class _Drive:
     """A call of `campaign` under way."""
 
     def __init__(self, tasks: list[Task], directory: str, every: float) -> None:
         self._tasks, self._directory, self._every = tasks, directory, every
-        known = files.known(directory)
-        self._done = [(entry := known.get(task.digest)) is not None and entry.length == task.length for task in tasks]
+        self._done = _done(tasks, files.known(directory))
         self._entries: dict[str, Entry] = {}
         self._landed: Queue[int] = Queue()
         self._under_way: dict[int, Any] = {}
@@ -156,9 +167,12 @@ class _Drive:
         self, executor: Executor, todo: deque[int], asked: Asked, report: Callable[[int, int], object], own: bool
     ) -> None:
         total, shown, until = len(self._tasks), 0.0, None
+        if not own and todo and (short := self._shortened(todo)):
+            self._submit(executor, _WARM, warm, short)
         while (todo and not asked) or self._under_way:
-            while todo and not asked and len(self._under_way) < WINDOW:
-                self._submit(executor, todo.popleft())
+            while todo and not asked and len(self._under_way) < WINDOW and _WARM not in self._under_way:
+                k = todo.popleft()
+                self._submit(executor, k, perform, self._tasks[k], self._directory, self._every)
             if asked and until is None:
                 until = time.monotonic() + _PATIENCE
                 for future in list(self._under_way.values()):
@@ -173,8 +187,14 @@ class _Drive:
                     asked.ask()
         report(sum(self._done), total)
 
-    def _submit(self, executor: Executor, k: int) -> None:
-        future = executor.submit(perform, self._tasks[k], self._directory, self._every)
+    def _shortened(self, todo: Iterable[int]) -> list[Task]:
+        """A short task of each of the kinds that are left."""
+        first = {self._tasks[k].kind: self._tasks[k] for k in todo}
+        found = [task.shortened() for task in list(first.values())[:_MOST_KINDS]]
+        return [task for task in found if task is not None]
+
+    def _submit(self, executor: Executor, k: int, *call: Any) -> None:
+        future = executor.submit(*call)
         self._under_way[k] = future
         if hasattr(future, "add_done_callback"):
             future.add_done_callback(lambda _: self._landed.put(k))
@@ -192,13 +212,15 @@ class _Drive:
         """A task has come back."""
         future = self._under_way.pop(k)
         try:
-            outcome: Outcome = future.result()
+            outcome: Outcome | None = future.result()
         except BrokenExecutor as error:
             told = f"what was done by then is in {self._directory}, and the next call goes on"
             raise RuntimeError(f"the executor broke ({error}): {told}") from error
         except BaseException as error:
-            if "Cancelled" not in type(error).__name__:
+            if "Cancelled" not in type(error).__name__ and k != _WARM:
                 self._lost(k)
+            return
+        if outcome is None:
             return
         self._done[k] = outcome.entry is not None
         if outcome.entry is not None:

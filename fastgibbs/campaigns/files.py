@@ -49,18 +49,22 @@ def path_of(directory: str, digest: str, suffix: str) -> str:
     return os.path.join(directory, "tasks", digest[:_FOLDER], digest[_FOLDER:] + suffix)
 
 
-def write(directory: str, task: Task, result: Any) -> Entry:
-    """Write the result of a task, whole or not at all; the same bytes for the same numbers, however long they took."""
+def packed(task: Task, result: Any) -> bytes:
+    """The file of a task's result: the same bytes for the same numbers, however long they took."""
     arrays: dict[str, Any]
     if isinstance(result, Estimate):
         kind, arrays, header = "estimate", {"numbers": np.hstack(result[:-1])}, {"method": result.method}
     else:
         kind, (arrays, header) = result.KIND, parts.take_apart(result._values() | {"timing": _NOBODY})
     content = io.BytesIO()
-    told = task.told | {"digest": task.digest, "length": task.length}
-    pack(content, kind, arrays, header | {"task": told})
+    pack(content, kind, arrays, header | {"task": task.told | {"digest": task.digest, "length": task.length}})
+    return content.getvalue()
+
+
+def write(directory: str, task: Task, result: Any) -> Entry:
+    """Write the result of a task, whole or not at all."""
     path = path_of(directory, task.digest, RESULT)
-    replace_file(path, content.getvalue(), durable=False)  # what a machine loses is computed again
+    replace_file(path, packed(task, result), durable=False)  # what a machine loses is computed again
     return _entry(path, task.length)
 
 

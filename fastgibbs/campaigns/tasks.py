@@ -126,6 +126,21 @@ class Task:
         """That it runs on."""
         return checks.thread_count(self.arguments.get("threads", 1))
 
+    def shortened(self) -> Task | None:
+        """One of as few sweeps that needs the same kernels, to have them compiled; None of what has no fewer."""
+        fewest = {"sweeps": self.arguments.get("thin", 1), "burn_in": 0}
+        short = {"sample": fewest, "temper": fewest, "anneal": {"sweeps": 2}, "log_z": {"steps": 2}}[self.verb]
+        if self.arguments.get("method") in ("exact", "integration"):
+            return None
+        left_out = {"at"} if self.verb == "sample" else {"betas"} if self.verb == "anneal" else set()
+        arguments = {name: value for name, value in self.arguments.items() if name not in left_out}
+        return Task(self.model, self.verb, arguments | short, self.seed)
+
+    @property
+    def kind(self) -> str:
+        """What tasks that need the same kernels have in common, but for numbers and for models given as such."""
+        return canonical(_without_numbers(self.told | {"seed": 0})).decode()
+
     def run(self, **more: Any) -> Any:
         """What the verb returns, called with these arguments besides."""
         model: Any = self.model
@@ -174,6 +189,15 @@ def _told(given: Mapping[str, Any], function: Callable[..., Any], without: set[s
 def _alike(value: Any, default: Any) -> bool:
     same = type(value) in (type(default), int) and type(default) is not bool
     return value is default or (same and value == default)
+
+
+def _without_numbers(told: Any) -> Any:
+    """JSON values without their numbers, lists of which are as long as they are."""
+    if isinstance(told, dict):
+        return {name: _without_numbers(value) for name, value in told.items() if name != "digest"}
+    if isinstance(told, list):
+        return [_without_numbers(value) for value in told]
+    return told if isinstance(told, str | bool) else 0
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -61,5 +61,12 @@ def perform(task: Task, directory: str, every: float) -> Outcome:
             return Outcome("failed")
 
 
+def warm(tasks: list[Task]) -> None:
+    """Compile what these need, into the cache of this machine, so that workers who start together find it there."""
+    for task in tasks:
+        with suppress(Exception):  # it will be told of the task itself
+            task.run()
+
+
 def _saves(task: Task) -> bool:
     return "checkpoint" in inspect.signature(VERBS[task.verb]).parameters
