@@ -16,7 +16,7 @@ FLOORS = [
     ("methods", "plots"),
     ("learning", "testing", "pages"),
     ("integrations.dimod", "integrations.sklearn"),  # verbs under other libraries' names
-    ("gallery", "benchmark", "verify", "warm"),
+    ("campaigns", "gallery", "benchmark", "verify", "warm"),
     ("commands",),
     ("__init__", "__main__"),
 ]
