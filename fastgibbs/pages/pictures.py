@@ -63,6 +63,10 @@ def names(result: Any) -> Iterator[str]:
         yield "overlap_trace"
     if kind == "train" and result.history.epoch.size:
         yield "training_history"
+    if kind == "fit_ising" and result.couplings.size:
+        yield "fitted_couplings"
+    if kind == "fit_ising" and result.moments.size:
+        yield "fitted_moments"
     if kind == "train" and result.information is not None and result.information.epoch.size:
         yield "information_history"
 

@@ -8,6 +8,7 @@ saved, and without matplotlib (the extra `plot`) the first call raises ImportErr
 from fastgibbs.plots.annealing import annealing_trace, read_histogram
 from fastgibbs.plots.binder import binder_crossing, glass_crossing
 from fastgibbs.plots.correlations import correlations, length_crossing, structure_factor, structure_map, two_time
+from fastgibbs.plots.fits import fitted_couplings, fitted_moments
 from fastgibbs.plots.learning import fantasies, filters, information_history, inpaintings, training_history
 from fastgibbs.plots.memories import overlap_trace, recall_curves, recall_images
 from fastgibbs.plots.movie import movie
@@ -36,6 +37,8 @@ __all__ = [
     "fantasies",
     "figure",
     "filters",
+    "fitted_couplings",
+    "fitted_moments",
     "glass_crossing",
     "heat_capacity_curve",
     "information_history",
