@@ -243,3 +243,20 @@ def test_rows_that_only_add_up_to_the_right_count_of_numbers_are_refused(tmp_pat
         monkeypatch.setattr(np, "fromstring", reads)
         with pytest.raises(ValueError, match=r"line 2: '1 2 3\+4' stands where an edge"):
             fg.read(tmp_path / "it.mc")
+
+
+def test_a_problem_without_biases_and_the_label_none_at_every_door_of_dimod():
+    dimod = pytest.importorskip("dimod", reason="dimod comes with fastgibbs[dev]")
+    samplers = pytest.importorskip("fastgibbs.integrations.dimod")
+    alike = dimod.BinaryQuadraticModel({"a": 0}, {("a", "b"): 0}, 1.5, "SPIN")
+    assert (
+        samplers.TemperingSampler().sample(alike, num_reads=2, num_sweeps=10, seed=1).record.energy.tolist()
+        == [1.5] * 2
+    )
+    unnamed = dimod.DictBQM("SPIN")
+    unnamed.add_interaction(None, "b", 1)
+    model = fg.as_model(unnamed)
+    run = fg.anneal(model, sweeps=1, reads=1, seed=1)
+    for door in (lambda: samplers.AnnealingSampler().sample(unnamed), lambda: fg.to_bqm(model), run.to_sampleset):
+        with pytest.raises(ValueError, match="has the label None, which dimod takes for no label"):
+            door()
