@@ -13,8 +13,8 @@ DOCS = ROOT / "fastgibbs" / "docs"
 PAGES = sorted(page.name for page in DOCS.glob("*.md"))
 
 
-def test_there_are_three_pages():
-    assert PAGES == ["architecture.md", "changelog.md", "extending.md"]
+def test_there_are_four_pages():
+    assert PAGES == ["architecture.md", "changelog.md", "citing.md", "extending.md"]
 
 
 @pytest.mark.parametrize("page", PAGES)
