@@ -71,7 +71,7 @@ def test_an_error_in_a_progress_callable_comes_out_and_stops_the_threads(chains,
 @pytest.mark.parametrize("with_tqdm", [True, False])
 def test_progress_true_draws_a_bar_or_a_plain_line(with_tqdm, capsys, monkeypatch):
     if with_tqdm:
-        pytest.importorskip("tqdm", reason="the bar needs tqdm, of the extra [plot]")
+        pytest.importorskip("tqdm", reason="the bar needs the extra [tqdm]")
     else:
         monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     fg.sample(MODEL, beta=0.4, sweeps=40, progress=True)
