@@ -50,6 +50,7 @@ OPTIONAL = {
     "matplotlib",
     "networkx",
     "pandas",
+    "pdoc",
     "scipy",
     "sklearn",
     "tqdm",
