@@ -4,10 +4,22 @@ import importlib
 
 import pytest
 
+# What begins first: the file that compiles all kernels; beside it those whose kernels no other file needs, so that no
+# two workers compile the same; then what takes longest, so that workers end together.
+FIRST = ["warm", "jit", "cache", "outside_engines", "strangers", "stopping", "proofs", "tempering_twin", "doctored"]
+FIRST += ["overlap", "dense", "cluster_ladders", "checkpoints", "checkpoint_kills", "log_z", "gates", "examples"]
+FIRST += ["reweighting", "tempering", "parity", "layered", "hopfield", "learning_runs", "training", "training_runs"]
+
+
+def pytest_configure(config):
+    """Workers get files in the order of their tests, not those of the most tests first."""
+    config.option.loadscopereorder = False
+
 
 def pytest_collection_modifyitems(items):
-    """What takes longest and compiles all kernels begins first: workers then end together."""
-    items.sort(key=lambda item: item.path.name != "test_warm.py")
+    """Files of FIRST come first, in its order."""
+    ranks = {f"test_{name}.py": rank for rank, name in enumerate(FIRST)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
 
 
 @pytest.fixture

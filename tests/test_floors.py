@@ -5,6 +5,7 @@ import graphlib
 from pathlib import Path
 
 import pytest
+from conftest import FIRST
 
 PACKAGE = Path(__file__).parents[1] / "fastgibbs"
 FLOORS = [
@@ -16,7 +17,7 @@ FLOORS = [
     ("methods", "plots"),
     ("learning", "testing", "pages"),
     ("integrations.dimod", "integrations.sklearn"),  # verbs under other libraries' names
-    ("gallery", "benchmark", "verify", "warm"),
+    ("campaigns", "gallery", "benchmark", "verify", "warm"),
     ("commands",),
     ("__init__", "__main__"),
 ]
@@ -167,3 +168,9 @@ def test_the_picture_of_the_house_is_what_imports_make_it():
     assert house.PICTURE.read_text() == house.picture(), "python tests/house.py draws it anew"
     (arrows,) = [others for room, others in house.arrows().items() if room == "methods"]
     assert "results" in arrows and "models" not in arrows  # which `results` brings along
+
+
+def test_files_that_begin_first_are_there():
+    for name in FIRST:
+        assert Path(__file__).with_name(f"test_{name}.py").exists(), name
+    assert len(set(FIRST)) == len(FIRST)
