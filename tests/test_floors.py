@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "fastgibbs"
 FLOORS = [
-    ("types", "fingerprints"),
+    ("types", "fingerprints", "markup"),
     ("jit", "threads", "fields", "models"),
     ("io",),
     ("exact", "engines", "reference", "analysis", "integrations", "info"),

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 
-from fastgibbs.analysis.reports import Report, with_error
+from fastgibbs.analysis.reports import Report, shown, with_error
 from fastgibbs.exact import spectrum
 from fastgibbs.exact.enumeration import states
 from fastgibbs.fields import described
@@ -90,6 +90,9 @@ class IsingFit(NamedTuple):
                 "graph= or l1=."
             )
         return Report([repr(self)], facts, table if order.size else {}, notes)
+
+    def _repr_html_(self) -> str:
+        return shown(self)
 
     def __repr__(self) -> str:
         return f"IsingFit({self.model!r}, method={self.method!r}, samples={self.samples:.6g})"

@@ -8,8 +8,17 @@ saved, and without matplotlib (the extra `plot`) the first call raises ImportErr
 from fastgibbs.plots.annealing import annealing_trace, read_histogram
 from fastgibbs.plots.binder import binder_crossing, glass_crossing
 from fastgibbs.plots.correlations import correlations, length_crossing, structure_factor, structure_map, two_time
-from fastgibbs.plots.learning import fantasies, filters, information_history, inpaintings, training_history
-from fastgibbs.plots.memories import overlap_trace, recall_curves, recall_images
+from fastgibbs.plots.curves import curve
+from fastgibbs.plots.learning import (
+    couplings,
+    entropies,
+    fantasies,
+    filters,
+    information_history,
+    inpaintings,
+    training_history,
+)
+from fastgibbs.plots.memories import overlap_trace, recall_curves, recall_histogram, recall_images
 from fastgibbs.plots.movie import movie
 from fastgibbs.plots.neurons import raster
 from fastgibbs.plots.spins import spin_image
@@ -30,9 +39,12 @@ __all__ = [
     "annealing_trace",
     "binder_crossing",
     "correlations",
+    "couplings",
+    "curve",
     "disconnectivity",
     "energy_curve",
     "energy_trace",
+    "entropies",
     "fantasies",
     "figure",
     "filters",
@@ -49,6 +61,7 @@ __all__ = [
     "raster",
     "read_histogram",
     "recall_curves",
+    "recall_histogram",
     "recall_images",
     "replica_flow",
     "spin_image",
