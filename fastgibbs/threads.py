@@ -55,6 +55,11 @@ def stop() -> None:
         run.ask()
 
 
+def work_for(run: Asked) -> None:
+    """This thread works for the run: what it begins is a part of that."""
+    _here.run = run
+
+
 class stoppable:
     """`with stoppable() as asked:` is a run. In the main thread Ctrl-C, and `signals`, ask all runs to stop meanwhile.
 

@@ -7,8 +7,8 @@ import pytest
 
 import fastgibbs as fg
 from fastgibbs.__main__ import main
-from fastgibbs.learning import conditionals, pseudolikelihood
-from fastgibbs.learning.conditionals import covariance, rows_of, slopes
+from fastgibbs.learning import pseudolikelihood, spreads
+from fastgibbs.learning.conditionals import rows_of, slopes
 
 
 def glass(n=6, beta=0.7, seed=3):
@@ -134,7 +134,7 @@ def test_errors_of_the_likelihood_are_those_of_a_pair():
     """Of two spins without fields var J = 1 / (N (1 - c^2)), c = tanh J."""
     states, weights = whole(fg.Ising([[0.0, 0.6], [0.6, 0.0]]), samples=1000)
     pair = np.array([0]), np.array([1])
-    found = conditionals.likelihood_errors(rows_of(states, weights), *pair)
+    found = spreads.of_likelihood(rows_of(states, weights), *pair)
     assert found[0] == pytest.approx(1 / np.sqrt(1000 * (1 - np.tanh(0.6) ** 2)), rel=1e-9)
 
 
@@ -142,9 +142,10 @@ def test_couplings_that_l1_leaves_are_those_of_the_kinks():
     model = glass(8, 1.0)
     rows = rows_of(drawn(model, 3000, 5), np.ones(3000))
     i, j = np.triu_indices(8, 1)
-    found = pseudolikelihood.fitted(rows, covariance(rows), i, j, 0.1, 0.02)
-    J = found.J[i, j]
-    slope = slopes(rows, found.J, found.h).couplings[i, j] - 0.02 * J
+    none = pseudolikelihood.Numbers.none(rows.means)
+    found = pseudolikelihood.fitted(rows, i, j, 0.1, 0.02, none, lambda: False)
+    J = found.J
+    slope = slopes(rows, found.matrix(), found.h).couplings[i, j] - 0.02 * J
     assert found.converged and 0 < (J != 0).sum() < J.size
     assert (np.abs(slope[J == 0]) <= 0.1).all()
     np.testing.assert_allclose(slope[J != 0], 0.1 * np.sign(J[J != 0]), atol=1e-4)
@@ -282,7 +283,7 @@ GOOD = [[1, 1, -1], [1, -1, 1], [-1, 1, 1], [-1, -1, -1], [1, 1, 1], [-1, 1, -1]
         (GOOD, {"l2": np.nan}, "l2 is nan"),
         (GOOD, {"weights": [1, 1]}, r"weights has shape \(2,\)"),
         (GOOD, {"weights": [1, 1, 1, 1, 1, -1]}, "weights are from -1"),
-        (GOOD, {"weights": [0] * 6}, "not all 0"),
+        (GOOD, {"weights": [0] * 6}, "0 in all: give how often"),
         (GOOD, {"graph": fg.lattice((4,))}, "graph has 4 sites: samples have 3 spins"),
         (GOOD, {"graph": fg.lattice((3,)), "method": "mean_field"}, "leave out graph and l1"),
         (GOOD, {"l1": "path", "method": "mean_field"}, "leave out graph and l1"),

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_results import DATA, GLASS, MACHINE, RUNS
+from test_results import GLASS, MACHINE, RUNS
 
 import fastgibbs as fg
 from fastgibbs.analysis.reports import Report
 from fastgibbs.pages.page import Picture, gallery, page
 from fastgibbs.pages.pictures import names
-from fastgibbs.pages.repeating import lines
 from fastgibbs.pages.scripts import cells, rendered
 
 MORE = {
@@ -134,43 +133,6 @@ def test_curves_and_traces_of_bins_are_near_those_of_all_draws():
     width = other.energy.width
     np.testing.assert_allclose(y, every.get_ydata().reshape(-1, width).mean(axis=1), rtol=1e-12)
     np.testing.assert_allclose(x, every.get_xdata().reshape(-1, width).mean(axis=1), rtol=1e-12)
-
-
-@pytest.mark.parametrize("name", [name for name in ALL if not name.startswith(("train", "recall"))])
-def test_the_lines_of_a_page_give_the_same_bytes(results, name, tmp_path, monkeypatch):
-    result, text = results[name], lines(results[name])
-    if name == "sample stopped":
-        assert text == "# the run was stopped before its first draw"
-        return
-    monkeypatch.chdir(tmp_path)
-    result.save("run.npz")
-    names = {}
-    exec(text, names)
-    again = names["again"]
-    if getattr(result, "bins", None) is not None:
-        assert again.bins.sums.tobytes() == result.bins.sums.tobytes()
-    else:
-        assert again.energy.tobytes() == result.energy.tobytes()
-        assert again.magnetization.tobytes() == result.magnetization.tobytes() if result.KIND != "anneal" else True
-    assert (
-        again.states.tobytes() == result.states.tobytes() or result.KIND == "sample"
-    )  # whose last sweep may be no draw
-    assert ("run." in text) == (name != "of a lattice")
-
-
-def test_the_lines_of_a_recall_and_a_training_run_with_what_a_result_does_not_hold(results, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    memory = results["recall warm"]
-    memory.save("run.npz")
-    held = {"cues": memory.model.patterns}
-    exec(lines(memory), held)
-    assert held["again"].overlaps.tobytes() == memory.overlaps.tobytes()
-    text = lines(results["train"])
-    assert "data, steps, chains, batch_size, learning_rate" in text
-    text = text.replace("model = ...", "model = machine").replace("epochs=", "batch_size=10, epochs=")
-    held = {"machine": MACHINE, "data": DATA}
-    exec(text, held)
-    assert held["again"].model.weights.tobytes() == results["train"].model.weights.tobytes()
 
 
 def test_a_list_has_a_row_for_each_and_a_section_for_the_first_twelve(results, path):

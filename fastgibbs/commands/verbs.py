@@ -16,17 +16,8 @@ from fastgibbs.integrations.tables import long, table
 from fastgibbs.io import read
 from fastgibbs.methods.sampling import sample
 from fastgibbs.methods.tempering import temper
-from fastgibbs.models import (
-    checks,
-    edwards_anderson,
-    lattice,
-    p_spin,
-    power_law,
-    random_regular,
-    sherrington_kirkpatrick,
-    triangular,
-    viana_bray,
-)
+from fastgibbs.models import checks
+from fastgibbs.models.recipes import RECIPES as RECIPES  # the command line lists them
 from fastgibbs.pages.reporting import found
 from fastgibbs.results.sampled import SampleResult
 from fastgibbs.results.tempered import TemperResult
@@ -35,19 +26,6 @@ from fastgibbs.types import Progress
 T = TypeVar("T")
 HERE = Path(__file__).parent  # a file of each kind is there
 VERBS: dict[str, Callable[..., Any]] = {"sample": sample, "temper": temper}
-RECIPES: dict[str, Callable[..., Any]] = {
-    recipe.__name__: recipe
-    for recipe in (
-        lattice,
-        triangular,
-        edwards_anderson,
-        sherrington_kirkpatrick,
-        random_regular,
-        viana_bray,
-        power_law,
-        p_spin,
-    )
-}
 ELSEWHERE = {"model", "start", "clamp", "progress", "checkpoint"}  # arguments of verbs that no file gives
 EACH = "chains_per_beta"  # of `sample`, whose `beta` is one per chain
 OUTPUT = {"folder": str, "npz": bool, "csv": bool}

@@ -9,9 +9,9 @@ from fastgibbs import exact, plots
 from fastgibbs.gallery.output import comma_separated, picture, table
 from fastgibbs.gallery.runs import Findings, Interrupted, SavedAs
 from fastgibbs.learning import IsingFit, fit_ising
-from fastgibbs.learning.inverse import METHODS
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import Ising, checks, edwards_anderson
+from fastgibbs.results.parts import FIT_METHODS as METHODS
 from fastgibbs.types import FloatArray, Progress, Sites
 
 BURN_IN = 1000  # sweeps

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgibbs.integrations.tables import Tabular
+from fastgibbs.io.problems import problem
 from fastgibbs.models import checks, foreign
-from fastgibbs.types import ModelLike
+from fastgibbs.types import Problem
 
 if TYPE_CHECKING:
     import dimod
@@ -22,7 +23,7 @@ def _imported(what: str) -> Any:
     return dimod
 
 
-def to_bqm(model: ModelLike) -> dimod.BinaryQuadraticModel:
+def to_bqm(model: Problem) -> dimod.BinaryQuadraticModel:
     """The model as a `dimod.BinaryQuadraticModel`, with its labels: SPIN of spins -1 and 1, BINARY of units 0 and 1.
 
     Energies are those of the model; `fastgibbs.as_model` is the way back. ImportError if dimod is missing; ValueError
@@ -34,7 +35,7 @@ def to_bqm(model: ModelLike) -> dimod.BinaryQuadraticModel:
     ('SPIN', -1.5)
     """
     library = _imported("to_bqm")
-    kind, linear, (i, j, c), offset = foreign.as_quadratic("model", model)
+    kind, linear, (i, j, c), offset = foreign.as_quadratic("model", model := problem("model", model))
     labels = foreign.names_of(model)
     bqm = library.BinaryQuadraticModel.from_numpy_vectors(
         linear, (i, j, c), offset, foreign.CALLED[kind], variable_order=list(labels)

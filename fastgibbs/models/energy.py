@@ -186,8 +186,8 @@ class Energy(Frozen):
     def with_labels(self, labels: Iterable[Hashable]) -> Self:
         """The same model with names of its variables, (n,): `labels`, by which `labelled` tells states.
 
-        Sums, draws and states do not depend on them. ValueError unless there are n that differ, TypeError at one that
-        is not hashable.
+        Sums, draws and states do not depend on them. ValueError unless there are n that differ, and at a NaN; TypeError
+        at one that is not hashable.
 
         >>> import fastgibbs as fg
         >>> fg.lattice((2,)).with_labels(["left", "right"]).labels
@@ -202,6 +202,8 @@ class Energy(Frozen):
                 first = seen.setdefault(name, site)
             except TypeError:
                 raise TypeError(f"labels[{site}] is {checks.shown(name)}: give what can be a key of a dict") from None
+            if name != name:
+                raise ValueError(f"labels[{site}] is {checks.shown(name)}, which differs from itself: give it a name")
             if first != site:
                 raise ValueError(
                     f"labels[{first}] is {checks.shown(names[first])} and labels[{site}] is {checks.shown(name)}, "

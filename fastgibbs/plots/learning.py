@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgibbs.models import RBM, checks
+from fastgibbs.models.foreign import names_of
 from fastgibbs.plots.style import MARK, PALETTE, bars, given_or_new, legend_above, look, nothing, require
+from fastgibbs.results.fitted import IsingFit
 from fastgibbs.results.trained import TrainResult
 from fastgibbs.types import ArrayLike, FloatArray, Shape
 
@@ -155,7 +157,7 @@ def information_history(result: TrainResult, *, ax: Axes | None = None, **line: 
     return ax
 
 
-def couplings(fit: Any, most: int = 100, *, ax: Axes | None = None, **errorbar: Any) -> Axes:
+def couplings(fit: IsingFit, most: int = 100, *, ax: Axes | None = None, **errorbar: Any) -> Axes:
     """The strongest couplings that were fitted, with their errors, in the order of |J|, each with its pair if few.
 
     `fit`: what `fastgibbs.fit_ising` returned, of which the `most` strongest are drawn. `errorbar`: keywords of
@@ -177,7 +179,8 @@ def couplings(fit: Any, most: int = 100, *, ax: Axes | None = None, **errorbar: 
     house = dict(color=PALETTE[0], fmt="o", markersize=3.5, elinewidth=1, capsize=2)
     ax.errorbar(places, fit.couplings[order], bars(fit.couplings_error[order]), **look(errorbar, **house))
     if order.size <= _NAMED:
-        ax.set_xticks(places, [f"{fit.i[k]}, {fit.j[k]}" for k in order], rotation=45)
+        names = names_of(fit.model)
+        ax.set_xticks(places, [f"{names[fit.i[k]]}, {names[fit.j[k]]}" for k in order], rotation=45)
     else:
         ax.set_xlabel(f"the {order.size} strongest of {fit.couplings.size} pairs")
     return ax

@@ -19,7 +19,7 @@ from fastgibbs.integrations.tables import Coordinates, Table, Variables
 from fastgibbs.models import Ising, checks
 from fastgibbs.models.bounds import most_energy
 from fastgibbs.models.energy import as_energy
-from fastgibbs.results.base import SITES, Result, Timing, no_sites, run_result
+from fastgibbs.results.base import BEGUN, SITES, Result, Timing, no_sites, run_result
 from fastgibbs.results.lanes import distinct
 from fastgibbs.types import FloatArray, IntArray, ModelLike, States
 
@@ -176,6 +176,7 @@ class AnnealResult(Result):
     ] = field(default_factory=lambda: np.empty(0))
     slices: Annotated[int | None, "Of worldlines, else None."] = None
     population: Annotated[Population | None, "By population=True what it tells, else None."] = None
+    start: Annotated[str | None, BEGUN] = None
 
     @property
     def temperature(self) -> FloatArray:

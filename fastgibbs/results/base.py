@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SITES = "int64 (clamped,)", "The sites that kept their values, ascending; `states` tells which."
+BEGUN = 'How it began: "random", by spins of its own, from "states", or where another "run" stood; None of old files.'
 CHOSEN = "int64 (chosen,)", "The sweep of every draw, where these were chosen, by `at`; none otherwise."
 
 
@@ -67,7 +68,8 @@ class Timing(NamedTuple):
 
 
 class Result:
-    """The base of all that runs return: SampleResult, AnnealResult, TemperResult, RecallResult and TrainResult.
+    """The base of all that runs return: SampleResult, AnnealResult, TemperResult, RecallResult, TrainResult and
+    IsingFit.
 
     Of a class: KIND, what its archives are called; `report()` and `table()`.
     """
