@@ -3,8 +3,10 @@
 import csv
 import functools
 import gzip
+import html
 import io
 import json
+import os
 import re
 import signal
 import subprocess
@@ -101,6 +103,11 @@ def test_solve_anneals_what_is_larger_and_its_answer_says_how_to_get_it_again(gl
     again = eval(found["provenance"]["repeat"], {"fg": fg})
     assert again.states[0].tolist() == found["state"] and again.energy[0] == -128
     assert found["provenance"]["repeat"] in said.out
+    told = html.unescape((glass.parent / "sol.html").read_text())
+    assert all(line in told for line in said.out.splitlines()[:-1])
+    assert f"found = {found['provenance']['repeat']}" in told
+    assert len(re.findall("data:image/png;base64,", told)) == 1
+    assert said.out.splitlines()[-1] == f"written to {sol} and {glass.parent / 'sol.html'}"
 
 
 def test_solve_stops_at_a_target_and_says_so(glass, capsys):
@@ -147,6 +154,8 @@ def test_solve_has_the_labels_of_the_file_and_the_units_of_the_problem(tmp_path,
         (["small.txt", "--threads", "0"], "--threads is 0"),
         (["small.txt", "--seed", "-1"], "--seed is -1"),
         (["small.txt", "--output", "."], "is a folder: give the path of a file"),
+        (["small.txt", "--output", "sol.html"], "--output is sol.html: that is where the report goes"),
+        (["small.txt", "--output", "old.json"], "old.html is there already: give another --output, or --restart"),
         (["small.txt", "--output", "no/sol.json"], "no/sol.json: No such file or directory; nothing was written"),
         (["small.txt", "--output", "nan.txt"], "nan.txt is there already: give another --output, or --restart"),
     ],
@@ -156,6 +165,7 @@ def test_solve_refuses_what_is_wrong_in_one_line_before_it_begins(options, words
     monkeypatch.setattr("fastgibbs.commands.solve.spectrum", lambda *_: pytest.fail("it has begun"))
     (small[0] / "nan.txt").write_text("2 1\n1 2 nan\n")
     (small[0] / "other.dat").write_text("hello\n")
+    (small[0] / "old.html").write_text("")
     before = sorted(small[0].iterdir())
     assert main(["solve", *options]) == 2
     said = capsys.readouterr()
@@ -175,7 +185,36 @@ def test_solve_that_is_interrupted_gives_what_it_has_found(number, glass):
     assert (process.returncode, "Traceback" in errors) == (130 if number == signal.SIGINT else -number, False)
     assert answer(sol)["provenance"]["interrupted"]
     assert answer(sol)["energy"] == fg.read(glass).energy(answer(sol)["state"])
-    assert ("then interrupted" in said) == (number == signal.SIGINT)
+    assert "then interrupted" in said
+    assert "WARNING: the search was stopped early." in (glass.parent / "sol.html").read_text()
+
+
+def test_a_head_that_many_formats_have_is_told(small, tmp_path, capsys):
+    for name, told in (("small.txt", True), ("small.rud", False), ("small.txt --format rudy", False)):
+        file, *options = name.split()
+        (tmp_path / file).write_bytes((small[0] / "small.txt").read_bytes())
+        assert main(["solve", str(tmp_path / file), *options]) == 0
+        assert ("give --format mqlib, biqmac or spinglass" in capsys.readouterr().out) == told
+
+
+def test_what_nobody_reads_or_has_room_for_ends_without_a_traceback(tmp_path):
+    def status(command, **streams):
+        run = [sys.executable, "-m", "fastgibbs", *command]
+        with subprocess.Popen(run, stderr=subprocess.PIPE, text=True, **streams) as process:
+            if process.stdout:
+                process.stdout.close()
+            return process.stderr.read(), process.wait(60)
+
+    assert status(["list"], stdout=subprocess.PIPE) == ("", 141)
+    with open("/dev/full", "w") as full:
+        assert status(["list"], stdout=full) == ("fastgibbs: No space left on device\n", 2)
+    odd = tmp_path / os.fsdecode(b"n\xff\xc3\xa4.qubo")
+    odd.write_text("p qubo 0 2 2 1\n0 0 -1.5\n1 1 -1\n0 1 2\n")
+    command = ["solve", str(odd), "--output", str(tmp_path / os.fsdecode(b"\xfe.json"))]
+    for locale in ({"PYTHONIOENCODING": "ascii:strict"}, {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}):
+        with open(tmp_path / "out", "w") as out:
+            assert status([*command, "--restart"], stdout=out, env=os.environ | locale) == ("", 0)
+        assert "best energy -1.5" in (tmp_path / "out").read_text("ascii", "replace")
 
 
 def test_a_fault_is_one_line_and_debug_shows_where(small, capsys, monkeypatch):

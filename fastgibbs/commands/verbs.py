@@ -27,7 +27,6 @@ from fastgibbs.models import (
     triangular,
     viana_bray,
 )
-from fastgibbs.pages.reporting import found
 from fastgibbs.results.sampled import SampleResult
 from fastgibbs.results.tempered import TemperResult
 from fastgibbs.types import Progress
@@ -109,7 +108,7 @@ def _run(
         files["result.npz"] = result.save
     if output.get("csv", False):
         files["draws.csv"] = comma_separated({name: ("", column) for name, column in long(records).items()})
-    return Findings(text, files, result.interrupted, found(result))
+    return Findings(text, files, result.interrupted, result)
 
 
 def _model(where: str, section: dict[str, Any]) -> Any:

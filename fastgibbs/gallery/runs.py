@@ -21,8 +21,8 @@ from typing import Any, NamedTuple, get_args, get_origin
 from fastgibbs.analysis.reports import Report
 from fastgibbs.io import VERSION, held, opened, replace_file, writable
 from fastgibbs.models import checks
-from fastgibbs.pages.page import Picture, code, gallery, page
-from fastgibbs.pages.reporting import provenance
+from fastgibbs.pages.page import Picture, code, gallery
+from fastgibbs.pages.reporting import of_result, of_run
 from fastgibbs.types import Progress
 
 Content = bytes | Callable[[Path], object]  # of a file, or what writes it
@@ -39,7 +39,7 @@ class Findings(NamedTuple):
     text: str
     files: Mapping[str, Content]
     interrupted: bool = False
-    shown: str = ""  # what was found as HTML, where that is not the text and the pictures among the files
+    result: Any = None  # what a verb returned, if there is nothing to show but its report
 
 
 class Task(NamedTuple):
@@ -184,20 +184,13 @@ def carry_out(
 
 def _page(task: Task, found: Findings, resolved: bytes) -> bytes:
     """What was found, with its pictures, how to repeat it and on what it ran, in one file to send."""
-    shown = found.shown
-    if not shown:
-        drawn = [
-            Picture(name, png) for name, png in found.files.items() if name.endswith(".png") and type(png) is bytes
-        ]
-        warnings = ["WARNING: the run was stopped early."] if found.interrupted else []
-        shown = Report([], {}, {}, warnings).html() + code(found.text) + gallery(drawn, wide=True)
-    repeat = f"# python -m fastgibbs {task.command} {CONFIGURATION}, a file of these lines\n"
-    sections = [
-        ("What was found", shown),
-        ("How to repeat it", code(repeat + resolved.decode())),
-        ("Provenance", provenance({})),
-    ]
-    return page(task.title, sections)
+    repeat = f"# python -m fastgibbs {task.command} {CONFIGURATION}, a file of these lines\n{resolved.decode()}"
+    if found.result is not None:
+        return of_result(task.title, found.result, repeat)
+    pictures = [Picture(name, png) for name, png in found.files.items() if name.endswith(".png") and type(png) is bytes]
+    warnings = ["WARNING: the run was stopped early."] if found.interrupted else []
+    shown = Report([], {}, {}, warnings).html() + code(found.text) + gallery(pictures, wide=True)
+    return of_run(task.title, shown, repeat)
 
 
 def _resolved(name: str, config: Any) -> bytes:
