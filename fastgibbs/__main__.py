@@ -35,7 +35,11 @@ A file to begin with:
 
 {example}
 Recipes: {recipes}.
-help(fastgibbs.{verb}), help(fastgibbs.lattice) ... tell their arguments; of these a seed must be given.
+help(fastgibbs.{verb}), help(fastgibbs.lattice) ... tell their arguments; of these a seed must be given. In a file
+  temperatures = [2.2, 2.3]       stands for beta, or betas: T = 1 / beta
+  start = "up"                    or "down", or "FOLDER/result.npz": where another run ended; not of temper
+  clamp = {{1 = 1, 5 = -1}}         sites by their labels, or as the file of the model numbers them
+  observe = "smallest_waves"      of a lattice, as help(fastgibbs.smallest_waves) tells; or {{name = [weights]}}
 The folder receives result.npz, draws.csv, summary.txt, report.html and configuration.toml. A run that is stopped, by
 Ctrl-C, SIGTERM or a crash, leaves a checkpoint there, and the same command goes on from it.
 """
@@ -126,7 +130,12 @@ def _parser() -> argparse.ArgumentParser:
     solving.add_argument("--output", metavar="FILE", help="a JSON file for the answer, and a report beside it")
     solving.add_argument("--restart", action="store_true", help="replace what is there already")
     solving.add_argument("--quiet", action="store_true", help="show nothing until the end")
-    for verb, about in (("sample", "draw at given temperatures"), ("temper", "draw along a ladder of temperatures")):
+    described = {
+        "sample": "draw at given temperatures",
+        "temper": "draw along a ladder of temperatures",
+        "anneal": "cool to the lowest energy",
+    }
+    for verb, about in described.items():
         example = (verbs.HERE / f"{verb}.toml").read_text(encoding="utf-8")
         epilog = DESCRIBED.format(verb=verb, example=example, recipes=", ".join(verbs.RECIPES))
         of_verb = command(verb, _verb, f"{about}, of a model that a TOML file describes", epilog)

@@ -69,7 +69,7 @@ def configure(source: str, **overrides: Any) -> tuple[ModuleType, Any]:
     """
     path = Path(source) if source.endswith(".toml") else HERE / f"{checks.choice('run', source, BUILT_IN)}.toml"
     values = parsed(path)[0]
-    for verb in {"sample", "temper"} & values.keys() - {"run"}:
+    for verb in {"sample", "temper", "anneal"} & values.keys() - {"run"}:
         raise ValueError(f"{path} describes no shipped run: python -m fastgibbs {verb} {path} carries it out")
     name = values.pop("run", None)
     checks.choice(f"{path}: run", name, BUILT_IN)
