@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from fastgibbs import benchmark, info, verify, warm
 from fastgibbs.commands import verbs
@@ -93,10 +94,17 @@ def _done(options: Options) -> int:
         return INTERRUPTED
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; {self.prog} --help tells more\n")
+
+
 def _parser() -> argparse.ArgumentParser:
     """All commands and their options."""
     told = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="fastgibbs",
         description="Monte Carlo for energies of binary variables.",
         epilog=f"`COMMAND --help` tells more of each.\n\n{STATUS}",
@@ -105,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"fastgibbs {VERSION}")
     everywhere = argparse.ArgumentParser(add_help=False)
     everywhere.add_argument("--debug", action="store_true", help="show where in fastgibbs an error came up")
-    commands = parser.add_subparsers(required=True, title="commands")
+    commands = parser.add_subparsers(required=True, title="commands", metavar="COMMAND")
 
     def command(name: str, does: Callable[[Options], int], about: str, epilog: str = "") -> argparse.ArgumentParser:
         added = commands.add_parser(

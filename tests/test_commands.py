@@ -17,6 +17,7 @@ from test_gallery import CUT
 import fastgibbs as fg
 from fastgibbs.__main__ import main
 from fastgibbs.commands import verbs
+from fastgibbs.io import held
 from fastgibbs.methods import running
 
 
@@ -157,6 +158,18 @@ def test_solve_that_is_interrupted_gives_what_it_has_found(number, glass):
     assert answer(sol)["energy"] == fg.read(glass).energy(answer(sol)["state"])
     assert "then interrupted" in said
     assert "WARNING: the search was stopped early." in (glass.parent / "sol.html").read_text()
+
+
+def test_two_runs_do_not_write_to_one_place(small, tmp_path, capsys):
+    sol, out = tmp_path / "sol.json", tmp_path / "out"
+    with held(sol):
+        assert main(["solve", str(small[0] / "small.txt"), "--output", str(sol)]) == 2
+    out.mkdir()
+    with held(out / "configuration.toml"):
+        assert main(["run", "ising2d", "--output", str(out)]) == 2
+    said = capsys.readouterr()
+    assert said.err.count("is in use by another run") == said.err.count("\n") == 2 and said.out == ""
+    assert not list(out.parent.glob("sol.*")) and not list(out.glob("*"))
 
 
 def test_a_head_that_many_formats_have_is_told(small, tmp_path, capsys):

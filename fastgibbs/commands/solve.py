@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from fastgibbs.analysis.reports import Report
 from fastgibbs.commands.search import STDIN, Found, Given, Search
 from fastgibbs.exact import spectrum
 from fastgibbs.gallery.runs import Interrupted, versions
-from fastgibbs.io import absolute, replace_file, writable
+from fastgibbs.io import absolute, held, replace_file, writable
 from fastgibbs.io.formats import FORMATS, FormatName, recognised
 from fastgibbs.io.problems import problem
 from fastgibbs.jit import compilations
@@ -63,7 +63,11 @@ def solve(
     with _file(source) as path:
         model, name = recognised(path, format)
     given = Given(STDIN if source == "-" else source, problem("FILE", model), name)
-    with stoppable(SAVES if output else ()) as asked, compilations(_compiling if progress else lambda: None):
+    with (
+        held(files[0]) if files else nullcontext(),
+        stoppable(SAVES if files else ()) as asked,
+        compilations(_compiling if progress else lambda: None),
+    ):
         lowest = -np.inf if goal is None else given.energy(goal)
         search = Search(given, seconds, reads, lowest, seeds, threads, progress)
         proven = given.model.n <= ENUMERATED

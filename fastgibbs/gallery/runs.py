@@ -122,10 +122,10 @@ def carry_out(
 ) -> Findings:
     """Run a task and write its files and configuration to `output`; its findings with all that is to be printed.
 
-    `output` is the task's own folder by default. Each file is written whole or not at all. A run that is stopped leaves
-    its checkpoints there, and the same call goes on from them; `resume` demands that there are some. Nothing is lost
-    without `restart`, which begins anew: ValueError if the folder holds the results of a run, or checkpoints of another
-    one. OSError or ValueError, before the run begins, if nothing can be written there.
+    `output` is the task's own folder by default. Each file is written whole or not at all, by one run at a time. A run
+    that is stopped leaves its checkpoints there, and the same call goes on from them; `resume` demands that there are
+    some. Nothing is lost without `restart`, which begins anew: ValueError if the folder holds the results of a run, or
+    checkpoints of another one. OSError or ValueError, before the run begins, if nothing can be written there.
     """
     folder = Path(output or task.folder).absolute()
     unfinished = any(folder.glob("*.checkpoint.npz"))
@@ -152,7 +152,24 @@ def carry_out(
     folder.mkdir(parents=True, exist_ok=True)
     try:
         writable(folder / CONFIGURATION)
-        found = task.run(progress, checkpoint)
+        with held(folder / CONFIGURATION):
+            found = _found(task, progress, checkpoint, saved, new)
+            files = _written(task, found, folder)
+    finally:
+        with suppress(OSError):  # it is there, or holds something
+            folder.rmdir()
+    text = f"{found.text}\nwritten to {folder}: {', '.join(sorted(files))}"
+    if found.interrupted and saved:
+        return found._replace(text=f"{text}\nstopped early: the same command goes on")
+    for path in saved:
+        path.unlink(missing_ok=True)
+    return found._replace(text=text)
+
+
+def _found(task: Task, progress: Progress, checkpoint: SavedAs, saved: set[Path], new: set[Path]) -> Findings:
+    """What a task finds; `saved`: the checkpoints that it has asked for, of which `new` ones were not there."""
+    try:
+        return task.run(progress, checkpoint)
     except Interrupted:
         raise
     except ValueError as error:
@@ -162,9 +179,10 @@ def carry_out(
         if any(str(path) in str(error) for path in saved - new):
             raise ValueError(f"{error}, or --restart") from error
         raise
-    finally:
-        with suppress(OSError):  # it is there, or holds something
-            folder.rmdir()
+
+
+def _written(task: Task, found: Findings, folder: Path) -> Mapping[str, Content]:
+    """All files of a run, the configuration the last of them, each written whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     head = ", ".join(f"{name} {version}" for name, version in versions().items())
     resolved = f"# {head}\n".encode() + task.configuration
@@ -174,12 +192,7 @@ def carry_out(
             replace_file(folder / file, content)
         else:
             content(folder / file)
-    text = f"{found.text}\nwritten to {folder}: {', '.join(sorted(files))}"
-    if found.interrupted and saved:
-        return found._replace(text=f"{text}\nstopped early: the same command goes on")
-    for path in saved:
-        path.unlink(missing_ok=True)
-    return found._replace(text=text)
+    return files
 
 
 def _page(task: Task, found: Findings, resolved: bytes) -> bytes:
