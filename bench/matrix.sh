@@ -10,7 +10,8 @@ cd "$(dirname "$0")/.."
 read -ra pythons <<<"${PYTHONS:-python3.11 python3.12 python3.13 python3.14}"
 quick="parity exact sampling results io cache" # tests/test_NAME.py: of all that is lowest, and of all that is newest
 declare -A touching=([plot]="plots correlation_plots" [tqdm]="running" [xarray]="integrations" [sklearn]="sklearn"
-    [free-energy]="free_energy" [dimod]="dimod as_model" [networkx]="as_model")
+    [free-energy]="free_energy" [dimod]="dimod as_model" [networkx]="as_model"
+    [dask]="campaign_workers" [docs]="reference")
 if (($#)); then mkdir -p "$1" && work=$(realpath "$1"); else work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT; fi
 unset PYTHONPATH
 TIMEFORMAT="   %U s of CPU"

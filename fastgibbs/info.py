@@ -15,6 +15,8 @@ EXTRAS = {  # those of pyproject.toml that users install, and what else is used 
     "free-energy": ("pymbar",),
     "dimod": ("dimod",),
     "networkx": ("networkx",),
+    "dask": ("distributed",),
+    "docs": ("pdoc",),
     "no extra": ("pandas", "scipy"),
 }
 

@@ -94,4 +94,4 @@ def test_the_wheel_has_all_that_the_package_reads_and_nothing_else():
     packed = {Path(file.distribution_path) for file in wheel.WheelBuilder(str(ROOT)).recurse_included_files()}
     there = [path.relative_to(ROOT) for path in (ROOT / "fastgibbs").rglob("*") if path.is_file()]
     assert packed == {path for path in there if "__pycache__" not in path.parts}
-    assert {path.suffix for path in packed} == {".py", ".typed", ".md", ".toml", ".png", ".gif", ""}
+    assert {path.suffix for path in packed} == {".py", ".typed", ".md", ".toml", ".png", ".gif", ".svg", ".slurm", ""}
