@@ -81,7 +81,7 @@ class Task:
     def __reduce__(self) -> tuple[Any, ...]:  # it is checked again where it arrives
         return Task, (self.model, self.verb, self.arguments, self.seed)
 
-    @cached_property
+    @property
     def told(self) -> dict[str, Any]:
         """What it is, as JSON values, without what is as by default or changes no byte."""
         model: Any = self.model
