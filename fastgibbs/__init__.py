@@ -2,6 +2,7 @@
 
 from fastgibbs import analysis, exact, learning, plots, testing
 from fastgibbs.analysis import mean_field, pseudo_likelihood
+from fastgibbs.campaigns import Campaign, Task, campaign
 from fastgibbs.integrations import to_bqm, to_networkx, to_qubo, to_scipy
 from fastgibbs.io import VERSION as __version__  # noqa: F401 - no function of the package
 from fastgibbs.io import as_model, read, read_idx, read_rudy, write, write_rudy
@@ -54,6 +55,7 @@ __all__ = [
     "AnnealResult",
     "Basins",
     "BoltzmannMachine",
+    "Campaign",
     "Cell",
     "Energy",
     "Estimate",
@@ -68,6 +70,7 @@ __all__ = [
     "Protocol",
     "RecallResult",
     "SampleResult",
+    "Task",
     "TemperResult",
     "TrainResult",
     "TransverseIsing",
@@ -76,6 +79,7 @@ __all__ = [
     "as_model",
     "beta_range",
     "beta_schedule",
+    "campaign",
     "cut",
     "edwards_anderson",
     "exact",

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgibbs.models import Ising, checks
-from fastgibbs.plots.style import MARK, PALETTE, given_or_new, legend_above, look, nothing, require
+from fastgibbs.models.foreign import names_of
+from fastgibbs.plots.style import MARK, PALETTE, bars, given_or_new, legend_above, look, nothing, require
 from fastgibbs.results.fitted import IsingFit
 from fastgibbs.types import FloatArray
 
@@ -15,50 +16,58 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MOST_BARS = 2000  # couplings with bars of errors
+_NAMED = 12  # pairs whose spins are named
 
 
 def fitted_couplings(
-    result: IsingFit, true: Ising | None = None, *, beta: float = 1.0, ax: Axes | None = None, **line: Any
+    fit: IsingFit,
+    true: Ising | None = None,
+    *,
+    beta: float = 1.0,
+    most: int = 100,
+    ax: Axes | None = None,
+    **errorbar: Any,
 ) -> Axes:
-    """Couplings that were found, with their errors, by rank or against true ones; those of no true bond apart.
+    """Couplings that were fitted, with their errors: the strongest in the order of |J|, or all against true ones.
 
-    `result`: what `fit_ising` returned; `true`: the model that samples are of, drawn at `beta`. `line`: keywords of
-    `Axes.errorbar`. TypeError or ValueError names a bad argument.
+    `fit`: what `fit_ising` returned; `true`: the model that samples are of, drawn at `beta`; without it the `most`
+    strongest are drawn, each with its pair if they are few. `errorbar`: keywords of `Axes.errorbar`. TypeError or
+    ValueError names a bad argument.
 
     >>> import fastgibbs as fg
     >>> fit = fg.fit_ising([[1, 1], [1, 1], [1, -1], [-1, 1], [-1, -1]])
     >>> fg.plots.fitted_couplings(fit).figure.savefig("fitted_couplings.png")
     """
-    require(result, "fastgibbs.fit_ising", "couplings", "couplings_error")
-    J, errors = result.couplings, result.couplings_error
-    if true is not None and true.n != result.model.n:
-        raise ValueError(f"true has {true.n} sites: the fit has {result.model.n}")
-    beta = checks.finite_number("beta", beta)
+    require(fit, "fastgibbs.fit_ising", "couplings", "couplings_error")
+    if true is not None and true.n != fit.model.n:
+        raise ValueError(f"true has {true.n} sites: the fit has {fit.model.n}")
+    beta, most = checks.finite_number("beta", beta), checks.integer("most", most)
     ax = given_or_new(ax)
     ax.set_ylabel("found J / T")
-    if not J.size:
+    if not fit.couplings.size:
         return nothing(ax, "no couplings")
-    bars = errors if J.size <= _MOST_BARS and np.isfinite(errors).all() else None
     house: dict[str, Any] = {"fmt": "o", "markersize": 3, "elinewidth": 1}
     if true is None:
-        order = np.argsort(J, kind="stable")
-        ax.errorbar(
-            np.arange(J.size),
-            J[order],
-            None if bars is None else bars[order],
-            **look(line, color=PALETTE[0], label="found, one error", **house),
-        )
+        order = np.argsort(-np.abs(fit.couplings), kind="stable")[:most]
+        places = np.arange(1, order.size + 1)
         ax.axhline(0, color=MARK, linewidth=1, zorder=0)
-        ax.set_xlabel("couplings by rank")
-    else:
-        known, bond = _true(result, true)
-        ends = 1.1 * beta * np.array([min(known.min(), 0.0), max(known.max(), 0.0)])
-        ax.plot(ends, ends, color=MARK, linewidth=1, zorder=0)
-        for which, color, label in ((~bond, PALETTE[5], "no bond"), (bond, PALETTE[0], "bonds")):
-            if which.any():
-                error = None if bars is None else bars[which]
-                ax.errorbar(beta * known[which], J[which], error, **look(line, color=color, label=label, **house))
-        ax.set_xlabel("true J / T")
+        drawn = fit.couplings[order], bars(fit.couplings_error[order])
+        ax.errorbar(places, *drawn, **look(errorbar, color=PALETTE[0], capsize=2, **house))
+        ax.set_xlabel(f"the {order.size} strongest of {fit.couplings.size} pairs")
+        if order.size <= _NAMED:
+            names = names_of(fit.model)
+            ax.set_xticks(places, [f"{names[fit.i[k]]}, {names[fit.j[k]]}" for k in order], rotation=45)
+            ax.set_xlabel("pairs of spins")
+        return ax
+    known, bond = _true(fit, true)
+    ends = 1.1 * beta * np.array([min(known.min(), 0.0), max(known.max(), 0.0)])
+    ax.plot(ends, ends, color=MARK, linewidth=1, zorder=0)
+    for which, color, label in ((~bond, PALETTE[5], "no bond"), (bond, PALETTE[0], "bonds")):
+        if which.any():
+            errors = bars(fit.couplings_error[which]) if fit.couplings.size <= _MOST_BARS else None
+            drawn = beta * known[which], fit.couplings[which], errors
+            ax.errorbar(*drawn, **look(errorbar, color=color, label=label, **house))
+    ax.set_xlabel("true J / T")
     legend_above(ax)
     return ax
 

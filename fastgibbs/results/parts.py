@@ -37,8 +37,9 @@ CHOICES: dict[str, Collection[str]] = {
     "scan": contract.SCANS,
     "method": {*METHODS, *FIT_METHODS},
     "clusters": (HOUDAYER, *KINDS),
+    "start": ("random", "states", "run"),
 }
-LEAST = {"thin": 1, "swap_every": 1, "strips": 1, "rungs": 2}  # of numbers that are not at least 0
+LEAST = {"thin": 1, "swap_every": 1, "strips": 1, "rungs": 2, "together": 1}  # of numbers that are not at least 0
 _SHAPE = re.compile(r"(\w+) \((.*?),?\)(.*)")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastgibbs.io import read_archive, write_archive
+from fastgibbs.io import Archive, read_archive, write_archive
 from fastgibbs.models import Energy, checks
 from fastgibbs.results import parts
 from fastgibbs.results.annealed import AnnealResult
@@ -47,7 +47,14 @@ def load(path: PathLike) -> Energy | Result:
     >>> fg.load("run.npz").energy.shape
     (64, 10)
     """
-    kind, arrays, header, _ = read_archive(path)
+    archive = read_archive(path)
+    archive.header.pop("task", None)  # of a campaign, which knows it
+    return loaded(path, archive)
+
+
+def loaded(path: PathLike, archive: Archive) -> Energy | Result:
+    """The model or result that an archive at `path` holds; errors as of `load`."""
+    kind, arrays, header, _ = archive
     if kind not in RESULTS and kind != "model":
         raise ValueError(f"{path} holds a {kind}, not a result")
     cls = RESULTS.get(kind)
