@@ -65,7 +65,12 @@ def test_all_pairs_of_a_small_glass():
         "scikit-learn": lambda: regressions(samples, others),
         "NumPy, spin by spin": lambda: newton(samples, others),
     }
-    compete("couplings of 16 spins, 20,000 rows", {name: call(way) for name, way in ways.items()}, unit="calls per s", rounds=5)
+    compete(
+        "couplings of 16 spins, 20,000 rows",
+        {name: call(way) for name, way in ways.items()},
+        unit="calls per s",
+        rounds=5,
+    )
     found = rms(ways["fastgibbs"](), glass, 0.5)
     print(f"  rms errors: fastgibbs {found:.4f}, NumPy {rms(ways['NumPy, spin by spin'](), glass, 0.5):.4f}")
     assert found <= 0.021
@@ -84,4 +89,6 @@ def test_a_thousand_spins_of_degree_six(known):
         ]
         jobs["NumPy, spin by spin"] = call(lambda: newton(samples, near))
         jobs["scikit-learn"] = call(lambda: regressions(samples, near))
-    compete(f"couplings of 1000 spins, 10^4 rows, {'a graph' if known else 'all pairs'}", jobs, unit="calls per s", rounds=1)
+    compete(
+        f"couplings of 1000 spins, 10^4 rows, {'a graph' if known else 'all pairs'}", jobs, unit="calls per s", rounds=1
+    )
