@@ -288,3 +288,11 @@ def test_batches_that_are_drawn_at_once_are_those_that_are_drawn_one_by_one(made
     one_by_one = [data.units(rows[4 * k : 4 * k + 4], 7, 3, 1, 2 + k) for k in range(4)]
     np.testing.assert_array_equal(found, np.concatenate(one_by_one))
     assert data.certain == (made is np.round) and len({part.tobytes() for part in one_by_one}) == 4
+
+
+def test_a_list_of_binary_problems_is_told_what_makes_it_one_of_spins():
+    model = [{("a", "b"): -1.0}, {("a", "b"): 1.0, ("c",): -2.0}]
+    for verb in (fg.anneal, fg.temper):
+        with pytest.raises(TypeError, match=r"\[fastgibbs.as_model\(one\).to_ising\(\) for one in model\]"):
+            verb(model)
+    assert [fg.as_model(one).to_ising().labels for one in model] == [("a", "b"), ("a", "b", "c")]
