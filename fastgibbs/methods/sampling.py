@@ -244,15 +244,9 @@ def sample(
     models = problems("model", model, worldlines=True)
     checks.progress(progress)
     if apart(models, engine):
-        without: dict[str, object] = dict(
-            rule="spiking" if rule == "spiking" else None,
-            start=start,
-            strips=strips,
-            observe=observe,
-            clamp=clamp,
-            clusters=clusters,
-        )
-        without |= dict(field=field, cluster_every=cluster_every, checkpoint=checkpoint, refractory=refractory)
+        without: dict[str, object] = dict(rule="spiking" if rule == "spiking" else None, refractory=refractory)
+        without |= dict(field=field, start=start, strips=strips, observe=observe, clamp=clamp, checkpoint=checkpoint)
+        without |= dict(clusters=clusters, cluster_every=cluster_every)
         several = of_several(models, without | dict(record=None if record == "draws" else record))
         how = How(rule, scan, engine, seed, threads, progress, began)
         return _of_each(several, beta, chains, Length.of(sweeps, burn_in, thin, at=at), keep_states, how)
@@ -322,6 +316,7 @@ def sample(
             clamped=setting.clamped,
             clusters=clusters,
             cluster_every=moved_every,
+            start="run" if before.left else "random" if spins is None else "states",
         )
 
 
@@ -333,9 +328,8 @@ def _of_each(
         raise ValueError("beta is a protocol: several models on graphs of their own take none, give numbers")
     points = asked_points(beta, None, chains, 1, length)
     require_chance(how.rule, how.scan, points, None)
-    betas = points.shown(points.betas)
-    check_betas("beta", betas, models)
-    return sampled(models, betas, length, checks.flag("keep_states", keep_states), how)
+    check_betas("beta", points.betas, models)
+    return sampled(models, points.shown(points.betas), length, checks.flag("keep_states", keep_states), how)
 
 
 def _require_still(clusters: str | None, points: Points) -> None:
