@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from fastgibbs.io.files import opened
-from fastgibbs.models.ising import MAX_SITES
+from fastgibbs.models.csr import MAX_SITES
 from fastgibbs.types import AnyArray, FloatArray, PathLike, Sites
 
 _PIECE = 2**22  # bytes read at once

@@ -61,7 +61,12 @@ class Estimate(NamedTuple):
     method: Annotated[str, "The method that gave it."]
 
     def report(self) -> Report:
-        """The same in words, and whether to believe it."""
+        """The same in words, and whether to believe it.
+
+        >>> import fastgibbs as fg
+        >>> type(fg.log_z(fg.lattice((4, 4)), method="exact").report()).__name__
+        'Report'
+        """
         facts = {
             "log Z": f"{with_error(self.value, self.error)} nats",
             "95 % interval": "{:.8g} to {:.8g}".format(*self.interval),
