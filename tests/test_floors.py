@@ -9,7 +9,7 @@ from conftest import FIRST
 
 PACKAGE = Path(__file__).parents[1] / "fastgibbs"
 FLOORS = [
-    ("types", "fingerprints"),
+    ("types", "fingerprints", "markup"),
     ("jit", "threads", "fields", "models"),
     ("io",),
     ("exact", "engines", "reference", "analysis", "integrations", "info"),

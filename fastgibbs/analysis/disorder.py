@@ -14,7 +14,7 @@ import numpy as np
 
 from fastgibbs.analysis.bins import Binned
 from fastgibbs.analysis.errors import disagreement, jackknifed, split_r_hat
-from fastgibbs.analysis.reports import Report, with_error
+from fastgibbs.analysis.reports import Report, shown, with_error
 from fastgibbs.analysis.thermodynamics import temperature
 from fastgibbs.fields import described
 from fastgibbs.models import checks
@@ -241,7 +241,7 @@ class DisorderAverage(NamedTuple):
         return str(self.report())
 
     def _repr_html_(self) -> str:
-        return self.report().html()
+        return shown(self)
 
     def report(self) -> Report:
         """The same as a report."""

@@ -24,8 +24,7 @@ EXACT = 16  # spins whose states are summed for moments and likelihood
 CHAINS, STEPS, BATCHES = 1000, 600, 20  # of "pcd": chains, steps in all, and batches of an epoch at most
 RATES = 0.1, 0.002  # its learning rates, first and last
 STILL = 1e-9  # that of the first tenth of all epochs, in which chains forget where they began
-_ADVICE = "give l2 above 0, l1, a graph= of fewer pairs, or more rows"
-_EQUAL = 1 - 1e-12  # |correlation| of spins that are equal or opposite in all rows
+_NEVER = 1e-12  # four times the share of rows that are in a state, if there are none
 
 
 class Found(NamedTuple):
@@ -219,16 +218,20 @@ def _require_varying(rows: Rows) -> None:
 
 
 def _require_different(rows: Rows, i: Sites, j: Sites) -> None:
-    """ValueError at a pair that is always equal, or always opposite."""
-    C = pseudolikelihood.slopes_of_none(rows, i, j) / 2
-    roots = np.sqrt(1 - rows.means**2)
-    bound = np.abs(C) >= _EQUAL * roots[i] * roots[j]
+    """ValueError at a pair that is never in one of its four states: always equal, always opposite, never both up ..."""
+    m, C = rows.means, pseudolikelihood.slopes_of_none(rows, i, j) / 2
+    products = C + m[i] * m[j]
+    seen = [(a, b, 1 + a * m[i] + b * m[j] + a * b * products > _NEVER) for a in (1, -1) for b in (1, -1)]
+    bound = ~np.all([one for _, _, one in seen], axis=0)
     if bound.any():
         k = int(bound.argmax())
-        kind = "equal" if C[k] > 0 else "opposite"
+        never = [(a, b) for a, b, one in seen if not one[k]]
+        kind = f"never {never[0][0]:+d} and {never[0][1]:+d} in one row"
+        if len(never) == 2:
+            kind = f"{'opposite' if never[0] == (1, 1) else 'equal'} in every row"
         raise ValueError(
-            f"samples: spins {i[k]} and {j[k]} are {kind} in every row, so that their coupling has no bound: "
-            "give l2 above 0, more rows, or leave one out"
+            f"samples: spins {i[k]} and {j[k]} are {kind}, so that their coupling has no bound: give l2 above 0, more "
+            "rows, or leave one out"
         )
 
 
@@ -242,7 +245,7 @@ def _require_rows(rows: Rows, i: Sites, j: Sites) -> None:
         if np.linalg.matrix_rank(seen) == count:
             raise ValueError(
                 f"samples: {count} different rows are too few for the {others.size} couplings of spin {site}, which "
-                f"have no bound: {_ADVICE}"
+                f"have no bound: {spreads.ADVICE}"
             )
 
 
@@ -254,7 +257,8 @@ def _require_finite(rows: Rows, numbers: Numbers, l2: float) -> None:
     certain = there.told & ((there.widths <= 4 / rows.total) | (not numbers.converged))
     if certain.any():
         raise ValueError(
-            f"samples: the others tell spin {certain.argmax()} in every row, so that couplings have no bound: {_ADVICE}"
+            f"samples: the others tell spin {certain.argmax()} in every row, so that couplings have no bound: "
+            f"{spreads.ADVICE}"
         )
 
 

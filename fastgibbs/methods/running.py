@@ -250,8 +250,11 @@ def bar(unit: str = "sweep") -> Iterator[Hearing]:
         with tqdm(unit=unit, mininterval=0) as bar:
 
             def report(done: int, total: int) -> None:
-                if (done, total) != (bar.n, bar.total):  # a file that hears it would hear it ten times a second
-                    bar.total = total
+                if total != bar.total:  # by `reset` alone a bar in a notebook learns of it, whose clock goes on
+                    began = bar.start_t
+                    bar.reset(total)
+                    bar.start_t = began
+                if done != bar.n:  # a file that hears it would hear it ten times a second
                     bar.update(done - bar.n)
 
             yield report

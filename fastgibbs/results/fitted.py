@@ -16,6 +16,7 @@ from fastgibbs.results.parts import FIT_METHODS
 from fastgibbs.types import FloatArray, IntArray, Sites
 
 MOST = 4096  # couplings and fields that have errors: matrices of so many rows
+_STRONG = 5.0  # a coupling that few samples bound: without it a pair would be opposite once in 22,000 rows
 _SHOWN = 12  # couplings in a summary
 
 
@@ -154,6 +155,10 @@ class IsingFit(Result):
         found = []
         if self.i.size + self.model.n > MOST and np.isnan(self.couplings_error).any():
             found.append(f"No errors: {self.i.size} couplings are more than {MOST} numbers; give graph= or l1=.")
+            if (strongest := np.abs(self.couplings).max()) > _STRONG:
+                found.append(
+                    f"WARNING: there are couplings of up to {strongest:.3g}, which may be without bound; give l2."
+                )
         if self.method != "mean_field" and not self.l2 and self.excess > 0.05:
             found.append(
                 f"WARNING: {self.samples:.6g} samples are few for so many couplings: these are some "
