@@ -10,13 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_results import DATA, GLASS, MACHINE, RUNS
+from test_results import GLASS, MACHINE, RUNS
 
 import fastgibbs as fg
 from fastgibbs.analysis.reports import Report
 from fastgibbs.pages.page import Picture, gallery, page
 from fastgibbs.pages.pictures import names
-from fastgibbs.pages.repeating import lines
 from fastgibbs.pages.scripts import cells, rendered
 
 MORE = {
@@ -35,22 +34,23 @@ MORE = {
 ALL = {name: RUNS[name] for name in ("sample", "sample clamped", "sample several", "anneal", "anneal to T = 0")} | MORE
 ALL |= {name: RUNS[name] for name in ("temper", "temper one ladder", "recall warm", "train", "sample stopped")}
 CURVES = ["energy_curve", "heat_capacity_curve", "magnetization_curve", "susceptibility_curve"]
+MEANS = [f"curve {name}" for name in ("energy", "magnetization", "heat_capacity", "susceptibility")]
+TOLD = ["curve binder", "curve tau"]
 TRACES = ["energy_trace", "magnetization_trace"]
-SHOWN = {  # functions of fastgibbs.plots, in order
+SHOWN = {  # functions of fastgibbs.plots, and what they draw, in order
     "sample": TRACES,
-    "of a lattice": [
-        *CURVES,
-        *TRACES,
-    ],
-    "temper one ladder": [
-        *CURVES,
-        *TRACES,
-        "swap_rates",
-        "replica_flow",
-    ],
+    "of a lattice": [*CURVES, *TRACES, *TOLD],
+    "in fields": [*MEANS, *TRACES, *TOLD],
+    "driven": ["curve energy", "curve magnetization", *TRACES],
+    "at sweeps": ["curve energy", "curve magnetization", *TRACES],
+    "temper one ladder": [*CURVES, *TRACES, *TOLD, "swap_rates", "replica_flow"],
     "anneal": ["annealing_trace", "read_histogram"],
-    "train": ["training_history"],
-    "recall warm": ["overlap_trace"],
+    "a population": [
+        *("annealing_trace", "read_histogram"),
+        *(f"curve {name}" for name in ("log_z", "energy", "rho", "family_entropy")),
+    ],
+    "train": ["training_history", "curve reconstruction", "curve gradient_norm"],
+    "recall warm": ["overlap_trace", "recall_histogram"],
     "sample stopped": [],
 }
 DOCS = Path(fg.__file__).parent / "docs"
@@ -115,7 +115,7 @@ def test_a_page_has_all_that_a_summary_says_and_asks_for_nothing_from_elsewhere(
     assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in dict(written.attributes)["content"]
     assert "url(" not in path.read_text("utf-8")
     image = pytest.importorskip("PIL.Image", reason="pictures need matplotlib, which brings it")
-    assert list(names(results[name])) == SHOWN[name]
+    assert [" ".join(chosen) for chosen in names(results[name])] == SHOWN[name]
     assert len(written.pictures) == len(SHOWN[name])
     for png in written.pictures:
         assert len(np.unique(np.asarray(image.open(io.BytesIO(png)).convert("L")))) > 10
@@ -133,43 +133,6 @@ def test_curves_and_traces_of_bins_are_near_those_of_all_draws():
     width = other.energy.width
     np.testing.assert_allclose(y, every.get_ydata().reshape(-1, width).mean(axis=1), rtol=1e-12)
     np.testing.assert_allclose(x, every.get_xdata().reshape(-1, width).mean(axis=1), rtol=1e-12)
-
-
-@pytest.mark.parametrize("name", [name for name in ALL if not name.startswith(("train", "recall"))])
-def test_the_lines_of_a_page_give_the_same_bytes(results, name, tmp_path, monkeypatch):
-    result, text = results[name], lines(results[name])
-    if name == "sample stopped":
-        assert text == "# the run was stopped before its first draw"
-        return
-    monkeypatch.chdir(tmp_path)
-    result.save("run.npz")
-    names = {}
-    exec(text, names)
-    again = names["again"]
-    if getattr(result, "bins", None) is not None:
-        assert again.bins.sums.tobytes() == result.bins.sums.tobytes()
-    else:
-        assert again.energy.tobytes() == result.energy.tobytes()
-        assert again.magnetization.tobytes() == result.magnetization.tobytes() if result.KIND != "anneal" else True
-    assert (
-        again.states.tobytes() == result.states.tobytes() or result.KIND == "sample"
-    )  # whose last sweep may be no draw
-    assert ("run." in text) == (name != "of a lattice")
-
-
-def test_the_lines_of_a_recall_and_a_training_run_with_what_a_result_does_not_hold(results, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    memory = results["recall warm"]
-    memory.save("run.npz")
-    held = {"cues": memory.model.patterns}
-    exec(lines(memory), held)
-    assert held["again"].overlaps.tobytes() == memory.overlaps.tobytes()
-    text = lines(results["train"])
-    assert "data, steps, chains, batch_size, learning_rate" in text
-    text = text.replace("model = ...", "model = machine").replace("epochs=", "batch_size=10, epochs=")
-    held = {"machine": MACHINE, "data": DATA}
-    exec(text, held)
-    assert held["again"].model.weights.tobytes() == results["train"].model.weights.tobytes()
 
 
 def test_a_list_has_a_row_for_each_and_a_section_for_the_first_twelve(results, path):

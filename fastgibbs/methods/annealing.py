@@ -331,6 +331,7 @@ def _result(job: Cooling, found: Batch, asked: tuple[int, ...], began: float) ->
         timing=Timing.of(found.end, found.updates, began),
         interrupted=found.done != (asked or found.sweeps),
         clamped=setting.clamped,
+        start="random" if job.start is None else "states",
         population=found.population and found.population._replace(families=found.population.families[order]),
     )
 

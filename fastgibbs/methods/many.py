@@ -108,7 +108,8 @@ class Laid(NamedTuple):
         entropy, rows = entropy_of(how.seed), many.rows(models)
         seeds = [run_entropy(entropy, f"{verb} model {k}") for k in range(len(models))]
         moves = Moves(contract.RULES[rule], contract.SCANS[scan])
-        return cls(models, rows, many.plans(models, rows), seeds, moves, dict(engine="sparse", rule=rule, scan=scan))
+        settings = dict(engine="sparse", rule=rule, scan=scan, start="random")
+        return cls(models, rows, many.plans(models, rows), seeds, moves, settings)
 
     def refuse(self, coldest: FloatArray, change: float) -> None:
         """ValueError at a model that the engine refuses, at the coldest beta of each; `change` as of `tolerable`."""

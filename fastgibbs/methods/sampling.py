@@ -244,15 +244,9 @@ def sample(
     models = problems("model", model, worldlines=True)
     checks.progress(progress)
     if apart(models, engine):
-        without: dict[str, object] = dict(
-            rule="spiking" if rule == "spiking" else None,
-            start=start,
-            strips=strips,
-            observe=observe,
-            clamp=clamp,
-            clusters=clusters,
-        )
-        without |= dict(field=field, cluster_every=cluster_every, checkpoint=checkpoint, refractory=refractory)
+        without: dict[str, object] = dict(rule="spiking" if rule == "spiking" else None, refractory=refractory)
+        without |= dict(field=field, start=start, strips=strips, observe=observe, clamp=clamp, checkpoint=checkpoint)
+        without |= dict(clusters=clusters, cluster_every=cluster_every)
         several = of_several(models, without | dict(record=None if record == "draws" else record))
         how = How(rule, scan, engine, seed, threads, progress, began)
         return _of_each(several, beta, chains, Length.of(sweeps, burn_in, thin, at=at), keep_states, how)
@@ -322,6 +316,7 @@ def sample(
             clamped=setting.clamped,
             clusters=clusters,
             cluster_every=moved_every,
+            start="run" if before.left else "random" if spins is None else "states",
         )
 
 

@@ -358,6 +358,8 @@ def _results(
                 clamped=setting.clamped,
                 clusters=job.clusters,
                 cluster_every=job.cluster_every,
+                start="run" if job.before else "random",
+                together=len(setting.given),
                 _blocks=places,
             )
         )

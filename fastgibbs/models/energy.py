@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Hashable, Iterable
+from html import escape
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from fastgibbs import markup
 from fastgibbs.models import checks
 from fastgibbs.models.checks import Frozen
 from fastgibbs.types import ArrayLike, FloatArray, IntArray, ModelLike, Sites, States
@@ -236,6 +238,19 @@ class Energy(Frozen):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(n={self.n})"
+
+    def _repr_html_(self) -> str:
+        """What it is, and its attributes in short, but for indices."""
+        formula = (inspect.getdoc(type(self)) or "").partition("\n")[0]
+        told = [(name, markup.short(value)) for name, value in vars(self).items() if _tells(name, value)]
+        return f"<div><code>{escape(repr(self))}</code><div>{escape(formula)}</div>{markup.facts(told)}</div>"
+
+
+def _tells(name: str, value: Any) -> bool:
+    """Whether an attribute is worth a line to a reader."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind == "f" or value.dtype == np.int8
+    return not name.startswith("_") and isinstance(value, int | float | str | list | tuple) and value is not False
 
 
 class _Borrowed(Energy):

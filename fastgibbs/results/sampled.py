@@ -22,7 +22,7 @@ from fastgibbs.engines.spiking import MOST
 from fastgibbs.fields import Field
 from fastgibbs.integrations.tables import Coordinates, Table
 from fastgibbs.models import checks
-from fastgibbs.results.base import CHOSEN, SITES, Timing, no_sites, run_result
+from fastgibbs.results.base import BEGUN, CHOSEN, SITES, Timing, no_sites, run_result
 from fastgibbs.results.drawn import KEPT, Drawn
 from fastgibbs.results.lanes import Left, by_lane, joined, unpacked
 from fastgibbs.types import AnyArray, FloatArray, IntArray, Mask, ModelLike, States
@@ -102,6 +102,7 @@ class SampleResult(Drawn):
         "The field beside the model's own, which `energy` is without, or None; of a protocol that of each sweep.",
     ] = None
     refractory: Annotated[int | None, 'Sweeps that a spike lasts, by rule="spiking", or None.'] = None
+    start: Annotated[str | None, BEGUN] = None
 
     @cached_property
     def states(self) -> States:

@@ -17,7 +17,7 @@ from fastgibbs.analysis.summaries import by_temperature
 from fastgibbs.fields import described
 from fastgibbs.integrations.tables import Table
 from fastgibbs.models import checks
-from fastgibbs.results.base import SITES, Timing, no_sites, run_result
+from fastgibbs.results.base import BEGUN, SITES, Timing, no_sites, run_result
 from fastgibbs.results.drawn import KEPT, Drawn
 from fastgibbs.results.lanes import Left
 from fastgibbs.types import FloatArray, IntArray, ModelLike, States
@@ -128,6 +128,10 @@ class TemperResult(Drawn):
         "float64 (rungs,)",
         "Of a ladder in Gamma the largest of all sites, or None.",
     ] = None
+    start: Annotated[str | None, BEGUN] = None
+    together: Annotated[
+        int, "How many models of the call, which differ in signs alone, shared its random numbers with this one."
+    ] = field(default_factory=lambda: 1)
     _blocks: list[Left] = field(default_factory=list)
 
     @property
