@@ -1,15 +1,18 @@
-"""The README's table of speed, made from the runs kept in bench/results, and written there.
+"""The tables of speed, made from the runs kept in bench/results, and written where they are shown.
 
     python -m pytest bench --save bench/results/avx512.json && python bench/report.py
 
+The README has the rows of FIRST, end to end, and every contest that another wins; docs/benchmarks.md has all ROWS.
 Needs nothing but the standard library.
 """
 
 import json
+import re
 from pathlib import Path
 
 HERE = Path(__file__).parent
-BEGIN, END = "<!-- made by bench/report.py -->\n", "<!-- end -->\n"
+SHOWN = (HERE.parent / "README.md", HERE.parent / "fastgibbs" / "docs" / "benchmarks.md")
+MARKS = re.compile(r"(<!-- (\w+), made by bench/report.py -->\n).*?(<!-- end -->\n)", re.DOTALL)
 
 ROWS = (  # what the table says, contest, peers of its first contender
     *(
@@ -77,6 +80,18 @@ ROWS = (  # what the table says, contest, peers of its first contender
     ),
     ("SK Gaussian N=1024, one chain", "SK Gaussian N=1024, one chain", ("dwave-samplers", "plain loop")),
 )
+FIRST = (  # contests of the README's rows
+    "clusters, 2D L=256 at Tc",
+    "2D L=1024 at Tc, one chain",
+    "3D EA +-J L=10, beta = 0.9",
+    "tempering, 3D EA +-J L=10, 24 rungs",
+    "annealing, 3D EA +-J L=10",
+    "annealing, Gaussian, 6-regular, 2000 sites",
+    "annealing, SK Gaussian N=1024",
+    "RBM 784 x 500, 512 chains",
+    "CD-1, RBM 784 x 500, batches of 128, random rows",
+    "BernoulliRBM of digits, 1347 rows",
+)
 
 
 def results():
@@ -85,13 +100,35 @@ def results():
     return sorted(runs, key=lambda run: -run["machine"]["registers"])
 
 
-def table(runs):
-    """The rows in Markdown, and the machines under them."""
-    heads = [_head(run["machine"]) for run in runs]
-    lines = ["| run | " + " | ".join(heads) + " |", "|---|" + "---|" * len(runs)]
-    lines += [f"| {text} | " + " | ".join(_cell(run, *row) for run in runs) + " |" for text, *row in ROWS]
-    lines += ["", *(f"{head}: {_machine(run['machine'])}" for head, run in zip(heads, runs, strict=True))]
-    return "\n".join(lines) + "\n"
+def first(runs):
+    """The README's rows in Markdown: how many times as much as its peers, end to end."""
+    rows = [row for row in ROWS if row[1] in FIRST]
+    names = [text.removesuffix(", rows per us") for text, *_ in rows]
+    cells = [[_ratios(run, contest, peers) for run in runs] for _, contest, peers in rows]
+    return _table(runs, zip(names, cells, strict=True))
+
+
+def whole(runs):
+    """All rows, with rates and the machine's limits, and the machines under them."""
+    lines = _table(runs, ((text, [_cell(run, *row) for run in runs]) for text, *row in ROWS))
+    return lines + "\n" + "".join(f"{_head(run['machine'])}: {_machine(run['machine'])}\n" for run in runs)
+
+
+def slower(runs):
+    """The contests, of all that are kept, that another wins on one of the machines."""
+    faster = {}
+    for run in runs:
+        for contest, record in run["contests"].items():
+            ours, *others = record["rows"]
+            for other in others if ours.startswith("fastgibbs") else ():
+                if not other.startswith("fastgibbs") and record["rows"][other]["ratio_end_to_end"] < 1:
+                    faster.setdefault(contest, {})[other] = None  # in order, once
+    return _table(runs, ((contest, [_ratios(run, contest, faster[contest]) for run in runs]) for contest in faster))
+
+
+def _table(runs, rows):
+    lines = ["| run | " + " | ".join(_head(run["machine"]) for run in runs) + " |", "|---|" + "---|" * len(runs)]
+    return "".join(f"{line}\n" for line in [*lines, *(f"| {text} | {' | '.join(cells)} |" for text, cells in rows)])
 
 
 def _head(machine):
@@ -102,6 +139,12 @@ def _machine(machine):
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     kind = "of its own kind" if machine["native"] else "an older one"
     return f"{machine['processor']}, kernels compiled for {machine['compiled_for']}, {kind}; {versions}."
+
+
+def _ratios(run, contest, peers):
+    """Ratios end to end."""
+    rows = run["contests"].get(contest, {"rows": {}})["rows"]
+    return ", ".join(f"{_number(rows[peer]['ratio_end_to_end'])} x {peer}" for peer in peers if peer in rows) or "-"
 
 
 def _cell(run, contest, peers):
@@ -125,11 +168,17 @@ def _number(value):
     return f"{value:.0f}" if value >= 9.95 else f"{value:.2g}"
 
 
+def written(page, runs):
+    """The text of a page with its tables made anew, each between its marks."""
+    tables = {table.__name__: table for table in (first, whole, slower)}
+    return MARKS.sub(lambda found: found[1] + tables[found[2]](runs) + found[3], page)
+
+
 def main():
-    """Write the table between its marks in the README."""
-    readme = HERE.parent / "README.md"
-    before, rest = readme.read_text().split(BEGIN)
-    readme.write_text(before + BEGIN + table(results()) + END + rest.split(END, 1)[1])
+    """Write the tables where they are shown."""
+    runs = results()
+    for path in SHOWN:
+        path.write_text(written(path.read_text(), runs))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
 from fastgibbs import analysis, exact, learning, plots, testing
 from fastgibbs.analysis import mean_field, pseudo_likelihood
+from fastgibbs.campaigns import Campaign, Task, campaign
 from fastgibbs.integrations import to_bqm, to_networkx, to_qubo, to_scipy
 from fastgibbs.io import VERSION as __version__  # noqa: F401 - no function of the package
 from fastgibbs.io import as_model, read, read_idx, read_rudy, write, write_rudy
-from fastgibbs.learning import IsingFit, fit_ising, train
+from fastgibbs.learning import fit_ising, train
 from fastgibbs.methods.annealing import anneal
 from fastgibbs.methods.log_z import Estimate, Likelihood, log_likelihood, log_z
 from fastgibbs.methods.quenching import Basins, quench
@@ -41,6 +42,7 @@ from fastgibbs.models import (
 from fastgibbs.models.protocols import Protocol, oscillating, protocol
 from fastgibbs.pages import report
 from fastgibbs.results.annealed import AnnealResult
+from fastgibbs.results.fitted import IsingFit
 from fastgibbs.results.recalled import RecallResult
 from fastgibbs.results.sampled import SampleResult
 from fastgibbs.results.saving import load, save
@@ -53,6 +55,7 @@ __all__ = [
     "AnnealResult",
     "Basins",
     "BoltzmannMachine",
+    "Campaign",
     "Cell",
     "Energy",
     "Estimate",
@@ -67,6 +70,7 @@ __all__ = [
     "Protocol",
     "RecallResult",
     "SampleResult",
+    "Task",
     "TemperResult",
     "TrainResult",
     "TransverseIsing",
@@ -75,6 +79,7 @@ __all__ = [
     "as_model",
     "beta_range",
     "beta_schedule",
+    "campaign",
     "cut",
     "edwards_anderson",
     "exact",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from fastgibbs import benchmark, info, verify, warm
-from fastgibbs.commands import verbs
+from fastgibbs.commands import campaign, verbs
 from fastgibbs.commands.solve import solve
 from fastgibbs.gallery import runs
 from fastgibbs.io import VERSION
@@ -43,6 +43,13 @@ help(fastgibbs.{verb}), help(fastgibbs.lattice) ... tell their arguments; of the
   observe = "smallest_waves"      of a lattice, as help(fastgibbs.smallest_waves) tells; or {{name = [weights]}}
 The folder receives result.npz, draws.csv, summary.txt, report.html and configuration.toml. A run that is stopped, by
 Ctrl-C, SIGTERM or a crash, leaves a checkpoint there, and the same command goes on from it.
+"""
+CAMPAIGN = """\
+The folder receives a file for each task, report.html, and what the calls were. What is there is not computed again: a
+file with more samples, values or sweeps costs what is new. A call that is stopped, by Ctrl-C, SIGTERM, SIGUSR1 or a
+crash, is gone on with by the same command; a task that failed, with its traceback in the folder, is tried again.
+Parts of an array of jobs, as --part $SLURM_ARRAY_TASK_ID/100, share one folder. A file to begin with:
+
 """
 
 
@@ -150,6 +157,13 @@ def _parser() -> argparse.ArgumentParser:
         of_verb.add_argument("source", metavar="FILE.toml", help="the model, the arguments and what is written")
         of_verb.set_defaults(verb=verb)
         _of_folder(of_verb, "as the file says, or results/FILE")
+    example = (verbs.HERE / "campaign.toml").read_text(encoding="utf-8")
+    many = command("campaign", _campaign, "run all tasks of a grid that a TOML file describes", CAMPAIGN + example)
+    many.add_argument("source", metavar="FILE.toml", help="the model, the verb, its arguments and the grid")
+    many.add_argument("--output", metavar="FOLDER", help="the folder to write to, by default as the file says")
+    many.add_argument("--part", metavar="K/N", help="the K-th of N parts, as for an array of jobs")
+    many.add_argument("--dry-run", action="store_true", help="say what it is and what it costs, and run nothing")
+    many.add_argument("--quiet", action="store_true", help="no progress bar")
     run = command("run", _run, "carry out a run that ships with fastgibbs, with its own or other numbers")
     run.add_argument("source", metavar="NAME_OR_FILE", help="a built-in run, or a file that ends in .toml")
     run.add_argument("--input", help="the input file of runs that read one")
@@ -192,6 +206,14 @@ def _run(options: Options) -> int:
 
 def _verb(options: Options) -> int:
     return _carried_out(verbs.task(options.verb, Path(options.source)), options)
+
+
+def _campaign(options: Options) -> int:
+    found = campaign.carry_out(
+        Path(options.source), options.output, options.part, options.dry_run, progress=not options.quiet
+    )
+    print(found.text)
+    return INTERRUPTED if found.interrupted else int(found.failed)
 
 
 def _carried_out(task: runs.Task, options: Options) -> int:

@@ -7,6 +7,8 @@ from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin, ge
 
 import numpy as np
 
+from fastgibbs import markup
+
 T = TypeVar("T")
 _WIDTH = 108  # of a description, whose class `help` indents
 
@@ -43,14 +45,25 @@ def _plain(kind: Any) -> Any:
 
 
 def described(cls: type[T]) -> type[T]:
-    """The class, with all its public fields at the end of its docstring: name, shape and description of each."""
+    """The class, with all its public fields at the end of its docstring: name, shape and description of each.
+
+    A notebook shows values and descriptions in a table, unless the class shows itself.
+    """
     lines = [textwrap.fill(told, _WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 8) for told in _told(cls)]
     make: Any = cls.__new__ if issubclass(cls, tuple) else cls.__init__
     hints = get_type_hints(cls).items()
     plain = {name: _plain(hint) for name, hint in hints}
     make.__annotations__ = make.__annotations__ | plain  # the signature shows types alone
     cls.__doc__ = "\n".join([inspect.cleandoc(cls.__doc__ or ""), "", "Fields:", *lines])
+    if not hasattr(cls, "_repr_html_"):
+        cls._repr_html_ = _tabulated  # type: ignore[attr-defined]
     return cls
+
+
+def _tabulated(found: Any) -> str:
+    """Name, value and description of every field, as HTML."""
+    rows = [(field.name, markup.short(getattr(found, field.name)), field.text) for field in fields(type(found))]
+    return f"<div><code>{type(found).__name__}</code>{markup.facts(rows)}</div>"
 
 
 def _told(cls: type, prefix: str = "") -> Iterator[str]:

@@ -1,14 +1,64 @@
 """Fixtures that several files of tests share."""
 
+import importlib
+
 import pytest
+
+# What begins first: the file that compiles all kernels; beside it those whose kernels no other file needs, so that no
+# two workers compile the same; then what takes longest, so that workers end together.
+FIRST = ["warm", "jit", "cache", "outside_engines", "strangers", "stopping", "proofs", "tempering_twin", "doctored"]
+FIRST += ["overlap", "dense", "cluster_ladders", "checkpoints", "checkpoint_kills", "log_z", "gates", "examples"]
+FIRST += ["reweighting", "tempering", "parity", "layered", "hopfield", "learning_runs", "training", "training_runs"]
+
+
+def pytest_configure(config):
+    """Workers get files in the order of their tests, not those of the most tests first."""
+    config.option.loadscopereorder = False
 
 
 def pytest_collection_modifyitems(items):
-    """What takes longest and compiles all kernels begins first: workers then end together."""
-    items.sort(key=lambda item: item.path.name != "test_warm.py")
+    """Files of FIRST come first, in its order."""
+    ranks = {f"test_{name}.py": rank for rank, name in enumerate(FIRST)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
 
 
 @pytest.fixture
 def undescended(monkeypatch):
     """Runs return the best states that they have seen, without the descent at the end."""
     monkeypatch.setattr("fastgibbs.methods.cooling.quenched", lambda model, states, *rest: states)
+
+
+@pytest.fixture
+def no_picture_left(monkeypatch):
+    """No picture is shown, and those that pyplot keeps are closed afterwards."""
+    pyplot = pytest.importorskip("matplotlib.pyplot", reason="pictures need the extra [plot]")
+    pyplot.switch_backend("agg")
+    monkeypatch.setattr(pyplot, "show", lambda *_, **__: pytest.fail("a picture was shown"))
+    yield
+    pyplot.close("all")
+
+
+@pytest.fixture(scope="session")
+def fg():
+    """The package, which the process that only hands out tests need not wait for."""
+    return importlib.import_module("fastgibbs")
+
+
+@pytest.fixture(scope="session")
+def sampled(fg):
+    """Five chains of a lattice at each of three temperatures."""
+    betas = [1 / T for T in (1.5, 2.5, 4.0) for _ in range(5)]
+    return fg.sample(fg.lattice((8, 8), h=0.0), beta=betas, sweeps=42, burn_in=30, thin=2, seed=1)
+
+
+@pytest.fixture(scope="session")
+def tempered(fg):
+    """Six ladders of a glass, from infinite temperature down."""
+    glass = fg.edwards_anderson((4, 4), seed=1)
+    return fg.temper(glass, betas=[0, 0.1, 0.5, 1.0, 2.0], sweeps=400, ladders=6, burn_in=10, thin=4, seed=1)
+
+
+@pytest.fixture(scope="session")
+def annealed(fg):
+    """Reads of a glass on a random graph."""
+    return fg.anneal(fg.random_regular(20, 3, seed=3), sweeps=12, reads=32, seed=1)

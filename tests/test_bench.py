@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 BENCH = Path(__file__).parents[1] / "bench"
-README = (BENCH.parent / "README.md").read_text()
 
 
 @pytest.fixture
@@ -24,9 +23,32 @@ def of_bench(monkeypatch):
         sys.modules.pop(name, None)
 
 
-def test_the_table_of_speed_is_the_one_that_the_runs_kept_make(of_bench):
+def test_the_tables_of_speed_are_those_that_the_runs_kept_make(of_bench):
     report = of_bench("report")
-    assert report.BEGIN + report.table(report.results()) + report.END in README
+    pages = [path.read_text() for path in report.SHOWN]
+    assert [name for page in pages for _, name, _ in report.MARKS.findall(page)] == ["first", "slower", "whole"]
+    assert [report.written(page, report.results()) for page in pages] == pages
+
+
+def test_a_contest_that_another_wins_on_one_machine_is_told(of_bench):
+    report = of_bench("report")
+    runs = [
+        {
+            "machine": {"registers": registers},
+            "contests": {
+                "lost": {"rows": {"fastgibbs": {}, "a": {"ratio_end_to_end": ratio}, "b": {"ratio_end_to_end": 2}}},
+                "won": {"rows": {"fastgibbs": {}, "fastgibbs, else": {"ratio_end_to_end": 0.5}}},
+                "of parts": {"rows": {"dense": {}, "sparse": {"ratio_end_to_end": 0.5}}},
+            },
+        }
+        for registers, ratio in ((512, 3), (256, 0.7))
+    ]
+    assert report.slower(runs).splitlines()[2:] == ["| lost | 3 x a | 0.7 x a |"]
+
+
+def test_every_row_of_the_readme_is_one_of_the_whole_table(of_bench):
+    report = of_bench("report")
+    assert set(report.FIRST) <= {contest for _, contest, _ in report.ROWS}
 
 
 def test_both_kinds_of_machine_are_kept_whole_and_say_what_they_are(of_bench):

@@ -1,4 +1,4 @@
-"""Lattices from a cell: the named ones, neighbour shells, boundaries, positions, and glasses on them."""
+"""Lattices from a cell: the named ones, neighbour shells, boundaries, and where sites are."""
 
 import copy
 import itertools
@@ -306,80 +306,6 @@ def test_files_that_place_no_sites_are_refused(change, words):
     assert all(word in str(caught.value) for word in words)
 
 
-# --- disorder
-
-
-def test_a_glass_on_any_lattice_has_its_bonds_and_draws_them_one_by_one():
-    model = fg.edwards_anderson((4, 4), p=0.3, seed=5, cell="kagome", periodic=(True, False))
-    plain = fg.lattice((4, 4), cell="kagome", periodic=(True, False))
-    assert np.array_equal(model.indices, plain.indices) and model.coupling == 1.0
-    own = edges.edges((4, 4), cells.known("kagome", (4, 4), 1), np.ones(6), (True, False))
-    drawn = np.where(np.random.default_rng(5).random(own.i.size) < 0.3, 1.0, -1.0)
-    assert model == Ising.from_edges(48, own.i, own.j, drawn, shape=(4, 4, 3), geometry=plain.geometry)
-    shells = fg.edwards_anderson((5, 5), J=(1.0, 0.5), seed=1)
-    assert set(np.abs(shells.couplings)) == {1.0, 0.5} and shells.degree == 8
-
-
-def test_dilution_takes_bonds_and_sites_away_and_leaves_the_others():
-    whole = fg.edwards_anderson((30, 30), "gaussian", seed=3)
-    thin = fg.edwards_anderson((30, 30), "gaussian", seed=3, bonds=0.7)
-    few = fg.edwards_anderson((30, 30), "gaussian", seed=3, sites=0.6, h=np.arange(900.0))
-    J_of = {(i, j): J for i, j, J in zip(*map(np.ndarray.tolist, whole.bonds), strict=True)}
-    assert all(J_of[i, j] == J for i, j, J in zip(*map(np.ndarray.tolist, thin.bonds), strict=True))
-    there = few.fields.astype(int)
-    i, j, J = few.bonds
-    assert [J_of[a, b] for a, b in zip(there[i].tolist(), there[j].tolist(), strict=True)] == J.tolist()
-    assert few.shape is None and np.array_equal(few.positions, whole.positions[there])
-    assert len(J) == sum(a in set(there) and b in set(there) for a, b in J_of)
-    # Counts of independent draws: a false alarm in a million.
-    assert abs(thin.bond_count - 0.7 * 1800) < 4.9 * math.sqrt(1800 * 0.21)
-    assert abs(few.n - 0.6 * 900) < 4.9 * math.sqrt(900 * 0.24)
-    assert fg.edwards_anderson((4, 4), bonds=0.0, seed=1).bond_count == 0
-    assert fg.edwards_anderson((4, 4), sites=0.0, seed=1).n == 0
-    assert fg.edwards_anderson((4, 4), sites=1.0, seed=1).shape == (4, 4)
-
-
-def test_fields_of_a_glass_are_uniform_given_or_gaussian():
-    assert fg.edwards_anderson((4, 4), h=0.5, seed=1).field == 0.5
-    h = np.random.default_rng(1).standard_normal((4, 4))
-    assert np.array_equal(fg.edwards_anderson((4, 4), h=h, seed=1).fields, h.ravel())
-    fields = fg.edwards_anderson((100, 100), p=1.0, h=2.0, h_width=0.5, seed=1).fields
-    assert abs(fields.mean() - 2) < 4.9 * 0.005 and abs(fields.std() - 0.5) < 4.9 * 0.5 / math.sqrt(2e4)
-
-
-def test_viana_bray_couples_every_pair_alike():
-    """Degrees against Poisson's law, and pairs of a small graph one by one: a false alarm in 10^4 each."""
-    from scipy import stats
-
-    degrees = np.diff(fg.viana_bray(20000, 2.5, "ferromagnet", seed=1).indptr)
-    seen = np.bincount(np.minimum(degrees, 9), minlength=10)
-    expected = stats.poisson.pmf(np.arange(10), 2.5)
-    expected[9] = 1 - expected[:9].sum()
-    # The sum of degrees is twice the number of bonds: fluctuations are those of pairs, at most twice Poisson's.
-    assert stats.chi2.sf(((seen - 20000 * expected) ** 2 / (2 * 20000 * expected)).sum(), 9) > 1e-4
-    counts = np.zeros((6, 6))
-    for seed in range(2000):
-        i, j, _ = fg.viana_bray(6, 2.0, seed=seed).bonds
-        counts[i, j] += 1
-    pairs = counts[np.triu_indices(6, 1)]
-    assert stats.chi2.sf(((pairs - 800) ** 2 / (2000 * 0.4 * 0.6)).sum(), 15) > 1e-4
-    complete = fg.viana_bray(40, 39, "gaussian", seed=1)
-    assert complete.bond_count == 780 and complete.degree == 39 and fg.viana_bray(1, 0).n == 1
-    assert fg.viana_bray(3, 0).bond_count == 0
-
-
-def test_power_law_chains_decay_with_the_distance_around_the_ring():
-    ring = fg.power_law(9, 1.5)
-    i, j, J = ring.bonds
-    assert np.allclose(J, np.minimum(j - i, 9 - j + i) ** -1.5) and ring.bond_count == 36 and ring.shape == (9,)
-    glass = adjacency(fg.power_law(400, 0.7, "gaussian", seed=1))
-    r = np.minimum(np.arange(1, 400), 400 - np.arange(1, 400.0))
-    assert abs((glass**2).sum(axis=0).mean() - 1) < 4.9 * math.sqrt(2 * (r**-2.8).sum() / (r**-1.4).sum() ** 2 / 200)
-    signs = fg.power_law(50, 0.0, "bimodal", seed=1)
-    assert signs.coupling == pytest.approx(1 / 7) and signs.bond_count == 1225
-    assert fg.power_law(1, 2.0).bond_count == 0
-
-
 # --- what no lattice is made of
 
 SQUARE = np.eye(2)
@@ -442,22 +368,3 @@ def test_what_no_lattice_has_is_refused(error, arguments, words):
     refused(error, lambda: fg.lattice(**arguments), *words)
     if "J" not in arguments or "nan" not in words[0]:
         refused(error, lambda: fg.edwards_anderson(**arguments, seed=1), *words)
-
-
-@pytest.mark.parametrize(
-    "call, words",
-    [
-        (lambda: fg.edwards_anderson((3, 3), bonds=1.5), ("bonds is 1.5", "probability")),
-        (lambda: fg.edwards_anderson((3, 3), sites=-0.5), ("sites is -0.5", "probability")),
-        (lambda: fg.edwards_anderson((3, 3), h_width=-1.0), ("h_width is -1.0", "standard deviation")),
-        (lambda: fg.edwards_anderson((3, 3), h=[1.0, 2.0], h_width=1.0), ("h has shape (2,)", "(9,)", "(3, 3)")),
-        (lambda: fg.viana_bray(10, 9.5), ("connectivity is 9.5", "n - 1 = 9")),
-        (lambda: fg.viana_bray(10, -1), ("connectivity is -1",)),
-        (lambda: fg.viana_bray(10, 2, "glass"), ("disorder is 'glass'",)),
-        (lambda: fg.power_law(10, -1.0), ("sigma is -1.0",)),
-        (lambda: fg.power_law(10, 1.0, "glass"), ("disorder is 'glass'",)),
-        (lambda: fg.power_law(10**6, 1.0), ("power-law chain of 1000000 spins", "GiB")),
-    ],
-)
-def test_disorder_that_is_none_is_refused(call, words):
-    refused(ValueError, call, *words)

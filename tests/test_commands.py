@@ -233,4 +233,4 @@ def test_max_cut_that_is_stopped_before_its_time_says_so_by_its_status(made, tmp
     (tmp_path / "cut.toml").write_text(CUT)
     assert main(["run", str(tmp_path / "cut.toml"), "--output", str(tmp_path / "out"), "--quiet"]) == 130
     said = capsys.readouterr()
-    assert "best cut" in said.out if made else "interrupted before" in said.err
+    assert "best cut" in said.out or (not made and "interrupted before" in said.err)

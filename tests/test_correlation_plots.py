@@ -7,7 +7,7 @@ import fastgibbs as fg
 from fastgibbs import analysis, plots
 
 pyplot = pytest.importorskip("matplotlib.pyplot", reason="pictures need the extra [plot]")
-pyplot.switch_backend("agg")
+pytestmark = pytest.mark.usefixtures("no_picture_left")
 MODEL = fg.lattice((8, 8))
 WAVES = fg.waves(MODEL, [[a, b] for a in range(5) for b in range(-3, 5)])
 
@@ -15,12 +15,6 @@ WAVES = fg.waves(MODEL, [[a, b] for a in range(5) for b in range(-3, 5)])
 @pytest.fixture(scope="module")
 def run():
     return fg.sample(MODEL, beta=[0.2, 0.4] * 4, sweeps=60, observe=WAVES, keep_states=True, seed=1)
-
-
-@pytest.fixture(autouse=True)
-def nothing_left():
-    yield
-    pyplot.close("all")
 
 
 def points(ax):

@@ -5,10 +5,11 @@ import graphlib
 from pathlib import Path
 
 import pytest
+from conftest import FIRST
 
 PACKAGE = Path(__file__).parents[1] / "fastgibbs"
 FLOORS = [
-    ("types", "fingerprints"),
+    ("types", "fingerprints", "markup"),
     ("jit", "threads", "fields", "models"),
     ("io",),
     ("exact", "engines", "reference", "analysis", "integrations", "info"),
@@ -16,7 +17,7 @@ FLOORS = [
     ("methods", "plots"),
     ("learning", "testing", "pages"),
     ("integrations.dimod", "integrations.sklearn"),  # verbs under other libraries' names
-    ("gallery", "benchmark", "verify", "warm"),
+    ("campaigns", "gallery", "benchmark", "verify", "warm"),
     ("commands",),
     ("__init__", "__main__"),
 ]
@@ -50,6 +51,7 @@ OPTIONAL = {
     "matplotlib",
     "networkx",
     "pandas",
+    "pdoc",
     "scipy",
     "sklearn",
     "tqdm",
@@ -155,6 +157,20 @@ def test_importing_the_package_needs_nothing_but_the_core():
         assert not first & OPTIONAL or path.relative_to(PACKAGE).parts[:2] in WRAPPERS, path
 
 
-def test_no_module_is_longer_than_400_lines():
-    for path in PACKAGE.rglob("*.py"):
+def test_no_module_is_longer_than_400_lines_nor_any_file_of_tests():
+    for path in [*PACKAGE.rglob("*.py"), *Path(__file__).parent.rglob("*.py")]:
         assert len(path.read_text().splitlines()) <= 400, path
+
+
+def test_the_picture_of_the_house_is_what_imports_make_it():
+    import house
+
+    assert house.PICTURE.read_text() == house.picture(), "python tests/house.py draws it anew"
+    (arrows,) = [others for room, others in house.arrows().items() if room == "methods"]
+    assert "results" in arrows and "models" not in arrows  # which `results` brings along
+
+
+def test_files_that_begin_first_are_there():
+    for name in FIRST:
+        assert Path(__file__).with_name(f"test_{name}.py").exists(), name
+    assert len(set(FIRST)) == len(FIRST)

@@ -223,7 +223,7 @@ def test_a_picture_of_the_gallery_is_stored_beside_its_run_small_and_shown(name)
     picture = (runs.HERE / f"{name}.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
     assert len(picture) < 150_000
-    assert f"(fastgibbs/gallery/{name}.png)" in (runs.HERE.parents[1] / "README.md").read_text()
+    assert f"(../gallery/{name}.png)" in (runs.HERE.parent / "docs" / "gallery.md").read_text()
 
 
 LONGER = {"sweeps = 600": "sweeps = 200_000", "thin = 2": "thin = 100"}

@@ -8,7 +8,7 @@ from fastgibbs.engines import multispin
 from fastgibbs.engines.contract import Crew
 from fastgibbs.methods import running
 
-EVERY = dict(beta=0.4, sweeps=40, thin=1, seed=1, keep_states=True)  # draws follow each other without a rest
+EVERY = dict(beta=0.4, sweeps=10, thin=1, seed=1, keep_states=True)  # draws follow each other without a rest
 CASES = {  # lattices that one block holds, in one, two or three colours, with ghosts and without
     "strips": (fg.lattice((128, 64)), dict(chains=1)),
     "open boundary": (fg.lattice((17, 16), periodic=False), dict(chains=2)),

@@ -1,14 +1,15 @@
 """Couplings found from samples, against enumeration: slopes, maxima, errors over many data sets, graphs, bad input."""
 
 import csv
+import itertools
 
 import numpy as np
 import pytest
 
 import fastgibbs as fg
 from fastgibbs.__main__ import main
-from fastgibbs.learning import conditionals, pseudolikelihood
-from fastgibbs.learning.conditionals import covariance, rows_of, slopes
+from fastgibbs.learning import pseudolikelihood, spreads
+from fastgibbs.learning.conditionals import rows_of, slopes
 
 
 def glass(n=6, beta=0.7, seed=3):
@@ -134,7 +135,7 @@ def test_errors_of_the_likelihood_are_those_of_a_pair():
     """Of two spins without fields var J = 1 / (N (1 - c^2)), c = tanh J."""
     states, weights = whole(fg.Ising([[0.0, 0.6], [0.6, 0.0]]), samples=1000)
     pair = np.array([0]), np.array([1])
-    found = conditionals.likelihood_errors(rows_of(states, weights), *pair)
+    found = spreads.of_likelihood(rows_of(states, weights), *pair)
     assert found[0] == pytest.approx(1 / np.sqrt(1000 * (1 - np.tanh(0.6) ** 2)), rel=1e-9)
 
 
@@ -142,9 +143,10 @@ def test_couplings_that_l1_leaves_are_those_of_the_kinks():
     model = glass(8, 1.0)
     rows = rows_of(drawn(model, 3000, 5), np.ones(3000))
     i, j = np.triu_indices(8, 1)
-    found = pseudolikelihood.fitted(rows, covariance(rows), i, j, 0.1, 0.02)
-    J = found.J[i, j]
-    slope = slopes(rows, found.J, found.h).couplings[i, j] - 0.02 * J
+    none = pseudolikelihood.Numbers.none(rows.means)
+    found = pseudolikelihood.fitted(rows, i, j, 0.1, 0.02, none, lambda: False)
+    J = found.J
+    slope = slopes(rows, found.matrix(), found.h).couplings[i, j] - 0.02 * J
     assert found.converged and 0 < (J != 0).sum() < J.size
     assert (np.abs(slope[J == 0]) <= 0.1).all()
     np.testing.assert_allclose(slope[J != 0], 0.1 * np.sign(J[J != 0]), atol=1e-4)
@@ -258,6 +260,7 @@ def test_a_bad_configuration_of_it_is_named(change, message, tmp_path, capsys):
     assert message in capsys.readouterr().err
 
 
+ALL_OF_THREE = list(itertools.product((-1, 1), repeat=3))
 GOOD = [[1, 1, -1], [1, -1, 1], [-1, 1, 1], [-1, -1, -1], [1, 1, 1], [-1, 1, -1]]
 
 
@@ -273,7 +276,8 @@ GOOD = [[1, 1, -1], [1, -1, 1], [-1, 1, 1], [-1, -1, -1], [1, 1, 1], [-1, 1, -1]
         ([[1, 1, -1], [1, -1, 1], [1, 1, 1]], {}, r"spin 0 is \+1 in every row"),
         ([[1, 1], [-1, -1], [1, 1]], {}, "spins 0 and 1 are equal in every row"),
         ([[1, -1], [-1, 1], [1, -1]], {}, "spins 0 and 1 are opposite in every row"),
-        ([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, -1]], {}, "the others tell spin"),
+        ([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, -1]], {}, "spins 0 and 2 are never -1 and \\+1"),
+        ([[*row, 1 if sum(row) > 0 else -1] for row in ALL_OF_THREE], {}, "the others tell spin 3"),
         ([[1, 1], [-1, -1], [1, 1]], {"method": "mean_field"}, "has no inverse"),
         (GOOD, {"method": "pseudo"}, "method is 'pseudo'"),
         (GOOD, {"l1": -1.0}, "l1 is -1"),
@@ -282,7 +286,7 @@ GOOD = [[1, 1, -1], [1, -1, 1], [-1, 1, 1], [-1, -1, -1], [1, 1, 1], [-1, 1, -1]
         (GOOD, {"l2": np.nan}, "l2 is nan"),
         (GOOD, {"weights": [1, 1]}, r"weights has shape \(2,\)"),
         (GOOD, {"weights": [1, 1, 1, 1, 1, -1]}, "weights are from -1"),
-        (GOOD, {"weights": [0] * 6}, "not all 0"),
+        (GOOD, {"weights": [0] * 6}, "0 in all: give how often"),
         (GOOD, {"graph": fg.lattice((4,))}, "graph has 4 sites: samples have 3 spins"),
         (GOOD, {"graph": fg.lattice((3,)), "method": "mean_field"}, "leave out graph and l1"),
         (GOOD, {"l1": "path", "method": "mean_field"}, "leave out graph and l1"),

@@ -1,6 +1,7 @@
 """Several Ising models in one call of `sample` or `anneal`: each has the bytes of a run of its own."""
 
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -261,12 +262,21 @@ def test_what_several_models_cannot_have_is_refused(given, error, message):
         (dict(keep_states=1), TypeError, "keep_states is 1"),
         (dict(progress=3), TypeError, "progress"),
         (dict(seed=-1), ValueError, "seed is -1"),
-        (dict(chains=10**9, sweeps=10**3), ValueError, "1000000000 chains of 5 models"),
     ],
 )
 def test_what_chains_of_several_models_cannot_have_is_refused(given, error, message):
     with pytest.raises(error, match=message):
         fg.sample(**(dict(model=MODELS[:5], beta=1.0, sweeps=10) | given))
+
+
+def test_too_many_chains_are_refused_before_anything_is_made_of_them():
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="1000000000 chains of 5 models"):
+            fg.sample(MODELS[:5], beta=1.0, sweeps=10, chains=10**9)
+        assert tracemalloc.get_traced_memory()[1] < 10**7
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_model_whose_fields_float32_would_lose_is_named():

@@ -34,22 +34,23 @@ MORE = {
 ALL = {name: RUNS[name] for name in ("sample", "sample clamped", "sample several", "anneal", "anneal to T = 0")} | MORE
 ALL |= {name: RUNS[name] for name in ("temper", "temper one ladder", "recall warm", "train", "sample stopped")}
 CURVES = ["energy_curve", "heat_capacity_curve", "magnetization_curve", "susceptibility_curve"]
+MEANS = [f"curve {name}" for name in ("energy", "magnetization", "heat_capacity", "susceptibility")]
+TOLD = ["curve binder", "curve tau"]
 TRACES = ["energy_trace", "magnetization_trace"]
-SHOWN = {  # functions of fastgibbs.plots, in order
+SHOWN = {  # functions of fastgibbs.plots, and what they draw, in order
     "sample": TRACES,
-    "of a lattice": [
-        *CURVES,
-        *TRACES,
-    ],
-    "temper one ladder": [
-        *CURVES,
-        *TRACES,
-        "swap_rates",
-        "replica_flow",
-    ],
+    "of a lattice": [*CURVES, *TRACES, *TOLD],
+    "in fields": [*MEANS, *TRACES, *TOLD],
+    "driven": ["curve energy", "curve magnetization", *TRACES],
+    "at sweeps": ["curve energy", "curve magnetization", *TRACES],
+    "temper one ladder": [*CURVES, *TRACES, *TOLD, "swap_rates", "replica_flow"],
     "anneal": ["annealing_trace", "read_histogram"],
-    "train": ["training_history"],
-    "recall warm": ["overlap_trace"],
+    "a population": [
+        *("annealing_trace", "read_histogram"),
+        *(f"curve {name}" for name in ("log_z", "energy", "rho", "family_entropy")),
+    ],
+    "train": ["training_history", "curve reconstruction", "curve gradient_norm"],
+    "recall warm": ["overlap_trace", "recall_histogram"],
     "sample stopped": [],
 }
 DOCS = Path(fg.__file__).parent / "docs"
@@ -114,7 +115,7 @@ def test_a_page_has_all_that_a_summary_says_and_asks_for_nothing_from_elsewhere(
     assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in dict(written.attributes)["content"]
     assert "url(" not in path.read_text("utf-8")
     image = pytest.importorskip("PIL.Image", reason="pictures need matplotlib, which brings it")
-    assert list(names(results[name])) == SHOWN[name]
+    assert [" ".join(chosen) for chosen in names(results[name])] == SHOWN[name]
     assert len(written.pictures) == len(SHOWN[name])
     for png in written.pictures:
         assert len(np.unique(np.asarray(image.open(io.BytesIO(png)).convert("L")))) > 10

@@ -1,5 +1,6 @@
 """Stopping, progress and threads: nothing is lost, and a stop takes effect quickly."""
 
+import io
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ from interrupts import ctrl_c
 import fastgibbs as fg
 from fastgibbs import threads as on
 from fastgibbs.jit import njit
-from fastgibbs.methods.running import running
+from fastgibbs.methods.running import bar, running
 from fastgibbs.models import checks
 
 MODEL, BIG = fg.lattice((64, 64)), fg.lattice((128, 128))
@@ -68,10 +69,32 @@ def test_an_error_in_a_progress_callable_comes_out_and_stops_the_threads(chains,
     assert error.traceback
 
 
+def test_a_bar_that_draws_itself_learns_of_totals_and_keeps_its_clock(monkeypatch):
+    module = pytest.importorskip("tqdm.auto", reason="the bar needs tqdm, of the extra [plot]")
+    lengths, bars = [], []
+
+    class Widget(module.tqdm):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, file=io.StringIO(), **kwargs)
+            bars.append(self)
+
+        def reset(self, total=None):
+            lengths.append(total)
+            super().reset(total)
+
+    monkeypatch.setattr(module, "tqdm", Widget)
+    with bar() as report:
+        began = bars[0].start_t
+        for done, total in ((0, 10), (5, 10), (5, 20), (6, 20)):
+            report(done, total)
+            assert (bars[0].n, bars[0].total, bars[0].start_t) == (done, total, began)
+    assert lengths == [10, 20]
+
+
 @pytest.mark.parametrize("with_tqdm", [True, False])
 def test_progress_true_draws_a_bar_or_a_plain_line(with_tqdm, capsys, monkeypatch):
     if with_tqdm:
-        pytest.importorskip("tqdm", reason="the bar needs tqdm, of the extra [plot]")
+        pytest.importorskip("tqdm", reason="the bar needs the extra [tqdm]")
     else:
         monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     fg.sample(MODEL, beta=0.4, sweeps=40, progress=True)

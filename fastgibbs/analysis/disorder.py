@@ -6,7 +6,7 @@ however long it ran. Errors are jackknifed, a sample left out at a time: they ho
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from fastgibbs.analysis.bins import Binned
 from fastgibbs.analysis.errors import disagreement, jackknifed, split_r_hat
-from fastgibbs.analysis.reports import Report, with_error
+from fastgibbs.analysis.reports import Report, shown, with_error
 from fastgibbs.analysis.thermodynamics import temperature
 from fastgibbs.fields import described
 from fastgibbs.models import checks
@@ -238,7 +238,7 @@ class DisorderAverage(NamedTuple):
         return str(self.report())
 
     def _repr_html_(self) -> str:
-        return self.report().html()
+        return shown(self)
 
     def report(self) -> Report:
         """The same as a report."""
@@ -273,11 +273,12 @@ def disorder_average(results: Any, *, width: float | None = None) -> DisorderAve
 
     `results`: a list of what `temper` returned, of two ladders or more, with overlaps, at the same betas; or of what
     `sample` returned with keep_states=True, of an even number of chains at each beta, of which neighbours are pairs; or
-    one result of `sample` of several models. Of every sample all pairs count alike, and so do all samples: none is left
-    out, `equilibrated` tells which to distrust (`equilibration` of ladders; of chains, where they do not disagree).
-    Errors are jackknifed over samples, so there must be two or more; those of g are of the ratio of means. Gaussian
-    couplings of mean 0 and standard deviation `width`, in no field, have [<E>] = -beta width^2 [bonds (1 - <q_l>)] at
-    equilibrium, and above it before: E and q_l come there from opposite sides, so that `relation` tells how far it is.
+    one result of `sample` of several models. Or a `fastgibbs.Campaign` of such, read one by one. Of every sample
+    all pairs count alike, and so do all samples: none is left out, `equilibrated` tells which to distrust
+    (`equilibration` of ladders; of chains, where they do not disagree). Errors are jackknifed over samples, so
+    there must be two or more; those of g are of the ratio of means. Gaussian couplings of mean 0 and standard
+    deviation `width`, in no field, have [<E>] = -beta width^2 [bonds (1 - <q_l>)] at equilibrium, and above it
+    before: E and q_l come there from opposite sides, so that `relation` tells how far it is.
 
     TypeError or ValueError names the result that cannot be averaged, and why.
     Sources: Katzgraber, Palassini and Young, Phys. Rev. B 63, 184422 (2001), the relation; Bhatt and Young, Phys. Rev.
@@ -358,7 +359,7 @@ def _relation(found: list[Replicas], width: float) -> tuple[FloatArray, FloatArr
 
 def _samples(results: Any) -> list[Replicas]:
     """What each sample tells; TypeError or ValueError where they cannot be averaged."""
-    several = results if isinstance(results, list | tuple) else [results]
+    several = results if isinstance(results, Sequence) else [results]
     what = "what temper or sample returned of a list of models"
     found = []
     for k, result in enumerate(several):

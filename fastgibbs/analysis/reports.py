@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from html import escape
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+
+from fastgibbs import markup
 
 WARNING = "WARNING"  # begins lines that tell of one
 _MOST_ROWS = 24  # of a table in a notebook: from the middle of a longer one rows are left out
@@ -27,18 +29,16 @@ class Report(NamedTuple):
 
     def html(self, most_rows: int = _MOST_ROWS) -> str:
         """The same, every text escaped; of a table of more than `most_rows` rows those at its two ends."""
-        facts = [f"<tr><th>{escape(name)}</th><td>{escape(fact)}</td></tr>" for name, fact in self.facts.items()]
         rows = list(zip(*self.table.values(), strict=True))
         if len(rows) > most_rows:
             rows[most_rows // 2 : -(most_rows // 2)] = [("...",) * len(self.table)]
-        table = [_row("th", self.table), *(_row("td", row) for row in rows)] if self.table else []
         return "".join(
             [
                 "<div>",
                 *(f"<code>{escape(first)}</code>" for first in self.lines[:1]),
                 *(_line(line) for line in self.lines[1:]),
-                _tabulated(facts, "facts"),
-                _tabulated(table, "numbers"),
+                markup.facts(self.facts.items()),
+                markup.numbers(self.table, rows),
                 *(_line(note) for note in self.notes),
                 "</div>",
             ]
@@ -52,18 +52,18 @@ class Reporting(Protocol):
         """What it has to say."""
 
 
+SHOWN: list[Callable[[Any], str]] = []
+"""What a notebook shows of a result below its report, as HTML: rooms above this one add to it."""
+
+
+def shown(result: Reporting) -> str:
+    """What a notebook shows of whatever has a report: its `_repr_html_`."""
+    return result.report().html() + "".join(show(result) for show in SHOWN)
+
+
 def _line(text: str) -> str:
     kind = ' class="warning"' if text.startswith(WARNING) else ""
     return f"<div{kind}>{escape(text)}</div>"
-
-
-def _tabulated(rows: list[str], kind: str) -> str:
-    """A table that can be scrolled where it is wider than its page."""
-    return f'<div style="overflow-x: auto"><table class="{kind}">{"".join(rows)}</table></div>' if rows else ""
-
-
-def _row(kind: str, cells: Iterable[str]) -> str:
-    return f"<tr>{''.join(f'<{kind}>{escape(cell)}</{kind}>' for cell in cells)}</tr>"
 
 
 def with_error(value: float, error: float) -> str:

@@ -86,7 +86,7 @@ def response(run: Any, period: int | None = None) -> Response:
         raise ValueError("run has draws at chosen sweeps: sample with sweeps in place of at")
     if run.bins is not None:
         raise ValueError("run keeps bins, which mix phases: sample with record='draws'")
-    driven = run.field if run.field is not None and run.field.ndim > 1 else run.beta
+    driven = following(run)
     period = len(driven) if period is None else checks.integer("period", period)
     if len(driven) % period or period % run.thin or period // run.thin < 3:
         raise ValueError(
@@ -170,27 +170,44 @@ def _error(values: FloatArray) -> float:
 
 def by_phase(result: Any) -> Report:
     """The report of a driven run: of each drive what was averaged over its chains, and periods, at some phases."""
-    driven = result.field if result.field is not None and result.field.ndim > 1 else result.beta
-    period, draws = len(driven), 0 if result.bins is not None else result.energy.shape[1]
+    period, sweeps = len(following(result)), phases(result)
     lines = [repr(result), f"driven with a period of {period} sweeps: averages by phase, and no stationary law"]
-    phases = draws if result.at.size else period // result.thin
-    if period % result.thin or not draws or draws < phases:
+    if not sweeps.size:
         return Report(lines, {}, {}, ["No table: it is of draws at the same phases of one or more periods."])
-    sweeps = result.at if result.at.size else result.burn_in + result.thin * np.arange(1, phases + 1)
-    shown = np.unique(np.linspace(0, phases - 1, min(_ROWS, phases)).round().astype(int))
-    rows = [row for chains in drives(result) for row in _rows(result, chains, phases, sweeps, shown)]
+    shown = np.unique(np.linspace(0, sweeps.size - 1, min(_ROWS, sweeps.size)).round().astype(int))
+    rows = [row for chains in drives(result) for row in _rows(result, chains, sweeps, shown)]
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     return Report(lines, {}, columns, ["Amplitude, lag, noise and loop: fastgibbs.analysis.response."])
 
 
-def _rows(result: Any, chains: AnyArray, phases: int, sweeps: AnyArray, shown: AnyArray) -> list[dict[str, str]]:
+def following(result: Any) -> AnyArray:
+    """What follows the protocol: the field if it does, or beta."""
+    driven: AnyArray = result.field if result.field is not None and result.field.ndim > 1 else result.beta
+    return driven
+
+
+def phases(result: Any) -> AnyArray:
+    """The sweeps of the draws of one period, from 1 on, or those chosen; none where periods have draws at others."""
+    period, draws = len(following(result)), 0 if result.bins is not None else result.energy.shape[1]
+    if period % result.thin or not draws:
+        return np.empty(0, np.int64)
+    if result.at.size:
+        return result.drawn_at
+    first = result.drawn_at[: period // result.thin]
+    return (first - 1) % period + 1 if draws >= period // result.thin else first[:0]
+
+
+def of_phases(record: FloatArray, phases: int) -> tuple[FloatArray, FloatArray]:
+    """Means of draws (chains, draws) at each phase of whole periods, and their errors between chains, NaN of one."""
+    whole = record.shape[1] // phases * phases
+    means = record[:, :whole].reshape(len(record), -1, phases).mean(axis=1)
+    return means.mean(axis=0), np.array([_error(values) for values in means.T])
+
+
+def _rows(result: Any, chains: AnyArray, sweeps: AnyArray, shown: AnyArray) -> list[dict[str, str]]:
     """Of the chains of a drive a row for each phase that is shown."""
-    whole, n = result.energy.shape[1] // phases * phases, sites_of(first_model(result))
-    energy, m = (
-        of[chains, :whole].reshape(len(chains), -1, phases).mean(axis=1)
-        for of in (result.energy / n, result.magnetization)
-    )
-    rows = []
+    n, rows = sites_of(first_model(result)), []
+    energy, m = (of_phases(of[chains], sweeps.size) for of in (result.energy / n, result.magnetization))
     for phase in shown.tolist():
         beta, field = (
             0.0 if of is None else np.atleast_2d(of)[(sweeps[phase] - 1) % len(np.atleast_2d(of)), chains[0]]
@@ -198,13 +215,13 @@ def _rows(result: Any, chains: AnyArray, phases: int, sweeps: AnyArray, shown: A
         )
         rows.append(
             {
-                "sweep": str(sweeps[phase] if result.at.size else (sweeps[phase] - 1) % (phases * result.thin) + 1),
+                "sweep": str(sweeps[phase]),
                 "beta": f"{beta:.6g}",
                 "T": f"{temperature(beta):.5g}",
                 "field": f"{field:.5g}",
                 "chains": str(len(chains)),
-                "E/N": with_error(energy[:, phase].mean(), _error(energy[:, phase])),
-                "m": with_error(m[:, phase].mean(), _error(m[:, phase])),
+                "E/N": with_error(energy[0][phase], energy[1][phase]),
+                "m": with_error(m[0][phase], m[1][phase]),
             }
         )
     return rows

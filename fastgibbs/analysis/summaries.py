@@ -23,7 +23,7 @@ GOOD_TAU = 60
 _ROW_TAU = 10  # in a row of a jackknife: of shorter ones the errors are too small
 _TOLD = "cluster_m2", "cluster_size"  # by moves of clusters
 _WHOLE = 0.95  # of the sites in the cluster of a random one, on average: there moves turn all spins alike
-_FEWEST_DRAWS = 4  # of which split R-hat can be had
+FEWEST_DRAWS = 4  # of which split R-hat can be had
 
 
 def summary(result: Reporting) -> str:
@@ -67,9 +67,9 @@ def by_temperature(result: ByBeta) -> Report:
         return by_phase(result)
     groups = by_beta(result)
     draws = groups[0].energy.shape[1]
-    if draws < _FEWEST_DRAWS:
+    if draws < FEWEST_DRAWS:
         return Report(
-            [repr(result), f"no table: there are {draws} draws, at least {_FEWEST_DRAWS} are needed"], {}, {}, []
+            [repr(result), f"no table: there are {draws} draws, at least {FEWEST_DRAWS} are needed"], {}, {}, []
         )
     model = first_model(result)
     n = sites_of(model)
@@ -96,7 +96,7 @@ def by_temperature(result: ByBeta) -> Report:
         "E/N": [with_error(e.mean, e.error) for e in energies],
         "|m|": [with_error(m.mean, m.error) for m in ms],
         "C/N": [
-            "-" if g.beta == np.inf or (g.bins and g.field) else with_error(*heat_capacity(_felt(g, n), g.beta, n))
+            "-" if g.beta == np.inf or (g.bins and g.field) else with_error(*heat_capacity(felt(g, n), g.beta, n))
             for g in groups
         ],
         "chi": ["-" if g.beta == np.inf else with_error(*susceptibility(g.magnetization, g.beta, n)) for g in groups],
@@ -146,7 +146,7 @@ def by_temperature(result: ByBeta) -> Report:
     )
 
 
-def _felt(group: Group, n: int) -> Any:
+def felt(group: Group, n: int) -> Any:
     """The energies in the field beside the model's own."""
     return group.energy - group.field * n * group.magnetization if group.field else group.energy
 

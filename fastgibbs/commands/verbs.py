@@ -18,19 +18,8 @@ from fastgibbs.io.formats import recognised
 from fastgibbs.methods.annealing import anneal
 from fastgibbs.methods.sampling import sample
 from fastgibbs.methods.tempering import temper
-from fastgibbs.models import (
-    checks,
-    edwards_anderson,
-    lattice,
-    p_spin,
-    power_law,
-    random_regular,
-    sherrington_kirkpatrick,
-    smallest_waves,
-    triangular,
-    viana_bray,
-    waves,
-)
+from fastgibbs.models import checks, smallest_waves, waves
+from fastgibbs.models.recipes import RECIPES as RECIPES  # the command line lists them
 from fastgibbs.results.annealed import AnnealResult
 from fastgibbs.results.sampled import SampleResult
 from fastgibbs.results.saving import load
@@ -40,19 +29,6 @@ from fastgibbs.types import Progress
 T = TypeVar("T")
 HERE = Path(__file__).parent  # a file of each kind is there
 VERBS: dict[str, Callable[..., Any]] = {"sample": sample, "temper": temper, "anneal": anneal}
-RECIPES: dict[str, Callable[..., Any]] = {
-    recipe.__name__: recipe
-    for recipe in (
-        lattice,
-        triangular,
-        edwards_anderson,
-        sherrington_kirkpatrick,
-        random_regular,
-        viana_bray,
-        power_law,
-        p_spin,
-    )
-}
 WITHOUT = {"model", "progress", "checkpoint"}  # arguments that no file gives, and those of each verb
 QUANTUM = {"gammas"}  # which go with models that no file describes
 OF_VERB: dict[str, set[str]] = {

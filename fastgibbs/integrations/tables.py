@@ -34,7 +34,7 @@ class Tabular(Protocol):
 
 def table(result: Tabular) -> Table:
     """The records of what a run returned. TypeError at anything that has no `table()` of its own."""
-    right = "a SampleResult, a TemperResult, an AnnealResult, a RecallResult or a TrainResult"
+    right = "a SampleResult, a TemperResult, an AnnealResult, a RecallResult, a TrainResult or an IsingFit"
     return checks.able("result", result, "table", right).table()
 
 

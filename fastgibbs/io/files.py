@@ -53,11 +53,12 @@ def _mode(path: str) -> int | None:
 
 
 @contextmanager
-def replacing(path: PathLike) -> Iterator[BinaryIO]:
+def replacing(path: PathLike, durable: bool = True) -> Iterator[BinaryIO]:
     """A binary file to write into, which takes the name `path` when the block ends, and is gone if the block fails.
 
     The bytes are on disk before the name, and the name before this returns: whoever opens `path`, after a crash too,
-    finds all of the old file or all of the new one. Where `path` is a link, what it points to is replaced. A killed
+    finds all of the old file or all of the new one. Unless it is `durable`, that takes no time, and holds whatever
+    becomes of the process, but not of the machine. Where `path` is a link, what it points to is replaced. A killed
     process may leave a `.*.partial` file beside it, which the next one that writes to `path` removes.
 
     An OSError of a full disk or a read-only folder names `path` and the reason; ValueError if no file stands there.
@@ -71,7 +72,8 @@ def replacing(path: PathLike) -> Iterator[BinaryIO]:
             try:
                 yield file
                 file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    os.fsync(file.fileno())
                 if mode is not None:
                     os.chmod(file.name, mode)
                 os.replace(file.name, target)
@@ -80,7 +82,7 @@ def replacing(path: PathLike) -> Iterator[BinaryIO]:
                     os.remove(file.name)
     except OSError as error:
         raise untouched(error, path) from error
-    if hasattr(os, "O_DIRECTORY"):  # elsewhere a folder cannot be opened
+    if durable and hasattr(os, "O_DIRECTORY"):  # elsewhere a folder cannot be opened
         entry = os.open(folder, os.O_DIRECTORY)
         try:
             os.fsync(entry)
@@ -104,9 +106,9 @@ def untouched(error: OSError, path: PathLike) -> OSError:
     return OSError(error.errno, reason, path)
 
 
-def replace_file(path: PathLike, content: bytes) -> None:
+def replace_file(path: PathLike, content: bytes, durable: bool = True) -> None:
     """Write `content` to `path` whole or not at all, as `replacing` does."""
-    with replacing(path) as file:
+    with replacing(path, durable) as file:
         file.write(content)
 
 

@@ -13,8 +13,8 @@ from fastgibbs.io.archive import read_archive, write_archive
 from fastgibbs.io.files import opened, replacing
 from fastgibbs.io.models import from_archive, to_archive
 from fastgibbs.io.text import Text, text_of
-from fastgibbs.models import Energy, checks
-from fastgibbs.types import ModelLike, PathLike
+from fastgibbs.models import Energy, checks, foreign
+from fastgibbs.types import PathLike, Problem
 
 FormatName = Literal["rudy", "biqmac", "mqlib", "qbsolv", "qplib", "spinglass", "coo", "bqm", "npz"]
 
@@ -85,8 +85,8 @@ def recognised(path: PathLike, format: FormatName | None = None) -> tuple[Energy
         return FORMATS[name].read(text), name
 
 
-def write(model: ModelLike, path: PathLike, format: FormatName | None = None) -> None:
-    """Write a model to a file, whole or not at all, from which `read` makes it again, with every bit of its numbers.
+def write(model: Problem, path: PathLike, format: FormatName | None = None) -> None:
+    """Write a model, or what holds one, to a file, whole or not at all; `read` makes it again, with every bit.
 
     `format`: as in `read`, by default as the name of the file ends (`.mc`, `.sparse`, `.qubo`, `.qplib`, `.sg`, `.coo`,
     `.json`, `.npz`; `.txt` is "rudy"); it is gzipped if that is `.gz` after all. Labels are kept by "npz" and "bqm",
@@ -103,7 +103,8 @@ def write(model: ModelLike, path: PathLike, format: FormatName | None = None) ->
     chosen = _ENDINGS.get(os.path.splitext(name)[1]) if format is None else checks.choice("format", format, NAMES)
     if chosen is None:
         raise ValueError(f"{path} ends with none of {', '.join(_ENDINGS)}: give format, one of {', '.join(NAMES)}")
-    model = checks.model("model", model, worldlines=True)
+    given = read(model) if isinstance(model, str | os.PathLike) else foreign.taken("model", model)
+    model = checks.model("model", given, worldlines=True)
     if chosen == "npz":
         write_archive(path, "model", *to_archive([model]))
         return

@@ -26,11 +26,11 @@ def as_model(given: Problem | Matrix, kind: Kind | None = None) -> ModelLike:
     binary and graphs spins, in which an edge without weight has w = 1 and the ground state is the largest cut. A bare
     matrix is refused: a QUBO and couplings look alike, and differ in sign. States are in the units of the problem;
     their order is that of the labels in it, which the model keeps (`labels`, `labelled`), but for the numbers 0 to
-    n - 1, which are their own order. Edges of a node to itself go to the offset of spins or the bias of a unit, with a
-    UserWarning.
+    n - 1, which are their own order; a pandas frame has labels, the same of rows and columns. Edges of a node to itself
+    go to the offset of spins or the bias of a unit, with a UserWarning, as where a graph has numbers by other names.
 
-    TypeError at anything else, and at what is no number; ValueError at a NaN or an infinity, naming the key; at a kind
-    that `given` contradicts; of a directed graph.
+    TypeError at anything else, and at what is no number; ValueError at a NaN or an infinity, naming the key, and at a
+    label that is a NaN; at a kind that `given` contradicts; of a directed graph.
 
     >>> import fastgibbs as fg
     >>> qubo = fg.as_model({("a", "a"): -1.0, ("a", "b"): 2.0, ("b", "b"): -1.5})

@@ -8,9 +8,9 @@ from fastgibbs.learning.dreaming import dream
 from fastgibbs.learning.entropies import Entropies, Information, information
 from fastgibbs.learning.exact import gradient
 from fastgibbs.learning.filling import fill_in
-from fastgibbs.learning.inverse import IsingFit, fit_ising
-from fastgibbs.learning.pseudolikelihood import IsingPath
+from fastgibbs.learning.inverse import fit_ising
 from fastgibbs.learning.training import train
+from fastgibbs.results.fitted import IsingFit, IsingPath
 
 __all__ = [
     "Entropies",

@@ -13,9 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.types import FloatArray, Mask, Sites, States
+from fastgibbs.types import FloatArray, Mask, States
 
-MOST = 4096  # couplings and fields that have errors: matrices of so many rows
 _PART = 2**19  # numbers handled at once, where these are not fewer rows than
 _LEAST = 1024  # for which products of matrices are fast
 
@@ -84,49 +83,3 @@ def slopes(rows: Rows, J: FloatArray, h: FloatArray) -> Slopes:
     of_J += of_J.T.copy()
     np.fill_diagonal(of_J, 0.0)
     return Slopes(float(value), of_J, of_h, widths, told)
-
-
-def errors(rows: Rows, J: FloatArray, h: FloatArray, i: Sites, j: Sites, l2: float) -> FloatArray:
-    """Standard errors of J_ij of the pairs i, j (bonds,) and then of h, at the maximum of L - l2/2 sum J_ij^2.
-
-    These are of the sandwich A^-1 B A^-1 / N, A the curvature, B the covariance of a row's slopes: as a spin is in
-    many conditionals, A alone would not do. float64 (bonds + n,), or NaN of more than MOST.
-    """
-    n, bonds = h.size, i.size
-    if bonds + n > MOST:
-        return np.full(bonds + n, np.nan)
-    ends = np.concatenate([i, j])
-    of_site = np.split(np.argsort(ends, kind="stable"), np.cumsum(np.bincount(ends, minlength=n))[:-1])
-    others = np.concatenate([j, i])
-    A, B, mean = np.zeros((bonds + n, bonds + n)), np.zeros((bonds + n, bonds + n)), np.zeros(bonds + n)
-    for s, shares in parts(rows, bonds + n):
-        t = np.tanh(s @ J + h)
-        e, width = s - t, shares * (1 - t * t)
-        score = np.concatenate([e[:, i] * s[:, j] + e[:, j] * s[:, i], e], axis=1)
-        mean += (shares * score).sum(axis=0)
-        B += score.T @ (shares * score)
-        for site, mine in enumerate(of_site):
-            seen = np.concatenate([s[:, others[mine]], np.ones((len(s), 1))], axis=1)
-            numbers = np.append(mine % max(bonds, 1), bonds + site)
-            A[np.ix_(numbers, numbers)] += seen.T @ (width[:, site, None] * seen)
-    A[np.arange(bonds), np.arange(bonds)] += l2
-    inverse = np.linalg.inv(A)
-    variances = ((inverse @ (B - np.outer(mean, mean))) * inverse).sum(axis=1) / rows.total
-    return np.sqrt(np.maximum(variances, 0.0)).astype(np.float64)
-
-
-def likelihood_errors(rows: Rows, i: Sites, j: Sites) -> FloatArray:
-    """Standard errors at the maximum of the likelihood, of I^-1 / N, I the covariance of s_i s_j and s_i in the rows.
-
-    float64 (bonds + n,), or NaN of more than MOST.
-    """
-    n, bonds = rows.means.size, i.size
-    if bonds + n > MOST:
-        return np.full(bonds + n, np.nan)
-    seen, mean = np.zeros((bonds + n, bonds + n)), np.zeros(bonds + n)
-    for s, shares in parts(rows, bonds + n):
-        x = np.concatenate([s[:, i] * s[:, j], s], axis=1)
-        mean += (shares * x).sum(axis=0)
-        seen += x.T @ (shares * x)
-    variances = np.linalg.inv(seen - np.outer(mean, mean)).diagonal() / rows.total
-    return np.sqrt(np.maximum(variances, 0.0)).astype(np.float64)

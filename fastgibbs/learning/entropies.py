@@ -13,7 +13,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from fastgibbs.analysis import disagreement, standard_error
-from fastgibbs.analysis.reports import Report, with_error
+from fastgibbs.analysis.reports import Report, shown, with_error
 from fastgibbs.engines.streams import ADAPT, ORDER, entropy_of, stream
 from fastgibbs.fields import described
 from fastgibbs.methods.entropy import run_entropy
@@ -87,7 +87,7 @@ class Information(NamedTuple):
         return str(self.report())
 
     def _repr_html_(self) -> str:
-        return self.report().html()
+        return shown(self)
 
     def report(self) -> Report:
         """The same as a report."""

@@ -3,100 +3,43 @@
 from __future__ import annotations
 
 import warnings
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from fastgibbs.analysis.reports import Report, with_error
 from fastgibbs.exact import spectrum
 from fastgibbs.exact.enumeration import states
-from fastgibbs.fields import described
-from fastgibbs.io.problems import problem
-from fastgibbs.learning import conditionals, pseudolikelihood
+from fastgibbs.learning import conditionals, pseudolikelihood, spreads
 from fastgibbs.learning.conditionals import Rows
-from fastgibbs.learning.pseudolikelihood import IsingPath, Numbers
+from fastgibbs.learning.observed import Observed, observed, pairs_of
+from fastgibbs.learning.pseudolikelihood import Numbers, Stop
 from fastgibbs.learning.training import train
+from fastgibbs.methods.running import Run, running
 from fastgibbs.models import BoltzmannMachine, Ising, checks
-from fastgibbs.types import AnyArray, ArrayLike, FloatArray, Problem, Seed, Sites, States
+from fastgibbs.results.fitted import IsingFit, IsingPath
+from fastgibbs.results.parts import FIT_METHODS, FitMethod
+from fastgibbs.types import ArrayLike, FloatArray, Problem, Progress, Seed, Sites
 
-FitMethod = Literal["pseudolikelihood", "mean_field", "pcd"]
-METHODS: tuple[FitMethod, ...] = ("pseudolikelihood", "mean_field", "pcd")
 EXACT = 16  # spins whose states are summed for moments and likelihood
 CHAINS, STEPS, BATCHES = 1000, 600, 20  # of "pcd": chains, steps in all, and batches of an epoch at most
 RATES = 0.1, 0.002  # its learning rates, first and last
 STILL = 1e-9  # that of the first tenth of all epochs, in which chains forget where they began
-_SHOWN = 12  # couplings in a summary
-_EQUAL = 1 - 1e-12  # |correlation| of spins that are equal or opposite in all rows
+_NEVER = 1e-12  # four times the share of rows that are in a state, if there are none
 
 
-@checks.by_contents
-@described
-class IsingFit(NamedTuple):
-    """What `fit_ising` returns.
+class Found(NamedTuple):
+    """What a method has come to."""
 
-    >>> import fastgibbs as fg
-    >>> fg.fit_ising([[1, 1], [1, 1], [1, -1], [-1, 1], [-1, -1]])
-    IsingFit(Ising(n=2, bonds=1, fields=2), method='pseudolikelihood', samples=5)
-    """
-
-    model: Annotated[Ising, "The model, at beta = 1: its couplings and fields are beta J and beta h."]
-    i: Annotated[Sites, "int32 (bonds,)", "The first spin of every pair that was fitted, or that l1 left."]
-    j: Annotated[Sites, "int32 (bonds,)", "The second one, above it."]
-    couplings: Annotated[FloatArray, "float64 (bonds,)", "Their couplings."]
-    couplings_error: Annotated[FloatArray, "float64 (bonds,), or NaN", "Standard errors; NaN of too many."]
-    fields_error: Annotated[FloatArray, "float64 (n,), or NaN", "Standard errors of the fields."]
-    method: Annotated[str, '"pseudolikelihood", "mean_field" or "pcd".']
-    l1: Annotated[float, "The l1 that chose the pairs; 0 if none did."]
-    l2: Annotated[float, "As it was given."]
-    samples: Annotated[float, "How many there were: the sum of the weights."]
-    pseudo_likelihood: Annotated[float, "Of the samples, a row's mean, in nats: sum_i log p(s_i | the others)."]
-    independent: Annotated[float, "The same of spins without couplings."]
-    log_likelihood: Annotated[float, "A row's mean log p(s), in nats; NaN of more than 16 spins."]
-    means_missed: Annotated[float, "rms of <s_i> of the model less that of the samples; NaN of more than 16 spins."]
-    pairs_missed: Annotated[float, "rms of <s_i s_j> of all pairs likewise."]
-    path: Annotated[IsingPath | None, "What every l1 came to, where there were several; None otherwise."]
-
-    def summary(self) -> str:
-        """The strongest couplings with errors, likelihoods, and whether moments are met.
-
-        >>> import fastgibbs as fg
-        >>> print(fg.fit_ising([[1, 1], [1, 1], [1, -1], [-1, 1], [-1, -1]]).summary().splitlines()[0])
-        IsingFit(Ising(n=2, bonds=1, fields=2), method='pseudolikelihood', samples=5)
-        """
-        return str(self.report())
-
-    def report(self) -> Report:
-        """The same as a report."""
-        facts = {
-            "pseudo-likelihood": f"{self.pseudo_likelihood:.6g} nats a row, {self.independent:.6g} without couplings"
-        }
-        if np.isfinite(self.log_likelihood):
-            facts["log-likelihood"] = f"{self.log_likelihood:.6g} nats a row"
-            facts["moments missed"] = f"<s_i> by {self.means_missed:.2g} rms, <s_i s_j> by {self.pairs_missed:.2g}"
-        if self.l1 or self.l2:
-            facts["penalties"] = f"l1 {self.l1:.4g}, l2 {self.l2:.4g}"
-        if self.path is not None:
-            facts["path"] = f"{self.path.l1.size} graphs of {self.path.bonds[0]} to {self.path.bonds[-1]} bonds"
-        order = np.argsort(-np.abs(self.couplings), kind="stable")[:_SHOWN]
-        table = {
-            "i": [str(self.i[k]) for k in order],
-            "j": [str(self.j[k]) for k in order],
-            "J": [with_error(self.couplings[k], self.couplings_error[k]) for k in order],
-        }
-        notes = [f"The {order.size} strongest of {self.couplings.size} couplings."] if order.size else []
-        if np.isnan(self.couplings_error).any():
-            notes.append(
-                f"No errors: {self.couplings.size} couplings are more than {conditionals.MOST} numbers; give "
-                "graph= or l1=."
-            )
-        return Report([repr(self)], facts, table if order.size else {}, notes)
-
-    def __repr__(self) -> str:
-        return f"IsingFit({self.model!r}, method={self.method!r}, samples={self.samples:.6g})"
+    numbers: Numbers
+    errors: FloatArray  # float64 (bonds + n,), or NaN
+    interrupted: bool
+    l1: float = 0.0
+    path: IsingPath | None = None
+    seed: int = 0
 
 
 def fit_ising(
-    samples: ArrayLike,
+    samples: ArrayLike | object,
     method: FitMethod = "pseudolikelihood",
     *,
     l1: float | Literal["path"] | ArrayLike = 0.0,
@@ -105,11 +48,14 @@ def fit_ising(
     weights: ArrayLike | None = None,
     seed: Seed = None,
     threads: int | None = None,
+    progress: Progress = False,
 ) -> IsingFit:
     """The J and h of p(s) = exp(1/2 s.J.s + h.s) / Z that samples are of, with standard errors: an `IsingFit`.
 
     Args:
-        samples: spins -1 and +1, (..., n), each an independent draw: kept states of a run, or data.
+        samples: spins -1 and +1, (..., n), each an independent draw; a `SampleResult` with keep_states, of one model at
+            one temperature; a dimod SampleSet, whose num_occurrences are the weights; a pandas DataFrame. Labels come
+            back in the model.
         method: "pseudolikelihood" maximises <sum_i log p(s_i | the others)> over symmetric J and all h together
             (joint and symmetric: not one regression for each spin, whose J_ij and J_ji differ). It is consistent: exact
             with enough samples, at any coupling (Besag, J. R. Stat. Soc. D 24, 179 (1975)). "mean_field" inverts the
@@ -126,10 +72,16 @@ def fit_ising(
             the bonds within sqrt(log N + 2 log n) errors of 0, as the same criterion would. It ends where the criterion
             has risen three times in a row.
         l2: -l2/2 sum J_ij^2 beside the mean over rows; of "mean_field" it is added to the diagonal of C.
-        graph: a model whose bonds are the only pairs; by default all are fitted. Not of "mean_field".
-        weights: (...), how often each row was drawn, from 0; by default once. Correlated draws tell less than as many
-            independent ones: to have the right errors, weigh them 1 / (2 tau) each.
+        graph: a model whose bonds are the only pairs; by default all are fitted. Not of "mean_field". Where both have
+            labels, these tell which spin is which.
+        weights: (...), how often each row was drawn, from 0, at least 2 in all; by default once. Correlated draws
+            tell less than as many independent ones: to have the right errors, weigh them 1 / (2 tau) each.
         seed, threads: of "pcd"; it is reproducible given its seed.
+        progress: True shows a bar of l1="path" and of "pcd"; a callable gets (done, total) and stops the fit by
+            returning True.
+
+    A fit that Ctrl-C stops returns what it has come to, with `interrupted` set and without errors: of a path the best
+    graph so far.
 
     Errors are asymptotic, of the sampling alone: of "pseudolikelihood" the sandwich A^-1 B A^-1 / N, of "mean_field"
     the delta method on rows, of "pcd" Fisher's information, without the noise of its chains. They do not know of
@@ -148,67 +100,92 @@ def fit_ising(
     >>> bool(np.abs((fit.couplings - 0.4 * glass.bonds[2]) / fit.couplings_error).max() < 4)
     True
     """
-    checks.choice("method", method, METHODS)
-    l2 = _at_least_0("l2", l2)
-    spins, counts = _spins(samples, weights)
-    n = spins.shape[1]
-    i, j = _pairs(graph, n)
-    penalties = _penalties(l1)
+    checks.choice("method", method, FIT_METHODS)
+    checks.progress(progress)
+    l2, penalties = _at_least_0("l2", l2), _penalties(l1)
     if method == "mean_field" and (graph is not None or penalties is None or penalties.any()):
         raise ValueError('method is "mean_field", which inverts the whole covariance: leave out graph and l1')
-    rows = conditionals.rows_of(spins, counts)
+    data = observed(samples, weights)
+    i, j, labels = pairs_of(graph, data.labels, data.spins.shape[1])
+    rows = conditionals.rows_of(data.spins, data.counts)
     _require_varying(rows)
-    C = conditionals.covariance(rows)
-    path = None
     if method == "mean_field":
-        found, spread = _mean_field(rows, C, l2)
+        found = _mean_field(rows, i, j, l2)
     else:
+        chooses = penalties is None or bool(penalties.any())
         if not l2:
-            _require_different(C, i, j)
-        if penalties is None or penalties.size > 1:
-            path = pseudolikelihood.path_of(rows, C, i, j, penalties, l2)
-            best = int(path.bic.argmin())
-            chosen, (i, j) = float(path.l1[best]), path.graphs[best].astype(np.int32)
-        elif chosen := float(penalties[0]):
-            kept = pseudolikelihood.fitted(rows, C, i, j, chosen, l2).J[i, j] != 0
-            i, j = i[kept], j[kept]
-        found = pseudolikelihood.fitted(rows, C, i, j, 0.0, l2)
-        _require_finite(rows, found, l2)
-        if path is not None:
-            score = found.J[i, j] / conditionals.errors(rows, found.J, found.h, i, j, l2)[: i.size]
-            kept = ~(score**2 < np.log(rows.total) + 2 * np.log(n))  # also where there are no errors
-            i, j = i[kept], j[kept]
-            found = pseudolikelihood.fitted(rows, C, i, j, 0.0, l2, found)
-        if method == "pcd":
-            found = _trained(spins, counts, found, (i, j), l2, seed, threads)
-            spread = conditionals.likelihood_errors(rows, i, j)
-        else:
-            spread = conditionals.errors(rows, found.J, found.h, i, j, l2)
-    if not found.converged:
+            _require_different(rows, i, j)
+            if not chooses:
+                _require_rows(rows, i, j)
+        with running(progress if penalties is None or penalties.size > 1 else False) as under_way:
+            found = _most_likely(rows, (i, j), penalties, l2, under_way)
+            if method == "pcd" and not found.interrupted:
+                found = _trained(data, rows, found, l2, seed, threads, progress)
+            elif not found.interrupted and found.numbers.converged:
+                found = found._replace(errors=spreads.of_pseudo_likelihood(rows, *found.numbers[:4], l2))
+    if not found.numbers.converged and not found.interrupted:
         warnings.warn(
             "the greatest pseudo-likelihood was not reached: couplings may be without bound, give l2",
             RuntimeWarning,
             stacklevel=2,
         )
-    model = Ising.from_edges(n, i, j, found.J[i, j], found.h)
-    value = conditionals.slopes(rows, found.J, found.h).value
-    alone = conditionals.slopes(rows, np.zeros((n, n)), np.arctanh(rows.means)).value
+    numbers = found.numbers
+    model = Ising.from_edges(numbers.h.size, *numbers[:4])
+    log_likelihood, seen, moments = _met(model, rows)
+    up = (1 + rows.means) / 2
     return IsingFit(
-        model=model,
-        i=i,
-        j=j,
-        couplings=found.J[i, j],
-        couplings_error=spread[: i.size],
-        fields_error=spread[i.size :],
+        model=model if labels is None else model.with_labels(labels),
+        i=numbers.i,
+        j=numbers.j,
+        couplings=numbers.J,
+        couplings_error=found.errors[: numbers.i.size],
+        fields_error=found.errors[numbers.i.size :],
         method=method,
-        l1=0.0 if method == "mean_field" else chosen,
+        l1=found.l1,
         l2=l2,
         samples=rows.total,
-        pseudo_likelihood=value,
-        independent=alone,
-        **_met(model, rows, C),
-        path=path,
+        pseudo_likelihood=pseudolikelihood.told(rows, numbers).value,
+        independent=float((up * np.log(up) + (1 - up) * np.log1p(-up)).sum()),
+        log_likelihood=log_likelihood,
+        moments_seen=seen,
+        moments=moments,
+        converged=numbers.converged,
+        interrupted=found.interrupted,
+        seed=found.seed,
+        path=found.path,
     )
+
+
+def _most_likely(
+    rows: Rows, pairs: tuple[Sites, Sites], penalties: FloatArray | None, l2: float, under_way: Run
+) -> Found:
+    """The greatest pseudo-likelihood of these pairs, or of those that l1 chooses; without errors."""
+    stop: Stop = under_way.asked.__bool__
+    numbers, path, l1 = Numbers.none(rows.means), None, 0.0
+    if penalties is None or penalties.size > 1:
+        path = pseudolikelihood.path_of(rows, pairs, penalties, l2, under_way)
+        best = int(path.bic.argmin())
+        l1, pairs = float(path.l1[best]), tuple(path.graphs[best])
+    elif l1 := float(penalties[0]):
+        wanted = pseudolikelihood.slopes_of_none(rows, *pairs)
+        numbers, _ = pseudolikelihood.chosen(rows, *pairs, l1, l2, numbers, wanted, stop)
+        pairs = numbers.i, numbers.j
+    if path is not None and under_way.asked:
+        stop = _never
+    numbers = pseudolikelihood.fitted(rows, *pairs, 0.0, l2, numbers, stop)
+    if not under_way.asked:
+        _require_finite(rows, numbers, l2)
+        if path is not None:
+            errors = spreads.of_pseudo_likelihood(rows, *numbers[:4], l2)[: numbers.J.size]
+            least = np.sqrt(np.log(rows.total) + 2 * np.log(rows.means.size))
+            kept = ~(np.abs(numbers.J / errors) < least)  # also where there are no errors
+            numbers = pseudolikelihood.fitted(rows, numbers.i[kept], numbers.j[kept], 0.0, l2, numbers, stop)
+    nothing = np.full(numbers.J.size + numbers.h.size, np.nan)
+    return Found(numbers, nothing, bool(under_way.asked), l1, path)
+
+
+def _never() -> bool:
+    return False
 
 
 def _at_least_0(name: str, value: float) -> float:
@@ -229,36 +206,6 @@ def _penalties(l1: float | str | ArrayLike) -> FloatArray | None:
     return np.sort(values)[::-1]
 
 
-def _spins(samples: ArrayLike, weights: ArrayLike | None) -> tuple[States, FloatArray]:
-    """All samples, int8 (rows, n), and what each weighs, float64 (rows,)."""
-    given: AnyArray = checks.real_array("samples", samples)
-    if given.dtype.kind == "b" or (given.size and given.min() == 0 and given.max() <= 1):
-        raise ValueError("samples are bools, or units of 0 and 1: give spins of -1 and +1, 2.0 * samples - 1")
-    if given.ndim < 2 or not given.shape[-1]:
-        raise ValueError(f"samples has shape {given.shape}: give (rows, n), with n of at least 1")
-    spins = checks.rows(checks.spins("samples", given))
-    if len(spins) < 2:
-        raise ValueError(f"samples has shape {given.shape}, {len(spins)} rows: give at least 2")
-    if weights is None:
-        return spins, np.ones(len(spins))
-    counts = checks.finite_array("weights", weights, given.shape[:-1]).ravel()
-    if counts.min() < 0 or not counts.any():
-        raise ValueError(f"weights are from {counts.min()} to {counts.max()}: give at least 0, not all 0")
-    return spins, counts
-
-
-def _pairs(graph: Problem | None, n: int) -> tuple[Sites, Sites]:
-    """All pairs i < j, or those that are bonds of the graph."""
-    if graph is None:
-        checks.require_memory(100 * n * n, f"couplings of all pairs of {n} spins")
-        first, second = np.triu_indices(n, 1)
-        return first.astype(np.int32), second.astype(np.int32)
-    ising: Ising = problem("graph", graph).to_ising()
-    if ising.n != n:
-        raise ValueError(f"graph has {ising.n} sites: samples have {n} spins")
-    return ising.bonds[:2]
-
-
 def _require_varying(rows: Rows) -> None:
     """ValueError at a spin that never changes."""
     same = (rows.spins == rows.spins[0]).all(axis=0)
@@ -270,36 +217,54 @@ def _require_varying(rows: Rows) -> None:
         )
 
 
-def _require_different(C: FloatArray, i: Sites, j: Sites) -> None:
-    """ValueError at a pair that is always equal, or always opposite."""
-    roots = np.sqrt(C.diagonal())
-    bound = np.abs(C[i, j]) >= _EQUAL * roots[i] * roots[j]
+def _require_different(rows: Rows, i: Sites, j: Sites) -> None:
+    """ValueError at a pair that is never in one of its four states: always equal, always opposite, never both up ..."""
+    m, C = rows.means, pseudolikelihood.slopes_of_none(rows, i, j) / 2
+    products = C + m[i] * m[j]
+    seen = [(a, b, 1 + a * m[i] + b * m[j] + a * b * products > _NEVER) for a in (1, -1) for b in (1, -1)]
+    bound = ~np.all([one for _, _, one in seen], axis=0)
     if bound.any():
         k = int(bound.argmax())
-        kind = "equal" if C[i[k], j[k]] > 0 else "opposite"
+        never = [(a, b) for a, b, one in seen if not one[k]]
+        kind = f"never {never[0][0]:+d} and {never[0][1]:+d} in one row"
+        if len(never) == 2:
+            kind = f"{'opposite' if never[0] == (1, 1) else 'equal'} in every row"
         raise ValueError(
-            f"samples: spins {i[k]} and {j[k]} are {kind} in every row, so that their coupling has no bound: "
-            "give l2 above 0, more rows, or leave one out"
+            f"samples: spins {i[k]} and {j[k]} are {kind}, so that their coupling has no bound: give l2 above 0, more "
+            "rows, or leave one out"
         )
 
 
-def _require_finite(rows: Rows, found: Numbers, l2: float) -> None:
+def _require_rows(rows: Rows, i: Sites, j: Sites) -> None:
+    """ValueError at once if rows are so few that the neighbours of a spin tell it, whatever it is."""
+    n, count = rows.means.size, len(rows.spins)
+    site = int(np.bincount(np.concatenate([i, j]), minlength=n).argmax())
+    others = np.concatenate([j[i == site], i[j == site]])
+    if count <= others.size + 1:
+        seen = np.column_stack([rows.spins[:, others], np.ones(count)])
+        if np.linalg.matrix_rank(seen) == count:
+            raise ValueError(
+                f"samples: {count} different rows are too few for the {others.size} couplings of spin {site}, which "
+                f"have no bound: {spreads.ADVICE}"
+            )
+
+
+def _require_finite(rows: Rows, numbers: Numbers, l2: float) -> None:
     """ValueError if a spin can be told from the others in every row: its couplings have no bound then."""
     if l2:
         return
-    there = conditionals.slopes(rows, found.J, found.h)
-    certain = there.told & ((there.widths <= 4 / rows.total) | (not found.converged))
+    there = pseudolikelihood.told(rows, numbers)
+    certain = there.told & ((there.widths <= 4 / rows.total) | (not numbers.converged))
     if certain.any():
         raise ValueError(
-            f"samples: the others tell spin {certain.argmax()} in every row, so that couplings have no bound: give l2 "
-            "above 0, l1, a graph= of fewer pairs, or more rows"
+            f"samples: the others tell spin {certain.argmax()} in every row, so that couplings have no bound: "
+            f"{spreads.ADVICE}"
         )
 
 
-def _mean_field(rows: Rows, C: FloatArray, l2: float) -> tuple[Numbers, FloatArray]:
+def _mean_field(rows: Rows, i: Sites, j: Sites, l2: float) -> Found:
     """J = -K off the diagonal, K = (C + l2)^-1, and h; and their errors by what each row adds to C and m."""
-    n, m = rows.means.size, rows.means
-    i, j = np.triu_indices(n, 1)
+    n, m, C = rows.means.size, rows.means, conditionals.covariance(rows)
     least = np.linalg.eigvalsh(C)[0] + l2
     if least <= 1e-10:
         raise ValueError(
@@ -320,67 +285,54 @@ def _mean_field(rows: Rows, C: FloatArray, l2: float) -> tuple[Numbers, FloatArr
     inside = K @ C @ K
     variances = np.concatenate([(of_J - inside * inside)[i, j], of_h - mean * mean]) / rows.total
     h = np.arctanh(m) - J @ m
-    return Numbers(J, h, True), np.sqrt(np.maximum(variances, 0.0))
+    return Found(Numbers(i, j, J[i, j], h, True), np.sqrt(np.maximum(variances, 0.0)), False)
 
 
 def _trained(
-    spins: States,
-    counts: FloatArray,
-    start: Numbers,
-    pairs: tuple[Sites, Sites],
-    l2: float,
-    seed: Seed,
-    threads: int | None,
-) -> Numbers:
+    data: Observed, rows: Rows, start: Found, l2: float, seed: Seed, threads: int | None, progress: Progress
+) -> Found:
     """Couplings and fields after epochs of persistent chains, from a start on."""
-    i, j = pairs
-    batch = min(len(spins), max(CHAINS, -(-len(spins) // BATCHES)))
-    epochs = STEPS * batch // len(spins)
+    i, j, J, h, converged = start.numbers
+    count, n = data.spins.shape
+    batch = min(count, max(CHAINS, -(-count // BATCHES)))
+    epochs = STEPS * batch // count
     rates = np.geomspace(*RATES, epochs)
     rates[: epochs // 10] = STILL
-    biases = 2 * start.h - 2 * start.J.sum(axis=1)
     run = train(
-        BoltzmannMachine.from_edges(spins.shape[1], i, j, 4 * start.J[i, j], biases),
-        spins > 0,
+        BoltzmannMachine.from_edges(n, i, j, 4 * J, 2 * h - 2 * start.numbers.felt(np.ones(n))),
+        data.spins > 0,
         epochs=epochs,
         batch_size=batch,
         chains=CHAINS,
         learning_rate=rates,
         l2=l2 / 16,
-        weights=counts,
+        weights=data.counts,
         history_every=0,
         seed=seed,
         threads=threads,
+        progress=progress,
     )
     ising = run.model.to_ising()
-    J = np.zeros_like(start.J)
     first, second, values = ising.bonds
-    J[first, second] = J[second, first] = values
-    return Numbers(J, ising.fields, start.converged and not run.diverged)
+    J = Numbers(first, second, values, ising.fields, True).of(i, j)
+    numbers = Numbers(i, j, J, ising.fields, converged and not run.diverged)
+    errors = start.errors if run.interrupted else spreads.of_likelihood(rows, i, j)
+    return start._replace(numbers=numbers, errors=errors, interrupted=run.interrupted, seed=run.seed)
 
 
-def _met(model: Ising, rows: Rows, C: FloatArray) -> dict[str, float]:
-    """The log-likelihood and how far moments are missed, of up to EXACT spins."""
+def _met(model: Ising, rows: Rows) -> tuple[float, FloatArray, FloatArray]:
+    """The log-likelihood, and moments of the rows and of the model, of up to EXACT spins."""
     n, m = model.n, rows.means
     if n > EXACT:
-        return dict.fromkeys(("log_likelihood", "means_missed", "pairs_missed"), np.nan)
+        return np.nan, np.empty(0), np.empty(0)
     known = spectrum(model)
     all_spins = states(n).astype(np.float64)
     p = known.probabilities(1.0)
-    means, products = p @ all_spins, all_spins.T @ (p[:, None] * all_spins)
-    seen = C + np.outer(m, m)
     i, j = np.triu_indices(n, 1)
-    return {
-        "log_likelihood": float(-_mean_energy(model, seen, m) - known.log_z(1.0)),
-        "means_missed": _rms(means - m),
-        "pairs_missed": _rms((products - seen)[i, j]),
-    }
-
-
-def _mean_energy(model: Ising, products: FloatArray, means: FloatArray) -> float:
-    i, j, J = model.bonds
-    return float(-(J @ products[i, j]) - model.fields @ means)
-
-
-def _rms(values: FloatArray) -> float:
-    return float(np.sqrt((values**2).sum() / max(values.size, 1)))
+    seen = (conditionals.covariance(rows) + np.outer(m, m))[i, j]
+    products = (all_spins.T @ (p[:, None] * all_spins))[i, j]
+    first, second, J = model.bonds
+    pairs = np.zeros((n, n))
+    pairs[i, j] = seen
+    log_likelihood = float(J @ pairs[first, second] + model.fields @ m - known.log_z(1.0))
+    return log_likelihood, np.concatenate([m, seen]), np.concatenate([p @ all_spins, products])

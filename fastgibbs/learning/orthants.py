@@ -20,8 +20,10 @@ Function = Callable[[FloatArray], tuple[float, FloatArray]]  # its value and its
 Scale = Callable[[FloatArray], FloatArray]  # roughly the inverse of its curvature, symmetric and positive
 
 
-def minimise(f: Function, x: FloatArray, l1: FloatArray, scale: Scale, tolerance: float) -> tuple[FloatArray, bool]:
-    """The x at which no slope is above `tolerance`, from an `x` on; and whether it was reached."""
+def minimise(
+    f: Function, x: FloatArray, l1: FloatArray, scale: Scale, tolerance: float, stop: Callable[[], object]
+) -> tuple[FloatArray, bool]:
+    """The x at which no slope is above `tolerance`, from an `x` on, and whether it was reached before a stop."""
     value, gradient = f(x)
     value += float(l1 @ np.abs(x))
     steps: list[tuple[FloatArray, FloatArray]] = []
@@ -29,6 +31,8 @@ def minimise(f: Function, x: FloatArray, l1: FloatArray, scale: Scale, tolerance
         slope = _steepest(x, gradient, l1)
         if np.abs(slope).max(initial=0.0) <= tolerance:
             return x, True
+        if stop():
+            break
         direction = _direction(slope, steps, scale)
         direction[(x == 0) & (l1 > 0) & (direction * slope >= 0)] = 0
         if direction @ slope >= 0:

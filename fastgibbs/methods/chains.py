@@ -93,7 +93,8 @@ class Chains(Job):
         count = inside.shape[1]
         of_lanes = np.repeat(inside[:, -1:], len(lanes), axis=1)
         of_lanes[:, : count * strips] = np.repeat(inside, strips, axis=1)
-        of_lanes = np.roll(of_lanes, first_sweep(self), axis=0)  # of all sweeps, those of runs before too
+        if self.points.driven:
+            of_lanes = np.roll(of_lanes, first_sweep(self), axis=0)  # of all sweeps, those of runs before too
         spins = None if self.start is None else self.start[columns.start : columns.stop]
         plan, state = self.setting.start(self.prepared, lanes, chains, (betas, fields), self.seed, spins)
         shape = 1 if self.in_bins else self.length.draws, len(columns)

@@ -17,7 +17,8 @@ import re
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -55,6 +56,16 @@ def holding(verb: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
+@contextmanager
+def patient() -> Iterator[None]:
+    """Checkpoints that this thread begins meanwhile write nothing of a run that ends before the first is due."""
+    _here.patient = True
+    try:
+        yield
+    finally:
+        _here.patient = False
+
+
 class Checkpoint:
     """The file at `path`, written about every `every` seconds by a run of these settings; `path` None writes nothing.
 
@@ -82,6 +93,7 @@ class Checkpoint:
         self._rooms: dict[int, dict[str, np.ndarray]] = {}
         self._due, self._written, self._met = threading.Event(), time.monotonic(), threading.Lock()
         _here.checkpoint = self
+        self._waits = self.path is not None and getattr(_here, "patient", False) and not os.path.exists(self.path)
         if self.path is not None:
             self._file, self._lock = Growing(self.path, "checkpoint"), held(self.path)
             self._lock.__enter__()
@@ -204,7 +216,7 @@ class Checkpoint:
 
     def began(self, blocks: list, done: list[int]):
         """Write a first checkpoint, so that a file that cannot be written is known before anything is computed."""
-        if self.path is not None:
+        if self.path is not None and not self._waits:
             self._file.close()  # nothing of these blocks stands there
             self._rooms = {}
             self._copies = {k: (done[k], self._saved(block, done[k])) for k, block in enumerate(blocks)}
@@ -251,7 +263,8 @@ class Checkpoint:
 
     def ended(self, blocks: list, done: list[int], sweeps: int):
         """No block is advanced any more: write where they have come to; as one whole archive if that is the end."""
-        if self.path is not None:
+        early = self._waits and time.monotonic() - self._written < self.every
+        if self.path is not None and not (early and min(done) == sweeps):
             self._due.clear()
             self._rooms = {}
             self._copies = {k: (done[k], self._saved(block, done[k])) for k, block in enumerate(blocks)}
@@ -278,6 +291,7 @@ class Checkpoint:
         header = {"settings": self.settings, "stage": self.stage, "cuts": self.cuts, "blocks": blocks}
         try:
             write(self.arrays | arrays, records, header)
+            self._waits = False
         finally:
             self._written = time.monotonic()
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from fastgibbs import analysis, exact
-from fastgibbs.analysis.reports import Report, with_error
+from fastgibbs.analysis.reports import Report, shown, with_error
 from fastgibbs.engines import ENGINES
 from fastgibbs.engines.streams import ADAPT, entropy_of
 from fastgibbs.fields import described
@@ -75,7 +75,7 @@ class Estimate(NamedTuple):
         return Report([f"log Z by method={self.method!r}"], facts, {}, notes)
 
     def _repr_html_(self) -> str:
-        return self.report().html()
+        return shown(self)
 
 
 class Likelihood(NamedTuple):
@@ -98,6 +98,18 @@ class Likelihood(NamedTuple):
     log_z: Estimate
     bound: bool = False
     effective_draws: float = math.nan
+
+    def report(self) -> Report:
+        """The same in words."""
+        at_least = "at least " if self.bound else ""
+        facts = {"log-likelihood": f"{at_least}{with_error(self.value, self.error)} nats a state"}
+        facts["log Z"] = f"{with_error(self.log_z.value, self.log_z.error)} nats"
+        if not math.isnan(self.effective_draws):
+            facts["draws in effect"] = f"{self.effective_draws:.4g} a state"
+        return Report([f"log-likelihood by method={self.log_z.method!r}"], facts, {}, self.log_z.report().notes)
+
+    def _repr_html_(self) -> str:
+        return shown(self)
 
 
 def log_z(

@@ -207,7 +207,7 @@ class running:
 
     def __init__(self, progress: Progress = False, checkpoint: Checkpoint = NONE) -> None:
         self._stoppable = stoppable(SAVES if checkpoint.path is not None else ())
-        self._reporting = _reporting(progress)
+        self._reporting = reporting(progress)
         self._checkpoint = checkpoint
 
     def __enter__(self) -> Run:
@@ -227,14 +227,14 @@ class running:
 
 
 @contextmanager
-def _reporting(progress: Progress) -> Iterator[Hearing]:
-    """A `report(done, total)` for `progress`."""
+def reporting(progress: Progress, unit: str = "sweep") -> Iterator[Hearing]:
+    """A `report(done, total)` for `progress`, which says whether to stop."""
     if callable(progress):
         yield lambda done, total: checks.says_stop(progress(done, total))
     elif not progress:
         yield lambda done, total: None
     else:
-        with compilations(lambda: print("compiling (once) ...", file=sys.stderr, flush=True)), bar() as report:
+        with compilations(lambda: print("compiling (once) ...", file=sys.stderr, flush=True)), bar(unit) as report:
             yield report
 
 
@@ -250,7 +250,11 @@ def bar(unit: str = "sweep") -> Iterator[Hearing]:
         with tqdm(unit=unit, mininterval=0) as bar:
 
             def report(done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
+                if total != bar.total:  # by `reset` alone a bar in a notebook learns of it, whose clock goes on
+                    began = bar.start_t
+                    bar.reset(total)
+                    bar.start_t = began
+                if done != bar.n:  # a file that hears it would hear it ten times a second
+                    bar.update(done - bar.n)
 
             yield report

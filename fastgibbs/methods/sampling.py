@@ -328,9 +328,8 @@ def _of_each(
         raise ValueError("beta is a protocol: several models on graphs of their own take none, give numbers")
     points = asked_points(beta, None, chains, 1, length)
     require_chance(how.rule, how.scan, points, None)
-    betas = points.shown(points.betas)
-    check_betas("beta", betas, models)
-    return sampled(models, betas, length, checks.flag("keep_states", keep_states), how)
+    check_betas("beta", points.betas, models)
+    return sampled(models, points.shown(points.betas), length, checks.flag("keep_states", keep_states), how)
 
 
 def _require_still(clusters: str | None, points: Points) -> None:

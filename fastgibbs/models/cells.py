@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -172,17 +172,23 @@ def _named(name: str, axes: int, shells: int) -> Cell:
 def two_colours(cell: Cell, sides: tuple[int, ...]) -> States | None:
     """Colours 0 and 1 of a lattice of these sides, two at the ends of each bond, also around axes; None if none are so.
 
-    Of each axis whether colours change from one cell to the next, then the colour of each site of the first cell, int8:
-    for each bond an equation modulo 2, which elimination solves. The first site has colour 0.
+    Of each axis whether colours change from one cell to the next, then the colour of each site of the first cell, int8
+    and not to be written to.
     """
-    axes, unknowns = len(sides), len(sides) + len(cell.basis)
-    equations = np.zeros((len(cell.joined()), unknowns + 1), np.int8)
-    for row, (start, end, offset, _) in zip(equations, cell.joined(), strict=True):
+    return _two_colours(cell.joined(), len(cell.basis), tuple(side % 2 == 1 for side in sides))
+
+
+@lru_cache(maxsize=64)
+def _two_colours(bonds: tuple[Bond, ...], sites: int, odd: tuple[bool, ...]) -> States | None:
+    """For each bond an equation modulo 2, which elimination solves. The first site has colour 0."""
+    axes, unknowns = len(odd), len(odd) + sites
+    equations = np.zeros((len(bonds), unknowns + 1), np.int8)
+    for row, (start, end, offset, _) in zip(equations, bonds, strict=True):
         row[:axes] = [move % 2 for move in offset]
         row[axes + start] ^= 1
         row[axes + end] ^= 1
         row[-1] = 1
-    equations[:, [axes, *(axis for axis, side in enumerate(sides) if side % 2)]] = 0
+    equations[:, [axes, *np.flatnonzero(odd)]] = 0
     pivots: list[int] = []
     for column in range(unknowns):
         pivot = len(pivots)
@@ -197,6 +203,7 @@ def two_colours(cell: Cell, sides: tuple[int, ...]) -> States | None:
         return None
     found = np.zeros(unknowns, np.int8)
     found[pivots] = equations[: len(pivots), -1]
+    found.flags.writeable = False
     return found
 
 

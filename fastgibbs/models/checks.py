@@ -92,7 +92,7 @@ def model(name: str, value: Any, place: str = "", worldlines: bool = False) -> M
     if not is_model(value):
         raise TypeError(
             f"{name} is {shown(value)}{place}: give a model, also of your own class of fastgibbs.Energy, or a dimod "
-            "model, a dict {(i, j): w}, a networkx graph, the path of a file"
+            "BinaryQuadraticModel or BinaryPolynomial, a dict {(i, j): w}, a networkx graph, the path of a file"
         )
     if not worldlines and getattr(value, "by_worldlines", False):
         raise TypeError(

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Hashable, Iterable
+from html import escape
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from fastgibbs import markup
 from fastgibbs.models import checks
 from fastgibbs.models.checks import Frozen
 from fastgibbs.types import ArrayLike, FloatArray, IntArray, ModelLike, Sites, States
@@ -184,8 +186,8 @@ class Energy(Frozen):
     def with_labels(self, labels: Iterable[Hashable]) -> Self:
         """The same model with names of its variables, (n,): `labels`, by which `labelled` tells states.
 
-        Sums, draws and states do not depend on them. ValueError unless there are n that differ, TypeError at one that
-        is not hashable.
+        Sums, draws and states do not depend on them. ValueError unless there are n that differ, and at a NaN; TypeError
+        at one that is not hashable.
 
         >>> import fastgibbs as fg
         >>> fg.lattice((2,)).with_labels(["left", "right"]).labels
@@ -200,6 +202,8 @@ class Energy(Frozen):
                 first = seen.setdefault(name, site)
             except TypeError:
                 raise TypeError(f"labels[{site}] is {checks.shown(name)}: give what can be a key of a dict") from None
+            if name != name:
+                raise ValueError(f"labels[{site}] is {checks.shown(name)}, which differs from itself: give it a name")
             if first != site:
                 raise ValueError(
                     f"labels[{first}] is {checks.shown(names[first])} and labels[{site}] is {checks.shown(name)}, "
@@ -234,6 +238,19 @@ class Energy(Frozen):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(n={self.n})"
+
+    def _repr_html_(self) -> str:
+        """What it is, and its attributes in short, but for indices."""
+        formula = (inspect.getdoc(type(self)) or "").partition("\n")[0]
+        told = [(name, markup.short(value)) for name, value in vars(self).items() if _tells(name, value)]
+        return f"<div><code>{escape(repr(self))}</code><div>{escape(formula)}</div>{markup.facts(told)}</div>"
+
+
+def _tells(name: str, value: Any) -> bool:
+    """Whether an attribute is worth a line to a reader."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind == "f" or value.dtype == np.int8
+    return not name.startswith("_") and isinstance(value, int | float | str | list | tuple) and value is not False
 
 
 class _Borrowed(Energy):

@@ -6,6 +6,7 @@ signs, as dimod, QUBOs and files have it; what fastgibbs has constructors for ha
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import chain
@@ -35,14 +36,15 @@ def taken(name: str, value: Any, kind: Kind | None = None) -> Any:
     if checks.is_model(value):
         _agreed(name, value, "spin" if getattr(value, "low", -1) else "binary", kind)
         return value
-    if isinstance(value, Mapping):
+    held_as_matrix = hasattr(value, "tocoo")  # a sparse one may be a dict, too
+    if isinstance(value, Mapping) and not held_as_matrix:
         said = _vartype(value)
         return of_terms(name, value, _agreed(name, value, said, kind) if said else kind or "binary")
     if hasattr(value, "to_numpy_vectors") and (said := _vartype(value)):
         return _of_bqm(name, value, _agreed(name, value, said, kind))
     if all(callable(getattr(value, method, None)) for method in ("is_directed", "nodes", "edges", "adjacency")):
         return _of_graph(name, value, kind)
-    if hasattr(value, "tocoo") or ((hasattr(value, "__array__") or isinstance(value, list)) and _ndim(value) == 2):
+    if held_as_matrix or ((hasattr(value, "__array__") or isinstance(value, list | tuple)) and _ndim(value) == 2):
         return _of_matrix(name, value, kind)
     return value
 
@@ -137,8 +139,12 @@ def _without_squares(sites: IntArray, degrees: IntArray) -> tuple[IntArray, IntA
 
 def _vartype(value: Any) -> Kind | None:
     """What a dimod-like object says of its variables, if it says it of all at once."""
-    said = getattr(value, "vartype", None)
-    return VARTYPES.get(getattr(said, "name", said if isinstance(said, str) else None))
+    return _kind_of(getattr(value, "vartype", None))
+
+
+def _kind_of(vartype: Any) -> Kind | None:
+    """The kind that dimod, or its name for it, means."""
+    return VARTYPES.get(getattr(vartype, "name", vartype if isinstance(vartype, str) else None))
 
 
 def _agreed(name: str, value: Any, said: Kind, kind: Kind | None) -> Kind:
@@ -178,10 +184,14 @@ class Terms(NamedTuple):
 def vectors(name: str, bqm: Any) -> tuple[list[Any], Terms]:
     """The labels of a dimod `BinaryQuadraticModel`, and its terms in their order."""
     labels = ordered(bqm.variables)
-    linear, (i, j, c), offset = bqm.to_numpy_vectors(variable_order=labels)
+    offset = float(_numbers(name, [bqm.offset], [()])[0])  # what comes with the vectors is cut to their type
+    try:
+        linear, (i, j, c), _ = bqm.to_numpy_vectors(variable_order=labels)
+    except OverflowError:
+        raise ValueError(f"{name}[()] is {offset} and the linear biases are integers: give them as floats") from None
     linear = _numbers(name, linear, [(label,) for label in labels] if _odd(linear) else ())
     c = _numbers(name, c, [(labels[a], labels[b]) for a, b in zip(i, j, strict=True)] if _odd(c) else ())
-    return labels, Terms(linear, i, j, c, float(_numbers(name, [offset], [()])[0]))
+    return labels, Terms(linear, i, j, c, offset)
 
 
 def spins_of_units(terms: Terms) -> Terms:
@@ -195,28 +205,27 @@ def spins_of_units(terms: Terms) -> Terms:
 def _of_graph(name: str, graph: Any, kind: Kind | None) -> Energy:
     """E(x) = sum_i b_i x_i + sum_<ij> w_ij x_i x_j of a networkx graph, w and b its attributes "weight" or "bias".
 
-    An edge without has w = 1, a node without b = 0; parallel edges add up; `graph.graph["offset"]` is the offset.
+    An edge without has w = 1, a node without b = 0; parallel edges add up; `graph.graph["offset"]` is the offset. A
+    UserWarning tells of edges of a node to itself, and of numbers by other names.
     """
     if graph.is_directed():
         raise ValueError(f"{name} is {checks.shown(graph)}, which is directed: give its to_undirected()")
     nodes = list(graph.nodes(data=True))
-    said = {_vartype(graph), *(_vartype(_Attributes(data)) for _, data in nodes)} - {None}
-    if len(said) > 1:
-        raise ValueError(f"{name} is {checks.shown(graph)}, of SPIN and of BINARY nodes: give a graph of one kind")
-    kind = _agreed(name, graph, said.pop(), kind) if said else kind or "spin"  # type: ignore[arg-type]  # None is out
+    said = _kind_of_nodes(name, graph, nodes)
+    kind = _agreed(name, graph, said, kind) if said else kind or "spin"
     labels = ordered(node for node, _ in nodes)
     place = {label: site for site, label in enumerate(labels)}
     linear = np.zeros(len(labels))
-    linear[[place[node] for node, _ in nodes]] = _attributes(name, [((node,), data, 0.0) for node, data in nodes])
-    edges = [((a, b), data, 1.0) for a, b, data in graph.edges(data=True)]
-    ends = np.array([(place[a], place[b]) for (a, b), _, _ in edges], np.int64).reshape(len(edges), 2)
-    c, loops = _attributes(name, edges), ends[:, 0] == ends[:, 1]
+    linear[[place[node] for node, _ in nodes]] = _attributes(name, [((node,), data) for node, data in nodes], 0.0)
+    edges = [((a, b), data) for a, b, data in graph.edges(data=True)]
+    ends = np.array([(place[a], place[b]) for (a, b), _ in edges], np.int64).reshape(len(edges), 2)
+    c, loops = _attributes(name, edges, 1.0), ends[:, 0] == ends[:, 1]
     offset = float(_numbers(name, [graph.graph.get("offset", 0.0)], [()])[0])
     if loops.any():
         where = "s^2 = 1 adds it to the offset" if kind == "spin" else "x^2 = x adds it to the bias of the node"
         label = labels[ends[loops][0, 0]]
         warnings.warn(
-            f"{name}: the node {checks.shown(label)} has an edge to itself: {where}", UserWarning, stacklevel=4
+            f"{name}: the node {checks.shown(label)} has an edge to itself: {where}", UserWarning, stacklevel=5
         )
         if kind == "spin":
             offset += float(c[loops].sum())
@@ -226,22 +235,43 @@ def _of_graph(name: str, graph: Any, kind: Kind | None) -> Energy:
     return named(quadratic(kind, linear, ends[:, 0], ends[:, 1], c, offset), labels)
 
 
-class _Attributes:
-    """The attribute "vartype" of a node."""
+def _kind_of_nodes(name: str, graph: Any, nodes: list[tuple[Any, Mapping[str, Any]]]) -> Kind | None:
+    """What "vartype" of a graph or its nodes tells; ValueError at one that is none, and at two."""
+    found = {}
+    for place, data in [("graph", graph.graph), *nodes]:
+        if (vartype := data.get("vartype")) is not None:
+            kind = _kind_of(vartype)
+            if kind is None:
+                raise ValueError(
+                    f"{name}: vartype of {checks.shown(place)} is {checks.shown(vartype)}: give 'SPIN' or 'BINARY'"
+                )
+            found[kind] = place
+    if len(found) > 1:
+        raise ValueError(f"{name} is {checks.shown(graph)}, of SPIN and of BINARY nodes: give a graph of one kind")
+    return next(iter(found), None)
 
-    def __init__(self, data: Mapping[str, Any]) -> None:
-        self.vartype = data.get("vartype")
 
-
-def _attributes(name: str, each: list[tuple[tuple[Any, ...], Mapping[str, Any], float]]) -> FloatArray:
+def _attributes(name: str, each: list[tuple[tuple[Any, ...], Mapping[str, Any]]], default: float) -> FloatArray:
     """The attribute "weight" or "bias" of every node or edge, or what it is without."""
-    for key, data, _ in each:
-        if "weight" in data and "bias" in data and data["weight"] != data["bias"]:
+    strange = None
+    for key, data in each:
+        if "weight" in data and "bias" in data and not np.array_equal(data["weight"], data["bias"]):
             raise ValueError(
-                f"{name}[{checks.shown(key)}] has weight {data['weight']} and bias {data['bias']}: give one of them"
+                f"{name}[{checks.shown(key)}] has weight {checks.shown(data['weight'])} and bias "
+                f"{checks.shown(data['bias'])}: give one of them"
             )
-    values = [data.get("weight", data.get("bias", default)) for _, data, default in each]
-    return _numbers(name, values, [key for key, _, _ in each])
+        if data and strange is None and "weight" not in data and "bias" not in data:
+            of = (Real,) if len(key) == 2 else (float, np.floating)  # integers of nodes are groups, or colours
+            strange = next(((key, other) for other, value in data.items() if isinstance(value, of)), None)
+    if strange is not None:
+        key, other = strange
+        warnings.warn(
+            f"{name}[{checks.shown(key)}] has {checks.shown(other)} and no weight or bias, which alone are read: "
+            f"{default:g} is taken",
+            UserWarning,
+            stacklevel=6,
+        )
+    return _numbers(name, [data.get("weight", data.get("bias", default)) for _, data in each], [key for key, _ in each])
 
 
 def _of_matrix(name: str, matrix: Any, kind: Kind | None) -> Energy:
@@ -252,6 +282,9 @@ def _of_matrix(name: str, matrix: Any, kind: Kind | None) -> Energy:
             f"{name} is a matrix of shape {shape}, which may be a QUBO or couplings: give "
             'as_model(Q, kind="binary") for E = x.Q.x of units 0 and 1, Ising(J, h) for E = -1/2 s.J.s - h.s of spins'
         )
+    if hasattr(matrix, "columns") and hasattr(matrix, "index"):
+        labels, numbers = _unframed(name, matrix)
+        return named(_of_matrix(name, numbers, kind), labels)
     if kind == "spin":
         return Ising(matrix)
     if hasattr(matrix, "tocoo"):
@@ -270,6 +303,18 @@ def _of_matrix(name: str, matrix: Any, kind: Kind | None) -> Energy:
     return quadratic("binary", linear, i[~own], j[~own], c[~own], 0.0)
 
 
+def _unframed(name: str, frame: Any) -> tuple[list[Any], AnyArray]:
+    """The labels of the rows and columns of a pandas frame, and its numbers in their order."""
+    rows, columns = list(frame.index), list(frame.columns)
+    labels = ordered(rows)
+    if not len(set(columns)) == len(columns) == len(rows) == len(labels) or set(columns) != set(rows):
+        raise ValueError(
+            f"{name} has rows {checks.shown(rows)} and columns {checks.shown(columns)}: give both the same labels"
+        )
+    at = [{label: place for place, label in enumerate(own)} for own in (rows, columns)]
+    return labels, np.asarray(frame)[np.ix_(*([of[label] for label in labels] for of in at))]
+
+
 def _odd(values: AnyArray) -> bool:
     """Whether some of them are no finite floats."""
     return values.dtype.kind not in "iuf" or not np.isfinite(values).all()
@@ -283,14 +328,25 @@ def _numbers(name: str, values: Any, keys: Sequence[tuple[Any, ...]]) -> FloatAr
         array = np.zeros(0, object)
     if array.dtype.kind not in "biuf" or array.ndim != 1:  # fractions, and integers of many digits, are numbers
         for value, key in zip(values, keys, strict=True):
-            if not isinstance(value, Real):
+            if not isinstance(value, Real) or isinstance(value, np.timedelta64):
                 _refuse(TypeError, name, key, value)
-    array = array.astype(np.float64)
+        array = np.array([_float(value) for value in values])
+    with np.errstate(over="ignore"):  # a long double may become infinite
+        array = array.astype(np.float64, copy=False)
     if not np.isfinite(array).all():
         bad = int(np.isfinite(array).argmin())
-        _refuse(ValueError, name, keys[bad], array.item(bad))
+        _refuse(ValueError, name, keys[bad], values[bad])
     return array
 
 
+def _float(value: Any) -> float:
+    """The number, infinite if no float is as large."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
 def _refuse(error: type[Exception], name: str, key: tuple[Any, ...], value: Any) -> NoReturn:
+    value = value.item() if isinstance(value, np.generic) else value
     raise error(f"{name}[{checks.shown(key)}] is {checks.shown(value)}: give a finite number")

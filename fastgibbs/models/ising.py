@@ -307,10 +307,9 @@ def _refuse_diagonal(name: str, site: int, value: float, advice: str) -> NoRetur
 
 def _refuse_asymmetry(name: str, i: int, j: int, value: float, mirrored: float) -> NoReturn:
     A = _SYMBOLS[name]
-    raise ValueError(
-        f"{name}[{i}, {j}] is {value} but {name}[{j}, {i}] is {mirrored}: {A} must be symmetric; "
-        f"an upper-triangular {A} must be symmetrised first ({A} + {A}.T)"
-    )
+    one_half = not (value and mirrored)
+    advice = f"an upper-triangular {A} must be symmetrised first ({A} + {A}.T)" if one_half else f"({A} + {A}.T) / 2 is"
+    raise ValueError(f"{name}[{i}, {j}] is {value} but {name}[{j}, {i}] is {mirrored}: {A} must be symmetric; {advice}")
 
 
 def _dense_csr(name: str, matrix: Any, diagonal: str) -> Csr:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import io
+import math
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastgibbs import plots
+from fastgibbs.analysis.reports import SHOWN
 from fastgibbs.pages.page import Picture, image
-from fastgibbs.results.base import SHOWN
+from fastgibbs.plots.curves import curves, lines_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _CURVES = "energy_curve", "heat_capacity_curve", "magnetization_curve", "susceptibility_curve"
 _TRACES = "energy_trace", "magnetization_trace"
+_MEANS = "energy", "magnetization", "heat_capacity", "susceptibility"
+_TOLD = "binder", "tau", "x", "zz", "kinks", "cluster_m2"  # the last four by worldlines and moves
+_ELSEWHERE = "log_likelihood", "pseudo_likelihood", "bound", "q4", "qk2", "l1"  # drawn with others, or told by others
 _COLOURS = 128  # a PNG of as many is a third of the size of one of all
 _DOTS, _SMALL = 150, 72  # an inch, on a page and in a notebook
-_MOST_DRAWS = 20_000  # of which a trace is drawn in a notebook
+_MOST_DRAWS = 20_000  # of a chain, of which a trace is drawn in a notebook
+_MOST_RECORDED = 1_000_000  # draws of all chains, likewise of curves
 _LARGEST_TORUS = 64  # side, likewise
 
 
@@ -40,51 +47,71 @@ def small(result: Any) -> str:
 SHOWN.append(small)
 
 
-def _is_cheap(result: Any, name: str) -> bool:
-    """Whether there are few draws to trace, and no large torus whose exact curve is drawn beside."""
-    if name in _TRACES:
-        return result.energy.shape[-1] <= _MOST_DRAWS
-    return name not in _CURVES or max(getattr(result.model, "shape", None) or (0,)) <= _LARGEST_TORUS
+def _is_cheap(result: Any, name: tuple[str, ...]) -> bool:
+    """Whether there are few draws to go through, and no large torus whose exact curve is drawn beside."""
+    if name[0] in _TRACES:
+        return bool(result.energy.shape[-1] <= _MOST_DRAWS)
+    if hasattr(result, "by_beta") and math.prod(result.energy.shape) > _MOST_RECORDED:
+        return False
+    return name[0] not in _CURVES or max(getattr(result.model, "shape", None) or (0,)) <= _LARGEST_TORUS
 
 
-def names(result: Any) -> Iterator[str]:
-    """The functions of `fastgibbs.plots` that have something to show of it."""
+def names(result: Any) -> Iterator[tuple[str, ...]]:
+    """The functions of `fastgibbs.plots` that have something to show of it, and their arguments besides."""
     kind = getattr(result, "KIND", "")
     if kind in ("sample", "temper") and result.energy.shape[-1]:
         yield from _of_draws(result)
     if kind == "temper" and result.fields is None and result.gammas is None and (result.betas > 0).sum() > 1:
-        yield from ("swap_rates", "replica_flow")
+        yield from (("swap_rates",), ("replica_flow",))
     overlaps = kind == "temper" and result.overlap is not None and (result.betas > 0).any()
     if overlaps or hasattr(result, "distribution"):
-        yield "overlap_distribution"
+        yield ("overlap_distribution",)
     if kind == "anneal" and result.energy.size:
-        yield from ("annealing_trace", "read_histogram")
+        yield from (("annealing_trace",), ("read_histogram",))
     if kind == "recall" and result.overlaps.shape[1]:
-        yield "overlap_trace"
+        yield from (("overlap_trace",), ("recall_histogram",))
     if kind == "train" and result.history.epoch.size:
-        yield "training_history"
+        yield ("training_history",)
+    if kind == "fit_ising" and result.couplings.size:
+        yield ("fitted_couplings",)
+    if kind == "fit_ising" and result.moments.size:
+        yield ("fitted_moments",)
     if kind == "train" and result.information is not None and result.information.epoch.size:
-        yield "information_history"
+        yield ("information_history",)
+    if hasattr(result, "model_error"):
+        yield ("entropies",)
+    if kind not in ("sample", "temper"):
+        yield from (("curve", name) for name in curves(result) if name not in _ELSEWHERE)
 
 
-def _of_draws(result: Any) -> Iterator[str]:
-    """Traces, and curves where there are temperatures to go along."""
-    if getattr(result.model, "by_worldlines", False):  # whose means are not those of its records
-        return
-    driven, field = getattr(result, "driven", False), getattr(result, "field", None)
-    pooled = not driven and not isinstance(result.model, tuple) and (field is None or np.ptp(field) == 0)
-    betas = np.ravel(result.beta if hasattr(result, "beta") else result.betas)
-    if pooled and getattr(result, "fields", None) is None and np.unique(betas[(betas > 0) & (betas < np.inf)]).size > 1:
-        yield from _CURVES
-    yield from _TRACES
+def _of_draws(result: Any) -> Iterator[tuple[str, ...]]:
+    """Curves where there is something to go along, the four means first, and traces."""
+    along = any(line.x.size > 1 for line in lines_of(result, "energy").lines)
+    told = curves(result) if along else []
+    if along and "tau" in told and _is_pooled(result):
+        yield from ((name,) for name in _CURVES)
+    else:
+        yield from (("curve", name) for name in told if name in _MEANS)
+    yield from ((name,) for name in _TRACES)
+    yield from (("curve", name) for name in told if name in _TOLD)
 
 
-def _drawn(result: Any, name: str, dpi: int = _DOTS) -> Picture:
-    """What a function draws of it, under what the first line of its docstring says that is."""
-    draw = getattr(plots, name)
-    figure, ax = plots.figure()
-    draw(result, ax=ax)
-    return Picture(draw.__doc__.partition("\n")[0].partition(";")[0].rstrip("."), picture(figure, dpi))
+def _is_pooled(result: Any) -> bool:
+    """Whether all chains at one temperature are of one classical model in one field."""
+    field, quantum = getattr(result, "field", None), getattr(result.model, "by_worldlines", False)
+    alone = not isinstance(result.model, tuple) and (field is None or np.ptp(field) == 0)
+    return alone and not quantum and getattr(result, "fields", None) is None
+
+
+def _drawn(result: Any, name: tuple[str, ...], dpi: int = _DOTS) -> Picture:
+    """What a function draws of it, under what its axes or the first line of its docstring say that is."""
+    draw, (figure, ax) = getattr(plots, name[0]), plots.figure()
+    draw(result, *name[1:], ax=ax)
+    caption = draw.__doc__.partition("\n")[0].partition(";")[0].rstrip(".")
+    if len(name) > 1:
+        against = re.sub(r" *(\(.*\)|\$.*\$)", "", ax.get_xlabel())
+        caption = f"{name[1].replace('_', ' ')} against {against}, with errors where they are known"
+    return Picture(caption, picture(figure, dpi))
 
 
 def picture(figure: Figure, dpi: int = _DOTS) -> bytes:

@@ -32,7 +32,7 @@ def lines(result: Any) -> str:
     model, recipe = _recipe(result)
     arguments, missing = dict(_arguments(result)), dict(_missing(result))
     recipe += [f"{name} = ...  # {what}: a result does not hold it" for name, what in missing.items()]
-    given = [model, *({"recall": ["cues"], "train": ["data"]}.get(result.KIND, []))]
+    given = {"recall": [model, "cues"], "train": [model, "data"], "fit_ising": ["samples"]}.get(result.KIND, [model])
     arguments |= {name: name for name in missing if name not in given}
     call = ",\n    ".join([*given, *(f"{name}={value}" for name, value in arguments.items())])
     needs_run = any("run." in text for text in (call, *recipe))
@@ -45,7 +45,7 @@ def lines(result: Any) -> str:
 def _recipe(result: Any) -> tuple[str, list[str]]:
     """The name of the model in a call, and the lines that make it where these are short."""
     model = result.model
-    if result.KIND == "train" or getattr(result, "slices", None) is not None:
+    if result.KIND in ("train", "fit_ising") or getattr(result, "slices", None) is not None:
         return "model", []
     if getattr(result, "together", None):
         return "models", []
@@ -61,6 +61,8 @@ def _missing(result: Any) -> Told:
         yield from (("model", "as it was before it was trained"), ("data", "what it was trained on"))
     if getattr(result, "slices", None) is not None:
         yield "model", f"the TransverseIsing model, of {result.slices} slices, whose classical part is run.model"
+    if result.KIND == "fit_ising":
+        yield "samples", "the states that it was fitted to"
     if result.KIND == "recall":
         yield "cues", "spins (n,) or (cues, n)"
     if getattr(result, "together", None):
@@ -80,6 +82,8 @@ def _notes(result: Any) -> Iterator[str]:
     if result.KIND == "train":
         yield f"a result does not hold {', '.join(_TRAINED)}:"
         yield "give the same, where they were given"
+    if result.KIND == "fit_ising":
+        yield "a result does not hold graph and weights: give the same, where they were given"
     observed = [name for name in getattr(result, "observables", None) or () if name not in _told_anyway(result)]
     if observed:
         yield f"it observed {', '.join(map(repr, observed))}, by weights or functions, which a result does not hold:"
@@ -204,7 +208,17 @@ def _of_train(result: Any) -> Told:
     yield "epochs", str(result.epochs)
 
 
+def _of_fit(result: Any) -> Told:
+    yield "method", _text(result.method)
+    if result.path is not None:
+        yield "l1", _numbers(result.path.l1, "run.path.l1", whole=True)
+    elif result.l1:
+        yield "l1", repr(result.l1)
+    yield "l2", repr(result.l2)
+
+
 _OF = {"sample": _of_sample, "temper": _of_temper, "anneal": _of_anneal, "recall": _of_recall, "train": _of_train}
+_OF |= {"fit_ising": _of_fit}
 
 
 def _is_default(result: Any) -> bool:

@@ -64,9 +64,9 @@ def of_run(
 ) -> bytes:
     """The page of a run: what was found, as HTML, its settings, lines that repeat it, and what it can be traced by."""
     sections = [("What was found", shown)]
-    sections += [("What was run", _facts(settings))] if settings else []
+    sections += [("What was run", facts(settings))] if settings else []
     sections += [("How to repeat it", code(repeat))] if repeat else []
-    return page(title, [*sections, ("Provenance", _facts((traced or {}) | info.machine()))])
+    return page(title, [*sections, ("Provenance", facts((traced or {}) | info.machine()))])
 
 
 def _several(results: list[Any]) -> Iterator[tuple[str, str]]:
@@ -74,14 +74,14 @@ def _several(results: list[Any]) -> Iterator[tuple[str, str]]:
     warnings = [sum(note.startswith(WARNING) for note in told.notes) for told in reports]
     said = (f"; {count} warning{'s' * (count > 1)}" if count else "" for count in warnings)
     each = {str(k): told.lines[0] + warned for k, (told, warned) in enumerate(zip(reports, said, strict=True))}
-    yield "All results", _facts(each)
+    yield "All results", facts(each)
     for k, one in enumerate(results[:_MOST_RESULTS]):
         yield f"Result {k}", found(one)
         if hasattr(one, "KIND"):
             yield f"How to repeat result {k}", code(lines(one))
     if len(results) > _MOST_RESULTS:
         yield "Others", f"<div>Results {_MOST_RESULTS} to {len(results) - 1} are in the first table alone.</div>"
-    yield "Provenance", _facts(info.machine())
+    yield "Provenance", facts(info.machine())
 
 
 def found(result: Any) -> str:
@@ -97,5 +97,6 @@ def drawn(draw: Callable[[], list[Picture]]) -> str:
         return Report([], {}, {}, [f"No pictures: {missing}"]).html()
 
 
-def _facts(facts: dict[str, str]) -> str:
-    return Report([], facts, {}, []).html()
+def facts(told: dict[str, str]) -> str:
+    """Names and what is told of them, a row each."""
+    return Report([], told, {}, []).html()

@@ -8,8 +8,10 @@ saved, and without matplotlib (the extra `plot`) the first call raises ImportErr
 from fastgibbs.plots.annealing import annealing_trace, read_histogram
 from fastgibbs.plots.binder import binder_crossing, glass_crossing
 from fastgibbs.plots.correlations import correlations, length_crossing, structure_factor, structure_map, two_time
-from fastgibbs.plots.learning import fantasies, filters, information_history, inpaintings, training_history
-from fastgibbs.plots.memories import overlap_trace, recall_curves, recall_images
+from fastgibbs.plots.curves import curve
+from fastgibbs.plots.fits import fitted_couplings, fitted_moments
+from fastgibbs.plots.learning import entropies, fantasies, filters, information_history, inpaintings, training_history
+from fastgibbs.plots.memories import overlap_trace, recall_curves, recall_histogram, recall_images
 from fastgibbs.plots.movie import movie
 from fastgibbs.plots.neurons import raster
 from fastgibbs.plots.spins import spin_image
@@ -30,12 +32,16 @@ __all__ = [
     "annealing_trace",
     "binder_crossing",
     "correlations",
+    "curve",
     "disconnectivity",
     "energy_curve",
     "energy_trace",
+    "entropies",
     "fantasies",
     "figure",
     "filters",
+    "fitted_couplings",
+    "fitted_moments",
     "glass_crossing",
     "heat_capacity_curve",
     "information_history",
@@ -49,6 +55,7 @@ __all__ = [
     "raster",
     "read_histogram",
     "recall_curves",
+    "recall_histogram",
     "recall_images",
     "replica_flow",
     "spin_image",

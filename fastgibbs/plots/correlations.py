@@ -15,6 +15,7 @@ from fastgibbs.models import checks
 from fastgibbs.plots.style import (
     MARK,
     TEMPERATURE,
+    bars,
     colors,
     given_or_new,
     legend_above,
@@ -133,7 +134,7 @@ def two_time(found: TwoTime, group: int = 0, *, ax: Axes | None = None, **errorb
     for wait, color in zip(waits, colors(waits.size), strict=True):
         later = slice(wait + 1, None)
         t, mean = found.at[later] - found.at[wait], found.mean[group, wait, later]
-        error = _bars(found.error[group, wait, later])
+        error = bars(found.error[group, wait, later])
         keywords = look(errorbar, color=color, fmt="o-", markersize=3.5, linewidth=1, capsize=2)
         ax.errorbar(t, mean, error, **keywords | {"label": f"{found.at[wait]}"})
     ax.set_xscale("log")
@@ -168,7 +169,7 @@ def length_crossing(
     for (size, one), color in zip(found.items(), colors(len(found)), strict=True):
         require(one, "fastgibbs.analysis.correlation_length", "beta", "ratio", "ratio_error")
         warm = (one.beta > 0) & np.isfinite(one.beta)
-        error, T = _bars(one.ratio_error[warm]), analysis.temperature(one.beta[warm])
+        error, T = bars(one.ratio_error[warm]), analysis.temperature(one.beta[warm])
         keywords = look(errorbar, color=color, fmt="o-", markersize=3.5, linewidth=1, capsize=2)
         ax.errorbar(T, one.ratio[warm], error, **keywords | {"label": f"L = {size}"})
         temperatures += T.tolist()
@@ -191,12 +192,7 @@ def _by_temperature(
     for rung, color in zip(rungs.tolist(), colors(rungs.size), strict=True):
         mine, label = shown(rung), f"{analysis.temperature(found.beta[rung]):.4g}"
         keywords = look(errorbar, color=color, fmt="o-", markersize=3.5, linewidth=1, capsize=2, label=label)
-        ax.errorbar(x[mine], found.mean[rung, mine], _bars(found.error[rung, mine]), **keywords)
+        ax.errorbar(x[mine], found.mean[rung, mine], bars(found.error[rung, mine]), **keywords)
     ax.set_yscale("log")
     legend_above(ax, TEMPERATURE)
     return ax
-
-
-def _bars(errors: FloatArray) -> FloatArray:
-    """Errors as bars have them: none, nan, where one is infinite."""
-    return np.where(np.isfinite(errors), errors, np.nan)

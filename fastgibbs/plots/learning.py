@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgibbs.models import RBM, checks
-from fastgibbs.plots.style import PALETTE, given_or_new, legend_above, look, nothing, require
+from fastgibbs.plots.style import PALETTE, bars, given_or_new, legend_above, look, nothing, require
 from fastgibbs.results.trained import TrainResult
 from fastgibbs.types import ArrayLike, FloatArray, Shape
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COLUMNS = 10  # at most, unless there is a reason
+_ENTROPIES = "H(v)", "H(h)", "H(v, h)", "H(v | h)", "H(h | v)", "I(v; h)"
 
 
 def filters(model: RBM, shape: Shape, *, count: int = 100, ax: Axes | None = None, **image: Any) -> Axes:
@@ -87,7 +88,7 @@ def inpaintings(
 def training_history(result: TrainResult, *, ax: Axes | None = None, **line: Any) -> Axes:
     """Log-likelihood, where it is known, pseudo-likelihood, or the bound of a Helmholtz machine, per row and epoch.
 
-    `result`: what `train` returned. `line`: keywords of `Axes.plot`.
+    The errors of a likelihood are a band. `result`: what `train` returned. `line`: keywords of `Axes.plot`.
 
     >>> import numpy as np
     >>> import fastgibbs as fg
@@ -110,6 +111,9 @@ def training_history(result: TrainResult, *, ax: Axes | None = None, **line: Any
             marker = "o" if known.sum() < 12 else ""
             keywords = look(line, color=color, linewidth=1.2, marker=marker, markersize=3, label=label)
             ax.plot(result.history.epoch[known], values[known], **keywords)
+            if label == "log-likelihood" and (error := bars(result.history.log_likelihood_error[known])).any():
+                low, high = values[known] - error, values[known] + error
+                ax.fill_between(result.history.epoch[known], low, high, color=color, alpha=0.25, linewidth=0)
     ax.locator_params(axis="x", integer=True)
     legend_above(ax)
     return ax
@@ -146,6 +150,30 @@ def information_history(result: TrainResult, *, ax: Axes | None = None, **line: 
         ax.plot(told.epoch, values, **keywords)
         ax.fill_between(told.epoch, values - errors, values + errors, color=color, alpha=0.2, linewidth=0)
     ax.locator_params(axis="x", integer=True)
+    legend_above(ax)
+    return ax
+
+
+def entropies(found: Any, *, ax: Axes | None = None, **bar: Any) -> Axes:
+    """Entropies of the layers of an RBM and what they know of each other, of the model beside those of the data.
+
+    `found`: what `fastgibbs.learning.information` returned. `bar`: keywords of `Axes.bar`. TypeError if it is none.
+
+    >>> import fastgibbs as fg
+    >>> found = fg.learning.information(fg.RBM([[4.0], [4.0]], hidden_bias=[-4.0]))
+    >>> fg.plots.entropies(found).figure.savefig("entropies.png")
+    """
+    require(found, "fastgibbs.learning.information", "model", "model_error", "data")
+    ax = given_or_new(ax)
+    ax.set_ylabel("nats")
+    pairs = {"model": (found.model, found.model_error), "data": (found.data, found.data_error)}
+    told = {name: pair for name, pair in pairs.items() if pair[0] is not None}
+    places, width = np.arange(len(_ENTROPIES)), 0.8 / len(told)
+    for k, (name, (values, errors)) in enumerate(told.items()):
+        x = places + (k - (len(told) - 1) / 2) * width
+        house = dict(width=width, color=PALETTE[k], label=name, capsize=2, error_kw={"elinewidth": 1})
+        ax.bar(x, values, yerr=bars(np.array(errors)), **look(bar, **house))
+    ax.set_xticks(places, _ENTROPIES)
     legend_above(ax)
     return ax
 

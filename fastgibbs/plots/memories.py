@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _MARKERS = "o^sDv"
 _MOST_CUES = 12  # that have a line each
+_MOST_MEMORIES = 12  # that have a bar each
 
 
 def recall_curves(
@@ -78,6 +79,35 @@ def overlap_trace(result: RecallResult, *, ax: Axes | None = None, **line: Any) 
     ax.plot(sweeps, largest.mean(axis=0), **look(line, **house, label=f"mean of {len(largest)} cues"))
     ax.locator_params(axis="x", nbins=5, integer=True)
     legend_above(ax)
+    return ax
+
+
+def recall_histogram(result: RecallResult, *, ax: Axes | None = None, **bar: Any) -> Axes:
+    """How many cues came to each memory, by the largest |m| at the end: the twelve that most came to, others together.
+
+    Above stands how many ended in a memory itself. `result`: what `recall` returned. `bar`: keywords of `Axes.bar`.
+    TypeError if it is none.
+
+    >>> import fastgibbs as fg
+    >>> memory = fg.Hopfield([[1, 1, 1, 1], [1, 1, -1, -1]])
+    >>> run = fg.recall(memory, [[1, 1, 1, -1], [1, -1, -1, -1]], sweeps=5)
+    >>> fg.plots.recall_histogram(run).figure.savefig("recall_histogram.png")
+    """
+    require(result, "fastgibbs.recall", "overlaps", "converged")
+    ax = given_or_new(ax)
+    ax.set_xlabel("memory")
+    ax.set_ylabel("cues")
+    cues, sweeps, patterns = result.overlaps.shape
+    if not cues or not sweeps:
+        return nothing(ax, "no sweeps")
+    ends = np.abs(result.overlaps[:, -1])
+    counts = np.bincount(ends.argmax(axis=1), minlength=patterns)
+    most = np.sort(np.argsort(-counts, kind="stable")[:_MOST_MEMORIES])
+    others = [("others", cues - counts[most].sum())] if patterns > most.size else []
+    labels, heights = zip(*[(str(k), counts[k]) for k in most], *others, strict=True)
+    ax.bar(labels, heights, **look(bar, color=PALETTE[0], width=0.8))
+    ax.set_title(f"{(ends.max(axis=1) == 1).sum()} of {cues} cues end in a memory itself", loc="left", fontsize=9)
+    ax.locator_params(axis="y", integer=True)
     return ax
 
 

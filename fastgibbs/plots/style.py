@@ -91,6 +91,11 @@ def look(given: dict[str, Any], **house: Any) -> dict[str, Any]:
     return house | given
 
 
+def bars(errors: FloatArray) -> FloatArray:
+    """Errors as bars have them: none, nan, where one is infinite."""
+    return np.where(np.isfinite(errors), errors, np.nan)
+
+
 def nothing(ax: Axes, why: str) -> Axes:
     """Say on empty Axes why they are empty."""
     ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", va="center", color=QUIET)
@@ -131,10 +136,12 @@ def require(result: object, makers: str, *names: str) -> None:
 def records(result: Drawn, name: str) -> tuple[FloatArray, FloatArray]:
     """Betas float64 (rows,) and the draws of `name`, (rows, draws), or bins of them: a row a chain, or a rung.
 
-    Of a driven run the beta of a chain is its mean. Row k of a TemperResult is rung k % rungs of ladder k // rungs.
+    Of a driven run the beta of a chain is its mean, of quantum spins the energy that of all of H. Row k of a
+    TemperResult is rung k % rungs of ladder k // rungs.
     """
     require(result, "fastgibbs.sample or fastgibbs.temper", "energy", "magnetization", "burn_in", "thin")
-    values: FloatArray = getattr(result, name)
+    quantum = name == "energy" and getattr(result.model, "by_worldlines", False)
+    values: FloatArray = result.observables["total_energy"] if quantum else getattr(result, name)
     if hasattr(result, "beta"):
         return np.atleast_2d(result.beta).mean(axis=0), values
     ladders, rungs, draws = values.shape
@@ -151,6 +158,11 @@ def sites(result: Drawn) -> int:
     return max(model.n, 1)
 
 
+def spread(size: int, most: int) -> IntArray:
+    """At most `most` of the numbers 0 ... size - 1, the ends among them."""
+    return np.unique(np.linspace(0, size - 1, min(most, size)).round().astype(int))
+
+
 def nearest_rungs(betas: ArrayLike, temperatures: ArrayLike | None, most: int = 4) -> IntArray:
     """Rungs (k,) below infinite T nearest to `temperatures`, or if that is None, at most `most` spread over them all.
 
@@ -159,7 +171,7 @@ def nearest_rungs(betas: ArrayLike, temperatures: ArrayLike | None, most: int = 
     betas = np.asarray(betas)
     warm = np.flatnonzero(betas > 0)
     if temperatures is None:
-        return warm[np.unique(np.linspace(0, warm.size - 1, min(most, warm.size)).round().astype(int))]
+        return warm[spread(warm.size, most)]
     temperatures = np.atleast_1d(checks.finite_array("temperatures", temperatures))
     if temperatures.ndim != 1 or temperatures.size == 0:
         raise ValueError(f"temperatures has shape {temperatures.shape}: give one or more in a 1-D array")

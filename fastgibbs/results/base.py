@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol, Self, TypeVar, dataclass_transform
 
 import numpy as np
 
 from fastgibbs import integrations
-from fastgibbs.analysis.reports import Report
+from fastgibbs.analysis.reports import Report, shown
 from fastgibbs.fields import Field, described, fields
 from fastgibbs.integrations.tables import Table
 from fastgibbs.io import write_archive
@@ -33,10 +32,6 @@ CHOSEN = "int64 (chosen,)", "The sweep of every draw, where these were chosen, b
 def run_result(cls: type[T]) -> type[T]:
     """The class as a frozen dataclass that is equal to itself alone, and so hashed, its docstring with its fields."""
     return described(dataclasses.dataclass(frozen=True, repr=False, eq=False)(cls))
-
-
-SHOWN: list[Callable[[Any], str]] = []
-"""What a notebook shows of a result below its report, as HTML: rooms above this one add to it."""
 
 
 def no_sites() -> IntArray:
@@ -73,7 +68,8 @@ class Timing(NamedTuple):
 
 
 class Result:
-    """The base of all that runs return: SampleResult, AnnealResult, TemperResult, RecallResult and TrainResult.
+    """The base of all that runs return: SampleResult, AnnealResult, TemperResult, RecallResult, TrainResult and
+    IsingFit.
 
     Of a class: KIND, what its archives are called; `report()` and `table()`.
     """
@@ -155,4 +151,4 @@ class Result:
         return cls(**values)
 
     def _repr_html_(self) -> str:
-        return self.report().html() + "".join(show(self) for show in SHOWN)
+        return shown(self)

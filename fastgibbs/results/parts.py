@@ -29,11 +29,13 @@ EnergyMethod = Literal["pcd", "cd", "tempering", "exact"]  # of training a machi
 TrainMethod = EnergyMethod | Literal["wake-sleep"]
 ENERGY_METHODS = get_args(EnergyMethod)
 METHODS = (*ENERGY_METHODS, "wake-sleep")
+FitMethod = Literal["pseudolikelihood", "mean_field", "pcd"]  # of finding couplings
+FIT_METHODS: tuple[FitMethod, ...] = get_args(FitMethod)
 CHOICES: dict[str, Collection[str]] = {
     "engine": ENGINES,
     "rule": contract.RULES,
     "scan": contract.SCANS,
-    "method": METHODS,
+    "method": {*METHODS, *FIT_METHODS},
     "clusters": (HOUDAYER, *KINDS),
     "start": ("random", "states", "run"),
 }
@@ -60,7 +62,7 @@ def _take(name: str, value: Any, arrays: Arrays, header: Values) -> None:
         for key, part in value.items():
             _take(f"{name}.{key}", part, arrays, header)
     elif value is not None:
-        header[name] = str(value) if value == math.inf else value
+        header[name] = str(value) if value == math.inf or value != value else value  # JSON has neither
 
 
 def put_together(of: list[Field], arrays: Arrays, header: Values, optional: set[str]) -> Values:
@@ -171,7 +173,8 @@ def _number(name: str, kind: Any, value: Any, shape: str) -> Any:
     if kind is int:
         return checks.integer(name, value, LEAST.get(name, 0), math.inf)
     if kind is float:
-        return math.inf if value == "inf" and "inf" in shape else checks.finite_number(name, value)
+        odd = value in ("inf", "nan") and value in shape.lower()
+        return float(value) if odd else checks.finite_number(name, value)
     checks.choice(name, value, CHOICES[name])
     return value
 

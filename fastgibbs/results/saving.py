@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from fastgibbs.io import read_archive, write_archive
+from fastgibbs.io import Archive, read_archive, write_archive
 from fastgibbs.models import Energy, checks
 from fastgibbs.results import parts
 from fastgibbs.results.annealed import AnnealResult
 from fastgibbs.results.base import Result
+from fastgibbs.results.fitted import IsingFit
 from fastgibbs.results.recalled import RecallResult
 from fastgibbs.results.sampled import SampleResult
 from fastgibbs.results.tempered import TemperResult
 from fastgibbs.results.trained import TrainResult
 from fastgibbs.types import ModelLike, PathLike
 
-RESULTS = {cls.KIND: cls for cls in (SampleResult, AnnealResult, TemperResult, RecallResult, TrainResult)}
+RESULTS = {cls.KIND: cls for cls in (SampleResult, AnnealResult, TemperResult, RecallResult, TrainResult, IsingFit)}
 
 
 def save(thing: ModelLike | Result, path: PathLike) -> None:
@@ -30,7 +31,7 @@ def save(thing: ModelLike | Result, path: PathLike) -> None:
     if isinstance(thing, Result):
         thing.save(path)
     else:
-        right = "a model, or what sample, anneal, temper, recall or train returned"
+        right = "a model, or what sample, anneal, temper, recall, train or fit_ising returned"
         checks.able("thing", thing, "to_spins", right)
         write_archive(path, "model", *parts.take_apart({"model": thing}))
 
@@ -46,7 +47,14 @@ def load(path: PathLike) -> Energy | Result:
     >>> fg.load("run.npz").energy.shape
     (64, 10)
     """
-    kind, arrays, header, _ = read_archive(path)
+    archive = read_archive(path)
+    archive.header.pop("task", None)  # of a campaign, which knows it
+    return loaded(path, archive)
+
+
+def loaded(path: PathLike, archive: Archive) -> Energy | Result:
+    """The model or result that an archive at `path` holds; errors as of `load`."""
+    kind, arrays, header, _ = archive
     if kind not in RESULTS and kind != "model":
         raise ValueError(f"{path} holds a {kind}, not a result")
     cls = RESULTS.get(kind)

@@ -11,6 +11,7 @@ from fastgibbs.fields import described
 from fastgibbs.integrations.tables import Table, Variables
 from fastgibbs.models import RBM, BoltzmannMachine, Helmholtz, checks
 from fastgibbs.results.base import Result, Timing, run_result
+from fastgibbs.results.parts import METHODS
 from fastgibbs.types import FloatArray, IntArray, States
 
 _MOST = 12  # rows of the history in a summary
@@ -147,6 +148,7 @@ class TrainResult(Result):
         epoch = values["history"].epoch
         if not isinstance(values["model"], RBM | BoltzmannMachine | Helmholtz):
             raise ValueError(f"model is {values['model']!r}: give an RBM, a BoltzmannMachine or a Helmholtz machine")
+        checks.choice("method", values["method"], METHODS)
         if (np.diff(epoch, prepend=0) < 1).any() or epoch.max(initial=0) > values["epochs"]:
             raise ValueError(f"the history has other epochs than 1 to {values['epochs']}, in order")
         return super()._of(values)

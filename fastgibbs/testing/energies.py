@@ -151,7 +151,8 @@ def _check_law(model: ModelLike, energies: FloatArray, how: dict[str, Any]) -> N
     _require(chance > LEVEL, f"{told} {SWEEPS} sweeps change the enumerated law: p = {chance:.0e}")
     run = sample(model, sweeps=400, burn_in=100, chains=128, thin=4, **how)
     means, mean = run.energy.mean(axis=1), p @ energies
-    sigmas = abs(means.mean() - mean) / max(means.std(ddof=1) / np.sqrt(means.size), CLOSE * np.abs(energies).max())
+    rounding = CLOSE * max(np.abs(energies).max(), np.finfo(np.float64).tiny)  # which may be all of a constant
+    sigmas = abs(means.mean() - mean) / max(means.std(ddof=1) / np.sqrt(means.size), rounding)
     _require(sigmas < SIGMAS, f"{told} <E> = {means.mean():.6g} is {sigmas:.1f} errors from the exact {mean:.6g}")
 
 

@@ -1,0 +1,103 @@
+"""A campaign as a TOML file describes it: a model, a verb, and a grid, of which every combination is a task."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fastgibbs.campaigns.tasks import VERBS, Task
+from fastgibbs.io import as_model, read
+from fastgibbs.models import checks
+from fastgibbs.types import ModelLike
+
+SAMPLES = "samples"  # of a grid: so many seeds of the model
+_OUTPUT = {"folder": checks.path}
+
+
+class Described(NamedTuple):
+    """What a file describes."""
+
+    tasks: list[Task]
+    folder: Path  # to write to, if the user names no other
+    verb: str
+
+
+def described(path: Path, values: dict[str, Any]) -> Described:
+    """The campaign of a TOML file that holds these values; ValueError or TypeError names the file and the section."""
+    verbs = [name for name in values if name in VERBS]
+    if len(verbs) != 1:
+        told = " and ".join(f"[{name}]" for name in verbs) or "no section of a verb"
+        raise ValueError(f"{path} has {told}: give one of {', '.join(f'[{name}]' for name in VERBS)}")
+    verb = verbs[0]
+    for name, section in values.items():
+        checks.choice(f"{path}: a section", name, ["model", verb, "grid", "output"])
+        if not isinstance(section, dict):
+            raise ValueError(f"{path}: {name} is {checks.shown(section)}: begin a section by [{name}]")
+    output = values.get("output", {})
+    for key in output:
+        checks.choice(f"{path}: [output]: a key", key, _OUTPUT)
+    folder = _within(f"{path}: [output]", checks.path, "folder", output.get("folder", f"results/{path.stem}"))
+    model, arguments = dict(values.get("model", {})), dict(values[verb])
+    seed = arguments.pop("seed", None)
+    if seed is None:
+        raise ValueError(f"{path}: [{verb}]: missing key 'seed'")
+    where = f"{path}: [model]"
+    if ("recipe" in model) == ("file" in model):
+        raise ValueError(f"{where}: give recipe, as of `fastgibbs.Task`, or file")
+    fixed = _within(where, _read, model) if "file" in model else None
+    tasks = []
+    for of_model, of_verb in _combined(path, values.get("grid", {}), verb):
+        for section, given, more in ((where, model, of_model), (f"{path}: [{verb}]", arguments, of_verb)):
+            for name in given.keys() & more.keys():
+                raise ValueError(f"{section}: {name} is given here and in [grid]: give it once")
+        if fixed is not None and of_model:
+            raise ValueError(f"{path}: [grid]: the model is that of a file, which has no {min(of_model)}")
+        of = model | of_model if fixed is None else fixed
+        tasks.append(_within(f"{path}", _seeded, of, verb, arguments | of_verb, seed))
+    return Described(tasks, Path(folder), verb)
+
+
+def _seeded(model: Any, verb: str, arguments: dict[str, Any], seed: int) -> Task:
+    """A task with a seed of its own, which is of what it is, and of no other task."""
+    task = Task(model, verb, arguments, seed)
+    return Task(task.model, verb, arguments, int(task.digest[:16], 16))
+
+
+def _read(model: dict[str, Any]) -> ModelLike:
+    for key in model:
+        checks.choice("a key", key, ["file", "format"])
+    return as_model(read(model["file"], model.get("format")))
+
+
+def _combined(path: Path, grid: dict[str, Any], verb: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Arguments of the model and of the verb, of every combination; the seeds of samples run fastest."""
+    axes: list[list[tuple[str, str, Any]]] = []
+    for name, section in grid.items():
+        if name == SAMPLES:
+            continue
+        checks.choice(f"{path}: [grid]: a key", name, [SAMPLES, "model", verb])
+        if not isinstance(section, dict):
+            raise ValueError(f"{path}: [grid]: {name} is {checks.shown(section)}: begin a section by [grid.{name}]")
+        for key, values in section.items():
+            if not isinstance(values, list) or not values:
+                told = f"{path}: [grid.{name}]: {key} is {checks.shown(values)}"
+                raise ValueError(f"{told}: give a list of the values that it takes in turn")
+            axes.append([(name, key, value) for value in values])
+    if SAMPLES in grid:
+        count = _within(f"{path}: [grid]", checks.integer, SAMPLES, grid[SAMPLES])
+        axes.append([("model", "seed", seed) for seed in range(count)])
+    for chosen in itertools.product(*axes):
+        found: tuple[dict[str, Any], dict[str, Any]] = {}, {}
+        for name, key, value in chosen:
+            found[name != "model"][key] = value
+        yield found
+
+
+def _within(where: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function returns; its errors name the file and the section."""
+    try:
+        return function(*arguments)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"{where}: {error}") from error
