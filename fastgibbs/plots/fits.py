@@ -62,7 +62,7 @@ def fitted_couplings(
     known, bond = _true(fit, true)
     ends = 1.1 * beta * np.array([min(known.min(), 0.0), max(known.max(), 0.0)])
     ax.plot(ends, ends, color=MARK, linewidth=1, zorder=0)
-    for among, color, label in ((~bond, PALETTE[5], "no bond"), (bond, PALETTE[0], "bonds")):
+    for which, color, label in ((~bond, PALETTE[5], "no bond"), (bond, PALETTE[0], "bonds")):
         if which.any():
             errors = bars(fit.couplings_error[which]) if fit.couplings.size <= _MOST_BARS else None
             drawn = beta * known[which], fit.couplings[which], errors
