@@ -1,9 +1,13 @@
 """The command line: `python -m fastgibbs solve FILE`, `run NAME`, and the commands that `--help` lists."""
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from fastgibbs import benchmark, info, verify, warm
 from fastgibbs.commands import campaign, verbs
@@ -13,10 +17,10 @@ from fastgibbs.io import VERSION
 from fastgibbs.io.formats import NAMES
 
 Options = argparse.Namespace
-INTERRUPTED = 130  # as shells say it of Ctrl-C
+INTERRUPTED, UNREAD = 130, 141  # as shells say it of Ctrl-C, and of a pipe that nobody reads
 STATUS = """\
 exit status: 0 done, 1 a fault (of `verify`, or in fastgibbs), 2 wrong input or a file that cannot be read or written,
-130 interrupted by Ctrl-C: what was found by then is there.
+130 interrupted by Ctrl-C: what was found by then is there, 141 nobody read what was printed.
 """
 SOLVE = """\
 examples:
@@ -24,14 +28,19 @@ examples:
   zcat G1.gz | python -m fastgibbs solve - --format rudy --target 11624
 
 The best energy is shown while it runs; Ctrl-C ends the search with the best so far. Max-cut graphs (format rudy) are
-judged by their cut. sol.json holds energy, cut, labels, state, and in "provenance" what gives the state again.
+judged by their cut. sol.json holds energy, cut, labels, state, and in "provenance" what gives the state again;
+sol.html, beside it, is a report to send, with a picture of the best against seconds.
 """
 DESCRIBED = """\
 A file to begin with:
 
 {example}
 Recipes: {recipes}.
-help(fastgibbs.{verb}), help(fastgibbs.lattice) ... tell their arguments; of these a seed must be given.
+help(fastgibbs.{verb}), help(fastgibbs.lattice) ... tell their arguments; of these a seed must be given. In a file
+  temperatures = [2.2, 2.3]       stands for beta, or betas: T = 1 / beta
+  start = "up"                    or "down", or "FOLDER/result.npz": where another run ended; not of temper
+  clamp = {{1 = 1, 5 = -1}}         sites by their labels, or as the file of the model numbers them
+  observe = "smallest_waves"      of a lattice, as help(fastgibbs.smallest_waves) tells; or {{name = [weights]}}
 The folder receives result.npz, draws.csv, summary.txt, report.html and configuration.toml. A run that is stopped, by
 Ctrl-C, SIGTERM or a crash, leaves a checkpoint there, and the same command goes on from it.
 """
@@ -46,15 +55,37 @@ Parts of an array of jobs, as --part $SLURM_ARRAY_TASK_ID/100, share one folder.
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status, as `--help` tells it."""
-    options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no text, or none of its encoding
+    options, status = _parser().parse_args(arguments), 0
+    try:
+        status = _done(options)
+        print(end="", flush=True)
+        return status
+    except OSError as error:  # nobody reads what is printed, or there is no room for it
+        if options.debug:
+            raise
+        unread = isinstance(error, BrokenPipeError)
+        with suppress(OSError, AttributeError):  # standard error may be gone, too
+            if not unread and status == 0:
+                print(f"fastgibbs: {error.strerror}", file=sys.stderr, flush=True)
+        with suppress(OSError, ValueError):  # what is left would be tried again at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return status or (UNREAD if unread else 2)
+
+
+def _done(options: Options) -> int:
+    """The exit status of a command, of which errors are told in one line; BrokenPipeError if nobody reads on."""
     try:
         return options.command(options)
+    except BrokenPipeError:
+        raise
     except Exception as error:
         if options.debug:
             raise
         told = " ".join(str(error).split("\n"))
-        if isinstance(error, OSError) and error.filename is not None:
-            told = f"{error.filename}: {error.strerror}"
+        if isinstance(error, OSError) and error.strerror:
+            told = f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
         if isinstance(error, runs.Interrupted):
             status = INTERRUPTED
         elif isinstance(error, ValueError | TypeError | OSError | ImportError):
@@ -70,19 +101,26 @@ def main(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; {self.prog} --help tells more\n")
+
+
 def _parser() -> argparse.ArgumentParser:
     """All commands and their options."""
     told = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="fastgibbs",
         description="Monte Carlo for energies of binary variables.",
         epilog=f"`COMMAND --help` tells more of each.\n\n{STATUS}",
         formatter_class=told,
     )
     parser.add_argument("--version", action="version", version=f"fastgibbs {VERSION}")
-    everywhere = argparse.ArgumentParser(add_help=False)
+    everywhere = _Parser(add_help=False)
     everywhere.add_argument("--debug", action="store_true", help="show where in fastgibbs an error came up")
-    commands = parser.add_subparsers(required=True, title="commands")
+    commands = parser.add_subparsers(required=True, title="commands", metavar="COMMAND")
 
     def command(name: str, does: Callable[[Options], int], about: str, epilog: str = "") -> argparse.ArgumentParser:
         added = commands.add_parser(
@@ -104,10 +142,15 @@ def _parser() -> argparse.ArgumentParser:
     solving.add_argument("--reads", metavar="N", type=int, default=64, help="annealing runs at a time, 64 by default")
     solving.add_argument("--seed", metavar="N", type=int, help="of the random numbers; by default another every time")
     solving.add_argument("--threads", metavar="N", type=int, help="by default all cores that this process may use")
-    solving.add_argument("--output", metavar="FILE", help="a JSON file for the answer")
-    solving.add_argument("--restart", action="store_true", help="replace what is at --output")
+    solving.add_argument("--output", metavar="FILE", help="a JSON file for the answer, and a report beside it")
+    solving.add_argument("--restart", action="store_true", help="replace what is there already")
     solving.add_argument("--quiet", action="store_true", help="show nothing until the end")
-    for verb, about in (("sample", "draw at given temperatures"), ("temper", "draw along a ladder of temperatures")):
+    described = {
+        "sample": "draw at given temperatures",
+        "temper": "draw along a ladder of temperatures",
+        "anneal": "cool to the lowest energy",
+    }
+    for verb, about in described.items():
         example = (verbs.HERE / f"{verb}.toml").read_text(encoding="utf-8")
         epilog = DESCRIBED.format(verb=verb, example=example, recipes=", ".join(verbs.RECIPES))
         of_verb = command(verb, _verb, f"{about}, of a model that a TOML file describes", epilog)
@@ -142,7 +185,7 @@ def _of_folder(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def _solve(options: Options) -> int:
-    text, stopped = solve(
+    stopped = solve(
         options.file,
         options.format,
         seconds=options.time,
@@ -154,7 +197,6 @@ def _solve(options: Options) -> int:
         replace=options.restart,
         progress=not options.quiet,
     )
-    print(text)
     return INTERRUPTED if stopped else 0
 
 

@@ -7,12 +7,17 @@ from fastgibbs.io import VERSION
 from fastgibbs.jit import CACHE_FOLDER, target
 from fastgibbs.models import resources
 
-EXTRAS = {  # those of pyproject.toml, and what else is used where it is there
-    "plot": ("matplotlib", "tqdm"),
+EXTRAS = {  # those of pyproject.toml that users install, and what else is used where it is there
+    "plot": ("matplotlib",),
+    "tqdm": ("tqdm",),
     "xarray": ("xarray",),
+    "sklearn": ("scikit-learn",),
     "free-energy": ("pymbar",),
-    "to_dataframe": ("pandas",),
-    "digits": ("scikit-learn",),
+    "dimod": ("dimod",),
+    "networkx": ("networkx",),
+    "dask": ("distributed",),
+    "docs": ("pdoc",),
+    "no extra": ("pandas", "scipy"),
 }
 
 

@@ -248,11 +248,10 @@ class _Part(JITCodeLibrary):
     def get_pointer_to_function(self, name):
         return 0
 
-    def finalize(self):
-        self._raise_if_finalized()
-        for library in dict.fromkeys(self._linking_libraries):
-            self._reload_init.update(library._reload_init)
-            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+    def _optimize_final_module(self):
+        """The kernel does."""
+
+    def _finalize_final_module(self):
         self._finalize_dynamic_globals()
         self._finalized = True
 

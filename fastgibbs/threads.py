@@ -9,6 +9,7 @@ process whose main thread has ended does not wait for them.
 from __future__ import annotations
 
 import atexit
+import os
 import signal
 import sys
 import threading
@@ -77,7 +78,12 @@ class stoppable:
         self._before: dict[int, Any] = {}
         self._heard: list[int] = []
 
+        process = os.getpid()
+
         def hear(number: int, frame: object) -> None:
+            if os.getpid() != process:  # one that was forked meanwhile, and is no part of the run
+                signal.signal(number, self._before[number])
+                return signal.raise_signal(number)
             self._heard.append(number)
             raises = run.raises and not run
             stop()

@@ -256,3 +256,20 @@ def test_parts_of_a_campaign_are_read_as_it_is(tmp_path):
         run.by("size")
     with pytest.raises(IndexError):
         run[4]
+
+
+def test_tables_and_reports_tell_of_all_tasks(tmp_path):
+    pytest.importorskip("pandas", reason="a frame needs it")
+    asked = [fg.Task(glass(k) | {"shape": (4, side)}, "temper", ARGUMENTS, k) for side in (4, 5) for k in (1, 2)]
+    run = campaign(asked[:3], tmp_path)
+    run = fg.Campaign(asked, run.directory, [True, True, True, False], False)
+    frame = fg.integrations.to_dataframe(run)
+    assert list(frame.columns) == ["task", "shape", "chain", "draw", "rung", "beta", "energy", "magnetization"]
+    assert len(frame) == 3 * run[0].energy.size and set(frame["shape"]) == {"(4, 4)", "(4, 5)"}
+    last = frame[frame.task == 2]["energy"].to_numpy()
+    assert sorted(last.tolist()) == sorted(run[2].energy.ravel().tolist())
+    assert run.report().table["state"] == ["done", "done", "done", "not run"]
+    fg.report(run, tmp_path / "page.html")
+    assert "(4, 5)" in (tmp_path / "page.html").read_text()
+    with pytest.raises(ValueError, match="no task has been run"):
+        run[3:].table()

@@ -41,7 +41,7 @@ RUNS = {
     "temper grown": (fg.temper, GLASS, dict(sweeps=2000, thin=10)),
     "temper observed": (fg.temper, GLASS, dict(sweeps=2000, thin=10, rungs=7, ladders=4, observe=OBSERVE)),
     "train": (fg.train, MACHINE, dict(data=SHOWN, epochs=2000, batch_size=20, likelihood_every=500)),
-    "train graph": (fg.train, GRAPH, dict(data=SHOWN, epochs=1000, batch_size=20, chains=80)),
+    "train graph": (fg.train, GRAPH, dict(data=SHOWN, epochs=250, batch_size=20, chains=80)),
     "train tempering": (fg.train, MACHINE, dict(data=SHOWN, method="tempering", epochs=1000, momentum=0.5, l2=1e-3)),
     "temper disorder": (fg.temper, DISORDER, dict(sweeps=1000, betas=[0.1, 0.3, 0.6, 1.0], ladders=30)),
 }

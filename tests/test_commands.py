@@ -1,51 +1,24 @@
 """The command line for problems of one's own: `solve` a file, `sample` and `temper` what a TOML describes."""
 
-import csv
-import functools
 import gzip
+import html
 import io
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
-import tomllib
 
 import numpy as np
 import pytest
-from test_gallery import CUT, stopping
+from test_gallery import CUT
 
 import fastgibbs as fg
 from fastgibbs.__main__ import main
 from fastgibbs.commands import verbs
-from fastgibbs.methods import checkpoints, running
-
-SAMPLE = """
-[model]
-recipe = "lattice"
-shape = [4, 4]
-h = 0.5
-[sample]
-beta = [0.2, 0.4]
-chains_per_beta = 3
-sweeps = 40
-thin = 4
-seed = 3
-[output]
-csv = true
-"""
-TEMPER = """
-[model]
-recipe = "edwards_anderson"
-shape = [4, 4]
-seed = 1
-[temper]
-betas = [0.2, 0.6, 1.0]
-sweeps = 40
-seed = 3
-[temper.observe]
-first = [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-"""
+from fastgibbs.io import held
+from fastgibbs.methods import running
 
 
 @pytest.fixture
@@ -71,7 +44,7 @@ def answer(path):
 
 
 def test_every_command_tells_its_options_and_a_description_what_it_may_say(capsys):
-    for command in ("solve", "sample", "temper", "run", "list", "verify", "bench", "warm", "info"):
+    for command in ("solve", "sample", "temper", "anneal", "run", "list", "verify", "bench", "warm", "info"):
         with pytest.raises(SystemExit, match=r"^0$"):
             main([command, "--help"])
         said = capsys.readouterr().out
@@ -101,6 +74,11 @@ def test_solve_anneals_what_is_larger_and_its_answer_says_how_to_get_it_again(gl
     again = eval(found["provenance"]["repeat"], {"fg": fg})
     assert again.states[0].tolist() == found["state"] and again.energy[0] == -128
     assert found["provenance"]["repeat"] in said.out
+    told = html.unescape((glass.parent / "sol.html").read_text())
+    assert all(line.removeprefix("to repeat: ") in told for line in said.out.splitlines()[:-1])
+    assert f"found = {found['provenance']['repeat']}" in told
+    assert len(re.findall("data:image/png;base64,", told)) == 1
+    assert said.out.splitlines()[-1] == f"written to {sol} and {glass.parent / 'sol.html'}"
 
 
 def test_solve_stops_at_a_target_and_says_so(glass, capsys):
@@ -147,6 +125,8 @@ def test_solve_has_the_labels_of_the_file_and_the_units_of_the_problem(tmp_path,
         (["small.txt", "--threads", "0"], "--threads is 0"),
         (["small.txt", "--seed", "-1"], "--seed is -1"),
         (["small.txt", "--output", "."], "is a folder: give the path of a file"),
+        (["small.txt", "--output", "sol.html"], "--output is sol.html: that is where the report goes"),
+        (["small.txt", "--output", "old.json"], "old.html is there already: give another --output, or --restart"),
         (["small.txt", "--output", "no/sol.json"], "no/sol.json: No such file or directory; nothing was written"),
         (["small.txt", "--output", "nan.txt"], "nan.txt is there already: give another --output, or --restart"),
     ],
@@ -156,6 +136,7 @@ def test_solve_refuses_what_is_wrong_in_one_line_before_it_begins(options, words
     monkeypatch.setattr("fastgibbs.commands.solve.spectrum", lambda *_: pytest.fail("it has begun"))
     (small[0] / "nan.txt").write_text("2 1\n1 2 nan\n")
     (small[0] / "other.dat").write_text("hello\n")
+    (small[0] / "old.html").write_text("")
     before = sorted(small[0].iterdir())
     assert main(["solve", *options]) == 2
     said = capsys.readouterr()
@@ -175,7 +156,48 @@ def test_solve_that_is_interrupted_gives_what_it_has_found(number, glass):
     assert (process.returncode, "Traceback" in errors) == (130 if number == signal.SIGINT else -number, False)
     assert answer(sol)["provenance"]["interrupted"]
     assert answer(sol)["energy"] == fg.read(glass).energy(answer(sol)["state"])
-    assert ("then interrupted" in said) == (number == signal.SIGINT)
+    assert "then interrupted" in said
+    assert "WARNING: the search was stopped early." in (glass.parent / "sol.html").read_text()
+
+
+def test_two_runs_do_not_write_to_one_place(small, tmp_path, capsys):
+    sol, out = tmp_path / "sol.json", tmp_path / "out"
+    with held(sol):
+        assert main(["solve", str(small[0] / "small.txt"), "--output", str(sol)]) == 2
+    out.mkdir()
+    with held(out / "configuration.toml"):
+        assert main(["run", "ising2d", "--output", str(out)]) == 2
+    said = capsys.readouterr()
+    assert said.err.count("is in use by another run") == said.err.count("\n") == 2 and said.out == ""
+    assert not list(out.parent.glob("sol.*")) and not list(out.glob("*"))
+
+
+def test_a_head_that_many_formats_have_is_told(small, tmp_path, capsys):
+    for name, told in (("small.txt", True), ("small.rud", False), ("small.txt --format rudy", False)):
+        file, *options = name.split()
+        (tmp_path / file).write_bytes((small[0] / "small.txt").read_bytes())
+        assert main(["solve", str(tmp_path / file), *options]) == 0
+        assert ("give --format mqlib, biqmac or spinglass" in capsys.readouterr().out) == told
+
+
+def test_what_nobody_reads_or_has_room_for_ends_without_a_traceback(tmp_path):
+    def status(command, **streams):
+        run = [sys.executable, "-m", "fastgibbs", *command]
+        with subprocess.Popen(run, stderr=subprocess.PIPE, text=True, **streams) as process:
+            if process.stdout:
+                process.stdout.close()
+            return process.stderr.read(), process.wait(60)
+
+    assert status(["list"], stdout=subprocess.PIPE) == ("", 141)
+    with open("/dev/full", "w") as full:
+        assert status(["list"], stdout=full) == ("fastgibbs: No space left on device\n", 2)
+    odd = tmp_path / os.fsdecode(b"n\xff\xc3\xa4.qubo")
+    odd.write_text("p qubo 0 2 2 1\n0 0 -1.5\n1 1 -1\n0 1 2\n")
+    command = ["solve", str(odd), "--output", str(tmp_path / os.fsdecode(b"\xfe.json"))]
+    for locale in ({"PYTHONIOENCODING": "ascii:strict"}, {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}):
+        with open(tmp_path / "out", "w") as out:
+            assert status([*command, "--restart"], stdout=out, env=os.environ | locale) == ("", 0)
+        assert "best energy -1.5" in (tmp_path / "out").read_text("ascii", "replace")
 
 
 def test_a_fault_is_one_line_and_debug_shows_where(small, capsys, monkeypatch):
@@ -196,144 +218,6 @@ def test_ctrl_c_outside_of_a_run_is_one_line_too(small, capsys, monkeypatch):
     monkeypatch.setattr("fastgibbs.commands.solve.recognised", pressed)
     assert main(["solve", str(small[0] / "small.txt")]) == 130
     assert capsys.readouterr().err == "fastgibbs: interrupted\n"
-
-
-@pytest.mark.parametrize("verb", ["sample", "temper"])
-def test_the_description_that_ships_is_valid_and_as_the_verb_reads_it(verb, tmp_path):
-    text = (verbs.HERE / f"{verb}.toml").read_text()
-    task = verbs.task(verb, verbs.HERE / f"{verb}.toml")
-    assert task.configuration.decode() == text
-    assert str(task.folder) == tomllib.loads(text)["output"]["folder"]
-    shorter = re.sub(r"(sweeps = |burn_in = )\d+_?\d+", r"\g<1>100", text)
-    (tmp_path / "short.toml").write_text(shorter)
-    assert main([verb, str(tmp_path / "short.toml"), "--output", str(tmp_path / "out"), "--quiet"]) == 0
-
-
-def test_sample_writes_the_result_of_the_call_that_its_description_stands_for(tmp_path, capsys):
-    (tmp_path / "field.toml").write_text(SAMPLE)
-    assert main(["sample", str(tmp_path / "field.toml"), "--output", str(tmp_path / "out"), "--quiet"]) == 0
-    model, betas = fg.lattice((4, 4), h=0.5), np.repeat([0.2, 0.4], 3)
-    known = fg.sample(model, beta=betas, sweeps=40, thin=4, seed=3)
-    found = fg.load(tmp_path / "out" / "result.npz")
-    np.testing.assert_array_equal(found.energy, known.energy)
-    assert found.model == model
-    rows = list(csv.DictReader((tmp_path / "out" / "draws.csv").read_text().splitlines()))
-    assert [float(row["energy"]) for row in rows] == known.energy.ravel().tolist()
-    assert [float(row["beta"]) for row in rows] == np.repeat(betas, 10).tolist()
-    assert (tmp_path / "out" / "summary.txt").read_text() == f"{found.summary()}\n"
-    assert found.summary() in capsys.readouterr().out
-    again = ["sample", str(tmp_path / "out" / "configuration.toml"), "--output", str(tmp_path / "again"), "--quiet"]
-    assert main(again) == 0
-    assert (tmp_path / "again" / "draws.csv").read_bytes() == (tmp_path / "out" / "draws.csv").read_bytes()
-
-
-def test_temper_takes_observables_and_models_of_files_and_writes_what_is_asked(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    model = fg.edwards_anderson((4, 4), seed=1)
-    fg.write(model, "glass.sg")
-    (tmp_path / "a.toml").write_text(TEMPER)
-    of_file = TEMPER.replace('recipe = "edwards_anderson"\nshape = [4, 4]\nseed = 1', 'file = "glass.sg"')
-    (tmp_path / "b.toml").write_text(of_file + '[output]\nfolder = "mine"\nnpz = false\ncsv = true\n')
-    assert main(["temper", "a.toml", "--quiet"]) == main(["temper", "b.toml", "--quiet"]) == 0
-    known = fg.temper(model, betas=[0.2, 0.6, 1.0], sweeps=40, seed=3, observe={"first": np.eye(16)[0]})
-    found = fg.load("results/a/result.npz")
-    np.testing.assert_array_equal(found.energy, known.energy)
-    np.testing.assert_array_equal(found.observables["first"], known.observables["first"])
-    files = ["configuration.toml", "draws.csv", "report.html", "summary.txt"]
-    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == files
-    rows = list(csv.DictReader((tmp_path / "mine" / "draws.csv").read_text().splitlines()))
-    assert [float(row["first"]) for row in rows] == known.observables["first"].swapaxes(1, 2).ravel().tolist()
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (("shape = [4, 4]", "shape = [4, 4"), r"is not valid TOML: .*line \d"),
-        (("shape", "shpae"), r"\[model\]: a key is 'shpae': give one of 'shape', .*did you mean 'shape'"),
-        (("shape = [4, 4]", ""), r"\[model\]: missing key 'shape'"),
-        (("shape = [4, 4]", "shape = [4, -4]"), r"\[model\]: shape"),
-        (("h = 0.5", "h = nan"), r"\[model\]: h.* is nan"),
-        (('"lattice"', '"latice"'), r"recipe is 'latice'.*did you mean 'lattice'"),
-        (('recipe = "lattice"', ""), r"\[model\]: give recipe, one of lattice, .*, or file"),
-        (('recipe = "lattice"\nshape = [4, 4]\nh = 0.5', "file = 3"), r"\[model\]: path is 3: give the path"),
-        (('recipe = "lattice"\nshape = [4, 4]\nh = 0.5', 'file = "no.txt"'), r"no\.txt: No such file"),
-        (('recipe = "lattice"', 'recipe = "edwards_anderson"'), r"\[model\]: missing key 'seed'"),
-        (("sweeps = 40", "sweps = 40"), r"\[sample\]: a key is 'sweps'.*did you mean 'sweeps'"),
-        (("sweeps = 40", "sweeps = 4.5"), r"\[sample\]: sweeps is 4\.5: give an integer"),
-        (("sweeps = 40", 'checkpoint = "a"'), r"\[sample\]: a key is 'checkpoint'"),
-        (("seed = 3", ""), r"\[sample\]: missing key 'seed'"),
-        (("beta = [0.2, 0.4]", ""), r"\[sample\]: missing key 'beta'"),
-        (("[0.2, 0.4]", "[0.2, nan]"), r"\[sample\]: beta\[1\] is nan"),
-        (("chains_per_beta = 3", "chains_per_beta = 0"), r"\[sample\]: chains_per_beta is 0"),
-        (("chains_per_beta = 3", "chains_per_beta = 3\nchains = 6"), "without chains"),
-        (("[output]", "[outptu]"), r"a section is 'outptu'.*did you mean 'output'"),
-        (("[output]", "[temper]"), r"describes what to temper: python -m fastgibbs temper"),
-        (("[model]", "model = 3\n[ising]"), r"model is 3: begin a section by \[model\]"),
-        (("[sample]", "[sample.sample]"), r"\[sample\]: a key is 'sample'"),
-        (("csv = true", "csv = 1"), r"\[output\]: csv is 1: give True or False"),
-        (("csv = true", "folder = 1"), r"\[output\]: folder is 1"),
-        (("csv = true", "cvs = true"), r"\[output\]: a key is 'cvs'.*did you mean 'csv'"),
-    ],
-)
-def test_what_is_wrong_in_a_description_is_named_and_nothing_is_written(change, words, tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert change[0] in SAMPLE
-    (tmp_path / "field.toml").write_text(SAMPLE.replace(*change))
-    assert main(["sample", "field.toml", "--output", "out", "--quiet"]) == 2
-    said = capsys.readouterr().err
-    assert re.search(words, said) and said.count("\n") == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["field.toml"]
-
-
-def test_run_says_which_command_takes_a_description(tmp_path, capsys):
-    (tmp_path / "field.toml").write_text(SAMPLE)
-    assert main(["run", str(tmp_path / "field.toml")]) == 2
-    assert f"python -m fastgibbs sample {tmp_path / 'field.toml'}" in capsys.readouterr().err
-
-
-def test_an_output_that_cannot_be_written_to_is_refused_before_a_run_begins(tmp_path, capsys, monkeypatch):
-    (tmp_path / "field.toml").write_text(SAMPLE)
-    (tmp_path / "file").write_text("mine")
-    monkeypatch.setattr("fastgibbs.gallery.maxcut.run", lambda *_: pytest.fail("it has begun"))
-    begun = functools.wraps(fg.sample)(lambda *_, **__: pytest.fail("it has begun"))
-    monkeypatch.setitem(verbs.VERBS, "sample", begun)
-    for command in (["sample", str(tmp_path / "field.toml")], ["run", "maxcut"]):
-        assert main([*command, "--output", str(tmp_path / "file")]) == 2
-        assert f"{tmp_path / 'file'} is a file: give the folder to write to" in capsys.readouterr().err
-        assert main([*command, "--output", str(tmp_path / "file" / "in")]) == 2
-        assert f"{tmp_path / 'file' / 'in'}: Not a directory" in capsys.readouterr().err
-    monkeypatch.setattr("fastgibbs.io.files._partial", lambda *_: (tmp_path / "no" / "such").open("xb"))
-    assert main(["run", "maxcut", "--output", str(tmp_path / "out")]) == 2
-    assert "nothing was written" in capsys.readouterr().err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["field.toml", "file"]
-
-
-@pytest.mark.parametrize(("verb", "text"), [("sample", SAMPLE), ("temper", TEMPER)])
-def test_a_verb_that_is_stopped_goes_on_by_itself_and_only_restart_replaces(verb, text, tmp_path, capsys, monkeypatch):
-    text = text.replace("thin = 4\n", "").replace("sweeps = 40", "sweeps = 200_000\nthin = 100")
-    (tmp_path / "run.toml").write_text(text)
-    out, command = tmp_path / "out", [verb, str(tmp_path / "run.toml"), "--quiet", "--output"]
-    assert main([*command, str(tmp_path / "whole")]) == 0
-    with monkeypatch.context() as patched:
-        patched.setattr(running, "CHUNK_SECONDS", 0.0005)
-        patched.setattr("fastgibbs.threads.TICK_SECONDS", 0.003)
-        patched.setattr(checkpoints.Checkpoint, "attend", stopping)
-        assert main([*command, str(out)]) == 130
-    said = capsys.readouterr()
-    assert "the same command goes on" in said.out + said.err
-    saved = (out / f"{verb}.checkpoint.npz").read_bytes()
-    (tmp_path / "other.toml").write_text(text.replace("seed = 3", "seed = 4"))
-    assert main([verb, str(tmp_path / "other.toml"), "--quiet", "--output", str(out)]) == 2
-    said = capsys.readouterr().err
-    assert f"[{verb}]: " in said and said.endswith(", or --restart\n")
-    assert (out / f"{verb}.checkpoint.npz").read_bytes() == saved
-    assert main([*command, str(out)]) == 0
-    assert not list(out.glob("*checkpoint*"))
-    found, known = fg.load(out / "result.npz"), fg.load(tmp_path / "whole" / "result.npz")
-    np.testing.assert_array_equal(found.energy, known.energy)
-    assert main([*command, str(out)]) == 2
-    assert "give another --output, or --restart" in capsys.readouterr().err
-    assert main([*command, str(out), "--restart"]) == 0
 
 
 @pytest.mark.parametrize("made", [0, 300], ids=["at once", "on the way"])

@@ -221,16 +221,16 @@ def test_every_class_with_a_report_has_pictures_and_is_shown_in_notebooks():
 def test_couplings_stand_with_their_errors_strongest_first():
     fit = fg.fit_ising(np.sign(np.random.default_rng(1).normal(size=(60, 4)) @ np.tri(4) + 0.1))
     _, ax = plots.figure()
-    y = plots.couplings(fit, ax=ax).containers[0].lines[0].get_ydata()
+    y = plots.fitted_couplings(fit, ax=ax).containers[0].lines[0].get_ydata()
     order = np.argsort(-np.abs(fit.couplings))
     np.testing.assert_array_equal(y, fit.couplings[order])
     assert [label.get_text() for label in ax.get_xticklabels()] == [f"{fit.i[k]}, {fit.j[k]}" for k in order]
     bars = [np.ptp(bar[:, 1]) / 2 for bar in ax.containers[0].lines[2][0].get_segments()]
     np.testing.assert_allclose(bars, fit.couplings_error[order])
     _, ax = plots.figure()
-    assert plots.couplings(fit, 2, ax=ax).containers[0].lines[0].get_xdata().size == 2
+    assert plots.fitted_couplings(fit, most=2, ax=ax).containers[0].lines[0].get_xdata().size == 2
     with pytest.raises(TypeError, match=r"give what fastgibbs\.fit_ising returns"):
-        plots.couplings(3)
+        plots.fitted_couplings(3)
 
 
 def test_entropies_and_memories_have_a_bar_each():

@@ -3,6 +3,7 @@
 Each kind of run is tried in a process of its own, so that a kernel that leaves its arrays is seen as a crash.
 """
 
+import functools
 import os
 import resource
 import subprocess
@@ -22,14 +23,19 @@ MACHINE = fg.RBM(np.random.default_rng(1).normal(size=(7, 5)))
 DREAMER = fg.Helmholtz.random((7, 5, 3), seed=1)
 GRAPH = fg.BoltzmannMachine(np.triu(np.full((9, 9), 0.1), 1) + np.tril(np.full((9, 9), 0.1), -1), visible=range(5))
 DATA = np.random.default_rng(2).integers(0, 2, (20, 7))
+ON = dict(data=DATA, batch_size=8, method="tempering", learning_rate=0.1)
 OBSERVE = {"staggered": np.resize([1.0, -1.0], 16), "first": lambda states: states[:, 0]}
 BINS = dict(record="bins", observe={"staggered": OBSERVE["staggered"]})
 
 
-def going_on(model, kwargs):
-    """The model and arguments of a training that goes on from a result."""
-    start = fg.train(model, seed=5, epochs=3, **kwargs)
-    return start.model, dict(start=start, epochs=300, **kwargs)
+@functools.cache
+def begun():
+    return fg.train(MACHINE, **ON, seed=5, epochs=3)
+
+
+def going_on(model, **kwargs):
+    """A training that goes on from the result of another, whose model it takes."""
+    return fg.train(begun().model, start=begun(), **kwargs)
 
 
 RUNS = {
@@ -45,11 +51,11 @@ RUNS = {
     "train": (
         fg.train,
         MACHINE,
-        dict(data=DATA, epochs=300, batch_size=8, method="tempering", momentum=0.5, information_every=50),
+        dict(data=DATA, epochs=100, batch_size=8, method="tempering", momentum=0.5, information_every=20),
     ),
-    "train on": (fg.train, *going_on(MACHINE, dict(data=DATA, batch_size=8, method="tempering", learning_rate=0.1))),
-    "dreams": (fg.train, DREAMER, dict(data=DATA, epochs=300, batch_size=8, method="wake-sleep", momentum=0.5)),
-    "graph": (fg.train, GRAPH, dict(data=DATA[:, :5], epochs=60, batch_size=8, method="pcd", likelihood_every=0)),
+    "train on": (going_on, MACHINE, dict(epochs=100, **ON)),
+    "dreams": (fg.train, DREAMER, dict(data=DATA, epochs=80, batch_size=8, method="wake-sleep", momentum=0.5)),
+    "graph": (fg.train, GRAPH, dict(data=DATA[:, :5], epochs=20, batch_size=8, method="pcd", likelihood_every=0)),
 }
 WRONG = {  # by the kind of numbers: what no array of a checkpoint holds
     "f": [np.nan, np.inf, -1e300],

@@ -289,8 +289,11 @@ def change_model(header, **numbers):
     header["header"]["models"][0].update(numbers)
 
 
-LATTICE = fg.lattice((4, 4))
-RESULTS = {"sample": fg.sample(MODEL, seed=1, **TINY), "lattice": fg.sample(LATTICE, seed=1, **TINY)}
+@pytest.fixture(scope="module")
+def results():
+    return {"sample": fg.sample(MODEL, seed=1, **TINY), "lattice": fg.sample(fg.lattice((4, 4)), seed=1, **TINY)}
+
+
 DOCTORED = [
     ("lattice", lambda about: change_model(about, shape=[2**20, 2**20])),
     ("lattice", lambda about: change_model(about, shape=[2**15, 2**16])),
@@ -317,9 +320,9 @@ DOCTORED = [
 
 
 @pytest.mark.parametrize("number", range(len(DOCTORED)))
-def test_doctored_results_are_refused_without_taking_memory(path, number):
+def test_doctored_results_are_refused_without_taking_memory(results, path, number):
     name, change = DOCTORED[number]
-    RESULTS[name].save(path)
+    results[name].save(path)
     rewritten(path, about=change)
     before = peak()
     with pytest.raises(ValueError, match=r"run\.npz holds a (sample|temper) that no run returns"):
@@ -328,8 +331,8 @@ def test_doctored_results_are_refused_without_taking_memory(path, number):
 
 
 @pytest.mark.parametrize("name", ["energy", "magnetization", "beta", "states", "samples", "model0.fields", "model0.i"])
-def test_arrays_of_a_result_that_do_not_fit_are_refused(path, name):
-    RESULTS["sample"].save(path)
+def test_arrays_of_a_result_that_do_not_fit_are_refused(results, path, name):
+    results["sample"].save(path)
     kind, arrays, header, _ = read_archive(path)
     fewer = arrays[name][:0] if name != "samples" else arrays[name][:, :0]  # of which there may be none
     for wrong in (arrays[name][..., None], arrays[name].astype(complex), fewer, np.zeros((2**20, 0, 7))):

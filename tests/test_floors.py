@@ -51,6 +51,7 @@ OPTIONAL = {
     "matplotlib",
     "networkx",
     "pandas",
+    "pdoc",
     "scipy",
     "sklearn",
     "tqdm",
@@ -159,6 +160,14 @@ def test_importing_the_package_needs_nothing_but_the_core():
 def test_no_module_is_longer_than_400_lines_nor_any_file_of_tests():
     for path in [*PACKAGE.rglob("*.py"), *Path(__file__).parent.rglob("*.py")]:
         assert len(path.read_text().splitlines()) <= 400, path
+
+
+def test_the_picture_of_the_house_is_what_imports_make_it():
+    import house
+
+    assert house.PICTURE.read_text() == house.picture(), "python tests/house.py draws it anew"
+    (arrows,) = [others for room, others in house.arrows().items() if room == "methods"]
+    assert "results" in arrows and "models" not in arrows  # which `results` brings along
 
 
 def test_files_that_begin_first_are_there():

@@ -193,3 +193,106 @@ def test_problems_of_dimod_that_are_no_binary_quadratic_ones_are_told_which_are(
 def test_a_model_of_no_energy_passes_the_check():
     fg.testing.check_energy(fg.Ising([[0.0]]))
     assert exact.spectrum(fg.Ising([[0.0]])).ground_energy == 0
+
+
+JSON = (
+    '{"type": "BinaryQuadraticModel", "variable_labels": %s, "variable_type": %s, "offset": 0, "linear_biases": '
+    '[1, 2], "quadratic_biases": [1], "quadratic_head": [0], "quadratic_tail": [1]}'
+)
+FILES = {
+    "a bond among the heads": (
+        "it.sg",
+        "type: sk\nsize: 3\n1:2 2 1\n",
+        "line 3: '1:2 2 1' stands where one of `type:`",
+    ),
+    "a type twice": ("it.sg", "type: sk\nsize: 3\ntype: pm\n1 2 1\n", "line 3: 'type: pm' stands where one of `type:`"),
+    "two vartypes": ("it.coo", "# vartype=SPIN\n# vartype=BINARY\n0 0 1\n", "and one alone, tells what the variables"),
+    "labels that are a text": ("it.json", JSON % ('"ab"', '"SPIN"'), "variable_labels is 'ab': give a list"),
+    "labels that are a number": ("it.json", JSON % ("5", '"SPIN"'), "variable_labels is 5: give a list"),
+    "a label that is a NaN": (
+        "it.json",
+        JSON % ("[1, NaN]", '"SPIN"'),
+        r"labels\[1\] is nan, which differs from itself",
+    ),
+    "a list of vartypes": (
+        "it.json",
+        JSON % ("[1, 2]", '["SPIN"]'),
+        r"variable_type is \['SPIN'\]: give SPIN or BINARY",
+    ),
+    "zeros": ("it.mc", "\0" * 10**5, "line 1: '.{60,100} stands where the numbers of sites"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_contradicts_itself_is_refused_in_a_short_line(name, tmp_path):
+    named, content, words = FILES[name]
+    (tmp_path / named).write_text(content)
+    with pytest.raises(ValueError, match=words) as caught:
+        fg.read(tmp_path / named)
+    assert len(str(caught.value)) < len(str(tmp_path)) + 350
+
+
+def test_rows_that_only_add_up_to_the_right_count_of_numbers_are_refused(tmp_path, monkeypatch):
+    (tmp_path / "it.mc").write_text("4 2\n1 2 3+4\n1 2 -\n")  # 1 2 3, 4 1 2 to who stops at the last word
+
+    def older(text, *_, **__):
+        warnings.warn("string or file could not be read to its end", DeprecationWarning, stacklevel=2)
+        return np.array([1.0, 2, 3, 4, 1, 2])
+
+    for reads in (np.fromstring, older):  # NumPy up to 2.2 warns, where later ones raise
+        monkeypatch.setattr(np, "fromstring", reads)
+        with pytest.raises(ValueError, match=r"line 2: '1 2 3\+4' stands where an edge"):
+            fg.read(tmp_path / "it.mc")
+
+
+def test_a_problem_without_biases_and_the_label_none_at_every_door_of_dimod():
+    dimod = pytest.importorskip("dimod", reason="dimod comes with fastgibbs[dev]")
+    samplers = pytest.importorskip("fastgibbs.integrations.dimod")
+    alike = dimod.BinaryQuadraticModel({"a": 0}, {("a", "b"): 0}, 1.5, "SPIN")
+    assert (
+        samplers.TemperingSampler().sample(alike, num_reads=2, num_sweeps=10, seed=1).record.energy.tolist()
+        == [1.5] * 2
+    )
+    unnamed = dimod.DictBQM("SPIN")
+    unnamed.add_interaction(None, "b", 1)
+    model = fg.as_model(unnamed)
+    run = fg.anneal(model, sweeps=1, reads=1, seed=1)
+    for door in (lambda: samplers.AnnealingSampler().sample(unnamed), lambda: fg.to_bqm(model), run.to_sampleset):
+        with pytest.raises(ValueError, match="has the label None, which dimod takes for no label"):
+            door()
+
+
+def test_an_estimator_refuses_masks_sizes_beyond_memory_and_what_is_not_fitted():
+    pytest.importorskip("sklearn", reason="scikit-learn comes with fastgibbs[dev]")
+    from sklearn.exceptions import NotFittedError
+
+    from fastgibbs.integrations.sklearn import BernoulliRBM
+
+    X = np.eye(4)
+    for method in ("transform", "score_samples", "gibbs"):
+        with pytest.raises(NotFittedError):
+            getattr(BernoulliRBM(), method)(X)
+    with pytest.raises(TypeError, match="X has masked entries"):
+        BernoulliRBM().fit(np.ma.array(X, mask=X > 0))
+    with pytest.raises(ValueError, match=r"a machine of 4 x 1000000000000 weights needs"):
+        BernoulliRBM(n_components=10**12).fit(X)
+
+
+@pytest.mark.parametrize("made", [np.asarray, SPARSE.csr_array, np.round])
+def test_batches_that_are_drawn_at_once_are_those_that_are_drawn_one_by_one(made):
+    from fastgibbs.learning.data import Data
+
+    data = Data(made(np.random.default_rng(1).random((23, 5))), 5)
+    rows = data.order(7, 3)[8:]
+    found = data.batches(rows, 4, 7, 3, 2)
+    one_by_one = [data.units(rows[4 * k : 4 * k + 4], 7, 3, 1, 2 + k) for k in range(4)]
+    np.testing.assert_array_equal(found, np.concatenate(one_by_one))
+    assert data.certain == (made is np.round) and len({part.tobytes() for part in one_by_one}) == 4
+
+
+def test_a_list_of_binary_problems_is_told_what_makes_it_one_of_spins():
+    model = [{("a", "b"): -1.0}, {("a", "b"): 1.0, ("c",): -2.0}]
+    for verb in (fg.anneal, fg.temper):
+        with pytest.raises(TypeError, match=r"\[fastgibbs.as_model\(one\).to_ising\(\) for one in model\]"):
+            verb(model)
+    assert [fg.as_model(one).to_ising().labels for one in model] == [("a", "b"), ("a", "b", "c")]

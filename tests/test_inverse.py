@@ -1,6 +1,7 @@
 """Couplings found from samples, against enumeration: slopes, maxima, errors over many data sets, graphs, bad input."""
 
 import csv
+import itertools
 
 import numpy as np
 import pytest
@@ -259,6 +260,7 @@ def test_a_bad_configuration_of_it_is_named(change, message, tmp_path, capsys):
     assert message in capsys.readouterr().err
 
 
+ALL_OF_THREE = list(itertools.product((-1, 1), repeat=3))
 GOOD = [[1, 1, -1], [1, -1, 1], [-1, 1, 1], [-1, -1, -1], [1, 1, 1], [-1, 1, -1]]
 
 
@@ -274,7 +276,8 @@ GOOD = [[1, 1, -1], [1, -1, 1], [-1, 1, 1], [-1, -1, -1], [1, 1, 1], [-1, 1, -1]
         ([[1, 1, -1], [1, -1, 1], [1, 1, 1]], {}, r"spin 0 is \+1 in every row"),
         ([[1, 1], [-1, -1], [1, 1]], {}, "spins 0 and 1 are equal in every row"),
         ([[1, -1], [-1, 1], [1, -1]], {}, "spins 0 and 1 are opposite in every row"),
-        ([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, -1]], {}, "the others tell spin"),
+        ([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, -1]], {}, "spins 0 and 2 are never -1 and \\+1"),
+        ([[*row, 1 if sum(row) > 0 else -1] for row in ALL_OF_THREE], {}, "the others tell spin 3"),
         ([[1, 1], [-1, -1], [1, 1]], {"method": "mean_field"}, "has no inverse"),
         (GOOD, {"method": "pseudo"}, "method is 'pseudo'"),
         (GOOD, {"l1": -1.0}, "l1 is -1"),

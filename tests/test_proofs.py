@@ -92,7 +92,7 @@ UNIFORM = {
 
 @pytest.mark.parametrize("rule", ["gibbs", "metropolis"])
 @pytest.mark.parametrize("name", UNIFORM)
-@pytest.mark.parametrize("beta", [0.0, 0.1, 0.44, 1.0, 3.0, -0.8])
+@pytest.mark.parametrize("beta", [0.0, 0.44, 3.0, -0.8])
 def test_one_multispin_sweep_leaves_the_boltzmann_distribution_unchanged_to_1e12(name, rule, beta):
     beta /= 1e200 if name == "huge units" else 1.0
     assert_one_sweep_leaves_the_law("multispin", UNIFORM[name], beta, rule, 1e-12)

@@ -94,7 +94,7 @@ def test_a_bar_that_draws_itself_learns_of_totals_and_keeps_its_clock(monkeypatc
 @pytest.mark.parametrize("with_tqdm", [True, False])
 def test_progress_true_draws_a_bar_or_a_plain_line(with_tqdm, capsys, monkeypatch):
     if with_tqdm:
-        pytest.importorskip("tqdm", reason="the bar needs tqdm, of the extra [plot]")
+        pytest.importorskip("tqdm", reason="the bar needs the extra [tqdm]")
     else:
         monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     fg.sample(MODEL, beta=0.4, sweeps=40, progress=True)

@@ -213,7 +213,9 @@ def test_without_a_rate_a_start_goes_on_at_the_last_one():
     assert everything(found) == everything(expected)
 
 
-STARTS = {"pcd": fg.train(RBM, ROWS, epochs=2, batch_size=20, seed=5, history_every=0)}
+@pytest.fixture(scope="module")
+def start():
+    return fg.train(RBM, ROWS, epochs=2, batch_size=20, seed=5, history_every=0)
 
 
 @pytest.mark.parametrize(
@@ -233,14 +235,12 @@ STARTS = {"pcd": fg.train(RBM, ROWS, epochs=2, batch_size=20, seed=5, history_ev
         (dict(learning_rate=lambda epoch: 3.0 - epoch), ValueError, r"learning_rate is 0\.0 in epoch 3"),
     ],
 )
-def test_what_must_be_that_of_the_start_is_named(change, error, message):
-    start = STARTS["pcd"]
+def test_what_must_be_that_of_the_start_is_named(start, change, error, message):
     with pytest.raises(error, match=message):
         fg.train(**(dict(model=start.model, data=ROWS, start=start, batch_size=20) | change))
 
 
-def test_what_no_training_goes_on_from_says_why(tmp_path):
-    start = STARTS["pcd"]
+def test_what_no_training_goes_on_from_says_why(start, tmp_path):
     start.save(tmp_path / "result.npz")
     loaded = fg.load(tmp_path / "result.npz")
     with pytest.raises(ValueError, match="was read from a file, which holds neither momentum nor random streams"):

@@ -73,7 +73,16 @@ class Campaign(Sequence[Any]):
         return Campaign(tasks, self.directory, done, self.interrupted)
 
     def finished(self) -> Campaign:
-        """Those tasks of which there is a result."""
+        """Those tasks of which there is a result.
+
+        >>> import fastgibbs as fg
+        >>> tasks = [fg.Task(fg.lattice((4, 4)), "sample", {"beta": beta, "sweeps": 9}, seed=1) for beta in (0.1, 0.2)]
+        >>> run = fg.campaign(tasks, "two", progress=False)
+        >>> len(run.finished()), len(run.part([1])), run.failed, run.varied()
+        (2, 1, {}, {'beta': [0.1, 0.2]})
+        >>> list(run.report().table)
+        ['task', 'beta', 'seed', 'state']
+        """
         return self.part(np.flatnonzero(self.done).tolist())
 
     def by(self, name: str) -> dict[Any, Campaign]:
@@ -83,15 +92,16 @@ class Campaign(Sequence[Any]):
         """
         parts: dict[Any, list[int]] = {}
         for k, task in enumerate(self.tasks):
-            parts.setdefault(argument(task, name), []).append(k)
+            parts.setdefault(_key(arguments(task).get(name)), []).append(k)
         if list(parts) == [None]:
             raise ValueError(f"name is {checks.shown(name)}: no task has such an argument")
         return {value: self.part(indices) for value, indices in parts.items()}
 
     def varied(self) -> dict[str, list[Any]]:
         """The arguments of models and verbs that are not the same in all tasks, and the value of each task."""
-        names = dict.fromkeys(name for task in self.tasks for name in (*task.told["model"], *task.told["arguments"]))
-        values = {name: [argument(task, name) for task in self.tasks] for name in names if name not in _NOT_SHOWN}
+        told = [arguments(task) for task in self.tasks]
+        names = dict.fromkeys(name for one in told for name in one if name not in _NOT_SHOWN)
+        values = {name: [_key(one.get(name)) for one in told] for name in names}
         return {name: found for name, found in values.items() if len(set(found)) > 1}
 
     def table(self) -> Table:
@@ -159,10 +169,10 @@ class Campaign(Sequence[Any]):
         return None
 
 
-def argument(task: Task, name: str) -> Any:
-    """The value of an argument of its model or its verb, that can be a key; None if it has none."""
-    value = {**task.told["model"], **task.told["arguments"], "seed": task.seed}.get(name)
-    return _key(value)
+def arguments(task: Task) -> dict[str, Any]:
+    """The arguments of its model and of its verb, by name."""
+    told = task.told
+    return {**told["model"], **told["arguments"], "seed": task.seed}
 
 
 def _cell(value: Any) -> Any:
@@ -177,6 +187,7 @@ def _text(value: Any) -> str:
 
 
 def _key(value: Any) -> Any:
+    """A JSON value that can be a key."""
     if isinstance(value, dict):
         return tuple((name, _key(one)) for name, one in value.items())
     return tuple(map(_key, value)) if isinstance(value, list) else value

@@ -63,7 +63,7 @@ def campaign(
         executor: anything with `submit`, whose answer has `result()`: of `concurrent.futures` (processes by "spawn"
             or "forkserver"), loky, a client of dask.distributed or what its `get_executor()` returns, MPI ... Workers
             need `directory` under the same path. At most 512 tasks are submitted at a time. None: threads of this
-            process, as many as it may use cores, which is as fast as processes as long as tasks take 10 ms or more for
+            process, as many as it may use cores, which is as fast as processes as long as tasks take 5 ms or more for
             each of its cores. Results are the same bytes, whoever computes them.
         progress: True shows one bar, with the time left; a callable gets (done, total) in tasks, and stops the
             campaign by returning True.

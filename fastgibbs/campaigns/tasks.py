@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,9 @@ from fastgibbs.models.recipes import RECIPES
 from fastgibbs.types import Problem
 
 VERBS: dict[str, Callable[..., Any]] = {"sample": sample, "temper": temper, "anneal": anneal, "log_z": log_z}
-ELSEWHERE = {"model", "seed", "start", "progress", "checkpoint", "every", "time_limit"}  # not among a task's arguments
+ELSEWHERE = frozenset(
+    {"model", "seed", "start", "progress", "checkpoint", "every", "time_limit"}
+)  # not among a task's arguments
 _EXACT = 2**53  # whole numbers up to it are themselves as float64
 _RIGHT = "numbers, texts, arrays, and lists or dicts of these"
 
@@ -55,11 +57,11 @@ class Task:
         checks.choice("verb", self.verb, VERBS)
         if not isinstance(self.arguments, Mapping):
             raise TypeError(f"arguments is {checks.shown(self.arguments)}: give a dict of arguments of {self.verb}")
-        _check(f"arguments of {self.verb}", self.arguments, VERBS[self.verb], frozenset(ELSEWHERE))
+        _check(f"arguments of {self.verb}", self.arguments.keys(), _parameters(VERBS[self.verb], ELSEWHERE))
         model: Any = self.model
         if is_recipe(model):
             recipe = RECIPES[checks.choice("recipe", model["recipe"], RECIPES)]
-            _check(f"recipe {model['recipe']}", model, recipe, frozenset(), "recipe")
+            _check(f"recipe {model['recipe']}", model.keys() - {"recipe"}, _parameters(recipe))
             model = dict(model)
         else:
             model = as_model(model)
@@ -79,15 +81,21 @@ class Task:
     def __reduce__(self) -> tuple[Any, ...]:  # it is checked again where it arrives
         return Task, (self.model, self.verb, self.arguments, self.seed)
 
-    @cached_property
+    @property
     def told(self) -> dict[str, Any]:
-        """What it is, as JSON values, without what is as by default or changes no byte."""
+        """What it is, as JSON values, without what is as by default or changes no byte.
+
+        >>> import fastgibbs as fg
+        >>> task = fg.Task(fg.lattice((4, 4)), "sample", {"beta": 0.4, "sweeps": 9}, seed=1)
+        >>> task.told["verb"], task.told["arguments"], task.threads
+        ('sample', {'beta': 0.4, 'sweeps': 9}, 1)
+        """
         model: Any = self.model
         if is_recipe(model):
-            told = {"recipe": model["recipe"], **_told(model, RECIPES[model["recipe"]], {"recipe"})}
+            told = {"recipe": model["recipe"], **_told(model, RECIPES[model["recipe"]], "recipe")}
         else:
             told = {"digest": digest(model), "is": repr(model)}
-        arguments = _told(self.arguments, VERBS[self.verb], {"threads"})
+        arguments = _told(self.arguments, VERBS[self.verb], "threads")
         if self.verb == "temper" and self.arguments.get("burn_in") is None:
             arguments["burn_in"] = self._sweeps // 5  # what it is by default
         return {"model": told, "verb": self.verb, "arguments": arguments, "seed": self.seed}
@@ -119,7 +127,7 @@ class Task:
 
     @property
     def _sweeps(self) -> int:
-        return checks.integer("sweeps", self.arguments.get("sweeps", _parameters(VERBS[self.verb])["sweeps"]))
+        return checks.integer("sweeps", self.arguments.get("sweeps", _parameters(VERBS[self.verb]).defaults["sweeps"]))
 
     @property
     def threads(self) -> int:
@@ -142,7 +150,13 @@ class Task:
         return canonical(_without_numbers(self.told | {"seed": 0})).decode()
 
     def run(self, **more: Any) -> Any:
-        """What the verb returns, called with these arguments besides."""
+        """What the verb returns, called with these arguments besides.
+
+        >>> import fastgibbs as fg
+        >>> task = fg.Task(fg.lattice((4, 4)), "sample", {"beta": 0.4, "sweeps": 9}, seed=1)
+        >>> task.run().energy.shape, task.shortened().length, task.kind == task.shortened().kind
+        ((64, 9), 1, True)
+        """
         model: Any = self.model
         if is_recipe(model):
             model = RECIPES[model["recipe"]](**{name: value for name, value in model.items() if name != "recipe"})
@@ -154,41 +168,50 @@ def is_recipe(model: Any) -> bool:
     return isinstance(model, Mapping) and isinstance(model.get("recipe"), str)
 
 
+_encoded = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
 def canonical(told: Any) -> bytes:
     """JSON values as the one text that says them."""
-    return json.dumps(told, sort_keys=True, separators=(",", ":")).encode()
+    return _encoded(told).encode()
+
+
+class _Parameters(NamedTuple):
+    """Arguments of a function."""
+
+    defaults: dict[str, Any]
+    allowed: frozenset[str]
+    needed: frozenset[str]  # those without a default, and seeds
 
 
 @cache
-def _parameters(function: Callable[..., Any]) -> dict[str, Any]:
-    """Names and default values of arguments; those without, and seeds, must be given."""
-    found = inspect.signature(function).parameters.values()
-    return {one.name: one.empty if one.name == "seed" else one.default for one in found}
+def _parameters(function: Callable[..., Any], without: frozenset[str] = frozenset()) -> _Parameters:
+    """Those that may be given, all but some."""
+    found = {name: one.default for name, one in inspect.signature(function).parameters.items() if name not in without}
+    needed = {name for name, default in found.items() if default is inspect.Parameter.empty or name == "seed"}
+    return _Parameters(found, frozenset(found), frozenset(needed))
 
 
-def _check(
-    what: str, given: Mapping[str, Any], function: Callable[..., Any], without: frozenset[str], also: str = ""
-) -> None:
+def _check(what: str, given: Any, known: _Parameters) -> None:
     """ValueError unless these are arguments of a function, with all that it needs."""
-    known = _parameters(function)
-    for name in given:
-        if name != also and (name not in known or name in without):
-            checks.choice(f"{what}: an argument", name, [one for one in known if one not in without])
-    for name, default in known.items():
-        if default is inspect.Parameter.empty and name not in without and name not in given:
-            raise ValueError(f"{what}: missing argument {name!r}")
+    for name in given - known.allowed:
+        checks.choice(f"{what}: an argument", name, list(known.defaults))
+    if not known.needed <= given:
+        raise ValueError(f"{what}: missing argument {min(known.needed - given)!r}")
 
 
-def _told(given: Mapping[str, Any], function: Callable[..., Any], without: set[str]) -> dict[str, Any]:
+def _told(given: Mapping[str, Any], function: Callable[..., Any], without: str) -> dict[str, Any]:
     """Arguments as JSON values, but for those that are as by default."""
-    defaults = _parameters(function)
-    told = {name: _plain(name, value) for name, value in given.items() if name not in without}
-    return {name: value for name, value in told.items() if not _alike(value, defaults[name])}
+    defaults = _parameters(function).defaults
+    told = {}
+    for name, value in given.items():
+        if name != without and not _alike(plain := _plain(name, value), defaults[name]):
+            told[name] = plain
+    return told
 
 
 def _alike(value: Any, default: Any) -> bool:
-    same = type(value) in (type(default), int) and type(default) is not bool
-    return value is default or (same and value == default)
+    return value is default or (type(value) in (type(default), int) and type(default) is not bool and value == default)
 
 
 def _without_numbers(told: Any) -> Any:

@@ -1,1 +1,1 @@
-"""The command line for problems of one's own: `solve` a file, `sample` and `temper` what a TOML describes."""
+"""The command line for problems of one's own: `solve` a file, `sample`, `temper` and `anneal` what a TOML describes."""

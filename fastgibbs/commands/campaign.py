@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from fastgibbs import info
 from fastgibbs.analysis.disorder import disorder_average
 from fastgibbs.analysis.reports import Report
 from fastgibbs.campaigns.collected import Campaign
@@ -15,7 +16,7 @@ from fastgibbs.campaigns.plans import plan
 from fastgibbs.gallery.runs import parsed
 from fastgibbs.io import replace_file
 from fastgibbs.pages.page import code, page
-from fastgibbs.pages.reporting import found, provenance
+from fastgibbs.pages.reporting import facts, found
 
 CONFIGURATION, PAGE = "campaign.toml", "report.html"
 _MOST_GROUPS = 12  # that have a section of their own on the page
@@ -94,7 +95,7 @@ def _sections(run: Campaign, text: str) -> Iterator[tuple[str, str]]:
     if len(apart) > _MOST_GROUPS:
         yield "Others", Report([f"{len(apart) - _MOST_GROUPS} more are in the first table alone"], {}, {}, []).html()
     yield "How to repeat it", code(f"# python -m fastgibbs campaign {CONFIGURATION}, a file of these lines\n{text}")
-    yield "Provenance", provenance({"directory": run.directory})
+    yield "Provenance", facts({"directory": run.directory} | info.machine())
 
 
 def _found(part: Campaign) -> str:

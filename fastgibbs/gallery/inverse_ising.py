@@ -148,11 +148,18 @@ def _draw(
         )
     ends = 1.1 * np.abs(true).max() * np.array([-1, 1])
     left.plot(ends, ends, color=mark, linewidth=1, zorder=0)
+    beyond = fits[METHODS[1]][-1].couplings
+    beyond = beyond[np.abs(beyond) > 1.5 * ends[1]]
+    left.set_ylim(*1.5 * ends)
     left.set_xlabel("true J / T")
     left.set_ylabel("found J / T")
-    plots.style.legend_above(left, f"{config.samples[-1]} samples of a glass, {config.side} x {config.side}")
-    for method, color, form in zip(METHODS, palette, ("o-", "s-", "x--"), strict=False):
-        right.plot(config.samples, errors[NAMES[method]][1], form, color=color, markersize=5, label=NAMES[method])
+    title = f"{config.samples[-1]} samples of a glass, {config.side} x {config.side}"
+    if beyond.size:
+        title += f"\n{beyond.size} of mean field beyond, up to {np.abs(beyond).max():.1f}"
+    plots.style.legend_above(left, title)
+    for method, color, form in zip(METHODS, palette, ("o-", "s-", "--"), strict=False):
+        wide = {"linewidth": 3.5, "markersize": 6} if method == METHODS[0] else {"markersize": 5}  # pcd lies on it
+        right.plot(config.samples, errors[NAMES[method]][1], form, color=color, label=NAMES[method], **wide)
     right.plot(config.samples, errors["its errors"][1], color=mark, linewidth=4, zorder=0, label="its errors")
     right.set_xscale("log")
     right.set_yscale("log")
@@ -167,6 +174,9 @@ def _draw(
     below.axhline(wanted.bond_count, color=mark, linewidth=1, zorder=0)
     below.axvline(chosen.l1, color=mark, linewidth=1, zorder=0)
     below.set_xscale("log")
+    below.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    below.xaxis.set_major_formatter("{x:g}")
+    below.xaxis.set_minor_formatter("")
     below.set_xlabel("l1")
     below.set_ylabel("bonds")
     below.set_title(f"lines: {wanted.bond_count} bonds of the glass; l1 of least criterion", loc="left", fontsize=9)

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple, get_args, get_origin
 from fastgibbs.analysis.reports import Report
 from fastgibbs.io import VERSION, held, opened, replace_file, writable
 from fastgibbs.models import checks
-from fastgibbs.pages.page import Picture, code, gallery, page
-from fastgibbs.pages.reporting import provenance
+from fastgibbs.pages.page import Picture, code, gallery
+from fastgibbs.pages.reporting import of_result, of_run
 from fastgibbs.types import Progress
 
 Content = bytes | Callable[[Path], object]  # of a file, or what writes it
@@ -39,7 +39,7 @@ class Findings(NamedTuple):
     text: str
     files: Mapping[str, Content]
     interrupted: bool = False
-    shown: str = ""  # what was found as HTML, where that is not the text and the pictures among the files
+    result: Any = None  # what a verb returned, if there is nothing to show but its report
 
 
 class Task(NamedTuple):
@@ -69,7 +69,7 @@ def configure(source: str, **overrides: Any) -> tuple[ModuleType, Any]:
     """
     path = Path(source) if source.endswith(".toml") else HERE / f"{checks.choice('run', source, BUILT_IN)}.toml"
     values = parsed(path)[0]
-    for verb in {"sample", "temper"} & values.keys() - {"run"}:
+    for verb in {"sample", "temper", "anneal"} & values.keys() - {"run"}:
         raise ValueError(f"{path} describes no shipped run: python -m fastgibbs {verb} {path} carries it out")
     name = values.pop("run", None)
     checks.choice(f"{path}: run", name, BUILT_IN)
@@ -122,10 +122,10 @@ def carry_out(
 ) -> Findings:
     """Run a task and write its files and configuration to `output`; its findings with all that is to be printed.
 
-    `output` is the task's own folder by default. Each file is written whole or not at all. A run that is stopped leaves
-    its checkpoints there, and the same call goes on from them; `resume` demands that there are some. Nothing is lost
-    without `restart`, which begins anew: ValueError if the folder holds the results of a run, or checkpoints of another
-    one. OSError or ValueError, before the run begins, if nothing can be written there.
+    `output` is the task's own folder by default. Each file is written whole or not at all, by one run at a time. A run
+    that is stopped leaves its checkpoints there, and the same call goes on from them; `resume` demands that there are
+    some. Nothing is lost without `restart`, which begins anew: ValueError if the folder holds the results of a run, or
+    checkpoints of another one. OSError or ValueError, before the run begins, if nothing can be written there.
     """
     folder = Path(output or task.folder).absolute()
     unfinished = any(folder.glob("*.checkpoint.npz"))
@@ -152,7 +152,24 @@ def carry_out(
     folder.mkdir(parents=True, exist_ok=True)
     try:
         writable(folder / CONFIGURATION)
-        found = task.run(progress, checkpoint)
+        with held(folder / CONFIGURATION):
+            found = _found(task, progress, checkpoint, saved, new)
+            files = _written(task, found, folder)
+    finally:
+        with suppress(OSError):  # it is there, or holds something
+            folder.rmdir()
+    text = f"{found.text}\nwritten to {folder}: {', '.join(sorted(files))}"
+    if found.interrupted and saved:
+        return found._replace(text=f"{text}\nstopped early: the same command goes on")
+    for path in saved:
+        path.unlink(missing_ok=True)
+    return found._replace(text=text)
+
+
+def _found(task: Task, progress: Progress, checkpoint: SavedAs, saved: set[Path], new: set[Path]) -> Findings:
+    """What a task finds; `saved`: the checkpoints that it has asked for, of which `new` ones were not there."""
+    try:
+        return task.run(progress, checkpoint)
     except Interrupted:
         raise
     except ValueError as error:
@@ -162,9 +179,10 @@ def carry_out(
         if any(str(path) in str(error) for path in saved - new):
             raise ValueError(f"{error}, or --restart") from error
         raise
-    finally:
-        with suppress(OSError):  # it is there, or holds something
-            folder.rmdir()
+
+
+def _written(task: Task, found: Findings, folder: Path) -> Mapping[str, Content]:
+    """All files of a run, the configuration the last of them, each written whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     head = ", ".join(f"{name} {version}" for name, version in versions().items())
     resolved = f"# {head}\n".encode() + task.configuration
@@ -174,30 +192,18 @@ def carry_out(
             replace_file(folder / file, content)
         else:
             content(folder / file)
-    text = f"{found.text}\nwritten to {folder}: {', '.join(sorted(files))}"
-    if found.interrupted and saved:
-        return found._replace(text=f"{text}\nstopped early: the same command goes on")
-    for path in saved:
-        path.unlink(missing_ok=True)
-    return found._replace(text=text)
+    return files
 
 
 def _page(task: Task, found: Findings, resolved: bytes) -> bytes:
     """What was found, with its pictures, how to repeat it and on what it ran, in one file to send."""
-    shown = found.shown
-    if not shown:
-        drawn = [
-            Picture(name, png) for name, png in found.files.items() if name.endswith(".png") and type(png) is bytes
-        ]
-        warnings = ["WARNING: the run was stopped early."] if found.interrupted else []
-        shown = Report([], {}, {}, warnings).html() + code(found.text) + gallery(drawn, wide=True)
-    repeat = f"# python -m fastgibbs {task.command} {CONFIGURATION}, a file of these lines\n"
-    sections = [
-        ("What was found", shown),
-        ("How to repeat it", code(repeat + resolved.decode())),
-        ("Provenance", provenance({})),
-    ]
-    return page(task.title, sections)
+    repeat = f"# python -m fastgibbs {task.command} {CONFIGURATION}, a file of these lines\n{resolved.decode()}"
+    if found.result is not None:
+        return of_result(task.title, found.result, repeat)
+    pictures = [Picture(name, png) for name, png in found.files.items() if name.endswith(".png") and type(png) is bytes]
+    warnings = ["WARNING: the run was stopped early."] if found.interrupted else []
+    shown = Report([], {}, {}, warnings).html() + code(found.text) + gallery(pictures, wide=True)
+    return of_run(task.title, shown, repeat)
 
 
 def _resolved(name: str, config: Any) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,12 @@ def _imported(what: str) -> Any:
     return dimod
 
 
+def require_names(name: str, labels: Sequence[Hashable]) -> None:
+    """ValueError at a label that dimod takes for none, and names by a number."""
+    if None in labels:
+        raise ValueError(f"{name} has the label None, which dimod takes for no label: give the variable another")
+
+
 def to_bqm(model: Problem) -> dimod.BinaryQuadraticModel:
     """The model as a `dimod.BinaryQuadraticModel`, with its labels: SPIN of spins -1 and 1, BINARY of units 0 and 1.
 
@@ -37,6 +44,7 @@ def to_bqm(model: Problem) -> dimod.BinaryQuadraticModel:
     library = _imported("to_bqm")
     kind, linear, (i, j, c), offset = foreign.as_quadratic("model", model := problem("model", model))
     labels = foreign.names_of(model)
+    require_names("model", labels)
     bqm = library.BinaryQuadraticModel.from_numpy_vectors(
         linear, (i, j, c), offset, foreign.CALLED[kind], variable_order=list(labels)
     )
@@ -61,10 +69,11 @@ def to_sampleset(result: Tabular) -> dimod.SampleSet:
     model = given.model
     if isinstance(model, tuple) or not hasattr(given, "states"):
         raise TypeError(f"result is {checks.shown(given)}: give one that holds states of one model")
-    states = np.asarray(given.states)
+    labels, states = foreign.names_of(model), np.asarray(given.states)
+    require_names("result.model", labels)
     rows = checks.rows(states)
     found: dimod.SampleSet = library.SampleSet.from_samples(
-        (rows, list(foreign.names_of(model))),
+        (rows, list(labels)),
         vartype="BINARY" if getattr(model, "low", -1) == 0 else "SPIN",
         energy=model.energy(rows),
         info=given.table().attributes,

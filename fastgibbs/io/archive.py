@@ -32,7 +32,7 @@ FORMAT = 1
 FRAME = 64  # bytes before each part of an archive that grows
 MORE = "+"  # ends the names of arrays whose rows come after those of earlier parts
 _BEGINS = b"fastgibbs part "
-KINDS = ("sample", "anneal", "temper", "recall", "train", "model", "checkpoint", "estimate")
+KINDS = ("sample", "anneal", "temper", "recall", "train", "fit_ising", "model", "checkpoint", "estimate")
 
 
 class Archive(NamedTuple):

@@ -22,10 +22,10 @@ def read_coo(text: Text) -> Energy:
 
     Those that are named are the variables, with their numbers as labels if these are not 0 to n - 1.
     """
-    said = (found[1].upper() for line in text.head() if (found := VARTYPE.match(line.strip())))
-    kind = next(map(foreign.VARTYPES.get, said), None)
+    said = {found[1].upper() for line in text.head() if (found := VARTYPE.match(line.strip()))}
+    kind = foreign.VARTYPES.get(said.pop()) if len(said) == 1 else None
     if kind is None:
-        text.refuse("no line `# vartype=SPIN` or `# vartype=BINARY` tells what the variables are", 1)
+        text.refuse("no line `# vartype=SPIN` or `# vartype=BINARY`, and one alone, tells what the variables are", 1)
     rows = text.rows(_TERM)
     labels, places = np.unique(np.concatenate([rows.i, rows.j]), return_inverse=True)
     i, j = places.reshape(2, -1)
@@ -69,15 +69,18 @@ def read_bqm(text: Text) -> Energy:
     try:
         names = ("linear_biases", "quadratic_head", "quadratic_tail", "quadratic_biases", "variable_labels")
         linear, _, _, c, labels = (held[name] for name in names)
-        if held["variable_type"] not in foreign.VARTYPES:
-            raise ValueError(f"variable_type is {checks.shown(held['variable_type'])}: give SPIN or BINARY")
+        vartype = held["variable_type"]
+        if not isinstance(vartype, str) or vartype not in foreign.VARTYPES:
+            raise ValueError(f"variable_type is {checks.shown(vartype)}: give SPIN or BINARY")
+        if not isinstance(labels, list):
+            raise ValueError(f"variable_labels is {checks.shown(labels)}: give a list")
         biases = checks.finite_array("linear_biases", linear if linear else np.zeros(0), (len(labels),))
         heads, tails = (checks.indices(name, held[name], len(labels)) for name in names[1:3])
         pairs = checks.finite_array("quadratic_biases", c if c else np.zeros(0), heads.shape)
         if heads.shape != tails.shape or (heads == tails).any():
             raise ValueError("quadratic_head and quadratic_tail: give two different variables for each bias")
         offset = checks.finite_number("offset", held["offset"])
-        model = foreign.quadratic(foreign.VARTYPES[held["variable_type"]], biases, heads, tails, pairs, offset)
+        model = foreign.quadratic(foreign.VARTYPES[vartype], biases, heads, tails, pairs, offset)
         return foreign.named(model, [label_of(label) for label in labels])
     except KeyError as error:
         raise ValueError(f"{text.path}: no {error} in this JSON of a BinaryQuadraticModel") from None

@@ -9,7 +9,7 @@ import numpy as np
 from fastgibbs.io.rudy import counted
 from fastgibbs.io.text import Rows, Table, Text, lines, number, plain
 from fastgibbs.models import Energy, checks, foreign
-from fastgibbs.models.ising import MAX_SITES
+from fastgibbs.models.csr import MAX_SITES
 from fastgibbs.types import FloatArray, ModelLike, Sites
 
 _ENTRY = "an entry, `i j q`,"
@@ -43,7 +43,7 @@ def read_qbsolv(text: Text) -> Energy:
     words = (line := text.line(belongs)).split()
     counts = [int(word) for word in words[3:] if plain(word) and word.isdigit() and len(word) < 20]
     if words[:2] != ["p", "qubo"] or len(words) != 6 or len(counts) != 3:
-        text.refuse(f"{line!r} stands where {belongs}")
+        text.misplaced(line, belongs)
     n, diagonals, couplers = counts
     rows = text.rows(Table(_ENTRY, "entry", 0, n, None))
     own = int(np.count_nonzero(rows.i == rows.j))
@@ -73,7 +73,7 @@ def read_qplib(text: Text) -> Energy:
         text.refuse(f"type is {kind!r}: only problems of binary variables without constraints, QBN or LBN, are read")
     sense = _word(text, "`minimize` or `maximize` belongs").lower()
     if sense not in _SENSES:
-        text.refuse(f"{sense!r} stands where `minimize` or `maximize` belongs")
+        text.misplaced(sense, "`minimize` or `maximize` belongs")
     n = _count(text, "the number of variables")
     if n > MAX_SITES:
         text.refuse(f"{n} variables: at most {MAX_SITES} can be held")
@@ -164,7 +164,7 @@ def _value(text: Text, what: str) -> float:
             raise ValueError
         value = float(word)
     except ValueError:
-        text.refuse(f"{word!r} stands where {what} belongs")
+        text.misplaced(word, f"{what} belongs")
     if not np.isfinite(value):
         text.refuse(f"{what} is {value}: give a finite number")
     return value
@@ -173,7 +173,7 @@ def _value(text: Text, what: str) -> float:
 def _count(text: Text, what: str) -> int:
     word = _word(text, f"{what} belongs")
     if not (plain(word) and word.isdigit() and len(word) < 20):
-        text.refuse(f"{word!r} stands where {what} belongs")
+        text.misplaced(word, f"{what} belongs")
     return int(word)
 
 
@@ -186,7 +186,7 @@ def _listed(text: Text, n: int, what: str) -> Iterator[tuple[int, float]]:
                 raise ValueError
             site, value = int(words[0]), float(words[1])
         except (ValueError, IndexError):
-            text.refuse(f"{line!r} stands where one of the {what}, `i b`, belongs")
+            text.misplaced(line, f"one of the {what}, `i b`, belongs")
         if not 1 <= site <= n or not np.isfinite(value):
-            text.refuse(f"{line!r} stands where one of the {what}, of a site from 1 to {n}, belongs")
+            text.misplaced(line, f"one of the {what}, of a site from 1 to {n}, belongs")
         yield site - 1, value

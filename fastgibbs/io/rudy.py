@@ -61,7 +61,12 @@ def cut_lines(model: Ising) -> Iterator[str]:
 
 def read_spinglass(text: Text) -> Ising:
     """E(s) = -sum_<ij> J_ij s_i s_j: `n m` or lines `type: gauss3`, `size: L`, then lines `i j J` with sites from 1."""
-    said = {key.strip().lower(): value.strip() for key, _, value in (line.partition(":") for line in text.headers(":"))}
+    said: dict[str, str] = {}
+    for line in text.headers(":"):
+        key, _, value = (part.strip() for part in line.partition(":"))
+        if not key.isalpha() or key.lower() in said:
+            text.misplaced(line, "one of `type:`, `size:`, `name:`, each once, or a bond, `i j J`, belongs")
+        said[key.lower()] = value
     if not said:
         n, rows = counted(text, "a bond, `i j J`,", "bond", "bonds", _SELF, unit=False)
         return ising(text, n, rows, 1.0)
@@ -88,7 +93,7 @@ def counted(text: Text, what: str, noun: str, nouns: str, loops: str | None, uni
     belong = f"the numbers of sites and {nouns}, `n m`, belong"
     words = (line := text.line(belong)).split()
     if len(words) != 2 or not all(plain(word) and word.isdigit() and len(word) < 20 for word in words):
-        text.refuse(f"{line!r} stands where {belong}")
+        text.misplaced(line, belong)
     n, m = map(int, words)
     rows = text.rows(Table(what, noun, 1, n, loops, unit))
     if rows.w.size != m:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,8 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from fastgibbs.io.files import opened
-from fastgibbs.models.ising import MAX_SITES
+from fastgibbs.models import checks
+from fastgibbs.models.csr import MAX_SITES
 from fastgibbs.types import AnyArray, FloatArray, PathLike, Sites
 
 _PIECE = 2**22  # bytes read at once
@@ -67,6 +69,10 @@ class Text:
     def refuse(self, problem: str, number: int | None = None) -> NoReturn:
         """ValueError that names the file and a line, by default that which was read last."""
         raise ValueError(f"{self.path}, line {max(1, self.number if number is None else number)}: {problem}")
+
+    def misplaced(self, found: str, belongs: str) -> NoReturn:
+        """`refuse` what was found where something else `belongs`."""
+        self.refuse(f"{checks.shown(found)} stands where {belongs}")
 
     def line(self, what: str) -> str:
         """The next line that is no comment; ValueError, which tells what belongs there, if there is none."""
@@ -149,7 +155,9 @@ class Text:
         if (places % columns < 2).any():
             return None
         try:
-            values = np.fromstring(text.tobytes().decode("ascii"), np.float64, sep=" ")
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", DeprecationWarning)  # what NumPy up to 2.2 says, and returns the rest
+                values = np.fromstring(text.tobytes().decode("ascii"), np.float64, sep=" ")
         except (ValueError, DeprecationWarning):  # a word that is no number
             return None
         if values.size != starts.size:
@@ -171,7 +179,7 @@ class Text:
                 i, j, *w = words
                 values.append((int(i), int(j), float(*w) if w else 1.0))
             except (ValueError, OverflowError):
-                self.refuse(f"{line!r} stands where {table.what} belongs")
+                self.misplaced(line, f"{table.what} belongs")
             numbers.append(self.number)
             if len(numbers) >= min(most, _AT_ONCE):
                 break

@@ -19,7 +19,7 @@ _DOWN = 50.0  # the first l1 of it over the last
 _RISES = 3  # of the criterion in a row, after which a path ends
 _CHANGED = 1.5  # by which a spin's width may differ from that which scales were made for
 _FLAT = 1e-3  # of the largest eigenvalue of the covariance, below which directions count as that
-_CLOSE = 1e-3  # slopes at a maximum, in units of their noise
+_CLOSE, _COUNT, _LEAST = 1e-3, 0.02, 1e-9  # slopes at a maximum: in units of their noise, of one row, and at least
 
 Stop = Callable[[], object]  # whether to stop where it is
 
@@ -55,7 +55,10 @@ class Numbers(NamedTuple):
     def felt(self, values: FloatArray) -> FloatArray:
         """sum_j J_ij values_j, float64 (n,)."""
         n = self.h.size
-        return np.bincount(self.i, self.J * values[self.j], n) + np.bincount(self.j, self.J * values[self.i], n)
+        found = np.zeros(n)
+        np.add.at(found, self.i, self.J * values[self.j])
+        np.add.at(found, self.j, self.J * values[self.i])
+        return found
 
 
 class _Near:
@@ -114,12 +117,16 @@ class _Wide:
 
 
 def fitted(rows: Rows, i: Sites, j: Sites, l1: float, l2: float, start: Numbers, stop: Stop) -> Numbers:
-    """The maximum of L - l2/2 sum J_ij^2 - l1 sum |J_ij| over the pairs i < j (bonds,), to 10^-3 of its noise."""
+    """The maximum of L - l2/2 sum J_ij^2 - l1 sum |J_ij| over the pairs i < j (bonds,), to 10^-3 of its noise.
+
+    And so near that a row more or less would be seen: what has no bound is then far away.
+    """
     n, bonds, means = rows.means.size, i.size, rows.means
     loss = (_Near if is_sparse(i, j, n) else _Wide)(rows, i, j, l2)
     x = np.concatenate([start.of(i, j), start.h + start.felt(means)])
     kinks = np.concatenate([np.full(bonds, l1), np.zeros(n)])
-    x, converged = minimise(loss, x, kinks, loss.scaled, _CLOSE / np.sqrt(max(rows.total, 1.0)), stop)
+    close = min(_CLOSE / np.sqrt(rows.total), max(_COUNT / rows.total, _LEAST))
+    x, converged = minimise(loss, x, kinks, loss.scaled, close, stop)
     found = Numbers(i, j, x[:bonds], x[bonds:], converged)
     return found._replace(h=found.h - found.felt(means))
 

@@ -72,10 +72,12 @@ def names(result: Any) -> Iterator[tuple[str, ...]]:
         yield from (("overlap_trace",), ("recall_histogram",))
     if kind == "train" and result.history.epoch.size:
         yield ("training_history",)
+    if kind == "fit_ising" and result.couplings.size:
+        yield ("fitted_couplings",)
+    if kind == "fit_ising" and result.moments.size:
+        yield ("fitted_moments",)
     if kind == "train" and result.information is not None and result.information.epoch.size:
         yield ("information_history",)
-    if hasattr(result, "couplings_error"):
-        yield ("couplings",)
     if hasattr(result, "model_error"):
         yield ("entropies",)
     if kind not in ("sample", "temper"):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from fastgibbs import info
 from fastgibbs.analysis.reports import WARNING, Report, Reporting
 from fastgibbs.io import absolute, replace_file
 from fastgibbs.models import checks
-from fastgibbs.pages.page import code, gallery, page
+from fastgibbs.pages.page import Picture, code, gallery, page
 from fastgibbs.pages.pictures import pictures
 from fastgibbs.pages.repeating import lines
 from fastgibbs.types import PathLike
@@ -41,21 +41,32 @@ def report(result: Reporting | Sequence[Reporting], path: PathLike) -> None:
     for k, one in enumerate(results):
         checks.able(f"result[{k}]" if several else "result", one, "report", _RIGHT)
     title = f"fastgibbs: {len(results)} results" if several else f"fastgibbs: {getattr(results[0], 'KIND', 'report')}"
-    replace_file(path, page(title, _several(results) if several else _one(results[0])))
+    replace_file(path, page(title, _several(results)) if several else of_result(title, results[0]))
 
 
-def _one(result: Any) -> Iterator[tuple[str, str]]:
-    yield "What was found", found(result)
+def of_result(title: str, result: Any, repeat: str | None = None) -> bytes:
+    """The page of what a verb or an analysis returned; `repeat`: lines that repeat it, else those of Python."""
     if not hasattr(result, "KIND"):
-        yield "Provenance", provenance({})
-        return
+        return of_run(title, found(result), repeat or "")
     settings = {name: str(value) for name, value in result._settings().items() if name not in _SAID}
     traced = {name: settings.pop(name) for name in _TRACED if name in settings}
     if hasattr(result, "timing"):
         traced["took"] = f"{result.timing.total:.3g} s, of these {result.timing.kernel:.3g} s in kernels"
-    yield "What was run", Report([], {"verb": result.KIND} | settings, {}, []).html()
-    yield "How to repeat it", code(lines(result))
-    yield "Provenance", provenance(traced)
+    return of_run(title, found(result), repeat or lines(result), {"verb": result.KIND} | settings, traced)
+
+
+def of_run(
+    title: str,
+    shown: str,
+    repeat: str,
+    settings: dict[str, str] | None = None,
+    traced: dict[str, str] | None = None,
+) -> bytes:
+    """The page of a run: what was found, as HTML, its settings, lines that repeat it, and what it can be traced by."""
+    sections = [("What was found", shown)]
+    sections += [("What was run", facts(settings))] if settings else []
+    sections += [("How to repeat it", code(repeat))] if repeat else []
+    return page(title, [*sections, ("Provenance", facts((traced or {}) | info.machine()))])
 
 
 def _several(results: list[Any]) -> Iterator[tuple[str, str]]:
@@ -63,25 +74,29 @@ def _several(results: list[Any]) -> Iterator[tuple[str, str]]:
     warnings = [sum(note.startswith(WARNING) for note in told.notes) for told in reports]
     said = (f"; {count} warning{'s' * (count > 1)}" if count else "" for count in warnings)
     each = {str(k): told.lines[0] + warned for k, (told, warned) in enumerate(zip(reports, said, strict=True))}
-    yield "All results", Report([], each, {}, []).html()
+    yield "All results", facts(each)
     for k, one in enumerate(results[:_MOST_RESULTS]):
         yield f"Result {k}", found(one)
         if hasattr(one, "KIND"):
             yield f"How to repeat result {k}", code(lines(one))
     if len(results) > _MOST_RESULTS:
         yield "Others", f"<div>Results {_MOST_RESULTS} to {len(results) - 1} are in the first table alone.</div>"
-    yield "Provenance", provenance({})
+    yield "Provenance", facts(info.machine())
 
 
 def found(result: Any) -> str:
     """Lines, table and warnings of a result, and its pictures."""
+    return result.report().html(_MOST_ROWS) + drawn(lambda: pictures(result))
+
+
+def drawn(draw: Callable[[], list[Picture]]) -> str:
+    """Pictures as HTML, or what they need that is missing."""
     try:
-        drawn = gallery(pictures(result))
+        return gallery(draw())
     except ImportError as missing:
-        drawn = Report([], {}, {}, [f"No pictures: {missing}"]).html()
-    return result.report().html(_MOST_ROWS) + drawn
+        return Report([], {}, {}, [f"No pictures: {missing}"]).html()
 
 
-def provenance(traced: dict[str, str]) -> str:
-    """What a run can be traced by, and the versions and the machine of whoever writes this."""
-    return Report([], traced | info.machine(), {}, []).html()
+def facts(told: dict[str, str]) -> str:
+    """Names and what is told of them, a row each."""
+    return Report([], told, {}, []).html()

@@ -9,15 +9,8 @@ from fastgibbs.plots.annealing import annealing_trace, read_histogram
 from fastgibbs.plots.binder import binder_crossing, glass_crossing
 from fastgibbs.plots.correlations import correlations, length_crossing, structure_factor, structure_map, two_time
 from fastgibbs.plots.curves import curve
-from fastgibbs.plots.learning import (
-    couplings,
-    entropies,
-    fantasies,
-    filters,
-    information_history,
-    inpaintings,
-    training_history,
-)
+from fastgibbs.plots.fits import fitted_couplings, fitted_moments
+from fastgibbs.plots.learning import entropies, fantasies, filters, information_history, inpaintings, training_history
 from fastgibbs.plots.memories import overlap_trace, recall_curves, recall_histogram, recall_images
 from fastgibbs.plots.movie import movie
 from fastgibbs.plots.neurons import raster
@@ -39,7 +32,6 @@ __all__ = [
     "annealing_trace",
     "binder_crossing",
     "correlations",
-    "couplings",
     "curve",
     "disconnectivity",
     "energy_curve",
@@ -48,6 +40,8 @@ __all__ = [
     "fantasies",
     "figure",
     "filters",
+    "fitted_couplings",
+    "fitted_moments",
     "glass_crossing",
     "heat_capacity_curve",
     "information_history",

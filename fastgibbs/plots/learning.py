@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgibbs.models import RBM, checks
-from fastgibbs.models.foreign import names_of
-from fastgibbs.plots.style import MARK, PALETTE, bars, given_or_new, legend_above, look, nothing, require
-from fastgibbs.results.fitted import IsingFit
+from fastgibbs.plots.style import PALETTE, bars, given_or_new, legend_above, look, nothing, require
 from fastgibbs.results.trained import TrainResult
 from fastgibbs.types import ArrayLike, FloatArray, Shape
 
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COLUMNS = 10  # at most, unless there is a reason
-_NAMED = 12  # couplings that are labelled one by one
 _ENTROPIES = "H(v)", "H(h)", "H(v,h)", "H(v|h)", "H(h|v)", "I(v;h)"
 
 
@@ -154,35 +151,6 @@ def information_history(result: TrainResult, *, ax: Axes | None = None, **line: 
         ax.fill_between(told.epoch, values - errors, values + errors, color=color, alpha=0.2, linewidth=0)
     ax.locator_params(axis="x", integer=True)
     legend_above(ax)
-    return ax
-
-
-def couplings(fit: IsingFit, most: int = 100, *, ax: Axes | None = None, **errorbar: Any) -> Axes:
-    """The strongest couplings that were fitted, with their errors, in the order of |J|, each with its pair if few.
-
-    `fit`: what `fastgibbs.fit_ising` returned, of which the `most` strongest are drawn. `errorbar`: keywords of
-    `Axes.errorbar`. TypeError if it is none.
-
-    >>> import fastgibbs as fg
-    >>> fit = fg.fit_ising([[1, 1], [1, 1], [1, -1], [-1, 1], [-1, -1]])
-    >>> fg.plots.couplings(fit).figure.savefig("couplings.png")
-    """
-    require(fit, "fastgibbs.fit_ising", "couplings", "couplings_error")
-    ax = given_or_new(ax)
-    ax.set_xlabel("pairs of spins")
-    ax.set_ylabel("coupling $\\beta$J")
-    order = np.argsort(-np.abs(fit.couplings), kind="stable")[: checks.integer("most", most)]
-    if not order.size:
-        return nothing(ax, "no couplings")
-    places = np.arange(1, order.size + 1)
-    ax.axhline(0, color=MARK, linewidth=1, zorder=0)
-    house = dict(color=PALETTE[0], fmt="o", markersize=3.5, elinewidth=1, capsize=2)
-    ax.errorbar(places, fit.couplings[order], bars(fit.couplings_error[order]), **look(errorbar, **house))
-    if order.size <= _NAMED:
-        names = names_of(fit.model)
-        ax.set_xticks(places, [f"{names[fit.i[k]]}, {names[fit.j[k]]}" for k in order], rotation=45)
-    else:
-        ax.set_xlabel(f"the {order.size} strongest of {fit.couplings.size} pairs")
     return ax
 
 

@@ -178,7 +178,13 @@ class AnnealResult(Result):
 
     @property
     def temperature(self) -> FloatArray:
-        """T = 1 / beta of each sweep, float64 (sweeps,), inf at beta = 0 (see `fastgibbs.analysis.temperature`)."""
+        """T = 1 / beta of each sweep, float64 (sweeps,), inf at beta = 0 (see `fastgibbs.analysis.temperature`).
+
+        >>> import fastgibbs as fg
+        >>> run = fg.anneal(fg.edwards_anderson((8, 8), seed=1), seed=1)
+        >>> run.temperature.shape, run.seconds_per_read > 0
+        ((1000,), True)
+        """
         return analysis.temperature(self.betas)
 
     @property
@@ -262,7 +268,13 @@ class AnnealResult(Result):
         return answer(self)
 
     def table(self) -> Table:
-        """Energies as named arrays, (read,), and traces, (sweep,), to which beta belongs; of a population (step,)."""
+        """Energies as named arrays, (read,), and traces, (sweep,), to which beta belongs; of a population (step,).
+
+        >>> import fastgibbs as fg
+        >>> run = fg.anneal(fg.edwards_anderson((8, 8), seed=1), seed=1)
+        >>> sorted(run.table().variables), list(run.report().table)
+        (['energy', 'trace_mean', 'trace_min'], [])
+        """
         sweeps = self.trace_min.size
         variables: Variables = {"energy": (("read",), self.energy)}
         variables |= {"trace_min": (("sweep",), self.trace_min), "trace_mean": (("sweep",), self.trace_mean)}

@@ -12,6 +12,7 @@ import numpy as np
 
 from fastgibbs.engines import streams
 from fastgibbs.engines.energies import energies
+from fastgibbs.integrations.bqm import require_names
 from fastgibbs.methods.schedules import beta_range as worth_annealing
 from fastgibbs.models import Ising, checks, foreign
 from fastgibbs.types import ArrayLike, Seed, States
@@ -30,6 +31,7 @@ def spins_of(bqm: Any) -> tuple[Ising, list[Any]]:
     if not all(hasattr(bqm, name) for name in ("vartype", "to_numpy_vectors", "variables")):
         raise TypeError(f"bqm is {checks.shown(bqm)}: give a dimod.BinaryQuadraticModel")
     labels, terms = foreign.vectors("bqm", bqm)
+    require_names("bqm", labels)
     model: Any = foreign.quadratic("spin", *(terms if bqm.vartype is dimod.SPIN else foreign.spins_of_units(terms)))
     return model, labels
 
@@ -79,7 +81,7 @@ def answer(
     bqm: Any, labels: list[Any], model: Ising, spins: States, info: dict[str, Any], *times: int
 ) -> dimod.SampleSet:
     """The states as dimod has them, in the problem's own units; `times` at which the three parts of the call began."""
-    states = spins if bqm.vartype is dimod.SPIN else (spins + 1) // 2
+    states = spins if bqm.vartype is dimod.SPIN else (spins > 0).view(np.int8)
     energy = energies(model, spins) if labels else np.full(len(spins), float(bqm.offset))
     found = dimod.SampleSet.from_samples(
         (states, labels), vartype=bqm.vartype, energy=energy, info=info, sort_labels=False

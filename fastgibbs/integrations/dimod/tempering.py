@@ -53,6 +53,8 @@ class TemperingSampler(Sampler):
             rungs: dict[str, Any] = {} if num_rungs is None else dict(rungs=num_rungs)
             options: dict[str, Any] = dict(seed=entropy, engine=engine, threads=threads, overlap_every=0)
             ends = ends_of(model, beta_range)
+            if beta_range is None and ends[0] == ends[1]:  # all states are alike
+                ends = 0.0, ends[1]
             run = temper(model, betas=ends, sweeps=num_sweeps, ladders=reads, **options, **rungs)
             return run.states[:, -1], dict(betas=run.betas, num_sweeps=num_sweeps, engine=run.engine)
 
