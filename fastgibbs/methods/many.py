@@ -24,7 +24,7 @@ from fastgibbs.methods.running import Advanced, Run, running
 from fastgibbs.methods.schedules import COLD, HOT, asked_for, felt
 from fastgibbs.methods.settings import DESCENT, LAW, check_rule, first_ups, tolerable
 from fastgibbs.models import Ising, checks
-from fastgibbs.models.ising import MAX_SITES
+from fastgibbs.models.csr import MAX_SITES
 from fastgibbs.results.annealed import AnnealResult
 from fastgibbs.results.base import Timing
 from fastgibbs.results.lanes import distinct
