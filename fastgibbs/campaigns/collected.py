@@ -73,7 +73,16 @@ class Campaign(Sequence[Any]):
         return Campaign(tasks, self.directory, done, self.interrupted)
 
     def finished(self) -> Campaign:
-        """Those tasks of which there is a result."""
+        """Those tasks of which there is a result.
+
+        >>> import fastgibbs as fg
+        >>> tasks = [fg.Task(fg.lattice((4, 4)), "sample", {"beta": beta, "sweeps": 9}, seed=1) for beta in (0.1, 0.2)]
+        >>> run = fg.campaign(tasks, "two", progress=False)
+        >>> len(run.finished()), len(run.part([1])), run.failed, run.varied()
+        (2, 1, {}, {'beta': [0.1, 0.2]})
+        >>> list(run.report().table)
+        ['task', 'beta', 'seed', 'state']
+        """
         return self.part(np.flatnonzero(self.done).tolist())
 
     def by(self, name: str) -> dict[Any, Campaign]:
