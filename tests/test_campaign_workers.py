@@ -6,10 +6,10 @@ import time
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 
 import pytest
-from test_campaigns import Later, campaign, contents, of, tasks
+from test_campaigns import ARGUMENTS, Later, campaign, contents, of, tasks
 
 import fastgibbs as fg
-from fastgibbs.campaigns import driving
+from fastgibbs.campaigns import driving, plans
 from fastgibbs.io import held
 from fastgibbs.threads import stoppable
 
@@ -110,3 +110,25 @@ def test_a_process_that_was_forked_during_a_run_ends_by_the_signals_that_the_run
         os.kill(child, number)
         _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == (-signal.SIGTERM if number == signal.SIGTERM else 3)
+
+
+def test_a_task_that_fails_before_it_is_submitted_stops_no_other(tmp_path):
+    """No short run of it can be made to compile its kernels."""
+    bad = [fg.Task(tasks(1)[0].model, "temper", ARGUMENTS | {"thin": thin}, 1) for thin in (0, "two", 401)]
+    run = campaign([*bad, *tasks(2)], tmp_path, executor=Later())
+    assert run.done.tolist() == [False] * 3 + [True] * 2 and list(run.failed) == [0, 1, 2]
+    assert "0 tasks" not in str(plans.plan(run))
+
+
+@pytest.mark.parametrize("what", ["garbage", "of another run", "cut"])
+def test_a_damaged_checkpoint_is_set_aside_and_costs_its_own_time_alone(what, tmp_path):
+    long, other = (tasks(1, sweeps=sweeps, burn_in=burn_in)[0] for sweeps, burn_in in ((900, 50), (400, 60)))
+    for task in (other, tasks(1)[0]):
+        campaign([task], tmp_path, every=0.0)
+    path = of(long, tmp_path, ".checkpoint.npz")
+    content = of(other, tmp_path, ".checkpoint.npz").read_bytes() if what == "of another run" else path.read_bytes()
+    path.write_bytes({"garbage": b"PK and so on", "cut": content[:-200]}.get(what, content))
+    run = campaign([long], tmp_path)
+    assert run.done.all(), run.failed
+    assert run[0].energy.tobytes() == long.run().energy.tobytes()
+    assert len(list(tmp_path.rglob("*.damaged"))) == 1

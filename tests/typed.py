@@ -120,6 +120,12 @@ def files(run: fg.SampleResult) -> None:
     run.save("run.npz")
     fg.report([run, run], "report.html")
     fg.report(3, "report.html")  # type: ignore[arg-type]  # no result
+    many = fg.campaign(
+        [fg.Task({"recipe": "lattice", "shape": (4, 4)}, "sample", {"beta": 0.4, "sweeps": 9}, 1)], "many"
+    )
+    assert_type(many, fg.Campaign)
+    assert_type(many[1:], fg.Campaign)
+    fg.campaign([], "many", 4)  # type: ignore[arg-type]  # no executor
     fg.save(run.model, Path("model.npz")) if not isinstance(run.model, tuple) else None
     kept = fg.load("run.npz")
     assert isinstance(kept, fg.SampleResult)

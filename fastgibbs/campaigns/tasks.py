@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, NamedTuple
@@ -135,14 +136,16 @@ class Task:
         return checks.thread_count(self.arguments.get("threads", 1))
 
     def shortened(self) -> Task | None:
-        """One of as few sweeps that needs the same kernels, to have them compiled; None of what has no fewer."""
+        """One of as few sweeps that needs the same kernels, to have them compiled; None of what has none, or fails."""
         fewest = {"sweeps": self.arguments.get("thin", 1), "burn_in": 0}
         short = {"sample": fewest, "temper": fewest, "anneal": {"sweeps": 2}, "log_z": {"steps": 2}}[self.verb]
         if self.arguments.get("method") in ("exact", "integration"):
             return None
         left_out = {"at"} if self.verb == "sample" else {"betas"} if self.verb == "anneal" else set()
         arguments = {name: value for name, value in self.arguments.items() if name not in left_out}
-        return Task(self.model, self.verb, arguments | short, self.seed)
+        with suppress(TypeError, ValueError):
+            return Task(self.model, self.verb, arguments | short, self.seed)
+        return None
 
     @property
     def kind(self) -> str:

@@ -7,7 +7,7 @@ import os
 import time
 import traceback
 from contextlib import ExitStack, suppress
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from fastgibbs.campaigns import files
 from fastgibbs.campaigns.files import CHECKPOINT, FAILED, RESULT, Entry
@@ -44,9 +44,7 @@ def perform(task: Task, directory: str, every: float) -> Outcome:
             if entry is not None and entry.length > task.length:
                 told = f"{path} holds {entry.length} sweeps of this task, more than {task.length}"
                 raise ValueError(f"{told}: ask for as many or more, or give another directory")
-            more = {"checkpoint": checkpoint, "every": every} if _saves(task) else {}
-            with patient():
-                result = task.run(**more)
+            result = _result(task, checkpoint, every)
             if getattr(result, "interrupted", False):
                 return Outcome("stopped")
             entry = files.write(directory, task, result)
@@ -68,5 +66,15 @@ def warm(tasks: list[Task]) -> None:
             task.run()
 
 
-def _saves(task: Task) -> bool:
-    return "checkpoint" in inspect.signature(VERBS[task.verb]).parameters
+def _result(task: Task, checkpoint: str, every: float) -> Any:
+    """What a task returns; from a checkpoint, if there is one, and anew where that is damaged, which is set aside."""
+    if "checkpoint" not in inspect.signature(VERBS[task.verb]).parameters:
+        return task.run()
+    with patient():
+        try:
+            return task.run(checkpoint=checkpoint, every=every)
+        except ValueError as error:
+            if checkpoint not in str(error) or not os.path.exists(checkpoint):
+                raise
+            files.set_aside(checkpoint)
+        return task.run(checkpoint=checkpoint, every=every)
