@@ -51,11 +51,11 @@ RUNS = {
     "train": (
         fg.train,
         MACHINE,
-        dict(data=DATA, epochs=300, batch_size=8, method="tempering", momentum=0.5, information_every=50),
+        dict(data=DATA, epochs=100, batch_size=8, method="tempering", momentum=0.5, information_every=20),
     ),
-    "train on": (going_on, MACHINE, dict(epochs=300, **ON)),
-    "dreams": (fg.train, DREAMER, dict(data=DATA, epochs=300, batch_size=8, method="wake-sleep", momentum=0.5)),
-    "graph": (fg.train, GRAPH, dict(data=DATA[:, :5], epochs=60, batch_size=8, method="pcd", likelihood_every=0)),
+    "train on": (going_on, MACHINE, dict(epochs=100, **ON)),
+    "dreams": (fg.train, DREAMER, dict(data=DATA, epochs=80, batch_size=8, method="wake-sleep", momentum=0.5)),
+    "graph": (fg.train, GRAPH, dict(data=DATA[:, :5], epochs=20, batch_size=8, method="pcd", likelihood_every=0)),
 }
 WRONG = {  # by the kind of numbers: what no array of a checkpoint holds
     "f": [np.nan, np.inf, -1e300],

@@ -110,7 +110,8 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
         scikit-learn's estimates it from one unit, drawn anew at each call; over rows its mean is the same.
         """
-        return pseudo_likelihoods(self.rbm_, _dense(self._checked(X)))
+        X = self._checked(X)
+        return pseudo_likelihoods(self.rbm_, _dense(X))
 
     def gibbs(self, v: Any) -> Mask:
         """One Gibbs step, h | v and v | h, of every row of `v` (N, V).
@@ -140,6 +141,8 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """`X` as data of this estimator, in [0, 1]."""
         if not reset:
             check_is_fitted(self)
+        if checks.masked(X):
+            raise TypeError("X has masked entries, whose mask would be lost: fill them or leave their rows out")
         X = validate_data(self, X, accept_sparse="csr", dtype=_TYPES, reset=reset)
         values = X.data if hasattr(X, "indptr") else X
         least, most = values.min(initial=0), values.max(initial=1)

@@ -59,7 +59,10 @@ def of_several(given: Sequence[Any], without: dict[str, object]) -> list[Ising]:
     models: list[Any] = problems("model", given)
     for k, one in enumerate(models):
         if not isinstance(one, Ising):
-            raise TypeError(f"model[{k}] is {checks.shown(one)}: give several models as Ising models, its to_ising()")
+            raise TypeError(
+                f"model[{k}] is {checks.shown(one)}: give several models as Ising models, "
+                "[fastgibbs.as_model(one).to_ising() for one in model]"
+            )
     if (sites := sum(one.n for one in models)) > MAX_SITES:
         raise ValueError(f"model has {sites} sites in all: site indices are 32-bit, give at most {MAX_SITES} at once")
     return models

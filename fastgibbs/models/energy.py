@@ -316,7 +316,7 @@ def _tells(name: str, value: Any) -> bool:
     """Whether an attribute is worth a line to a reader."""
     if isinstance(value, np.ndarray):
         return value.dtype.kind == "f" or value.dtype == np.int8
-    return not name.startswith("_") and isinstance(value, int | float | str | list | tuple) and value is not False
+    return not name.startswith("_") and type(value) in (int, float, str, list, tuple)
 
 
 class _Borrowed(Energy):

@@ -102,6 +102,7 @@ class RBM(Energy):
         widths = [checks.integer(f"layers[{k}]", width) for k, width in enumerate(given)]
         rng, n_visible = checks.generator(seed), widths[0]
         V, H = sum(widths[::2]), sum(widths[1::2])
+        checks.require_memory(32 * V * H, f"a machine of {V} x {H} weights", "give narrower layers")
         W, bias, first, second = np.zeros((V, H)), np.zeros(V), 0, 0
         for k, (width, following) in enumerate(pairwise(widths)):
             if k % 2 == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
+from html import escape
 from math import inf, log1p, nan, sqrt
 from statistics import NormalDist
 from typing import Annotated, NamedTuple
@@ -36,25 +37,22 @@ class LowestStates(NamedTuple):
     states: Annotated[States, "int8 (k, n)", "In the model's own units."]
     counts: Annotated[IntArray, "int64 (k,)", "In how many reads each was seen."]
 
-    def _columns(self) -> dict[str, list[str]]:
-        """Its lines as columns."""
+    def __repr__(self) -> str:
         signs = "01" if (self.states == 0).any() else "-+"
         shown = [
             "".join(signs[int(value > 0)] for value in state[:_SHOWN]) + " ..." * (state.size > _SHOWN)
             for state in self.states
         ]
         width = max(map(len, shown), default=0)
-        return {
+        columns = {
             "energy": [f"{energy + 0.0:.10g}" for energy in self.energy],
             "reads": [str(count) for count in self.counts],
             "state": [state.ljust(width) for state in shown],
         }
-
-    def __repr__(self) -> str:
-        return "\n".join(aligned(self._columns()))
+        return "\n".join(aligned(columns))
 
     def _repr_html_(self) -> str:
-        return Report([f"the {len(self.energy)} lowest states"], {}, self._columns(), []).html()
+        return f"<pre>{escape(repr(self))}</pre>"
 
 
 @described

@@ -130,8 +130,9 @@ class TemperResult(Drawn):
     ] = None
     start: Annotated[str | None, BEGUN] = None
     together: Annotated[
-        int, "How many models of the call, which differ in signs alone, shared its random numbers with this one."
-    ] = field(default_factory=lambda: 1)
+        int | None,
+        "How many models of the call, which differ in signs alone, shared random numbers, or None if one did.",
+    ] = None
     _blocks: list[Left] = field(default_factory=list)
 
     @property
