@@ -13,7 +13,7 @@ from fastgibbs.analysis.reports import Report
 from fastgibbs.campaigns import files
 from fastgibbs.campaigns.files import FAILED
 from fastgibbs.campaigns.tasks import Task
-from fastgibbs.integrations.tables import Table, long, table
+from fastgibbs.integrations.tables import Coordinates, Table, long, table
 from fastgibbs.models import checks
 from fastgibbs.types import Mask
 
@@ -127,7 +127,7 @@ class Campaign(Sequence[Any]):
         names = [name for name in parts[0] if all(name in part for part in parts)]
         columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
         first = names.index("energy") if "energy" in names else len(names) - 1
-        coordinates = {name: ("row", columns[name]) for name in names[:first]}
+        coordinates: Coordinates = {name: ("row", columns[name]) for name in names[:first]}
         return Table({name: (("row",), columns[name]) for name in names[first:]}, coordinates, {"tasks": len(self)})
 
     def report(self) -> Report:

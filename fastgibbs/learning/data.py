@@ -8,7 +8,7 @@ import numpy as np
 
 from fastgibbs.engines.streams import ORDER, stream, stream_state
 from fastgibbs.models.rows import Rows, RowsLike
-from fastgibbs.types import AnyArray, ArrayLike, FloatArray, IntArray, States
+from fastgibbs.types import AnyArray, ArrayLike, IntArray, States
 
 MONITORED = 1000  # rows that a training is judged by
 
@@ -51,7 +51,7 @@ class Data(Rows):
             self._draw(state, uniforms[begin : begin + size])
         return uniforms < part
 
-    def _draw(self, state: AnyArray, uniforms: FloatArray) -> None:
+    def _draw(self, state: AnyArray, uniforms: AnyArray) -> None:
         """Fill an array from a stream."""
         told = dict(bit_generator="SFC64", state={"state": state}, has_uint32=0, uinteger=0)
         self._generator.bit_generator.state = told
