@@ -63,10 +63,10 @@ def fitted_couplings(
     ends = 1.1 * beta * np.array([min(known.min(), 0.0), max(known.max(), 0.0)])
     ax.plot(ends, ends, color=MARK, linewidth=1, zorder=0)
     for among, color, label in ((~bond, PALETTE[5], "no bond"), (bond, PALETTE[0], "bonds")):
-        if which.any():
-            errors = bars(fit.couplings_error[which]) if fit.couplings.size <= _MOST_BARS else None
-            drawn = beta * known[which], fit.couplings[which], errors
-            ax.errorbar(*drawn, **look(errorbar, color=color, label=label, **house))
+        if among.any():
+            errors = bars(fit.couplings_error[among]) if fit.couplings.size <= _MOST_BARS else None
+            shown = look(errorbar, color=color, label=label, **house)
+            ax.errorbar(beta * known[among], fit.couplings[among], errors, **shown)
     ax.set_xlabel("true J / T")
     legend_above(ax)
     return ax
