@@ -13,6 +13,7 @@ from fastgibbs.learning import training
 from fastgibbs.models import resources
 
 BAD = np.full((3, 8), 0.5)
+BAD[2, 5] = np.nan
 
 
 @pytest.mark.parametrize(

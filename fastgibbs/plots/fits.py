@@ -64,10 +64,9 @@ def fitted_couplings(
     ax.plot(ends, ends, color=MARK, linewidth=1, zorder=0)
     for among, color, label in ((~bond, PALETTE[5], "no bond"), (bond, PALETTE[0], "bonds")):
         if among.any():
-            drawn = bars(fit.couplings_error[among]) if fit.couplings.size <= _MOST_BARS else None
-            ax.errorbar(
-                beta * known[among], fit.couplings[among], drawn, **look(errorbar, color=color, label=label, **house)
-            )
+            errors = bars(fit.couplings_error[among]) if fit.couplings.size <= _MOST_BARS else None
+            shown = look(errorbar, color=color, label=label, **house)
+            ax.errorbar(beta * known[among], fit.couplings[among], errors, **shown)
     ax.set_xlabel("true J / T")
     legend_above(ax)
     return ax
