@@ -17,7 +17,7 @@ FLOORS = [
     ("methods", "plots"),
     ("learning", "testing", "pages"),
     ("integrations.dimod", "integrations.sklearn"),  # verbs under other libraries' names
-    ("campaigns", "gallery", "benchmark", "verify", "warm"),
+    ("campaigns", "gallery", "benchmark", "verify", "warm", "docs"),
     ("commands",),
     ("__init__", "__main__"),
 ]
@@ -58,7 +58,8 @@ OPTIONAL = {
     "xarray",
 }  # imported inside the functions that need them
 
-WRAPPERS = {("integrations", "dimod"), ("integrations", "sklearn.py")}  # of classes of a library
+# of classes of a library, and a script that uses one
+WRAPPERS = {("integrations", "dimod"), ("integrations", "sklearn.py"), ("docs", "learner.py")}
 
 
 def imports(path, top_level_only=False):
