@@ -21,7 +21,7 @@ def test_the_two_commands_stand_on_the_first_screen():
 def test_each_user_has_a_few_lines_a_page_and_an_example():
     for user in USERS:
         (words,) = re.findall(rf"^\*\*An? {user}\.\*\* (.*?)\n\n```python$", README, re.DOTALL | re.MULTILINE)
-        assert len(words.splitlines()) <= 4
+        assert len(words.splitlines()) <= 3
         assert f"(fastgibbs/docs/{user}.py)" in words and f"`python -m fastgibbs.pages {user}`" in words
 
 

@@ -4,6 +4,7 @@ import inspect
 import re
 import runpy
 from html.parser import HTMLParser
+from posixpath import normpath
 from types import ModuleType
 
 import pytest
@@ -64,6 +65,11 @@ def test_every_public_name_is_there_with_the_methods_of_its_class(pages):
     )
 
 
+def test_the_first_page_begins_with_the_guide_whose_names_are_links(pages):
+    guide = pages["fastgibbs"].partition('<section id="')[0]
+    assert {"#temper", "#Ising.from_edges", "fastgibbs/exact.html#spectrum"} <= set(Text(guide).links)
+
+
 def plain(text):
     """Words alone: without signs of tables, lists and code."""
     text = re.sub(r"^(Args:| *- |\|[-|]+\|$|\d\. )|\|", " ", text, flags=re.MULTILINE)
@@ -87,9 +93,15 @@ def test_a_page_shows_types_as_they_are_written_and_nothing_private(pages):
         assert not re.findall(r'id="(?:[\w.]+\.)?_(?!_init__)\w*"', page)
 
 
-def test_a_page_needs_nothing_from_elsewhere(pages):
-    for page in pages.values():
-        assert {link for link in Text(page).links if re.match(r"(https?:)?//", link)} <= {"https://pdoc.dev"}
+def test_a_page_needs_nothing_from_elsewhere_and_its_links_are_there(pages):
+    files = {f"{name.replace('.', '/')}.html" for name in pages} | {"index.html", "search.js"}
+    for name, page in pages.items():
+        links = set(Text(page).links)
+        away = {link for link in links if re.match(r"\w+:|//", link)}
+        assert {link for link in away if not link.startswith("data:")} <= {"https://pdoc.dev"}
+        folder = f"/{name.replace('.', '/')}/.."
+        paths = {normpath(f"{folder}/{link.partition('#')[0]}")[1:] for link in links - away if link and link[0] != "#"}
+        assert paths <= files
 
 
 def test_the_command_takes_scripts_names_of_those_that_ship_and_the_reference(monkeypatch, tmp_path):

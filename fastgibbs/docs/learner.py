@@ -29,7 +29,7 @@ print(data.shape, held_out.shape)
 # %%
 machine = fg.RBM.random(64, 16, data, seed=1)
 rates = np.geomspace(0.2, 0.005, 400)
-run = fg.train(machine, data, epochs=400, batch_size=100, learning_rate=rates, likelihood_every=20, seed=1)
+run = fg.train(machine, data, epochs=400, batch_size=100, learning_rate=rates, likelihood_every=40, seed=1)
 run
 
 # %%

@@ -40,7 +40,8 @@ def write_reference(folder: PathLike) -> list[str]:
     for module in modules.values():
         _tidy(module, places)
         module.submodules = [part for part in module.submodules if part.fullname in modules]
-    modules["fastgibbs"].docstring = GUIDE.read_text(encoding="utf-8")
+    guide = re.sub(r"\[(.*?)\]\(.*?\)", r"`\1`", GUIDE.read_text(encoding="utf-8"))  # pages that are not beside it
+    modules["fastgibbs"].docstring = guide.replace("`fg.", "`fastgibbs.")  # which pdoc makes links
     for name, module in modules.items():
         path = Path(folder, *name.split(".")).with_suffix(".html")
         path.parent.mkdir(parents=True, exist_ok=True)
