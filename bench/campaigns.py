@@ -1,6 +1,6 @@
 """What campaigns cost: tasks of 50 ms on two workers, 10^5 tasks that are done, 10^6 results as files and as shards.
 
-python bench/campaigns.py [overhead | recognise | million] [--folder FOLDER]
+python bench/campaigns.py [overhead | recognise | million] [--folder FOLDER] [--count N]
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def sweeps_of(seconds: float) -> int:
         sweeps = int(sweeps * seconds / took)
 
 
-def overhead(folder: Path, count: int = 200, rounds: int = 5) -> None:
+def overhead(folder: Path, count: int = 1000, rounds: int = 5) -> None:
     """The same tasks as a campaign and as bare calls on a pool of two threads, in turn: ratios of wall and CPU time."""
     sweeps = sweeps_of(0.05)
     wall, cpu = [], []
@@ -96,9 +96,9 @@ def recognise(folder: Path, count: int = 10**5) -> None:
         print(f"{run}: {wall:.2f} s, {cpu:.2f} s of CPU; of it {made:.2f} s to make the tasks", flush=True)
 
 
-def million(folder: Path, count: int = 10**6, shard: int = 10_000) -> None:
-    """A million results of 1 kB: a file each, in folders by two digits, or shards of 10^4, each written whole."""
-    content = os.urandom(1000)
+def million(folder: Path, count: int = 10**6) -> None:
+    """Results of 1 kB: a file each, in folders by two digits, or a hundred shards, each written whole."""
+    content, shard = os.urandom(1000), max(count // 100, 1)
     names = [f"{k * 2654435761 % 2**64:016x}" * 4 for k in range(count)]
 
     def told(what: str, began: tuple[float, float]) -> None:
@@ -149,10 +149,13 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("overhead", "recognise", "million"))
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--count", type=int, help="of tasks, by default 1000, 10^5 or 10^6")
     options = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="campaigns-", dir=options.folder))
     print(f"{WORKERS} workers, window of {driving.WINDOW} tasks")
     try:
-        {"overhead": overhead, "recognise": recognise, "million": million}[options.what](root)
+        {"overhead": overhead, "recognise": recognise, "million": million}[options.what](
+            root, *([options.count] if options.count else [])
+        )
     finally:
         shutil.rmtree(root)

@@ -24,7 +24,7 @@ import pytest
 import fastgibbs as fg
 
 UNITS = {"updates per ns": 1e9, "rows per us": 1e6, "calls per ms": 1e3, "s": 1.0, "samples per s": 1.0}
-UNITS |= {"round trips per s": 1.0, "sites per us": 1e6}
+UNITS |= {"round trips per s": 1.0, "sites per us": 1e6, "calls per s": 1.0}
 RECORDS = {}  # of the contests of this session, by title: what `save` writes
 
 

@@ -18,6 +18,7 @@ import signal
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import fastgibbs as fg
@@ -70,10 +71,12 @@ def kill_many(kills: int, seed: int) -> None:
     done = dict.fromkeys(("driver", "worker", "group", "too late"), 0)
     seen: dict[str, tuple[int, int]] = {}
     lot, asked, began = 0, tasks(40), time.monotonic()
+    drivers: list[int] = []
     while sum(done.values()) - done["too late"] < kills:
         folder = root / str(lot)
         pool = chance.random() < 0.5
         pid = drive(asked, folder, pool)
+        drivers.append(pid)
         time.sleep(chance.uniform(0.05, 1.5))
         workers = children(pid)
         victim = chance.choice(["worker", "driver", "group"]) if pool and workers else "driver"
@@ -111,6 +114,9 @@ def kill_many(kills: int, seed: int) -> None:
     print(
         f"{sum(done.values())} calls in {time.monotonic() - began:.0f} s: {done}; {lot + 1} campaigns of 40 tasks whole"
     )
+    for pid in drivers:  # workers of a pool whose driver was killed wait for ever
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
     shutil.rmtree(root)
 
 

@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=told,
     )
     parser.add_argument("--version", action="version", version=f"fastgibbs {VERSION}")
-    everywhere = argparse.ArgumentParser(add_help=False)
+    everywhere = _Parser(add_help=False)
     everywhere.add_argument("--debug", action="store_true", help="show where in fastgibbs an error came up")
     commands = parser.add_subparsers(required=True, title="commands", metavar="COMMAND")
 

@@ -17,12 +17,15 @@ def short(value: Any) -> str:
     if value.size <= _FEW or value.dtype.kind not in "biuf":
         return np.array2string(value, precision=5, threshold=_FEW)
     known = value[np.isfinite(value)]
-    return f"{value.shape}" + (f", {known.min():.5g} to {known.max():.5g}" if known.size else "")
+    low, high = (f"{known.min():.5g}", f"{known.max():.5g}") if known.size else ("nan", "nan")
+    return f"{value.shape}, " + (f"all {low}" if low == high else f"{low} to {high}")
 
 
 def facts(rows: Iterable[Iterable[str]]) -> str:
     """Rows of cells, each headed by its first; nothing of none."""
-    return _tabulated([f"<tr>{_cells('th', [name])}{_cells('td', cells)}</tr>" for name, *cells in rows], "facts")
+    left = ' style="text-align: left"'  # notebooks have numbers in mind
+    lines = [f"<tr>{_cells('th', [name], left)}{_cells('td', cells, left)}</tr>" for name, *cells in rows]
+    return _tabulated(lines, "facts")
 
 
 def numbers(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -31,8 +34,8 @@ def numbers(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return _tabulated(lines, "numbers") if headings else ""
 
 
-def _cells(kind: str, texts: Iterable[str]) -> str:
-    return "".join(f"<{kind}>{escape(text)}</{kind}>" for text in texts)
+def _cells(kind: str, texts: Iterable[str], style: str = "") -> str:
+    return "".join(f"<{kind}{style}>{escape(text)}</{kind}>" for text in texts)
 
 
 def _tabulated(rows: list[str], kind: str) -> str:

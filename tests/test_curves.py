@@ -251,3 +251,17 @@ def test_entropies_and_memories_have_a_bar_each():
         "no sweeps"
         in plots.recall_histogram(replace(recalled, overlaps=np.empty((3, 0, 3))), ax=ax).texts[0].get_text()
     )
+
+
+def test_models_and_what_was_found_are_tables_in_notebooks():
+    model = fg.as_model({("<b>", "<b>"): 1.0, ("<b>", "y"): -3.0})
+    shown = {"a": SQUARE._repr_html_(), "m": model._repr_html_()}
+    assert "E(s) = -J sum_&lt;ij&gt;" in shown["a"] and "(4, 4)" in shown["a"] and "geometry" not in shown["a"]
+    assert "&lt;b&gt;" in shown["m"] and "<b>" not in shown["m"]
+    run = fg.anneal(GLASS, reads=20, sweeps=20, seed=1)
+    share = run.success()
+    assert f'<td style="text-align: left">{share.rate:.6g}</td>' in share._repr_html_()
+    assert run.lowest(2)._repr_html_() == f"<pre>{run.lowest(2)!r}</pre>"
+    found = fg.analysis.reweight(fg.sample(SQUARE, beta=0.4, **SHORT), np.linspace(0.38, 0.42, 20))
+    assert f"(20,), {found.energy.min():.5g} to {found.energy.max():.5g}" in found._repr_html_()
+    assert "all 1" in fg.TransverseIsing(SQUARE, 1.0)._repr_html_()

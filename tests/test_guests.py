@@ -260,3 +260,39 @@ def test_a_problem_without_biases_and_the_label_none_at_every_door_of_dimod():
     for door in (lambda: samplers.AnnealingSampler().sample(unnamed), lambda: fg.to_bqm(model), run.to_sampleset):
         with pytest.raises(ValueError, match="has the label None, which dimod takes for no label"):
             door()
+
+
+def test_an_estimator_refuses_masks_sizes_beyond_memory_and_what_is_not_fitted():
+    pytest.importorskip("sklearn", reason="scikit-learn comes with fastgibbs[dev]")
+    from sklearn.exceptions import NotFittedError
+
+    from fastgibbs.integrations.sklearn import BernoulliRBM
+
+    X = np.eye(4)
+    for method in ("transform", "score_samples", "gibbs"):
+        with pytest.raises(NotFittedError):
+            getattr(BernoulliRBM(), method)(X)
+    with pytest.raises(TypeError, match="X has masked entries"):
+        BernoulliRBM().fit(np.ma.array(X, mask=X > 0))
+    with pytest.raises(ValueError, match=r"a machine of 4 x 1000000000000 weights needs"):
+        BernoulliRBM(n_components=10**12).fit(X)
+
+
+@pytest.mark.parametrize("made", [np.asarray, SPARSE.csr_array, np.round])
+def test_batches_that_are_drawn_at_once_are_those_that_are_drawn_one_by_one(made):
+    from fastgibbs.learning.data import Data
+
+    data = Data(made(np.random.default_rng(1).random((23, 5))), 5)
+    rows = data.order(7, 3)[8:]
+    found = data.batches(rows, 4, 7, 3, 2)
+    one_by_one = [data.units(rows[4 * k : 4 * k + 4], 7, 3, 1, 2 + k) for k in range(4)]
+    np.testing.assert_array_equal(found, np.concatenate(one_by_one))
+    assert data.certain == (made is np.round) and len({part.tobytes() for part in one_by_one}) == 4
+
+
+def test_a_list_of_binary_problems_is_told_what_makes_it_one_of_spins():
+    model = [{("a", "b"): -1.0}, {("a", "b"): 1.0, ("c",): -2.0}]
+    for verb in (fg.anneal, fg.temper):
+        with pytest.raises(TypeError, match=r"\[fastgibbs.as_model\(one\).to_ising\(\) for one in model\]"):
+            verb(model)
+    assert [fg.as_model(one).to_ising().labels for one in model] == [("a", "b"), ("a", "b", "c")]

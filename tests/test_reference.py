@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import runpy
 from html.parser import HTMLParser
 from types import ModuleType
 
@@ -89,3 +90,14 @@ def test_a_page_shows_types_as_they_are_written_and_nothing_private(pages):
 def test_a_page_needs_nothing_from_elsewhere(pages):
     for page in pages.values():
         assert {link for link in Text(page).links if re.match(r"(https?:)?//", link)} <= {"https://pdoc.dev"}
+
+
+def test_the_command_takes_scripts_names_of_those_that_ship_and_the_reference(monkeypatch, tmp_path):
+    made = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("fastgibbs.pages.reference.write_reference", lambda folder: made.append(str(folder)))
+    monkeypatch.setattr("fastgibbs.pages.scripts.rendered", lambda script: made.append(script.name) or b"page")
+    monkeypatch.setattr("sys.argv", ["pages", "reference", "learner", "mine/own.py"])
+    runpy.run_module("fastgibbs.pages", run_name="__main__")
+    assert made == ["reference", "learner.py", "own.py"]
+    assert {path.name for path in tmp_path.iterdir()} == {"learner.html", "own.html"}

@@ -88,7 +88,16 @@ class Binned:
         return float(self.first.mean() + self.sums.sum() / self.size)
 
     def chain_means(self) -> FloatArray:
-        """The mean of each chain, float64 (chains,)."""
+        """The mean of each chain, float64 (chains,).
+
+        >>> import fastgibbs as fg
+        >>> run = fg.sample(fg.lattice((4, 4)), beta=0.3, sweeps=100, chains=2, seed=1, record="bins")
+        >>> record = run.energy
+        >>> record.shape, record.size, record.width, record.means.shape, record.mean_squares.shape
+        ((2, 100), 200, 4, (2, 25), (2, 25))
+        >>> bool(record.mean() == record.chain_means().mean()), record.chain_variances().shape
+        (True, (2,))
+        """
         return self.first + self.sums.sum(axis=-1) / self.counts.sum()
 
     def chain_variances(self) -> FloatArray:
@@ -96,7 +105,16 @@ class Binned:
         return self.about(self.chain_means()).squares.sum(axis=-1) / self.counts.sum()
 
     def rows(self, pieces: int) -> Binned:
-        """Every chain in so many equal stretches of full bins, each a chain of one bin; 1: whole, and of all bins."""
+        """Every chain in so many equal stretches of full bins, each a chain of one bin; 1: whole, and of all bins.
+
+        >>> import fastgibbs as fg
+        >>> run = fg.sample(fg.lattice((4, 4)), beta=0.3, sweeps=100, chains=2, seed=1, record="bins")
+        >>> record = run.energy
+        >>> record.full().shape, record.part(0, 5).shape, record.halves().shape
+        ((2, 100), (2, 20), (4, 48))
+        >>> record.rows(5).shape, record.reshape(1, 2).shape, record.about(-10.0).first.tolist()
+        ((10, 20), (1, 2, 100), [0.0, 0.0])
+        """
         part = self if pieces == 1 else self.full()
         length = part.counts.size // pieces
         sums, squares = (
@@ -179,6 +197,8 @@ class Levels(NamedTuple):
     >>> levels = run.bins.levels()
     >>> bool(abs((levels.count * levels.energy).sum() / levels.count.sum() - run.energy.mean()) < 1e-12)
     True
+    >>> levels.reshape(1, 2).energy.shape
+    (1, 2, 64)
     """
 
     energy: Annotated[FloatArray, "float64 (chains, points)", "E."]
@@ -261,12 +281,27 @@ class Bins(NamedTuple):
         return Binned(first, self.sums[:, k], self.sums[:, k + 1], self.counts)
 
     def of(self, chains: Any) -> Bins:
-        """Those of some chains: an index, a slice or a mask."""
+        """Those of some chains: an index, a slice or a mask.
+
+        >>> import fastgibbs as fg
+        >>> run = fg.sample(fg.lattice((4, 4)), beta=0.3, sweeps=100, chains=2, seed=1, record="bins")
+        >>> run.bins.draws, run.bins.energy, run.bins.magnetization, run.bins.energy_m2.shape
+        (100, Binned(chains=(2,), draws=100, in bins of 4), Binned(chains=(2,), draws=100, in bins of 4), (2, 25))
+        >>> run.bins.of([0]).energy, list(run.bins.observables)
+        (Binned(chains=(1,), draws=100, in bins of 4), [])
+        """
         parts = {name: getattr(self, name)[chains] for name in ("first", "sums", "cells", "width")}
         return self._replace(**parts)
 
     def levels(self) -> Levels:
-        """The energies of every chain as weighted points, float64 (chains, 2 cells)."""
+        """The energies of every chain as weighted points, float64 (chains, 2 cells).
+
+        >>> import fastgibbs as fg
+        >>> run = fg.sample(fg.lattice((4, 4)), beta=0.3, sweeps=100, chains=2, seed=1, record="bins")
+        >>> levels = run.bins.levels()
+        >>> levels.energy.shape, levels.reshape(1, 2).energy.shape
+        ((2, 64), (1, 2, 64))
+        """
         count, sums, n = self.cells[..., 0], self.cells[..., 1], max(self.sites, 1)
         filled = count > 0
         per = np.where(filled, count, 1.0)

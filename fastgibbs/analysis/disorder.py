@@ -232,8 +232,11 @@ class DisorderAverage(NamedTuple):
         >>> import fastgibbs as fg
         >>> glasses = [fg.edwards_anderson((4, 4), seed=k) for k in range(8)]
         >>> runs = fg.temper(glasses, betas=[0.5, 1.0], sweeps=2000, seed=1)
-        >>> print(fg.analysis.disorder_average(runs).summary().splitlines()[0])
+        >>> average = fg.analysis.disorder_average(runs)
+        >>> print(average.summary().splitlines()[0])
         8 samples of 16 sites, all without a sign of disequilibrium
+        >>> average.resampled("binder", [1 / 8] * 8).shape, list(average.report().table)[:3]
+        ((2,), ['beta', 'T', 'E/N'])
         """
         return str(self.report())
 

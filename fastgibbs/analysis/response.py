@@ -218,7 +218,7 @@ def _rows(result: Any, chains: AnyArray, sweeps: AnyArray, shown: AnyArray) -> l
                 "sweep": str(sweeps[phase]),
                 "beta": f"{beta:.6g}",
                 "T": f"{temperature(beta):.5g}",
-                "field": f"{field:.5g}",
+                "field": f"{round(float(field), 12):.5g}",
                 "chains": str(len(chains)),
                 "E/N": with_error(energy[0][phase], energy[1][phase]),
                 "m": with_error(m[0][phase], m[1][phase]),

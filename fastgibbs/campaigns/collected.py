@@ -13,7 +13,7 @@ from fastgibbs.analysis.reports import Report
 from fastgibbs.campaigns import files
 from fastgibbs.campaigns.files import FAILED
 from fastgibbs.campaigns.tasks import Task
-from fastgibbs.integrations.tables import Table, long, table
+from fastgibbs.integrations.tables import Coordinates, Table, long, table
 from fastgibbs.models import checks
 from fastgibbs.types import Mask
 
@@ -73,7 +73,16 @@ class Campaign(Sequence[Any]):
         return Campaign(tasks, self.directory, done, self.interrupted)
 
     def finished(self) -> Campaign:
-        """Those tasks of which there is a result."""
+        """Those tasks of which there is a result.
+
+        >>> import fastgibbs as fg
+        >>> tasks = [fg.Task(fg.lattice((4, 4)), "sample", {"beta": beta, "sweeps": 9}, seed=1) for beta in (0.1, 0.2)]
+        >>> run = fg.campaign(tasks, "two", progress=False)
+        >>> len(run.finished()), len(run.part([1])), run.failed, run.varied()
+        (2, 1, {}, {'beta': [0.1, 0.2]})
+        >>> list(run.report().table)
+        ['task', 'beta', 'seed', 'state']
+        """
         return self.part(np.flatnonzero(self.done).tolist())
 
     def by(self, name: str) -> dict[Any, Campaign]:
@@ -118,7 +127,7 @@ class Campaign(Sequence[Any]):
         names = [name for name in parts[0] if all(name in part for part in parts)]
         columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
         first = names.index("energy") if "energy" in names else len(names) - 1
-        coordinates = {name: ("row", columns[name]) for name in names[:first]}
+        coordinates: Coordinates = {name: ("row", columns[name]) for name in names[:first]}
         return Table({name: (("row",), columns[name]) for name in names[first:]}, coordinates, {"tasks": len(self)})
 
     def report(self) -> Report:

@@ -83,7 +83,13 @@ class Task:
 
     @property
     def told(self) -> dict[str, Any]:
-        """What it is, as JSON values, without what is as by default or changes no byte."""
+        """What it is, as JSON values, without what is as by default or changes no byte.
+
+        >>> import fastgibbs as fg
+        >>> task = fg.Task(fg.lattice((4, 4)), "sample", {"beta": 0.4, "sweeps": 9}, seed=1)
+        >>> task.told["verb"], task.told["arguments"], task.threads
+        ('sample', {'beta': 0.4, 'sweeps': 9}, 1)
+        """
         model: Any = self.model
         if is_recipe(model):
             told = {"recipe": model["recipe"], **_told(model, RECIPES[model["recipe"]], "recipe")}
@@ -144,7 +150,13 @@ class Task:
         return canonical(_without_numbers(self.told | {"seed": 0})).decode()
 
     def run(self, **more: Any) -> Any:
-        """What the verb returns, called with these arguments besides."""
+        """What the verb returns, called with these arguments besides.
+
+        >>> import fastgibbs as fg
+        >>> task = fg.Task(fg.lattice((4, 4)), "sample", {"beta": 0.4, "sweeps": 9}, seed=1)
+        >>> task.run().energy.shape, task.shortened().length, task.kind == task.shortened().kind
+        ((64, 9), 1, True)
+        """
         model: Any = self.model
         if is_recipe(model):
             model = RECIPES[model["recipe"]](**{name: value for name, value in model.items() if name != "recipe"})

@@ -27,10 +27,12 @@ from fastgibbs.models import checks, cut
 from fastgibbs.pages.page import Picture
 from fastgibbs.pages.pictures import picture
 from fastgibbs.pages.reporting import drawn, of_run
+from fastgibbs.plots.style import PALETTE
 from fastgibbs.threads import stoppable
 
 ENUMERATED = 20  # variables, of which all states are looked at instead
 SHOWN = 64  # variables whose values are printed
+REPEAT = "to repeat: "
 
 
 def solve(
@@ -139,7 +141,7 @@ def _lines(search: Search, goal: float | None, stopped: bool) -> list[str]:
     lines = [f"{given.model!r} of {given.source} ({given.format})"]
     lines.append(f"best {given.told(found.energy)}" + (f", energy {found.energy + 0.0:.12g}" if given.cuts else ""))
     lines.append(found.told)
-    lines.append(f"to repeat: {found.repeat}" if found.repeat else "in a round that was stopped: not to be repeated")
+    lines.append(f"{REPEAT}{found.repeat}" if found.repeat else "in a round that was stopped: not to be repeated")
     if search.rounds:
         rounds = f"{len(search.rounds)} round{'s' * (len(search.rounds) > 1)}"
         lines.append(f"{rounds} in {search.spent:.1f} s" + (", then interrupted" if stopped else ""))
@@ -176,6 +178,7 @@ def _page(search: Search, lines: list[str], stopped: bool) -> bytes:
         f"best {given.unit}": [f"{given.value(one.energy):.12g}" for one in rounds],
     }
     warnings = ["WARNING: the search was stopped early."] if stopped else []
+    lines = [line for line in lines if not line.startswith(REPEAT)]  # which has a section
     shown = Report(lines, {}, each if rounds else {}, warnings).html()
     shown += drawn(lambda: [Picture(f"Best {given.unit} against seconds", _drawn(search))] if rounds else [])
     settings = {"file": given.source, "format": given.format, "model": repr(given.model)}
@@ -195,9 +198,10 @@ def _drawn(search: Search) -> bytes:
     seconds, values = [one.seconds for one in rounds], [given.value(one.energy) for one in rounds]
     best = (np.maximum if given.cuts else np.minimum).accumulate(values)
     figure, ax = plots.figure()
-    ax.step(seconds, best, where="post")
-    ax.plot(seconds, values, "o", markersize=4)
+    ax.step(seconds, best, where="post", color=PALETTE[0], label="so far")
+    ax.plot(seconds, values, "o", markersize=4, color=PALETTE[1], label="of a round")
     ax.set_xlabel("seconds")
     ax.set_ylabel(f"best {given.unit}")
     ax.ticklabel_format(useOffset=False)
+    ax.legend(frameon=False)
     return picture(figure)

@@ -80,12 +80,27 @@ class Spectrum:
         self._known: dict[float, Moments] = {}  # beta: (reference energy, log sum, mean excess, variance), as in mix
 
     def log_z(self, beta: ArrayLike) -> FloatArray:
-        """log Z = log sum_s exp(-beta E(s))."""
+        """log Z = log sum_s exp(-beta E(s)).
+
+        >>> import fastgibbs as fg
+        >>> import numpy as np
+        >>> spectrum = fg.exact.spectrum(fg.lattice((2,)))  # a bond, and the same again
+        >>> float(spectrum.log_z(0.0) / np.log(2))
+        2.0
+        """
         beta, reference, log_sum, _, _ = self._moments(beta)
         return log_sum - beta * reference
 
     def energy(self, beta: ArrayLike) -> FloatArray:
-        """<E> = -d log Z/d beta."""
+        """<E> = -d log Z/d beta.
+
+        >>> import fastgibbs as fg
+        >>> spectrum = fg.exact.spectrum(fg.lattice((4, 4)))
+        >>> spectrum.energy([0.2, 0.4, 10.0]).round(3).tolist()
+        [-7.298, -22.066, -32.0]
+        >>> spectrum.heat_capacity(0.4).round(3).tolist()
+        13.0
+        """
         _, reference, _, excess, _ = self._moments(beta)
         return reference + excess
 
@@ -95,12 +110,24 @@ class Spectrum:
         return beta**2 * variance
 
     def entropy(self, beta: ArrayLike) -> FloatArray:
-        """S = log Z + beta <E>, in nats."""
+        """S = log Z + beta <E>, in nats.
+
+        >>> import fastgibbs as fg
+        >>> spectrum = fg.exact.spectrum(fg.lattice((4, 4)))
+        >>> spectrum.entropy([0.0, 10.0]).round(3).tolist()  # 16 log 2, and log 2 of two ground states
+        [11.09, 0.693]
+        """
         beta, _, log_sum, excess, _ = self._moments(beta)
         return log_sum + beta * excess
 
     def free_energy(self, beta: ArrayLike) -> FloatArray:
-        """F = -log Z/beta; ValueError at beta = 0, where it is infinite."""
+        """F = -log Z/beta; ValueError at beta = 0, where it is infinite.
+
+        >>> import fastgibbs as fg
+        >>> spectrum = fg.exact.spectrum(fg.lattice((4, 4)))
+        >>> spectrum.free_energy([1.0, 10.0]).round(3).tolist()
+        [-32.699, -32.069]
+        """
         checked = checks.finite_array("beta", beta)
         if not checked.all():
             raise ValueError(
@@ -113,6 +140,11 @@ class Spectrum:
 
         A set bit is a spin +1, or a unit 1 of an RBM (visible units first). `beta`: a number.
         ValueError for more than 20 spins.
+
+        >>> import fastgibbs as fg
+        >>> machine = fg.RBM([[2.0]])
+        >>> fg.exact.spectrum(machine).probabilities(1.0).round(3).tolist()  # (0, 0), (1, 0), (0, 1), (1, 1)
+        [0.096, 0.096, 0.096, 0.711]
         """
         beta = checks.finite_number("beta", beta)
         if self._model.n > MOST_LISTED:
@@ -132,6 +164,11 @@ class Spectrum:
         """g(E): the energy levels, float64 ascending, and how many states each has, int64.
 
         ValueError unless all couplings and fields are integers (the offset is free) spanning at most 2^20 levels.
+
+        >>> import fastgibbs as fg
+        >>> levels, counts = fg.exact.spectrum(fg.lattice((4, 4))).density_of_states()
+        >>> levels[:3].tolist(), counts[:3].tolist()
+        ([-32.0, -24.0, -20.0], [2, 32, 64])
         """
         if self._blocks.grid is None:
             raise ValueError(
@@ -152,6 +189,11 @@ class Spectrum:
 
         Energies of non-integer models count as equal within 1e-13 of the largest |E| their parameters allow, or have.
         ValueError for more than 2^20 states.
+
+        >>> import fastgibbs as fg
+        >>> spectrum = fg.exact.spectrum(fg.lattice((3,), J=-1.0))  # a frustrated ring
+        >>> spectrum.ground_energy, len(spectrum.ground_states)
+        (-1.0, 6)
         """
         ceiling = self._minima.min() + self._blocks.rounding
         found, total = [], 0

@@ -60,7 +60,14 @@ class Valleys(NamedTuple):
         return self.saddles - self.energies
 
     def saddle(self, one: int, other: int) -> float:
-        """The lowest energy that a path of single flips from one valley to another must climb to."""
+        """The lowest energy that a path of single flips from one valley to another must climb to.
+
+        >>> import fastgibbs as fg
+        >>> ring = fg.lattice((4,))
+        >>> valleys = fg.exact.barriers(ring)
+        >>> valleys.barriers.tolist(), valleys.saddle(0, 1)
+        ([inf, 4.0], 0.0)
+        """
         one, other = (checks.integer("a valley", k, 0, len(self.energies) - 1) for k in (one, other))
         highest = max(self.energies[one], self.energies[other])
         while one != other:

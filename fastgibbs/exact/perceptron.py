@@ -31,7 +31,12 @@ class LearningCurve(NamedTuple):
 
     @property
     def error(self) -> FloatArray:
-        """How often a student's answer to a new input is not the teacher's: arccos(R) / pi."""
+        """How often a student's answer to a new input is not the teacher's: arccos(R) / pi.
+
+        >>> import fastgibbs as fg
+        >>> fg.exact.learning_curve([0.0, 1.0], 1.0).error.round(3).tolist()
+        [0.5, 0.413]
+        """
         return np.arccos(self.overlap) / np.pi
 
 

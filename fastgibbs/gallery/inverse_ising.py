@@ -155,10 +155,10 @@ def _draw(
     left.set_ylabel("found J / T")
     title = f"{config.samples[-1]} samples of a glass, {config.side} x {config.side}"
     if beyond.size:
-        title += f"; {beyond.size} of mean field beyond, up to {np.abs(beyond).max():.1f}"
+        title += f"\n{beyond.size} of mean field beyond, up to {np.abs(beyond).max():.1f}"
     plots.style.legend_above(left, title)
     for method, color, form in zip(METHODS, palette, ("o-", "s-", "--"), strict=False):
-        wide = {"linewidth": 4, "markersize": 8} if method == METHODS[0] else {"markersize": 5}  # pcd lies on it
+        wide = {"linewidth": 3.5, "markersize": 6} if method == METHODS[0] else {"markersize": 5}  # pcd lies on it
         right.plot(config.samples, errors[NAMES[method]][1], form, color=color, label=NAMES[method], **wide)
     right.plot(config.samples, errors["its errors"][1], color=mark, linewidth=4, zorder=0, label="its errors")
     right.set_xscale("log")

@@ -85,7 +85,15 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return self._learn(X, checks.integer("n_iter", self.n_iter, minimum=0))
 
     def partial_fit(self, X: Any, y: object = None) -> Self:
-        """Show `X` (N, V) once, in batches; chains, momentum and random streams go on from the last call."""
+        """Show `X` (N, V) once, in batches; chains, momentum and random streams go on from the last call.
+
+        >>> import numpy as np
+        >>> from fastgibbs.integrations.sklearn import BernoulliRBM
+        >>> X = np.repeat([[1, 1, 0, 0], [0, 0, 1, 1]], 50, axis=0)
+        >>> machine = BernoulliRBM(n_components=2, random_state=1).fit(X)
+        >>> machine.partial_fit(X).transform(X).shape
+        (100, 2)
+        """
         first = not hasattr(self, "rbm_")
         X = self._checked(X, reset=first)
         if first:
@@ -102,10 +110,19 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
         scikit-learn's estimates it from one unit, drawn anew at each call; over rows its mean is the same.
         """
-        return pseudo_likelihoods(self.rbm_, _dense(self._checked(X)))
+        X = self._checked(X)
+        return pseudo_likelihoods(self.rbm_, _dense(X))
 
     def gibbs(self, v: Any) -> Mask:
-        """One Gibbs step, h | v and v | h, of every row of `v` (N, V)."""
+        """One Gibbs step, h | v and v | h, of every row of `v` (N, V).
+
+        >>> import numpy as np
+        >>> from fastgibbs.integrations.sklearn import BernoulliRBM
+        >>> X = np.repeat([[1, 1, 0, 0], [0, 0, 1, 1]], 50, axis=0)
+        >>> machine = BernoulliRBM(n_components=2, random_state=1).fit(X)
+        >>> machine.gibbs(X).shape, machine.score_samples(X).shape
+        ((100, 4), (100,))
+        """
         v = _dense(self._checked(v))
         h = self._random.random((len(v), self.rbm_.n_hidden)) < self.rbm_.hidden_means(v)
         return self._random.random(v.shape) < self.rbm_.visible_means(h.astype(np.float64))
@@ -124,6 +141,8 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """`X` as data of this estimator, in [0, 1]."""
         if not reset:
             check_is_fitted(self)
+        if checks.masked(X):
+            raise TypeError("X has masked entries, whose mask would be lost: fill them or leave their rows out")
         X = validate_data(self, X, accept_sparse="csr", dtype=_TYPES, reset=reset)
         values = X.data if hasattr(X, "indptr") else X
         least, most = values.min(initial=0), values.max(initial=1)

@@ -9,7 +9,7 @@ import numpy as np
 from fastgibbs.io.rudy import counted
 from fastgibbs.io.text import Rows, Table, Text, lines, number, plain
 from fastgibbs.models import Energy, checks, foreign
-from fastgibbs.models.ising import MAX_SITES
+from fastgibbs.models.csr import MAX_SITES
 from fastgibbs.types import FloatArray, ModelLike, Sites
 
 _ENTRY = "an entry, `i j q`,"

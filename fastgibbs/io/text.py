@@ -14,7 +14,7 @@ import numpy as np
 
 from fastgibbs.io.files import opened
 from fastgibbs.models import checks
-from fastgibbs.models.ising import MAX_SITES
+from fastgibbs.models.csr import MAX_SITES
 from fastgibbs.types import AnyArray, FloatArray, PathLike, Sites
 
 _PIECE = 2**22  # bytes read at once

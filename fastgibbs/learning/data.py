@@ -36,9 +36,26 @@ class Data(Rows):
         part = self.rows(rows)
         if self.certain:
             return part
-        state = {"state": stream_state(entropy, ORDER, *address)}
-        self._generator.bit_generator.state = dict(bit_generator="SFC64", state=state, has_uint32=0, uinteger=0)
-        return self._generator.random(part.shape, np.float32) < part
+        uniforms = np.empty(part.shape, np.float32)
+        self._draw(stream_state(entropy, ORDER, *address), uniforms)
+        return uniforms < part
+
+    def batches(self, rows: IntArray, size: int, entropy: int, epoch: int, first: int) -> AnyArray:
+        """The same of rows of batches `first`, `first` + 1, ..., each of `size`, all at once: in half the time."""
+        part = self.rows(rows)
+        if self.certain:
+            return part
+        uniforms, begins = np.empty(part.shape, np.float32), np.arange(0, len(rows), size)
+        states = stream_state(entropy, ORDER, epoch, 1, first + begins // size)
+        for begin, state in zip(begins.tolist(), states, strict=True):
+            self._draw(state, uniforms[begin : begin + size])
+        return uniforms < part
+
+    def _draw(self, state: AnyArray, uniforms: AnyArray) -> None:
+        """Fill an array from a stream."""
+        told = dict(bit_generator="SFC64", state={"state": state}, has_uint32=0, uinteger=0)
+        self._generator.bit_generator.state = told
+        self._generator.random(dtype=np.float32, out=uniforms)
 
     def monitored(self, entropy: int) -> States:
         """Units of all rows, or of MONITORED of them, always the same, int8 (rows, V)."""

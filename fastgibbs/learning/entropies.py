@@ -90,7 +90,12 @@ class Information(NamedTuple):
         return shown(self)
 
     def report(self) -> Report:
-        """The same as a report."""
+        """The same as a report.
+
+        >>> import fastgibbs as fg
+        >>> type(fg.learning.information(fg.RBM([[2.0], [-1.0]])).report()).__name__
+        'Report'
+        """
         table = {"nats": ["H(v)", "H(h)", "H(v, h)", "H(v | h)", "H(h | v)", "I(v; h)"]}
         table["model"] = [with_error(*one) for one in zip(self.model, self.model_error, strict=True)]
         lines, notes = [f"log Z = {with_error(self.log_z, self.log_z_error)}"], []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,9 @@ LEARNERS = {  # by the kind of model, and whether the gradient is exact
 PERSISTENT = ("pcd", "tempering")  # those whose chains go on from step to step
 RECORDS = tuple(f"history.{name}" for name in History._fields[1:])  # of a block, a row at a time
 
+PREPARED = 2**16  # units of rows that are drawn at once
+
+Shown = tuple[AnyArray, AnyArray, IntArray]  # of a batch units (B, V), coefficients (B,) and the numbers of its rows
 Callback = Callable[[int, Machine, History], object]  # called with (epoch, model, history); a True stops the training
 
 
@@ -102,7 +105,9 @@ class Training(Job):
         judged = self.own.last.epoch.size > 0 or self.informed.size > 0
         self.monitored = data.monitored(estimation.entropy) if judged else np.empty((0, model.n_visible), np.int8)
         self.order: tuple[int | None, IntArray] = None, np.arange(data.count)
-        self.always: tuple[AnyArray, AnyArray, IntArray] | None = None
+        self.still = course.batches == 1 and data.certain  # whether every batch is the same
+        self.shown: dict[tuple[int, int], Shown] = {}  # what is prepared, by epoch and batch
+        self.of_epoch: tuple[int | None, Step] = None, course.step  # the step of an epoch
         self.changed: float | None = None
 
     @property
@@ -201,37 +206,46 @@ class Training(Job):
         if beta != self.heated:
             learner.heat(beta)
             self.heated = beta
+        if epoch != self.of_epoch[0]:
+            self.of_epoch = epoch, scaled(course.step, float(course.rates[epoch]), beta)
         learner.positive(*self._shown(epoch, batch))
         last = self.estimation.method in PERSISTENT and block.done[0] + 1 == course.steps
         before = learner.chains() if last else None
         learner.negative()
         if last:
             self.changed = float((learner.chains() != before)[:, self.visible].mean())
-        norm = beta * learner.move(scaled(course.step, float(course.rates[epoch]), beta))
+        norm = beta * learner.move(self.of_epoch[1])
         block.done[0] += 1
         block.norms[0] = norm + (block.norms[0] if batch else 0.0)
         now = learner.parameters() if batch + 1 == course.batches else ()
-        if not math.isfinite(norm) or not well(now):
+        if not math.isfinite(norm) or (now and not well(now)):
             block.diverged[0] = epoch + 1
             learner.load(*block.well)
             return
         for kept, parameter in zip(block.well, now, strict=False):
             kept[:] = parameter
 
-    def _shown(self, epoch: int, batch: int) -> tuple[AnyArray, AnyArray, IntArray]:
-        """Units (B, V), coefficients and numbers of the rows of a batch; the same ones if a batch holds them all."""
-        if self.always is not None:
-            return self.always
+    def _shown(self, epoch: int, batch: int) -> Shown:
+        """What a batch shows; several are prepared at once where they are small."""
+        key = 0 if self.still else epoch, batch
+        if key not in self.shown:
+            self.shown = {(key[0], place): found for place, found in self._prepared(epoch, batch)}
+        return self.shown[key]
+
+    def _prepared(self, epoch: int, first: int) -> Iterator[tuple[int, Shown]]:
+        """Yield the number of a batch and what it shows, from `first` on."""
         data, address, batches = self.data, self.estimation.entropy, self.course.batches
-        number = self.course.first + epoch
+        number, size = self.course.first + epoch, self.estimation.batch_size
         if batches > 1 and self.order[0] != number:
             self.order = number, data.order(address, number)
-        size = self.estimation.batch_size
-        rows = self.order[1][batch * size : (batch + 1) * size]
-        found = data.units(rows, address, number, 1, batch), (data.weights[rows] / len(rows)).astype(np.float32), rows
-        if batches == 1 and data.certain:
-            self.always = found
-        return found
+        starts = np.arange(first, min(first + max(1, PREPARED // (size * len(data.mean) + 1)), batches)) * size
+        rows = self.order[1][starts[0] : starts[-1] + size]
+        lengths = np.minimum(size, data.count - starts)
+        units = data.batches(rows, size, address, number, first)
+        coefficients = (data.weights[rows] / np.repeat(lengths, lengths)).astype(np.float32)
+        for place, begin in enumerate((starts - starts[0]).tolist()):
+            some = slice(begin, begin + size)
+            yield first + place, (units[some], coefficients[some], rows[some])
 
     def _record(self, epoch: int) -> bool:
         """Finish an epoch whose steps are made, with its row if it has one; returns True if the training is to stop."""

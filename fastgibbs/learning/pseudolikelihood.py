@@ -55,7 +55,10 @@ class Numbers(NamedTuple):
     def felt(self, values: FloatArray) -> FloatArray:
         """sum_j J_ij values_j, float64 (n,)."""
         n = self.h.size
-        return np.bincount(self.i, self.J * values[self.j], n) + np.bincount(self.j, self.J * values[self.i], n)
+        found = np.zeros(n)
+        np.add.at(found, self.i, self.J * values[self.j])
+        np.add.at(found, self.j, self.J * values[self.i])
+        return found
 
 
 class _Near:

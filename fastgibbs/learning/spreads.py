@@ -63,9 +63,10 @@ def of_likelihood(rows: Rows, i: Sites, j: Sites) -> FloatArray:
 def _inverted(A: FloatArray) -> FloatArray:
     """A^-1; of a singular one NaN."""
     try:
-        return np.linalg.inv(A)
+        inverse: FloatArray = np.linalg.inv(A).astype(np.float64, copy=False)
     except np.linalg.LinAlgError:
         return np.full(A.shape, np.nan)
+    return inverse
 
 
 def _scatter(rows: Rows, i: Sites, j: Sites, away: FloatArray | None) -> tuple[FloatArray, FloatArray]:

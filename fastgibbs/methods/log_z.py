@@ -61,7 +61,12 @@ class Estimate(NamedTuple):
     method: Annotated[str, "The method that gave it."]
 
     def report(self) -> Report:
-        """The same in words, and whether to believe it."""
+        """The same in words, and whether to believe it.
+
+        >>> import fastgibbs as fg
+        >>> type(fg.log_z(fg.lattice((4, 4)), method="exact").report()).__name__
+        'Report'
+        """
         facts = {
             "log Z": f"{with_error(self.value, self.error)} nats",
             "95 % interval": "{:.8g} to {:.8g}".format(*self.interval),
@@ -100,7 +105,12 @@ class Likelihood(NamedTuple):
     effective_draws: float = math.nan
 
     def report(self) -> Report:
-        """The same in words."""
+        """The same in words.
+
+        >>> import fastgibbs as fg
+        >>> list(fg.log_likelihood(fg.RBM([[2.0], [-1.0]]), [[1, 0], [0, 0]]).report().facts)
+        ['log-likelihood', 'log Z']
+        """
         at_least = "at least " if self.bound else ""
         facts = {"log-likelihood": f"{at_least}{with_error(self.value, self.error)} nats a state"}
         facts["log Z"] = f"{with_error(self.log_z.value, self.log_z.error)} nats"

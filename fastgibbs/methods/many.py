@@ -24,7 +24,7 @@ from fastgibbs.methods.running import Advanced, Run, running
 from fastgibbs.methods.schedules import COLD, HOT, asked_for, felt
 from fastgibbs.methods.settings import DESCENT, LAW, check_rule, first_ups, tolerable
 from fastgibbs.models import Ising, checks
-from fastgibbs.models.ising import MAX_SITES
+from fastgibbs.models.csr import MAX_SITES
 from fastgibbs.results.annealed import AnnealResult
 from fastgibbs.results.base import Timing
 from fastgibbs.results.lanes import distinct
@@ -59,7 +59,10 @@ def of_several(given: Sequence[Any], without: dict[str, object]) -> list[Ising]:
     models: list[Any] = problems("model", given)
     for k, one in enumerate(models):
         if not isinstance(one, Ising):
-            raise TypeError(f"model[{k}] is {checks.shown(one)}: give several models as Ising models, its to_ising()")
+            raise TypeError(
+                f"model[{k}] is {checks.shown(one)}: give several models as Ising models, "
+                "[fastgibbs.as_model(one).to_ising() for one in model]"
+            )
     if (sites := sum(one.n for one in models)) > MAX_SITES:
         raise ValueError(f"model has {sites} sites in all: site indices are 32-bit, give at most {MAX_SITES} at once")
     return models

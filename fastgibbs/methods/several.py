@@ -37,7 +37,10 @@ def groups(models: list[ModelLike], engine: str, observed: Observed) -> list[lis
         return [models]
     for k, one in enumerate(models):
         if not isinstance(one, Ising):
-            raise TypeError(f"model[{k}] is {checks.shown(one)}: give several models as Ising models, its to_ising()")
+            raise TypeError(
+                f"model[{k}] is {checks.shown(one)}: give several models as Ising models, "
+                "[fastgibbs.as_model(one).to_ising() for one in model]"
+            )
         if one.n != models[0].n:
             raise ValueError(f"model[{k}] has {one.n} sites and model[0] has {models[0].n}: give models of one size")
     if engine in ("auto", "multispin") and ENGINES["multispin"].refusal(models, "sequential", 1) is None:

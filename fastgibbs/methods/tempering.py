@@ -359,7 +359,7 @@ def _results(
                 clusters=job.clusters,
                 cluster_every=job.cluster_every,
                 start="run" if job.before else "random",
-                together=len(setting.given),
+                together=len(setting.given) if len(setting.given) > 1 else None,
                 _blocks=places,
             )
         )

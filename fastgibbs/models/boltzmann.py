@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from fastgibbs.models import checks
+from fastgibbs.models.csr import symmetric_csr
 from fastgibbs.models.energy import Energy, Quadratic
-from fastgibbs.models.ising import Ising, symmetric_csr
+from fastgibbs.models.ising import Ising
 from fastgibbs.models.logistic import MOST_HIDDEN, numbered
 from fastgibbs.types import AnyArray, ArrayLike, FloatArray, IntArray, Matrix, Sites
 
@@ -163,6 +164,11 @@ class BoltzmannMachine(Energy):
         """x_i = b_i + sum_j W_ij x_j of every unit, float64 (..., n): p(x_i = 1 | the others) = 1 / (1 + exp(-x_i)).
 
         `states`: (..., n), units or their means. TypeError or ValueError on anything else.
+
+        >>> import fastgibbs as fg
+        >>> machine = fg.BoltzmannMachine([[0, 2], [2, 0]], [1, -1])
+        >>> machine.inputs([1, 0]).tolist()
+        [1.0, 1.0]
         """
         states = checks.finite_array("states", states)
         if states.shape[-1:] != (self.n,):
@@ -172,7 +178,13 @@ class BoltzmannMachine(Energy):
         return np.stack(x, axis=1).reshape(states.shape) if x else states.copy()
 
     def free_energy(self, v: ArrayLike) -> FloatArray:
-        """F(v) = -log sum_h exp(-E(v, h)) of visible units `v` (..., V), at beta = 1. Errors as for `log_marginal`."""
+        """F(v) = -log sum_h exp(-E(v, h)) of visible units `v` (..., V), at beta = 1. Errors as for `log_marginal`.
+
+        >>> import fastgibbs as fg
+        >>> machine = fg.BoltzmannMachine([[0, 2], [2, 0]], [1, -1], visible=[0])
+        >>> machine.free_energy([[0], [1]]).round(3).tolist(), machine.coupled_hidden
+        ([-0.313, -2.313], 1)
+        """
         return -self.log_marginal(v)
 
     def _inputs(self, unit: int, states: AnyArray) -> FloatArray:

@@ -58,7 +58,13 @@ class Cell(checks.Frozen):
         return Cell, (self.vectors, self.basis, self.bonds)
 
     def joined(self, shells: int = 1) -> tuple[Bond, ...]:
-        """Its bonds; if it says none, those of so many neighbour shells, each in one of its directions."""
+        """Its bonds; if it says none, those of so many neighbour shells, each in one of its directions.
+
+        >>> import fastgibbs as fg
+        >>> square = fg.Cell([[1, 0], [0, 1]], [[0, 0]])
+        >>> len(square.joined()), len(square.joined(2))  # sides, and diagonals
+        (2, 4)
+        """
         if self.bonds is not None:
             return self.bonds
         return _neighbours(np.array(self.vectors), np.array(self.basis), shells)

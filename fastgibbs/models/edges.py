@@ -9,7 +9,8 @@ import numpy as np
 
 from fastgibbs.models import cells, checks
 from fastgibbs.models.cells import Cell, Geometry
-from fastgibbs.models.ising import MAX_SITES, Ising
+from fastgibbs.models.csr import MAX_SITES
+from fastgibbs.models.ising import Ising
 from fastgibbs.types import ArrayLike, FloatArray, Mask, Periodic, Shape, Sites, States
 
 

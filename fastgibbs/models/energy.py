@@ -92,7 +92,12 @@ class Energy(Frozen):
 
     @property
     def by_overlaps(self) -> bool:
-        """Whether E is one of fields and overlaps with `patterns`, as of `Hopfield`."""
+        """Whether E is one of fields and overlaps with `patterns`, as of `Hopfield`.
+
+        >>> import fastgibbs as fg
+        >>> fg.lattice((4,)).by_overlaps, fg.Hopfield([[1, -1, 1]]).by_overlaps
+        (False, True)
+        """
         return False
 
     def __init__(self, n: int, **attributes: Any) -> None:
@@ -114,11 +119,25 @@ class Energy(Frozen):
         raise NotImplementedError(f"{type(self).__name__} has no method energy(states)")
 
     def flips(self) -> Flips | None:
-        """What a flip costs, for the engine "terms", or None."""
+        """What a flip costs, for the engine "terms", or None.
+
+        >>> import fastgibbs as fg
+        >>> fg.lattice((4,)).flips() is None, type(fg.p_spin(4, 3).flips()).__name__
+        (True, 'Flips')
+        """
         return None
 
     def to_ising(self) -> Any:  # Ising, which is derived from this class
-        """The same energy of spins -1 and 1 as an `Ising` model; ValueError if there is none."""
+        """The same energy of spins -1 and 1 as an `Ising` model; ValueError if there is none.
+
+        >>> import fastgibbs as fg
+        >>> machine = fg.RBM([[2.0]])
+        >>> ising = machine.to_ising()
+        >>> float(ising.energy(machine.to_spins([1, 1]))), float(machine.energy([1, 1]))
+        (-2.0, -2.0)
+        >>> ising.has_ising_form, fg.p_spin(5, 3).has_ising_form
+        (True, False)
+        """
         raise ValueError(f"{checks.shown(self)} has no Ising form")
 
     @property
@@ -128,7 +147,12 @@ class Energy(Frozen):
 
     @property
     def fully_connected(self) -> bool:
-        """Whether all pairs of variables count as coupled, of which none is listed: no Ising form says which are."""
+        """Whether all pairs of variables count as coupled, of which none is listed: no Ising form says which are.
+
+        >>> import fastgibbs as fg
+        >>> fg.lattice((4,)).fully_connected, fg.Hopfield([[1, -1, 1]]).fully_connected
+        (False, True)
+        """
         return not self.has_ising_form
 
     @property
@@ -143,23 +167,44 @@ class Energy(Frozen):
 
     @property
     def n_enumerated(self) -> int:
-        """Variables whose states must be enumerated to sum over all: given these the others are independent."""
+        """Variables whose states must be enumerated to sum over all: given these the others are independent.
+
+        >>> import fastgibbs as fg
+        >>> machine = fg.RBM.random(6, 3, seed=1)
+        >>> machine.n, machine.n_visible, machine.n_hidden, machine.n_enumerated
+        (9, 6, 3, 3)
+        """
         return self.n
 
     @property
     def even(self) -> bool:
-        """Whether E(-s) = E(s), as far as is known: no spin is in a field."""
+        """Whether E(-s) = E(s), as far as is known: no spin is in a field.
+
+        >>> import fastgibbs as fg
+        >>> fg.lattice((4,)).even, fg.Ising([[0, 1], [1, 0]], [0.5, 0]).even
+        (True, False)
+        """
         return self.has_ising_form and self.to_ising().field == 0
 
     @property
     def field_bound(self) -> float | None:
-        """A bound on |h_i| + sum_j |J_ij| of all spins, or None where there are other terms."""
+        """A bound on |h_i| + sum_j |J_ij| of all spins, or None where there are other terms.
+
+        >>> import fastgibbs as fg
+        >>> fg.lattice((4, 4), J=0.5).field_bound  # four neighbours
+        2.0
+        """
         return self.to_ising().field_bound if self.has_ising_form else None
 
     def log_marginal(self, v: ArrayLike, beta: float = 1.0) -> FloatArray:
         """log sum_h exp(-beta E(v, h)), unnormalised log-probabilities of visible states `v` (..., V): float64 (...).
 
         Without hidden variables -beta E(v). Errors as for `energy`.
+
+        >>> import fastgibbs as fg
+        >>> machine = fg.RBM([[2.0], [-1.0]])
+        >>> machine.log_marginal([[0, 0], [1, 0]]).round(3).tolist()  # log(1 + 1), log(1 + exp(2))
+        [0.693, 2.127]
         """
         return -beta * self.energy(v)
 
@@ -167,6 +212,11 @@ class Energy(Frozen):
         """The energy by rows, of spins or, where they are what a model is made of, of units; ValueError as `to_ising`.
 
         The arrays are read-only.
+
+        >>> import fastgibbs as fg
+        >>> rows = fg.BoltzmannMachine([[0, 2], [2, 0]], [1, 0]).quadratic()
+        >>> rows.low, rows.couplings.tolist(), rows.fields.tolist()
+        (0, [2.0, 2.0], [1.0, 0.0])
         """
         ising = self.to_ising()
         return Quadratic(ising.indptr, ising.indices, ising.couplings, ising.fields, ising.offset, -1)
@@ -175,11 +225,22 @@ class Energy(Frozen):
         """The spins -1 and 1, int8, of `states` (..., n).
 
         TypeError if these are not numbers, ValueError at one that is not `low` or 1, or on a wrong last axis.
+
+        >>> import fastgibbs as fg
+        >>> units = fg.RBM([[2.0]])
+        >>> units.to_spins([[0, 1], [1, 1]]).tolist()
+        [[-1, 1], [1, 1]]
         """
         return checks.spins("states", states, self.n) if self.low else 2 * checks.units("states", states, self.n) - 1
 
     def from_spins(self, spins: ArrayLike) -> States:
-        """The states, int8, of `spins` (..., n) of -1 and 1; errors as for `to_spins`."""
+        """The states, int8, of `spins` (..., n) of -1 and 1; errors as for `to_spins`.
+
+        >>> import fastgibbs as fg
+        >>> units = fg.RBM([[2.0]])
+        >>> units.from_spins([[-1, 1], [1, 1]]).tolist()
+        [[0, 1], [1, 1]]
+        """
         spins = checks.spins("spins", spins, self.n)
         return spins if self.low else (spins + 1) // 2
 
@@ -229,7 +290,12 @@ class Energy(Frozen):
         return dict(zip(range(self.n) if self.labels is None else self.labels, values.tolist(), strict=True))
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments of its constructor, by name, that build it again. TypeError at one that is not kept."""
+        """The arguments of its constructor, by name, that build it again. TypeError at one that is not kept.
+
+        >>> import fastgibbs as fg
+        >>> sorted(fg.RBM([[2.0]]).arguments())
+        ['hidden_bias', 'visible', 'visible_bias', 'weights']
+        """
         names = list(inspect.signature(type(self)).parameters)
         for name in names:
             if not hasattr(self, name):
@@ -250,7 +316,7 @@ def _tells(name: str, value: Any) -> bool:
     """Whether an attribute is worth a line to a reader."""
     if isinstance(value, np.ndarray):
         return value.dtype.kind == "f" or value.dtype == np.int8
-    return not name.startswith("_") and isinstance(value, int | float | str | list | tuple) and value is not False
+    return not name.startswith("_") and type(value) in (int, float, str, list, tuple)
 
 
 class _Borrowed(Energy):

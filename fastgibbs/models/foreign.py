@@ -16,8 +16,9 @@ from typing import Any, Literal, NamedTuple, NoReturn
 import numpy as np
 
 from fastgibbs.models import checks
+from fastgibbs.models.csr import square
 from fastgibbs.models.energy import Energy, as_energy
-from fastgibbs.models.ising import Ising, square
+from fastgibbs.models.ising import Ising
 from fastgibbs.models.polynomial import KINDS, Polynomial, without_noise
 from fastgibbs.types import AnyArray, FloatArray, IntArray, ModelLike, Sites
 

@@ -11,7 +11,8 @@ import numpy as np
 from fastgibbs.models import cells, checks
 from fastgibbs.models import edges as edges_of
 from fastgibbs.models.cells import Cell
-from fastgibbs.models.ising import DENSE_BYTES, Ising
+from fastgibbs.models.csr import DENSE_BYTES
+from fastgibbs.models.ising import Ising
 from fastgibbs.types import ArrayLike, Couplings, Disorder, FloatArray, IntArray, LatticeName, Periodic, Seed, Shape
 
 Bonds = Disorder | Literal["ferromagnet"]

@@ -116,7 +116,15 @@ class Helmholtz(Energy):
         return np.concatenate([part.ravel() for part in (*self.generative, *self.recognition)])
 
     def passages(self) -> Iterator[tuple[int, int, FloatArray, FloatArray]]:
-        """Yield (l, m, W, b) of each layer m drawn given layer l by inputs W x_l + b, downwards and upwards."""
+        """Yield (l, m, W, b) of each layer m drawn given layer l by inputs W x_l + b, downwards and upwards.
+
+        >>> import fastgibbs as fg
+        >>> machine = fg.Helmholtz.random((4, 3, 2), seed=1)
+        >>> [(given, drawn, W.shape, b.shape) for given, drawn, W, b in machine.passages()]
+        [(1, 0, (4, 3), (4,)), (2, 1, (3, 2), (3,)), (0, 1, (3, 4), (3,)), (1, 2, (2, 3), (2,))]
+        >>> machine.visible.tolist(), machine.weights.shape
+        ([0, 1, 2, 3], (36,))
+        """
         for k, (G, b) in enumerate(zip(self.generative, self.biases, strict=False)):
             yield k + 1, k, G, b
         for k, (R, r) in enumerate(zip(self.recognition, self.recognition_biases, strict=True)):

@@ -8,8 +8,9 @@ from typing import Literal, get_args
 import numpy as np
 
 from fastgibbs.models import checks
+from fastgibbs.models.csr import DENSE_BYTES
 from fastgibbs.models.energy import Energy
-from fastgibbs.models.ising import DENSE_BYTES, Ising, field_sums
+from fastgibbs.models.ising import Ising, field_sums
 from fastgibbs.types import ArrayLike, FloatArray, IntArray, States
 
 MemoryRule = Literal["hebb", "pseudoinverse", "storkey"]
@@ -162,7 +163,13 @@ class Hopfield(Energy):
         return self.sums(states) / self.n
 
     def sums(self, states: ArrayLike) -> IntArray:
-        """M_mu(s) = sum_i xi_i^mu s_i, int64 (..., P), of `states` (..., N). Errors as in `energy`."""
+        """M_mu(s) = sum_i xi_i^mu s_i, int64 (..., P), of `states` (..., N). Errors as in `energy`.
+
+        >>> import fastgibbs as fg
+        >>> memory = fg.Hopfield([[1, 1, 1, 1], [1, -1, 1, -1]])
+        >>> memory.sums([1, 1, 1, -1]).tolist(), memory.energy_unit, memory.field_unit
+        ([2, 2], 0.25, 1.0)
+        """
         return sums_of(self.patterns, states)
 
     def to_ising(self) -> Ising:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterator
-from numbers import Number
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from fastgibbs.models import checks
 from fastgibbs.models.cells import Geometry
+from fastgibbs.models.csr import check_size, edges_csr, symmetric_csr
 from fastgibbs.models.energy import Energy
-from fastgibbs.types import AnyArray, ArrayLike, FloatArray, IntArray, Mask, Matrix, Shape, Sites, States
+from fastgibbs.types import ArrayLike, FloatArray, IntArray, Matrix, Shape, Sites, States
 
 _CHUNK = 2**16  # bonds, or spins times bonds, handled at once: bounds the temporary memory of energy()
-_SYMBOLS = {"couplings": "J", "weights": "W"}
-MAX_SITES = 2**31 - 1  # site indices are int32
-Csr = tuple[IntArray, Sites, FloatArray]
-DENSE_BYTES = 24  # per entry of a dense J: the matrix, masks and a CSR form of 12
 
 
 class Ising(Energy):
@@ -88,7 +83,7 @@ class Ising(Energy):
         -4.0
         """
         n = checks.integer("n", n, minimum=0)
-        _check_size(n)
+        check_size(n)
         i, j = checks.indices("i", i, n), checks.indices("j", j, n)
         if i.shape != j.shape:
             raise ValueError(f"i has {i.size} sites and j has {j.size}: give one of each per edge")
@@ -108,7 +103,7 @@ class Ising(Energy):
                 raise ValueError(f"shape is {checks.shown(shape)}, {sites} sites: the model has {n}")
         checks.require_memory(40 * n + 50 * i.size, f"a model of n = {n} sites and {i.size} edges")
         model = Ising.__new__(Ising)
-        model._fill(*_edges_csr(n, i, j, J), fields, offset, shape, geometry)
+        model._fill(*edges_csr(n, i, j, J), fields, offset, shape, geometry)
         return model
 
     def _fill(
@@ -159,6 +154,10 @@ class Ising(Energy):
         """The vectors by which the lattice repeats, one for each axis, float64 (axes, dimensions); None without.
 
         Wave vectors k of a periodic lattice have k . period = 2 pi m with whole m; of an open axis it is the edge.
+
+        >>> import fastgibbs as fg
+        >>> fg.lattice((4, 6)).periods.tolist(), fg.Ising([[0, 1], [1, 0]]).periods
+        ([[4.0, 0.0], [0.0, 6.0]], None)
         """
         return None if self.geometry is None else np.array(self.geometry.periods)
 
@@ -181,7 +180,15 @@ class Ising(Energy):
 
     @property
     def bonds(self) -> tuple[Sites, Sites, FloatArray]:
-        """(i, j, J): the bonds with i < j, row by row with j ascending; int32, int32 and float64 (bonds,)."""
+        """(i, j, J): the bonds with i < j, row by row with j ascending; int32, int32 and float64 (bonds,).
+
+        >>> import fastgibbs as fg
+        >>> [part.tolist() for part in fg.lattice((3,), J=2.0).bonds]
+        [[0, 0, 1], [1, 2, 2], [2.0, 2.0, 2.0]]
+        >>> glass = fg.edwards_anderson((3, 3), seed=1)
+        >>> glass.coupling_unit, glass.field_unit
+        (1.0, 1.0)
+        """
         chunks = list(self._bond_chunks())
         empty = (np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0))
         i, j, J = (np.concatenate(parts) for parts in zip(empty, *chunks, strict=True))
@@ -220,7 +227,13 @@ class Ising(Energy):
         return Ising.from_edges(self.n, [], [], [], self.fields, self.offset)
 
     def interpolated(self, other: Ising, t: float) -> Ising:
-        """The model of energy (1 - t) E + t E_other, of the bonds of both."""
+        """The model of energy (1 - t) E + t E_other, of the bonds of both.
+
+        >>> import fastgibbs as fg
+        >>> chain = fg.lattice((3,))
+        >>> chain.uncoupled().interpolated(chain, 0.25).bonds[2].tolist()
+        [0.25, 0.25, 0.25]
+        """
         (i, j, J), (i2, j2, J2) = self.bonds, other.bonds
         bonds = np.concatenate([i, i2]), np.concatenate([j, j2]), np.concatenate([(1 - t) * J, t * J2])
         offset = (1 - t) * self.offset + t * other.offset
@@ -267,133 +280,3 @@ def _add_terms(sums: FloatArray, terms: FloatArray) -> None:
     """Add each row of `terms` (rows, terms) to its entry of `sums`, strictly one term after the other."""
     terms[:, 0] += sums
     sums[:] = np.add.accumulate(terms, axis=1)[:, -1]
-
-
-def _check_size(n: int) -> None:
-    if n > MAX_SITES:
-        raise ValueError(f"n is {n}: site indices are 32-bit, give at most {MAX_SITES} sites")
-
-
-def symmetric_csr(name: str, matrix: Any, diagonal: str) -> Csr:
-    """indptr, indices and values of a dense or SciPy-like symmetric matrix of zero diagonal, columns ascending.
-
-    Errors call it `name`, and say by `diagonal` where diagonal entries belong.
-    """
-    if hasattr(matrix, "tocoo"):
-        return _sparse_csr(name, matrix, diagonal)
-    if not (isinstance(matrix, np.ndarray | list | tuple | Number) or hasattr(matrix, "__array__")):
-        raise TypeError(
-            f"{name} is {checks.shown(matrix)}: give a symmetric matrix (n, n), dense or SciPy-like; from_edges takes "
-            "a graph as its edges i, j and a number for each"
-        )
-    return _dense_csr(name, matrix, diagonal)
-
-
-def square(name: str, matrix: Any) -> int:
-    """n, once `matrix` is known to be (n, n)."""
-    try:
-        shape = tuple(map(operator.index, matrix.shape))
-    except (TypeError, AttributeError):
-        raise TypeError(f"{name} is {checks.shown(matrix)}, without a shape: give a square matrix (n, n)") from None
-    if len(shape) != 2 or shape[0] != shape[1] or shape[0] < 0:
-        raise ValueError(f"{name} has shape {shape}: give a square matrix (n, n)")
-    _check_size(shape[0])
-    return shape[0]
-
-
-def _refuse_diagonal(name: str, site: int, value: float, advice: str) -> NoReturn:
-    raise ValueError(f"{name}[{site}, {site}] is {value}: the diagonal must be zero, {advice}")
-
-
-def _refuse_asymmetry(name: str, i: int, j: int, value: float, mirrored: float) -> NoReturn:
-    A = _SYMBOLS[name]
-    one_half = not (value and mirrored)
-    advice = f"an upper-triangular {A} must be symmetrised first ({A} + {A}.T)" if one_half else f"({A} + {A}.T) / 2 is"
-    raise ValueError(f"{name}[{i}, {j}] is {value} but {name}[{j}, {i}] is {mirrored}: {A} must be symmetric; {advice}")
-
-
-def _dense_csr(name: str, matrix: Any, diagonal: str) -> Csr:
-    size = matrix.size if isinstance(matrix, np.ndarray) else 0  # a list is in memory already
-    checks.require_memory(DENSE_BYTES * size, f"a dense coupling matrix of {size} entries")
-    J = checks.finite_array(name, matrix)
-    n = square(name, J)
-    if J.diagonal().any():
-        site = (J.diagonal() != 0).argmax()
-        _refuse_diagonal(name, site, J[site, site], diagonal)
-    asymmetric = J != J.T
-    if asymmetric.any():
-        i, j = divmod(asymmetric.argmax(), n)
-        _refuse_asymmetry(name, i, j, J[i, j], J[j, i])
-    bonds = J != 0
-    indices = np.broadcast_to(np.arange(n, dtype=np.int32), (n, n))[bonds]
-    return _row_starts(np.count_nonzero(bonds, axis=1)), indices, J[bonds]
-
-
-def _sparse_csr(name: str, matrix: Any, diagonal: str) -> Csr:
-    n = square(name, matrix)
-    entries = matrix.tocoo()
-    row = checks.indices(f"{name}.row", entries.row, n).astype(np.int64)
-    column = checks.indices(f"{name}.col", entries.col, n)
-    if column.shape != row.shape:
-        raise ValueError(f"{name}.row has {row.size} entries and {name}.col has {column.size}")
-    key, J = _summed(row * n + column, checks.finite_array(f"{name}.data", entries.data, row.shape), n**2)
-    row, column = np.divmod(key, n)
-    if (row == column).any():
-        entry = (row == column).argmax()
-        _refuse_diagonal(name, row[entry], J[entry], diagonal)
-    mirror = np.minimum(np.searchsorted(key, column * n + row), key.size - 1)
-    mirrored = np.where(key[mirror] == column * n + row, J[mirror], 0.0)
-    if (mirrored != J).any():
-        entry = (mirrored != J).argmax()
-        _refuse_asymmetry(name, row[entry], column[entry], J[entry], mirrored[entry])
-    return _row_starts(np.bincount(row, minlength=n)), column.astype(np.int32), J
-
-
-def _edges_csr(n: int, i: Sites, j: Sites, J: FloatArray) -> Csr:
-    key, J = _summed(np.minimum(i, j).astype(np.int64) * n + np.maximum(i, j), J, n**2)
-    low, high = (key // n).astype(np.int32), (key % n).astype(np.int32)
-    counts = np.stack([np.bincount(high, minlength=n), np.bincount(low, minlength=n)], axis=1)
-    indptr = _row_starts(counts.sum(axis=1))
-    # A row holds its columns below the diagonal, then those above; both come out in the order of the rows.
-    is_above = np.repeat(np.tile([False, True], n), counts.ravel())
-    del key, counts  # freed early: the edges of a big lattice take more memory than the model
-    transposed = _order(high, n)
-    low, J_below = low[transposed], J[transposed]
-    del transposed
-    couplings = _interleave(is_above, J, J_below)
-    del J, J_below
-    return indptr, _interleave(is_above, high, low), couplings
-
-
-def _order(key: AnyArray, end: int) -> IntArray:
-    """`np.argsort(key, kind="stable")` of keys 0 ... end - 1: by 16 bits after 16, which NumPy counts, not compares."""
-    little = key.astype(key.dtype.newbyteorder("<"), copy=False)
-    parts = little.view("<u2").reshape(key.size, key.itemsize // 2).T  # the lowest first
-    order = np.argsort(parts[0], kind="stable").astype(np.min_scalar_type(key.size))
-    for part in parts[1 : -(-(end - 1).bit_length() // 16)]:
-        order = order[np.argsort(part[order], kind="stable")]
-    return order.astype(np.int64)
-
-
-def _summed(key: IntArray, values: FloatArray, end: int) -> tuple[IntArray, FloatArray]:
-    """The distinct keys 0 ... end - 1, ascending, and the sum of the values of each, added in order; zeros left out."""
-    order = _order(key, end)
-    key, values = key[order], values[order]
-    repeated = key[1:] == key[:-1]
-    if repeated.any():
-        first = np.flatnonzero(np.append(True, ~repeated))
-        with np.errstate(over="ignore", invalid="ignore"):  # refused with the model
-            key, values = key[first], np.add.reduceat(values, first)
-    nonzero = values != 0
-    return (key, values) if nonzero.all() else (key[nonzero], values[nonzero])
-
-
-def _interleave(is_first: Mask, first: AnyArray, second: AnyArray) -> AnyArray:
-    merged = np.empty(is_first.size, first.dtype)
-    merged[is_first] = first
-    merged[~is_first] = second
-    return merged
-
-
-def _row_starts(lengths: AnyArray) -> IntArray:
-    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])

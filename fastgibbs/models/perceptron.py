@@ -56,7 +56,13 @@ class Perceptron(Energy):
         return len(self.patterns) / 2
 
     def sums(self, states: ArrayLike) -> IntArray:
-        """M_mu(s) = sum_i xi_i^mu s_i, int64 (..., P), of `states` (..., N). Errors as in `energy`."""
+        """M_mu(s) = sum_i xi_i^mu s_i, int64 (..., P), of `states` (..., N). Errors as in `energy`.
+
+        >>> import fastgibbs as fg
+        >>> examples = fg.Perceptron([[1, 1, 1], [1, -1, 1]], [1, -1])
+        >>> examples.sums([1, 1, 1]).tolist()
+        [3, -1]
+        """
         return sums_of(self.patterns, states)
 
     def energy(self, states: ArrayLike) -> FloatArray:

@@ -11,8 +11,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from fastgibbs.models import checks
+from fastgibbs.models.csr import MAX_SITES
 from fastgibbs.models.energy import Energy, Flips
-from fastgibbs.models.ising import MAX_SITES, Ising
+from fastgibbs.models.ising import Ising
 from fastgibbs.types import AnyArray, ArrayLike, Disorder, FloatArray, IntArray, Mask, Seed, Sites
 
 KINDS = {"spin": -1, "binary": 0}
@@ -155,7 +156,13 @@ class Polynomial(Energy):
 
     @property
     def terms(self) -> dict[tuple[int, ...], float]:
-        """The terms as a dict of tuples of sites to coefficients, that of () the offset."""
+        """The terms as a dict of tuples of sites to coefficients, that of () the offset.
+
+        >>> import fastgibbs as fg
+        >>> model = fg.Polynomial({(0, 1, 2): -1.0, (0,): 0.5}, kind="spin")
+        >>> model.terms, type(model.entries).__name__
+        ({(0,): 0.5, (0, 1, 2): -1.0}, 'Entries')
+        """
         ends = np.cumsum(self.degrees).tolist()
         sites, coefficients = self.sites.tolist(), self.coefficients.tolist()
         listed = {

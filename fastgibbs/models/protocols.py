@@ -33,7 +33,12 @@ class Protocol:
 
     @property
     def period(self) -> int:
-        """Sweeps from one beginning to the next."""
+        """Sweeps from one beginning to the next.
+
+        >>> import fastgibbs as fg
+        >>> fg.oscillating(amplitude=0.5, period=8).period
+        8
+        """
         return len(self.values)
 
     def __repr__(self) -> str:

@@ -102,6 +102,7 @@ class RBM(Energy):
         widths = [checks.integer(f"layers[{k}]", width) for k, width in enumerate(given)]
         rng, n_visible = checks.generator(seed), widths[0]
         V, H = sum(widths[::2]), sum(widths[1::2])
+        checks.require_memory(32 * V * H, f"a machine of {V} x {H} weights", "give narrower layers")
         W, bias, first, second = np.zeros((V, H)), np.zeros(V), 0, 0
         for k, (width, following) in enumerate(pairwise(widths)):
             if k % 2 == 0:
@@ -121,7 +122,13 @@ class RBM(Energy):
 
     @cached_property
     def sides(self) -> Sides:
-        """Which units of the two sides are visible, which free, and which columns of data are whose."""
+        """Which units of the two sides are visible, which free, and which columns of data are whose.
+
+        >>> import fastgibbs as fg
+        >>> machine = fg.RBM([[2.0], [-1.0]], visible=[2, 0])
+        >>> machine.sides._fields
+        ('first', 'second', 'columns', 'second_columns', 'free', 'second_free')
+        """
         return Sides.of(self.visible, self.weights.shape)
 
     @cached_property
@@ -157,6 +164,11 @@ class RBM(Energy):
         """a + W h and b + v W of every unit, float64 (..., n): p(unit = 1 | the others) = 1 / (1 + exp(-input)).
 
         `states`: (..., n), units or their means. TypeError or ValueError on anything else.
+
+        >>> import fastgibbs as fg
+        >>> machine = fg.RBM([[2.0], [-1.0]], visible_bias=[0.5, 0.5])
+        >>> machine.inputs([1, 0, 1]).tolist()
+        [2.5, -0.5, 2.0]
         """
         states = checks.finite_array("states", states)
         if states.shape[-1:] != (self.n,):
@@ -218,7 +230,16 @@ class RBM(Energy):
         return Given.of(*parts, self.sides, checks.rows(v))
 
     def with_visible(self, visible: ArrayLike) -> RBM:
-        """The machine of the same energy of which these units are visible."""
+        """The machine of the same energy of which these units are visible.
+
+        >>> import fastgibbs as fg
+        >>> machine = fg.RBM([[2.0], [-1.0]])
+        >>> machine.restricted, machine.summed_hidden
+        (True, 0)
+        >>> turned = machine.with_visible([2])  # the hidden unit alone
+        >>> turned.n_visible, turned.restricted, turned.summed_hidden
+        (1, False, 0)
+        """
         return RBM(self.weights, self.visible_bias, self.hidden_bias, visible)
 
     def hidden_means(self, v: ArrayLike) -> FloatArray:
@@ -250,11 +271,22 @@ class RBM(Energy):
             raise ValueError(f"{self!r} has hidden units that are coupled: {name} knows none; sample them with clamp=")
 
     def uncoupled(self) -> RBM:
-        """The machine of the same biases without weights."""
+        """The machine of the same biases without weights.
+
+        >>> import fastgibbs as fg
+        >>> fg.RBM([[2.0]], [0.5]).uncoupled().weights.tolist()
+        [[0.0]]
+        """
         return RBM(np.zeros_like(self.weights), self.visible_bias, self.hidden_bias, self.visible)
 
     def interpolated(self, other: RBM, t: float) -> RBM:
-        """The machine of energy (1 - t) E + t E_other."""
+        """The machine of energy (1 - t) E + t E_other.
+
+        >>> import fastgibbs as fg
+        >>> machine = fg.RBM([[2.0]])
+        >>> machine.uncoupled().interpolated(machine, 0.25).weights.tolist()
+        [[0.5]]
+        """
         names = "weights", "visible_bias", "hidden_bias"
         parts = ((1 - t) * getattr(self, name) + t * getattr(other, name) for name in names)
         weights, visible_bias, hidden_bias = parts

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from fastgibbs.models import checks, foreign
+from fastgibbs.models.csr import MAX_SITES
 from fastgibbs.models.energy import Energy
-from fastgibbs.models.ising import MAX_SITES, Ising
+from fastgibbs.models.ising import Ising
 from fastgibbs.types import ArrayLike, FloatArray, ModelLike, Problem, States
 
 
@@ -75,7 +76,13 @@ class TransverseIsing(Energy):
 
     @property
     def ising(self) -> Ising:
-        """E as an `Ising` model."""
+        """E as an `Ising` model.
+
+        >>> import fastgibbs as fg
+        >>> quantum = fg.TransverseIsing(fg.lattice((4,)), gamma=1.0, slices=8)
+        >>> quantum.ising
+        Ising(n=4, bonds=4, fields=0)
+        """
         return self.model.to_ising()
 
     @property

@@ -22,7 +22,7 @@ th, td { padding: .2rem .6rem; border-bottom: 1px solid #8884; vertical-align: t
 .numbers th, .numbers td { text-align: right; white-space: nowrap; }
 .facts th { text-align: left; white-space: nowrap; padding-left: 0; }
 .warning { margin: .5rem 0; padding: .4rem .75rem; border-left: .3rem solid #d55e00; background: #d55e0022; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 1rem; }
+.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); gap: 1rem; }
 .wide { overflow-x: auto; }
 figure { margin: .75rem 0; }
 img { display: block; max-width: 100%; height: auto; background: #fff; border-radius: .3rem; }

@@ -88,6 +88,8 @@ def _of_draws(result: Any) -> Iterator[tuple[str, ...]]:
     """Curves where there is something to go along, the four means first, and traces."""
     along = any(line.x.size > 1 for line in lines_of(result, "energy").lines)
     told = curves(result) if along else []
+    if getattr(result, "driven", False) and result.field is not None:  # what follows comes first
+        told.sort(key=lambda name: name != "magnetization")
     if along and "tau" in told and _is_pooled(result):
         yield from ((name,) for name in _CURVES)
     else:

@@ -47,7 +47,7 @@ def _recipe(result: Any) -> tuple[str, list[str]]:
     model = result.model
     if result.KIND in ("train", "fit_ising") or getattr(result, "slices", None) is not None:
         return "model", []
-    if getattr(result, "together", 1) > 1:
+    if getattr(result, "together", None):
         return "models", []
     if type(model) is Lattice and model == lattice(model.sides, model.J, h=model.h):
         field = f", h={float(model.h)!r}" if model.h else ""
@@ -65,7 +65,7 @@ def _missing(result: Any) -> Told:
         yield "samples", "the states that it was fitted to"
     if result.KIND == "recall":
         yield "cues", "spins (n,) or (cues, n)"
-    if getattr(result, "together", 1) > 1:
+    if getattr(result, "together", None):
         yield "models", f"all {result.together} of the call, in order, this one being a part of what came of it"
     if getattr(result, "start", None) == "states":
         yield "start", "the states that it began with, (n,) or one for each chain or read"

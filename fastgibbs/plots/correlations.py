@@ -84,7 +84,9 @@ def structure_map(found: StructureFactor, group: int = 0, *, ax: Axes | None = N
     grid[tuple((m + most).T)] = values
     corners = np.stack(np.meshgrid(*(np.arange(-a, a + 2) - 0.5 for a in most), indexing="ij"), axis=-1) @ reciprocal
     shown = ax.pcolormesh(*np.moveaxis(corners, -1, 0), grid, **look(image, cmap="magma", norm=LogNorm()))
-    ax.figure.colorbar(shown, ax=ax, label="structure factor S(k)")
+    scale = ax.figure.colorbar(shown, ax=ax, label="structure factor S(k)").ax.yaxis
+    scale.set_major_formatter("{x:g}")
+    scale.set_minor_formatter("{x:g}")
     ax.set_aspect("equal")
     ax.set_xlabel("$k_x$")
     ax.set_ylabel("$k_y$")

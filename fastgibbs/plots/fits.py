@@ -10,7 +10,7 @@ from fastgibbs.models import Ising, checks
 from fastgibbs.models.foreign import names_of
 from fastgibbs.plots.style import MARK, PALETTE, bars, given_or_new, legend_above, look, nothing, require
 from fastgibbs.results.fitted import IsingFit
-from fastgibbs.types import FloatArray
+from fastgibbs.types import FloatArray, Mask
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,8 +51,8 @@ def fitted_couplings(
         order = np.argsort(-np.abs(fit.couplings), kind="stable")[:most]
         places = np.arange(1, order.size + 1)
         ax.axhline(0, color=MARK, linewidth=1, zorder=0)
-        drawn = fit.couplings[order], bars(fit.couplings_error[order])
-        ax.errorbar(places, *drawn, **look(errorbar, color=PALETTE[0], capsize=2, **house))
+        errors = bars(fit.couplings_error[order])
+        ax.errorbar(places, fit.couplings[order], errors, **look(errorbar, color=PALETTE[0], capsize=2, **house))
         ax.set_xlabel(f"the {order.size} strongest of {fit.couplings.size} pairs")
         if order.size <= _NAMED:
             names = names_of(fit.model)
@@ -62,17 +62,18 @@ def fitted_couplings(
     known, bond = _true(fit, true)
     ends = 1.1 * beta * np.array([min(known.min(), 0.0), max(known.max(), 0.0)])
     ax.plot(ends, ends, color=MARK, linewidth=1, zorder=0)
-    for which, color, label in ((~bond, PALETTE[5], "no bond"), (bond, PALETTE[0], "bonds")):
-        if which.any():
-            errors = bars(fit.couplings_error[which]) if fit.couplings.size <= _MOST_BARS else None
-            drawn = beta * known[which], fit.couplings[which], errors
-            ax.errorbar(*drawn, **look(errorbar, color=color, label=label, **house))
+    for among, color, label in ((~bond, PALETTE[5], "no bond"), (bond, PALETTE[0], "bonds")):
+        if among.any():
+            drawn = bars(fit.couplings_error[among]) if fit.couplings.size <= _MOST_BARS else None
+            ax.errorbar(
+                beta * known[among], fit.couplings[among], drawn, **look(errorbar, color=color, label=label, **house)
+            )
     ax.set_xlabel("true J / T")
     legend_above(ax)
     return ax
 
 
-def _true(result: IsingFit, true: Ising) -> tuple[FloatArray, Any]:
+def _true(result: IsingFit, true: Ising) -> tuple[FloatArray, Mask]:
     """The true couplings of the pairs of a fit, and which of these are bonds."""
     i, j, J = true.bonds
     n = np.int64(true.n)

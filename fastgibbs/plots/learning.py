@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COLUMNS = 10  # at most, unless there is a reason
-_ENTROPIES = "H(v)", "H(h)", "H(v, h)", "H(v | h)", "H(h | v)", "I(v; h)"
+_ENTROPIES = "H(v)", "H(h)", "H(v,h)", "H(v|h)", "H(h|v)", "I(v;h)"
 
 
 def filters(model: RBM, shape: Shape, *, count: int = 100, ax: Axes | None = None, **image: Any) -> Axes:
@@ -173,7 +173,7 @@ def entropies(found: Any, *, ax: Axes | None = None, **bar: Any) -> Axes:
         x = places + (k - (len(told) - 1) / 2) * width
         house = dict(width=width, color=PALETTE[k], label=name, capsize=2, error_kw={"elinewidth": 1})
         ax.bar(x, values, yerr=bars(np.array(errors)), **look(bar, **house))
-    ax.set_xticks(places, _ENTROPIES)
+    ax.set_xticks(places, _ENTROPIES, fontsize=8)
     legend_above(ax)
     return ax
 

@@ -34,6 +34,7 @@ _STYLE: Any = {
 }
 _TICKS: Any = {"color": QUIET, "labelsize": 9}  # made when they are drawn, out of reach of a style
 _PANEL = 4.2, 3.2  # inches
+_LINE = 52  # letters above a panel, those of five in the place of a line's mark
 _WIDE = 8  # hottest over coldest: beyond it the axis is logarithmic
 MISSING = 'pictures need matplotlib: pip install "fastgibbs[plot]"'
 
@@ -80,10 +81,11 @@ def given_or_new(ax: Axes | None) -> Axes:
 
 def legend_above(ax: Axes, title: str | None = None) -> None:
     """A legend over the Axes, where no data are."""
-    entries = len(ax.get_legend_handles_labels()[0])
+    labels = ax.get_legend_handles_labels()[1]
+    lines = -(-sum(len(label) + 5 for label in labels) // _LINE)
     text = {"title": title, "fontsize": 9, "title_fontsize": 9, "alignment": "left"}
     space = {"frameon": False, "handlelength": 1.2, "handletextpad": 0.4, "columnspacing": 1.0, "borderaxespad": 0.1}
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(entries, 5), **text, **space)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=-(-len(labels) // lines), **text, **space)
 
 
 def look(given: dict[str, Any], **house: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
+from html import escape
 from math import inf, log1p, nan, sqrt
 from statistics import NormalDist
 from typing import Annotated, NamedTuple
@@ -36,25 +37,22 @@ class LowestStates(NamedTuple):
     states: Annotated[States, "int8 (k, n)", "In the model's own units."]
     counts: Annotated[IntArray, "int64 (k,)", "In how many reads each was seen."]
 
-    def _columns(self) -> dict[str, list[str]]:
-        """Its lines as columns."""
+    def __repr__(self) -> str:
         signs = "01" if (self.states == 0).any() else "-+"
         shown = [
             "".join(signs[int(value > 0)] for value in state[:_SHOWN]) + " ..." * (state.size > _SHOWN)
             for state in self.states
         ]
         width = max(map(len, shown), default=0)
-        return {
+        columns = {
             "energy": [f"{energy + 0.0:.10g}" for energy in self.energy],
             "reads": [str(count) for count in self.counts],
             "state": [state.ljust(width) for state in shown],
         }
-
-    def __repr__(self) -> str:
-        return "\n".join(aligned(self._columns()))
+        return "\n".join(aligned(columns))
 
     def _repr_html_(self) -> str:
-        return Report([f"the {len(self.energy)} lowest states"], {}, self._columns(), []).html()
+        return f"<pre>{escape(repr(self))}</pre>"
 
 
 @described
@@ -180,7 +178,13 @@ class AnnealResult(Result):
 
     @property
     def temperature(self) -> FloatArray:
-        """T = 1 / beta of each sweep, float64 (sweeps,), inf at beta = 0 (see `fastgibbs.analysis.temperature`)."""
+        """T = 1 / beta of each sweep, float64 (sweeps,), inf at beta = 0 (see `fastgibbs.analysis.temperature`).
+
+        >>> import fastgibbs as fg
+        >>> run = fg.anneal(fg.edwards_anderson((8, 8), seed=1), seed=1)
+        >>> run.temperature.shape, run.seconds_per_read > 0
+        ((1000,), True)
+        """
         return analysis.temperature(self.betas)
 
     @property
@@ -264,7 +268,13 @@ class AnnealResult(Result):
         return answer(self)
 
     def table(self) -> Table:
-        """Energies as named arrays, (read,), and traces, (sweep,), to which beta belongs; of a population (step,)."""
+        """Energies as named arrays, (read,), and traces, (sweep,), to which beta belongs; of a population (step,).
+
+        >>> import fastgibbs as fg
+        >>> run = fg.anneal(fg.edwards_anderson((8, 8), seed=1), seed=1)
+        >>> sorted(run.table().variables), list(run.report().table)
+        (['energy', 'trace_mean', 'trace_min'], [])
+        """
         sweeps = self.trace_min.size
         variables: Variables = {"energy": (("read",), self.energy)}
         variables |= {"trace_min": (("sweep",), self.trace_min), "trace_mean": (("sweep",), self.trace_mean)}

@@ -107,15 +107,33 @@ class Result:
         return str(self.report())
 
     def to_xarray(self) -> xarray.Dataset:
-        """A plain `xarray.Dataset`, which ArviZ takes as it is (see `fastgibbs.integrations.xarray.to_xarray`)."""
+        """A plain `xarray.Dataset`, which ArviZ takes as it is (see `fastgibbs.integrations.xarray.to_xarray`).
+
+        >>> import fastgibbs as fg
+        >>> run = fg.sample(fg.lattice((8, 8)), beta=[0.2, 0.4], sweeps=50, seed=1)
+        >>> dict(run.to_xarray().sizes)
+        {'chain': 1, 'draw': 50, 'beta': 2}
+        """
         return integrations.to_xarray(self)
 
     def to_dataframe(self) -> pandas.DataFrame:
-        """A long `pandas.DataFrame` (see `fastgibbs.integrations.pandas.to_dataframe`)."""
+        """A long `pandas.DataFrame` (see `fastgibbs.integrations.pandas.to_dataframe`).
+
+        >>> import fastgibbs as fg
+        >>> run = fg.sample(fg.lattice((8, 8)), beta=[0.2, 0.4], sweeps=50, seed=1)
+        >>> run.to_dataframe().shape
+        (100, 5)
+        """
         return integrations.to_dataframe(self)
 
     def to_sampleset(self) -> dimod.SampleSet:
-        """A `dimod.SampleSet` of its states (see `fastgibbs.integrations.bqm.to_sampleset`)."""
+        """A `dimod.SampleSet` of its states (see `fastgibbs.integrations.bqm.to_sampleset`).
+
+        >>> import fastgibbs as fg
+        >>> run = fg.anneal(fg.lattice((2, 2)), reads=2, seed=1)
+        >>> float(run.to_sampleset().first.energy)
+        -8.0
+        """
         return integrations.to_sampleset(self)
 
     def _ends(self) -> str:

@@ -49,7 +49,12 @@ class Drawn(Result):
 
     @property
     def drawn_at(self) -> IntArray:
-        """The sweeps after which draws were made, int64 (draws,)."""
+        """The sweeps after which draws were made, int64 (draws,).
+
+        >>> import fastgibbs as fg
+        >>> fg.sample(fg.lattice((8, 8)), beta=0.4, sweeps=40, burn_in=10, thin=10, seed=1).drawn_at.tolist()
+        [20, 30, 40, 50]
+        """
         return self.burn_in + self.thin * np.arange(1, self.energy.shape[-1] + 1)
 
     @property

@@ -44,7 +44,16 @@ class IsingPath(NamedTuple):
 
     @property
     def graphs(self) -> list[Sites]:
-        """Of each model its pairs, int32 (2, bonds)."""
+        """Of each model its pairs, int32 (2, bonds).
+
+        >>> import numpy as np
+        >>> import fastgibbs as fg
+        >>> ring = fg.lattice((8,), J=0.5)
+        >>> samples = fg.sample(ring, beta=1.0, sweeps=200, burn_in=100, chains=64, keep_states=True, seed=1).samples
+        >>> path = fg.fit_ising(samples[:, ::10], l1="path").path
+        >>> path.graphs[path.bic.argmin()].shape
+        (2, 8)
+        """
         return [graph.T for graph in np.split(self.pairs, np.cumsum(self.bonds)[:-1])]
 
 
@@ -104,12 +113,23 @@ class IsingFit(Result):
 
         k is the mean number of couplings and fields of a spin. Measured on glasses and lattices of all pairs, without
         l2; inf where samples are fewer than 1.3 k.
+
+        >>> import fastgibbs as fg
+        >>> fit = fg.fit_ising([[1, 1], [1, 1], [1, -1], [-1, 1], [-1, -1]])
+        >>> round(fit.means_missed, 3), round(fit.pairs_missed, 3), round(fit.excess, 2)
+        (0.0, 0.0, 1.08)
         """
         share = 1.3 * (2 * self.i.size / self.model.n + 1) / self.samples
         return share / (1 - share) if share < 1 else np.inf
 
     def report(self) -> Report:
-        """The strongest couplings with errors, likelihoods, and whether moments are met."""
+        """The strongest couplings with errors, likelihoods, and whether moments are met.
+
+        >>> import fastgibbs as fg
+        >>> fit = fg.fit_ising([[1, 1], [1, 1], [1, -1], [-1, 1], [-1, -1]])
+        >>> list(fit.report().table), sorted(fit.table().variables)[:2]
+        (['i', 'j', 'J'], ['J', 'J_error'])
+        """
         facts = {
             "pseudo-likelihood": f"{self.pseudo_likelihood:.6g} nats a row, {self.independent:.6g} without couplings"
         }

@@ -77,7 +77,15 @@ class RecallResult(Result):
         return Report(lines, {}, table, notes)
 
     def table(self) -> Table:
-        """The overlaps as a named array, (cue, sweep, pattern); converged and sweeps_needed belong to cues."""
+        """The overlaps as a named array, (cue, sweep, pattern); converged and sweeps_needed belong to cues.
+
+        >>> import numpy as np
+        >>> import fastgibbs as fg
+        >>> memory = fg.Hopfield(np.random.default_rng(1).choice([-1, 1], (3, 100)))
+        >>> run = fg.recall(memory, memory.patterns, seed=1)
+        >>> sorted(run.table().variables), list(run.report().table), run.temperature
+        (['overlaps'], ['memory', 'cues', 'mean |m|', 'reversed', 'converged'], 0.0)
+        """
         axes = "cue", "sweep", "pattern"
         numbers: Coordinates = {
             axis: (axis, np.arange(size)) for axis, size in zip(axes, self.overlaps.shape, strict=True)

@@ -106,13 +106,25 @@ class SampleResult(Drawn):
 
     @cached_property
     def states(self) -> States:
-        """The states at the end, int8 (chains, n), in the model's own units."""
+        """The states at the end, int8 (chains, n), in the model's own units.
+
+        >>> import fastgibbs as fg
+        >>> run = fg.sample(fg.lattice((8, 8)), beta=[0.2, 0.4], sweeps=50, seed=1)
+        >>> run.states.shape, run.temperature.tolist()
+        ((2, 64), [5.0, 2.5])
+        """
         lanes = [ENGINES[self.engine].spins(block.plan, block.state) for block in self._blocks]
         return self._in_units(by_lane(lanes, self.beta.shape[-1] * self.strips), ())
 
     @property
     def samples(self) -> States:
-        """The states of every draw, int8 (chains, draws, n), unpacked from one bit a spin at each call."""
+        """The states of every draw, int8 (chains, draws, n), unpacked from one bit a spin at each call.
+
+        >>> import fastgibbs as fg
+        >>> run = fg.sample(fg.lattice((8, 8)), beta=0.4, chains=4, sweeps=50, seed=1, keep_states=True)
+        >>> run.samples.shape, run.packed.shape, run.packed.dtype.name
+        ((4, 50, 64), (4, 50, 1), 'uint64')
+        """
         return self._in_units(self._lanes(self._words()), (self.energy.shape[1],))
 
     def _lanes(self, words: list[AnyArray]) -> States:
@@ -176,7 +188,14 @@ class SampleResult(Drawn):
 
     @property
     def model_number(self) -> IntArray:
-        """Which of several models each chain runs, from 0, int64 (chains,)."""
+        """Which of several models each chain runs, from 0, int64 (chains,).
+
+        >>> import fastgibbs as fg
+        >>> glasses = [fg.edwards_anderson((4, 4), seed=seed) for seed in (1, 2)]
+        >>> run = fg.sample(glasses, beta=0.5, sweeps=10, chains=2, seed=1)
+        >>> run.model_number.tolist()
+        [0, 1]
+        """
         models = len(self.model) if isinstance(self.model, tuple) else 1
         return np.arange(self.beta.shape[-1]) * models // self.beta.shape[-1]
 
@@ -185,6 +204,11 @@ class SampleResult(Drawn):
         """The sites in the order in which sweeps visited them, (free sites,); ValueError if that was random.
 
         What `fastgibbs.exact.driven` takes. Of sites decided at once the order does not matter.
+
+        >>> import fastgibbs as fg
+        >>> run = fg.sample(fg.lattice((4, 4)), beta=0.4, sweeps=10, seed=1)
+        >>> sorted(run.order.tolist()) == list(range(16)), run.driven
+        (True, False)
         """
         if self.scan != "sequential":
             raise ValueError(f"scan is {self.scan!r}: each sweep has visited sites in an order of its own")
@@ -226,6 +250,11 @@ class SampleResult(Drawn):
         """What pairs of chains at one beta tell of each model, for `analysis.disorder_average`.
 
         ValueError if chains cannot be paired, or states were not kept.
+
+        >>> import fastgibbs as fg
+        >>> run = fg.sample(fg.lattice((8, 8)), beta=0.4, chains=4, sweeps=50, seed=1, keep_states=True)
+        >>> len(run.replicas()), run.replicas()[0].betas.tolist()
+        (1, [0.4])
         """
         if self.driven or self.field is not None:
             raise ValueError("result is in fields beside the model's, or driven: give a run in the model's own field")
@@ -241,7 +270,13 @@ class SampleResult(Drawn):
         return found
 
     def report(self) -> Report:
-        """A table by temperature with errors, and warnings; by sweep too, where these were chosen."""
+        """A table by temperature with errors, and warnings; by sweep too, where these were chosen.
+
+        >>> import fastgibbs as fg
+        >>> run = fg.sample(fg.lattice((8, 8)), beta=[0.2, 0.4], sweeps=50, seed=1)
+        >>> list(run.report().table), sorted(run.table().variables)
+        (['beta', 'T', 'chains', 'tau', 'ESS', 'R-hat', 'E/N', '|m|', 'C/N', 'chi', 'U'], ['energy', 'magnetization'])
+        """
         return by_sweep(self) if self.at.size and not self.driven else by_temperature(self)
 
     def table(self) -> Table:
@@ -258,7 +293,14 @@ class SampleResult(Drawn):
         return self._drawn(("chain", "draw"), lambda record: record, places)
 
     def to_u_kn(self) -> tuple[FloatArray, IntArray]:
-        """u_kn and N_k of nearly independent draws, for pymbar (see `fastgibbs.analysis.to_u_kn`)."""
+        """u_kn and N_k of nearly independent draws, for pymbar (see `fastgibbs.analysis.to_u_kn`).
+
+        >>> import fastgibbs as fg
+        >>> run = fg.sample(fg.lattice((8, 8)), beta=[0.2, 0.4], sweeps=50, seed=1)
+        >>> u_kn, N_k = run.to_u_kn()
+        >>> u_kn.shape == (2, N_k.sum())
+        True
+        """
         return analysis.to_u_kn(self)
 
     def _in_units(self, lanes: AnyArray, draws: tuple[int, ...]) -> States:

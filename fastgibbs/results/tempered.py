@@ -130,8 +130,9 @@ class TemperResult(Drawn):
     ] = None
     start: Annotated[str | None, BEGUN] = None
     together: Annotated[
-        int, "How many models of the call, which differ in signs alone, shared its random numbers with this one."
-    ] = field(default_factory=lambda: 1)
+        int | None,
+        "How many models of the call, which differ in signs alone, shared random numbers, or None if one did.",
+    ] = None
     _blocks: list[Left] = field(default_factory=list)
 
     @property
@@ -144,6 +145,11 @@ class TemperResult(Drawn):
         """Lambda, the sum of the rejection rates, and its density in beta (see `fastgibbs.analysis.barrier`).
 
         In Gamma, of a ladder in it. ValueError of a ladder in fields: it has no density in beta.
+
+        >>> import fastgibbs as fg
+        >>> run = fg.temper(fg.edwards_anderson((4, 4), seed=1), betas=[0.0, 0.5, 1.0], sweeps=200, seed=1)
+        >>> run.barrier.density.shape, run.temperature.tolist()
+        ((2,), [inf, 2.0, 1.0])
         """
         self._require_no_fields("barrier is a density in beta; acceptance tells how rungs swap")
         return analysis.barrier(self.betas if self.gammas is None else -self.gammas, 1 - self.acceptance)
@@ -154,6 +160,11 @@ class TemperResult(Drawn):
 
         In fields it is log sum_s exp(-beta_r (E(s) - b_r sum_i s_i)), of worldlines log Z_M. Clamped sites are not
         summed over.
+
+        >>> import fastgibbs as fg
+        >>> run = fg.temper(fg.edwards_anderson((4, 4), seed=1), betas=[0.0, 0.5, 1.0], sweeps=200, seed=1)
+        >>> run.log_z.bar.round(1).tolist()  # 16 log 2 first
+        [11.1, 15.2, 23.8]
         """
         model: Any = self.model
         quantum = getattr(model, "by_worldlines", False)
@@ -171,7 +182,13 @@ class TemperResult(Drawn):
 
     @cached_property
     def equilibration(self) -> analysis.Equilibration:
-        """Whether the run looks equilibrated, and what speaks against it."""
+        """Whether the run looks equilibrated, and what speaks against it.
+
+        >>> import fastgibbs as fg
+        >>> run = fg.temper(fg.edwards_anderson((4, 4), seed=1), betas=[0.0, 0.5, 1.0], sweeps=200, seed=1)
+        >>> type(run.equilibration).__name__, len(run.by_beta()), len(run.replicas())
+        ('Equilibration', 3, 1)
+        """
         return analysis.equilibration(self.energy, self.round_trips, max(self.model.n, 1))
 
     def replicas(self) -> list[Replicas]:
@@ -199,13 +216,25 @@ class TemperResult(Drawn):
         """Its records as named arrays, (chain, draw, rung), or the means of bins, (chain, bin, rung).
 
         A chain for each ladder; beta, and the field or Gamma, belong to rungs.
+
+        >>> import fastgibbs as fg
+        >>> run = fg.temper(fg.edwards_anderson((4, 4), seed=1), betas=[0.0, 0.5, 1.0], sweeps=200, seed=1)
+        >>> sorted(run.table().variables), list(run.report().table)
+        (['energy', 'magnetization'], ['beta', 'T', 'chains', 'tau', 'ESS', 'R-hat', 'E/N', '|m|', 'C/N', 'chi', 'U'])
         """
         points = {"beta": self.betas, "field": self.fields, "gamma": self.gammas}
         places = {name: ("rung", values) for name, values in points.items() if values is not None}
         return self._drawn(("chain", "draw", "rung"), lambda record: record.swapaxes(1, 2), places)
 
     def to_u_kn(self) -> tuple[FloatArray, IntArray]:
-        """u_kn and N_k of nearly independent draws, for pymbar (see `fastgibbs.analysis.to_u_kn`)."""
+        """u_kn and N_k of nearly independent draws, for pymbar (see `fastgibbs.analysis.to_u_kn`).
+
+        >>> import fastgibbs as fg
+        >>> run = fg.temper(fg.edwards_anderson((4, 4), seed=1), betas=[0.0, 0.5, 1.0], sweeps=200, seed=1)
+        >>> u_kn, N_k = run.to_u_kn()
+        >>> u_kn.shape == (3, N_k.sum())
+        True
+        """
         return analysis.to_u_kn(self)
 
     def _require_no_fields(self, instead: str) -> None:

@@ -137,7 +137,16 @@ class TrainResult(Result):
         return Report(lines, {}, table if rows.size else {}, notes)
 
     def table(self) -> Table:
-        """The history as named arrays, (epoch,)."""
+        """The history as named arrays, (epoch,).
+
+        >>> import fastgibbs as fg
+        >>> data = [[1, 1, 0, 0], [0, 0, 1, 1]]
+        >>> run = fg.train(fg.RBM.random(4, 2, data, seed=1), data, epochs=5, seed=1)
+        >>> sorted(run.table().variables)
+        ['bound', 'gradient_norm', 'log_likelihood', 'log_likelihood_error', 'pseudo_likelihood', 'reconstruction']
+        >>> list(run.report().table)
+        ['epoch', 'reconstruction', 'pseudo-likelihood', 'log-likelihood', 'gradient']
+        """
         records: Variables = {
             name: (("epoch",), record) for name, record in self.history._asdict().items() if name != "epoch"
         }
