@@ -1,8 +1,12 @@
 """Fixtures that several files of tests share."""
 
 import importlib
+import os
 
 import pytest
+
+for _library in ("OPENBLAS", "MKL"):  # before NumPy is imported; OMP_NUM_THREADS would tell fastgibbs, too
+    os.environ[f"{_library}_NUM_THREADS"] = "1"  # threads of BLAS wait for each other where workers share the cores
 
 # What begins first: the file that compiles all kernels; beside it those whose kernels no other file needs, so that no
 # two workers compile the same; then what takes longest, so that workers end together.
