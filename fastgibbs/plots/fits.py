@@ -51,8 +51,8 @@ def fitted_couplings(
         order = np.argsort(-np.abs(fit.couplings), kind="stable")[:most]
         places = np.arange(1, order.size + 1)
         ax.axhline(0, color=MARK, linewidth=1, zorder=0)
-        errors = bars(fit.couplings_error[order])
-        ax.errorbar(places, fit.couplings[order], errors, **look(errorbar, color=PALETTE[0], capsize=2, **house))
+        shown = look(errorbar, color=PALETTE[0], capsize=2, **house)
+        ax.errorbar(places, fit.couplings[order], bars(fit.couplings_error[order]), **shown)
         ax.set_xlabel(f"the {order.size} strongest of {fit.couplings.size} pairs")
         if order.size <= _NAMED:
             names = names_of(fit.model)
