@@ -109,7 +109,13 @@ def test_the_command_takes_scripts_names_of_those_that_ship_and_the_reference(mo
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("fastgibbs.pages.reference.write_reference", lambda folder: made.append(str(folder)))
     monkeypatch.setattr("fastgibbs.pages.scripts.rendered", lambda script: made.append(script.name) or b"page")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "own.py").touch()
+    for wrong in ([], ["reference", "lerner"]):
+        monkeypatch.setattr("sys.argv", ["pages", *wrong])
+        with pytest.raises(SystemExit, match="give SCRIPT.py, or learner, optimiser, physicist, reference"):
+            runpy.run_module("fastgibbs.pages", run_name="__main__")
     monkeypatch.setattr("sys.argv", ["pages", "reference", "learner", "mine/own.py"])
     runpy.run_module("fastgibbs.pages", run_name="__main__")
     assert made == ["reference", "learner.py", "own.py"]
-    assert {path.name for path in tmp_path.iterdir()} == {"learner.html", "own.html"}
+    assert {path.name for path in tmp_path.iterdir()} == {"mine", "learner.html", "own.html"}

@@ -10,11 +10,17 @@ from fastgibbs.io import replace_file
 from fastgibbs.pages.reference import write_reference
 from fastgibbs.pages.scripts import rendered
 
-DOCS = Path(__file__).parents[1] / "docs"
+REFERENCE = "reference"
+SHIPPED = {path.stem: path for path in sorted((Path(__file__).parents[1] / "docs").glob("*.py"))}
 
 if __name__ == "__main__":
-    for name in map(Path, sys.argv[1:]):
-        if name == Path("reference"):
+    scripts = {name: SHIPPED.get(name, Path(name)) for name in sys.argv[1:]}
+    wrong = [name for name, path in scripts.items() if name != REFERENCE and not path.is_file()]
+    if wrong or not scripts:
+        told = f"{wrong[0]!r} is no file" if wrong else "nothing is named"
+        sys.exit(f"fastgibbs.pages: {told}: give SCRIPT.py, or {', '.join([*SHIPPED, REFERENCE])}")
+    for name, path in scripts.items():
+        if name == REFERENCE:
             write_reference(name)
         else:
-            replace_file(f"{name.stem}.html", rendered(name if name.suffix else DOCS / f"{name}.py"))
+            replace_file(f"{path.stem}.html", rendered(path))
