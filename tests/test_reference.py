@@ -113,7 +113,7 @@ def test_the_command_takes_scripts_names_of_those_that_ship_and_the_reference(mo
     (tmp_path / "mine" / "own.py").touch()
     for wrong in ([], ["reference", "lerner"]):
         monkeypatch.setattr("sys.argv", ["pages", *wrong])
-        with pytest.raises(SystemExit, match="give SCRIPT.py, or learner, optimiser, physicist, reference"):
+        with pytest.raises(SystemExit, match=r"give SCRIPT\.py, or learner, optimiser, physicist, reference"):
             runpy.run_module("fastgibbs.pages", run_name="__main__")
     monkeypatch.setattr("sys.argv", ["pages", "reference", "learner", "mine/own.py"])
     runpy.run_module("fastgibbs.pages", run_name="__main__")
