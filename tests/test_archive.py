@@ -388,6 +388,6 @@ def test_a_tempering_comes_back_with_its_overlaps_and_adaptation(path, ladders):
 
 @pytest.mark.parametrize("thing", [3, None, fg.SampleResult, fg.Ising, np.ones(3), [GLASS], {"a": GLASS}])
 def test_only_models_and_results_are_saved(path, thing):
-    with pytest.raises(TypeError, match="give a model, or what sample, anneal, temper, recall or train returned"):
+    with pytest.raises(TypeError, match="sample, anneal, temper, recall, train or fit_ising returned"):
         fg.save(thing, path)
     assert not path.exists()

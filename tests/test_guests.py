@@ -186,7 +186,7 @@ def test_the_ways_back_take_what_every_verb_takes(tmp_path):
 def test_problems_of_dimod_that_are_no_binary_quadratic_ones_are_told_which_are():
     dimod = pytest.importorskip("dimod", reason="dimod comes with fastgibbs[dev]")
     for given in (dimod.ConstrainedQuadraticModel(), dimod.DiscreteQuadraticModel(), dimod.QuadraticModel()):
-        with pytest.raises(TypeError, match="dimod BinaryQuadraticModel or BinaryPolynomial"):
+        with pytest.raises(TypeError, match="dimod BQM or BinaryPolynomial"):
             fg.as_model(given)
 
 

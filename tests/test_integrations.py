@@ -69,6 +69,7 @@ def test_a_dataset_of_samples_has_chains_and_draws(xarray, sampled):
         "seed": str(2**100),
         "engine": sampled.engine,
         "strips": sampled.strips,
+        "start": "random",
         "rule": "gibbs",
         "scan": "sequential",
         "burn_in": 4,

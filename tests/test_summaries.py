@@ -195,7 +195,7 @@ def test_records_of_a_ladder_are_those_of_its_rungs():
 
 @pytest.mark.parametrize("other", [TORUS, None, fg.SampleResult, "a result", {}], ids=repr)
 def test_other_things_are_refused(other):
-    with pytest.raises(TypeError, match="give what sample, anneal, temper, recall or train returned"):
+    with pytest.raises(TypeError, match="give what sample, anneal, temper, recall, train or fit_ising returned"):
         analysis.summary(other)
     with pytest.raises(TypeError, match="give a SampleResult or a TemperResult"):
         by_beta(other)

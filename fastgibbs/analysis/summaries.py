@@ -57,7 +57,7 @@ def summary(result: Reporting) -> str:
     >>> print(fg.analysis.summary(run).splitlines()[0])
     AnnealResult(Ising(n=16, bonds=32, fields=0), reads=64, lowest=-32 in 64, engine='multispin')
     """
-    checks.able("result", result, "report", "what sample, anneal, temper, recall or train returned")
+    checks.able("result", result, "report", "what sample, anneal, temper, recall, train or fit_ising returned")
     return str(result.report())
 
 

@@ -91,8 +91,8 @@ def model(name: str, value: Any, place: str = "", worldlines: bool = False) -> M
     """`value`, which has what the verbs ask of a model; TypeError otherwise, also of worldlines where not wanted."""
     if not is_model(value):
         raise TypeError(
-            f"{name} is {shown(value)}{place}: give a model, also of your own class of fastgibbs.Energy, or a dimod "
-            "BinaryQuadraticModel or BinaryPolynomial, a dict {(i, j): w}, a networkx graph, the path of a file"
+            f"{name} is {shown(value)}{place}: give a model, a fastgibbs.Energy of your own, a dimod BQM or "
+            "BinaryPolynomial, a dict {(i, j): w}, a networkx graph, the path of a file"
         )
     if not worldlines and getattr(value, "by_worldlines", False):
         raise TypeError(
