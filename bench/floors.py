@@ -77,9 +77,11 @@ FLOORS = (  # contest, whose rate over whose; at least, with 256 and 512 bits; m
     ("annealing, Gaussian, 20-regular, *", "fastgibbs", "dwave-samplers", 5.5, 7.9),  # 8.2, 12
     ("annealing, Gaussian, 48-regular, *", "fastgibbs", "dwave-samplers", 3.2, 4.2),  # 4.8, 6.3
     # Quantum spins
-    ("transverse field, 3-regular +-J, 32 slices", "fastgibbs", "dwave-samplers", 12, 14),  # 19, 22
-    ("transverse field, 3-regular +-J, 32 slices", "fastgibbs", "openjij", 10, 11),  # 14, 16
+    ("transverse field, 3-regular +-J, 32 slices", "fastgibbs", "dwave-samplers", 17, 19),  # 26, 29
+    ("transverse field, 3-regular +-J, 32 slices", "fastgibbs", "openjij", 13, 15),  # 20, 23
     ("transverse field, 3-regular +-J, 32 slices", "*, measured each sweep", "*", 0.7, 0.7),  # 0.86, 0.84
+    # Terms of many
+    ("2000 terms of 3 of 500 spins, 64 chains", "fastgibbs", "openjij", 13, 18),  # 20, 27
     # Most pairs coupled, memories, machines
     ("annealing, SK Gaussian N=1024", "fastgibbs", "openjij", 3.6, 4.3),  # 5.4, 6.5
     ("annealing, SK Gaussian N=1024", "fastgibbs", "dwave-samplers", 9.2, 10),  # 14, 15
@@ -100,6 +102,9 @@ FLOORS = (  # contest, whose rate over whose; at least, with 256 and 512 bits; m
     ("CD-1, RBM 784 x 500, batches of 10, *", "fastgibbs", "scikit-learn, float32", 2.9, 3.7),  # 4.3, 5.5
     ("CD-1, RBM 784 x 500, batches of 10, *", "fastgibbs", "NumPy, float32", 1.7, 2.2),  # 2.6, 3.4
     ("CD-1, RBM 784 x 500, batches of 10, *", "fastgibbs", "NumPy, float64", 3.5, 3.7),  # 5.2, 5.6
+    ("wake and sleep, 784 - 200 - 50, batches of 100", "fastgibbs", "NumPy, float64", 3.4, 3.5),  # 5.2, 5.3
+    ("wake and sleep, 64 - 32 - 8, batches of 100", "fastgibbs", "NumPy, float64", 2.8, 3),  # 4.3, 4.5
+    ("BernoulliRBM of digits, 1347 rows", "fastgibbs", "scikit-learn", 1.7, 1.6),  # 2.6, 2.4
     ("textbook: *", "fastgibbs, no history", "NumPy, as in textbooks", 0.83, 0.95),  # 1.2, 1.4
     ("digits: *", "fastgibbs, no history", "NumPy, as in textbooks", 1.2, 1.4),  # 1.9, 2.1
     # Statistics
