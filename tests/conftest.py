@@ -34,10 +34,11 @@ def undescended(monkeypatch):
 
 @pytest.fixture
 def no_picture_left(monkeypatch):
-    """No picture is shown, and those that pyplot keeps are closed afterwards."""
+    """No picture is shown, and pyplot keeps none, neither of tests before nor afterwards."""
     pyplot = pytest.importorskip("matplotlib.pyplot", reason="pictures need the extra [plot]")
     pyplot.switch_backend("agg")
     monkeypatch.setattr(pyplot, "show", lambda *_, **__: pytest.fail("a picture was shown"))
+    pyplot.close("all")
     yield
     pyplot.close("all")
 
