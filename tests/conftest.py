@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import sys
 
 import pytest
 
@@ -32,15 +33,20 @@ def undescended(monkeypatch):
     monkeypatch.setattr("fastgibbs.methods.cooling.quenched", lambda model, states, *rest: states)
 
 
+@pytest.fixture(autouse=True)
+def pictures_end_with_their_test():
+    """What pyplot keeps is seen by no other test."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+
+
 @pytest.fixture
-def no_picture_left(monkeypatch):
-    """No picture is shown, and pyplot keeps none, neither of tests before nor afterwards."""
+def no_picture_shown(monkeypatch):
+    """Pictures are drawn for files, and a test that shows one fails."""
     pyplot = pytest.importorskip("matplotlib.pyplot", reason="pictures need the extra [plot]")
     pyplot.switch_backend("agg")
     monkeypatch.setattr(pyplot, "show", lambda *_, **__: pytest.fail("a picture was shown"))
-    pyplot.close("all")
-    yield
-    pyplot.close("all")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import fastgibbs as fg
 from fastgibbs import analysis, plots
 
 pyplot = pytest.importorskip("matplotlib.pyplot", reason="pictures need the extra [plot]")
-pytestmark = pytest.mark.usefixtures("no_picture_left")
+pytestmark = pytest.mark.usefixtures("no_picture_shown")
 MODEL = fg.lattice((8, 8))
 WAVES = fg.waves(MODEL, [[a, b] for a in range(5) for b in range(-3, 5)])
 

@@ -118,9 +118,7 @@ def test_bad_input_to_fill_in_is_named(change, error, message):
 def pyplot():
     module = pytest.importorskip("matplotlib.pyplot", reason="pictures need the extra [plot]")
     module.switch_backend("agg")
-    module.close("all")  # what tests before have left
-    yield module
-    module.close("all")
+    return module
 
 
 def canvas(ax):

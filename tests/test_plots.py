@@ -11,7 +11,7 @@ import fastgibbs as fg
 from fastgibbs import plots
 
 pyplot = pytest.importorskip("matplotlib.pyplot", reason="pictures need the extra [plot]")
-pytestmark = pytest.mark.usefixtures("no_picture_left")
+pytestmark = pytest.mark.usefixtures("no_picture_shown")
 
 
 def empty(result):

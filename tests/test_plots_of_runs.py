@@ -10,7 +10,7 @@ import fastgibbs as fg
 from fastgibbs import plots
 from fastgibbs.plots import style
 
-pytestmark = pytest.mark.usefixtures("no_picture_left")
+pytestmark = pytest.mark.usefixtures("no_picture_shown")
 TEMPERATURES = 1.5, 2.5, 4.0  # of `sampled`
 
 
