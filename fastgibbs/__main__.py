@@ -15,6 +15,7 @@ from fastgibbs.commands.solve import solve
 from fastgibbs.gallery import runs
 from fastgibbs.io import VERSION
 from fastgibbs.io.formats import NAMES
+from fastgibbs.models.recipes import RECIPES
 
 Options = argparse.Namespace
 INTERRUPTED, UNREAD = 130, 141  # as shells say it of Ctrl-C, and of a pipe that nobody reads
@@ -152,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     }
     for verb, about in described.items():
         example = (verbs.HERE / f"{verb}.toml").read_text(encoding="utf-8")
-        epilog = DESCRIBED.format(verb=verb, example=example, recipes=", ".join(verbs.RECIPES))
+        epilog = DESCRIBED.format(verb=verb, example=example, recipes=", ".join(RECIPES))
         of_verb = command(verb, _verb, f"{about}, of a model that a TOML file describes", epilog)
         of_verb.add_argument("source", metavar="FILE.toml", help="the model, the arguments and what is written")
         of_verb.set_defaults(verb=verb)

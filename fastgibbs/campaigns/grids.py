@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,7 +38,7 @@ def described(path: Path, values: dict[str, Any]) -> Described:
     output = values.get("output", {})
     for key in output:
         checks.choice(f"{path}: [output]: a key", key, _OUTPUT)
-    folder = _within(f"{path}: [output]", checks.path, "folder", output.get("folder", f"results/{path.stem}"))
+    folder = checks.within(f"{path}: [output]", checks.path, "folder", output.get("folder", f"results/{path.stem}"))
     model, arguments = dict(values.get("model", {})), dict(values[verb])
     seed = arguments.pop("seed", None)
     if seed is None:
@@ -46,7 +46,7 @@ def described(path: Path, values: dict[str, Any]) -> Described:
     where = f"{path}: [model]"
     if ("recipe" in model) == ("file" in model):
         raise ValueError(f"{where}: give recipe, as of `fastgibbs.Task`, or file")
-    fixed = _within(where, _read, model) if "file" in model else None
+    fixed = checks.within(where, _read, model) if "file" in model else None
     tasks = []
     for of_model, of_verb in _combined(path, values.get("grid", {}), verb):
         for section, given, more in ((where, model, of_model), (f"{path}: [{verb}]", arguments, of_verb)):
@@ -55,7 +55,7 @@ def described(path: Path, values: dict[str, Any]) -> Described:
         if fixed is not None and of_model:
             raise ValueError(f"{path}: [grid]: the model is that of a file, which has no {min(of_model)}")
         of = model | of_model if fixed is None else fixed
-        tasks.append(_within(f"{path}", _seeded, of, verb, arguments | of_verb, seed))
+        tasks.append(checks.within(f"{path}", _seeded, of, verb, arguments | of_verb, seed))
     return Described(tasks, Path(folder), verb)
 
 
@@ -86,18 +86,10 @@ def _combined(path: Path, grid: dict[str, Any], verb: str) -> Iterator[tuple[dic
                 raise ValueError(f"{told}: give a list of the values that it takes in turn")
             axes.append([(name, key, value) for value in values])
     if SAMPLES in grid:
-        count = _within(f"{path}: [grid]", checks.integer, SAMPLES, grid[SAMPLES])
+        count = checks.within(f"{path}: [grid]", checks.integer, SAMPLES, grid[SAMPLES])
         axes.append([("model", "seed", seed) for seed in range(count)])
     for chosen in itertools.product(*axes):
         found: tuple[dict[str, Any], dict[str, Any]] = {}, {}
         for name, key, value in chosen:
             found[name != "model"][key] = value
         yield found
-
-
-def _within(where: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a function returns; its errors name the file and the section."""
-    try:
-        return function(*arguments)
-    except (ValueError, TypeError) as error:
-        raise type(error)(f"{where}: {error}") from error

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -19,14 +19,13 @@ from fastgibbs.methods.annealing import anneal
 from fastgibbs.methods.sampling import sample
 from fastgibbs.methods.tempering import temper
 from fastgibbs.models import checks, smallest_waves, waves
-from fastgibbs.models.recipes import RECIPES as RECIPES  # the command line lists them
+from fastgibbs.models.recipes import RECIPES
 from fastgibbs.results.annealed import AnnealResult
 from fastgibbs.results.sampled import SampleResult
 from fastgibbs.results.saving import load
 from fastgibbs.results.tempered import TemperResult
 from fastgibbs.types import Progress
 
-T = TypeVar("T")
 HERE = Path(__file__).parent  # a file of each kind is there
 VERBS: dict[str, Callable[..., Any]] = {"sample": sample, "temper": temper, "anneal": anneal}
 WITHOUT = {"model", "progress", "checkpoint"}  # arguments that no file gives, and those of each verb
@@ -45,7 +44,7 @@ OUTPUT = {"folder": str, "npz": bool, "csv": bool}
 
 
 def task(verb: str, path: Path) -> Task:
-    """The run that a TOML file describes, in the sections [model], [sample] or [temper], and [output] if need be.
+    """The run that a TOML file describes, in the sections [model], that of the verb, and [output] if need be.
 
     Raises ValueError or TypeError that names the file and the section for all that is wrong with it, FileNotFoundError
     if there is none.
@@ -81,7 +80,7 @@ def _run(
 ) -> Findings:
     """Call the verb and report on what it returns."""
     saved = {} if np.ndim(arguments.get("sweeps", 0)) or "time_limit" in arguments else {"checkpoint": checkpoint(verb)}
-    result: SampleResult | TemperResult | AnnealResult = _within(
+    result: SampleResult | TemperResult | AnnealResult = checks.within(
         where, VERBS[verb], model, **arguments, progress=progress, **saved
     )
     records = table(result)
@@ -103,20 +102,20 @@ def _arguments(where: str, verb: str, arguments: dict[str, Any], given: Given) -
     if TEMPERATURES in arguments and BETAS[verb] in arguments:
         raise ValueError(f"{where}: {TEMPERATURES} and {BETAS[verb]} are given: give one of them")
     if TEMPERATURES in arguments:
-        temperatures = _within(where, checks.finite_array, TEMPERATURES, arguments.pop(TEMPERATURES))
+        temperatures = checks.within(where, checks.finite_array, TEMPERATURES, arguments.pop(TEMPERATURES))
         with np.errstate(divide="ignore"):  # at T = 0
             betas = 1 / temperatures
         arguments[BETAS[verb]] = np.sort(betas) if verb == "temper" else betas
     _check_keys(where, arguments, VERBS[verb], without, more)
     if EACH in arguments:
-        count = _within(where, checks.integer, EACH, arguments.pop(EACH))
-        beta = _within(where, checks.inverse_temperatures, "beta", arguments["beta"])
+        count = checks.within(where, checks.integer, EACH, arguments.pop(EACH))
+        beta = checks.within(where, checks.inverse_temperatures, "beta", arguments["beta"])
         if beta.ndim > 1 or "chains" in arguments:
             raise ValueError(f"{where}: {EACH} goes with a number or a list of numbers as beta, and without chains")
-        _within(where, checks.require_memory, 8.0 * beta.size * count, f"{EACH}={count}", "give fewer")
+        checks.within(where, checks.require_memory, 8.0 * beta.size * count, f"{EACH}={count}", "give fewer")
         arguments["beta"] = np.repeat(beta, count)
     if "start" in arguments:
-        arguments["start"] = _within(where, _start, arguments["start"], given.model)
+        arguments["start"] = checks.within(where, _start, arguments["start"], given.model)
     if isinstance(arguments.get("clamp"), dict):
         sites = {str(label): site for site, label in enumerate(given.labels)}
         for label in arguments["clamp"]:
@@ -126,7 +125,7 @@ def _arguments(where: str, verb: str, arguments: dict[str, Any], given: Given) -
         arguments["clamp"] = {sites[label]: value for label, value in arguments["clamp"].items()}
     if "observe" in arguments and not isinstance(arguments["observe"], dict):
         checks.choice(f"{where}: observe", arguments["observe"], [WAVES])
-        arguments["observe"] = _within(where, lambda: waves(given.model, smallest_waves(given.model)))
+        arguments["observe"] = checks.within(where, lambda: waves(given.model, smallest_waves(given.model)))
     return arguments
 
 
@@ -149,10 +148,10 @@ def _model(where: str, section: dict[str, Any]) -> Given:
         raise ValueError(f"{where}: give recipe, one of {', '.join(RECIPES)}, or file")
     if "file" in given:
         _check_names(where, given, ["file", "format"])
-        return Given(given["file"], *_within(where, recognised, given["file"], given.get("format")))
+        return Given(given["file"], *checks.within(where, recognised, given["file"], given.get("format")))
     recipe = RECIPES[checks.choice(f"{where}: recipe", given.pop("recipe"), RECIPES)]
     _check_keys(where, given, recipe, set(), set())
-    return Given("", _within(where, recipe, **given), "")
+    return Given("", checks.within(where, recipe, **given), "")
 
 
 def _output(where: str, section: dict[str, Any]) -> dict[str, Any]:
@@ -160,9 +159,9 @@ def _output(where: str, section: dict[str, Any]) -> dict[str, Any]:
     _check_names(where, section, OUTPUT)
     for key, value in section.items():
         if OUTPUT[key] is str:
-            _within(where, checks.path, key, value)
+            checks.within(where, checks.path, key, value)
         else:
-            _within(where, checks.flag, key, value)
+            checks.within(where, checks.flag, key, value)
     return section
 
 
@@ -181,15 +180,3 @@ def _check_keys(
 def _check_names(where: str, given: dict[str, Any], names: Any) -> None:
     for name in given:
         checks.choice(f"{where}: a key", name, names)
-
-
-def _within(where: str, function: Callable[..., T], *arguments: Any, **named: Any) -> T:
-    """What a function returns; its errors name the section whose values it was given."""
-    try:
-        return function(*arguments, **named)
-    except Interrupted:
-        raise
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
-    except TypeError as error:
-        raise TypeError(f"{where}: {error}") from error

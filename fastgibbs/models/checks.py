@@ -8,7 +8,7 @@ import operator
 import os
 import reprlib
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -80,6 +80,16 @@ def by_contents(cls: type[T]) -> type[T]:
     made.__ne__ = lambda self, other: not made.__eq__(self, other)
     made.__hash__ = lambda self: hash(contents(self))
     return cls
+
+
+def within(where: str, function: Callable[..., T], *arguments: Any, **named: Any) -> T:
+    """What a function returns; its errors name where the values that it was given stand, as a section of a file."""
+    try:
+        return function(*arguments, **named)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+    except TypeError as error:
+        raise TypeError(f"{where}: {error}") from error
 
 
 def is_model(value: Any) -> bool:
