@@ -167,19 +167,29 @@ def test_models_too_big_for_memory_are_refused_before_anything_is_allocated(monk
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak memory is read from /proc")
-@pytest.mark.parametrize("name, megabytes", [("edwards_anderson", 330), ("lattice", 220)])
-def test_a_cubic_lattice_of_a_million_sites_is_built_in_little_more_than_its_size(name, megabytes):
+@pytest.mark.parametrize("name, times", [("edwards_anderson", 2.6), ("lattice", 1.2)])
+def test_a_cubic_lattice_of_a_million_sites_is_built_in_little_more_than_its_size(name, times):
+    """Counted from what a process of a small one takes: Python and Numba differ by 50 MB from machine to machine."""
     program = f"""
-import numba
-from fastgibbs.models import {name}
-model = {name}((100, 100, 100))
-sizes = [getattr(model, array).size for array in ("indptr", "couplings", "fields", "indices")]
-print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1], sizes[-1])
+import fastgibbs
+
+def kilobytes(name):
+    return int(next(line for line in open("/proc/self/status") if line.startswith(name)).split()[1])
+
+def built(side):
+    model = fastgibbs.{name}((side,) * 3)
+    return [getattr(model, array) for array in ("indptr", "couplings", "fields", "indices")]
+
+built(4)
+before = kilobytes("VmRSS")
+arrays = built(100)
+print((kilobytes("VmHWM") - before) * 1024 / sum(array.nbytes for array in arrays), arrays[-1].size)
 """
-    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    peak, entries = map(int, output.split())
-    assert entries == 6 * 10**6
-    assert peak * 1024 < megabytes * 1e6
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    taken, entries = done.stdout.split()
+    assert int(entries) == 6 * 10**6
+    assert float(taken) < times
 
 
 def test_the_memory_of_this_machine_is_known():
