@@ -2,12 +2,16 @@
 
 import importlib
 import os
+import signal
 import sys
 
 import pytest
 
 for _library in ("OPENBLAS", "MKL"):  # before NumPy is imported; OMP_NUM_THREADS would tell fastgibbs, too
     os.environ[f"{_library}_NUM_THREADS"] = "1"  # threads of BLAS wait for each other where workers share the cores
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell: processes of tests inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What begins first: the file that compiles all kernels; beside it those whose kernels no other file needs, so that no
 # two workers compile the same; then what takes longest, so that workers end together.

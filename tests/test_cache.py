@@ -1,9 +1,11 @@
 """The cache of compiled kernels: damage is noticed and mended, and the package works where no cache can be."""
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,17 +39,31 @@ def child(script, **environment):
     return done.stdout.strip(), done.stderr
 
 
+def called(folder, cache, value=3, **environment):
+    """A small kernel is called in a new process: hits of the cache, and what was said on stderr."""
+    out, said = child(CALL.format(folder=str(folder), value=value), **{"NUMBA_CACHE_DIR": str(cache)} | environment)
+    return int(out), said
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory):
+    """The folder of a small kernel, and of a cache that holds it."""
+    folder = tmp_path_factory.mktemp("kernel")
+    (folder / "kernel.py").write_text(textwrap.dedent(KERNEL))
+    assert called(folder, folder / "cache") == (0, "")
+    return folder
+
+
 @pytest.fixture
-def hits(tmp_path):
-    """A function that calls a small kernel in a new process: hits of the cache, and what was said on stderr."""
-    (tmp_path / "kernel.py").write_text(textwrap.dedent(KERNEL))
+def hits(kernel, tmp_path):
+    """A function that calls the kernel, whose cache is `cache` in the folder of this test."""
+    return partial(called, kernel, tmp_path / "cache")
 
-    def call(value=3, **environment):
-        environment = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")} | environment
-        out, said = child(CALL.format(folder=str(tmp_path), value=value), **environment)
-        return int(out), said
 
-    return call
+@pytest.fixture
+def filled(kernel, tmp_path):
+    """That cache, when it holds the kernel."""
+    return Path(shutil.copytree(kernel / "cache", tmp_path / "cache"))
 
 
 def damaged(content, how):
@@ -63,21 +79,20 @@ def damaged(content, how):
 
 @pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
 @pytest.mark.parametrize("how", ["empty", "cut", "a bit flipped"])
-def test_a_damaged_cache_is_rebuilt_with_one_warning_that_names_it(hits, tmp_path, suffix, how):
-    assert hits() == (0, "")
-    (file,) = (tmp_path / "cache").rglob(f"*{suffix}")
+def test_a_damaged_cache_is_rebuilt_with_one_warning_that_names_it(hits, filled, suffix, how):
+    (file,) = filled.rglob(f"*{suffix}")
     file.write_bytes(damaged(file.read_bytes(), how))
     found, said = hits()
     assert found == 0
     assert said.count("RuntimeWarning") == 1 and "is damaged: kernels are compiled again" in said
-    assert str(tmp_path / "cache" / "fastgibbs") in said
+    assert str(filled / "fastgibbs") in said
     assert hits() == (1, "")
 
 
-def test_a_kernel_in_the_file_of_another_is_not_run(hits, tmp_path):
+def test_a_kernel_in_the_file_of_another_is_not_run(hits, filled):
     """As two processes may leave it that compile for different types at once."""
-    assert hits(3)[0] == hits(3.5)[0] == 0
-    one, other = sorted((tmp_path / "cache").rglob("*.nbc"))
+    assert hits(3.5)[0] == 0
+    one, other = sorted(filled.rglob("*.nbc"))
     content = one.read_bytes()
     one.write_bytes(other.read_bytes())
     other.write_bytes(content)
@@ -86,9 +101,8 @@ def test_a_kernel_in_the_file_of_another_is_not_run(hits, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes into any folder")
-def test_a_read_only_cache_serves_what_it_has_and_says_that_it_cannot_grow(hits, tmp_path):
-    assert hits(3) == (0, "")
-    folders = [tmp_path / "cache", *(path for path in (tmp_path / "cache").rglob("*") if path.is_dir())]
+def test_a_read_only_cache_serves_what_it_has_and_says_that_it_cannot_grow(hits, filled):
+    folders = [filled, *(path for path in filled.rglob("*") if path.is_dir())]
     for folder in folders:
         folder.chmod(0o500)
     try:
@@ -127,9 +141,9 @@ def test_a_user_without_home_or_passwd_entry_imports_the_package(tmp_path):
     assert (out, said) == ("None -18.0", "")
 
 
-def test_a_kernel_runs_without_any_cache(hits):
-    script = {"HOME": "relative-and-missing", "NUMBA_CACHE_DIR": "", "XDG_CACHE_HOME": "/proc/none"}
-    found, said = hits(**script)
+@pytest.mark.parametrize("named", ["", __file__])  # no folder, and a file where one should be
+def test_a_kernel_runs_without_any_cache(kernel, named):
+    found, said = called(kernel, named, HOME="relative-and-missing", XDG_CACHE_HOME="/proc/none")
     assert found == 0 and "cannot be written" in said
 
 
@@ -149,8 +163,8 @@ SAMPLED = """
 
 def test_kernels_are_compiled_also_where_numba_is_told_not_to(tmp_path):
     """Compiled afresh, and with the variable, which goes on to hold for the user's own functions."""
-    plain, _ = child(SAMPLED, NUMBA_CACHE_DIR=str(tmp_path / "one"))
-    interpreted, said = child(SAMPLED, NUMBA_CACHE_DIR=str(tmp_path / "other"), NUMBA_DISABLE_JIT="1")
+    plain, _ = child(SAMPLED)
+    interpreted, said = child(SAMPLED, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_DISABLE_JIT="1")
     assert said == ""
     assert plain.split()[0] == interpreted.split()[0]
     assert (plain.split()[1], interpreted.split()[1]) == ("True", "False")

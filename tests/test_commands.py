@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -37,6 +38,17 @@ def glass(tmp_path):
     signs = np.random.default_rng(3).choice([-1.0, 1.0], 64)
     fg.write(fg.Ising.from_edges(64, i, j, signs[i] * signs[j]), tmp_path / "glass.sg")
     return tmp_path / "glass.sg"
+
+
+@contextmanager
+def begun(command, **streams):
+    """The command line in a process that no failure of the test leaves behind."""
+    run = [sys.executable, "-m", "fastgibbs", *command]
+    with subprocess.Popen(run, stderr=subprocess.PIPE, text=True, **streams) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def answer(path):
@@ -147,8 +159,8 @@ def test_solve_refuses_what_is_wrong_in_one_line_before_it_begins(options, words
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_solve_that_is_interrupted_gives_what_it_has_found(number, glass):
     sol = glass.parent / "sol.json"
-    command = [sys.executable, "-m", "fastgibbs", "solve", str(glass), "--time", "1000", "--output", str(sol)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    command = ["solve", str(glass), "--time", "1000", "--output", str(sol)]
+    with begun(command, stdout=subprocess.PIPE) as process:
         while "energy" not in (line := process.stderr.readline()):
             assert line, "it ended by itself"
         process.send_signal(number)
@@ -182,8 +194,7 @@ def test_a_head_that_many_formats_have_is_told(small, tmp_path, capsys):
 
 def test_what_nobody_reads_or_has_room_for_ends_without_a_traceback(tmp_path):
     def status(command, **streams):
-        run = [sys.executable, "-m", "fastgibbs", *command]
-        with subprocess.Popen(run, stderr=subprocess.PIPE, text=True, **streams) as process:
+        with begun(command, **streams) as process:
             if process.stdout:
                 process.stdout.close()
             return process.stderr.read(), process.wait(60)

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -19,26 +20,94 @@ with event.install_recorder("numba:compile") as compiled:
     import fastgibbs as fg
     from fastgibbs.engines.entries import hold
     model = fg.lattice((8, 8))
-    result = fg.sample(model, beta=0.4, sweeps=3, chains=16, seed=1, progress={progress}, engine="{engine}")
+    result = fg.sample(model, beta=0.4, sweeps=3, chains=16, seed=1, progress=True, engine="{engine}")
+assembly = "".join(hold.inspect_asm().values()) if compiled.buffer else ""
 print(sum(hold.stats.cache_hits.values()), result.energy.sum(), len(compiled.buffer))
+print(assembly.count("%ymm") + assembly.count("%zmm"))
 """
 
 
-def fresh_process(cache, source=PACKAGE.parent, progress=False, engine="sparse"):
-    """Of the first sample in a new process: cache hits, an energy, what was said on stderr, how often it compiled."""
+class First(NamedTuple):
+    """The first sample of a process."""
+
+    hits: int
+    energy: float
+    compiled: int  # how often
+    wide: int  # wide registers named by what was compiled
+    said: str
+
+
+def first(cache, source=PACKAGE.parent, engine="sparse"):
+    """The first sample in a new process."""
     environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(source)}
-    command = [sys.executable, "-c", SAMPLE.format(progress=progress, engine=engine)]
+    command = [sys.executable, "-c", SAMPLE.format(engine=engine)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=source)
-    hits, energy, compiled = done.stdout.split()
-    return int(hits), float(energy), done.stderr, int(compiled)
+    hits, energy, compiled, wide = done.stdout.split()
+    return First(int(hits), float(energy), int(compiled), int(wide), done.stderr)
 
 
-def test_a_kernel_is_compiled_once_and_then_comes_from_the_cache(tmp_path):
-    hits, energy, said, compiled = fresh_process(tmp_path, progress=True)
-    assert hits == 0 and "compiling (once)" in said and compiled
-    hits, again, said, compiled = fresh_process(tmp_path, progress=True)
-    assert hits == 1 and "compiling" not in said and not compiled
-    assert again == energy
+class Copy(NamedTuple):
+    """A copy of the package with a cache of its own, in which one process has compiled."""
+
+    package: Path
+    cache: Path
+    begun: First
+
+    def again(self):
+        return first(self.cache, self.package.parent)
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("copied")
+    package, cache = folder / "copy" / "fastgibbs", folder / "cache"
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    return Copy(package, cache, first(cache, package.parent))
+
+
+def test_a_kernel_is_compiled_once_and_then_comes_from_the_cache(copied):
+    assert copied.begun.hits == 0 and "compiling (once)" in copied.begun.said and copied.begun.compiled
+    again = copied.again()
+    assert (again.hits, again.compiled) == (1, 0) and "compiling" not in again.said
+    assert again.energy == copied.begun.energy
+
+
+OUTSIDE = {  # a label, a docstring and a check
+    "plots/traces.py": ('"magnetisation per site m"', '"m"'),
+    "models/ising.py": ("The model itself.", "This model."),
+    "methods/recall.py": ("beta <= 0", "not beta > 0"),
+}
+
+
+def test_an_edit_outside_the_engines_compiles_nothing(copied):
+    kernels = {path: path.stat().st_mtime_ns for path in copied.cache.rglob("*.nb?")}
+    for name, (old, new) in OUTSIDE.items():
+        before = (copied.package / name).read_text()
+        assert before.count(old) == 1, f"{name} no longer has {old}"
+        (copied.package / name).write_text(before.replace(old, new))
+    again = copied.again()
+    assert (again.hits, again.energy, again.compiled) == (1, copied.begun.energy, 0)
+    assert {path: path.stat().st_mtime_ns for path in copied.cache.rglob("*.nb?")} == kernels
+
+
+def test_an_edited_callee_in_another_file_is_never_served_stale(copied):
+    arithmetic = copied.package / "engines" / "arithmetic.py"
+    before, content = arithmetic.stat(), arithmetic.read_text()
+    arithmetic.write_text(content.replace("^ bitcast(spare,", "^ -1 ^ bitcast(spare,"))
+    os.utime(arithmetic, (before.st_atime, before.st_mtime))
+    edited = copied.again()
+    arithmetic.write_text(content)
+    assert edited.hits == 0
+    assert edited.energy != copied.begun.energy
+
+
+@pytest.mark.parametrize("engine", ["sparse", "multispin", "dense"])
+def test_the_hot_loop_uses_the_machines_wide_registers(copied, tmp_path, engine):
+    """As it is compiled: cached code cannot be inspected."""
+    features = Path("/proc/cpuinfo")
+    if not features.exists() or "avx2" not in features.read_text():
+        pytest.skip("this CPU has no AVX2, so there are no wide registers to look for")
+    assert (copied.begun if engine == "sparse" else first(tmp_path, engine=engine)).wide > 300
 
 
 MILLION = """
@@ -78,44 +147,6 @@ def test_a_million_spins_in_32_chains_and_a_billion_in_one_take_little_memory(ru
     done = subprocess.run([sys.executable, "-c", TAKEN.format(run=run)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < megabytes
-
-
-def test_an_edited_callee_in_another_file_is_never_served_stale(tmp_path):
-    shutil.copytree(PACKAGE, tmp_path / "copy" / "fastgibbs", ignore=shutil.ignore_patterns("__pycache__"))
-    first = fresh_process(tmp_path / "cache", tmp_path / "copy")
-    assert fresh_process(tmp_path / "cache", tmp_path / "copy")[:2] == (1, first[1])
-    arithmetic = tmp_path / "copy" / "fastgibbs" / "engines" / "arithmetic.py"
-    before = arithmetic.stat()
-    arithmetic.write_text(arithmetic.read_text().replace("^ bitcast(spare,", "^ -1 ^ bitcast(spare,"))
-    os.utime(arithmetic, (before.st_atime, before.st_mtime))
-    edited = fresh_process(tmp_path / "cache", tmp_path / "copy")
-    assert edited[0] == 0
-    assert edited[1] != first[1]
-
-
-OUTSIDE = {  # a label, a docstring and a check
-    "plots/traces.py": ('"magnetisation per site m"', '"m"'),
-    "models/ising.py": ("The model itself.", "This model."),
-    "methods/recall.py": ("beta <= 0", "not beta > 0"),
-}
-
-
-def test_an_edit_outside_the_engines_compiles_nothing(tmp_path):
-    package, cache = tmp_path / "copy" / "fastgibbs", tmp_path / "cache"
-    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
-    energy = fresh_process(cache, package.parent)[1]
-    kernels = {path: path.stat().st_mtime_ns for path in cache.rglob("*.nb?")}
-    for name, (old, new) in OUTSIDE.items():
-        before = (package / name).read_text()
-        assert before.count(old) == 1, f"{name} no longer has {old}"
-        (package / name).write_text(before.replace(old, new))
-    assert fresh_process(cache, package.parent) == (1, energy, "", 0)
-    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.nb?")} == kernels
-
-
-def test_a_cache_folder_that_cannot_be_written_only_costs_time(tmp_path):
-    (tmp_path / "fastgibbs").write_text("a file stands where the folder should be")
-    assert fresh_process(tmp_path)[0] == 0
 
 
 def test_changing_any_number_size_or_dtype_compiles_nothing_new():
@@ -166,23 +197,3 @@ def sample_in_many_ways(model, engine):
         dict(beta=-0.5, sweeps=2, chains=1, threads=2, start=model.from_spins(np.ones(model.n, np.int8))),
     ):
         fg.sample(model, engine=engine, **arguments)
-
-
-WIDE = """
-import fastgibbs as fg
-from fastgibbs.engines.entries import hold
-fg.sample(fg.lattice((4, 4)), beta=0.4, sweeps=1, engine="{engine}")
-(assembly,) = hold.inspect_asm().values()
-print(assembly.count("%ymm") + assembly.count("%zmm"))
-"""
-
-
-@pytest.mark.parametrize("engine", ["sparse", "multispin", "dense"])
-def test_the_hot_loop_uses_the_machines_wide_registers(tmp_path, engine):
-    features = Path("/proc/cpuinfo")
-    if not features.exists() or "avx2" not in features.read_text():
-        pytest.skip("this CPU has no AVX2, so there are no wide registers to look for")
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}  # cached code cannot be inspected
-    script = WIDE.format(engine=engine)
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-    assert int(done.stdout) > 300
