@@ -110,7 +110,7 @@ def trial(name, threads, count, folder):
         if "saved" in name:
             run["folder"] = folder
     call = (WITH_PROGRESS | WITHOUT)[name]
-    storm = Storm(random.uniform(0, 0.5), count)
+    storm = Storm(random.uniform(0, 0.2), count)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         result = call(**run)
