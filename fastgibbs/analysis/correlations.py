@@ -67,8 +67,7 @@ def correlations(result: Any, *, axis: int = 0, connected: bool = False, periodi
     pairs = model.n if periodic else model.n // length * (length - r)
     means, errors = [], []
     for group in groups:
-        mine = words[(result.beta == group.beta) & (result.model_number == group.model)]
-        found = _sums(mine, model.n, sides, axis, r.size, periodic) / pairs
+        found = _sums(words[group.chains], model.n, sides, axis, r.size, periodic) / pairs
         rows = [moments(blocks(found[..., one]), 0.0)[:, 0] for one in r]
         rows.append(moments(blocks(np.abs(group.magnetization)), 0.0)[:, 0] * connected)
         mean, error = jackknifed(lambda of: of[..., :-1] - of[..., -1:] ** 2, np.stack(rows, axis=1))

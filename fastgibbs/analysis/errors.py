@@ -17,6 +17,9 @@ from fastgibbs.analysis.bins import Binned, Record, RecordLike
 from fastgibbs.models import checks
 from fastgibbs.types import ArrayLike, FloatArray, IntArray
 
+FEWEST_DRAWS = 4  # of which split R-hat can be had
+LARGEST_R_HAT = 1.01  # above, chains are too short or disagree (Vehtari et al., Bayesian Anal. 16, 667 (2021))
+LARGEST_SCORE = 2.6  # of `disagreement`: 1 in 100 of chains that agree has more
 _FEWEST_ROWS = 16  # a jackknife of fewer does not know its own error to 20 %
 _LAGS = 1024  # the first window tried for tau; its transforms stay in a core's own cache
 _ROUNDING = 1e-12  # of the mean: a smaller spread is no physics
@@ -68,7 +71,7 @@ def autocorrelation_time(record: ArrayLike) -> float:
     >>> print(f"{fg.analysis.autocorrelation_time(run.energy):.1f} draws")
     8.8 draws
     """
-    return _autocorrelation_time(_record(record))
+    return tau_and_window(_record(record))[0]
 
 
 def effective_sample_size(record: ArrayLike) -> float:
@@ -80,7 +83,7 @@ def effective_sample_size(record: ArrayLike) -> float:
     1810 of 16000 draws
     """
     record = _record(record)
-    return record.size / _autocorrelation_time(record)
+    return record.size / tau_and_window(record)[0]
 
 
 def standard_error(record: ArrayLike) -> Mean:
@@ -99,7 +102,7 @@ def standard_error(record: ArrayLike) -> Mean:
     -1.212 +- 0.008, exact -1.222
     """
     record = _record(record)
-    tau, mean = _autocorrelation_time(record), record.mean()
+    (tau, _), mean = tau_and_window(record), record.mean()
     variance = _mean_square(record, mean)
     effective = record.size / tau
     error = np.sqrt(variance / (effective - 1)) if effective > 1 else np.inf
@@ -190,7 +193,7 @@ def jackknife(statistic: Callable[..., float], *records: ArrayLike) -> tuple[flo
     1982, eq. 3.1). For a mean this is the spread of the chains' means over sqrt(K): it assumes nothing about
     autocorrelation, but rests on K numbers only, so take 16 chains or more.
 
-    Raises ValueError with fewer than two chains.
+    Raises ValueError with fewer than two chains, and where records have other numbers of them.
 
     >>> import numpy as np
     >>> import fastgibbs as fg
@@ -199,7 +202,9 @@ def jackknife(statistic: Callable[..., float], *records: ArrayLike) -> tuple[flo
     56.250 +- 17.857
     """
     checked = [_record(record) for record in records]
-    chains = len(checked[0])
+    chains, *others = (len(record) for record in checked)
+    if set(others) - {chains}:
+        raise ValueError(f"records have {[chains, *others]} chains: give as many in each")
     if chains < 2:
         raise ValueError("record has 1 chain: error bars from the spread of chains need at least 2")
     left_out = np.array([statistic(*(np.delete(r, k, axis=0) for r in checked)) for k in range(chains)])
@@ -280,10 +285,6 @@ def _split(record: RecordLike) -> tuple[Any, float, float]:
 def _halves(record: FloatArray) -> FloatArray:
     n = record.shape[1] // 2
     return np.stack([record[:, :n], record[:, record.shape[1] - n :]], axis=1).reshape(-1, n)
-
-
-def _autocorrelation_time(record: Record) -> float:
-    return tau_and_window(record)[0]
 
 
 def tau_and_window(record: Record) -> tuple[float, float]:

@@ -18,7 +18,6 @@ from fastgibbs.types import AnyArray, ArrayLike, FloatArray, IntArray
 
 _SAME = 1e-9  # lengths of two k, in units of the longer
 _PART = 2**22  # spins that are summed at once
-_NO_WAVES = "observed no waves: give observe=fg.waves(model, k) to sample or temper"
 
 
 @checks.by_contents
@@ -156,7 +155,7 @@ def _of_spins(result: Any) -> _Rows:
     named = {m: names for m, names in observed_waves(groups[0].observables).items() if any(m)}
     axes = len(found.periods)
     if not named or any(len(m) != axes for m in named):
-        raise ValueError(f"result {_NO_WAVES}")
+        raise ValueError("result observed no waves: give observe=fg.waves(model, k) to sample or temper")
     m = np.array([(0,) * axes, *named])
     k = m @ found.reciprocal
     for (_, names), wave in zip(named.items(), turns(model, k[1:]), strict=True):
@@ -200,7 +199,7 @@ def _pairs(result: Any, groups: list[Any]) -> list[AnyArray]:
     """The packed spins of the chains of each group, uint64 (chains, draws, words), an even number of them."""
     words, found = result.packed, []
     for group in groups:
-        mine = words[(result.beta == group.beta) & (result.model_number == group.model)]
+        mine = words[group.chains]
         if len(mine) < 2 or not mine.shape[1]:
             raise ValueError(
                 f"result has {len(mine)} chains of {mine.shape[1]} draws at beta = {group.beta:g}: give pairs of chains"

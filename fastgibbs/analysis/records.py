@@ -29,6 +29,8 @@ class Group(NamedTuple):
     """The largest Gamma, where it is another than that of the model."""
     observables: Mapping[str, Any] = {}
     """What was observed, and what moves and engines told, by name, likewise; more axes are a function's."""
+    chains: Any = None
+    """Which they are of those of a SampleResult, bool (chains,)."""
 
     @classmethod
     def of(cls, beta: float, model: int, bins: Bins) -> Group:

@@ -98,7 +98,7 @@ def response(run: Any, period: int | None = None) -> Response:
     whole = values.shape[1] // phases * phases
     if not whole:
         raise ValueError(f"run has {values.shape[1]} draws, a period {phases}: give whole periods")
-    sweeps = (run.burn_in + run.thin * np.arange(1, phases + 1) - 1) % period + 1
+    sweeps = (run.drawn_at[:phases] - 1) % period + 1
     betas = run.beta if run.beta.ndim > 1 else run.beta[None]
     found = []
     for chains in drives(run):
@@ -114,10 +114,9 @@ def response(run: Any, period: int | None = None) -> Response:
 def drives(run: Any) -> list[AnyArray]:
     """The chains of each drive, in the order of their first: those of one model at the same points in all sweeps."""
     given = [np.atleast_2d(of) for of in (run.beta, run.field) if of is not None]
-    found: dict[bytes, list[int]] = {}
+    found: dict[tuple[int | bytes, ...], list[int]] = {}
     for chain, model in enumerate(run.model_number.tolist()):
-        key = b"".join([bytes([model % 256, model // 256 % 256]), *(of[:, chain].tobytes() for of in given)])
-        found.setdefault(key, []).append(chain)
+        found.setdefault((model, *(of[:, chain].tobytes() for of in given)), []).append(chain)
     return [np.array(chains) for chains in found.values()]
 
 

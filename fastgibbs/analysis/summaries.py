@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from fastgibbs.analysis.errors import blocks, disagreement, split_r_hat, standard_error
+from fastgibbs.analysis.errors import (
+    FEWEST_DRAWS,
+    LARGEST_R_HAT,
+    blocks,
+    disagreement,
+    split_r_hat,
+    standard_error,
+)
 from fastgibbs.analysis.quantum import of_group
 from fastgibbs.analysis.records import ByBeta, Group, by_beta, first_model, sites_of
 from fastgibbs.analysis.reports import Report, Reporting, with_error
@@ -17,13 +24,11 @@ from fastgibbs.models import checks
 from fastgibbs.types import FloatArray
 
 FEWEST_TAU = 50  # autocorrelation times in a chain: of fewer, tau itself is not to be trusted (Sokal 1996)
-LARGEST_R_HAT = 1.01  # above, chains are too short or disagree (Vehtari et al., Bayesian Anal. 16, 667 (2021))
 FALSE_ALARMS = 0.005  # the chance of a warning about good chains of GOOD_TAU or more, were tau's noise log-normal
 GOOD_TAU = 60
 _ROW_TAU = 10  # in a row of a jackknife: of shorter ones the errors are too small
 _TOLD = "cluster_m2", "cluster_size"  # by moves of clusters
 _WHOLE = 0.95  # of the sites in the cluster of a random one, on average: there moves turn all spins alike
-FEWEST_DRAWS = 4  # of which split R-hat can be had
 
 
 def summary(result: Reporting) -> str:

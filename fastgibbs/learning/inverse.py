@@ -10,6 +10,7 @@ import numpy as np
 from fastgibbs.exact import spectrum
 from fastgibbs.exact.enumeration import states
 from fastgibbs.learning import conditionals, pseudolikelihood, spreads
+from fastgibbs.learning.asked import at_least_0
 from fastgibbs.learning.conditionals import Rows
 from fastgibbs.learning.observed import Observed, observed, pairs_of
 from fastgibbs.learning.pseudolikelihood import Numbers, Stop
@@ -106,7 +107,7 @@ def fit_ising(
     """
     checks.choice("method", method, FIT_METHODS)
     checks.progress(progress)
-    l2, penalties = _at_least_0("l2", l2), _penalties(l1)
+    l2, penalties = at_least_0("l2", l2), _penalties(l1)
     if method == "mean_field" and (graph is not None or penalties is None or penalties.any()):
         raise ValueError('method is "mean_field", which inverts the whole covariance: leave out graph and l1')
     data = observed(samples, weights)
@@ -190,13 +191,6 @@ def _most_likely(
 
 def _never() -> bool:
     return False
-
-
-def _at_least_0(name: str, value: float) -> float:
-    number = checks.finite_number(name, value)
-    if number < 0:
-        raise ValueError(f"{name} is {number}: give a number of at least 0")
-    return number
 
 
 def _penalties(l1: float | str | ArrayLike) -> FloatArray | None:
