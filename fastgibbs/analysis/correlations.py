@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from fastgibbs.analysis.errors import blocks, jackknifed, moments
-from fastgibbs.analysis.records import by_beta, first_model
+from fastgibbs.analysis.records import by_beta, first_model, keys
 from fastgibbs.fields import described
 from fastgibbs.models import checks
 from fastgibbs.types import AnyArray, FloatArray, IntArray
@@ -74,8 +74,7 @@ def correlations(result: Any, *, axis: int = 0, connected: bool = False, periodi
         means.append(mean)
         errors.append(error)
     unit = float(np.linalg.norm(geometry.vectors[axis]))
-    betas, models = [group.beta for group in groups], [group.model for group in groups]
-    return Correlations(np.array(betas), np.array(models, np.int64), unit * r, np.array(means), np.array(errors))
+    return Correlations(*keys(groups), unit * r, np.array(means), np.array(errors))
 
 
 def _sums(words: AnyArray, n: int, sides: tuple[int, ...], axis: int, count: int, periodic: bool) -> FloatArray:

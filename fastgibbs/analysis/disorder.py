@@ -13,14 +13,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from fastgibbs.analysis.bins import Binned
-from fastgibbs.analysis.errors import (
-    FEWEST_DRAWS,
-    LARGEST_R_HAT,
-    LARGEST_SCORE,
-    disagreement,
-    jackknifed,
-    split_r_hat,
-)
+from fastgibbs.analysis.errors import FEWEST_DRAWS, agree, jackknifed
 from fastgibbs.analysis.reports import Report, shown, with_error
 from fastgibbs.analysis.thermodynamics import temperature
 from fastgibbs.fields import described
@@ -103,7 +96,7 @@ def _at_smallest_k(model: ModelLike, rungs: int, qk2: FloatArray) -> FloatArray:
 def of_chains(model: ModelLike, betas: FloatArray, chains: list[tuple[FloatArray, States]]) -> Replicas:
     """The `Replicas` of chains, by beta: energies (chains, draws), and spins int8 (chains, draws, n).
 
-    They look equilibrated where R-hat is at most 1.01, or what it is more is noise. ValueError if chains are no pairs.
+    They look equilibrated where chains `agree`. ValueError if chains are no pairs.
     """
     found, alike = [], True
     for beta, (energies, spins) in zip(betas.tolist(), chains, strict=True):
@@ -117,7 +110,7 @@ def of_chains(model: ModelLike, betas: FloatArray, chains: list[tuple[FloatArray
         pairs = [_compared(model, *spins[first : first + 2]) for first in range(0, count, 2)]
         told = {name: np.array([pair[name] for pair in pairs])[:, None] for name in pairs[0]}
         found.append(replicas(model, np.array([beta]), energies[:, None], told, True))
-        alike &= split_r_hat(energies) <= LARGEST_R_HAT or disagreement(energies) <= LARGEST_SCORE
+        alike &= agree(energies)
     means = {name: np.concatenate([one.moments[name] for one in found]) for name in found[0].moments}
     histogram = np.concatenate([one.histogram for one in found])
     return Replicas(model=model, betas=betas, **means, histogram=histogram, equilibrated=alike)

@@ -156,13 +156,18 @@ def disagreement(record: ArrayLike) -> float:
     return float(((1 - b) * root - (1 - a)) / np.sqrt(b * root**2 + a))
 
 
+def agree(record: RecordLike) -> bool:
+    """Whether R-hat is at most 1.01, or what it is more is noise."""
+    return split_r_hat(record) <= LARGEST_R_HAT or disagreement(record) <= LARGEST_SCORE
+
+
 def binning(record: ArrayLike) -> Binning:
     """error(b) = sqrt(var of the means of bins of b draws / (number of bins - 1)), b = 1, 2, 4, ...: a `Binning`.
 
     Bins lie within chains, and draws that fill none are left out. Where bins are long against tau the errors level
     off at the error of the mean; error(1) takes draws as independent. Each is uncertain by error / sqrt(2 (bins - 1)).
 
-    Of a record in bins, b begins at their width. Raises ValueError if there are fewer than two draws.
+    Of a record in bins, b begins at their width. Raises ValueError if there are fewer than two draws, or full bins.
     Source: Flyvbjerg and Petersen, J. Chem. Phys. 91, 461 (1989), eqs. 26 to 28.
 
     >>> import fastgibbs as fg
@@ -173,7 +178,7 @@ def binning(record: ArrayLike) -> Binning:
     record = _record(record)
     bins, width = (record.full().means, record.width) if isinstance(record, Binned) else (record, 1)
     if bins.size < 2:
-        raise ValueError("record has 1 draw: error bars need at least 2")
+        raise ValueError(f"record has 1 {'draw' if bins is record else 'full bin'}: error bars need at least 2")
     sizes: list[int] = []
     errors, counts = [], []
     while bins.size >= 2:

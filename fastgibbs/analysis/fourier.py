@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from fastgibbs.analysis.errors import blocks, jackknifed, moments
-from fastgibbs.analysis.records import by_beta, first_model
+from fastgibbs.analysis.records import by_beta, first_model, keys
 from fastgibbs.fields import described
 from fastgibbs.models import checks
 from fastgibbs.models.waves import factors, fitting, observed_waves, places, smallest_waves, turns
@@ -169,11 +169,7 @@ def _of_spins(result: Any) -> _Rows:
             sum(moments(blocks(group.observables[name]), 0.0)[:, 1] for name in names) / n for names in named.values()
         ]
         rows.append(np.stack([first, *others], axis=1))
-    return _Rows(*_keys(groups), m, rows, k)
-
-
-def _keys(groups: list[Any]) -> tuple[FloatArray, IntArray]:
-    return np.array([group.beta for group in groups]), np.array([group.model for group in groups], np.int64)
+    return _Rows(*keys(groups), m, rows, k)
 
 
 def _of_overlaps(result: Any, k: ArrayLike | None) -> _Rows:
@@ -186,13 +182,13 @@ def _of_overlaps(result: Any, k: ArrayLike | None) -> _Rows:
     vectors = m @ found.reciprocal
     if hasattr(result, "packed"):
         rows = [_of_pairs(words, n, turns(model, vectors)) for words in _pairs(result, groups)]
-        return _Rows(*_keys(groups), m, rows, vectors)
+        return _Rows(*keys(groups), m, rows, vectors)
     if k is not None:
         raise ValueError(f"k is {checks.shown(k)}: a TemperResult has the smallest k alone, leave it out")
     if result.overlap is None or result.overlap.qk2.shape[2] != len(m) - 1:
         raise ValueError("result has no overlaps at k: temper with ladders=2 or more and overlap_every above 0")
     values = np.concatenate([result.overlap.q2[..., None], result.overlap.qk2], axis=2) * n
-    return _Rows(*_keys(groups), m, list(values.swapaxes(0, 1)), vectors)
+    return _Rows(*keys(groups), m, list(values.swapaxes(0, 1)), vectors)
 
 
 def _pairs(result: Any, groups: list[Any]) -> list[AnyArray]:

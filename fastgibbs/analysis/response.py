@@ -93,17 +93,17 @@ def response(run: Any, period: int | None = None) -> Response:
             f"period is {period}: give a part of the {len(driven)} sweeps of the protocol, of 3 draws or more, one "
             f"every {run.thin} sweeps"
         )
-    phases, per_site = period // run.thin, sites_of(first_model(run))
+    draws, per_site = period // run.thin, sites_of(first_model(run))  # of a period
     values = run.magnetization if driven is run.field else run.energy / per_site
-    whole = values.shape[1] // phases * phases
+    whole = values.shape[1] // draws * draws
     if not whole:
-        raise ValueError(f"run has {values.shape[1]} draws, a period {phases}: give whole periods")
-    sweeps = (run.drawn_at[:phases] - 1) % period + 1
+        raise ValueError(f"run has {values.shape[1]} draws, a period {draws}: give whole periods")
+    sweeps = (run.drawn_at[:draws] - 1) % period + 1
     betas = run.beta if run.beta.ndim > 1 else run.beta[None]
     found = []
     for chains in drives(run):
         drive = driven[:, chains[0]].reshape(-1, period).mean(axis=0)[sweeps - 1]
-        numbers, curves = _followed(values[chains, :whole].reshape(len(chains), -1, phases), sweeps / period, drive)
+        numbers, curves = _followed(values[chains, :whole].reshape(len(chains), -1, draws), sweeps / period, drive)
         order = np.argsort(sweeps)
         found.append(((betas[:, chains[0]].mean(), len(chains), *numbers), [of[order] for of in curves]))
     beta, count, *told = np.array([of for of, _ in found]).T
@@ -196,10 +196,10 @@ def phases(result: Any) -> AnyArray:
     return (first - 1) % period + 1 if draws >= period // result.thin else first[:0]
 
 
-def of_phases(record: FloatArray, phases: int) -> tuple[FloatArray, FloatArray]:
-    """Means of draws (chains, draws) at each phase of whole periods, and their errors between chains, NaN of one."""
-    whole = record.shape[1] // phases * phases
-    means = record[:, :whole].reshape(len(record), -1, phases).mean(axis=1)
+def of_phases(record: FloatArray, count: int) -> tuple[FloatArray, FloatArray]:
+    """Means of draws (chains, draws) at each of `count` phases of whole periods, their errors between chains or NaN."""
+    whole = record.shape[1] // count * count
+    means = record[:, :whole].reshape(len(record), -1, count).mean(axis=1)
     return means.mean(axis=0), np.array([_error(values) for values in means.T])
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from fastgibbs.analysis.errors import LARGEST_SCORE, disagreement, standard_error
+from fastgibbs.analysis.errors import FEWEST_DRAWS, LARGEST_SCORE, disagreement, standard_error
 from fastgibbs.analysis.reports import Report, shown, with_error
 from fastgibbs.engines.streams import ADAPT, ORDER, entropy_of, stream
 from fastgibbs.fields import described
@@ -276,7 +276,7 @@ def _sampled(rbm: RBM, log_z: tuple[float, float], sweeps: int, options: dict[st
     means = [standard_error(records[..., k]) for k in range(len(_OF))]
     found = Entropies(*(float(one.mean + log_z[0] * of) for one, of in zip(means, _OF[:, 0], strict=True)))
     error = Entropies(*(math.hypot(one.error, log_z[1] * of) for one, of in zip(means, _OF[:, 0], strict=True)))
-    score = disagreement(records[..., 2]) if records.shape[1] > 3 else math.nan
+    score = disagreement(records[..., 2]) if records.shape[1] >= FEWEST_DRAWS else math.nan
     return found, error, log_z, score
 
 
