@@ -171,9 +171,8 @@ def information(
         rows = checks.units("data", data, V)
         if rows.ndim != 2 or not len(rows):
             raise ValueError(f"data has shape {rows.shape}: give (N, {V}), N of at least 1")
-    known: Estimate | float | None = log_z
     if log_z is not None and not isinstance(log_z, Estimate):
-        known = checks.finite_number("log_z", log_z)
+        log_z = checks.finite_number("log_z", log_z)
     own = run_entropy(entropy_of(seed), "information")
     rng = np.random.Generator(stream(own, ORDER))
     model = RBM(beta * rbm.weights, beta * rbm.visible_bias, beta * rbm.hidden_bias)
@@ -181,10 +180,10 @@ def information(
     if any(small):
         of_model = _enumerated(model, small, chains, rng)
     else:
-        if known is None:
+        if log_z is None:
             other = entropy_of(np.random.SeedSequence(own, spawn_key=(ADAPT,)))
-            known = estimated(model, data=rows, seed=other, threads=threads)
-        Z = (known.value, known.error) if isinstance(known, Estimate) else (known, 0.0)
+            log_z = estimated(model, data=rows, seed=other, threads=threads)
+        Z = (log_z.value, log_z.error) if isinstance(log_z, Estimate) else (log_z, 0.0)
         of_model = _sampled(model, Z, sweeps, dict(chains=chains, start=start, seed=own, threads=threads))
     found, error, (value, spread), score = of_model
     if rows is None:
