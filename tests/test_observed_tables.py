@@ -46,7 +46,7 @@ def test_chains_in_other_fields_have_a_dimension_for_these():
     data = to_xarray(run)
     assert dict(data.energy.sizes) == {"chain": 2, "draw": 3, "field": 2} and float(data.beta) == 0.4
     np.testing.assert_array_equal(data.energy.sel(field=0.5), run.energy[::2])
-    with pytest.raises(ValueError, match="as many chains for each beta, field, here there are 1 to 2"):
+    with pytest.raises(ValueError, match="as many chains for each beta, field and model, here there are 1 to 2"):
         to_xarray(fg.sample(fg.lattice((4, 4)), beta=0.4, field=[0.5, 0.0, 0.5], sweeps=3, seed=1))
 
 

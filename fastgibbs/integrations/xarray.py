@@ -54,7 +54,7 @@ def _by_law(flat: Table) -> Table:
     chains = np.bincount(law, minlength=np.prod(size))
     if (chains != chains[0]).any():
         raise ValueError(
-            f"a Dataset needs as many chains for each {', '.join(laws)}, here there are {chains.min()} to "
+            f"a Dataset needs as many chains for each beta, field and model, here there are {chains.min()} to "
             f"{chains.max()}: use to_dataframe, or sample them apart"
         )
     order = np.argsort(law, kind="stable").reshape(*size, -1)
