@@ -44,10 +44,10 @@ class TwoTime(NamedTuple):
 def two_time(result: Any) -> TwoTime:
     """C(t_w, t_w + t) = (1/n) sum_i s_i(t_w) s_i(t_w + t) of what `sample(..., keep_states=True)` returns: a `TwoTime`.
 
-    n counts all sites, those that are clamped too. Chains of one beta, field and model are averaged; they are
-    independent, so that the error is their spread over sqrt(chains), whatever the dynamics. `sample(..., at=[1, 2, 4,
-    ...])` draws at sweeps of your choice. In equilibrium C depends on t alone; after a quench it ages (Cugliandolo and
-    Kurchan, Phys. Rev. Lett. 71, 173 (1993)).
+    n counts all sites, those that are clamped too. Chains of one beta, field and model are averaged, groups of them
+    ascend in these; they are independent, so that the error is their spread over sqrt(chains), whatever the dynamics.
+    `sample(..., at=[1, 2, 4, ...])` draws at sweeps of your choice. In equilibrium C depends on t alone; after a quench
+    it ages (Cugliandolo and Kurchan, Phys. Rev. Lett. 71, 173 (1993)).
 
     TypeError unless it is such a result, ValueError if states were not kept or memory is too small for pairs of draws.
 
@@ -59,8 +59,9 @@ def two_time(result: Any) -> TwoTime:
     """
     words = checks.able("result", result, "packed", "what sample(..., keep_states=True) returned").packed
     chains, draws, _ = words.shape
-    betas, models = np.atleast_2d(result.beta).mean(axis=0), result.model_number
-    groups = sorted(drives(result), key=lambda mine: (betas[mine[0]], models[mine[0]]))
+    betas, fields = (np.atleast_2d(0.0 if of is None else of).mean(axis=0) for of in (result.beta, result.field))
+    models, fields = result.model_number, np.broadcast_to(fields, betas.shape)
+    groups = sorted(drives(result), key=lambda mine: [of[mine[0]] for of in (betas, fields, models)])
     checks.require_memory(8 * (chains + 3 * len(groups)) * draws**2, f"correlations of {draws} x {draws} draws")
     of_chains = _overlaps(words, first_model(result).n)
     mean, error = np.empty((2, len(groups), draws, draws))
