@@ -231,6 +231,7 @@ def test_thermodynamics_of_one_chain_are_those_of_its_stretches():
         (lambda: analysis.susceptibility(np.ones((4, 4)), 1.0, -1), "n is -1"),
         (lambda: analysis.binder_cumulant(np.full((2, 2), np.inf)), r"record\[0, 0\] is inf"),
         (lambda: analysis.binder_cumulant([[1.0]]), "at least 2"),
+        (lambda: analysis.jackknife(np.add, np.ones((4, 5)), np.ones((3, 5))), r"records have \[4, 3\] chains"),
     ],
 )
 def test_bad_records_are_named(call, message):

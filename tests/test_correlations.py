@@ -198,6 +198,15 @@ def test_overlaps_of_chains_are_products_of_their_states():
     np.testing.assert_allclose(found.mean[0], (abs(q) ** 2).mean(axis=(0, 1)) / 16, atol=1e-10)
 
 
+def test_chains_in_other_fields_are_groups_of_their_own():
+    run = fg.sample(SQUARE, beta=BETA, field=[0.0, 0.0, 0.9, 0.9], sweeps=16, keep_states=True, seed=1)
+    along, overlaps = analysis.correlations(run).mean, analysis.overlap_structure_factor(run).mean
+    for k, chains in enumerate((slice(2), slice(2, 4))):
+        s = run.samples[chains].astype(float).reshape(2, 16, 4, 4)
+        assert abs(along[k, 1] - (s * np.roll(s, 1, axis=2)).mean()) < 1e-12
+        assert abs(overlaps[k, 0] - ((s[0] * s[1]).sum(axis=(1, 2)) ** 2).mean() / 16) < 1e-12
+
+
 def test_one_pair_of_ladders_tells_no_error():
     found = analysis.overlap_structure_factor(fg.temper(GLASS, betas=[0.1, 0.5], sweeps=20, seed=1))
     assert (found.error == np.inf).all() and np.isfinite(found.mean).all()

@@ -293,6 +293,11 @@ BAD = {
         ValueError,
         r"results\[1\] is at other betas than results\[0\]",
     ),
+    "other betas of several models": (
+        lambda: [fg.sample([fg.edwards_anderson((4, 4))] * 2, beta=b, chains=4, **KEPT) for b in (0.5, 0.6)],
+        ValueError,
+        r"results\[1\].model\[0\] is at other betas than results\[0\].model\[0\]",
+    ),
     "other sizes": (
         lambda: [tempered()[0], fg.temper(fg.edwards_anderson((3, 4)), betas=BETAS, sweeps=20)],
         ValueError,

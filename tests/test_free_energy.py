@@ -171,6 +171,11 @@ def test_bad_arguments_are_refused(betas, shape, message):
         analysis.log_z(betas, np.zeros(shape), 0.0)
 
 
+def test_ratios_of_one_draw_are_refused_by_their_name():
+    with pytest.raises(ValueError, match="ups has 1 draw"):
+        analysis.log_z_of_ratios(np.zeros((1, 2, 1)), np.zeros((1, 2, 1)), 0.0)
+
+
 def test_nan_is_refused():
     energies = np.zeros((1, 2, 5))
     energies[0, 1, 4] = np.nan

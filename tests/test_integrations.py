@@ -165,7 +165,7 @@ def test_r_hat_of_a_scan_mixes_no_temperatures(xarray):
 
 def test_betas_of_unequal_numbers_of_chains_are_refused(xarray, pandas):
     result = fg.sample(MODEL, beta=[0.1, 0.1, 0.2], sweeps=3, seed=1)
-    with pytest.raises(ValueError, match="as many chains for each beta and model, here there are 1 to 2"):
+    with pytest.raises(ValueError, match="as many chains for each beta, field and model, here there are 1 to 2"):
         to_xarray(result)
     assert len(to_dataframe(result)) == 9
 

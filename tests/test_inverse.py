@@ -144,7 +144,7 @@ def test_couplings_that_l1_leaves_are_those_of_the_kinks():
     rows = rows_of(drawn(model, 3000, 5), np.ones(3000))
     i, j = np.triu_indices(8, 1)
     none = pseudolikelihood.Numbers.none(rows.means)
-    found = pseudolikelihood.fitted(rows, i, j, 0.1, 0.02, none, lambda: False)
+    found = pseudolikelihood.fitted(pseudolikelihood.Fit(rows, 0.02, lambda: False), i, j, 0.1, none)
     J = found.J
     slope = slopes(rows, found.matrix(), found.h).couplings[i, j] - 0.02 * J
     assert found.converged and 0 < (J != 0).sum() < J.size

@@ -8,7 +8,7 @@ import pytest
 import fastgibbs as fg
 from fastgibbs.learning import conditionals, pseudolikelihood
 from fastgibbs.learning.conditionals import rows_of, slopes
-from fastgibbs.learning.pseudolikelihood import Numbers
+from fastgibbs.learning.pseudolikelihood import Fit, Numbers
 
 
 def chain(n, rows, J, seed=1):
@@ -50,7 +50,7 @@ def test_pairs_that_were_left_out_on_the_way_do_not_want_to_be_coupled():
     samples, line = chain(20, 2000, 0.5)
     rows, (i, j) = rows_of(samples, np.ones(2000)), np.triu_indices(20, 1)
     wanted = pseudolikelihood.slopes_of_none(rows, i, j)
-    found, left = pseudolikelihood.chosen(rows, i, j, 0.1, 0.0, Numbers.none(rows.means), wanted, lambda: False)
+    found, left = pseudolikelihood.chosen(Fit(rows, 0.0, lambda: False), i, j, 0.1, Numbers.none(rows.means), wanted)
     slope = slopes(rows, found.matrix(), found.h).couplings[i, j]
     J = found.of(i, j)
     np.testing.assert_array_equal(slope, left)

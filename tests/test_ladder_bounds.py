@@ -145,8 +145,8 @@ def test_refined_ladders_keep_their_betas_and_have_gaps_as_narrow_as_asked():
     assert np.diff(found)[0] * 4 < 0.6 and np.diff(found)[found[:-1] >= 0.5][0] * 2 < 0.8
     assert analysis.refined(betas, 1e4 * s, 40).size <= 40
     np.testing.assert_array_equal(analysis.refined(betas, np.zeros(3), 3), betas)
-    with pytest.raises(ValueError, match=r"deviations\[1\] is -1"):
-        analysis.refined(betas, [1.0, -1.0, 0.0], 9)
+    with pytest.raises(ValueError, match=r"deviations\[2\] is -3"):
+        analysis.refined(betas, [1.0, -1.0, -3.0], 9)
 
 
 def test_annealing_in_too_few_steps_has_an_infinite_error_even_where_all_weights_agree():

@@ -40,6 +40,16 @@ def test_a_dataset_has_observables_beside_the_energy(observed):
         np.testing.assert_array_equal(data[name], by_draw(observed, values))
 
 
+def test_chains_in_other_fields_have_a_dimension_for_these():
+    pytest.importorskip("xarray", reason="xarray is not installed")
+    run = fg.sample(fg.lattice((4, 4)), beta=0.4, field=[0.5, 0.0, 0.5, 0.0], sweeps=3, seed=1)
+    data = to_xarray(run)
+    assert dict(data.energy.sizes) == {"chain": 2, "draw": 3, "field": 2} and float(data.beta) == 0.4
+    np.testing.assert_array_equal(data.energy.sel(field=0.5), run.energy[::2])
+    with pytest.raises(ValueError, match="as many chains for each beta, field and model, here there are 1 to 2"):
+        to_xarray(fg.sample(fg.lattice((4, 4)), beta=0.4, field=[0.5, 0.0, 0.5], sweeps=3, seed=1))
+
+
 def test_a_frame_has_a_column_for_every_entry(observed):
     pytest.importorskip("pandas", reason="pandas is not installed")
     frame = to_dataframe(observed)

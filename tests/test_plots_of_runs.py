@@ -167,6 +167,16 @@ def test_swaps_and_flow_stand_at_their_temperatures():
     np.testing.assert_allclose(ax.lines[0].get_data(), [[2, 1], [0.6, 0]])  # infinite temperature has no place
 
 
+def test_swaps_and_flow_of_a_ladder_in_gamma_stand_at_gamma():
+    quantum = fg.TransverseIsing(fg.lattice((4,)), gamma=1.0, slices=8)
+    run = fg.temper(quantum, betas=2.0, gammas=[2.0, 1.2, 0.7], sweeps=40, seed=1)
+    ax, flow = plots.swap_rates(run), plots.replica_flow(run)
+    np.testing.assert_allclose(ax.lines[0].get_data(), [[1.6, 0.95], run.acceptance])
+    np.testing.assert_allclose(ax.figure.axes[1].lines[0].get_data(), [[1.6, 0.95], (1 - run.acceptance) / [0.8, 0.5]])
+    np.testing.assert_allclose(flow.lines[0].get_data(), [run.gammas, run.flow])
+    assert all("Gamma" in drawn.get_xlabel() for drawn in (ax, flow))
+
+
 def overlaps(histogram, draws=None, field=0.0):
     histogram = np.asarray(histogram)
     draws = histogram.sum(axis=(1, 2)) if draws is None else np.array(draws)

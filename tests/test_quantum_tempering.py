@@ -176,9 +176,6 @@ def test_results_of_ladders_say_what_quantum_spins_do(runs):
     assert kept.observables["x"].means.shape[:2] == (2, 2)
     with pytest.raises(ValueError, match="bins in place of draws, which do not tell the weights"):
         print(kept.log_z)
-    for curve in (fg.plots.swap_rates, fg.plots.replica_flow):
-        with pytest.raises(ValueError, match="result is of a ladder in Gamma"):
-            curve(run)
 
 
 @pytest.mark.parametrize(

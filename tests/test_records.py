@@ -79,6 +79,8 @@ def test_of_bins_of_one_draw_statistics_are_those_of_the_draws():
         assert statistic(binned(record)) == pytest.approx(statistic(record), rel=1e-9)
     ours, theirs = analysis.binning(binned(record)), analysis.binning(record)
     np.testing.assert_allclose(ours.errors, theirs.errors, rtol=1e-9)
+    with pytest.raises(ValueError, match="record has 1 full bin"):
+        analysis.binning(binned(record)[:1].part(0, 1))
 
 
 @pytest.mark.parametrize(("chains", "draws"), [(16, 1000), (4, 3000), (1, 5000)])

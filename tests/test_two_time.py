@@ -81,6 +81,18 @@ def test_several_models_are_told_apart_by_their_number():
     np.testing.assert_allclose(found.mean[1, 0, 1], (s[2:4, 0] * s[2:4, 1]).mean(), atol=1e-14)
 
 
+@pytest.mark.parametrize("given", ["field", "beta"])
+def test_chains_that_are_driven_or_in_other_fields_are_averaged_with_their_like(given):
+    values = [[0.9, 0.2, 0.9, 0.2], [0.1, 0.4, 0.1, 0.4]]
+    points = {"field": dict(beta=0.5, field=values[0]), "beta": dict(beta=fg.protocol(values))}[given]
+    run = fg.sample(RING, at=[1, 2, 5], keep_states=True, chains=4, seed=1, **points)
+    found, s = fg.analysis.two_time(run), run.samples.astype(float)
+    for k, beta in enumerate(found.beta):
+        first = 1 - k if given == "field" else [0.5, 0.3].index(round(beta, 12))
+        np.testing.assert_allclose(found.mean[k, 0, 1], (s[first::2, 0] * s[first::2, 1]).mean(), atol=1e-14)
+    assert found.mean.shape == (2, 3, 3)
+
+
 # Draws at chosen sweeps
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastgibbs.analysis.records import Group, first_model, sites_of
 from fastgibbs.analysis.reports import Report, with_error
+from fastgibbs.analysis.response import drives
 from fastgibbs.fields import described
 from fastgibbs.models import checks
 from fastgibbs.types import AnyArray, FloatArray, IntArray
@@ -27,7 +28,11 @@ class TwoTime(NamedTuple):
     ([1, 2, 4], (1, 3, 3))
     """
 
-    beta: Annotated[FloatArray, "float64 (groups,), or inf", "Inverse temperature of each group of chains, ascending."]
+    beta: Annotated[
+        FloatArray,
+        "float64 (groups,), or inf",
+        "Inverse temperature of each group of chains, ascending; of a protocol its mean.",
+    ]
     model: Annotated[IntArray, "int64 (groups,)", "Which of several models they run."]
     at: Annotated[IntArray, "int64 (draws,)", "The sweeps."]
     mean: Annotated[
@@ -39,10 +44,10 @@ class TwoTime(NamedTuple):
 def two_time(result: Any) -> TwoTime:
     """C(t_w, t_w + t) = (1/n) sum_i s_i(t_w) s_i(t_w + t) of what `sample(..., keep_states=True)` returns: a `TwoTime`.
 
-    n counts all sites, those that are clamped too. Chains of one beta and model are averaged; they are independent, so
-    that the error is their spread over sqrt(chains), whatever the dynamics. `sample(..., at=[1, 2, 4, ...])` draws at
-    sweeps of your choice. In equilibrium C depends on t alone; after a quench it ages (Cugliandolo and Kurchan, Phys.
-    Rev. Lett. 71, 173 (1993)).
+    n counts all sites, those that are clamped too. Chains of one beta, field and model are averaged, groups of them
+    ascend in these; they are independent, so that the error is their spread over sqrt(chains), whatever the dynamics.
+    `sample(..., at=[1, 2, 4, ...])` draws at sweeps of your choice. In equilibrium C depends on t alone; after a quench
+    it ages (Cugliandolo and Kurchan, Phys. Rev. Lett. 71, 173 (1993)).
 
     TypeError unless it is such a result, ValueError if states were not kept or memory is too small for pairs of draws.
 
@@ -54,16 +59,16 @@ def two_time(result: Any) -> TwoTime:
     """
     words = checks.able("result", result, "packed", "what sample(..., keep_states=True) returned").packed
     chains, draws, _ = words.shape
-    n = first_model(result).n
-    keys = sorted(set(zip(result.beta.tolist(), result.model_number.tolist(), strict=True)))
-    checks.require_memory(8 * (chains + 3 * len(keys)) * draws**2, f"correlations of {draws} x {draws} draws")
-    of_chains = _overlaps(words, n)
-    mean, error = np.empty((2, len(keys), draws, draws))
-    for k, (beta, number) in enumerate(keys):
-        mine = of_chains[(result.beta == beta) & (result.model_number == number)]
-        mean[k], error[k] = mean_and_error(mine)
-    betas, models = (np.array(column) for column in zip(*keys, strict=True))
-    return TwoTime(betas, models.astype(np.int64), result.drawn_at, mean, error)
+    betas, fields = (np.atleast_2d(0.0 if of is None else of).mean(axis=0) for of in (result.beta, result.field))
+    models, fields = result.model_number, np.broadcast_to(fields, betas.shape)
+    groups = sorted(drives(result), key=lambda mine: [of[mine[0]] for of in (betas, fields, models)])
+    checks.require_memory(8 * (chains + 3 * len(groups)) * draws**2, f"correlations of {draws} x {draws} draws")
+    of_chains = _overlaps(words, first_model(result).n)
+    mean, error = np.empty((2, len(groups), draws, draws))
+    for k, mine in enumerate(groups):
+        mean[k], error[k] = mean_and_error(of_chains[mine])
+    first = [mine[0] for mine in groups]
+    return TwoTime(betas[first], models[first], result.drawn_at, mean, error)
 
 
 def _overlaps(words: AnyArray, n: int) -> FloatArray:
@@ -85,9 +90,8 @@ def mean_and_error(values: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def by_sweep(result: Any) -> Report:
     """The report of draws made at chosen sweeps: energy and |m| of each, their errors from the spread of chains."""
-    several, groups, at = isinstance(result.model, tuple), result.by_beta(), result.drawn_at
-    n = sites_of(result.model[0] if several else result.model)
-    rows = [row for group in groups for row in _rows(group, at, n, several, result.field is not None)]
+    several, at, n = isinstance(result.model, tuple), result.drawn_at, sites_of(first_model(result))
+    rows = [row for group in result.by_beta() for row in _rows(group, at, n, several, result.field is not None)]
     columns = {name: [row[name] for row in rows[:_MOST_ROWS]] for name in rows[0]} if rows else {}
     notes = ["Draws at chosen sweeps: what they tell may change with time, so nothing is averaged over it."]
     if len(rows) > _MOST_ROWS:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from fastgibbs.analysis.errors import blocks, jackknifed, moments
-from fastgibbs.analysis.records import by_beta, first_model
+from fastgibbs.analysis.records import by_beta, first_model, keys
 from fastgibbs.fields import described
 from fastgibbs.models import checks
 from fastgibbs.types import AnyArray, FloatArray, IntArray
@@ -67,16 +67,14 @@ def correlations(result: Any, *, axis: int = 0, connected: bool = False, periodi
     pairs = model.n if periodic else model.n // length * (length - r)
     means, errors = [], []
     for group in groups:
-        mine = words[(result.beta == group.beta) & (result.model_number == group.model)]
-        found = _sums(mine, model.n, sides, axis, r.size, periodic) / pairs
+        found = _sums(words[group.chains], model.n, sides, axis, r.size, periodic) / pairs
         rows = [moments(blocks(found[..., one]), 0.0)[:, 0] for one in r]
         rows.append(moments(blocks(np.abs(group.magnetization)), 0.0)[:, 0] * connected)
         mean, error = jackknifed(lambda of: of[..., :-1] - of[..., -1:] ** 2, np.stack(rows, axis=1))
         means.append(mean)
         errors.append(error)
     unit = float(np.linalg.norm(geometry.vectors[axis]))
-    betas, models = [group.beta for group in groups], [group.model for group in groups]
-    return Correlations(np.array(betas), np.array(models, np.int64), unit * r, np.array(means), np.array(errors))
+    return Correlations(*keys(groups), unit * r, np.array(means), np.array(errors))
 
 
 def _sums(words: AnyArray, n: int, sides: tuple[int, ...], axis: int, count: int, periodic: bool) -> FloatArray:

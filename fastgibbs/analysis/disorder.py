@@ -13,7 +13,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from fastgibbs.analysis.bins import Binned
-from fastgibbs.analysis.errors import disagreement, jackknifed, split_r_hat
+from fastgibbs.analysis.errors import FEWEST_DRAWS, agree, jackknifed
 from fastgibbs.analysis.reports import Report, shown, with_error
 from fastgibbs.analysis.thermodynamics import temperature
 from fastgibbs.fields import described
@@ -23,8 +23,6 @@ from fastgibbs.models.waves import is_lattice, places, smallest_waves, turns
 from fastgibbs.types import AnyArray, FloatArray, IntArray, Mask, ModelLike, States
 
 _FEWEST = 2  # samples that tell an error
-_FEWEST_DRAWS = 4  # of a chain, that R-hat can be had of
-_LARGEST_R_HAT, _NOISE = 1.01, 2.6  # as of `disagreement`: 1 in 100 of chains that agree is above both
 _LISTED = 8  # samples that are named
 _PART = 2**24  # products of spins at once
 NO_PAIRS = "there are no overlaps: temper with ladders=2 or more and overlap_every above 0"
@@ -98,21 +96,21 @@ def _at_smallest_k(model: ModelLike, rungs: int, qk2: FloatArray) -> FloatArray:
 def of_chains(model: ModelLike, betas: FloatArray, chains: list[tuple[FloatArray, States]]) -> Replicas:
     """The `Replicas` of chains, by beta: energies (chains, draws), and spins int8 (chains, draws, n).
 
-    They look equilibrated where R-hat is at most 1.01, or what it is more is noise. ValueError if chains are no pairs.
+    They look equilibrated where chains `agree`. ValueError if chains are no pairs.
     """
     found, alike = [], True
     for beta, (energies, spins) in zip(betas.tolist(), chains, strict=True):
         count, draws = energies.shape
         if not np.isfinite(beta):
             raise ValueError(f"there are chains at beta = {beta}, which draw from no law: leave them out")
-        if not count or count % 2 or draws < _FEWEST_DRAWS:
+        if not count or count % 2 or draws < FEWEST_DRAWS:
             raise ValueError(
-                f"there are {count} chains of {draws} draws at beta = {beta:g}: give pairs of at least {_FEWEST_DRAWS}"
+                f"there are {count} chains of {draws} draws at beta = {beta:g}: give pairs of at least {FEWEST_DRAWS}"
             )
         pairs = [_compared(model, *spins[first : first + 2]) for first in range(0, count, 2)]
         told = {name: np.array([pair[name] for pair in pairs])[:, None] for name in pairs[0]}
         found.append(replicas(model, np.array([beta]), energies[:, None], told, True))
-        alike &= split_r_hat(energies) <= _LARGEST_R_HAT or disagreement(energies) <= _NOISE
+        alike &= agree(energies)
     means = {name: np.concatenate([one.moments[name] for one in found]) for name in found[0].moments}
     histogram = np.concatenate([one.histogram for one in found])
     return Replicas(model=model, betas=betas, **means, histogram=histogram, equilibrated=alike)
@@ -247,13 +245,13 @@ class DisorderAverage(NamedTuple):
         """The same as a report."""
         bad = np.flatnonzero(~self.equilibrated)
         state = "all without a sign of disequilibrium" if not bad.size else f"{bad.size} of them not at equilibrium"
-        shown = _SHOWN | ({"xi": "xi", "xi_ratio": "xi/L"} if self.side is not None else {})
-        shown |= {"relation": "relation"} if self.relation is not None else {}
+        headings = _SHOWN | ({"xi": "xi", "xi_ratio": "xi/L"} if self.side is not None else {})
+        headings |= {"relation": "relation"} if self.relation is not None else {}
         columns = {
             "beta": [f"{beta:.6g}" for beta in self.betas],
             "T": [f"{T:.5g}" for T in temperature(self.betas)],
         }
-        for name, heading in shown.items():
+        for name, heading in headings.items():
             columns[heading] = list(map(with_error, getattr(self, name), getattr(self, f"{name}_error")))
         names = ", ".join([*map(str, bad[:_LISTED]), *["..."] * (bad.size > _LISTED)])
         notes = [
@@ -295,7 +293,7 @@ def disorder_average(results: Any, *, width: float | None = None) -> DisorderAve
     >>> average.energy.round(2).tolist(), bool((abs(average.relation) < 3 * average.relation_error).all())
     ([-0.78, -1.07], True)
     """
-    found = _samples(results)
+    found, called = _samples(results)
     values = {name: np.array([one.moments[name] for one in found]) for name in found[0].moments}
     n, betas = found[0].model.n, found[0].betas
     histograms = np.array([one.histogram for one in found], float)
@@ -311,7 +309,7 @@ def disorder_average(results: Any, *, width: float | None = None) -> DisorderAve
         told[name], told[f"{name}_error"] = jackknifed(own, *(values[of] for of in names))
     told["xi"], told["xi_error"] = ((side or 1) * told[name] for name in ("xi_ratio", "xi_ratio_error"))
     told["distribution"], told["distribution_error"] = jackknifed(np.asarray, densities)
-    told["relation"], told["relation_error"] = (None, None) if width is None else _relation(found, width)
+    told["relation"], told["relation_error"] = (None, None) if width is None else _relation(found, called, width)
     return DisorderAverage(
         n=n,
         side=side,
@@ -343,55 +341,56 @@ _RATIOS: dict[str, tuple[Statistic, tuple[str, ...]]] = {
 """Ratios of means over samples, by name, and of which means they are."""
 
 
-def _relation(found: list[Replicas], width: float) -> tuple[FloatArray, FloatArray]:
+def _relation(found: list[Replicas], called: list[str], width: float) -> tuple[FloatArray, FloatArray]:
     """Energies less what link overlaps ask for, at couplings of this standard deviation."""
     width = checks.finite_number("width", width)
     if width <= 0:
         raise ValueError(f"width is {width}: give the standard deviation of the couplings, above 0")
     differences = []
-    for k, one in enumerate(found):
+    for name, one in zip(called, found, strict=True):
         model = as_energy(one.model).to_ising() if as_energy(one.model).has_ising_form else None
         if model is None or model.field != 0:
-            raise ValueError(
-                f"width is {width}, and the model of results[{k}] has fields, or no couplings: leave it out"
-            )
+            raise ValueError(f"width is {width}, and the model of {name} has fields, or no couplings: leave it out")
         asked = one.betas * width**2 * model.bond_count * (1 - one.link)
         differences.append(one.energy + (asked - model.offset) / max(model.n, 1))
     return jackknifed(np.asarray, np.array(differences))
 
 
-def _samples(results: Any) -> list[Replicas]:
-    """What each sample tells; TypeError or ValueError where they cannot be averaged."""
+def _samples(results: Any) -> tuple[list[Replicas], list[str]]:
+    """What each sample tells, and what errors call it; TypeError or ValueError where they cannot be averaged."""
     several = results if isinstance(results, Sequence) else [results]
     what = "what temper or sample returned of a list of models"
-    found = []
+    found: list[Replicas] = []
+    called: list[str] = []
     for k, result in enumerate(several):
         name = f"results[{k}]" if several is results else "results"
         able = checks.able(name, result, "replicas", what)
         try:
-            found += able.replicas()
+            told = able.replicas()
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
+        found += told
+        called += [name] if len(told) == 1 else [f"{name}.model[{number}]" for number in range(len(told))]
     if len(found) < _FEWEST:
         raise ValueError(
             f"results has {len(found)} samples of the disorder: give {_FEWEST} or more, errors are over them"
         )
     first = found[0]
-    for k, one in enumerate(found):
+    for name, one in zip(called, found, strict=True):
         shapes = [getattr(own.model, "shape", None) for own in (one, first)]
         if one.model.n != first.model.n or shapes[0] != shapes[1]:
             raise ValueError(
-                f"results[{k}] is of {one.model.n} sites, shape {shapes[0]}, results[0] of {first.model.n}, shape "
+                f"{name} is of {one.model.n} sites, shape {shapes[0]}, {called[0]} of {first.model.n}, shape "
                 f"{shapes[1]}: give samples of one size"
             )
         if not np.array_equal(one.betas, first.betas):
             raise ValueError(
-                f"results[{k}] is at other betas than results[0]: averages need common temperatures, temper all with "
+                f"{name} is at other betas than {called[0]}: averages need common temperatures, temper all with "
                 "the same betas, or in one call"
             )
         if one.histogram.shape != first.histogram.shape:
             raise ValueError(
-                f"results[{k}] has P(q) in {one.histogram.shape[1]} bins, results[0] in "
+                f"{name} has P(q) in {one.histogram.shape[1]} bins, {called[0]} in "
                 f"{first.histogram.shape[1]}: use the same record in all"
             )
-    return found
+    return found, called

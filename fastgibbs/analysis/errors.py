@@ -17,6 +17,9 @@ from fastgibbs.analysis.bins import Binned, Record, RecordLike
 from fastgibbs.models import checks
 from fastgibbs.types import ArrayLike, FloatArray, IntArray
 
+FEWEST_DRAWS = 4  # of which split R-hat can be had
+LARGEST_R_HAT = 1.01  # above, chains are too short or disagree (Vehtari et al., Bayesian Anal. 16, 667 (2021))
+LARGEST_SCORE = 2.6  # of `disagreement`: 1 in 100 of chains that agree has more
 _FEWEST_ROWS = 16  # a jackknife of fewer does not know its own error to 20 %
 _LAGS = 1024  # the first window tried for tau; its transforms stay in a core's own cache
 _ROUNDING = 1e-12  # of the mean: a smaller spread is no physics
@@ -68,7 +71,7 @@ def autocorrelation_time(record: ArrayLike) -> float:
     >>> print(f"{fg.analysis.autocorrelation_time(run.energy):.1f} draws")
     8.8 draws
     """
-    return _autocorrelation_time(_record(record))
+    return tau_and_window(_record(record))[0]
 
 
 def effective_sample_size(record: ArrayLike) -> float:
@@ -80,7 +83,7 @@ def effective_sample_size(record: ArrayLike) -> float:
     1810 of 16000 draws
     """
     record = _record(record)
-    return record.size / _autocorrelation_time(record)
+    return record.size / tau_and_window(record)[0]
 
 
 def standard_error(record: ArrayLike) -> Mean:
@@ -99,7 +102,7 @@ def standard_error(record: ArrayLike) -> Mean:
     -1.212 +- 0.008, exact -1.222
     """
     record = _record(record)
-    tau, mean = _autocorrelation_time(record), record.mean()
+    (tau, _), mean = tau_and_window(record), record.mean()
     variance = _mean_square(record, mean)
     effective = record.size / tau
     error = np.sqrt(variance / (effective - 1)) if effective > 1 else np.inf
@@ -153,13 +156,18 @@ def disagreement(record: ArrayLike) -> float:
     return float(((1 - b) * root - (1 - a)) / np.sqrt(b * root**2 + a))
 
 
+def agree(record: RecordLike) -> bool:
+    """Whether R-hat is at most 1.01, or what it is more is noise."""
+    return split_r_hat(record) <= LARGEST_R_HAT or disagreement(record) <= LARGEST_SCORE
+
+
 def binning(record: ArrayLike) -> Binning:
     """error(b) = sqrt(var of the means of bins of b draws / (number of bins - 1)), b = 1, 2, 4, ...: a `Binning`.
 
     Bins lie within chains, and draws that fill none are left out. Where bins are long against tau the errors level
     off at the error of the mean; error(1) takes draws as independent. Each is uncertain by error / sqrt(2 (bins - 1)).
 
-    Of a record in bins, b begins at their width. Raises ValueError if there are fewer than two draws.
+    Of a record in bins, b begins at their width. Raises ValueError if there are fewer than two draws, or full bins.
     Source: Flyvbjerg and Petersen, J. Chem. Phys. 91, 461 (1989), eqs. 26 to 28.
 
     >>> import fastgibbs as fg
@@ -170,7 +178,7 @@ def binning(record: ArrayLike) -> Binning:
     record = _record(record)
     bins, width = (record.full().means, record.width) if isinstance(record, Binned) else (record, 1)
     if bins.size < 2:
-        raise ValueError("record has 1 draw: error bars need at least 2")
+        raise ValueError(f"record has 1 {'draw' if bins is record else 'full bin'}: error bars need at least 2")
     sizes: list[int] = []
     errors, counts = [], []
     while bins.size >= 2:
@@ -190,7 +198,7 @@ def jackknife(statistic: Callable[..., float], *records: ArrayLike) -> tuple[flo
     1982, eq. 3.1). For a mean this is the spread of the chains' means over sqrt(K): it assumes nothing about
     autocorrelation, but rests on K numbers only, so take 16 chains or more.
 
-    Raises ValueError with fewer than two chains.
+    Raises ValueError with fewer than two chains, and where records have other numbers of them.
 
     >>> import numpy as np
     >>> import fastgibbs as fg
@@ -199,7 +207,9 @@ def jackknife(statistic: Callable[..., float], *records: ArrayLike) -> tuple[flo
     56.250 +- 17.857
     """
     checked = [_record(record) for record in records]
-    chains = len(checked[0])
+    chains, *others = (len(record) for record in checked)
+    if set(others) - {chains}:
+        raise ValueError(f"records have {[chains, *others]} chains: give as many in each")
     if chains < 2:
         raise ValueError("record has 1 chain: error bars from the spread of chains need at least 2")
     left_out = np.array([statistic(*(np.delete(r, k, axis=0) for r in checked)) for k in range(chains)])
@@ -280,10 +290,6 @@ def _split(record: RecordLike) -> tuple[Any, float, float]:
 def _halves(record: FloatArray) -> FloatArray:
     n = record.shape[1] // 2
     return np.stack([record[:, :n], record[:, record.shape[1] - n :]], axis=1).reshape(-1, n)
-
-
-def _autocorrelation_time(record: Record) -> float:
-    return tau_and_window(record)[0]
 
 
 def tau_and_window(record: Record) -> tuple[float, float]:

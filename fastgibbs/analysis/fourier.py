@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from fastgibbs.analysis.errors import blocks, jackknifed, moments
-from fastgibbs.analysis.records import by_beta, first_model
+from fastgibbs.analysis.records import by_beta, first_model, keys
 from fastgibbs.fields import described
 from fastgibbs.models import checks
 from fastgibbs.models.waves import factors, fitting, observed_waves, places, smallest_waves, turns
@@ -18,7 +18,6 @@ from fastgibbs.types import AnyArray, ArrayLike, FloatArray, IntArray
 
 _SAME = 1e-9  # lengths of two k, in units of the longer
 _PART = 2**22  # spins that are summed at once
-_NO_WAVES = "observed no waves: give observe=fg.waves(model, k) to sample or temper"
 
 
 @checks.by_contents
@@ -156,7 +155,7 @@ def _of_spins(result: Any) -> _Rows:
     named = {m: names for m, names in observed_waves(groups[0].observables).items() if any(m)}
     axes = len(found.periods)
     if not named or any(len(m) != axes for m in named):
-        raise ValueError(f"result {_NO_WAVES}")
+        raise ValueError("result observed no waves: give observe=fg.waves(model, k) to sample or temper")
     m = np.array([(0,) * axes, *named])
     k = m @ found.reciprocal
     for (_, names), wave in zip(named.items(), turns(model, k[1:]), strict=True):
@@ -170,11 +169,7 @@ def _of_spins(result: Any) -> _Rows:
             sum(moments(blocks(group.observables[name]), 0.0)[:, 1] for name in names) / n for names in named.values()
         ]
         rows.append(np.stack([first, *others], axis=1))
-    return _Rows(*_keys(groups), m, rows, k)
-
-
-def _keys(groups: list[Any]) -> tuple[FloatArray, IntArray]:
-    return np.array([group.beta for group in groups]), np.array([group.model for group in groups], np.int64)
+    return _Rows(*keys(groups), m, rows, k)
 
 
 def _of_overlaps(result: Any, k: ArrayLike | None) -> _Rows:
@@ -187,20 +182,20 @@ def _of_overlaps(result: Any, k: ArrayLike | None) -> _Rows:
     vectors = m @ found.reciprocal
     if hasattr(result, "packed"):
         rows = [_of_pairs(words, n, turns(model, vectors)) for words in _pairs(result, groups)]
-        return _Rows(*_keys(groups), m, rows, vectors)
+        return _Rows(*keys(groups), m, rows, vectors)
     if k is not None:
         raise ValueError(f"k is {checks.shown(k)}: a TemperResult has the smallest k alone, leave it out")
     if result.overlap is None or result.overlap.qk2.shape[2] != len(m) - 1:
         raise ValueError("result has no overlaps at k: temper with ladders=2 or more and overlap_every above 0")
     values = np.concatenate([result.overlap.q2[..., None], result.overlap.qk2], axis=2) * n
-    return _Rows(*_keys(groups), m, list(values.swapaxes(0, 1)), vectors)
+    return _Rows(*keys(groups), m, list(values.swapaxes(0, 1)), vectors)
 
 
 def _pairs(result: Any, groups: list[Any]) -> list[AnyArray]:
     """The packed spins of the chains of each group, uint64 (chains, draws, words), an even number of them."""
     words, found = result.packed, []
     for group in groups:
-        mine = words[(result.beta == group.beta) & (result.model_number == group.model)]
+        mine = words[group.chains]
         if len(mine) < 2 or not mine.shape[1]:
             raise ValueError(
                 f"result has {len(mine)} chains of {mine.shape[1]} draws at beta = {group.beta:g}: give pairs of chains"

@@ -73,8 +73,10 @@ def log_z(
     weights: FloatArray | None = None
     if isinstance(energies, Levels):
         weights, energies = energies.count, energies.energy
+        if len(energies) < 2:
+            raise ValueError("energies has levels of 1 ladder: error bars need at least 2")
     else:
-        energies = energy_record(energies)
+        energies = _drawn("energies", energies)
     if energies.shape[1] != betas.size:
         raise ValueError(f"energies has shape {energies.shape}: give (ladders, rungs, draws) with {betas.size} rungs")
     widths = np.diff(betas)[:, None]
@@ -100,9 +102,24 @@ def log_z_of_ratios(ups: ArrayLike, downs: ArrayLike, reference: float) -> LogZ:
     >>> print(fg.analysis.log_z_of_ratios(told["log_up"], told["log_down"], 0.0).bar.round(1))
     [ 0.  -1.2]
     """
-    ups = energy_record(ups, "ups")
+    ups = _drawn("ups", ups)
     downs = checks.finite_array("downs", downs, ups.shape)
     return _along(ups[:, :-1], downs[:, 1:], reference, None)
+
+
+def _drawn(name: str, record: ArrayLike) -> FloatArray:
+    """What `energy_record` makes of it; ValueError of one draw."""
+    found = energy_record(record, name)
+    if len(found) * found.shape[2] < 2:
+        raise ValueError(f"{name} has 1 draw: error bars need at least 2")
+    return found
+
+
+def _blocks(ladders: int, draws: int) -> tuple[IntArray, IntArray]:
+    """Where the blocks of a jackknife begin in each ladder, and the draws of all of them, (ladders x blocks,)."""
+    count = min(draws, -(-_FEWEST_BLOCKS // ladders))
+    edges = np.arange(count) * draws // count
+    return edges, np.tile(np.diff(edges, append=draws), ladders)
 
 
 def _along(ups: FloatArray, downs: FloatArray, reference: float, weights: FloatArray | None) -> LogZ:
@@ -112,16 +129,14 @@ def _along(ups: FloatArray, downs: FloatArray, reference: float, weights: FloatA
     """
     reference = checks.finite_number("reference", reference)
     ladders, gaps, draws = ups.shape
-    if ladders * (1 if weights is not None else draws) < 2:
-        what = "levels of 1 ladder" if weights is not None else "1 draw"
-        raise ValueError(f"energies has {what}: error bars need at least 2")
-    blocks = 1 if weights is not None else min(draws, -(-_FEWEST_BLOCKS // ladders))
-    edges = np.arange(blocks) * draws // blocks
-    log_sizes = np.log(np.tile(np.diff(edges, append=draws), ladders))
-    if weights is not None:
-        log_sizes = np.log(weights[:, 0].sum(axis=1))
-    with np.errstate(divide="ignore"):
-        logs = np.zeros((1, gaps + 1, 1)) if weights is None else np.log(weights)
+    if weights is None:
+        edges, sizes = _blocks(ladders, draws)
+        logs = np.zeros((1, gaps + 1, 1))
+    else:
+        edges, sizes = np.zeros(1, np.int64), weights[:, 0].sum(axis=1)
+        with np.errstate(divide="ignore"):
+            logs = np.log(weights)
+    log_sizes = np.log(sizes)
 
     # Of each estimator and gap the log ratio from all draws, then from all but one block: (estimator, gap, 1 + blocks).
     steps, shared = np.empty((3, gaps, 1 + log_sizes.size)), np.empty(gaps)
@@ -185,20 +200,16 @@ def integrated_log_z(betas: ArrayLike, energies: ArrayLike, reference: float) ->
     >>> print(fg.analysis.integrated_log_z(run.betas, run.energy, 64 * np.log(2)).value.round(1))
     [44.4 47.  56.7]
     """
-    betas, energies = ascending(betas), energy_record(energies)
+    betas, energies = ascending(betas), _drawn("energies", energies)
     reference = checks.finite_number("reference", reference)
     ladders, rungs, draws = energies.shape
     if rungs != betas.size:
         raise ValueError(f"energies has shape {energies.shape}: give (ladders, rungs, draws) with {betas.size} rungs")
-    if ladders * draws < 2:
-        raise ValueError("energies has 1 draw: error bars need at least 2")
-    blocks = min(draws, -(-_FEWEST_BLOCKS // ladders))
-    edges = np.arange(blocks) * draws // blocks
-    counts = np.tile(np.diff(edges, append=draws), ladders)[:, None]
+    edges, sizes = _blocks(ladders, draws)
     middle = energies.mean(axis=(0, 2))
     distance = energies - middle[:, None]
     sums = [np.add.reduceat(d, edges, axis=2).swapaxes(1, 2).reshape(-1, rungs) for d in (distance, distance**2)]
-    count, first, second = (np.vstack([part.sum(axis=0), part.sum(axis=0) - part]) for part in (counts, *sums))
+    count, first, second = (np.vstack([part.sum(axis=0), part.sum(axis=0) - part]) for part in (sizes[:, None], *sums))
     means = middle + first / count
     integrals, bounds = _integrals(np.diff(betas), means, np.maximum(second / count - (first / count) ** 2, 0.0))
     value = reference - np.pad(np.cumsum(integrals, axis=1), ((0, 0), (1, 0)))

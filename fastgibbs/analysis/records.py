@@ -9,6 +9,7 @@ import numpy as np
 
 from fastgibbs.analysis.bins import Bins
 from fastgibbs.models import checks
+from fastgibbs.types import FloatArray, IntArray
 
 
 class Group(NamedTuple):
@@ -29,6 +30,8 @@ class Group(NamedTuple):
     """The largest Gamma, where it is another than that of the model."""
     observables: Mapping[str, Any] = {}
     """What was observed, and what moves and engines told, by name, likewise; more axes are a function's."""
+    chains: Any = None
+    """Which they are of those of a SampleResult, bool (chains,)."""
 
     @classmethod
     def of(cls, beta: float, model: int, bins: Bins) -> Group:
@@ -59,6 +62,11 @@ def first_model(result: Any) -> Any:
 def sites_of(model: Any) -> int:
     """The sites that numbers are per, at least 1: worldlines are of one each, and their energy is the diagonal part."""
     return max(model.sites if getattr(model, "by_worldlines", False) else model.n, 1)
+
+
+def keys(groups: list[Group]) -> tuple[FloatArray, IntArray]:
+    """beta and the number of the model of each group, float64 and int64 (groups,)."""
+    return np.array([group.beta for group in groups]), np.array([group.model for group in groups], np.int64)
 
 
 def by_beta(result: ByBeta) -> list[Group]:

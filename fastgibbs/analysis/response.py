@@ -93,17 +93,17 @@ def response(run: Any, period: int | None = None) -> Response:
             f"period is {period}: give a part of the {len(driven)} sweeps of the protocol, of 3 draws or more, one "
             f"every {run.thin} sweeps"
         )
-    phases, per_site = period // run.thin, sites_of(first_model(run))
+    draws, per_site = period // run.thin, sites_of(first_model(run))  # of a period
     values = run.magnetization if driven is run.field else run.energy / per_site
-    whole = values.shape[1] // phases * phases
+    whole = values.shape[1] // draws * draws
     if not whole:
-        raise ValueError(f"run has {values.shape[1]} draws, a period {phases}: give whole periods")
-    sweeps = (run.burn_in + run.thin * np.arange(1, phases + 1) - 1) % period + 1
+        raise ValueError(f"run has {values.shape[1]} draws, a period {draws}: give whole periods")
+    sweeps = (run.drawn_at[:draws] - 1) % period + 1
     betas = run.beta if run.beta.ndim > 1 else run.beta[None]
     found = []
     for chains in drives(run):
         drive = driven[:, chains[0]].reshape(-1, period).mean(axis=0)[sweeps - 1]
-        numbers, curves = _followed(values[chains, :whole].reshape(len(chains), -1, phases), sweeps / period, drive)
+        numbers, curves = _followed(values[chains, :whole].reshape(len(chains), -1, draws), sweeps / period, drive)
         order = np.argsort(sweeps)
         found.append(((betas[:, chains[0]].mean(), len(chains), *numbers), [of[order] for of in curves]))
     beta, count, *told = np.array([of for of, _ in found]).T
@@ -114,10 +114,9 @@ def response(run: Any, period: int | None = None) -> Response:
 def drives(run: Any) -> list[AnyArray]:
     """The chains of each drive, in the order of their first: those of one model at the same points in all sweeps."""
     given = [np.atleast_2d(of) for of in (run.beta, run.field) if of is not None]
-    found: dict[bytes, list[int]] = {}
+    found: dict[tuple[int | bytes, ...], list[int]] = {}
     for chain, model in enumerate(run.model_number.tolist()):
-        key = b"".join([bytes([model % 256, model // 256 % 256]), *(of[:, chain].tobytes() for of in given)])
-        found.setdefault(key, []).append(chain)
+        found.setdefault((model, *(of[:, chain].tobytes() for of in given)), []).append(chain)
     return [np.array(chains) for chains in found.values()]
 
 
@@ -197,10 +196,10 @@ def phases(result: Any) -> AnyArray:
     return (first - 1) % period + 1 if draws >= period // result.thin else first[:0]
 
 
-def of_phases(record: FloatArray, phases: int) -> tuple[FloatArray, FloatArray]:
-    """Means of draws (chains, draws) at each phase of whole periods, and their errors between chains, NaN of one."""
-    whole = record.shape[1] // phases * phases
-    means = record[:, :whole].reshape(len(record), -1, phases).mean(axis=1)
+def of_phases(record: FloatArray, count: int) -> tuple[FloatArray, FloatArray]:
+    """Means of draws (chains, draws) at each of `count` phases of whole periods, their errors between chains or NaN."""
+    whole = record.shape[1] // count * count
+    means = record[:, :whole].reshape(len(record), -1, count).mean(axis=1)
     return means.mean(axis=0), np.array([_error(values) for values in means.T])
 
 

@@ -12,7 +12,7 @@ from fastgibbs.analysis.records import ByBeta, Group, by_beta
 from fastgibbs.analysis.thermodynamics import magnitude
 from fastgibbs.fields import described
 from fastgibbs.models import checks
-from fastgibbs.types import AnyArray, ArrayLike, FloatArray, IntArray, Mask
+from fastgibbs.types import AnyArray, ArrayLike, FloatArray, IntArray
 
 _BLOCKS = 32  # of the jackknife, which then knows its error to 13 %
 _FEWEST_DRAWS = 100  # that a reweighted mean should rest on
@@ -144,7 +144,8 @@ def reweight(result: ByBeta, betas: ArrayLike) -> Reweighted:
     checks.require_memory(memory, f"reweighting {sampled.size} betas x {draws.energy.size} draws")
     reference = int((sampled == 0).argmax())
     a = _solve(sampled, draws, reference)
-    log_z, means, effective = _means(wanted, sampled, draws, a)
+    log_mixture, p = _mixture(a[0], sampled, draws.energy)
+    log_z, means, effective = _means(wanted, draws, a, log_mixture, p)
     if sampled[reference] == 0:
         log_z = log_z + n * np.log(2)
 
@@ -166,10 +167,10 @@ def reweight(result: ByBeta, betas: ArrayLike) -> Reweighted:
             stacklevel=2,
         )
 
-    blind = _carried_by_the_highest(wanted, sampled, draws, a[0])
-    if blind.any():
+    blind = _carried_by_the_highest(wanted[wanted < sampled[0]], draws, log_mixture)
+    if blind.size:
         warnings.warn(
-            f"at beta = {wanted[blind].min():g}, below those of the result, means rest on draws of the highest energy "
+            f"at beta = {blind.min():g}, below those of the result, means rest on draws of the highest energy "
             "that was met, and not on those above, which hardly any draw tells of: sample nearer to it",
             stacklevel=2,
         )
@@ -343,29 +344,28 @@ def _require_overlap(betas: FloatArray, p: FloatArray, weight: FloatArray) -> No
         )
 
 
-def _carried_by_the_highest(wanted: FloatArray, betas: FloatArray, draws: PooledDraws, a: FloatArray) -> Mask:
-    """At which of the wanted betas below all others draws of the highest energy have 0.9 of the weight: bool."""
-    log_mixture, _ = _mixture(a, betas, draws.energy)
+def _carried_by_the_highest(below: FloatArray, draws: PooledDraws, log_mixture: FloatArray) -> FloatArray:
+    """Of betas below all others those at which draws of the highest energy have 0.9 of the weight."""
     highest = draws.energy == draws.energy.max()
     logs = [
         np.logaddexp.reduce((np.log(draws.weight) - beta * draws.energy - log_mixture)[part])
-        for beta in wanted
+        for beta in below
         for part in (highest, ...)
     ]
     top, all_ = np.reshape(logs, (-1, 2)).T
-    return (wanted < betas.min()) & (top - all_ > np.log(_MOST_OF_IT))
+    return below[top - all_ > np.log(_MOST_OF_IT)]
 
 
 def _means(
-    wanted: FloatArray, betas: FloatArray, draws: PooledDraws, a: FloatArray
+    wanted: FloatArray, draws: PooledDraws, a: FloatArray, log_mixture: FloatArray, p: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """log Z (wanted, 1 + blocks) and the means of E - its mean, its square, |m|, m^2, m^4 (wanted, 1 + blocks, 5).
 
-    The first are of all draws, the others lack a block each. And the effective draws (wanted,).
+    The first are of all draws, the others lack a block each. And the effective draws (wanted,). `log_mixture` and `p`:
+    those of all draws.
     """
     energy = draws.energy - _mean_energy(draws)
     values = np.column_stack([np.ones_like(energy), energy, energy**2, draws.moments])
-    log_mixture, p = _mixture(a[0], betas, draws.energy)
     changes = np.exp(a - a[0])
     ends = np.cumsum(draws.sizes)
     blocks = [slice(*between) for between in zip(np.append(0, ends[:-1]), ends, strict=True)]

@@ -105,7 +105,7 @@ def refined(betas: ArrayLike, deviations: ArrayLike, most: int) -> FloatArray:
     betas = ascending(betas)
     deviations = checks.finite_array("deviations", deviations, betas.shape)
     if (deviations < 0).any():
-        raise ValueError(f"deviations[{(deviations < 0).argmax()}] is {deviations.min()}: give 0 or more")
+        raise ValueError(f"deviations[{deviations.argmin()}] is {deviations.min()}: give 0 or more")
     most = checks.integer("most", most, minimum=betas.size)
     t = np.linspace(0.0, 1.0, _FINE)
     near = t**2 * (3 - 2 * t)  # dense at both ends

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgibbs.analysis.errors import blocks, disagreement, split_r_hat, standard_error
-from fastgibbs.analysis.quantum import of_group
+from fastgibbs.analysis.errors import (
+    FEWEST_DRAWS,
+    LARGEST_R_HAT,
+    Mean,
+    blocks,
+    disagreement,
+    split_r_hat,
+    standard_error,
+)
+from fastgibbs.analysis.quantum import QuantumMeans, of_group
 from fastgibbs.analysis.records import ByBeta, Group, by_beta, first_model, sites_of
 from fastgibbs.analysis.reports import Report, Reporting, with_error
 from fastgibbs.analysis.response import by_phase
@@ -17,13 +25,11 @@ from fastgibbs.models import checks
 from fastgibbs.types import FloatArray
 
 FEWEST_TAU = 50  # autocorrelation times in a chain: of fewer, tau itself is not to be trusted (Sokal 1996)
-LARGEST_R_HAT = 1.01  # above, chains are too short or disagree (Vehtari et al., Bayesian Anal. 16, 667 (2021))
 FALSE_ALARMS = 0.005  # the chance of a warning about good chains of GOOD_TAU or more, were tau's noise log-normal
 GOOD_TAU = 60
 _ROW_TAU = 10  # in a row of a jackknife: of shorter ones the errors are too small
 _TOLD = "cluster_m2", "cluster_size"  # by moves of clusters
 _WHOLE = 0.95  # of the sites in the cluster of a random one, on average: there moves turn all spins alike
-FEWEST_DRAWS = 4  # of which split R-hat can be had
 
 
 def summary(result: Reporting) -> str:
@@ -74,15 +80,53 @@ def by_temperature(result: ByBeta) -> Report:
     model = first_model(result)
     n = sites_of(model)
     magnitudes = [magnitude(group.magnetization) for group in groups]
-    quantum = [of_group(group, model) for group in groups] if _of_worldlines(model) else []
+    quantum = [of_group(group, model) for group in groups] if getattr(model, "by_worldlines", False) else []
     if quantum:
         magnitudes = [group.observables["abs_m"] for group in groups]
         groups = [group._replace(energy=group.observables["total_energy"]) for group in groups]
+    worth = _worth(groups, magnitudes, n)
+    columns = _columns(groups, worth, quantum, n)
+    if not isinstance(result.model, tuple):
+        del columns["model"]
+    if getattr(result, "field", None) is None and getattr(result, "fields", None) is None:
+        del columns["field"]
+    if getattr(result, "gammas", None) is None:
+        del columns["Gamma"]
+    told = [[standard_error(g.observables[name]) for name in _TOLD] for g in groups if set(_TOLD) <= set(g.observables)]
+    if told:
+        columns["<m^2>"] = [with_error(m2.mean, m2.error) for m2, _ in told]
+    others = [
+        *(result.equilibration.problems if hasattr(result, "equilibration") else ()),
+        *_percolating(np.array([group.beta for group in groups]), np.array([size.mean for _, size in told])),
+    ]
+    about = f"{draws} draws a chain, every {result.thin} sweeps{_binned(groups[0])}; tau in draws; (12) is the error "
+    return Report([repr(result), f"{about}of the last digits"], {}, columns, _verdict(groups, worth, others))
+
+
+class _Worth(NamedTuple):
+    """What the records of E and |m| in every row are worth."""
+
+    energies: list[Mean]  # per site
+    ms: list[Mean]
+    tau: FloatArray  # float64 (rows,): the longer one
+    r_hats: FloatArray  # float64 (rows,): the larger one
+    scores: FloatArray  # float64 (rows,), of `disagreement`: the larger one
+
+
+def _worth(groups: list[Group], magnitudes: list[Any], n: int) -> _Worth:
     energies = [standard_error(group.energy / n) for group in groups]
     ms = [standard_error(magnitude) for magnitude in magnitudes]
-    tau = np.array([max(e.tau, m.tau) for e, m in zip(energies, ms, strict=True)])
-    r_hats = np.array([max(split_r_hat(g.energy), split_r_hat(m)) for g, m in zip(groups, magnitudes, strict=True)])
-    scores = np.array([max(disagreement(g.energy), disagreement(m)) for g, m in zip(groups, magnitudes, strict=True)])
+    tau = [max(e.tau, m.tau) for e, m in zip(energies, ms, strict=True)]
+    r_hats, scores = (
+        np.array([max(of(group.energy), of(m)) for group, m in zip(groups, magnitudes, strict=True)])
+        for of in (split_r_hat, disagreement)
+    )
+    return _Worth(energies, ms, np.array(tau), r_hats, scores)
+
+
+def _columns(groups: list[Group], worth: _Worth, quantum: list[QuantumMeans], n: int) -> dict[str, list[str]]:
+    """The table, but for what clusters tell; `quantum`: of quantum spins their means, else none."""
+    means = list(zip(worth.energies, worth.ms, strict=True))
     columns = {
         "beta": [f"{group.beta:.6g}" for group in groups],
         "T": [f"{temperature(group.beta):.5g}" for group in groups],
@@ -90,11 +134,11 @@ def by_temperature(result: ByBeta) -> Report:
         "Gamma": [f"{of.gamma:.5g}" for of in quantum],
         "model": [str(group.model) for group in groups],
         "chains": [str(len(group.energy)) for group in groups],
-        "tau": [f"{one:.1f}" for one in tau],
-        "ESS": [f"{min(e.effective_draws, m.effective_draws):.0f}" for e, m in zip(energies, ms, strict=True)],
-        "R-hat": [f"{one:.4f}" for one in r_hats],
-        "E/N": [with_error(e.mean, e.error) for e in energies],
-        "|m|": [with_error(m.mean, m.error) for m in ms],
+        "tau": [f"{one:.1f}" for one in worth.tau],
+        "ESS": [f"{min(e.effective_draws, m.effective_draws):.0f}" for e, m in means],
+        "R-hat": [f"{one:.4f}" for one in worth.r_hats],
+        "E/N": [with_error(e.mean, e.error) for e, _ in means],
+        "|m|": [with_error(m.mean, m.error) for _, m in means],
         "C/N": [
             "-" if g.beta == np.inf or (g.bins and g.field) else with_error(*heat_capacity(felt(g, n), g.beta, n))
             for g in groups
@@ -102,57 +146,41 @@ def by_temperature(result: ByBeta) -> Report:
         "chi": ["-" if g.beta == np.inf else with_error(*susceptibility(g.magnetization, g.beta, n)) for g in groups],
         "U": [with_error(*binder_cumulant(group.magnetization)) for group in groups],
     }
-    if not isinstance(result.model, tuple):
-        del columns["model"]
-    if getattr(result, "field", None) is None and getattr(result, "fields", None) is None:
-        del columns["field"]
-    if getattr(result, "gammas", None) is None:
-        del columns["Gamma"]
     if quantum:
         columns["C/N"] = [with_error(*np.divide(of.heat_capacity, n)) for of in quantum]
         columns["U"] = [with_error(*of.binder) for of in quantum]
         columns["<x>"] = [with_error(of.x.mean, of.x.error) for of in quantum]
         columns["<zz>"] = [with_error(of.zz.mean, of.zz.error) for of in quantum]
-    told = [[standard_error(g.observables[name]) for name in _TOLD] for g in groups if set(_TOLD) <= set(g.observables)]
-    if told:
-        columns["<m^2>"] = [with_error(m2.mean, m2.error) for m2, _ in told]
-    betas, lengths = np.array([group.beta for group in groups]), draws / tau
+    return columns
+
+
+def _verdict(groups: list[Group], worth: _Worth, others: list[str]) -> list[str]:
+    """Whether to believe the table, in notes and warnings; `others`: more to warn of."""
+    betas, chains = (np.array(of) for of in zip(*((group.beta, len(group.energy)) for group in groups), strict=True))
+    _, _, tau, r_hats, scores = worth
+    lengths, warm = groups[0].energy.shape[1] / tau, betas < np.inf
     limit = NormalDist().inv_cdf(1 - FALSE_ALARMS / (4 * len(groups)))  # two records a row, and two signs
-    noise, warm = limit / np.sqrt(3 * np.array([len(group.energy) for group in groups])), betas < np.inf
+    noise = limit / np.sqrt(3 * chains)
     problems = [
         *_too_short(betas[warm], lengths[warm], noise[warm]),
         *_disagreeing(betas[warm], r_hats[warm], scores[warm], limit),
-        *(result.equilibration.problems if hasattr(result, "equilibration") else ()),
-        *_percolating(betas, np.array([size.mean for _, size in told])),
+        *others,
     ]
     good = f"Every chain is at least {FEWEST_TAU} tau long, and no R-hat is above {LARGEST_R_HAT}."
     if lengths[warm].min(initial=np.inf) < FEWEST_TAU or r_hats[warm].max(initial=1.0) > LARGEST_R_HAT:
         good = "No sign that anything is wrong, as far as so few draws can show it."
     rows = np.array([blocks(group.energy).shape for group in groups])
-    cut = (rows[:, 0] > [len(group.energy) for group in groups]) & (rows[:, 1] < _ROW_TAU * tau)
-    return Report(
-        [
-            repr(result),
-            f"{draws} draws a chain, every {result.thin} sweeps{_binned(groups[0])}; tau in draws; (12) is the error "
-            "of the last digits",
-        ],
-        {},
-        columns,
-        [
-            *_notes(betas[cut & warm]),
-            *([] if warm.all() else ["Chains at beta = inf go down and stay there: where depends on their starts."]),
-            *([f"WARNING: {problem}" for problem in problems] or ([good] if warm.any() else [])),
-        ],
-    )
+    cut = (rows[:, 0] > chains) & (rows[:, 1] < _ROW_TAU * tau)
+    return [
+        *_notes(betas[cut & warm]),
+        *([] if warm.all() else ["Chains at beta = inf go down and stay there: where depends on their starts."]),
+        *([f"WARNING: {problem}" for problem in problems] or ([good] if warm.any() else [])),
+    ]
 
 
 def felt(group: Group, n: int) -> Any:
     """The energies in the field beside the model's own."""
     return group.energy - group.field * n * group.magnetization if group.field else group.energy
-
-
-def _of_worldlines(model: object) -> bool:
-    return getattr(model, "by_worldlines", False)
 
 
 def _binned(group: Group) -> str:

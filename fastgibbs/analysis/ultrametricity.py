@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
+from fastgibbs.fields import described
 from fastgibbs.models import checks
-from fastgibbs.models.checks import by_contents
 from fastgibbs.models.energy import as_energy
 from fastgibbs.types import FloatArray, IntArray
 
 _MOST = 2**22  # triangles
 
 
-@by_contents
+@checks.by_contents
+@described
 class Triangles(NamedTuple):
     """What the overlaps of every three replicas say; errors are jackknifed over replicas.
 
@@ -25,13 +26,19 @@ class Triangles(NamedTuple):
     ((560, 3), True)
     """
 
-    overlaps: FloatArray  # float64 (triangles, 3): of each the largest overlap, the middle one and the smallest
-    isosceles: float  # the share of triangles whose two smaller overlaps are `within` of each other
-    isosceles_error: float
-    gap: float  # the mean difference of these two, which is 0 where all triangles are isosceles with a short base
-    gap_error: float
-    spread: float  # the mean difference of the largest overlap and the middle one: without any, all are equilateral
-    spread_error: float
+    overlaps: Annotated[
+        FloatArray, "float64 (triangles, 3)", "Of each the largest overlap, the middle one and the smallest."
+    ]
+    isosceles: Annotated[float, "The share of triangles whose two smaller overlaps are `within` of each other."]
+    isosceles_error: Annotated[float, "Its error."]
+    gap: Annotated[
+        float, "The mean difference of these two, which is 0 where all triangles are isosceles with a short base."
+    ]
+    gap_error: Annotated[float, "Its error."]
+    spread: Annotated[
+        float, "The mean difference of the largest overlap and the middle one: without any, all are equilateral."
+    ]
+    spread_error: Annotated[float, "Its error."]
 
 
 def ultrametricity(tempered: Any, rung: int = -1, within: float = 0.1) -> Triangles:

@@ -35,6 +35,13 @@ def every_energy(model: ModelLike) -> tuple[FloatArray, float]:
     return energies + blocks.offset, blocks.rounding
 
 
+def _unit(numbers: FloatArray, largest: float) -> int | None:
+    """The greatest whole number that all are multiples of, at least 1; None if they, or sums of them, are not whole."""
+    if largest >= 2**53 or (numbers != np.rint(numbers)).any():
+        return None
+    return max(1, int(np.gcd.reduce(numbers.astype(np.int64), initial=0)))
+
+
 class _SpinBlocks:
     """The states of an Ising model. In a block the low spins run through all their states, the high ones stand.
 
@@ -56,11 +63,10 @@ class _SpinBlocks:
 
         parameters = np.concatenate([ising.couplings, h])
         largest = np.abs(ising.couplings).sum() / 2 + np.abs(h).sum()
-        integers = largest < 2**53 and (parameters == np.rint(parameters)).all()
-        self.rounding = 0.0 if integers else 1e-13 * largest
+        unit = _unit(parameters, largest)
+        self.rounding = 0.0 if unit else 1e-13 * largest
         self.grid: tuple[float, int, int] | None = None
-        if integers:
-            unit = max(1, int(np.gcd.reduce(parameters.astype(np.int64), initial=0)))
+        if unit:
             bins = int(largest) // unit + 1
             self.grid = (-largest, 2 * unit, bins) if bins <= MOST_LEVELS else None
 
@@ -104,10 +110,9 @@ class _ProductBlocks(_SpinBlocks):
         np.bitwise_or.at(masks, bits, 1 << model.sites.astype(np.int64))
         self.low_masks, self.high_masks = masks & (2**self.low - 1), masks >> self.low
         largest = np.abs(c).sum()
-        integers = largest < 2**53 and (c == np.rint(c)).all()
-        self.rounding, self.grid = 0.0 if integers else 1e-13 * largest, None
-        if integers:
-            unit = max(1, int(np.gcd.reduce(c.astype(np.int64), initial=0)))
+        unit = _unit(c, largest)
+        self.rounding, self.grid = 0.0 if unit else 1e-13 * largest, None
+        if unit:
             step, lowest = (2 * unit, -largest) if self.of_spins else (unit, c[c < 0].sum())
             bins = int((largest - lowest if self.of_spins else largest) // step) + 1
             self.grid = (float(lowest), step, bins) if bins <= MOST_LEVELS else None

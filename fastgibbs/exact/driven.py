@@ -43,8 +43,9 @@ def driven(
     order: ArrayLike | None = None,
     rule: Rule = "gibbs",
 ) -> Driven:
-    """The cycle that sequential sweeps at beta_t and b_t come to: p_t = p_{t-1} times the matrix of sweep t, and p_0 =
-    p_period. A sweep visits the sites in `order`, one after the other.
+    """p_t = p_{t-1} W_t with p_0 = p_period, W_t the matrix of a sequential sweep at beta_t and b_t: a `Driven`.
+
+    It is the cycle that such sweeps come to. A sweep visits the sites in `order`, one after the other.
 
     Args:
         model: any (`fastgibbs.Energy`) of up to 12 variables.

@@ -7,15 +7,15 @@ states of one energy of which none has a lower neighbour, and counts once.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from fastgibbs.exact.blocks import every_energy
 from fastgibbs.exact.sums import spins_of
+from fastgibbs.fields import described
 from fastgibbs.io.problems import problem
 from fastgibbs.models import Polynomial, checks
-from fastgibbs.models.checks import by_contents
 from fastgibbs.models.energy import as_energy
 from fastgibbs.types import FloatArray, IntArray, Mask, ModelLike, Problem, States
 
@@ -24,7 +24,8 @@ _LISTED = 2**22  # minima that are written out
 _EDGES = 2**16  # sorted ones that are looked at at once
 
 
-@by_contents
+@checks.by_contents
+@described
 class Minima(NamedTuple):
     """The minima of an energy, ascending in energy.
 
@@ -34,12 +35,13 @@ class Minima(NamedTuple):
     ([-7.0, -7.0, -3.0, -3.0, -3.0, -3.0, -1.0, -1.0], 2)
     """
 
-    states: States  # int8 (minima, n), in the model's units
-    energies: FloatArray  # float64 (minima,)
-    strict: Mask  # bool (minima,): whether all neighbours are higher; else the minimum is on a plateau
+    states: Annotated[States, "int8 (minima, n)", "In the model's units."]
+    energies: Annotated[FloatArray, "float64 (minima,)", "Their energies, ascending."]
+    strict: Annotated[Mask, "bool (minima,)", "Whether all neighbours are higher; else the minimum is on a plateau."]
 
 
-@by_contents
+@checks.by_contents
+@described
 class Valleys(NamedTuple):
     """The tree of an energy: its valleys, ascending in energy, and where each joins a lower one, as the level rises.
 
@@ -49,10 +51,12 @@ class Valleys(NamedTuple):
     ([-7.0, -7.0], [-1, 0], [inf, -1.0])
     """
 
-    states: States  # int8 (valleys, n): one of the states at the bottom of each, in the model's units
-    energies: FloatArray  # float64 (valleys,): of the bottom
-    into: IntArray  # int64 (valleys,): the valley that it joins, which is no higher; -1 of the first, which joins none
-    saddles: FloatArray  # float64 (valleys,): the energy at which it does; infinite of the first
+    states: Annotated[States, "int8 (valleys, n)", "One of the states at the bottom of each, in the model's units."]
+    energies: Annotated[FloatArray, "float64 (valleys,)", "Those of the bottoms, ascending."]
+    into: Annotated[
+        IntArray, "int64 (valleys,)", "The valley that it joins, which is no higher; -1 of the first, which joins none."
+    ]
+    saddles: Annotated[FloatArray, "float64 (valleys,), or inf", "The energy at which it does; inf of the first."]
 
     @property
     def barriers(self) -> FloatArray:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from fastgibbs.exact.hopfield import at_points
-from fastgibbs.models.checks import by_contents
+from fastgibbs.fields import described
+from fastgibbs.models import checks
 from fastgibbs.types import ArrayLike, FloatArray
 
 _PERFECT = 0.95  # no imperfect student is more like another: from here on iteration ends at the teacher
@@ -17,7 +18,8 @@ _DENSITY = np.exp(-_Z * _Z / 2) / np.sqrt(2 * np.pi)
 _WEIGHTS = _DENSITY * (_Z[1] - _Z[0])
 
 
-@by_contents
+@checks.by_contents
+@described
 class LearningCurve(NamedTuple):
     """Students at equilibrium, by load and temperature.
 
@@ -26,8 +28,8 @@ class LearningCurve(NamedTuple):
     0.3105
     """
 
-    overlap: FloatArray  # R = s.teacher / N
-    log_z: FloatArray  # log Z / N, at T = 0 that of the number of students without error
+    overlap: Annotated[FloatArray, "float64", "R = s.teacher / N."]
+    log_z: Annotated[FloatArray, "float64", "log Z / N, at T = 0 that of the number of students without error."]
 
     @property
     def error(self) -> FloatArray:

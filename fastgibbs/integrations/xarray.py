@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 def to_xarray(result: Tabular) -> xarray.Dataset:
     """The records of a result as a plain `xarray.Dataset`, which ArviZ takes as it is: chains of one law a dimension.
 
-    SampleResult: energy and magnetization (chain, draw), and then beta if there are several, and model, the number of
-    each, if there are several; chains count from 0 at each. TemperResult: the same (chain, draw, rung), a chain for
-    each ladder, beta a coordinate of rung. AnnealResult: energy (read), trace_min and trace_mean (sweep), beta a
+    SampleResult: energy and magnetization (chain, draw), and then beta, field and model, the number of each, where
+    there are several; chains count from 0 at each. TemperResult: the same (chain, draw, rung), a chain for each
+    ladder, beta a coordinate of rung. AnnealResult: energy (read), trace_min and trace_mean (sweep), beta a
     coordinate of sweep. RecallResult: overlaps (cue, sweep, pattern), converged and sweeps_needed coordinates of cue.
     TrainResult: the columns of its history (epoch). Observables stand beside the energy. Of a run that kept bins, bin
     takes the place of draw, with draws, how many each has, as a coordinate: means of energy, energy2 = E^2,
     magnetization, magnetization_abs = |m|, magnetization2, magnetization4 and observables. The settings of the run are
     attributes, the seed as text.
 
-    ImportError if xarray is missing; TypeError at another result; ValueError where some betas, or models, have more
-    chains than others: `to_dataframe` takes those.
+    ImportError if xarray is missing; TypeError at another result; ValueError where some betas, fields or models have
+    more chains than others: `to_dataframe` takes those.
 
     >>> import fastgibbs as fg
     >>> run = fg.sample(fg.lattice((8, 8)), beta=0.4, sweeps=10, seed=1)
@@ -43,9 +43,9 @@ def to_xarray(result: Tabular) -> xarray.Dataset:
 
 
 def _by_law(flat: Table) -> Table:
-    """A table whose chains run at one beta, and one model, each, with these as axes where there are several of them."""
+    """A table whose chains run at one beta, field and model each, with these as axes where there are several."""
     numbers, laws = dict(flat.coordinates), {}
-    for name in ("beta", "model"):
+    for name in ("beta", "field", "model"):
         if name in numbers:
             values, place = np.unique(numbers.pop(name)[1], return_inverse=True)
             laws[name] = values, place
@@ -54,8 +54,8 @@ def _by_law(flat: Table) -> Table:
     chains = np.bincount(law, minlength=np.prod(size))
     if (chains != chains[0]).any():
         raise ValueError(
-            f"a Dataset needs as many chains for each beta and model, here there are {chains.min()} to {chains.max()}: "
-            "use to_dataframe, or sample them apart"
+            f"a Dataset needs as many chains for each beta, field and model, here there are {chains.min()} to "
+            f"{chains.max()}: use to_dataframe, or sample them apart"
         )
     order = np.argsort(law, kind="stable").reshape(*size, -1)
     several = [name for name, values in zip(laws, size, strict=True) if values > 1]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from fastgibbs.io.rudy import counted
-from fastgibbs.io.text import Rows, Table, Text, lines, number, plain
+from fastgibbs.io.text import Rows, Table, Text, is_count, lines, number, plain
 from fastgibbs.models import Energy, checks, foreign
 from fastgibbs.models.csr import MAX_SITES
 from fastgibbs.types import FloatArray, ModelLike, Sites
@@ -41,7 +41,7 @@ def read_qbsolv(text: Text) -> Energy:
     text.comments = "c#"
     belongs = "the header, `p qubo 0 n diagonals couplers`, belongs"
     words = (line := text.line(belongs)).split()
-    counts = [int(word) for word in words[3:] if plain(word) and word.isdigit() and len(word) < 20]
+    counts = [int(word) for word in words[3:] if is_count(word)]
     if words[:2] != ["p", "qubo"] or len(words) != 6 or len(counts) != 3:
         text.misplaced(line, belongs)
     n, diagonals, couplers = counts
@@ -172,7 +172,7 @@ def _value(text: Text, what: str) -> float:
 
 def _count(text: Text, what: str) -> int:
     word = _word(text, f"{what} belongs")
-    if not (plain(word) and word.isdigit() and len(word) < 20):
+    if not is_count(word):
         text.misplaced(word, f"{what} belongs")
     return int(word)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fastgibbs.io.files import replacing
-from fastgibbs.io.text import Rows, Table, Text, lines, plain, text_of
+from fastgibbs.io.text import Rows, Table, Text, is_count, lines, text_of
 from fastgibbs.models import Ising
 from fastgibbs.types import PathLike
 
@@ -74,7 +74,7 @@ def read_spinglass(text: Text) -> Ising:
     if kind is not None:
         if kind not in _AXES:
             text.refuse(f"type is {kind!r}: it is one of {', '.join(_AXES)}")
-        if not (size.isascii() and size.isdigit() and len(size) < 20):
+        if not is_count(size):
             text.refuse(f"size is {size!r}: the side of the lattice, or the number of spins of type sk, belongs there")
         sites = int(size) ** _AXES[kind]
     rows = text.rows(Table("a bond, `i j J`,", "bond", 1, sites, _SELF))
@@ -92,7 +92,7 @@ def counted(text: Text, what: str, noun: str, nouns: str, loops: str | None, uni
     """n, and the rows of a file that holds `n m` and then m of them, and nothing else."""
     belong = f"the numbers of sites and {nouns}, `n m`, belong"
     words = (line := text.line(belong)).split()
-    if len(words) != 2 or not all(plain(word) and word.isdigit() and len(word) < 20 for word in words):
+    if len(words) != 2 or not all(map(is_count, words)):
         text.misplaced(line, belong)
     n, m = map(int, words)
     rows = text.rows(Table(what, noun, 1, n, loops, unit))

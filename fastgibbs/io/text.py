@@ -210,6 +210,11 @@ def plain(word: str) -> bool:
     return word.isascii() and "_" not in word
 
 
+def is_count(word: str) -> bool:
+    """Whether a word is a whole number of at least 0, of less than 20 digits."""
+    return word.isascii() and word.isdigit() and len(word) < 20
+
+
 @contextmanager
 def text_of(path: PathLike) -> Iterator[Text]:
     """The text of the file at `path`, unpacked if it is gzipped; ValueError if the stream is damaged."""

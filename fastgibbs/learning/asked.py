@@ -13,6 +13,7 @@ from fastgibbs.engines.gradients import Step
 from fastgibbs.learning import exact
 from fastgibbs.learning import history as monitors
 from fastgibbs.learning.exact import Machine
+from fastgibbs.learning.machines import Estimation
 from fastgibbs.methods import directed
 from fastgibbs.methods.log_z import given_units, log_likelihood
 from fastgibbs.methods.schedules import Schedule
@@ -103,13 +104,14 @@ def check_callback(callback: object) -> None:
 
 def step_of(momentum: float, l1: float, l2: float) -> Step:
     """The step of every epoch, but for its rate."""
-    momentum, l1, l2 = (_at_least_0(*one) for one in (("momentum", momentum), ("l1", l1), ("l2", l2)))
+    momentum, l1, l2 = (at_least_0(*one) for one in (("momentum", momentum), ("l1", l1), ("l2", l2)))
     if momentum >= 1:
         raise ValueError(f"momentum is {momentum}: give a number from 0 to below 1")
     return Step(0.0, momentum, l1, l2)
 
 
-def _at_least_0(name: str, value: float) -> float:
+def at_least_0(name: str, value: float) -> float:
+    """`value` as a float; TypeError or ValueError unless it is a number from 0 on."""
     value = checks.finite_number(name, value)
     if value < 0:
         raise ValueError(f"{name} is {value}: give a number of at least 0")
@@ -165,23 +167,17 @@ def sizes(method: str, batch_size: int, chains: int | None, rows: int) -> tuple[
 
 
 def spacing(
-    history_every: int | None,
-    likelihood_every: int | None,
-    epochs: int,
-    model: Machine,
-    method: str,
-    products: int,
-    given: tuple[int, ...],
+    history_every: int | None, likelihood_every: int | None, epochs: int, model: Machine, estimation: Estimation
 ) -> tuple[int, int]:
-    """Epochs between two rows of the history, and between two log-likelihoods; 0 for never.
-
-    `products`: of a unit with a unit in an epoch.
-    """
+    """Epochs between two rows of the history, and between two log-likelihoods; 0 for never."""
     often = -(-epochs // monitors.ROWS)
     if history_every is not None:
         often = checks.integer("history_every", history_every, minimum=0)
+    given = estimation.given
     if likelihood_every is None:
-        return often, often if method == "exact" else monitors.affordable(model, epochs, often, products, given)
+        products = estimation.batches * monitors.STEP + estimation.steps * estimation.rows * model.weights.size
+        exactly = estimation.method == "exact"
+        return often, often if exactly else monitors.affordable(model, epochs, often, products, given)
     likely = checks.integer("likelihood_every", likelihood_every, minimum=0)
     if likely and not often:
         raise ValueError(f"likelihood_every is {likely}, history_every 0, for no history: leave one of them out")

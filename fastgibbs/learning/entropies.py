@@ -8,11 +8,11 @@ the log-weights of a layer whose other one is summed out.
 from __future__ import annotations
 
 import math
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from fastgibbs.analysis import disagreement, standard_error
+from fastgibbs.analysis.errors import FEWEST_DRAWS, LARGEST_SCORE, disagreement, standard_error
 from fastgibbs.analysis.reports import Report, shown, with_error
 from fastgibbs.engines.streams import ADAPT, ORDER, entropy_of, stream
 from fastgibbs.fields import described
@@ -27,7 +27,6 @@ from fastgibbs.types import ArrayLike, FloatArray, Seed, States
 DRAWS = 100  # of each chain, at most
 _PART = 2**20  # numbers held at once
 _TERMS = 2**27  # products of a row with a draw
-_DISAGREE = 2.6  # a score that chains which agree have in 1 of 100 runs
 _OF = np.array([[1, -1, 0], [1, 0, -1], [1, 0, 0], [0, 0, 1], [0, 1, 0], [1, -1, -1]])  # by H(v, h), H(h | v), H(v | h)
 
 
@@ -103,7 +102,7 @@ class Information(NamedTuple):
             table["data"] = [with_error(*one) for one in zip(self.data, self.data_error, strict=True)]
             low, mean, high = self.activity.min(), self.activity.mean(), self.activity.max()
             lines.append(f"hidden units are 1 in {mean:.3f} of the data on average, {low:.3f} to {high:.3f} each")
-        if self.disagreement > _DISAGREE:
+        if self.disagreement > LARGEST_SCORE:
             notes.append(
                 f"WARNING: the model's chains disagree (a score of {self.disagreement:.1f}): make more sweeps, or "
                 "start from states that are draws from the model."
@@ -172,9 +171,8 @@ def information(
         rows = checks.units("data", data, V)
         if rows.ndim != 2 or not len(rows):
             raise ValueError(f"data has shape {rows.shape}: give (N, {V}), N of at least 1")
-    known: Estimate | float | None = log_z
     if log_z is not None and not isinstance(log_z, Estimate):
-        known = checks.finite_number("log_z", log_z)
+        log_z = checks.finite_number("log_z", log_z)
     own = run_entropy(entropy_of(seed), "information")
     rng = np.random.Generator(stream(own, ORDER))
     model = RBM(beta * rbm.weights, beta * rbm.visible_bias, beta * rbm.hidden_bias)
@@ -182,11 +180,11 @@ def information(
     if any(small):
         of_model = _enumerated(model, small, chains, rng)
     else:
-        if known is None:
+        if log_z is None:
             other = entropy_of(np.random.SeedSequence(own, spawn_key=(ADAPT,)))
-            known = estimated(model, data=rows, seed=other, threads=threads)
-        Z = (known.value, known.error) if isinstance(known, Estimate) else (known, 0.0)
-        of_model = _sampled(model, Z, chains, sweeps, start, own, threads)
+            log_z = estimated(model, data=rows, seed=other, threads=threads)
+        Z = (log_z.value, log_z.error) if isinstance(log_z, Estimate) else (log_z, 0.0)
+        of_model = _sampled(model, Z, sweeps, dict(chains=chains, start=start, seed=own, threads=threads))
     found, error, (value, spread), score = of_model
     if rows is None:
         return Information(found, error, None, None, None, value, spread, score)
@@ -253,17 +251,10 @@ def _enumerated(rbm: RBM, small: list[bool], chains: int, rng: np.random.Generat
     return *_of_three([joint, *given], [0.0, *errors]), (layer.log_z, 0.0), math.nan
 
 
-def _sampled(
-    rbm: RBM,
-    log_z: tuple[float, float],
-    chains: int,
-    sweeps: int,
-    start: ArrayLike | None,
-    seed: int,
-    threads: int | None,
-) -> _Found:
+def _sampled(rbm: RBM, log_z: tuple[float, float], sweeps: int, options: dict[str, Any]) -> _Found:
     """From Gibbs sweeps: each number with the error of its own record, since all share draws, and that of log Z.
 
+    `options`: what `sample` is told besides.
     H(v, h) is the mean of H(v) + H(h | v) and H(h) + H(v | h), each from the marginal of its layer.
     """
     V = rbm.weights.shape[0]
@@ -276,25 +267,15 @@ def _sampled(
         return np.stack([(hidden + visible - weights) / 2, hidden, visible], axis=1)
 
     thin = -(-sweeps // DRAWS)
-    run = sample(
-        rbm,
-        beta=1.0,
-        sweeps=sweeps - sweeps % thin,
-        burn_in=sweeps // 2,
-        thin=thin,
-        chains=chains,
-        start=start,
-        observe={"three": three},
-        seed=seed,
-        threads=threads,
-    )
+    length: dict[str, Any] = dict(sweeps=sweeps - sweeps % thin, burn_in=sweeps // 2, thin=thin)
+    run = sample(rbm, beta=1.0, observe={"three": three}, **length, **options)
     if run.interrupted:
         raise KeyboardInterrupt
     records = run.observables["three"] @ _OF.T
     means = [standard_error(records[..., k]) for k in range(len(_OF))]
     found = Entropies(*(float(one.mean + log_z[0] * of) for one, of in zip(means, _OF[:, 0], strict=True)))
     error = Entropies(*(math.hypot(one.error, log_z[1] * of) for one, of in zip(means, _OF[:, 0], strict=True)))
-    score = disagreement(records[..., 2]) if records.shape[1] > 3 else math.nan
+    score = disagreement(records[..., 2]) if records.shape[1] >= FEWEST_DRAWS else math.nan
     return found, error, log_z, score
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, overload
+from typing import Annotated, NamedTuple, overload
 
 import numpy as np
 
+from fastgibbs.fields import described
 from fastgibbs.models import RBM, BoltzmannMachine, Helmholtz, checks
 from fastgibbs.models.free_units import Given, Sides
 from fastgibbs.models.logistic import logistic, numbered
@@ -19,20 +20,24 @@ _TURNED = "second", "first", "second_columns", "columns", "second_free", "free" 
 
 
 @checks.by_contents
+@described
 class Gradient(NamedTuple):
-    """Derivatives of the mean log-likelihood of an RBM by W, also of pairs of weight 0, a and b, float64."""
+    """Derivatives of the mean log-likelihood of an RBM."""
 
-    weights: FloatArray  # (V, H)
-    visible_bias: FloatArray  # (V,)
-    hidden_bias: FloatArray  # (H,)
+    weights: Annotated[FloatArray, "float64 (V, H)", "By W, also of pairs of weight 0."]
+    visible_bias: Annotated[FloatArray, "float64 (V,)", "By a."]
+    hidden_bias: Annotated[FloatArray, "float64 (H,)", "By b."]
 
 
 @checks.by_contents
+@described
 class MachineGradient(NamedTuple):
-    """Derivatives of the mean log-likelihood of a Boltzmann machine by W_ij = W_ji and b_i, float64."""
+    """Derivatives of the mean log-likelihood of a Boltzmann machine."""
 
-    weights: FloatArray  # (n, n), also of pairs that are not coupled; the diagonal is 0
-    biases: FloatArray  # (n,)
+    weights: Annotated[
+        FloatArray, "float64 (n, n)", "By W_ij = W_ji, also of pairs that are not coupled; the diagonal is 0."
+    ]
+    biases: Annotated[FloatArray, "float64 (n,)", "By b_i."]
 
 
 @overload

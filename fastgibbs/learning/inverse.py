@@ -10,9 +10,10 @@ import numpy as np
 from fastgibbs.exact import spectrum
 from fastgibbs.exact.enumeration import states
 from fastgibbs.learning import conditionals, pseudolikelihood, spreads
+from fastgibbs.learning.asked import at_least_0
 from fastgibbs.learning.conditionals import Rows
 from fastgibbs.learning.observed import Observed, observed, pairs_of
-from fastgibbs.learning.pseudolikelihood import Numbers, Stop
+from fastgibbs.learning.pseudolikelihood import Fit, Numbers
 from fastgibbs.learning.training import train
 from fastgibbs.methods.running import Run, running
 from fastgibbs.models import BoltzmannMachine, Ising, checks
@@ -106,7 +107,7 @@ def fit_ising(
     """
     checks.choice("method", method, FIT_METHODS)
     checks.progress(progress)
-    l2, penalties = _at_least_0("l2", l2), _penalties(l1)
+    l2, penalties = at_least_0("l2", l2), _penalties(l1)
     if method == "mean_field" and (graph is not None or penalties is None or penalties.any()):
         raise ValueError('method is "mean_field", which inverts the whole covariance: leave out graph and l1')
     data = observed(samples, weights)
@@ -164,7 +165,7 @@ def _most_likely(
     rows: Rows, pairs: tuple[Sites, Sites], penalties: FloatArray | None, l2: float, under_way: Run
 ) -> Found:
     """The greatest pseudo-likelihood of these pairs, or of those that l1 chooses; without errors."""
-    stop: Stop = under_way.asked.__bool__
+    fit = Fit(rows, l2, under_way.asked.__bool__)
     numbers, path, l1 = Numbers.none(rows.means), None, 0.0
     if penalties is None or penalties.size > 1:
         path = pseudolikelihood.path_of(rows, pairs, penalties, l2, under_way)
@@ -172,31 +173,24 @@ def _most_likely(
         l1, pairs = float(path.l1[best]), tuple(path.graphs[best])
     elif l1 := float(penalties[0]):
         wanted = pseudolikelihood.slopes_of_none(rows, *pairs)
-        numbers, _ = pseudolikelihood.chosen(rows, *pairs, l1, l2, numbers, wanted, stop)
+        numbers, _ = pseudolikelihood.chosen(fit, *pairs, l1, numbers, wanted)
         pairs = numbers.i, numbers.j
     if path is not None and under_way.asked:
-        stop = _never
-    numbers = pseudolikelihood.fitted(rows, *pairs, 0.0, l2, numbers, stop)
+        fit = fit._replace(stop=_never)
+    numbers = pseudolikelihood.fitted(fit, *pairs, 0.0, numbers)
     if not under_way.asked:
         _require_finite(rows, numbers, l2)
         if path is not None:
             errors = spreads.of_pseudo_likelihood(rows, *numbers[:4], l2)[: numbers.J.size]
             least = np.sqrt(np.log(rows.total) + 2 * np.log(rows.means.size))
             kept = ~(np.abs(numbers.J / errors) < least)  # also where there are no errors
-            numbers = pseudolikelihood.fitted(rows, numbers.i[kept], numbers.j[kept], 0.0, l2, numbers, stop)
+            numbers = pseudolikelihood.fitted(fit, numbers.i[kept], numbers.j[kept], 0.0, numbers)
     nothing = np.full(numbers.J.size + numbers.h.size, np.nan)
     return Found(numbers, nothing, bool(under_way.asked), l1, path)
 
 
 def _never() -> bool:
     return False
-
-
-def _at_least_0(name: str, value: float) -> float:
-    number = checks.finite_number(name, value)
-    if number < 0:
-        raise ValueError(f"{name} is {number}: give a number of at least 0")
-    return number
 
 
 def _penalties(l1: float | str | ArrayLike) -> FloatArray | None:

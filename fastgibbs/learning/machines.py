@@ -4,9 +4,9 @@ A learner is made from a model and an `Estimation`. It has `block`, a NamedTuple
 `heat(beta)`, which makes exp(-beta E) the law of both phases; `positive(units, coefficients, rows)`, which takes the
 states of data, and `negative()`, which takes those of the model; `move(step)`, along their difference, without the
 factor beta, which returns its norm; `parameters()`, float64, `load` of such, and the `model` of them; `chains()`, int8
-states; `compile()` before the first step and `close()` after the last; `bytes_per_weight`, about and `kernel`, the last
-that it compiles, or None. `train` knows nothing else of how a model is trained. These are the learners of RBMs; those
-of other machines are in boltzmann.py.
+states; `compile()` before the first step and `close()` after the last; and `bytes_per_weight`, about. `train` knows
+nothing else of how a model is trained. These are the learners of RBMs; those of other machines are in deep.py,
+boltzmann.py and helmholtz.py.
 
 The centred gradient with offsets mu and lambda is, in the parameters of the model as it is,
 
@@ -57,6 +57,11 @@ class Estimation(NamedTuple):
     entropy: int  # of its streams
     threads: int
     given: tuple[int, ...] = ()  # visible units that are held in the model too, ascending
+
+    @property
+    def batches(self) -> int:
+        """Steps of an epoch."""
+        return -(-self.rows // self.batch_size)
 
     @property
     def lanes(self) -> int:

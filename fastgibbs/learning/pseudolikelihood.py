@@ -24,6 +24,14 @@ _CLOSE, _COUNT, _LEAST = 1e-3, 0.02, 1e-9  # slopes at a maximum: in units of th
 Stop = Callable[[], object]  # whether to stop where it is
 
 
+class Fit(NamedTuple):
+    """What all maxima of a fit are found by."""
+
+    rows: Rows
+    l2: float
+    stop: Stop
+
+
 class Numbers(NamedTuple):
     """Couplings and fields."""
 
@@ -116,24 +124,22 @@ class _Wide:
         return np.concatenate([G[self.i, self.j], q[bonds:] / self.made_for])
 
 
-def fitted(rows: Rows, i: Sites, j: Sites, l1: float, l2: float, start: Numbers, stop: Stop) -> Numbers:
+def fitted(fit: Fit, i: Sites, j: Sites, l1: float, start: Numbers) -> Numbers:
     """The maximum of L - l2/2 sum J_ij^2 - l1 sum |J_ij| over the pairs i < j (bonds,), to 10^-3 of its noise.
 
     And so near that a row more or less would be seen: what has no bound is then far away.
     """
-    n, bonds, means = rows.means.size, i.size, rows.means
-    loss = (_Near if is_sparse(i, j, n) else _Wide)(rows, i, j, l2)
+    rows, means, bonds, n = fit.rows, fit.rows.means, i.size, fit.rows.means.size
+    loss = (_Near if is_sparse(i, j, n) else _Wide)(rows, i, j, fit.l2)
     x = np.concatenate([start.of(i, j), start.h + start.felt(means)])
     kinks = np.concatenate([np.full(bonds, l1), np.zeros(n)])
     close = min(_CLOSE / np.sqrt(rows.total), max(_COUNT / rows.total, _LEAST))
-    x, converged = minimise(loss, x, kinks, loss.scaled, close, stop)
+    x, converged = minimise(loss, x, kinks, loss.scaled, close, fit.stop)
     found = Numbers(i, j, x[:bonds], x[bonds:], converged)
     return found._replace(h=found.h - found.felt(means))
 
 
-def chosen(
-    rows: Rows, i: Sites, j: Sites, l1: float, l2: float, start: Numbers, wanted: FloatArray, stop: Stop
-) -> tuple[Numbers, FloatArray]:
+def chosen(fit: Fit, i: Sites, j: Sites, l1: float, start: Numbers, wanted: FloatArray) -> tuple[Numbers, FloatArray]:
     """The same, without the pairs that l1 leaves uncoupled; and the slopes (bonds,) of all pairs there.
 
     `wanted`: those at the start. Pairs whose slopes are steep may be coupled, and then those besides that want to be,
@@ -142,11 +148,11 @@ def chosen(
     steep = np.abs(wanted).max(initial=0.0)
     among = (start.of(i, j) != 0) | (np.abs(wanted) >= (2 * l1 - steep if 2 * l1 > steep else l1))
     while True:
-        found = fitted(rows, i[among], j[among], l1, l2, start, stop)
+        found = fitted(fit, i[among], j[among], l1, start)
         left = found.J != 0
         start = found._replace(i=found.i[left], j=found.j[left], J=found.J[left])
-        wanted = slopes(rows, start.matrix(), start.h).couplings[i, j]
-        more: Mask = ~among & (np.abs(wanted) > l1 + _CLOSE / np.sqrt(rows.total))
+        wanted = slopes(fit.rows, start.matrix(), start.h).couplings[i, j]
+        more: Mask = ~among & (np.abs(wanted) > l1 + _CLOSE / np.sqrt(fit.rows.total))
         if not more.any() or not found.converged:
             return start, wanted
         among |= more
@@ -158,7 +164,7 @@ def path_of(rows: Rows, pairs: tuple[Sites, Sites], l1: FloatArray | None, l2: f
     A path that is stopped ends with the last graph that was whole, or with the first.
     """
     i, j = pairs
-    stop: Stop = under_way.asked.__bool__
+    fit = Fit(rows, l2, under_way.asked.__bool__)
     n, start = rows.means.size, Numbers.none(rows.means)
     wanted = slopes_of_none(rows, i, j)
     if l1 is None:
@@ -169,9 +175,9 @@ def path_of(rows: Rows, pairs: tuple[Sites, Sites], l1: FloatArray | None, l2: f
     criteria: list[float] = []
     graphs: list[Sites] = []
     for done, one in enumerate(l1, 1):
-        start, wanted = chosen(rows, i, j, float(one), l2, start, wanted, stop)
-        whole = fitted(rows, start.i, start.j, 0.0, l2, whole, stop)
-        if stop() and graphs:
+        start, wanted = chosen(fit, i, j, float(one), start, wanted)
+        whole = fitted(fit, start.i, start.j, 0.0, whole)
+        if fit.stop() and graphs:
             break
         value, bonds = told(rows, whole).value, whole.i.size
         likelihoods.append(value)

@@ -47,8 +47,7 @@ class TrainingState(NamedTuple):
     @property
     def begun(self) -> int:
         """Steps of the epoch that is not finished."""
-        batches = -(-self.estimation.rows // self.estimation.batch_size)
-        return int(self.block.done[0] - self.block.recorded[0] * batches)
+        return int(self.block.done[0] - self.block.recorded[0] * self.estimation.batches)
 
 
 def state_of(

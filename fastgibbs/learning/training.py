@@ -14,7 +14,6 @@ from fastgibbs.learning.asked import Betas, Course, Rates
 from fastgibbs.learning.data import Data
 from fastgibbs.learning.epochs import Callback, Training, learner_of
 from fastgibbs.learning.exact import Machine
-from fastgibbs.learning.history import STEP
 from fastgibbs.learning.machines import Estimation
 from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.entropy import run_entropy
@@ -158,11 +157,9 @@ def train(
     estimation = Estimation(method, steps, chains, batch_size, shown.count, centered, shown.mean, 0, threads, held)
     needed = 8 * estimation.lanes * model.n + learner_of(model, method, held).bytes_per_weight * model.weights.size
     checks.require_memory(needed, f"{chains} chains and batches of {batch_size}")
-    batches = -(-shown.count // batch_size)
-    products = batches * STEP + steps * shown.count * model.weights.size
-    every_row, every_likelihood = asked.spacing(history_every, likelihood_every, epochs, model, method, products, held)
+    every_row, every_likelihood = asked.spacing(history_every, likelihood_every, epochs, model, estimation)
     every_information = asked.information_spacing(information_every, model)
-    course = Course(first, made, batches, rates, betas, step, every_row, every_likelihood, every_information)
+    course = Course(first, made, estimation.batches, rates, betas, step, every_row, every_likelihood, every_information)
     settings: dict[str, Any] = dict(
         model=[model], method_=method, steps=steps, chains=chains, epochs=epochs, batch_size=batch_size
     )

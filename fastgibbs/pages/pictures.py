@@ -61,7 +61,7 @@ def names(result: Any) -> Iterator[tuple[str, ...]]:
     kind = getattr(result, "KIND", "")
     if kind in ("sample", "temper") and result.energy.shape[-1]:
         yield from _of_draws(result)
-    if kind == "temper" and result.fields is None and result.gammas is None and (result.betas > 0).sum() > 1:
+    if kind == "temper" and result.fields is None and (result.betas > 0).sum() > 1:
         yield from (("swap_rates",), ("replica_flow",))
     overlaps = kind == "temper" and result.overlap is not None and (result.betas > 0).any()
     if overlaps or hasattr(result, "distribution"):

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastgibbs.analysis.ageing import mean_and_error
-from fastgibbs.analysis.errors import split_r_hat, standard_error
+from fastgibbs.analysis.errors import FEWEST_DRAWS, split_r_hat, standard_error
 from fastgibbs.analysis.quantum import of_group
 from fastgibbs.analysis.records import Group, by_beta, first_model, sites_of
 from fastgibbs.analysis.response import drives, following, of_phases, phases
-from fastgibbs.analysis.summaries import FEWEST_DRAWS, felt
+from fastgibbs.analysis.summaries import felt
 from fastgibbs.analysis.thermodynamics import binder_cumulant, heat_capacity, magnitude, susceptibility, temperature
 from fastgibbs.fields import fields
 from fastgibbs.models import checks
 from fastgibbs.plots.style import (
+    GAMMA,
     MARK,
     QUIET,
     TEMPERATURE,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 _MOST_NAMED = 8  # lines in a legend; those of more are told apart by colour alone, from dark to light
 _LONG = 20  # last sweep over first: beyond it their axis is logarithmic
-_T, _FIELD, _GAMMA = "T", "field b (J)", "transverse field $\\Gamma$ (J)"
+_T, _FIELD = "T", "field b (J)"
 _SWEEPS, _PERIOD = "sweeps", "sweeps of a period"
 _ALONG = {"betas": _T, "beta": _T, "epoch": "epochs", "bonds": "bonds of the graph"}  # fields of what was found
 _PARTS = "population", "history", "path"  # of results, that have such fields
@@ -129,7 +130,7 @@ def curve(result: Any, name: str, *, ax: Axes | None = None, **errorbar: Any) ->
         ax.set_xlabel(axis)
     if not places.size:
         return nothing(ax, "no draws at T > 0" if axis == _T else "no draws")
-    if axis not in (_T, _FIELD, _GAMMA):
+    if axis not in (_T, _FIELD, GAMMA):
         ax.locator_params(axis="x", integer=True, nbins=6)
     if axis == _SWEEPS and places.max() > _LONG * places.min():
         ax.set_xscale("log")
@@ -223,7 +224,7 @@ def _of_groups(result: Any, name: str, label: str) -> Lines:
     else:
         values, errors = np.transpose([_estimate(name, group, model) for group in groups])
     places = _places(groups)
-    axis = max((_T, _FIELD, _GAMMA), key=lambda name: np.unique(places[name]).size)
+    axis = max((_T, _FIELD, GAMMA), key=lambda name: np.unique(places[name]).size)
     x = places.pop(axis)
     title, keys = _apart(places)
     if len(set(keys)) == len(groups):  # along a path, where nothing is the same twice
@@ -241,7 +242,7 @@ def _places(groups: list[Group]) -> dict[str, AnyArray]:
     return {
         _T: temperature([group.beta for group in groups]),
         _FIELD: np.array([group.field for group in groups]),
-        _GAMMA: np.array([0.0 if group.gamma is None else group.gamma for group in groups]),
+        GAMMA: np.array([0.0 if group.gamma is None else group.gamma for group in groups]),
         "model": np.array([group.model for group in groups]),
     }
 

@@ -23,6 +23,7 @@ Drawn = SampleResult | TemperResult
 PALETTE = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"
 QUIET, MARK, SHADE = "0.35", "0.8", "0.93"  # greys: of notes and frames, of lines and areas behind the data
 TEMPERATURE = "T (J/k$_B$)"
+GAMMA = "transverse field $\\Gamma$ (J)"
 
 _STYLE: Any = {
     "axes.spines.top": False,

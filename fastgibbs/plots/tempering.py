@@ -9,6 +9,7 @@ import numpy as np
 from fastgibbs import analysis
 from fastgibbs.models.energy import as_energy
 from fastgibbs.plots.style import (
+    GAMMA,
     PALETTE,
     QUIET,
     TEMPERATURE,
@@ -34,39 +35,44 @@ _MAKER = "fastgibbs.temper"
 def swap_rates(result: TemperResult, *, ax: Axes | None = None, **line: Any) -> Axes:
     """Swap acceptance of neighbouring rungs against T, and on an axis at the right the barrier density lambda(beta).
 
-    A gap stands at the T of its mean beta. `line`: keywords of `Axes.plot`, for the acceptance. The axis at the right
-    is the last of `ax.figure.axes`. TypeError if `result` is not a TemperResult.
+    A gap stands at the T of its mean beta; of a ladder in Gamma at its mean Gamma, in which lambda is the density then.
+    `line`: keywords of `Axes.plot`, for the acceptance. The axis at the right is the last of `ax.figure.axes`.
+    TypeError if `result` is not a TemperResult, ValueError if its ladder is in fields.
 
     >>> import fastgibbs as fg
     >>> run = fg.temper(fg.lattice((8, 8)), betas=[0.0, 0.2, 0.4], sweeps=1000, seed=1)
     >>> fg.plots.swap_rates(run).figure.savefig("swap_rates.png")
     """
-    _require_temperatures(result, "acceptance", "barrier")
-    temperatures = 2 / (result.betas[1:] + result.betas[:-1])
+    require(result, _MAKER, "betas", "acceptance", "barrier")
+    density, gammas = result.barrier.density, result.gammas
+    gaps = 2 / (result.betas[1:] + result.betas[:-1]) if gammas is None else (gammas[1:] + gammas[:-1]) / 2
     ax = given_or_new(ax)
-    ax.plot(temperatures, result.acceptance, **look(line, color=PALETTE[0], marker="o", markersize=3))
+    ax.plot(gaps, result.acceptance, **look(line, color=PALETTE[0], marker="o", markersize=3))
     ax.set_ylim(0, 1)
     ax.set_ylabel("swap acceptance", color=PALETTE[0])
     other = ax.twinx()
-    other.plot(temperatures, result.barrier.density, "s--", color=PALETTE[1], markersize=2.5, linewidth=1)
+    other.plot(gaps, density, "s--", color=PALETTE[1], markersize=2.5, linewidth=1)
     other.set_ylim(bottom=0)
-    other.set_ylabel("barrier density $\\lambda$ (J)", color=PALETTE[1])
+    other.set_ylabel(f"barrier density $\\lambda$ ({'J' if gammas is None else '1/J'})", color=PALETTE[1])
     other.spines[:].set_visible(False)
     other.spines["right"].set(visible=True, edgecolor=QUIET)
     for side, color in ((ax, PALETTE[0]), (other, PALETTE[1])):
         side.tick_params(axis="y", colors=color, labelsize=9)
-    return temperature_axis(ax, temperatures)
+    return _along(ax, result, gaps)
 
 
-def _require_temperatures(result: TemperResult, *names: str) -> None:
-    """TypeError unless `result` is a TemperResult, ValueError if its rungs are not told apart by temperature."""
-    require(result, _MAKER, "betas", *names)
-    if result.gammas is not None:
-        raise ValueError("result is of a ladder in Gamma at one temperature: plot acceptance and flow against gammas")
+def _along(ax: Axes, result: TemperResult, points: FloatArray) -> Axes:
+    """Label the x axis as one of temperature, or of Gamma if the ladder is in that."""
+    if result.gammas is None:
+        return temperature_axis(ax, points)
+    ax.set_xlabel(GAMMA)
+    return ax
 
 
 def replica_flow(result: TemperResult, *, ax: Axes | None = None, **line: Any) -> Axes:
-    """f, of the replicas met at a rung the share that was last at the hot end, against T; infinite T has no place.
+    """f, of the replicas met at a rung the share that was last at the hot end, against T, or Gamma of a ladder in it.
+
+    Infinite T has no place, and the hot end of a ladder in Gamma is that of the largest.
 
     In the number of the rung a straight drop from 1 to 0 is best; where f falls steeply in T, replicas are held up
     (Katzgraber, Trebst, Huse and Troyer, J. Stat. Mech. P03018 (2006)). `line`: keywords of `Axes.plot`. TypeError if
@@ -76,14 +82,14 @@ def replica_flow(result: TemperResult, *, ax: Axes | None = None, **line: Any) -
     >>> run = fg.temper(fg.lattice((8, 8)), betas=[0.0, 0.2, 0.4], sweeps=1000, seed=1)
     >>> fg.plots.replica_flow(run).figure.savefig("replica_flow.png")
     """
-    _require_temperatures(result, "flow")
-    warm = result.betas > 0
-    temperatures = analysis.temperature(result.betas[warm])
+    require(result, _MAKER, "betas", "flow")
+    rungs = analysis.temperature(result.betas) if result.gammas is None else result.gammas
+    placed = rungs < np.inf
     ax = given_or_new(ax)
-    ax.plot(temperatures, result.flow[warm], **look(line, color=PALETTE[0], marker="o", markersize=3))
+    ax.plot(rungs[placed], result.flow[placed], **look(line, color=PALETTE[0], marker="o", markersize=3))
     ax.set_ylim(0, 1)
     ax.set_ylabel("replicas from the hot end f")
-    return temperature_axis(ax, temperatures)
+    return _along(ax, result, rungs[placed])
 
 
 def overlap_distribution(

@@ -12,7 +12,7 @@ from fastgibbs import analysis
 from fastgibbs.analysis.ageing import by_sweep
 from fastgibbs.analysis.bins import Bins
 from fastgibbs.analysis.disorder import Replicas, of_chains
-from fastgibbs.analysis.records import Group
+from fastgibbs.analysis.records import Group, first_model
 from fastgibbs.analysis.reports import Report
 from fastgibbs.analysis.summaries import by_temperature
 from fastgibbs.engines import ENGINES
@@ -212,7 +212,7 @@ class SampleResult(Drawn):
         """
         if self.scan != "sequential":
             raise ValueError(f"scan is {self.scan!r}: each sweep has visited sites in an order of its own")
-        first, engine = self.model[0] if isinstance(self.model, tuple) else self.model, ENGINES[self.engine]
+        first, engine = first_model(self), ENGINES[self.engine]
         free = np.setdiff1d(np.arange(first.n), self.clamped) if self.clamped.size else None
         return engine.order(first if engine.native else first.to_ising(), self.strips, free)
 
@@ -244,7 +244,9 @@ class SampleResult(Drawn):
         field = np.zeros(self.beta.size) if self.field is None else self.field
         each = list(zip(self.beta.tolist(), field.tolist(), self.model_number.tolist(), strict=True))
         chains = {key: np.array([one == key for one in each]) for key in sorted(set(each))}
-        return [self._group(beta, model, mine)._replace(field=b) for (beta, b, model), mine in chains.items()]
+        return [
+            self._group(beta, model, mine)._replace(field=b, chains=mine) for (beta, b, model), mine in chains.items()
+        ]
 
     def replicas(self) -> list[Replicas]:
         """What pairs of chains at one beta tell of each model, for `analysis.disorder_average`.
@@ -306,7 +308,7 @@ class SampleResult(Drawn):
     def _in_units(self, lanes: AnyArray, draws: tuple[int, ...]) -> States:
         """Spins (lanes, draws x sites of a lane) as states (chains, *draws, n) in the model's units."""
         spins = joined(lanes, self.beta.shape[-1], self.strips, draws)
-        return (self.model[0] if isinstance(self.model, tuple) else self.model).from_spins(spins)
+        return first_model(self).from_spins(spins)
 
     def _values(self) -> dict[str, Any]:
         words = np.concatenate([block.record.samples[: self.energy.shape[1]] for block in self._blocks], axis=2)
