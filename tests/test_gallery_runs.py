@@ -340,7 +340,7 @@ def test_spiking_digits_have_the_law_of_the_heat_bath_and_forget_more_slowly(tmp
 def test_digits_are_replaced_by_random_pictures_without_scikit_learn(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     (tmp_path / "memory.toml").write_text(MEMORY.replace("samples = 3", "samples = 2"))
-    found = runs.carry_out(runs.task(str(tmp_path / "memory.toml")), str(tmp_path / "out"), progress=False)
+    found = runs.carry_out(runs.shipped(str(tmp_path / "memory.toml")), str(tmp_path / "out"), progress=False)
     assert "10 random pictures" in found.text
 
 
