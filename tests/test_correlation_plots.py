@@ -63,10 +63,12 @@ def test_lengths_of_every_size_are_drawn_against_temperature(run):
 
 @pytest.mark.parametrize("name", ["structure_factor", "structure_map", "correlations", "two_time"])
 def test_what_analysis_did_not_find_is_named(name, run):
-    with pytest.raises(TypeError, match=r"result is .*give what fastgibbs\.analysis"):
+    with pytest.raises(TypeError, match=r"found is .*give what fastgibbs\.analysis"):
         getattr(plots, name)(run)
     with pytest.raises(TypeError, match="found is 3"):
         plots.length_crossing(3)
+    with pytest.raises(TypeError, match=r"found\[8\] is 3, without beta"):
+        plots.length_crossing({8: 3})
 
 
 def test_a_movie_has_the_spins_of_every_frame(tmp_path):

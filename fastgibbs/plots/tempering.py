@@ -10,7 +10,6 @@ from fastgibbs import analysis
 from fastgibbs.models.energy import as_energy
 from fastgibbs.plots.style import (
     PALETTE,
-    QUIET,
     TEMPERATURE,
     colors,
     given_or_new,
@@ -19,6 +18,7 @@ from fastgibbs.plots.style import (
     nearest_rungs,
     nothing,
     require,
+    right_axis,
     temperature_axis,
 )
 from fastgibbs.results.tempered import TemperResult
@@ -47,14 +47,10 @@ def swap_rates(result: TemperResult, *, ax: Axes | None = None, **line: Any) -> 
     ax.plot(temperatures, result.acceptance, **look(line, color=PALETTE[0], marker="o", markersize=3))
     ax.set_ylim(0, 1)
     ax.set_ylabel("swap acceptance", color=PALETTE[0])
-    other = ax.twinx()
+    ax.tick_params(axis="y", colors=PALETTE[0], labelsize=9)
+    other = right_axis(ax, "barrier density $\\lambda$ (J)", PALETTE[1])
     other.plot(temperatures, result.barrier.density, "s--", color=PALETTE[1], markersize=2.5, linewidth=1)
     other.set_ylim(bottom=0)
-    other.set_ylabel("barrier density $\\lambda$ (J)", color=PALETTE[1])
-    other.spines[:].set_visible(False)
-    other.spines["right"].set(visible=True, edgecolor=QUIET)
-    for side, color in ((ax, PALETTE[0]), (other, PALETTE[1])):
-        side.tick_params(axis="y", colors=color, labelsize=9)
     return temperature_axis(ax, temperatures)
 
 
