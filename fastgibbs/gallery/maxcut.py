@@ -160,19 +160,21 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
             cut=search.cut, side=search.side, cuts=np.array(cuts), betas=np.empty(0) if betas is None else betas
         ),
     }
-    try:
-        figure, (left, right) = plots.figure(1, 2, size=(10, 3.6))
-    except ImportError as missing:
-        return Findings(f"{text}\nno picture: {missing}", files, interrupted)
+    return Findings(text, files, interrupted).with_pictures(lambda: {"maxcut.png": _draw(search)})
 
-    assert search.annealed is not None, "of whom the first row is"
+
+def _draw(search: Search) -> bytes:
+    """An annealing, and where its reads end, as PNG."""
+    result = search.annealed
+    assert result is not None, "of whom the first row is"
+    figure, (left, right) = plots.figure(1, 2, size=(10, 3.6))
     figure.set_layout_engine("constrained", wspace=0.06)  # the left panel has an axis on either side
-    plots.annealing_trace(search.annealed, ax=left)
+    plots.annealing_trace(result, ax=left)
     cuts = left.secondary_yaxis("right", functions=(lambda e: (search.weight - e) / 2, lambda c: search.weight - 2 * c))
     cuts.set_ylabel("cut (W - E) / 2")
-    plots.read_histogram(search.annealed, ax=right)
-    figure.suptitle(f"{config.reads} annealing reads of {search.annealed.betas.size} sweeps, {model.n} sites")
-    return Findings(text, files | {"maxcut.png": picture(figure)}, interrupted)
+    plots.read_histogram(result, ax=right)
+    figure.suptitle(f"{search.config.reads} annealing reads of {result.betas.size} sweeps, {search.model.n} sites")
+    return picture(figure)
 
 
 def anneal_round(search: Search, sweeps: int) -> float:

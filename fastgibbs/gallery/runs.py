@@ -41,6 +41,13 @@ class Findings(NamedTuple):
     interrupted: bool = False
     result: Any = None  # what a verb returned, if there is nothing to show but its report
 
+    def with_pictures(self, draw: Callable[[], Mapping[str, bytes]]) -> "Findings":
+        """These and the pictures that `draw` makes, by the names of their files, or why there are none."""
+        try:
+            return self._replace(files={**self.files, **draw()})
+        except ImportError as missing:
+            return self._replace(text=f"{self.text}\nno picture: {missing}")
+
 
 class Ready(NamedTuple):
     """A run that is ready to be carried out."""
@@ -81,6 +88,16 @@ def configure(source: str, **overrides: Any) -> tuple[ModuleType, Any]:
         if not _fits(value, fields[key]):
             raise ValueError(f"{path}: {key} is {value!r}: give {_KINDS.get(fields[key], fields[key])}")
     return module, module.Config(**values)
+
+
+def require_sizes(config: Any, *keys: str) -> None:
+    """ValueError unless the sizes of a run ascend, and each of these keys has a number for each of them."""
+    sizes = config.sizes
+    if len(sizes) < 2 or sorted(set(sizes)) != sizes:
+        raise ValueError(f"sizes is {sizes}: give two or more, ascending")
+    for key in keys:
+        if len(getattr(config, key)) != len(sizes):
+            raise ValueError(f"{key} is {getattr(config, key)}: give a number for each of the sizes {sizes}")
 
 
 _KINDS: dict[Any, str] = {str: "a printable str", int: "int", float: "a finite number"}

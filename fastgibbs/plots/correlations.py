@@ -23,6 +23,7 @@ from fastgibbs.plots.style import (
     nearest_rungs,
     nothing,
     require,
+    spread,
     temperature_axis,
 )
 from fastgibbs.types import ArrayLike, FloatArray, IntArray, Mask
@@ -132,7 +133,7 @@ def two_time(found: TwoTime, group: int = 0, *, ax: Axes | None = None, **errorb
     if found.at.size < 2:
         return nothing(ax, "no two draws")
     most = found.at.size - 1
-    waits = np.unique(np.linspace(0, most - 1, min(_MOST_TIMES, most)).round().astype(int))
+    waits = spread(most, _MOST_TIMES)
     for wait, color in zip(waits, colors(waits.size), strict=True):
         later = slice(wait + 1, None)
         t, mean = found.at[later] - found.at[wait], found.mean[group, wait, later]

@@ -128,6 +128,6 @@ def recall_images(
     >>> patterns = np.ones((1, 3, 16))
     >>> fg.plots.recall_images(patterns, ["ones"], shape=(4, 4)).figure.savefig("patterns.png")
     """
-    images = np.concatenate([np.reshape(states, (len(rows[0]), -1)) for states in rows])
+    images = np.concatenate([np.asarray(states).reshape(len(rows[0]), -1) for states in rows])
     keywords = look(image, cmap="binary", vmin=-1.6, vmax=1)
     return mosaic(ax, images, shape, columns=len(rows[0]), labels=labels, **keywords)
