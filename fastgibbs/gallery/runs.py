@@ -83,10 +83,10 @@ def configure(source: str, **overrides: Any) -> tuple[ModuleType, Any]:
     module = importlib.import_module(f"fastgibbs.gallery.{name}")
     fields = {field.name: field.type for field in dataclasses.fields(module.Config)}
     values |= {key: value for key, value in overrides.items() if value is not None}
+    for key, kind in fields.items():
+        if key in values and not _fits(values[key], kind):
+            raise ValueError(f"{path}: {key} is {values[key]!r}: give {_KINDS.get(kind, kind)}")
     require_names(f"{path}", values, fields, fields)
-    for key, value in values.items():
-        if not _fits(value, fields[key]):
-            raise ValueError(f"{path}: {key} is {value!r}: give {_KINDS.get(fields[key], fields[key])}")
     return module, module.Config(**values)
 
 
