@@ -147,8 +147,8 @@ def _draw(
     plots.filters(model, shape, count=50, ax=axes[0, 1])
     plots.fantasies(dreams, shape, ax=axes[1, 0])
     plots.inpaintings(*inpainted, shape, ax=axes[1, 1])
-    for ax, title in ((axes[0, 1], "filters: weights of hidden units"), (axes[1, 0], "what the machine dreams of")):
-        ax.set_title(title)
+    axes[0, 1].set_title("filters: weights of hidden units")
+    axes[1, 0].set_title("what the machine dreams of")
     axes[1, 1].set_title("lower halves filled in")
     if found is not None and found.activity is not None:
         plots.information_history(result, ax=axes[0, 2])
