@@ -192,6 +192,8 @@ def _by_temperature(
 ) -> Axes:
     """Means against x, on a logarithmic scale, of each of the groups nearest to `temperatures` those that are shown."""
     rungs = nearest_rungs(found.beta, temperatures)
+    if not rungs.size:
+        return nothing(ax, "no draws at finite T")
     for rung, color in zip(rungs.tolist(), colors(rungs.size), strict=True):
         mine, label = shown(rung), f"{analysis.temperature(found.beta[rung]):.4g}"
         keywords = look(errorbar, color=color, fmt="o-", markersize=3.5, linewidth=1, capsize=2, label=label)

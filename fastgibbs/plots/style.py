@@ -83,8 +83,10 @@ def given_or_new(ax: Axes | None) -> Axes:
 
 
 def legend_above(ax: Axes, title: str | None = None) -> None:
-    """A legend over the Axes, where no data are."""
+    """A legend over the Axes, where no data are; none of no lines."""
     labels = ax.get_legend_handles_labels()[1]
+    if not labels:
+        return
     lines = -(-sum(len(label) + 5 for label in labels) // _LINE)
     text = {"title": title, "fontsize": 9, "title_fontsize": 9, "alignment": "left"}
     space = {"frameon": False, "handlelength": 1.2, "handletextpad": 0.4, "columnspacing": 1.0, "borderaxespad": 0.1}
@@ -213,7 +215,7 @@ def spread(size: int, most: int) -> IntArray:
 def nearest_rungs(betas: ArrayLike, temperatures: ArrayLike | None, most: int = 4) -> IntArray:
     """Rungs (k,) below infinite T nearest to `temperatures`, or if that is None, at most `most` spread over them all.
 
-    TypeError or ValueError if a temperature is not a finite number above 0.
+    There are none where all are at infinite T. TypeError or ValueError if a temperature is not a finite number above 0.
     """
     betas = np.asarray(betas)
     warm = np.flatnonzero(betas > 0)
@@ -224,4 +226,6 @@ def nearest_rungs(betas: ArrayLike, temperatures: ArrayLike | None, most: int = 
         raise ValueError(f"temperatures has shape {temperatures.shape}: give one or more in a 1-D array")
     if temperatures.min() <= 0:
         raise ValueError(f"temperatures holds {temperatures.min()}: give temperatures above 0")
+    if not warm.size:
+        return warm
     return np.array(list(dict.fromkeys(int(warm[np.abs(betas[warm] - 1 / T).argmin()]) for T in temperatures)))
