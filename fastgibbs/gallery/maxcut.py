@@ -17,7 +17,7 @@ from fastgibbs.methods.tempering import temper
 from fastgibbs.models import Ising, checks, cut, random_regular
 from fastgibbs.results.annealed import AnnealResult
 from fastgibbs.results.tempered import TemperResult
-from fastgibbs.types import FloatArray, Progress, Seed, States
+from fastgibbs.types import FloatArray, Progress, States
 
 HOT, COLD, FROZEN = 1.0, 8.0, 1e3  # betas, over the typical local field of random spins
 FIRST_ROUND = 1000  # sweeps
@@ -200,8 +200,8 @@ def anneal_round(search: Search, sweeps: int) -> float:
 
 def ladder(search: Search) -> np.ndarray:
     """Betas of equal swap rates between the two ends, float64 (rungs,)."""
-    ends = np.array([HOT, COLD]) / search.unit
-    result = _temper(search, ends, search.config.ladders, FIRST_ROUND, 1, search.seeds.spawn(1)[0], search.late)
+    options: dict[str, Any] = dict(seed=search.seeds.spawn(1)[0], progress=search.late)
+    result = _temper(search, np.array([HOT, COLD]) / search.unit, FIRST_ROUND, search.config.ladders, **options)
     search.stopped |= result.interrupted
     return result.betas
 
@@ -213,22 +213,22 @@ def temper_round(search: Search, sweeps: int, betas: FloatArray | None) -> float
     that ends at the lowest draw has its state.
     """
     thin = 1 + sweeps // MOST_DRAWS
-    result = _temper(search, betas, search.config.ladders, sweeps, thin, search.seeds.spawn(1)[0], search.late)
+    options: dict[str, Any] = dict(thin=thin, seed=search.seeds.spawn(1)[0], progress=search.late)
+    result = _temper(search, betas, sweeps, search.config.ladders, **options)
     if result.energy.size:
         number, rung, draw = map(int, np.unravel_index(result.energy.argmin(), result.energy.shape))
 
         def state() -> States:
             ladders = min(2 * (number // 2) + 2, search.config.ladders)  # clusters pair ladders 0 and 1, 2 and 3 ...
-            return _temper(search, betas, ladders, (draw + 1) * thin, thin, result.seed, False).states[number, rung]
+            again = options | dict(seed=result.seed, progress=False)
+            return _temper(search, betas, (draw + 1) * thin, ladders, **again).states[number, rung]
 
         search.note("temper", thin * result.energy.shape[2], result.energy.min(axis=(1, 2)), state)
     search.stopped |= result.interrupted
     return result.timing.kernel
 
 
-def _temper(
-    search: Search, betas: FloatArray | None, ladders: int, sweeps: int, thin: int, seed: Seed, progress: Progress
-) -> TemperResult:
+def _temper(search: Search, betas: FloatArray | None, sweeps: int, ladders: int, **options: Any) -> TemperResult:
     """One tempering run with all that the runs of a search have in common."""
     return temper(
         search.model,
@@ -238,9 +238,7 @@ def _temper(
         ladders=ladders,
         rule="metropolis",
         burn_in=0,
-        thin=thin,
-        seed=seed,
         clusters=ladders > 1 and search.model.indices.size <= SPARSE * search.model.n,
         overlap_every=0,
-        progress=progress,
+        **options,
     )

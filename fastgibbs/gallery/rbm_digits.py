@@ -39,7 +39,8 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     require(config)
     rng = np.random.default_rng(config.seed)
     shown, unseen, shape, origin = divided(config.held_out, rng)
-    result = trained(config, shown, rng, 1, -(-config.epochs // TOLD), progress, checkpoint)
+    every = dict(likelihood_every=1, information_every=-(-config.epochs // TOLD))
+    result = trained(config, shown, rng, progress, checkpoint, **every)
     return told("rbm_digits", result, unseen, shape, origin, config.seed)
 
 
@@ -51,15 +52,9 @@ def require(config: Any) -> None:
 
 
 def trained(
-    config: Any,
-    shown: Pixels,
-    rng: np.random.Generator,
-    likelihood_every: int,
-    information_every: int,
-    progress: Progress,
-    checkpoint: SavedAs,
+    config: Any, shown: Pixels, rng: np.random.Generator, progress: Progress, checkpoint: SavedAs, **every: int
 ) -> TrainResult:
-    """What `train` makes of the data as the configuration says."""
+    """What `train` makes of the data as the configuration says; `every`: so often the history tells what it may."""
     return train(
         RBM.random(shown.shape[1], config.hidden, shown, seed=rng),
         shown,
@@ -68,11 +63,10 @@ def trained(
         epochs=config.epochs,
         batch_size=config.batch_size,
         learning_rate=falling(config.learning_rates, config.epochs),
-        likelihood_every=likelihood_every,
-        information_every=information_every,
         seed=config.seed,
         progress=progress,
         checkpoint=checkpoint("training"),
+        **every,
     )
 
 

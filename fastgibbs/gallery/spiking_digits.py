@@ -77,7 +77,7 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     checks.integer("sweeps", config.sweeps)
     rows, shape, origin = pictures()
     rng = np.random.default_rng(config.seed)
-    learnt = trained(config, rng.permutation(rows), rng, 0, 0, progress, checkpoint)
+    learnt = trained(config, rng.permutation(rows), rng, progress, checkpoint, likelihood_every=0)
     if learnt.interrupted:
         raise Interrupted("interrupted in the training: the same command goes on")
     machine = learnt.model
