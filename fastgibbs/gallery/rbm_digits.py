@@ -52,7 +52,7 @@ def require(config: Any) -> None:
 
 
 def trained(
-    config: Any, shown: Pixels, rng: np.random.Generator, progress: Progress, checkpoint: SavedAs, **every: int
+    config: Any, shown: Pixels, rng: np.random.Generator, progress: Progress, checkpoint: SavedAs, **every: Any
 ) -> TrainResult:
     """What `train` makes of the data as the configuration says; `every`: so often the history tells what it may."""
     return train(
