@@ -66,22 +66,16 @@ def locate(
         if result.interrupted and size != sizes[-1]:
             raise Interrupted(f"interrupted at L = {size}, before all sizes were sampled: the same command goes on")
         if result.energy.shape[1] < FEWEST_DRAWS:
-            raise ValueError(
-                f"there are {result.energy.shape[1]} draws of L = {size}: at least {FEWEST_DRAWS} are needed"
-            )
+            made = result.energy.shape[1]
+            raise ValueError(f"there are {made} draws of L = {size}: at least {FEWEST_DRAWS} are needed")
         curves[size] = analysis.reweight(result, fine)
         for beta, m in zip(betas, result.magnetization.reshape(betas.size, config.chains, -1), strict=True):
             tau = analysis.autocorrelation_time(np.abs(m))
             rows.append((size, 1 / beta, thin * tau, m.size / tau, *analysis.binder_cumulant(m)))
         seconds += result.timing.kernel
         updates += result.timing.kernel * result.timing.updates_per_second
-    columns = dict(
-        zip(
-            ("L", "T", "tau", "ESS", "U", "error U"),
-            zip(("d", ".4f", ".0f", ".0f", ".5f", ".5f"), zip(*rows, strict=True), strict=True),
-            strict=True,
-        )
-    )
+    forms = {"L": "d", "T": ".4f", "tau": ".0f", "ESS": ".0f", "U": ".5f", "error U": ".5f"}
+    columns = {name: (forms[name], values) for name, values in zip(forms, zip(*rows, strict=True), strict=True)}
     found = _crossings(curves, critical)
     shape = " x ".join(["L"] * dimensions)
     text = (
