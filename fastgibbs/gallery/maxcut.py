@@ -1,4 +1,4 @@
-"""Max-cut against the clock: annealing and tempering in turn, in ever longer rounds, on a graph in rudy format."""
+"""Max-cut against the clock: annealing and tempering in turn, in ever longer rounds, on a graph from a file."""
 
 import sys
 import time
