@@ -49,13 +49,15 @@ def temperature_curve(
     """Values with error bars against T; `line`: (temperatures, values, label) of a curve, `critical`: T to mark.
 
     `temperatures`, `values`, `errors` (k,), a NaN error for none. `errorbar`: keywords of `Axes.errorbar`. ValueError
-    if the lengths differ. The y axis is left to the caller to label.
+    if they have other axes, or lengths that differ. The y axis is left to the caller to label.
 
     >>> import fastgibbs as fg
     >>> fg.plots.temperature_curve([1.0, 2.0, 3.0], [0.9, 0.5, 0.1]).get_xlabel()
     'temperature T (J/k$_B$)'
     """
     temperatures, values = checks.real_array("temperatures", temperatures), checks.real_array("values", values)
+    if temperatures.ndim != 1:
+        raise ValueError(f"temperatures has shape {temperatures.shape}: give a 1-D array")
     errors = None if errors is None else checks.real_array("errors", errors)
     for name, array in (("values", values), ("errors", errors)):
         if array is not None and array.shape != temperatures.shape:
