@@ -2,29 +2,23 @@
 
     python -m pytest bench/bench_limits.py -s
 
-Mean lowest energy, and that of the reads, over seeds, with errors. G1 is read from the folder FASTGIBBS_GSET: its best
-known cut, 11624, is an energy of -4072.
+Mean lowest energy, and that of the reads, over seeds, with errors. G1 is read from the folder GSET: its best known cut,
+11624, is an energy of -4072.
 """
 
 import itertools
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
+from bench_schedules import gset
 
 import fastgibbs as fg
 
 LIMITS, SEEDS = (1, 3, 9), range(4)
 
 
-def g1():
-    folder = os.environ.get("FASTGIBBS_GSET")
-    return fg.read_rudy(Path(folder) / "G1.txt") if folder else None
-
-
 MODELS = {
-    "G1": g1,
+    "G1": lambda: gset("G1"),
     "EA 3D +-J, L = 10": lambda: fg.edwards_anderson((10, 10, 10), seed=1),
     "SK 1024": lambda: fg.sherrington_kirkpatrick(1024, seed=1),
 }
@@ -34,7 +28,7 @@ MODELS = {
 def test_a_longer_limit_is_never_worse(name):
     model = MODELS[name]()
     if model is None:
-        pytest.skip("FASTGIBBS_GSET names no folder of G1.txt")
+        pytest.skip("GSET names no folder of G1.txt")
     fg.anneal(model, sweeps=2)  # compiles
     rows = []
     for limit in LIMITS:

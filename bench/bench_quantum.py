@@ -9,12 +9,13 @@ slice of the lowest energy, so that no mean can be had of it.
 
 import numpy as np
 from contest import Run, compete, peer
+from peers import terms
 
 import fastgibbs as fg
 
 SITES, SLICES, BETA = 500, 32, 4.0
 GLASS = fg.random_regular(SITES, 3, seed=1)
-TERMS = {(i, j): -J for i, j, J in zip(*(values.tolist() for values in GLASS.bonds), strict=True)}
+TERMS = terms(GLASS)
 
 
 def ours(sweeps, slices=SLICES, gamma=1.0, thin=None):

@@ -4,7 +4,7 @@
 
 Every model is annealed by 1000 sweeps with each schedule of the scan; the best of them is run again with other seeds,
 and so is the default, with 1000 sweeps and with 1150. Ends of the scan are in units of the mean of what flips cost at
-local minima. G1 and G14 are read from the folder FASTGIBBS_GSET.
+local minima. G1 and G14 are read from the folder GSET.
 """
 
 import os
@@ -50,7 +50,8 @@ def toroidal(side, seed):
 
 
 def gset(name):
-    folder = os.environ.get("FASTGIBBS_GSET")
+    """A graph of the G-set, or None where GSET names no folder of them."""
+    folder = os.environ.get("GSET")
     return fg.read_rudy(Path(folder) / f"{name}.txt") if folder else None
 
 
@@ -88,7 +89,7 @@ def mean(model, seeds=(1,), **kwargs):
 def test_the_default_schedule_is_near_the_best_of_a_scan(name):
     model = MODELS[name]()
     if model is None:
-        pytest.skip("FASTGIBBS_GSET names no folder of G1.txt and G14.txt")
+        pytest.skip("GSET names no folder of G1.txt and G14.txt")
     cost = flip_costs(model).mean()
     tried = {}
     for kind in (fg.linear, fg.geometric):

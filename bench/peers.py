@@ -8,15 +8,19 @@ import numpy as np
 from contest import Run, matrix, peer
 
 
+def terms(model):
+    """The couplings as others have them, {(i, j): w}, whose energy is sum w s_i s_j."""
+    return {(i, j): -c for i, j, c in zip(*(values.tolist() for values in model.bonds), strict=True)}
+
+
 def dwave(model, betas, reads=16, sweeps=300):
     """Simulated annealing of dwave-samplers, Metropolis at `betas` from first to last, linear; kernels as it says."""
     seeds = itertools.count(1)
 
     def job():
         sampler = peer("dwave.samplers").SimulatedAnnealingSampler()
-        couplings = {(i, j): -c for i, j, c in zip(*(values.tolist() for values in model.bonds), strict=True)}
         options = dict(num_reads=reads, num_sweeps=sweeps, beta_range=list(betas), beta_schedule_type="linear")
-        done = sampler.sample_ising({}, couplings, seed=next(seeds), **options)
+        done = sampler.sample_ising({}, terms(model), seed=next(seeds), **options)
         return Run(reads * sweeps * model.n, done.info["timing"]["sampling_ns"] / 1e9, done.record.energy)
 
     return job
@@ -27,9 +31,8 @@ def openjij(model, betas, reads=64, sweeps=1000):
 
     def job():
         sampler = peer("openjij").SASampler()
-        couplings = {(i, j): -c for i, j, c in zip(*(values.tolist() for values in model.bonds), strict=True)}
         options = dict(num_sweeps=sweeps, num_reads=reads, sparse=False, beta_min=betas[0], beta_max=betas[1])
-        done = sampler.sample_ising({}, couplings, **options)
+        done = sampler.sample_ising({}, terms(model), **options)
         return Run(reads * sweeps * model.n, done.info["list_exec_times"].sum() / 1e6, done.energies)
 
     return job

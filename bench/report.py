@@ -2,8 +2,8 @@
 
     python -m pytest bench --save bench/results/avx512.json && python bench/report.py
 
-The README has the rows of FIRST, end to end, and every contest that another wins; docs/benchmarks.md has all ROWS.
-Needs nothing but the standard library.
+The README has the rows of FIRST, end to end, and every contest that another wins; fastgibbs/docs/benchmarks.md has all
+ROWS. Needs nothing but the standard library.
 """
 
 import json

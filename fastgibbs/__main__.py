@@ -202,11 +202,11 @@ def _solve(options: Options) -> int:
 
 
 def _run(options: Options) -> int:
-    return _carried_out(runs.task(options.source, input=options.input), options)
+    return _carried_out(runs.shipped(options.source, input=options.input), options)
 
 
 def _verb(options: Options) -> int:
-    return _carried_out(verbs.task(options.verb, Path(options.source)), options)
+    return _carried_out(verbs.described(options.verb, Path(options.source)), options)
 
 
 def _campaign(options: Options) -> int:
@@ -217,8 +217,8 @@ def _campaign(options: Options) -> int:
     return INTERRUPTED if found.interrupted else int(found.failed)
 
 
-def _carried_out(task: runs.Task, options: Options) -> int:
-    found = runs.carry_out(task, options.output, not options.quiet, options.resume, options.restart)
+def _carried_out(ready: runs.Ready, options: Options) -> int:
+    found = runs.carry_out(ready, options.output, not options.quiet, options.resume, options.restart)
     print(found.text)
     return INTERRUPTED if found.interrupted else 0
 

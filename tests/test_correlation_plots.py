@@ -63,10 +63,28 @@ def test_lengths_of_every_size_are_drawn_against_temperature(run):
 
 @pytest.mark.parametrize("name", ["structure_factor", "structure_map", "correlations", "two_time"])
 def test_what_analysis_did_not_find_is_named(name, run):
-    with pytest.raises(TypeError, match=r"result is .*give what fastgibbs\.analysis"):
+    with pytest.raises(TypeError, match=r"found is .*give what fastgibbs\.analysis"):
         getattr(plots, name)(run)
     with pytest.raises(TypeError, match="found is 3"):
         plots.length_crossing(3)
+    with pytest.raises(TypeError, match=r"found\[8\] is 3, without beta"):
+        plots.length_crossing({8: 3})
+
+
+def test_groups_at_infinite_temperature_alone_are_no_lines():
+    hot = fg.sample(MODEL, beta=[0.0] * 4, sweeps=20, observe=WAVES, keep_states=True, seed=1)
+    for temperatures in (None, [1.0]):
+        for ax in (
+            plots.structure_factor(analysis.structure_factor(hot), temperatures),
+            plots.correlations(analysis.correlations(hot), temperatures),
+        ):
+            assert [text.get_text() for text in ax.texts] == ["no draws at finite T"]
+
+
+@pytest.mark.parametrize("name", ["length_crossing", "binder_crossing", "glass_crossing"])
+def test_no_sizes_are_axes_without_lines(name):
+    ax = getattr(plots, name)({})
+    assert not ax.lines and ax.get_legend() is None
 
 
 def test_a_movie_has_the_spins_of_every_frame(tmp_path):

@@ -45,9 +45,9 @@ first = [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
 @pytest.mark.parametrize("verb", ["sample", "temper", "anneal"])
 def test_the_description_that_ships_is_valid_and_as_the_verb_reads_it(verb, tmp_path):
     text = (verbs.HERE / f"{verb}.toml").read_text()
-    task = verbs.task(verb, verbs.HERE / f"{verb}.toml")
-    assert task.configuration.decode() == text
-    assert str(task.folder) == tomllib.loads(text)["output"]["folder"]
+    ready = verbs.described(verb, verbs.HERE / f"{verb}.toml")
+    assert ready.configuration.decode() == text
+    assert str(ready.folder) == tomllib.loads(text)["output"]["folder"]
     shorter = re.sub(r"(sweeps = |burn_in = )\d+_?\d+", r"\g<1>100", text)
     (tmp_path / "short.toml").write_text(shorter)
     assert main([verb, str(tmp_path / "short.toml"), "--output", str(tmp_path / "out"), "--quiet"]) == 0

@@ -149,8 +149,8 @@ def test_a_users_own_file_runs_and_its_table_agrees_with_kaufman(small, tmp_path
 
 
 def test_the_resolved_configuration_runs_again_to_the_same_bytes(small, tmp_path):
-    runs.carry_out(runs.task(str(small)), str(tmp_path / "a"), progress=False)
-    runs.carry_out(runs.task(str(tmp_path / "a" / "configuration.toml")), str(tmp_path / "b"), progress=False)
+    runs.carry_out(runs.shipped(str(small)), str(tmp_path / "a"), progress=False)
+    runs.carry_out(runs.shipped(str(tmp_path / "a" / "configuration.toml")), str(tmp_path / "b"), progress=False)
     for name in ("table.csv", "configuration.toml"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     assert "numba" in (tmp_path / "a" / "configuration.toml").read_text().splitlines()[0]
@@ -161,7 +161,7 @@ def test_the_resolved_configuration_runs_again_to_the_same_bytes(small, tmp_path
 def test_a_run_without_matplotlib_says_that_there_is_no_picture(configuration, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     (tmp_path / "run.toml").write_text(configuration)
-    text = runs.carry_out(runs.task(str(tmp_path / "run.toml")), str(tmp_path / "out"), progress=False).text
+    text = runs.carry_out(runs.shipped(str(tmp_path / "run.toml")), str(tmp_path / "out"), progress=False).text
     assert 'pip install "fastgibbs[plot]"' in text
     assert not list((tmp_path / "out").glob("*.png"))
 

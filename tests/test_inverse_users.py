@@ -136,6 +136,8 @@ def test_a_fit_is_saved_and_shown_as_other_results_are(given, tmp_path):
     assert fg.plots.fitted_moments(fit, ax=fg.plots.figure()[1]).lines
     with pytest.raises(ValueError, match="true has 4 sites: the fit has 6"):
         fg.plots.fitted_couplings(fit, fg.lattice((4,)))
+    with pytest.raises(TypeError, match="true is 3, without n"):
+        fg.plots.fitted_couplings(fit, 3)
 
 
 def test_what_moments_are_missed_is_known_of_few_spins_alone():

@@ -234,6 +234,8 @@ def test_plots_of_memories_show_what_they_are_given():
     np.testing.assert_array_equal(image[3:5, 4:7], states[1, 1].reshape(2, 3))
     assert image.shape == (5, 11)
     assert image.mask[2].all()
+    with pytest.raises(ValueError, match=r"shape is \(1, 3\): give \(rows, columns\) of 6 pixels in all"):
+        plots.recall_images(states, ["cue", "recalled"], (1, 3))
 
 
 def test_an_overlap_trace_has_the_mean_of_all_cues_and_lines_of_twelve():

@@ -150,6 +150,8 @@ def test_any_curve_against_temperature_shows_its_values_and_a_line():
         plots.temperature_curve([1, 2], [1, 2, 3])
     with pytest.raises(ValueError, match=r"errors has shape \(1,\)"):
         plots.temperature_curve([1, 2], [1, 2], [1])
+    with pytest.raises(ValueError, match=r"temperatures has shape \(\): give a 1-D array"):
+        plots.temperature_curve(1.0, 2.0)
 
 
 def ladder(**changes):

@@ -133,6 +133,7 @@ class _Drive:
     def __init__(self, tasks: list[Task], directory: str, every: float) -> None:
         self._tasks, self._directory, self._every = tasks, directory, every
         self._done = _done(tasks, files.known(directory))
+        self._finished = sum(self._done)
         self._entries: dict[str, Entry] = {}
         self._landed: Queue[int] = Queue()
         self._under_way: dict[int, Any] = {}
@@ -183,9 +184,9 @@ class _Drive:
                 self._land(self._landed.get(timeout=TICK_SECONDS))
             if time.monotonic() - shown > TICK_SECONDS:
                 shown = time.monotonic()
-                if report(sum(self._done), total):
+                if report(self._finished, total):
                     asked.ask()
-        report(sum(self._done), total)
+        report(self._finished, total)
 
     def _shortened(self, todo: Iterable[int]) -> list[Task]:
         """A short task of each of the kinds that are left."""
@@ -220,10 +221,9 @@ class _Drive:
             if "Cancelled" not in type(error).__name__ and k != _WARM:
                 self._lost(k)
             return
-        if outcome is None:
-            return
-        self._done[k] = outcome.entry is not None
-        if outcome.entry is not None:
+        if outcome is not None and outcome.entry is not None:
+            self._done[k] = True
+            self._finished += 1
             self._entries[self._tasks[k].digest] = outcome.entry
 
     def _lost(self, k: int) -> None:

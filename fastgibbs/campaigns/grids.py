@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fastgibbs.campaigns.tasks import VERBS, Task
-from fastgibbs.io import as_model, read
+from fastgibbs.io.descriptions import model_of_file, require_names, require_sections
 from fastgibbs.models import checks
-from fastgibbs.types import ModelLike
 
 SAMPLES = "samples"  # of a grid: so many seeds of the model
-_OUTPUT = {"folder": checks.path}
 
 
 class Described(NamedTuple):
@@ -31,22 +29,16 @@ def described(path: Path, values: dict[str, Any]) -> Described:
         told = " and ".join(f"[{name}]" for name in verbs) or "no section of a verb"
         raise ValueError(f"{path} has {told}: give one of {', '.join(f'[{name}]' for name in VERBS)}")
     verb = verbs[0]
-    for name, section in values.items():
-        checks.choice(f"{path}: a section", name, ["model", verb, "grid", "output"])
-        if not isinstance(section, dict):
-            raise ValueError(f"{path}: {name} is {checks.shown(section)}: begin a section by [{name}]")
+    require_sections(path, values, ["model", verb, "grid", "output"])
     output = values.get("output", {})
-    for key in output:
-        checks.choice(f"{path}: [output]: a key", key, _OUTPUT)
+    require_names(f"{path}: [output]", output, ["folder"])
     folder = checks.within(f"{path}: [output]", checks.path, "folder", output.get("folder", f"results/{path.stem}"))
-    model, arguments = dict(values.get("model", {})), dict(values[verb])
+    model, arguments = values.get("model", {}), dict(values[verb])
     seed = arguments.pop("seed", None)
     if seed is None:
         raise ValueError(f"{path}: [{verb}]: missing key 'seed'")
     where = f"{path}: [model]"
-    if ("recipe" in model) == ("file" in model):
-        raise ValueError(f"{where}: give recipe, as of `fastgibbs.Task`, or file")
-    fixed = checks.within(where, _read, model) if "file" in model else None
+    fixed = model_of_file(where, model)
     tasks = []
     for of_model, of_verb in _combined(path, values.get("grid", {}), verb):
         for section, given, more in ((where, model, of_model), (f"{path}: [{verb}]", arguments, of_verb)):
@@ -54,7 +46,7 @@ def described(path: Path, values: dict[str, Any]) -> Described:
                 raise ValueError(f"{section}: {name} is given here and in [grid]: give it once")
         if fixed is not None and of_model:
             raise ValueError(f"{path}: [grid]: the model is that of a file, which has no {min(of_model)}")
-        of = model | of_model if fixed is None else fixed
+        of = model | of_model if fixed is None else fixed[0]
         tasks.append(checks.within(f"{path}", _seeded, of, verb, arguments | of_verb, seed))
     return Described(tasks, Path(folder), verb)
 
@@ -63,12 +55,6 @@ def _seeded(model: Any, verb: str, arguments: dict[str, Any], seed: int) -> Task
     """A task with a seed of its own, which is of what it is, and of no other task."""
     task = Task(model, verb, arguments, seed)
     return Task(task.model, verb, arguments, int(task.digest[:16], 16))
-
-
-def _read(model: dict[str, Any]) -> ModelLike:
-    for key in model:
-        checks.choice("a key", key, ["file", "format"])
-    return as_model(read(model["file"], model.get("format")))
 
 
 def _combined(path: Path, grid: dict[str, Any], verb: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:

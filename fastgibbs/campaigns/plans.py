@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 from fastgibbs.analysis.reports import Report
 from fastgibbs.campaigns import files
 from fastgibbs.campaigns.collected import Campaign
-from fastgibbs.campaigns.tasks import Task, canonical
+from fastgibbs.campaigns.tasks import VERBS, Task, canonical
+from fastgibbs.io.descriptions import parameters
+from fastgibbs.methods.pacing import SWEEPS
 from fastgibbs.models import resources
 
 _ENOUGH = 0.2  # seconds that tell how long a sweep takes
@@ -62,7 +64,7 @@ def cost(task: Task) -> Cost | None:
     """What a task costs, by two short runs; None where none is as short, or it fails."""
     name = "steps" if task.verb == "log_z" else "sweeps"
     short = task.shortened()
-    whole = task.arguments.get(name, {"anneal": 1000, "temper": 10_000}.get(task.verb))
+    whole = task.arguments.get(name, SWEEPS if task.verb == "anneal" else parameters(VERBS[task.verb]).defaults[name])
     if short is None or whole is None or "at" in task.arguments:
         return None
     sweeps = fewest = int(short.arguments[name])

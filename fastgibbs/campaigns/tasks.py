@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, cached_property
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from fastgibbs.io import as_model, digest
+from fastgibbs.io.descriptions import parameters, require_names
 from fastgibbs.methods.annealing import anneal
 from fastgibbs.methods.log_z import log_z
 from fastgibbs.methods.sampling import sample
@@ -58,12 +58,14 @@ class Task:
         checks.choice("verb", self.verb, VERBS)
         if not isinstance(self.arguments, Mapping):
             raise TypeError(f"arguments is {checks.shown(self.arguments)}: give a dict of arguments of {self.verb}")
-        _check(f"arguments of {self.verb}", self.arguments.keys(), _parameters(VERBS[self.verb], ELSEWHERE))
+        known = parameters(VERBS[self.verb], ELSEWHERE)
+        require_names(f"arguments of {self.verb}", self.arguments, known.defaults, known.needed, "an argument")
         model: Any = self.model
         if is_recipe(model):
             recipe = RECIPES[checks.choice("recipe", model["recipe"], RECIPES)]
-            _check(f"recipe {model['recipe']}", model.keys() - {"recipe"}, _parameters(recipe))
-            model = dict(model)
+            model, known = dict(model), parameters(recipe)
+            given = [name for name in model if name != "recipe"]
+            require_names(f"recipe {model['recipe']}", given, known.defaults, known.needed, "an argument")
         else:
             model = as_model(model)
         seed = checks.integer("seed", self.seed, 0, np.inf)
@@ -128,7 +130,7 @@ class Task:
 
     @property
     def _sweeps(self) -> int:
-        return checks.integer("sweeps", self.arguments.get("sweeps", _parameters(VERBS[self.verb]).defaults["sweeps"]))
+        return checks.integer("sweeps", self.arguments.get("sweeps", parameters(VERBS[self.verb]).defaults["sweeps"]))
 
     @property
     def threads(self) -> int:
@@ -179,33 +181,9 @@ def canonical(told: Any) -> bytes:
     return _encoded(told).encode()
 
 
-class _Parameters(NamedTuple):
-    """Arguments of a function."""
-
-    defaults: dict[str, Any]
-    allowed: frozenset[str]
-    needed: frozenset[str]  # those without a default, and seeds
-
-
-@cache
-def _parameters(function: Callable[..., Any], without: frozenset[str] = frozenset()) -> _Parameters:
-    """Those that may be given, all but some."""
-    found = {name: one.default for name, one in inspect.signature(function).parameters.items() if name not in without}
-    needed = {name for name, default in found.items() if default is inspect.Parameter.empty or name == "seed"}
-    return _Parameters(found, frozenset(found), frozenset(needed))
-
-
-def _check(what: str, given: Any, known: _Parameters) -> None:
-    """ValueError unless these are arguments of a function, with all that it needs."""
-    for name in given - known.allowed:
-        checks.choice(f"{what}: an argument", name, list(known.defaults))
-    if not known.needed <= given:
-        raise ValueError(f"{what}: missing argument {min(known.needed - given)!r}")
-
-
 def _told(given: Mapping[str, Any], function: Callable[..., Any], without: str) -> dict[str, Any]:
     """Arguments as JSON values, but for those that are as by default."""
-    defaults = _parameters(function).defaults
+    defaults = parameters(function).defaults
     told = {}
     for name, value in given.items():
         if name != without and not _alike(plain := _plain(name, value), defaults[name]):

@@ -13,8 +13,8 @@ from fastgibbs.campaigns.collected import Campaign
 from fastgibbs.campaigns.driving import asked_tasks, begun, campaign
 from fastgibbs.campaigns.grids import described
 from fastgibbs.campaigns.plans import plan
-from fastgibbs.gallery.runs import parsed
 from fastgibbs.io import replace_file
+from fastgibbs.io.descriptions import parsed
 from fastgibbs.pages.page import code, page
 from fastgibbs.pages.reporting import facts, found
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgibbs.commands.search import Given
 from fastgibbs.gallery.output import comma_separated
-from fastgibbs.gallery.runs import Content, Findings, Interrupted, SavedAs, Task, parsed
+from fastgibbs.gallery.runs import Content, Findings, Interrupted, Ready, SavedAs
 from fastgibbs.integrations.tables import long, table
-from fastgibbs.io.formats import recognised
+from fastgibbs.io.descriptions import model_of_file, parameters, parsed, require_names, require_sections
 from fastgibbs.methods.annealing import anneal
 from fastgibbs.methods.sampling import sample
 from fastgibbs.methods.tempering import temper
@@ -28,22 +27,32 @@ from fastgibbs.types import Progress
 
 HERE = Path(__file__).parent  # a file of each kind is there
 VERBS: dict[str, Callable[..., Any]] = {"sample": sample, "temper": temper, "anneal": anneal}
-WITHOUT = {"model", "progress", "checkpoint"}  # arguments that no file gives, and those of each verb
+WITHOUT = {"model", "progress", "checkpoint"}  # arguments that no file gives
 QUANTUM = {"gammas"}  # which go with models that no file describes
-OF_VERB: dict[str, set[str]] = {
-    "sample": set(),
-    "temper": QUANTUM | {"start"},
-    "anneal": QUANTUM | {"beta"},
-}  # likewise
+OF_VERB = {  # arguments that no file gives to a verb
+    "sample": frozenset(WITHOUT),
+    "temper": frozenset(WITHOUT | QUANTUM | {"start"}),
+    "anneal": frozenset(WITHOUT | QUANTUM | {"beta"}),
+}
 BETAS = {"sample": "beta", "temper": "betas", "anneal": "betas"}
 TEMPERATURES = "temperatures"  # in place of betas
 EACH = "chains_per_beta"  # of `sample`, whose `beta` is one per chain
 UPS = {"up": 1, "down": -1}  # words for `start`
 WAVES = "smallest_waves"  # a word for `observe`
-OUTPUT = {"folder": str, "npz": bool, "csv": bool}
+OUTPUT: dict[str, Callable[..., Any]] = {"folder": checks.path, "npz": checks.flag, "csv": checks.flag}
 
 
-def task(verb: str, path: Path) -> Task:
+class Call(NamedTuple):
+    """What a file describes."""
+
+    verb: str
+    model: Any
+    arguments: dict[str, Any]
+    where: str  # they stand, for errors
+    output: dict[str, Any]
+
+
+def described(verb: str, path: Path) -> Ready:
     """The run that a TOML file describes, in the sections [model], that of the verb, and [output] if need be.
 
     Raises ValueError or TypeError that names the file and the section for all that is wrong with it, FileNotFoundError
@@ -52,53 +61,40 @@ def task(verb: str, path: Path) -> Task:
     values, text = parsed(path)
     for other in VERBS.keys() & values.keys() - {verb}:
         raise ValueError(f"{path} describes what to {other}: python -m fastgibbs {other} {path} carries it out")
-    sections = ("model", verb, "output")
-    for name, section in values.items():
-        checks.choice(f"{path}: a section", name, sections)
-        if not isinstance(section, dict):
-            raise ValueError(f"{path}: {name} is {checks.shown(section)}: begin a section by [{name}]")
-    for name in sections[:2]:
+    require_sections(path, values, ["model", verb, "output"])
+    for name in ("model", verb):
         if name not in values:
             raise ValueError(f"{path} has no section [{name}]: python -m fastgibbs {verb} --help shows such a file")
     output = _output(f"{path}: [output]", values.get("output", {}))
     given = _model(f"{path}: [model]", values["model"])
     where = f"{path}: [{verb}]"
-    arguments = _arguments(where, verb, dict(values[verb]), given)
-    run = partial(_run, verb, where, given.model, arguments, output)
-    title = f"fastgibbs {verb} {path.name}"
-    return Task(verb, title, run, Path(output.get("folder", Path("results") / path.stem)), text.encode())
+    call = Call(verb, given.model, _arguments(where, verb, dict(values[verb]), given), where, output)
+    folder = Path(output.get("folder", Path("results") / path.stem))
+    return Ready(verb, f"fastgibbs {verb} {path.name}", partial(_run, call), folder, text.encode())
 
 
-def _run(
-    verb: str,
-    where: str,
-    model: Any,
-    arguments: dict[str, Any],
-    output: dict[str, Any],
-    progress: Progress,
-    checkpoint: SavedAs,
-) -> Findings:
+def _run(call: Call, progress: Progress, checkpoint: SavedAs) -> Findings:
     """Call the verb and report on what it returns."""
-    saved = {} if np.ndim(arguments.get("sweeps", 0)) or "time_limit" in arguments else {"checkpoint": checkpoint(verb)}
+    more: dict[str, Any] = {"progress": progress}
+    if not np.ndim(call.arguments.get("sweeps", 0)) and "time_limit" not in call.arguments:
+        more["checkpoint"] = checkpoint(call.verb)
     result: SampleResult | TemperResult | AnnealResult = checks.within(
-        where, VERBS[verb], model, **arguments, progress=progress, **saved
+        call.where, VERBS[call.verb], call.model, **call.arguments, **more
     )
     records = table(result)
     if result.interrupted and not records.variables["energy"][1].size:
         raise Interrupted("interrupted before there was anything to report: the same command goes on")
     text = result.summary()
     files: dict[str, Content] = {"summary.txt": f"{text}\n".encode()}
-    if output.get("npz", True):
+    if call.output.get("npz", True):
         files["result.npz"] = result.save
-    if output.get("csv", False):
+    if call.output.get("csv", False):
         files["draws.csv"] = comma_separated({name: ("", column) for name, column in long(records).items()})
     return Findings(text, files, result.interrupted, result)
 
 
 def _arguments(where: str, verb: str, arguments: dict[str, Any], given: Given) -> dict[str, Any]:
     """The arguments of a verb, of which a file says some in words of its own."""
-    without = WITHOUT | OF_VERB[verb]
-    more = {TEMPERATURES, *([EACH] if verb == "sample" else [])}
     if TEMPERATURES in arguments and BETAS[verb] in arguments:
         raise ValueError(f"{where}: {TEMPERATURES} and {BETAS[verb]} are given: give one of them")
     if TEMPERATURES in arguments:
@@ -106,7 +102,9 @@ def _arguments(where: str, verb: str, arguments: dict[str, Any], given: Given) -
         with np.errstate(divide="ignore"):  # at T = 0
             betas = 1 / temperatures
         arguments[BETAS[verb]] = np.sort(betas) if verb == "temper" else betas
-    _check_keys(where, arguments, VERBS[verb], without, more)
+    known = parameters(VERBS[verb], OF_VERB[verb])
+    more = [TEMPERATURES, EACH] if verb == "sample" else [TEMPERATURES]
+    require_names(where, arguments, [*known.defaults, *more], known.needed)
     if EACH in arguments:
         count = checks.within(where, checks.integer, EACH, arguments.pop(EACH))
         beta = checks.within(where, checks.inverse_temperatures, "beta", arguments["beta"])
@@ -143,40 +141,18 @@ def _start(start: Any, model: Any) -> Any:
 
 def _model(where: str, section: dict[str, Any]) -> Given:
     """The model of a recipe, or of a file."""
+    if (found := model_of_file(where, section)) is not None:
+        return Given(section["file"], *found)
     given = dict(section)
-    if ("recipe" in given) == ("file" in given):
-        raise ValueError(f"{where}: give recipe, one of {', '.join(RECIPES)}, or file")
-    if "file" in given:
-        _check_names(where, given, ["file", "format"])
-        return Given(given["file"], *checks.within(where, recognised, given["file"], given.get("format")))
     recipe = RECIPES[checks.choice(f"{where}: recipe", given.pop("recipe"), RECIPES)]
-    _check_keys(where, given, recipe, set(), set())
+    known = parameters(recipe)
+    require_names(where, given, known.defaults, known.needed)
     return Given("", checks.within(where, recipe, **given), "")
 
 
 def _output(where: str, section: dict[str, Any]) -> dict[str, Any]:
     """What is written, and to where."""
-    _check_names(where, section, OUTPUT)
+    require_names(where, section, OUTPUT)
     for key, value in section.items():
-        if OUTPUT[key] is str:
-            checks.within(where, checks.path, key, value)
-        else:
-            checks.within(where, checks.flag, key, value)
+        checks.within(where, OUTPUT[key], key, value)
     return section
-
-
-def _check_keys(
-    where: str, given: dict[str, Any], function: Callable[..., Any], without: set[str], more: set[str]
-) -> None:
-    """ValueError unless they are arguments of the function, with all that it needs; a seed is among these."""
-    arguments = inspect.signature(function).parameters
-    _check_names(where, given, [*(name for name in arguments if name not in without), *more])
-    for name, argument in arguments.items():
-        needed = argument.default is argument.empty or name == "seed"
-        if needed and name not in without and name not in given:
-            raise ValueError(f"{where}: missing key {name!r}")
-
-
-def _check_names(where: str, given: dict[str, Any], names: Any) -> None:
-    for name in given:
-        checks.choice(f"{where}: a key", name, names)

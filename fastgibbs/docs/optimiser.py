@@ -3,7 +3,7 @@
 # %% [markdown]
 # # The optimiser: a QUBO, a cut, and how sure their answers are
 #
-# Problems come as they are: a dict of a QUBO, dimod models, networkx graphs, files of a dozen formats.
+# Problems come as they are: a dict of a QUBO, dimod models, networkx graphs, files of nine formats.
 
 # %%
 import tempfile

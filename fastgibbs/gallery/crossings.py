@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgibbs import analysis, plots
 from fastgibbs.gallery.output import comma_separated, picture, table
-from fastgibbs.gallery.runs import Findings, Interrupted, SavedAs
+from fastgibbs.gallery.runs import Findings, Interrupted, SavedAs, require_sizes
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import checks, lattice
 from fastgibbs.types import FloatArray, Progress
@@ -42,12 +42,8 @@ def locate(
     config: Config, dimensions: int, critical: Critical, name: str, progress: Progress, checkpoint: SavedAs
 ) -> Findings:
     """Sample lattices of all sizes at the same temperatures, reweight to those between, report where U is the same."""
+    require_sizes(config, "sweeps", "thin")
     sizes, temperatures = config.sizes, np.sort(config.temperatures)
-    if len(sizes) < 2 or sorted(set(sizes)) != sizes:
-        raise ValueError(f"sizes is {sizes}: give two or more, ascending")
-    for key in ("sweeps", "thin"):
-        if len(getattr(config, key)) != len(sizes):
-            raise ValueError(f"{key} is {getattr(config, key)}: give a number for each of the sizes {sizes}")
     if temperatures[0] <= 0:
         raise ValueError(f"temperatures holds {temperatures[0]}: give temperatures above 0")
     checks.integer("chains", config.chains)
@@ -70,35 +66,17 @@ def locate(
         if result.interrupted and size != sizes[-1]:
             raise Interrupted(f"interrupted at L = {size}, before all sizes were sampled: the same command goes on")
         if result.energy.shape[1] < FEWEST_DRAWS:
-            raise ValueError(
-                f"there are {result.energy.shape[1]} draws of L = {size}: at least {FEWEST_DRAWS} are needed"
-            )
+            made = result.energy.shape[1]
+            raise ValueError(f"there are {made} draws of L = {size}: at least {FEWEST_DRAWS} are needed")
         curves[size] = analysis.reweight(result, fine)
         for beta, m in zip(betas, result.magnetization.reshape(betas.size, config.chains, -1), strict=True):
             tau = analysis.autocorrelation_time(np.abs(m))
             rows.append((size, 1 / beta, thin * tau, m.size / tau, *analysis.binder_cumulant(m)))
         seconds += result.timing.kernel
         updates += result.timing.kernel * result.timing.updates_per_second
-    columns = dict(
-        zip(
-            ("L", "T", "tau", "ESS", "U", "error U"),
-            zip(("d", ".4f", ".0f", ".0f", ".5f", ".5f"), zip(*rows, strict=True), strict=True),
-            strict=True,
-        )
-    )
-    pairs = list(pairwise(sizes))
-    crossings = [analysis.binder_crossing(curves[small], curves[large]) for small, large in pairs]
-    T, dT, U, dU = np.transpose(crossings)
-    found = {
-        "L": ("d", [small for small, _ in pairs]),
-        "and": ("d", [large for _, large in pairs]),
-        "T": (".5f", T),
-        "error T": (".5f", dT),
-        "off Tc": ("+.2f", (T - critical.temperature) / dT),
-        "U": (".5f", U),
-        "error U": (".5f", dU),
-        "off Uc": ("+.2f", (U - critical.binder) / dU),
-    }
+    forms = {"L": "d", "T": ".4f", "tau": ".0f", "ESS": ".0f", "U": ".5f", "error U": ".5f"}
+    columns = {name: (forms[name], values) for name, values in zip(forms, zip(*rows, strict=True), strict=True)}
+    found = _crossings(curves, critical)
     shape = " x ".join(["L"] * dimensions)
     text = (
         f"Ising ferromagnet on {shape} tori, J = k_B = 1, {config.chains} chains at each temperature; tau, the "
@@ -121,14 +99,29 @@ def locate(
     }
     drawn = {size: (1 / fine, curve.binder, curve.binder_error) for size, curve in curves.items()}
     points = {size: np.transpose([(T, U, dU) for L, T, _, _, U, dU in rows if size == L]) for size in sizes}
-    try:
-        files[f"{name}.png"] = draw(drawn, points, critical, f"Ising ferromagnet on {shape} tori")
-    except ImportError as missing:
-        text = f"{text}\nno picture: {missing}"
-    return Findings(text, files, result.interrupted)
+    title = f"Ising ferromagnet on {shape} tori"
+    return Findings(text, files, result.interrupted).with_pictures(
+        lambda: {f"{name}.png": _draw(drawn, points, critical, title)}
+    )
 
 
-def draw(
+def _crossings(curves: Mapping[int, analysis.Reweighted], critical: Critical) -> dict[str, tuple[str, Any]]:
+    """Of every size and the next."""
+    pairs = list(pairwise(curves))
+    T, dT, U, dU = np.transpose([analysis.binder_crossing(curves[small], curves[large]) for small, large in pairs])
+    return {
+        "L": ("d", [small for small, _ in pairs]),
+        "and": ("d", [large for _, large in pairs]),
+        "T": (".5f", T),
+        "error T": (".5f", dT),
+        "off Tc": ("+.2f", (T - critical.temperature) / dT),
+        "U": (".5f", U),
+        "error U": (".5f", dU),
+        "off Uc": ("+.2f", (U - critical.binder) / dU),
+    }
+
+
+def _draw(
     curves: Mapping[int, tuple[FloatArray, FloatArray, FloatArray]],
     points: Mapping[int, FloatArray],
     critical: Critical,

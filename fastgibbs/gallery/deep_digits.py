@@ -7,11 +7,10 @@ import numpy as np
 
 from fastgibbs import plots
 from fastgibbs.gallery.output import Pixels, archive, comma_separated, picture, table
-from fastgibbs.gallery.rbm_digits import falling, pictures
+from fastgibbs.gallery.rbm_digits import divided, dreamt, falling
 from fastgibbs.gallery.runs import Findings, Interrupted, SavedAs
 from fastgibbs.learning import train
 from fastgibbs.methods.log_z import log_likelihood, log_z
-from fastgibbs.methods.sampling import sample
 from fastgibbs.models import RBM, checks
 from fastgibbs.models.logistic import logistic
 from fastgibbs.results.trained import TrainResult
@@ -41,16 +40,11 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
         raise ValueError(f"hidden is {config.hidden}: give two layers or more")
     for name in ("epochs", "batch_size", "steps", "likelihood_every"):
         checks.integer(name, getattr(config, name))
-    if not 0 < config.held_out < 1:
-        raise ValueError(f"held_out is {config.held_out}: give a share of the data, between 0 and 1")
-    rows, shape, origin = pictures()
-    rows = np.random.default_rng(config.seed).permutation(rows)
-    held = max(1, round(config.held_out * len(rows)))
-    shown, unseen = rows[held:], rows[:held]
+    shown, unseen, shape, origin = divided(config.held_out, np.random.default_rng(config.seed))
     results = {}
     for name, hidden in (("shallow", config.hidden[:1]), ("deep", config.hidden)):
         results[name] = train(
-            RBM.deep([rows.shape[1], *hidden], shown, seed=config.seed),
+            RBM.deep([shown.shape[1], *hidden], shown, seed=config.seed),
             shown,
             epochs=config.epochs,
             batch_size=config.batch_size,
@@ -107,11 +101,9 @@ def _told(
         "training.csv": comma_separated(epochs | curves),
         "result.npz": archive(**models, **{f"{name}.dreams": dream for name, dream in dreams.items()}),
     }
-    try:
-        files["deep_digits.png"] = _draw(config, results, columns, dreams, shape)
-    except ImportError as missing:
-        text = f"{text}\nno picture: {missing}"
-    return Findings(text, files)
+    return Findings(text, files).with_pictures(
+        lambda: {"deep_digits.png": _draw(config, results, columns, dreams, shape)}
+    )
 
 
 _PARTS = "weights", "visible_bias", "hidden_bias", "visible"
@@ -121,9 +113,7 @@ def _dreams(result: TrainResult, seed: int, count: int = 50) -> FloatArray:
     """Means of visible units given all others, after 1000 sweeps from the persistent chains: (count, V)."""
     model = result.model
     assert isinstance(model, RBM)
-    start = np.resize(result.chains, (count, model.n))
-    drawn = sample(model, beta=1.0, sweeps=1000, thin=1000, chains=count, seed=seed, start=start).states
-    return logistic(model.inputs(drawn)[:, model.visible])
+    return logistic(model.inputs(dreamt(result, count, seed))[:, model.visible])
 
 
 def _draw(

@@ -7,11 +7,10 @@ import numpy as np
 
 from fastgibbs import plots
 from fastgibbs.gallery.output import Pixels, archive, comma_separated, picture, table
-from fastgibbs.gallery.rbm_digits import falling, pictures
+from fastgibbs.gallery.rbm_digits import divided, dreamt, falling
 from fastgibbs.gallery.runs import Findings, Interrupted, SavedAs
 from fastgibbs.learning import dream, train
 from fastgibbs.methods.log_z import Likelihood, log_likelihood, log_z
-from fastgibbs.methods.sampling import sample
 from fastgibbs.models import RBM, Helmholtz, checks
 from fastgibbs.models.logistic import logistic
 from fastgibbs.results.trained import TrainResult
@@ -42,13 +41,8 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     for name in ("hidden", "epochs", "rbm_epochs", "batch_size", "steps"):
         checks.integer(name, getattr(config, name))
     checks.integer("draws", config.draws, minimum=2)
-    if not 0 < config.held_out < 1:
-        raise ValueError(f"held_out is {config.held_out}: give a share of the data, between 0 and 1")
     rng = np.random.default_rng(config.seed)
-    rows, shape, origin = pictures()
-    rows = rng.permutation(rows)
-    held = max(1, round(config.held_out * len(rows)))
-    shown, unseen = rows[held:], rows[:held]
+    shown, unseen, shape, origin = divided(config.held_out, rng)
     settings: dict[str, Any] = dict(batch_size=config.batch_size, seed=config.seed, progress=progress)
     asleep = train(
         Helmholtz.random((shown.shape[1], *config.layers), shown, seed=rng),
@@ -109,9 +103,7 @@ def told(
     )
     x = dream(machine, SHOWN, seed=config.seed)[:, machine.n_visible :][:, : machine.layers[1]]
     of_machine = logistic(x @ machine.generative[0].T + machine.biases[0])
-    start = np.resize(rbm.chains, (SHOWN, other.n))
-    drawn = sample(other, beta=1.0, sweeps=1000, thin=1000, chains=SHOWN, seed=config.seed, start=start).states
-    of_rbm = other.visible_means(drawn[:, other.n_visible :])
+    of_rbm = other.visible_means(dreamt(rbm, SHOWN, config.seed)[:, other.n_visible :])
     history = asleep.history
     files = {
         "bounds.csv": comma_separated({"epoch": ("d", history.epoch), "bound": (".3f", history.bound)}),
@@ -119,22 +111,22 @@ def told(
         "result.npz": archive(dreams=of_machine, rbm_dreams=of_rbm, examples=data[1][:SHOWN]),
     }
     interrupted = asleep.interrupted or rbm.interrupted
-    try:
-        figure = _drawn(asleep, rbm, found, (data[1], of_machine, of_rbm), shape)
-    except ImportError as missing:
-        return Findings(f"{text}\nno picture: {missing}", files, interrupted)
-    figure.suptitle(f"What two machines dream of, which have learned {origin}")
-    return Findings(text, files | {"dreams.png": picture(figure)}, interrupted)
+    images = data[1], of_machine, of_rbm
+    title = f"What two machines dream of, which have learned {origin}"
+    return Findings(text, files, interrupted).with_pictures(
+        lambda: {"dreams.png": _draw(asleep, rbm, found, images, shape, title)}
+    )
 
 
-def _drawn(
+def _draw(
     asleep: TrainResult,
     rbm: TrainResult,
     found: list[Likelihood],
     images: tuple[FloatArray | Pixels, ...],
     shape: tuple[int, int],
-) -> Any:
-    """The figure: curves of both trainings with the rows held out, digits and dreams."""
+    title: str,
+) -> bytes:
+    """Curves of both trainings with the rows held out, digits and dreams, as PNG."""
     figure, axes = plots.figure(2, 2, size=(10.5, 6.3))
     ax, (machine, other) = axes[0, 0], plots.PALETTE[:2]
     known = np.isfinite(rbm.history.log_likelihood)
@@ -157,8 +149,9 @@ def _drawn(
     ax.set_xlabel("epochs")
     ax.set_ylabel("nats per row")
     ax.legend(loc="lower right", fontsize=8)
-    titles = "digits held out", "dreams of the Helmholtz machine", "dreams of the RBM"
-    for place, rows, title in zip((axes[0, 1], axes[1, 0], axes[1, 1]), images, titles, strict=True):
+    names = "digits held out", "dreams of the Helmholtz machine", "dreams of the RBM"
+    for place, rows, name in zip((axes[0, 1], axes[1, 0], axes[1, 1]), images, names, strict=True):
         plots.fantasies(rows, shape, count=SHOWN, ax=place)
-        place.set_title(title)
-    return figure
+        place.set_title(name)
+    figure.suptitle(title)
+    return picture(figure)

@@ -90,11 +90,10 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
         "not to all together"
     )
     files = {"loads.csv": comma_separated(loads), "noise.csv": comma_separated(noise)}
-    try:
-        files["generalization.png"] = _draw(config, shown, loads, noise, _small_rates(config, lesson, bottom))
-    except ImportError as missing:
-        text = f"{text}\nno picture: {missing}"
-    return Findings(text, files)
+    lines = _small_rates(config, lesson, bottom)
+    return Findings(text, files).with_pictures(
+        lambda: {"generalization.png": _draw(config, shown, loads, noise, lines)}
+    )
 
 
 def _check(config: Config) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from fastgibbs import analysis, plots
 from fastgibbs.analysis import Crossing, DisorderAverage
 from fastgibbs.gallery.output import comma_separated, picture, table
-from fastgibbs.gallery.runs import Findings, Interrupted, SavedAs
+from fastgibbs.gallery.runs import Findings, Interrupted, SavedAs, require_sizes
 from fastgibbs.methods.tempering import temper
 from fastgibbs.models import checks, edwards_anderson
 from fastgibbs.types import Progress
@@ -39,19 +39,15 @@ def locate(
 
     `critical`: the critical temperature and its error, if there is one.
     """
-    sizes = config.sizes
-    if len(sizes) < 2 or sorted(set(sizes)) != sizes:
-        raise ValueError(f"sizes is {sizes}: give two or more, ascending")
-    for key in ("samples", "sweeps"):
-        if len(getattr(config, key)) != len(sizes):
-            raise ValueError(f"{key} is {getattr(config, key)}: give a number for each of the sizes {sizes}")
-        checks.integer(key, min(getattr(config, key)), minimum=2 if key == "samples" else _DRAWS)
+    require_sizes(config, "samples", "sweeps")
+    for key, least in (("samples", 2), ("sweeps", _DRAWS)):
+        checks.integer(key, min(getattr(config, key)), minimum=least)
     checks.integer("rungs", config.rungs, minimum=2)
     if not 0 < config.coldest < config.hottest:
         raise ValueError(f"coldest is {config.coldest}, hottest {config.hottest}: give temperatures above 0, ascending")
     averages: dict[int, DisorderAverage] = {}
     seconds, updates, stopped = 0.0, 0.0, False
-    for size, samples, sweeps in zip(sizes, config.samples, config.sweeps, strict=True):
+    for size, samples, sweeps in zip(config.sizes, config.samples, config.sweeps, strict=True):
         if stopped:
             raise Interrupted("interrupted before all sizes were sampled: the same command goes on")
         results = temper(
@@ -85,15 +81,17 @@ def locate(
         f"{seconds:.1f} s{' (interrupted)' if stopped else ''}"
     )
     files = {"table.csv": comma_separated(columns), "crossings.csv": comma_separated(found)}
-    try:
-        figure, (left, right) = plots.figure(1, 2, size=(9.5, 3.7))
-    except ImportError as missing:
-        return Findings(f"{text}\nno picture: {missing}", files, stopped)
+    return Findings(text, files, stopped).with_pictures(lambda: {f"{name}.png": _draw(averages, critical, shape)})
+
+
+def _draw(averages: Mapping[int, DisorderAverage], critical: tuple[float, float] | None, shape: str) -> bytes:
+    """g and xi / L against temperature, as PNG."""
+    figure, (left, right) = plots.figure(1, 2, size=(9.5, 3.7))
     plots.glass_crossing(averages, "binder", critical, ax=left)
     plots.glass_crossing(averages, "xi_ratio", critical, ax=right)
     counts = ", ".join(str(average.samples) for average in averages.values())
     figure.suptitle(f"$\\pm J$ spin glass on {shape} tori, averages over {counts} samples")
-    return Findings(text, files | {f"{name}.png": picture(figure)}, stopped)
+    return picture(figure)
 
 
 def _seeds(seed: int, size: int) -> np.random.SeedSequence:

@@ -11,7 +11,7 @@ from fastgibbs.gallery.runs import Findings, Interrupted, SavedAs
 from fastgibbs.methods.recall import recall
 from fastgibbs.methods.running import running
 from fastgibbs.models import Hopfield, checks
-from fastgibbs.types import Progress, States
+from fastgibbs.types import FloatArray, Progress, States
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
             means[k], errors[k] = np.mean(of_samples), np.std(of_samples, ddof=1) / np.sqrt(config.samples)
             if under_way.report(k + 1, len(jobs)) is True or under_way.asked:
                 raise Interrupted("interrupted before there was anything to report")
-    cold = len(config.sizes) * len(config.loads)
-    at_loads = [part[:cold].reshape(len(config.sizes), -1) for part in (means, errors)]
-    at_temperatures = [part[cold:].reshape(len(config.sizes), -1) for part in (means, errors)]
+    sizes, cold = len(config.sizes), len(config.sizes) * len(config.loads)
+    at_loads = means[:cold].reshape(sizes, -1), errors[:cold].reshape(sizes, -1)
+    at_temperatures = means[cold:].reshape(sizes, -1), errors[cold:].reshape(sizes, -1)
     theory = exact.retrieval_overlap(config.loads)
     warm = exact.retrieval_overlap(config.load, config.temperatures)
     columns: list[dict[str, Any]] = [
@@ -80,27 +80,37 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
         "temperatures.csv": comma_separated(columns[1]),
         "result.npz": archive(overlap=means, error=errors, patterns=patterns, cues=cues, recalled=recalled),
     }
-    try:
-        figure, axes = plots.figure(2, 2, size=(11, 7.5))
-    except ImportError as missing:
-        return Findings(f"{text}\nno picture: {missing}", files)
+    images = [patterns, cues, *recalled]
+    return Findings(text, files).with_pictures(
+        lambda: {"hopfield_capacity.png": _draw(config, at_loads, at_temperatures, images, shape)}
+    )
+
+
+def _draw(
+    config: Config,
+    at_loads: tuple[FloatArray, FloatArray],
+    at_temperatures: tuple[FloatArray, FloatArray],
+    images: list[States],
+    shape: tuple[int, int],
+) -> bytes:
+    """Overlaps and their errors (2, sizes, values) against load and temperature on the theory, and pictures, as PNG."""
+    figure, axes = plots.figure(2, 2, size=(11, 7.5))
     left, right = axes[0]
-    images = figure.add_subplot(axes[1, 0].get_gridspec()[1, :])
+    below = figure.add_subplot(axes[1, 0].get_gridspec()[1, :])
     for ax in axes[1]:
         ax.remove()
     labels = [f"N = {n}" for n in config.sizes]
     fine = np.linspace(0, max(config.loads), 400)
     line = fine, exact.retrieval_overlap(fine)
-    plots.recall_curves(config.loads, at_loads[0], at_loads[1], labels, line, exact.CRITICAL_LOAD, ax=left)
+    plots.recall_curves(config.loads, *at_loads, labels, line, exact.CRITICAL_LOAD, ax=left)
     left.set_xlabel("load $\\alpha$ = P / N, at T = 0")
     fine = np.linspace(min(config.temperatures), max(config.temperatures), 200)
     line = fine, exact.retrieval_overlap(config.load, fine)
-    plots.recall_curves(config.temperatures, at_temperatures[0], at_temperatures[1], labels, line, ax=right)
+    plots.recall_curves(config.temperatures, *at_temperatures, labels, line, ax=right)
     right.set_xlabel(f"temperature T, at $\\alpha$ = {config.load:g}")
-    names = "stored", "cue", "Hebb", "pseudo-inverse"
-    plots.recall_images([patterns, cues, *recalled], names, shape, ax=images)
+    plots.recall_images(images, ("stored", "cue", "Hebb", "pseudo-inverse"), shape, ax=below)
     figure.suptitle("Hopfield memories: overlap after recall, and pictures recalled from noisy cues")
-    return Findings(text, files | {"hopfield_capacity.png": picture(figure)})
+    return picture(figure)
 
 
 def _recalled(config: Config, n: int, load: float, beta: float, rng: np.random.Generator) -> float:

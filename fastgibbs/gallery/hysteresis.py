@@ -76,11 +76,7 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     for period, loop in loops.items():
         curve = {"field": (".5f", loop.drive[0]), "m": (".5f", loop.curve[0]), "error": (".5f", loop.curve_error[0])}
         files[f"loop{period}.csv"] = comma_separated(curve)
-    try:
-        files["hysteresis.png"] = _draw(config, loops)
-    except ImportError as missing:
-        text = f"{text}\nno picture: {missing}"
-    return Findings(text, files)
+    return Findings(text, files).with_pictures(lambda: {"hysteresis.png": _draw(config, loops)})
 
 
 def coercive(field: FloatArray, m: FloatArray) -> float:

@@ -82,11 +82,9 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
         f"{table(path)}"
     )
     files = {"errors.csv": comma_separated(errors), "path.csv": comma_separated(path)}
-    try:
-        files["inverse_ising.png"] = _draw(config, glass, fits, errors, wanted, chosen)
-    except ImportError as missing:
-        text = f"{text}\nno picture: {missing}"
-    return Findings(text, files)
+    return Findings(text, files).with_pictures(
+        lambda: {"inverse_ising.png": _draw(config, glass, fits, errors, wanted, chosen)}
+    )
 
 
 def _check(config: Config) -> None:

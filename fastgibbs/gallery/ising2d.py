@@ -10,7 +10,8 @@ from fastgibbs.gallery.output import archive, comma_separated, picture, table
 from fastgibbs.gallery.runs import Findings, Interrupted, SavedAs
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import checks, lattice
-from fastgibbs.types import FloatArray, Progress
+from fastgibbs.results.sampled import SampleResult
+from fastgibbs.types import FloatArray, IntArray, Progress
 
 TC = 1 / exact.CRITICAL_BETA
 WARM = 1.04  # over Tc: clusters of many sizes
@@ -86,17 +87,25 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     )
     draws = archive(energy=result.energy, magnetization=result.magnetization, beta=result.beta, states=result.states)
     files = {"table.csv": comma_separated(columns), "result.npz": draws}
-    try:
-        figure, (curves, images) = plots.figure(2, 4, size=(13, 6.2))
-        burning_in, traces = plots.figure(1, 2, size=(10, 3.4))
-    except ImportError as missing:
-        return Findings(f"{text}\nno picture: {missing}", files, result.interrupted)
+    return Findings(text, files, result.interrupted).with_pictures(
+        lambda: {"ising2d.png": _draw(config, result), "ising2d_traces.png": _draw_traces(config)}
+    )
 
+
+def _shown(temperatures: FloatArray) -> IntArray:
+    """The coldest, those nearest to Tc and a little above, and the hottest."""
+    wanted = [temperatures.min(), TC, WARM * TC, temperatures.max()]
+    return np.unique(np.abs(temperatures[:, None] - wanted).argmin(axis=0))
+
+
+def _draw(config: Config, result: SampleResult) -> bytes:
+    """Means against temperature beside what is known, and spins at some of them, as PNG."""
+    figure, (curves, images) = plots.figure(2, 4, size=(13, 6.2))
     measures = plots.energy_curve, plots.heat_capacity_curve, plots.magnetization_curve, plots.susceptibility_curve
     for ax, draw in zip(curves, measures, strict=True):
         draw(result, ax=ax)
-    wanted = [temperatures.min(), TC, WARM * TC, temperatures.max()]
-    shown = np.unique(np.abs(temperatures[:, None] - wanted).argmin(axis=0))
+    temperatures = np.array(config.temperatures, float)
+    shown = _shown(temperatures)
     states = result.states.reshape(len(temperatures), config.chains, config.size, config.size)[shown, 0]
     for ax, T, spins in zip(images, temperatures[shown], states, strict=False):
         plots.spin_image(spins, ax=ax)
@@ -104,17 +113,23 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     for ax in images[shown.size :]:
         ax.remove()
     figure.suptitle(f"Ising ferromagnet on a {config.size} x {config.size} torus")
+    return picture(figure)
 
+
+def _draw_traces(config: Config) -> bytes:
+    """Two chains each of the same start at some temperatures, recorded from the first sweep on, as PNG."""
+    temperatures = np.array(config.temperatures, float)
     thin = max(2 * config.burn_in // TRACED, 1)
-    trace = sample(  # two chains each of the same start, recorded from the first sweep on
+    model = lattice((config.size, config.size))
+    trace = sample(
         model,
-        beta=np.repeat(1 / temperatures[shown], 2),
+        beta=np.repeat(1 / temperatures[_shown(temperatures)], 2),
         sweeps=thin * TRACED,
         thin=thin,
         start=np.ones(model.n),
         seed=config.seed,
     )
-    for ax, draw in zip(traces, (plots.energy_trace, plots.magnetization_trace), strict=True):
+    figure, axes = plots.figure(1, 2, size=(10, 3.4))
+    for ax, draw in zip(axes, (plots.energy_trace, plots.magnetization_trace), strict=True):
         draw(trace, burn_in=config.burn_in, ax=ax)
-    pictures = {"ising2d.png": picture(figure), "ising2d_traces.png": picture(burning_in)}
-    return Findings(text, files | pictures, result.interrupted)
+    return picture(figure)

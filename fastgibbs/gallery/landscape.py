@@ -87,26 +87,33 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
         text += f"\n{name}, n = {config.tree_size}: {len(tree.energies)} valleys, highest barrier " + (
             f"{tree.barriers[1:].max():.3f}" if len(tree.energies) > 1 else "none"
         )
-    try:
-        figure, axes = plots.figure(1, 3, size=(12.5, 4))
-    except ImportError as missing:
-        return Findings(f"{text}\nno picture: {missing}", files)
-    fine = np.linspace(min(sizes), max(sizes), 200)
+    found = {name: (values[k], errors[k]) for k, name in enumerate(kinds)}
+    return Findings(text, files).with_pictures(
+        lambda: {"landscape.png": _draw(config, n, found, dict(zip(names, trees, strict=True)))}
+    )
+
+
+def _draw(
+    config: Config, n: FloatArray, found: dict[str, tuple[FloatArray, FloatArray]], trees: dict[str, exact.Valleys]
+) -> bytes:
+    """Minima against size beside theory, and two trees, as PNG."""
+    figure, (left, *others) = plots.figure(1, 3, size=(12.5, 4))
+    fine = np.linspace(n.min(), n.max(), 200)
     lines = np.full(200, RING), np.full(200, SK), random_energies(fine)
     for line, color, label in zip(lines, (0, 1, 6), (None, None, "random energies"), strict=True):
-        axes[0].plot(fine, line, color=plots.PALETTE[color], linewidth=1, linestyle="--", label=label)
-    for k, name in enumerate(kinds):
-        axes[0].errorbar(n, values[k], errors[k], fmt="o", markersize=4, color=plots.PALETTE[k % 6], label=name)
-    axes[0].set_xlabel("spins n")
-    axes[0].set_ylabel("log (number of minima) / n")
-    axes[0].set_ylim(0, None)
-    axes[0].legend(frameon=False, fontsize=8, ncols=2, loc="lower right")
-    for ax, name, tree in zip(axes[1:], names, trees, strict=True):
+        left.plot(fine, line, color=plots.PALETTE[color], linewidth=1, linestyle="--", label=label)
+    for k, (name, pair) in enumerate(found.items()):
+        left.errorbar(n, *pair, fmt="o", markersize=4, color=plots.PALETTE[k % 6], label=name)
+    left.set_xlabel("spins n")
+    left.set_ylabel("log (number of minima) / n")
+    left.set_ylim(0, None)
+    left.legend(frameon=False, fontsize=8, ncols=2, loc="lower right")
+    for ax, (name, tree) in zip(others, trees.items(), strict=True):
         plots.disconnectivity(tree, config.valleys, ax=ax)
         shown = min(config.valleys, len(tree.energies))
         ax.set_title(f"{name}, n = {config.tree_size}: {shown} of {len(tree.energies)} valleys")
     figure.suptitle("Minima of random energies, counted (points) and in theory (dashed), and the saddles between them")
-    return Findings(text, files | {"landscape.png": picture(figure)})
+    return picture(figure)
 
 
 def _p_spin(p: int, n: int, rng: np.random.Generator) -> ModelLike:

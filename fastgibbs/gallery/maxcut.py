@@ -1,4 +1,4 @@
-"""Max-cut against the clock: annealing and tempering in turn, in ever longer rounds, on a graph in rudy format."""
+"""Max-cut against the clock: annealing and tempering in turn, in ever longer rounds, on a graph from a file."""
 
 import sys
 import time
@@ -17,7 +17,7 @@ from fastgibbs.methods.tempering import temper
 from fastgibbs.models import Ising, checks, cut, random_regular
 from fastgibbs.results.annealed import AnnealResult
 from fastgibbs.results.tempered import TemperResult
-from fastgibbs.types import FloatArray, Progress, Seed, States
+from fastgibbs.types import FloatArray, Progress, States
 
 HOT, COLD, FROZEN = 1.0, 8.0, 1e3  # betas, over the typical local field of random spins
 FIRST_ROUND = 1000  # sweeps
@@ -160,19 +160,21 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
             cut=search.cut, side=search.side, cuts=np.array(cuts), betas=np.empty(0) if betas is None else betas
         ),
     }
-    try:
-        figure, (left, right) = plots.figure(1, 2, size=(10, 3.6))
-    except ImportError as missing:
-        return Findings(f"{text}\nno picture: {missing}", files, interrupted)
+    return Findings(text, files, interrupted).with_pictures(lambda: {"maxcut.png": _draw(search)})
 
-    assert search.annealed is not None, "of whom the first row is"
+
+def _draw(search: Search) -> bytes:
+    """An annealing, and where its reads end, as PNG."""
+    result = search.annealed
+    assert result is not None, "of whom the first row is"
+    figure, (left, right) = plots.figure(1, 2, size=(10, 3.6))
     figure.set_layout_engine("constrained", wspace=0.06)  # the left panel has an axis on either side
-    plots.annealing_trace(search.annealed, ax=left)
+    plots.annealing_trace(result, ax=left)
     cuts = left.secondary_yaxis("right", functions=(lambda e: (search.weight - e) / 2, lambda c: search.weight - 2 * c))
     cuts.set_ylabel("cut (W - E) / 2")
-    plots.read_histogram(search.annealed, ax=right)
-    figure.suptitle(f"{config.reads} annealing reads of {search.annealed.betas.size} sweeps, {model.n} sites")
-    return Findings(text, files | {"maxcut.png": picture(figure)}, interrupted)
+    plots.read_histogram(result, ax=right)
+    figure.suptitle(f"{search.config.reads} annealing reads of {result.betas.size} sweeps, {search.model.n} sites")
+    return picture(figure)
 
 
 def anneal_round(search: Search, sweeps: int) -> float:
@@ -198,8 +200,8 @@ def anneal_round(search: Search, sweeps: int) -> float:
 
 def ladder(search: Search) -> np.ndarray:
     """Betas of equal swap rates between the two ends, float64 (rungs,)."""
-    ends = np.array([HOT, COLD]) / search.unit
-    result = _temper(search, ends, search.config.ladders, FIRST_ROUND, 1, search.seeds.spawn(1)[0], search.late)
+    options: dict[str, Any] = dict(seed=search.seeds.spawn(1)[0], progress=search.late)
+    result = _temper(search, np.array([HOT, COLD]) / search.unit, FIRST_ROUND, search.config.ladders, **options)
     search.stopped |= result.interrupted
     return result.betas
 
@@ -211,22 +213,22 @@ def temper_round(search: Search, sweeps: int, betas: FloatArray | None) -> float
     that ends at the lowest draw has its state.
     """
     thin = 1 + sweeps // MOST_DRAWS
-    result = _temper(search, betas, search.config.ladders, sweeps, thin, search.seeds.spawn(1)[0], search.late)
+    options: dict[str, Any] = dict(thin=thin, seed=search.seeds.spawn(1)[0], progress=search.late)
+    result = _temper(search, betas, sweeps, search.config.ladders, **options)
     if result.energy.size:
         number, rung, draw = map(int, np.unravel_index(result.energy.argmin(), result.energy.shape))
 
         def state() -> States:
             ladders = min(2 * (number // 2) + 2, search.config.ladders)  # clusters pair ladders 0 and 1, 2 and 3 ...
-            return _temper(search, betas, ladders, (draw + 1) * thin, thin, result.seed, False).states[number, rung]
+            again = options | dict(seed=result.seed, progress=False)
+            return _temper(search, betas, (draw + 1) * thin, ladders, **again).states[number, rung]
 
         search.note("temper", thin * result.energy.shape[2], result.energy.min(axis=(1, 2)), state)
     search.stopped |= result.interrupted
     return result.timing.kernel
 
 
-def _temper(
-    search: Search, betas: FloatArray | None, ladders: int, sweeps: int, thin: int, seed: Seed, progress: Progress
-) -> TemperResult:
+def _temper(search: Search, betas: FloatArray | None, sweeps: int, ladders: int, **options: Any) -> TemperResult:
     """One tempering run with all that the runs of a search have in common."""
     return temper(
         search.model,
@@ -236,9 +238,7 @@ def _temper(
         ladders=ladders,
         rule="metropolis",
         burn_in=0,
-        thin=thin,
-        seed=seed,
         clusters=ladders > 1 and search.model.indices.size <= SPARSE * search.model.n,
         overlap_every=0,
-        progress=progress,
+        **options,
     )

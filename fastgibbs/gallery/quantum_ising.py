@@ -76,11 +76,7 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
         f"{table(annealed)}"
     )
     files = {"table.csv": comma_separated(columns), "annealing.csv": comma_separated(annealed)}
-    try:
-        files["quantum_ising.png"] = _draw(config, columns, annealed)
-    except ImportError as missing:
-        text = f"{text}\nno picture: {missing}"
-    return Findings(text, files)
+    return Findings(text, files).with_pictures(lambda: {"quantum_ising.png": _draw(config, columns, annealed)})
 
 
 def _chains(config: Config, slices: int, progress: Progress, checkpoint: SavedAs) -> list[SampleResult]:

@@ -8,14 +8,14 @@ import numpy as np
 from fastgibbs import plots
 from fastgibbs.gallery.output import Pixels, archive, comma_separated, picture, table
 from fastgibbs.gallery.runs import Findings, Interrupted, SavedAs
-from fastgibbs.learning import fill_in, information, train
+from fastgibbs.learning import Information, fill_in, information, train
 from fastgibbs.methods.log_z import log_likelihood
 from fastgibbs.methods.sampling import sample
 from fastgibbs.models import RBM, checks
 from fastgibbs.models.logistic import logistic
 from fastgibbs.results.parts import ENERGY_METHODS
 from fastgibbs.results.trained import TrainResult
-from fastgibbs.types import AnyArray, Progress, Seed, States
+from fastgibbs.types import AnyArray, FloatArray, Progress, Seed, States
 
 TOLD = 20  # epochs that tell what hidden units know
 
@@ -37,14 +37,10 @@ class Config:
 def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     """Train, compare training and held-out data by exact log-likelihoods, and draw what was learnt."""
     require(config)
-    if not 0 < config.held_out < 1:
-        raise ValueError(f"held_out is {config.held_out}: give a share of the data, between 0 and 1")
     rng = np.random.default_rng(config.seed)
-    rows, shape, origin = pictures()
-    rows = rng.permutation(rows)
-    held = max(1, round(config.held_out * len(rows)))
-    shown, unseen = rows[held:], rows[:held]
-    result = trained(config, shown, rng, 1, -(-config.epochs // TOLD), progress, checkpoint)
+    shown, unseen, shape, origin = divided(config.held_out, rng)
+    every = dict(likelihood_every=1, information_every=-(-config.epochs // TOLD))
+    result = trained(config, shown, rng, progress, checkpoint, **every)
     return told("rbm_digits", result, unseen, shape, origin, config.seed)
 
 
@@ -56,15 +52,9 @@ def require(config: Any) -> None:
 
 
 def trained(
-    config: Any,
-    shown: Pixels,
-    rng: np.random.Generator,
-    likelihood_every: int,
-    information_every: int,
-    progress: Progress,
-    checkpoint: SavedAs,
+    config: Any, shown: Pixels, rng: np.random.Generator, progress: Progress, checkpoint: SavedAs, **every: Any
 ) -> TrainResult:
-    """What `train` makes of the data as the configuration says."""
+    """What `train` makes of the data as the configuration says; `every`: so often the history tells what it may."""
     return train(
         RBM.random(shown.shape[1], config.hidden, shown, seed=rng),
         shown,
@@ -73,11 +63,10 @@ def trained(
         epochs=config.epochs,
         batch_size=config.batch_size,
         learning_rate=falling(config.learning_rates, config.epochs),
-        likelihood_every=likelihood_every,
-        information_every=information_every,
         seed=config.seed,
         progress=progress,
         checkpoint=checkpoint("training"),
+        **every,
     )
 
 
@@ -104,7 +93,7 @@ def told(name: str, result: TrainResult, unseen: Pixels, shape: tuple[int, ...],
         "gradient": (".4f", history.gradient_norm),
     }
     chosen = np.flatnonzero(known)
-    chosen = chosen[np.unique(np.linspace(0, len(chosen) - 1, min(12, len(chosen))).round().astype(int))]
+    chosen = chosen[plots.style.spread(len(chosen), 12)]
     shown = {name: (form, values[chosen]) for name, (form, values) in columns.items()}
     of_unseen = log_likelihood(model, unseen, seed=seed)
     how = "exactly" if of_unseen.log_z.method == "exact" else f"by annealing, error {of_unseen.error:.3f}"
@@ -115,9 +104,7 @@ def told(name: str, result: TrainResult, unseen: Pixels, shape: tuple[int, ...],
     found = None if result.information is None else information(model, unseen, seed=seed)
     text += f"\nentropies of layers of the model, and of the rows held out:\n{found.summary()}" if found else ""
     side = int(np.prod(shape))
-    drawn = sample(model, beta=1.0, sweeps=1000, thin=1000, chains=50, seed=seed, start=_from(result, 50)).states
-    x = drawn[:, side:] @ model.weights.T + model.visible_bias
-    dreams = logistic(x)
+    dreams = logistic(dreamt(result, 50, seed)[:, side:] @ model.weights.T + model.visible_bias)
     examples = unseen[:10]
     upper = np.arange(side) < side // 2
     filled = fill_in(model, examples, upper, seed=seed)
@@ -133,29 +120,54 @@ def told(name: str, result: TrainResult, unseen: Pixels, shape: tuple[int, ...],
             filled=filled,
         ),
     }
-    try:
-        figure, axes = plots.figure(2, 3 if found else 2, size=(14.5 if found else 10.5, 6.3))
-    except ImportError as missing:
-        return Findings(f"{text}\nno picture: {missing}", files, result.interrupted)
+    title = f"An RBM of {model.n_visible} and {model.n_hidden} units learns {origin}"
+    return Findings(text, files, result.interrupted).with_pictures(
+        lambda: {f"{name}.png": _draw(result, found, dreams, (examples, upper, filled), shape, title)}
+    )
+
+
+def _draw(
+    result: TrainResult,
+    found: Information | None,
+    dreams: FloatArray,
+    inpainted: tuple[AnyArray, AnyArray, AnyArray],
+    shape: tuple[int, ...],
+    title: str,
+) -> bytes:
+    """The training, filters, dreams and lower halves filled in, and what hidden units know if it was found, as PNG."""
+    model: Any = result.model
+    figure, axes = plots.figure(2, 3 if found else 2, size=(14.5 if found else 10.5, 6.3))
     plots.training_history(result, ax=axes[0, 0])
     plots.filters(model, shape, count=50, ax=axes[0, 1])
     plots.fantasies(dreams, shape, ax=axes[1, 0])
-    plots.inpaintings(examples, upper, filled, shape, ax=axes[1, 1])
-    for ax, title in ((axes[0, 1], "filters: weights of hidden units"), (axes[1, 0], "what the machine dreams of")):
-        ax.set_title(title)
+    plots.inpaintings(*inpainted, shape, ax=axes[1, 1])
+    axes[0, 1].set_title("filters: weights of hidden units")
+    axes[1, 0].set_title("what the machine dreams of")
     axes[1, 1].set_title("lower halves filled in")
     if found is not None and found.activity is not None:
         plots.information_history(result, ax=axes[0, 2])
         axes[1, 2].bar(range(model.n_hidden), found.activity, color=plots.PALETTE[0])
         axes[1, 2].set_title("mean activity of hidden units, held-out data")
         axes[1, 2].set(xlabel="hidden unit", ylim=(0, 1))
-    figure.suptitle(f"An RBM of {model.n_visible} and {model.n_hidden} units learns {origin}")
-    return Findings(text, files | {f"{name}.png": picture(figure)}, result.interrupted)
+    figure.suptitle(title)
+    return picture(figure)
 
 
-def _from(result: TrainResult, chains: int) -> States | None:
-    """States to start from: the persistent chains, again and again, or none."""
-    return np.resize(result.chains, (chains, result.model.n)) if len(result.chains) else None
+def dreamt(result: TrainResult, count: int, seed: Seed) -> States:
+    """States (count, n) after 1000 sweeps from the persistent chains, again and again, or without them from noise."""
+    start = np.resize(result.chains, (count, result.model.n)) if len(result.chains) else None
+    options: dict[str, Any] = dict(beta=1.0, sweeps=1000, thin=1000, chains=count, seed=seed, start=start)
+    return sample(result.model, **options).states
+
+
+def divided(held_out: float, rng: np.random.Generator) -> tuple[Pixels, Pixels, tuple[int, int], str]:
+    """Rows to learn from and rows held out, a share of all, as they come; their shape, and what they are."""
+    if not 0 < held_out < 1:
+        raise ValueError(f"held_out is {held_out}: give a share of the data, between 0 and 1")
+    rows, shape, origin = pictures()
+    rows = rng.permutation(rows)
+    held = max(1, round(held_out * len(rows)))
+    return rows[held:], rows[:held], shape, origin
 
 
 def pictures() -> tuple[Pixels, tuple[int, int], str]:

@@ -39,10 +39,9 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
         raise ValueError(f"input: images of {shown.shape[1:]} and of {unseen.shape[1:]} pixels, give one size")
     shape, rng = shown.shape[1:], np.random.default_rng(config.seed)
     shown, unseen = (images.reshape(len(images), -1) for images in (shown, unseen))
-    result = trained(config, shown, rng, config.likelihood_every, 0, progress, checkpoint)
-    return told(
-        "rbm_mnist", result, unseen, shape, f"{len(shown)} digits of {shape[0]} x {shape[1]} pixels", config.seed
-    )
+    result = trained(config, shown, rng, progress, checkpoint, likelihood_every=config.likelihood_every)
+    origin = f"{len(shown)} digits of {shape[0]} x {shape[1]} pixels"
+    return told("rbm_mnist", result, unseen, shape, origin, config.seed)
 
 
 def _images(folder: str, split: str) -> Pixels:

@@ -9,7 +9,6 @@ import importlib
 import json
 import platform
 import sys
-import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -19,7 +18,8 @@ from types import ModuleType
 from typing import Any, NamedTuple, get_args, get_origin
 
 from fastgibbs.analysis.reports import Report
-from fastgibbs.io import VERSION, held, opened, replace_file, writable
+from fastgibbs.io import VERSION, held, replace_file, writable
+from fastgibbs.io.descriptions import parsed, require_names
 from fastgibbs.models import checks
 from fastgibbs.pages.page import Picture, code, gallery
 from fastgibbs.pages.reporting import of_result, of_run
@@ -41,8 +41,15 @@ class Findings(NamedTuple):
     interrupted: bool = False
     result: Any = None  # what a verb returned, if there is nothing to show but its report
 
+    def with_pictures(self, draw: Callable[[], Mapping[str, bytes]]) -> "Findings":
+        """These and the pictures that `draw` makes, by the names of their files, or why there are none."""
+        try:
+            return self._replace(files={**self.files, **draw()})
+        except ImportError as missing:
+            return self._replace(text=f"{self.text}\nno picture: {missing}")
 
-class Task(NamedTuple):
+
+class Ready(NamedTuple):
     """A run that is ready to be carried out."""
 
     command: str  # of the command line, that a configuration is given to
@@ -76,24 +83,21 @@ def configure(source: str, **overrides: Any) -> tuple[ModuleType, Any]:
     module = importlib.import_module(f"fastgibbs.gallery.{name}")
     fields = {field.name: field.type for field in dataclasses.fields(module.Config)}
     values |= {key: value for key, value in overrides.items() if value is not None}
-    for key, value in values.items():
-        checks.choice(f"{path}: a key", key, fields)
-        if not _fits(value, fields[key]):
-            raise ValueError(f"{path}: {key} is {value!r}: give {_KINDS.get(fields[key], fields[key])}")
-    missing = fields.keys() - values.keys()
-    if missing:
-        raise ValueError(f"{path}: missing key {min(missing)!r}")
+    for key, kind in fields.items():
+        if key in values and not _fits(values[key], kind):
+            raise ValueError(f"{path}: {key} is {values[key]!r}: give {_KINDS.get(kind, kind)}")
+    require_names(f"{path}", values, fields, fields)
     return module, module.Config(**values)
 
 
-def parsed(path: Path) -> tuple[dict[str, Any], str]:
-    """What a TOML file says, and its text; ValueError with the line where it is no TOML."""
-    with opened(path) as file:
-        try:
-            text = file.read().decode("utf-8-sig")
-            return tomllib.loads(text), text
-        except (ValueError, RecursionError) as error:  # TOML, UTF-8, or an integer of too many digits
-            raise ValueError(f"{path} is not valid TOML: {error}") from None
+def require_sizes(config: Any, *keys: str) -> None:
+    """ValueError unless the sizes of a run ascend, and each of these keys has a number for each of them."""
+    sizes = config.sizes
+    if len(sizes) < 2 or sorted(set(sizes)) != sizes:
+        raise ValueError(f"sizes is {sizes}: give two or more, ascending")
+    for key in keys:
+        if len(getattr(config, key)) != len(sizes):
+            raise ValueError(f"{key} is {getattr(config, key)}: give a number for each of the sizes {sizes}")
 
 
 _KINDS: dict[Any, str] = {str: "a printable str", int: "int", float: "a finite number"}
@@ -109,25 +113,25 @@ def _fits(value: Any, kind: Any) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
-def task(source: str, **overrides: Any) -> Task:
+def shipped(source: str, **overrides: Any) -> Ready:
     """A shipped run, with the configuration that `configure` makes; it goes to results/NAME."""
     module, config = configure(source, **overrides)
     name = module.__name__.rsplit(".", 1)[1]
     title = f"fastgibbs run {name}: {description(name)}"
-    return Task("run", title, partial(module.run, config), Path("results") / name, _resolved(name, config))
+    return Ready("run", title, partial(module.run, config), Path("results") / name, _resolved(name, config))
 
 
 def carry_out(
-    task: Task, output: str | None = None, progress: Progress = True, resume: bool = False, restart: bool = False
+    ready: Ready, output: str | None = None, progress: Progress = True, resume: bool = False, restart: bool = False
 ) -> Findings:
-    """Run a task and write its files and configuration to `output`; its findings with all that is to be printed.
+    """Carry out a run and write its files and configuration to `output`; its findings with all that is to be printed.
 
-    `output` is the task's own folder by default. Each file is written whole or not at all, by one run at a time. A run
+    `output` is by default the folder of the run. Each file is written whole or not at all, by one run at a time. A run
     that is stopped leaves its checkpoints there, and the same call goes on from them; `resume` demands that there are
     some. Nothing is lost without `restart`, which begins anew: ValueError if the folder holds the results of a run, or
     checkpoints of another one. OSError or ValueError, before the run begins, if nothing can be written there.
     """
-    folder = Path(output or task.folder).absolute()
+    folder = Path(output or ready.folder).absolute()
     unfinished = any(folder.glob("*.checkpoint.npz"))
     if resume and restart:
         raise ValueError("--resume goes on with a run, --restart begins it anew: give one of them")
@@ -153,8 +157,8 @@ def carry_out(
     try:
         writable(folder / CONFIGURATION)
         with held(folder / CONFIGURATION):
-            found = _found(task, progress, checkpoint, saved, new)
-            files = _written(task, found, folder)
+            found = _found(ready, progress, checkpoint, saved, new)
+            files = _written(ready, found, folder)
     finally:
         with suppress(OSError):  # it is there, or holds something
             folder.rmdir()
@@ -166,10 +170,10 @@ def carry_out(
     return found._replace(text=text)
 
 
-def _found(task: Task, progress: Progress, checkpoint: SavedAs, saved: set[Path], new: set[Path]) -> Findings:
-    """What a task finds; `saved`: the checkpoints that it has asked for, of which `new` ones were not there."""
+def _found(ready: Ready, progress: Progress, checkpoint: SavedAs, saved: set[Path], new: set[Path]) -> Findings:
+    """What a run finds; `saved`: the checkpoints that it has asked for, of which `new` ones were not there."""
     try:
-        return task.run(progress, checkpoint)
+        return ready.run(progress, checkpoint)
     except Interrupted:
         raise
     except ValueError as error:
@@ -181,12 +185,12 @@ def _found(task: Task, progress: Progress, checkpoint: SavedAs, saved: set[Path]
         raise
 
 
-def _written(task: Task, found: Findings, folder: Path) -> Mapping[str, Content]:
+def _written(ready: Ready, found: Findings, folder: Path) -> Mapping[str, Content]:
     """All files of a run, the configuration the last of them, each written whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     head = ", ".join(f"{name} {version}" for name, version in versions().items())
-    resolved = f"# {head}\n".encode() + task.configuration
-    files = {**found.files, PAGE: _page(task, found, resolved), CONFIGURATION: resolved}
+    resolved = f"# {head}\n".encode() + ready.configuration
+    files = {**found.files, PAGE: _page(ready, found, resolved), CONFIGURATION: resolved}
     for file, content in files.items():
         if isinstance(content, bytes):
             replace_file(folder / file, content)
@@ -195,15 +199,15 @@ def _written(task: Task, found: Findings, folder: Path) -> Mapping[str, Content]
     return files
 
 
-def _page(task: Task, found: Findings, resolved: bytes) -> bytes:
+def _page(ready: Ready, found: Findings, resolved: bytes) -> bytes:
     """What was found, with its pictures, how to repeat it and on what it ran, in one file to send."""
-    repeat = f"# python -m fastgibbs {task.command} {CONFIGURATION}, a file of these lines\n{resolved.decode()}"
+    repeat = f"# python -m fastgibbs {ready.command} {CONFIGURATION}, a file of these lines\n{resolved.decode()}"
     if found.result is not None:
-        return of_result(task.title, found.result, repeat)
+        return of_result(ready.title, found.result, repeat)
     pictures = [Picture(name, png) for name, png in found.files.items() if name.endswith(".png") and type(png) is bytes]
     warnings = ["WARNING: the run was stopped early."] if found.interrupted else []
     shown = Report([], {}, {}, warnings).html() + code(found.text) + gallery(pictures, wide=True)
-    return of_run(task.title, shown, repeat)
+    return of_run(ready.title, shown, repeat)
 
 
 def _resolved(name: str, config: Any) -> bytes:

@@ -77,7 +77,7 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     checks.integer("sweeps", config.sweeps)
     rows, shape, origin = pictures()
     rng = np.random.default_rng(config.seed)
-    learnt = trained(config, rng.permutation(rows), rng, 0, 0, progress, checkpoint)
+    learnt = trained(config, rng.permutation(rows), rng, progress, checkpoint, likelihood_every=0)
     if learnt.interrupted:
         raise Interrupted("interrupted in the training: the same command goes on")
     machine = learnt.model
@@ -103,11 +103,9 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     )
     dreams = _dreams(machine, window)
     files = {"table.csv": comma_separated(columns), "result.npz": archive(spikes=window.spikes[0], dreams=dreams)}
-    try:
-        files["spiking_digits.png"] = _draw(config, machine, window, dreams, shape, heat_bath, found)
-    except ImportError as missing:
-        text = f"{text}\nno picture: {missing}"
-    return Findings(text, files)
+    return Findings(text, files).with_pictures(
+        lambda: {"spiking_digits.png": _draw(config, machine, window, dreams, shape, heat_bath, found)}
+    )
 
 
 def _whole(result: SampleResult) -> SampleResult:

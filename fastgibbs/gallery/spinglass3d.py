@@ -9,6 +9,7 @@ from fastgibbs.gallery.output import archive, comma_separated, picture, table
 from fastgibbs.gallery.runs import Findings, Interrupted, SavedAs
 from fastgibbs.methods.tempering import temper
 from fastgibbs.models import checks, edwards_anderson
+from fastgibbs.results.tempered import TemperResult
 from fastgibbs.types import Progress
 
 
@@ -85,11 +86,12 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
             states=result.states,
         ),
     }
-    try:
-        figure, (left, middle, right) = plots.figure(1, 3, size=(12.5, 3.8))
-    except ImportError as missing:
-        return Findings(f"{text}\nno picture: {missing}", files, result.interrupted)
+    return Findings(text, files, result.interrupted).with_pictures(lambda: {"spinglass3d.png": _draw(config, result)})
 
+
+def _draw(config: Config, result: TemperResult) -> bytes:
+    """Overlaps, swaps and flow of the replicas, as PNG."""
+    figure, (left, middle, right) = plots.figure(1, 3, size=(12.5, 3.8))
     figure.set_layout_engine("constrained", wspace=0.06)  # the middle panel has an axis on either side
     plots.overlap_distribution(result, config.shown, ax=left)
     plots.swap_rates(result, ax=middle)
@@ -97,4 +99,4 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
     figure.suptitle(
         f"{config.size}$^3$ $\\pm J$ spin glass, one sample, {config.ladders} ladders of {config.rungs} rungs"
     )
-    return Findings(text, files | {"spinglass3d.png": picture(figure)}, result.interrupted)
+    return picture(figure)

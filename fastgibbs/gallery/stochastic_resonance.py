@@ -74,12 +74,10 @@ def run(config: Config, progress: Progress, checkpoint: SavedAs) -> Findings:
         f"{of_square.timing.updates_per_second / 1e9:.2f} spin updates per ns, every sweep measured"
     )
     files = {"table.csv": comma_separated(columns)}
-    try:
-        line = _exact_line(ring, temperatures, drive, of_ring)
-        files["stochastic_resonance.png"] = _draw(config, temperatures, found, others, line)
-    except ImportError as missing:
-        text = f"{text}\nno picture: {missing}"
-    return Findings(text, files)
+    line = _exact_line(ring, temperatures, drive, of_ring)
+    return Findings(text, files).with_pictures(
+        lambda: {"stochastic_resonance.png": _draw(config, temperatures, found, others, line)}
+    )
 
 
 def _driven(

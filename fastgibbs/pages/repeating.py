@@ -110,7 +110,7 @@ def _arguments(result: Any) -> Told:
     if getattr(result, "clamped", np.empty(0)).size:
         yield "clamp", _clamp(result)
     for name in ("rule", "scan", "engine"):
-        if hasattr(result, name) and (name, result.KIND) not in (("engine", "recall"),):
+        if hasattr(result, name) and not (name == "engine" and result.KIND == "recall"):
             yield name, _text(getattr(result, name))
     yield "seed", str(result.seed)
 

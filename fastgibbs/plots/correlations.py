@@ -23,6 +23,7 @@ from fastgibbs.plots.style import (
     nearest_rungs,
     nothing,
     require,
+    spread,
     temperature_axis,
 )
 from fastgibbs.types import ArrayLike, FloatArray, IntArray, Mask
@@ -48,7 +49,7 @@ def structure_factor(
     >>> ax = fg.plots.structure_factor(fg.analysis.structure_factor(run))
     >>> ax.figure.savefig("structure_factor.png")
     """
-    require(found, "fastgibbs.analysis.structure_factor", "m", "k", "mean", "error")
+    require(found, "fastgibbs.analysis.structure_factor", "m", "k", "mean", "error", argument="found")
     ax = given_or_new(ax)
     ax.set_xlabel("wave vector |k|")
     ax.set_ylabel("structure factor S(k)")
@@ -70,7 +71,7 @@ def structure_map(found: StructureFactor, group: int = 0, *, ax: Axes | None = N
     >>> ax = fg.plots.structure_map(fg.analysis.structure_factor(run))
     >>> ax.figure.savefig("structure_map.png")
     """
-    require(found, "fastgibbs.analysis.structure_factor", "m", "k", "mean", "error")
+    require(found, "fastgibbs.analysis.structure_factor", "m", "k", "mean", "error", argument="found")
     if found.m.shape[1] != 2 or found.k.shape[1] != 2:
         raise ValueError(f"found has wave vectors of shape {found.k.shape}: a map is of two axes")
     group = checks.integer("group", group, 0, len(found.mean) - 1)
@@ -105,7 +106,7 @@ def correlations(
     >>> run = fg.sample(fg.lattice((16, 16)), beta=[0.3, 0.4] * 8, sweeps=100, keep_states=True, seed=1)
     >>> fg.plots.correlations(fg.analysis.correlations(run)).figure.savefig("correlations.png")
     """
-    require(found, "fastgibbs.analysis.correlations", "r", "mean", "error")
+    require(found, "fastgibbs.analysis.correlations", "r", "mean", "error", argument="found")
     ax = given_or_new(ax)
     ax.set_xlabel("distance r")
     ax.set_ylabel("correlation C(r)")
@@ -124,7 +125,7 @@ def two_time(found: TwoTime, group: int = 0, *, ax: Axes | None = None, **errorb
     >>> run = fg.sample(fg.lattice((32, 32)), beta=1.0, at=at, keep_states=True, seed=1)
     >>> fg.plots.two_time(fg.analysis.two_time(run)).figure.savefig("two_time.png")
     """
-    require(found, "fastgibbs.analysis.two_time", "at", "mean", "error")
+    require(found, "fastgibbs.analysis.two_time", "at", "mean", "error", argument="found")
     group = checks.integer("group", group, 0, len(found.mean) - 1)
     ax = given_or_new(ax)
     ax.set_xlabel("sweeps t")
@@ -132,7 +133,7 @@ def two_time(found: TwoTime, group: int = 0, *, ax: Axes | None = None, **errorb
     if found.at.size < 2:
         return nothing(ax, "no two draws")
     most = found.at.size - 1
-    waits = np.unique(np.linspace(0, most - 1, min(_MOST_TIMES, most)).round().astype(int))
+    waits = spread(most, _MOST_TIMES)
     for wait, color in zip(waits, colors(waits.size), strict=True):
         later = slice(wait + 1, None)
         t, mean = found.at[later] - found.at[wait], found.mean[group, wait, later]
@@ -169,7 +170,7 @@ def length_crossing(
         ax.axvline(critical, color=MARK, linewidth=1.5, zorder=0, label="T$_c$")
     temperatures: list[float] = []
     for (size, one), color in zip(found.items(), colors(len(found)), strict=True):
-        require(one, "fastgibbs.analysis.correlation_length", "beta", "ratio", "ratio_error")
+        require(one, "fastgibbs.analysis.correlation_length", "beta", "ratio", "ratio_error", argument=f"found[{size}]")
         warm = (one.beta > 0) & np.isfinite(one.beta)
         error, T = bars(one.ratio_error[warm]), analysis.temperature(one.beta[warm])
         keywords = look(errorbar, color=color, fmt="o-", markersize=3.5, linewidth=1, capsize=2)
@@ -191,6 +192,8 @@ def _by_temperature(
 ) -> Axes:
     """Means against x, on a logarithmic scale, of each of the groups nearest to `temperatures` those that are shown."""
     rungs = nearest_rungs(found.beta, temperatures)
+    if not rungs.size:
+        return nothing(ax, "no draws at finite T")
     for rung, color in zip(rungs.tolist(), colors(rungs.size), strict=True):
         mine, label = shown(rung), f"{analysis.temperature(found.beta[rung]):.4g}"
         keywords = look(errorbar, color=color, fmt="o-", markersize=3.5, linewidth=1, capsize=2, label=label)

@@ -27,6 +27,7 @@ from fastgibbs.plots.style import (
     legend_above,
     look,
     nothing,
+    right_axis,
     temperature_axis,
 )
 from fastgibbs.types import AnyArray
@@ -36,13 +37,13 @@ if TYPE_CHECKING:
 
 _MOST_NAMED = 8  # lines in a legend; those of more are told apart by colour alone, from dark to light
 _LONG = 20  # last sweep over first: beyond it their axis is logarithmic
-_T, _FIELD = "T", "field b (J)"
+_T, FIELD = "T", "field b (J)"
 _SWEEPS, _PERIOD = "sweeps", "sweeps of a period"
 _ALONG = {"betas": _T, "beta": _T, "epoch": "epochs", "bonds": "bonds of the graph"}  # fields of what was found
 _PARTS = "population", "history", "path"  # of results, that have such fields
 _MEANS = "energy", "magnetization"  # at any sweep
 _OF_DRAWS = *_MEANS, "heat_capacity", "susceptibility", "binder", "tau", "effective_draws", "r_hat"
-_LABELS = {
+LABELS = {
     "energy": "energy per site E/N (J)",
     "magnetization": "magnetisation per site <|m|>",
     "heat_capacity": "heat capacity per site C/N (k$_B$)",
@@ -130,7 +131,7 @@ def curve(result: Any, name: str, *, ax: Axes | None = None, **errorbar: Any) ->
         ax.set_xlabel(axis)
     if not places.size:
         return nothing(ax, "no draws at T > 0" if axis == _T else "no draws")
-    if axis not in (_T, _FIELD, GAMMA):
+    if axis not in (_T, FIELD, GAMMA):
         ax.locator_params(axis="x", integer=True, nbins=6)
     if axis == _SWEEPS and places.max() > _LONG * places.min():
         ax.set_xscale("log")
@@ -166,7 +167,7 @@ def lines_of(result: Any, name: str) -> Lines:
     if not hasattr(result, "by_beta"):
         return _of_columns(_holder(result), name)
     own = name in result.observables and not _told(result)
-    label = name if own else _LABELS.get(name, name)
+    label = name if own else LABELS.get(name, name)
     if getattr(result, "driven", False):
         return _of_phases(result, name, label.replace("<|m|>", "m"))
     return (_of_sweeps if np.size(getattr(result, "at", ())) else _of_groups)(result, name, label)
@@ -210,7 +211,7 @@ def _of_columns(found: Any, name: str) -> Lines:
     known, order = np.isfinite(values), np.argsort(x, kind="stable")
     order = order[known[order]]
     told = next(field.shape for field in fields(type(found)) if field.name == along)
-    label = _OTHERWISE.get((told[told.find("(") + 1 : told.find(",")], name), _LABELS.get(name, name.replace("_", " ")))
+    label = _OTHERWISE.get((told[told.find("(") + 1 : told.find(",")], name), LABELS.get(name, name.replace("_", " ")))
     return Lines(axis, label, "", [Line("", x[order], values[order], errors[order])] if order.size else [])
 
 
@@ -224,7 +225,7 @@ def _of_groups(result: Any, name: str, label: str) -> Lines:
     else:
         values, errors = np.transpose([_estimate(name, group, model) for group in groups])
     places = _places(groups)
-    axis = max((_T, _FIELD, GAMMA), key=lambda name: np.unique(places[name]).size)
+    axis = max((_T, FIELD, GAMMA), key=lambda name: np.unique(places[name]).size)
     x = places.pop(axis)
     title, keys = _apart(places)
     if len(set(keys)) == len(groups):  # along a path, where nothing is the same twice
@@ -241,7 +242,7 @@ def _places(groups: list[Group]) -> dict[str, AnyArray]:
     """Where groups stand, by what that is."""
     return {
         _T: temperature([group.beta for group in groups]),
-        _FIELD: np.array([group.field for group in groups]),
+        FIELD: np.array([group.field for group in groups]),
         GAMMA: np.array([0.0 if group.gamma is None else group.gamma for group in groups]),
         "model": np.array([group.model for group in groups]),
     }
@@ -312,12 +313,8 @@ def _record(result: Any, name: str) -> AnyArray:
 
 def _draw_field(result: Any, ax: Axes) -> None:
     """The fields of a period, on an axis at the right, behind the lines."""
-    other = ax.twinx()
+    other = right_axis(ax, FIELD, QUIET)
     for chains in drives(result):
         other.plot(np.arange(1, len(result.field) + 1), result.field[:, chains[0]], "--", color=MARK, linewidth=1)
-    other.set_ylabel(_FIELD, color=QUIET)
-    other.spines[:].set_visible(False)
-    other.spines["right"].set(visible=True, edgecolor=QUIET)
-    other.tick_params(axis="y", colors=QUIET, labelsize=9)
     ax.set_zorder(other.get_zorder() + 1)
     ax.patch.set_visible(False)

@@ -38,9 +38,11 @@ def fitted_couplings(
     >>> fit = fg.fit_ising([[1, 1], [1, 1], [1, -1], [-1, 1], [-1, -1]])
     >>> fg.plots.fitted_couplings(fit).figure.savefig("fitted_couplings.png")
     """
-    require(fit, "fastgibbs.fit_ising", "couplings", "couplings_error")
-    if true is not None and true.n != fit.model.n:
-        raise ValueError(f"true has {true.n} sites: the fit has {fit.model.n}")
+    require(fit, "fastgibbs.fit_ising", "couplings", "couplings_error", argument="fit")
+    if true is not None:
+        require(true, "fastgibbs.Ising", "n", "bonds", argument="true")
+        if true.n != fit.model.n:
+            raise ValueError(f"true has {true.n} sites: the fit has {fit.model.n}")
     beta, most = checks.finite_number("beta", beta), checks.integer("most", most)
     ax = given_or_new(ax)
     ax.set_ylabel("found J / T")

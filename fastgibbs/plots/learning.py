@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastgibbs.models import RBM, checks
-from fastgibbs.plots.style import PALETTE, bars, given_or_new, legend_above, look, nothing, require
+from fastgibbs.plots.style import PALETTE, bars, given_or_new, legend_above, look, mosaic, nothing, require
 from fastgibbs.results.trained import TrainResult
 from fastgibbs.types import ArrayLike, FloatArray, Shape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_COLUMNS = 10  # at most, unless there is a reason
 _ENTROPIES = "H(v)", "H(h)", "H(v,h)", "H(v|h)", "H(h|v)", "I(v;h)"
 
 
@@ -29,13 +27,13 @@ def filters(model: RBM, shape: Shape, *, count: int = 100, ax: Axes | None = Non
     >>> import fastgibbs as fg
     >>> fg.plots.filters(fg.RBM.random(16, 4, seed=1), shape=(4, 4)).figure.savefig("filters.png")
     """
-    require(model, "fastgibbs.train in its result's model", "weights", "hidden_bias", "sides")
+    require(model, "fastgibbs.train in its result's model", "weights", "hidden_bias", "sides", argument="model")
     W = model.weights[model.sides.first]
     order = np.argsort(-np.abs(W).sum(axis=0), kind="stable")[: checks.integer("count", count)]
     chosen = W[:, order].T
     largest = np.abs(chosen).max(axis=1, keepdims=True)
     scaled = np.divide(chosen, largest, out=np.zeros_like(chosen), where=largest > 0)
-    return _grid(scaled, shape, ax, look(image, cmap="RdBu_r", vmin=-1, vmax=1))
+    return _mosaic(ax, scaled, shape, **look(image, cmap="RdBu_r", vmin=-1, vmax=1))
 
 
 def fantasies(states: ArrayLike, shape: Shape, *, count: int = 100, ax: Axes | None = None, **image: Any) -> Axes:
@@ -53,7 +51,7 @@ def fantasies(states: ArrayLike, shape: Shape, *, count: int = 100, ax: Axes | N
     count = checks.integer("count", count)
     if states.ndim == 2:
         states = states[:count, : int(np.prod(shape))]
-    return _grid(states, shape, ax, look(image, cmap="binary", vmin=0, vmax=1))
+    return _mosaic(ax, states, shape, **look(image, cmap="binary", vmin=0, vmax=1))
 
 
 def inpaintings(
@@ -73,16 +71,9 @@ def inpaintings(
     if originals.shape != filled.shape:
         raise ValueError(f"filled has shape {filled.shape}: give that of originals, {originals.shape}")
     given = np.where(np.broadcast_to(known, originals.shape), originals, 0.35)
-    ax = _grid(
-        np.concatenate([originals, given, filled]),
-        shape,
-        ax,
-        look(image, cmap="binary", vmin=0, vmax=1),
-        columns=len(originals),
-    )
-    height = shape[0] + 1
-    ax.set_yticks([k * height + (height - 2) / 2 for k in range(3)], ["data", "given", "filled in"])
-    return ax
+    rows, labels = np.concatenate([originals, given, filled]), ["data", "given", "filled in"]
+    keywords = look(image, cmap="binary", vmin=0, vmax=1)
+    return _mosaic(ax, rows, shape, columns=len(originals), labels=labels, **keywords)
 
 
 def training_history(result: TrainResult, *, ax: Axes | None = None, **line: Any) -> Axes:
@@ -163,7 +154,7 @@ def entropies(found: Any, *, ax: Axes | None = None, **bar: Any) -> Axes:
     >>> found = fg.learning.information(fg.RBM([[4.0], [4.0]], hidden_bias=[-4.0]))
     >>> fg.plots.entropies(found).figure.savefig("entropies.png")
     """
-    require(found, "fastgibbs.learning.information", "model", "model_error", "data")
+    require(found, "fastgibbs.learning.information", "model", "model_error", "data", argument="found")
     ax = given_or_new(ax)
     ax.set_ylabel("nats")
     pairs = {"model": (found.model, found.model_error), "data": (found.data, found.data_error)}
@@ -178,27 +169,8 @@ def entropies(found: Any, *, ax: Axes | None = None, **bar: Any) -> Axes:
     return ax
 
 
-def _grid(
-    images: FloatArray, shape: Shape, ax: Axes | None, keywords: dict[str, Any], columns: int | None = None
-) -> Axes:
-    """Images (N, V) side by side, a pixel apart."""
-    shape = tuple(shape)
-    if len(shape) != 2 or images.ndim != 2 or images.shape[1] != np.prod(shape):
-        raise ValueError(f"shape is {shape}: give (rows, columns) of {images.shape[-1]} visible units in all")
-    ax = given_or_new(ax)
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.tick_params(length=0)
-    for side in ax.spines.values():
-        side.set_visible(False)
-    if not len(images):
-        return nothing(ax, "no images")
-    columns = columns or min(_COLUMNS, math.isqrt(2 * len(images) - 1) + 1)
-    lines, (height, width) = -(-len(images) // columns), shape
-    canvas = np.full((lines * (height + 1) - 1, columns * (width + 1) - 1), np.nan)
-    for k, picture in enumerate(images):
-        top, left = k // columns * (height + 1), k % columns * (width + 1)
-        canvas[top : top + height, left : left + width] = picture.reshape(shape)
-    ax.imshow(canvas, **look(keywords, interpolation="nearest"))
-    ax.set_anchor("N")  # below its title
+def _mosaic(ax: Axes | None, images: FloatArray, shape: Shape, **keywords: Any) -> Axes:
+    """A mosaic right below the title of its Axes."""
+    ax = mosaic(ax, images, shape, **keywords)
+    ax.set_anchor("N")
     return ax

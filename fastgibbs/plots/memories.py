@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgibbs.plots.style import MARK, PALETTE, colors, given_or_new, legend_above, look, nothing, require
+from fastgibbs.plots.style import MARK, PALETTE, colors, given_or_new, legend_above, look, mosaic, nothing, require
 from fastgibbs.results.recalled import RecallResult
 from fastgibbs.types import AnyArray, ArrayLike, Shape
 
@@ -128,18 +128,6 @@ def recall_images(
     >>> patterns = np.ones((1, 3, 16))
     >>> fg.plots.recall_images(patterns, ["ones"], shape=(4, 4)).figure.savefig("patterns.png")
     """
-    ax = given_or_new(ax)
-    height, width = shape
-    count = len(rows[0])
-    canvas = np.full((len(rows) * (height + 1) - 1, count * (width + 1) - 1), np.nan)
-    for k, states in enumerate(rows):
-        for j, state in enumerate(states):
-            top, left = k * (height + 1), j * (width + 1)
-            canvas[top : top + height, left : left + width] = np.reshape(state, shape)
-    ax.imshow(canvas, **look(image, cmap="binary", vmin=-1.6, vmax=1, interpolation="nearest"))
-    ax.set_yticks([k * (height + 1) + (height - 1) / 2 for k in range(len(rows))], labels)
-    ax.set_xticks([])
-    ax.tick_params(length=0)
-    for side in ax.spines.values():
-        side.set_visible(False)
-    return ax
+    images = np.concatenate([np.asarray(states).reshape(len(rows[0]), -1) for states in rows])
+    keywords = look(image, cmap="binary", vmin=-1.6, vmax=1)
+    return mosaic(ax, images, shape, columns=len(rows[0]), labels=labels, **keywords)

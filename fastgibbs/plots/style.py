@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastgibbs.analysis.bins import Binned
+from fastgibbs.analysis.records import first_model, sites_of
 from fastgibbs.models import checks
 from fastgibbs.results.sampled import SampleResult
 from fastgibbs.results.tempered import TemperResult
-from fastgibbs.types import ArrayLike, FloatArray, IntArray
+from fastgibbs.types import AnyArray, ArrayLike, FloatArray, IntArray, Shape
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,6 +38,7 @@ _STYLE: Any = {
 _TICKS: Any = {"color": QUIET, "labelsize": 9}  # made when they are drawn, out of reach of a style
 _PANEL = 4.2, 3.2  # inches
 _LINE = 52  # letters above a panel, those of five in the place of a line's mark
+_COLUMNS = 10  # of a mosaic, at most, unless there is a reason
 _WIDE = 8  # hottest over coldest: beyond it the axis is logarithmic
 MISSING = 'pictures need matplotlib: pip install "fastgibbs[plot]"'
 
@@ -81,8 +84,10 @@ def given_or_new(ax: Axes | None) -> Axes:
 
 
 def legend_above(ax: Axes, title: str | None = None) -> None:
-    """A legend over the Axes, where no data are."""
+    """A legend over the Axes, where no data are; none of no lines."""
     labels = ax.get_legend_handles_labels()[1]
+    if not labels:
+        return
     lines = -(-sum(len(label) + 5 for label in labels) // _LINE)
     text = {"title": title, "fontsize": 9, "title_fontsize": 9, "alignment": "left"}
     space = {"frameon": False, "handlelength": 1.2, "handletextpad": 0.4, "columnspacing": 1.0, "borderaxespad": 0.1}
@@ -127,13 +132,13 @@ def temperature_axis(ax: Axes, temperatures: Sequence[float] | FloatArray) -> Ax
     return ax
 
 
-def require(result: object, makers: str, *names: str) -> None:
-    """TypeError unless `result` has the attributes of what `makers` return."""
+def require(result: object, makers: str, *names: str, argument: str = "result") -> None:
+    """TypeError unless `result` has the attributes of what `makers` return; it is given as `argument`."""
     if isinstance(result, list | tuple) and not hasattr(result, "_fields"):
-        raise TypeError(f"result is a {type(result).__name__} of {len(result)}: give one of them")
+        raise TypeError(f"{argument} is a {type(result).__name__} of {len(result)}: give one of them")
     missing = [name for name in names if not hasattr(result, name)]
     if missing:
-        raise TypeError(f"result is {checks.shown(result)}, without {missing[0]}: give what {makers} returns")
+        raise TypeError(f"{argument} is {checks.shown(result)}, without {missing[0]}: give what {makers} returns")
 
 
 def records(result: Drawn, name: str) -> tuple[FloatArray, FloatArray]:
@@ -154,11 +159,53 @@ def records(result: Drawn, name: str) -> tuple[FloatArray, FloatArray]:
 
 def sites(result: Drawn) -> int:
     """The number of sites of the model or models, at least 1; TypeError of worldlines, whose energies are other."""
-    model = result.model[0] if isinstance(result.model, tuple) else result.model
+    model = first_model(result)
     if getattr(model, "by_worldlines", False):
         told = "its means are those of fastgibbs.analysis.quantum(result)"
         raise TypeError(f"result is of {checks.shown(model)}: {told}")
-    return max(model.n, 1)
+    return sites_of(model)
+
+
+def right_axis(ax: Axes, label: str, color: str) -> Axes:
+    """Axes over `ax` with a y axis of their own, at the right, in `color`."""
+    other = ax.twinx()
+    other.set_ylabel(label, color=color)
+    other.spines[:].set_visible(False)
+    other.spines["right"].set(visible=True, edgecolor=QUIET)
+    other.tick_params(axis="y", colors=color, labelsize=9)
+    return other
+
+
+def mosaic(
+    ax: Axes | None,
+    images: AnyArray,
+    shape: Shape,
+    *,
+    columns: int | None = None,
+    labels: Sequence[str] = (),
+    **image: Any,
+) -> Axes:
+    """Images (N, pixels) of one shape side by side, a pixel apart, without frame or ticks; `labels` of their rows."""
+    shape = tuple(shape)
+    if len(shape) != 2 or images.ndim != 2 or images.shape[1] != np.prod(shape):
+        raise ValueError(f"shape is {shape}: give (rows, columns) of {images.shape[-1]} pixels in all")
+    ax = given_or_new(ax)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    if not len(images):
+        return nothing(ax, "no images")
+    columns = columns or min(_COLUMNS, math.isqrt(2 * len(images) - 1) + 1)
+    rows, (height, width) = -(-len(images) // columns), shape
+    canvas = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1), np.nan)
+    for k, picture in enumerate(images):
+        top, left = k // columns * (height + 1), k % columns * (width + 1)
+        canvas[top : top + height, left : left + width] = picture.reshape(shape)
+    ax.imshow(canvas, **look(image, interpolation="nearest"))
+    if labels:
+        ax.set_yticks([k * (height + 1) + (height - 1) / 2 for k in range(rows)], labels)
+    return ax
 
 
 def spread(size: int, most: int) -> IntArray:
@@ -169,7 +216,7 @@ def spread(size: int, most: int) -> IntArray:
 def nearest_rungs(betas: ArrayLike, temperatures: ArrayLike | None, most: int = 4) -> IntArray:
     """Rungs (k,) below infinite T nearest to `temperatures`, or if that is None, at most `most` spread over them all.
 
-    TypeError or ValueError if a temperature is not a finite number above 0.
+    There are none where all are at infinite T. TypeError or ValueError if a temperature is not a finite number above 0.
     """
     betas = np.asarray(betas)
     warm = np.flatnonzero(betas > 0)
@@ -180,4 +227,6 @@ def nearest_rungs(betas: ArrayLike, temperatures: ArrayLike | None, most: int = 
         raise ValueError(f"temperatures has shape {temperatures.shape}: give one or more in a 1-D array")
     if temperatures.min() <= 0:
         raise ValueError(f"temperatures holds {temperatures.min()}: give temperatures above 0")
+    if not warm.size:
+        return warm
     return np.array(list(dict.fromkeys(int(warm[np.abs(betas[warm] - 1 / T).argmin()]) for T in temperatures)))

@@ -12,6 +12,7 @@ from fastgibbs.analysis.bins import Binned
 from fastgibbs.analysis.errors import blocks, moments
 from fastgibbs.models import checks
 from fastgibbs.models.lattices import Lattice, lattice
+from fastgibbs.plots.curves import LABELS
 from fastgibbs.plots.style import (
     MARK,
     PALETTE,
@@ -48,13 +49,15 @@ def temperature_curve(
     """Values with error bars against T; `line`: (temperatures, values, label) of a curve, `critical`: T to mark.
 
     `temperatures`, `values`, `errors` (k,), a NaN error for none. `errorbar`: keywords of `Axes.errorbar`. ValueError
-    if the lengths differ. The y axis is left to the caller to label.
+    if they have other axes, or lengths that differ. The y axis is left to the caller to label.
 
     >>> import fastgibbs as fg
     >>> fg.plots.temperature_curve([1.0, 2.0, 3.0], [0.9, 0.5, 0.1]).get_xlabel()
     'temperature T (J/k$_B$)'
     """
     temperatures, values = checks.real_array("temperatures", temperatures), checks.real_array("values", values)
+    if temperatures.ndim != 1:
+        raise ValueError(f"temperatures has shape {temperatures.shape}: give a 1-D array")
     errors = None if errors is None else checks.real_array("errors", errors)
     for name, array in (("values", values), ("errors", errors)):
         if array is not None and array.shape != temperatures.shape:
@@ -80,8 +83,7 @@ def energy_curve(result: Drawn, *, ax: Axes | None = None, **errorbar: Any) -> A
     >>> run = fg.sample(fg.lattice((8, 8)), beta=[0.2, 0.3, 0.4], sweeps=100, seed=1)
     >>> fg.plots.energy_curve(run).figure.savefig("energy_curve.png")
     """
-    betas, energies = records(result, "energy")
-    return _curve(result, betas, energies / sites(result), None, "energy per site E/N (J)", _kaufman(1), ax, errorbar)
+    return _curve(result, "energy", _kaufman(1), ax, errorbar)
 
 
 def heat_capacity_curve(result: Drawn, *, ax: Axes | None = None, **errorbar: Any) -> Axes:
@@ -91,9 +93,7 @@ def heat_capacity_curve(result: Drawn, *, ax: Axes | None = None, **errorbar: An
     >>> run = fg.sample(fg.lattice((8, 8)), beta=[0.2, 0.3, 0.4], sweeps=100, seed=1)
     >>> fg.plots.heat_capacity_curve(run).figure.savefig("heat_capacity_curve.png")
     """
-    betas, energies = records(result, "energy")
-    scale = betas**2 / sites(result)
-    return _curve(result, betas, energies, scale, "heat capacity per site C/N (k$_B$)", _kaufman(2), ax, errorbar)
+    return _curve(result, "heat_capacity", _kaufman(2), ax, errorbar)
 
 
 def magnetization_curve(result: Drawn, *, ax: Axes | None = None, **errorbar: Any) -> Axes:
@@ -107,8 +107,7 @@ def magnetization_curve(result: Drawn, *, ax: Axes | None = None, **errorbar: An
     def onsager(model: Lattice, T: FloatArray) -> tuple[FloatArray, str]:
         return exact.onsager_magnetization(1 / T, model.J), "infinite lattice"
 
-    betas, values = records(result, "magnetization")
-    return _curve(result, betas, np.abs(values), None, "magnetisation per site <|m|>", onsager, ax, errorbar)
+    return _curve(result, "magnetization", onsager, ax, errorbar)
 
 
 def susceptibility_curve(result: Drawn, *, ax: Axes | None = None, **errorbar: Any) -> Axes:
@@ -120,9 +119,7 @@ def susceptibility_curve(result: Drawn, *, ax: Axes | None = None, **errorbar: A
     >>> run = fg.sample(fg.lattice((8, 8)), beta=[0.2, 0.3, 0.4], sweeps=100, seed=1)
     >>> fg.plots.susceptibility_curve(run).figure.savefig("susceptibility_curve.png")
     """
-    betas, values = records(result, "magnetization")
-    scale = betas * sites(result)
-    return _curve(result, betas, np.abs(values), scale, "susceptibility per site $\\chi$ (1/J)", None, ax, errorbar)
+    return _curve(result, "susceptibility", None, ax, errorbar)
 
 
 def _kaufman(column: int) -> Known:
@@ -134,17 +131,13 @@ def _kaufman(column: int) -> Known:
     return known
 
 
-def _curve(
-    result: Drawn,
-    betas: FloatArray,
-    values: FloatArray,
-    scale: FloatArray | None,
-    label: str,
-    known: Known | None,
-    ax: Axes | None,
-    errorbar: dict[str, Any],
-) -> Axes:
-    """The means of `values` (rows, draws) at each beta, or with a `scale` (rows,) their variances times it."""
+def _curve(result: Drawn, name: str, known: Known | None, ax: Axes | None, errorbar: dict[str, Any]) -> Axes:
+    """A mean of draws at each beta, or their variance times what makes it a response."""
+    of_energy = name in ("energy", "heat_capacity")
+    betas, values = records(result, "energy" if of_energy else "magnetization")
+    n = 1 if name == "magnetization" else sites(result)
+    values = values / n if name == "energy" else values if of_energy else np.abs(values)
+    scale = {"heat_capacity": betas**2 / n, "susceptibility": betas * n}.get(name)
     if isinstance(result.model, tuple):
         raise ValueError(f"result holds {len(result.model)} models: sample one, so that its draws can be pooled")
     field = getattr(result, "field", None)
@@ -156,7 +149,7 @@ def _curve(
         value, error = _estimate(values[here], None if scale is None else scale[here][0])
         points.append((analysis.temperature(beta), value, error))
     ax = given_or_new(ax)
-    ax.set_ylabel(label)
+    ax.set_ylabel(LABELS[name])
     if not points:
         return nothing(temperature_axis(ax, []), "no draws at T > 0")
     temperatures, means, errors = np.array(points).T

@@ -11,7 +11,6 @@ from fastgibbs.models.energy import as_energy
 from fastgibbs.plots.style import (
     GAMMA,
     PALETTE,
-    QUIET,
     TEMPERATURE,
     colors,
     given_or_new,
@@ -20,6 +19,7 @@ from fastgibbs.plots.style import (
     nearest_rungs,
     nothing,
     require,
+    right_axis,
     temperature_axis,
 )
 from fastgibbs.results.tempered import TemperResult
@@ -50,14 +50,10 @@ def swap_rates(result: TemperResult, *, ax: Axes | None = None, **line: Any) -> 
     ax.plot(gaps, result.acceptance, **look(line, color=PALETTE[0], marker="o", markersize=3))
     ax.set_ylim(0, 1)
     ax.set_ylabel("swap acceptance", color=PALETTE[0])
-    other = ax.twinx()
+    ax.tick_params(axis="y", colors=PALETTE[0], labelsize=9)
+    other = right_axis(ax, f"barrier density $\lambda$ ({'J' if gammas is None else '1/J'})", PALETTE[1])
     other.plot(gaps, density, "s--", color=PALETTE[1], markersize=2.5, linewidth=1)
     other.set_ylim(bottom=0)
-    other.set_ylabel(f"barrier density $\\lambda$ ({'J' if gammas is None else '1/J'})", color=PALETTE[1])
-    other.spines[:].set_visible(False)
-    other.spines["right"].set(visible=True, edgecolor=QUIET)
-    for side, color in ((ax, PALETTE[0]), (other, PALETTE[1])):
-        side.tick_params(axis="y", colors=color, labelsize=9)
     return _along(ax, result, gaps)
 
 

@@ -10,6 +10,7 @@ from fastgibbs import analysis
 from fastgibbs.analysis.bins import Binned
 from fastgibbs.analysis.records import first_model, sites_of
 from fastgibbs.models import checks
+from fastgibbs.plots.curves import FIELD, LABELS
 from fastgibbs.plots.style import (
     SHADE,
     TEMPERATURE,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MOST_TEMPERATURES, _MOST_CHAINS = 4, 3  # drawn unless chains are named
-_LABELS = {"energy": "energy per site E/N (J)", "magnetization": "magnetisation per site m"}
 
 
 def energy_trace(
@@ -70,7 +70,7 @@ def _trace(
     burn_in = result.burn_in if burn_in is None else checks.integer("burn_in", burn_in, minimum=0)
     ax = given_or_new(ax)
     ax.set_xlabel("sweeps")
-    ax.set_ylabel(_LABELS[name])
+    ax.set_ylabel(LABELS[name].replace("<|m|>", "m"))
     draws = values.shape[1]
     if not draws or not len(chains):
         return nothing(ax, "no draws")
@@ -96,7 +96,7 @@ def _trace(
 def _apart(result: Drawn, betas: FloatArray) -> tuple[str, FloatArray]:
     """What chains are told apart by, and its values: temperatures, or where there is one, fields or Gammas."""
     if np.unique(betas).size == 1:
-        for name, title in (("field", "field b (J)"), ("fields", "field b (J)"), ("gammas", "$\\Gamma$ (J)")):
+        for name, title in (("field", FIELD), ("fields", FIELD), ("gammas", "$\\Gamma$ (J)")):
             values = getattr(result, name, None)
             if values is not None and values.ndim == 1:
                 return title, np.tile(values, betas.size // values.size)
