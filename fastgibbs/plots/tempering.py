@@ -51,7 +51,7 @@ def swap_rates(result: TemperResult, *, ax: Axes | None = None, **line: Any) -> 
     ax.set_ylim(0, 1)
     ax.set_ylabel("swap acceptance", color=PALETTE[0])
     ax.tick_params(axis="y", colors=PALETTE[0], labelsize=9)
-    other = right_axis(ax, f"barrier density $\lambda$ ({'J' if gammas is None else '1/J'})", PALETTE[1])
+    other = right_axis(ax, f"barrier density $\\lambda$ ({'J' if gammas is None else '1/J'})", PALETTE[1])
     other.plot(gaps, density, "s--", color=PALETTE[1], markersize=2.5, linewidth=1)
     other.set_ylim(bottom=0)
     return _along(ax, result, gaps)
