@@ -37,6 +37,15 @@ def undescended(monkeypatch):
     monkeypatch.setattr("fastgibbs.methods.cooling.quenched", lambda model, states, *rest: states)
 
 
+@pytest.fixture
+def swept(monkeypatch):
+    """The paths of checkpoints whose runs have begun to sweep in this process, as text."""
+    kind = importlib.import_module("fastgibbs.methods.checkpoints").Checkpoint
+    paths, saw = set(), kind.saw
+    monkeypatch.setattr(kind, "saw", lambda self, *told: (saw(self, *told), paths.add(self.path)))
+    return paths
+
+
 @pytest.fixture(autouse=True)
 def pictures_end_with_their_test():
     """What pyplot keeps is seen by no other test."""

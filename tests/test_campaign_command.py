@@ -4,6 +4,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import time
 
 import pytest
 from test_campaigns import contents
@@ -91,18 +93,41 @@ def test_tasks_of_more_samples_and_sweeps_are_those_that_were_there(few):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_a_signal_leaves_a_checkpoint_that_the_next_submission_goes_on_from(number, tmp_path):
+def test_a_signal_leaves_a_checkpoint_that_the_next_submission_goes_on_from(number, tmp_path, swept):
     """The signal takes its course when all is saved."""
     arguments = {"betas": [0.5, 1.0], "sweeps": 400_000, "burn_in": 50, "thin": 1000}
     long = fg.Task({"recipe": "edwards_anderson", "shape": (4, 4), "seed": 5}, "temper", arguments, 5)
     heard, before = [], signal.signal(number, lambda *_: heard.append(list(tmp_path.rglob("*.checkpoint.npz"))))
     try:
-        run = fg.campaign([long], tmp_path, progress=lambda done, total: heard or os.kill(os.getpid(), number))
+        run = fg.campaign([long], tmp_path, progress=lambda *_: swept and not heard and os.kill(os.getpid(), number))
     finally:
         signal.signal(number, before)
     assert not run.done.any() and len(heard) == 1 and len(heard[0]) == 1
     whole = fg.campaign([long], tmp_path, progress=False)
     assert whole[0].energy.tobytes() == long.run().energy.tobytes()
+
+
+def test_the_shipped_array_of_jobs_goes_on_from_where_a_signal_ended_it(few):
+    """As SLURM runs it: in the folder of the submission, a process a part, the signal to the shell of the job."""
+    few.write_text(FEW.replace("400", "600_000\nthin = 1000"))
+    script, out = verbs.HERE.parent / "docs/campaign.slurm", few.parent / "results/few"
+    of_slurm = os.environ | {"PYTHONPATH": str(verbs.HERE.parents[1]), "SLURM_ARRAY_TASK_COUNT": "2"}
+
+    def begun(part):
+        job = ["bash", str(script), few.name]
+        return subprocess.Popen(job, cwd=few.parent, env=of_slurm | {"SLURM_ARRAY_TASK_ID": part})
+
+    with begun("1") as job:
+        while not (out / "tasks").exists():
+            assert job.poll() is None
+            time.sleep(0.01)
+        job.send_signal(signal.SIGUSR1)
+    assert job.returncode == -signal.SIGUSR1 and len(contents(out)) < 2
+    for part in ("1", "2"):
+        with begun(part) as job:
+            pass
+        assert job.returncode == 0
+    assert len(contents(out)) == 3 and (out / "report.html").exists()
 
 
 def test_a_campaign_with_a_task_that_fails_ends_with_status_1(few, capsys):
