@@ -11,7 +11,7 @@ import numpy as np
 from fastgibbs.models import cells, checks
 from fastgibbs.models import edges as edges_of
 from fastgibbs.models.cells import Cell
-from fastgibbs.models.csr import DENSE_BYTES
+from fastgibbs.models.csr import DENSE_BYTES, check_size
 from fastgibbs.models.ising import Ising
 from fastgibbs.types import ArrayLike, Couplings, Disorder, FloatArray, IntArray, LatticeName, Periodic, Seed, Shape
 
@@ -141,6 +141,7 @@ def viana_bray(n: int, connectivity: float, disorder: Bonds = "bimodal", seed: S
     (Ising(n=1000, bonds=1480, fields=0), 12)
     """
     n, connectivity = checks.integer("n", n), checks.finite_number("connectivity", connectivity)
+    check_size(n)
     if not 0 <= connectivity <= n - 1:
         raise ValueError(f"connectivity is {connectivity}: give a mean number of neighbours from 0 to n - 1 = {n - 1}")
     checks.require_memory(600 * n * connectivity, f"a graph of {n} sites and {connectivity} neighbours each")
