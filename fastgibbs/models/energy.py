@@ -330,6 +330,12 @@ class _Borrowed(Energy):
         super().__init__(model.n, **{name: getattr(model, name) for name in names})
 
 
+def require_flips(model: Energy) -> None:
+    """ValueError unless something tells what a flip of its variables costs."""
+    if not (model.has_ising_form or model.by_overlaps or model.by_worldlines or model.flips()):
+        raise ValueError(f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()")
+
+
 def as_energy(model: ModelLike) -> Energy:
     """The model itself, or one of another base with all that `Energy` says of models."""
     return model if isinstance(model, Energy) else _Borrowed(model)
