@@ -209,6 +209,8 @@ def log_z(
             stations = Temperatures(settled(path, "auto", **asked), np.linspace(0.0, beta, steps + 1))
         if start is not None:
             spins = stations.to_spins(start)
+            if not len(spins):
+                raise ValueError("start is empty: give at least one state")
             if chains is not None and chains != len(spins):
                 raise ValueError(f"chains is {chains} but start holds {len(spins)} states: give one state per chain")
             own = run_entropy(seed, "log_z", spins)
@@ -257,6 +259,8 @@ def log_likelihood(
     """
     model = problem("model", model)
     beta = checks.finite_number("beta", beta)
+    if 0 in checks.real_array("data", data).shape[:-1]:
+        raise ValueError("data is empty: give at least one row")
     if draws is not None and not isinstance(model, Helmholtz):
         raise ValueError(f"draws is {draws}: it is for a Helmholtz machine, {checks.shown(model)} has none")
     if given is not None:

@@ -59,7 +59,7 @@ def recall(
     cues = np.atleast_2d(checks.spins("cues", cues, model.n))
     if cues.ndim != 2 or not len(cues):
         raise ValueError(f"cues has shape {cues.shape}: give ({model.n},) or (cues, {model.n})")
-    cold = isinstance(beta, float) and beta == np.inf
+    cold = isinstance(beta, float | np.floating) and beta == np.inf
     beta = np.inf if cold else checks.finite_number("beta", beta)
     if beta <= 0:
         raise ValueError(f"beta is {beta}: give an inverse temperature above 0")

@@ -335,7 +335,7 @@ def p_spin(n: int, p: int = 3, disorder: Disorder = "gaussian", seed: Seed = Non
     if p > n:
         raise ValueError(f"p is {p}: give at most n = {n}")
     checks.choice("disorder", disorder, ("gaussian", "bimodal"))
-    count = math.comb(n, p)
+    count = min(math.comb(n, min(p, n - p, 64)), 2**64)  # of as many as that, or more, no memory holds the terms
     checks.require_memory(count * (60 * p + 8 * p * p), f"a p-spin model of n = {n}, p = {p}, {count} terms")
     rng = checks.generator(seed)
     J = rng.normal(size=count) if disorder == "gaussian" else rng.choice([-1.0, 1.0], count)
