@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -113,11 +112,6 @@ class Recalling(Job):
     def lanes(self) -> int:
         """A lane a cue."""
         return len(self.cues)
-
-    @cached_property
-    def prepared(self) -> Any:
-        """The plan that all blocks share."""
-        return self.setting.prepare(self.setting.models)
 
     def block(self, lanes: range) -> CueBlock:
         """A block of lanes; those beyond the last cue fill it up."""

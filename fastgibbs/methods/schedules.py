@@ -26,9 +26,9 @@ class Schedule(NamedTuple):
     last: float
 
     def betas(self, sweeps: int) -> FloatArray:
-        """One beta per sweep, float64 (sweeps,)."""
+        """One beta per sweep, float64 (sweeps,); TypeError or ValueError unless they are 1 or more."""
         spaced = np.linspace if self.kind == "linear" else np.geomspace
-        return spaced(self.first, self.last, sweeps)
+        return spaced(self.first, self.last, checks.integer("sweeps", sweeps))
 
 
 def stretched(given: FloatArray, sweeps: int) -> FloatArray:
@@ -70,7 +70,9 @@ def beta_range(model: Problem, hot: float = HOT, cold: float = COLD) -> tuple[fl
     >>> print("from {:.3f} to {:.3f}".format(*fg.beta_range(fg.lattice((8, 8)))))
     from 0.499 to 1.736
     """
-    return _ends_of(*_knobs(model, hot, cold))
+    hot, cold, costs = _knobs(model, hot, cold)
+    with np.errstate(over="ignore"):
+        return min(float(hot / costs[-1]), MOST_BETA), min(float(cold / costs[0]), MOST_BETA)
 
 
 def beta_schedule(model: Problem, sweeps: int = 1000, hot: float = HOT, cold: float = COLD) -> FloatArray:
@@ -96,11 +98,7 @@ def beta_schedule(model: Problem, sweeps: int = 1000, hot: float = HOT, cold: fl
 def cooling(model: Problem, sweeps: int, hot: float = HOT, cold: float = COLD) -> tuple[FloatArray, float]:
     """The betas of `beta_schedule`, and the one that nine tenths of them are below. Kept with the model."""
     model = problem("model", model)
-    return kept(model, "cooling", (sweeps, hot, cold), lambda twin: _cooling(twin, sweeps, hot, cold))
-
-
-def _cooling(model: ModelLike, sweeps: int, hot: float, cold: float) -> tuple[FloatArray, float]:
-    return asked_for(sweeps, *_knobs(model, hot, cold))
+    return kept(model, "cooling", (sweeps, hot, cold), lambda twin: asked_for(sweeps, *_knobs(twin, hot, cold)))
 
 
 def asked_for(sweeps: int, hot: float, cold: float, costs: FloatArray) -> tuple[FloatArray, float]:
@@ -111,11 +109,6 @@ def asked_for(sweeps: int, hot: float, cold: float, costs: FloatArray) -> tuple[
     asking.ask(costs, hot, cold, MOST_BETA, sums, betas)
     asking.ask(costs, hot, cold, MOST_BETA, sums, tenths)
     return betas, float(tenths[9])
-
-
-def _ends_of(hot: float, cold: float, costs: FloatArray) -> tuple[float, float]:
-    with np.errstate(over="ignore"):
-        return min(float(hot / costs[-1]), MOST_BETA), min(float(cold / costs[0]), MOST_BETA)
 
 
 def _knobs(model: Problem, hot: float, cold: float) -> tuple[float, float, FloatArray]:

@@ -83,9 +83,7 @@ class Energy(Frozen):
 
     n: int
     low: int = -1  # what a variable is that is not 1: -1, a spin, or 0, a unit
-    batch_invariant: bool = (
-        False  # whether energy(states) of each is known to be the same, bit for bit, whatever is with it
-    )
+    batch_invariant: bool = False  # whether energy(states) of each is known to have the same bits whatever is with it
     labels: tuple[Hashable, ...] | None = None  # what its variables are called elsewhere, if not by their numbers
     normalized: bool = False  # whether sum_s exp(-E(s)) is 1 whatever its parameters are, and it is drawn from as it is
     by_worldlines: bool = False  # whether its law is that of `TransverseIsing`, not exp(-beta E) of its energy

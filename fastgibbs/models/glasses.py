@@ -57,11 +57,8 @@ def edwards_anderson(
     """
     shape = edges_of.sides((shape,) if isinstance(shape, int) else shape)
     p, bonds, sites = (_probability(name, one) for name, one in (("p", p), ("bonds", bonds), ("sites", sites)))
-    mean, width, h_width = (
-        checks.finite_number("mean", mean),
-        _deviation("width", width),
-        _deviation("h_width", h_width),
-    )
+    mean = checks.finite_number("mean", mean)
+    width, h_width = _deviation("width", width), _deviation("h_width", h_width)
     rng = checks.generator(seed)
     cell = cells.known(cell, shape, cells.shells(J))
     shape = edges_of.sides(shape, len(cell.basis))
