@@ -14,12 +14,12 @@ from fastgibbs.engines.streams import entropy_of
 from fastgibbs.io.problems import problem
 from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.cooling import Batch, Cooling
-from fastgibbs.methods.jobs import begin, through
+from fastgibbs.methods.jobs import Begun, begin, through
 from fastgibbs.methods.many import How, annealed, of_several
 from fastgibbs.methods.pacing import Pace
 from fastgibbs.methods.population import READS, Populating, asked_population, heating
 from fastgibbs.methods.quantum import Fading, fields
-from fastgibbs.methods.running import running
+from fastgibbs.methods.running import Run, running
 from fastgibbs.methods.schedules import Schedule, beta_schedule, cooling, stretched
 from fastgibbs.methods.settings import DESCENT, LAW, Clamping, check_betas, clamped, given_start, settled, tolerable
 from fastgibbs.models import Ising, TransverseIsing, checks
@@ -235,17 +235,21 @@ def anneal(
     job = Cooling(*parts) if resample_every is None else Populating(*parts, every=resample_every)
     begun = begin(job, file)
     with running(progress, file) as run:
-        pace.begin()
-        found = None
-        while True:
-            ran = through(run.after(sum(found.done) if found else 0), begun, pace.left)
-            batch = job.outcome(begun, ran)
-            found = batch if found is None or pace.replaces(batch) else found.joined(batch)
-            if run.asked or batch.best.min() <= target or not pace.goes_on(batch):
-                break
-            job = job.batch(schedule(pace.sweeps), pace.number)
-            begun = begin(job)
-        return _result(job, found, pace.asked, began)
+        return _result(job, _in_batches(run, job, begun, pace, schedule), pace.asked, began)
+
+
+def _in_batches(run: Run, job: Cooling, begun: Begun, pace: Pace, schedule: Callable[[int], FloatArray]) -> Batch:
+    """What came of cooling all reads in one batch after another, until the pace, the target or a stop ends it."""
+    pace.begin()
+    found = None
+    while True:
+        ran = through(run.after(sum(found.done) if found else 0), begun, pace.left)
+        batch = job.outcome(begun, ran)
+        found = batch if found is None or pace.replaces(batch) else found.joined(batch)
+        if run.asked or batch.best.min() <= job.target or not pace.goes_on(batch):
+            return found
+        job = job.batch(schedule(pace.sweeps), pace.number)
+        begun = begin(job)
 
 
 def _of_several(

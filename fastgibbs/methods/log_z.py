@@ -190,7 +190,7 @@ def log_z(
     fewest = 2 if method == "ais" else 1  # an error needs two
     chains = None if chains is None else checks.integer("chains", chains, minimum=fewest)
     if annealing:
-        needed = (chains or 100) * (32 * path[0].n + 200) + 100 * steps * len(path)
+        needed = (chains or 100) * (40 * path[0].n + 200) + 100 * steps * len(path)
         checks.require_memory(needed, f"an annealing of chains={chains or 100} and steps={steps}", "give fewer")
     with stoppable():  # whatever stops one of its runs stops those that follow
         if not annealing:
