@@ -257,7 +257,7 @@ def _of_several(
 ) -> list[AnnealResult]:
     """A result for each of several models."""
     if len(pace.asked) > 1:
-        raise ValueError(f"sweeps is {pace.asked}: several models have one batch each, give a number")
+        raise ValueError(f"sweeps is {list(pace.asked)}: several models have one batch each, give a number")
     given = None
     if betas is not None:
         schedule, coldest = _schedule(betas, models, pace.sweeps)

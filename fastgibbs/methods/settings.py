@@ -134,10 +134,10 @@ def settled(
     check_rule(rule, refractory)
     checks.choice("scan", scan, contract.SCANS)
     checks.choice("engine", engine, ("auto", *ENGINES))
-    if clamp is not None and as_energy(models[0]).by_worldlines:
-        raise ValueError("clamp is given: worldlines are drawn whole, and none is clamped")
     threads = checks.thread_count(threads)
     if clamp is not None:
+        if as_energy(models[0]).by_worldlines:
+            raise ValueError("clamp is given: worldlines are drawn whole, and none is clamped")
         if strips not in (None, 1):
             raise ValueError(f"strips is {strips}: a lattice with clamped sites is not cut, leave strips out")
         strips = 1
