@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,49 +25,20 @@ from fastgibbs.types import States
 
 CRITICAL = math.log(1 + math.sqrt(2)) / 2
 UPDATES = 8e8  # attempts of one timing of a kernel that makes 4 updates per ns
+_gaussian = partial(edwards_anderson, (10,) * 3, "gaussian", seed=1)
 CASES = (  # title, engine, model, beta, chains
     ("square lattice L=1024 at Tc, one chain", "multispin", lambda: lattice((1024, 1024)), CRITICAL, 1),
     ("square lattice L=64 at Tc, 1024 chains", "multispin", lambda: lattice((64, 64)), CRITICAL, 1024),
     ("EA +-J L=10, beta = 1, 1024 chains", "multispin", lambda: edwards_anderson((10,) * 3, seed=1), 1.0, 1024),
     ("6-regular +-J, 10^4 sites, 1024 chains", "multispin", lambda: random_regular(10_000, 6, seed=1), 1.0, 1024),
-    (
-        "EA Gaussian L=10, beta = 1, 128 chains",
-        "sparse",
-        lambda: edwards_anderson((10,) * 3, "gaussian", seed=1),
-        1.0,
-        128,
-    ),
-    (
-        "EA Gaussian L=10, beta = 1, one chain",
-        "coloured",
-        lambda: edwards_anderson((10,) * 3, "gaussian", seed=1),
-        1.0,
-        1,
-    ),
-    (
-        "EA Gaussian L=10, summed in 104 bits",
-        "sparse64",
-        lambda: edwards_anderson((10,) * 3, "gaussian", seed=1),
-        1.0,
-        128,
-    ),
-    (
-        "SK Gaussian N=1024, beta = 1, 128 chains",
-        "dense",
-        lambda: sherrington_kirkpatrick(1024, "gaussian", seed=1),
-        1.0,
-        128,
-    ),
+    ("EA Gaussian L=10, beta = 1, 128 chains", "sparse", _gaussian, 1.0, 128),
+    ("EA Gaussian L=10, beta = 1, one chain", "coloured", _gaussian, 1.0, 1),
+    ("EA Gaussian L=10, summed in 104 bits", "sparse64", _gaussian, 1.0, 128),
+    ("SK Gaussian N=1024, beta = 1, 128 chains", "dense", lambda: sherrington_kirkpatrick(1024, seed=1), 1.0, 128),
     ("Hopfield N=10^4, P=200, T=0.5, 128 chains", "overlap", lambda: Hopfield(_patterns(200, 10_000)), 2.0, 128),
     ("RBM of 784 and 500 units, 512 chains", "layered", lambda: _machine(784, 500), 1.0, 512),
     ("2000 products of 3 of 500 spins, 128 chains", "polynomial", lambda: _products(500, 2000), 1.0, 128),
-    (
-        "3-regular +-J, N=500 in 32 slices",
-        "worldline",
-        lambda: TransverseIsing(random_regular(500, 3, seed=1), gamma=1.0, slices=32),
-        2.0,
-        64,
-    ),
+    ("3-regular +-J, N=500 in 32 slices", "worldline", lambda: _worldlines(500, 32), 2.0, 64),
     ("ring of triples, 10^4 sites, 128 chains", "terms", lambda: Triples(10_000), 1.0, 128),
 )
 
@@ -83,6 +55,10 @@ def _products(n: int, count: int) -> Polynomial:
 
 def _machine(n_visible: int, n_hidden: int) -> RBM:
     return RBM(np.random.default_rng(1).normal(scale=0.05, size=(n_visible, n_hidden)))
+
+
+def _worldlines(sites: int, slices: int) -> TransverseIsing:
+    return TransverseIsing(random_regular(sites, 3, seed=1), gamma=1.0, slices=slices)
 
 
 def run() -> str:

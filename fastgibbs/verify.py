@@ -17,9 +17,7 @@ from fastgibbs.models import Energy, lattice
 from fastgibbs.types import Engine
 
 FALSE_ALARM = 1e-4  # of the whole table
-LARGE: dict[str, dict[str, Energy]] = {
-    "multispin": {"128 x 128": lattice((128, 128))}
-}  # whose blocks are shared by crews
+LARGE: dict[str, dict[str, Energy]] = {"multispin": {"128 x 128": lattice((128, 128))}}  # of blocks that crews share
 ROW = "{:10} {:20} {:11} {:11} {}"
 
 

@@ -190,6 +190,11 @@ def test_likelihoods_whose_rows_are_drawn_in_parts_are_those_of_all_at_once(monk
     assert fg.log_likelihood(MODEL, ROWS, draws=5, seed=1) == found
 
 
+def test_more_draws_than_memory_holds_are_refused_before_any_is_made():
+    with pytest.raises(ValueError, match=r"draws=1000000000000 for each of \d+ rows needs .*: give fewer"):
+        fg.log_likelihood(MODEL, ROWS, draws=10**12)
+
+
 def frequencies(x):
     return np.bincount(x.astype(np.int64) @ (1 << np.arange(x.shape[1])), minlength=2 ** x.shape[1])
 

@@ -87,6 +87,8 @@ BAD = [
     (lambda: fg.Hopfield(patterns(2, 5), field=[0.1, 0.2]), ValueError, r"field has shape \(2,\).*\(5,\)"),
     (lambda: fg.Hopfield(patterns(2, 5), field=np.nan), ValueError, "field is nan"),
     (lambda: fg.Hopfield(patterns(3, 1000), order=7), ValueError, r"order is 7.*do not fit 63 bits.*at most 6"),
+    (lambda: fg.Hopfield([[1, -1]], order=63), ValueError, "order is 63: sums of .* at most 62"),
+    (lambda: fg.Hopfield(np.ones((0, 3)), order=2**40), ValueError, "order is 1099511627776: sums of .* at most 39"),
     (lambda: fg.Hopfield([[1, 0]]), ValueError, r"patterns\[0, 1\] is 0"),
     (lambda: fg.Hopfield([1, -1]), ValueError, r"patterns has shape \(2,\)"),
     (lambda: fg.Hopfield(patterns(3, 9), order=3).to_ising(), ValueError, "terms of 3 spins and no Ising form"),
@@ -300,6 +302,7 @@ def test_recall_is_the_same_at_any_number_of_threads_and_cues(beta):
 def test_one_cue_may_come_alone():
     model = fg.Hopfield(patterns(2, 30))
     assert fg.recall(model, model.patterns[0]).states.shape == (1, 30)
+    assert fg.recall(model, model.patterns[0], beta=np.float32("inf")).beta == np.inf
 
 
 @pytest.mark.parametrize(

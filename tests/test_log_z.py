@@ -357,7 +357,12 @@ def test_errors_of_means_that_few_weights_carry_cover_what_was_not_drawn():
         (SMALL_RBM, dict(beta=np.nan), "beta"),
         (SMALL_RBM, dict(steps=0), "steps is 0"),
         (SMALL_RBM, dict(chains=1), "chains is 1: give an integer of at least 2"),
+        (SMALL_RBM, dict(chains=10**12), "chains=1000000000000 and steps=1000 needs"),
+        (fg.lattice((3, 3)), dict(steps=10**12), "chains=100 and steps=1000000000000 needs"),
+        (SMALL_RBM, dict(steps=10**12, method="tempering"), "8 ladders needs"),
+        ([SMALL_RBM] * 2, dict(steps=10**12), "steps=1000000000000 needs"),
         (SMALL_RBM, dict(method="reverse"), "start is missing"),
+        (fg.lattice((3, 3)), dict(method="reverse", start=np.zeros((0, 9))), "start is empty"),
         (SMALL_RBM, dict(start=np.zeros((2, 14))), "start is given"),
         (SMALL_RBM, dict(method="reverse", start=np.zeros((2, 9))), "start|states"),
         (SMALL_RBM, dict(method="reverse", start=np.zeros((2, 14)), chains=3), "chains is 3 but start holds 2"),
@@ -374,3 +379,9 @@ def test_errors_of_means_that_few_weights_carry_cover_what_was_not_drawn():
 def test_bad_input_is_named(model, kwargs, message):
     with pytest.raises((ValueError, TypeError), match=message):
         fg.log_z(model, **kwargs)
+
+
+@pytest.mark.parametrize("model", [SMALL_RBM, fg.lattice((2, 4)), fg.Helmholtz.random((8, 2), seed=1)])
+def test_of_no_data_there_is_no_likelihood(model):
+    with pytest.raises(ValueError, match="data is empty: give at least one row"):
+        fg.log_likelihood(model, np.zeros((0, 8)))

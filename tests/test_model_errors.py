@@ -10,8 +10,10 @@ import pytest
 import scipy.sparse
 from test_models import random_symmetric, refused
 
+from fastgibbs.methods.schedules import beta_schedule
 from fastgibbs.models import (
     RBM,
+    Helmholtz,
     Hopfield,
     Ising,
     checks,
@@ -20,8 +22,11 @@ from fastgibbs.models import (
     random_regular,
     resources,
     sherrington_kirkpatrick,
+    teacher,
     triangular,
+    viana_bray,
 )
+from fastgibbs.models.protocols import oscillating
 
 
 def with_entry(array, index, value):
@@ -202,3 +207,18 @@ def test_the_memory_of_this_machine_is_known():
 def test_a_dense_matrix_too_big_for_memory_is_refused_before_it_is_touched():
     with pytest.raises(ValueError, match="dense coupling matrix of 1000000000000 entries needs"):
         Ising(np.broadcast_to(0.0, (10**6, 10**6)))
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: viana_bray(10**12, 0), "n is 1000000000000: site indices are 32-bit"),
+        (lambda: Helmholtz.random((10**7, 10**7)), "a machine of layers [10000000, 10000000] needs"),
+        (lambda: teacher(10**12 + 1, 0), "0 examples of 1000000000001 inputs needs"),
+        (lambda: oscillating(1.0, 10**12), "a protocol of 1000000000000 sweeps needs"),
+        (lambda: beta_schedule(lattice((3,)), 10**12), "a schedule of 1000000000000 sweeps needs"),
+    ],
+    ids=["graph", "machine", "teacher", "protocol", "schedule"],
+)
+def test_what_no_memory_holds_is_refused_before_it_is_made(make, told):
+    refused(ValueError, make, told)

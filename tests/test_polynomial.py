@@ -116,6 +116,7 @@ def test_it_is_frozen_and_stays_so_in_copies():
         (ValueError, lambda: fg.p_spin(5, 6), "p is 6: give at most n = 5"),
         (ValueError, lambda: fg.p_spin(5, 0), "p is 0: give an integer of at least 1"),
         (ValueError, lambda: fg.p_spin(10**5, 5), "p-spin model of n = 100000, p = 5"),
+        (ValueError, lambda: fg.p_spin(10**12, 10**11), "p-spin model of n = 1000000000000, p = 100000000000"),
         (ValueError, lambda: fg.p_spin(5, 3, "flat"), "disorder is 'flat'"),
     ],
 )

@@ -68,7 +68,7 @@ def test_schedules_are_stretched_and_the_default_goes_from_the_models_field_to_n
         (dict(beta=-1.0), ValueError, "beta is -1: worldlines have a law"),
         (dict(beta=np.nan), ValueError, "beta is nan"),
         (dict(beta=[1.0, 2.0]), TypeError, "beta has shape"),
-        (dict(gammas=[1.0, -2.0]), ValueError, r"gammas\[1\] is -2: give fields of at least 0"),
+        (dict(gammas=[1.0, -2.0]), ValueError, r"gammas\[1\] is -2.0: give fields of at least 0"),
         (dict(gammas=[1.0, np.nan]), ValueError, r"gammas\[1\] is nan"),
         (dict(gammas=3.0), ValueError, r"gammas has shape \(\): give a 1-D array, a schedule or None"),
         (dict(gammas=[]), ValueError, "gammas has shape"),

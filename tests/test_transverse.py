@@ -143,7 +143,7 @@ def test_models_are_equal_by_what_they_hold():
 @pytest.mark.parametrize(
     "arguments, error, message",
     [
-        (dict(gamma=-1.0), ValueError, "gamma is -1: give fields of at least 0"),
+        (dict(gamma=-1.0), ValueError, "gamma is -1.0: give fields of at least 0"),
         (dict(gamma=[1, 1, -2.5]), ValueError, r"gamma\[2\] is -2.5: give fields of at least 0"),
         (dict(gamma=np.nan), ValueError, "gamma is nan: give finite numbers"),
         (dict(gamma=np.inf), ValueError, "gamma is inf: give finite numbers"),

@@ -83,11 +83,9 @@ def saved_ladder(checkpoint: Checkpoint, job: Several, grows: bool, adapt: bool)
         right = ladder.ndim == 1 and 2 <= ladder.size <= MAX_RUNGS
         right = right and (not rounds or (np.diff(ladder) > 0).all())  # what was not adapted is as it was given
         right = right and (ladder[0], ladder[-1]) == (asked[0], asked[-1])
-        if (
-            not right
-            or not ((grows and rounds) or ladder.size == asked.size)
-            or not (rounds or (ladder == asked).all())
-        ):
+        right = right and (ladder.size == asked.size or (grows and bool(rounds)))
+        right = right and (bool(rounds) or (ladder == asked).all())
+        if not right:
             raise ValueError(f"betas are {ladder.size} numbers that are no ladder of it")
     except (TypeError, ValueError) as error:
         raise ValueError(f"{checkpoint.path} cannot be of this run: {error}") from None

@@ -14,15 +14,15 @@ from fastgibbs.engines.streams import entropy_of
 from fastgibbs.io.problems import problem
 from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.cooling import Batch, Cooling
-from fastgibbs.methods.jobs import begin, through
+from fastgibbs.methods.jobs import Begun, begin, through
 from fastgibbs.methods.many import How, annealed, of_several
 from fastgibbs.methods.pacing import Pace
 from fastgibbs.methods.population import READS, Populating, asked_population, heating
 from fastgibbs.methods.quantum import Fading, fields
-from fastgibbs.methods.running import running
+from fastgibbs.methods.running import Run, running
 from fastgibbs.methods.schedules import Schedule, beta_schedule, cooling, stretched
 from fastgibbs.methods.settings import DESCENT, LAW, Clamping, check_betas, clamped, given_start, settled, tolerable
-from fastgibbs.models import TransverseIsing, checks
+from fastgibbs.models import Ising, TransverseIsing, checks
 from fastgibbs.results.annealed import AnnealResult, lowest_states
 from fastgibbs.results.base import Timing
 from fastgibbs.results.lanes import distinct
@@ -184,6 +184,7 @@ def anneal(
     began = time.perf_counter()
     if not isinstance(model, list | tuple):
         model = problem("model", model, worldlines=True)
+    checks.progress(progress)
     population = checks.flag("population", population)
     if resample_every is not None and not population:
         raise ValueError(f"resample_every is {checks.shown(resample_every)}: it goes with population=True")
@@ -192,26 +193,15 @@ def anneal(
     unasked: dict[str, object] = dict(start=start, time_limit=time_limit)
     of_one = dict(target_energy=target_energy, keep=keep or None, clamp=clamp, checkpoint=checkpoint)
     of_one |= dict(population=population or None)
+    how = How(rule, scan, engine, seed, threads, progress, began)
     if isinstance(model, TransverseIsing):
         unasked |= of_one | dict(betas=betas)
-        how = How(rule, scan, engine, seed, threads, progress, began)
         return _of_worldlines(model, beta, gammas, Pace(sweeps, None, reads), reads, unasked, how)
     for name, value in (("beta", beta), ("gammas", gammas)):
         if value is not None:
             raise ValueError(f"{name} is given: it goes with a TransverseIsing model, other models take betas")
     if isinstance(model, list | tuple):
-        models = of_several(model, unasked | of_one)
-        pace = Pace(sweeps, None, reads)
-        checks.progress(progress)
-        if len(pace.asked) > 1:
-            raise ValueError(f"sweeps is {checks.shown(sweeps)}: several models have one batch each, give a number")
-        given = None
-        if betas is not None:
-            schedule, coldest = _schedule(betas, models, pace.sweeps)
-            given = schedule(pace.sweeps), coldest
-        how = How(rule, scan, engine, seed, threads, progress, began)
-        return annealed(models, given, pace.sweeps, reads, how)
-    checks.progress(progress)
+        return _of_several(of_several(model, unasked | of_one), betas, Pace(sweeps, None, reads), reads, how)
     target = -np.inf if target_energy is None else checks.finite_number("target_energy", target_energy)
     spins = given_start(model, start, reads)
     checks.require_memory(3 * reads * model.n, f"{reads} reads")
@@ -245,17 +235,34 @@ def anneal(
     job = Cooling(*parts) if resample_every is None else Populating(*parts, every=resample_every)
     begun = begin(job, file)
     with running(progress, file) as run:
-        pace.begin()
-        found = None
-        while True:
-            ran = through(run.after(sum(found.done) if found else 0), begun, pace.left)
-            batch = job.outcome(begun, ran)
-            found = batch if found is None or pace.replaces(batch) else found.joined(batch)
-            if run.asked or batch.best.min() <= target or not pace.goes_on(batch):
-                break
-            job = job.batch(schedule(pace.sweeps), pace.number)
-            begun = begin(job)
-        return _result(job, found, pace.asked, began)
+        return _result(job, _in_batches(run, job, begun, pace, schedule), pace.asked, began)
+
+
+def _in_batches(run: Run, job: Cooling, begun: Begun, pace: Pace, schedule: Callable[[int], FloatArray]) -> Batch:
+    """What came of cooling all reads in one batch after another, until the pace, the target or a stop ends it."""
+    pace.begin()
+    found = None
+    while True:
+        ran = through(run.after(sum(found.done) if found else 0), begun, pace.left)
+        batch = job.outcome(begun, ran)
+        found = batch if found is None or pace.replaces(batch) else found.joined(batch)
+        if run.asked or batch.best.min() <= job.target or not pace.goes_on(batch):
+            return found
+        job = job.batch(schedule(pace.sweeps), pace.number)
+        begun = begin(job)
+
+
+def _of_several(
+    models: list[Ising], betas: ArrayLike | Schedule | None, pace: Pace, reads: int, how: How
+) -> list[AnnealResult]:
+    """A result for each of several models."""
+    if len(pace.asked) > 1:
+        raise ValueError(f"sweeps is {list(pace.asked)}: several models have one batch each, give a number")
+    given = None
+    if betas is not None:
+        schedule, coldest = _schedule(betas, models, pace.sweeps)
+        given = schedule(pace.sweeps), coldest
+    return annealed(models, given, pace.sweeps, reads, how)
 
 
 def _of_worldlines(
@@ -278,7 +285,6 @@ def _of_worldlines(
     if len(pace.asked) > 1:
         raise ValueError(f"sweeps is {pace.asked}: worldlines are annealed in one batch, give a number")
     fading = fields(model, gammas, pace.sweeps)
-    checks.progress(how.progress)
     checks.require_memory(8 * reads * model.n, f"{reads} reads")
     setting = settled(
         [model],
@@ -352,9 +358,7 @@ def _schedule(
     betas = checks.inverse_temperatures("betas", betas)
     if betas.ndim != 1 or betas.size == 0:
         raise ValueError(f"betas has shape {betas.shape}: give a 1-D array, a schedule or None")
-    if (betas < 0).any():
-        where = (betas < 0).argmax()
-        raise ValueError(f"betas[{where}] is {betas[where]}: give inverse temperatures of at least 0")
+    checks.refuse("betas", betas, betas < 0, "give inverse temperatures of at least 0")
     check_betas("betas", betas, models)
     coldest = betas.max()
     if coldest == np.inf:

@@ -119,11 +119,6 @@ class Cooling(Job):
         return done
 
     @cached_property
-    def prepared(self) -> Any:
-        """The plan that all blocks share."""
-        return self.setting.prepare(self.setting.models)
-
-    @cached_property
     def streams(self) -> int:
         """The entropy of this batch."""
         return run_entropy(self.seed, f"anneal {self.number}" if self.number else "anneal", self.start)

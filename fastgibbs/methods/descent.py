@@ -14,8 +14,8 @@ from fastgibbs.engines.asking import READS, ROUNDING, find_shares
 from fastgibbs.engines.descents import LANES, Descending, RowTerms, Units, descend, find_units, turn_clusters
 from fastgibbs.engines.remembering import Factors, Halves, Powers, Wholes, add_overlaps, remember
 from fastgibbs.methods.keeping import kept
-from fastgibbs.models import Energy, Hopfield, Ising, checks
-from fastgibbs.models.energy import as_energy
+from fastgibbs.models import Energy, Hopfield, Ising
+from fastgibbs.models.energy import as_energy, require_flips
 from fastgibbs.threads import Team
 from fastgibbs.types import AnyArray, FloatArray, IntArray, ModelLike, Sites, States
 
@@ -203,8 +203,7 @@ def random_spins(n: int) -> States:
 
 def costs_of_any(model: Energy, spins: States) -> FloatArray:
     """What flips cost at local minima below spins (reads, n), as a model without an Ising form says: (reads, n)."""
-    if model.flips() is None:
-        raise ValueError(f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()")
+    require_flips(model)
     costs = np.abs(turn(model.from_spins(spins), model, ENGINES["terms"].prepare([model], 1), _TURNS).T)
     return np.where(costs > 2.0**-40 * costs.max(initial=0.0), costs, 0.0)  # less is rounding
 

@@ -10,6 +10,7 @@ with running(progress, checkpoint) as under_way:
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -131,6 +132,11 @@ class Job:
     def engine(self) -> Engine:
         """Its setting's."""
         return self.setting.engine
+
+    @cached_property
+    def prepared(self) -> Any:
+        """The plan that all blocks share."""
+        return self.setting.prepare(self.setting.models)
 
     def cut(self, first: int, last: int, threads: int) -> list[range]:
         """Lanes `first` ... `last - 1` in blocks, as the engine has them for so many threads."""

@@ -174,37 +174,43 @@ def log_z(
     path = problems("model", model)
     checks.choice("method", method, METHODS)
     beta, threads = checks.finite_number("beta", beta), checks.thread_count(threads)
-    if len(path) > 1 and method not in ("ais", "reverse"):
+    annealing = method in ("ais", "reverse")
+    if len(path) > 1 and not annealing:
         raise ValueError(f'model is a sequence of {len(path)}: give one model to method={method!r}, or use "ais"')
     if (start is None) == (method == "reverse"):
         raise ValueError(f'start is {"missing" if start is None else "given"}: method="reverse" needs it, no other')
-    if data is not None and (method not in ("ais", "reverse") or len(path) > 1 or not isinstance(path[0], RBM)):
+    if data is not None and (not annealing or len(path) > 1 or not isinstance(path[0], RBM)):
         raise ValueError("data is given: it is for annealing a single RBM")
     if len(path) == 1 and as_energy(path[0]).normalized and beta == 1:
         return NONE
     if method == "exact":
         value = float(exact.spectrum(path[0], threads).log_z(beta))
         return Estimate(value, 0.0, (value, value), math.nan, 0.0, method)
-    steps = None if steps is None else checks.integer("steps", steps)
+    steps = checks.integer("steps", (-(-1000 // len(path)) if annealing else 2000) if steps is None else steps)
     fewest = 2 if method == "ais" else 1  # an error needs two
     chains = None if chains is None else checks.integer("chains", chains, minimum=fewest)
+    if annealing:
+        needed = (chains or 100) * (40 * path[0].n + 200) + 100 * steps * len(path)
+        checks.require_memory(needed, f"an annealing of chains={chains or 100} and steps={steps}", "give fewer")
     with stoppable():  # whatever stops one of its runs stops those that follow
-        if method in ("tempering", "integration"):
-            return _tempered(path[0], method, beta, steps or 2000, chains or 8, seed, threads)
+        if not annealing:
+            return _tempered(path[0], method, beta, steps, chains or 8, seed, threads)
         seed = entropy_of(seed)
         if len(path) > 1 or isinstance(model, list | tuple):
-            stations: Models | RBMPath | Temperatures = Models(path, beta, steps or -(-1000 // len(path)), threads)
+            stations: Models | RBMPath | Temperatures = Models(path, beta, steps, threads)
         elif beta and ENGINES["layered"].refusal(path, "sequential", 1, tolerable(beta)) is None:
             rbm: Any = path[0]
             visible = _marginals(rbm, beta, data, run_entropy(seed, "log_z"), threads)
-            stations = RBMPath(rbm, beta, visible, steps or 1000, threads)
+            stations = RBMPath(rbm, beta, visible, steps, threads)
         else:
             asked: dict[str, Any] = dict(
                 rule="gibbs", chains=chains or 100, clamp=None, threads=threads, tolerance=tolerable(beta)
             )
-            stations = Temperatures(settled(path, "auto", **asked), np.linspace(0.0, beta, (steps or 1000) + 1))
+            stations = Temperatures(settled(path, "auto", **asked), np.linspace(0.0, beta, steps + 1))
         if start is not None:
             spins = stations.to_spins(start)
+            if not len(spins):
+                raise ValueError("start is empty: give at least one state")
             if chains is not None and chains != len(spins):
                 raise ValueError(f"chains is {chains} but start holds {len(spins)} states: give one state per chain")
             own = run_entropy(seed, "log_z", spins)
@@ -253,6 +259,8 @@ def log_likelihood(
     """
     model = problem("model", model)
     beta = checks.finite_number("beta", beta)
+    if 0 in checks.real_array("data", data).shape[:-1]:
+        raise ValueError("data is empty: give at least one row")
     if draws is not None and not isinstance(model, Helmholtz):
         raise ValueError(f"draws is {draws}: it is for a Helmholtz machine, {checks.shown(model)} has none")
     if given is not None:
@@ -321,6 +329,7 @@ def _by_recognition(
         return Likelihood(float(machine.log_marginal(v).mean()), 0.0, NONE)
     directed.check(machine)
     draws = DRAWS if draws is None else checks.integer("draws", draws, minimum=2)  # an error needs two
+    checks.require_memory(40 * draws * len(v), f"draws={draws} for each of {len(v)} rows", "give fewer")
     value, error, effective = directed.likelihood(machine, v, draws, run_entropy(entropy_of(seed), "likelihood"))
     return Likelihood(value, error, NONE, effective_draws=effective)
 

@@ -22,7 +22,7 @@ from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.jobs import Length
 from fastgibbs.methods.running import Advanced, Run, running
 from fastgibbs.methods.schedules import COLD, HOT, asked_for, felt
-from fastgibbs.methods.settings import DESCENT, LAW, check_rule, first_ups, tolerable
+from fastgibbs.methods.settings import DESCENT, LAW, check_rule, first_ups, require_ising, tolerable
 from fastgibbs.models import Ising, checks
 from fastgibbs.models.csr import MAX_SITES
 from fastgibbs.results.annealed import AnnealResult
@@ -57,12 +57,7 @@ def of_several(given: Sequence[Any], without: dict[str, object]) -> list[Ising]:
         if value is not None:
             raise ValueError(f"{name} is {checks.shown(value)}: runs of several models go without, leave {name} out")
     models: list[Any] = problems("model", given)
-    for k, one in enumerate(models):
-        if not isinstance(one, Ising):
-            raise TypeError(
-                f"model[{k}] is {checks.shown(one)}: give several models as Ising models, "
-                "[fastgibbs.as_model(one).to_ising() for one in model]"
-            )
+    require_ising(models)
     if (sites := sum(one.n for one in models)) > MAX_SITES:
         raise ValueError(f"model has {sites} sites in all: site indices are 32-bit, give at most {MAX_SITES} at once")
     return models

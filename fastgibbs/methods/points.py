@@ -105,3 +105,12 @@ def require_chance(rule: str, scan: str, points: Points, start: object) -> None:
             )
         if scan == "sequential" or start is not None:
             raise ValueError(f'{where}flips every spin that the scan visits, in all chains alike; use rule="gibbs"')
+
+
+def require_still(clusters: str | None, points: Points) -> None:
+    """ValueError where cluster moves would not know the points of a run."""
+    if clusters is not None and (points.driven or points.fields is not None):
+        raise ValueError(
+            f"clusters is {clusters!r}: cluster moves take one beta per chain, and the model's own field; give a model "
+            "in the field, and no protocol"
+        )

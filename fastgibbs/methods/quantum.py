@@ -64,7 +64,5 @@ def fields(model: TransverseIsing, gammas: ArrayLike | Schedule | None, sweeps: 
     given = checks.finite_array("gammas", gammas)
     if given.ndim != 1 or given.size == 0:
         raise ValueError(f"gammas has shape {given.shape}: give a 1-D array, a schedule or None")
-    if (given < 0).any():
-        where = int((given < 0).argmax())
-        raise ValueError(f"gammas[{where}] is {given[where]:g}: give fields of at least 0")
+    checks.refuse("gammas", given, given < 0, "give fields of at least 0")
     return stretched(given, sweeps)

@@ -10,7 +10,7 @@ from fastgibbs.io.problems import problem
 from fastgibbs.methods.descent import quenched
 from fastgibbs.models import checks
 from fastgibbs.models.checks import by_contents
-from fastgibbs.models.energy import as_energy
+from fastgibbs.models.energy import as_energy, require_flips
 from fastgibbs.results.lanes import distinct
 from fastgibbs.types import ArrayLike, FloatArray, IntArray, Problem, States
 
@@ -54,8 +54,7 @@ def quench(model: Problem, states: ArrayLike, *, threads: int | None = None) -> 
     (64, True)
     """
     model = as_energy(problem("model", model))
-    if not (model.has_ising_form or model.by_overlaps or model.flips()):
-        raise ValueError(f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()")
+    require_flips(model)
     threads = checks.thread_count(threads)
     spins = model.to_spins(states)
     starts = checks.rows(spins)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,7 +58,7 @@ def recall(
     cues = np.atleast_2d(checks.spins("cues", cues, model.n))
     if cues.ndim != 2 or not len(cues):
         raise ValueError(f"cues has shape {cues.shape}: give ({model.n},) or (cues, {model.n})")
-    cold = isinstance(beta, float) and beta == np.inf
+    cold = isinstance(beta, float | np.floating) and beta == np.inf
     beta = np.inf if cold else checks.finite_number("beta", beta)
     if beta <= 0:
         raise ValueError(f"beta is {beta}: give an inverse temperature above 0")
@@ -113,11 +112,6 @@ class Recalling(Job):
     def lanes(self) -> int:
         """A lane a cue."""
         return len(self.cues)
-
-    @cached_property
-    def prepared(self) -> Any:
-        """The plan that all blocks share."""
-        return self.setting.prepare(self.setting.models)
 
     def block(self, lanes: range) -> CueBlock:
         """A block of lanes; those beyond the last cue fill it up."""

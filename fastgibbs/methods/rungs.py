@@ -59,9 +59,7 @@ def _ladder(name: str, values: ArrayLike, what: str, right: str, sign: int = 1) 
         raise ValueError(f"{name} has shape {found.shape}: give 2 to {MAX_RUNGS} {what}")
     bad = found < 0
     bad[1:] |= sign * np.diff(found) <= 0
-    if bad.any():
-        where = bad.argmax()
-        raise ValueError(f"{name}[{where}] is {found[where]}: give {right} the one before")
+    checks.refuse(name, found, bad, f"give {right} the one before")
     return found
 
 
@@ -106,9 +104,7 @@ def _in_fields(betas: ArrayLike | None, fields: ArrayLike, gammas: ArrayLike | N
     if rungs not in (None, fields.size):
         raise ValueError(f"rungs is {rungs} but fields holds {fields.size}: leave rungs out")
     found = np.broadcast_to(given, fields.shape).copy()
-    if (found < 0).any():
-        where = int((found < 0).argmax())
-        raise ValueError(f"betas[{where}] is {found[where]}: give betas of at least 0")
+    checks.refuse("betas", found, found < 0, "give betas of at least 0")
     alike = (np.diff(found) == 0) & (np.diff(fields) == 0)
     if alike.any():
         where = int(alike.argmax())

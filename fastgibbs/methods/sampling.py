@@ -16,11 +16,11 @@ from fastgibbs.methods.chains import Chains
 from fastgibbs.methods.checkpoints import Checkpoint, holding
 from fastgibbs.methods.continuing import Before
 from fastgibbs.methods.entropy import run_entropy
-from fastgibbs.methods.jobs import Length, Ran, begin, left, through
+from fastgibbs.methods.jobs import Length, Ran, begin, first_sweep, left, through
 from fastgibbs.methods.many import How, apart, of_several, sampled
 from fastgibbs.methods.moving import of_chains
 from fastgibbs.methods.observing import Observe
-from fastgibbs.methods.points import Points, asked_points, require_chance
+from fastgibbs.methods.points import Points, asked_points, require_chance, require_still
 from fastgibbs.methods.running import running
 from fastgibbs.methods.settings import Clamping, check_betas, clamped, given_start, settled, tolerable
 from fastgibbs.methods.spiking import asked_refractory
@@ -262,7 +262,7 @@ def sample(
     keep_states, length = checks.flag("keep_states", keep_states), Length.of(sweeps, burn_in, thin, before.done, at)
     points = asked_points(beta, field, chains, len(models), length._replace(burn_in=length.burn_in - before.done))
     chains, betas = points.chains, points.betas
-    _require_still(clusters, points)
+    require_still(clusters, points)
     observed = observing.asked(observe, models[0], chains)
     keeps, n = keep_states or bool(observed.functions), models[0].n
     spins = None if isinstance(start, Result) else given_start(models[0], start, chains)
@@ -288,36 +288,20 @@ def sample(
     weights, seed = observed.matrix(n), None if seed is None else entropy_of(seed)
     settings = setting.saved() | length._asdict() | dict(seed=seed, record=record)
     settings |= dict(start=before.states() if before.left and checkpoint is not None else spins, keep_states=keeps)
-    settings |= dict(observe=[*observed.names, weights], clusters=clusters, cluster_every=moved_every)
+    moves: dict[str, Any] = dict(clusters=clusters, cluster_every=moved_every)
+    settings |= moves | dict(observe=[*observed.names, weights])
     saved = points.saved(len(models))
     grows = ("sweeps", "model", *saved, *(["at"] if length.at else []))
     file = Checkpoint(checkpoint, every, "sample", settings | saved, grows=grows)
     address = run_entropy(int(file.settings["seed"]), "sample", spins)
-    job = Chains(setting, points, length, spins, address, weights, keeps, in_bins, before.left, clusters, moved_every)
+    kept: dict[str, Any] = dict(weights=weights, keeps=keeps, in_bins=in_bins, before=before.left)
+    job = Chains(setting, points, length, spins, address, **kept, **moves)
     begun = begin(job, file)
     with running(progress, file) as under_way:
         ran = through(under_way, begun)
         found = _found(job, ran, observed, under_way.asked)
-        return SampleResult(
-            model=models[0] if len(models) == 1 else tuple(models),
-            **found,
-            beta=points.shown(betas),
-            field=None if points.fields is None else points.shown(points.fields),
-            seed=int(file.settings["seed"]),
-            engine=setting.name,
-            strips=setting.strips,
-            rule=rule,
-            refractory=refractory,
-            scan=scan,
-            burn_in=length.burn_in - before.done,
-            thin=length.thin,
-            timing=Timing.of(ran.end, ran.updates, began),
-            _blocks=_ended(job, ran, left(begun, ran), keep_states),
-            clamped=setting.clamped,
-            clusters=clusters,
-            cluster_every=moved_every,
-            start="run" if before.left else "random" if spins is None else "states",
-        )
+        blocks = _ended(job, ran, left(begun, ran), keep_states)
+        return _result(job, found, blocks, int(file.settings["seed"]), Timing.of(ran.end, ran.updates, began))
 
 
 def _of_each(
@@ -330,15 +314,6 @@ def _of_each(
     require_chance(how.rule, how.scan, points, None)
     check_betas("beta", points.betas, models)
     return sampled(models, points.shown(points.betas), length, checks.flag("keep_states", keep_states), how)
-
-
-def _require_still(clusters: str | None, points: Points) -> None:
-    """ValueError where cluster moves would not know the points of a run."""
-    if clusters is not None and (points.driven or points.fields is not None):
-        raise ValueError(
-            f"clusters is {clusters!r}: cluster moves take one beta per chain, and the model's own field; give a model "
-            "in the field, and no protocol"
-        )
 
 
 def _require_memory(
@@ -370,6 +345,31 @@ def _ended(job: Chains, ran: Ran, places: Iterable[Left], keep_states: bool) -> 
         )
         for block, place in zip(ran.blocks, places, strict=True)
     ]
+
+
+def _result(job: Chains, found: dict[str, Any], blocks: list[ChainBlock], seed: int, timing: Timing) -> SampleResult:
+    """What a run has come to; `found` as of `_found`, `seed` that of the run."""
+    setting, points, models = job.setting, job.points, job.setting.given
+    return SampleResult(
+        model=models[0] if len(models) == 1 else tuple(models),
+        **found,
+        beta=points.shown(points.betas),
+        field=None if points.fields is None else points.shown(points.fields),
+        seed=seed,
+        engine=setting.name,
+        strips=setting.strips,
+        rule=setting.rule,
+        refractory=setting.refractory,
+        scan=setting.scan,
+        burn_in=job.length.burn_in - first_sweep(job),
+        thin=job.length.thin,
+        timing=timing,
+        _blocks=blocks,
+        clamped=setting.clamped,
+        clusters=job.clusters,
+        cluster_every=job.cluster_every,
+        start="run" if job.before else "random" if job.start is None else "states",
+    )
 
 
 def _found(job: Chains, ran: Ran, observed: observing.Observed, asked: Asked) -> dict[str, Any]:

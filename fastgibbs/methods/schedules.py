@@ -26,9 +26,9 @@ class Schedule(NamedTuple):
     last: float
 
     def betas(self, sweeps: int) -> FloatArray:
-        """One beta per sweep, float64 (sweeps,)."""
+        """One beta per sweep, float64 (sweeps,); TypeError or ValueError unless they are 1 or more."""
         spaced = np.linspace if self.kind == "linear" else np.geomspace
-        return spaced(self.first, self.last, sweeps)
+        return spaced(self.first, self.last, checks.integer("sweeps", sweeps))
 
 
 def stretched(given: FloatArray, sweeps: int) -> FloatArray:
@@ -44,7 +44,7 @@ def linear(first: float, last: float) -> Schedule:
     >>> fg.linear(0.0, 3.0).betas(4).tolist()
     [0.0, 1.0, 2.0, 3.0]
     """
-    return Schedule("linear", *_ends(first, last, 0.0))
+    return Schedule("linear", *_ends(first, last))
 
 
 def geometric(first: float, last: float) -> Schedule:
@@ -54,7 +54,7 @@ def geometric(first: float, last: float) -> Schedule:
     >>> fg.geometric(0.1, 10.0).betas(3).round(6).tolist()
     [0.1, 1.0, 10.0]
     """
-    first, last = _ends(first, last, 0.0)
+    first, last = _ends(first, last)
     for name, beta in (("first", first), ("last", last)):
         if beta == 0:
             raise ValueError(f"{name} is 0: a geometric schedule never leaves or reaches 0, use fastgibbs.linear")
@@ -70,7 +70,9 @@ def beta_range(model: Problem, hot: float = HOT, cold: float = COLD) -> tuple[fl
     >>> print("from {:.3f} to {:.3f}".format(*fg.beta_range(fg.lattice((8, 8)))))
     from 0.499 to 1.736
     """
-    return _ends_of(*_knobs(model, hot, cold))
+    hot, cold, costs = _knobs(model, hot, cold)
+    with np.errstate(over="ignore"):
+        return min(float(hot / costs[-1]), MOST_BETA), min(float(cold / costs[0]), MOST_BETA)
 
 
 def beta_schedule(model: Problem, sweeps: int = 1000, hot: float = HOT, cold: float = COLD) -> FloatArray:
@@ -88,17 +90,15 @@ def beta_schedule(model: Problem, sweeps: int = 1000, hot: float = HOT, cold: fl
     >>> fg.beta_schedule(fg.lattice((8, 8)), sweeps=4).round(3).tolist()
     [0.499, 0.883, 1.223, 1.736]
     """
-    return cooling(model, checks.integer("sweeps", sweeps), hot, cold)[0].copy()
+    sweeps = checks.integer("sweeps", sweeps)
+    checks.require_memory(16 * sweeps, f"a schedule of {sweeps} sweeps", "give fewer")
+    return cooling(model, sweeps, hot, cold)[0].copy()
 
 
 def cooling(model: Problem, sweeps: int, hot: float = HOT, cold: float = COLD) -> tuple[FloatArray, float]:
     """The betas of `beta_schedule`, and the one that nine tenths of them are below. Kept with the model."""
     model = problem("model", model)
-    return kept(model, "cooling", (sweeps, hot, cold), lambda twin: _cooling(twin, sweeps, hot, cold))
-
-
-def _cooling(model: ModelLike, sweeps: int, hot: float, cold: float) -> tuple[FloatArray, float]:
-    return asked_for(sweeps, *_knobs(model, hot, cold))
+    return kept(model, "cooling", (sweeps, hot, cold), lambda twin: asked_for(sweeps, *_knobs(twin, hot, cold)))
 
 
 def asked_for(sweeps: int, hot: float, cold: float, costs: FloatArray) -> tuple[FloatArray, float]:
@@ -109,11 +109,6 @@ def asked_for(sweeps: int, hot: float, cold: float, costs: FloatArray) -> tuple[
     asking.ask(costs, hot, cold, MOST_BETA, sums, betas)
     asking.ask(costs, hot, cold, MOST_BETA, sums, tenths)
     return betas, float(tenths[9])
-
-
-def _ends_of(hot: float, cold: float, costs: FloatArray) -> tuple[float, float]:
-    with np.errstate(over="ignore"):
-        return min(float(hot / costs[-1]), MOST_BETA), min(float(cold / costs[0]), MOST_BETA)
 
 
 def _knobs(model: Problem, hot: float, cold: float) -> tuple[float, float, FloatArray]:
@@ -157,17 +152,17 @@ def coldest(model: ModelLike) -> float:
     sites = np.repeat(np.arange(ising.n), np.diff(ising.indptr))
     own = np.abs(ising.fields)
     total = own + np.bincount(sites, strengths, ising.n)
-    felt = total > 0
-    if not felt.any():
+    coupled = total > 0
+    if not coupled.any():
         return 1.0
     values = np.unique(np.concatenate([strengths, own[own > 0]]))
     unit = _common_unit(values)
     if unit:
-        smallest = np.where(np.rint(total / unit) % 2 == 1, unit, 2 * unit)[felt].min()
+        smallest = np.where(np.rint(total / unit) % 2 == 1, unit, 2 * unit)[coupled].min()
     else:
         weakest = np.where(own > 0, own, np.inf)
         np.minimum.at(weakest, sites, strengths)
-        smallest = np.median(weakest[felt])
+        smallest = np.median(weakest[coupled])
     return _freezing(smallest, ising.n)
 
 
@@ -189,9 +184,9 @@ def _common_unit(values: FloatArray) -> float:
     return float(unit) if np.abs(multiples - np.rint(multiples)).max() < 1e-9 else 0.0
 
 
-def _ends(first: float, last: float, least: float) -> tuple[float, float]:
+def _ends(first: float, last: float) -> tuple[float, float]:
     ends = checks.finite_number("first", first), checks.finite_number("last", last)
     for name, beta in zip(("first", "last"), ends, strict=True):
-        if beta < least:
-            raise ValueError(f"{name} is {beta}: give an inverse temperature of at least {least}")
+        if beta < 0:
+            raise ValueError(f"{name} is {beta}: give an inverse temperature of at least 0")
     return ends

@@ -12,8 +12,8 @@ from fastgibbs.engines import ENGINES, contract, precision
 from fastgibbs.engines.drivers import Moves
 from fastgibbs.engines.streams import random_ups, unpack_ups
 from fastgibbs.methods.keeping import kept
-from fastgibbs.models import checks
-from fastgibbs.models.energy import as_energy
+from fastgibbs.models import Ising, checks
+from fastgibbs.models.energy import as_energy, require_flips
 from fastgibbs.results.base import Result
 from fastgibbs.types import AnyArray, ArrayLike, Engine, FloatArray, IntArray, ModelLike, Sites, States
 
@@ -134,10 +134,10 @@ def settled(
     check_rule(rule, refractory)
     checks.choice("scan", scan, contract.SCANS)
     checks.choice("engine", engine, ("auto", *ENGINES))
-    if clamp is not None and as_energy(models[0]).by_worldlines:
-        raise ValueError("clamp is given: worldlines are drawn whole, and none is clamped")
     threads = checks.thread_count(threads)
     if clamp is not None:
+        if as_energy(models[0]).by_worldlines:
+            raise ValueError("clamp is given: worldlines are drawn whole, and none is clamped")
         if strips not in (None, 1):
             raise ValueError(f"strips is {strips}: a lattice with clamped sites is not cut, leave strips out")
         strips = 1
@@ -145,6 +145,16 @@ def settled(
     if rule not in ENGINES[name].rules:
         raise ValueError(f"rule is {rule!r}: engine {name!r} has {', '.join(map(repr, ENGINES[name].rules))}")
     return Setting(models, taken, name, rule, scan, strips, clamp, threads, refractory)
+
+
+def require_ising(models: Sequence[ModelLike]) -> None:
+    """TypeError unless all of several models are Ising models."""
+    for k, one in enumerate(models):
+        if not isinstance(one, Ising):
+            raise TypeError(
+                f"model[{k}] is {checks.shown(one)}: give several models as Ising models, "
+                "[fastgibbs.as_model(one).to_ising() for one in model]"
+            )
 
 
 def check_rule(rule: str, refractory: int | None = None) -> None:
@@ -188,10 +198,7 @@ def choose_engine(
         known = as_energy(model)
         if known.normalized:
             raise ValueError(f"{checks.shown(model)} is drawn from without chains: by fastgibbs.learning.dream")
-        if not (known.has_ising_form or known.by_overlaps or known.by_worldlines or known.flips()):
-            raise ValueError(
-                f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()"
-            )
+        require_flips(known)
     refusals: dict[str, str | None] = {}
     taken = {True: models}
     for name in _by_speed(models[0], chains, strips) if engine == "auto" else [engine]:

@@ -21,8 +21,8 @@ from fastgibbs.methods.entropy import run_entropy
 from fastgibbs.methods.jobs import Job, Length
 from fastgibbs.methods.ladders import Gathered, LadderBlock, Ladders
 from fastgibbs.methods.observing import Observed
-from fastgibbs.methods.settings import Setting, settled
-from fastgibbs.models import Ising, checks
+from fastgibbs.methods.settings import Setting, require_ising, settled
+from fastgibbs.models import checks
 from fastgibbs.results.lanes import Left
 from fastgibbs.types import FloatArray, IntArray, ModelLike, States
 
@@ -35,12 +35,8 @@ def groups(models: list[ModelLike], engine: str, observed: Observed) -> list[lis
     """
     if len(models) == 1:
         return [models]
+    require_ising(models)
     for k, one in enumerate(models):
-        if not isinstance(one, Ising):
-            raise TypeError(
-                f"model[{k}] is {checks.shown(one)}: give several models as Ising models, "
-                "[fastgibbs.as_model(one).to_ising() for one in model]"
-            )
         if one.n != models[0].n:
             raise ValueError(f"model[{k}] has {one.n} sites and model[0] has {models[0].n}: give models of one size")
     if engine in ("auto", "multispin") and ENGINES["multispin"].refusal(models, "sequential", 1) is None:

@@ -273,10 +273,8 @@ def _neighbours(vectors: FloatArray, basis: FloatArray, shells: int) -> tuple[Bo
         if distance.min() <= _SAME * planes.max():
             pair = distance.argmin()
             raise ValueError(f"basis[{end[pair]}] lies where a site {start[pair]} is: give sites that are apart")
-        if (
-            shell.max() >= shells
-            and (1 + _SAME) * distance[shell < shells].max() < ((reach + 1 - spread) * planes).min()
-        ):
+        farthest, unseen = distance[shell < shells].max(), ((reach + 1 - spread) * planes).min()
+        if shell.max() >= shells and (1 + _SAME) * farthest < unseen:
             break
     near = np.flatnonzero(shell < shells)
     bonds = [(int(start[b]), int(end[b]), tuple(map(int, offset[b])), int(shell[b])) for b in near]

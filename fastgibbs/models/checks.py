@@ -241,7 +241,7 @@ def choice(name: str, value: Any, valid: Collection[str]) -> str:
 def indices(name: str, value: Any, n: int) -> Sites:
     """`value` as a 1-D int32 array; TypeError if it does not hold integers, ValueError outside 0..n-1."""
     array = integers(name, value)
-    _refuse(name, array, (array < 0) | (array >= n), f"give site indices from 0 to {n - 1}")
+    refuse(name, array, (array < 0) | (array >= n), f"give site indices from 0 to {n - 1}")
     if array.ndim != 1:
         raise ValueError(f"{name} has shape {array.shape}: give a 1-D array of site indices")
     return array.astype(np.int32, copy=False)
@@ -265,7 +265,7 @@ def spins(name: str, value: Any, n: int | None = None) -> States:
     if array.dtype != np.int8 or not array.all() or array.min(initial=1) < -1 or array.max(initial=1) > 1:
         bad = array != 1
         bad &= array != -1
-        _refuse(name, array, bad, "give spins of -1 and +1")
+        refuse(name, array, bad, "give spins of -1 and +1")
     return np.ascontiguousarray(array, dtype=np.int8)
 
 
@@ -277,7 +277,7 @@ def units(name: str, value: Any, n: int) -> States:
     array = _states(name, value, n, "biuf")
     bad = array != 0
     bad &= array != 1
-    _refuse(name, array, bad, "give units of 0 and 1")
+    refuse(name, array, bad, "give units of 0 and 1")
     return np.ascontiguousarray(array, dtype=np.int8)
 
 
@@ -289,7 +289,7 @@ def grey(name: str, value: Any, n: int) -> FloatArray:
     array = real_array(name, value)
     if array.ndim == 0 or array.shape[-1] != n:
         raise ValueError(f"{name} has shape {array.shape}: give (..., {n})")
-    _refuse(name, array, ~((array >= 0) & (array <= 1)), "give units of 0 and 1, or probabilities")
+    refuse(name, array, ~((array >= 0) & (array <= 1)), "give units of 0 and 1, or probabilities")
     return array.astype(np.float64)
 
 
@@ -329,11 +329,19 @@ def require_range(largest: float, what: str) -> None:
         raise ValueError(f"{what} may add up to more than {np.finfo(np.float64).max:.2g}: give smaller ones")
 
 
+def refuse(name: str, array: AnyArray, bad: Mask, advice: str) -> None:
+    """Raise ValueError at the first True of `bad`, naming the argument, the index and the value."""
+    if bad.any():
+        index = np.unravel_index(bad.argmax(), bad.shape)
+        place = f"[{', '.join(map(str, index))}]" if index else ""
+        raise ValueError(f"{name}{place} is {array[index]}: {advice}")
+
+
 def _float64(name: str, array: AnyArray, allowed: Mask | bool, advice: str) -> FloatArray:
     """An array as native, C-contiguous float64; ValueError at a NaN or an infinity, but where it is `allowed`."""
     with np.errstate(over="ignore"):  # a long double may become infinite
         array = np.ascontiguousarray(array, dtype=np.float64).reshape(array.shape)
-    _refuse(name, array, ~(np.isfinite(array) | allowed), advice)
+    refuse(name, array, ~(np.isfinite(array) | allowed), advice)
     return array
 
 
@@ -372,11 +380,3 @@ def _states(name: str, value: Any, n: int | None, kinds: str) -> AnyArray:
     if n is not None and array.shape[-1:] != (n,):
         raise ValueError(f"{name} has shape {array.shape}: the last axis must hold the {n} sites of the model")
     return array
-
-
-def _refuse(name: str, array: AnyArray, bad: Mask, advice: str) -> None:
-    """Raise ValueError at the first True of `bad`, naming the argument, the index and the value."""
-    if bad.any():
-        index = np.unravel_index(bad.argmax(), bad.shape)
-        place = f"[{', '.join(map(str, index))}]" if index else ""
-        raise ValueError(f"{name}{place} is {array[index]}: {advice}")

@@ -29,9 +29,7 @@ def cut(model: Problem, states: ArrayLike) -> FloatArray:
     model = foreign.taken("model", model)
     if not isinstance(model, Ising):
         raise TypeError(f"model is {checks.shown(model)}: give an Ising model, whose couplings are minus the weights")
-    if model.fields.any():
-        site = (model.fields != 0).argmax()
-        raise ValueError(f"fields[{site}] is {model.fields[site]:g}: a max-cut instance has couplings only")
+    checks.refuse("fields", model.fields, model.fields != 0, "a max-cut instance has couplings only")
     spins = model.to_spins(states)
     if spins.ndim > 2:
         raise ValueError(f"states has shape {spins.shape}: give ({model.n},) or (k, {model.n})")

@@ -83,9 +83,7 @@ class Energy(Frozen):
 
     n: int
     low: int = -1  # what a variable is that is not 1: -1, a spin, or 0, a unit
-    batch_invariant: bool = (
-        False  # whether energy(states) of each is known to be the same, bit for bit, whatever is with it
-    )
+    batch_invariant: bool = False  # whether energy(states) of each is known to have the same bits whatever is with it
     labels: tuple[Hashable, ...] | None = None  # what its variables are called elsewhere, if not by their numbers
     normalized: bool = False  # whether sum_s exp(-E(s)) is 1 whatever its parameters are, and it is drawn from as it is
     by_worldlines: bool = False  # whether its law is that of `TransverseIsing`, not exp(-beta E) of its energy
@@ -328,6 +326,12 @@ class _Borrowed(Energy):
     def __init__(self, model: ModelLike) -> None:
         names = "energy", "to_ising", "to_spins", "from_spins"
         super().__init__(model.n, **{name: getattr(model, name) for name in names})
+
+
+def require_flips(model: Energy) -> None:
+    """ValueError unless something tells what a flip of its variables costs."""
+    if not (model.has_ising_form or model.by_overlaps or model.by_worldlines or model.flips()):
+        raise ValueError(f"{checks.shown(model)} has no Ising form, nor says what a flip costs, by a method flips()")
 
 
 def as_energy(model: ModelLike) -> Energy:

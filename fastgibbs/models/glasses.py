@@ -11,7 +11,7 @@ import numpy as np
 from fastgibbs.models import cells, checks
 from fastgibbs.models import edges as edges_of
 from fastgibbs.models.cells import Cell
-from fastgibbs.models.csr import DENSE_BYTES
+from fastgibbs.models.csr import DENSE_BYTES, check_size
 from fastgibbs.models.ising import Ising
 from fastgibbs.types import ArrayLike, Couplings, Disorder, FloatArray, IntArray, LatticeName, Periodic, Seed, Shape
 
@@ -57,11 +57,8 @@ def edwards_anderson(
     """
     shape = edges_of.sides((shape,) if isinstance(shape, int) else shape)
     p, bonds, sites = (_probability(name, one) for name, one in (("p", p), ("bonds", bonds), ("sites", sites)))
-    mean, width, h_width = (
-        checks.finite_number("mean", mean),
-        _deviation("width", width),
-        _deviation("h_width", h_width),
-    )
+    mean = checks.finite_number("mean", mean)
+    width, h_width = _deviation("width", width), _deviation("h_width", h_width)
     rng = checks.generator(seed)
     cell = cells.known(cell, shape, cells.shells(J))
     shape = edges_of.sides(shape, len(cell.basis))
@@ -141,6 +138,7 @@ def viana_bray(n: int, connectivity: float, disorder: Bonds = "bimodal", seed: S
     (Ising(n=1000, bonds=1480, fields=0), 12)
     """
     n, connectivity = checks.integer("n", n), checks.finite_number("connectivity", connectivity)
+    check_size(n)
     if not 0 <= connectivity <= n - 1:
         raise ValueError(f"connectivity is {connectivity}: give a mean number of neighbours from 0 to n - 1 = {n - 1}")
     checks.require_memory(600 * n * connectivity, f"a graph of {n} sites and {connectivity} neighbours each")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -94,6 +95,8 @@ class Helmholtz(Energy):
             raise ValueError(f"layers is {checks.shown(layers)}: give the units of two layers or more, as (64, 32, 8)")
         sizes = [checks.integer(f"layers[{k}]", size) for k, size in enumerate(layers)]
         pairs, rng = list(itertools.pairwise(sizes)), checks.generator(seed)
+        needed = 40 * sum(map(math.prod, pairs))
+        checks.require_memory(needed, f"a machine of layers {checks.shown(sizes)}", "give narrower layers")
         biases = [np.zeros(size) for size in sizes]
         if data is not None:
             biases[0] = Rows(data, sizes[0]).log_odds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal, get_args
 
 import numpy as np
@@ -69,10 +68,11 @@ class Hopfield(Energy):
         order = checks.integer("order", order, minimum=2)
         if order > 2 and rule != "hebb":
             raise ValueError(f'order is {order} and rule {rule!r}: an order above 2 goes with rule="hebb"')
-        if count * n**order >= 2**63:
+        most = sum(max(count, 1) * n**power < 2**63 for power in range(1, 64))
+        if n > 1 and order > most:
             raise ValueError(
-                f"order is {order}: sums of M^{order} reach P N^{order} = {count * n**order:.1e} and do not fit 63 "
-                f"bits: give an order of at most {int(math.log(2**63 / count, n))}"
+                f"order is {order}: sums of M^{order} reach P N^{order} and do not fit 63 bits: give an order of at "
+                f"most {most}"
             )
         fields = checks.finite_array("field", 0.0 if field is None else field)
         if fields.shape not in ((), (n,)):

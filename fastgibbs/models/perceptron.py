@@ -116,7 +116,7 @@ def teacher(n: int, examples: int, seed: Seed = None) -> Teaching:
     n, examples = checks.integer("n", n), checks.integer("examples", examples, minimum=0)
     if n % 2 == 0:
         raise ValueError(f"n is {n}: give an odd number, so that the teacher has an answer to every input")
-    checks.require_memory(9 * n * examples, f"{examples} examples of {n} inputs")
+    checks.require_memory(9 * n * (examples + 1), f"{examples} examples of {n} inputs")
     rng, signs = checks.generator(seed), np.array([-1, 1], np.int8)
     weights, inputs = rng.choice(signs, n), rng.choice(signs, (examples, n))
     return Teaching(weights, inputs, np.sign(sums_of(inputs, weights)).astype(np.int8))

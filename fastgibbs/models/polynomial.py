@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from fastgibbs.models import checks
-from fastgibbs.models.csr import MAX_SITES
+from fastgibbs.models.csr import check_size
 from fastgibbs.models.energy import Energy, Flips
 from fastgibbs.models.ising import Ising
 from fastgibbs.types import AnyArray, ArrayLike, Disorder, FloatArray, IntArray, Mask, Seed, Sites
@@ -128,8 +128,7 @@ class Polynomial(Energy):
         self, n: int, sites: IntArray, degrees: IntArray, coefficients: FloatArray, kind: Any, offset: float
     ) -> None:
         checks.choice("kind", kind, KINDS)
-        if n > MAX_SITES:
-            raise ValueError(f"n is {n}: site indices are 32-bit, give at most {MAX_SITES} sites")
+        check_size(n)
         largest = int(degrees.max(initial=0))
         checks.require_memory(
             50 * n + (60 + 4 * largest) * sites.size, f"a model of n = {n} sites and {degrees.size} terms"
@@ -336,7 +335,7 @@ def p_spin(n: int, p: int = 3, disorder: Disorder = "gaussian", seed: Seed = Non
     if p > n:
         raise ValueError(f"p is {p}: give at most n = {n}")
     checks.choice("disorder", disorder, ("gaussian", "bimodal"))
-    count = math.comb(n, p)
+    count = min(math.comb(n, min(p, n - p, 64)), 2**64)  # of as many as that, or more, no memory holds the terms
     checks.require_memory(count * (60 * p + 8 * p * p), f"a p-spin model of n = {n}, p = {p}, {count} terms")
     rng = checks.generator(seed)
     J = rng.normal(size=count) if disorder == "gaussian" else rng.choice([-1.0, 1.0], count)

@@ -96,5 +96,6 @@ def oscillating(amplitude: ArrayLike, period: int, phase: float = 0.0, waveform:
     checks.choice("waveform", waveform, WAVEFORMS)
     if amplitude.ndim > 1 or amplitude.size == 0:
         raise ValueError(f"amplitude has shape {amplitude.shape}: give a number, or one per chain")
+    checks.require_memory(8 * period * (5 + 3 * amplitude.size), f"a protocol of {period} sweeps", "give fewer")
     wave = WAVEFORMS[waveform]((np.arange(1, period + 1) / period + phase / (2 * np.pi)) % 1.0)
     return protocol(np.multiply.outer(wave, amplitude))

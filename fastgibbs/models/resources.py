@@ -6,14 +6,14 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from os.path import join
 
 try:
     import resource
 except ImportError:
     resource = None  # type: ignore[assignment]  # the checker sees a POSIX
 
-_PROC, _CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
+_PROC, _CGROUPS = "/proc", "/sys/fs/cgroup"  # texts: a pathlib.Path takes longer than the file that it names
 _TOLD = "NUMBA_NUM_THREADS", "OMP_NUM_THREADS"  # the latter may be a list, a number for each level of nesting
 
 
@@ -32,7 +32,7 @@ def memory() -> float:
     """Bytes that it can still get: of the machine, its cgroups and its own limit; infinity if nothing tells."""
     free = [math.inf, *_left()]
     try:
-        for line in (_PROC / "meminfo").read_text().splitlines():
+        for line in _read(_PROC, "meminfo").splitlines():
             if line.startswith("MemAvailable:"):
                 free.append(int(line.split()[1]) * 1024)
     except OSError:
@@ -40,9 +40,14 @@ def memory() -> float:
             free.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     if resource is not None and (limit := resource.getrlimit(resource.RLIMIT_AS)[0]) != resource.RLIM_INFINITY:
         with suppress(OSError):  # no /proc to tell how much is taken
-            limit -= int((_PROC / "self/statm").read_text().split()[0]) * resource.getpagesize()
+            limit -= int(_read(_PROC, "self/statm").split()[0]) * resource.getpagesize()
         free.append(limit)
     return max(0, min(free))
+
+
+def _read(*path: str) -> str:
+    with open(join(*path)) as file:
+        return file.read()
 
 
 def _quotas() -> Iterator[float]:
@@ -50,9 +55,9 @@ def _quotas() -> Iterator[float]:
     for group, version in _groups("cpu"):
         try:
             if version == 1:
-                texts = [(group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period")]
+                texts = [_read(group, f"cpu.cfs_{name}_us") for name in ("quota", "period")]
             else:
-                texts = (group / "cpu.max").read_text().split()
+                texts = _read(group, "cpu.max").split()
             quota, period = map(int, texts)
         except (OSError, ValueError):  # not seen from inside, or "max"
             continue
@@ -68,17 +73,17 @@ def _left() -> Iterator[int]:
         else:
             names, idle = ("memory.max", "memory.current"), "inactive_file "
         try:
-            limit, used = (int((group / name).read_text()) for name in names)
-            lines = (group / "memory.stat").read_text().splitlines()
+            limit, used = (int(_read(group, name)) for name in names)
+            lines = _read(group, "memory.stat").splitlines()
         except (OSError, ValueError):
             continue
         yield limit - used + sum(int(line.split()[1]) for line in lines if line.startswith(idle))
 
 
-def _groups(controller: str) -> Iterator[tuple[Path, int]]:
+def _groups(controller: str) -> Iterator[tuple[str, int]]:
     """The folders of each cgroup of this process and of those around it that may limit this, and their version."""
     try:
-        own = (_PROC / "self/cgroup").read_text().splitlines()
+        own = _read(_PROC, "self/cgroup").splitlines()
     except OSError:  # another system
         return
     for line in own:
@@ -87,7 +92,7 @@ def _groups(controller: str) -> Iterator[tuple[Path, int]]:
             continue
         roots = (controllers, controller) if controllers else ("", "unified")
         # In a container the paths may be those of the machine, and then only the mounted root is there.
-        parts = [part for part in PurePosixPath(inside).parts if part not in ("/", "..")]
+        parts = [part for part in inside.split("/") if part not in ("", ".", "..")]
         for depth in range(len(parts) + 1):
             for root in dict.fromkeys(roots):
-                yield _CGROUPS.joinpath(root, *parts[:depth]), 1 if controllers else 2
+                yield join(_CGROUPS, root, *parts[:depth]), 1 if controllers else 2

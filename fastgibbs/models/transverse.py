@@ -62,10 +62,7 @@ class TransverseIsing(Energy):
         given = checks.finite_array("gamma", gamma)
         if given.shape not in ((), (model.n,)):
             raise ValueError(f"gamma has shape {given.shape}: give a number or one per site, ({model.n},)")
-        if (given < 0).any():
-            place = f"[{(given < 0).argmax()}]" if given.ndim else ""
-            worst = given.flat[(given < 0).argmax()]
-            raise ValueError(f"gamma{place} is {worst:g}: give fields of at least 0, as the sign changes no mean in z")
+        checks.refuse("gamma", given, given < 0, "give fields of at least 0, as the sign changes no mean in z")
         slices = checks.integer("slices", slices)
         if model.n * slices > MAX_SITES:
             raise ValueError(f"slices is {slices}: {model.n} sites have at most {MAX_SITES // model.n} of them")

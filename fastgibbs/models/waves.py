@@ -120,8 +120,7 @@ def fitting(name: str, k: ArrayLike, model: ModelLike) -> IntArray:
             f"{name}[{first}] is {of_waves[first].tolist()}, {exact[first].tolist()} of 2 pi over the periods of the "
             "lattice: give whole multiples, as integers m, or vectors that fit"
         )
-    back = np.abs(m @ found.reciprocal - (of_waves if not whole else m @ found.reciprocal)).max()
-    if back > _FITS * (1 + np.abs(of_waves).max()):
+    if not whole and np.abs(m @ found.reciprocal - of_waves).max() > _FITS * (1 + np.abs(of_waves).max()):
         raise ValueError(f"{name} leaves the {axes} axes of the lattice: give vectors along its periods")
     if found.single and (beyond := (2 * np.abs(m) > found.sides).any(axis=1)).any():
         first = int(beyond.argmax())
