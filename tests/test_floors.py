@@ -159,6 +159,11 @@ def test_importing_the_package_needs_nothing_but_the_core():
         assert not first & OPTIONAL or path.relative_to(PACKAGE).parts[:2] in WRAPPERS, path
 
 
+def test_what_proves_engines_and_energies_holds_where_python_leaves_assertions_out():
+    for path in (PACKAGE / "testing").glob("*.py"):
+        assert not any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(path.read_text()))), path
+
+
 def test_no_module_is_longer_than_400_lines_nor_any_file_of_tests():
     for path in [*PACKAGE.rglob("*.py"), *Path(__file__).parent.rglob("*.py")]:
         assert len(path.read_text().splitlines()) <= 400, path

@@ -4,7 +4,7 @@ import numpy as np
 from numba import types
 
 from fastgibbs.engines.vectors import LANE_GROUP as WIDTH
-from fastgibbs.engines.vectors import bitcast, bits, convert, load, store
+from fastgibbs.engines.vectors import bitcast, bits, convert, full, load, store
 from fastgibbs.jit import called, implements
 
 
@@ -24,6 +24,17 @@ def unpack(words, spins):
     for i in range(n):
         for lane in range(lanes):
             spins[i, lane] = 2 * ((words[i, lane >> 4] >> (lane & 15)) & 1) - 1
+
+
+@called
+def sum_spins(spins, sums):
+    """Write the sum of every lane's spins, float64 (lanes,)."""
+    n, lanes = spins.shape
+    for lane in range(0, lanes, WIDTH):
+        total = full(0, np.int64, WIDTH)
+        for i in range(n):
+            total = total + convert(load(spins, i * lanes + lane, WIDTH), np.int64)
+        store(sums, lane, convert(total, np.float64))
 
 
 def merged(one, other, chosen):

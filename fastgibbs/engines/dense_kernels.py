@@ -4,7 +4,7 @@ import numpy as np
 
 from fastgibbs.engines import contract
 from fastgibbs.engines.arithmetic import aligned, decide, pushed, show_points
-from fastgibbs.engines.bytespins import pack, unpack
+from fastgibbs.engines.bytespins import pack, sum_spins, unpack
 from fastgibbs.engines.contract import ALIGN, RANDOM, UNMEASURED
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.dense import FEW, PANEL, TILE, DensePlan
@@ -251,13 +251,9 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
 
 @gives(contract.measure, DensePlan)
 def _measure(plan, state, energies, magnetizations, crew):
-    n, lanes = state.spins.shape
+    lanes = state.spins.shape[1]
     refresh(plan, state)
-    for lane in range(0, lanes, WIDTH):
-        total = full(0, np.int32, WIDTH)
-        for i in range(n):
-            total = total + convert(load(state.spins, i * lanes + lane, WIDTH), np.int32)
-        store(magnetizations, lane, convert(total, np.float64))
+    sum_spins(state.spins, magnetizations)
     _catch_up(plan, state)
     for lane in range(lanes):
         energies[lane] = plan.offset  # fields of lanes that nobody asked for wrap, so that what they add up to drifts

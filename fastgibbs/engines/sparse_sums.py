@@ -6,7 +6,7 @@ Spins are int8, or float32 where they fit a core's cache: then J s is a factor o
 import numpy as np
 from numba import types
 
-from fastgibbs.engines.layouts import interleaved
+from fastgibbs.engines.shuffles import alternating
 from fastgibbs.engines.vectors import add_product, at, bitcast, convert, full, load, select, store
 from fastgibbs.jit import implements, inlined
 
@@ -218,7 +218,7 @@ def measuring(width):
         even_fields, odd_fields = add_fields(plan, spins, lane, magnetizations)
         evens = full(plan.offset, np.float64, half) - even_bonds * plan.coupling_unit - even_fields * plan.field_unit
         odds = full(plan.offset, np.float64, half) - odd_bonds * plan.coupling_unit - odd_fields * plan.field_unit
-        first, second = interleaved(evens, odds)
+        first, second = alternating(evens, odds)
         store(energies, lane, first)
         store(energies, lane + half, second)
 

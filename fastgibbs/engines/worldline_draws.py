@@ -12,7 +12,7 @@ from fastgibbs.engines.arithmetic import exp2
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.sparse_draws import highs, lows, paired
 from fastgibbs.engines.sparse_sums import floating, whole
-from fastgibbs.engines.streams import stepped
+from fastgibbs.engines.streams import close_streams, open_streams, stepped
 from fastgibbs.engines.vectors import at, bitcast, convert, full, load, select, store
 from fastgibbs.jit import inlined
 
@@ -28,17 +28,14 @@ def draw_uniforms(state):
     streams, uniforms = state.streams, state.uniforms
     lanes = streams.shape[1]
     for lane in range(0, lanes, _DRAWN):
-        a, b = paired(load(streams, lane, _DRAWN)), paired(load(streams, lanes + lane, _DRAWN))
-        c, counter = paired(load(streams, 2 * lanes + lane, _DRAWN)), paired(load(streams, 3 * lanes + lane, _DRAWN))
+        a, b, c, counter = open_streams(streams, lane, lanes, _DRAWN)
+        a, b, c, counter = paired(a), paired(b), paired(c), paired(counter)
         for place in range(lane, uniforms.size, 2 * lanes):
             word, a, b, c, counter = stepped(a, b, c, counter)
             low, high = bitcast(lows(word) >> 1, np.int32), bitcast(highs(word) >> 1, np.int32)
             store(uniforms, place, convert(low, np.float32) * 2.0**-31 + 2.0**-32)
             store(uniforms, place + lanes, convert(high, np.float32) * 2.0**-31 + 2.0**-32)
-        store(streams, lane, paired(a))
-        store(streams, lanes + lane, paired(b))
-        store(streams, 2 * lanes + lane, paired(c))
-        store(streams, 3 * lanes + lane, paired(counter))
+        close_streams(streams, lane, lanes, (paired(a), paired(b), paired(c), paired(counter)))
 
 
 _MOST_BYTES, _LEAST_BYTES = 64, 16
