@@ -321,12 +321,26 @@ def inlined(function):
     return _compiled(function, **_OF_KERNELS, forceinline=True)
 
 
-def implements(function):
-    """Give a function that kernels call a body that the Numba types of its arguments decide: it becomes part of them.
+def _implements(function):
+    """Give a function that kernels call a body: it becomes part of them.
 
     A call would copy the hundreds of words of a plan and a state.
     """
     return overload(function, jit_options=_OF_KERNELS | {"forceinline": True})
+
+
+def by_types(choose):
+    """A function that kernels call: the decorated one is called with the Numba types of arguments, and returns a body.
+
+    It becomes part of the kernels, always.
+    """
+
+    @functools.wraps(choose)
+    def function(*arguments):
+        raise NotImplementedError("only compiled kernels call this")
+
+    _implements(function)(choose)
+    return function
 
 
 _stubs = []
@@ -340,7 +354,7 @@ def stub(function):
     function.given = {}
     _stubs.append(function)
 
-    @implements(function)
+    @_implements(function)
     @functools.wraps(function)
     def body(*kinds):
         own = getattr(kinds[0], "instance_class", None)

@@ -133,7 +133,7 @@ def test_kernels_are_in_engines_alone_whose_sources_name_the_cache():
         "fastgibbs.jit.njit",
         "fastgibbs.jit.called",
         "fastgibbs.jit.inlined",
-        "fastgibbs.jit.implements",
+        "fastgibbs.jit.by_types",
         "fastgibbs.jit.gives",
     }
     for path in PACKAGE.rglob("*.py"):

@@ -5,7 +5,7 @@ from numba import types
 
 from fastgibbs.engines.vectors import LANE_GROUP as WIDTH
 from fastgibbs.engines.vectors import bitcast, bits, convert, full, load, store
-from fastgibbs.jit import called, implements
+from fastgibbs.jit import by_types, called
 
 
 @called
@@ -37,13 +37,9 @@ def sum_spins(spins, sums):
         store(sums, lane, convert(total, np.float64))
 
 
+@by_types
 def merged(one, other, chosen):
     """Lanes of `one` where `chosen`, uint8 lanes, is 1, of `other` where it is 0."""
-    raise NotImplementedError("only compiled kernels call this")
-
-
-@implements(merged)
-def _merged(one, other, chosen):
     of_bits, of_spins = (np.int32, np.float32) if one.dtype is types.float32 else (np.int8, np.int8)
 
     def by_bits(one, other, chosen):

@@ -12,16 +12,12 @@ from fastgibbs.engines.layouts import LINE
 from fastgibbs.engines.spiking import lasting, pack_spikes
 from fastgibbs.engines.streams import below, next_words
 from fastgibbs.engines.vectors import at, bits, convert, full, load, select, store, total, trailing_zeros
-from fastgibbs.jit import called, gives, implements, inlined
+from fastgibbs.jit import by_types, called, gives, inlined
 
 
+@by_types
 def _add_flips(doubled, fields, state, lanes, end):
     """Add 2 J of sites that `up` marks to fields of the first lanes, below site `end`; subtract that of `down` ones."""
-    raise NotImplementedError("only compiled kernels call this")
-
-
-@implements(_add_flips)
-def _adding_flips(doubled, fields, state, lanes, end):
     tile = 8 * TILE // doubled.dtype.bitwidth
 
     def add_flips(doubled, fields, state, lanes, end):
@@ -152,13 +148,9 @@ def attempt(plan, state, rule, p, size, lane, words):
         store(state.panel, q * lanes + lane, select(down, field - change, field))
 
 
+@by_types
 def _add_row(doubled, fields, site, lane, up):
     """Add 2 J of a site that has turned up to all fields of a lane, or subtract it."""
-    raise NotImplementedError("only compiled kernels call this")
-
-
-@implements(_add_row)
-def _adding_row(doubled, fields, site, lane, up):
     tile = 8 * TILE // doubled.dtype.bitwidth
     line = 8 * LINE // doubled.dtype.bitwidth
 

@@ -11,7 +11,7 @@ import numpy as np
 from fastgibbs.engines.arithmetic import exp2
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.sparse_draws import highs, lows, paired
-from fastgibbs.engines.sparse_sums import floating, whole
+from fastgibbs.engines.sparse_sums import add_whole, floating
 from fastgibbs.engines.streams import close_streams, open_streams, stepped
 from fastgibbs.engines.vectors import at, bitcast, convert, full, load, select, store
 from fastgibbs.jit import inlined
@@ -38,23 +38,13 @@ def draw_uniforms(state):
         close_streams(streams, lane, lanes, (paired(a), paired(b), paired(c), paired(counter)))
 
 
-_MOST_BYTES, _LEAST_BYTES = 64, 16
-_most, _least = whole(_MOST_BYTES), whole(_LEAST_BYTES)
-
-
 @inlined
 def gather(plan, state, site):
     """Write whole numbers of a site's local fields in all slices to `state.sums`, if they are what it takes."""
-    classical, spins, lanes = plan.classical, state.spins, state.spins.shape[1]
-    if classical.step > 0:
-        total = at(classical.row_sums, site) - at(plan.least, site)
-        first, end = at(classical.indptr, site), at(classical.indptr, site + 1)
-        rows = plan.slices * lanes
-        wide = rows - rows % _MOST_BYTES  # slices of a worldline follow each other, and so do their lanes
-        for place in range(0, wide, _MOST_BYTES):
-            store(state.sums, place, _most(classical, spins, total, first, end, place))
-        for place in range(wide, rows, _LEAST_BYTES):
-            store(state.sums, place, _least(classical, spins, total, first, end, place))
+    if plan.classical.step > 0:
+        total = at(plan.classical.row_sums, site) - at(plan.least, site)
+        count = plan.slices * state.spins.shape[1]  # slices of a worldline follow each other, and so do their lanes
+        add_whole(plan.classical, state.spins, total, site, state.sums, count)
 
 
 def _drawing(width):
