@@ -4,7 +4,8 @@ In lanes without a field a spin is one bit of a random word. In all others the r
 probability p_k. All lanes of a word, cell after cell of a tile, are candidates with the same probability c >= p_k; a
 skip says how many are passed over before the next one, and a candidate of class k is accepted with p_k / c. Words
 whose lanes are all at one beta are swept so, in cells of a degree for which candidates are few enough: this depends on
-the model, that beta and the rule alone.
+the model, that beta and the rule alone. In a run of several betas what a chain draws depends on whether all of its word
+share one.
 
 **The law of a skip** G is geometric, P(G = g) = (1 - c)^g c, with c = 1 - exp(-x). The bits of such a number are
 independent: bit i is set with probability 1 / (1 + exp(2^i x)). So all are decided at once, as lanes are elsewhere:

@@ -287,8 +287,7 @@ def _chains(model: ModelLike) -> tuple[States, FloatArray]:
     spins = np.random.default_rng(4).choice(np.array([-1, 1], np.int8), (chains, model.n))
     if model.n <= ENUMERATED:
         return spins, _middle(model) * np.linspace(-0.3, 3, chains)
-    spread = model.energy(model.from_spins(spins)).std() or 1.0
-    return spins, np.sqrt(model.n) / spread * np.linspace(0.3, 1, chains)
+    return spins, np.sqrt(model.n) / model.energy(model.from_spins(spins)).std() * np.linspace(0.3, 1, chains)
 
 
 def _middle(model: ModelLike) -> float:
