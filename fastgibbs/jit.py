@@ -264,6 +264,7 @@ class _PartCompiler(Compiler):
 
 
 _OF_KERNELS = dict(no_cpython_wrapper=True, no_cfunc_wrapper=True, pipeline_class=_PartCompiler)
+_INLINED = _OF_KERNELS | dict(forceinline=True)  # a call would copy the hundreds of words of a plan and a state
 
 
 def njit(function):
@@ -318,15 +319,21 @@ def called(function):
 
 def inlined(function):
     """Compile a function that only kernels call, where every instruction counts: it becomes part of them, always."""
-    return _compiled(function, **_OF_KERNELS, forceinline=True)
+    return _compiled(function, **_INLINED)
 
 
-def implements(function):
-    """Give a function that kernels call a body that the Numba types of its arguments decide: it becomes part of them.
+def by_types(choose):
+    """A function that kernels call: the decorated one is called with the Numba types of arguments, and returns a body.
 
-    A call would copy the hundreds of words of a plan and a state.
+    It becomes part of the kernels, always.
     """
-    return overload(function, jit_options=_OF_KERNELS | {"forceinline": True})
+
+    @functools.wraps(choose)
+    def function(*arguments):
+        raise NotImplementedError("only compiled kernels call this")
+
+    overload(function, jit_options=_INLINED)(choose)
+    return function
 
 
 _stubs = []
@@ -340,7 +347,7 @@ def stub(function):
     function.given = {}
     _stubs.append(function)
 
-    @implements(function)
+    @overload(function, jit_options=_INLINED)
     @functools.wraps(function)
     def body(*kinds):
         own = getattr(kinds[0], "instance_class", None)

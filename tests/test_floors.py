@@ -133,7 +133,7 @@ def test_kernels_are_in_engines_alone_whose_sources_name_the_cache():
         "fastgibbs.jit.njit",
         "fastgibbs.jit.called",
         "fastgibbs.jit.inlined",
-        "fastgibbs.jit.implements",
+        "fastgibbs.jit.by_types",
         "fastgibbs.jit.gives",
     }
     for path in PACKAGE.rglob("*.py"):
@@ -157,6 +157,11 @@ def test_importing_the_package_needs_nothing_but_the_core():
         assert roots <= CORE | OPTIONAL | set(sys.stdlib_module_names), path
         first = {name.split(".")[0] for name in imports(path, top_level_only=True)}
         assert not first & OPTIONAL or path.relative_to(PACKAGE).parts[:2] in WRAPPERS, path
+
+
+def test_what_proves_engines_and_energies_holds_where_python_leaves_assertions_out():
+    for path in (PACKAGE / "testing").glob("*.py"):
+        assert not any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(path.read_text()))), path
 
 
 def test_no_module_is_longer_than_400_lines_nor_any_file_of_tests():

@@ -11,7 +11,7 @@ from test_parity import parity
 import fastgibbs as fg
 from fastgibbs import exact
 from fastgibbs.engines import contract, multispin, multispin_rare, rare
-from fastgibbs.engines.bitslices import keep
+from fastgibbs.engines.bitslices import keep, whole_number
 from fastgibbs.engines.multispin_neighbors import bonds_of
 from fastgibbs.engines.vectors import store
 from fastgibbs.jit import njit
@@ -227,7 +227,7 @@ def read(plan, state, greater, free, numbers):
     for tile in range(len(plan.tiles)):
         first, end, table, degree, _, _, _, _, start, _ = plan.tiles[tile]
         for word in range(8 * first, 8 * end, 8):
-            ups = rare.from_start(plan.number, start)
+            ups = whole_number(plan.number, start)
             for slot in range(0, degree, 2):
                 ups = multispin_rare.with_two(bonds_of(plan), state.spins, word // 8 * plan.slots + slot, ups)
             above, equal = multispin_rare.sides(plan.field == 0, ups, plan.rare.limits, table)

@@ -36,6 +36,12 @@ def pushes(scales, fields, unit: float, refractory: int | None = None) -> np.nda
     return exponents + scales.dtype.type(math.log2(refractory)) if lasts else exponents
 
 
+def at_points(plan, unit: float, betas, fields=None, refractory: int | None = None):
+    """The plan with rungs at these betas and extra fields, float64 (rungs,); local fields are in units of `unit`."""
+    factors = scales(betas, unit)
+    return plan._replace(scales=factors, pushes=pushes(factors, fields, unit, refractory))
+
+
 @inlined
 def pushed(plan, state, exponent, lane, width):
     """The exponent of lanes `lane` ... with what their fields beside the model's add, if there are any."""
@@ -129,3 +135,9 @@ def exp64(x):
     for inverse in _INVERSE_FACTORIALS:
         power = power * r + inverse
     return np.ldexp(power, np.int32(m))
+
+
+@inlined
+def acceptance(gain):
+    """min(1, e^gain), of an exchange of two replicas."""
+    return exp64(max(gain, -700.0)) if gain < 0 else 1.0

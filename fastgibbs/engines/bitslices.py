@@ -47,16 +47,25 @@ def whole_bit(builder, whole, k, width=PART):
     return copied(builder, builder.neg(bit), width)
 
 
-@intrinsic
-def number(typing, most, value):
-    """The number `value` in all lanes, with planes enough to count to the length of `most`."""
-    planes = types.UniTuple(PLANE, most.count.bit_length())
+def _numbering(width):
+    """The function that gives a number in all lanes, in planes of `width` words."""
 
-    def lower(context, builder, sig, values):
-        whole = context.cast(builder, values[1], value, types.int64)
-        return context.make_tuple(builder, planes, [whole_bit(builder, whole, k) for k in range(planes.count)])
+    @intrinsic
+    def number(typing, most, value):
+        """The number `value` in all lanes, with planes enough to count to the length of `most`."""
+        planes = types.UniTuple(Lanes(types.uint64, width), most.count.bit_length())
 
-    return planes(most, value), lower
+        def lower(context, builder, sig, values):
+            whole = context.cast(builder, values[1], value, types.int64)
+            bits = [whole_bit(builder, whole, k, width) for k in range(planes.count)]
+            return context.make_tuple(builder, planes, bits)
+
+        return planes(most, value), lower
+
+    return number
+
+
+number, whole_number = _numbering(PART), _numbering(VECTOR)
 
 
 @intrinsic
@@ -243,21 +252,31 @@ def kept(typing, most, array, index):
     return planes(most, array, index), lower
 
 
-@intrinsic
-def negative(typing, signs, part):
-    """Words whose bits are all set or all clear, as bits `part` ... of a byte of eight signs say."""
+def _masking(width):
+    """The function that gives `width` words whose bits are all set or all clear."""
 
-    def lower(context, builder, sig, values):
-        if PART == VECTOR:  # a mask register of the machine
-            return builder.sext(builder.bitcast(values[0], ir.VectorType(ir.IntType(1), PART)), _WORDS)
-        masks = [ir.Constant(_WORDS, [-(bits >> k & 1) for k in range(PART)]) for bits in range(2**PART)]
-        table = cgutils.global_constant(builder, "negative", ir.Constant(ir.ArrayType(_WORDS, 2**PART), masks))
-        first = context.cast(builder, values[1], part, types.uint8)
-        bits = builder.and_(builder.lshr(values[0], first), ir.Constant(first.type, 2**PART - 1))
-        place = [ir.Constant(ir.IntType(64), 0), builder.zext(bits, ir.IntType(64))]
-        return builder.load(builder.gep(table, place, inbounds=True))
+    @intrinsic
+    def masks(typing, bits, part):
+        """Words whose bits are all set or all clear, as bits `part` ... of a byte say."""
+        lanes = Lanes(types.uint64, width)
 
-    return (PLANE(signs, part), lower) if signs == types.uint8 else None
+        def lower(context, builder, sig, values):
+            words = context.get_value_type(lanes)
+            if PART == VECTOR:  # a mask register of the machine
+                return builder.sext(builder.bitcast(values[0], ir.VectorType(ir.IntType(1), width)), words)
+            rows = [ir.Constant(words, [-(row >> k & 1) for k in range(width)]) for row in range(2**width)]
+            table = cgutils.global_constant(builder, "masks", ir.Constant(ir.ArrayType(words, 2**width), rows))
+            first = context.cast(builder, values[1], part, types.uint8)
+            row = builder.and_(builder.lshr(values[0], first), ir.Constant(first.type, 2**width - 1))
+            place = [ir.Constant(ir.IntType(64), 0), builder.zext(row, ir.IntType(64))]
+            return builder.load(builder.gep(table, place, inbounds=True))
+
+        return (lanes(bits, part), lower) if bits == types.uint8 else None
+
+    return masks
+
+
+masks, whole_masks = _masking(PART), _masking(VECTOR)
 
 
 @intrinsic
@@ -286,16 +305,6 @@ def seldom(typing, condition):
         return builder.call(expect, [values[0], ir.Constant(bit, 0)])
 
     return types.boolean(condition), lower
-
-
-@intrinsic
-def lowest_bit(typing, word):
-    """The position of the lowest set bit of a word that is not zero."""
-
-    def lower(context, builder, sig, values):
-        return builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.uint64(word), lower
 
 
 @intrinsic

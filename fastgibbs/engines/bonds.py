@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines.arithmetic import exp64
-from fastgibbs.engines.streams import next_word
 from fastgibbs.jit import inlined
 
 LINE = 8  # words that are handled at once
@@ -95,12 +94,6 @@ def satisfied(J, beta, alike):
 def probability(beta, J):
     """Of a satisfied bond to be on: 1 - exp(-2 |beta J|)."""
     return 1.0 - exp64(max(-2.0 * abs(beta * J), -700.0))
-
-
-@inlined
-def chance(stream, p):
-    """True with probability p."""
-    return np.float64(next_word(stream) >> np.uint64(11)) * 2.0**-53 < p
 
 
 @inlined

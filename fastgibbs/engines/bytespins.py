@@ -4,8 +4,8 @@ import numpy as np
 from numba import types
 
 from fastgibbs.engines.vectors import LANE_GROUP as WIDTH
-from fastgibbs.engines.vectors import bitcast, bits, convert, load, store
-from fastgibbs.jit import called, implements
+from fastgibbs.engines.vectors import bitcast, bits, convert, full, load, store
+from fastgibbs.jit import by_types, called
 
 
 @called
@@ -26,13 +26,20 @@ def unpack(words, spins):
             spins[i, lane] = 2 * ((words[i, lane >> 4] >> (lane & 15)) & 1) - 1
 
 
+@called
+def sum_spins(spins, sums):
+    """Write the sum of every lane's spins, float64 (lanes,)."""
+    n, lanes = spins.shape
+    for lane in range(0, lanes, WIDTH):
+        total = full(0, np.int64, WIDTH)
+        for i in range(n):
+            total = total + convert(load(spins, i * lanes + lane, WIDTH), np.int64)
+        store(sums, lane, convert(total, np.float64))
+
+
+@by_types
 def merged(one, other, chosen):
     """Lanes of `one` where `chosen`, uint8 lanes, is 1, of `other` where it is 0."""
-    raise NotImplementedError("only compiled kernels call this")
-
-
-@implements(merged)
-def _merged(one, other, chosen):
     of_bits, of_spins = (np.int32, np.float32) if one.dtype is types.float32 else (np.int8, np.int8)
 
     def by_bits(one, other, chosen):

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines import contract, graphs, precision
-from fastgibbs.engines.arithmetic import decide, pushes, scales
+from fastgibbs.engines.arithmetic import at_points, decide
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.contract import Engine
 from fastgibbs.engines.dense import Sizes, common_step, drowned
@@ -146,8 +146,7 @@ class Coloured(Engine):
         whole = (np.zeros(chains, np.int64) for _ in range(2))
         local = np.zeros(spins.shape, np.int64)
         state = ColouredState(spins, np.ascontiguousarray(streams.T), local, *whole, np.ones(1, np.uint8))
-        factors = scales(betas, plan.grain * plan.unit)
-        return plan._replace(scales=factors, pushes=pushes(factors, fields, plan.grain * plan.unit)), state
+        return at_points(plan, plan.grain * plan.unit, betas, fields), state
 
     def order(self, model, strips: int = 1, free=None) -> np.ndarray:
         """Colour by colour."""

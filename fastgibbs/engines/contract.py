@@ -15,7 +15,8 @@ those of models are.
 alone; streams, as `streams` uint64 (4, lanes) and `order` uint64 (4,); and any other.
 
 **Random numbers** of a lane come from a stream of its own (streams.py), that only its own attempts draw from, no other
-lane, block or thread, and no measurement. So chain k is the same in any block, beside any others.
+lane, block or thread, and no measurement. So chain k is the same in any block, beside any others; by the multi-spin
+engine beside any at the same beta (rare.py).
 
 **Bodies.** Compiled drivers call the functions `sweep` ... `retain` below. An engine gives them bodies for its class of
 plans by `fastgibbs.jit.gives`, plain functions that Numba compiles into the drivers: `sweep` and `measure`, and the

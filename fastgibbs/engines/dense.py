@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines import contract, precision, sparse
-from fastgibbs.engines.arithmetic import pushes, scales
+from fastgibbs.engines.arithmetic import at_points
 from fastgibbs.engines.bytespins import start_spins
 from fastgibbs.engines.contract import Engine
 from fastgibbs.engines.layouts import LINE, aligned
@@ -264,10 +264,8 @@ class Dense(Engine):
         size, kind, stride, parts = len(lanes), plan.doubled.dtype, plan.lowest.size, list(ups)
         fine = aligned((size if len(plan.fine) else 0, stride), np.int32)
         fine[:] = plan.fine_lowest
-        factors = scales(betas, plan.unit)
-        plan = plan._replace(scales=factors, pushes=pushes(factors, fields, plan.unit, refractory))
         spins = start_spins(plan.own.size, size, parts)
-        return plan, DenseState(
+        return at_points(plan, plan.unit, betas, fields, refractory), DenseState(
             asked=len(parts[0][1]) if parts else size,
             spins=spins,
             streams=lane_streams(entropy, lanes),

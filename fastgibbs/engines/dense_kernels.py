@@ -4,7 +4,7 @@ import numpy as np
 
 from fastgibbs.engines import contract
 from fastgibbs.engines.arithmetic import aligned, decide, pushed, show_points
-from fastgibbs.engines.bytespins import pack, unpack
+from fastgibbs.engines.bytespins import pack, sum_spins, unpack
 from fastgibbs.engines.contract import ALIGN, RANDOM, UNMEASURED
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.dense import FEW, PANEL, TILE, DensePlan
@@ -12,16 +12,12 @@ from fastgibbs.engines.layouts import LINE
 from fastgibbs.engines.spiking import lasting, pack_spikes
 from fastgibbs.engines.streams import below, next_words
 from fastgibbs.engines.vectors import at, bits, convert, full, load, select, store, total, trailing_zeros
-from fastgibbs.jit import called, gives, implements, inlined
+from fastgibbs.jit import by_types, called, gives, inlined
 
 
+@by_types
 def _add_flips(doubled, fields, state, lanes, end):
     """Add 2 J of sites that `up` marks to fields of the first lanes, below site `end`; subtract that of `down` ones."""
-    raise NotImplementedError("only compiled kernels call this")
-
-
-@implements(_add_flips)
-def _adding_flips(doubled, fields, state, lanes, end):
     tile = 8 * TILE // doubled.dtype.bitwidth
 
     def add_flips(doubled, fields, state, lanes, end):
@@ -152,13 +148,9 @@ def attempt(plan, state, rule, p, size, lane, words):
         store(state.panel, q * lanes + lane, select(down, field - change, field))
 
 
+@by_types
 def _add_row(doubled, fields, site, lane, up):
     """Add 2 J of a site that has turned up to all fields of a lane, or subtract it."""
-    raise NotImplementedError("only compiled kernels call this")
-
-
-@implements(_add_row)
-def _adding_row(doubled, fields, site, lane, up):
     tile = 8 * TILE // doubled.dtype.bitwidth
     line = 8 * LINE // doubled.dtype.bitwidth
 
@@ -251,13 +243,9 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
 
 @gives(contract.measure, DensePlan)
 def _measure(plan, state, energies, magnetizations, crew):
-    n, lanes = state.spins.shape
+    lanes = state.spins.shape[1]
     refresh(plan, state)
-    for lane in range(0, lanes, WIDTH):
-        total = full(0, np.int32, WIDTH)
-        for i in range(n):
-            total = total + convert(load(state.spins, i * lanes + lane, WIDTH), np.int32)
-        store(magnetizations, lane, convert(total, np.float64))
+    sum_spins(state.spins, magnetizations)
     _catch_up(plan, state)
     for lane in range(lanes):
         energies[lane] = plan.offset  # fields of lanes that nobody asked for wrap, so that what they add up to drifts

@@ -62,9 +62,7 @@ def find_units(terms, magnitudes, units, most):
         unit = abs(at(terms.couplings, first) if last > first else terms.fields[site])
         scale, whole = 1.0, False
         if unit > 2.0**-1000:
-            multiple = math.ldexp(
-                1.0, min(exponent - math.frexp(unit)[1] + 1, 30)
-            )  # the largest term in units, or more
+            multiple = math.ldexp(1.0, min(exponent - math.frexp(unit)[1] + 1, 30))  # the largest term, or more
             scale = 1 / unit
             whole = count * multiple <= min(most, 2.0**24) and _whole(terms, site, unit, scale)
         if not whole:

@@ -17,10 +17,11 @@ from fastgibbs.engines.contract import GIBBS
 from fastgibbs.engines.contract import LANE_GROUP as GROUP
 from fastgibbs.engines.fours import SPAN, TABLE, add_fours
 from fastgibbs.engines.gradients import Step, moving_row, project
+from fastgibbs.engines.inputs import mark, mark_rows
 from fastgibbs.engines.layered import decide
 from fastgibbs.engines.phases import mean
-from fastgibbs.engines.streams import stepped
-from fastgibbs.engines.vectors import at, bitcast, bits, convert, full, load, select, store, total, transpose
+from fastgibbs.engines.streams import close_streams, open_streams, stepped
+from fastgibbs.engines.vectors import at, bitcast, convert, full, load, store, total, transpose
 from fastgibbs.jit import called, inlined, njit
 
 WORDS = GROUP // 2  # that a lane takes for a group of units, and lanes whose streams are drawn from at once
@@ -91,18 +92,6 @@ def _passage(net, number):
 
 
 @inlined
-def _mark_lanes(net, p, x, first, last):
-    """Mark the units of the source that are 1, lane by lane."""
-    words = -(-p.source // SPAN)
-    for k in range(first, last):
-        for number in range(words):
-            word, place = np.uint64(0), x + k * p.columns + number * SPAN
-            for part in range(0, SPAN, GROUP):
-                word |= np.uint64(bits(load(net.rows, place + part, GROUP) > 0)) << np.uint64(part)
-            store(net.of_lanes, k * words + number, full(word, np.uint64, 1))
-
-
-@inlined
 def _add_inputs(net, p, tile, first, last):
     """b_j + sum_i W_ji x_i for the units j of a tile of the target, of lanes that are marked, to `inputs`."""
     for k in range(first, last):
@@ -115,16 +104,12 @@ def _add_inputs(net, p, tile, first, last):
 @inlined
 def _draw_words(net, lane, count):
     """The next words of the streams of eight lanes, `count` each, those of a lane side by side."""
-    streams, lanes = net.streams, net.streams.shape[1]
-    a, b = load(streams, lane, WORDS), load(streams, lanes + lane, WORDS)
-    c, counter = load(streams, 2 * lanes + lane, WORDS), load(streams, 3 * lanes + lane, WORDS)
+    lanes = net.streams.shape[1]
+    a, b, c, counter = open_streams(net.streams, lane, lanes, WORDS)
     for k in range(count):
         word, a, b, c, counter = stepped(a, b, c, counter)
         store(net.words, (lane + k) * WORDS, word)
-    store(streams, lane, a)
-    store(streams, lanes + lane, b)
-    store(streams, 2 * lanes + lane, c)
-    store(streams, 3 * lanes + lane, counter)
+    close_streams(net.streams, lane, lanes, (a, b, c, counter))
     transpose(net.words, lane * WORDS, WORDS, net.words, lane * WORDS, WORDS)
 
 
@@ -132,7 +117,7 @@ def _draw_words(net, lane, count):
 def _draw(net, number, first, last):
     p = _passage(net, number)
     here = p.downwards * net.rows.shape[1]
-    _mark_lanes(net, p, here + p.x, first, last)
+    mark_rows(net.rows, here + p.x, p.columns, -(-p.source // SPAN), net.of_lanes, first, last)
     for tile in range(-(-p.target // GROUP)):
         _add_inputs(net, p, tile, first, last)
         count, place = min(GROUP, p.target - tile * GROUP), here + p.y + tile * GROUP
@@ -151,7 +136,7 @@ def _err(net, number, first, last):
     p = _passage(net, number)
     phase = 1 - p.downwards
     here, lanes = phase * net.rows.shape[1], net.factors.shape[1]
-    _mark_lanes(net, p, here + p.x, first, last)
+    mark_rows(net.rows, here + p.x, p.columns, -(-p.source // SPAN), net.of_lanes, first, last)
     for tile in range(-(-p.target // GROUP)):
         _add_inputs(net, p, tile, first, last)
         for k in range(first, last):
@@ -175,15 +160,10 @@ def _square(mu):
 def _add_up(net, number, count):
     """The sums over `count` rows that weights are moved by, terms one after the other; with offsets those by mu too."""
     p = _passage(net, number)
-    lanes, columns, off = net.factors.shape[1], net.sums.shape[1], full(0, np.uint64, GROUP)
+    lanes, columns = net.factors.shape[1], net.sums.shape[1]
     x = (1 - p.downwards) * net.rows.shape[1] + p.x
     for i in range(0, p.source, GROUP):
-        for begin in range(0, count, SPAN):
-            words = off
-            for n in range(begin, min(begin + SPAN, count)):
-                bit = full(np.uint64(1) << np.uint64(n - begin), np.uint64, GROUP)
-                words = words | select(load(net.rows, x + n * p.columns + i, GROUP) > 0, bit, off)
-            store(net.of_units, begin // SPAN * p.columns + i, words)
+        mark(net.rows, x + i, p.columns, count, net.of_units, i, p.columns)
     mu = net.offsets[p.mu : p.mu + p.columns]
     centered, zero = _square(mu) > 0, full(0.0, np.float32, GROUP)
     if centered:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines.arithmetic import exp64
+from fastgibbs.engines.arithmetic import acceptance
 from fastgibbs.engines.binning import RunningBins, keep
 from fastgibbs.engines.clusters import Clusters
 from fastgibbs.engines.contract import FOLLOWED, LANE_GROUP, MEASURED, SEQUENTIAL, UNMEASURED
@@ -15,7 +15,7 @@ from fastgibbs.engines.lowest import note
 from fastgibbs.engines.moves import due, move, sweeps_too, tell
 from fastgibbs.engines.observables import Observables, measure_observables, observables
 from fastgibbs.engines.replicas import add_overlaps
-from fastgibbs.engines.streams import next_word
+from fastgibbs.engines.streams import chance
 from fastgibbs.jit import called, njit
 
 READ_GROUP = 16  # reads whose energies are added up before they join the others: blocks are whole groups
@@ -126,17 +126,16 @@ def advance(block, rungs, moves, record, first, last, crew):
         if records:
             draw = min(number, len(record.energies) - 1)
             measure(block, record.energies[draw], record.magnetizations[draw], crew)
-            if crew.worker == 0 and (len(record.samples) > 0 or len(record.observables.weights) > 0):
-                packed = record.samples[draw] if len(record.samples) > 0 else record.observables.packed
-                snapshot(block, packed)
-                measure_observables(record.observables, packed, record.observables.record[draw])
             if crew.worker == 0:
-                if record.observables.record.shape[1] > len(record.observables.weights):
-                    of_sweep = rungs[(done - 1) % len(rungs)]
-                    tell_draw(block, of_sweep, record.observables.record[draw], len(record.observables.weights))
-                tell(moves.clusters, record.observables.record[draw])
-                of_weights = record.observables.record[draw]
-                keep(record.bins, number, record.energies[draw], record.magnetizations[draw], of_weights)
+                weights, values = record.observables.weights, record.observables.record[draw]
+                if len(record.samples) > 0 or len(weights) > 0:
+                    packed = record.samples[draw] if len(record.samples) > 0 else record.observables.packed
+                    snapshot(block, packed)
+                    measure_observables(record.observables, packed, values)
+                if len(values) > len(weights):
+                    tell_draw(block, rungs[(done - 1) % len(rungs)], values, len(weights))
+                tell(moves.clusters, values)
+                keep(record.bins, number, record.energies[draw], record.magnetizations[draw], values)
 
 
 class Reads(NamedTuple):
@@ -277,22 +276,21 @@ def _temper(block, ladders, moves, compared, record, first, last, crew):
             draw = min(number, len(record.energies) - 1)
             _record_rungs(ladders, ladders.energies, record.energies[draw])
             _record_rungs(ladders, ladders.magnetizations, record.magnetizations[draw])
-            if len(record.samples) > 0 or len(record.observables.weights) > 0:
+            weights, values = record.observables.weights, record.observables.record[draw]
+            if len(record.samples) > 0 or len(weights) > 0:
                 packed = record.samples[draw] if len(record.samples) > 0 else record.observables.packed
                 snapshot(block, packed)
                 measure_observables(record.observables, packed, record.observables.by_lane)
-                for which in range(len(record.observables.weights)):
-                    by_rung = record.observables.record[draw, which]
-                    _record_rungs(ladders, record.observables.by_lane[which], by_rung)
+                for which in range(len(weights)):
+                    _record_rungs(ladders, record.observables.by_lane[which], values[which])
             if len(record.samples) > 0:
                 for ladder in range(len(ladders.lane_at)):
                     for rung in range(ladders.betas.size):
                         ladders.lanes_of_draws[draw, ladder, rung] = ladders.lane_at[ladder, rung]
             if ladders.ratios >= 0:
-                _tell_rungs(ladders, block, record.observables, record.observables.record[draw])
-            tell(moves, record.observables.record[draw])
-            of_weights = record.observables.record[draw]
-            keep(record.bins, number, record.energies[draw], record.magnetizations[draw], of_weights)
+                _tell_rungs(ladders, block, record.observables, values)
+            tell(moves, values)
+            keep(record.bins, number, record.energies[draw], record.magnetizations[draw], values)
         if ladders.overlap_every > 0 and past > 0 and past % ladders.overlap_every == 0:
             add_overlaps(compared, block)
 
@@ -345,10 +343,8 @@ def _swap(ladders, number, counts):
             for k in range(len(ladders.sums)):
                 turned = ladders.sums[k, b] - ladders.sums[k, a]
                 gain -= (ladders.pushes[rung + 1, k] - ladders.pushes[rung, k]) * turned
-            p = 1.0
-            if gain < 0:
-                p = exp64(max(gain, -700.0))
-            if np.float64(next_word(ladders.streams[ladder]) >> np.uint64(11)) * 2.0**-53 < p:
+            p = acceptance(gain)
+            if chance(ladders.streams[ladder], p):
                 lane_at[rung], lane_at[rung + 1] = b, a
                 ladders.rungs[a], ladders.rungs[b] = rung + 1, rung
             if counts:

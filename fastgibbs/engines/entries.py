@@ -165,13 +165,13 @@ def _call(typing, room, number, arguments):
 def hold(plan, state, kept, room):
     """Make a room, uint64 (ROOM,), the block of a plan and a state."""
     held = _hold(room, (plan, state, kept))
-    room[0] = _address(held, 0)
-    room[1] = _address(held, 1)
-    room[2] = _address(held, 2)
-    room[3] = _address(held, 3)
-    room[4] = _address(held, 4)
-    room[5] = _address(held, 5)
-    room[6] = _address(held, 6)
+    room[_SWEEP] = _address(held, _SWEEP)
+    room[_MEASURE] = _address(held, _MEASURE)
+    room[_SNAPSHOT] = _address(held, _SNAPSHOT)
+    room[_RESTORE] = _address(held, _RESTORE)
+    room[_RETAIN] = _address(held, _RETAIN)
+    room[_EXACTLY] = _address(held, _EXACTLY)
+    room[_TELL] = _address(held, _TELL)
 
 
 def opened(plan, state, kept=None) -> np.ndarray:

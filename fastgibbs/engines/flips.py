@@ -12,7 +12,7 @@ from numba import errors, types
 from numba.extending import NativeValue, models, register_model, unbox
 
 from fastgibbs.fingerprints import fingerprint
-from fastgibbs.jit import implements, inlined
+from fastgibbs.jit import by_types, inlined
 from fastgibbs.models import checks
 from fastgibbs.models.energy import Flips
 
@@ -60,13 +60,9 @@ def _compiled(code, name, arguments):
     return function
 
 
+@by_types
 def cost(code, spins, site, sums, parameters):
     """E(s with s_site turned) - E(s), float64, of `spins` (n,) whose running sums are `sums`."""
-    raise NotImplementedError("only compiled kernels call this")
-
-
-@implements(cost)
-def _cost(code, spins, site, sums, parameters):
     if code.sums:
         function = _compiled(code, "cost", (spins, site, sums, *parameters))
         return lambda code, spins, site, sums, parameters: np.float64(function(spins, site, sums, *parameters))
@@ -74,13 +70,9 @@ def _cost(code, spins, site, sums, parameters):
     return lambda code, spins, site, sums, parameters: np.float64(function(spins, site, *parameters))
 
 
+@by_types
 def turn(code, spins, site, sums, parameters):
     """Change the running sums to what they are when s_site, which is still as it was, has turned."""
-    raise NotImplementedError("only compiled kernels call this")
-
-
-@implements(turn)
-def _turn(code, spins, site, sums, parameters):
     if not code.sums:
         return lambda code, spins, site, sums, parameters: None
     function = _compiled(code, "turn", (spins, site, sums, *parameters))

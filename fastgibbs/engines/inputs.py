@@ -9,7 +9,18 @@ half the units are 1, fewer where data are sparse, each in half an instruction f
 import numpy as np
 
 from fastgibbs.engines.vectors import LANE_GROUP as GROUP
-from fastgibbs.engines.vectors import add_product, at, full, load, load_groups, select, store, trailing_zeros, transpose
+from fastgibbs.engines.vectors import (
+    add_product,
+    at,
+    bits,
+    full,
+    load,
+    load_groups,
+    select,
+    store,
+    trailing_zeros,
+    transpose,
+)
 from fastgibbs.jit import called, inlined, target
 
 UNITS = 6  # of a tile: with WIDE lanes of each, sums fill three quarters of the registers
@@ -95,6 +106,20 @@ def mark(rows, first, row, count, marked, place, apart):
             bit = full(np.uint64(1) << np.uint64(n - begin), np.uint64, GROUP)
             words = words | select(load(rows, first + n * row, GROUP) > 0, bit, off)
         store(marked, place + begin // 64 * apart, words)
+
+
+@called
+def mark_rows(rows, first, row, words, marked, begin, end):
+    """Write words, uint64 (rows, words), of where numbers of rows `begin` ... `end - 1` are above 0.
+
+    Row 0 is at `first`, and each `row` numbers from the one before.
+    """
+    for k in range(begin, end):
+        for number in range(words):
+            word, place = np.uint64(0), first + k * row + number * 64
+            for part in range(0, 64, GROUP):
+                word |= np.uint64(bits(load(rows, place + part, GROUP) > 0)) << np.uint64(part)
+            store(marked, k * words + number, full(word, np.uint64, 1))
 
 
 def adding_tall(width, held):

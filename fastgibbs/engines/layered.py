@@ -21,7 +21,7 @@ import numpy as np
 
 from fastgibbs.engines import contract, precision, sparse
 from fastgibbs.engines.arithmetic import LOWEST_EXPONENT, exp2, scales, uniform
-from fastgibbs.engines.bytespins import start_spins, unpack
+from fastgibbs.engines.bytespins import start_spins, sum_spins, unpack
 from fastgibbs.engines.contract import GIBBS, METROPOLIS, UNMEASURED, Engine
 from fastgibbs.engines.contract import LANE_GROUP as GROUP
 from fastgibbs.engines.inputs import TALL, UNITS, WIDE, adding, adding_tall, beginning, mark
@@ -29,7 +29,7 @@ from fastgibbs.engines.layouts import aligned
 from fastgibbs.engines.streams import lane_streams, next_words
 from fastgibbs.engines.vectors import add_product, at, bitcast, convert, full, load, select, store
 from fastgibbs.jit import called, gives, inlined, njit
-from fastgibbs.models import RBM, checks
+from fastgibbs.models import RBM
 
 SPAN = 64  # lanes whose layers are drawn before those of the next: weights come to them all
 _SIGN = -(2**31)
@@ -73,9 +73,7 @@ class LayeredState(NamedTuple):
 
 
 def _unit(rbm) -> float:
-    """A power of two near the largest weight or bias, or 1 if all are zero."""
-    largest = max(checks.largest(part) for part in (rbm.weights, rbm.visible_bias, rbm.hidden_bias))
-    return float(2.0 ** (np.frexp(largest)[1] - 1)) if largest > 0 else 1.0
+    return precision.power_of_two(rbm.weights, rbm.visible_bias, rbm.hidden_bias)
 
 
 def _tiles(weights, height=UNITS) -> np.ndarray:
@@ -347,21 +345,19 @@ def _measure(plan, state, energies, magnetizations, crew):
 
     def measure(plan, state, energies, magnetizations, crew):
         # E = -unit (c + h_1 b_1 + h_2 b_2 + ... + (v_1 x_1 + v_2 x_2 + ...)): one addition after the other
-        (n, lanes), off, yes = state.spins.shape, full(0.0, np.float32, GROUP), np.bool_(True)
+        lanes, off, yes = state.spins.shape[1], full(0.0, np.float32, GROUP), np.bool_(True)
+        sum_spins(state.spins, magnetizations)
         if state.multiplied[0] == 0:  # units are not as a sweep left them, or it was not to be measured
             update(plan, state, np.int64(GIBBS), not yes, not yes, yes)
             state.multiplied[0] = 1
         for lane in range(0, lanes, GROUP):
-            energy, total = load(plan.held, lane, GROUP), full(0, np.int32, GROUP)
+            energy = load(plan.held, lane, GROUP)
             for k in range(plan.visible, plan.free.size):
                 up = load(state.spins, np.int64(at(plan.free, k)) * lanes + lane, GROUP) > 0
                 bias = bias_of(plan.hidden_bias, k - plan.visible, lane, lanes)
                 energy = energy + convert(select(up, bias, off), np.float64)
             energy = energy + load(state.products, lane, GROUP)
-            for i in range(n):
-                total = total + convert(load(state.spins, i * lanes + lane, GROUP), np.int32)
             store(energies, lane, energy * -plan.unit)
-            store(magnetizations, lane, convert(total, np.float64))
 
     return measure
 

@@ -141,7 +141,7 @@ def _follow(table):
         start = start + 16 if start + 16 < period else 0
         changed = nonzero(changes)
         while changed != 0:
-            _turn(table, place + np.int64(trailing_zeros(changed)))
+            _turn(table, place + trailing_zeros(changed))
             changed &= changed - np.uint64(1)
     for place in range(size - size % 16, size):
         _turn(table, place)
@@ -156,7 +156,7 @@ def _turn(table, place):
     table.followed[site, group] ^= np.uint16(changes)
     word, left = table.words[site], np.uint64(changes)
     while left != 0:
-        lane = 16 * group + np.int64(trailing_zeros(left))
+        lane = 16 * group + trailing_zeros(left)
         table.lane_hashes[lane] ^= word
         table.waiting[lane] = 1
         left &= left - np.uint64(1)

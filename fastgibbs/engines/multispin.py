@@ -51,9 +51,7 @@ class MultispinPlan(NamedTuple):
     sign_words: np.ndarray  # uint64 (vectors * slots * 8 or 0,): J < 0 lane by lane
     degrees: np.ndarray  # int64 (tables,): the degree that each table of thresholds is for
     codes: np.ndarray  # uint64 (rungs, -): thresholds and likelier spins at every beta, bit after bit
-    looked: (
-        np.ndarray
-    )  # uint8 (rungs, tables, -): what says a threshold's bits where all lanes are alike, see `_lookups`
+    looked: np.ndarray  # uint8 (rungs, tables, -): the same where all lanes of a word are alike, see `_lookups`
     rest: np.ndarray  # uint64 (rungs, tables * kinds): the next 64 bits of each threshold
     rare: rare.Rarities
     ghosts: int  # where their words begin

@@ -17,15 +17,14 @@ from fastgibbs.engines.bitslices import (
     increment,
     keep,
     keep_functions,
-    lowest_bit,
     number,
     seldom,
 )
 from fastgibbs.engines.graphs import VECTOR
 from fastgibbs.engines.multispin import MASKS, PLANES
 from fastgibbs.engines.multispin_neighbors import bonds_of, neighbor
-from fastgibbs.engines.streams import next_word, stepped
-from fastgibbs.engines.vectors import at, full, load, nonzero, store
+from fastgibbs.engines.streams import close_streams, next_word, open_streams, stepped
+from fastgibbs.engines.vectors import at, full, load, nonzero, store, trailing_zeros
 from fastgibbs.jit import called, inlined
 
 
@@ -60,22 +59,10 @@ def _masks(scratch, own, part):
 
 
 @inlined
-def _open(streams, own, first):
-    """The streams of words `first` ...: they stay in registers until `_close` writes them back."""
+def _column(streams, own, first):
+    """Where the streams of words `first` ... are."""
     columns = streams.shape[2]  # a power of two: a division would be felt
-    column = streams.shape[1] * columns * own + (first & (columns - 1))
-    a, b = load(streams, column, PART), load(streams, columns + column, PART)
-    return a, b, load(streams, 2 * columns + column, PART), load(streams, 3 * columns + column, PART)
-
-
-@inlined
-def _close(streams, own, first, a, b, c, counter):
-    columns = streams.shape[2]
-    column = streams.shape[1] * columns * own + (first & (columns - 1))
-    store(streams, column, a)
-    store(streams, columns + column, b)
-    store(streams, 2 * columns + column, c)
-    store(streams, 3 * columns + column, counter)
+    return streams.shape[1] * columns * own + (first & (columns - 1))
 
 
 @inlined
@@ -104,7 +91,8 @@ def turned(plan, state, spins, undecided, distance, kinds, tile, first):
     """The spins of words `first` ..., turned where a fresh uniform of lanes `undecided` is below their threshold."""
     table, _, own, count = tile
     masks, bit = _masks(state.scratch, own, first & (VECTOR - 1)), table * PLANES * len(plan.kinds)
-    a, b, c, counter = _open(state.streams, own, first)
+    column, columns = _column(state.streams, own, first), state.streams.shape[2]
+    a, b, c, counter = open_streams(state.streams, column, columns, PART)
     for _ in range(PLANES):
         word, a, b, c, counter = stepped(a, b, c, counter)
         threshold = _bits(state, kinds, masks, count, bit)
@@ -112,7 +100,7 @@ def turned(plan, state, spins, undecided, distance, kinds, tile, first):
         spins = spins ^ (undecided & differs & threshold)
         undecided = undecided & (differs ^ -1)
         bit += len(plan.kinds)
-    _close(state.streams, own, first, a, b, c, counter)
+    close_streams(state.streams, column, columns, (a, b, c, counter))
     if seldom(nonzero(undecided) != 0):
         rest, lanes = table * len(plan.kinds), (np.int64(-1), state.current, state.tails[own])
         spins = _decide_left(plan.rest, rest, lanes, state.scratch[own], spins, undecided, distance, first)
@@ -150,7 +138,8 @@ def turned_alike(plan, state, ups, undecided, tile, first, rung):
     likely = _looked_up(looked, state.scratch, functions, entry + width * PLANES, distance, count)
     likely = likely ^ (ups[len(ups) - 1] & turns)
     spins = likely
-    a, b, c, counter = _open(state.streams, own, first)
+    column, columns = _column(state.streams, own, first), state.streams.shape[2]
+    a, b, c, counter = open_streams(state.streams, column, columns, PART)
     for _ in range(PLANES):
         word, a, b, c, counter = stepped(a, b, c, counter)
         differs = word ^ _looked_up(looked, state.scratch, functions, entry, distance, count)
@@ -160,7 +149,7 @@ def turned_alike(plan, state, ups, undecided, tile, first, rung):
             spins = spins ^ (undecided & differs & (differs ^ word))
         undecided = undecided & (differs ^ -1)
         entry += width
-    _close(state.streams, own, first, a, b, c, counter)
+    close_streams(state.streams, column, columns, (a, b, c, counter))
     if seldom(nonzero(undecided) != 0):
         if steps:  # nothing has decided these
             spins = spins ^ (undecided & load(state.scratch, functions + at(looked, entry - width), PART))
@@ -181,13 +170,13 @@ def _decide_left(rests, table, lanes, scratch, spins, undecided, distance, first
     store(scratch, VECTOR + part, undecided)
     keep(distance, scratch, 2 * VECTOR + part)
     while left != 0:
-        element = part + np.int64(lowest_bit(left))
+        element = part + trailing_zeros(left)
         left &= left - np.uint64(1)
         word, ones = element & (words - 1), scratch[VECTOR + element]
         while ones != 0:
-            bit = lowest_bit(ones)
+            place = trailing_zeros(ones)
             ones &= ones - np.uint64(1)
-            lane, kind = 64 * word + np.int64(bit), 0
+            lane, bit, kind = 64 * word + place, np.uint64(place), 0
             for j in range(len(distance)):
                 kind += np.int64((scratch[(2 + j) * VECTOR + element] >> bit) & np.uint64(1)) << j
             rung = common if common >= 0 else rungs[lane]

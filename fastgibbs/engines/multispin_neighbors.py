@@ -1,7 +1,6 @@
 """Neighbours of the multi-spin engine's cells: words side by side where they lie together, or one by one."""
 
-from fastgibbs.engines import rare
-from fastgibbs.engines.bitslices import PART, negative, prefetch
+from fastgibbs.engines.bitslices import PART, masks, prefetch, whole_masks
 from fastgibbs.engines.graphs import VECTOR
 from fastgibbs.engines.vectors import at, gather, load
 from fastgibbs.jit import inlined
@@ -23,7 +22,7 @@ def neighbor(bonds, spins, entry, part):
     begin = at(runs, entry)
     words = load(spins, begin + part, PART) if begin >= 0 else gather(spins, listed, part - 1 - begin, PART)
     if sign_bytes.size > 0:
-        words = words ^ negative(at(sign_bytes, entry), part)
+        words = words ^ masks(at(sign_bytes, entry), part)
     elif sign_words.size > 0:
         words = words ^ load(sign_words, VECTOR * entry + part, PART)
     return words
@@ -36,7 +35,7 @@ def whole_neighbor(bonds, spins, entry):
     begin = at(runs, entry)
     words = load(spins, begin, VECTOR) if begin >= 0 else gather(spins, listed, -1 - begin, VECTOR)
     if sign_bytes.size > 0:
-        words = words ^ rare.masks(at(sign_bytes, entry))
+        words = words ^ whole_masks(at(sign_bytes, entry), 0)
     elif sign_words.size > 0:
         words = words ^ load(sign_words, VECTOR * entry, VECTOR)
     return words

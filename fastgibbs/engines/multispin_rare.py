@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastgibbs.engines import rare
-from fastgibbs.engines.bitslices import increment, keep, reflected, seldom
+from fastgibbs.engines.bitslices import increment, keep, reflected, seldom, whole_number
 from fastgibbs.engines.contract import METROPOLIS
 from fastgibbs.engines.graphs import VECTOR
 from fastgibbs.engines.multispin_counters import add_numbers
@@ -42,7 +42,7 @@ def sweep_rarely(plan, state, rule, tile, both, counted_to, counters):
         fetch_neighbors(plan.runs, state.spins, plan.slots, degree, word // VECTOR, end)
         if coins and rule != METROPOLIS:  # before all else: it takes many registers
             toss = next_words(streams, word & (streams.shape[1] - 1), VECTOR)
-        ups, entry = rare.from_start(plan.number, start), word // VECTOR * plan.slots
+        ups, entry = whole_number(plan.number, start), word // VECTOR * plan.slots  # few planes: registers hold them
         if degree > 0:  # one by one: a loop over so much is never unrolled
             ups = with_two(bonds, state.spins, entry, ups)
         if degree > 2:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines import contract, precision, sparse
-from fastgibbs.engines.arithmetic import pushes, scales, show_points
+from fastgibbs.engines.arithmetic import at_points, show_points
 from fastgibbs.engines.bytespins import start_spins, unpack
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.contract import RANDOM, Engine
@@ -192,8 +192,7 @@ class Overlap(Engine):
             push=np.zeros(len(lanes), np.float32),
             fields=np.zeros(len(lanes), np.float32),
         )
-        factors = scales(betas, plan.unit)
-        return plan._replace(scales=factors, pushes=pushes(factors, fields, plan.unit)), state
+        return at_points(plan, plan.unit, betas, fields), state
 
 
 def _kind(plan):

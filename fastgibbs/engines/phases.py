@@ -12,18 +12,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.engines.arithmetic import LOWEST_EXPONENT, exp2, exp64
+from fastgibbs.engines.arithmetic import LOWEST_EXPONENT, acceptance, exp2
 from fastgibbs.engines.contract import GIBBS
 from fastgibbs.engines.contract import LANE_GROUP as GROUP
-from fastgibbs.engines.inputs import TALL, UNITS, WIDE, adding_marked
+from fastgibbs.engines.inputs import TALL, UNITS, WIDE, adding_marked, mark_rows
 from fastgibbs.engines.layered import decide
 from fastgibbs.engines.layouts import aligned
-from fastgibbs.engines.streams import SWEEP, lane_streams, next_word, next_words
+from fastgibbs.engines.streams import SWEEP, chance, lane_streams, next_words
 from fastgibbs.engines.vectors import (
     add_product,
     at,
     bitcast,
-    bits,
     convert,
     full,
     load,
@@ -181,17 +180,6 @@ def mean(exponent):
     return select(exponent > full(0.0, np.float32, GROUP), e, one) / (e + 1.0)
 
 
-@called
-def _mark(v, given, chains, first, last):
-    """Mark the visible units that are 1."""
-    for k in range(first, last):
-        for number in range(chains.marked.shape[1]):
-            word, place = np.uint64(0), (given + k) * v.shape[1] + number * 64
-            for part in range(0, 64, GROUP):
-                word |= np.uint64(bits(load(v, place + part, GROUP) > 0)) << np.uint64(part)
-            chains.marked[k, number] = word
-
-
 @njit
 def draw_hidden(layers, chains, v, given, draws, first, last):
     """Means of the hidden units of lanes `first` ... `last - 1` given the visible ones; if `draws`, also the units.
@@ -205,7 +193,7 @@ def draw_hidden(layers, chains, v, given, draws, first, last):
     if draws:
         for k in range(first, last):
             chains.energies[k] = 0.0
-    _mark(v, given, chains, first, last)
+    mark_rows(v, given * v.shape[1], v.shape[1], chains.marked.shape[1], chains.marked, first, last)
     tile = np.int64(0)  # not the literal, which functions would be compiled for besides
     while tile < tiles.shape[0]:
         width = TALL if tile + TALL // GROUP <= tiles.shape[0] else GROUP
@@ -224,11 +212,8 @@ def draw_hidden(layers, chains, v, given, draws, first, last):
                 transpose(chains.sums, group * TALL + part, TALL, chains.inputs, group, lanes)
                 energy = load(chains.energies, group, GROUP)
                 for j in range(0, min(GROUP, hidden - unit), 2):
-                    words, x, place = (
-                        next_words(chains.streams, group, GROUP),
-                        j * lanes + group,
-                        (row0 + unit + j) * lanes + group,
-                    )
+                    words = next_words(chains.streams, group, GROUP)
+                    x, place = j * lanes + group, (row0 + unit + j) * lanes + group
                     low, high = convert(words, np.uint32), convert(words >> 32, np.uint32)
                     decide(chains.spins, place, chains.inputs, x, chains.scale, group, GIBBS, low)
                     energy = energy - load(chains.spins, place, GROUP) * load(chains.inputs, x, GROUP)
@@ -258,11 +243,8 @@ def _drawing_visible(width):
         add_visible(layers.tiles, layers.visible_bias, chains, unit, lane)
         for i in range(0, min(UNITS, layers.visible - unit), 2):
             for group in range(lane, lane + width, GROUP):
-                words, x, place = (
-                    next_words(chains.streams, group, GROUP),
-                    i * lanes + group,
-                    (unit + i) * lanes + group,
-                )
+                words = next_words(chains.streams, group, GROUP)
+                x, place = i * lanes + group, (unit + i) * lanes + group
                 low, high = convert(words, np.uint32), convert(words >> 32, np.uint32)
                 decide(chains.spins, place, chains.inputs, x, chains.scale, group, GIBBS, low)
                 if unit + i + 1 < layers.visible:
@@ -315,11 +297,7 @@ def swap(chains, bias, visible, lane_at, betas, streams, number):
             difference = np.float64(chains.energies[b]) - np.float64(chains.energies[a])
             for i in range(visible):
                 difference -= np.float64(bias[i]) * np.float64(chains.spins[i, b] - chains.spins[i, a])
-            gain = (betas[rung + 1] - betas[rung]) * difference
-            p = 1.0
-            if gain < 0:
-                p = exp64(max(gain, -700.0))
-            if np.float64(next_word(streams[ladder]) >> np.uint64(11)) * 2.0**-53 < p:
+            if chance(streams[ladder], acceptance((betas[rung + 1] - betas[rung]) * difference)):
                 lane_at[ladder, rung], lane_at[ladder, rung + 1] = b, a
                 chains.scale[a], chains.scale[b] = chains.scale[b], chains.scale[a]
 

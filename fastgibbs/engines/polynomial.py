@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines import contract, precision
-from fastgibbs.engines.arithmetic import outcome, pushed, pushes, scales, show_points
-from fastgibbs.engines.bytespins import fill_spins
+from fastgibbs.engines.arithmetic import at_points, outcome, pushed, show_points
+from fastgibbs.engines.bytespins import fill_spins, sum_spins
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.contract import RANDOM, Engine
 from fastgibbs.engines.layouts import aligned
@@ -21,7 +21,6 @@ from fastgibbs.engines.sparse_draws import CHUNK, draw, rough_surplus, settle, u
 from fastgibbs.engines.streams import ORDER, below, lane_streams, stream_state
 from fastgibbs.engines.vectors import at, bitcast, convert, full, load, store
 from fastgibbs.jit import gives, inlined
-from fastgibbs.models import checks
 from fastgibbs.models.polynomial import Polynomial
 
 BITS = 24  # of a sum
@@ -71,12 +70,6 @@ def field_parts(model: Polynomial) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.bincount(sites, sizes, model.n), largest, steps
 
 
-def unit_of(model: Polynomial) -> float:
-    """A power of two near the largest of what terms count in fields, or 1 without terms."""
-    largest = checks.largest(model.entries.numbers)
-    return float(2.0 ** (np.frexp(largest)[1] - 1)) if largest > 0 else 1.0
-
-
 class Polynomials(Engine):
     """The engine as Python calls it."""
 
@@ -91,7 +84,8 @@ class Polynomials(Engine):
             return "the model is no Polynomial"
         if why := super().refusal(models, scan, strips):
             return why
-        unit, (sums, largest, steps) = unit_of(models[0]), field_parts(models[0])
+        unit = precision.power_of_two(models[0].entries.numbers)
+        sums, largest, steps = field_parts(models[0])
         return precision.drowned(sums, largest, precision.rounded(sums, steps, BITS, unit), tolerance)
 
     def pays(self, model, chains: int, strips: int | None) -> bool:
@@ -101,8 +95,8 @@ class Polynomials(Engine):
     def prepare(self, models: list, strips: int, free=None) -> PolynomialPlan:
         """The plan of a polynomial, which all blocks share."""
         (model,) = models
-        unit = unit_of(model)
         first, starts, others, numbers = model.entries
+        unit = precision.power_of_two(numbers)
         scaled, ends = (numbers / unit).astype(np.float32), np.concatenate([[0], np.cumsum(model.degrees)])
         for array in (scaled, ends):
             array.flags.writeable = False  # as the model's arrays are, so that one compilation serves all
@@ -134,8 +128,7 @@ class Polynomials(Engine):
             aligned(size, np.float32),
             aligned(size, np.float32),
         )
-        factors = scales(betas, plan.unit)
-        return plan._replace(scales=factors, pushes=pushes(factors, fields, plan.unit)), state
+        return at_points(plan, plan.unit, betas, fields), state
 
 
 def _summing(width):
@@ -160,9 +153,8 @@ def _summing(width):
             for place in range(at(plan.starts, k), at(plan.starts, k + 1)):
                 down = down | load(spins, at(plan.others, place) * lanes + lane, width)
             number = bitcast(full(at(plan.numbers, k), np.float32, width), np.int32)
-            field = field + bitcast(
-                number & ((convert(down, np.int32) >> 1) ^ -1), np.float32
-            )  # -1 >> 1 = -1, 1 >> 1 = 0
+            is_down = convert(down, np.int32) >> 1  # -1 >> 1 = -1, 1 >> 1 = 0
+            field = field + bitcast(number & (is_down ^ -1), np.float32)
         return field
 
     return of_spins, of_units
@@ -249,9 +241,10 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
 
 @gives(contract.measure, PolynomialPlan)
 def _measure(plan, state, energies, magnetizations, crew):
-    n, lanes = state.spins.shape
+    lanes = state.spins.shape[1]
+    sum_spins(state.spins, magnetizations)
     for lane in range(0, lanes, WIDTH):
-        energy, total = full(plan.offset, np.float64, WIDTH), full(0, np.int64, WIDTH)
+        energy = full(plan.offset, np.float64, WIDTH)
         for k in range(plan.coefficients.size):
             product = full(0, np.int8, WIDTH)
             for place in range(at(plan.ends, k), at(plan.ends, k + 1)):
@@ -261,7 +254,4 @@ def _measure(plan, state, energies, magnetizations, crew):
             number = bitcast(full(at(plan.coefficients, k), np.float64, WIDTH), np.int64)
             number = number ^ (signs & _SIGN64) if plan.of_spins else number & ((signs >> 1) ^ -1)
             energy = energy + bitcast(number, np.float64)
-        for site in range(n):
-            total = total + convert(load(state.spins, site * lanes + lane, WIDTH), np.int64)
         store(energies, lane, energy)
-        store(magnetizations, lane, convert(total, np.float64))

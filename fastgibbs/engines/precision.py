@@ -27,14 +27,25 @@ def whole_steps(values) -> np.ndarray:
     return np.where(whole == 0, np.inf, np.ldexp((whole & -whole).astype(np.float64), exponents - 53))
 
 
+def power_of_two(*parts) -> float:
+    """The power of two at or below the largest |x| of some arrays, or 1 if all are zero: a unit for float32 numbers."""
+    largest = max(checks.largest(part) for part in parts)
+    return float(2.0 ** (np.frexp(largest)[1] - 1)) if largest > 0 else 1.0
+
+
+def field_sizes(model) -> np.ndarray:
+    """|h_i| + sum_j |J_ij| of each site of an Ising model, that no local field exceeds: float64 (n,)."""
+    rows = np.repeat(np.arange(model.n), np.diff(model.indptr))
+    return np.abs(model.fields) + np.bincount(rows, np.abs(model.couplings), model.n)
+
+
 def field_parts(model) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of each site of an Ising model the sum, the largest and the step of its |h_i| and |J_ij|: float64 (n,)."""
     rows, J = np.repeat(np.arange(model.n), np.diff(model.indptr)), np.abs(model.couplings)
     largest, steps = np.abs(model.fields), whole_steps(model.fields)
-    sums = largest + np.bincount(rows, J, model.n)
     np.maximum.at(largest, rows, J)
     np.minimum.at(steps, rows, whole_steps(J))
-    return sums, largest, steps
+    return field_sizes(model), largest, steps
 
 
 def drowned(sums, largest, errors, tolerance) -> str | None:
@@ -108,10 +119,7 @@ def following_error(model, sweeps: int, chunk: int) -> float:
     the sum of k changes at most, all squares of a chunk by (2 u S_i)^2 chunk (chunk + 1) / 2 for each. Errors at random
     end beyond 8 roots of all squares once in 10^13 (Hoeffding). Couplings round once for all: at both ends u S_i each.
     """
-    sums = np.abs(model.fields) + np.bincount(
-        np.repeat(np.arange(model.n), np.diff(model.indptr)), np.abs(model.couplings), model.n
-    )
-    roundings = sweeps * (np.diff(model.indptr) + chunk * (chunk + 1) / 2)
+    sums, roundings = field_sizes(model), sweeps * (np.diff(model.indptr) + chunk * (chunk + 1) / 2)
     largest = checks.largest(sums)
     at_random = largest * np.sqrt((roundings * (sums / (largest or 1.0)) ** 2).sum())
     return 2.0**-24 * (16 * float(at_random) + 2 * float(sums.sum()))

@@ -4,7 +4,8 @@ In lanes without a field a spin is one bit of a random word. In all others the r
 probability p_k. All lanes of a word, cell after cell of a tile, are candidates with the same probability c >= p_k; a
 skip says how many are passed over before the next one, and a candidate of class k is accepted with p_k / c. Words
 whose lanes are all at one beta are swept so, in cells of a degree for which candidates are few enough: this depends on
-the model, that beta and the rule alone.
+the model, that beta and the rule alone. In a run of several betas what a chain draws depends on whether all of its word
+share one.
 
 **The law of a skip** G is geometric, P(G = g) = (1 - c)^g c, with c = 1 - exp(-x). The bits of such a number are
 independent: bit i is set with probability 1 / (1 + exp(2^i x)). So all are decided at once, as lanes are elsewhere:
@@ -25,18 +26,28 @@ from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import types
 from numba.extending import intrinsic
 
 from fastgibbs.engines.arithmetic import exp64
-from fastgibbs.engines.bitslices import lowest_bit, whole_bit
+from fastgibbs.engines.bitslices import whole_masks
 from fastgibbs.engines.contract import METROPOLIS
 from fastgibbs.engines.graphs import VECTOR
 from fastgibbs.engines.streams import stepped
-from fastgibbs.engines.vectors import Lanes, at, bitcast, copied, full, load, nonzero, store
-from fastgibbs.jit import called, inlined, target
+from fastgibbs.engines.vectors import (
+    Lanes,
+    at,
+    bitcast,
+    copied,
+    full,
+    load,
+    nonzero,
+    shuffled,
+    store,
+    trailing_zeros,
+)
+from fastgibbs.jit import called, inlined
 
-WIDEST = target()[1]
 CROSSING = 3.0 * 2.0**-10  # the largest x: with more candidates, drawing for all lanes is faster
 FINEST = 60  # the largest s
 NEVER = np.uint64(2**62)  # where no candidate is
@@ -111,21 +122,6 @@ def skip_digits() -> np.ndarray:
 
 
 @intrinsic
-def from_start(typing, most, start):
-    """The number `start` in all lanes of a whole vector, with planes enough to count to the length of `most`.
-
-    Here are so few planes that whole vectors stay in the registers of all machines.
-    """
-    planes = types.UniTuple(Lanes(types.uint64, VECTOR), most.count.bit_length())
-
-    def lower(context, builder, sig, values):
-        whole = context.cast(builder, values[1], start, types.int64)
-        return context.make_tuple(builder, planes, [whole_bit(builder, whole, k, VECTOR) for k in range(planes.count)])
-
-    return planes(most, start), lower
-
-
-@intrinsic
 def beside_middle(typing, number):
     """Lanes in which a number of p planes is above the middle, 2^(p-1) - 1, and in which it is there."""
 
@@ -138,29 +134,12 @@ def beside_middle(typing, number):
 
 
 @intrinsic
-def masks(typing, signs):
-    """Eight words whose bits are all set or all clear, as the bits of a byte say."""
-    lanes = Lanes(types.uint64, VECTOR)
-
-    def lower(context, builder, sig, values):
-        kind = context.get_value_type(lanes)
-        if WIDEST == 512:  # a mask register of the machine
-            return builder.sext(builder.bitcast(values[0], ir.VectorType(ir.IntType(1), VECTOR)), kind)
-        rows = [ir.Constant(kind, [-(byte >> k & 1) for k in range(VECTOR)]) for byte in range(2**VECTOR)]
-        table = cgutils.global_constant(builder, "masks", ir.Constant(ir.ArrayType(kind, 2**VECTOR), rows))
-        place = [ir.Constant(ir.IntType(64), 0), builder.zext(values[0], ir.IntType(64))]
-        return builder.load(builder.gep(table, place, inbounds=True))
-
-    return (lanes(signs), lower) if signs == types.uint8 else None
-
-
-@intrinsic
 def columns(typing, table):
     """The columns of a table of four rows and columns, as Lanes, from all of it row by row."""
     column = Lanes(table.dtype, 4)
 
     def lower(context, builder, sig, values):
-        found = [_chosen(builder, values[0], values[0], range(k, 16, 4)) for k in range(4)]
+        found = [shuffled(builder, values[0], values[0], range(k, 16, 4)) for k in range(4)]
         return context.make_tuple(builder, sig.return_type, found)
 
     return types.UniTuple(column, 4)(table), lower
@@ -172,15 +151,10 @@ def rows(typing, a, b, c, d):
     table = Lanes(a.dtype, 16)
 
     def lower(context, builder, sig, values):
-        left, right = (_chosen(builder, *values[k : k + 2], range(8)) for k in (0, 2))
-        return _chosen(builder, left, right, [4 * column + row for row in range(4) for column in range(4)])
+        left, right = (shuffled(builder, *values[k : k + 2], range(8)) for k in (0, 2))
+        return shuffled(builder, left, right, [4 * column + row for row in range(4) for column in range(4)])
 
     return table(a, b, c, d), lower
-
-
-def _chosen(builder, a, b, places):
-    """The lanes `places` of a and b side by side."""
-    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(places)), list(places)))
 
 
 @intrinsic
@@ -309,7 +283,7 @@ def try_candidates(rare, drawn, spins, following, found, begin, end):
     """
     words, attempts, tails, scratch = drawn
     while found != 0:
-        word = np.int64(lowest_bit(found))
+        word = trailing_zeros(found)
         taken, queue = np.int64(at(scratch, VECTOR * TAKEN + word)), VECTOR * QUEUE + 2 * AHEAD * word
         position = np.int64(at(scratch, queue + taken))
         place, lane = position >> 6, np.uint64(position) & np.uint64(63)
@@ -326,7 +300,7 @@ def try_candidates(rare, drawn, spins, following, found, begin, end):
         scratch[VECTOR * TAKEN + word] = taken
         position = np.int64(at(scratch, queue + taken))
         bit = np.uint64(1) << np.uint64(word)
-        following = following ^ ((following ^ position) & bitcast(masks(np.uint8(bit)), np.int64))
+        following = following ^ ((following ^ position) & bitcast(whole_masks(np.uint8(bit), 0), np.int64))
         if position >= end:
             found ^= bit
     return following

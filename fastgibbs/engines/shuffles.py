@@ -46,10 +46,7 @@ def any_within(typing, lanes, bound):
         left = builder.bitcast(values[0], ir.VectorType(ir.IntType(32), lanes.width))
         while left.type.count > 8:
             half = left.type.count // 2
-            low, high = (
-                shuffled(builder, left, left, range(half)),
-                shuffled(builder, left, left, range(half, 2 * half)),
-            )
+            low, high = (shuffled(builder, left, left, range(first, first + half)) for first in (0, half))
             left = builder.select(builder.icmp_unsigned("<", low, high), low, high)
         limit = builder.bitcast(context.cast(builder, values[1], sig.args[1], types.float32), ir.IntType(32))
         found = builder.icmp_unsigned("<", left, copied(builder, limit, left.type.count))
@@ -74,6 +71,18 @@ def align_stack(typing):
         return context.get_dummy_value()
 
     return types.void(), lower
+
+
+@intrinsic
+def alternating(typing, even, odd):
+    """even_0, odd_0, even_1, odd_1, ... as a tuple of the first half and the second, of lanes as many as either."""
+
+    def lower(context, builder, sig, values):
+        places = [which * even.width + e for e in range(even.width) for which in (0, 1)]
+        halves = places[: even.width], places[even.width :]
+        return context.make_tuple(builder, sig.return_type, [shuffled(builder, *values, half) for half in halves])
+
+    return (types.UniTuple(even, 2)(even, odd), lower) if even == odd else None
 
 
 @intrinsic

@@ -19,10 +19,9 @@ kernels, with the rounding errors of their sums added up beside them: the engine
 from typing import NamedTuple
 
 import numpy as np
-from numba import types
 
 from fastgibbs.engines import contract, precision
-from fastgibbs.engines.arithmetic import outcome, pushed, pushes, scales, show_points
+from fastgibbs.engines.arithmetic import at_points, outcome, pushed, show_points
 from fastgibbs.engines.bitslices import prefetch
 from fastgibbs.engines.bytespins import fill_spins, pack, unpack
 from fastgibbs.engines.contract import FOLLOWED, GIBBS, METROPOLIS, RANDOM, Engine
@@ -34,8 +33,7 @@ from fastgibbs.engines.sparse_sums import adding, gather, like, measuring, numbe
 from fastgibbs.engines.spiking import Neurons, lasting, neurons, pack_spikes
 from fastgibbs.engines.streams import ORDER, below, lane_streams, stream_state
 from fastgibbs.engines.vectors import add_product, at, convert, full, load, store
-from fastgibbs.jit import gives, implements, inlined
-from fastgibbs.models import checks
+from fastgibbs.jit import gives, inlined
 
 BITS = 24  # of a sum
 MOST_FOLLOWED = 64  # sweeps
@@ -86,9 +84,8 @@ class SparseState(NamedTuple):
 
 
 def unit_of(model) -> float:
-    """A power of two near the largest |J| or |h|, or 1 if all are zero."""
-    largest = max(checks.largest(model.couplings), checks.largest(model.fields))
-    return float(2.0 ** (np.frexp(largest)[1] - 1)) if largest > 0 else 1.0
+    """The unit of an Ising model's plans."""
+    return precision.power_of_two(model.couplings, model.fields)
 
 
 _NO_NUMBERS = (np.empty(0, np.int8),) * 4
@@ -180,8 +177,7 @@ class Sparse(Engine):
 
     def at_betas(self, plan: SparsePlan, betas, fields=None, refractory=None) -> SparsePlan:
         """The plan with rungs at these betas, float64 (rungs,), and extra fields, likewise."""
-        factors = scales(betas, plan.unit)
-        return plan._replace(scales=factors, pushes=pushes(factors, fields, plan.unit, refractory))
+        return at_points(plan, plan.unit, betas, fields, refractory)
 
     def start(self, plan: SparsePlan, lanes: range, ups, entropy, betas, rule, fields=None, refractory=None) -> tuple:
         """Plan and state of a block; `ups` gives (first site, which spins are up uint8 (lanes, sites)) part by part."""
@@ -205,7 +201,7 @@ class Sparse(Engine):
         return state.spins.astype(np.int8, copy=False)
 
     def seen(self, plan):
-        """Nothing."""
+        """Nothing: a state has them all."""
         return None
 
 
@@ -237,43 +233,29 @@ def attempting(width):
     return attempt
 
 
-def _in_all_lanes(width):
-    """The function that makes attempts in `width` lanes at once, so that they do not wait for each other."""
-    attempt_wide, attempt_last = attempting(width), attempting(WIDTH)
-
-    def attempts(plan, state, rule, site, place, follows):
-        lanes = state.spins.shape[1]
-        wide = lanes - lanes % width
-        if rule == METROPOLIS and follows:  # so that each has its own code: eight vectors are many to keep at a branch
-            for lane in range(0, wide, width):
-                attempt_wide(plan, state, METROPOLIS, site, lane, place + lane, True)
-        elif rule == METROPOLIS:
-            for lane in range(0, wide, width):
-                attempt_wide(plan, state, METROPOLIS, site, lane, place + lane, False)
-        elif follows:
-            for lane in range(0, wide, width):
-                attempt_wide(plan, state, GIBBS, site, lane, place + lane, True)
-        else:
-            for lane in range(0, wide, width):
-                attempt_wide(plan, state, GIBBS, site, lane, place + lane, False)
-        for lane in range(wide, lanes, WIDTH):
-            attempt_last(plan, state, rule, site, lane, place + lane, follows)
-
-    return attempts
+_MOST_LANES = 4 * WIDTH  # of one attempt, so that they do not wait for each other
+_attempt_wide, _attempt_last = attempting(_MOST_LANES), attempting(WIDTH)
 
 
-_attempts_of_floats, _attempts_of_bytes = _in_all_lanes(4 * WIDTH), _in_all_lanes(4 * WIDTH)
-
-
+@inlined
 def _attempts(plan, state, rule, site, place, follows):
     """An attempt at a site, gathered, in all lanes, decided by the uniforms from `place` on."""
-    raise NotImplementedError("only compiled kernels call this")
-
-
-@implements(_attempts)
-def _chosen(plan, state, rule, site, place, follows):
-    floats = state[state.fields.index("spins")].dtype is types.float32
-    return _attempts_of_floats if floats else _attempts_of_bytes
+    lanes = state.spins.shape[1]
+    wide = lanes - lanes % _MOST_LANES
+    if rule == METROPOLIS and follows:  # so that each has its own code: eight vectors are many to keep at a branch
+        for lane in range(0, wide, _MOST_LANES):
+            _attempt_wide(plan, state, METROPOLIS, site, lane, place + lane, True)
+    elif rule == METROPOLIS:
+        for lane in range(0, wide, _MOST_LANES):
+            _attempt_wide(plan, state, METROPOLIS, site, lane, place + lane, False)
+    elif follows:
+        for lane in range(0, wide, _MOST_LANES):
+            _attempt_wide(plan, state, GIBBS, site, lane, place + lane, True)
+    else:
+        for lane in range(0, wide, _MOST_LANES):
+            _attempt_wide(plan, state, GIBBS, site, lane, place + lane, False)
+    for lane in range(wide, lanes, WIDTH):
+        _attempt_last(plan, state, rule, site, lane, place + lane, follows)
 
 
 @inlined

@@ -6,9 +6,9 @@ Spins are int8, or float32 where they fit a core's cache: then J s is a factor o
 import numpy as np
 from numba import types
 
-from fastgibbs.engines.layouts import interleaved
+from fastgibbs.engines.shuffles import alternating
 from fastgibbs.engines.vectors import add_product, at, bitcast, convert, full, load, select, store
-from fastgibbs.jit import implements, inlined
+from fastgibbs.jit import by_types, inlined
 
 _SIGN, _SIGN64 = -(2**31), -(2**63)
 _LONG_ONE = np.float32(1.875)  # the upper 32 bits of the float64 1.0, which the float32 1.0 has not
@@ -16,46 +16,31 @@ _UPPER = np.uint64(0xFFFFFFFF00000000)
 _EXACT = 2**20  # spins whose sum float32 holds
 
 
+@by_types
 def signs(spins):
     """Lanes of spins as int32 whose sign bits are theirs."""
-    raise NotImplementedError("only compiled kernels call this")
-
-
-@implements(signs)
-def _signs(spins):
     if spins.dtype is types.float32:
         return lambda spins: bitcast(spins, np.int32)
     return lambda spins: convert(spins, np.int32)
 
 
+@by_types
 def like(signs, spins):
     """The spins of these signs, lanes of the type of `spins`."""
-    raise NotImplementedError("only compiled kernels call this")
-
-
-@implements(like)
-def _like(signs, spins):
     if spins.dtype is types.float32:
         width = spins.width
         return lambda signs, spins: select(signs < 0, full(-1.0, np.float32, width), full(1.0, np.float32, width))
     return lambda signs, spins: convert(signs >> 31 | 1, np.int8)
 
 
+@by_types
 def numbers(spins):
     """Lanes of spins as float32."""
-    raise NotImplementedError("only compiled kernels call this")
-
-
-@implements(numbers)
-def _as_numbers(spins):
     return (lambda spins: spins) if spins.dtype is types.float32 else (lambda spins: convert(spins, np.float32))
 
 
 def floating(width):
     """The function that adds up h_i and J_ij s_j over `unit` in `width` lanes, as the type of a plan's numbers says."""
-
-    def float_sum(plan, spins, site, lane):
-        raise NotImplementedError("only compiled kernels call this")
 
     def short(plan, spins, site, lane):
         field = full(at(plan.scaled_fields, site), np.float32, width)
@@ -86,8 +71,8 @@ def floating(width):
             field = total
         return field + errors
 
-    @implements(float_sum)
-    def chosen(plan, spins, site, lane):
+    @by_types
+    def float_sum(plan, spins, site, lane):
         if spins.dtype is types.float32:
             return short
         return turning if plan[plan.fields.index("scaled_fields")].dtype is types.float32 else exact
@@ -116,36 +101,33 @@ _MOST, _LEAST = 64, 16
 _whole_most, _whole_least = whole(_MOST), whole(_LEAST)
 
 
+@inlined
+def add_whole(plan, spins, total, site, sums, count):
+    """Write total - sum of (J - J s) over the entries of a site to `count` numbers, of lanes or of lines of these."""
+    first, end, most = at(plan.indptr, site), at(plan.indptr, site + 1), count - count % _MOST
+    for lane in range(0, most, _MOST):
+        store(sums, lane, _whole_most(plan, spins, total, first, end, lane))
+    for lane in range(most, count, _LEAST):
+        store(sums, lane, _whole_least(plan, spins, total, first, end, lane))
+
+
+@by_types
 def gather(plan, state, site):
     """Write the whole numbers of a site's local fields to `state.sums`, if they are what it takes."""
-    raise NotImplementedError("only compiled kernels call this")
 
-
-@implements(gather)
-def _gathering(plan, state, site):
     def nothing(plan, state, site):
         pass
 
-    def whole(plan, state, site):
+    def whole_numbers(plan, state, site):
         if plan.step > 0:
-            spins, total = state.spins, at(plan.row_sums, site)
-            first, end = at(plan.indptr, site), at(plan.indptr, site + 1)
-            most = spins.shape[1] - spins.shape[1] % _MOST
-            for lane in range(0, most, _MOST):
-                store(state.sums, lane, _whole_most(plan, spins, total, first, end, lane))
-            for lane in range(most, spins.shape[1], _LEAST):
-                store(state.sums, lane, _whole_least(plan, spins, total, first, end, lane))
+            add_whole(plan, state.spins, at(plan.row_sums, site), site, state.sums, state.spins.shape[1])
 
-    return nothing if state[state.fields.index("spins")].dtype is types.float32 else whole
+    return nothing if state[state.fields.index("spins")].dtype is types.float32 else whole_numbers
 
 
 def adding(width):
     """The function that gives local fields of `width` lanes, after `gather`."""
     float_sum = floating(width)
-
-    def local_field(plan, state, site, lane):
-        """h_i + sum_j J_ij s_j in units of `unit`, float32 or float64 lanes."""
-        raise NotImplementedError("only compiled kernels call this")
 
     def floats(plan, state, site, lane):
         return float_sum(plan, state.spins, site, lane)
@@ -156,8 +138,9 @@ def adding(width):
             return convert(field, plan.scaled_fields.dtype)
         return float_sum(plan, state.spins, site, lane)
 
-    @implements(local_field)
-    def chosen(plan, state, site, lane):
+    @by_types
+    def local_field(plan, state, site, lane):
+        """h_i + sum_j J_ij s_j in units of `unit`, float32 or float64 lanes."""
         return floats if state[state.fields.index("spins")].dtype is types.float32 else either
 
     return local_field
@@ -218,7 +201,7 @@ def measuring(width):
         even_fields, odd_fields = add_fields(plan, spins, lane, magnetizations)
         evens = full(plan.offset, np.float64, half) - even_bonds * plan.coupling_unit - even_fields * plan.field_unit
         odds = full(plan.offset, np.float64, half) - odd_bonds * plan.coupling_unit - odd_fields * plan.field_unit
-        first, second = interleaved(evens, odds)
+        first, second = alternating(evens, odds)
         store(energies, lane, first)
         store(energies, lane + half, second)
 
@@ -237,9 +220,6 @@ def measuring(width):
         store(energies, lane, energy - convert(fields, np.float64) * plan.step)
         store(magnetizations, lane, convert(total, np.float64))
 
-    def measure_lanes(plan, spins, lane, energies, magnetizations):
-        raise NotImplementedError("only compiled kernels call this")
-
     def either(plan, spins, lane, energies, magnetizations):
         if plan.step > 0:
             measure_whole(plan, spins, lane, energies, magnetizations)
@@ -249,8 +229,8 @@ def measuring(width):
     def floats(plan, spins, lane, energies, magnetizations):
         measure(plan, spins, lane, energies, magnetizations)
 
-    @implements(measure_lanes)
-    def chosen(plan, spins, lane, energies, magnetizations):
+    @by_types
+    def measure_lanes(plan, spins, lane, energies, magnetizations):
         return floats if spins.dtype is types.float32 else either
 
     return measure_lanes

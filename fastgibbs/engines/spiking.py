@@ -16,7 +16,7 @@ from fastgibbs.engines.layouts import aligned
 from fastgibbs.engines.streams import COUNT, random_words
 from fastgibbs.engines.vectors import LANE_GROUP as WIDTH
 from fastgibbs.engines.vectors import bits, full, load, select, store
-from fastgibbs.jit import called, implements
+from fastgibbs.jit import by_types, called
 
 MOST = 127  # sweeps that a spike lasts: what 8 bits hold
 _PART = 2**20  # counts drawn at once
@@ -47,13 +47,9 @@ def neurons(spins, lanes: range, entropy, refractory: int | None) -> Neurons | N
     return Neurons(refractory, zeta)
 
 
+@by_types
 def lasting(neurons, position, new):
     """The new spins of lanes from `position` on: up where a neuron is refractory, and counts on; else as drawn."""
-    raise NotImplementedError("only compiled kernels call this")
-
-
-@implements(lasting)
-def _lasting(neurons, position, new):
     if neurons is types.none:
         return lambda neurons, position, new: new
     width, kind = new.width, np.float32 if new.dtype is types.float32 else np.int8
@@ -69,13 +65,9 @@ def _lasting(neurons, position, new):
     return count
 
 
+@by_types
 def pack_spikes(neurons, words):
     """Write to rows n ... of uint16 (2 n, lanes // 16 or more), as `snapshot` does, which neurons spiked last."""
-    raise NotImplementedError("only compiled kernels call this")
-
-
-@implements(pack_spikes)
-def _packing(neurons, words):
     if neurons is types.none:
         return lambda neurons, words: None
     return lambda neurons, words: _pack(neurons, words)

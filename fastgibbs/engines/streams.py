@@ -156,16 +156,29 @@ def stepped(a, b, c, counter):
 
 
 @inlined
+def open_streams(streams, place, apart, width):
+    """The states of `width` streams from a flat place on, rows `apart`: in registers until `close_streams`."""
+    a, b = load(streams, place, width), load(streams, apart + place, width)
+    return a, b, load(streams, 2 * apart + place, width), load(streams, 3 * apart + place, width)
+
+
+@inlined
+def close_streams(streams, place, apart, state):
+    """Write states back to where they were."""
+    a, b, c, counter = state
+    store(streams, place, a)
+    store(streams, apart + place, b)
+    store(streams, 2 * apart + place, c)
+    store(streams, 3 * apart + place, counter)
+
+
+@inlined
 def next_words(streams, lane, width):
     """The next 64-bit word of lanes `lane` ... `lane + width - 1`."""
     lanes = streams.shape[1]
-    a, b = load(streams, lane, width), load(streams, lanes + lane, width)
-    c, counter = load(streams, 2 * lanes + lane, width), load(streams, 3 * lanes + lane, width)
+    a, b, c, counter = open_streams(streams, lane, lanes, width)
     word, a, b, c, counter = stepped(a, b, c, counter)
-    store(streams, lane, a)
-    store(streams, lanes + lane, b)
-    store(streams, 2 * lanes + lane, c)
-    store(streams, 3 * lanes + lane, counter)
+    close_streams(streams, lane, lanes, (a, b, c, counter))
     return word
 
 
@@ -179,6 +192,12 @@ def next_word(state):
     state[2] = ((c << np.uint64(24)) | (c >> np.uint64(40))) + word
     state[3] = counter + np.uint64(1)
     return word
+
+
+@inlined
+def chance(state, p):
+    """True with probability p, by 53 bits of the next word of a single stream."""
+    return np.float64(next_word(state) >> np.uint64(11)) * 2.0**-53 < p
 
 
 @inlined

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.engines.bitslices import ones
-from fastgibbs.engines.bonds import ALL, LINE, ONE, PAD, TWO, chance, probability, satisfied, up
-from fastgibbs.engines.streams import next_word, stepped
+from fastgibbs.engines.bonds import ALL, LINE, ONE, PAD, TWO, probability, satisfied, up
+from fastgibbs.engines.streams import chance, close_streams, next_word, open_streams, stepped
 from fastgibbs.engines.vectors import at, full, load, nonzero, store, trailing_zeros
 from fastgibbs.jit import called, inlined
 
@@ -49,8 +49,7 @@ def _draw_diagonal(bonds, kind, wanted, streams, active):
     alike = ALL if wanted.beta > 0 else np.uint64(0)
     back, shift = offset >> 6, np.uint64(offset & 63)
     signs = (wanted.model * len(bonds.present) + kind) * words
-    a, b = load(streams, 0, LINE), load(streams, LINE, LINE)
-    c, counter = load(streams, 2 * LINE, LINE), load(streams, 3 * LINE, LINE)
+    a, b, c, counter = open_streams(streams, 0, LINE, LINE)
     for word in range((back // LINE) * LINE, words, LINE):
         against = load(bonds.against, signs + word, LINE)
         one = _unlike(wanted.one, word, back, shift, against) ^ alike
@@ -64,10 +63,7 @@ def _draw_diagonal(bonds, kind, wanted, streams, active):
             open_ = open_ & (r ^ digit ^ ALL)
             digits <<= ONE
         store(active, PAD + word, load(active, PAD + word, LINE) | on)
-    store(streams, 0, a)
-    store(streams, LINE, b)
-    store(streams, 2 * LINE, c)
-    store(streams, 3 * LINE, counter)
+    close_streams(streams, 0, LINE, (a, b, c, counter))
 
 
 @called

@@ -12,12 +12,12 @@ import numpy as np
 
 from fastgibbs.engines import contract, flips, precision
 from fastgibbs.engines.arithmetic import decide, pushes
-from fastgibbs.engines.bytespins import start_spins
+from fastgibbs.engines.bytespins import start_spins, sum_spins
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.contract import RANDOM, Engine
 from fastgibbs.engines.flips import Code
 from fastgibbs.engines.streams import ORDER, below, lane_streams, next_words, stream_state
-from fastgibbs.engines.vectors import at, convert, full, load, store
+from fastgibbs.engines.vectors import at, convert, load, store
 from fastgibbs.jit import gives, inlined, njit
 from fastgibbs.models import checks
 from fastgibbs.models.energy import as_energy
@@ -169,14 +169,9 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
 
 @gives(contract.measure, TermsPlan)
 def _measure(plan, state, energies, magnetizations, crew):
-    n, lanes = state.spins.shape
-    for lane in range(lanes):
+    for lane in range(state.spins.shape[1]):
         energies[lane] = climb(plan, state, lane)
-    for lane in range(0, lanes, WIDTH):
-        total = full(0, np.int64, WIDTH)
-        for site in range(n):
-            total = total + convert(load(state.spins, site * lanes + lane, WIDTH), np.int64)
-        store(magnetizations, lane, convert(total, np.float64))
+    sum_spins(state.spins, magnetizations)
 
 
 @njit

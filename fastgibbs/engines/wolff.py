@@ -3,8 +3,8 @@
 import numpy as np
 
 from fastgibbs.engines.bitslices import ones
-from fastgibbs.engines.bonds import ALL, ONE, PAD, chance, probability, satisfied, up
-from fastgibbs.engines.streams import below
+from fastgibbs.engines.bonds import ALL, ONE, PAD, probability, satisfied, up
+from fastgibbs.engines.streams import below, chance
 from fastgibbs.jit import called
 
 

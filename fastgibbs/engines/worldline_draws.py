@@ -11,8 +11,8 @@ import numpy as np
 from fastgibbs.engines.arithmetic import exp2
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.sparse_draws import highs, lows, paired
-from fastgibbs.engines.sparse_sums import floating, whole
-from fastgibbs.engines.streams import stepped
+from fastgibbs.engines.sparse_sums import add_whole, floating
+from fastgibbs.engines.streams import close_streams, open_streams, stepped
 from fastgibbs.engines.vectors import at, bitcast, convert, full, load, select, store
 from fastgibbs.jit import inlined
 
@@ -28,36 +28,23 @@ def draw_uniforms(state):
     streams, uniforms = state.streams, state.uniforms
     lanes = streams.shape[1]
     for lane in range(0, lanes, _DRAWN):
-        a, b = paired(load(streams, lane, _DRAWN)), paired(load(streams, lanes + lane, _DRAWN))
-        c, counter = paired(load(streams, 2 * lanes + lane, _DRAWN)), paired(load(streams, 3 * lanes + lane, _DRAWN))
+        a, b, c, counter = open_streams(streams, lane, lanes, _DRAWN)
+        a, b, c, counter = paired(a), paired(b), paired(c), paired(counter)
         for place in range(lane, uniforms.size, 2 * lanes):
             word, a, b, c, counter = stepped(a, b, c, counter)
             low, high = bitcast(lows(word) >> 1, np.int32), bitcast(highs(word) >> 1, np.int32)
             store(uniforms, place, convert(low, np.float32) * 2.0**-31 + 2.0**-32)
             store(uniforms, place + lanes, convert(high, np.float32) * 2.0**-31 + 2.0**-32)
-        store(streams, lane, paired(a))
-        store(streams, lanes + lane, paired(b))
-        store(streams, 2 * lanes + lane, paired(c))
-        store(streams, 3 * lanes + lane, paired(counter))
-
-
-_MOST_BYTES, _LEAST_BYTES = 64, 16
-_most, _least = whole(_MOST_BYTES), whole(_LEAST_BYTES)
+        close_streams(streams, lane, lanes, (paired(a), paired(b), paired(c), paired(counter)))
 
 
 @inlined
 def gather(plan, state, site):
     """Write whole numbers of a site's local fields in all slices to `state.sums`, if they are what it takes."""
-    classical, spins, lanes = plan.classical, state.spins, state.spins.shape[1]
-    if classical.step > 0:
-        total = at(classical.row_sums, site) - at(plan.least, site)
-        first, end = at(classical.indptr, site), at(classical.indptr, site + 1)
-        rows = plan.slices * lanes
-        wide = rows - rows % _MOST_BYTES  # slices of a worldline follow each other, and so do their lanes
-        for place in range(0, wide, _MOST_BYTES):
-            store(state.sums, place, _most(classical, spins, total, first, end, place))
-        for place in range(wide, rows, _LEAST_BYTES):
-            store(state.sums, place, _least(classical, spins, total, first, end, place))
+    if plan.classical.step > 0:
+        total = at(plan.classical.row_sums, site) - at(plan.least, site)
+        count = plan.slices * state.spins.shape[1]  # slices of a worldline follow each other, and so do their lanes
+        add_whole(plan.classical, state.spins, total, site, state.sums, count)
 
 
 def _drawing(width):

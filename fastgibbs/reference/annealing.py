@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastgibbs.reference.arithmetic import sum_in_order
 from fastgibbs.reference.population import Population
-from fastgibbs.reference.sampling import as_models
+from fastgibbs.reference.sampling import as_models, own
 from fastgibbs.reference.streams import run_entropy, site_words
 from fastgibbs.reference.terms import flip_costs
 
@@ -67,15 +68,15 @@ def anneal(engine, model, betas, reads, rule, seed, *, start=None, scan="sequent
             if t + 1 < len(betas):
                 state.spins[:] = state.spins[population.step(energy, betas[t + 1] - beta)]
                 since = t + 1
-    own = models[0].from_spins
+    from_spins, given = models[0].from_spins, own(models[0])
     last = engine.energies(models, state.spins)
-    given = getattr(models[0], "model", models[0])
-    best_states = np.array([quenched(given, state) for state in own(best_spins)])
+    best_states = np.array([quenched(given, state) for state in from_spins(best_spins)])
     best_energies = np.array([given.energy(state) for state in best_states])
     for read in range(reads if keep else 0):
         seen.setdefault(given.to_spins(best_states[read]).tobytes(), set()).add(read)
     lowest = _lowest(given, seen, site_words(entropy, given.n), keep)
-    return Annealing(best_energies, best_states, last, own(state.spins), trace_min, trace_mean, lowest, population)
+    states = from_spins(state.spins)
+    return Annealing(best_energies, best_states, last, states, trace_min, trace_mean, lowest, population)
 
 
 def _lowest(model, seen, words, keep):
@@ -169,11 +170,3 @@ def _cost_by_overlaps(model):
         return change / scale + spin * model.fields[site]
 
     return cost
-
-
-def sum_in_order(terms):
-    """((0 + t_0) + t_1) + ...: one term after the other, where `numpy.sum` adds in pairs."""
-    total = 0.0
-    for term in terms:
-        total += term
-    return total

@@ -1,4 +1,4 @@
-"""Exponents and the double-precision exponential in NumPy, in operations that a compiled kernel repeats bit for bit."""
+"""Exponents, the double-precision exponential, sums and units in NumPy, as a compiled kernel has them bit for bit."""
 
 import math
 
@@ -36,3 +36,18 @@ def exp64(x):
     for c in POLYNOMIAL[1:]:
         y = y * r + c
     return np.ldexp(y, m.astype(np.int32))
+
+
+def sum_in_order(terms, start=0.0):
+    """((start + t_0) + t_1) + ...: one term after the other, where `numpy.sum` adds in pairs."""
+    total = start
+    for term in terms:
+        total = total + term
+    return total
+
+
+def power_of_two(*parts):
+    """2^floor(log2(largest)) of the largest |x| of some arrays, or 1 if all are zero."""
+    largest = max(np.abs(part).max(initial=0.0) for part in parts)
+    # exact by frexp, where a rounded log2 may reach the next integer
+    return math.ldexp(1.0, math.frexp(largest)[1] - 1) if largest > 0 else 1.0

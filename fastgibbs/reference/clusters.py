@@ -13,7 +13,7 @@ blue and red bonds does in the second.
 
 import numpy as np
 
-from fastgibbs.reference.streams import CLUSTER, LANES, below, next_words, stream
+from fastgibbs.reference.streams import CLUSTER, LANES, below, fraction, next_words, stream
 
 LINE, FEWEST, SPARSEST = 8, 8, 64  # words drawn at once; bonds of one kind of a diagonal, and one in so many sites
 
@@ -68,7 +68,7 @@ def bernoulli(wanted, p, streams, n):
 
 def chance(stream, p):
     """True with probability p, by 53 bits of the next word."""
-    return (int(next_words(stream)[0]) >> 11) * 2.0**-53 < p
+    return fraction(stream) < p
 
 
 def clusters(spins, on, bound):

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.reference import sampling
-from fastgibbs.reference.arithmetic import exponents
-from fastgibbs.reference.dense import DIVISORS, ROUNDING
+from fastgibbs.reference.arithmetic import exponents, power_of_two
+from fastgibbs.reference.dense import common_step
 from fastgibbs.reference.multispin import colours
-from fastgibbs.reference.sparse import RULES, power_of_two, uniform
+from fastgibbs.reference.sparse import RULES, uniform
 from fastgibbs.reference.streams import SITES, next_words, seeded, start_spins
 
 SLOTS = 8  # streams of a chain, each for two of sixteen places
@@ -60,22 +60,18 @@ def start(model, lanes, seed, rule, spins=None, free=None):
 def whole(ising):
     """unit, grain, and J (nnz,) and h (n,) over both, rounded to int64.
 
-    The grain is the largest step of which all are whole multiples, where the sum of all |h_i| and |J_ij|, i and j both
-    ways, is below 2^61 of it: a whole number of times a power of two, or the least of them over an integer up to 16.
-    Else the power of two of which that sum is just below 2^61.
+    The grain is their common step, where the sum of all |h_i| and |J_ij|, i and j both ways, is below 2^61 of it. Else
+    the power of two of which that sum is just below 2^61.
     """
-    unit = power_of_two(ising)
+    unit = power_of_two(ising.couplings, ising.fields)
     J, h = ising.couplings / unit, ising.fields / unit
     values = np.abs(np.concatenate([h, J]))
     values = values[values > 0]
     grain = 2.0 ** (1 - TOTAL_BITS)
     if values.size:
-        grain = math.ldexp(1.0, math.frexp(values.sum())[1] - TOTAL_BITS)
-        for step in [grain] + [values.min() / divisor for divisor in range(1, DIVISORS + 1)]:
-            ratios = values / step
-            if values.sum() < 2.0**TOTAL_BITS * step and (np.abs(ratios - np.rint(ratios)) <= ROUNDING * ratios).all():
-                grain = float(step) * math.gcd(*map(int, np.rint(ratios)))
-                break
+        grain = common_step(values, values.sum(), TOTAL_BITS)
+        if grain is None:
+            grain = math.ldexp(1.0, math.frexp(values.sum())[1] - TOTAL_BITS)
     return unit, grain, np.rint(J / grain).astype(np.int64), np.rint(h / grain).astype(np.int64)
 
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.reference import sampling
-from fastgibbs.reference.arithmetic import exponents
-from fastgibbs.reference.sparse import RULES, attempts, power_of_two
+from fastgibbs.reference.arithmetic import exponents, power_of_two
+from fastgibbs.reference.sparse import RULES, attempts
 from fastgibbs.reference.spiking import Neurons, lasting, neurons
 from fastgibbs.reference.streams import ORDER, SWEEP, seeded, start_spins, stream
 
@@ -49,7 +49,7 @@ def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None, re
     that sweeps visit, by default all.
     """
     ising = sampling.as_models(model)[0].to_ising()
-    unit = power_of_two(ising)
+    unit = power_of_two(ising.couplings, ising.fields)
     J = np.zeros((ising.n, ising.n))
     J[np.repeat(np.arange(ising.n), np.diff(ising.indptr)), ising.indices] = ising.couplings / unit
     h = ising.fields / unit
@@ -83,26 +83,36 @@ def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None, re
 def grain_of(J, h):
     """A step, and whether J and h are rounded to whole multiples of it with something left that energies want.
 
-    `J`: (n, n), `h`: (n,), both over a unit. The largest step of which all are whole multiples, if no field can be
-    2^31 of it: a whole number of times the finest power of two, or the least |J| or |h| over an integer up to 16. Else
-    the power of two of which the largest field is just below 2^31, if no site's largest field is below 2^27 of it. Else
-    that of which (sum_i |h_i| + sum_ij |J_ij|) is just below 2^61, with nothing left.
+    `J`: (n, n), `h`: (n,), both over a unit. A common step, if no field can be 2^31 of it. Else the power of two of
+    which the largest field is just below 2^31, if no site's largest field is below 2^27 of it. Else that of which
+    (sum_i |h_i| + sum_ij |J_ij|) is just below 2^61, with nothing left.
     """
     values = np.abs(np.concatenate([J.ravel(), h]))
     values = values[values > 0]
     bounds = np.abs(h) + np.abs(J).sum(axis=1)
     if values.size == 0:
         return 2.0**-30, False
-    finest = math.ldexp(1.0, math.frexp(bounds.max())[1] - 31)
-    for grain in [finest] + [values.min() / divisor for divisor in range(1, DIVISORS + 1)]:
-        if bounds.max() < (2**31 - 0.5) * grain:
-            ratios = values / grain
-            if (np.abs(ratios - np.rint(ratios)) <= ROUNDING * ratios).all():
-                return float(grain) * math.gcd(*map(int, np.rint(ratios))), False
+    grain = common_step(values, bounds.max(), 31)
+    if grain is not None:
+        return grain, False
     grain = math.ldexp(1.0, math.frexp(bounds.max() * (1 + 2.0**-11))[1] - 31)
     if (bounds[bounds > 0] >= 2**27 * grain).all():
         return grain, True
     return math.ldexp(1.0, math.frexp(bounds.sum())[1] - 61), False
+
+
+def common_step(values, most, bits):
+    """The largest step of which all `values` > 0 are whole multiples, if `most` is below 2^bits of it, or None.
+
+    A whole number of times the finest power of two, or the least value over an integer up to 16.
+    """
+    finest = math.ldexp(1.0, math.frexp(most)[1] - bits)
+    for step in [finest] + [values.min() / divisor for divisor in range(1, DIVISORS + 1)]:
+        if most < (2**bits - 0.5) * step:
+            ratios = values / step
+            if (np.abs(ratios - np.rint(ratios)) <= ROUNDING * ratios).all():
+                return float(step) * math.gcd(*map(int, np.rint(ratios)))
+    return None
 
 
 def sweep(state, betas, fields=None):

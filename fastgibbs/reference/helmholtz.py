@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.reference.arithmetic import LOG2E
+from fastgibbs.reference.arithmetic import LOG2E, sum_in_order
 from fastgibbs.reference.sparse import LOWEST, exp2, gibbs, uniform
-from fastgibbs.reference.streams import SWEEP, next_words, seeded
+from fastgibbs.reference.streams import SWEEP, half_words, seeded
 
 GROUP = 16
 FOUR = 4  # terms of an input or of a gradient that are added up before they are added to the others
@@ -73,11 +73,8 @@ def draw(passage, layers, streams):
     """Draw the target of all lanes given the source; `layers`: of the layers, in place."""
     x = inputs(passage.b, passage.W, layers[passage.source])
     drawn = np.empty(x.shape, bool)
-    for j, inputs_of_unit in enumerate(x):
-        if j % 2 == 0:
-            words = next_words(streams)[: x.shape[1]]
-        bits = words >> 32 if j % 2 else words & 0xFFFFFFFF
-        drawn[j] = gibbs(SCALE * inputs_of_unit, None, uniform(bits)) > 0
+    for j, bits in enumerate(half_words(streams, len(x))):
+        drawn[j] = gibbs(SCALE * x[j], None, uniform(bits[: x.shape[1]])) > 0
     layers[passage.target] = drawn
 
 
@@ -138,10 +135,7 @@ def learn(passage, layers, coefficients, offsets, rate, momentum, l1, l2):
 
 def _sum(terms):
     """Terms one after the other, float32, from 0 on."""
-    total = np.float32(0)
-    for term in terms:
-        total = total + term
-    return total
+    return sum_in_order(terms, np.float32(0))
 
 
 def _projections(x, mu):

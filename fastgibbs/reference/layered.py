@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.reference import sampling
-from fastgibbs.reference.arithmetic import LOG2E
+from fastgibbs.reference.arithmetic import LOG2E, power_of_two, sum_in_order
 from fastgibbs.reference.sparse import RULES, uniform
-from fastgibbs.reference.streams import SWEEP, next_words, seeded, start_spins
+from fastgibbs.reference.streams import SWEEP, half_words, seeded, start_spins
 from fastgibbs.types import AnyArray
 
 
@@ -44,8 +44,7 @@ def start(model, lanes, seed, rule, spins=None, free=None):
 def scaled(rbm) -> tuple[AnyArray, AnyArray, AnyArray, float]:
     """Weights and biases over a power of two near the largest of them, as float32, and that unit: W, a, b, unit."""
     parts = rbm.weights, rbm.visible_bias, rbm.hidden_bias
-    largest = max(np.abs(part).max(initial=0.0) for part in parts)
-    unit = 2.0 ** (np.frexp(largest)[1] - 1) if largest > 0 else 1.0
+    unit = power_of_two(*parts)
     W, a, b = ((part / unit).astype(np.float32) + np.float32(0) for part in parts)  # no -0.0, whose sign would decide
     return W, a, b, unit
 
@@ -96,24 +95,12 @@ def energies(models, spins, free=None):
     held_v, held_h = np.setdiff1d(np.arange(visible), drawn_v), np.setdiff1d(np.arange(hidden), drawn_h)
     order = _held_first(hidden, drawn_h)
     x, y = inputs(a, W.T[order], h[order]), inputs(b, W[held_v], v[held_v])
-    held = _sum([a[i] * v[i] for i in held_v] + [y[j] * h[j] for j in held_h], len(spins))
-    for j in drawn_h:
-        held += y[j] * h[j]
-    return (held + _sum([x[i] * v[i] for i in drawn_v], len(spins))) * -unit
-
-
-def _sum(terms, lanes):
-    """Terms (lanes,) added up one after the other in float64."""
-    total = np.zeros(lanes)
-    for term in terms:
-        total += term
-    return total
+    zeros = np.zeros(len(spins))
+    held = sum_in_order([a[i] * v[i] for i in held_v] + [y[j] * h[j] for j in (*held_h, *drawn_h)], zeros)
+    return (held + sum_in_order([x[i] * v[i] for i in drawn_v], zeros)) * -unit
 
 
 def _draw(state, inputs, layer, units, scale):
     """New spins of `units` of a layer (units, lanes), in place: the j-th by half of word j // 2, low if even."""
-    for j, i in enumerate(units):
-        if j % 2 == 0:
-            words = next_words(state.streams)
-        bits = words >> 32 if j % 2 else words & 0xFFFFFFFF
+    for i, bits in zip(units, half_words(state.streams, len(units)), strict=True):
         layer[i] = RULES[state.rule](scale * inputs[i], layer[i], uniform(bits))

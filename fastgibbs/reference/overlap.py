@@ -29,13 +29,12 @@ class State(NamedTuple):
 
 def energies(models, spins, free=None):
     """E(s) of every lane, float64 (lanes,), as the model says; spins int8 (lanes, n)."""
-    return getattr(models[0], "model", models[0]).energy(spins)
+    return sampling.own(models[0]).energy(spins)
 
 
 def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None):
     """A `State` of `lanes` lanes; arguments as of the sparse twin. `model`: one, its `Whole`, or a list."""
-    one = sampling.as_models(model)[0]
-    model = getattr(one, "model", one)
+    model = sampling.own(sampling.as_models(model)[0])
     spins = start_spins(seed, model.n, lanes) if spins is None else spins.copy()
     unit = UNITS[kind(model)](model)
     free = np.arange(model.n) if free is None else free

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.reference import sampling
-from fastgibbs.reference.arithmetic import exponents
+from fastgibbs.reference.arithmetic import exponents, power_of_two
 from fastgibbs.reference.sparse import RULES, drawn, rough_attempts
 from fastgibbs.reference.streams import ORDER, SWEEP, seeded, start_spins, stream
 
@@ -29,12 +29,10 @@ class State(NamedTuple):
 
 def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None):
     """A `State` of `lanes` lanes of a Polynomial; arguments as of the sparse twin."""
-    one = sampling.as_models(model)[0]
-    model = getattr(one, "model", one)
+    model = sampling.own(sampling.as_models(model)[0])
     half = 1.0 if model.low else 0.5
     numbers = [-half * c for c in model.terms.values()]
-    largest = max((abs(x) for key, x in zip(model.terms, numbers, strict=True) if key), default=0.0)
-    unit = float(2.0 ** (np.frexp(largest)[1] - 1)) if largest else 1.0
+    unit = power_of_two([x for key, x in zip(model.terms, numbers, strict=True) if key])
     fields: list[list[tuple[list[int], np.float32]]] = [[] for _ in range(model.n)]
     for key, number in zip(model.terms, numbers, strict=True):
         for site in key:
@@ -46,7 +44,7 @@ def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None):
 
 def energies(models, spins, free=None):
     """E(s) of every lane, float64 (lanes,), of spins int8 (lanes, n)."""
-    model = getattr(models[0], "model", models[0])
+    model = sampling.own(models[0])
     return model.energy(model.from_spins(spins))
 
 

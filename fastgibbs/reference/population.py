@@ -3,9 +3,7 @@
 import numpy as np
 
 from fastgibbs.reference.arithmetic import exp64
-from fastgibbs.reference.streams import next_words, stream
-
-RESAMPLE = 10
+from fastgibbs.reference.streams import RESAMPLE, fraction, stream
 
 
 class Population:
@@ -43,7 +41,7 @@ class Population:
         weights = exp64(np.maximum(-gap * (energies - energies.min()), -700.0))
         total = np.cumsum(weights)[-1]
         np.add.at(self.influence, self.families, (weights * (reads / total) - 1) / reads)
-        u = int(next_words(stream(self.entropy, RESAMPLE, number))[0] >> 11) * 2.0**-53
+        u = fraction(stream(self.entropy, RESAMPLE, number))
         sources = systematic(weights, total, u, np.argsort(energies, kind="stable"))
         self.families = self.families[sources]
         self.log_z.append(self.log_z[-1] + np.log(total / reads) - gap * energies.min())

@@ -14,10 +14,8 @@ import numpy as np
 from fastgibbs.reference.arithmetic import exp64
 from fastgibbs.reference.streams import next_words
 
-LARGEST, FINEST = (
-    3.0 * 2.0**-10,
-    60,
-)  # x above the first: all outcomes are drawn; below 2^-57, 8 2^-FINEST: no candidates
+LARGEST = 3.0 * 2.0**-10  # x above it: all outcomes are drawn
+FINEST = 60  # x below 2^-57, 8 2^-FINEST: no candidates
 TOGETHER = 4  # candidates drawn at once, each from a stream of its own
 TERMS = 9  # of 1 - exp(-x)
 

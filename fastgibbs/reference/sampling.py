@@ -17,6 +17,11 @@ def as_models(model):
     return [model] if hasattr(model, "to_ising") else list(model)
 
 
+def own(model):
+    """The model that a `Whole` stands for, or the model itself."""
+    return getattr(model, "model", model)
+
+
 def energies(models, spins, free=None):
     """E(s) of every lane, float64 (lanes,). `models`: one for all or one a lane; `spins`: int8 (lanes, n).
 

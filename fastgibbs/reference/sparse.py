@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgibbs.reference import sampling
-from fastgibbs.reference.arithmetic import exponents
+from fastgibbs.reference.arithmetic import exponents, power_of_two
 from fastgibbs.reference.spiking import Neurons, lasting, neurons
-from fastgibbs.reference.streams import ORDER, SWEEP, below, next_words, seeded, start_spins, stream
+from fastgibbs.reference.streams import ORDER, SWEEP, below, half_words, next_words, seeded, start_spins, stream
 
 MAGIC = np.float32(12582912.0)  # 1.5 * 2^23: adding it rounds to an integer, kept in the low mantissa bits
 LOWEST = np.float32(-126.0)  # 2^-126 is the smallest normal float32
@@ -50,7 +50,7 @@ def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None, ki
     """
     isings = [one.to_ising() for one in sampling.as_models(model)]
     graph = isings[0]
-    unit = np.array([power_of_two(one) for one in isings])
+    unit = np.array([power_of_two(one.couplings, one.fields) for one in isings])
     spins = start_spins(seed, graph.n, lanes) if spins is None else spins.copy()
     return State(
         spins=spins,
@@ -163,10 +163,9 @@ def attempts(state):
 
     `state`: of any twin that has streams, order, scan and free. KeyError on an unknown scan.
     """
-    for number, site in enumerate(state.free[list(SCANS[state.scan](state.order, len(state.free)))]):
-        if number % 2 == 0:
-            words = next_words(state.streams)
-        yield site, uniform(words >> 32 if number % 2 else words & 0xFFFFFFFF)
+    sites = state.free[list(SCANS[state.scan](state.order, len(state.free)))]
+    for site, bits in zip(sites, half_words(state.streams, len(sites)), strict=True):
+        yield site, uniform(bits)
 
 
 def rough_attempts(state):
@@ -199,10 +198,3 @@ def random(order, n):
 
 RULES = {"gibbs": gibbs, "metropolis": metropolis, "spiking": gibbs}
 SCANS = {"sequential": sequential, "random": random}
-
-
-def power_of_two(ising):
-    """2^floor(log2(largest)) of the largest |J_ij| or |h_i|, or 1 if all are zero."""
-    largest = max(np.abs(ising.couplings).max(initial=0.0), np.abs(ising.fields).max(initial=0.0))
-    # exact by frexp, where a rounded log2 may reach the next integer
-    return math.ldexp(1.0, math.frexp(largest)[1] - 1) if largest > 0 else 1.0

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgibbs.reference.streams import COUNT, next_words, seeded
+from fastgibbs.reference.streams import COUNT, half_words, seeded
 
 
 class Neurons(NamedTuple):
@@ -27,10 +27,7 @@ def neurons(seed, spins, refractory):
     if refractory is None:
         return None
     lanes, n = spins.shape
-    streams = seeded(seed, COUNT, lanes)
-    words = [next_words(streams) for _ in range(0, n, 2)]
-    halves = [words[i // 2] >> 32 if i % 2 else words[i // 2] & 0xFFFFFFFF for i in range(n)]
-    counts = [1 + (half * refractory >> 32) for half in halves]
+    counts = [1 + (half * refractory >> 32) for half in half_words(seeded(seed, COUNT, lanes), n)]
     zeta = np.array(counts, np.int8).reshape(n, lanes).T
     return Neurons(refractory, np.where(spins > 0, zeta, np.int8(0)))
 

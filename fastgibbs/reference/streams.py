@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 
 START, SWEEP, ORDER, TAIL, SWAP, CLUSTER = range(6)  # domains: no two uses of randomness ever share a stream
-HASH, SITES, COUNT = 7, 8, 9
+HASH, SITES, COUNT, RESAMPLE = 7, 8, 9, 10
 LANES = 64  # of a block: lane k of a run is lane k % 64 of block k // 64
 
 
@@ -51,6 +51,19 @@ def next_words(streams):
     streams[2] = (c << 24 | c >> 40) + t
     streams[3] = counter + 1
     return t
+
+
+def half_words(streams, count):
+    """Yield `count` numbers of 32 bits of every stream, uint64 (...): halves of its next words, the low half first."""
+    for number in range(count):
+        if number % 2 == 0:
+            words = next_words(streams)
+        yield words >> 32 if number % 2 else words & 0xFFFFFFFF
+
+
+def fraction(stream):
+    """u = r 2^-53 of the upper 53 bits r of the next word of a stream, uint64 (4, 1)."""
+    return (int(next_words(stream)[0]) >> 11) * 2.0**-53
 
 
 def below(stream, n):

@@ -10,7 +10,7 @@ from fastgibbs.models.waves import smallest_waves, turns
 from fastgibbs.reference.arithmetic import exp64
 from fastgibbs.reference.clusters import Moves, cmr, joerg, swendsen_wang, wolff
 from fastgibbs.reference.sampling import as_models, linear
-from fastgibbs.reference.streams import CLUSTER, LANES, SWAP, below, next_words, run_entropy, stream
+from fastgibbs.reference.streams import CLUSTER, LANES, SWAP, below, fraction, run_entropy, stream
 
 MOST_WORDS = 8  # that a block holds
 ENOUGH = 0.9  # of the lanes in use
@@ -227,8 +227,7 @@ def swap(stream, betas, energies, rungs, first, pushes=None, sums=None):
         a, b = np.flatnonzero(rungs == r)[0], np.flatnonzero(rungs == r + 1)[0]
         gaps_of = betas[r + 1] - betas[r], energies[b] - energies[a], pushes[r + 1] - pushes[r], sums[b] - sums[a]
         p = swap_probability(*gaps_of)
-        u = int(next_words(stream)[0] >> 11) * 2.0**-53
-        if u < p:
+        if fraction(stream) < p:
             rungs[a], rungs[b] = r + 1, r
         probabilities.append(p)
     return gaps, probabilities

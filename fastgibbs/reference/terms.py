@@ -27,8 +27,7 @@ class State(NamedTuple):
 
 def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None):
     """A `State` of `lanes` lanes; arguments as of the sparse twin. `model`: any with `flips`, a `Whole`, or a list."""
-    one = sampling.as_models(model)[0]
-    model = getattr(one, "model", one)
+    model = sampling.own(sampling.as_models(model)[0])
     spins = start_spins(seed, model.n, lanes) if spins is None else spins.copy()
     free = np.arange(model.n) if free is None else free
     return State(spins, model, seeded(seed, SWEEP, lanes), stream(seed, ORDER), rule, scan, free)
@@ -36,7 +35,7 @@ def start(model, lanes, seed, rule, scan="sequential", spins=None, free=None):
 
 def energies(models, spins, free=None):
     """E(s) of every lane, float64 (lanes,), added up as spins turn up in order from all down; int8 (lanes, n)."""
-    return np.array([_climbed(getattr(models[0], "model", models[0]), one)[0] for one in spins])
+    return np.array([_climbed(sampling.own(models[0]), one)[0] for one in spins])
 
 
 def sweep(state, betas, fields=None):

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastgibbs.reference import sparse
 from fastgibbs.reference.arithmetic import LOG2E
-from fastgibbs.reference.streams import ORDER, SWEEP, next_words, seeded, start_spins, stream
+from fastgibbs.reference.streams import ORDER, SWEEP, half_words, seeded, start_spins, stream
 
 MOST = np.float32(40.0)  # of |2 dt f log2 e|; 2^-MOST is the least tanh(dt Gamma): products of three are in range
 ONE = np.float32(1.0)
@@ -75,14 +75,8 @@ def kink_weights(model, spins, betas, gammas=None):
 
 def uniforms(streams, count):
     """u = r 2^-31 + 2^-32, float32 (count, lanes), r the upper 31 bits of half a word: the low halves come first."""
-    halves = [half for _ in range(0, count, 2) for half in _split(next_words(streams))]
-    return (np.array(halves[:count]) >> 1).astype(np.int32).astype(np.float32) * np.float32(2.0**-31) + np.float32(
-        2.0**-32
-    )
-
-
-def _split(words):
-    return words & 0xFFFFFFFF, words >> 32
+    r = (np.array(list(half_words(streams, count))) >> 1).astype(np.int32)
+    return r.astype(np.float32) * np.float32(2.0**-31) + np.float32(2.0**-32)
 
 
 def messages(weights, r):

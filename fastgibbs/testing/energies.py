@@ -84,18 +84,18 @@ def check_energy(model: Problem, beta: float | None = None) -> None:
 def _checked_energies(model: Energy, spins: States) -> FloatArray:
     """The energies of all states, found to be what `Energy.energy` says."""
     states = model.from_spins(spins)
-    _require(np.array_equal(model.to_spins(states), spins), "to_spins(from_spins(spins)) are other spins")
+    require(np.array_equal(model.to_spins(states), spins), "to_spins(from_spins(spins)) are other spins")
     energies = np.asarray(model.energy(states))
-    _require(energies.shape == (len(spins),), f"energy(states) of {states.shape} has shape {energies.shape}: give (k,)")
-    _require(energies.dtype == np.float64, f"energy(states) has dtype {energies.dtype}: give float64")
+    require(energies.shape == (len(spins),), f"energy(states) of {states.shape} has shape {energies.shape}: give (k,)")
+    require(energies.dtype == np.float64, f"energy(states) has dtype {energies.dtype}: give float64")
     bad = ~np.isfinite(energies)
     k = int(bad.argmax())
-    _require(not bad.any(), f"the energy of {states[k].tolist()} is {energies[k]}: give finite numbers")
+    require(not bad.any(), f"the energy of {states[k].tolist()} is {energies[k]}: give finite numbers")
     alone = [np.asarray(model.energy(state)) for state in states]
-    _require(alone[0].shape == (), f"energy(state) of ({model.n},) has shape {alone[0].shape}: give a number")
+    require(alone[0].shape == (), f"energy(state) of ({model.n},) has shape {alone[0].shape}: give a number")
     _require_close("the energy of a state alone", np.array(alone), "among others", energies, states, energies)
     alike = np.array_equal(alone, energies) or not model.batch_invariant
-    _require(alike, "batch_invariant is True: energies of states alone have other last bits")
+    require(alike, "batch_invariant is True: energies of states alone have other last bits")
     return energies
 
 
@@ -105,14 +105,12 @@ def _check_claims(model: Energy, spins: States, energies: FloatArray) -> None:
         _require_close("even is True: the energy", energies, "of the opposite state", energies[::-1], spins, energies)
     if model.field_bound is not None:
         bound, most = model.field_bound, checks.largest(energies[_flipped(model)] - energies[:, None])
-        _require(
-            most <= 2 * bound + CLOSE * np.abs(energies).max(), f"field_bound is {bound}: a flip costs {most:.12g}"
-        )
+        require(most <= 2 * bound + CLOSE * np.abs(energies).max(), f"field_bound is {bound}: a flip costs {most:.12g}")
     if model.n_hidden:
         visible = np.where(exact.states(model.n_visible) > 0, 1, model.low)
         found, expected = (np.logaddexp.reduce(logs) for logs in (model.log_marginal(visible), -energies))
         what = f"log_marginal(v) of all {len(visible)} visible states adds up to {found:.12g}"
-        _require(np.isclose(found, expected, CLOSE, CLOSE), f"{what}, log Z is {expected:.12g}")
+        require(np.isclose(found, expected, CLOSE, CLOSE), f"{what}, log Z is {expected:.12g}")
 
 
 def _flipped(model: ModelLike) -> IntArray:
@@ -133,7 +131,7 @@ def _check_flips(model: ModelLike, spins: States, energies: FloatArray) -> None:
             for site in range(model.n):
                 followed, expected = turned_sums(model, one, site)
                 what = f"flips().turn of site {site} makes the sums {followed.tolist()} at {one.tolist()}"
-                _require(np.allclose(followed, expected, CLOSE, CLOSE), f"{what}, they are {expected.tolist()} there")
+                require(np.allclose(followed, expected, CLOSE, CLOSE), f"{what}, they are {expected.tolist()} there")
     compiled = turn(model.from_spins(spins), model, ENGINES["terms"].prepare([model], 1), 0).T
     for site in range(model.n):
         name = f"flips().cost of site {site}, compiled,"
@@ -148,15 +146,15 @@ def _check_law(model: ModelLike, energies: FloatArray, how: dict[str, Any]) -> N
     expected = energies[(states > 0) @ (1 << np.arange(model.n))]
     _require_close("an energy on record", run.energy[:, -1], "energy(states)", expected, states, energies)
     chance = pvalue(model, run.states, p)
-    _require(chance > LEVEL, f"{told} {SWEEPS} sweeps change the enumerated law: p = {chance:.0e}")
+    require(chance > LEVEL, f"{told} {SWEEPS} sweeps change the enumerated law: p = {chance:.0e}")
     run = sample(model, sweeps=400, burn_in=100, chains=128, thin=4, **how)
     means, mean = run.energy.mean(axis=1), p @ energies
     rounding = CLOSE * max(np.abs(energies).max(), np.finfo(np.float64).tiny)  # which may be all of a constant
     sigmas = abs(means.mean() - mean) / max(means.std(ddof=1) / np.sqrt(means.size), rounding)
-    _require(sigmas < SIGMAS, f"{told} <E> = {means.mean():.6g} is {sigmas:.1f} errors from the exact {mean:.6g}")
+    require(sigmas < SIGMAS, f"{told} <E> = {means.mean():.6g} is {sigmas:.1f} errors from the exact {mean:.6g}")
 
 
-def _require(right: object, otherwise: str) -> None:
+def require(right: object, otherwise: str) -> None:
     """AssertionError unless it is right; also where Python is told to leave assertions out."""
     if not right:
         raise AssertionError(otherwise)

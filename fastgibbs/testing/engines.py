@@ -27,7 +27,7 @@ from fastgibbs.models import (
     random_regular,
 )
 from fastgibbs.testing.blocks import OF_RULE, Draws, carried, run
-from fastgibbs.testing.energies import Triples
+from fastgibbs.testing.energies import Triples, require
 from fastgibbs.testing.laws import boltzmann, draw_exactly, energies, pvalue
 from fastgibbs.types import AnyArray, Engine, FloatArray, IntArray, Mask, ModelLike, States
 
@@ -155,7 +155,7 @@ def check_case(engine: Engine, case: Case, twin: ModuleType | None = None, false
             _check_costs(engine, case)
         _check_company(engine, case, spins, betas)
         why = carried(engine, model, spins, -spins[::-1], betas)
-        assert why is None, f"{_title(case)}: {why}"
+        require(why is None, f"{_title(case)}: {why}")
     draws = run(engine, model, spins, betas, max(3, min(40, 2000 // model.n)), seed=5, rule=case.rule, scan=case.scan)
     _check_records(case, draws)
     if twin is not None:
@@ -188,7 +188,7 @@ def _check_law(engine: Engine, case: Case, level: float) -> float:
         sweeps = SWEEPS if case.scan == "random" else 1
         end = run(engine, model, up, free, sweeps, thin=sweeps, seed=6, **how).spins[-1]
         p = pvalue(model, model.from_spins(end), boltzmann(model, 0.0))
-        assert p >= level, f"{_title(case)}: at beta = 0 a sweep leaves states that are not uniform: p = {p:.0e}"
+        require(p >= level, f"{_title(case)}: at beta = 0 a sweep leaves states that are not uniform: p = {p:.0e}")
     elif case.rule == "metropolis" and case.scan == "sequential":
         end = run(engine, model, up, free, 1, seed=6, **how).spins[-1]
         _equal(case, "spins after a sweep at beta = 0", end, -up, "all turned")
@@ -197,7 +197,7 @@ def _check_law(engine: Engine, case: Case, level: float) -> float:
     betas, how["thin"] = np.full(CHAINS, beta), SWEEPS
     end = run(engine, model, model.to_spins(start), betas, SWEEPS, seed=12, **how).spins[-1]
     p = pvalue(model, model.from_spins(end), law)
-    assert p >= level, f"{_title(case)}: sweeps change the Boltzmann law at beta = {beta:.3g}: p = {p:.0e}"
+    require(p >= level, f"{_title(case)}: sweeps change the Boltzmann law at beta = {beta:.3g}: p = {p:.0e}")
     return p
 
 
