@@ -224,7 +224,8 @@ def sample(
 
     Returns a SampleResult, or a list of them; after Ctrl-C the draws made so far, with `interrupted` set. The same seed
     gives the same bytes at any number of threads, and chain k is the same however many chains there are (by the same
-    engine, at the same `strips`, and unless each chain has a start of its own).
+    engine, at the same `strips`, unless each chain has a start of its own, and by the multi-spin engine unless chains
+    are at several betas, of which some are so cold that it draws the rare flips alone).
 
     Raises ValueError or TypeError, naming the argument, before anything is compiled.
 
