@@ -13,11 +13,12 @@ for _library in ("OPENBLAS", "MKL"):  # before NumPy is imported; OMP_NUM_THREAD
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell: processes of tests inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# What begins first: the file that compiles all kernels; beside it those whose kernels no other file needs, so that no
-# two workers compile the same; then what takes longest, so that workers end together.
-FIRST = ["warm", "jit", "cache", "outside_engines", "strangers", "stopping", "proofs", "tempering_twin", "doctored"]
-FIRST += ["overlap", "dense", "cluster_ladders", "checkpoints", "checkpoint_kills", "log_z", "gates", "examples"]
-FIRST += ["reweighting", "tempering", "parity", "layered", "hopfield", "learning_runs", "training", "training_runs"]
+# What begins first: files that compile in folders of their own, while `verify` of CI compiles for all; the one that
+# compiles what is left, for all; then what takes longest, so that workers end together.
+FIRST = ["jit", "outside_engines", "strangers", "cache", "warm", "checkpoint_kills", "stopping", "doctored", "proofs"]
+FIRST += ["tempering_twin", "overlap", "dense", "cluster_ladders", "log_z", "clusters", "checkpoints", "parity"]
+FIRST += ["learning_runs", "ladder_bounds", "grid", "gates", "described", "gallery_runs", "campaign_command", "gallery"]
+FIRST += ["layered", "clamping", "kept_bins", "annealing", "reweighting", "training_runs", "examples", "training"]
 
 
 def pytest_configure(config):

@@ -73,7 +73,7 @@ def test_a_kernel_is_compiled_once_and_then_comes_from_the_cache(copied):
 
 
 OUTSIDE = {  # a label, a docstring and a check
-    "plots/traces.py": ('"magnetisation per site m"', '"m"'),
+    "plots/curves.py": ('"magnetisation per site <|m|>"', '"m"'),
     "models/ising.py": ("The model itself.", "This model."),
     "methods/recall.py": ("beta <= 0", "not beta > 0"),
 }

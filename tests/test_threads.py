@@ -1,7 +1,6 @@
 """Threads are those that the process may use."""
 
 import os
-from pathlib import Path
 
 import pytest
 
@@ -16,12 +15,12 @@ def machine(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)), raising=False)
 
-    def read_text(path):
-        if str(path) in files:
-            return files[str(path)]
+    def read(*path):
+        if os.path.join(*path) in files:
+            return files[os.path.join(*path)]
         raise FileNotFoundError(path)
 
-    monkeypatch.setattr(Path, "read_text", read_text)
+    monkeypatch.setattr(resources, "_read", read)
     return files
 
 
