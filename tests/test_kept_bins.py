@@ -101,6 +101,21 @@ def test_what_bins_cannot_tell_is_refused_before_anything_runs(verb):
         verb(GLASS, **kwargs, record="bins", observe={"x": lambda states: states[:, 0]})
 
 
+@pytest.mark.parametrize(
+    ("chains", "sweeps", "record", "advice"),
+    [
+        (10**6, 10**6, "draws", 'give record="bins"'),
+        (10**9, 10, "draws", "give fewer"),
+        (10**9, 10, "bins", "give fewer"),
+    ],
+)
+def test_bins_are_advised_where_they_take_less_than_draws(chains, sweeps, record, advice):
+    with pytest.raises(ValueError, match=f"needs .* are available: {advice}"):
+        fg.sample(GLASS, beta=0.3, chains=chains, sweeps=sweeps, record=record)
+    with pytest.raises(ValueError, match=f"needs .* are available: {advice}"):
+        fg.temper(GLASS, betas=[0.1, 0.3], ladders=chains, sweeps=sweeps, record=record)
+
+
 def test_bins_keep_no_states_and_give_no_u_kn(results):
     with pytest.raises(ValueError, match='keep_states is True: record="bins" keeps no draw'):
         fg.sample(GLASS, beta=0.3, sweeps=2, record="bins", keep_states=True)

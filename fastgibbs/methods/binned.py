@@ -16,13 +16,21 @@ from fastgibbs.types import FloatArray
 Recording = Literal["draws", "bins"]
 RECORDS = get_args(Recording)
 _ROUNDING = 1e-6  # of what sums may be
-ADVICE = 'give record="bins", which keeps no draw, or use a machine with more memory'
 _NBYTES = 8 * (binning.BINS + 1)
 
 
 def nbytes(observables: int) -> int:
     """Memory of a chain with so many observables."""
     return _NBYTES * (binning.SUMS + 2 * observables) + 8 * (binning.CELLS * binning.COLUMNS + observables + 5)
+
+
+def require_memory(what: str, chains: int, of_draws: int, observables: int, in_bins: bool, rest: int) -> None:
+    """ValueError unless there is memory for what chains keep, `of_draws` bytes each or bins, and `rest` beside."""
+    of_bins = nbytes(observables)
+    smaller = not in_bins and of_bins < of_draws
+    instead = 'give record="bins", which keeps no draw' if smaller else "give fewer"
+    needed = chains * (of_bins if in_bins else of_draws) + rest
+    checks.require_memory(needed, what, f"{instead}, or use a machine with more memory")
 
 
 def checked(record: str, observed: Observed, keep_states: bool = False, chosen: bool = False) -> bool:

@@ -329,10 +329,9 @@ def _require_memory(
     """ValueError unless there is memory for a run and its result; `bits` of a spin are kept at each draw."""
     more, chains = len(told(clusters)), points.chains
     of_draw = 32 + observed.nbytes(n) + 8 * more + bits * n // 8
-    of_chain = binned.nbytes(len(observed.weights) + more) if in_bins else draws * of_draw
-    room = 0 if clusters is None else 32 * n * -(-chains // _LANES)
+    rest = chains * (n + 16 * points.rows) + (0 if clusters is None else 32 * n * -(-chains // _LANES))
     what = f"a result of chains x draws = {chains} x {draws}"
-    checks.require_memory(chains * (of_chain + n + 16 * points.rows) + room, what, binned.ADVICE)
+    binned.require_memory(what, chains, draws * of_draw, len(observed.weights) + more, in_bins, rest)
 
 
 def _ended(job: Chains, ran: Ran, places: Iterable[Left], keep_states: bool) -> list[ChainBlock]:

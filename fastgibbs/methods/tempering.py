@@ -241,8 +241,8 @@ def temper(
     each = settled_each(plans, engines, ladders * betas.size, **common, tolerance=tolerable(betas))
     more = len(told(each[0].engine, kind))
     in_bins, of_draw = binned.checked(record, observed), 16 + observed.nbytes(n) + 8 * more
-    needed = count * ((binned.nbytes(len(observed.weights) + more) if in_bins else of_draw * length.draws) + n)
-    checks.require_memory(needed, f"{len(models) * ladders} ladders", binned.ADVICE)
+    what, of_draws = f"{len(models) * ladders} ladders", of_draw * length.draws
+    binned.require_memory(what, count, of_draws, len(observed.weights) + more, in_bins, count * n)
     before.require_clamp(each[0])
 
     weights, seed = observed.matrix(n), None if seed is None else entropy_of(seed)
