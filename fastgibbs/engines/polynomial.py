@@ -12,7 +12,7 @@ import numpy as np
 
 from fastgibbs.engines import contract, precision
 from fastgibbs.engines.arithmetic import at_points, outcome, pushed, show_points
-from fastgibbs.engines.bytespins import fill_spins, sum_spins
+from fastgibbs.engines.bytespins import fill_spins
 from fastgibbs.engines.contract import LANE_GROUP as WIDTH
 from fastgibbs.engines.contract import RANDOM, Engine
 from fastgibbs.engines.layouts import aligned
@@ -241,10 +241,9 @@ def _sweep(plan, state, rungs, rule, scan, counts, crew):
 
 @gives(contract.measure, PolynomialPlan)
 def _measure(plan, state, energies, magnetizations, crew):
-    lanes = state.spins.shape[1]
-    sum_spins(state.spins, magnetizations)
+    n, lanes = state.spins.shape
     for lane in range(0, lanes, WIDTH):
-        energy = full(plan.offset, np.float64, WIDTH)
+        energy, total = full(plan.offset, np.float64, WIDTH), full(0, np.int64, WIDTH)
         for k in range(plan.coefficients.size):
             product = full(0, np.int8, WIDTH)
             for place in range(at(plan.ends, k), at(plan.ends, k + 1)):
@@ -254,4 +253,7 @@ def _measure(plan, state, energies, magnetizations, crew):
             number = bitcast(full(at(plan.coefficients, k), np.float64, WIDTH), np.int64)
             number = number ^ (signs & _SIGN64) if plan.of_spins else number & ((signs >> 1) ^ -1)
             energy = energy + bitcast(number, np.float64)
+        for site in range(n):  # not by `sum_spins`: in one loop with the energy it is a tenth faster
+            total = total + convert(load(state.spins, site * lanes + lane, WIDTH), np.int64)
         store(energies, lane, energy)
+        store(magnetizations, lane, convert(total, np.float64))

@@ -13,7 +13,7 @@ from fastgibbs.engines.arithmetic import ROUNDER, cost_exponent, surplus, unifor
 from fastgibbs.engines.contract import METROPOLIS
 from fastgibbs.engines.shuffles import any_within, joined, picking
 from fastgibbs.engines.sparse_sums import signs
-from fastgibbs.engines.streams import close_streams, next_words, open_streams, stepped
+from fastgibbs.engines.streams import next_words, stepped
 from fastgibbs.engines.vectors import add_product, bitcast, bits, convert, full, load, nonzero, store, trailing_zeros
 from fastgibbs.jit import called, inlined
 
@@ -45,8 +45,10 @@ def draw(streams, uniforms, words):
     """Rough uniforms of the next attempts from so many words of each stream: four of a word, the lowest bits first."""
     lanes = streams.shape[1]
     for lane in range(0, lanes, _DRAWN):
-        a, b, c, counter = open_streams(streams, lane, lanes, _DRAWN)
-        a, b, c, counter = paired(a), paired(b), paired(c), paired(counter)
+        a = paired(load(streams, lane, _DRAWN))  # one after another: by `open_streams` many terms took 5 % longer
+        b = paired(load(streams, lanes + lane, _DRAWN))
+        c = paired(load(streams, 2 * lanes + lane, _DRAWN))
+        counter = paired(load(streams, 3 * lanes + lane, _DRAWN))
         for place in range(lane, lane + 4 * words * lanes, 4 * lanes):
             word, a, b, c, counter = stepped(a, b, c, counter)
             low, high = lows(word), highs(word)
@@ -54,7 +56,10 @@ def draw(streams, uniforms, words):
             store(uniforms, place + lanes, rough_uniform(low >> 16))
             store(uniforms, place + 2 * lanes, rough_uniform(high))
             store(uniforms, place + 3 * lanes, rough_uniform(high >> 16))
-        close_streams(streams, lane, lanes, (paired(a), paired(b), paired(c), paired(counter)))
+        store(streams, lane, paired(a))
+        store(streams, lanes + lane, paired(b))
+        store(streams, 2 * lanes + lane, paired(c))
+        store(streams, 3 * lanes + lane, paired(counter))
 
 
 @inlined
