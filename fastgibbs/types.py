@@ -6,14 +6,14 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike as ArrayLike  # one of these words
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-Sites = NDArray[np.int32]  # numbers of sites, or of units
-States = NDArray[np.int8]  # spins of -1 and 1, or units of 0 and 1
-Mask = NDArray[np.bool_]
-AnyArray = NDArray[Any]
+_Sides = tuple[Any, ...]  # written out: what an NDArray of NumPy 2.5 is of, nothing that reads a field's type is told
+FloatArray = np.ndarray[_Sides, np.dtype[np.float64]]
+IntArray = np.ndarray[_Sides, np.dtype[np.int64]]
+Sites = np.ndarray[_Sides, np.dtype[np.int32]]  # numbers of sites, or of units
+States = np.ndarray[_Sides, np.dtype[np.int8]]  # spins of -1 and 1, or units of 0 and 1
+Mask = np.ndarray[_Sides, np.dtype[np.bool_]]
+AnyArray = np.ndarray[_Sides, np.dtype[Any]]
 
 Shape = tuple[int, ...] | list[int]
 Seed = int | np.random.SeedSequence | np.random.Generator | None

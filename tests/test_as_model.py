@@ -339,8 +339,10 @@ def test_graphs_that_are_no_sum_of_pairs_are_refused(networkx):
     mixed = networkx.Graph()
     mixed.add_node(0, vartype="SPIN")
     mixed.add_node(1, vartype="BINARY")
+    directed = networkx.DiGraph()
+    directed.add_edge(0, 1)
     for given, error, words in (
-        (networkx.DiGraph([(0, 1)]), ValueError, "which is directed: give its to_undirected"),
+        (directed, ValueError, "which is directed: give its to_undirected"),
         (graph, ValueError, r"given\[\('a', 'b'\)\] has weight 2 and bias 3"),
         (mixed, ValueError, "of SPIN and of BINARY nodes"),
     ):

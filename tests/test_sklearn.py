@@ -182,6 +182,7 @@ def test_verbose_tells_of_every_iteration(capsys):
 @threadpool_limits.wrap(1)  # threads of BLAS wait for each other where cores are shared
 def test_digits_are_told_apart_as_well_by_its_features_as_by_theirs():
     """In a pipeline, frames in and out, and in a search; medians of three seeds."""
+    pytest.importorskip("pandas", reason="pandas comes with fastgibbs[dev]")
     X, y = load_digits(return_X_y=True, as_frame=True)
     seen, unseen, labels, right = train_test_split(X / 16, y, test_size=0.25, random_state=0)
     scores = []
