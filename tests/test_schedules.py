@@ -145,3 +145,8 @@ def test_the_default_annealing_of_a_large_sk_model_is_dense():
 def test_bad_ends_of_a_schedule_are_refused(schedule, ends, error, message):
     with pytest.raises(error, match=message):
         schedule(*ends)
+
+
+def test_a_schedule_that_no_memory_holds_is_refused():
+    with pytest.raises(ValueError, match="a schedule of 1000000000000 sweeps needs"):
+        fg.linear(0, 1).betas(10**12)

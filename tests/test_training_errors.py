@@ -32,6 +32,7 @@ BAD[2, 5] = np.nan
         (dict(method="pdc"), ValueError, "did you mean 'pcd'"),
         (dict(steps=0), ValueError, "steps is 0"),
         (dict(epochs=0), ValueError, "epochs is 0"),
+        (dict(epochs=10**12), ValueError, "a history of 1000000000000 epochs needs"),
         (dict(batch_size=0), ValueError, "batch_size is 0"),
         (dict(chains=0), ValueError, "chains is 0"),
         (dict(chains=5, method="cd"), ValueError, "has no chains of its own"),

@@ -142,6 +142,7 @@ def train(
     asked.check_model(model, method, chains, steps)
     held = asked.check_given(model, given, method)
     steps, epochs = checks.integer("steps", steps), checks.integer("epochs", epochs)
+    checks.require_memory(200 * epochs, f"a history of {epochs} epochs", "give fewer, and go on from the result")
     checks.progress(progress)
     asked.check_callback(callback)
     centered, threads = checks.flag("centered", centered), checks.thread_count(threads)

@@ -28,7 +28,9 @@ class Schedule(NamedTuple):
     def betas(self, sweeps: int) -> FloatArray:
         """One beta per sweep, float64 (sweeps,); TypeError or ValueError unless they are 1 or more."""
         spaced = np.linspace if self.kind == "linear" else np.geomspace
-        return spaced(self.first, self.last, checks.integer("sweeps", sweeps))
+        sweeps = checks.integer("sweeps", sweeps)
+        checks.require_memory(24 * sweeps, f"a schedule of {sweeps} sweeps", "give fewer")
+        return spaced(self.first, self.last, sweeps)
 
 
 def stretched(given: FloatArray, sweeps: int) -> FloatArray:
