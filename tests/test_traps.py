@@ -133,7 +133,8 @@ def test_a_masked_array_that_masks_nothing_is_an_array():
 
 
 @pytest.mark.parametrize(
-    "values", [[1 + 0j], ["1"], [None], np.array([1.0], object), np.array(["2000-01-01"], "M8[D]"), [np.timedelta64(1)]]
+    "values",
+    [[1 + 0j], ["1"], [None], np.array([1.0], object), np.array(["2000-01-01"], "M8[D]"), [np.timedelta64(1, "s")]],
 )
 def test_numbers_are_not_guessed_from_other_types(values):
     for call in (
