@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import memory
 import numpy as np
 import pytest
 from test_records import GLASS, OBSERVE, both
@@ -179,22 +180,10 @@ def test_a_long_run_records_what_a_short_one_does(threads):
         assert np.array_equal(getattr(long, name)[:, :100], getattr(short, name))
 
 
-HELD = """
-import fastgibbs as fg
-
-def kilobytes(name):
-    return int(next(line for line in open("/proc/self/status") if line.startswith(name)).split()[1])
-
-model = fg.Ising.from_edges(4, [0, 1, 2], [1, 2, 3], [0.5, 0.25, 0.3])
-{run}
-before = kilobytes("VmRSS")
-sweeps = {sweeps}
-{run}
-print((kilobytes("VmHWM") - before) * 1024 / (result.energy.nbytes + result.magnetization.nbytes))
-"""
+MODEL = "model = fg.Ising.from_edges(4, [0, 1, 2], [1, 2, 3], [0.5, 0.25, 0.3])"
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak memory is read from /proc")
+@memory.TOLD
 @pytest.mark.parametrize(
     ("run", "sweeps"),
     [
@@ -207,7 +196,7 @@ print((kilobytes("VmHWM") - before) * 1024 / (result.energy.nbytes + result.magn
 )
 def test_records_are_never_held_twice(run, sweeps):
     """Of many blocks, of two, and of one, that is turned in place."""
-    call = f"result = fg.{run}, sweeps=sweeps, seed=1, threads=2)"
-    program = "sweeps = 1\n" + HELD.format(run=call, sweeps=sweeps)
-    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert float(output) < 1.15
+    call = f"result = fg.{run}, seed=1, threads=2, sweeps="
+    size = "result.energy.nbytes + result.magnetization.nbytes"
+    taken, held = memory.taken(f"{MODEL}\n{call}1)", f"{call}{sweeps})", size)
+    assert taken / held < 1.15

@@ -1,10 +1,8 @@
 """What no model is made of, and what models refuse: by name, index and value."""
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
+import memory
 import numpy as np
 import pytest
 import scipy.sparse
@@ -171,30 +169,21 @@ def test_models_too_big_for_memory_are_refused_before_anything_is_allocated(monk
     refused(ValueError, build, "needs", "20.0 GiB", "smaller")
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak memory is read from /proc")
-@pytest.mark.parametrize("name, times", [("edwards_anderson", 2.6), ("lattice", 1.2)])
-def test_a_cubic_lattice_of_a_million_sites_is_built_in_little_more_than_its_size(name, times):
-    """Counted from what a process of a small one takes: Python and Numba differ by 50 MB from machine to machine."""
-    program = f"""
-import fastgibbs
-
-def kilobytes(name):
-    return int(next(line for line in open("/proc/self/status") if line.startswith(name)).split()[1])
-
+BUILT = """
 def built(side):
-    model = fastgibbs.{name}((side,) * 3)
+    model = fg.{name}((side,) * 3)
     return [getattr(model, array) for array in ("indptr", "couplings", "fields", "indices")]
 
 built(4)
-before = kilobytes("VmRSS")
-arrays = built(100)
-print((kilobytes("VmHWM") - before) * 1024 / sum(array.nbytes for array in arrays), arrays[-1].size)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    taken, entries = done.stdout.split()
-    assert int(entries) == 6 * 10**6
-    assert float(taken) < times
+
+
+@memory.TOLD
+@pytest.mark.parametrize("name, times", [("edwards_anderson", 2.6), ("lattice", 1.2)])
+def test_a_cubic_lattice_of_a_million_sites_is_built_in_little_more_than_its_size(name, times):
+    then = "arrays = built(100)\nassert arrays[-1].size == 6 * 10**6"
+    taken, held = memory.taken(BUILT.format(name=name), then, "sum(array.nbytes for array in arrays)")
+    assert taken / held < times
 
 
 def test_the_memory_of_this_machine_is_known():

@@ -189,12 +189,13 @@ def log_z(
     steps = checks.integer("steps", (-(-1000 // len(path)) if annealing else 2000) if steps is None else steps)
     fewest = 2 if method == "ais" else 1  # an error needs two
     chains = None if chains is None else checks.integer("chains", chains, minimum=fewest)
+    lanes = chains or (100 if annealing else 8)
     if annealing:
-        needed = (chains or 100) * (40 * path[0].n + 200) + 100 * steps * len(path)
-        checks.require_memory(needed, f"an annealing of chains={chains or 100} and steps={steps}", "give fewer")
+        needed = lanes * (40 * path[0].n + 200) + 100 * steps * len(path)
+        checks.require_memory(needed, f"an annealing of chains={lanes} and steps={steps}", "give fewer")
     with stoppable():  # whatever stops one of its runs stops those that follow
         if not annealing:
-            return _tempered(path[0], method, beta, steps, chains or 8, seed, threads)
+            return _tempered(path[0], method, beta, steps, lanes, seed, threads)
         seed = entropy_of(seed)
         if len(path) > 1 or isinstance(model, list | tuple):
             stations: Models | RBMPath | Temperatures = Models(path, beta, steps, threads)
@@ -204,7 +205,7 @@ def log_z(
             stations = RBMPath(rbm, beta, visible, steps, threads)
         else:
             asked: dict[str, Any] = dict(
-                rule="gibbs", chains=chains or 100, clamp=None, threads=threads, tolerance=tolerable(beta)
+                rule="gibbs", chains=lanes, clamp=None, threads=threads, tolerance=tolerable(beta)
             )
             stations = Temperatures(settled(path, "auto", **asked), np.linspace(0.0, beta, steps + 1))
         if start is not None:
@@ -217,7 +218,7 @@ def log_z(
             mean, error, effective = analysis.log_mean(*annealed(stations.reversed(), len(spins), spins, own))
             return _estimate(stations.log_z - mean, error, method, effective)
         own = run_entropy(seed, "log_z")
-        mean, error, effective = analysis.log_mean(*annealed(stations, chains or 100, None, own))
+        mean, error, effective = analysis.log_mean(*annealed(stations, lanes, None, own))
         return _estimate(stations.log_z + mean, error, method, effective)
 
 
